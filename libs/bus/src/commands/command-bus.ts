@@ -1,0 +1,184 @@
+import { type CommandPayload, type CommandReply, commands, type CommandType, ErrorBody, FlotillaError, firstIssue, type ParsedCommandPayload } from '@flotilla/contracts';
+import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger, type TraceCarrier } from '@flotilla/runtime';
+import { z } from 'zod';
+import { RecentAnswers } from './recent-answers.ts';
+import { type CommandTransport, type Outcome, type QueueKind, type Serving, TransportError } from './transport.ts';
+
+const Message = z.object({
+  commandId: z.string(),
+  type: z.string(),
+  version: z.int(),
+  /** Milliseconds since the Unix epoch, on the caller's clock. */
+  deadline: z.int(),
+  trace: z.record(z.string(), z.string()).default({}),
+  payload: z.unknown(),
+});
+
+const Answer = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), payload: z.unknown() }),
+  z.object({ ok: z.literal(false), error: ErrorBody }),
+]);
+
+/** What a handler knows of a command besides its payload. */
+export interface CommandContext {
+  readonly commandId: string;
+  /** Aborted when the caller no longer waits. */
+  readonly signal: AbortSignal;
+}
+
+export type CommandHandlers<T extends CommandType> = {
+  readonly [K in T]: (payload: ParsedCommandPayload<K>, context: CommandContext) => Promise<CommandReply<K>>;
+};
+
+export interface CallOptions {
+  /** How long the caller waits. Default 5000. */
+  readonly timeoutMs?: number;
+  /** Two calls with the same id are carried out once; both get the answer. Default: a new one. */
+  readonly commandId?: string;
+}
+
+const calls = histogram({
+  name: 'flotilla_command_duration_seconds',
+  help: 'How long a command took, from its caller (role=caller) or its handler (role=handler).',
+  labelNames: ['type', 'role'],
+  buckets: latencyBuckets,
+});
+const outcomes = counter({
+  name: 'flotilla_commands_total',
+  help: 'Commands by type, role and outcome: ok, or the error code.',
+  labelNames: ['type', 'role', 'outcome'],
+});
+
+/** Clocks of two nodes may differ by this much before a command is dropped as too late, in milliseconds. */
+const clockTolerance = 5000;
+
+/**
+ * Commands: do this, and answer once. The caller gets the reply, or a FlotillaError: the handler's own, NODE_UNAVAILABLE
+ * when an SFU node's queue is gone, UNAVAILABLE when the broker or the service is, DEADLINE_EXCEEDED when time ran out.
+ * Delivery is at least once; a command id seen within the last minute is answered from memory.
+ */
+export class CommandBus {
+  readonly #transport: CommandTransport;
+  readonly #log: Logger;
+
+  constructor(transport: CommandTransport, log: Logger) {
+    this.#transport = transport;
+    this.#log = log;
+  }
+
+  async call<T extends CommandType>(queue: string, type: T, payload: CommandPayload<T>, options: CallOptions = {}): Promise<CommandReply<T>> {
+    const { timeoutMs = 5000, commandId = crypto.randomUUID() } = options;
+    const began = performance.now();
+    let outcome = 'ok';
+    try {
+      return await inSpan(`command ${type}`, { kind: 'client', attributes: { 'flotilla.queue': queue, 'flotilla.command_id': commandId } }, async () => {
+        const message = JSON.stringify({
+          commandId,
+          type,
+          version: commands[type].version,
+          deadline: Date.now() + timeoutMs,
+          trace: injectTrace(),
+          payload,
+        } satisfies z.input<typeof Message>);
+        return this.#parseAnswer(type, await this.#exchange(queue, message, commandId, timeoutMs));
+      });
+    } catch (error) {
+      const failure = FlotillaError.from(error);
+      outcome = failure.code;
+      throw failure;
+    } finally {
+      calls.observe({ type, role: 'caller' }, (performance.now() - began) / 1000);
+      outcomes.inc({ type, role: 'caller', outcome });
+    }
+  }
+
+  async #exchange(queue: string, message: string, id: string, timeoutMs: number): Promise<string> {
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      return await this.#transport.request(queue, message, { id, ttlMs: timeoutMs, signal: timeout });
+    } catch (error) {
+      if (timeout.aborted) throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
+      if (!(error instanceof TransportError)) throw error;
+      const gone = error.kind === 'unroutable' && queue.startsWith('sfu.');
+      throw new FlotillaError(gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE', gone ? `${queue.slice(4)} is gone` : error.message, { cause: error });
+    }
+  }
+
+  #parseAnswer<T extends CommandType>(type: T, text: string): CommandReply<T> {
+    const answer = Answer.parse(JSON.parse(text));
+    if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
+    return commands[type].reply.parse(answer.payload) as CommandReply<T>;
+  }
+
+  /** Serves a queue with one handler for each command it understands. */
+  async serve<T extends CommandType>(queue: string, kind: QueueKind, handlers: CommandHandlers<T>): Promise<Serving> {
+    const recent = new RecentAnswers();
+    return this.#transport.serve(queue, kind, async (text) => {
+      const message = parseMessage(text);
+      if (typeof message === 'string') {
+        this.#log.warn({ queue, why: message }, 'unreadable command');
+        return { deadLetter: message };
+      }
+      return recent.once(message.commandId, () => this.#handle(message, handlers as unknown as AnyHandlers));
+    });
+  }
+
+  async #handle(message: z.output<typeof Message>, handlers: AnyHandlers): Promise<Outcome> {
+    const { type, commandId } = message;
+    const handler = handlers[type];
+    const spec = commands[type as CommandType] as (typeof commands)[CommandType] | undefined;
+    if (!handler || !spec) return refuse(new FlotillaError('UNKNOWN_TYPE', `no command ${type} here`), `unknown command ${type}`);
+    if (message.version > spec.version) {
+      return refuse(new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`), `version ${message.version} of ${type}`);
+    }
+    const timeLeft = message.deadline - Date.now();
+    // Nobody waits for the answer any more: doing the work would only surprise.
+    if (timeLeft < -clockTolerance) return {};
+    const payload = spec.payload.safeParse(message.payload);
+    if (!payload.success) return refuse(new FlotillaError('BAD_PAYLOAD', firstIssue(payload.error)), `payload of ${type}: ${firstIssue(payload.error)}`);
+
+    const began = performance.now();
+    let outcome = 'ok';
+    try {
+      const signal = AbortSignal.timeout(Math.max(1, timeLeft));
+      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace as TraceCarrier }, () =>
+        handler(payload.data, { commandId, signal }),
+      );
+      return { answer: JSON.stringify({ ok: true, payload: reply }) };
+    } catch (error) {
+      const failure = FlotillaError.from(error);
+      outcome = failure.code;
+      if (failure.code !== 'INTERNAL') return refuse(failure);
+      this.#log.error({ err: failure.cause ?? failure, command: type, commandId }, 'command failed');
+      return refuse(failure, `${type} failed: ${String(failure.cause)}`);
+    } finally {
+      calls.observe({ type, role: 'handler' }, (performance.now() - began) / 1000);
+      outcomes.inc({ type, role: 'handler', outcome });
+    }
+  }
+
+  /** Undefined when commands can be sent, else why not. */
+  problem(): string | undefined {
+    return this.#transport.problem();
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close();
+  }
+}
+
+type AnyHandlers = Record<string, ((payload: unknown, context: CommandContext) => Promise<unknown>) | undefined>;
+
+function parseMessage(text: string): z.output<typeof Message> | string {
+  try {
+    const message = Message.safeParse(JSON.parse(text));
+    return message.success ? message.data : firstIssue(message.error);
+  } catch {
+    return 'not JSON';
+  }
+}
+
+function refuse(error: FlotillaError, deadLetter?: string): Outcome {
+  const answer = JSON.stringify({ ok: false, error: error.body });
+  return deadLetter === undefined ? { answer } : { answer, deadLetter };
+}

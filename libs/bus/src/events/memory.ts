@@ -1,0 +1,127 @@
+import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
+import { type EventLog, type Following, type LogEntry, maxStreamLength } from './event-log.ts';
+
+interface Follower {
+  offset: Offset;
+  readonly onEntries: (entries: readonly LogEntry[]) => void;
+}
+
+interface Stream {
+  entries: LogEntry[];
+  readonly followers: Set<Follower>;
+  lastOffset: Offset;
+}
+
+/** The event log within one process. Streams end with it. */
+export class MemoryEventLog implements EventLog {
+  readonly #streams = new Map<string, Stream>();
+  /** Streams with something to hand over. */
+  readonly #due = new Set<Stream>();
+
+  #stream(name: string): Stream {
+    let stream = this.#streams.get(name);
+    if (!stream) this.#streams.set(name, (stream = { entries: [], followers: new Set(), lastOffset: startOfStream }));
+    return stream;
+  }
+
+  async append(name: string, data: string): Promise<Offset> {
+    return this.appendNow(name, data);
+  }
+
+  /** `append` without the wait, for the in-memory store, whose changes and events are one step as in its Redis twin. */
+  appendNow(name: string, data: string): Offset {
+    const stream = this.#stream(name);
+    const offset = nextOffset(stream.lastOffset, Date.now());
+    stream.lastOffset = offset;
+    stream.entries.push({ offset, data });
+    // Trim in blocks, as Redis does: shifting one entry at a time would copy the array each time.
+    if (stream.entries.length > maxStreamLength * 1.25) stream.entries = stream.entries.slice(-maxStreamLength);
+    this.#pumpLater(stream);
+    return offset;
+  }
+
+  async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'gone'> {
+    const { entries } = this.#stream(name);
+    const first = entries[0];
+    // From the start: complete as long as the stream never grew to where it is trimmed.
+    if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'gone';
+    if (!first || compareOffsets(offset, first.offset) < 0) return 'gone';
+    const at = indexAfter(entries, offset);
+    return entries[at - 1]?.offset === offset ? entries.slice(at, at + limit) : 'gone';
+  }
+
+  async lastOffset(name: string): Promise<Offset> {
+    return this.lastOffsetNow(name);
+  }
+
+  lastOffsetNow(name: string): Offset {
+    return this.#streams.get(name)?.lastOffset ?? startOfStream;
+  }
+
+  follow(name: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
+    const stream = this.#stream(name);
+    const follower: Follower = { offset: after, onEntries };
+    stream.followers.add(follower);
+    this.#pumpLater(stream);
+    return {
+      stop: () => {
+        stream.followers.delete(follower);
+      },
+    };
+  }
+
+  /** Entries are handed over in a later turn, as they would be over a network, so that nobody comes to rely on less. */
+  #pumpLater(stream: Stream): void {
+    if (this.#due.size === 0) setImmediate(() => this.#pump());
+    this.#due.add(stream);
+  }
+
+  #pump(): void {
+    const due = [...this.#due];
+    this.#due.clear();
+    for (const { entries, followers } of due) {
+      for (const follower of followers) {
+        const missed = entries.slice(indexAfter(entries, follower.offset));
+        const last = missed.at(-1);
+        if (!last) continue;
+        follower.offset = last.offset;
+        follower.onEntries(missed);
+      }
+    }
+  }
+
+  /** Forgets a stream. Its followers hear nothing more unless it is written again. */
+  delete(name: string): void {
+    const stream = this.#streams.get(name);
+    if (!stream) return;
+    if (stream.followers.size === 0) this.#streams.delete(name);
+    else stream.entries = [];
+  }
+
+  problem(): string | undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#streams.clear();
+    this.#due.clear();
+  }
+}
+
+/** As Redis makes them: the time in milliseconds, and a count within it; never going back. */
+function nextOffset(last: Offset, now: number): Offset {
+  const [time = '0', count = '0'] = last.split('-');
+  return now > Number(time) ? `${now}-0` : `${time}-${Number(count) + 1}`;
+}
+
+/** The index of the first entry after the offset, by bisection. */
+function indexAfter(entries: readonly LogEntry[], offset: Offset): number {
+  let low = 0;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compareOffsets(entries[middle]!.offset, offset) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

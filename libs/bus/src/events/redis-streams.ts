@@ -1,0 +1,126 @@
+import { FlotillaError, type Offset, startOfStream } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import { Redis } from 'ioredis';
+import { dataField, type EventLog, type Following, type LogEntry, maxStreamLength } from './event-log.ts';
+import { StreamReader } from './redis-stream-reader.ts';
+
+export interface RedisEventLogOptions {
+  readonly url: string;
+  /** Prefix of every key. */
+  readonly namespace: string;
+  readonly log: Logger;
+  /** Connections that wait for entries; the streams followed are spread over them. Default 4. */
+  readonly readers?: number;
+}
+
+/** `[id, [field, value, ...]]` as XRANGE and XREAD give it. */
+export type RawEntry = [id: string, fields: string[]];
+
+/** The Redis key of a stream. Names with a room id carry it in braces, so that a room lives in one cluster slot. */
+export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
+
+/** A connection that fails fast while Redis is away and comes back by itself. */
+export function connectRedis(url: string, log: Logger, name: string): Redis {
+  const redis = new Redis(url, {
+    connectionName: `flotilla-${name}`,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 2000,
+    commandTimeout: 5000,
+    lazyConnect: true,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
+  });
+  redis.on('error', (error: Error) => log.debug({ err: error, connection: name }, 'Redis connection error'));
+  redis.on('close', () => log.debug({ connection: name }, 'Redis connection closed'));
+  return redis;
+}
+
+/** Runs a Redis command; a failure becomes UNAVAILABLE unless it is a FlotillaError already. */
+export async function redisOp<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof FlotillaError ? error : new FlotillaError('UNAVAILABLE', 'Redis is out of reach', { cause: error });
+  }
+}
+
+/**
+ * The event log over Redis Streams (Redis 7). Appends and reads share one connection; following uses connections of its
+ * own, which block in XREAD.
+ *
+ * Lost when: Redis loses its data (a restart without persistence, or a failover before replication caught up): entries of
+ * the last moment are then gone for everybody, and a listener whose offset is newer than the stream is answered 'gone'.
+ */
+export class RedisEventLog implements EventLog {
+  readonly #redis: Redis;
+  readonly #namespace: string;
+  readonly #readers: StreamReader[];
+
+  private constructor(redis: Redis, namespace: string, readers: StreamReader[]) {
+    this.#redis = redis;
+    this.#namespace = namespace;
+    this.#readers = readers;
+  }
+
+  static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
+    const { url, namespace, log, readers = 4 } = options;
+    const redis = connectRedis(url, log, 'events');
+    await redis.connect();
+    const waiting = Array.from({ length: readers }, (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), namespace, log));
+    await Promise.all(waiting.map((reader) => reader.start()));
+    return new RedisEventLog(redis, namespace, waiting);
+  }
+
+  append(stream: string, data: string): Promise<Offset> {
+    return redisOp(async () => {
+      const id = await this.#redis.xadd(streamKey(this.#namespace, stream), 'MAXLEN', '~', maxStreamLength, '*', dataField, data);
+      return id!;
+    });
+  }
+
+  readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'gone'> {
+    const key = streamKey(this.#namespace, stream);
+    return redisOp(async () => {
+      if (offset === startOfStream) {
+        // Complete as long as the stream never grew to where it is trimmed.
+        if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'gone';
+        return toEntries((await this.#redis.xrange(key, '-', '+', 'COUNT', limit)) as RawEntry[]);
+      }
+      const raw = (await this.#redis.xrange(key, offset, '+', 'COUNT', limit + 1)) as RawEntry[];
+      return raw[0]?.[0] === offset ? toEntries(raw.slice(1)) : 'gone';
+    });
+  }
+
+  lastOffset(stream: string): Promise<Offset> {
+    return redisOp(async () => {
+      const [newest] = (await this.#redis.xrevrange(streamKey(this.#namespace, stream), '+', '-', 'COUNT', 1)) as RawEntry[];
+      return newest?.[0] ?? startOfStream;
+    });
+  }
+
+  follow(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
+    const key = streamKey(this.#namespace, stream);
+    return this.#readers[hash(key) % this.#readers.length]!.follow(key, after, onEntries);
+  }
+
+  problem(): string | undefined {
+    if (this.#redis.status !== 'ready') return 'Redis is out of reach';
+    return this.#readers.every((reader) => reader.connected) ? undefined : 'Redis is out of reach for readers';
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#readers.map((reader) => reader.close()));
+    this.#redis.disconnect();
+  }
+}
+
+export function toEntries(raw: readonly RawEntry[]): LogEntry[] {
+  return raw.map(([offset, fields]) => ({ offset, data: fields[fields.indexOf(dataField) + 1] ?? '' }));
+}
+
+/** FNV-1a: spreads keys over readers. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193);
+  return value >>> 0;
+}

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { startRabbitMq, waitFor, notYet } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { CommandBus, type CommandHandlers, type CommandTransport, MemoryCommandTransport, RabbitMqCommandTransport } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+interface Adapter {
+  open(namespace: string): Promise<CommandTransport>;
+  /** What another process of the fleet would have. */
+  another(namespace: string, first: CommandTransport): Promise<CommandTransport>;
+}
+
+const overRabbitMq = (namespace: string) => RabbitMqCommandTransport.connect({ url: inject('amqpUrl'), namespace, log });
+const adapters: Record<string, Adapter> = {
+  memory: { open: async () => new MemoryCommandTransport(), another: async (_namespace, first) => first },
+  rabbitmq: { open: overRabbitMq, another: overRabbitMq },
+};
+
+const leave = { roomId: 'rm_a', sessionId: 'ss_a', reason: 'left' } as const;
+const leaveHandler = (run: (roomId: string) => Promise<void> | void): CommandHandlers<'registry.leave'> => ({
+  'registry.leave': async ({ roomId }) => {
+    await run(roomId);
+    return {};
+  },
+});
+
+describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => {
+  let namespace: string;
+  let transport: CommandTransport;
+  let bus: CommandBus;
+
+  beforeEach(async () => {
+    namespace = `t${randomUUID().slice(0, 8)}`;
+    transport = await adapter.open(namespace);
+    bus = new CommandBus(transport, log);
+  });
+  afterEach(() => bus.close());
+
+  test('a command reaches its handler and the caller gets the reply', async () => {
+    const seen: string[] = [];
+    await bus.serve(registryQueue, 'shared', leaveHandler((roomId) => void seen.push(roomId)));
+
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
+    expect(seen).toEqual(['rm_a']);
+  });
+
+  test("the handler's error reaches the caller with its code", async () => {
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => Promise.reject(new FlotillaError('ROOM_NOT_FOUND', 'no room rm_a'))));
+
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND', message: 'no room rm_a' });
+  });
+
+  test('a defect in the handler is INTERNAL to the caller, without its details', async () => {
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => Promise.reject(new Error('secret detail'))));
+
+    const failure = await bus.call(registryQueue, 'registry.leave', leave).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ code: 'INTERNAL' });
+    expect(String(failure)).not.toContain('secret detail');
+  });
+
+  test('a payload that does not fit is refused before the handler sees it', async () => {
+    let ran = false;
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => void (ran = true)));
+
+    const wrong = { ...leave, roomId: 'not a room' };
+    await expect(bus.call(registryQueue, 'registry.leave', wrong)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
+    expect(ran).toBe(false);
+  });
+
+  test('a node that is gone is told apart from a registry that is away', async () => {
+    const close = { roomId: 'rm_a', sessionId: 'ss_a' };
+    await expect(bus.call(sfuQueue('nd_gone'), 'sfu.close_session', close)).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  test('the caller waits no longer than its deadline', async () => {
+    const release = Promise.withResolvers<void>();
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => release.promise));
+
+    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    release.resolve();
+  });
+
+  test('a command sent twice with one id runs once, and both callers get its reply', async () => {
+    let runs = 0;
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => void runs++));
+
+    const commandId = randomUUID();
+    const send = () => bus.call(registryQueue, 'registry.leave', leave, { commandId });
+    await expect(Promise.all([send(), send()])).resolves.toEqual([{}, {}]);
+    await send();
+    expect(runs).toBe(1);
+  });
+
+  test('servers of a shared queue share the work', async () => {
+    const seen = [0, 0];
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => void seen[0]!++));
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => void seen[1]!++));
+
+    await Promise.all(Array.from({ length: 20 }, () => bus.call(registryQueue, 'registry.leave', leave)));
+    expect(seen[0]! + seen[1]!).toBe(20);
+    expect(Math.min(...seen)).toBeGreaterThan(0);
+  });
+
+  test('an own queue has one server', async () => {
+    const handlers: CommandHandlers<'sfu.close_session'> = { 'sfu.close_session': async () => ({}) };
+    await bus.serve(sfuQueue('nd_a'), 'own', handlers);
+    const second = new CommandBus(await adapter.another(namespace, transport), log);
+    await expect(second.serve(sfuQueue('nd_a'), 'own', handlers)).rejects.toThrow();
+    await second.close();
+  });
+
+  test('closing waits for what is under way, and takes nothing more', async () => {
+    const started = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    const serving = await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(async () => {
+        started.resolve();
+        await release.promise;
+      }),
+    );
+    const call = bus.call(registryQueue, 'registry.leave', leave);
+    await started.promise;
+
+    const closed = serving.close();
+    release.resolve();
+    await closed;
+    await expect(call).resolves.toEqual({});
+    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 300 })).rejects.toMatchObject({
+      code: expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/) as string,
+    });
+  });
+
+  test('1,000 commands at once are all answered', async () => {
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
+    const replies = await Promise.all(Array.from({ length: 1000 }, () => bus.call(registryQueue, 'registry.leave', leave)));
+    expect(replies).toHaveLength(1000);
+  });
+});
+
+describe('RabbitMQ', () => {
+  test('while it is down calls fail at once, and when it is back they work again', async () => {
+    const rabbit = await startRabbitMq();
+    const port = Number(new URL(rabbit.url).port);
+    const transport = await RabbitMqCommandTransport.connect({ url: rabbit.url, namespace: 't', log });
+    const bus = new CommandBus(transport, log);
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
+    await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.close_session': async () => ({}) });
+    await bus.call(registryQueue, 'registry.leave', leave);
+
+    await rabbit.stop();
+    await waitFor('the loss is noticed', () => bus.problem() ?? notYet('no problem is reported'));
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+
+    const again = await startRabbitMq({ port });
+    await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), { timeoutMs: 15_000 });
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
+    await expect(bus.call(sfuQueue('nd_a'), 'sfu.close_session', { roomId: 'rm_a', sessionId: 'ss_a' })).resolves.toEqual({});
+    await bus.close();
+    await again.stop();
+  }, 90_000);
+
+  test('what no handler can read ends in the dead letters, with the reason', async () => {
+    const { connect } = await import('amqplib');
+    const namespace = `t${randomUUID().slice(0, 8)}`;
+    const transport = await RabbitMqCommandTransport.connect({ url: inject('amqpUrl'), namespace, log });
+    const bus = new CommandBus(transport, createLogger({ service: 'test', level: 'error' }));
+    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
+
+    const link = await connect(inject('amqpUrl'));
+    const channel = await link.createChannel();
+    channel.publish(`${namespace}.commands`, registryQueue, Buffer.from('{"not":"a command"}'));
+    const letter = await waitFor('the dead letter', async () => (await channel.get(`${namespace}.dead-letters`, { noAck: true })) || notYet('the queue is empty'));
+    expect(letter.content.toString()).toBe('{"not":"a command"}');
+    expect(letter.properties.headers).toMatchObject({ 'x-flotilla-queue': 'registry', 'x-flotilla-reason': expect.stringContaining('commandId') as string });
+    await link.close();
+    await bus.close();
+  });
+});

@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import { compareOffsets } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { notYet, startRedis, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { type EventLog, type LogEntry, maxStreamLength, MemoryEventLog, RedisEventLog } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const adapters: Record<string, () => Promise<EventLog>> = {
+  memory: async () => new MemoryEventLog(),
+  redis: () => RedisEventLog.connect({ url: inject('redisUrl'), namespace: `t${randomUUID().slice(0, 8)}`, log }),
+};
+
+/** Collects what a follower is handed, and waits for a number of entries. */
+function collector() {
+  const seen: string[] = [];
+  return {
+    seen,
+    onEntries: (entries: readonly LogEntry[]) => void seen.push(...entries.map(({ data }) => data)),
+    until: (count: number) => waitFor(`${count} entries`, () => seen.length >= count || notYet(`there are ${seen.length}`)),
+  };
+}
+
+describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
+  let events: EventLog;
+
+  beforeEach(async () => {
+    events = await open();
+  });
+  afterEach(() => events.close());
+
+  const append = async (stream: string, count: number, from = 0) => {
+    const offsets: string[] = [];
+    for (let index = from; index < from + count; index++) offsets.push(await events.append(stream, String(index)));
+    return offsets;
+  };
+
+  test('offsets rise, and the last one is the last', async () => {
+    expect(await events.lastOffset('a')).toBe('0-0');
+    const offsets = await append('a', 50);
+    expect(offsets.toSorted(compareOffsets)).toEqual(offsets);
+    expect(new Set(offsets).size).toBe(50);
+    expect(await events.lastOffset('a')).toBe(offsets.at(-1));
+  });
+
+  test('reading after an offset gives what came later, in order, within the limit', async () => {
+    const offsets = await append('a', 10);
+    const later = await events.readAfter('a', offsets[3]!, 100);
+    expect(later).toEqual([4, 5, 6, 7, 8, 9].map((index) => ({ offset: offsets[index], data: String(index) })));
+    expect(await events.readAfter('a', offsets[3]!, 2)).toHaveLength(2);
+    expect(await events.readAfter('a', offsets[9]!, 100)).toEqual([]);
+    expect(await events.readAfter('a', '0-0', 100)).toHaveLength(10);
+    expect(await events.readAfter('never written', '0-0', 100)).toEqual([]);
+  });
+
+  test('an offset whose successors were trimmed is answered with gone, never with a part', async () => {
+    const [first] = await append('a', 1);
+    expect(await events.readAfter('a', '1-1', 100)).toBe('gone');
+    await append('a', maxStreamLength * 2);
+    expect(await events.readAfter('a', first!, 100)).toBe('gone');
+    expect(await events.readAfter('a', '0-0', 100)).toBe('gone');
+  });
+
+  test('a follower gets what is there already and then what comes, each once, in order', async () => {
+    const [first] = await append('a', 5);
+    const { seen, onEntries, until } = collector();
+    events.follow('a', first!, onEntries);
+    await until(4);
+    await append('a', 5, 5);
+    await until(9);
+    expect(seen).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
+  });
+
+  test('followers of one stream may begin at different offsets', async () => {
+    const offsets = await append('a', 6);
+    const late = collector();
+    events.follow('a', offsets[5]!, late.onEntries);
+    const early = collector();
+    events.follow('a', offsets[1]!, early.onEntries);
+    await early.until(4);
+    await append('a', 1, 6);
+    await Promise.all([early.until(5), late.until(1)]);
+    expect(early.seen).toEqual(['2', '3', '4', '5', '6']);
+    expect(late.seen).toEqual(['6']);
+  });
+
+  test('streams do not mix, and one that stopped hears no more', async () => {
+    const a = collector();
+    const b = collector();
+    events.follow('a', '0-0', a.onEntries);
+    const following = events.follow('b', '0-0', b.onEntries);
+    await append('a', 3);
+    await append('b', 2);
+    await Promise.all([a.until(3), b.until(2)]);
+    following.stop();
+    await append('b', 2, 2);
+    await append('a', 1, 3);
+    await a.until(4);
+    expect(b.seen).toEqual(['0', '1']);
+  });
+
+  test('200 streams are followed at once, subscribed while entries come', async () => {
+    const collectors = Array.from({ length: 200 }, (_, index) => {
+      const each = collector();
+      events.follow(`s${index}`, '0-0', each.onEntries);
+      return each;
+    });
+    await Promise.all(collectors.map((_, index) => append(`s${index}`, 5)));
+    await Promise.all(collectors.map((each) => each.until(5)));
+    for (const { seen } of collectors) expect(seen).toEqual(['0', '1', '2', '3', '4']);
+  });
+});
+
+describe('Redis', () => {
+  test('a follower misses nothing when its connection is cut', async () => {
+    const redis = await startRedis();
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
+    const { Redis } = await import('ioredis');
+    const admin = new Redis(redis.url);
+    const { seen, onEntries, until } = collector();
+    events.follow('a', '0-0', onEntries);
+    await events.append('a', 'before');
+    await until(1);
+
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await waitFor('an append works again', () => events.append('a', 'after'));
+    await until(2);
+    expect(seen).toEqual(['before', 'after']);
+    admin.disconnect();
+    await events.close();
+    await redis.stop();
+  });
+
+  test('while it hangs appends fail with UNAVAILABLE, and afterwards work again', async () => {
+    const redis = await startRedis();
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
+    await redis.stop();
+    await waitFor('the loss is noticed', () => events.problem() ?? notYet('no problem is reported'));
+    await expect(events.append('a', 'x')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+
+    const again = await startRedis({ port: Number(new URL(redis.url).port) });
+    await waitFor('Redis is back', () => events.problem() === undefined || notYet('still away'));
+    const { onEntries, until } = collector();
+    events.follow('a', '0-0', onEntries);
+    await events.append('a', 'y');
+    await until(1);
+    await events.close();
+    await again.stop();
+  });
+});

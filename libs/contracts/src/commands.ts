@@ -1,0 +1,146 @@
+/**
+ * Commands between services: do this, one answer. Each has an owner (the service that serves it) and a version that
+ * rises when a payload changes in a way an older reader would misunderstand.
+ */
+import { z } from 'zod';
+import { NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
+import { DtlsParameters, MediaKind, MediaSession, RtpCapabilities, RtpParameters, Source } from './media.ts';
+import { DisplayName, Member, Publication, RoomSnapshot } from './room.ts';
+import { LeaveReason } from './room-events.ts';
+import { signalRequests } from './signal.ts';
+
+interface CommandSpec {
+  readonly version: number;
+  readonly payload: z.ZodType;
+  readonly reply: z.ZodType;
+}
+
+/** Served by the room registry, on one shared queue. */
+export const registryCommands = {
+  /** Adds a member and reserves a place on a node. Errors: ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY, ALREADY_IN_ROOM. */
+  'registry.join': {
+    version: 1,
+    payload: z.object({
+      room: RoomRef,
+      sessionId: SessionId,
+      userId: UserId,
+      name: DisplayName,
+      excludeNodes: z.array(NodeId).max(16).default([]).describe('Nodes that just failed to answer.'),
+    }),
+    reply: z.object({ member: Member, snapshot: RoomSnapshot }),
+  },
+  /** Takes a session out of a room; a second time does nothing. */
+  'registry.leave': {
+    version: 1,
+    payload: z.object({ roomId: RoomId, sessionId: SessionId, reason: LeaveReason }),
+    reply: z.object({}),
+  },
+  /** Gives a member a place on another node because its own is gone. Errors: NOT_IN_ROOM, NO_CAPACITY. */
+  'registry.replace': {
+    version: 1,
+    payload: z.object({ roomId: RoomId, sessionId: SessionId, excludeNodes: z.array(NodeId).max(16) }),
+    reply: z.object({ member: Member }),
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+const ofSession = { roomId: RoomId, sessionId: SessionId };
+
+/** The payload of a client's request of that type, with the session it comes from. */
+function forSession<T extends z.ZodRawShape>(payload: z.ZodObject<T>) {
+  return z.object({ ...ofSession, ...payload.shape });
+}
+
+const PipeEndpoint = z.object({
+  ip: z.string().max(64),
+  port: z.int().min(1).max(65_535),
+  srtpParameters: z.object({ cryptoSuite: z.string().max(64), keyBase64: z.string().max(128) }),
+});
+
+/** Served by each SFU node, on a queue of its own. */
+export const sfuCommands = {
+  /** Opens the transports of a session, in place of any it has. */
+  'sfu.open_session': {
+    version: 1,
+    payload: z.object({
+      ...ofSession,
+      participantId: ParticipantId,
+      rtpCapabilities: RtpCapabilities,
+      subscribe: z.boolean(),
+    }),
+    reply: MediaSession,
+  },
+  /** Closes the transports of a session; a second time does nothing. */
+  'sfu.close_session': { version: 1, payload: z.object(ofSession), reply: z.object({}) },
+  'sfu.connect_transport': {
+    version: 1,
+    payload: z.object({ ...ofSession, transportId: z.string(), dtlsParameters: DtlsParameters }),
+    reply: z.object({}),
+  },
+  'sfu.restart_ice': {
+    version: 1,
+    payload: forSession(signalRequests.restart_ice.payload),
+    reply: signalRequests.restart_ice.reply,
+  },
+  'sfu.publish': {
+    version: 1,
+    payload: z.object({
+      ...ofSession,
+      participantId: ParticipantId,
+      kind: MediaKind,
+      source: Source,
+      rtpParameters: RtpParameters,
+      label: z.string().optional(),
+      muted: z.boolean(),
+      publicationId: PublicationId.optional(),
+    }),
+    reply: z.object({ publication: Publication }),
+  },
+  'sfu.unpublish': { version: 1, payload: forSession(signalRequests.unpublish.payload), reply: z.object({}) },
+  'sfu.mute': { version: 1, payload: forSession(signalRequests.mute.payload), reply: z.object({}) },
+  'sfu.subscribe': {
+    version: 1,
+    payload: forSession(signalRequests.subscribe.payload),
+    reply: signalRequests.subscribe.reply,
+  },
+  'sfu.unsubscribe': { version: 1, payload: forSession(signalRequests.unsubscribe.payload), reply: z.object({}) },
+  'sfu.update_subscriptions': {
+    version: 1,
+    payload: forSession(signalRequests.update_subscriptions.payload),
+    reply: z.object({}),
+  },
+  /** Node to node: opens the other end of the pipe that carries a room from the served node to the asking one. */
+  'sfu.open_pipe': {
+    version: 1,
+    payload: z.object({ roomId: RoomId, toNode: NodeId, endpoint: PipeEndpoint }),
+    reply: z.object({ endpoint: PipeEndpoint }),
+  },
+  /** Node to node: sends a publication through the pipe. */
+  'sfu.pipe_publication': {
+    version: 1,
+    payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
+    reply: z.object({ producerId: z.string(), kind: MediaKind, rtpParameters: RtpParameters, paused: z.boolean() }),
+  },
+  /** Node to node: nobody there consumes it any more. */
+  'sfu.unpipe_publication': {
+    version: 1,
+    payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
+    reply: z.object({}),
+  },
+} as const satisfies Record<string, CommandSpec>;
+
+export const commands = { ...registryCommands, ...sfuCommands } as const;
+
+export type CommandType = keyof typeof commands;
+/** What a caller writes. */
+export type CommandPayload<T extends CommandType> = z.input<(typeof commands)[T]['payload']>;
+/** What a handler reads: parsed, defaults filled in. */
+export type ParsedCommandPayload<T extends CommandType> = z.output<(typeof commands)[T]['payload']>;
+export type CommandReply<T extends CommandType> = z.output<(typeof commands)[T]['reply']>;
+
+export type RegistryCommandType = keyof typeof registryCommands;
+export type SfuCommandType = keyof typeof sfuCommands;
+
+/** The queue names of the command exchange. */
+export const registryQueue = 'registry';
+export const sfuQueue = (nodeId: string): string => `sfu.${nodeId}`;
+

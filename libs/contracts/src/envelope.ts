@@ -1,0 +1,66 @@
+/** The three shapes that travel over a `flotilla.v1` WebSocket. */
+import { z } from 'zod';
+import { ErrorBody } from './errors.ts';
+import { Offset, RoomRef, UserId } from './ids.ts';
+
+/** The WebSocket subprotocol. A second entry, `flotilla.token.<jwt>` or `flotilla.resume.<token>`, carries the credential. */
+export const subprotocol = 'flotilla.v1';
+export const tokenSubprotocolPrefix = 'flotilla.token.';
+export const resumeSubprotocolPrefix = 'flotilla.resume.';
+
+/** The path of the WebSocket endpoint. */
+export const signalPath = '/v1/signal';
+
+/** The largest frame a client may send, in bytes. A larger one closes the connection with 1009. */
+export const maxFrameBytes = 65_536;
+
+/** Where a message goes: `room:<id or name>`, `user:<id>`, or `*` for everybody. */
+export const Address = z.union([
+  z.templateLiteral(['room:', RoomRef]),
+  z.templateLiteral(['user:', UserId]),
+  z.literal('*'),
+]);
+export type Address = z.infer<typeof Address>;
+
+/** Client to server. `id` is the client's own, echoed as `replyTo`. */
+export const Request = z.strictObject({
+  id: z.string().min(1).max(64),
+  type: z.string().min(1).max(64),
+  to: Address.optional(),
+  payload: z.record(z.string(), z.unknown()).default({}),
+});
+export type Request = z.infer<typeof Request>;
+
+/** Server to client, exactly one for each request. `replyTo` is null when the request could not be read. */
+export const Reply = z.object({
+  replyTo: z.string().nullable(),
+  ok: z.boolean(),
+  payload: z.record(z.string(), z.unknown()).optional(),
+  error: ErrorBody.optional(),
+});
+export type Reply = z.infer<typeof Reply>;
+
+/**
+ * Server to client: something happened. `to` names the stream, and `seq` the place in it: a client that resumes gives,
+ * for each `to`, the last `seq` it saw. An event without `seq` belongs to the connection and is not replayed.
+ */
+export const Event = z.object({
+  seq: Offset.optional(),
+  type: z.string(),
+  from: z.string(),
+  to: z.string(),
+  routedAt: z.int().nonnegative().describe('When the gateway sent it on, in milliseconds since the Unix epoch.'),
+  payload: z.record(z.string(), z.unknown()),
+});
+export type Event = z.infer<typeof Event>;
+
+/** `from` of what the fleet itself says. */
+export const systemAddress = 'system';
+
+export const roomAddress = (roomId: string): `room:${string}` => `room:${roomId}`;
+export const userAddress = (userId: string): `user:${string}` => `user:${userId}`;
+
+/** The part behind the colon when the address is of that kind. */
+export function addressee(kind: 'room' | 'user', address: string | undefined): string | undefined {
+  return address?.startsWith(`${kind}:`) ? address.slice(kind.length + 1) : undefined;
+}

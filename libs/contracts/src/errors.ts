@@ -1,0 +1,197 @@
+import { z } from 'zod';
+
+/**
+ * Every error a client or a backend can be answered with. `status` is what REST says, `retry` whether the same
+ * request may succeed later without a change. docs/errors.md is generated from this table.
+ */
+export const errorCatalogue = {
+  BAD_MESSAGE: {
+    status: 400,
+    retry: false,
+    meaning: 'The message is not JSON, not an envelope, or carries a field the envelope does not have (such as `from`).',
+    cure: 'Send `{id, type, to?, payload}`. The server binds `from` itself.',
+  },
+  UNKNOWN_TYPE: {
+    status: 400,
+    retry: false,
+    meaning: 'No request has this type in protocol flotilla.v1.',
+    cure: 'Check the spelling, or the version of the client against the server.',
+  },
+  BAD_PAYLOAD: {
+    status: 400,
+    retry: false,
+    meaning: 'The payload does not fit the schema of its type; the message names the first wrong field.',
+    cure: 'Correct the field.',
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    retry: false,
+    meaning: 'No token or API key came with the request.',
+    cure: 'Send the token in the `Authorization` header or as the subprotocol entry `flotilla.token.<token>`.',
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    retry: false,
+    meaning: 'The token is malformed, signed by another key, for another audience, or lacks a claim that is required.',
+    cure: 'Issue a new one with POST /v1/rooms/{room}/tokens.',
+  },
+  TOKEN_EXPIRED: {
+    status: 401,
+    retry: false,
+    meaning: 'The token is past its `exp`.',
+    cure: 'Issue a new one; a token lives 15 minutes at most.',
+  },
+  TOKEN_REPLAYED: {
+    status: 401,
+    retry: false,
+    meaning: 'The token was used before. Each opens one session.',
+    cure: 'Issue a token per connection. To come back to a session, use its resume token.',
+  },
+  SESSION_EXPIRED: {
+    status: 401,
+    retry: false,
+    meaning: 'The resume token is unknown: its session ended, the resume window passed, or it was used already.',
+    cure: 'Connect again with a new token and join.',
+  },
+  FORBIDDEN: {
+    status: 403,
+    retry: false,
+    meaning: 'The token does not grant this.',
+    cure: 'Issue a token with the grant that the message names.',
+  },
+  ROOM_NOT_FOUND: {
+    status: 404,
+    retry: false,
+    meaning: 'No such room.',
+    cure: 'Create it with POST /v1/rooms.',
+  },
+  PARTICIPANT_NOT_FOUND: {
+    status: 404,
+    retry: false,
+    meaning: 'No such participant in the room.',
+    cure: 'List the participants with GET /v1/rooms/{room}/participants.',
+  },
+  PUBLICATION_NOT_FOUND: {
+    status: 404,
+    retry: false,
+    meaning: 'No such publication in the room, or it is not yours.',
+    cure: 'Follow `publication_added` and `publication_removed`.',
+  },
+  SUBSCRIPTION_NOT_FOUND: {
+    status: 404,
+    retry: false,
+    meaning: 'This session does not subscribe to that publication.',
+    cure: 'Send `subscribe` first.',
+  },
+  NOT_IN_ROOM: {
+    status: 409,
+    retry: false,
+    meaning: 'The session has not joined the room it addresses.',
+    cure: 'Send `join` first.',
+  },
+  ALREADY_IN_ROOM: {
+    status: 409,
+    retry: false,
+    meaning: 'The session is in that room already.',
+    cure: 'Send `leave` first, or open another connection for another device.',
+  },
+  ROOM_EXISTS: {
+    status: 409,
+    retry: false,
+    meaning: 'A room of that name exists with other settings.',
+    cure: 'Choose another name, or delete the room first.',
+  },
+  MEDIA_NOT_OPEN: {
+    status: 409,
+    retry: false,
+    meaning: 'The session has no transports on its SFU node: never opened, or lost with a worker.',
+    cure: 'Send `open_media`, then publish and subscribe again.',
+  },
+  MEDIA_UNSUPPORTED: {
+    status: 422,
+    retry: false,
+    meaning: 'The SFU cannot take these RTP parameters, or the receiver cannot decode this publication.',
+    cure: 'Use one of the codecs in `welcome.rtpCapabilities`.',
+  },
+  ROOM_FULL: {
+    status: 409,
+    retry: true,
+    meaning: 'The room has its maximum of participants.',
+    cure: 'Wait until somebody leaves, or create the room with a larger `maxParticipants`.',
+  },
+  RATE_LIMITED: {
+    status: 429,
+    retry: true,
+    meaning: 'Too many messages or connections.',
+    cure: 'Slow down; the limits are in docs/limits.md.',
+  },
+  NO_CAPACITY: {
+    status: 503,
+    retry: true,
+    meaning: 'No SFU node that is alive has a free place.',
+    cure: 'Add SFU nodes, or raise FLOTILLA_SFU_CAPACITY.',
+  },
+  NODE_UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    meaning: 'The SFU node of this session did not answer: it is gone, or restarting.',
+    cure: 'Send `open_media`; the session is placed on another node if need be.',
+  },
+  UNAVAILABLE: {
+    status: 503,
+    retry: true,
+    meaning: 'A service or broker this request needs is out of reach for now. Calls in progress go on.',
+    cure: 'Try again in a second.',
+  },
+  DEADLINE_EXCEEDED: {
+    status: 504,
+    retry: true,
+    meaning: 'The answer did not come within the deadline; the request may have been carried out.',
+    cure: 'Try again: commands are idempotent.',
+  },
+  INTERNAL: {
+    status: 500,
+    retry: false,
+    meaning: 'A defect of Flotilla.',
+    cure: 'Look the trace id up in the logs and report it.',
+  },
+} as const satisfies Record<string, { status: number; retry: boolean; meaning: string; cure: string }>;
+
+export type ErrorCode = keyof typeof errorCatalogue;
+
+/** The error part of a reply: a code from the catalogue and a sentence for a person. */
+export const ErrorBody = z.object({
+  code: z.enum(Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]).catch('INTERNAL'),
+  message: z.string(),
+});
+export type ErrorBody = z.infer<typeof ErrorBody>;
+
+/** An error with a code of the catalogue. What a handler throws as this reaches the caller as it is; anything else becomes INTERNAL. */
+export class FlotillaError extends Error {
+  override readonly name = 'FlotillaError';
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string = errorCatalogue[code].meaning,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get body(): ErrorBody {
+    return { code: this.code, message: this.message };
+  }
+
+  /** The error itself when it is one of ours; INTERNAL, with the cause kept for the log, when it is not. */
+  static from(error: unknown): FlotillaError {
+    return error instanceof FlotillaError ? error : new FlotillaError('INTERNAL', undefined, { cause: error });
+  }
+}
+
+/** The first complaint of a failed parse, as `path: what is wrong`. */
+export function firstIssue(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return 'does not fit its schema';
+  const path = issue.path.join('.');
+  return path ? `${path}: ${issue.message}` : issue.message;
+}

@@ -1,0 +1,142 @@
+/**
+ * What a client and an SFU tell each other about transports and RTP, in mediasoup's terms (which are ORTC's). Arrays and
+ * strings are bounded here; whether the parameters make sense together is for mediasoup, which checks them again.
+ */
+import { z } from 'zod';
+
+const text = z.string().max(256);
+const uint = z.int().nonnegative();
+
+export const MediaKind = z.enum(['audio', 'video']);
+export type MediaKind = z.infer<typeof MediaKind>;
+
+/** What a publication shows or sounds. */
+export const Source = z.enum(['microphone', 'camera', 'screen', 'screen_audio', 'other']);
+export type Source = z.infer<typeof Source>;
+
+const CodecParameters = z.record(text, z.union([text, z.number(), z.boolean(), z.null()]));
+const RtcpFeedback = z.strictObject({ type: text, parameter: text.optional() });
+
+const RtpCodecCapability = z.strictObject({
+  kind: MediaKind,
+  mimeType: text,
+  preferredPayloadType: uint.max(127).optional(),
+  clockRate: uint,
+  channels: uint.optional(),
+  parameters: CodecParameters.optional(),
+  rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
+});
+
+const RtpHeaderExtension = z.strictObject({
+  kind: MediaKind,
+  uri: text,
+  preferredId: uint.max(255),
+  preferredEncrypt: z.boolean().optional(),
+  direction: z.enum(['sendrecv', 'sendonly', 'recvonly', 'inactive']).optional(),
+});
+
+export const RtpCapabilities = z.strictObject({
+  codecs: z.array(RtpCodecCapability).max(64).optional(),
+  headerExtensions: z.array(RtpHeaderExtension).max(64).optional(),
+});
+export type RtpCapabilities = z.infer<typeof RtpCapabilities>;
+
+const RtpEncoding = z.strictObject({
+  ssrc: uint.optional(),
+  rid: z.string().max(32).optional(),
+  codecPayloadType: uint.max(127).optional(),
+  rtx: z.strictObject({ ssrc: uint }).optional(),
+  dtx: z.boolean().optional(),
+  scalabilityMode: text.optional(),
+  maxBitrate: uint.optional(),
+  maxFramerate: z.number().nonnegative().optional(),
+  scaleResolutionDownBy: z.number().min(1).optional(),
+  active: z.boolean().optional(),
+  adaptivePtime: z.boolean().optional(),
+  priority: text.optional(),
+  networkPriority: text.optional(),
+});
+
+export const RtpParameters = z.strictObject({
+  mid: text.optional(),
+  msid: text.optional(),
+  codecs: z
+    .array(
+      z.strictObject({
+        mimeType: text,
+        payloadType: uint.max(127),
+        clockRate: uint,
+        channels: uint.optional(),
+        parameters: CodecParameters.optional(),
+        rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
+      }),
+    )
+    .min(1)
+    .max(16),
+  headerExtensions: z
+    .array(
+      z.strictObject({ uri: text, id: uint.max(255), encrypt: z.boolean().optional(), parameters: CodecParameters.optional() }),
+    )
+    .max(32)
+    .optional(),
+  encodings: z.array(RtpEncoding).max(8).optional(),
+  rtcp: z
+    .strictObject({ cname: text.optional(), reducedSize: z.boolean().optional(), mux: z.boolean().optional() })
+    .optional(),
+});
+export type RtpParameters = z.infer<typeof RtpParameters>;
+
+export const DtlsParameters = z.strictObject({
+  role: z.enum(['auto', 'client', 'server']).optional(),
+  fingerprints: z
+    .array(z.strictObject({ algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']), value: text }))
+    .min(1)
+    .max(8),
+});
+export type DtlsParameters = z.infer<typeof DtlsParameters>;
+
+export const IceParameters = z.object({ usernameFragment: text, password: text, iceLite: z.boolean().optional() });
+
+const IceCandidate = z.object({
+  foundation: text,
+  priority: uint,
+  address: text,
+  ip: text,
+  protocol: z.enum(['udp', 'tcp']),
+  port: uint.max(65_535),
+  type: z.enum(['host', 'srflx', 'prflx', 'relay']),
+  tcpType: z.enum(['active', 'passive', 'so']).optional(),
+});
+
+/** One server-side WebRTC transport, as the client needs it to connect. */
+export const TransportParameters = z.object({
+  id: text,
+  iceParameters: IceParameters,
+  iceCandidates: z.array(IceCandidate).max(32),
+  dtlsParameters: DtlsParameters,
+});
+export type TransportParameters = z.infer<typeof TransportParameters>;
+
+/** Which simulcast or SVC layers a subscriber would like at most. 0 is the lowest. */
+export const Layers = z.strictObject({ spatial: uint.max(7), temporal: uint.max(7).optional() });
+export type Layers = z.infer<typeof Layers>;
+
+/** The SFU's side of a subscription: what the client needs to receive one publication. */
+export const Subscription = z.object({
+  publicationId: z.string(),
+  consumerId: text,
+  producerId: text,
+  kind: MediaKind,
+  rtpParameters: RtpParameters,
+  type: z.enum(['simple', 'simulcast', 'svc', 'pipe']),
+});
+export type Subscription = z.infer<typeof Subscription>;
+
+/** The transports of a session on its SFU node, and what it subscribes to already. */
+export const MediaSession = z.object({
+  nodeId: z.string(),
+  send: TransportParameters,
+  recv: TransportParameters,
+  subscriptions: z.array(Subscription),
+});
+export type MediaSession = z.infer<typeof MediaSession>;

@@ -1,0 +1,114 @@
+/** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
+import { z } from 'zod';
+import { ErrorBody, type ErrorCode } from './errors.ts';
+import { ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
+import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
+import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
+
+/** A room and how many people are in it. */
+export const RoomSummary = z.object({ ...Room.shape, participants: z.int().nonnegative() });
+export type RoomSummary = z.infer<typeof RoomSummary>;
+
+export const CreateRoom = z.strictObject({
+  name: RoomName.optional().describe('Default: a random one.'),
+  ...RoomSettings.partial().shape,
+});
+
+export const ListRooms = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+  cursor: z.string().max(128).optional().describe('`next` of the page before.'),
+});
+
+export const IssueToken = z.strictObject({
+  userId: UserId.optional().describe('Who it is for, as your application knows them. Default: a random one.'),
+  name: DisplayName.optional().describe('Shown to the others.'),
+  grants: z.array(Grant).max(16).default([...defaultGrants]),
+  ttlSeconds: z.int().min(10).max(maxTokenSeconds).default(maxTokenSeconds),
+});
+
+export const IssuedToken = z.object({ token: z.string(), userId: UserId, expiresAt: z.iso.datetime() });
+export type IssuedToken = z.infer<typeof IssuedToken>;
+
+interface Route {
+  readonly method: 'get' | 'post' | 'delete';
+  readonly path: string;
+  readonly summary: string;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodObject;
+  readonly status: number;
+  readonly reply?: z.ZodType;
+  readonly errors: readonly ErrorCode[];
+}
+
+const room = z.object({ room: RoomRef.describe('Id or name.') });
+
+export const restRoutes = {
+  createRoom: {
+    method: 'post',
+    path: '/v1/rooms',
+    summary: 'Create a room. Creating one that exists with the same settings returns it.',
+    body: CreateRoom,
+    status: 201,
+    reply: Room,
+    errors: ['BAD_PAYLOAD', 'ROOM_EXISTS'],
+  },
+  listRooms: {
+    method: 'get',
+    path: '/v1/rooms',
+    summary: 'List the rooms, oldest first.',
+    query: ListRooms,
+    status: 200,
+    reply: z.object({ rooms: z.array(RoomSummary), next: z.string().nullable() }),
+    errors: ['BAD_PAYLOAD'],
+  },
+  getRoom: {
+    method: 'get',
+    path: '/v1/rooms/{room}',
+    summary: 'Get a room.',
+    params: room,
+    status: 200,
+    reply: RoomSummary,
+    errors: ['ROOM_NOT_FOUND'],
+  },
+  deleteRoom: {
+    method: 'delete',
+    path: '/v1/rooms/{room}',
+    summary: 'Delete a room. Everybody in it is told and leaves.',
+    params: room,
+    status: 204,
+    errors: ['ROOM_NOT_FOUND'],
+  },
+  listParticipants: {
+    method: 'get',
+    path: '/v1/rooms/{room}/participants',
+    summary: 'List the participants of a room.',
+    params: room,
+    status: 200,
+    reply: z.object({ participants: z.array(Participant) }),
+    errors: ['ROOM_NOT_FOUND'],
+  },
+  removeParticipant: {
+    method: 'delete',
+    path: '/v1/rooms/{room}/participants/{participant}',
+    summary: 'Remove a participant from a room.',
+    params: room.extend({ participant: ParticipantId }),
+    status: 204,
+    errors: ['ROOM_NOT_FOUND', 'PARTICIPANT_NOT_FOUND'],
+  },
+  issueToken: {
+    method: 'post',
+    path: '/v1/rooms/{room}/tokens',
+    summary: 'Issue a token that opens one session and lets it join this room.',
+    params: room,
+    body: IssueToken,
+    status: 201,
+    reply: IssuedToken,
+    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD'],
+  },
+} as const satisfies Record<string, Route>;
+
+export type RestRoute = keyof typeof restRoutes;
+
+/** What every REST error looks like. */
+export const RestError = z.object({ error: ErrorBody });

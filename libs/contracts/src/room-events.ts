@@ -1,0 +1,60 @@
+/**
+ * What is written to a room's event stream, and so what its participants are told. The stream is the truth about the room;
+ * gateways forward its entries as they stand.
+ */
+import { z } from 'zod';
+import { ParticipantId, PublicationId, SessionId } from './ids.ts';
+import { Participant, Publication } from './room.ts';
+
+export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'room_deleted', 'failed']);
+export type LeaveReason = z.infer<typeof LeaveReason>;
+
+export const roomEvents = {
+  participant_joined: z.object({ participant: Participant }),
+  participant_left: z.object({
+    participantId: ParticipantId,
+    reason: LeaveReason,
+    publicationIds: z.array(PublicationId).describe('Its publications; they ended with it.'),
+  }),
+  publication_added: z.object({ publication: Publication }),
+  publication_updated: z.object({ publication: Publication }),
+  publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
+  /** Who is heard. Only changes are told. `level` is in dBov: 0 is the loudest, -127 silence (RFC 6464). */
+  speakers: z.object({
+    nodeId: z.string().describe('The node whose participants these are; the list replaces its previous one.'),
+    speakers: z.array(z.object({ participantId: ParticipantId, level: z.int().min(-127).max(0) })),
+  }),
+  /** Who leads the conversation now. */
+  active_speaker: z.object({ participantId: ParticipantId }),
+  /** Something an application sends to everybody in the room. */
+  message: z.object({ data: z.unknown() }),
+  /** The transports of these sessions died with their worker or node: open media again. */
+  media_lost: z.object({ participantIds: z.array(ParticipantId), reason: z.enum(['worker_died', 'node_lost']) }),
+  room_deleted: z.object({}),
+} as const;
+
+export type RoomEventType = keyof typeof roomEvents;
+export type RoomEventPayload<T extends RoomEventType> = z.infer<(typeof roomEvents)[T]>;
+
+/** An entry of a room's stream. `only` limits who is told to these sessions. */
+export type RoomEvent<T extends RoomEventType = RoomEventType> = {
+  [K in T]: { type: K; from: string; payload: RoomEventPayload<K>; only?: string[] | undefined };
+}[T];
+
+const common = { from: z.string(), only: z.array(SessionId).optional() };
+const variant = <T extends RoomEventType>(type: T) =>
+  z.object({ type: z.literal(type), payload: roomEvents[type], ...common });
+
+/** Unknown types and fields come from newer services and are let through or dropped by the reader, never an error. */
+export const RoomEvent = z.discriminatedUnion('type', [
+  variant('participant_joined'),
+  variant('participant_left'),
+  variant('publication_added'),
+  variant('publication_updated'),
+  variant('publication_removed'),
+  variant('speakers'),
+  variant('active_speaker'),
+  variant('message'),
+  variant('media_lost'),
+  variant('room_deleted'),
+]);

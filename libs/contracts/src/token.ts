@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { RoomRef, UserId } from './ids.ts';
+import { DisplayName } from './room.ts';
+
+/** What a token allows. `publish` and `subscribe` are about media, `data` about messages. */
+export const Grant = z.enum(['publish', 'subscribe', 'data', 'broadcast', 'admin']);
+export type Grant = z.infer<typeof Grant>;
+
+export const defaultGrants: readonly Grant[] = ['publish', 'subscribe', 'data'];
+
+/** The longest a token may live (RFC 8725, section 3.10, leaves the figure to us). */
+export const maxTokenSeconds = 900;
+
+/** Claims of a join token. Registered claims as in RFC 7519, section 4.1; the others are Flotilla's. */
+export const TokenClaims = z.object({
+  iss: z.string(),
+  aud: z.union([z.string(), z.array(z.string())]),
+  sub: UserId,
+  jti: z.string().min(8).max(64),
+  iat: z.int(),
+  nbf: z.int(),
+  exp: z.int(),
+  name: DisplayName.optional(),
+  room: RoomRef.optional().describe('The only room it opens. Without it, any room.'),
+  grants: z.array(Grant).max(16).default([...defaultGrants]),
+});
+export type TokenClaims = z.infer<typeof TokenClaims>;

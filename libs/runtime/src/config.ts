@@ -1,0 +1,109 @@
+import { z } from 'zod';
+
+/** A configuration that can't be used. The message lists every bad key at once, one a line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const prefix = 'FLOTILLA_';
+
+/**
+ * Reads a service's configuration from its environment. The keys of the schema are the names of the variables.
+ *
+ * @throws ConfigError naming every value that doesn't fit and every `FLOTILLA_*` variable the service doesn't know.
+ */
+export function loadConfig<T extends z.ZodRawShape>(
+  schema: z.ZodObject<T>,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): z.output<z.ZodObject<T>> {
+  const known = Object.keys(schema.shape);
+  // An empty variable is what templates produce for "not set".
+  const given = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  const result = schema.safeParse(given);
+
+  const complaints = result.success
+    ? []
+    : result.error.issues.map((issue) => {
+        const key = issue.path.join('.');
+        return given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`;
+      });
+  for (const key of Object.keys(env)) {
+    if (!key.startsWith(prefix) || known.includes(key)) continue;
+    const near = nearest(key, known);
+    complaints.push(`${key} is not a setting of this service${near ? `; did you mean ${near}?` : ''}`);
+  }
+  if (complaints.length > 0 || !result.success) {
+    throw new ConfigError(`The configuration can't be used:\n${complaints.map((text) => `  ${text}`).join('\n')}`);
+  }
+  return result.data;
+}
+
+/** The part of an environment that a service with this schema understands. */
+export function pickEnv(schema: z.ZodObject, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const entries = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined && (!entry[0].startsWith(prefix) || entry[0] in schema.shape),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** The schema as lines of a `.env` file: what each setting means, and its default, commented out. */
+export function describeConfig(schema: z.ZodObject): string {
+  const blocks = Object.entries(schema.shape).map(([key, value]) => {
+    const type = value as z.ZodType;
+    const description = (type.description ?? '').split('\n').map((line) => `# ${line}`);
+    const preset = type.safeParse(undefined);
+    const value_ = preset.success ? preset.data : undefined;
+    return [...description, `${preset.success ? '# ' : ''}${key}=${value_ === undefined ? '' : String(value_)}`].join('\n');
+  });
+  return blocks.join('\n\n');
+}
+
+/** The known key that is at most three edits away (Levenshtein distance). */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  const scored = known.map((name) => ({ name, distance: editDistance(key, name) })).sort((a, b) => a.distance - b.distance);
+  return scored[0] && scored[0].distance <= 3 ? scored[0].name : undefined;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
+
+// Building blocks for service schemas. Environment variables are text, so each coerces.
+
+export const port = () => z.coerce.number().int().min(0).max(65_535);
+export const wholeNumber = () => z.coerce.number().int().nonnegative();
+export const flag = () => z.stringbool({ truthy: ['true', '1', 'yes', 'on'], falsy: ['false', '0', 'no', 'off'] });
+/** A comma-separated list. */
+export const list = () =>
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter(Boolean),
+  );
+
+/** What every service understands. */
+export const commonConfig = z.object({
+  FLOTILLA_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('The least severe log line that is written.'),
+  FLOTILLA_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe('json for machines, pretty for people.'),
+  FLOTILLA_ADMIN_HOST: z.string().default('0.0.0.0').describe('Where /metrics and the probes listen. Keep it inside the cluster.'),
+  FLOTILLA_ADMIN_PORT: port().default(9464).describe('Port of /metrics, /livez, /readyz and /startupz. 0 picks a free one.'),
+  FLOTILLA_SHUTDOWN_SECONDS: wholeNumber().default(25).describe('How long a stop may take before the process ends anyway. Keep it below the grace period of the pod.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional().describe('Where traces go (OTLP over HTTP), such as http://collector:4318. Without it there is no tracing.'),
+});
+
+/** What a service on the brokers understands besides. */
+export const brokerConfig = z.object({
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379').describe('Redis 7 or newer: the fleet\'s state and event streams.'),
+  AMQP_URL: z.url({ protocol: /^amqps?$/ }).default('amqp://127.0.0.1:5672').describe('RabbitMQ 3.10 or newer: commands.'),
+  FLOTILLA_NAMESPACE: z.string().regex(/^[a-z0-9-]{1,32}$/).default('fl').describe('Prefix of every Redis key and RabbitMQ name, so that fleets can share brokers.'),
+});

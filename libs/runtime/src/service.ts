@@ -1,0 +1,127 @@
+import type { z } from 'zod';
+import { startAdminServer } from './admin-server.ts';
+import { type brokerConfig, type commonConfig, ConfigError, loadConfig } from './config.ts';
+import { Health } from './health.ts';
+import { createLogger, type Logger } from './log.ts';
+import { collectProcessMetrics } from './metrics.ts';
+import { startTracing } from './tracing.ts';
+
+/** What a service gets to start with. */
+export interface ServiceContext<C> {
+  readonly config: C;
+  readonly log: Logger;
+  readonly health: Health;
+  /** Something to undo when the service stops. The last added runs first; a failure is logged and the rest goes on. */
+  onStop(name: string, stop: () => Promise<void> | void): void;
+}
+
+export interface ServiceOptions<T extends z.ZodRawShape> {
+  readonly name: string;
+  readonly config: z.ZodObject<T>;
+  readonly start: (context: ServiceContext<z.output<z.ZodObject<T>>>) => Promise<void>;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+type Common = z.output<typeof commonConfig>;
+
+/** The two a service on brokers reads. */
+export type BrokerConfig = z.output<typeof brokerConfig>;
+
+/**
+ * Runs a service as this process: reads its configuration, serves metrics and probes, starts it, and stops it in order on
+ * SIGTERM or SIGINT. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
+ * 78 (EX_CONFIG of sysexits.h) for a configuration that can't be used.
+ */
+export async function runService<T extends z.ZodRawShape>(options: ServiceOptions<T>): Promise<void> {
+  let config: z.output<z.ZodObject<T>>;
+  try {
+    config = loadConfig(options.config, options.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(`${options.name}: ${error.message}`);
+    process.exit(78);
+  }
+  const common = config as unknown as Common;
+  const log = createLogger({ service: options.name, level: common.FLOTILLA_LOG_LEVEL, format: common.FLOTILLA_LOG_FORMAT });
+  const stops = new StopList(log);
+  const health = new Health();
+  let stopping = false;
+
+  const stop = async (why: string, code: number): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping');
+    health.markStopping();
+    const deadline = setTimeout(() => {
+      log.error({ pending: stops.pending }, 'the stop took too long, leaving');
+      process.exit(1);
+    }, common.FLOTILLA_SHUTDOWN_SECONDS * 1000);
+    await stops.run();
+    clearTimeout(deadline);
+    log.info('stopped');
+    log.flush(() => process.exit(code));
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM', 0));
+  process.on('SIGINT', () => void stop('SIGINT', 0));
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught exception');
+    void stop('uncaught exception', 1);
+  });
+  process.on('unhandledRejection', (error) => {
+    log.fatal({ err: error }, 'unhandled rejection');
+    void stop('unhandled rejection', 1);
+  });
+
+  try {
+    if (common.OTEL_EXPORTER_OTLP_ENDPOINT) {
+      stops.add('tracing', await startTracing(options.name, common.OTEL_EXPORTER_OTLP_ENDPOINT));
+    }
+    collectProcessMetrics();
+    const admin = await startAdminServer({ host: common.FLOTILLA_ADMIN_HOST, port: common.FLOTILLA_ADMIN_PORT, health });
+    stops.add('admin server', () => admin.close());
+    await options.start({ config, log, health, onStop: (name, undo) => stops.add(name, undo) });
+    health.markStarted();
+    log.info({ adminPort: admin.port }, 'started');
+  } catch (error) {
+    log.fatal({ err: error }, startupFailure(error));
+    await stop('the start failed', 1);
+  }
+}
+
+/** The usual failures of a start, as a sentence with the cure. */
+function startupFailure(error: unknown): string {
+  const { code, port, syscall } = error as { code?: string; port?: number; syscall?: string };
+  if (code === 'EADDRINUSE') return `port ${port} is in use: stop the other program or choose another port`;
+  if (code === 'EACCES' && syscall === 'listen') return `port ${port} needs more rights: choose one above 1023`;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What has to be undone at the end, newest first. */
+export class StopList {
+  readonly #log: Logger;
+  readonly #stops: { name: string; stop: () => Promise<void> | void }[] = [];
+
+  constructor(log: Logger) {
+    this.#log = log;
+  }
+
+  add(name: string, stop: () => Promise<void> | void): void {
+    this.#stops.push({ name, stop });
+  }
+
+  /** What is still to be stopped, for the log of a stop that hangs. */
+  get pending(): string[] {
+    return this.#stops.map(({ name }) => name);
+  }
+
+  async run(): Promise<void> {
+    for (let next = this.#stops.at(-1); next; next = this.#stops.at(-1)) {
+      try {
+        await next.stop();
+      } catch (error) {
+        this.#log.error({ err: error, part: next.name }, 'could not be stopped');
+      }
+      this.#stops.pop();
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+
+const tracer = trace.getTracer('flotilla');
+
+/** W3C trace context as it travels in commands and events: `traceparent` and `tracestate`. */
+export type TraceCarrier = Record<string, string>;
+
+/** The active trace, to be put into a message. Empty where tracing is off. */
+export function injectTrace(): TraceCarrier {
+  const carrier: TraceCarrier = {};
+  propagation.inject(context.active(), carrier);
+  return carrier;
+}
+
+/**
+ * Runs `work` in a span. With a `carrier` the span continues the sender's trace. A failure is recorded on the span and
+ * thrown on.
+ */
+export function inSpan<T>(
+  name: string,
+  options: { kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal'; carrier?: TraceCarrier | undefined; attributes?: Record<string, string | number | boolean> },
+  work: (span: Span) => T,
+): T {
+  const parent = options.carrier ? propagation.extract(context.active(), options.carrier) : context.active();
+  const kind = SpanKind[(options.kind ?? 'internal').toUpperCase() as keyof typeof SpanKind];
+  return tracer.startActiveSpan(name, { kind, attributes: options.attributes ?? {} }, parent, (span) => {
+    const fail = (error: unknown): never => {
+      span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });
+      if (error instanceof Error) span.recordException(error);
+      span.end();
+      throw error;
+    };
+    try {
+      const result = work(span);
+      if (!(result instanceof Promise)) {
+        span.end();
+        return result;
+      }
+      return result.then((value: unknown) => {
+        span.end();
+        return value;
+      }, fail) as T;
+    } catch (error) {
+      return fail(error);
+    }
+  });
+}
+
+/**
+ * Sends spans to an OTLP collector. Spans are ours, at the edges (request, command, event), so nothing has to be loaded
+ * before the application.
+ *
+ * @returns how to flush and stop.
+ */
+export async function startTracing(service: string, endpoint: string): Promise<() => Promise<void>> {
+  // Half a second of loading that a process without tracing does not need.
+  const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([
+    import('@opentelemetry/sdk-node'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+  ]);
+  const sdk = new NodeSDK({
+    serviceName: service,
+    traceExporter: new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` }),
+    instrumentations: [],
+  });
+  sdk.start();
+  return () => sdk.shutdown();
+}

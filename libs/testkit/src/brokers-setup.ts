@@ -1,0 +1,17 @@
+/** A vitest `globalSetup`: brokers for all the test files of a project, found through `brokerUrls`. */
+import type { TestProject } from 'vitest/node';
+import { startBrokers } from './brokers.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    redisUrl: string;
+    amqpUrl: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const brokers = await startBrokers();
+  project.provide('redisUrl', brokers.redisUrl);
+  project.provide('amqpUrl', brokers.amqpUrl);
+  return () => brokers.stop();
+}

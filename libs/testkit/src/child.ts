@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { NotYet } from './wait-for.ts';
+
+export interface ChildOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+  /** Sees each line of output as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** A process of our own, in a process group of its own, so that stopping it stops what it started. */
+export class Child {
+  readonly name: string;
+  readonly process: ChildProcess;
+  /** The last 500 lines it wrote. */
+  readonly lines: string[] = [];
+  readonly exited: Promise<number | string>;
+  #ended = false;
+  readonly #watchers = new Set<(line: string) => void>();
+
+  constructor(name: string, command: string, args: readonly string[], options: ChildOptions = {}) {
+    this.name = name;
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: options.env ?? process.env, cwd: options.cwd });
+    this.process = child;
+    this.exited = new Promise((resolve) => {
+      child.on('error', (error) => {
+        this.#take(String(error));
+        this.#ended = true;
+        resolve(error.message);
+      });
+      child.on('exit', (code, signal) => {
+        this.#ended = true;
+        resolve(code ?? signal ?? 'unknown');
+      });
+    });
+    if (options.onLine) this.#watchers.add(options.onLine);
+    for (const stream of [child.stdout!, child.stderr!]) createInterface({ input: stream }).on('line', (line) => this.#take(line));
+  }
+
+  #take(line: string): void {
+    this.lines.push(line);
+    if (this.lines.length > 500) this.lines.shift();
+    for (const watch of this.#watchers) watch(line);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Resolves to the first line that matches, including those already written. */
+  async line(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
+    for (const line of this.lines) {
+      const match = pattern.exec(line);
+      if (match) return match;
+    }
+    let watch: ((line: string) => void) | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await new Promise((resolve, reject) => {
+        const giveUp = (why: string): void => reject(new NotYet(`${this.name} ${why} before writing ${pattern}. It wrote:\n${this.lines.slice(-30).join('\n')}`));
+        watch = (line) => {
+          const match = pattern.exec(line);
+          if (match) resolve(match);
+        };
+        this.#watchers.add(watch);
+        timer = setTimeout(() => giveUp(`took more than ${timeoutMs} ms`), timeoutMs);
+        void this.exited.then((code) => giveUp(`ended (${code})`));
+      });
+    } finally {
+      clearTimeout(timer);
+      if (watch) this.#watchers.delete(watch);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.#ended) this.process.kill(signal);
+  }
+
+  /** Asks it to stop, waits, and kills its whole group when it does not. Resolves to its exit code or signal. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 10_000): Promise<number | string> {
+    if (!this.#ended) {
+      this.signal(signal);
+      const timer = setTimeout(() => this.#killGroup(), timeoutMs);
+      await this.exited;
+      clearTimeout(timer);
+    }
+    this.#killGroup();
+    return this.exited;
+  }
+
+  #killGroup(): void {
+    try {
+      process.kill(-this.process.pid!, 'SIGKILL');
+    } catch {
+      // Nobody of the group is left.
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// Programs and libraries of the operating system. On Debian and Ubuntu as root they are installed; elsewhere the command is named.
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { logPath, run, SetupError } from './steps.mjs';
+
+/** The full path of a program on the PATH, or undefined. */
+export function which(program) {
+  for (const dir of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(dir, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+/** What we may need: how to see that it is there, and what it is called on each system. */
+const known = {
+  redis: { present: () => which('redis-server'), debian: ['redis-server'], brew: ['redis'] },
+  rabbitmq: {
+    present: () => which('rabbitmq-server') ?? (existsSync('/usr/lib/rabbitmq/bin/rabbitmq-server') || undefined),
+    debian: ['rabbitmq-server'],
+    brew: ['rabbitmq'],
+  },
+  chromium: {
+    present: () => process.env.CHROMIUM_BIN ?? ['chromium', 'chromium-browser', 'google-chrome'].map(which).find(Boolean),
+    debian: ['chromium'],
+    brew: ['chromium'],
+  },
+  'worker build tools': {
+    present: () =>
+      ['cmake', 'ninja', 'g++', 'pkg-config', 'flatc'].every(which) &&
+      ['/usr/include/uv.h', '/usr/include/srtp2/srtp.h', '/usr/include/absl/types/optional.h', '/usr/include/openssl/ssl.h'].every(existsSync),
+    debian: [
+      'cmake',
+      'ninja-build',
+      'g++',
+      'pkg-config',
+      'libssl-dev',
+      'libuv1-dev',
+      'libsrtp2-dev',
+      'libabsl-dev',
+      'flatbuffers-compiler',
+      'libflatbuffers-dev',
+    ],
+    brew: ['cmake', 'ninja', 'pkg-config', 'openssl', 'libuv', 'srtp', 'abseil', 'flatbuffers'],
+  },
+};
+
+function isDebian() {
+  try {
+    return /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+export const isMissing = (name) => !known[name].present();
+
+/** Makes sure that the named things are installed. Returns what it had to install. */
+export async function ensureSystem(names, progress = () => {}) {
+  const missing = names.filter(isMissing);
+  if (missing.length === 0) return [];
+  const debian = isDebian();
+  const packages = missing.flatMap((name) => (debian ? known[name].debian : known[name].brew));
+  if (!debian || process.getuid?.() !== 0) {
+    const command = debian ? `sudo apt-get install -y ${packages.join(' ')}` : `brew install ${packages.join(' ')}`;
+    throw new SetupError(`${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. Install with\n  ${command}\nand start again.`);
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  progress('apt-get update');
+  await run('apt-get', ['update', '-qq'], { env, log: 'apt-update' });
+  progress(`apt-get install ${packages.join(' ')}`);
+  const { code, output } = await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, log: 'apt-install' });
+  const still = names.filter(isMissing);
+  if (code !== 0 || still.length > 0) {
+    const offline = /Could not resolve|Unable to connect|Temporary failure/i.test(output);
+    throw new SetupError(
+      `apt-get could not install ${packages.join(' ')}${offline ? ': the package server is out of reach. Check the network and start again.' : `. Its output is in ${logPath('apt-install')}.`}`,
+    );
+  }
+  return missing;
+}
+
+export const chromiumPath = () => known.chromium.present();
