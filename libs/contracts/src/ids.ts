@@ -74,3 +74,7 @@ export function compareOffsets(a: Offset, b: Offset): number {
   const [bTime = '', bCount = ''] = b.split('-');
   return Number(aTime) - Number(bTime) || Number(aCount) - Number(bCount);
 }
+
+/** A session is at most one participant of a room, so the one id follows from the other. */
+export const participantIdOf = (sessionId: string): string =>
+  idPrefixes.participant + sessionId.slice(idPrefixes.session.length);

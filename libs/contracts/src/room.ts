@@ -79,3 +79,7 @@ export type RoomSnapshot = z.infer<typeof RoomSnapshot>;
 export function publicParticipant({ id, userId, name, joinedAt }: Member): Participant {
   return { id, userId, name, joinedAt };
 }
+
+export function publicPublication({ nodeId: _nodeId, ...publication }: HomedPublication): Publication {
+  return publication;
+}

@@ -48,6 +48,8 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
       HOME: dir,
       ERL_EPMD_PORT: String(epmdPort),
       ERL_EPMD_ADDRESS: '127.0.0.1',
+      // Lets `epmd -kill` end it at once, while it still thinks its node is alive.
+      ERL_EPMD_RELAXED_COMMAND_CHECK: '1',
       RABBITMQ_NODENAME: `flotilla-${port}@${hostname().split('.')[0]}`,
       RABBITMQ_DIST_PORT: String(distPort),
       RABBITMQ_BASE: dir,
@@ -68,7 +70,7 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     process: server,
     stop: async () => {
       await server.stop('SIGKILL');
-      // Erlang's port mapper leaves the group to outlive its node. It goes when told to, once its node is gone.
+      // Erlang's port mapper is a daemon that outlives its node.
       await new Child('epmd', 'epmd', ['-kill'], { env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) } }).exited;
       rmSync(dir, { recursive: true, force: true });
     },

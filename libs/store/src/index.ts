@@ -1,0 +1,4 @@
+export { MemoryStore } from './memory.ts';
+export { type Candidate, choosePlace } from './placement.ts';
+export { RedisStore } from './redis/redis-store.ts';
+export * from './store.ts';

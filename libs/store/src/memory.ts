@@ -1,0 +1,321 @@
+import { MemoryEventLog, nodeStream, roomStream } from '@flotilla/bus';
+import {
+  FlotillaError,
+  type HomedPublication,
+  type LeaveReason,
+  type Member,
+  type NodeReport,
+  type NodeView,
+  publicParticipant,
+  publicPublication,
+  type Room,
+  type RoomEvent,
+  type RoomSummary,
+} from '@flotilla/contracts';
+import { choosePlace } from './placement.ts';
+import { type JoinRequest, type NodeStore, nodeSilentMs, type RoomState, type RoomStore, type SessionRecord, type SessionStore, type Store } from './store.ts';
+
+interface RoomRecord {
+  readonly room: Room;
+  readonly members: Map<string, Member>;
+  readonly publications: Map<string, HomedPublication>;
+  emptySince: number | undefined;
+}
+
+/** The fleet's state within one process. It ends with it. */
+export class MemoryStore implements Store {
+  readonly rooms: RoomStore;
+  readonly nodes: MemoryNodes;
+  readonly sessions: SessionStore;
+
+  constructor(log: MemoryEventLog, now: () => number = Date.now) {
+    this.nodes = new MemoryNodes(log, now);
+    this.rooms = new MemoryRooms(log, this.nodes, now);
+    this.sessions = new MemorySessions(now);
+  }
+
+  problem(): string | undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {}
+}
+
+class MemoryNodes implements NodeStore {
+  readonly #nodes = new Map<string, { report: NodeReport; lastSeenAt: number }>();
+  readonly #reserved = new Map<string, number>();
+
+  constructor(
+    private readonly log: MemoryEventLog,
+    private readonly now: () => number,
+  ) {}
+
+  async report(report: NodeReport): Promise<void> {
+    this.#nodes.set(report.id, { report, lastSeenAt: this.now() });
+    this.log.appendNow(nodeStream, JSON.stringify(report));
+  }
+
+  async list(): Promise<NodeView[]> {
+    return this.view();
+  }
+
+  view(): NodeView[] {
+    const oldest = this.now() - nodeSilentMs;
+    return [...this.#nodes.values()].map(({ report, lastSeenAt }) => ({
+      ...report,
+      reserved: this.#reserved.get(report.id) ?? 0,
+      lastSeenAt,
+      alive: lastSeenAt >= oldest,
+    }));
+  }
+
+  reserve(nodeId: string, places: 1 | -1): void {
+    this.#reserved.set(nodeId, Math.max(0, (this.#reserved.get(nodeId) ?? 0) + places));
+  }
+
+  async remove(nodeId: string): Promise<void> {
+    this.#nodes.delete(nodeId);
+    if (this.#reserved.get(nodeId) === 0) this.#reserved.delete(nodeId);
+  }
+}
+
+class MemoryRooms implements RoomStore {
+  readonly #rooms = new Map<string, RoomRecord>();
+
+  constructor(
+    private readonly log: MemoryEventLog,
+    private readonly nodes: MemoryNodes,
+    private readonly now: () => number,
+  ) {}
+
+  #tell(roomId: string, event: RoomEvent): void {
+    this.log.appendNow(roomStream(roomId), JSON.stringify(event));
+  }
+
+  async create(room: Room): Promise<Room> {
+    const known = this.#rooms.get(room.id)?.room;
+    if (known) return sameSettings(known, room);
+    this.#rooms.set(room.id, { room, members: new Map(), publications: new Map(), emptySince: this.now() });
+    return room;
+  }
+
+  async get(roomId: string): Promise<RoomSummary | undefined> {
+    const record = this.#rooms.get(roomId);
+    return record && { ...record.room, participants: record.members.size };
+  }
+
+  async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    const all = [...this.#rooms.values()]
+      .map(({ room, members }) => ({ key: listKey(room), summary: { ...room, participants: members.size } }))
+      .filter(({ key }) => cursor === undefined || key > cursor)
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    const page = all.slice(0, limit);
+    return { rooms: page.map(({ summary }) => summary), next: all.length > limit ? page.at(-1)!.key : null };
+  }
+
+  async delete(roomId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    if (!record) return false;
+    for (const { nodeId } of record.members.values()) this.nodes.reserve(nodeId, -1);
+    this.#rooms.delete(roomId);
+    this.#tell(roomId, { type: 'room_deleted', from: 'system', payload: {} });
+    return true;
+  }
+
+  async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
+    const { roomId, participantId, excludeNodes, ...who } = request;
+    const record = this.#rooms.get(roomId);
+    if (!record) throw new FlotillaError('ROOM_NOT_FOUND');
+    const present = record.members.get(participantId);
+    if (present) return { ...this.#state(roomId, record), member: present };
+    if (record.members.size >= record.room.maxParticipants) throw new FlotillaError('ROOM_FULL');
+    const member: Member = { id: participantId, roomId, ...who, nodeId: this.#place(record, excludeNodes) };
+    this.nodes.reserve(member.nodeId, 1);
+    record.members.set(participantId, member);
+    record.emptySince = undefined;
+    this.#tell(roomId, { type: 'participant_joined', from: 'system', payload: { participant: publicParticipant(member) } });
+    return { ...this.#state(roomId, record), member };
+  }
+
+  #place(record: RoomRecord, excludeNodes: readonly string[]): string {
+    const hosting = new Set([...record.members.values()].map(({ nodeId }) => nodeId));
+    const candidates = this.nodes
+      .view()
+      .filter(({ id, alive, state }) => alive && state === 'active' && !excludeNodes.includes(id))
+      .map(({ id, capacity, reserved, load }) => ({ id, capacity, reserved, cpu: load.cpu, hosting: !record.room.spread && hosting.has(id) }));
+    const place = choosePlace(candidates, [Math.random(), Math.random()]);
+    if (!place) throw new FlotillaError('NO_CAPACITY');
+    return place;
+  }
+
+  async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    const member = record?.members.get(participantId);
+    if (!record || !member) return false;
+    record.members.delete(participantId);
+    if (record.members.size === 0) record.emptySince = this.now();
+    this.nodes.reserve(member.nodeId, -1);
+    const publicationIds = [...record.publications.values()].filter((each) => each.participantId === participantId).map(({ id }) => id);
+    for (const id of publicationIds) record.publications.delete(id);
+    this.#tell(roomId, { type: 'participant_left', from: 'system', payload: { participantId, reason, publicationIds } });
+    return true;
+  }
+
+  async replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {
+    const record = this.#rooms.get(roomId);
+    const member = record?.members.get(participantId);
+    if (!record || !member) throw new FlotillaError('NOT_IN_ROOM');
+    const nodeId = this.#place(record, excludeNodes);
+    this.nodes.reserve(member.nodeId, -1);
+    this.nodes.reserve(nodeId, 1);
+    const moved = { ...member, nodeId };
+    record.members.set(participantId, moved);
+    return moved;
+  }
+
+  async state(roomId: string): Promise<RoomState | undefined> {
+    const record = this.#rooms.get(roomId);
+    return record && this.#state(roomId, record);
+  }
+
+  #state(roomId: string, { room, members, publications }: RoomRecord): RoomState {
+    return {
+      room,
+      members: [...members.values()],
+      publications: [...publications.values()],
+      offset: this.log.lastOffsetNow(roomStream(roomId)),
+    };
+  }
+
+  async member(roomId: string, participantId: string): Promise<Member | undefined> {
+    return this.#rooms.get(roomId)?.members.get(participantId);
+  }
+
+  async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
+    const record = this.#rooms.get(roomId);
+    if (!record || record.members.get(publication.participantId)?.nodeId !== publication.nodeId) throw new FlotillaError('NOT_IN_ROOM');
+    const type = record.publications.has(publication.id) ? 'publication_updated' : 'publication_added';
+    record.publications.set(publication.id, publication);
+    this.#tell(roomId, { type, from: publication.participantId, payload: { publication: publicPublication(publication) } });
+  }
+
+  async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    if (record?.publications.get(publicationId)?.participantId !== participantId) return false;
+    record.publications.delete(publicationId);
+    this.#tell(roomId, { type: 'publication_removed', from: participantId, payload: { publicationId, participantId } });
+    return true;
+  }
+
+  async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
+    const record = this.#rooms.get(roomId);
+    return ids.map((id) => record?.publications.get(id)).filter((each) => each !== undefined);
+  }
+
+  async deleteExpired(): Promise<string[]> {
+    const now = this.now();
+    const due = [...this.#rooms.values()].filter(
+      ({ room, emptySince }) => emptySince !== undefined && room.emptyTimeoutSeconds > 0 && emptySince + room.emptyTimeoutSeconds * 1000 <= now,
+    );
+    for (const { room } of due) await this.delete(room.id);
+    return due.map(({ room }) => room.id);
+  }
+}
+
+class MemorySessions implements SessionStore {
+  readonly #sessions = new Map<string, SessionRecord & { resumeHash: string; dueAt?: number }>();
+  readonly #byResumeHash = new Map<string, string>();
+  readonly #usedTokens = new Map<string, number>();
+  readonly #gateways = new Map<string, number>();
+
+  constructor(private readonly now: () => number) {}
+
+  async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
+    const now = this.now();
+    for (const [id, expires] of this.#usedTokens) {
+      // Tokens live about equally long, so the oldest are first.
+      if (expires > now) break;
+      this.#usedTokens.delete(id);
+    }
+    if ((this.#usedTokens.get(jti) ?? 0) > now) return false;
+    this.#usedTokens.set(jti, expiresAt);
+    return true;
+  }
+
+  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<void> {
+    this.#sessions.set(session.id, { ...session, rooms: [], resumeHash });
+    this.#byResumeHash.set(resumeHash, session.id);
+  }
+
+  async setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return;
+    const others = session.rooms.filter((id) => id !== roomId);
+    this.#sessions.set(sessionId, { ...session, rooms: inRoom ? [...others, roomId] : others });
+  }
+
+  async get(sessionId: string): Promise<SessionRecord | undefined> {
+    return withoutSecrets(this.#sessions.get(sessionId));
+  }
+
+  async detach(sessionId: string, gatewayId: string, windowMs: number): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (session?.gatewayId === gatewayId) this.#sessions.set(sessionId, { ...session, dueAt: this.now() + windowMs });
+  }
+
+  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
+    const session = this.#sessions.get(this.#byResumeHash.get(resumeHash) ?? '');
+    if (!session || (session.dueAt !== undefined && session.dueAt <= this.now())) return undefined;
+    this.#byResumeHash.delete(resumeHash);
+    this.#byResumeHash.set(nextHash, session.id);
+    const { dueAt: _ended, ...rest } = session;
+    this.#sessions.set(session.id, { ...rest, gatewayId, resumeHash: nextHash });
+    return withoutSecrets(session);
+  }
+
+  async close(sessionId: string): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (!session) return;
+    this.#sessions.delete(sessionId);
+    this.#byResumeHash.delete(session.resumeHash);
+  }
+
+  async gatewayAlive(gatewayId: string): Promise<void> {
+    this.#gateways.set(gatewayId, this.now());
+  }
+
+  async detachLost(silentMs: number, windowMs: number): Promise<number> {
+    let detached = 0;
+    for (const [gatewayId, seenAt] of this.#gateways) {
+      if (seenAt > this.now() - silentMs) continue;
+      this.#gateways.delete(gatewayId);
+      for (const session of this.#sessions.values()) {
+        if (session.gatewayId !== gatewayId || session.dueAt !== undefined) continue;
+        await this.detach(session.id, gatewayId, windowMs);
+        detached++;
+      }
+    }
+    return detached;
+  }
+
+  async due(limit: number): Promise<SessionRecord[]> {
+    const now = this.now();
+    return [...this.#sessions.values()].filter(({ dueAt }) => dueAt !== undefined && dueAt <= now).slice(0, limit).map((each) => withoutSecrets(each)!);
+  }
+}
+
+function withoutSecrets(session: (SessionRecord & { resumeHash: string; dueAt?: number }) | undefined): SessionRecord | undefined {
+  if (!session) return undefined;
+  const { resumeHash: _resumeHash, dueAt: _dueAt, ...record } = session;
+  return record;
+}
+
+/** Rooms are listed in this order: by creation, then by id. */
+export const listKey = (room: Room): string => `${String(room.createdAt).padStart(15, '0')}:${room.id}`;
+
+/** The room there is, when it has the settings asked for. */
+export function sameSettings(known: Room, wanted: Room): Room {
+  const settings = ({ maxParticipants, spread, emptyTimeoutSeconds }: Room): string => JSON.stringify([maxParticipants, spread, emptyTimeoutSeconds]);
+  if (settings(known) === settings(wanted)) return known;
+  throw new FlotillaError('ROOM_EXISTS', `room ${known.name} exists with other settings`);
+}

@@ -1,0 +1,36 @@
+import { affinityLoadLimit } from './store.ts';
+
+/** A node that may take a member. */
+export interface Candidate {
+  readonly id: string;
+  /** Sessions it takes, and those placed on it already, seen in its figures or not yet. */
+  readonly capacity: number;
+  readonly reserved: number;
+  /** Share of its cores in use, 0 to 1. */
+  readonly cpu: number;
+  /** It hosts the room already, and the room wants to stay together. */
+  readonly hosting: boolean;
+}
+
+/**
+ * Chooses a node. A node that hosts the room is preferred while its load is below `affinityLoadLimit`, the least loaded
+ * first. Else two random choices among the less loaded half, of which the less loaded wins (Mitzenmacher, "The Power of
+ * Two Choices in Randomized Load Balancing", 2001): stale figures then don't send everybody to one node. Load is the
+ * greater of reserved places and CPU. The Redis script does the same, step for step; the conformance suite compares.
+ *
+ * @param random two numbers in [0, 1).
+ */
+export function choosePlace(candidates: readonly Candidate[], random: readonly [number, number]): string | undefined {
+  const load = ({ reserved, capacity, cpu }: Candidate): number => Math.max(reserved / capacity, cpu);
+  const free = candidates
+    .filter(({ reserved, capacity }) => reserved < capacity)
+    .sort((a, b) => load(a) - load(b) || (a.id < b.id ? -1 : 1));
+  const hosting = free.find((node) => node.hosting && load(node) < affinityLoadLimit);
+  if (hosting) return hosting.id;
+  // Two different ones, where there are two. Sorted by load: the smaller index is the less loaded.
+  const among = Math.max(Math.min(free.length, 2), Math.ceil(free.length / 2));
+  const first = Math.floor(random[0] * among);
+  let second = Math.floor(random[1] * (among - 1));
+  if (second >= first) second++;
+  return free[among > 1 ? Math.min(first, second) : 0]?.id;
+}

@@ -1,0 +1,42 @@
+import { nodeStream } from '@flotilla/bus';
+import { NodeReport, type NodeView } from '@flotilla/contracts';
+import { nodeSilentMs, type NodeStore } from '../store.ts';
+import type { Keys } from './keys.ts';
+import type { ScriptClient } from './redis-store.ts';
+
+export class RedisNodes implements NodeStore {
+  constructor(
+    private readonly client: ScriptClient,
+    private readonly keys: Keys,
+  ) {}
+
+  async report(report: NodeReport): Promise<void> {
+    const { keys } = this;
+    const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
+    await this.client.run('reportNode', keys.nodes(), keys.beats(), keys.slots(), keys.stream(nodeStream), report.id, JSON.stringify(report), slot);
+  }
+
+  async list(): Promise<NodeView[]> {
+    const { keys } = this;
+    const [reports, beats, reserved, now] = await this.client.run<[string[], string[], string[], string]>('listNodes', keys.nodes(), keys.beats(), keys.reserved());
+    const seenAt = pairUp(beats);
+    const places = pairUp(reserved);
+    return reports.map((text) => {
+      const report = NodeReport.parse(JSON.parse(text));
+      const lastSeenAt = seenAt.get(report.id) ?? 0;
+      return { ...report, reserved: places.get(report.id) ?? 0, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeSilentMs };
+    });
+  }
+
+  async remove(nodeId: string): Promise<void> {
+    const { keys } = this;
+    await this.client.do((redis) => redis.multi().hdel(keys.nodes(), nodeId).zrem(keys.beats(), nodeId).hdel(keys.slots(), nodeId).exec());
+  }
+}
+
+/** `[name, number, name, number, ...]` as a map. */
+function pairUp(flat: readonly string[]): Map<string, number> {
+  const map = new Map<string, number>();
+  for (let index = 0; index + 1 < flat.length; index += 2) map.set(flat[index]!, Number(flat[index + 1]));
+  return map;
+}

@@ -1,0 +1,241 @@
+import {
+  FlotillaError,
+  HomedPublication,
+  type LeaveReason,
+  Member,
+  publicParticipant,
+  publicPublication,
+  Room,
+  type RoomEvent,
+  type RoomSummary,
+} from '@flotilla/contracts';
+import { listKey, sameSettings } from '../memory.ts';
+import type { JoinRequest, RoomState, RoomStore } from '../store.ts';
+import type { Keys } from './keys.ts';
+import type { ScriptClient } from './redis-store.ts';
+
+/** How long a deleted room's stream is kept, so that those who were in it hear of it, in seconds. */
+const deletedStreamSeconds = 300;
+
+const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) => Member.parse(JSON.parse(text)));
+const parsePublications = (texts: readonly string[]): HomedPublication[] => texts.map((text) => HomedPublication.parse(JSON.parse(text)));
+const eventText = (event: RoomEvent): string => JSON.stringify(event);
+
+export class RedisRooms implements RoomStore {
+  constructor(
+    private readonly client: ScriptClient,
+    private readonly keys: Keys,
+  ) {}
+
+  async create(room: Room): Promise<Room> {
+    const { keys } = this;
+    const known = await this.client.run<string | null>(
+      'createRoom',
+      keys.room(room.id),
+      keys.rooms(),
+      keys.emptyRooms(),
+      keys.events(room.id),
+      JSON.stringify(room),
+      listKey(room),
+      room.id,
+      room.emptyTimeoutSeconds * 1000,
+    );
+    return known === null ? room : sameSettings(Room.parse(JSON.parse(known)), room);
+  }
+
+  async get(roomId: string): Promise<RoomSummary | undefined> {
+    return (await this.#summaries([roomId]))[0];
+  }
+
+  async #summaries(ids: readonly string[]): Promise<RoomSummary[]> {
+    if (ids.length === 0) return [];
+    const answers = await this.client.do(async (redis) => {
+      const pipeline = redis.pipeline();
+      for (const id of ids) pipeline.get(this.keys.room(id)).hlen(this.keys.members(id));
+      return (await pipeline.exec())!;
+    });
+    return ids.flatMap((_id, index) => {
+      const text = answers[index * 2]![1] as string | null;
+      return text === null ? [] : [{ ...Room.parse(JSON.parse(text)), participants: answers[index * 2 + 1]![1] as number }];
+    });
+  }
+
+  async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    const from = cursor === undefined ? '-' : `(${cursor}`;
+    const found = await this.client.do((redis) => redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1));
+    const page = found.slice(0, limit);
+    const rooms = await this.#summaries(page.map((key) => key.slice(key.indexOf(':') + 1)));
+    return { rooms, next: found.length > limit ? page.at(-1)! : null };
+  }
+
+  async delete(roomId: string): Promise<boolean> {
+    const { keys } = this;
+    const room = await this.get(roomId);
+    if (!room) return false;
+    const deleted = await this.client.run<number>(
+      'deleteRoom',
+      keys.room(roomId),
+      keys.members(roomId),
+      keys.homes(roomId),
+      keys.publications(roomId),
+      keys.events(roomId),
+      keys.rooms(),
+      keys.emptyRooms(),
+      keys.reserved(),
+      roomId,
+      listKey(room),
+      eventText({ type: 'room_deleted', from: 'system', payload: {} }),
+      keys.publicationsOf(roomId, ''),
+      deletedStreamSeconds,
+    );
+    return deleted === 1;
+  }
+
+  async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
+    const { keys } = this;
+    const { roomId, participantId, excludeNodes, ...who } = request;
+    const member = { id: participantId, roomId, ...who };
+    const answer = await this.client.run<[string, string, string[], string[], string] | string>(
+      'join',
+      keys.room(roomId),
+      keys.members(roomId),
+      keys.homes(roomId),
+      keys.publications(roomId),
+      keys.events(roomId),
+      keys.emptyRooms(),
+      keys.beats(),
+      keys.slots(),
+      keys.reserved(),
+      roomId,
+      participantId,
+      JSON.stringify(member),
+      eventText({ type: 'participant_joined', from: 'system', payload: { participant: publicParticipant({ ...member, nodeId: '' }) } }),
+      JSON.stringify(excludeNodes),
+      Math.random(),
+      Math.random(),
+    );
+    if (typeof answer === 'string') throw new FlotillaError(answer as 'ROOM_NOT_FOUND' | 'ROOM_FULL' | 'NO_CAPACITY');
+    const [room, joined, members, publications, offset] = answer;
+    return {
+      room: Room.parse(JSON.parse(room)),
+      member: Member.parse(JSON.parse(joined)),
+      members: parseMembers(members),
+      publications: parsePublications(publications),
+      offset,
+    };
+  }
+
+  async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
+    const { keys } = this;
+    const left = await this.client.run<number>(
+      'leave',
+      keys.room(roomId),
+      keys.members(roomId),
+      keys.homes(roomId),
+      keys.publications(roomId),
+      keys.publicationsOf(roomId, participantId),
+      keys.events(roomId),
+      keys.emptyRooms(),
+      keys.reserved(),
+      roomId,
+      participantId,
+      reason,
+    );
+    return left === 1;
+  }
+
+  async replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {
+    const { keys } = this;
+    const answer = await this.client.run<[string] | string>(
+      'replace',
+      keys.room(roomId),
+      keys.members(roomId),
+      keys.homes(roomId),
+      keys.beats(),
+      keys.slots(),
+      keys.reserved(),
+      participantId,
+      JSON.stringify(excludeNodes),
+      Math.random(),
+      Math.random(),
+    );
+    if (typeof answer === 'string') throw new FlotillaError(answer as 'NOT_IN_ROOM' | 'NO_CAPACITY');
+    return Member.parse(JSON.parse(answer[0]));
+  }
+
+  async state(roomId: string): Promise<RoomState | undefined> {
+    const { keys } = this;
+    // One transaction: what is read belongs to the offset read with it.
+    const answers = await this.client.do((redis) =>
+      redis
+        .multi()
+        .get(keys.room(roomId))
+        .hvals(keys.members(roomId))
+        .hvals(keys.publications(roomId))
+        .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
+        .exec(),
+    );
+    const [room, members, publications, newest] = answers!.map(([, value]) => value) as [string | null, string[], string[], [string, string[]][]];
+    if (room === null) return undefined;
+    return {
+      room: Room.parse(JSON.parse(room)),
+      members: parseMembers(members),
+      publications: parsePublications(publications),
+      offset: newest[0]?.[0] ?? '0-0',
+    };
+  }
+
+  async member(roomId: string, participantId: string): Promise<Member | undefined> {
+    const text = await this.client.do((redis) => redis.hget(this.keys.members(roomId), participantId));
+    return text === null ? undefined : Member.parse(JSON.parse(text));
+  }
+
+  async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
+    const { keys } = this;
+    const { id, participantId, nodeId } = publication;
+    const event = (type: 'publication_added' | 'publication_updated'): string =>
+      eventText({ type, from: participantId, payload: { publication: publicPublication(publication) } });
+    const put = await this.client.run<number>(
+      'putPublication',
+      keys.members(roomId),
+      keys.publications(roomId),
+      keys.publicationsOf(roomId, participantId),
+      keys.events(roomId),
+      participantId,
+      id,
+      nodeId,
+      JSON.stringify(publication),
+      event('publication_added'),
+      event('publication_updated'),
+    );
+    if (put === 0) throw new FlotillaError('NOT_IN_ROOM');
+  }
+
+  async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
+    const { keys } = this;
+    const removed = await this.client.run<number>(
+      'removePublication',
+      keys.publications(roomId),
+      keys.publicationsOf(roomId, participantId),
+      keys.events(roomId),
+      publicationId,
+      eventText({ type: 'publication_removed', from: participantId, payload: { publicationId, participantId } }),
+    );
+    return removed === 1;
+  }
+
+  async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
+    if (ids.length === 0) return [];
+    const texts = await this.client.do((redis) => redis.hmget(this.keys.publications(roomId), ...ids));
+    return parsePublications(texts.filter((text) => text !== null));
+  }
+
+  async deleteExpired(): Promise<string[]> {
+    const due = await this.client.run<string[]>('expiredRooms', this.keys.emptyRooms(), 100);
+    for (const id of due) {
+      // A room that vanished otherwise leaves only its entry here.
+      if (!(await this.delete(id))) await this.client.do((redis) => redis.zrem(this.keys.emptyRooms(), id));
+    }
+    return due;
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * The store's Lua scripts. Each is one step: nobody sees half of it. A script opens with its keys, arguments and result.
+ * JSON that the script does not have to look into comes ready from the caller.
+ */
+import { maxStreamLength, dataField } from '@flotilla/bus';
+import { affinityLoadLimit, nodeSilentMs } from '../store.ts';
+
+/** Milliseconds of Redis's own clock: every service's clocks may differ, this one is the same for all. */
+const prelude = `
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function tell(stream, event)
+  redis.call('XADD', stream, 'MAXLEN', '~', ${maxStreamLength}, '*', '${dataField}', event)
+end
+
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+`;
+
+/** The same choice as choosePlace in placement.ts; its comments say why. */
+const choosePlace = `
+local function choose_place(beats, slots, reserved, homes, stay_together, exclude, random1, random2)
+  local alive = redis.call('ZRANGEBYSCORE', beats, now_ms() - ${nodeSilentMs}, '+inf')
+  local free = {}
+  for _, id in ipairs(alive) do
+    local slot = redis.call('HGET', slots, id)
+    local state, capacity, cpu = string.match(slot or '', '^(%S+) (%S+) (%S+)$')
+    local taken = tonumber(redis.call('HGET', reserved, id) or '0')
+    if state == 'active' and not exclude[id] and taken < tonumber(capacity) then
+      free[#free + 1] = {
+        id = id,
+        load = math.max(taken / tonumber(capacity), tonumber(cpu)),
+        hosting = stay_together and tonumber(redis.call('HGET', homes, id) or '0') > 0
+      }
+    end
+  end
+  table.sort(free, function(a, b)
+    if a.load ~= b.load then return a.load < b.load end
+    return a.id < b.id
+  end)
+  for _, node in ipairs(free) do
+    if node.hosting and node.load < ${affinityLoadLimit} then return node.id end
+  end
+  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
+  if among == 0 then return nil end
+  if among == 1 then return free[1].id end
+  local first = math.floor(random1 * among)
+  local second = math.floor(random2 * (among - 1))
+  if second >= first then second = second + 1 end
+  return free[math.min(first, second) + 1].id
+end
+
+local function reserve(reserved, homes, node, places)
+  if redis.call('HINCRBY', reserved, node, places) <= 0 then redis.call('HDEL', reserved, node) end
+  if redis.call('HINCRBY', homes, node, places) <= 0 then redis.call('HDEL', homes, node) end
+end
+
+local function set_of(json)
+  local set = {}
+  for _, id in ipairs(cjson.decode(json)) do set[id] = true end
+  return set
+end
+`;
+
+interface Script {
+  readonly numberOfKeys: number;
+  readonly lua: string;
+}
+
+export const scripts = {
+  /**
+   * keys: room, rooms, emptyRooms, events. args: room JSON, list key, room id, empty timeout ms (0: never).
+   * Returns the room there was, or nil when this one was created.
+   */
+  createRoom: {
+    numberOfKeys: 4,
+    lua: `${prelude}
+local known = redis.call('GET', KEYS[1])
+if known then return known end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('ZADD', KEYS[2], 0, ARGV[2])
+redis.call('PERSIST', KEYS[4])
+if tonumber(ARGV[4]) > 0 then redis.call('ZADD', KEYS[3], now_ms() + ARGV[4], ARGV[3]) end
+return nil`,
+  },
+
+  /**
+   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved. args: room id, list key, event JSON,
+   * prefix of the publicationsOf keys, seconds the stream is kept. Returns 1, or 0 when there was no room.
+   */
+  deleteRoom: {
+    numberOfKeys: 8,
+    lua: `${prelude}${choosePlace}
+if redis.call('DEL', KEYS[1]) == 0 then return 0 end
+local homes = redis.call('HGETALL', KEYS[3])
+for index = 1, #homes, 2 do reserve(KEYS[8], KEYS[3], homes[index], -tonumber(homes[index + 1])) end
+for _, participant in ipairs(redis.call('HKEYS', KEYS[2])) do redis.call('DEL', ARGV[4] .. participant) end
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+redis.call('ZREM', KEYS[6], ARGV[2])
+redis.call('ZREM', KEYS[7], ARGV[1])
+tell(KEYS[5], ARGV[3])
+redis.call('EXPIRE', KEYS[5], ARGV[5])
+return 1`,
+  },
+
+  /**
+   * keys: room, members, homes, publications, events, emptyRooms, beats, slots, reserved. args: room id, participant id,
+   * member JSON without its node, event JSON, excluded nodes as a JSON array, two random numbers.
+   * Returns {room, member, members, publications, offset}, or the code of what is in the way.
+   */
+  join: {
+    numberOfKeys: 9,
+    lua: `${prelude}${choosePlace}
+local room = redis.call('GET', KEYS[1])
+if not room then return 'ROOM_NOT_FOUND' end
+local member = redis.call('HGET', KEYS[2], ARGV[2])
+if not member then
+  local settings = cjson.decode(room)
+  if redis.call('HLEN', KEYS[2]) >= settings.maxParticipants then return 'ROOM_FULL' end
+  local node = choose_place(KEYS[7], KEYS[8], KEYS[9], KEYS[3], not settings.spread, set_of(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
+  if not node then return 'NO_CAPACITY' end
+  member = string.sub(ARGV[3], 1, -2) .. ',"nodeId":"' .. node .. '"}'
+  redis.call('HSET', KEYS[2], ARGV[2], member)
+  reserve(KEYS[9], KEYS[3], node, 1)
+  redis.call('ZREM', KEYS[6], ARGV[1])
+  tell(KEYS[5], ARGV[4])
+end
+return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4]), last_offset(KEYS[5])}`,
+  },
+
+  /**
+   * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved. args: room id, participant id,
+   * reason. Returns 1, or 0 when the participant was not there.
+   */
+  leave: {
+    numberOfKeys: 8,
+    lua: `${prelude}${choosePlace}
+local member = redis.call('HGET', KEYS[2], ARGV[2])
+if not member then return 0 end
+redis.call('HDEL', KEYS[2], ARGV[2])
+reserve(KEYS[8], KEYS[3], cjson.decode(member).nodeId, -1)
+local ids = redis.call('SMEMBERS', KEYS[5])
+if #ids > 0 then redis.call('HDEL', KEYS[4], unpack(ids)) end
+redis.call('DEL', KEYS[5])
+-- cjson writes an empty table as an object.
+local list = #ids > 0 and cjson.encode(ids) or '[]'
+tell(KEYS[6], '{"type":"participant_left","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","reason":"' .. ARGV[3] .. '","publicationIds":' .. list .. '}}')
+if redis.call('HLEN', KEYS[2]) == 0 then
+  local timeout = cjson.decode(redis.call('GET', KEYS[1])).emptyTimeoutSeconds
+  if timeout > 0 then redis.call('ZADD', KEYS[7], now_ms() + timeout * 1000, ARGV[1]) end
+end
+return 1`,
+  },
+
+  /**
+   * keys: room, members, homes, beats, slots, reserved. args: participant id, excluded nodes as a JSON array, two random
+   * numbers. Returns {member}, or the code of what is in the way.
+   */
+  replace: {
+    numberOfKeys: 6,
+    lua: `${prelude}${choosePlace}
+local old = redis.call('HGET', KEYS[2], ARGV[1])
+if not old then return 'NOT_IN_ROOM' end
+local spread = cjson.decode(redis.call('GET', KEYS[1])).spread
+local node = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, set_of(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+if not node then return 'NO_CAPACITY' end
+local member = cjson.decode(old)
+reserve(KEYS[6], KEYS[3], member.nodeId, -1)
+reserve(KEYS[6], KEYS[3], node, 1)
+member.nodeId = node
+local text = cjson.encode(member)
+redis.call('HSET', KEYS[2], ARGV[1], text)
+return {text}`,
+  },
+
+  /**
+   * keys: members, publications, publicationsOf, events. args: participant id, publication id, node id, publication JSON,
+   * event JSON if it is new, event JSON if it is known. Returns 1, or 0 when the participant is not homed on that node.
+   */
+  putPublication: {
+    numberOfKeys: 4,
+    lua: `${prelude}
+local member = redis.call('HGET', KEYS[1], ARGV[1])
+if not member or cjson.decode(member).nodeId ~= ARGV[3] then return 0 end
+local added = redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
+redis.call('SADD', KEYS[3], ARGV[2])
+tell(KEYS[4], added == 1 and ARGV[5] or ARGV[6])
+return 1`,
+  },
+
+  /** keys: publications, publicationsOf, events. args: publication id, event JSON. Returns 1, or 0 when it was not there. */
+  removePublication: {
+    numberOfKeys: 3,
+    lua: `${prelude}
+if redis.call('SREM', KEYS[2], ARGV[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+tell(KEYS[3], ARGV[2])
+return 1`,
+  },
+
+  /** keys: nodes, beats, slots, stream. args: node id, report JSON, slot. */
+  reportNode: {
+    numberOfKeys: 4,
+    lua: `${prelude}
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
+tell(KEYS[4], ARGV[2])`,
+  },
+
+  /** keys: nodes, beats, reserved. Returns {reports, beats with scores, reserved, now}. */
+  listNodes: {
+    numberOfKeys: 3,
+    lua: `${prelude}
+return {redis.call('HVALS', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), redis.call('HGETALL', KEYS[3]), tostring(now_ms())}`,
+  },
+
+  /** keys: emptyRooms. args: limit. Returns the ids of rooms whose time is over. */
+  expiredRooms: {
+    numberOfKeys: 1,
+    lua: `${prelude}
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms(), 'LIMIT', 0, ARGV[1])`,
+  },
+
+  /**
+   * keys: session, resume, gatewaySessions. args: session id, resume hash, then the fields and values of the record.
+   */
+  openSession: {
+    numberOfKeys: 3,
+    lua: `
+redis.call('HSET', KEYS[1], 'resumeHash', ARGV[2], unpack(ARGV, 3))
+redis.call('SET', KEYS[2], ARGV[1])
+redis.call('SADD', KEYS[3], ARGV[1])`,
+  },
+
+  /** keys: session, sessionRooms. args: room id, 1 or 0. */
+  setSessionRoom: {
+    numberOfKeys: 2,
+    lua: `
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  redis.call(ARGV[2] == '1' and 'SADD' or 'SREM', KEYS[2], ARGV[1])
+end`,
+  },
+
+  /** keys: session, detached, gatewaySessions. args: session id, gateway id, window ms. */
+  detachSession: {
+    numberOfKeys: 3,
+    lua: `${prelude}
+redis.call('SREM', KEYS[3], ARGV[1])
+if redis.call('HGET', KEYS[1], 'gatewayId') == ARGV[2] then
+  redis.call('ZADD', KEYS[2], now_ms() + ARGV[3], ARGV[1])
+end`,
+  },
+
+  /**
+   * keys: resume, next resume, detached, gatewaySessions. args: prefix of session keys, next hash, gateway id, prefix of
+   * gatewaySessions keys with a % for the id. Returns {session id, record, rooms} as it was, or nil.
+   */
+  resumeSession: {
+    numberOfKeys: 4,
+    lua: `${prelude}
+local id = redis.call('GET', KEYS[1])
+if not id then return nil end
+local session = ARGV[1] .. id
+if redis.call('EXISTS', session) == 0 then redis.call('DEL', KEYS[1]) return nil end
+local due = redis.call('ZSCORE', KEYS[3], id)
+if due and tonumber(due) <= now_ms() then return nil end
+local record = redis.call('HGETALL', session)
+redis.call('RENAME', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], id)
+local before = redis.call('HGET', session, 'gatewayId')
+redis.call('SREM', (string.gsub(ARGV[4], '%%', before)), id)
+redis.call('SADD', KEYS[4], id)
+redis.call('HSET', session, 'gatewayId', ARGV[3], 'resumeHash', ARGV[2])
+return {id, record, redis.call('SMEMBERS', session .. ':rooms')}`,
+  },
+
+  /** keys: session, sessionRooms, detached. args: session id, prefix of resume keys, gatewaySessions with a % for the id. */
+  closeSession: {
+    numberOfKeys: 3,
+    lua: `
+local hash = redis.call('HGET', KEYS[1], 'resumeHash')
+if hash then redis.call('DEL', ARGV[2] .. hash) end
+local gateway = redis.call('HGET', KEYS[1], 'gatewayId')
+if gateway then redis.call('SREM', (string.gsub(ARGV[3], '%%', gateway)), ARGV[1]) end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[1])`,
+  },
+
+  /** keys: gateways. args: gateway id. */
+  gatewayAlive: {
+    numberOfKeys: 1,
+    lua: `${prelude}
+redis.call('ZADD', KEYS[1], now_ms(), ARGV[1])`,
+  },
+
+  /**
+   * keys: gateways, detached. args: silent ms, window ms, gatewaySessions with a % for the id.
+   * Returns how many sessions lost their gateway.
+   */
+  detachLost: {
+    numberOfKeys: 2,
+    lua: `${prelude}
+local now = now_ms()
+local count = 0
+for _, gateway in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[1])) do
+  local sessions = (string.gsub(ARGV[3], '%%', gateway))
+  for _, id in ipairs(redis.call('SMEMBERS', sessions)) do
+    redis.call('ZADD', KEYS[2], 'NX', now + ARGV[2], id)
+    count = count + 1
+  end
+  redis.call('DEL', sessions)
+  redis.call('ZREM', KEYS[1], gateway)
+end
+return count`,
+  },
+
+  /** keys: detached. args: limit. Returns the ids of sessions whose window is over. */
+  dueSessions: {
+    numberOfKeys: 1,
+    lua: `${prelude}
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms(), 'LIMIT', 0, ARGV[1])`,
+  },
+} as const satisfies Record<string, Script>;
+
+export type ScriptName = keyof typeof scripts;

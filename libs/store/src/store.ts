@@ -1,0 +1,143 @@
+import type { Grant, HomedPublication, LeaveReason, Member, NodeReport, NodeView, Offset, Room, RoomSummary } from '@flotilla/contracts';
+
+/**
+ * The fleet's state. What changes a room also appends the event that tells it, in the same step, so that the snapshot at an
+ * offset and the events after it are the whole truth. Adapters: redis/ (Lua scripts), memory.ts.
+ *
+ * Every method throws FlotillaError UNAVAILABLE while the store is out of reach.
+ */
+export interface Store {
+  readonly rooms: RoomStore;
+  readonly nodes: NodeStore;
+  readonly sessions: SessionStore;
+  /** Undefined when the store is in reach, else why not. */
+  problem(): string | undefined;
+  close(): Promise<void>;
+}
+
+/** All that a newcomer to a room must know, true at `offset` of its stream. */
+export interface RoomState {
+  readonly room: Room;
+  readonly members: Member[];
+  readonly publications: HomedPublication[];
+  readonly offset: Offset;
+}
+
+export interface JoinRequest {
+  readonly roomId: string;
+  readonly participantId: string;
+  readonly sessionId: string;
+  readonly userId: string;
+  readonly name: string;
+  readonly joinedAt: number;
+  readonly excludeNodes: readonly string[];
+}
+
+export interface RoomStore {
+  /** Creates a room, or returns the one there is. Throws ROOM_EXISTS when that has other settings. */
+  create(room: Room): Promise<Room>;
+
+  get(roomId: string): Promise<RoomSummary | undefined>;
+
+  /** Rooms in order of creation. `next` is null on the last page. */
+  list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }>;
+
+  /** Deletes a room and frees its places; tells `room_deleted`. False when there was none. */
+  delete(roomId: string): Promise<boolean>;
+
+  /**
+   * Adds a member and reserves a place for it on a node, in one step; tells `participant_joined`. A member that is there
+   * already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY.
+   */
+  join(request: JoinRequest): Promise<RoomState & { member: Member }>;
+
+  /** Takes a member out with its publications and frees its place; tells `participant_left`. False when it was not there. */
+  leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
+
+  /** Gives a member a place on another node and frees the old one. Throws NOT_IN_ROOM, NO_CAPACITY. */
+  replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member>;
+
+  /** The room with all that is in it. */
+  state(roomId: string): Promise<RoomState | undefined>;
+
+  member(roomId: string, participantId: string): Promise<Member | undefined>;
+
+  /**
+   * Adds a publication (tells `publication_added`) or replaces the one of that id (`publication_updated`). Throws
+   * NOT_IN_ROOM unless its participant is a member homed on the publication's node.
+   */
+  putPublication(roomId: string, publication: HomedPublication): Promise<void>;
+
+  /** Tells `publication_removed`. False when it was not there. */
+  removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
+
+  /** Those of the publications that exist, in the order asked for. */
+  publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]>;
+
+  /** Deletes the rooms that were empty for longer than they may be, and returns their ids. */
+  deleteExpired(): Promise<string[]>;
+}
+
+export interface NodeStore {
+  /** A node's heartbeat. Also appended to the stream `sfu:stats`. */
+  report(report: NodeReport): Promise<void>;
+
+  /** All nodes that have not been removed, dead ones too, with their reservations. */
+  list(): Promise<NodeView[]>;
+
+  /** A node that stopped cleanly takes itself off. Its reservations go with the members that hold them. */
+  remove(nodeId: string): Promise<void>;
+}
+
+/** A client's presence in the fleet. It outlives its connection by the resume window. */
+export interface SessionRecord {
+  readonly id: string;
+  readonly userId: string;
+  readonly name?: string | undefined;
+  readonly room?: string | undefined;
+  readonly grants: readonly Grant[];
+  /** The gateway that has, or had, its connection. */
+  readonly gatewayId: string;
+  /** The rooms it is in. */
+  readonly rooms: readonly string[];
+}
+
+export interface SessionStore {
+  /** Accepts a token id once, until `expiresAt` (ms). False when it was used before. */
+  useTokenOnce(jti: string, expiresAt: number): Promise<boolean>;
+
+  /** Writes down a new session. `resumeHash` is the SHA-256 of the token that lets it come back. */
+  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<void>;
+
+  /** The session is now in a room, or no longer. Does nothing to a session that ended. */
+  setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void>;
+
+  get(sessionId: string): Promise<SessionRecord | undefined>;
+
+  /** Its connection is gone; it may come back until the window is over. Ignored unless the gateway still has it. */
+  detach(sessionId: string, gatewayId: string, windowMs: number): Promise<void>;
+
+  /**
+   * Binds the session behind a resume token to a gateway, and exchanges the token for the next. Returns the session as it
+   * was, with the gateway that had it, or undefined when the token is unknown or used.
+   */
+  resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined>;
+
+  /** Ends a session. */
+  close(sessionId: string): Promise<void>;
+
+  /** A gateway's heartbeat. */
+  gatewayAlive(gatewayId: string): Promise<void>;
+
+  /** Detaches the sessions of gateways that were silent for longer, and takes those gateways off. Returns the number of sessions. */
+  detachLost(silentMs: number, windowMs: number): Promise<number>;
+
+  /** Sessions whose window is over, at most `limit`. They stay due until they are closed. */
+  due(limit: number): Promise<SessionRecord[]>;
+}
+
+/** A node that did not report for this long gets no new members. */
+export const nodeSilentMs = 2000;
+
+/** Above this load a node that hosts the room already gives way to less loaded ones. */
+export const affinityLoadLimit = 0.8;

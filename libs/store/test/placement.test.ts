@@ -1,0 +1,48 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Candidate, choosePlace } from '../src/index.ts';
+
+const candidate = fc.record({
+  id: fc.uuid(),
+  capacity: fc.integer({ min: 1, max: 50 }),
+  reserved: fc.integer({ min: 0, max: 60 }),
+  cpu: fc.double({ min: 0, max: 1, noNaN: true }),
+  hosting: fc.boolean(),
+});
+const candidates = fc.uniqueArray(candidate, { selector: ({ id }) => id, maxLength: 20 });
+const random = fc.tuple(fc.double({ min: 0, max: 0.999999, noNaN: true }), fc.double({ min: 0, max: 0.999999, noNaN: true }));
+const load = ({ reserved, capacity, cpu }: Candidate) => Math.max(reserved / capacity, cpu);
+
+describe('choosing a place', () => {
+  test('gives a node with a free place whenever there is one, and nothing else', () => {
+    fc.assert(
+      fc.property(candidates, random, (nodes, numbers) => {
+        const free = nodes.filter(({ reserved, capacity }) => reserved < capacity);
+        const chosen = choosePlace(nodes, numbers);
+        if (free.length === 0) expect(chosen).toBeUndefined();
+        else expect(free.map(({ id }) => id)).toContain(chosen);
+      }),
+    );
+  });
+
+  test('never gives the most loaded of several nodes', () => {
+    fc.assert(
+      fc.property(candidates, random, (nodes, numbers) => {
+        const free = nodes.map((node) => ({ ...node, hosting: false })).filter(({ reserved, capacity }) => reserved < capacity);
+        fc.pre(free.length > 1);
+        const chosen = free.find(({ id }) => id === choosePlace(free, numbers))!;
+        expect(load(chosen)).toBeLessThanOrEqual(free.map(load).toSorted((a, b) => b - a)[1]!);
+      }),
+    );
+  });
+
+  test('keeps a room on a node that hosts it and has room to spare', () => {
+    fc.assert(
+      fc.property(candidates, random, (nodes, numbers) => {
+        const host = nodes.filter(({ reserved, capacity, hosting }) => hosting && reserved < capacity).find((node) => load(node) < 0.8);
+        fc.pre(host !== undefined);
+        expect(nodes.find(({ id }) => id === choosePlace(nodes, numbers))).toMatchObject({ hosting: true });
+      }),
+    );
+  });
+});

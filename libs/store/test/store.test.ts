@@ -1,0 +1,356 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type EventLog, MemoryEventLog, parseRoomEvents, RedisEventLog, roomStream } from '@flotilla/bus';
+import { type HomedPublication, newId, type NodeReport, participantIdOf, type Room } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const adapters: Record<string, () => Promise<{ store: Store; events: EventLog }>> = {
+  memory: async () => {
+    const events = new MemoryEventLog();
+    return { store: new MemoryStore(events), events };
+  },
+  redis: async () => {
+    const options = { url: inject('redisUrl'), namespace: `t${randomUUID().slice(0, 8)}`, log };
+    return { store: await RedisStore.connect(options), events: await RedisEventLog.connect(options) };
+  },
+};
+
+const room = (name: string, settings: Partial<Room> = {}): Room => ({
+  id: `rm_${name}`,
+  name,
+  createdAt: Date.now(),
+  maxParticipants: 100,
+  spread: false,
+  emptyTimeoutSeconds: 300,
+  ...settings,
+});
+
+const report = (id: string, settings: Partial<NodeReport> = {}): NodeReport => ({
+  id,
+  startedAt: Date.now(),
+  capacity: 10,
+  state: 'active',
+  rtpCapabilities: {},
+  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0, bitsPerSecondIn: 0, bitsPerSecondOut: 0 },
+  ...settings,
+});
+
+const hash = (text: string) => createHash('sha256').update(text).digest('hex');
+
+describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
+  let store: Store;
+  let events: EventLog;
+
+  beforeEach(async () => {
+    ({ store, events } = await open());
+  });
+  afterEach(async () => {
+    await store.close();
+    await events.close();
+  });
+
+  const join = (roomId: string, sessionId = newId('session'), excludeNodes: string[] = []) =>
+    store.rooms.join({ roomId, participantId: participantIdOf(sessionId), sessionId, userId: 'u', name: 'U', joinedAt: Date.now(), excludeNodes });
+
+  const told = async (roomId: string) => {
+    const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
+    return parseRoomEvents(entries as Exclude<typeof entries, 'gone'>).map(({ event }) => event);
+  };
+
+  const publication = (member: { id: string; nodeId: string }, more: Partial<HomedPublication> = {}): HomedPublication => ({
+    id: newId('publication'),
+    participantId: member.id,
+    nodeId: member.nodeId,
+    kind: 'video',
+    source: 'camera',
+    codec: 'video/VP8',
+    muted: false,
+    producerId: randomUUID(),
+    ...more,
+  });
+
+  describe('rooms', () => {
+    test('creating one again with the same settings returns it, with others it is refused', async () => {
+      const first = await store.rooms.create(room('a', { createdAt: 1 }));
+      expect(await store.rooms.create(room('a', { createdAt: 2 }))).toEqual(first);
+      await expect(store.rooms.create(room('a', { maxParticipants: 3 }))).rejects.toMatchObject({ code: 'ROOM_EXISTS' });
+    });
+
+    test('pages list each room once, oldest first, whatever is deleted between pages', async () => {
+      for (const index of [1, 2, 3, 4, 5]) await store.rooms.create(room(`r${index}`, { createdAt: index }));
+      const first = await store.rooms.list(2);
+      expect(first.rooms.map(({ name }) => name)).toEqual(['r1', 'r2']);
+      await store.rooms.delete('rm_r1');
+      const second = await store.rooms.list(2, first.next!);
+      expect(second.rooms.map(({ name }) => name)).toEqual(['r3', 'r4']);
+      const third = await store.rooms.list(2, second.next!);
+      expect(third).toMatchObject({ rooms: [{ name: 'r5' }], next: null });
+    });
+
+    test('deleting one tells it, frees its places and forgets what was in it', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.rooms.create(room('a'));
+      const { member } = await join('rm_a');
+      await store.rooms.putPublication('rm_a', publication(member));
+      expect(await store.rooms.delete('rm_a')).toBe(true);
+      expect(await store.rooms.delete('rm_a')).toBe(false);
+      expect((await told('rm_a')).at(-1)).toMatchObject({ type: 'room_deleted' });
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
+      await store.rooms.create(room('a'));
+      expect(await store.rooms.state('rm_a')).toMatchObject({ members: [], publications: [] });
+    });
+
+    test('one that was empty for its time is deleted, one that is in use is not', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.rooms.create(room('empty', { emptyTimeoutSeconds: 1 }));
+      await store.rooms.create(room('kept', { emptyTimeoutSeconds: 0 }));
+      await store.rooms.create(room('used', { emptyTimeoutSeconds: 1 }));
+      await store.rooms.create(room('left', { emptyTimeoutSeconds: 1 }));
+      await join('rm_used');
+      const { member } = await join('rm_left');
+      await store.rooms.leave('rm_left', member.id, 'left');
+      const deleted: string[] = [];
+      await waitFor('both empty rooms are deleted', async () => {
+        deleted.push(...(await store.rooms.deleteExpired()));
+        if (deleted.length < 2) notYet(`deleted so far: ${deleted}`);
+      });
+      expect(deleted.toSorted()).toEqual(['rm_empty', 'rm_left']);
+      expect((await store.rooms.list(10)).rooms.map(({ name }) => name).toSorted()).toEqual(['kept', 'used']);
+    });
+  });
+
+  describe('members', () => {
+    beforeEach(async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.rooms.create(room('a', { maxParticipants: 3 }));
+    });
+
+    test('a join gives the room as it is, and the offset of its own event', async () => {
+      const first = await join('rm_a');
+      await store.rooms.putPublication('rm_a', publication(first.member));
+      const second = await join('rm_a');
+      expect(second).toMatchObject({ room: { name: 'a' }, members: { length: 2 }, publications: { length: 1 } });
+      expect(second.offset).toBe(await events.lastOffset(roomStream('rm_a')));
+      expect((await told('rm_a')).map(({ type }) => type)).toEqual(['participant_joined', 'publication_added', 'participant_joined']);
+    });
+
+    test('joining again changes and tells nothing', async () => {
+      const sessionId = newId('session');
+      const first = await join('rm_a', sessionId);
+      const again = await join('rm_a', sessionId);
+      expect(again.member).toEqual(first.member);
+      expect(await told('rm_a')).toHaveLength(1);
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 1 }]);
+    });
+
+    test('the event does not say which session or node', async () => {
+      await join('rm_a');
+      expect(JSON.stringify(await told('rm_a'))).not.toMatch(/nd_|ss_/);
+    });
+
+    test('a full room, an unknown room and a fleet without nodes are told apart', async () => {
+      await Promise.all([join('rm_a'), join('rm_a'), join('rm_a')]);
+      await expect(join('rm_a')).rejects.toMatchObject({ code: 'ROOM_FULL' });
+      await expect(join('rm_b')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
+      await store.rooms.create(room('b'));
+      await expect(join('rm_b', newId('session'), ['nd_a'])).rejects.toMatchObject({ code: 'NO_CAPACITY' });
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 3 }]);
+    });
+
+    test('of 20 who join at once, a room for 3 takes 3', async () => {
+      const results = await Promise.allSettled(Array.from({ length: 20 }, () => join('rm_a')));
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
+      expect(await store.rooms.get('rm_a')).toMatchObject({ participants: 3 });
+    });
+
+    test('leaving takes the publications along, tells once, and frees the place', async () => {
+      const { member } = await join('rm_a');
+      const published = [publication(member), publication(member, { kind: 'audio', source: 'microphone' })];
+      for (const each of published) await store.rooms.putPublication('rm_a', each);
+      expect(await store.rooms.leave('rm_a', member.id, 'left')).toBe(true);
+      expect(await store.rooms.leave('rm_a', member.id, 'left')).toBe(false);
+      const last = (await told('rm_a')).at(-1)!;
+      expect(last).toMatchObject({ type: 'participant_left', payload: { participantId: member.id, reason: 'left' } });
+      expect((last.payload as { publicationIds: string[] }).publicationIds.toSorted()).toEqual(published.map(({ id }) => id).toSorted());
+      expect(await store.rooms.state('rm_a')).toMatchObject({ members: [], publications: [] });
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
+    });
+
+    test('leaving without publications says so with an empty list', async () => {
+      const { member } = await join('rm_a');
+      await store.rooms.leave('rm_a', member.id, 'disconnected');
+      expect((await told('rm_a')).at(-1)).toMatchObject({ payload: { publicationIds: [] } });
+    });
+  });
+
+  describe('placement', () => {
+    const homes = async (roomId: string) => {
+      const { members } = (await store.rooms.state(roomId))!;
+      return members.map(({ nodeId }) => nodeId);
+    };
+
+    test('a room stays together while its node has room', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.nodes.report(report('nd_b'));
+      await store.rooms.create(room('a'));
+      for (let index = 0; index < 5; index++) await join('rm_a');
+      expect(new Set(await homes('rm_a')).size).toBe(1);
+    });
+
+    test('a room that spreads uses the less loaded of two nodes each time', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.nodes.report(report('nd_b'));
+      await store.rooms.create(room('a', { spread: true }));
+      for (let index = 0; index < 6; index++) await join('rm_a');
+      expect((await homes('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
+    });
+
+    test('capacity is never exceeded, and full means NO_CAPACITY', async () => {
+      await store.nodes.report(report('nd_a', { capacity: 4 }));
+      await store.nodes.report(report('nd_b', { capacity: 3 }));
+      await store.rooms.create(room('a'));
+      const results = await Promise.allSettled(Array.from({ length: 12 }, () => join('rm_a')));
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(7);
+      expect((await store.nodes.list()).map(({ id, reserved }) => [id, reserved]).toSorted()).toEqual([
+        ['nd_a', 4],
+        ['nd_b', 3],
+      ]);
+    });
+
+    test('a burst of joins does not herd onto one of many nodes, though their figures stay the same', async () => {
+      for (let index = 0; index < 10; index++) await store.nodes.report(report(`nd_${index}`, { capacity: 100 }));
+      await store.rooms.create(room('a', { spread: true, maxParticipants: 1000 }));
+      await Promise.all(Array.from({ length: 200 }, () => join('rm_a')));
+      const most = Math.max(...(await store.nodes.list()).map(({ reserved }) => reserved));
+      expect(most).toBeLessThanOrEqual(30);
+    });
+
+    test('nodes that are cordoned, busy or silent are passed over', async () => {
+      await store.nodes.report(report('nd_cordoned', { state: 'cordoned' }));
+      await store.nodes.report(report('nd_silent'));
+      await store.rooms.create(room('a'));
+      await waitFor('the silent node is no longer alive', async () => {
+        const silent = (await store.nodes.list()).find(({ id }) => id === 'nd_silent');
+        if (silent?.alive) notYet('it is alive');
+      });
+      await expect(join('rm_a')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
+      await store.nodes.report(report('nd_busy', { load: { ...report('x').load, cpu: 0.9 } }));
+      await store.nodes.report(report('nd_idle'));
+      for (let index = 0; index < 4; index++) expect((await join('rm_a')).member.nodeId).toBe('nd_idle');
+    });
+
+    test('a member is given another place, and the old one is free', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.nodes.report(report('nd_b'));
+      await store.rooms.create(room('a'));
+      const { member } = await join('rm_a');
+      const moved = await store.rooms.replace('rm_a', member.id, [member.nodeId]);
+      expect(moved).toEqual({ ...member, nodeId: member.nodeId === 'nd_a' ? 'nd_b' : 'nd_a' });
+      expect(await store.rooms.member('rm_a', member.id)).toEqual(moved);
+      const reserved = Object.fromEntries((await store.nodes.list()).map((node) => [node.id, node.reserved]));
+      expect(reserved).toEqual({ [member.nodeId]: 0, [moved.nodeId]: 1 });
+      await expect(store.rooms.replace('rm_a', 'pt_nobody', [])).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    });
+  });
+
+  describe('publications', () => {
+    beforeEach(async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.rooms.create(room('a'));
+    });
+
+    test('one is added, then updated under the same id, then removed, and each is told', async () => {
+      const { member } = await join('rm_a');
+      const camera = publication(member);
+      await store.rooms.putPublication('rm_a', camera);
+      await store.rooms.putPublication('rm_a', { ...camera, muted: true });
+      expect(await store.rooms.publications('rm_a', ['pub_unknown', camera.id])).toEqual([{ ...camera, muted: true }]);
+      expect(await store.rooms.removePublication('rm_a', 'pt_other', camera.id)).toBe(false);
+      expect(await store.rooms.removePublication('rm_a', member.id, camera.id)).toBe(true);
+      expect(await store.rooms.removePublication('rm_a', member.id, camera.id)).toBe(false);
+      expect((await told('rm_a')).map(({ type, from }) => [type, from])).toEqual([
+        ['participant_joined', 'system'],
+        ['publication_added', member.id],
+        ['publication_updated', member.id],
+        ['publication_removed', member.id],
+      ]);
+    });
+
+    test('a node the participant is not homed on may not publish for it', async () => {
+      const { member } = await join('rm_a');
+      await expect(store.rooms.putPublication('rm_a', publication(member, { nodeId: 'nd_old' }))).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+      await expect(store.rooms.putPublication('rm_a', publication({ id: 'pt_gone', nodeId: 'nd_a' }))).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+      expect(await told('rm_a')).toHaveLength(1);
+    });
+  });
+
+  describe('sessions', () => {
+    const session = (gatewayId = 'gw_a') => ({ id: newId('session'), userId: 'ada', name: 'Ada', room: 'a', grants: ['publish' as const], gatewayId });
+
+    test('a token id is accepted once until it has expired', async () => {
+      expect(await store.sessions.useTokenOnce('jti-1', Date.now() + 60_000)).toBe(true);
+      expect(await store.sessions.useTokenOnce('jti-1', Date.now() + 60_000)).toBe(false);
+      expect(await store.sessions.useTokenOnce('jti-2', Date.now() + 60_000)).toBe(true);
+      const racing = await Promise.all(Array.from({ length: 10 }, () => store.sessions.useTokenOnce('jti-3', Date.now() + 60_000)));
+      expect(racing.filter(Boolean)).toHaveLength(1);
+    });
+
+    test('a session is resumed once per token, by whichever gateway, with its rooms', async () => {
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.setRoom(opened.id, 'rm_a', true);
+      await store.sessions.detach(opened.id, 'gw_a', 60_000);
+
+      expect(await store.sessions.resume(hash('wrong'), hash('x'), 'gw_b')).toBeUndefined();
+      expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toEqual({ ...opened, rooms: ['rm_a'] });
+      expect(await store.sessions.resume(hash('one'), hash('three'), 'gw_b')).toBeUndefined();
+      expect(await store.sessions.get(opened.id)).toMatchObject({ gatewayId: 'gw_b', rooms: ['rm_a'] });
+      // The old gateway noticing only now must not end what the new one has.
+      await store.sessions.detach(opened.id, 'gw_a', 0);
+      expect(await store.sessions.due(10)).toEqual([]);
+    });
+
+    test('after the window a session is due and can not be resumed, until it is closed', async () => {
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.detach(opened.id, 'gw_a', 20);
+      const due = await waitFor('it is due', async () => {
+        const found = await store.sessions.due(10);
+        return found.length > 0 ? found : notYet('nothing is due');
+      });
+      expect(due).toMatchObject([{ id: opened.id }]);
+      expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toBeUndefined();
+      await store.sessions.close(opened.id);
+      expect(await store.sessions.due(10)).toEqual([]);
+      expect(await store.sessions.get(opened.id)).toBeUndefined();
+    });
+
+    test('a closed session takes no room and no token', async () => {
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.close(opened.id);
+      await store.sessions.setRoom(opened.id, 'rm_a', true);
+      expect(await store.sessions.get(opened.id)).toBeUndefined();
+      expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_a')).toBeUndefined();
+    });
+
+    test('the sessions of a gateway that fell silent are detached, those of another are not', async () => {
+      const lost = session('gw_lost');
+      const fine = session('gw_fine');
+      await store.sessions.gatewayAlive('gw_lost');
+      await store.sessions.open(lost, hash('lost'));
+      await store.sessions.open(fine, hash('fine'));
+      const detached = await waitFor('the silence is noticed', async () => {
+        await store.sessions.gatewayAlive('gw_fine');
+        return (await store.sessions.detachLost(200, 10)) || notYet('nobody was silent for 200 ms');
+      });
+      expect(detached).toBe(1);
+      await waitFor('it is due', async () => ((await store.sessions.due(10)).length === 1 ? undefined : notYet('not due')));
+      expect(await store.sessions.due(10)).toMatchObject([{ id: lost.id }]);
+    });
+  });
+});
