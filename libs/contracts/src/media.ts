@@ -129,6 +129,7 @@ export const Subscription = z.object({
   kind: MediaKind,
   rtpParameters: RtpParameters,
   type: z.enum(['simple', 'simulcast', 'svc', 'pipe']),
+  paused: z.boolean().describe('Send `update_subscriptions` with `paused: false` when the receiver is ready.'),
 });
 export type Subscription = z.infer<typeof Subscription>;
 

@@ -12,8 +12,6 @@ export const NodeLoad = z.object({
   producers: z.int().nonnegative(),
   consumers: z.int().nonnegative(),
   pipes: z.int().nonnegative(),
-  bitsPerSecondIn: z.number().nonnegative(),
-  bitsPerSecondOut: z.number().nonnegative(),
 });
 export type NodeLoad = z.infer<typeof NodeLoad>;
 

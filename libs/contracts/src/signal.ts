@@ -100,7 +100,7 @@ export const signalRequests = {
   },
   subscribe: {
     to: 'room',
-    summary: 'Receive publications. They start paused: `resume` when the receiver is ready, so that no key frame is lost.',
+    summary: 'Receive publications. One that starts paused waits for `update_subscriptions`, so that no key frame is lost.',
     payload: z.strictObject({ publicationIds }),
     reply: z.object({
       subscriptions: z.array(Subscription),

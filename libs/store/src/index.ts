@@ -1,4 +1,6 @@
+export * from './fleet.ts';
 export { MemoryStore } from './memory.ts';
 export { type Candidate, choosePlace } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';
+export { roomIdOf } from './room-id.ts';
 export * from './store.ts';

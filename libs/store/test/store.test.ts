@@ -35,7 +35,7 @@ const report = (id: string, settings: Partial<NodeReport> = {}): NodeReport => (
   capacity: 10,
   state: 'active',
   rtpCapabilities: {},
-  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0, bitsPerSecondIn: 0, bitsPerSecondOut: 0 },
+  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
   ...settings,
 });
 

@@ -1,0 +1,102 @@
+import type { Logger } from '@flotilla/runtime';
+import { createWorker } from 'mediasoup';
+import type { AppData, WebRtcServer, Worker } from 'mediasoup/types';
+
+/** Where a node's media is reached. */
+export interface ListenOptions {
+  /** The address to bind to. */
+  readonly ip: string;
+  /** The address clients are told, when it is another (NAT, a load balancer). */
+  readonly announcedAddress?: string | undefined;
+  /** Worker n listens on `portBase + n`, UDP and TCP. 0 lets each take a free one. */
+  readonly portBase: number;
+}
+
+/** A mediasoup worker, the one port its clients use, and where in the pool it stands. */
+export interface PooledWorker {
+  readonly index: number;
+  readonly worker: Worker<AppData>;
+  readonly webRtcServer: WebRtcServer<AppData>;
+}
+
+const restartDelayMs = [0, 100, 500, 2000, 5000] as const;
+
+/**
+ * A fixed number of mediasoup workers, each a process of its own with one thread. One that dies takes all that runs in it
+ * along, is told to `onDied`, and is replaced; the control process lives on.
+ */
+export class WorkerPool {
+  readonly #slots: (PooledWorker | undefined)[] = [];
+  readonly #failures: number[] = [];
+  #closed = false;
+
+  private constructor(
+    private readonly listen: ListenOptions,
+    private readonly log: Logger,
+    private readonly onDied: (worker: PooledWorker) => void,
+  ) {}
+
+  static async start(options: { workers: number; listen: ListenOptions; log: Logger; onDied: (worker: PooledWorker) => void }): Promise<WorkerPool> {
+    const pool = new WorkerPool(options.listen, options.log, options.onDied);
+    await Promise.all(Array.from({ length: options.workers }, (_, index) => pool.#startWorker(index)));
+    return pool;
+  }
+
+  /** The workers that are up. */
+  get workers(): PooledWorker[] {
+    return this.#slots.filter((slot) => slot !== undefined);
+  }
+
+  async #startWorker(index: number): Promise<void> {
+    const { ip, announcedAddress, portBase } = this.listen;
+    const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
+    try {
+      const address = { ip, ...(announcedAddress && { announcedAddress }), ...(portBase > 0 && { port: portBase + index }) };
+      const webRtcServer = await worker.createWebRtcServer({
+        // TCP for those whose network blocks UDP.
+        listenInfos: [
+          { protocol: 'udp', ...address },
+          { protocol: 'tcp', ...address },
+        ],
+      });
+      const pooled: PooledWorker = { index, worker, webRtcServer };
+      worker.on('died', (error) => this.#replace(pooled, error));
+      this.#slots[index] = pooled;
+      this.#failures[index] = 0;
+      this.log.debug({ pid: worker.pid, index }, 'media worker started');
+    } catch (error) {
+      worker.close();
+      throw error;
+    }
+  }
+
+  #replace(died: PooledWorker, error: Error): void {
+    if (this.#closed) return;
+    this.log.error({ err: error, pid: died.worker.pid, index: died.index }, 'media worker died, replacing it');
+    this.#slots[died.index] = undefined;
+    this.onDied(died);
+    void this.#restart(died.index);
+  }
+
+  async #restart(index: number): Promise<void> {
+    while (!this.#closed) {
+      const failures = this.#failures[index] ?? 0;
+      const delay = restartDelayMs[Math.min(failures, restartDelayMs.length - 1)]!;
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      if (this.#closed) return;
+      try {
+        await this.#startWorker(index);
+        return;
+      } catch (error) {
+        this.#failures[index] = failures + 1;
+        this.log.error({ err: error, index }, 'media worker did not start');
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const pooled of this.workers) pooled.worker.close();
+    this.#slots.length = 0;
+  }
+}

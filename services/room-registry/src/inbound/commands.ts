@@ -1,0 +1,15 @@
+import type { CommandBus, Serving } from '@flotilla/bus';
+import { type RegistryCommandType, registryQueue } from '@flotilla/contracts';
+import type { Rooms } from '../rooms.ts';
+
+/** Serves the registry's queue, which all its instances share. */
+export function serveRegistryCommands(bus: CommandBus, rooms: Rooms): Promise<Serving> {
+  return bus.serve<RegistryCommandType>(registryQueue, 'shared', {
+    'registry.join': (request) => rooms.join(request),
+    'registry.leave': async ({ roomId, sessionId, reason }) => {
+      await rooms.leave(roomId, sessionId, reason);
+      return {};
+    },
+    'registry.replace': ({ roomId, sessionId, excludeNodes }) => rooms.replace(roomId, sessionId, excludeNodes),
+  });
+}

@@ -1,0 +1,136 @@
+import { isKnownKey, TokenIssuer } from '@flotilla/auth';
+import { CreateRoom, errorCatalogue, FlotillaError, firstIssue, IssueToken, type IssuedToken, ListRooms, newId, type Participant, ParticipantId, restRoutes, type Room, RoomRef, type RoomSummary } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import { type ArgumentsHost, Body, type CanActivate, Catch, Controller, Delete, type ExceptionFilter, type ExecutionContext, Get, HttpCode, HttpException, Inject, Param, type PipeTransform, Post, Query, SetMetadata, UseFilters, UseGuards } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+import { Rooms } from '../rooms.ts';
+import { openApiDocument } from './openapi.ts';
+
+/** Injection tokens of the REST side. */
+export const REST_SETTINGS = Symbol('rest settings');
+export interface RestSettings {
+  readonly apiKeys: readonly string[];
+  /** No key is asked for. */
+  readonly open: boolean;
+  readonly log: Logger;
+}
+
+/** Parses a part of a request by its schema; what does not fit is BAD_PAYLOAD. */
+class Parsed implements PipeTransform {
+  constructor(private readonly schema: z.ZodType) {}
+
+  transform(value: unknown): unknown {
+    const parsed = this.schema.safeParse(value ?? {});
+    if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
+    return parsed.data;
+  }
+}
+
+/** A path parameter that does not even look like an id names nothing. */
+class Named implements PipeTransform {
+  constructor(
+    private readonly schema: z.ZodType,
+    private readonly code: 'ROOM_NOT_FOUND' | 'PARTICIPANT_NOT_FOUND',
+  ) {}
+
+  transform(value: unknown): unknown {
+    const parsed = this.schema.safeParse(value);
+    if (!parsed.success) throw new FlotillaError(this.code);
+    return parsed.data;
+  }
+}
+
+const roomParam = new Named(RoomRef, 'ROOM_NOT_FOUND');
+
+const Public = SetMetadata('public', true);
+
+/** Asks for an API key, unless the API is open. */
+class ApiKeyGuard implements CanActivate {
+  constructor(
+    @Inject(REST_SETTINGS) private readonly settings: RestSettings,
+    @Inject(Reflector) private readonly reflector: Reflector,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (this.settings.open || this.reflector.get<boolean>('public', context.getHandler())) return true;
+    const request = context.switchToHttp().getRequest<Request>();
+    const key = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (key === undefined) throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
+    if (!isKnownKey(key, this.settings.apiKeys)) throw new FlotillaError('FORBIDDEN', 'that API key is not known here');
+    return true;
+  }
+}
+
+/** Every failure as `{error: {code, message}}` with the status of its code. */
+@Catch()
+class RestErrors implements ExceptionFilter {
+  constructor(@Inject(REST_SETTINGS) private readonly settings: RestSettings) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const response = host.switchToHttp().getResponse<Response>();
+    // Nest's own: a body that is no JSON, a body that is too large.
+    const failure = error instanceof HttpException ? new FlotillaError('BAD_PAYLOAD', error.message, { cause: error }) : FlotillaError.from(error);
+    if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
+    const status = error instanceof HttpException ? error.getStatus() : errorCatalogue[failure.code].status;
+    response.status(status).json({ error: failure.body });
+  }
+}
+
+/** The REST API that backends call. Its table is `restRoutes` in the contracts. */
+@Controller()
+@UseGuards(ApiKeyGuard)
+@UseFilters(RestErrors)
+export class RestController {
+  constructor(
+    @Inject(Rooms) private readonly rooms: Rooms,
+    @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
+  ) {}
+
+  @Post(restRoutes.createRoom.path)
+  create(@Body(new Parsed(CreateRoom)) body: z.output<typeof CreateRoom>): Promise<Room> {
+    return this.rooms.create(body);
+  }
+
+  @Get(restRoutes.listRooms.path)
+  list(@Query(new Parsed(ListRooms)) query: z.output<typeof ListRooms>): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    return this.rooms.list(query.limit, query.cursor);
+  }
+
+  @Get('/v1/rooms/:room')
+  get(@Param('room', roomParam) room: string): Promise<RoomSummary> {
+    return this.rooms.get(room);
+  }
+
+  @Delete('/v1/rooms/:room')
+  @HttpCode(204)
+  delete(@Param('room', roomParam) room: string): Promise<void> {
+    return this.rooms.delete(room);
+  }
+
+  @Get('/v1/rooms/:room/participants')
+  async participants(@Param('room', roomParam) room: string): Promise<{ participants: Participant[] }> {
+    return { participants: await this.rooms.participants(room) };
+  }
+
+  @Delete('/v1/rooms/:room/participants/:participant')
+  @HttpCode(204)
+  remove(@Param('room', roomParam) room: string, @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string): Promise<void> {
+    return this.rooms.remove(room, participant);
+  }
+
+  @Post('/v1/rooms/:room/tokens')
+  async issueToken(@Param('room', roomParam) ref: string, @Body(new Parsed(IssueToken)) body: z.output<typeof IssueToken>): Promise<IssuedToken> {
+    const { id: room } = await this.rooms.get(ref);
+    const { name, grants, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = body;
+    const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, ttlSeconds });
+    return { token, userId, expiresAt: expiresAt.toISOString() };
+  }
+
+  @Get('/v1/openapi.json')
+  @Public
+  openApi(): object {
+    return openApiDocument();
+  }
+}

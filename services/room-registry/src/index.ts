@@ -1,0 +1,3 @@
+export { type RegistryConfig, registryConfig } from './config.ts';
+export { openApiDocument } from './inbound/openapi.ts';
+export { RoomRegistryModule, type RoomRegistryOptions } from './room-registry.module.ts';

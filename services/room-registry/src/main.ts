@@ -1,0 +1,21 @@
+import 'reflect-metadata';
+import { nestLogger, runService } from '@flotilla/runtime';
+import { connectFleet, watchFleet } from '@flotilla/store';
+import { NestFactory } from '@nestjs/core';
+import { registryConfig } from './config.ts';
+import { RoomRegistryModule } from './room-registry.module.ts';
+
+await runService({
+  name: 'room-registry',
+  config: registryConfig,
+  start: async ({ config, log, health, onStop }) => {
+    if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN) log.warn('no FLOTILLA_API_KEYS: the REST API refuses everybody');
+    const fleet = await connectFleet(config, log);
+    onStop('fleet', () => fleet.close());
+    watchFleet(health, fleet);
+    const app = await NestFactory.create(RoomRegistryModule.register({ config, fleet, log }), { logger: nestLogger(log) });
+    onStop('application', () => app.close());
+    await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
+    log.info({ url: await app.getUrl() }, 'REST API is up');
+  },
+});

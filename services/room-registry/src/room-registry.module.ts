@@ -1,0 +1,58 @@
+import { type TokenConfig, TokenIssuer, tokenSettings } from '@flotilla/auth';
+import type { Serving } from '@flotilla/bus';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { RegistryConfig } from './config.ts';
+import { serveRegistryCommands } from './inbound/commands.ts';
+import { REST_SETTINGS, RestController, type RestSettings } from './inbound/rest.ts';
+import { Rooms } from './rooms.ts';
+import { Sweeper } from './sweeper.ts';
+
+export interface RoomRegistryOptions {
+  readonly config: TokenConfig & Pick<RegistryConfig, 'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS'>;
+  readonly fleet: Fleet;
+  readonly log: Logger;
+}
+
+/** Rooms and placement: the commands of the fleet and the REST API of backends. */
+@Module({})
+export class RoomRegistryModule {
+  static register({ config, fleet, log }: RoomRegistryOptions): DynamicModule {
+    const rest: RestSettings = { apiKeys: config.FLOTILLA_API_KEYS, open: config.FLOTILLA_API_OPEN, log };
+    return {
+      module: RoomRegistryModule,
+      controllers: [RestController],
+      providers: [
+        { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
+        { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
+        { provide: REST_SETTINGS, useValue: rest },
+        {
+          provide: Registry,
+          useFactory: (rooms: Rooms) => new Registry(rooms, fleet, new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log)),
+          inject: [Rooms],
+        },
+      ],
+    };
+  }
+}
+
+class Registry implements OnApplicationBootstrap, OnApplicationShutdown {
+  #serving: Serving | undefined;
+
+  constructor(
+    private readonly rooms: Rooms,
+    private readonly fleet: Fleet,
+    private readonly sweeper: Sweeper,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.#serving = await serveRegistryCommands(this.fleet.bus, this.rooms);
+    this.sweeper.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.sweeper.stop();
+    await this.#serving?.close();
+  }
+}

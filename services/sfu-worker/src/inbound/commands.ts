@@ -1,0 +1,57 @@
+import type { CommandBus, CommandHandlers, Serving } from '@flotilla/bus';
+import { type SfuCommandType, sfuQueue } from '@flotilla/contracts';
+import type { MediaNode } from '@flotilla/media';
+
+/** Serves the node's queue: each command is a call of the node's media. */
+export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serving> {
+  const handlers: CommandHandlers<SfuCommandType> = {
+    'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
+    'sfu.close_session': async ({ roomId, sessionId }) => {
+      await node.room(roomId).then(
+        (room) => room.closeSession(sessionId),
+        // Nobody of that room is here: it is closed.
+        () => undefined,
+      );
+      return {};
+    },
+    'sfu.connect_transport': async ({ roomId, sessionId, transportId, dtlsParameters }) => {
+      await (await node.room(roomId)).session(sessionId).connect(transportId, dtlsParameters);
+      return {};
+    },
+    'sfu.restart_ice': async ({ roomId, sessionId, transportId }) => ({
+      iceParameters: await (await node.room(roomId)).session(sessionId).restartIce(transportId),
+    }),
+    'sfu.publish': async ({ roomId, sessionId, participantId: _participantId, ...request }) => ({
+      publication: await (await node.room(roomId)).publish(sessionId, request),
+    }),
+    'sfu.unpublish': async ({ roomId, sessionId, publicationId }) => {
+      await (await node.room(roomId)).unpublish(sessionId, publicationId);
+      return {};
+    },
+    'sfu.mute': async ({ roomId, sessionId, publicationId, muted }) => {
+      await (await node.room(roomId)).mute(sessionId, publicationId, muted);
+      return {};
+    },
+    'sfu.subscribe': async ({ roomId, sessionId, publicationIds }) => (await node.room(roomId)).subscribe(sessionId, publicationIds),
+    'sfu.unsubscribe': async ({ roomId, sessionId, publicationIds }) => {
+      const session = (await node.room(roomId)).session(sessionId);
+      for (const publicationId of publicationIds) session.unsubscribe(publicationId);
+      return {};
+    },
+    'sfu.update_subscriptions': async ({ roomId, sessionId, publicationIds, ...change }) => {
+      const session = (await node.room(roomId)).session(sessionId);
+      await Promise.all(publicationIds.map((publicationId) => session.updateSubscription(publicationId, change)));
+      return {};
+    },
+    'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({ endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint) }),
+    'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) => (await node.room(roomId)).pipePublication(toNode, publicationId),
+    'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
+      await node.room(roomId).then(
+        (room) => room.unpipePublication(toNode, publicationId),
+        () => undefined,
+      );
+      return {};
+    },
+  };
+  return bus.serve(sfuQueue(node.options.id), 'own', handlers);
+}

@@ -1,0 +1,18 @@
+import 'reflect-metadata';
+import { nestLogger, runService } from '@flotilla/runtime';
+import { connectFleet, watchFleet } from '@flotilla/store';
+import { NestFactory } from '@nestjs/core';
+import { sfuWorkerConfig } from './config.ts';
+import { SfuWorkerModule } from './sfu-worker.module.ts';
+
+await runService({
+  name: 'sfu-worker',
+  config: sfuWorkerConfig,
+  start: async ({ config, log, health, onStop }) => {
+    const fleet = await connectFleet(config, log);
+    onStop('fleet', () => fleet.close());
+    watchFleet(health, fleet);
+    const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), { logger: nestLogger(log) });
+    onStop('application', () => app.close());
+  },
+});

@@ -1,0 +1,78 @@
+import type { Serving } from '@flotilla/bus';
+import { newId } from '@flotilla/contracts';
+import { MediaNode } from '@flotilla/media';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { NodeConfig } from './config.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { serveSfuCommands } from './inbound/commands.ts';
+import { peerNodes } from './peer-nodes.ts';
+
+export interface SfuWorkerOptions {
+  readonly config: NodeConfig;
+  readonly fleet: Fleet;
+  readonly log: Logger;
+}
+
+/** One SFU node: its media, the commands it serves, its heartbeat. */
+@Module({})
+export class SfuWorkerModule {
+  static register({ config, fleet, log }: SfuWorkerOptions): DynamicModule {
+    const id = config.FLOTILLA_NODE_ID ?? newId('node');
+    const nodeLog = log.child({ node: id });
+    return {
+      module: SfuWorkerModule,
+      providers: [
+        {
+          provide: MediaNode,
+          useFactory: () =>
+            MediaNode.start({
+              id,
+              workers: config.FLOTILLA_SFU_WORKERS,
+              listen: {
+                ip: config.FLOTILLA_SFU_LISTEN_IP,
+                announcedAddress: config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
+                portBase: config.FLOTILLA_SFU_PORT_BASE,
+              },
+              pipeListen: { ip: config.FLOTILLA_SFU_PIPE_IP, announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS },
+              rooms: fleet.store.rooms,
+              events: fleet.events,
+              peers: peerNodes(fleet.bus),
+              log: nodeLog,
+            }),
+        },
+        {
+          provide: SfuNode,
+          useFactory: (media: MediaNode) => new SfuNode(media, fleet, new Heartbeat(media, fleet.store.nodes, config.FLOTILLA_SFU_CAPACITY, nodeLog), nodeLog),
+          inject: [MediaNode],
+        },
+      ],
+      exports: [MediaNode],
+    };
+  }
+}
+
+/** The node's life: serves first and reports then, so that whoever is placed on it finds it; the other way round at the end. */
+class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
+  #serving: Serving | undefined;
+
+  constructor(
+    private readonly media: MediaNode,
+    private readonly fleet: Fleet,
+    private readonly heartbeat: Heartbeat,
+    private readonly log: Logger,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.#serving = await serveSfuCommands(this.fleet.bus, this.media);
+    await this.heartbeat.start();
+    this.log.info('SFU node is up');
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.heartbeat.stop().catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));
+    await this.#serving?.close();
+    await this.media.close();
+  }
+}

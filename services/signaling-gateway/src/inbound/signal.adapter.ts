@@ -1,0 +1,137 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { EventEmitter } from 'node:events';
+import { offeredSubprotocols } from '@flotilla/auth';
+import { errorCatalogue, FlotillaError, maxFrameBytes, signalPath, subprotocol } from '@flotilla/contracts';
+import { histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
+import type { INestApplicationContext } from '@nestjs/common';
+import { AbstractWsAdapter, type MessageMappingProperties } from '@nestjs/websockets';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Lifecycle } from '../sessions/lifecycle.ts';
+import { Session } from '../sessions/session.ts';
+import { type Handshake, selectSubprotocol } from './handshake.ts';
+import { RequestDispatcher } from './request-dispatcher.ts';
+
+const handshakeSeconds = histogram({
+  name: 'signaling_handshake_duration_seconds',
+  help: 'From the upgrade request to the open WebSocket.',
+  labelNames: ['outcome'],
+  buckets: latencyBuckets,
+});
+
+/** How long a client may take to be let in. */
+const handshakeTimeoutMs = 10_000;
+
+/** What the adapter tells the gateway of a connection: the session and the token that brings it back. */
+export interface Connected {
+  readonly session: Session;
+  readonly resumeToken: string;
+  readonly rooms: readonly string[];
+}
+
+/**
+ * Nest's way to WebSockets. Its own adapter for `ws` drops what it can't read without a word; this one lets nobody in who
+ * is not admitted, answers every message, and gives each connection to Nest as a Session.
+ */
+export class SignalAdapter extends AbstractWsAdapter {
+  readonly #server = new EventEmitter();
+  readonly #websockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxFrameBytes,
+    // Fragments memory, and signaling messages are small.
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols: selectSubprotocol,
+  });
+  readonly #dispatchers = new WeakMap<Session, RequestDispatcher>();
+  readonly #http: Server;
+
+  constructor(
+    app: INestApplicationContext,
+    private readonly handshake: Handshake,
+    private readonly lifecycle: Lifecycle,
+    private readonly log: Logger,
+  ) {
+    super(app);
+    this.#http = this.httpServer as Server;
+    this.#http.on('upgrade', this.#onUpgrade);
+  }
+
+  create(): EventEmitter {
+    return this.#server;
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (request.url?.split('?')[0] !== signalPath) return refuse(socket, 404, new FlotillaError('BAD_MESSAGE', `the WebSocket endpoint is ${signalPath}`));
+    const began = performance.now();
+    const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
+    const onError = (error: Error): void => this.log.debug({ err: error }, 'socket error during the handshake');
+    const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
+    socket.on('error', onError);
+    socket.once('close', () => clearTimeout(deadline));
+
+    void this.#admit(request, socket, head).then(
+      () => finish('ok'),
+      (error: unknown) => {
+        const failure = FlotillaError.from(error);
+        if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'handshake failed');
+        finish(failure.code);
+        refuse(socket, errorCatalogue[failure.code].status, failure);
+      },
+    ).finally(() => {
+      clearTimeout(deadline);
+      socket.off('error', onError);
+    });
+  };
+
+  async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (!offeredSubprotocols(request).includes(subprotocol)) throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
+    const { identity, resumed, rooms, resumeToken } = await this.handshake.admit(request);
+    if (socket.destroyed) return;
+    this.#websockets.handleUpgrade(request, socket, head, (websocket) => this.#connected(websocket, new Session(identity, resumed, websocket), resumeToken, rooms));
+  }
+
+  #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {
+    websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
+    websocket.on('pong', () => (session.silentBeats = 0));
+    websocket.on('message', (data, isBinary) => {
+      session.silentBeats = 0;
+      this.#dispatchers.get(session)?.receive(isBinary ? undefined : (data as Buffer).toString());
+    });
+    websocket.once('close', (code) => this.lifecycle.disconnected(session, code === 1000 || code === 1001));
+    this.lifecycle.connected(session);
+    this.#server.emit('connection', session, { session, resumeToken, rooms } satisfies Connected);
+  }
+
+  bindMessageHandlers(session: Session, handlers: MessageMappingProperties[]): void {
+    this.#dispatchers.set(session, new RequestDispatcher(session, new Map(handlers.map(({ message, callback }) => [String(message), callback])), this.log));
+  }
+
+  override bindClientDisconnect(): void {
+    // The lifecycle hears of it from the socket itself.
+  }
+
+  override async close(): Promise<void> {
+    this.#http.off('upgrade', this.#onUpgrade);
+    await this.lifecycle.stop();
+    this.#websockets.close();
+  }
+}
+
+/** Answers an upgrade that is not granted, as HTTP. */
+function refuse(socket: Duplex, status: number, error: FlotillaError): void {
+  if (socket.destroyed) return;
+  const body = JSON.stringify({ error: error.body });
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+      'Connection: close',
+      'Content-Type: application/json',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      ...(status === 401 ? ['WWW-Authenticate: Bearer'] : []),
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}
+

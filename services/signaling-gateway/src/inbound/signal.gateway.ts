@@ -1,0 +1,197 @@
+import { appendRoomEvent, type CommandBus, roomStream } from '@flotilla/bus';
+import {
+  type CommandReply,
+  type ConnectionEventType,
+  type Grant,
+  participantIdOf,
+  publicParticipant,
+  publicPublication,
+  type ReplyPayload,
+  type SfuCommandType,
+  sfuQueue,
+  type SignalEventPayload,
+  systemAddress,
+  userAddress,
+} from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
+import { ConnectedSocket, MessageBody, type OnGatewayConnection, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import type { NodeDirectory } from '../node-directory.ts';
+import type { Memberships } from '../rooms/memberships.ts';
+import type { Lifecycle } from '../sessions/lifecycle.ts';
+import type { Session } from '../sessions/session.ts';
+import { type Received, ReplyThen } from './request-dispatcher.ts';
+import type { Connected } from './signal.adapter.ts';
+
+/** What the handlers work with. */
+export interface SignalContext {
+  readonly fleet: Fleet;
+  readonly lifecycle: Lifecycle;
+  readonly memberships: Memberships;
+  readonly nodes: NodeDirectory;
+  readonly settings: { readonly resumeWindowSeconds: number; readonly heartbeatSeconds: number };
+  readonly log: Logger;
+}
+export const SIGNAL_CONTEXT = Symbol('signal context');
+
+/** Lets failures through to the dispatcher, which answers them; Nest would answer in a shape of its own. */
+@Catch()
+class PassOn implements ExceptionFilter {
+  catch(error: unknown, _host: ArgumentsHost): never {
+    throw error;
+  }
+}
+
+/** The requests of protocol flotilla.v1: each is checked against its session and passed to who can answer it. */
+@WebSocketGateway()
+@UseFilters(PassOn)
+export class SignalGateway implements OnGatewayConnection {
+  readonly #bus: CommandBus;
+
+  constructor(@Inject(SIGNAL_CONTEXT) private readonly context: SignalContext) {
+    this.#bus = context.fleet.bus;
+  }
+
+  async handleConnection(session: Session, { resumeToken }: Connected): Promise<void> {
+    const { resumeWindowSeconds, heartbeatSeconds } = this.context.settings;
+    const rtpCapabilities = await this.context.nodes.rtpCapabilities();
+    tell(session, 'welcome', {
+      sessionId: session.id,
+      resumed: session.resumed,
+      resumeToken,
+      resumeWindowSeconds,
+      heartbeatSeconds,
+      ...(rtpCapabilities && { rtpCapabilities }),
+    });
+  }
+
+  @SubscribeMessage('join')
+  async join(@ConnectedSocket() session: Session, @MessageBody() { payload }: Received<'join'>): Promise<ReplyThen<ReplyPayload<'join'>>> {
+    const reply = await this.context.memberships.join(session, payload);
+    const { room, offset } = reply.snapshot;
+    return new ReplyThen(reply, () => this.#attach(session, room.id, offset));
+  }
+
+  /** Sends what happens in the room from the offset on. If even that is gone already, the session has to begin again. */
+  #attach(session: Session, roomId: string, offset: string): void {
+    if (!session.isOpen || !session.rooms.has(roomId)) return;
+    this.context.lifecycle.feeds.attach(roomId, session, offset).then(
+      (complete) => complete || session.close('SERVICE_RESTART', 'events were missed, resume'),
+      (error: unknown) => {
+        this.context.log.warn({ err: error, sessionId: session.id, roomId }, 'missed events could not be read');
+        session.close('SERVICE_RESTART', 'events could not be read, resume');
+      },
+    );
+  }
+
+  @SubscribeMessage('resume')
+  async resume(@ConnectedSocket() session: Session, @MessageBody() { payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
+    const { rooms, sessions } = this.context.fleet.store;
+    const record = await sessions.get(session.id);
+    const found: ReplyPayload<'resume'>['rooms'] = [];
+    const attachAt = new Map<string, string>();
+    for (const roomId of record?.rooms ?? []) {
+      const participantId = participantIdOf(session.id);
+      const member = await rooms.member(roomId, participantId);
+      // Taken out of it while it was away.
+      if (!member) continue;
+      session.rooms.set(roomId, { roomId, participantId, nodeId: member.nodeId });
+      const seen = payload.offsets[roomId];
+      const missed = seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
+      if (seen !== undefined && missed !== 'gone') {
+        found.push({ roomId, participantId, resumed: true });
+        attachAt.set(roomId, seen);
+        continue;
+      }
+      const state = await rooms.state(roomId);
+      if (!state) continue;
+      const snapshot = { room: state.room, participants: state.members.map(publicParticipant), publications: state.publications.map(publicPublication), offset: state.offset };
+      found.push({ roomId, participantId, resumed: false, snapshot });
+      attachAt.set(roomId, state.offset);
+    }
+    return new ReplyThen({ rooms: found }, () => {
+      for (const [roomId, offset] of attachAt) this.#attach(session, roomId, offset);
+    });
+  }
+
+  @SubscribeMessage('leave')
+  async leave(@ConnectedSocket() session: Session, @MessageBody() { roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {
+    session.membership(roomId);
+    this.context.lifecycle.feeds.detach(roomId, session);
+    await this.context.memberships.leave(session, roomId, 'left');
+    return {};
+  }
+
+  @SubscribeMessage('open_media')
+  async openMedia(@ConnectedSocket() session: Session, @MessageBody() { roomId, payload }: Received<'open_media'>): Promise<ReplyPayload<'open_media'>> {
+    return this.context.memberships.openMedia(session, session.membership(roomId), payload);
+  }
+
+  @SubscribeMessage('connect_transport')
+  connectTransport(@ConnectedSocket() session: Session, @MessageBody() received: Received<'connect_transport'>): Promise<ReplyPayload<'connect_transport'>> {
+    return this.#toNode(session, 'sfu.connect_transport', received);
+  }
+
+  @SubscribeMessage('restart_ice')
+  restartIce(@ConnectedSocket() session: Session, @MessageBody() received: Received<'restart_ice'>): Promise<ReplyPayload<'restart_ice'>> {
+    return this.#toNode(session, 'sfu.restart_ice', received);
+  }
+
+  @SubscribeMessage('publish')
+  publish(@ConnectedSocket() session: Session, @MessageBody() received: Received<'publish'>): Promise<ReplyPayload<'publish'>> {
+    const { participantId } = session.membership(received.roomId);
+    return this.#toNode(session, 'sfu.publish', { ...received, payload: { ...received.payload, participantId } }, 'publish');
+  }
+
+  @SubscribeMessage('unpublish')
+  unpublish(@ConnectedSocket() session: Session, @MessageBody() received: Received<'unpublish'>): Promise<ReplyPayload<'unpublish'>> {
+    return this.#toNode(session, 'sfu.unpublish', received, 'publish');
+  }
+
+  @SubscribeMessage('mute')
+  mute(@ConnectedSocket() session: Session, @MessageBody() received: Received<'mute'>): Promise<ReplyPayload<'mute'>> {
+    return this.#toNode(session, 'sfu.mute', received, 'publish');
+  }
+
+  @SubscribeMessage('subscribe')
+  subscribe(@ConnectedSocket() session: Session, @MessageBody() received: Received<'subscribe'>): Promise<ReplyPayload<'subscribe'>> {
+    return this.#toNode(session, 'sfu.subscribe', received, 'subscribe');
+  }
+
+  @SubscribeMessage('unsubscribe')
+  unsubscribe(@ConnectedSocket() session: Session, @MessageBody() received: Received<'unsubscribe'>): Promise<ReplyPayload<'unsubscribe'>> {
+    return this.#toNode(session, 'sfu.unsubscribe', received);
+  }
+
+  @SubscribeMessage('update_subscriptions')
+  updateSubscriptions(@ConnectedSocket() session: Session, @MessageBody() received: Received<'update_subscriptions'>): Promise<ReplyPayload<'update_subscriptions'>> {
+    return this.#toNode(session, 'sfu.update_subscriptions', received);
+  }
+
+  @SubscribeMessage('message')
+  async message(@ConnectedSocket() session: Session, @MessageBody() { roomId, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
+    session.requireGrant('data');
+    const { participantId } = session.membership(roomId);
+    const seq = await appendRoomEvent(this.context.fleet.events, roomId, { type: 'message', from: participantId, payload: { data: payload.data } });
+    return { seq };
+  }
+
+  @SubscribeMessage('ping')
+  ping(): ReplyPayload<'ping'> {
+    return {};
+  }
+
+  /** Passes a request on to the node that has the session's media in that room. */
+  async #toNode<T extends SfuCommandType>(session: Session, command: T, { roomId, payload }: { roomId: string; payload: object }, grant?: Grant): Promise<CommandReply<T>> {
+    if (grant) session.requireGrant(grant);
+    const { nodeId } = session.membership(roomId);
+    return this.#bus.call(sfuQueue(nodeId), command, { ...payload, roomId, sessionId: session.id } as never);
+  }
+}
+
+/** An event of the connection itself. */
+function tell<T extends ConnectionEventType>(session: Session, type: T, payload: SignalEventPayload<T>): void {
+  session.send(JSON.stringify({ type, from: systemAddress, to: userAddress(session.identity.userId), routedAt: Date.now(), payload }));
+}
+

@@ -1,0 +1,46 @@
+import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
+import type { Offset } from '@flotilla/contracts';
+import type { Session } from '../sessions/session.ts';
+import { RoomFeed } from './room-feed.ts';
+
+/** The feeds of the rooms that this gateway has sessions in. A room without any is not followed. */
+export class Feeds {
+  readonly #feeds = new Map<string, RoomFeed>();
+
+  constructor(
+    private readonly events: EventLog,
+    /** Sees each event once, after the sessions got it. */
+    private readonly onEvent: (feed: RoomFeed, placed: PlacedRoomEvent) => void,
+  ) {}
+
+  /** See RoomFeed.attach. */
+  async attach(roomId: string, session: Session, after: Offset): Promise<boolean> {
+    let feed = this.#feeds.get(roomId);
+    if (!feed) this.#feeds.set(roomId, (feed = new RoomFeed(roomId, after, this.events, this.onEvent)));
+    const complete = await feed.attach(session, after);
+    if (!complete) this.#closeIfUnused(feed);
+    return complete;
+  }
+
+  detach(roomId: string, session: Session): void {
+    const feed = this.#feeds.get(roomId);
+    if (!feed) return;
+    feed.detach(session);
+    this.#closeIfUnused(feed);
+  }
+
+  #closeIfUnused(feed: RoomFeed): void {
+    if (feed.size > 0) return;
+    feed.close();
+    if (this.#feeds.get(feed.roomId) === feed) this.#feeds.delete(feed.roomId);
+  }
+
+  get size(): number {
+    return this.#feeds.size;
+  }
+
+  close(): void {
+    for (const feed of this.#feeds.values()) feed.close();
+    this.#feeds.clear();
+  }
+}
