@@ -264,13 +264,22 @@ class MemorySessions implements SessionStore {
   }
 
   async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
-    const session = this.#sessions.get(this.#byResumeHash.get(resumeHash) ?? '');
-    if (!session || (session.dueAt !== undefined && session.dueAt <= this.now())) return undefined;
+    const session = this.#resumable(resumeHash);
+    if (!session) return undefined;
     this.#byResumeHash.delete(resumeHash);
     this.#byResumeHash.set(nextHash, session.id);
     const { dueAt: _ended, ...rest } = session;
     this.#sessions.set(session.id, { ...rest, gatewayId, resumeHash: nextHash });
     return withoutSecrets(session);
+  }
+
+  #resumable(resumeHash: string): (SessionRecord & { resumeHash: string; dueAt?: number }) | undefined {
+    const session = this.#sessions.get(this.#byResumeHash.get(resumeHash) ?? '');
+    return session && (session.dueAt ?? Infinity) > this.now() ? session : undefined;
+  }
+
+  async isResumable(resumeHash: string): Promise<boolean> {
+    return this.#resumable(resumeHash) !== undefined;
   }
 
   async close(sessionId: string): Promise<void> {

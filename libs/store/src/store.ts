@@ -123,6 +123,9 @@ export interface SessionStore {
    */
   resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined>;
 
+  /** Whether a resume token would bring a session back now. Does not use it up. */
+  isResumable(resumeHash: string): Promise<boolean>;
+
   /** Ends a session. */
   close(sessionId: string): Promise<void>;
 

@@ -306,6 +306,8 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await store.sessions.detach(opened.id, 'gw_a', 60_000);
 
       expect(await store.sessions.resume(hash('wrong'), hash('x'), 'gw_b')).toBeUndefined();
+      expect(await store.sessions.isResumable(hash('wrong'))).toBe(false);
+      expect(await store.sessions.isResumable(hash('one'))).toBe(true);
       expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toEqual({ ...opened, rooms: ['rm_a'] });
       expect(await store.sessions.resume(hash('one'), hash('three'), 'gw_b')).toBeUndefined();
       expect(await store.sessions.get(opened.id)).toMatchObject({ gatewayId: 'gw_b', rooms: ['rm_a'] });
@@ -323,6 +325,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
         return found.length > 0 ? found : notYet('nothing is due');
       });
       expect(due).toMatchObject([{ id: opened.id }]);
+      expect(await store.sessions.isResumable(hash('one'))).toBe(false);
       expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toBeUndefined();
       await store.sessions.close(opened.id);
       expect(await store.sessions.due(10)).toEqual([]);

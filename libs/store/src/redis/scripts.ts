@@ -280,6 +280,16 @@ redis.call('HSET', session, 'gatewayId', ARGV[3], 'resumeHash', ARGV[2])
 return {id, record, redis.call('SMEMBERS', session .. ':rooms')}`,
   },
 
+  /** keys: resume, detached. args: prefix of session keys. Returns 1 when resumeSession would find a session, else 0. */
+  isResumable: {
+    numberOfKeys: 2,
+    lua: `${prelude}
+local id = redis.call('GET', KEYS[1])
+if not id or redis.call('EXISTS', ARGV[1] .. id) == 0 then return 0 end
+local due = redis.call('ZSCORE', KEYS[2], id)
+return (due and tonumber(due) <= now_ms()) and 0 or 1`,
+  },
+
   /** keys: session, sessionRooms, detached. args: session id, prefix of resume keys, gatewaySessions with a % for the id. */
   closeSession: {
     numberOfKeys: 3,

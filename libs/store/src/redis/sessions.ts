@@ -65,6 +65,11 @@ export class RedisSessions implements SessionStore {
     return parseSession(id, record, rooms);
   }
 
+  async isResumable(resumeHash: string): Promise<boolean> {
+    const { keys } = this;
+    return (await this.client.run<number>('isResumable', keys.resume(resumeHash), keys.detached(), keys.session(''))) === 1;
+  }
+
   async close(sessionId: string): Promise<void> {
     const { keys } = this;
     await this.client.run('closeSession', keys.session(sessionId), keys.sessionRooms(sessionId), keys.detached(), sessionId, keys.resume(''), keys.gatewaySessions('%'));

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { newResumeToken, resumeTokenHash, resumeTokenOf, type UpgradeAuthenticator } from '@flotilla/auth';
-import { FlotillaError, newId, resumeSubprotocolPrefix, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
+import { FlotillaError, newId, subprotocol } from '@flotilla/contracts';
 import type { SessionStore } from '@flotilla/store';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { SessionIdentity } from '../sessions/session.ts';
@@ -53,7 +53,9 @@ export class Handshake {
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */
   async validate(request: IncomingMessage): Promise<void> {
     this.checkOrigin(request);
-    await this.authenticator.authenticate(request);
+    const resumeToken = /^Resume (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (resumeToken === undefined) await this.authenticator.authenticate(request);
+    else if (!(await this.store.isResumable(resumeTokenHash(resumeToken)))) throw new FlotillaError('SESSION_EXPIRED');
   }
 }
 
@@ -61,5 +63,3 @@ export class Handshake {
 export function selectSubprotocol(offered: ReadonlySet<string>): string | false {
   return offered.has(subprotocol) ? subprotocol : false;
 }
-
-export const isCredential = (entry: string): boolean => entry.startsWith(tokenSubprotocolPrefix) || entry.startsWith(resumeSubprotocolPrefix);

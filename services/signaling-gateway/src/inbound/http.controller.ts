@@ -8,7 +8,7 @@ import { Handshake } from './handshake.ts';
 export class SignalHttpController {
   constructor(@Inject(Handshake) private readonly handshake: Handshake) {}
 
-  /** A browser can't see why its WebSocket was refused. It asks here, with the same token in `Authorization`. */
+  /** A browser can't see why its WebSocket was refused. It asks here, with the same token: `Authorization: Bearer <token>`, or `Resume <token>`. */
   @Get(`${signalPath}/validate`)
   async validate(@Req() request: Request, @Res() response: Response): Promise<void> {
     try {

@@ -1,0 +1,37 @@
+import type { Source } from '@flotilla/contracts';
+import type { Device } from 'mediasoup-client';
+import type { ProducerOptions, RtpCodecCapability } from 'mediasoup-client/types';
+
+export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
+
+/** The widest picture each simulcast layer is worth having for, and its bit rate in bits per second. */
+const cameraLayers = [
+  { scaleResolutionDownBy: 4, maxBitrate: 150_000 },
+  { scaleResolutionDownBy: 2, maxBitrate: 500_000 },
+  { scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
+] as const;
+
+/**
+ * How a track is sent. Audio: Opus with forward error correction, silent while nobody speaks (DTX). Camera: VP8 and H.264 in
+ * three simulcast layers, VP9 and AV1 in one stream with three spatial layers (W3C WebRTC-SVC, L3T3_KEY). Screen: one layer
+ * that favours sharp text.
+ */
+export function producerOptions(device: Device, track: MediaStreamTrack, source: Source, videoCodec?: VideoCodec): Pick<ProducerOptions, 'encodings' | 'codecOptions' | 'codec'> {
+  if (track.kind === 'audio') {
+    const music = source === 'screen_audio';
+    return { codecOptions: { opusFec: true, opusDtx: !music, opusStereo: music, opusMaxAverageBitrate: music ? 128_000 : 40_000 } };
+  }
+  const codec = findCodec(device, videoCodec);
+  const picked = codec && { codec };
+  if (source === 'screen') return { ...picked, encodings: [{ maxBitrate: 2_500_000, scalabilityMode: 'L1T3' }], codecOptions: { videoGoogleStartBitrate: 1000 } };
+  if (videoCodec === 'vp9' || videoCodec === 'av1') return { ...picked, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 1_700_000 }] };
+  const { height = 720 } = track.getSettings();
+  // A small picture is not worth three layers.
+  const layers = height >= 540 ? cameraLayers : height >= 270 ? cameraLayers.slice(1) : cameraLayers.slice(2);
+  return { ...picked, encodings: layers.map((layer) => ({ ...layer, scalabilityMode: 'L1T3' })), codecOptions: { videoGoogleStartBitrate: 1000 } };
+}
+
+function findCodec(device: Device, name: VideoCodec | undefined): RtpCodecCapability | undefined {
+  if (!name) return undefined;
+  return device.sendRtpCapabilities.codecs?.find(({ mimeType }) => mimeType.toLowerCase() === `video/${name}`);
+}

@@ -1,0 +1,126 @@
+import type { MediaSession, Publication, ReplyPayload, RequestPayload, RequestType, Source, Subscription } from '@flotilla/contracts';
+import type { Device } from 'mediasoup-client';
+import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
+
+/** How a publication is announced when its producer is made. */
+export interface Announcement {
+  readonly source: Source;
+  readonly label?: string | undefined;
+  readonly muted: boolean;
+  /** Put the producer behind this publication instead of a new one. */
+  readonly publicationId?: string | undefined;
+}
+
+/** A request about the room the link is for. */
+export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPayload<T>) => Promise<ReplyPayload<T>>;
+
+/** A path that was lost is given this long to come back by itself before it is repaired, in milliseconds. */
+const disconnectedGraceMs = 2000;
+
+/**
+ * The media of a session on one SFU node: a transport each way, and what goes through them. It lives as long as its node;
+ * a session that is given another node gets another link.
+ */
+export class MediaLink {
+  readonly nodeId: string;
+  readonly #send: Transport;
+  readonly #recv: Transport;
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #signal: RoomRequest;
+  readonly #onBroken: (link: MediaLink) => void;
+  #closed = false;
+  /** What the server said of publications, by the id of their producer. */
+  readonly #published = new Map<string, Publication>();
+
+  constructor(device: Device, media: MediaSession, signal: RoomRequest, onBroken: (link: MediaLink) => void, iceServers: RTCIceServer[]) {
+    this.nodeId = media.nodeId;
+    this.#signal = signal;
+    this.#onBroken = onBroken;
+    const options = (parameters: MediaSession['send']): TransportOptions => ({ ...(parameters as unknown as TransportOptions), iceServers });
+    this.#send = device.createSendTransport(options(media.send));
+    this.#recv = device.createRecvTransport(options(media.recv));
+    for (const transport of [this.#send, this.#recv]) this.#watch(transport);
+    this.#send.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
+      const announcement = appData as unknown as Announcement;
+      this.#signal('publish', { ...announcement, kind, rtpParameters: rtpParameters as unknown as RequestPayload<'publish'>['rtpParameters'] }).then(({ publication }) => {
+        this.#published.set(publication.producerId, publication);
+        done({ id: publication.producerId });
+      }, fail);
+    });
+  }
+
+  #watch(transport: Transport): void {
+    transport.on('connect', ({ dtlsParameters }, done, fail) => {
+      this.#signal('connect_transport', { transportId: transport.id, dtlsParameters }).then(() => done(), fail);
+    });
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    transport.on('connectionstatechange', (state) => {
+      clearTimeout(timer);
+      if (this.#closed) return;
+      if (state === 'failed') void this.#repair(transport);
+      if (state === 'disconnected') timer = setTimeout(() => void this.#repair(transport), disconnectedGraceMs);
+    });
+  }
+
+  /** Tries a new path for the same transport; when the node does not know it any more, the link is broken. */
+  async #repair(transport: Transport): Promise<void> {
+    if (this.#closed) return;
+    try {
+      const { iceParameters } = await this.#signal('restart_ice', { transportId: transport.id });
+      await transport.restartIce({ iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'] });
+    } catch {
+      if (!this.#closed) this.#onBroken(this);
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Sends a track. `producer.track` and its pausing are the caller's. */
+  async publish(announcement: Announcement, options: ProducerOptions): Promise<{ producer: Producer; publication: Publication }> {
+    const producer = await this.#send.produce({ ...options, stopTracks: false, appData: { ...announcement } });
+    return { producer, publication: this.#published.get(producer.id)! };
+  }
+
+  /** Begins to receive what the node was asked to send. Returns the consumers by publication. */
+  async receive(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
+    const received = new Map<string, Consumer>();
+    // Asked for in one turn, they are one negotiation.
+    await Promise.all(
+      subscriptions.map(async ({ publicationId, consumerId, producerId, kind, rtpParameters }) => {
+        const consumer = await this.#recv.consume({ id: consumerId, producerId, kind, rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'] });
+        this.#consumers.get(publicationId)?.close();
+        this.#consumers.set(publicationId, consumer);
+        received.set(publicationId, consumer);
+      }),
+    );
+    const waiting = subscriptions.filter(({ paused }) => paused).map(({ publicationId }) => publicationId);
+    if (waiting.length > 0) await this.#signal('update_subscriptions', { publicationIds: waiting, paused: false });
+    return received;
+  }
+
+  consumer(publicationId: string): Consumer | undefined {
+    return this.#consumers.get(publicationId);
+  }
+
+  /** Stops receiving a publication. */
+  drop(publicationId: string): void {
+    this.#consumers.get(publicationId)?.close();
+    this.#consumers.delete(publicationId);
+  }
+
+  /** Statistics of both directions, each as one report of the browser. */
+  async stats(): Promise<{ sent: RTCStatsReport; received: RTCStatsReport }> {
+    const [sent, received] = await Promise.all([this.#send.getStats(), this.#recv.getStats()]);
+    return { sent, received };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#send.close();
+    this.#recv.close();
+    this.#consumers.clear();
+  }
+}

@@ -1,0 +1,521 @@
+import {
+  addressee,
+  type Event,
+  FlotillaError,
+  type MediaSession,
+  type Participant,
+  type Publication,
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestType,
+  roomAddress,
+  type RoomEventType,
+  roomEvents,
+  type RoomSnapshot,
+  type Source,
+  type Subscription,
+} from '@flotilla/contracts';
+import { Device } from 'mediasoup-client';
+import { Emitter } from './emitter.ts';
+import { producerOptions, type VideoCodec } from './encodings.ts';
+import { MediaLink } from './media-link.ts';
+import { LocalPublication, type PublicationActions, RemoteParticipant, RemotePublication } from './publication.ts';
+import { qualityLevel, type RoomStats, StatsSampler } from './quality.ts';
+import { SignalSession, type TokenSource } from './signal-session.ts';
+
+/** What `connect` is told. */
+export interface ConnectOptions {
+  /**
+   * A join token, or a function that gets one. A token opens one session; with a function the room comes back by itself even
+   * after the session was lost.
+   */
+  readonly token: TokenSource;
+  /** The room's name or id. */
+  readonly room: string;
+  /** Shown to the others. Default: the name in the token. */
+  readonly name?: string;
+  /** Receive everything that is published, by itself. Default true. */
+  readonly subscribe?: boolean;
+  /** STUN and TURN servers. The SFU needs none; networks that block it may. */
+  readonly iceServers?: RTCIceServer[];
+}
+
+export interface PublishOptions {
+  /** What it is. Default: `camera` for video, `microphone` for audio. */
+  readonly source?: Source;
+  /** Shown to the others, such as the title of a window. */
+  readonly label?: string;
+  /** Begin muted. */
+  readonly muted?: boolean;
+  /** Default: the first that both sides know, which is VP8. */
+  readonly videoCodec?: VideoCodec;
+}
+
+/** `connected`; `reconnecting`, while the signaling connection is being brought back (media may go on); `closed` for good. */
+export type RoomState = 'connected' | 'reconnecting' | 'closed';
+
+/** Events of a room, with the arguments of their listeners. */
+export type RoomEvents = {
+  stateChanged: [state: RoomState];
+  participantJoined: [participant: RemoteParticipant];
+  participantLeft: [participant: RemoteParticipant];
+  publicationAdded: [publication: RemotePublication, participant: RemoteParticipant];
+  /** Muted or unmuted. */
+  publicationUpdated: [publication: RemotePublication, participant: RemoteParticipant];
+  publicationRemoved: [publication: RemotePublication, participant: RemoteParticipant];
+  /** `publication.track` is there, is another one, or is gone. */
+  trackChanged: [publication: RemotePublication, participant: RemoteParticipant];
+  /** Whose voice is heard; includes your own, as `room.me`. Levels are on the participants. */
+  speakersChanged: [participantIds: ReadonlySet<string>];
+  /** Who leads the conversation. */
+  activeSpeakerChanged: [participantId: string];
+  /** Something an application sent with `send`. `participant` is undefined for what you sent yourself. */
+  message: [data: unknown, participant: RemoteParticipant | undefined];
+  /** `publication.quality` of some changed. Every two seconds at most. */
+  qualityChanged: [stats: RoomStats];
+  /** The media connection was lost with its node and is being brought back; or it is back. */
+  mediaChanged: [state: 'lost' | 'restored'];
+  /** The room is over for you. `error` says why, unless you left. */
+  closed: [error: FlotillaError | undefined];
+};
+
+const statsEveryMs = 2000;
+/** A subscription or a media connection that fails is tried again after these pauses, in milliseconds. */
+const retryPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
+
+/** A room you are in. Made by `connect`. */
+export class Room extends Emitter<RoomEvents> implements PublicationActions {
+  readonly #options: ConnectOptions;
+  #session!: SignalSession;
+  #device!: Device;
+  #link: MediaLink | undefined;
+  #state: RoomState = 'connected';
+  #info!: RoomSnapshot['room'];
+  #me!: Participant;
+  readonly #participants = new Map<string, RemoteParticipant>();
+  readonly #mine = new Map<string, LocalPublication>();
+  /** Speakers as each node tells them. */
+  readonly #speakers = new Map<string, Map<string, number>>();
+  readonly #sampler = new StatsSampler();
+  #statsTimer: ReturnType<typeof setInterval> | undefined;
+  #stats: RoomStats | undefined;
+  #reopening: Promise<void> | undefined;
+  #toSubscribe = new Set<string>();
+
+  private constructor(options: ConnectOptions) {
+    super();
+    this.#options = options;
+  }
+
+  /** @internal */
+  static async connect(url: string, options: ConnectOptions): Promise<Room> {
+    const room = new Room(options);
+    room.#session = await SignalSession.open(url, options.token, {
+      onEvent: (event) => room.#onEvent(event),
+      onLost: () => room.#setState('reconnecting'),
+      onResumed: (rooms) => room.#onResumed(rooms),
+      onRestarted: () => room.#begin(),
+      onEnded: (error) => room.#end(error),
+    });
+    try {
+      await room.#join();
+    } catch (error) {
+      room.#session.close();
+      throw error;
+    }
+    room.#statsTimer = setInterval(() => void room.#sampleStats(), statsEveryMs);
+    return room;
+  }
+
+  // What there is.
+
+  /** The room's id. */
+  get id(): string {
+    return this.#info.id;
+  }
+
+  get name(): string {
+    return this.#info.name;
+  }
+
+  get state(): RoomState {
+    return this.#state;
+  }
+
+  /** You, as the others see you. */
+  get me(): Participant {
+    return this.#me;
+  }
+
+  /** The others, by id. */
+  get participants(): ReadonlyMap<string, RemoteParticipant> {
+    return this.#participants;
+  }
+
+  /** What you publish, by id. */
+  get publications(): ReadonlyMap<string, LocalPublication> {
+    return this.#mine;
+  }
+
+  /** The SFU node that carries your media; undefined while there is none. */
+  get nodeId(): string | undefined {
+    return this.#link?.nodeId;
+  }
+
+  /** The connection as last measured; undefined in the first seconds. */
+  get stats(): RoomStats | undefined {
+    return this.#stats;
+  }
+
+  // What you do.
+
+  /** Publishes a track. It is not stopped when you unpublish it or leave: it is yours. */
+  async publish(track: MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication> {
+    const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
+    const { producer, publication } = await this.#openLink().publish({ source, label, muted }, { track, ...producerOptions(this.#device, track, source, videoCodec) });
+    if (muted) producer.pause();
+    const mine = new LocalPublication(publication, producer, this);
+    this.#codecOf.set(mine, videoCodec);
+    this.#mine.set(mine.id, mine);
+    return mine;
+  }
+  readonly #codecOf = new WeakMap<LocalPublication, VideoCodec | undefined>();
+
+  /** Sends data (anything JSON can carry, 60 KB at most) to everybody in the room. */
+  async send(data: unknown): Promise<void> {
+    await this.#request('message', { data });
+  }
+
+  /** Leaves the room. */
+  async leave(): Promise<void> {
+    if (this.#state === 'closed') return;
+    // Whether or not the server hears it, we are gone; the socket's goodbye says the same.
+    await this.#request('leave', {}).catch(() => undefined);
+    this.#session.close();
+    this.#end(undefined);
+  }
+
+  /** @internal */
+  async mute(publication: LocalPublication, muted: boolean): Promise<void> {
+    if (muted) publication.producer.pause();
+    await this.#request('mute', { publicationId: publication.id, muted });
+    if (!muted) publication.producer.resume();
+    publication.announced = { ...publication.announced, muted };
+  }
+
+  /** @internal */
+  async unpublish(publication: LocalPublication): Promise<void> {
+    this.#mine.delete(publication.id);
+    publication.producer.close();
+    await this.#request('unpublish', { publicationId: publication.id });
+  }
+
+  /** @internal */
+  async setSubscribed(publication: RemotePublication, subscribed: boolean): Promise<void> {
+    publication.wanted = subscribed;
+    if (subscribed) return this.#subscribe([publication.id]);
+    this.#link?.drop(publication.id);
+    this.#trackChanged(publication, undefined);
+    await this.#request('unsubscribe', { publicationIds: [publication.id] });
+  }
+
+  /** @internal */
+  async update(publication: RemotePublication, change: Omit<RequestPayload<'update_subscriptions'>, 'publicationIds'>): Promise<void> {
+    await this.#request('update_subscriptions', { publicationIds: [publication.id], ...change });
+  }
+
+  // Joining and coming back.
+
+  async #join(): Promise<void> {
+    const { rtpCapabilities } = this.#session.welcome;
+    if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
+    const device = new Device();
+    await device.load({ routerRtpCapabilities: rtpCapabilities as unknown as Parameters<Device['load']>[0]['routerRtpCapabilities'] });
+    this.#device = device;
+    const { room, name, subscribe = true } = this.#options;
+    const reply = await this.#session.request('join', { room, ...(name !== undefined && { name }), rtpCapabilities: this.#receivable(), subscribe });
+    this.#me = reply.snapshot.participants.find(({ id }) => id === reply.participantId)!;
+    this.#applySnapshot(reply.snapshot);
+    this.#setState('connected');
+    if (reply.media) await this.#useMedia(reply.media);
+  }
+
+  /** Joins again with a new session, and publishes again what was published with the old one. */
+  async #begin(): Promise<void> {
+    const mine = [...this.#mine.values()];
+    this.#mine.clear();
+    await this.#join();
+    await Promise.all(mine.map((publication) => this.#republish(publication, undefined)));
+  }
+
+  #receivable(): RequestPayload<'open_media'>['rtpCapabilities'] {
+    return this.#device.recvRtpCapabilities as unknown as RequestPayload<'open_media'>['rtpCapabilities'];
+  }
+
+  #applySnapshot({ room, participants, publications, offset }: RoomSnapshot): void {
+    this.#info = room;
+    this.#session.setOffset(room.id, offset);
+    const present = new Set(participants.map(({ id }) => id));
+    for (const participant of this.#participants.values()) if (!present.has(participant.id)) this.#removeParticipant(participant.id);
+    for (const participant of participants) this.#addParticipant(participant);
+    const published = new Set(publications.map(({ id }) => id));
+    for (const participant of this.#participants.values()) {
+      for (const id of participant.publications.keys()) if (!published.has(id)) this.#removePublication(participant.id, id);
+    }
+    for (const publication of publications) this.#putPublication(publication);
+  }
+
+  #onResumed(rooms: ReplyPayload<'resume'>['rooms']): void {
+    const mine = rooms.find(({ roomId }) => roomId === this.id);
+    if (!mine) {
+      this.#session.close();
+      return this.#end(new FlotillaError('NOT_IN_ROOM', 'you were removed from the room while you were away'));
+    }
+    if (mine.snapshot) this.#applySnapshot(mine.snapshot);
+    this.#setState('connected');
+  }
+
+  #setState(state: RoomState): void {
+    if (this.#state === state || this.#state === 'closed') return;
+    this.#state = state;
+    this.emit('stateChanged', state);
+  }
+
+  #end(error: FlotillaError | undefined): void {
+    if (this.#state === 'closed') return;
+    clearInterval(this.#statsTimer);
+    this.#link?.close();
+    this.#setState('closed');
+    this.emit('closed', error);
+  }
+
+  #request<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>> {
+    return this.#session.request(type, payload, roomAddress(this.id));
+  }
+
+  // Events of the room.
+
+  #onEvent(event: Event): void {
+    if (addressee('room', event.to) !== this.#info?.id || !Object.hasOwn(roomEvents, event.type)) return;
+    const parsed = roomEvents[event.type as RoomEventType].safeParse(event.payload);
+    if (!parsed.success) return;
+    this.#apply(event.type as RoomEventType, parsed.data as never, event.from);
+  }
+
+  #apply(type: RoomEventType, payload: never, from: string): void {
+    const apply: { [K in RoomEventType]: (payload: ReturnType<(typeof roomEvents)[K]['parse']>) => void } = {
+      participant_joined: ({ participant }) => this.#addParticipant(participant),
+      participant_left: ({ participantId, reason }) => {
+        if (participantId === this.#me.id) {
+          this.#session.close();
+          this.#end(new FlotillaError('NOT_IN_ROOM', reason === 'removed' ? 'you were removed from the room' : 'you are no longer in the room'));
+        } else this.#removeParticipant(participantId);
+      },
+      publication_added: ({ publication }) => this.#putPublication(publication),
+      publication_updated: ({ publication }) => this.#putPublication(publication),
+      publication_removed: ({ participantId, publicationId }) => this.#removePublication(participantId, publicationId),
+      speakers: ({ nodeId, speakers }) => this.#setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
+      active_speaker: ({ participantId }) => this.emit('activeSpeakerChanged', participantId),
+      message: ({ data }) => this.emit('message', data, this.#participants.get(from)),
+      media_lost: ({ participantIds }) => {
+        if (participantIds.includes(this.#me.id)) this.#reopenMedia();
+      },
+      room_deleted: () => {
+        this.#session.close();
+        this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));
+      },
+    };
+    apply[type](payload);
+  }
+
+  #addParticipant({ id, userId, name, joinedAt }: Participant): void {
+    if (id === this.#me.id || this.#participants.has(id)) return;
+    const participant = new RemoteParticipant(id, userId, name, joinedAt);
+    this.#participants.set(id, participant);
+    this.emit('participantJoined', participant);
+  }
+
+  #removeParticipant(id: string): void {
+    const participant = this.#participants.get(id);
+    if (!participant) return;
+    for (const publicationId of [...participant.publications.keys()]) this.#removePublication(id, publicationId);
+    this.#participants.delete(id);
+    this.emit('participantLeft', participant);
+  }
+
+  #putPublication(announced: Publication): void {
+    const mine = this.#mine.get(announced.id);
+    if (mine) mine.announced = { ...announced, muted: mine.announced.muted };
+    const participant = this.#participants.get(announced.participantId);
+    if (!participant) return;
+    const known = participant.publications.get(announced.id);
+    const publication = known ?? new RemotePublication(announced, this.#options.subscribe ?? true, this);
+    publication.announced = announced;
+    if (!known) {
+      participant.publications.set(publication.id, publication);
+      this.emit('publicationAdded', publication, participant);
+    } else {
+      this.emit('publicationUpdated', publication, participant);
+    }
+    const received = this.#link?.consumer(publication.id);
+    if (received?.producerId === announced.producerId) this.#trackChanged(publication, received.track);
+    else if (publication.wanted && this.#link) this.#subscribeSoon(publication.id);
+  }
+
+  #removePublication(participantId: string, publicationId: string): void {
+    const participant = this.#participants.get(participantId);
+    const publication = participant?.publications.get(publicationId);
+    if (!participant || !publication) return;
+    participant.publications.delete(publicationId);
+    this.#toSubscribe.delete(publicationId);
+    this.#link?.drop(publicationId);
+    publication.setTrack(undefined);
+    this.emit('publicationRemoved', publication, participant);
+  }
+
+  #setSpeakers(nodeId: string, levels: Map<string, number>): void {
+    this.#speakers.set(nodeId, levels);
+    const heard = new Map([...this.#speakers.values()].flatMap((each) => [...each]));
+    for (const participant of this.#participants.values()) participant.audioLevel = heard.get(participant.id) ?? -127;
+    this.emit('speakersChanged', new Set(heard.keys()));
+  }
+
+  #trackChanged(publication: RemotePublication, track: MediaStreamTrack | undefined): void {
+    if (publication.track === track) return;
+    publication.setTrack(track);
+    const participant = this.#participants.get(publication.participantId);
+    if (participant) this.emit('trackChanged', publication, participant);
+  }
+
+  // Media.
+
+  #openLink(): MediaLink {
+    if (!this.#link) throw new FlotillaError('MEDIA_NOT_OPEN', 'the media connection is being brought back');
+    return this.#link;
+  }
+
+  /** Uses the transports of a node from now on. What the node sends already is received first, then what is missing. */
+  async #useMedia(media: MediaSession): Promise<void> {
+    const link = new MediaLink(this.#device, media, (type, payload) => this.#request(type, payload), (broken) => this.#onBroken(broken), this.#options.iceServers ?? []);
+    const former = this.#link;
+    this.#link = link;
+    await this.#receive(link, media.subscriptions);
+    former?.close();
+    const missing = [...this.#participants.values()].flatMap((participant) => [...participant.publications.values()]).filter(({ id, wanted }) => wanted && !link.consumer(id));
+    if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
+  }
+
+  async #receive(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
+    const consumers = await link.receive(subscriptions);
+    if (link !== this.#link) return;
+    for (const [publicationId, consumer] of consumers) {
+      const publication = this.#findPublication(publicationId);
+      // Of a publication whose announcement is still on its way; #putPublication finds the consumer then.
+      if (publication) this.#trackChanged(publication, consumer.track);
+    }
+  }
+
+  #findPublication(publicationId: string): RemotePublication | undefined {
+    for (const { publications } of this.#participants.values()) {
+      const publication = publications.get(publicationId);
+      if (publication) return publication;
+    }
+    return undefined;
+  }
+
+  /** Collects what is announced in one turn into one request. */
+  #subscribeSoon(publicationId: string): void {
+    if (this.#toSubscribe.size === 0) {
+      setTimeout(() => {
+        const ids = [...this.#toSubscribe];
+        this.#toSubscribe.clear();
+        if (ids.length > 0) void this.#subscribe(ids);
+      });
+    }
+    this.#toSubscribe.add(publicationId);
+  }
+
+  /** Asks for publications until they come, are gone, or turn out not to be receivable. */
+  async #subscribe(publicationIds: readonly string[], attempt = 0): Promise<void> {
+    const link = this.#link;
+    const wanted = publicationIds.filter((id) => this.#findPublication(id)?.wanted);
+    if (!link || link.closed || wanted.length === 0 || this.#state === 'closed') return;
+    let again: string[];
+    try {
+      const { subscriptions, failed } = await this.#request('subscribe', { publicationIds: wanted });
+      await this.#receive(link, subscriptions);
+      again = failed.filter(({ error }) => error.code !== 'MEDIA_UNSUPPORTED').map(({ publicationId }) => publicationId);
+    } catch (error) {
+      // Media that is gone is opened anew, and brings its subscriptions along.
+      if (FlotillaError.from(error).code === 'MEDIA_NOT_OPEN') return this.#onBroken(link);
+      again = wanted;
+    }
+    const pause = retryPausesMs[attempt];
+    if (again.length === 0 || pause === undefined) return;
+    setTimeout(() => void this.#subscribe(again, attempt + 1), pause);
+  }
+
+  #onBroken(link: MediaLink): void {
+    if (link === this.#link) this.#reopenMedia();
+  }
+
+  /** The node, or its worker, lost our media: open it anew, there or elsewhere, and publish again what we published. */
+  #reopenMedia(): void {
+    this.#reopening ??= this.#reopen()
+      .catch((error: unknown) => {
+        this.#session.close();
+        this.#end(FlotillaError.from(error));
+      })
+      .finally(() => (this.#reopening = undefined));
+  }
+
+  async #reopen(): Promise<void> {
+    this.emit('mediaChanged', 'lost');
+    const lost = this.#link;
+    lost?.close();
+    for (let attempt = 0; this.#state !== 'closed'; attempt++) {
+      try {
+        const media = await this.#request('open_media', { rtpCapabilities: this.#receivable(), subscribe: this.#options.subscribe ?? true });
+        await this.#useMedia(media);
+        await Promise.all([...this.#mine.values()].map((publication) => this.#republish(publication, publication.id)));
+        return this.emit('mediaChanged', 'restored');
+      } catch (error) {
+        const pause = retryPausesMs[attempt];
+        if (pause === undefined) throw error;
+        await new Promise((resolve) => setTimeout(resolve, pause));
+      }
+    }
+  }
+
+  /** Puts a new producer behind a publication: behind the one of that id, or, where the room knows none, a new one. */
+  async #republish(publication: LocalPublication, publicationId: string | undefined): Promise<void> {
+    const { track } = publication;
+    if (!track || track.readyState === 'ended') return;
+    const { source, label, muted } = publication.announced;
+    const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
+    const { producer, publication: announced } = await this.#openLink().publish({ source, label, muted, publicationId }, { track, ...options });
+    if (muted) producer.pause();
+    publication.producer = producer;
+    publication.announced = announced;
+    this.#mine.set(publication.id, publication);
+  }
+
+  async #sampleStats(): Promise<void> {
+    const link = this.#link;
+    if (!link || link.closed) return;
+    const byTrack = new Map<string, string>();
+    for (const { id, track } of this.#mine.values()) if (track) byTrack.set(track.id, id);
+    for (const { publications } of this.#participants.values()) for (const { id, track } of publications.values()) if (track) byTrack.set(track.id, id);
+    try {
+      const stats = await this.#sampler.sample(link, (trackId) => byTrack.get(trackId));
+      this.#stats = stats;
+      for (const [id, received] of stats.received) {
+        const publication = this.#findPublication(id);
+        if (publication) publication.quality = received.bitrate === 0 && !publication.muted ? 0 : qualityLevel(received, stats.rttMs);
+      }
+      this.emit('qualityChanged', stats);
+    } catch {
+      // The link closed while it was asked.
+    }
+  }
+}

@@ -1,0 +1,140 @@
+import {
+  type Address,
+  Event,
+  FlotillaError,
+  Reply,
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestType,
+  resumeSubprotocolPrefix,
+  signalPath,
+  signalRequests,
+  subprotocol,
+  tokenSubprotocolPrefix,
+} from '@flotilla/contracts';
+
+/** How a socket is opened: with a join token, or with the token that brings a session back. */
+export type Credential = { readonly token: string } | { readonly resumeToken: string };
+
+/** Why a socket is gone: its close code (docs/errors.md) and reason. 1006 means that the network took it. */
+export interface Closed {
+  readonly code: number;
+  readonly reason: string;
+}
+
+const requestTimeoutMs = 10_000;
+const openTimeoutMs = 10_000;
+
+interface Pending {
+  readonly type: RequestType;
+  resolve(payload: unknown): void;
+  reject(error: FlotillaError): void;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** One WebSocket in protocol flotilla.v1: requests with their replies, and events as they come. */
+export class SignalSocket {
+  readonly #socket: WebSocket;
+  readonly #pending = new Map<string, Pending>();
+  #lastId = 0;
+  onEvent: (event: Event) => void = () => undefined;
+  onClosed: (closed: Closed) => void = () => undefined;
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+  }
+
+  /** Opens a socket. Fails with FlotillaError: the server's reason where it can be learnt, else UNAVAILABLE. */
+  static open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
+    const entry = 'token' in credential ? tokenSubprotocolPrefix + credential.token : resumeSubprotocolPrefix + credential.resumeToken;
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(signalUrl(url), [subprotocol, entry]);
+      const signal = new SignalSocket(socket);
+      signal.onEvent = onEvent;
+      const timer = setTimeout(() => socket.close(), openTimeoutMs);
+      let opened = false;
+      socket.onopen = () => {
+        opened = true;
+        clearTimeout(timer);
+        resolve(signal);
+      };
+      socket.onmessage = ({ data }) => signal.#receive(String(data));
+      socket.onclose = ({ code, reason }) => {
+        clearTimeout(timer);
+        if (opened) signal.#onClose({ code, reason });
+        // A browser does not say why an upgrade failed; the server does, when asked.
+        else void refusal(url, credential).then(reject);
+      };
+    });
+  }
+
+  #receive(text: string): void {
+    const json: unknown = JSON.parse(text);
+    if (!(json as { replyTo?: unknown }).replyTo) {
+      const event = Event.safeParse(json);
+      if (event.success) this.onEvent(event.data);
+      return;
+    }
+    const reply = Reply.parse(json);
+    const pending = this.#pending.get(reply.replyTo ?? '');
+    if (!pending) return;
+    this.#pending.delete(reply.replyTo!);
+    clearTimeout(pending.timer);
+    if (!reply.ok) return pending.reject(new FlotillaError(reply.error?.code ?? 'INTERNAL', reply.error?.message));
+    const payload = signalRequests[pending.type].reply.safeParse(reply.payload);
+    if (payload.success) pending.resolve(payload.data);
+    else pending.reject(new FlotillaError('BAD_MESSAGE', `the reply to ${pending.type} can't be read`));
+  }
+
+  /** Sends a request and waits for its reply. Fails with the server's FlotillaError, DEADLINE_EXCEEDED or UNAVAILABLE. */
+  request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
+    if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new FlotillaError('UNAVAILABLE', 'not connected'));
+    const id = String(++this.#lastId);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new FlotillaError('DEADLINE_EXCEEDED', `no reply to ${type} within ${requestTimeoutMs / 1000} s`));
+      }, requestTimeoutMs);
+      this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer });
+      this.#socket.send(JSON.stringify({ id, type, ...(to && { to }), payload }));
+    });
+  }
+
+  #onClose(closed: Closed): void {
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
+    }
+    this.#pending.clear();
+    this.onClosed(closed);
+  }
+
+  /** Says goodbye: the session ends. */
+  close(): void {
+    this.#socket.close(1000, 'goodbye');
+  }
+}
+
+/** Accepts the address of a page's host (`https://calls.example`) as well as a WebSocket address. */
+function signalUrl(url: string): string {
+  const address = new URL(url, globalThis.location?.href);
+  address.protocol = address.protocol.replace(/^http/, 'ws');
+  if (address.pathname === '/') address.pathname = signalPath;
+  return address.href;
+}
+
+async function refusal(url: string, credential: Credential): Promise<FlotillaError> {
+  const address = new URL(signalUrl(url));
+  address.protocol = address.protocol.replace(/^ws/, 'http');
+  address.pathname += '/validate';
+  const authorization = 'token' in credential ? `Bearer ${credential.token}` : `Resume ${credential.resumeToken}`;
+  try {
+    const response = await fetch(address, { headers: { authorization }, signal: AbortSignal.timeout(5000) });
+    // The credential is fine by itself, so it is used up, or the server is overloaded.
+    if (response.ok) return 'token' in credential ? new FlotillaError('TOKEN_REPLAYED') : new FlotillaError('UNAVAILABLE', 'the connection was refused');
+    const { error } = (await response.json()) as { error: { code: never; message: string } };
+    return new FlotillaError(error.code, error.message);
+  } catch (error) {
+    return new FlotillaError('UNAVAILABLE', `${address.host} is out of reach`, { cause: error });
+  }
+}

@@ -1,0 +1,20 @@
+import 'reflect-metadata';
+import { nestLogger, runService } from '@flotilla/runtime';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { consoleConfig } from './config.ts';
+import { ConsoleModule, useConsole } from './console.module.ts';
+import { RegistryClient } from './registry-client.ts';
+
+await runService({
+  name: 'console',
+  config: consoleConfig,
+  start: async ({ config, log, onStop }) => {
+    const registry = config.FLOTILLA_CONSOLE_OPEN ? new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY) : undefined;
+    const app = await NestFactory.create<NestExpressApplication>(ConsoleModule.register({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry }), { logger: nestLogger(log) });
+    onStop('application', () => app.close());
+    useConsole(app);
+    await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
+    log.info({ url: await app.getUrl() }, 'console is up');
+  },
+});

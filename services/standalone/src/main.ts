@@ -1,0 +1,75 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import { tokenConfig } from '@flotilla/auth';
+import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
+import { RoomRegistryModule } from '@flotilla/room-registry';
+import { commonConfig, list, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
+import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
+import { SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
+import { memoryFleet } from '@flotilla/store';
+import { Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { z } from 'zod';
+
+/** Every service in one process. What the services share is in memory; nothing outlives it. */
+const standaloneConfig = z.object({
+  ...commonConfig.shape,
+  ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
+  FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
+  FLOTILLA_LOG_LEVEL: commonConfig.shape.FLOTILLA_LOG_LEVEL.unwrap().default('warn'),
+  FLOTILLA_ADMIN_HOST: z.string().default('127.0.0.1'),
+  FLOTILLA_ADMIN_PORT: port().default(0),
+  FLOTILLA_TOKEN_SECRET: tokenConfig.shape.FLOTILLA_TOKEN_SECRET.default(() => randomBytes(32).toString('base64url')),
+  FLOTILLA_TOKEN_ISSUER: tokenConfig.shape.FLOTILLA_TOKEN_ISSUER,
+  FLOTILLA_TOKEN_AUDIENCE: tokenConfig.shape.FLOTILLA_TOKEN_AUDIENCE,
+  FLOTILLA_HOST: z.string().default('127.0.0.1').describe('Where the page, signaling and the REST API listen.'),
+  FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
+  FLOTILLA_SFU_NODES: wholeNumber().min(1).max(16).default(2).describe('SFU nodes inside the process.'),
+  FLOTILLA_ALLOWED_ORIGINS: list().default([]),
+  FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber().default(30),
+  FLOTILLA_HEARTBEAT_SECONDS: wholeNumber().min(1).default(10),
+});
+
+@Module({})
+class StandaloneModule {}
+
+await runService({
+  name: 'flotilla',
+  config: standaloneConfig,
+  start: async ({ config, log, onStop }) => {
+    const fleet = memoryFleet(log);
+    const logger = nestLogger(log);
+    // The laptop's own page calls it: no key is asked for, which is why it listens on the loopback address only.
+    const open = { ...config, FLOTILLA_API_KEYS: [], FLOTILLA_API_OPEN: true };
+    let ownUrl = '';
+
+    const nodes = await Promise.all(
+      Array.from({ length: config.FLOTILLA_SFU_NODES }, (_, index) => {
+        const node = { ...config, FLOTILLA_NODE_ID: `nd_local-${index + 1}`, FLOTILLA_SFU_PORT_BASE: config.FLOTILLA_SFU_PORT_BASE && config.FLOTILLA_SFU_PORT_BASE + index * config.FLOTILLA_SFU_WORKERS };
+        return NestFactory.createApplicationContext(SfuWorkerModule.register({ config: node, fleet, log }), { logger });
+      }),
+    );
+    onStop('SFU nodes', async () => {
+      await Promise.all(nodes.map((node) => node.close()));
+    });
+
+    const app = await NestFactory.create<NestExpressApplication>(
+      {
+        module: StandaloneModule,
+        imports: [
+          SignalingGatewayModule.register({ config, fleet, log }),
+          RoomRegistryModule.register({ config: open, fleet, log }),
+          ConsoleModule.register({ signalUrl: undefined, registry: new RegistryClient(() => ownUrl, undefined) }),
+        ],
+      },
+      { logger },
+    );
+    onStop('application', () => app.close());
+    useSignaling(app);
+    useConsole(app);
+    await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);
+    ownUrl = await app.getUrl();
+    console.log(`\nFlotilla is ready: ${ownUrl.replace('127.0.0.1', 'localhost')}\n`);
+  },
+});
