@@ -59,6 +59,12 @@ export const errorCatalogue = {
     meaning: 'The token does not grant this.',
     cure: 'Issue a token with the grant that the message names.',
   },
+  NOT_FOUND: {
+    status: 404,
+    retry: false,
+    meaning: 'There is nothing at this path.',
+    cure: 'The paths are in /v1/openapi.json.',
+  },
   ROOM_NOT_FOUND: {
     status: 404,
     retry: false,

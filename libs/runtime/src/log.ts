@@ -17,7 +17,7 @@ export function createLogger(options: { service: string; level?: string; format?
       mixin: traceFields,
     },
     format === 'pretty'
-      ? pretty({ sync: true, ignore: 'pid,hostname,service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l', messageFormat: '{service}  {msg}' })
+      ? pretty({ sync: true, singleLine: true, ignore: 'pid,hostname,service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' })
       : pino.destination({ sync: false, minLength: 0 }),
   );
 }

@@ -3,9 +3,10 @@ import type { Serving } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import type { RegistryConfig } from './config.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
-import { REST_SETTINGS, RestController, type RestSettings } from './inbound/rest.ts';
+import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -27,6 +28,7 @@ export class RoomRegistryModule {
         { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
+        { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,
           useFactory: (rooms: Rooms) => new Registry(rooms, fleet, new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log)),

@@ -1,7 +1,7 @@
 import { isKnownKey, TokenIssuer } from '@flotilla/auth';
 import { CreateRoom, errorCatalogue, FlotillaError, firstIssue, IssueToken, type IssuedToken, ListRooms, newId, type Participant, ParticipantId, restRoutes, type Room, RoomRef, type RoomSummary } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { type ArgumentsHost, Body, type CanActivate, Catch, Controller, Delete, type ExceptionFilter, type ExecutionContext, Get, HttpCode, HttpException, Inject, Param, type PipeTransform, Post, Query, SetMetadata, UseFilters, UseGuards } from '@nestjs/common';
+import { type ArgumentsHost, Body, type CanActivate, Catch, Controller, Delete, type ExceptionFilter, type ExecutionContext, Get, HttpCode, HttpException, Inject, Param, type PipeTransform, Post, Query, SetMetadata, UseGuards } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
@@ -63,25 +63,27 @@ class ApiKeyGuard implements CanActivate {
   }
 }
 
-/** Every failure as `{error: {code, message}}` with the status of its code. */
+/** Every failure as `{error: {code, message}}` with the status of its code. For the whole application: a body that is no JSON fails before it finds a controller. */
 @Catch()
-class RestErrors implements ExceptionFilter {
+export class RestErrors implements ExceptionFilter {
   constructor(@Inject(REST_SETTINGS) private readonly settings: RestSettings) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
-    const response = host.switchToHttp().getResponse<Response>();
-    // Nest's own: a body that is no JSON, a body that is too large.
-    const failure = error instanceof HttpException ? new FlotillaError('BAD_PAYLOAD', error.message, { cause: error }) : FlotillaError.from(error);
+    const failure = fromHttp(error) ?? FlotillaError.from(error);
     if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
-    const status = error instanceof HttpException ? error.getStatus() : errorCatalogue[failure.code].status;
-    response.status(status).json({ error: failure.body });
+    host.switchToHttp().getResponse<Response>().status(errorCatalogue[failure.code].status).json({ error: failure.body });
   }
+}
+
+/** Nest's own errors: no such path, a body that is no JSON or is too large. */
+function fromHttp(error: unknown): FlotillaError | undefined {
+  if (!(error instanceof HttpException)) return undefined;
+  return error.getStatus() === 404 ? new FlotillaError('NOT_FOUND', error.message) : new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
 }
 
 /** The REST API that backends call. Its table is `restRoutes` in the contracts. */
 @Controller()
 @UseGuards(ApiKeyGuard)
-@UseFilters(RestErrors)
 export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,

@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { TokenIssuer } from '@flotilla/auth';
+import { startFleet } from '@flotilla/fleet';
+import { Child, freePort, RestApi, type Topology } from '@flotilla/testkit';
+
+const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
+
+/** Beyond the 30 s that clocks may differ. */
+const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
+  issuer.issue({ userId: 'late', room, grants: [], ttlSeconds: -60 }).then(({ token }) => token);
+
+/** `npm start`: every service in one process over memory. */
+export async function standalone(): Promise<Topology> {
+  const secret = 'a secret that only this test knows';
+  const port = await freePort();
+  const pageUrl = `http://127.0.0.1:${port}`;
+  const process_ = new Child('standalone', process.execPath, [fileURLToPath(import.meta.resolve('@flotilla/standalone'))], {
+    env: { PATH: process.env['PATH'], MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'], FLOTILLA_PORT: String(port), FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_ALLOWED_ORIGINS: pageUrl, FLOTILLA_LOG_LEVEL: 'info' },
+  });
+  await process_.line(/Flotilla is ready/);
+  return {
+    name: 'standalone',
+    pageUrl,
+    signalUrls: [pageUrl],
+    api: new RestApi(pageUrl, undefined),
+    apiKeyRequired: false,
+    expiredToken: (room) => expired(issuerOf(secret), room),
+    processOfNode: () => process_.process.pid!,
+    stop: async () => {
+      await process_.stop();
+    },
+  };
+}
+
+/** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
+export async function fleet(): Promise<Topology> {
+  const running = await startFleet({ sfuNodes: 2, gateways: 2, port: 0, env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}` } });
+  return {
+    name: 'fleet',
+    pageUrl: running.pageUrl,
+    signalUrls: running.gatewayUrls,
+    api: new RestApi(running.registryUrl, running.apiKey),
+    apiKeyRequired: true,
+    expiredToken: (room) => expired(issuerOf(running.tokenSecret), room),
+    processOfNode: (nodeId) => running.processes.get(nodeId)!.process.pid!,
+    stop: () => running.stop(),
+  };
+}

@@ -1,0 +1,24 @@
+import { callScenarios, launchBrowser, misuseScenarios, type Topology } from '@flotilla/testkit';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { fleet, standalone } from '../src/index.ts';
+
+describe.each([
+  ['standalone', standalone],
+  ['fleet', fleet],
+])('on %s', (name, start) => {
+  let topology: Topology;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    [topology, browser] = await Promise.all([start(), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await topology?.stop();
+  });
+
+  test.each(misuseScenarios)('$promise', ({ run }) => run(topology));
+
+  test.each(callScenarios)('$promise', ({ run }) => run(topology, browser, (line) => console.log(`[${name}] ${line}`)));
+});

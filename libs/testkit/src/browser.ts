@@ -1,0 +1,224 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { notYet, waitFor } from './wait-for.ts';
+
+/** Chromium's path: CHROMIUM_BIN, or where Debian and others put it. */
+export function chromiumPath(): string {
+  const candidates = [process.env['CHROMIUM_BIN'], ...['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) => (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name)))];
+  for (const path of candidates) {
+    try {
+      if (path) accessSync(path, constants.X_OK);
+      if (path) return path;
+    } catch {
+      // Not there.
+    }
+  }
+  throw new Error('Chromium is not installed: apt-get install chromium, or set CHROMIUM_BIN');
+}
+
+/** Starts a headless Chromium with a fake camera and microphone, which talks to nobody but us. */
+export function launchBrowser(options: { args?: readonly string[] } = {}): Promise<Browser> {
+  return chromium.launch({
+    executablePath: chromiumPath(),
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+      '--auto-select-desktop-capture-source=Entire screen',
+      '--autoplay-policy=no-user-gesture-required',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--disable-background-timer-throttling',
+      '--disable-renderer-backgrounding',
+      '--disable-backgrounding-occluded-windows',
+      ...(options.args ?? []),
+    ],
+  });
+}
+
+/** One participant's tile as the page shows it. */
+export interface TileView {
+  readonly participantId: string;
+  readonly name: string;
+  /** Frames rendered so far, 0 while there is no video. */
+  readonly frames: number;
+  readonly width: number;
+}
+
+/** How a participant's media arrives. */
+export interface Received {
+  readonly videoFrames: number;
+  readonly videoWidth: number;
+  readonly audioBytes: number;
+}
+
+/** The SDK's room in the page, as far as tests look into it. */
+interface PageRoom {
+  readonly id: string;
+  readonly nodeId?: string;
+  readonly state: string;
+  readonly me: { readonly id: string };
+  readonly participants: ReadonlyMap<string, { readonly name: string; readonly publications: ReadonlyMap<string, { readonly id: string; readonly kind: string; readonly muted: boolean; readonly track?: MediaStreamTrack }> }>;
+  send(data: unknown): Promise<void>;
+  on(name: 'message', listener: (data: unknown) => void): void;
+}
+
+declare global {
+  // eslint-disable-next-line no-var
+  var flotilla: { readonly room?: PageRoom };
+  // eslint-disable-next-line no-var
+  var received: unknown[];
+}
+
+/** The call page in a browser of its own profile. */
+export class CallPage {
+  readonly problems: string[] = [];
+
+  private constructor(
+    readonly name: string,
+    readonly page: Page,
+    private readonly context: BrowserContext,
+  ) {
+    page.on('pageerror', (error) => this.problems.push(error.message));
+  }
+
+  /** Opens the page with `?room=&name=`, which joins at once. `signalUrl` sends its signaling another way. */
+  static async join(browser: Browser, pageUrl: string, options: { room: string; name: string; signalUrl?: string; viewport?: { width: number; height: number } }): Promise<CallPage> {
+    const { room, name, signalUrl, viewport = { width: 1280, height: 800 } } = options;
+    const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
+    const call = new CallPage(name, await context.newPage(), context);
+    if (signalUrl !== undefined) {
+      await call.page.route('**/console/entry', async (route) => {
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...((await response.json()) as object), url: signalUrl } });
+      });
+    }
+    await call.page.goto(`${pageUrl}/?room=${room}&name=${name}`);
+    await call.joined();
+    return call;
+  }
+
+  /** Waits until the page is in the room. */
+  async joined(): Promise<void> {
+    await waitFor(
+      `${this.name} is in the room`,
+      async () => {
+        const state = await this.page.evaluate(() => globalThis.flotilla?.room?.state ?? 'no room');
+        if (state !== 'connected') notYet(`the room is "${state}"; the page says: ${await this.#pageText()}`);
+      },
+      { timeoutMs: 20_000 },
+    );
+  }
+
+  async #pageText(): Promise<string> {
+    const text = await this.page.evaluate(() => document.body.innerText);
+    return [...this.problems, text.replaceAll(/\s+/g, ' ').slice(0, 300)].join(' | ');
+  }
+
+  /** The tiles of the others. */
+  tiles(): Promise<TileView[]> {
+    return this.page.evaluate(() => {
+      // The page is made of web components: look into their shadow roots.
+      const all = (root: ParentNode): Element[] => [...root.querySelectorAll('*')].flatMap((element) => [element, ...(element.shadowRoot ? all(element.shadowRoot) : [])]);
+      return all(document)
+        .filter((element): element is HTMLElement => element instanceof HTMLElement && element.dataset['tile'] !== undefined && element.dataset['me'] === undefined)
+        .map((tile) => {
+          const video = [tile, ...all(tile), ...(tile.shadowRoot ? all(tile.shadowRoot) : [])].find((element): element is HTMLVideoElement => element instanceof HTMLVideoElement && element.dataset['publication'] !== undefined);
+          return {
+            participantId: tile.dataset['tile']!,
+            name: tile.dataset['name']!,
+            frames: video?.getVideoPlaybackQuality().totalVideoFrames ?? 0,
+            width: video?.videoWidth ?? 0,
+          };
+        });
+    });
+  }
+
+  /** Waits until exactly these others have a tile each. */
+  async seesExactly(names: readonly string[], timeoutMs = 15_000): Promise<void> {
+    await waitFor(
+      `${this.name} sees exactly ${names.join(', ') || 'nobody'}`,
+      async () => {
+        const shown = (await this.tiles()).map(({ name }) => name).toSorted();
+        if (JSON.stringify(shown) !== JSON.stringify([...names].toSorted())) notYet(`the tiles are: ${shown.join(', ') || 'none'}; problems: ${this.problems.join('; ') || 'none'}`);
+      },
+      { timeoutMs },
+    );
+  }
+
+  /** What the browser got of a participant, by its own statistics. */
+  async receivedFrom(name: string): Promise<Received> {
+    const tile = (await this.tiles()).find((each) => each.name === name);
+    const audioBytes = await this.page.evaluate((wanted) => {
+      const { room } = globalThis.flotilla as unknown as { room?: { participants: Map<string, { name: string; publications: Map<string, { id: string; kind: string }> }>; stats?: { received: Map<string, { bitrate: number }> } } };
+      for (const { name: each, publications } of room?.participants.values() ?? []) {
+        if (each !== wanted) continue;
+        for (const { id, kind } of publications.values()) if (kind === 'audio') return room?.stats?.received.get(id)?.bitrate ?? 0;
+      }
+      return 0;
+    }, name);
+    return { videoFrames: tile?.frames ?? 0, videoWidth: tile?.width ?? 0, audioBytes };
+  }
+
+  /** Waits until video and audio of a participant come in, now. */
+  async hearsAndSees(name: string, timeoutMs = 20_000): Promise<void> {
+    const { videoFrames: before } = await this.receivedFrom(name);
+    await waitFor(
+      `${this.name} hears and sees ${name}`,
+      async () => {
+        const { videoFrames, videoWidth, audioBytes } = await this.receivedFrom(name);
+        if (videoWidth === 0 || videoFrames < before + 10) notYet(`${videoFrames - before} new frames of width ${videoWidth}; problems: ${this.problems.join('; ') || 'none'}`);
+        if (audioBytes === 0) notYet('no audio comes in');
+      },
+      { timeoutMs },
+    );
+  }
+
+  /** Frames of a participant rendered within a time. */
+  async framesDuring(name: string, ms: number): Promise<number> {
+    const { videoFrames: before } = await this.receivedFrom(name);
+    await this.page.waitForTimeout(ms);
+    return (await this.receivedFrom(name)).videoFrames - before;
+  }
+
+  /** The room in the page. */
+  room(): Promise<{ id: string; nodeId: string | undefined; me: string; state: string }> {
+    return this.page.evaluate(() => {
+      const { id, nodeId, me, state } = globalThis.flotilla.room!;
+      return { id, nodeId, me: me.id, state };
+    });
+  }
+
+  /** From now on keeps what others send with `send`. */
+  async collectMessages(): Promise<void> {
+    await this.page.evaluate(() => {
+      globalThis.received = [];
+      globalThis.flotilla.room!.on('message', (data) => globalThis.received.push(data));
+    });
+  }
+
+  messages(): Promise<unknown[]> {
+    return this.page.evaluate(() => globalThis.received);
+  }
+
+  async send(data: unknown): Promise<void> {
+    await this.page.evaluate((value) => globalThis.flotilla.room!.send(value), data);
+  }
+
+  async press(testId: string): Promise<void> {
+    await this.page.getByTestId(testId).click();
+  }
+
+  async screenshot(path: string): Promise<void> {
+    await this.page.screenshot({ path });
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+  }
+}

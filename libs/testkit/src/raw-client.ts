@@ -1,0 +1,95 @@
+import { type Event, Event as EventSchema, Reply, signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
+import { WebSocket } from 'ws';
+import { notYet, waitFor } from './wait-for.ts';
+
+/** What a server answers to an upgrade that it refuses. */
+export class UpgradeRefused extends Error {
+  override readonly name = 'UpgradeRefused';
+
+  constructor(
+    readonly status: number,
+    readonly body: { error?: { code: string; message: string } } | undefined,
+  ) {
+    super(`the upgrade was refused with ${status} ${body?.error?.code ?? ''}`);
+  }
+
+  get code(): string | undefined {
+    return this.body?.error?.code;
+  }
+}
+
+export interface RawOptions {
+  readonly token?: string;
+  readonly protocols?: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all it was told. */
+export class RawClient {
+  readonly events: Event[] = [];
+  readonly replies: Reply[] = [];
+  readonly closed: Promise<{ code: number; reason: string }>;
+  #lastId = 0;
+
+  private constructor(readonly socket: WebSocket) {
+    this.closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    socket.on('message', (data) => {
+      const message: unknown = JSON.parse((data as Buffer).toString());
+      if ('replyTo' in (message as object)) this.replies.push(Reply.parse(message));
+      else this.events.push(EventSchema.parse(message));
+    });
+  }
+
+  /** Connects. Throws UpgradeRefused. */
+  static async connect(url: string, { token, protocols, headers = {} }: RawOptions): Promise<RawClient> {
+    const address = new URL(signalPath, url.replace(/^http/, 'ws'));
+    const offered = protocols ?? [subprotocol, ...(token === undefined ? [] : [tokenSubprotocolPrefix + token])];
+    const socket = new WebSocket(address, [...offered], { headers: { ...headers }, perMessageDeflate: false });
+    const client = new RawClient(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.on('open', resolve);
+      socket.on('error', reject);
+      socket.on('unexpected-response', (_request, response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+        response.on('end', () => reject(new UpgradeRefused(response.statusCode ?? 0, parseOrUndefined(text))));
+      });
+    });
+    return client;
+  }
+
+  /** Sends a request and waits for its reply, whatever that is. */
+  async request(type: string, payload: unknown = {}, to?: string): Promise<Reply> {
+    const id = `r${++this.#lastId}`;
+    this.socket.send(JSON.stringify({ id, type, ...(to !== undefined && { to }), payload }));
+    return this.replyTo(id);
+  }
+
+  /** Sends bytes as they are and waits for the next reply. */
+  async sendRaw(text: string): Promise<Reply> {
+    const before = this.replies.length;
+    this.socket.send(text);
+    return waitFor('a reply', () => this.replies[before] ?? notYet('there is none'));
+  }
+
+  async replyTo(id: string): Promise<Reply> {
+    return waitFor(`the reply to ${id}`, () => this.replies.find(({ replyTo }) => replyTo === id) ?? notYet('there is none'), { everyMs: 5 });
+  }
+
+  /** Waits for an event of the type, seen already or to come. */
+  async event(type: string, matches: (event: Event) => boolean = () => true): Promise<Event> {
+    return waitFor(`the event ${type}`, () => this.events.find((event) => event.type === type && matches(event)) ?? notYet(`seen so far: ${this.events.map((event) => event.type).join(', ')}`), { everyMs: 5 });
+  }
+
+  close(): void {
+    this.socket.close(1000);
+  }
+}
+
+function parseOrUndefined(text: string): UpgradeRefused['body'] {
+  try {
+    return JSON.parse(text) as UpgradeRefused['body'];
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,187 @@
+import type { Browser } from 'playwright-core';
+import { expect } from 'vitest';
+import { CallPage } from '../browser.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
+import { mediaWorkersOf, type Topology } from '../topology.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+
+/** What happens to people in a call, told once for every topology. Each makes rooms of its own. */
+export interface CallScenario {
+  readonly promise: string;
+  run(topology: Topology, browser: Browser, report: (line: string) => void): Promise<void>;
+}
+
+let rooms = 0;
+const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
+
+/** Runs with pages that are closed at the end, whatever happens. */
+async function withPages(work: (join: (options: Parameters<typeof CallPage.join>[2]) => Promise<CallPage>) => Promise<void>, topology: Topology, browser: Browser): Promise<void> {
+  const pages: CallPage[] = [];
+  try {
+    await work(async (options) => {
+      const page = await CallPage.join(browser, topology.pageUrl, options);
+      pages.push(page);
+      return page;
+    });
+    for (const { name, problems } of pages) expect(problems, `errors in ${name}'s page`).toEqual([]);
+  } finally {
+    await Promise.all(pages.map((page) => page.close()));
+  }
+}
+
+export const callScenarios: readonly CallScenario[] = [
+  {
+    promise: 'two decode each other for 5 s, a third sees both, one leaves and its tile is gone, one reloads and is back',
+    run: (topology, browser, report) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob' });
+          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          for (let second = 1; second <= 5; second++) {
+            const frames = await Promise.all([ada.framesDuring('bob', 1000), bob.framesDuring('ada', 1000)]);
+            expect(Math.min(...frames), `frames in second ${second}`).toBeGreaterThan(0);
+          }
+
+          const cleo = await join({ room, name: 'cleo' });
+          await Promise.all([cleo.hearsAndSees('ada'), cleo.hearsAndSees('bob'), ada.hearsAndSees('cleo'), bob.hearsAndSees('cleo')]);
+
+          const left = performance.now();
+          await bob.press('leave');
+          await Promise.all([ada.seesExactly(['cleo']), cleo.seesExactly(['ada'])]);
+          report(`a tile was gone ${Math.round(performance.now() - left)} ms after its owner left`);
+
+          await cleo.page.reload();
+          await cleo.joined();
+          await Promise.all([ada.seesExactly(['cleo']), cleo.seesExactly(['ada'])]);
+          await Promise.all([ada.hearsAndSees('cleo'), cleo.hearsAndSees('ada')]);
+        },
+        topology,
+        browser,
+      ),
+  },
+  {
+    promise: 'one loses its socket for 3 s, keeps its session and its media, and misses no event',
+    run: (topology, browser, report) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          const proxy = await TcpProxy.to(Number(new URL(topology.signalUrls[0]!).port));
+          try {
+            const ada = await join({ room, name: 'ada' });
+            const bob = await join({ room, name: 'bob', signalUrl: `http://127.0.0.1:${proxy.port}` });
+            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            const before = await bob.room();
+            await bob.collectMessages();
+
+            await ada.send({ number: 0 });
+            await waitFor('the first message', async () => ((await bob.messages()).length === 1 ? undefined : notYet('it is not there')));
+            proxy.cut();
+            await waitFor('bob notices', async () => ((await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not')));
+            const frames = bob.framesDuring('ada', 3000);
+            for (let number = 1; number <= 20; number++) await ada.send({ number });
+            await ada.press('mic');
+            report(`${await frames} frames were rendered in the 3 s without a socket`);
+            proxy.mend();
+
+            await bob.joined();
+            await waitFor('all messages', async () => {
+              const messages = await bob.messages();
+              if (messages.length < 21) notYet(`there are ${messages.length}`);
+            });
+            expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
+            expect(await bob.room()).toEqual({ ...before, state: 'connected' });
+            await waitFor('the mute is known', async () => {
+              const muted = await bob.page.evaluate(() => [...globalThis.flotilla.room!.participants.values()].flatMap(({ publications }) => [...publications.values()]).some(({ kind, muted: each }) => kind === 'audio' && each));
+              if (!muted) notYet('ada is not muted in the eyes of bob');
+            });
+            await ada.seesExactly(['bob']);
+            await ada.hearsAndSees('bob');
+          } finally {
+            await proxy.close();
+          }
+        },
+        topology,
+        browser,
+      ),
+  },
+  {
+    promise: 'two rooms neither see nor hear each other',
+    run: (topology, browser) =>
+      withPages(
+        async (join) => {
+          const [here, there] = [newRoom(), newRoom()];
+          const ada = await join({ room: here, name: 'ada' });
+          const bob = await join({ room: there, name: 'bob' });
+          await bob.collectMessages();
+          await ada.send('for my room only');
+          const cleo = await join({ room: here, name: 'cleo' });
+          await Promise.all([ada.hearsAndSees('cleo'), cleo.hearsAndSees('ada')]);
+          await bob.seesExactly([]);
+          expect(await bob.messages()).toEqual([]);
+        },
+        topology,
+        browser,
+      ),
+  },
+  {
+    promise: 'people homed on two SFU nodes see and hear each other through pipes, and a mute crosses over',
+    run: (topology, browser) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          await topology.api.createRoom({ name: room, spread: true });
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob' });
+          const [adas, bobs] = [await ada.room(), await bob.room()];
+          expect(adas.nodeId).not.toBe(bobs.nodeId);
+          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+
+          await ada.press('camera');
+          await waitFor('the picture stops', async () => ((await bob.framesDuring('ada', 500)) === 0 ? undefined : notYet('frames come')));
+          await ada.press('camera');
+          await bob.hearsAndSees('ada');
+
+          const cleo = await join({ room, name: 'cleo' });
+          await Promise.all([cleo.hearsAndSees('ada'), cleo.hearsAndSees('bob')]);
+        },
+        topology,
+        browser,
+      ),
+  },
+  {
+    promise: 'the media workers of a node are killed: its people are back in the call, as who they were, and the process lives',
+    run: (topology, browser, report) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob' });
+          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          const before = [await ada.room(), await bob.room()];
+          const node = topology.processOfNode(before[0]!.nodeId!);
+          const workers = mediaWorkersOf(node);
+          expect(workers.length).toBeGreaterThan(0);
+
+          const killed = performance.now();
+          for (const pid of workers) process.kill(pid, 'SIGKILL');
+          await waitFor('new workers', () => {
+            const now = mediaWorkersOf(node);
+            if (now.length < workers.length || now.some((pid) => workers.includes(pid))) notYet(`workers: ${now.join(', ')}`);
+          });
+          await Promise.all([ada.hearsAndSees('bob', 40_000), bob.hearsAndSees('ada', 40_000)]);
+          report(`both saw each other again ${Math.round(performance.now() - killed)} ms after the workers were killed`);
+          for (const [index, page] of [ada, bob].entries()) {
+            const { id, me } = await page.room();
+            expect({ id, me }).toEqual({ id: before[index]!.id, me: before[index]!.me });
+          }
+          await Promise.all([ada.seesExactly(['bob']), bob.seesExactly(['ada'])]);
+          // Signal 0 asks whether the process is there.
+          expect(process.kill(node, 0)).toBe(true);
+        },
+        topology,
+        browser,
+      ),
+  },
+];

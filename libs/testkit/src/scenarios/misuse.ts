@@ -1,0 +1,218 @@
+import { createHmac } from 'node:crypto';
+import { maxFrameBytes, resumeSubprotocolPrefix, signalPath, subprotocol } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { RawClient, UpgradeRefused } from '../raw-client.ts';
+import type { Topology } from '../topology.ts';
+
+/** What goes wrong at the front door, and the documented answer. Each is followed by a proof that an honest client is served. */
+export interface MisuseScenario {
+  readonly promise: string;
+  run(topology: Topology): Promise<void>;
+}
+
+let rooms = 0;
+async function newRoom(topology: Topology, settings: { maxParticipants?: number } = {}): Promise<string> {
+  const name = `misuse-${Date.now().toString(36)}-${++rooms}`;
+  await topology.api.createRoom({ name, ...settings });
+  return name;
+}
+
+const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: string | undefined }> =>
+  attempt.then(
+    () => Promise.reject(new Error('the connection was accepted')),
+    (error: unknown) => {
+      if (!(error instanceof UpgradeRefused)) throw error;
+      return { status: error.status, code: error.code };
+    },
+  );
+
+/** A client in a room, to be misused or to be a witness. */
+async function joined(topology: Topology, room: string, gateway = 0): Promise<RawClient> {
+  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
+  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room) });
+  await client.event('welcome');
+  const reply = await client.request('join', { room });
+  expect(reply).toMatchObject({ ok: true });
+  return client;
+}
+
+/** An honest client does what honest clients do. */
+async function serviceGoesOn(topology: Topology): Promise<void> {
+  const room = await newRoom(topology);
+  const [ada, bob] = await Promise.all([joined(topology, room), joined(topology, room, 1)]);
+  await ada.request('message', { data: 'hello' }, `room:${room}`);
+  expect(await bob.event('message')).toMatchObject({ payload: { data: 'hello' } });
+  ada.close();
+  bob.close();
+}
+
+export const misuseScenarios: readonly MisuseScenario[] = [
+  {
+    promise: 'a missing, malformed, foreign, expired or replayed token is refused with its code',
+    run: async (topology) => {
+      const room = await newRoom(topology);
+      const url = topology.signalUrls[0]!;
+      const token = await topology.api.issueToken(room);
+      const [header, payload] = token.split('.') as [string, string];
+      const foreign = `${header}.${payload}.${createHmac('sha256', 'another secret of enough length!').update(`${header}.${payload}`).digest('base64url')}`;
+      const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`;
+
+      expect(await refusal(RawClient.connect(url, {}))).toEqual({ status: 401, code: 'UNAUTHENTICATED' });
+      for (const wrong of ['nonsense', foreign, none, `${token}x`]) {
+        expect(await refusal(RawClient.connect(url, { token: wrong }))).toEqual({ status: 401, code: 'TOKEN_INVALID' });
+      }
+      expect(await refusal(RawClient.connect(url, { protocols: [subprotocol, `${resumeSubprotocolPrefix}nonsense`] }))).toEqual({ status: 401, code: 'SESSION_EXPIRED' });
+      expect(await refusal(RawClient.connect(url, { token: await topology.expiredToken(room) }))).toEqual({ status: 401, code: 'TOKEN_EXPIRED' });
+
+      const client = await RawClient.connect(url, { token });
+      // On every gateway, at once.
+      const again = await Promise.all(topology.signalUrls.map((each) => refusal(RawClient.connect(each, { token }))));
+      for (const each of again) expect(each).toEqual({ status: 401, code: 'TOKEN_REPLAYED' });
+      client.close();
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'what is no WebSocket, offers no protocol of ours, or comes from a foreign page is refused',
+    run: async (topology) => {
+      const room = await newRoom(topology);
+      const url = topology.signalUrls[0]!;
+      const plain = await fetch(new URL(signalPath, url));
+      expect({ status: plain.status, upgrade: plain.headers.get('upgrade') }).toEqual({ status: 426, upgrade: 'websocket' });
+      expect(await refusal(RawClient.connect(url, { protocols: ['chat'] }))).toEqual({ status: 400, code: 'BAD_MESSAGE' });
+      const token = await topology.api.issueToken(room);
+      expect(await refusal(RawClient.connect(url, { token, headers: { origin: 'https://evil.example' } }))).toEqual({ status: 403, code: 'FORBIDDEN' });
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'malformed JSON, unknown types, forged senders and wrong payloads are answered each with its code, and change nothing',
+    run: async (topology) => {
+      const room = await newRoom(topology);
+      const [client, witness] = [await joined(topology, room), await joined(topology, room, 1)];
+      const to = `room:${room}`;
+      const answers: [string, string][] = [
+        ['{', 'BAD_MESSAGE'],
+        ['[]', 'BAD_MESSAGE'],
+        ['null', 'BAD_MESSAGE'],
+        ['"text"', 'BAD_MESSAGE'],
+        ['{"id":"1"}', 'BAD_MESSAGE'],
+        ['{"id":1,"type":"ping"}', 'BAD_MESSAGE'],
+        ['{"id":"1","type":"ping","to":"nowhere"}', 'BAD_MESSAGE'],
+        [JSON.stringify({ id: '1', type: 'message', to, from: 'pt_somebody', payload: { data: 1 } }), 'BAD_MESSAGE'],
+        [JSON.stringify({ id: '1', type: 'message', payload: { data: 1 } }), 'BAD_MESSAGE'],
+        [JSON.stringify({ id: '1', type: 'no_such_request', payload: {} }), 'UNKNOWN_TYPE'],
+        [JSON.stringify({ id: '1', type: 'constructor', payload: {} }), 'UNKNOWN_TYPE'],
+        [JSON.stringify({ id: '1', type: 'join', payload: { room: 'Not A Room!' } }), 'BAD_PAYLOAD'],
+        [JSON.stringify({ id: '1', type: 'join', payload: { room, surprise: 1 } }), 'BAD_PAYLOAD'],
+        [JSON.stringify({ id: '1', type: 'mute', to, payload: { publicationId: 7, muted: true } }), 'BAD_PAYLOAD'],
+        [JSON.stringify({ id: '1', type: 'join', payload: { room } }), 'ALREADY_IN_ROOM'],
+        [JSON.stringify({ id: '1', type: 'mute', to, payload: { publicationId: 'pub_none', muted: true } }), 'MEDIA_NOT_OPEN'],
+        [JSON.stringify({ id: '1', type: 'leave', to: 'room:some-other-room', payload: {} }), 'NOT_IN_ROOM'],
+      ];
+      for (const [message, code] of answers) expect({ message, ...(await client.sendRaw(message)) }).toMatchObject({ message, ok: false, error: { code } });
+      const seen = witness.events.map(({ type }) => type);
+      expect(await client.request('ping')).toMatchObject({ ok: true });
+      expect(witness.events.map(({ type }) => type)).toEqual(seen);
+      client.close();
+      witness.close();
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'an oversized message closes the connection with 1009, a binary one is refused',
+    run: async (topology) => {
+      const room = await newRoom(topology);
+      const client = await joined(topology, room);
+      client.socket.send(Buffer.from([1, 2, 3]));
+      expect(await client.sendRaw('{')).toMatchObject({ ok: false, error: { code: 'BAD_MESSAGE' } });
+      client.socket.send(JSON.stringify({ id: '1', type: 'message', to: `room:${room}`, payload: { data: 'x'.repeat(maxFrameBytes) } }));
+      expect(await client.closed).toMatchObject({ code: 1009 });
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'a full room, an unknown room, a room the token is not for, a missing grant and an unknown participant have their codes',
+    run: async (topology) => {
+      const url = topology.signalUrls[0]!;
+      const connect = async (room: string, wanted = {}) => {
+        const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, wanted) });
+        await client.event('welcome');
+        return client;
+      };
+      const full = await newRoom(topology, { maxParticipants: 1 });
+      const first = await joined(topology, full);
+      const second = await connect(full);
+      expect(await second.request('join', { room: full })).toMatchObject({ ok: false, error: { code: 'ROOM_FULL' } });
+      expect(await second.request('join', { room: 'another-room' })).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+      expect(await first.request('message', { data: 1 }, `room:${full}`)).toMatchObject({ ok: true });
+
+      const gone = await newRoom(topology);
+      const late = await connect(gone);
+      expect(await topology.api.request('DELETE', `/v1/rooms/${gone}`)).toMatchObject({ status: 204 });
+      expect(await late.request('join', { room: gone })).toMatchObject({ ok: false, error: { code: 'ROOM_NOT_FOUND' } });
+
+      const quiet = await newRoom(topology);
+      const silent = await connect(quiet, { grants: ['subscribe'] });
+      expect(await silent.request('join', { room: quiet })).toMatchObject({ ok: true });
+      expect(await silent.request('message', { data: 1 }, `room:${quiet}`)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+
+      expect(await topology.api.request('DELETE', `/v1/rooms/${quiet}/participants/pt_nobody`)).toMatchObject({ status: 404, body: { error: { code: 'PARTICIPANT_NOT_FOUND' } } });
+      for (const client of [first, second, late, silent]) client.close();
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'a backend removes a participant, who is told and out, while the others are told why',
+    run: async (topology) => {
+      const room = await newRoom(topology);
+      const [removed, witness] = [await joined(topology, room), await joined(topology, room, 1)];
+      const { participantId } = (removed.replies[0]!.payload ?? {}) as { participantId: string };
+      expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({ status: 204 });
+      for (const client of [removed, witness]) expect(await client.event('participant_left')).toMatchObject({ payload: { participantId, reason: 'removed' } });
+      expect(await removed.request('message', { data: 1 }, `room:${room}`)).toMatchObject({ ok: false, error: { code: 'NOT_IN_ROOM' } });
+      removed.close();
+      witness.close();
+      await serviceGoesOn(topology);
+    },
+  },
+  {
+    promise: 'the REST API asks for a key, checks every field, pages, and describes itself',
+    run: async (topology) => {
+      const { api } = topology;
+      if (topology.apiKeyRequired) {
+        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: '' })).toMatchObject({ status: 401, body: { error: { code: 'UNAUTHENTICATED' } } });
+        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: 'Bearer wrong' })).toMatchObject({ status: 403, body: { error: { code: 'FORBIDDEN' } } });
+      }
+      expect(await api.request('POST', '/v1/rooms', { name: 'Not OK' })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD', message: expect.stringContaining('name') as string } } });
+      expect(await api.request('POST', '/v1/rooms', { name: 'ok', surprise: 1 })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
+      expect(await api.request('POST', '/v1/rooms', '{')).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
+      expect(await api.request('GET', '/v1/no-such-path')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
+      expect(await api.request('GET', '/v1/rooms/no-such-room')).toMatchObject({ status: 404, body: { error: { code: 'ROOM_NOT_FOUND' } } });
+
+      const names = [await newRoom(topology), await newRoom(topology), await newRoom(topology)];
+      expect(await api.request('POST', '/v1/rooms', { name: names[0], maxParticipants: 7 })).toMatchObject({ status: 409, body: { error: { code: 'ROOM_EXISTS' } } });
+      expect(await api.request('POST', '/v1/rooms', { name: names[0] })).toMatchObject({ status: 201 });
+      const listed: string[] = [];
+      for (let cursor: string | null = ''; cursor !== null; ) {
+        const { body } = await api.request('GET', `/v1/rooms?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+        const page = body as { rooms: { name: string }[]; next: string | null };
+        listed.push(...page.rooms.map(({ name }) => name));
+        cursor = page.next;
+      }
+      expect(listed.filter((name) => names.includes(name))).toEqual(names);
+      expect(new Set(listed).size).toBe(listed.length);
+
+      const member = await joined(topology, names[0]!);
+      expect(await api.request('GET', `/v1/rooms/${names[0]}`)).toMatchObject({ body: { name: names[0], participants: 1 } });
+      expect(await api.request('GET', `/v1/rooms/${names[0]}/participants`)).toMatchObject({ body: { participants: [{ joinedAt: expect.any(Number) as number }] } });
+      expect(await api.request('DELETE', `/v1/rooms/${names[0]}`)).toMatchObject({ status: 204 });
+      await member.event('room_deleted');
+      member.close();
+
+      const { body: document } = await api.request('GET', '/v1/openapi.json');
+      expect(Object.keys((document as { paths: object }).paths)).toContain('/v1/rooms/{room}/tokens');
+      await serviceGoesOn(topology);
+    },
+  },
+];

@@ -1,0 +1,57 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** A TCP relay in front of a server, to be cut and mended. */
+export class TcpProxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #cut = false;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async to(targetPort: number, targetHost = '127.0.0.1'): Promise<TcpProxy> {
+    const server = createServer({ allowHalfOpen: true }, (client) => {
+      if (proxy.#cut) {
+        client.destroy();
+        return;
+      }
+      const upstream = connect({ port: targetPort, host: targetHost, allowHalfOpen: true });
+      client.pipe(upstream).pipe(client);
+      for (const [socket, other] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        proxy.#sockets.add(socket);
+        socket.setNoDelay();
+        socket.on('error', () => other.destroy());
+        socket.on('close', () => {
+          proxy.#sockets.delete(socket);
+          other.destroy();
+        });
+      }
+    });
+    const proxy = new TcpProxy(server);
+    await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Drops every connection, and every new one, until `mend`. */
+  cut(): void {
+    this.#cut = true;
+    for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  mend(): void {
+    this.#cut = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
