@@ -22,7 +22,8 @@ function fingerprint() {
     }
   };
   for (const dir of ['libs', 'services', 'deploy', 'loadtest']) if (existsSync(join(root, dir))) visit(join(root, dir));
-  for (const file of ['package-lock.json', 'tsconfig.base.json', 'nx.json']) hash.update(readFileSync(join(root, file)));
+  for (const file of ['package-lock.json', 'tsconfig.base.json', 'nx.json'])
+    hash.update(readFileSync(join(root, file)));
   return hash.digest('hex');
 }
 
@@ -33,16 +34,23 @@ export function isBuilt() {
 
 export async function build(progress) {
   const print = fingerprint();
-  const { code, output } = await run(node24(), [join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js'), 'run-many', '-t', 'build', '--outputStyle=static'], {
-    env: childEnv(),
-    log: 'build',
-    onLine: (line) => {
-      const done = /^\s*✔\s+nx run (\S+)|^> nx run (\S+)/.exec(line);
-      if (done) progress(done[1] ?? done[2]);
+  const { code, output } = await run(
+    node24(),
+    [join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js'), 'run-many', '-t', 'build', '--outputStyle=static'],
+    {
+      env: childEnv(),
+      log: 'build',
+      onLine: (line) => {
+        const done = /^\s*✔\s+nx run (\S+)|^> nx run (\S+)/.exec(line);
+        if (done) progress(done[1] ?? done[2]);
+      },
     },
-  });
+  );
   if (code !== 0) {
-    const errors = output.split('\n').filter((line) => /error/i.test(line)).slice(0, 10);
+    const errors = output
+      .split('\n')
+      .filter((line) => /error/i.test(line))
+      .slice(0, 10);
     throw new SetupError(`The build failed:\n${errors.join('\n')}\nAll of it is in ${logPath('build')}.`);
   }
   writeFileSync(stamp, print);

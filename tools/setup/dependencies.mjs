@@ -7,7 +7,9 @@ import { logPath, root, run, SetupError } from './steps.mjs';
 const stamp = join(root, 'node_modules', '.flotilla-installed');
 
 function wanted() {
-  return createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 /** True when node_modules holds what package-lock.json says. */
@@ -20,16 +22,20 @@ export async function installDependencies(progress) {
     throw new SetupError('package-lock.json is missing: this is not a complete checkout.');
   }
   let shown = 0;
-  const { code, output } = await run('npm', ['ci', '--no-progress', '--loglevel=http'], {
-    log: 'npm-ci',
-    onLine: (line) => /^npm http fetch/.test(line) && progress(`${++shown} packages fetched`),
+  // Not `npm ci`: it refuses a lock file from which a registry without every platform's binaries left some out. This takes
+  // the locked versions all the same, and writes nothing back.
+  const { code, output } = await run('npm', ['install', '--no-save', '--no-progress', '--loglevel=http'], {
+    log: 'npm-install',
+    onLine: (line) => line.startsWith('npm http fetch') && progress(`${++shown} packages fetched`),
   });
   if (code !== 0) {
     if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ERR_SOCKET_TIMEOUT/.test(output)) {
-      throw new SetupError('The npm registry is out of reach. Check the network (or the proxy in `npm config get https-proxy`) and start again.');
+      throw new SetupError(
+        'The npm registry is out of reach. Check the network (or the proxy in `npm config get https-proxy`) and start again.',
+      );
     }
     if (/ENOSPC/.test(output)) throw new SetupError('The disk is full. Dependencies need about 1 GB.');
-    throw new SetupError(`npm ci failed. Its output is in ${logPath('npm-ci')}.`);
+    throw new SetupError(`npm install failed. Its output is in ${logPath('npm-install')}.`);
   }
   writeFileSync(stamp, wanted());
 }

@@ -9,7 +9,8 @@ import { fileURLToPath } from 'node:url';
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 /** What survives a fresh checkout: the mediasoup worker, logs of the set-up. */
-export const cacheDir = process.env.FLOTILLA_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'flotilla');
+export const cacheDir =
+  process.env.FLOTILLA_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'flotilla');
 
 /** A failure whose message says the cause and the cure; printed without a stack. */
 export class SetupError extends Error {
@@ -67,7 +68,9 @@ export function run(command, args, { cwd = root, env = process.env, log, show = 
     };
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);
-    child.on('error', (error) => reject(error.code === 'ENOENT' ? new SetupError(`${command} is not installed.`) : error));
+    child.on('error', (error) =>
+      reject(error.code === 'ENOENT' ? new SetupError(`${command} is not installed.`) : error),
+    );
     child.on('close', (code, signal) => {
       file?.end();
       resolve({ code: code ?? `signal ${signal}`, output });

@@ -26,14 +26,20 @@ const known = {
     brew: ['rabbitmq'],
   },
   chromium: {
-    present: () => process.env.CHROMIUM_BIN ?? ['chromium', 'chromium-browser', 'google-chrome'].map(which).find(Boolean),
+    present: () =>
+      process.env.CHROMIUM_BIN ?? ['chromium', 'chromium-browser', 'google-chrome'].map(which).find(Boolean),
     debian: ['chromium'],
     brew: ['chromium'],
   },
   'worker build tools': {
     present: () =>
       ['cmake', 'ninja', 'g++', 'pkg-config', 'flatc'].every(which) &&
-      ['/usr/include/uv.h', '/usr/include/srtp2/srtp.h', '/usr/include/absl/types/optional.h', '/usr/include/openssl/ssl.h'].every(existsSync),
+      [
+        '/usr/include/uv.h',
+        '/usr/include/srtp2/srtp.h',
+        '/usr/include/absl/types/optional.h',
+        '/usr/include/openssl/ssl.h',
+      ].every(existsSync),
     debian: [
       'cmake',
       'ninja-build',
@@ -68,13 +74,18 @@ export async function ensureSystem(names, progress = () => {}) {
   const packages = missing.flatMap((name) => (debian ? known[name].debian : known[name].brew));
   if (!debian || process.getuid?.() !== 0) {
     const command = debian ? `sudo apt-get install -y ${packages.join(' ')}` : `brew install ${packages.join(' ')}`;
-    throw new SetupError(`${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. Install with\n  ${command}\nand start again.`);
+    throw new SetupError(
+      `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. Install with\n  ${command}\nand start again.`,
+    );
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   progress('apt-get update');
   await run('apt-get', ['update', '-qq'], { env, log: 'apt-update' });
   progress(`apt-get install ${packages.join(' ')}`);
-  const { code, output } = await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], { env, log: 'apt-install' });
+  const { code, output } = await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...packages], {
+    env,
+    log: 'apt-install',
+  });
   const still = names.filter(isMissing);
   if (code !== 0 || still.length > 0) {
     const offline = /Could not resolve|Unable to connect|Temporary failure/i.test(output);

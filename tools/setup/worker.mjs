@@ -2,7 +2,19 @@
 // release page is in reach, else build it with the recipe in tools/mediasoup-worker, and keep it outside the checkout.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
@@ -45,7 +57,8 @@ export async function ensureWorker(progress) {
   const path = workerPath();
   if (existsSync(path)) {
     if (workerRuns(path)) return 'cached';
-    if (process.env.MEDIASOUP_WORKER_BIN) throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not run here.`);
+    if (process.env.MEDIASOUP_WORKER_BIN)
+      throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not run here.`);
     rmSync(path);
   } else if (process.env.MEDIASOUP_WORKER_BIN) {
     throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not exist.`);
@@ -85,7 +98,7 @@ async function fetchPrebuilt(path) {
 
 /** The content of one file of a tar archive (POSIX ustar: 512-byte headers, name at 0, octal size at 124). */
 function readTarEntry(archive, name) {
-  for (let at = 0; at + 512 <= archive.length; ) {
+  for (let at = 0; at + 512 <= archive.length;) {
     const entry = archive.toString('utf8', at, at + 100).replace(/\0.*$/s, '');
     const size = Number.parseInt(archive.toString('utf8', at + 124, at + 136), 8) || 0;
     if (entry.replace(/^\.\//, '') === name) return archive.subarray(at + 512, at + 512 + size);
@@ -96,7 +109,9 @@ function readTarEntry(archive, name) {
 
 async function build(path, progress) {
   if (process.platform !== 'linux') {
-    throw new SetupError('No prebuilt mediasoup worker could be fetched, and our build recipe is for Debian. Check the network and start again.');
+    throw new SetupError(
+      'No prebuilt mediasoup worker could be fetched, and our build recipe is for Debian. Check the network and start again.',
+    );
   }
   progress('installing build tools');
   await ensureSystem(['worker build tools'], progress);
@@ -112,7 +127,8 @@ async function build(path, progress) {
         if (at) progress(`compiling ${at[1]} of ${at[2]} files, 3 to 7 minutes on two cores, once`);
       };
       const { code } = await run(command, args, { log, onLine });
-      if (code !== 0) throw new SetupError(`The mediasoup worker did not build. The compiler's output is in ${logPath(log)}.`);
+      if (code !== 0)
+        throw new SetupError(`The mediasoup worker did not build. The compiler's output is in ${logPath(log)}.`);
     }
     install(path, (target) => copyFileSync(join(dir, 'mediasoup-worker'), target));
   } finally {

@@ -15,9 +15,21 @@ export async function standalone(): Promise<Topology> {
   const secret = 'a secret that only this test knows';
   const port = await freePort();
   const pageUrl = `http://127.0.0.1:${port}`;
-  const process_ = new Child('standalone', process.execPath, [fileURLToPath(import.meta.resolve('@flotilla/standalone'))], {
-    env: { PATH: process.env['PATH'], MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'], FLOTILLA_PORT: String(port), FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_ALLOWED_ORIGINS: pageUrl, FLOTILLA_LOG_LEVEL: 'info' },
-  });
+  const process_ = new Child(
+    'standalone',
+    process.execPath,
+    [fileURLToPath(import.meta.resolve('@flotilla/standalone'))],
+    {
+      env: {
+        PATH: process.env['PATH'],
+        MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
+        FLOTILLA_PORT: String(port),
+        FLOTILLA_TOKEN_SECRET: secret,
+        FLOTILLA_ALLOWED_ORIGINS: pageUrl,
+        FLOTILLA_LOG_LEVEL: 'info',
+      },
+    },
+  );
   await process_.line(/Flotilla is ready/);
   return {
     name: 'standalone',
@@ -35,7 +47,12 @@ export async function standalone(): Promise<Topology> {
 
 /** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
 export async function fleet(): Promise<Topology> {
-  const running = await startFleet({ sfuNodes: 2, gateways: 2, port: 0, env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}` } });
+  const running = await startFleet({
+    sfuNodes: 2,
+    gateways: 2,
+    port: 0,
+    env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}` },
+  });
   return {
     name: 'fleet',
     pageUrl: running.pageUrl,

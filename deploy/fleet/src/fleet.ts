@@ -43,7 +43,8 @@ const schemas: Record<string, z.ZodObject> = {
   console: consoleConfig,
 };
 
-const entry = (service: string): string => fileURLToPath(new URL('./main.js', import.meta.resolve(`@flotilla/${service}`)));
+const entry = (service: string): string =>
+  fileURLToPath(new URL('./main.js', import.meta.resolve(`@flotilla/${service}`)));
 
 /**
  * Starts every service as a process of its own, over Redis and RabbitMQ: those of REDIS_URL and AMQP_URL, or private ones.
@@ -55,7 +56,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const brokers = await startBrokers();
   const stop = async (): Promise<void> => {
     // The SFU nodes last: those who are leaving may still need them.
-    const order = [...processes.values()].sort((a, b) => Number(a.name.startsWith('nd_')) - Number(b.name.startsWith('nd_')));
+    const order = [...processes.values()].sort(
+      (a, b) => Number(a.name.startsWith('nd_')) - Number(b.name.startsWith('nd_')),
+    );
     await Promise.all(order.map((child) => child.stop('SIGTERM', 15_000)));
     await brokers.stop();
   };
@@ -85,12 +88,24 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
   const startSfuNode = (id: string): Promise<Child> =>
     // The nodes share this machine's cores.
-    start(id, 'sfu-worker', { FLOTILLA_NODE_ID: id, FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))) });
+    start(id, 'sfu-worker', {
+      FLOTILLA_NODE_ID: id,
+      FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
+    });
 
   try {
     await Promise.all([
-      start('registry-1', 'room-registry', { FLOTILLA_REST_HOST: '127.0.0.1', FLOTILLA_REST_PORT: String(registryPort), FLOTILLA_API_KEYS: apiKey }),
-      ...gatewayPorts.map((port, index) => start(`gateway-${index + 1}`, 'signaling-gateway', { FLOTILLA_SIGNAL_HOST: '127.0.0.1', FLOTILLA_SIGNAL_PORT: String(port) })),
+      start('registry-1', 'room-registry', {
+        FLOTILLA_REST_HOST: '127.0.0.1',
+        FLOTILLA_REST_PORT: String(registryPort),
+        FLOTILLA_API_KEYS: apiKey,
+      }),
+      ...gatewayPorts.map((port, index) =>
+        start(`gateway-${index + 1}`, 'signaling-gateway', {
+          FLOTILLA_SIGNAL_HOST: '127.0.0.1',
+          FLOTILLA_SIGNAL_PORT: String(port),
+        }),
+      ),
       ...Array.from({ length: sfuNodes }, (_, index) => startSfuNode(`nd_${index + 1}`)),
       start('console-1', 'console', {
         FLOTILLA_CONSOLE_HOST: '127.0.0.1',
@@ -105,5 +120,16 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     await stop();
     throw error;
   }
-  return { pageUrl, registryUrl, gatewayUrls, apiKey, tokenSecret: secret, redisUrl: brokers.redisUrl, amqpUrl: brokers.amqpUrl, processes, startSfuNode, stop };
+  return {
+    pageUrl,
+    registryUrl,
+    gatewayUrls,
+    apiKey,
+    tokenSecret: secret,
+    redisUrl: brokers.redisUrl,
+    amqpUrl: brokers.amqpUrl,
+    processes,
+    startSfuNode,
+    stop,
+  };
 }

@@ -77,4 +77,5 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 // One that ends by itself is told; the others go on, as in a cluster.
-for (const [name, child] of fleet.processes) void child.exited.then((code) => stopping || console.log(`${prefix(name)} │ ended (${code})`));
+for (const [name, child] of fleet.processes)
+  void child.exited.then((code) => stopping || console.log(`${prefix(name)} │ ended (${code})`));

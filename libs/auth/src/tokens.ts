@@ -69,13 +69,17 @@ export class TokenVerifier {
       const claims = TokenClaims.safeParse(payload);
       if (!claims.success) throw new FlotillaError('TOKEN_INVALID', `claim ${firstIssue(claims.error)}`);
       const { iat, exp } = claims.data;
-      if (exp - iat > maxTokenSeconds) throw new FlotillaError('TOKEN_INVALID', `claim exp: a token lives ${maxTokenSeconds} s at most`);
-      if (iat > Date.now() / 1000 + clockToleranceSeconds) throw new FlotillaError('TOKEN_INVALID', 'claim iat: lies in the future');
+      if (exp - iat > maxTokenSeconds)
+        throw new FlotillaError('TOKEN_INVALID', `claim exp: a token lives ${maxTokenSeconds} s at most`);
+      if (iat > Date.now() / 1000 + clockToleranceSeconds)
+        throw new FlotillaError('TOKEN_INVALID', 'claim iat: lies in the future');
       return claims.data;
     } catch (error) {
       if (error instanceof errors.JWTExpired) throw new FlotillaError('TOKEN_EXPIRED', undefined, { cause: error });
       if (error instanceof errors.JWTClaimValidationFailed) {
-        throw new FlotillaError('TOKEN_INVALID', `claim ${error.claim}: ${error.reason.replace('_', ' ')}`, { cause: error });
+        throw new FlotillaError('TOKEN_INVALID', `claim ${error.claim}: ${error.reason.replace('_', ' ')}`, {
+          cause: error,
+        });
       }
       if (error instanceof errors.JOSEError) throw new FlotillaError('TOKEN_INVALID', undefined, { cause: error });
       throw error;

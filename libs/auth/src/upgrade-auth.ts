@@ -18,7 +18,8 @@ function subprotocolWith(prefix: string, request: IncomingMessage): string | und
 }
 
 /** The resume token of an upgrade request, from the subprotocol entry `flotilla.resume.<token>`. */
-export const resumeTokenOf = (request: IncomingMessage): string | undefined => subprotocolWith(resumeSubprotocolPrefix, request);
+export const resumeTokenOf = (request: IncomingMessage): string | undefined =>
+  subprotocolWith(resumeSubprotocolPrefix, request);
 
 /** The join token: `Authorization: Bearer <token>`, or, for browsers, the subprotocol entry `flotilla.token.<token>`. Never the URL, which ends up in logs. */
 export function tokenOf(request: IncomingMessage): string | undefined {
@@ -47,9 +48,12 @@ export class UpgradeAuthenticator {
   constructor(verifier: TokenVerifier) {
     const options = {
       jwtFromRequest: (request: unknown) => tokenOf(request as IncomingMessage) ?? null,
-      secretOrKeyProvider: (_request: unknown, _token: unknown, done: (error: null, key: unknown) => void) => done(null, verifier),
+      secretOrKeyProvider: (_request: unknown, _token: unknown, done: (error: null, key: unknown) => void) =>
+        done(null, verifier),
     } as unknown as StrategyOptionsWithoutRequest;
-    this.#strategy = new Strategy(options, (claims: unknown, done: (error: null, user: unknown) => void) => done(null, claims));
+    this.#strategy = new Strategy(options, (claims: unknown, done: (error: null, user: unknown) => void) =>
+      done(null, claims),
+    );
   }
 
   /** @throws FlotillaError UNAUTHENTICATED, TOKEN_EXPIRED or TOKEN_INVALID. */
@@ -58,7 +62,8 @@ export class UpgradeAuthenticator {
       // Passport's own protocol: the strategy reports through methods that its caller puts on a copy of it.
       const attempt = Object.assign(Object.create(this.#strategy) as Strategy, {
         success: (claims: TokenClaims) => resolve(claims),
-        fail: (reason: unknown) => reject(reason instanceof FlotillaError ? reason : new FlotillaError('UNAUTHENTICATED')),
+        fail: (reason: unknown) =>
+          reject(reason instanceof FlotillaError ? reason : new FlotillaError('UNAUTHENTICATED')),
         error: (reason: Error) => reject(reason),
       });
       attempt.authenticate(request as never);

@@ -2,34 +2,70 @@ import { createHmac, generateKeyPairSync } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { isKnownKey, newResumeToken, resumeTokenHash, TokenIssuer, TokenVerifier, UpgradeAuthenticator } from '../src/index.ts';
+import {
+  isKnownKey,
+  newResumeToken,
+  resumeTokenHash,
+  TokenIssuer,
+  TokenVerifier,
+  UpgradeAuthenticator,
+} from '../src/index.ts';
 
 const settings = { secret: 's'.repeat(32), issuer: 'flotilla', audience: 'flotilla' };
 const verifier = new TokenVerifier(settings);
 const now = () => Math.floor(Date.now() / 1000);
 const b64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-const goodClaims = () => ({ iss: 'flotilla', aud: 'flotilla', sub: 'ada', jti: 'jti-12345', iat: now(), nbf: now(), exp: now() + 60, room: 'a', grants: ['publish'] });
+const goodClaims = () => ({
+  iss: 'flotilla',
+  aud: 'flotilla',
+  sub: 'ada',
+  jti: 'jti-12345',
+  iat: now(),
+  nbf: now(),
+  exp: now() + 60,
+  room: 'a',
+  grants: ['publish'],
+});
 
-function sign(claims: object, { secret = settings.secret, header = { alg: 'HS256', typ: 'JWT' } as object } = {}) {
+function sign(
+  claims: object,
+  { secret = settings.secret, header = { alg: 'HS256', typ: 'JWT' } }: { secret?: string; header?: object } = {},
+) {
   const signed = `${b64(header)}.${b64(claims)}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
 describe('a token', () => {
   test('that we issued is accepted, with what it was issued for', async () => {
-    const { token, expiresAt } = await new TokenIssuer(settings).issue({ userId: 'ada', name: 'Ada', room: 'rm_a', grants: ['publish'], ttlSeconds: 60 });
+    const { token, expiresAt } = await new TokenIssuer(settings).issue({
+      userId: 'ada',
+      name: 'Ada',
+      room: 'rm_a',
+      grants: ['publish'],
+      ttlSeconds: 60,
+    });
     expect(await verifier.verify(token)).toMatchObject({ sub: 'ada', name: 'Ada', room: 'rm_a', grants: ['publish'] });
     expect(expiresAt.getTime() - Date.now()).toBeGreaterThan(58_000);
   });
 
-  test.each(['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'])('without %s is refused, and the message names it', async (claim) => {
-    const { [claim]: _left, ...claims } = goodClaims() as Record<string, unknown>;
-    await expect(verifier.verify(sign(claims))).rejects.toMatchObject({ code: 'TOKEN_INVALID', message: expect.stringContaining(claim) as string });
-  });
+  test.each(['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'])(
+    'without %s is refused, and the message names it',
+    async (claim) => {
+      const { [claim]: _left, ...claims } = goodClaims() as Record<string, unknown>;
+      await expect(verifier.verify(sign(claims))).rejects.toMatchObject({
+        code: 'TOKEN_INVALID',
+        message: expect.stringContaining(claim) as string,
+      });
+    },
+  );
 
   const refused: [string, () => string, string][] = [
-    ['past its time', () => sign({ ...goodClaims(), iat: now() - 200, nbf: now() - 200, exp: now() - 100 }), 'TOKEN_EXPIRED'],
+    [
+      'past its time',
+      () => sign({ ...goodClaims(), iat: now() - 200, nbf: now() - 200, exp: now() - 100 }),
+      'TOKEN_EXPIRED',
+    ],
     ['before its time', () => sign({ ...goodClaims(), nbf: now() + 100 }), 'TOKEN_INVALID'],
     ['issued in the future', () => sign({ ...goodClaims(), iat: now() + 100, exp: now() + 160 }), 'TOKEN_INVALID'],
     ['that lives longer than 15 minutes', () => sign({ ...goodClaims(), exp: now() + 901 }), 'TOKEN_INVALID'],
@@ -38,7 +74,11 @@ describe('a token', () => {
     ['signed with another secret', () => sign(goodClaims(), { secret: 'x'.repeat(32) }), 'TOKEN_INVALID'],
     ['that says alg none', () => `${b64({ alg: 'none' })}.${b64(goodClaims())}.`, 'TOKEN_INVALID'],
     ['that claims HS512', () => sign(goodClaims(), { header: { alg: 'HS512' } }), 'TOKEN_INVALID'],
-    ['with an unknown critical header', () => sign(goodClaims(), { header: { alg: 'HS256', crit: ['x'], x: 1 } }), 'TOKEN_INVALID'],
+    [
+      'with an unknown critical header',
+      () => sign(goodClaims(), { header: { alg: 'HS256', crit: ['x'], x: 1 } }),
+      'TOKEN_INVALID',
+    ],
     ['with a grant there is not', () => sign({ ...goodClaims(), grants: ['root'] }), 'TOKEN_INVALID'],
     ['that is no token', () => 'hello', 'TOKEN_INVALID'],
   ];
@@ -55,17 +95,24 @@ describe('a token', () => {
 
 describe('an upgrade request', () => {
   const authenticator = new UpgradeAuthenticator(verifier);
-  const request = (headers: Record<string, string>, url = '/v1/signal') => ({ headers, url }) as unknown as IncomingMessage;
+  const request = (headers: Record<string, string>, url = '/v1/signal') =>
+    ({ headers, url }) as unknown as IncomingMessage;
 
   test('carries its token in a header or as a subprotocol', async () => {
     const token = sign(goodClaims());
-    await expect(authenticator.authenticate(request({ authorization: `Bearer ${token}` }))).resolves.toMatchObject({ sub: 'ada' });
-    await expect(authenticator.authenticate(request({ 'sec-websocket-protocol': `flotilla.v1, flotilla.token.${token}` }))).resolves.toMatchObject({ sub: 'ada' });
+    await expect(authenticator.authenticate(request({ authorization: `Bearer ${token}` }))).resolves.toMatchObject({
+      sub: 'ada',
+    });
+    await expect(
+      authenticator.authenticate(request({ 'sec-websocket-protocol': `flotilla.v1, flotilla.token.${token}` })),
+    ).resolves.toMatchObject({ sub: 'ada' });
   });
 
   test('without a token, or with one in its URL, is not authenticated', async () => {
     await expect(authenticator.authenticate(request({}))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
-    await expect(authenticator.authenticate(request({}, `/v1/signal?token=${sign(goodClaims())}`))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    await expect(
+      authenticator.authenticate(request({}, `/v1/signal?token=${sign(goodClaims())}`)),
+    ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 });
 

@@ -20,7 +20,7 @@ export interface PlacedRoomEvent {
 export function parseRoomEvents(entries: readonly LogEntry[]): PlacedRoomEvent[] {
   return entries.flatMap(({ offset, data }) => {
     const event = RoomEvent.safeParse(JSON.parse(data));
-    return event.success ? [{ offset, event: event.data as RoomEvent }] : [];
+    return event.success ? [{ offset, event: event.data }] : [];
   });
 }
 
@@ -28,6 +28,11 @@ export function appendRoomEvent(log: EventLog, roomId: string, event: RoomEvent)
   return log.append(roomStream(roomId), JSON.stringify(event));
 }
 
-export function followRoom(log: EventLog, roomId: string, after: Offset, onEvents: (events: PlacedRoomEvent[]) => void): Following {
+export function followRoom(
+  log: EventLog,
+  roomId: string,
+  after: Offset,
+  onEvents: (events: PlacedRoomEvent[]) => void,
+): Following {
   return log.follow(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
 }

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { startRabbitMq, waitFor, notYet } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
-import { CommandBus, type CommandHandlers, type CommandTransport, MemoryCommandTransport, RabbitMqCommandTransport } from '../src/index.ts';
+import { startRabbitMq, waitFor, notYet, testBrokers } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  CommandBus,
+  type CommandHandlers,
+  type CommandTransport,
+  MemoryCommandTransport,
+  RabbitMqCommandTransport,
+} from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
@@ -13,7 +19,8 @@ interface Adapter {
   another(namespace: string, first: CommandTransport): Promise<CommandTransport>;
 }
 
-const overRabbitMq = (namespace: string) => RabbitMqCommandTransport.connect({ url: inject('amqpUrl'), namespace, log });
+const overRabbitMq = (namespace: string) =>
+  RabbitMqCommandTransport.connect({ url: testBrokers().amqpUrl, namespace, log });
 const adapters: Record<string, Adapter> = {
   memory: { open: async () => new MemoryCommandTransport(), another: async (_namespace, first) => first },
   rabbitmq: { open: overRabbitMq, another: overRabbitMq },
@@ -41,20 +48,35 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
 
   test('a command reaches its handler and the caller gets the reply', async () => {
     const seen: string[] = [];
-    await bus.serve(registryQueue, 'shared', leaveHandler((roomId) => void seen.push(roomId)));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler((roomId) => void seen.push(roomId)),
+    );
 
     await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
     expect(seen).toEqual(['rm_a']);
   });
 
   test("the handler's error reaches the caller with its code", async () => {
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => Promise.reject(new FlotillaError('ROOM_NOT_FOUND', 'no room rm_a'))));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => Promise.reject(new FlotillaError('ROOM_NOT_FOUND', 'no room rm_a'))),
+    );
 
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND', message: 'no room rm_a' });
+    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({
+      code: 'ROOM_NOT_FOUND',
+      message: 'no room rm_a',
+    });
   });
 
   test('a defect in the handler is INTERNAL to the caller, without its details', async () => {
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => Promise.reject(new Error('secret detail'))));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => Promise.reject(new Error('secret detail'))),
+    );
 
     const failure = await bus.call(registryQueue, 'registry.leave', leave).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'INTERNAL' });
@@ -63,7 +85,11 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
 
   test('a payload that does not fit is refused before the handler sees it', async () => {
     let ran = false;
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => void (ran = true)));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => void (ran = true)),
+    );
 
     const wrong = { ...leave, roomId: 'not a room' };
     await expect(bus.call(registryQueue, 'registry.leave', wrong)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
@@ -72,21 +98,33 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
 
   test('a node that is gone is told apart from a registry that is away', async () => {
     const close = { roomId: 'rm_a', sessionId: 'ss_a' };
-    await expect(bus.call(sfuQueue('nd_gone'), 'sfu.close_session', close)).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
+    await expect(bus.call(sfuQueue('nd_gone'), 'sfu.close_session', close)).rejects.toMatchObject({
+      code: 'NODE_UNAVAILABLE',
+    });
     await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
   test('the caller waits no longer than its deadline', async () => {
     const release = Promise.withResolvers<void>();
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => release.promise));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => release.promise),
+    );
 
-    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
     release.resolve();
   });
 
   test('a command sent twice with one id runs once, and both callers get its reply', async () => {
     let runs = 0;
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => void runs++));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => void runs++),
+    );
 
     const commandId = randomUUID();
     const send = () => bus.call(registryQueue, 'registry.leave', leave, { commandId });
@@ -97,8 +135,16 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
 
   test('servers of a shared queue share the work', async () => {
     const seen = [0, 0];
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => void seen[0]!++));
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => void seen[1]!++));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => void seen[0]!++),
+    );
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => void seen[1]!++),
+    );
 
     await Promise.all(Array.from({ length: 20 }, () => bus.call(registryQueue, 'registry.leave', leave)));
     expect(seen[0]! + seen[1]!).toBe(20);
@@ -137,8 +183,14 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
   });
 
   test('1,000 commands at once are all answered', async () => {
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
-    const replies = await Promise.all(Array.from({ length: 1000 }, () => bus.call(registryQueue, 'registry.leave', leave)));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => undefined),
+    );
+    const replies = await Promise.all(
+      Array.from({ length: 1000 }, () => bus.call(registryQueue, 'registry.leave', leave)),
+    );
     expect(replies).toHaveLength(1000);
   });
 });
@@ -149,7 +201,11 @@ describe('RabbitMQ', () => {
     const port = Number(new URL(rabbit.url).port);
     const transport = await RabbitMqCommandTransport.connect({ url: rabbit.url, namespace: 't', log });
     const bus = new CommandBus(transport, log);
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => undefined),
+    );
     await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.close_session': async () => ({}) });
     await bus.call(registryQueue, 'registry.leave', leave);
 
@@ -158,9 +214,13 @@ describe('RabbitMQ', () => {
     await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 
     const again = await startRabbitMq({ port });
-    await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), { timeoutMs: 15_000 });
+    await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), {
+      timeoutMs: 15_000,
+    });
     await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
-    await expect(bus.call(sfuQueue('nd_a'), 'sfu.close_session', { roomId: 'rm_a', sessionId: 'ss_a' })).resolves.toEqual({});
+    await expect(
+      bus.call(sfuQueue('nd_a'), 'sfu.close_session', { roomId: 'rm_a', sessionId: 'ss_a' }),
+    ).resolves.toEqual({});
     await bus.close();
     await again.stop();
   }, 90_000);
@@ -168,16 +228,26 @@ describe('RabbitMQ', () => {
   test('what no handler can read ends in the dead letters, with the reason', async () => {
     const { connect } = await import('amqplib');
     const namespace = `t${randomUUID().slice(0, 8)}`;
-    const transport = await RabbitMqCommandTransport.connect({ url: inject('amqpUrl'), namespace, log });
+    const transport = await RabbitMqCommandTransport.connect({ url: testBrokers().amqpUrl, namespace, log });
     const bus = new CommandBus(transport, createLogger({ service: 'test', level: 'error' }));
-    await bus.serve(registryQueue, 'shared', leaveHandler(() => undefined));
+    await bus.serve(
+      registryQueue,
+      'shared',
+      leaveHandler(() => undefined),
+    );
 
-    const link = await connect(inject('amqpUrl'));
+    const link = await connect(testBrokers().amqpUrl);
     const channel = await link.createChannel();
     channel.publish(`${namespace}.commands`, registryQueue, Buffer.from('{"not":"a command"}'));
-    const letter = await waitFor('the dead letter', async () => (await channel.get(`${namespace}.dead-letters`, { noAck: true })) || notYet('the queue is empty'));
+    const letter = await waitFor(
+      'the dead letter',
+      async () => (await channel.get(`${namespace}.dead-letters`, { noAck: true })) || notYet('the queue is empty'),
+    );
     expect(letter.content.toString()).toBe('{"not":"a command"}');
-    expect(letter.properties.headers).toMatchObject({ 'x-flotilla-queue': 'registry', 'x-flotilla-reason': expect.stringContaining('commandId') as string });
+    expect(letter.properties.headers).toMatchObject({
+      'x-flotilla-queue': 'registry',
+      'x-flotilla-reason': expect.stringContaining('commandId') as string,
+    });
     await link.close();
     await bus.close();
   });

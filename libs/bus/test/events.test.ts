@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { compareOffsets } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { notYet, startRedis, waitFor } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { notYet, startRedis, waitFor, testBrokers } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EventLog, type LogEntry, maxStreamLength, MemoryEventLog, RedisEventLog } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
 const adapters: Record<string, () => Promise<EventLog>> = {
   memory: async () => new MemoryEventLog(),
-  redis: () => RedisEventLog.connect({ url: inject('redisUrl'), namespace: `t${randomUUID().slice(0, 8)}`, log }),
+  redis: () => RedisEventLog.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
 };
 
 /** Collects what a follower is handed, and waits for a number of entries. */
@@ -18,7 +18,8 @@ function collector() {
   return {
     seen,
     onEntries: (entries: readonly LogEntry[]) => void seen.push(...entries.map(({ data }) => data)),
-    until: (count: number) => waitFor(`${count} entries`, () => seen.length >= count || notYet(`there are ${seen.length}`)),
+    until: (count: number) =>
+      waitFor(`${count} entries`, () => seen.length >= count || notYet(`there are ${seen.length}`)),
   };
 }
 

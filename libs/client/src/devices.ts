@@ -13,14 +13,22 @@ export interface MediaDevices {
 /** What can be chosen from. */
 export async function listDevices(): Promise<MediaDevices> {
   const devices = await navigator.mediaDevices.enumerateDevices();
-  const of = (kind: MediaDeviceKind): MediaDevice[] => devices.filter((device) => device.kind === kind && device.deviceId !== '').map(({ deviceId, label }) => ({ id: deviceId, label }));
+  const of = (kind: MediaDeviceKind): MediaDevice[] =>
+    devices
+      .filter((device) => device.kind === kind && device.deviceId !== '')
+      .map(({ deviceId, label }) => ({ id: deviceId, label }));
   return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') };
 }
 
 /** Opens a microphone, with echo cancellation and noise suppression. Without an id, the default one. */
 export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia({
-    audio: { ...(deviceId !== undefined && { deviceId: { exact: deviceId } }), echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    audio: {
+      ...(deviceId !== undefined && { deviceId: { exact: deviceId } }),
+      echoCancellation: true,
+      noiseSuppression: true,
+      autoGainControl: true,
+    },
   });
   return stream.getAudioTracks()[0]!;
 }
@@ -28,7 +36,12 @@ export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrac
 /** Opens a camera at 1280x720 or what is nearest to it. Without an id, the default one. */
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia({
-    video: { ...(deviceId !== undefined && { deviceId: { exact: deviceId } }), width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } },
+    video: {
+      ...(deviceId !== undefined && { deviceId: { exact: deviceId } }),
+      width: { ideal: 1280 },
+      height: { ideal: 720 },
+      frameRate: { ideal: 30 },
+    },
   });
   return stream.getVideoTracks()[0]!;
 }

@@ -16,19 +16,41 @@ const cameraLayers = [
  * three simulcast layers, VP9 and AV1 in one stream with three spatial layers (W3C WebRTC-SVC, L3T3_KEY). Screen: one layer
  * that favours sharp text.
  */
-export function producerOptions(device: Device, track: MediaStreamTrack, source: Source, videoCodec?: VideoCodec): Pick<ProducerOptions, 'encodings' | 'codecOptions' | 'codec'> {
+export function producerOptions(
+  device: Device,
+  track: MediaStreamTrack,
+  source: Source,
+  videoCodec?: VideoCodec,
+): Pick<ProducerOptions, 'encodings' | 'codecOptions' | 'codec'> {
   if (track.kind === 'audio') {
     const music = source === 'screen_audio';
-    return { codecOptions: { opusFec: true, opusDtx: !music, opusStereo: music, opusMaxAverageBitrate: music ? 128_000 : 40_000 } };
+    return {
+      codecOptions: {
+        opusFec: true,
+        opusDtx: !music,
+        opusStereo: music,
+        opusMaxAverageBitrate: music ? 128_000 : 40_000,
+      },
+    };
   }
   const codec = findCodec(device, videoCodec);
   const picked = codec && { codec };
-  if (source === 'screen') return { ...picked, encodings: [{ maxBitrate: 2_500_000, scalabilityMode: 'L1T3' }], codecOptions: { videoGoogleStartBitrate: 1000 } };
-  if (videoCodec === 'vp9' || videoCodec === 'av1') return { ...picked, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 1_700_000 }] };
+  if (source === 'screen')
+    return {
+      ...picked,
+      encodings: [{ maxBitrate: 2_500_000, scalabilityMode: 'L1T3' }],
+      codecOptions: { videoGoogleStartBitrate: 1000 },
+    };
+  if (videoCodec === 'vp9' || videoCodec === 'av1')
+    return { ...picked, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 1_700_000 }] };
   const { height = 720 } = track.getSettings();
   // A small picture is not worth three layers.
   const layers = height >= 540 ? cameraLayers : height >= 270 ? cameraLayers.slice(1) : cameraLayers.slice(2);
-  return { ...picked, encodings: layers.map((layer) => ({ ...layer, scalabilityMode: 'L1T3' })), codecOptions: { videoGoogleStartBitrate: 1000 } };
+  return {
+    ...picked,
+    encodings: layers.map((layer) => ({ ...layer, scalabilityMode: 'L1T3' })),
+    codecOptions: { videoGoogleStartBitrate: 1000 },
+  };
 }
 
 function findCodec(device: Device, name: VideoCodec | undefined): RtpCodecCapability | undefined {

@@ -16,7 +16,14 @@ export function connect(url: string, options: ConnectOptions): Promise<Room> {
   return Room.connect(url, options);
 }
 
-export { type ErrorCode, FlotillaError, type Layers, type MediaKind, type Participant, type Source } from '@flotilla/contracts';
+export {
+  type ErrorCode,
+  FlotillaError,
+  type Layers,
+  type MediaKind,
+  type Participant,
+  type Source,
+} from '@flotilla/contracts';
 export { listDevices, type MediaDevice, type MediaDevices, openCamera, openMicrophone, openScreen } from './devices.ts';
 export type { Emitter } from './emitter.ts';
 export type { VideoCodec } from './encodings.ts';

@@ -1,4 +1,12 @@
-import type { MediaSession, Publication, ReplyPayload, RequestPayload, RequestType, Source, Subscription } from '@flotilla/contracts';
+import type {
+  MediaSession,
+  Publication,
+  ReplyPayload,
+  RequestPayload,
+  RequestType,
+  Source,
+  Subscription,
+} from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
 
@@ -32,17 +40,30 @@ export class MediaLink {
   /** What the server said of publications, by the id of their producer. */
   readonly #published = new Map<string, Publication>();
 
-  constructor(device: Device, media: MediaSession, signal: RoomRequest, onBroken: (link: MediaLink) => void, iceServers: RTCIceServer[]) {
+  constructor(
+    device: Device,
+    media: MediaSession,
+    signal: RoomRequest,
+    onBroken: (link: MediaLink) => void,
+    iceServers: RTCIceServer[],
+  ) {
     this.nodeId = media.nodeId;
     this.#signal = signal;
     this.#onBroken = onBroken;
-    const options = (parameters: MediaSession['send']): TransportOptions => ({ ...(parameters as unknown as TransportOptions), iceServers });
+    const options = (parameters: MediaSession['send']): TransportOptions => ({
+      ...(parameters as unknown as TransportOptions),
+      iceServers,
+    });
     this.#send = device.createSendTransport(options(media.send));
     this.#recv = device.createRecvTransport(options(media.recv));
     for (const transport of [this.#send, this.#recv]) this.#watch(transport);
     this.#send.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
       const announcement = appData as unknown as Announcement;
-      this.#signal('publish', { ...announcement, kind, rtpParameters: rtpParameters as unknown as RequestPayload<'publish'>['rtpParameters'] }).then(({ publication }) => {
+      this.#signal('publish', {
+        ...announcement,
+        kind,
+        rtpParameters: rtpParameters as unknown as RequestPayload<'publish'>['rtpParameters'],
+      }).then(({ publication }) => {
         this.#published.set(publication.producerId, publication);
         done({ id: publication.producerId });
       }, fail);
@@ -67,7 +88,9 @@ export class MediaLink {
     if (this.#closed) return;
     try {
       const { iceParameters } = await this.#signal('restart_ice', { transportId: transport.id });
-      await transport.restartIce({ iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'] });
+      await transport.restartIce({
+        iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'],
+      });
     } catch {
       if (!this.#closed) this.#onBroken(this);
     }
@@ -78,7 +101,10 @@ export class MediaLink {
   }
 
   /** Sends a track. `producer.track` and its pausing are the caller's. */
-  async publish(announcement: Announcement, options: ProducerOptions): Promise<{ producer: Producer; publication: Publication }> {
+  async publish(
+    announcement: Announcement,
+    options: ProducerOptions,
+  ): Promise<{ producer: Producer; publication: Publication }> {
     const producer = await this.#send.produce({ ...options, stopTracks: false, appData: { ...announcement } });
     return { producer, publication: this.#published.get(producer.id)! };
   }
@@ -89,7 +115,12 @@ export class MediaLink {
     // Asked for in one turn, they are one negotiation.
     await Promise.all(
       subscriptions.map(async ({ publicationId, consumerId, producerId, kind, rtpParameters }) => {
-        const consumer = await this.#recv.consume({ id: consumerId, producerId, kind, rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'] });
+        const consumer = await this.#recv.consume({
+          id: consumerId,
+          producerId,
+          kind,
+          rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
+        });
         this.#consumers.get(publicationId)?.close();
         this.#consumers.set(publicationId, consumer);
         received.set(publicationId, consumer);

@@ -6,7 +6,10 @@ export interface PublicationActions {
   mute(publication: LocalPublication, muted: boolean): Promise<void>;
   unpublish(publication: LocalPublication): Promise<void>;
   setSubscribed(publication: RemotePublication, subscribed: boolean): Promise<void>;
-  update(publication: RemotePublication, change: { paused?: boolean; layers?: Layers; priority?: number }): Promise<void>;
+  update(
+    publication: RemotePublication,
+    change: { paused?: boolean; layers?: Layers; priority?: number },
+  ): Promise<void>;
 }
 
 /** Something you publish. It stays the same object when the connection behind it changes. */

@@ -73,15 +73,30 @@ export class StatsSampler {
       const { jitter = 0, framesPerSecond, frameWidth: width, frameHeight: height, framesDecoded } = report;
       const packets = rate('packetsReceived');
       const lost = Math.max(0, rate('packetsLost'));
-      receivedStats.set(publicationId, { bitrate: rate('bytesReceived') * 8, loss: lost / Math.max(packets + lost, 1e-9), jitterMs: jitter * 1000, framesPerSecond, width, height, framesDecoded });
+      receivedStats.set(publicationId, {
+        bitrate: rate('bytesReceived') * 8,
+        loss: lost / Math.max(packets + lost, 1e-9),
+        jitterMs: jitter * 1000,
+        framesPerSecond,
+        width,
+        height,
+        framesDecoded,
+      });
       this.#before.set(report.id, report);
     }
 
     const sending = reports(sent);
-    const tracks = new Map(sending.filter(({ type }) => type === 'media-source').map(({ id, trackIdentifier }) => [id, trackIdentifier ?? '']));
-    const remote = new Map(sending.filter(({ type }) => type === 'remote-inbound-rtp').map((report) => [report.localId, report]));
+    const tracks = new Map(
+      sending
+        .filter(({ type }) => type === 'media-source')
+        .map(({ id, trackIdentifier }) => [id, trackIdentifier ?? '']),
+    );
+    const remote = new Map(
+      sending.filter(({ type }) => type === 'remote-inbound-rtp').map((report) => [report.localId, report]),
+    );
     for (const report of sending) {
-      if (report.type === 'candidate-pair' && report.nominated && report.currentRoundTripTime !== undefined) rttMs = report.currentRoundTripTime * 1000;
+      if (report.type === 'candidate-pair' && report.nominated && report.currentRoundTripTime !== undefined)
+        rttMs = report.currentRoundTripTime * 1000;
       if (report.type !== 'outbound-rtp') continue;
       const publicationId = publicationOf(tracks.get(report.mediaSourceId ?? '') ?? '');
       if (publicationId === undefined) continue;
@@ -94,7 +109,10 @@ export class StatsSampler {
       this.#before.set(report.id, report);
     }
     if (rttMs === undefined) {
-      const pair = reports(received).find(({ type, nominated, currentRoundTripTime }) => type === 'candidate-pair' && nominated && currentRoundTripTime !== undefined);
+      const pair = reports(received).find(
+        ({ type, nominated, currentRoundTripTime }) =>
+          type === 'candidate-pair' && nominated && currentRoundTripTime !== undefined,
+      );
       rttMs = pair && pair.currentRoundTripTime! * 1000;
     }
     return { rttMs, received: receivedStats, sent: sentStats };
@@ -113,7 +131,8 @@ export class StatsSampler {
  * steps that a person can tell apart. Loss weighs by the tenth here: at 10 % a call is bad.
  */
 export function qualityLevel(stats: Pick<ReceiveStats, 'loss' | 'jitterMs'>, rttMs = 0): number {
-  const score = 1 - (0.4 * Math.min(stats.loss * 10, 1) + 0.3 * Math.min(rttMs / 500, 1) + 0.3 * Math.min(stats.jitterMs / 100, 1));
+  const score =
+    1 - (0.4 * Math.min(stats.loss * 10, 1) + 0.3 * Math.min(rttMs / 500, 1) + 0.3 * Math.min(stats.jitterMs / 100, 1));
   if (score >= 0.85) return 4;
   if (score >= 0.7) return 3;
   if (score >= 0.5) return 2;

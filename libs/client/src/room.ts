@@ -172,7 +172,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** Publishes a track. It is not stopped when you unpublish it or leave: it is yours. */
   async publish(track: MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication> {
     const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
-    const { producer, publication } = await this.#openLink().publish({ source, label, muted }, { track, ...producerOptions(this.#device, track, source, videoCodec) });
+    const { producer, publication } = await this.#openLink().publish(
+      { source, label, muted },
+      { track, ...producerOptions(this.#device, track, source, videoCodec) },
+    );
     if (muted) producer.pause();
     const mine = new LocalPublication(publication, producer, this);
     this.#codecOf.set(mine, videoCodec);
@@ -220,7 +223,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   }
 
   /** @internal */
-  async update(publication: RemotePublication, change: Omit<RequestPayload<'update_subscriptions'>, 'publicationIds'>): Promise<void> {
+  async update(
+    publication: RemotePublication,
+    change: Omit<RequestPayload<'update_subscriptions'>, 'publicationIds'>,
+  ): Promise<void> {
     await this.#request('update_subscriptions', { publicationIds: [publication.id], ...change });
   }
 
@@ -230,10 +236,17 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     const { rtpCapabilities } = this.#session.welcome;
     if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
     const device = new Device();
-    await device.load({ routerRtpCapabilities: rtpCapabilities as unknown as Parameters<Device['load']>[0]['routerRtpCapabilities'] });
+    await device.load({
+      routerRtpCapabilities: rtpCapabilities as unknown as Parameters<Device['load']>[0]['routerRtpCapabilities'],
+    });
     this.#device = device;
     const { room, name, subscribe = true } = this.#options;
-    const reply = await this.#session.request('join', { room, ...(name !== undefined && { name }), rtpCapabilities: this.#receivable(), subscribe });
+    const reply = await this.#session.request('join', {
+      room,
+      ...(name !== undefined && { name }),
+      rtpCapabilities: this.#receivable(),
+      subscribe,
+    });
     this.#me = reply.snapshot.participants.find(({ id }) => id === reply.participantId)!;
     this.#applySnapshot(reply.snapshot);
     this.#setState('connected');
@@ -256,11 +269,13 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#info = room;
     this.#session.setOffset(room.id, offset);
     const present = new Set(participants.map(({ id }) => id));
-    for (const participant of this.#participants.values()) if (!present.has(participant.id)) this.#removeParticipant(participant.id);
+    for (const participant of this.#participants.values())
+      if (!present.has(participant.id)) this.#removeParticipant(participant.id);
     for (const participant of participants) this.#addParticipant(participant);
     const published = new Set(publications.map(({ id }) => id));
     for (const participant of this.#participants.values()) {
-      for (const id of participant.publications.keys()) if (!published.has(id)) this.#removePublication(participant.id, id);
+      for (const id of participant.publications.keys())
+        if (!published.has(id)) this.#removePublication(participant.id, id);
     }
     for (const publication of publications) this.#putPublication(publication);
   }
@@ -308,13 +323,19 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       participant_left: ({ participantId, reason }) => {
         if (participantId === this.#me.id) {
           this.#session.close();
-          this.#end(new FlotillaError('NOT_IN_ROOM', reason === 'removed' ? 'you were removed from the room' : 'you are no longer in the room'));
+          this.#end(
+            new FlotillaError(
+              'NOT_IN_ROOM',
+              reason === 'removed' ? 'you were removed from the room' : 'you are no longer in the room',
+            ),
+          );
         } else this.#removeParticipant(participantId);
       },
       publication_added: ({ publication }) => this.#putPublication(publication),
       publication_updated: ({ publication }) => this.#putPublication(publication),
       publication_removed: ({ participantId, publicationId }) => this.#removePublication(participantId, publicationId),
-      speakers: ({ nodeId, speakers }) => this.#setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
+      speakers: ({ nodeId, speakers }) =>
+        this.#setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
       active_speaker: ({ participantId }) => this.emit('activeSpeakerChanged', participantId),
       message: ({ data }) => this.emit('message', data, this.#participants.get(from)),
       media_lost: ({ participantIds }) => {
@@ -396,12 +417,20 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   /** Uses the transports of a node from now on. What the node sends already is received first, then what is missing. */
   async #useMedia(media: MediaSession): Promise<void> {
-    const link = new MediaLink(this.#device, media, (type, payload) => this.#request(type, payload), (broken) => this.#onBroken(broken), this.#options.iceServers ?? []);
+    const link = new MediaLink(
+      this.#device,
+      media,
+      (type, payload) => this.#request(type, payload),
+      (broken) => this.#onBroken(broken),
+      this.#options.iceServers ?? [],
+    );
     const former = this.#link;
     this.#link = link;
     await this.#receive(link, media.subscriptions);
     former?.close();
-    const missing = [...this.#participants.values()].flatMap((participant) => [...participant.publications.values()]).filter(({ id, wanted }) => wanted && !link.consumer(id));
+    const missing = [...this.#participants.values()]
+      .flatMap((participant) => [...participant.publications.values()])
+      .filter(({ id, wanted }) => wanted && !link.consumer(id));
     if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
   }
 
@@ -444,7 +473,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     try {
       const { subscriptions, failed } = await this.#request('subscribe', { publicationIds: wanted });
       await this.#receive(link, subscriptions);
-      again = failed.filter(({ error }) => error.code !== 'MEDIA_UNSUPPORTED').map(({ publicationId }) => publicationId);
+      again = failed
+        .filter(({ error }) => error.code !== 'MEDIA_UNSUPPORTED')
+        .map(({ publicationId }) => publicationId);
     } catch (error) {
       // Media that is gone is opened anew, and brings its subscriptions along.
       if (FlotillaError.from(error).code === 'MEDIA_NOT_OPEN') return this.#onBroken(link);
@@ -475,7 +506,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     lost?.close();
     for (let attempt = 0; this.#state !== 'closed'; attempt++) {
       try {
-        const media = await this.#request('open_media', { rtpCapabilities: this.#receivable(), subscribe: this.#options.subscribe ?? true });
+        const media = await this.#request('open_media', {
+          rtpCapabilities: this.#receivable(),
+          subscribe: this.#options.subscribe ?? true,
+        });
         await this.#useMedia(media);
         await Promise.all([...this.#mine.values()].map((publication) => this.#republish(publication, publication.id)));
         return this.emit('mediaChanged', 'restored');
@@ -493,7 +527,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (!track || track.readyState === 'ended') return;
     const { source, label, muted } = publication.announced;
     const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
-    const { producer, publication: announced } = await this.#openLink().publish({ source, label, muted, publicationId }, { track, ...options });
+    const { producer, publication: announced } = await this.#openLink().publish(
+      { source, label, muted, publicationId },
+      { track, ...options },
+    );
     if (muted) producer.pause();
     publication.producer = producer;
     publication.announced = announced;
@@ -505,13 +542,15 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (!link || link.closed) return;
     const byTrack = new Map<string, string>();
     for (const { id, track } of this.#mine.values()) if (track) byTrack.set(track.id, id);
-    for (const { publications } of this.#participants.values()) for (const { id, track } of publications.values()) if (track) byTrack.set(track.id, id);
+    for (const { publications } of this.#participants.values())
+      for (const { id, track } of publications.values()) if (track) byTrack.set(track.id, id);
     try {
       const stats = await this.#sampler.sample(link, (trackId) => byTrack.get(trackId));
       this.#stats = stats;
       for (const [id, received] of stats.received) {
         const publication = this.#findPublication(id);
-        if (publication) publication.quality = received.bitrate === 0 && !publication.muted ? 0 : qualityLevel(received, stats.rttMs);
+        if (publication)
+          publication.quality = received.bitrate === 0 && !publication.muted ? 0 : qualityLevel(received, stats.rttMs);
       }
       this.emit('qualityChanged', stats);
     } catch {

@@ -1,4 +1,14 @@
-import { type Address, closeCodes, Event, FlotillaError, type ReplyPayload, type RequestPayload, type RequestType, signalEvents, type SignalEventPayload } from '@flotilla/contracts';
+import {
+  type Address,
+  closeCodes,
+  Event,
+  FlotillaError,
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestType,
+  signalEvents,
+  type SignalEventPayload,
+} from '@flotilla/contracts';
 import { type Closed, SignalSocket } from './signal-socket.ts';
 
 /** A join token, or what gets one. A function is asked again when the session can't come back and a new one is needed. */
@@ -19,7 +29,15 @@ export interface SignalSessionHandlers {
 
 /** Close codes after which there is nothing to come back to. */
 const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED, closeCodes.REMOVED]);
-const finalErrors: ReadonlySet<string> = new Set(['UNAUTHENTICATED', 'TOKEN_INVALID', 'TOKEN_EXPIRED', 'TOKEN_REPLAYED', 'FORBIDDEN', 'ROOM_NOT_FOUND', 'ROOM_FULL']);
+const finalErrors: ReadonlySet<string> = new Set([
+  'UNAUTHENTICATED',
+  'TOKEN_INVALID',
+  'TOKEN_EXPIRED',
+  'TOKEN_REPLAYED',
+  'FORBIDDEN',
+  'ROOM_NOT_FOUND',
+  'ROOM_FULL',
+]);
 const maxPauseMs = 5000;
 /** How long a new session is tried for after the old one can't come back. */
 const restartForMs = 60_000;
@@ -53,7 +71,8 @@ export class SignalSession {
   }
 
   request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
-    if (!this.#socket) return Promise.reject(new FlotillaError('UNAVAILABLE', this.#ended ? 'the session has ended' : 'reconnecting'));
+    if (!this.#socket)
+      return Promise.reject(new FlotillaError('UNAVAILABLE', this.#ended ? 'the session has ended' : 'reconnecting'));
     return this.#socket.request(type, payload, to);
   }
 
@@ -97,7 +116,8 @@ export class SignalSession {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
     if (this.#ended) return;
-    if (finalCodes.has(code)) return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
+    if (finalCodes.has(code))
+      return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
     this.#handlers.onLost();
     void this.#reconnect();
   }
@@ -117,7 +137,8 @@ export class SignalSession {
     for (let attempt = 0; !this.#ended; attempt++) {
       await this.#pause(attempt);
       if (this.#ended) return;
-      if (performance.now() > giveUpAt) return this.#end(new FlotillaError('UNAVAILABLE', 'the connection could not be brought back'));
+      if (performance.now() > giveUpAt)
+        return this.#end(new FlotillaError('UNAVAILABLE', 'the connection could not be brought back'));
       try {
         if (resumable && performance.now() < windowEnds) return await this.#resume();
         return await this.#restart();
@@ -136,13 +157,21 @@ export class SignalSession {
 
   async #resume(): Promise<void> {
     await this.#connect({ resumeToken: this.welcome.resumeToken });
-    const offsets = Object.fromEntries([...this.#offsets].map(([address, seq]) => [address.slice('room:'.length), seq]));
+    const offsets = Object.fromEntries(
+      [...this.#offsets].map(([address, seq]) => [address.slice('room:'.length), seq]),
+    );
     const { rooms } = await this.request('resume', { offsets });
     this.#handlers.onResumed(rooms);
   }
 
   async #restart(): Promise<void> {
-    if (typeof this.#token === 'string') return this.#end(new FlotillaError('SESSION_EXPIRED', 'the session could not come back; give a function as token to begin a new one by itself'));
+    if (typeof this.#token === 'string')
+      return this.#end(
+        new FlotillaError(
+          'SESSION_EXPIRED',
+          'the session could not come back; give a function as token to begin a new one by itself',
+        ),
+      );
     this.#offsets.clear();
     await this.#connectAnew();
     await this.#handlers.onRestarted();

@@ -27,8 +27,8 @@ const openTimeoutMs = 10_000;
 
 interface Pending {
   readonly type: RequestType;
-  resolve(payload: unknown): void;
-  reject(error: FlotillaError): void;
+  readonly resolve: (payload: unknown) => void;
+  readonly reject: (error: FlotillaError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
@@ -46,7 +46,10 @@ export class SignalSocket {
 
   /** Opens a socket. Fails with FlotillaError: the server's reason where it can be learnt, else UNAVAILABLE. */
   static open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
-    const entry = 'token' in credential ? tokenSubprotocolPrefix + credential.token : resumeSubprotocolPrefix + credential.resumeToken;
+    const entry =
+      'token' in credential
+        ? tokenSubprotocolPrefix + credential.token
+        : resumeSubprotocolPrefix + credential.resumeToken;
     return new Promise((resolve, reject) => {
       const socket = new WebSocket(signalUrl(url), [subprotocol, entry]);
       const signal = new SignalSocket(socket);
@@ -88,7 +91,8 @@ export class SignalSocket {
 
   /** Sends a request and waits for its reply. Fails with the server's FlotillaError, DEADLINE_EXCEEDED or UNAVAILABLE. */
   request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
-    if (this.#socket.readyState !== WebSocket.OPEN) return Promise.reject(new FlotillaError('UNAVAILABLE', 'not connected'));
+    if (this.#socket.readyState !== WebSocket.OPEN)
+      return Promise.reject(new FlotillaError('UNAVAILABLE', 'not connected'));
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -131,7 +135,10 @@ async function refusal(url: string, credential: Credential): Promise<FlotillaErr
   try {
     const response = await fetch(address, { headers: { authorization }, signal: AbortSignal.timeout(5000) });
     // The credential is fine by itself, so it is used up, or the server is overloaded.
-    if (response.ok) return 'token' in credential ? new FlotillaError('TOKEN_REPLAYED') : new FlotillaError('UNAVAILABLE', 'the connection was refused');
+    if (response.ok)
+      return 'token' in credential
+        ? new FlotillaError('TOKEN_REPLAYED')
+        : new FlotillaError('UNAVAILABLE', 'the connection was refused');
     const { error } = (await response.json()) as { error: { code: never; message: string } };
     return new FlotillaError(error.code, error.message);
   } catch (error) {

@@ -143,4 +143,3 @@ export type SfuCommandType = keyof typeof sfuCommands;
 /** The queue names of the command exchange. */
 export const registryQueue = 'registry';
 export const sfuQueue = (nodeId: string): string => `sfu.${nodeId}`;
-

@@ -8,7 +8,8 @@ export const errorCatalogue = {
   BAD_MESSAGE: {
     status: 400,
     retry: false,
-    meaning: 'The message is not JSON, not an envelope, or carries a field the envelope does not have (such as `from`).',
+    meaning:
+      'The message is not JSON, not an envelope, or carries a field the envelope does not have (such as `from`).',
     cure: 'Send `{id, type, to?, payload}`. The server binds `from` itself.',
   },
   UNKNOWN_TYPE: {

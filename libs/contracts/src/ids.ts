@@ -39,7 +39,9 @@ export function newId(kind: IdKind): string {
 }
 
 function idSchema(kind: IdKind): z.ZodString {
-  return z.string().regex(new RegExp(`^${idPrefixes[kind]}[0-9a-z-]{1,60}$`), `an id that starts with ${idPrefixes[kind]}`);
+  return z
+    .string()
+    .regex(new RegExp(`^${idPrefixes[kind]}[0-9a-z-]{1,60}$`), `an id that starts with ${idPrefixes[kind]}`);
 }
 
 export const RoomId = idSchema('room');
@@ -52,7 +54,10 @@ export const GatewayId = idSchema('gateway');
 /** What people call a room: lower-case letters, digits, `-` and `_`, up to 63, and not shaped like an id. */
 export const RoomName = z
   .string()
-  .regex(/^(?!rm_)[a-z0-9][a-z0-9_-]{0,62}$/, 'lower-case letters, digits, "-" and "_", at most 63, not starting with "rm_"');
+  .regex(
+    /^(?!rm_)[a-z0-9][a-z0-9_-]{0,62}$/,
+    'lower-case letters, digits, "-" and "_", at most 63, not starting with "rm_"',
+  );
 
 /** A room by its id or by its name. */
 export const RoomRef = z.union([RoomId, RoomName]);

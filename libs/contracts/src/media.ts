@@ -75,7 +75,12 @@ export const RtpParameters = z.strictObject({
     .max(16),
   headerExtensions: z
     .array(
-      z.strictObject({ uri: text, id: uint.max(255), encrypt: z.boolean().optional(), parameters: CodecParameters.optional() }),
+      z.strictObject({
+        uri: text,
+        id: uint.max(255),
+        encrypt: z.boolean().optional(),
+        parameters: CodecParameters.optional(),
+      }),
     )
     .max(32)
     .optional(),

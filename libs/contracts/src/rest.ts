@@ -22,7 +22,10 @@ export const ListRooms = z.strictObject({
 export const IssueToken = z.strictObject({
   userId: UserId.optional().describe('Who it is for, as your application knows them. Default: a random one.'),
   name: DisplayName.optional().describe('Shown to the others.'),
-  grants: z.array(Grant).max(16).default([...defaultGrants]),
+  grants: z
+    .array(Grant)
+    .max(16)
+    .default([...defaultGrants]),
   ttlSeconds: z.int().min(10).max(maxTokenSeconds).default(maxTokenSeconds),
 });
 

@@ -28,7 +28,9 @@ export const signalRequests = {
     payload: z.strictObject({
       room: RoomRef,
       name: DisplayName.optional().describe('Shown to the others. Default: the name in the token.'),
-      rtpCapabilities: RtpCapabilities.optional().describe('What this client can receive. Without it no media is opened.'),
+      rtpCapabilities: RtpCapabilities.optional().describe(
+        'What this client can receive. Without it no media is opened.',
+      ),
       subscribe: z.boolean().default(true).describe('Subscribe at once to everything published.'),
     }),
     reply: z.object({
@@ -75,7 +77,7 @@ export const signalRequests = {
   },
   publish: {
     to: 'room',
-    summary: 'Offer media to the room. With `publicationId`, put a new producer behind a publication of one\'s own.',
+    summary: "Offer media to the room. With `publicationId`, put a new producer behind a publication of one's own.",
     payload: z.strictObject({
       kind: MediaKind,
       source: Source,
@@ -94,13 +96,14 @@ export const signalRequests = {
   },
   mute: {
     to: 'room',
-    summary: 'Pause or resume a publication of one\'s own.',
+    summary: "Pause or resume a publication of one's own.",
     payload: z.strictObject({ publicationId: PublicationId, muted: z.boolean() }),
     reply: z.object({}),
   },
   subscribe: {
     to: 'room',
-    summary: 'Receive publications. One that starts paused waits for `update_subscriptions`, so that no key frame is lost.',
+    summary:
+      'Receive publications. One that starts paused waits for `update_subscriptions`, so that no key frame is lost.',
     payload: z.strictObject({ publicationIds }),
     reply: z.object({
       subscriptions: z.array(Subscription),
@@ -131,10 +134,7 @@ export const signalRequests = {
     reply: z.object({ seq: Offset }),
   },
   ping: { to: 'none', summary: 'Measure the way to the gateway and back.', payload: Nothing, reply: z.object({}) },
-} as const satisfies Record<
-  string,
-  { to: 'none' | 'room'; summary: string; payload: z.ZodType; reply: z.ZodType }
->;
+} as const satisfies Record<string, { to: 'none' | 'room'; summary: string; payload: z.ZodType; reply: z.ZodType }>;
 
 export type RequestType = keyof typeof signalRequests;
 /** What a client writes. Fields with a default may be left out. */

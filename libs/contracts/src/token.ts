@@ -22,6 +22,9 @@ export const TokenClaims = z.object({
   exp: z.int(),
   name: DisplayName.optional(),
   room: RoomRef.optional().describe('The only room it opens. Without it, any room.'),
-  grants: z.array(Grant).max(16).default([...defaultGrants]),
+  grants: z
+    .array(Grant)
+    .max(16)
+    .default([...defaultGrants]),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;

@@ -14,7 +14,9 @@ export class LoadSampler {
     this.#delay.enable();
   }
 
-  async sample(workers: readonly { pooled: PooledWorker; routers: number; consumers: number }[]): Promise<Pick<NodeLoad, 'cpu' | 'eventLoopDelayMs' | 'workers'>> {
+  async sample(
+    workers: readonly { pooled: PooledWorker; routers: number; consumers: number }[],
+  ): Promise<Pick<NodeLoad, 'cpu' | 'eventLoopDelayMs' | 'workers'>> {
     const usages = await Promise.allSettled(workers.map(({ pooled }) => pooled.worker.getResourceUsage()));
     const now = performance.now();
     const elapsedMs = Math.max(1, now - this.#at);

@@ -49,7 +49,9 @@ export class MediaNode {
   async openRoom(roomId: string): Promise<MediaRoom> {
     let room = this.#rooms.get(roomId);
     if (!room) {
-      room = this.#leastLoadedWorker().then((worker) => MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty)));
+      room = this.#leastLoadedWorker().then((worker) =>
+        MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty)),
+      );
       this.#rooms.set(roomId, room);
       room.catch(() => this.#rooms.delete(roomId));
     }
@@ -91,8 +93,12 @@ export class MediaNode {
       const { participantIds } = room;
       this.#closeRoom(room);
       if (participantIds.length === 0) continue;
-      retry(() => this.#tell(room.id, { participantIds, reason: 'worker_died' }), { forMs: tellLostMs }).catch((error: unknown) =>
-        this.#log.error({ err: error, roomId: room.id }, 'could not tell that media was lost; clients will notice by themselves'),
+      retry(() => this.#tell(room.id, { participantIds, reason: 'worker_died' }), { forMs: tellLostMs }).catch(
+        (error: unknown) =>
+          this.#log.error(
+            { err: error, roomId: room.id },
+            'could not tell that media was lost; clients will notice by themselves',
+          ),
       );
     }
   }

@@ -1,5 +1,14 @@
 import { appendRoomEvent, type EventLog, type Following, followRoom, roomStream } from '@flotilla/bus';
-import { type CommandReply, FlotillaError, type HomedPublication, type MediaSession as MediaSessionReply, type Publication, type RoomEvent, type RtpCapabilities, type Subscription } from '@flotilla/contracts';
+import {
+  type CommandReply,
+  FlotillaError,
+  type HomedPublication,
+  type MediaSession as MediaSessionReply,
+  type Publication,
+  type RoomEvent,
+  type RtpCapabilities,
+  type Subscription,
+} from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer, Router } from 'mediasoup/types';
@@ -41,12 +50,22 @@ export class MediaRoom {
 
   #speakers!: SpeakerWatch;
 
-  static async open(id: string, worker: PooledWorker, deps: MediaRoomDeps, onEmpty: (room: MediaRoom) => void): Promise<MediaRoom> {
-    const [router, offset] = await Promise.all([worker.worker.createRouter(routerOptions), deps.events.lastOffset(roomStream(id))]);
+  static async open(
+    id: string,
+    worker: PooledWorker,
+    deps: MediaRoomDeps,
+    onEmpty: (room: MediaRoom) => void,
+  ): Promise<MediaRoom> {
+    const [router, offset] = await Promise.all([
+      worker.worker.createRouter(routerOptions),
+      deps.events.lastOffset(roomStream(id)),
+    ]);
     const room = new MediaRoom(id, worker, router, deps, onEmpty, deps.log.child({ roomId: id }));
     room.#speakers = await SpeakerWatch.start(router, {
-      speakers: (speakers) => room.#tell({ type: 'speakers', from: 'system', payload: { nodeId: deps.nodeId, speakers } }),
-      activeSpeaker: (participantId) => room.#tell({ type: 'active_speaker', from: 'system', payload: { participantId } }),
+      speakers: (speakers) =>
+        room.#tell({ type: 'speakers', from: 'system', payload: { nodeId: deps.nodeId, speakers } }),
+      activeSpeaker: (participantId) =>
+        room.#tell({ type: 'active_speaker', from: 'system', payload: { participantId } }),
     });
     room.#following = followRoom(deps.events, id, offset, (events) => {
       for (const { event } of events) room.#onEvent(event);
@@ -56,11 +75,18 @@ export class MediaRoom {
 
   /** What listeners may miss when the log is away: levels come again, the lead at the next change. */
   #tell(event: RoomEvent): void {
-    appendRoomEvent(this.deps.events, this.id, event).catch((error: unknown) => this.log.debug({ err: error }, 'event not told'));
+    appendRoomEvent(this.deps.events, this.id, event).catch((error: unknown) =>
+      this.log.debug({ err: error }, 'event not told'),
+    );
   }
 
   get counts(): { sessions: number; producers: number; consumers: number; pipes: number } {
-    const counts = { sessions: this.#sessions.size, producers: 0, consumers: 0, pipes: this.#outgoing.size + this.#incoming.size };
+    const counts = {
+      sessions: this.#sessions.size,
+      producers: 0,
+      consumers: 0,
+      pipes: this.#outgoing.size + this.#incoming.size,
+    };
     for (const session of this.#sessions.values()) {
       counts.producers += session.counts.producers;
       counts.consumers += session.counts.consumers;
@@ -75,7 +101,8 @@ export class MediaRoom {
   #onEvent(event: RoomEvent): void {
     switch (event.type) {
       case 'participant_left': {
-        for (const session of this.#sessions.values()) if (session.participantId === event.payload.participantId) this.closeSession(session.id);
+        for (const session of this.#sessions.values())
+          if (session.participantId === event.payload.participantId) this.closeSession(session.id);
         for (const publicationId of event.payload.publicationIds) this.#dropPiped(publicationId);
         break;
       }
@@ -96,11 +123,23 @@ export class MediaRoom {
     for (const pipe of this.#incoming.values()) pipe.drop(publicationId);
   }
 
-  async openSession(request: { sessionId: string; participantId: string; rtpCapabilities: RtpCapabilities; subscribe: boolean }): Promise<MediaSessionReply> {
+  async openSession(request: {
+    sessionId: string;
+    participantId: string;
+    rtpCapabilities: RtpCapabilities;
+    subscribe: boolean;
+  }): Promise<MediaSessionReply> {
     const { sessionId, participantId, rtpCapabilities, subscribe } = request;
     const { rooms, nodeId } = this.deps;
     const [session, state] = await Promise.all([
-      MediaSession.open({ id: sessionId, participantId, rtpCapabilities, router: this.router, webRtcServer: this.worker.webRtcServer, log: this.log }),
+      MediaSession.open({
+        id: sessionId,
+        participantId,
+        rtpCapabilities,
+        router: this.router,
+        webRtcServer: this.worker.webRtcServer,
+        log: this.log,
+      }),
       rooms.state(this.id),
     ]);
     // The event stream was followed before this look: a member that leaves later is closed by its event.
@@ -112,7 +151,9 @@ export class MediaRoom {
     }
     this.#sessions.get(sessionId)?.close();
     this.#sessions.set(sessionId, session);
-    const others = subscribe ? state.publications.filter((publication) => publication.participantId !== participantId) : [];
+    const others = subscribe
+      ? state.publications.filter((publication) => publication.participantId !== participantId)
+      : [];
     const { subscriptions } = await this.#subscribe(session, others);
     return { nodeId, ...session.transports, subscriptions };
   }
@@ -166,13 +207,18 @@ export class MediaRoom {
     const session = this.session(sessionId);
     const publications = await this.deps.rooms.publications(this.id, publicationIds);
     const known = new Set(publications.map(({ id }) => id));
-    const unknown = publicationIds.filter((id) => !known.has(id)).map((publicationId) => ({ publicationId, error: new FlotillaError('PUBLICATION_NOT_FOUND').body }));
+    const unknown = publicationIds
+      .filter((id) => !known.has(id))
+      .map((publicationId) => ({ publicationId, error: new FlotillaError('PUBLICATION_NOT_FOUND').body }));
     const { subscriptions, failed } = await this.#subscribe(session, publications);
     return { subscriptions, failed: [...failed, ...unknown] };
   }
 
   /** Subscribes to what can be subscribed to; one that fails does not keep the others waiting. */
-  async #subscribe(session: MediaSession, publications: readonly HomedPublication[]): Promise<CommandReply<'sfu.subscribe'>> {
+  async #subscribe(
+    session: MediaSession,
+    publications: readonly HomedPublication[],
+  ): Promise<CommandReply<'sfu.subscribe'>> {
     const subscriptions: Subscription[] = [];
     const failed: CommandReply<'sfu.subscribe'>['failed'] = [];
     await Promise.all(
@@ -190,7 +236,8 @@ export class MediaRoom {
   }
 
   async #subscribeTo(session: MediaSession, publication: HomedPublication): Promise<Subscription> {
-    if (publication.nodeId === this.deps.nodeId) return session.subscribe(publication, this.#ownProducer(publication.id), this.router);
+    if (publication.nodeId === this.deps.nodeId)
+      return session.subscribe(publication, this.#ownProducer(publication.id), this.router);
     const pipe = this.#pipeFrom(publication.nodeId);
     const producer = await pipe.producer(publication);
     await this.#speakers.add(producer);
@@ -217,7 +264,15 @@ export class MediaRoom {
     let pipe = this.#incoming.get(fromNode);
     if (!pipe) {
       const { nodeId, peers, pipeListen } = this.deps;
-      pipe = new IncomingPipe({ roomId: this.id, fromNode, ownNode: nodeId, router: this.router, listen: pipeListen, peers, log: this.log });
+      pipe = new IncomingPipe({
+        roomId: this.id,
+        fromNode,
+        ownNode: nodeId,
+        router: this.router,
+        listen: pipeListen,
+        peers,
+        log: this.log,
+      });
       this.#incoming.set(fromNode, pipe);
     }
     return pipe;

@@ -93,20 +93,30 @@ export class MediaSession {
     const transport = this.#transport(transportId);
     // Said twice, after a reply that was lost.
     if (transport.dtlsState !== 'new') return;
-    await orUnsupported(() => transport.connect({ dtlsParameters: dtlsParameters as Parameters<WebRtcTransport['connect']>[0]['dtlsParameters'] }));
+    await orUnsupported(() =>
+      transport.connect({
+        dtlsParameters: dtlsParameters as Parameters<WebRtcTransport['connect']>[0]['dtlsParameters'],
+      }),
+    );
   }
 
   async restartIce(transportId: string): Promise<TransportParameters['iceParameters']> {
-    return this.#transport(transportId).restartIce() as Promise<TransportParameters['iceParameters']>;
+    return this.#transport(transportId).restartIce();
   }
 
   /** Creates the producer of a publication, in place of the one it has. */
   async publish(request: PublishRequest): Promise<{ publication: Publication; producer: Producer }> {
     const { kind, source, rtpParameters, label, muted, publicationId = newId('publication') } = request;
     const former = this.#producers.get(publicationId);
-    if (!former && this.#producers.size >= maxPublications) throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+    if (!former && this.#producers.size >= maxPublications)
+      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
     const producer = await orUnsupported(() =>
-      this.send.produce({ kind, rtpParameters: rtpParameters as Producer['rtpParameters'], paused: muted, appData: { publicationId, participantId: this.participantId } }),
+      this.send.produce({
+        kind,
+        rtpParameters: rtpParameters as Producer['rtpParameters'],
+        paused: muted,
+        appData: { publicationId, participantId: this.participantId },
+      }),
     );
     this.#producers.set(publicationId, producer);
     producer.observer.once('close', () => {
@@ -145,12 +155,15 @@ export class MediaSession {
   async subscribe(publication: HomedPublication, producer: Producer, router: Router): Promise<Subscription> {
     const former = this.#consumers.get(publication.id);
     if (former?.producerId === producer.id) return subscription(publication.id, former);
-    if (!former && this.#consumers.size >= maxSubscriptions) throw new FlotillaError('RATE_LIMITED', `${maxSubscriptions} subscriptions are the most`);
+    if (!former && this.#consumers.size >= maxSubscriptions)
+      throw new FlotillaError('RATE_LIMITED', `${maxSubscriptions} subscriptions are the most`);
     const rtpCapabilities = this.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
     if (!router.canConsume({ producerId: producer.id, rtpCapabilities })) {
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);
     }
-    const consumer = await orUnsupported(() => this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }));
+    const consumer = await orUnsupported(() =>
+      this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
+    );
     former?.close();
     this.#consumers.set(publication.id, consumer);
     consumer.observer.once('close', () => {
@@ -170,12 +183,18 @@ export class MediaSession {
     this.#consumers.get(publicationId)?.close();
   }
 
-  async updateSubscription(publicationId: string, change: { paused?: boolean | undefined; layers?: Layers | undefined; priority?: number | undefined }): Promise<void> {
+  async updateSubscription(
+    publicationId: string,
+    change: { paused?: boolean | undefined; layers?: Layers | undefined; priority?: number | undefined },
+  ): Promise<void> {
     const consumer = this.#consumers.get(publicationId);
     if (!consumer) throw new FlotillaError('SUBSCRIPTION_NOT_FOUND');
     const { paused, layers, priority } = change;
     if (layers && consumer.type !== 'simple') {
-      await consumer.setPreferredLayers({ spatialLayer: layers.spatial, ...(layers.temporal !== undefined && { temporalLayer: layers.temporal }) });
+      await consumer.setPreferredLayers({
+        spatialLayer: layers.spatial,
+        ...(layers.temporal !== undefined && { temporalLayer: layers.temporal }),
+      });
     }
     if (priority !== undefined) await consumer.setPriority(priority);
     if (paused === true) await consumer.pause();
@@ -192,11 +211,22 @@ export class MediaSession {
 }
 
 function describe({ id, iceParameters, iceCandidates, dtlsParameters }: WebRtcTransport): TransportParameters {
-  return { id, iceParameters, iceCandidates, dtlsParameters } as TransportParameters;
+  return { id, iceParameters, iceCandidates, dtlsParameters };
 }
 
-function subscription(publicationId: string, { id, producerId, kind, rtpParameters, type, paused }: Consumer): Subscription {
-  return { publicationId, consumerId: id, producerId, kind, rtpParameters: rtpParameters as RtpParameters, type, paused };
+function subscription(
+  publicationId: string,
+  { id, producerId, kind, rtpParameters, type, paused }: Consumer,
+): Subscription {
+  return {
+    publicationId,
+    consumerId: id,
+    producerId,
+    kind,
+    rtpParameters: rtpParameters as RtpParameters,
+    type,
+    paused,
+  };
 }
 
 /** What mediasoup refuses, it refuses because of the parameters; what is closed meanwhile is not open any more. */

@@ -1,12 +1,25 @@
-import { type CommandPayload, type CommandReply, FlotillaError, type HomedPublication, type Publication, type RtpParameters } from '@flotilla/contracts';
+import {
+  type CommandPayload,
+  type CommandReply,
+  FlotillaError,
+  type HomedPublication,
+  type Publication,
+  type RtpParameters,
+} from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
 
 /** How this node reaches the others. Errors are FlotillaErrors. */
 export interface PeerNodes {
   openPipe(nodeId: string, payload: CommandPayload<'sfu.open_pipe'>): Promise<CommandReply<'sfu.open_pipe'>>;
-  pipePublication(nodeId: string, payload: CommandPayload<'sfu.pipe_publication'>): Promise<CommandReply<'sfu.pipe_publication'>>;
-  unpipePublication(nodeId: string, payload: CommandPayload<'sfu.unpipe_publication'>): Promise<CommandReply<'sfu.unpipe_publication'>>;
+  pipePublication(
+    nodeId: string,
+    payload: CommandPayload<'sfu.pipe_publication'>,
+  ): Promise<CommandReply<'sfu.pipe_publication'>>;
+  unpipePublication(
+    nodeId: string,
+    payload: CommandPayload<'sfu.unpipe_publication'>,
+  ): Promise<CommandReply<'sfu.unpipe_publication'>>;
 }
 
 export type PipeEndpoint = CommandReply<'sfu.open_pipe'>['endpoint'];
@@ -17,7 +30,10 @@ export interface PipeListen {
   readonly announcedAddress?: string | undefined;
 }
 
-async function createPipe(router: Router, listen: PipeListen): Promise<{ transport: PipeTransport; endpoint: PipeEndpoint }> {
+async function createPipe(
+  router: Router,
+  listen: PipeListen,
+): Promise<{ transport: PipeTransport; endpoint: PipeEndpoint }> {
   const { ip, announcedAddress } = listen;
   const transport = await router.createPipeTransport({
     listenInfo: { protocol: 'udp', ip, ...(announcedAddress && { announcedAddress }) },
@@ -26,12 +42,20 @@ async function createPipe(router: Router, listen: PipeListen): Promise<{ transpo
     enableRtx: true,
   });
   const { cryptoSuite, keyBase64 } = transport.srtpParameters!;
-  const endpoint = { ip: transport.tuple.localAddress, port: transport.tuple.localPort, srtpParameters: { cryptoSuite, keyBase64 } };
+  const endpoint = {
+    ip: transport.tuple.localAddress,
+    port: transport.tuple.localPort,
+    srtpParameters: { cryptoSuite, keyBase64 },
+  };
   return { transport, endpoint };
 }
 
 function connectPipe(transport: PipeTransport, { ip, port, srtpParameters }: PipeEndpoint): Promise<void> {
-  return transport.connect({ ip, port, srtpParameters: srtpParameters as NonNullable<PipeTransport['srtpParameters']> });
+  return transport.connect({
+    ip,
+    port,
+    srtpParameters: srtpParameters as NonNullable<PipeTransport['srtpParameters']>,
+  });
 }
 
 /**
@@ -43,7 +67,11 @@ export class OutgoingPipe {
 
   private constructor(private readonly transport: PipeTransport) {}
 
-  static async open(router: Router, listen: PipeListen, remote: PipeEndpoint): Promise<{ pipe: OutgoingPipe; endpoint: PipeEndpoint }> {
+  static async open(
+    router: Router,
+    listen: PipeListen,
+    remote: PipeEndpoint,
+  ): Promise<{ pipe: OutgoingPipe; endpoint: PipeEndpoint }> {
     const { transport, endpoint } = await createPipe(router, listen);
     await connectPipe(transport, remote);
     return { pipe: new OutgoingPipe(transport), endpoint };
@@ -60,7 +88,12 @@ export class OutgoingPipe {
         if (this.#consumers.get(publicationId) === added) this.#consumers.delete(publicationId);
       });
     }
-    return { producerId: producer.id, kind: producer.kind, rtpParameters: consumer.rtpParameters as RtpParameters, paused: producer.paused };
+    return {
+      producerId: producer.id,
+      kind: producer.kind,
+      rtpParameters: consumer.rtpParameters as RtpParameters,
+      paused: producer.paused,
+    };
   }
 
   remove(publicationId: string): void {
@@ -151,7 +184,11 @@ export class IncomingPipe {
     const { roomId, fromNode, ownNode, peers } = this.options;
     const ask = async (): Promise<Producer> => {
       const transport = await this.#opened();
-      const { producerId, kind, rtpParameters, paused } = await peers.pipePublication(fromNode, { roomId, toNode: ownNode, publicationId: publication.id });
+      const { producerId, kind, rtpParameters, paused } = await peers.pipePublication(fromNode, {
+        roomId,
+        toNode: ownNode,
+        publicationId: publication.id,
+      });
       return transport.produce({
         id: producerId,
         kind,
@@ -190,7 +227,9 @@ export class IncomingPipe {
     if (this.#closed || this.#incoming.get(publicationId) !== incoming || incoming.consumers > 0) return;
     const { roomId, fromNode, ownNode, peers, log } = this.options;
     this.drop(publicationId);
-    peers.unpipePublication(fromNode, { roomId, toNode: ownNode, publicationId }).catch((error: unknown) => log.debug({ err: error }, 'could not give a publication back'));
+    peers
+      .unpipePublication(fromNode, { roomId, toNode: ownNode, publicationId })
+      .catch((error: unknown) => log.debug({ err: error }, 'could not give a publication back'));
     if (this.#incoming.size === 0) this.#reset();
   }
 

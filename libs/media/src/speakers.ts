@@ -25,7 +25,10 @@ export class SpeakerWatch {
     this.#lead = lead;
   }
 
-  static async start(router: Router, tell: { speakers(speakers: Speakers): void; activeSpeaker(participantId: string): void }): Promise<SpeakerWatch> {
+  static async start(
+    router: Router,
+    tell: { speakers(speakers: Speakers): void; activeSpeaker(participantId: string): void },
+  ): Promise<SpeakerWatch> {
     const [levels, lead] = await Promise.all([
       router.createAudioLevelObserver({ maxEntries: maxSpeakers, threshold, interval: intervalMs }),
       router.createActiveSpeakerObserver({ interval: 300 }),
@@ -36,7 +39,11 @@ export class SpeakerWatch {
       watch.#told = speakers;
       tell.speakers(speakers);
     };
-    levels.on('volumes', (volumes) => change(volumes.map(({ producer, volume }) => ({ participantId: participantOf(producer), level: Math.round(volume) }))));
+    levels.on('volumes', (volumes) =>
+      change(
+        volumes.map(({ producer, volume }) => ({ participantId: participantOf(producer), level: Math.round(volume) })),
+      ),
+    );
     levels.on('silence', () => change([]));
     lead.on('dominantspeaker', ({ producer }) => {
       if (!producer.appData['piped']) tell.activeSpeaker(participantOf(producer));
@@ -47,7 +54,9 @@ export class SpeakerWatch {
   #differs(speakers: Speakers): boolean {
     if (speakers.length !== this.#told.length) return true;
     const before = new Map(this.#told.map(({ participantId, level }) => [participantId, level]));
-    return speakers.some(({ participantId, level }) => Math.abs((before.get(participantId) ?? -Infinity) - level) >= hysteresis);
+    return speakers.some(
+      ({ participantId, level }) => Math.abs((before.get(participantId) ?? -Infinity) - level) >= hysteresis,
+    );
   }
 
   /** Listens to an audio producer of this router. A closed one leaves by itself. */

@@ -1,6 +1,6 @@
 import type { Logger } from '@flotilla/runtime';
 import { createWorker } from 'mediasoup';
-import type { AppData, WebRtcServer, Worker } from 'mediasoup/types';
+import type { WebRtcServer, Worker } from 'mediasoup/types';
 
 /** Where a node's media is reached. */
 export interface ListenOptions {
@@ -15,8 +15,8 @@ export interface ListenOptions {
 /** A mediasoup worker, the one port its clients use, and where in the pool it stands. */
 export interface PooledWorker {
   readonly index: number;
-  readonly worker: Worker<AppData>;
-  readonly webRtcServer: WebRtcServer<AppData>;
+  readonly worker: Worker;
+  readonly webRtcServer: WebRtcServer;
 }
 
 const restartDelayMs = [0, 100, 500, 2000, 5000] as const;
@@ -36,7 +36,12 @@ export class WorkerPool {
     private readonly onDied: (worker: PooledWorker) => void,
   ) {}
 
-  static async start(options: { workers: number; listen: ListenOptions; log: Logger; onDied: (worker: PooledWorker) => void }): Promise<WorkerPool> {
+  static async start(options: {
+    workers: number;
+    listen: ListenOptions;
+    log: Logger;
+    onDied: (worker: PooledWorker) => void;
+  }): Promise<WorkerPool> {
     const pool = new WorkerPool(options.listen, options.log, options.onDied);
     await Promise.all(Array.from({ length: options.workers }, (_, index) => pool.#startWorker(index)));
     return pool;
@@ -51,7 +56,11 @@ export class WorkerPool {
     const { ip, announcedAddress, portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
     try {
-      const address = { ip, ...(announcedAddress && { announcedAddress }), ...(portBase > 0 && { port: portBase + index }) };
+      const address = {
+        ip,
+        ...(announcedAddress && { announcedAddress }),
+        ...(portBase > 0 && { port: portBase + index }),
+      };
       const webRtcServer = await worker.createWebRtcServer({
         // TCP for those whose network blocks UDP.
         listenInfos: [

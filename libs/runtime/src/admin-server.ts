@@ -4,7 +4,11 @@ import type { Health, HealthReport } from './health.ts';
 import { metricsRegistry } from './metrics.ts';
 
 /** Serves /metrics, /livez, /readyz and /startupz apart from the service's own port. */
-export async function startAdminServer(options: { host: string; port: number; health: Health }): Promise<{ port: number; close(): Promise<void> }> {
+export async function startAdminServer(options: {
+  host: string;
+  port: number;
+  health: Health;
+}): Promise<{ port: number; close(): Promise<void> }> {
   const { health } = options;
   const probes: Record<string, () => HealthReport> = {
     '/livez': () => health.liveness(),

@@ -39,7 +39,10 @@ export function loadConfig<T extends z.ZodRawShape>(
 }
 
 /** The part of an environment that a service with this schema understands. */
-export function pickEnv(schema: z.ZodObject, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+export function pickEnv(
+  schema: z.ZodObject,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
   const entries = Object.entries(env).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (!entry[0].startsWith(prefix) || entry[0] in schema.shape),
@@ -53,15 +56,17 @@ export function describeConfig(schema: z.ZodObject): string {
     const type = value as z.ZodType;
     const description = (type.description ?? '').split('\n').map((line) => `# ${line}`);
     const preset = type.safeParse(undefined);
-    const value_ = preset.success ? preset.data : undefined;
-    return [...description, `${preset.success ? '# ' : ''}${key}=${value_ === undefined ? '' : String(value_)}`].join('\n');
+    const shown = preset.success && preset.data !== undefined ? z.coerce.string().parse(preset.data) : '';
+    return [...description, `${preset.success ? '# ' : ''}${key}=${shown}`].join('\n');
   });
   return blocks.join('\n\n');
 }
 
 /** The known key that is at most three edits away (Levenshtein distance). */
 function nearest(key: string, known: readonly string[]): string | undefined {
-  const scored = known.map((name) => ({ name, distance: editDistance(key, name) })).sort((a, b) => a.distance - b.distance);
+  const scored = known
+    .map((name) => ({ name, distance: editDistance(key, name) }))
+    .sort((a, b) => a.distance - b.distance);
   return scored[0] && scored[0].distance <= 3 ? scored[0].name : undefined;
 }
 
@@ -93,17 +98,40 @@ export const list = () =>
 
 /** What every service understands. */
 export const commonConfig = z.object({
-  FLOTILLA_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info').describe('The least severe log line that is written.'),
+  FLOTILLA_LOG_LEVEL: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error'])
+    .default('info')
+    .describe('The least severe log line that is written.'),
   FLOTILLA_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe('json for machines, pretty for people.'),
-  FLOTILLA_ADMIN_HOST: z.string().default('0.0.0.0').describe('Where /metrics and the probes listen. Keep it inside the cluster.'),
-  FLOTILLA_ADMIN_PORT: port().default(9464).describe('Port of /metrics, /livez, /readyz and /startupz. 0 picks a free one.'),
-  FLOTILLA_SHUTDOWN_SECONDS: wholeNumber().default(25).describe('How long a stop may take before the process ends anyway. Keep it below the grace period of the pod.'),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z.url().optional().describe('Where traces go (OTLP over HTTP), such as http://collector:4318. Without it there is no tracing.'),
+  FLOTILLA_ADMIN_HOST: z
+    .string()
+    .default('0.0.0.0')
+    .describe('Where /metrics and the probes listen. Keep it inside the cluster.'),
+  FLOTILLA_ADMIN_PORT: port()
+    .default(9464)
+    .describe('Port of /metrics, /livez, /readyz and /startupz. 0 picks a free one.'),
+  FLOTILLA_SHUTDOWN_SECONDS: wholeNumber()
+    .default(25)
+    .describe('How long a stop may take before the process ends anyway. Keep it below the grace period of the pod.'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url()
+    .optional()
+    .describe('Where traces go (OTLP over HTTP), such as http://collector:4318. Without it there is no tracing.'),
 });
 
 /** What a service on the brokers understands besides. */
 export const brokerConfig = z.object({
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }).default('redis://127.0.0.1:6379').describe('Redis 7 or newer: the fleet\'s state and event streams.'),
-  AMQP_URL: z.url({ protocol: /^amqps?$/ }).default('amqp://127.0.0.1:5672').describe('RabbitMQ 3.10 or newer: commands.'),
-  FLOTILLA_NAMESPACE: z.string().regex(/^[a-z0-9-]{1,32}$/).default('fl').describe('Prefix of every Redis key and RabbitMQ name, so that fleets can share brokers.'),
+  REDIS_URL: z
+    .url({ protocol: /^rediss?$/ })
+    .default('redis://127.0.0.1:6379')
+    .describe("Redis 7 or newer: the fleet's state and event streams."),
+  AMQP_URL: z
+    .url({ protocol: /^amqps?$/ })
+    .default('amqp://127.0.0.1:5672')
+    .describe('RabbitMQ 3.10 or newer: commands.'),
+  FLOTILLA_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9-]{1,32}$/)
+    .default('fl')
+    .describe('Prefix of every Redis key and RabbitMQ name, so that fleets can share brokers.'),
 });

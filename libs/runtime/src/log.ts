@@ -6,18 +6,31 @@ import pretty from 'pino-pretty';
 export type { Logger } from 'pino';
 
 /** A logger whose lines carry the trace they belong to. Fields that hold credentials are cut out. */
-export function createLogger(options: { service: string; level?: string; format?: 'json' | 'pretty'; [field: string]: unknown }): Logger {
+export function createLogger(options: {
+  service: string;
+  level?: string;
+  format?: 'json' | 'pretty';
+  [field: string]: unknown;
+}): Logger {
   const { service, level = 'info', format = 'json', ...fields } = options;
   return pino(
     {
       level,
       base: { service, ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: ['token', 'resumeToken', 'authorization', '*.token', '*.resumeToken', '*.authorization'], censor: '[redacted]' },
+      redact: {
+        paths: ['token', 'resumeToken', 'authorization', '*.token', '*.resumeToken', '*.authorization'],
+        censor: '[redacted]',
+      },
       mixin: traceFields,
     },
     format === 'pretty'
-      ? pretty({ sync: true, singleLine: true, ignore: 'pid,hostname,service,trace_id,span_id', translateTime: 'SYS:HH:MM:ss.l' })
+      ? pretty({
+          sync: true,
+          singleLine: true,
+          ignore: 'pid,hostname,service,trace_id,span_id',
+          translateTime: 'SYS:HH:MM:ss.l',
+        })
       : pino.destination({ sync: false, minLength: 0 }),
   );
 }
@@ -36,5 +49,12 @@ export function nestLogger(log: Logger): LoggerService {
       if (message instanceof Error) log[level]({ err: message, ...context }, message.message);
       else log[level](context, String(message));
     };
-  return { log: write('debug'), debug: write('debug'), verbose: write('debug'), warn: write('warn'), error: write('error'), fatal: write('error') };
+  return {
+    log: write('debug'),
+    debug: write('debug'),
+    verbose: write('debug'),
+    warn: write('warn'),
+    error: write('error'),
+    fatal: write('error'),
+  };
 }

@@ -2,7 +2,16 @@
  * Metrics of the process, in one registry however many services run in it: asking for a name again gives the metric that
  * is there.
  */
-import { Counter, type CounterConfiguration, collectDefaultMetrics, Gauge, type GaugeConfiguration, Histogram, type HistogramConfiguration, register } from 'prom-client';
+import {
+  Counter,
+  type CounterConfiguration,
+  collectDefaultMetrics,
+  Gauge,
+  type GaugeConfiguration,
+  Histogram,
+  type HistogramConfiguration,
+  register,
+} from 'prom-client';
 
 export { register as metricsRegistry };
 

@@ -8,7 +8,10 @@ export interface RetryOptions {
 }
 
 /** Does idempotent work until it succeeds or time is over; then the last failure is thrown. */
-export async function retry<T>(work: () => Promise<T>, { forMs, delayMs = 100, maxDelayMs = 5000 }: RetryOptions): Promise<T> {
+export async function retry<T>(
+  work: () => Promise<T>,
+  { forMs, delayMs = 100, maxDelayMs = 5000 }: RetryOptions,
+): Promise<T> {
   const deadline = performance.now() + forMs;
   for (let delay = delayMs; ; delay = Math.min(delay * 2, maxDelayMs)) {
     try {

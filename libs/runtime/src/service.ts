@@ -12,7 +12,7 @@ export interface ServiceContext<C> {
   readonly log: Logger;
   readonly health: Health;
   /** Something to undo when the service stops. The last added runs first; a failure is logged and the rest goes on. */
-  onStop(name: string, stop: () => Promise<void> | void): void;
+  readonly onStop: (name: string, stop: () => Promise<void> | void) => void;
 }
 
 export interface ServiceOptions<T extends z.ZodRawShape> {
@@ -42,7 +42,11 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
     process.exit(78);
   }
   const common = config as unknown as Common;
-  const log = createLogger({ service: options.name, level: common.FLOTILLA_LOG_LEVEL, format: common.FLOTILLA_LOG_FORMAT });
+  const log = createLogger({
+    service: options.name,
+    level: common.FLOTILLA_LOG_LEVEL,
+    format: common.FLOTILLA_LOG_FORMAT,
+  });
   const stops = new StopList(log);
   const health = new Health();
   let stopping = false;
@@ -77,7 +81,11 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       stops.add('tracing', await startTracing(options.name, common.OTEL_EXPORTER_OTLP_ENDPOINT));
     }
     collectProcessMetrics();
-    const admin = await startAdminServer({ host: common.FLOTILLA_ADMIN_HOST, port: common.FLOTILLA_ADMIN_PORT, health });
+    const admin = await startAdminServer({
+      host: common.FLOTILLA_ADMIN_HOST,
+      port: common.FLOTILLA_ADMIN_PORT,
+      health,
+    });
     stops.add('admin server', () => admin.close());
     await options.start({ config, log, health, onStop: (name, undo) => stops.add(name, undo) });
     health.markStarted();

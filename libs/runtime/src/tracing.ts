@@ -18,7 +18,11 @@ export function injectTrace(): TraceCarrier {
  */
 export function inSpan<T>(
   name: string,
-  options: { kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal'; carrier?: TraceCarrier | undefined; attributes?: Record<string, string | number | boolean> },
+  options: {
+    kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal';
+    carrier?: TraceCarrier | undefined;
+    attributes?: Record<string, string | number | boolean>;
+  },
   work: (span: Span) => T,
 ): T {
   const parent = options.carrier ? propagation.extract(context.active(), options.carrier) : context.active();

@@ -1,4 +1,11 @@
-import { CommandBus, type EventLog, MemoryCommandTransport, MemoryEventLog, RabbitMqCommandTransport, RedisEventLog } from '@flotilla/bus';
+import {
+  CommandBus,
+  type EventLog,
+  MemoryCommandTransport,
+  MemoryEventLog,
+  RabbitMqCommandTransport,
+  RedisEventLog,
+} from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
 import { MemoryStore } from './memory.ts';
 import { RedisStore } from './redis/redis-store.ts';

@@ -13,7 +13,16 @@ import {
   type RoomSummary,
 } from '@flotilla/contracts';
 import { choosePlace } from './placement.ts';
-import { type JoinRequest, type NodeStore, nodeSilentMs, type RoomState, type RoomStore, type SessionRecord, type SessionStore, type Store } from './store.ts';
+import {
+  type JoinRequest,
+  type NodeStore,
+  nodeSilentMs,
+  type RoomState,
+  type RoomStore,
+  type SessionRecord,
+  type SessionStore,
+  type Store,
+} from './store.ts';
 
 interface RoomRecord {
   readonly room: Room;
@@ -133,7 +142,11 @@ class MemoryRooms implements RoomStore {
     this.nodes.reserve(member.nodeId, 1);
     record.members.set(participantId, member);
     record.emptySince = undefined;
-    this.#tell(roomId, { type: 'participant_joined', from: 'system', payload: { participant: publicParticipant(member) } });
+    this.#tell(roomId, {
+      type: 'participant_joined',
+      from: 'system',
+      payload: { participant: publicParticipant(member) },
+    });
     return { ...this.#state(roomId, record), member };
   }
 
@@ -142,7 +155,13 @@ class MemoryRooms implements RoomStore {
     const candidates = this.nodes
       .view()
       .filter(({ id, alive, state }) => alive && state === 'active' && !excludeNodes.includes(id))
-      .map(({ id, capacity, reserved, load }) => ({ id, capacity, reserved, cpu: load.cpu, hosting: !record.room.spread && hosting.has(id) }));
+      .map(({ id, capacity, reserved, load }) => ({
+        id,
+        capacity,
+        reserved,
+        cpu: load.cpu,
+        hosting: !record.room.spread && hosting.has(id),
+      }));
     const place = choosePlace(candidates, [Math.random(), Math.random()]);
     if (!place) throw new FlotillaError('NO_CAPACITY');
     return place;
@@ -155,9 +174,15 @@ class MemoryRooms implements RoomStore {
     record.members.delete(participantId);
     if (record.members.size === 0) record.emptySince = this.now();
     this.nodes.reserve(member.nodeId, -1);
-    const publicationIds = [...record.publications.values()].filter((each) => each.participantId === participantId).map(({ id }) => id);
+    const publicationIds = [...record.publications.values()]
+      .filter((each) => each.participantId === participantId)
+      .map(({ id }) => id);
     for (const id of publicationIds) record.publications.delete(id);
-    this.#tell(roomId, { type: 'participant_left', from: 'system', payload: { participantId, reason, publicationIds } });
+    this.#tell(roomId, {
+      type: 'participant_left',
+      from: 'system',
+      payload: { participantId, reason, publicationIds },
+    });
     return true;
   }
 
@@ -193,10 +218,15 @@ class MemoryRooms implements RoomStore {
 
   async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
     const record = this.#rooms.get(roomId);
-    if (!record || record.members.get(publication.participantId)?.nodeId !== publication.nodeId) throw new FlotillaError('NOT_IN_ROOM');
+    if (!record || record.members.get(publication.participantId)?.nodeId !== publication.nodeId)
+      throw new FlotillaError('NOT_IN_ROOM');
     const type = record.publications.has(publication.id) ? 'publication_updated' : 'publication_added';
     record.publications.set(publication.id, publication);
-    this.#tell(roomId, { type, from: publication.participantId, payload: { publication: publicPublication(publication) } });
+    this.#tell(roomId, {
+      type,
+      from: publication.participantId,
+      payload: { publication: publicPublication(publication) },
+    });
   }
 
   async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
@@ -215,7 +245,8 @@ class MemoryRooms implements RoomStore {
   async deleteExpired(): Promise<string[]> {
     const now = this.now();
     const due = [...this.#rooms.values()].filter(
-      ({ room, emptySince }) => emptySince !== undefined && room.emptyTimeoutSeconds > 0 && emptySince + room.emptyTimeoutSeconds * 1000 <= now,
+      ({ room, emptySince }) =>
+        emptySince !== undefined && room.emptyTimeoutSeconds > 0 && emptySince + room.emptyTimeoutSeconds * 1000 <= now,
     );
     for (const { room } of due) await this.delete(room.id);
     return due.map(({ room }) => room.id);
@@ -309,11 +340,16 @@ class MemorySessions implements SessionStore {
 
   async due(limit: number): Promise<SessionRecord[]> {
     const now = this.now();
-    return [...this.#sessions.values()].filter(({ dueAt }) => dueAt !== undefined && dueAt <= now).slice(0, limit).map((each) => withoutSecrets(each)!);
+    return [...this.#sessions.values()]
+      .filter(({ dueAt }) => dueAt !== undefined && dueAt <= now)
+      .slice(0, limit)
+      .map((each) => withoutSecrets(each)!);
   }
 }
 
-function withoutSecrets(session: (SessionRecord & { resumeHash: string; dueAt?: number }) | undefined): SessionRecord | undefined {
+function withoutSecrets(
+  session: (SessionRecord & { resumeHash: string; dueAt?: number }) | undefined,
+): SessionRecord | undefined {
   if (!session) return undefined;
   const { resumeHash: _resumeHash, dueAt: _dueAt, ...record } = session;
   return record;
@@ -324,7 +360,8 @@ export const listKey = (room: Room): string => `${String(room.createdAt).padStar
 
 /** The room there is, when it has the settings asked for. */
 export function sameSettings(known: Room, wanted: Room): Room {
-  const settings = ({ maxParticipants, spread, emptyTimeoutSeconds }: Room): string => JSON.stringify([maxParticipants, spread, emptyTimeoutSeconds]);
+  const settings = ({ maxParticipants, spread, emptyTimeoutSeconds }: Room): string =>
+    JSON.stringify([maxParticipants, spread, emptyTimeoutSeconds]);
   if (settings(known) === settings(wanted)) return known;
   throw new FlotillaError('ROOM_EXISTS', `room ${known.name} exists with other settings`);
 }

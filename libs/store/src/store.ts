@@ -1,4 +1,14 @@
-import type { Grant, HomedPublication, LeaveReason, Member, NodeReport, NodeView, Offset, Room, RoomSummary } from '@flotilla/contracts';
+import type {
+  Grant,
+  HomedPublication,
+  LeaveReason,
+  Member,
+  NodeReport,
+  NodeView,
+  Offset,
+  Room,
+  RoomSummary,
+} from '@flotilla/contracts';
 
 /**
  * The fleet's state. What changes a room also appends the event that tells it, in the same step, so that the snapshot at an

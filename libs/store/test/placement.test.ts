@@ -10,7 +10,10 @@ const candidate = fc.record({
   hosting: fc.boolean(),
 });
 const candidates = fc.uniqueArray(candidate, { selector: ({ id }) => id, maxLength: 20 });
-const random = fc.tuple(fc.double({ min: 0, max: 0.999999, noNaN: true }), fc.double({ min: 0, max: 0.999999, noNaN: true }));
+const random = fc.tuple(
+  fc.double({ min: 0, max: 0.999999, noNaN: true }),
+  fc.double({ min: 0, max: 0.999999, noNaN: true }),
+);
 const load = ({ reserved, capacity, cpu }: Candidate) => Math.max(reserved / capacity, cpu);
 
 describe('choosing a place', () => {
@@ -28,7 +31,9 @@ describe('choosing a place', () => {
   test('never gives the most loaded of several nodes', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
-        const free = nodes.map((node) => ({ ...node, hosting: false })).filter(({ reserved, capacity }) => reserved < capacity);
+        const free = nodes
+          .map((node) => ({ ...node, hosting: false }))
+          .filter(({ reserved, capacity }) => reserved < capacity);
         fc.pre(free.length > 1);
         const chosen = free.find(({ id }) => id === choosePlace(free, numbers))!;
         expect(load(chosen)).toBeLessThanOrEqual(free.map(load).toSorted((a, b) => b - a)[1]!);
@@ -39,7 +44,9 @@ describe('choosing a place', () => {
   test('keeps a room on a node that hosts it and has room to spare', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
-        const host = nodes.filter(({ reserved, capacity, hosting }) => hosting && reserved < capacity).find((node) => load(node) < 0.8);
+        const host = nodes
+          .filter(({ reserved, capacity, hosting }) => hosting && reserved < capacity)
+          .find((node) => load(node) < 0.8);
         fc.pre(host !== undefined);
         expect(nodes.find(({ id }) => id === choosePlace(nodes, numbers))).toMatchObject({ hosting: true });
       }),

@@ -1,13 +1,7 @@
-/** A vitest `globalSetup`: brokers for all the test files of a project, found through `brokerUrls`. */
+/** A vitest `globalSetup`: brokers for all the test files of a project, found through `testBrokers`. */
 import type { TestProject } from 'vitest/node';
 import { startBrokers } from './brokers.ts';
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    redisUrl: string;
-    amqpUrl: string;
-  }
-}
+import './provided-context.ts';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const brokers = await startBrokers();

@@ -18,7 +18,18 @@ export interface Broker {
 export async function startRedis(options: { port?: number } = {}): Promise<Broker> {
   const port = options.port ?? (await freePort());
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-redis-'));
-  const process = new Child('redis-server', 'redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir]);
+  const process = new Child('redis-server', 'redis-server', [
+    '--port',
+    String(port),
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    dir,
+  ]);
   await process.line(/Ready to accept connections/);
   return {
     url: `redis://127.0.0.1:${port}`,
@@ -40,7 +51,15 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
   writeFileSync(join(dir, 'enabled_plugins'), '[].\n');
   writeFileSync(
     join(dir, 'rabbitmq.conf'),
-    [`listeners.tcp.1 = 127.0.0.1:${port}`, 'log.console = true', 'log.console.level = info', 'log.file = false', 'vm_memory_high_watermark.absolute = 1GB', 'disk_free_limit.absolute = 100MB', ''].join('\n'),
+    [
+      `listeners.tcp.1 = 127.0.0.1:${port}`,
+      'log.console = true',
+      'log.console.level = info',
+      'log.file = false',
+      'vm_memory_high_watermark.absolute = 1GB',
+      'disk_free_limit.absolute = 100MB',
+      '',
+    ].join('\n'),
   );
   const server = new Child('rabbitmq-server', rabbitMqServer, [], {
     env: {
@@ -71,7 +90,9 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     stop: async () => {
       await server.stop('SIGKILL');
       // Erlang's port mapper is a daemon that outlives its node.
-      await new Child('epmd', 'epmd', ['-kill'], { env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) } }).exited;
+      await new Child('epmd', 'epmd', ['-kill'], {
+        env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) },
+      }).exited;
       rmSync(dir, { recursive: true, force: true });
     },
   };
@@ -97,7 +118,10 @@ export interface Brokers {
 /** Uses REDIS_URL and AMQP_URL where they are set, and starts what is missing. */
 export async function startBrokers(): Promise<Brokers> {
   const { REDIS_URL, AMQP_URL } = process.env;
-  const [redis, rabbit] = await Promise.all([REDIS_URL ? undefined : startRedis(), AMQP_URL ? undefined : startRabbitMq()]);
+  const [redis, rabbit] = await Promise.all([
+    REDIS_URL ? undefined : startRedis(),
+    AMQP_URL ? undefined : startRabbitMq(),
+  ]);
   return {
     redisUrl: REDIS_URL ?? redis!.url,
     amqpUrl: AMQP_URL ?? rabbit!.url,

@@ -5,7 +5,12 @@ import { notYet, waitFor } from './wait-for.ts';
 
 /** Chromium's path: CHROMIUM_BIN, or where Debian and others put it. */
 export function chromiumPath(): string {
-  const candidates = [process.env['CHROMIUM_BIN'], ...['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) => (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name)))];
+  const candidates = [
+    process.env['CHROMIUM_BIN'],
+    ...['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
+      (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name)),
+    ),
+  ];
   for (const path of candidates) {
     try {
       if (path) accessSync(path, constants.X_OK);
@@ -63,7 +68,16 @@ interface PageRoom {
   readonly nodeId?: string;
   readonly state: string;
   readonly me: { readonly id: string };
-  readonly participants: ReadonlyMap<string, { readonly name: string; readonly publications: ReadonlyMap<string, { readonly id: string; readonly kind: string; readonly muted: boolean; readonly track?: MediaStreamTrack }> }>;
+  readonly participants: ReadonlyMap<
+    string,
+    {
+      readonly name: string;
+      readonly publications: ReadonlyMap<
+        string,
+        { readonly id: string; readonly kind: string; readonly muted: boolean; readonly track?: MediaStreamTrack }
+      >;
+    }
+  >;
   send(data: unknown): Promise<void>;
   on(name: 'message', listener: (data: unknown) => void): void;
 }
@@ -88,7 +102,11 @@ export class CallPage {
   }
 
   /** Opens the page with `?room=&name=`, which joins at once. `signalUrl` sends its signaling another way. */
-  static async join(browser: Browser, pageUrl: string, options: { room: string; name: string; signalUrl?: string; viewport?: { width: number; height: number } }): Promise<CallPage> {
+  static async join(
+    browser: Browser,
+    pageUrl: string,
+    options: { room: string; name: string; signalUrl?: string; viewport?: { width: number; height: number } },
+  ): Promise<CallPage> {
     const { room, name, signalUrl, viewport = { width: 1280, height: 800 } } = options;
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
     const call = new CallPage(name, await context.newPage(), context);
@@ -124,11 +142,23 @@ export class CallPage {
   tiles(): Promise<TileView[]> {
     return this.page.evaluate(() => {
       // The page is made of web components: look into their shadow roots.
-      const all = (root: ParentNode): Element[] => [...root.querySelectorAll('*')].flatMap((element) => [element, ...(element.shadowRoot ? all(element.shadowRoot) : [])]);
+      const all = (root: ParentNode): Element[] =>
+        [...root.querySelectorAll('*')].flatMap((element) => [
+          element,
+          ...(element.shadowRoot ? all(element.shadowRoot) : []),
+        ]);
       return all(document)
-        .filter((element): element is HTMLElement => element instanceof HTMLElement && element.dataset['tile'] !== undefined && element.dataset['me'] === undefined)
+        .filter(
+          (element): element is HTMLElement =>
+            element instanceof HTMLElement &&
+            element.dataset['tile'] !== undefined &&
+            element.dataset['me'] === undefined,
+        )
         .map((tile) => {
-          const video = [tile, ...all(tile), ...(tile.shadowRoot ? all(tile.shadowRoot) : [])].find((element): element is HTMLVideoElement => element instanceof HTMLVideoElement && element.dataset['publication'] !== undefined);
+          const video = [tile, ...all(tile), ...(tile.shadowRoot ? all(tile.shadowRoot) : [])].find(
+            (element): element is HTMLVideoElement =>
+              element instanceof HTMLVideoElement && element.dataset['publication'] !== undefined,
+          );
           return {
             participantId: tile.dataset['tile']!,
             name: tile.dataset['name']!,
@@ -145,7 +175,8 @@ export class CallPage {
       `${this.name} sees exactly ${names.join(', ') || 'nobody'}`,
       async () => {
         const shown = (await this.tiles()).map(({ name }) => name).toSorted();
-        if (JSON.stringify(shown) !== JSON.stringify([...names].toSorted())) notYet(`the tiles are: ${shown.join(', ') || 'none'}; problems: ${this.problems.join('; ') || 'none'}`);
+        if (JSON.stringify(shown) !== JSON.stringify([...names].toSorted()))
+          notYet(`the tiles are: ${shown.join(', ') || 'none'}; problems: ${this.problems.join('; ') || 'none'}`);
       },
       { timeoutMs },
     );
@@ -155,10 +186,16 @@ export class CallPage {
   async receivedFrom(name: string): Promise<Received> {
     const tile = (await this.tiles()).find((each) => each.name === name);
     const audioBytes = await this.page.evaluate((wanted) => {
-      const { room } = globalThis.flotilla as unknown as { room?: { participants: Map<string, { name: string; publications: Map<string, { id: string; kind: string }> }>; stats?: { received: Map<string, { bitrate: number }> } } };
+      const { room } = globalThis.flotilla as unknown as {
+        room?: {
+          participants: Map<string, { name: string; publications: Map<string, { id: string; kind: string }> }>;
+          stats?: { received: Map<string, { bitrate: number }> };
+        };
+      };
       for (const { name: each, publications } of room?.participants.values() ?? []) {
         if (each !== wanted) continue;
-        for (const { id, kind } of publications.values()) if (kind === 'audio') return room?.stats?.received.get(id)?.bitrate ?? 0;
+        for (const { id, kind } of publications.values())
+          if (kind === 'audio') return room?.stats?.received.get(id)?.bitrate ?? 0;
       }
       return 0;
     }, name);
@@ -172,7 +209,10 @@ export class CallPage {
       `${this.name} hears and sees ${name}`,
       async () => {
         const { videoFrames, videoWidth, audioBytes } = await this.receivedFrom(name);
-        if (videoWidth === 0 || videoFrames < before + 10) notYet(`${videoFrames - before} new frames of width ${videoWidth}; problems: ${this.problems.join('; ') || 'none'}`);
+        if (videoWidth === 0 || videoFrames < before + 10)
+          notYet(
+            `${videoFrames - before} new frames of width ${videoWidth}; problems: ${this.problems.join('; ') || 'none'}`,
+          );
         if (audioBytes === 0) notYet('no audio comes in');
       },
       { timeoutMs },

@@ -21,7 +21,12 @@ export class Child {
 
   constructor(name: string, command: string, args: readonly string[], options: ChildOptions = {}) {
     this.name = name;
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env: options.env ?? process.env, cwd: options.cwd });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: options.env ?? process.env,
+      cwd: options.cwd,
+    });
     this.process = child;
     this.exited = new Promise((resolve) => {
       child.on('error', (error) => {
@@ -35,7 +40,8 @@ export class Child {
       });
     });
     if (options.onLine) this.#watchers.add(options.onLine);
-    for (const stream of [child.stdout!, child.stderr!]) createInterface({ input: stream }).on('line', (line) => this.#take(line));
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream }).on('line', (line) => this.#take(line));
   }
 
   #take(line: string): void {
@@ -58,7 +64,10 @@ export class Child {
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise((resolve, reject) => {
-        const giveUp = (why: string): void => reject(new NotYet(`${this.name} ${why} before writing ${pattern}. It wrote:\n${this.lines.slice(-30).join('\n')}`));
+        const giveUp = (why: string): void =>
+          reject(
+            new NotYet(`${this.name} ${why} before writing ${pattern}. It wrote:\n${this.lines.slice(-30).join('\n')}`),
+          );
         watch = (line) => {
           const match = pattern.exec(line);
           if (match) resolve(match);

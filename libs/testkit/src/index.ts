@@ -6,5 +6,6 @@ export * from './raw-client.ts';
 export * from './scenarios/calls.ts';
 export * from './scenarios/misuse.ts';
 export * from './tcp-proxy.ts';
+export * from './test-brokers.ts';
 export * from './topology.ts';
 export * from './wait-for.ts';

@@ -1,4 +1,11 @@
-import { type Event, Event as EventSchema, Reply, signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
+import {
+  type Event,
+  Event as EventSchema,
+  Reply,
+  signalPath,
+  subprotocol,
+  tokenSubprotocolPrefix,
+} from '@flotilla/contracts';
 import { WebSocket } from 'ws';
 import { notYet, waitFor } from './wait-for.ts';
 
@@ -32,7 +39,9 @@ export class RawClient {
   #lastId = 0;
 
   private constructor(readonly socket: WebSocket) {
-    this.closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })));
+    this.closed = new Promise((resolve) =>
+      socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
+    );
     socket.on('message', (data) => {
       const message: unknown = JSON.parse((data as Buffer).toString());
       if ('replyTo' in (message as object)) this.replies.push(Reply.parse(message));
@@ -73,12 +82,22 @@ export class RawClient {
   }
 
   async replyTo(id: string): Promise<Reply> {
-    return waitFor(`the reply to ${id}`, () => this.replies.find(({ replyTo }) => replyTo === id) ?? notYet('there is none'), { everyMs: 5 });
+    return waitFor(
+      `the reply to ${id}`,
+      () => this.replies.find(({ replyTo }) => replyTo === id) ?? notYet('there is none'),
+      { everyMs: 5 },
+    );
   }
 
   /** Waits for an event of the type, seen already or to come. */
   async event(type: string, matches: (event: Event) => boolean = () => true): Promise<Event> {
-    return waitFor(`the event ${type}`, () => this.events.find((event) => event.type === type && matches(event)) ?? notYet(`seen so far: ${this.events.map((event) => event.type).join(', ')}`), { everyMs: 5 });
+    return waitFor(
+      `the event ${type}`,
+      () =>
+        this.events.find((event) => event.type === type && matches(event)) ??
+        notYet(`seen so far: ${this.events.map((event) => event.type).join(', ')}`),
+      { everyMs: 5 },
+    );
   }
 
   close(): void {

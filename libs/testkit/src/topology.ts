@@ -25,7 +25,12 @@ export class RestApi {
     private readonly apiKey: string | undefined,
   ) {}
 
-  async request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: unknown }> {
+  async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; body: unknown }> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: {

@@ -41,7 +41,11 @@ class ConsoleController {
 @Module({})
 export class ConsoleModule {
   static register(options: ConsoleOptions): DynamicModule {
-    return { module: ConsoleModule, controllers: [ConsoleController], providers: [{ provide: OPTIONS, useValue: options }] };
+    return {
+      module: ConsoleModule,
+      controllers: [ConsoleController],
+      providers: [{ provide: OPTIONS, useValue: options }],
+    };
   }
 }
 

@@ -10,8 +10,13 @@ await runService({
   name: 'console',
   config: consoleConfig,
   start: async ({ config, log, onStop }) => {
-    const registry = config.FLOTILLA_CONSOLE_OPEN ? new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY) : undefined;
-    const app = await NestFactory.create<NestExpressApplication>(ConsoleModule.register({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry }), { logger: nestLogger(log) });
+    const registry = config.FLOTILLA_CONSOLE_OPEN
+      ? new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY)
+      : undefined;
+    const app = await NestFactory.create<NestExpressApplication>(
+      ConsoleModule.register({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry }),
+      { logger: nestLogger(log) },
+    );
     onStop('application', () => app.close());
     useConsole(app);
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);

@@ -1,4 +1,12 @@
-import { CreateRoom, FlotillaError, IssuedToken, IssueToken, RestError, RoomName, type restRoutes } from '@flotilla/contracts';
+import {
+  CreateRoom,
+  FlotillaError,
+  IssuedToken,
+  IssueToken,
+  RestError,
+  RoomName,
+  type restRoutes,
+} from '@flotilla/contracts';
 import type { z } from 'zod';
 
 const timeoutMs = 5000;
@@ -14,10 +22,12 @@ export class RegistryClient {
   /** A token for a room, which is created when there is none of that name. */
   async enter(room: string, name: string): Promise<IssuedToken> {
     const created: z.input<typeof CreateRoom> = { name: RoomName.parse(room) };
-    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], created).catch((error: unknown) => {
-      // It is there already, with settings of its own.
-      if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
-    });
+    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], created).catch(
+      (error: unknown) => {
+        // It is there already, with settings of its own.
+        if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
+      },
+    );
     const wanted: z.input<typeof IssueToken> = { name };
     return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, wanted));
   }
@@ -27,7 +37,10 @@ export class RegistryClient {
     try {
       response = await fetch(new URL(path, this.url()), {
         method: 'POST',
-        headers: { 'content-type': 'application/json', ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey}` }) },
+        headers: {
+          'content-type': 'application/json',
+          ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey}` }),
+        },
         body: JSON.stringify(body),
         signal: AbortSignal.timeout(timeoutMs),
       });

@@ -9,11 +9,14 @@ await runService({
   name: 'room-registry',
   config: registryConfig,
   start: async ({ config, log, health, onStop }) => {
-    if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN) log.warn('no FLOTILLA_API_KEYS: the REST API refuses everybody');
+    if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
+      log.warn('no FLOTILLA_API_KEYS: the REST API refuses everybody');
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
-    const app = await NestFactory.create(RoomRegistryModule.register({ config, fleet, log }), { logger: nestLogger(log) });
+    const app = await NestFactory.create(RoomRegistryModule.register({ config, fleet, log }), {
+      logger: nestLogger(log),
+    });
     onStop('application', () => app.close());
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
     log.info({ url: await app.getUrl() }, 'REST API is up');

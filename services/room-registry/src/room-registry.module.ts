@@ -11,7 +11,8 @@ import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
 export interface RoomRegistryOptions {
-  readonly config: TokenConfig & Pick<RegistryConfig, 'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS'>;
+  readonly config: TokenConfig &
+    Pick<RegistryConfig, 'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS'>;
   readonly fleet: Fleet;
   readonly log: Logger;
 }
@@ -31,7 +32,8 @@ export class RoomRegistryModule {
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,
-          useFactory: (rooms: Rooms) => new Registry(rooms, fleet, new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log)),
+          useFactory: (rooms: Rooms) =>
+            new Registry(rooms, fleet, new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log)),
           inject: [Rooms],
         },
       ],

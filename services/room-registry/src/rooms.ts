@@ -1,4 +1,19 @@
-import { type CommandPayload, type CommandReply, type CreateRoom, FlotillaError, type LeaveReason, newId, type Participant, participantIdOf, publicParticipant, publicPublication, Room, type RoomSnapshot, RoomSettings, type RoomSummary } from '@flotilla/contracts';
+import {
+  type CommandPayload,
+  type CommandReply,
+  type CreateRoom,
+  FlotillaError,
+  type LeaveReason,
+  newId,
+  type Participant,
+  participantIdOf,
+  publicParticipant,
+  publicPublication,
+  Room,
+  type RoomSnapshot,
+  RoomSettings,
+  type RoomSummary,
+} from '@flotilla/contracts';
 import { roomIdOf, type RoomState, type RoomStore } from '@flotilla/store';
 import type { z } from 'zod';
 
@@ -8,7 +23,9 @@ export class Rooms {
 
   async create({ name, ...settings }: z.output<typeof CreateRoom>): Promise<Room> {
     const wanted = name ?? newId('room').slice(3);
-    return this.store.create(Room.parse({ id: roomIdOf(wanted), name: wanted, createdAt: Date.now(), ...RoomSettings.parse(settings) }));
+    return this.store.create(
+      Room.parse({ id: roomIdOf(wanted), name: wanted, createdAt: Date.now(), ...RoomSettings.parse(settings) }),
+    );
   }
 
   list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
@@ -33,8 +50,22 @@ export class Rooms {
     if (!(await this.store.leave(id, participantId, 'removed'))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
   }
 
-  async join({ room, sessionId, userId, name, excludeNodes = [] }: CommandPayload<'registry.join'>): Promise<CommandReply<'registry.join'>> {
-    const request = { roomId: roomIdOf(room), participantId: participantIdOf(sessionId), sessionId, userId, name, joinedAt: Date.now(), excludeNodes };
+  async join({
+    room,
+    sessionId,
+    userId,
+    name,
+    excludeNodes = [],
+  }: CommandPayload<'registry.join'>): Promise<CommandReply<'registry.join'>> {
+    const request = {
+      roomId: roomIdOf(room),
+      participantId: participantIdOf(sessionId),
+      sessionId,
+      userId,
+      name,
+      joinedAt: Date.now(),
+      excludeNodes,
+    };
     const { member, ...state } = await this.store.join(request);
     return { member, snapshot: snapshotOf(state) };
   }
@@ -43,13 +74,22 @@ export class Rooms {
     await this.store.leave(roomId, participantIdOf(sessionId), reason);
   }
 
-  async replace(roomId: string, sessionId: string, excludeNodes: readonly string[]): Promise<CommandReply<'registry.replace'>> {
+  async replace(
+    roomId: string,
+    sessionId: string,
+    excludeNodes: readonly string[],
+  ): Promise<CommandReply<'registry.replace'>> {
     return { member: await this.store.replace(roomId, participantIdOf(sessionId), excludeNodes) };
   }
 }
 
 function snapshotOf({ room, members, publications, offset }: RoomState): RoomSnapshot {
-  return { room, participants: members.map(publicParticipant), publications: publications.map(publicPublication), offset };
+  return {
+    room,
+    participants: members.map(publicParticipant),
+    publications: publications.map(publicPublication),
+    offset,
+  };
 }
 
 function notFound(ref: string): never {

@@ -7,7 +7,11 @@ const everyMs = 1000;
 const gatewaySilentMs = 10_000;
 const sessionsPerSweep = 200;
 
-const swept = counter({ name: 'registry_swept_total', help: 'What was cleared away because its time was over.', labelNames: ['what'] });
+const swept = counter({
+  name: 'registry_swept_total',
+  help: 'What was cleared away because its time was over.',
+  labelNames: ['what'],
+});
 
 /**
  * Clears away what nobody ends: rooms that stay empty, sessions whose window is over, sessions of gateways that died. Each

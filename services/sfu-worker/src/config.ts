@@ -6,13 +6,34 @@ import { z } from 'zod';
 /** What is the node's own, apart from logs, metrics and brokers. */
 export const nodeConfig = z.object({
   FLOTILLA_NODE_ID: NodeId.optional().describe('Who this node is, such as nd_eu-1. Default: a new id at each start.'),
-  FLOTILLA_SFU_WORKERS: wholeNumber().min(1).max(256).default(availableParallelism()).describe('mediasoup workers, one core each. Default: one per core.'),
-  FLOTILLA_SFU_CAPACITY: wholeNumber().min(1).default(200).describe('How many sessions are placed on this node at most.'),
-  FLOTILLA_SFU_LISTEN_IP: z.string().default('127.0.0.1').describe('The address media is received on. 0.0.0.0 for all; then set the announced address.'),
-  FLOTILLA_SFU_ANNOUNCED_ADDRESS: z.string().optional().describe('The address clients are told to send media to, when it is not the one listened on.'),
-  FLOTILLA_SFU_PORT_BASE: port().default(0).describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),
-  FLOTILLA_SFU_PIPE_IP: z.string().default('127.0.0.1').describe('The address other nodes reach this one at, for media between nodes.'),
-  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: z.string().optional().describe('The address other nodes are told, when it is not the one listened on.'),
+  FLOTILLA_SFU_WORKERS: wholeNumber()
+    .min(1)
+    .max(256)
+    .default(availableParallelism())
+    .describe('mediasoup workers, one core each. Default: one per core.'),
+  FLOTILLA_SFU_CAPACITY: wholeNumber()
+    .min(1)
+    .default(200)
+    .describe('How many sessions are placed on this node at most.'),
+  FLOTILLA_SFU_LISTEN_IP: z
+    .string()
+    .default('127.0.0.1')
+    .describe('The address media is received on. 0.0.0.0 for all; then set the announced address.'),
+  FLOTILLA_SFU_ANNOUNCED_ADDRESS: z
+    .string()
+    .optional()
+    .describe('The address clients are told to send media to, when it is not the one listened on.'),
+  FLOTILLA_SFU_PORT_BASE: port()
+    .default(0)
+    .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),
+  FLOTILLA_SFU_PIPE_IP: z
+    .string()
+    .default('127.0.0.1')
+    .describe('The address other nodes reach this one at, for media between nodes.'),
+  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: z
+    .string()
+    .optional()
+    .describe('The address other nodes are told, when it is not the one listened on.'),
 });
 export type NodeConfig = z.output<typeof nodeConfig>;
 

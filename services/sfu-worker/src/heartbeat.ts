@@ -7,7 +7,11 @@ const everyMs = 500;
 
 const load = gauge({ name: 'sfu_node_load', help: 'Share of its cores that the node uses.', labelNames: ['node'] });
 const sessions = gauge({ name: 'sfu_sessions', help: 'Sessions homed on the node.', labelNames: ['node'] });
-const streams = gauge({ name: 'sfu_streams', help: 'Producers, consumers and pipes of the node.', labelNames: ['node', 'kind'] });
+const streams = gauge({
+  name: 'sfu_streams',
+  help: 'Producers, consumers and pipes of the node.',
+  labelNames: ['node', 'kind'],
+});
 
 /** Reports the node and its load, again and again. While the store is away it measures on and says so once. */
 export class Heartbeat {

@@ -12,7 +12,9 @@ await runService({
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
-    const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), { logger: nestLogger(log) });
+    const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), {
+      logger: nestLogger(log),
+    });
     onStop('application', () => app.close());
   },
 });

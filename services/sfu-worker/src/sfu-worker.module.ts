@@ -35,7 +35,10 @@ export class SfuWorkerModule {
                 announcedAddress: config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
                 portBase: config.FLOTILLA_SFU_PORT_BASE,
               },
-              pipeListen: { ip: config.FLOTILLA_SFU_PIPE_IP, announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS },
+              pipeListen: {
+                ip: config.FLOTILLA_SFU_PIPE_IP,
+                announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS,
+              },
               rooms: fleet.store.rooms,
               events: fleet.events,
               peers: peerNodes(fleet.bus),
@@ -44,7 +47,13 @@ export class SfuWorkerModule {
         },
         {
           provide: SfuNode,
-          useFactory: (media: MediaNode) => new SfuNode(media, fleet, new Heartbeat(media, fleet.store.nodes, config.FLOTILLA_SFU_CAPACITY, nodeLog), nodeLog),
+          useFactory: (media: MediaNode) =>
+            new SfuNode(
+              media,
+              fleet,
+              new Heartbeat(media, fleet.store.nodes, config.FLOTILLA_SFU_CAPACITY, nodeLog),
+              nodeLog,
+            ),
           inject: [MediaNode],
         },
       ],
@@ -71,7 +80,9 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.heartbeat.stop().catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));
+    await this.heartbeat
+      .stop()
+      .catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));
     await this.#serving?.close();
     await this.media.close();
   }

@@ -12,7 +12,9 @@ await runService({
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
-    const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), { logger: nestLogger(log) });
+    const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
+      logger: nestLogger(log),
+    });
     onStop('application', () => app.close());
     useSignaling(app);
     app.enableCors({ origin: config.FLOTILLA_ALLOWED_ORIGINS });

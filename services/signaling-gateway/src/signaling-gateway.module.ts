@@ -2,7 +2,13 @@ import { type TokenConfig, tokenSettings, TokenVerifier, UpgradeAuthenticator } 
 import { newId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
-import { type DynamicModule, type INestApplication, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplication,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import type { GatewayConfig } from './config.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
@@ -14,7 +20,8 @@ import { Lifecycle } from './sessions/lifecycle.ts';
 import { SessionTable } from './sessions/session-table.ts';
 
 export interface SignalingGatewayOptions {
-  readonly config: TokenConfig & Pick<GatewayConfig, 'FLOTILLA_ALLOWED_ORIGINS' | 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_HEARTBEAT_SECONDS'>;
+  readonly config: TokenConfig &
+    Pick<GatewayConfig, 'FLOTILLA_ALLOWED_ORIGINS' | 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_HEARTBEAT_SECONDS'>;
   readonly fleet: Fleet;
   readonly log: Logger;
 }
@@ -31,7 +38,10 @@ export class SignalingGatewayModule {
       memberships,
       sessions,
       fleet.events,
-      { resumeWindowMs: config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, heartbeatMs: config.FLOTILLA_HEARTBEAT_SECONDS * 1000 },
+      {
+        resumeWindowMs: config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
+        heartbeatMs: config.FLOTILLA_HEARTBEAT_SECONDS * 1000,
+      },
       log,
     );
     const verifier = new TokenVerifier(tokenSettings(config));
@@ -40,7 +50,10 @@ export class SignalingGatewayModule {
       lifecycle,
       memberships,
       nodes: new NodeDirectory(nodes, log),
-      settings: { resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS, heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS },
+      settings: {
+        resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
+        heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
+      },
       log,
     };
     return {
@@ -49,7 +62,15 @@ export class SignalingGatewayModule {
       providers: [
         SignalGateway,
         { provide: SIGNAL_CONTEXT, useValue: context },
-        { provide: Handshake, useValue: new Handshake(new UpgradeAuthenticator(verifier), lifecycle, sessions, config.FLOTILLA_ALLOWED_ORIGINS) },
+        {
+          provide: Handshake,
+          useValue: new Handshake(
+            new UpgradeAuthenticator(verifier),
+            lifecycle,
+            sessions,
+            config.FLOTILLA_ALLOWED_ORIGINS,
+          ),
+        },
         { provide: FrontDoor, useValue: new FrontDoor(context) },
       ],
     };

@@ -46,7 +46,12 @@ await runService({
 
     const nodes = await Promise.all(
       Array.from({ length: config.FLOTILLA_SFU_NODES }, (_, index) => {
-        const node = { ...config, FLOTILLA_NODE_ID: `nd_local-${index + 1}`, FLOTILLA_SFU_PORT_BASE: config.FLOTILLA_SFU_PORT_BASE && config.FLOTILLA_SFU_PORT_BASE + index * config.FLOTILLA_SFU_WORKERS };
+        const node = {
+          ...config,
+          FLOTILLA_NODE_ID: `nd_local-${index + 1}`,
+          FLOTILLA_SFU_PORT_BASE:
+            config.FLOTILLA_SFU_PORT_BASE && config.FLOTILLA_SFU_PORT_BASE + index * config.FLOTILLA_SFU_WORKERS,
+        };
         return NestFactory.createApplicationContext(SfuWorkerModule.register({ config: node, fleet, log }), { logger });
       }),
     );

@@ -1,5 +1,14 @@
-import { type CommandPayload, type CommandReply, commands, type CommandType, ErrorBody, FlotillaError, firstIssue, type ParsedCommandPayload } from '@flotilla/contracts';
-import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger, type TraceCarrier } from '@flotilla/runtime';
+import {
+  type CommandPayload,
+  type CommandReply,
+  commands,
+  type CommandType,
+  ErrorBody,
+  FlotillaError,
+  firstIssue,
+  type ParsedCommandPayload,
+} from '@flotilla/contracts';
+import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
 import { z } from 'zod';
 import { RecentAnswers } from './recent-answers.ts';
 import { type CommandTransport, type Outcome, type QueueKind, type Serving, TransportError } from './transport.ts';
@@ -66,22 +75,31 @@ export class CommandBus {
     this.#log = log;
   }
 
-  async call<T extends CommandType>(queue: string, type: T, payload: CommandPayload<T>, options: CallOptions = {}): Promise<CommandReply<T>> {
+  async call<T extends CommandType>(
+    queue: string,
+    type: T,
+    payload: CommandPayload<T>,
+    options: CallOptions = {},
+  ): Promise<CommandReply<T>> {
     const { timeoutMs = 5000, commandId = crypto.randomUUID() } = options;
     const began = performance.now();
     let outcome = 'ok';
     try {
-      return await inSpan(`command ${type}`, { kind: 'client', attributes: { 'flotilla.queue': queue, 'flotilla.command_id': commandId } }, async () => {
-        const message = JSON.stringify({
-          commandId,
-          type,
-          version: commands[type].version,
-          deadline: Date.now() + timeoutMs,
-          trace: injectTrace(),
-          payload,
-        } satisfies z.input<typeof Message>);
-        return this.#parseAnswer(type, await this.#exchange(queue, message, commandId, timeoutMs));
-      });
+      return await inSpan(
+        `command ${type}`,
+        { kind: 'client', attributes: { 'flotilla.queue': queue, 'flotilla.command_id': commandId } },
+        async () => {
+          const message = JSON.stringify({
+            commandId,
+            type,
+            version: commands[type].version,
+            deadline: Date.now() + timeoutMs,
+            trace: injectTrace(),
+            payload,
+          } satisfies z.input<typeof Message>);
+          return this.#parseAnswer(type, await this.#exchange(queue, message, commandId, timeoutMs));
+        },
+      );
     } catch (error) {
       const failure = FlotillaError.from(error);
       outcome = failure.code;
@@ -97,10 +115,15 @@ export class CommandBus {
     try {
       return await this.#transport.request(queue, message, { id, ttlMs: timeoutMs, signal: timeout });
     } catch (error) {
-      if (timeout.aborted) throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
+      if (timeout.aborted)
+        throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
       if (!(error instanceof TransportError)) throw error;
       const gone = error.kind === 'unroutable' && queue.startsWith('sfu.');
-      throw new FlotillaError(gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE', gone ? `${queue.slice(4)} is gone` : error.message, { cause: error });
+      throw new FlotillaError(
+        gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE',
+        gone ? `${queue.slice(4)} is gone` : error.message,
+        { cause: error },
+      );
     }
   }
 
@@ -127,21 +150,29 @@ export class CommandBus {
     const { type, commandId } = message;
     const handler = handlers[type];
     const spec = commands[type as CommandType] as (typeof commands)[CommandType] | undefined;
-    if (!handler || !spec) return refuse(new FlotillaError('UNKNOWN_TYPE', `no command ${type} here`), `unknown command ${type}`);
+    if (!handler || !spec)
+      return refuse(new FlotillaError('UNKNOWN_TYPE', `no command ${type} here`), `unknown command ${type}`);
     if (message.version > spec.version) {
-      return refuse(new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`), `version ${message.version} of ${type}`);
+      return refuse(
+        new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`),
+        `version ${message.version} of ${type}`,
+      );
     }
     const timeLeft = message.deadline - Date.now();
     // Nobody waits for the answer any more: doing the work would only surprise.
     if (timeLeft < -clockTolerance) return {};
     const payload = spec.payload.safeParse(message.payload);
-    if (!payload.success) return refuse(new FlotillaError('BAD_PAYLOAD', firstIssue(payload.error)), `payload of ${type}: ${firstIssue(payload.error)}`);
+    if (!payload.success)
+      return refuse(
+        new FlotillaError('BAD_PAYLOAD', firstIssue(payload.error)),
+        `payload of ${type}: ${firstIssue(payload.error)}`,
+      );
 
     const began = performance.now();
     let outcome = 'ok';
     try {
       const signal = AbortSignal.timeout(Math.max(1, timeLeft));
-      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace as TraceCarrier }, () =>
+      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace }, () =>
         handler(payload.data, { commandId, signal }),
       );
       return { answer: JSON.stringify({ ok: true, payload: reply }) };

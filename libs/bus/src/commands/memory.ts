@@ -1,4 +1,10 @@
-import { type CommandTransport, type MessageHandler, type QueueKind, type Serving, TransportError } from './transport.ts';
+import {
+  type CommandTransport,
+  type MessageHandler,
+  type QueueKind,
+  type Serving,
+  TransportError,
+} from './transport.ts';
 
 interface Server {
   readonly handler: MessageHandler;

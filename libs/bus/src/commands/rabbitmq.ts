@@ -1,6 +1,20 @@
-import { type Channel, type ChannelModel, type ConfirmChannel, connect, type ConsumeMessage, type Message, type RecoveringChannelModel } from 'amqplib';
+import {
+  type Channel,
+  type ChannelModel,
+  type ConfirmChannel,
+  connect,
+  type ConsumeMessage,
+  type Message,
+  type RecoveringChannelModel,
+} from 'amqplib';
 import type { Logger } from '@flotilla/runtime';
-import { type CommandTransport, type MessageHandler, type QueueKind, type Serving, TransportError } from './transport.ts';
+import {
+  type CommandTransport,
+  type MessageHandler,
+  type QueueKind,
+  type Serving,
+  TransportError,
+} from './transport.ts';
 
 export interface RabbitMqOptions {
   readonly url: string;
@@ -79,7 +93,13 @@ export class RabbitMqCommandTransport implements CommandTransport {
     const link = await connect(url, {
       timeout: 5000,
       clientProperties: { connection_name: `flotilla ${name} ${process.pid}` },
-      recovery: { initialDelay: 100, maxDelay: 2000, jitter: 0.3, waitForConnect: false, setup: (model: ChannelModel) => setup(model) },
+      recovery: {
+        initialDelay: 100,
+        maxDelay: 2000,
+        jitter: 0.3,
+        waitForConnect: false,
+        setup: (model: ChannelModel) => setup(model),
+      },
     });
     link.on('disconnect', (error) => {
       if (this.#closing) return;
@@ -132,7 +152,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
     }
   }
 
-  request(queue: string, message: string, options: { id: string; ttlMs: number; signal: AbortSignal }): Promise<string> {
+  request(
+    queue: string,
+    message: string,
+    options: { id: string; ttlMs: number; signal: AbortSignal },
+  ): Promise<string> {
     const channel = this.#calls;
     const problem = this.problem();
     if (!channel || problem) return Promise.reject(new TransportError('down', problem ?? 'RabbitMQ is out of reach'));
@@ -143,7 +167,9 @@ export class RabbitMqCommandTransport implements CommandTransport {
     const id = `${options.id}/${(this.#sequence = (this.#sequence + 1) % Number.MAX_SAFE_INTEGER)}`;
     return new Promise<string>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
-      options.signal.addEventListener('abort', () => this.#settle(id, new TransportError('down', 'deadline')), { once: true });
+      options.signal.addEventListener('abort', () => this.#settle(id, new TransportError('down', 'deadline')), {
+        once: true,
+      });
       channel.publish(
         this.#exchange,
         queue,
@@ -173,7 +199,8 @@ export class RabbitMqCommandTransport implements CommandTransport {
       close: async () => {
         served.closed = true;
         this.#served.delete(served);
-        if (served.channel && served.consumerTag) await served.channel.cancel(served.consumerTag).catch(() => undefined);
+        if (served.channel && served.consumerTag)
+          await served.channel.cancel(served.consumerTag).catch(() => undefined);
         await Promise.allSettled(served.underWay);
         await served.channel?.close().catch(() => undefined);
       },
@@ -193,7 +220,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
     channel.on('error', beginAgain);
     await channel.assertExchange(this.#exchange, 'direct', { durable: true });
     await this.#assertDeadLetters(channel);
-    const bounds = { 'x-max-length': maxQueueLength, 'x-overflow': 'reject-publish', 'x-dead-letter-exchange': this.#deadExchange };
+    const bounds = {
+      'x-max-length': maxQueueLength,
+      'x-overflow': 'reject-publish',
+      'x-dead-letter-exchange': this.#deadExchange,
+    };
     await channel.assertQueue(
       name,
       served.kind === 'shared'
@@ -223,7 +254,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
 
   async #work(served: Served, channel: Channel, message: ConsumeMessage): Promise<void> {
     const { answer, deadLetter } = await served.handler(message.content.toString());
-    const { replyTo, correlationId, messageId } = message.properties as { replyTo?: string; correlationId?: string; messageId?: string };
+    const { replyTo, correlationId, messageId } = message.properties as {
+      replyTo?: string;
+      correlationId?: string;
+      messageId?: string;
+    };
     // The channel may have closed meanwhile: the message is then delivered again, and answered from memory.
     try {
       if (deadLetter !== undefined) {
@@ -235,7 +270,10 @@ export class RabbitMqCommandTransport implements CommandTransport {
         });
       }
       if (answer !== undefined && replyTo) {
-        channel.publish('', replyTo, Buffer.from(answer), { contentType: 'application/json', correlationId: correlationId ?? '' });
+        channel.publish('', replyTo, Buffer.from(answer), {
+          contentType: 'application/json',
+          correlationId: correlationId ?? '',
+        });
       }
       channel.ack(message);
     } catch (error) {

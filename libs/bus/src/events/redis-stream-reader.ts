@@ -2,7 +2,7 @@ import { compareOffsets, type Offset } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { Following, LogEntry } from './event-log.ts';
-import { type RawEntry, streamKey, toEntries } from './redis-streams.ts';
+import { type RawEntry, streamKey, toEntries } from './redis-client.ts';
 
 interface Followed {
   /** The oldest offset any follower still waits behind. */
@@ -91,7 +91,16 @@ export class StreamReader {
       try {
         const keys = [this.#bell, ...this.#streams.keys()];
         const offsets = [this.#bellOffset, ...[...this.#streams.values()].map(({ offset }) => offset)];
-        const answer = await this.#redis.call('XREAD', 'COUNT', batch, 'BLOCK', blockMs, 'STREAMS', ...keys, ...offsets);
+        const answer = await this.#redis.call(
+          'XREAD',
+          'COUNT',
+          batch,
+          'BLOCK',
+          blockMs,
+          'STREAMS',
+          ...keys,
+          ...offsets,
+        );
         for (const [key, raw] of pairs(answer)) this.#deliver(key, raw);
       } catch (error) {
         if (this.#stopped) return;
@@ -113,7 +122,9 @@ export class StreamReader {
     stream.offset = last;
     const entries = toEntries(raw);
     for (const follower of stream.followers) {
-      const fresh = isBefore(follower.after, entries[0]!.offset) ? entries : entries.filter(({ offset }) => isBefore(follower.after, offset));
+      const fresh = isBefore(follower.after, entries[0]!.offset)
+        ? entries
+        : entries.filter(({ offset }) => isBefore(follower.after, offset));
       follower.after = isBefore(follower.after, last) ? last : follower.after;
       if (fresh.length > 0) follower.onEntries(fresh);
     }
@@ -147,7 +158,10 @@ function pairs(answer: unknown): [string, RawEntry[]][] {
   if (answer instanceof Map) return [...answer] as [string, RawEntry[]][];
   if (Array.isArray(answer)) {
     if (Array.isArray(answer[0])) return answer as [string, RawEntry[]][];
-    return Array.from({ length: answer.length / 2 }, (_, index) => [answer[index * 2] as string, answer[index * 2 + 1] as RawEntry[]]);
+    return Array.from({ length: answer.length / 2 }, (_, index) => [
+      answer[index * 2] as string,
+      answer[index * 2 + 1] as RawEntry[],
+    ]);
   }
   return Object.entries(answer as Record<string, RawEntry[]>);
 }

@@ -1,7 +1,8 @@
-import { FlotillaError, type Offset, startOfStream } from '@flotilla/contracts';
+import { type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { dataField, type EventLog, type Following, type LogEntry, maxStreamLength } from './event-log.ts';
+import { connectRedis, type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
 import { StreamReader } from './redis-stream-reader.ts';
 
 export interface RedisEventLogOptions {
@@ -11,37 +12,6 @@ export interface RedisEventLogOptions {
   readonly log: Logger;
   /** Connections that wait for entries; the streams followed are spread over them. Default 4. */
   readonly readers?: number;
-}
-
-/** `[id, [field, value, ...]]` as XRANGE and XREAD give it. */
-export type RawEntry = [id: string, fields: string[]];
-
-/** The Redis key of a stream. Names with a room id carry it in braces, so that a room lives in one cluster slot. */
-export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
-
-/** A connection that fails fast while Redis is away and comes back by itself. */
-export function connectRedis(url: string, log: Logger, name: string): Redis {
-  const redis = new Redis(url, {
-    connectionName: `flotilla-${name}`,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 2000,
-    commandTimeout: 5000,
-    lazyConnect: true,
-    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
-  });
-  redis.on('error', (error: Error) => log.debug({ err: error, connection: name }, 'Redis connection error'));
-  redis.on('close', () => log.debug({ connection: name }, 'Redis connection closed'));
-  return redis;
-}
-
-/** Runs a Redis command; a failure becomes UNAVAILABLE unless it is a FlotillaError already. */
-export async function redisOp<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw error instanceof FlotillaError ? error : new FlotillaError('UNAVAILABLE', 'Redis is out of reach', { cause: error });
-  }
 }
 
 /**
@@ -66,14 +36,25 @@ export class RedisEventLog implements EventLog {
     const { url, namespace, log, readers = 4 } = options;
     const redis = connectRedis(url, log, 'events');
     await redis.connect();
-    const waiting = Array.from({ length: readers }, (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), namespace, log));
+    const waiting = Array.from(
+      { length: readers },
+      (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), namespace, log),
+    );
     await Promise.all(waiting.map((reader) => reader.start()));
     return new RedisEventLog(redis, namespace, waiting);
   }
 
   append(stream: string, data: string): Promise<Offset> {
     return redisOp(async () => {
-      const id = await this.#redis.xadd(streamKey(this.#namespace, stream), 'MAXLEN', '~', maxStreamLength, '*', dataField, data);
+      const id = await this.#redis.xadd(
+        streamKey(this.#namespace, stream),
+        'MAXLEN',
+        '~',
+        maxStreamLength,
+        '*',
+        dataField,
+        data,
+      );
       return id!;
     });
   }
@@ -84,7 +65,7 @@ export class RedisEventLog implements EventLog {
       if (offset === startOfStream) {
         // Complete as long as the stream never grew to where it is trimmed.
         if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'gone';
-        return toEntries((await this.#redis.xrange(key, '-', '+', 'COUNT', limit)) as RawEntry[]);
+        return toEntries(await this.#redis.xrange(key, '-', '+', 'COUNT', limit));
       }
       const raw = (await this.#redis.xrange(key, offset, '+', 'COUNT', limit + 1)) as RawEntry[];
       return raw[0]?.[0] === offset ? toEntries(raw.slice(1)) : 'gone';
@@ -93,7 +74,13 @@ export class RedisEventLog implements EventLog {
 
   lastOffset(stream: string): Promise<Offset> {
     return redisOp(async () => {
-      const [newest] = (await this.#redis.xrevrange(streamKey(this.#namespace, stream), '+', '-', 'COUNT', 1)) as RawEntry[];
+      const [newest] = (await this.#redis.xrevrange(
+        streamKey(this.#namespace, stream),
+        '+',
+        '-',
+        'COUNT',
+        1,
+      )) as RawEntry[];
       return newest?.[0] ?? startOfStream;
     });
   }
@@ -112,10 +99,6 @@ export class RedisEventLog implements EventLog {
     await Promise.allSettled(this.#readers.map((reader) => reader.close()));
     this.#redis.disconnect();
   }
-}
-
-export function toEntries(raw: readonly RawEntry[]): LogEntry[] {
-  return raw.map(([offset, fields]) => ({ offset, data: fields[fields.indexOf(dataField) + 1] ?? '' }));
 }
 
 /** FNV-1a: spreads keys over readers. */

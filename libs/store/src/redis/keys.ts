@@ -17,7 +17,8 @@ export class Keys {
   /** Hash: publication id -> HomedPublication as JSON. */
   publications = (id: string): string => `${this.namespace}:{${id}}:publications`;
   /** Set: ids of a participant's publications. */
-  publicationsOf = (id: string, participantId: string): string => `${this.namespace}:{${id}}:publications:${participantId}`;
+  publicationsOf = (id: string, participantId: string): string =>
+    `${this.namespace}:{${id}}:publications:${participantId}`;
   /** Any stream of the event log. */
   stream = (name: string): string => streamKey(this.namespace, name);
   /** Stream of the room's events. */

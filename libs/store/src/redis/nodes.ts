@@ -13,24 +13,45 @@ export class RedisNodes implements NodeStore {
   async report(report: NodeReport): Promise<void> {
     const { keys } = this;
     const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
-    await this.client.run('reportNode', keys.nodes(), keys.beats(), keys.slots(), keys.stream(nodeStream), report.id, JSON.stringify(report), slot);
+    await this.client.run(
+      'reportNode',
+      keys.nodes(),
+      keys.beats(),
+      keys.slots(),
+      keys.stream(nodeStream),
+      report.id,
+      JSON.stringify(report),
+      slot,
+    );
   }
 
   async list(): Promise<NodeView[]> {
     const { keys } = this;
-    const [reports, beats, reserved, now] = await this.client.run<[string[], string[], string[], string]>('listNodes', keys.nodes(), keys.beats(), keys.reserved());
+    const [reports, beats, reserved, now] = await this.client.run<[string[], string[], string[], string]>(
+      'listNodes',
+      keys.nodes(),
+      keys.beats(),
+      keys.reserved(),
+    );
     const seenAt = pairUp(beats);
     const places = pairUp(reserved);
     return reports.map((text) => {
       const report = NodeReport.parse(JSON.parse(text));
       const lastSeenAt = seenAt.get(report.id) ?? 0;
-      return { ...report, reserved: places.get(report.id) ?? 0, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeSilentMs };
+      return {
+        ...report,
+        reserved: places.get(report.id) ?? 0,
+        lastSeenAt,
+        alive: lastSeenAt >= Number(now) - nodeSilentMs,
+      };
     });
   }
 
   async remove(nodeId: string): Promise<void> {
     const { keys } = this;
-    await this.client.do((redis) => redis.multi().hdel(keys.nodes(), nodeId).zrem(keys.beats(), nodeId).hdel(keys.slots(), nodeId).exec());
+    await this.client.do((redis) =>
+      redis.multi().hdel(keys.nodes(), nodeId).zrem(keys.beats(), nodeId).hdel(keys.slots(), nodeId).exec(),
+    );
   }
 }
 

@@ -47,7 +47,8 @@ export class ScriptClient {
 
   constructor(redis: Redis) {
     this.#redis = redis;
-    for (const [name, { numberOfKeys, lua }] of Object.entries(scripts)) redis.defineCommand(name, { numberOfKeys, lua });
+    for (const [name, { numberOfKeys, lua }] of Object.entries(scripts))
+      redis.defineCommand(name, { numberOfKeys, lua });
   }
 
   /** Runs a script. What it returns is in its comment; the caller knows it as `T`. */

@@ -18,7 +18,8 @@ import type { ScriptClient } from './redis-store.ts';
 const deletedStreamSeconds = 300;
 
 const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) => Member.parse(JSON.parse(text)));
-const parsePublications = (texts: readonly string[]): HomedPublication[] => texts.map((text) => HomedPublication.parse(JSON.parse(text)));
+const parsePublications = (texts: readonly string[]): HomedPublication[] =>
+  texts.map((text) => HomedPublication.parse(JSON.parse(text)));
 const eventText = (event: RoomEvent): string => JSON.stringify(event);
 
 export class RedisRooms implements RoomStore {
@@ -56,13 +57,17 @@ export class RedisRooms implements RoomStore {
     });
     return ids.flatMap((_id, index) => {
       const text = answers[index * 2]![1] as string | null;
-      return text === null ? [] : [{ ...Room.parse(JSON.parse(text)), participants: answers[index * 2 + 1]![1] as number }];
+      return text === null
+        ? []
+        : [{ ...Room.parse(JSON.parse(text)), participants: answers[index * 2 + 1]![1] as number }];
     });
   }
 
   async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
     const from = cursor === undefined ? '-' : `(${cursor}`;
-    const found = await this.client.do((redis) => redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1));
+    const found = await this.client.do((redis) =>
+      redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1),
+    );
     const page = found.slice(0, limit);
     const rooms = await this.#summaries(page.map((key) => key.slice(key.indexOf(':') + 1)));
     return { rooms, next: found.length > limit ? page.at(-1)! : null };
@@ -109,7 +114,11 @@ export class RedisRooms implements RoomStore {
       roomId,
       participantId,
       JSON.stringify(member),
-      eventText({ type: 'participant_joined', from: 'system', payload: { participant: publicParticipant({ ...member, nodeId: '' }) } }),
+      eventText({
+        type: 'participant_joined',
+        from: 'system',
+        payload: { participant: publicParticipant({ ...member, nodeId: '' }) },
+      }),
       JSON.stringify(excludeNodes),
       Math.random(),
       Math.random(),
@@ -175,7 +184,12 @@ export class RedisRooms implements RoomStore {
         .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
         .exec(),
     );
-    const [room, members, publications, newest] = answers!.map(([, value]) => value) as [string | null, string[], string[], [string, string[]][]];
+    const [room, members, publications, newest] = answers!.map(([, value]) => value) as [
+      string | null,
+      string[],
+      string[],
+      [string, string[]][],
+    ];
     if (room === null) return undefined;
     return {
       room: Room.parse(JSON.parse(room)),

@@ -8,14 +8,18 @@ import { notYet, waitFor } from '../wait-for.ts';
 /** What happens to people in a call, told once for every topology. Each makes rooms of its own. */
 export interface CallScenario {
   readonly promise: string;
-  run(topology: Topology, browser: Browser, report: (line: string) => void): Promise<void>;
+  readonly run: (topology: Topology, browser: Browser, report: (line: string) => void) => Promise<void>;
 }
 
 let rooms = 0;
 const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
 
 /** Runs with pages that are closed at the end, whatever happens. */
-async function withPages(work: (join: (options: Parameters<typeof CallPage.join>[2]) => Promise<CallPage>) => Promise<void>, topology: Topology, browser: Browser): Promise<void> {
+async function withPages(
+  work: (join: (options: Parameters<typeof CallPage.join>[2]) => Promise<CallPage>) => Promise<void>,
+  topology: Topology,
+  browser: Browser,
+): Promise<void> {
   const pages: CallPage[] = [];
   try {
     await work(async (options) => {
@@ -31,7 +35,8 @@ async function withPages(work: (join: (options: Parameters<typeof CallPage.join>
 
 export const callScenarios: readonly CallScenario[] = [
   {
-    promise: 'two decode each other for 5 s, a third sees both, one leaves and its tile is gone, one reloads and is back',
+    promise:
+      'two decode each other for 5 s, a third sees both, one leaves and its tile is gone, one reloads and is back',
     run: (topology, browser, report) =>
       withPages(
         async (join) => {
@@ -45,7 +50,12 @@ export const callScenarios: readonly CallScenario[] = [
           }
 
           const cleo = await join({ room, name: 'cleo' });
-          await Promise.all([cleo.hearsAndSees('ada'), cleo.hearsAndSees('bob'), ada.hearsAndSees('cleo'), bob.hearsAndSees('cleo')]);
+          await Promise.all([
+            cleo.hearsAndSees('ada'),
+            cleo.hearsAndSees('bob'),
+            ada.hearsAndSees('cleo'),
+            bob.hearsAndSees('cleo'),
+          ]);
 
           const left = performance.now();
           await bob.press('leave');
@@ -76,9 +86,13 @@ export const callScenarios: readonly CallScenario[] = [
             await bob.collectMessages();
 
             await ada.send({ number: 0 });
-            await waitFor('the first message', async () => ((await bob.messages()).length === 1 ? undefined : notYet('it is not there')));
+            await waitFor('the first message', async () =>
+              (await bob.messages()).length === 1 ? undefined : notYet('it is not there'),
+            );
             proxy.cut();
-            await waitFor('bob notices', async () => ((await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not')));
+            await waitFor('bob notices', async () =>
+              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
+            );
             const frames = bob.framesDuring('ada', 3000);
             for (let number = 1; number <= 20; number++) await ada.send({ number });
             await ada.press('mic');
@@ -93,7 +107,11 @@ export const callScenarios: readonly CallScenario[] = [
             expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
             expect(await bob.room()).toEqual({ ...before, state: 'connected' });
             await waitFor('the mute is known', async () => {
-              const muted = await bob.page.evaluate(() => [...globalThis.flotilla.room!.participants.values()].flatMap(({ publications }) => [...publications.values()]).some(({ kind, muted: each }) => kind === 'audio' && each));
+              const muted = await bob.page.evaluate(() =>
+                [...globalThis.flotilla.room!.participants.values()]
+                  .flatMap(({ publications }) => [...publications.values()])
+                  .some(({ kind, muted: each }) => kind === 'audio' && each),
+              );
               if (!muted) notYet('ada is not muted in the eyes of bob');
             });
             await ada.seesExactly(['bob']);
@@ -139,7 +157,9 @@ export const callScenarios: readonly CallScenario[] = [
           await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
 
           await ada.press('camera');
-          await waitFor('the picture stops', async () => ((await bob.framesDuring('ada', 500)) === 0 ? undefined : notYet('frames come')));
+          await waitFor('the picture stops', async () =>
+            (await bob.framesDuring('ada', 500)) === 0 ? undefined : notYet('frames come'),
+          );
           await ada.press('camera');
           await bob.hearsAndSees('ada');
 
@@ -151,7 +171,8 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'the media workers of a node are killed: its people are back in the call, as who they were, and the process lives',
+    promise:
+      'the media workers of a node are killed: its people are back in the call, as who they were, and the process lives',
     run: (topology, browser, report) =>
       withPages(
         async (join) => {
@@ -168,10 +189,13 @@ export const callScenarios: readonly CallScenario[] = [
           for (const pid of workers) process.kill(pid, 'SIGKILL');
           await waitFor('new workers', () => {
             const now = mediaWorkersOf(node);
-            if (now.length < workers.length || now.some((pid) => workers.includes(pid))) notYet(`workers: ${now.join(', ')}`);
+            if (now.length < workers.length || now.some((pid) => workers.includes(pid)))
+              notYet(`workers: ${now.join(', ')}`);
           });
           await Promise.all([ada.hearsAndSees('bob', 40_000), bob.hearsAndSees('ada', 40_000)]);
-          report(`both saw each other again ${Math.round(performance.now() - killed)} ms after the workers were killed`);
+          report(
+            `both saw each other again ${Math.round(performance.now() - killed)} ms after the workers were killed`,
+          );
           for (const [index, page] of [ada, bob].entries()) {
             const { id, me } = await page.room();
             expect({ id, me }).toEqual({ id: before[index]!.id, me: before[index]!.me });

@@ -7,7 +7,7 @@ import type { Topology } from '../topology.ts';
 /** What goes wrong at the front door, and the documented answer. Each is followed by a proof that an honest client is served. */
 export interface MisuseScenario {
   readonly promise: string;
-  run(topology: Topology): Promise<void>;
+  readonly run: (topology: Topology) => Promise<void>;
 }
 
 let rooms = 0;
@@ -61,8 +61,13 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       for (const wrong of ['nonsense', foreign, none, `${token}x`]) {
         expect(await refusal(RawClient.connect(url, { token: wrong }))).toEqual({ status: 401, code: 'TOKEN_INVALID' });
       }
-      expect(await refusal(RawClient.connect(url, { protocols: [subprotocol, `${resumeSubprotocolPrefix}nonsense`] }))).toEqual({ status: 401, code: 'SESSION_EXPIRED' });
-      expect(await refusal(RawClient.connect(url, { token: await topology.expiredToken(room) }))).toEqual({ status: 401, code: 'TOKEN_EXPIRED' });
+      expect(
+        await refusal(RawClient.connect(url, { protocols: [subprotocol, `${resumeSubprotocolPrefix}nonsense`] })),
+      ).toEqual({ status: 401, code: 'SESSION_EXPIRED' });
+      expect(await refusal(RawClient.connect(url, { token: await topology.expiredToken(room) }))).toEqual({
+        status: 401,
+        code: 'TOKEN_EXPIRED',
+      });
 
       const client = await RawClient.connect(url, { token });
       // On every gateway, at once.
@@ -78,15 +83,25 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       const room = await newRoom(topology);
       const url = topology.signalUrls[0]!;
       const plain = await fetch(new URL(signalPath, url));
-      expect({ status: plain.status, upgrade: plain.headers.get('upgrade') }).toEqual({ status: 426, upgrade: 'websocket' });
-      expect(await refusal(RawClient.connect(url, { protocols: ['chat'] }))).toEqual({ status: 400, code: 'BAD_MESSAGE' });
+      expect({ status: plain.status, upgrade: plain.headers.get('upgrade') }).toEqual({
+        status: 426,
+        upgrade: 'websocket',
+      });
+      expect(await refusal(RawClient.connect(url, { protocols: ['chat'] }))).toEqual({
+        status: 400,
+        code: 'BAD_MESSAGE',
+      });
       const token = await topology.api.issueToken(room);
-      expect(await refusal(RawClient.connect(url, { token, headers: { origin: 'https://evil.example' } }))).toEqual({ status: 403, code: 'FORBIDDEN' });
+      expect(await refusal(RawClient.connect(url, { token, headers: { origin: 'https://evil.example' } }))).toEqual({
+        status: 403,
+        code: 'FORBIDDEN',
+      });
       await serviceGoesOn(topology);
     },
   },
   {
-    promise: 'malformed JSON, unknown types, forged senders and wrong payloads are answered each with its code, and change nothing',
+    promise:
+      'malformed JSON, unknown types, forged senders and wrong payloads are answered each with its code, and change nothing',
     run: async (topology) => {
       const room = await newRoom(topology);
       const [client, witness] = [await joined(topology, room), await joined(topology, room, 1)];
@@ -107,10 +122,14 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         [JSON.stringify({ id: '1', type: 'join', payload: { room, surprise: 1 } }), 'BAD_PAYLOAD'],
         [JSON.stringify({ id: '1', type: 'mute', to, payload: { publicationId: 7, muted: true } }), 'BAD_PAYLOAD'],
         [JSON.stringify({ id: '1', type: 'join', payload: { room } }), 'ALREADY_IN_ROOM'],
-        [JSON.stringify({ id: '1', type: 'mute', to, payload: { publicationId: 'pub_none', muted: true } }), 'MEDIA_NOT_OPEN'],
+        [
+          JSON.stringify({ id: '1', type: 'mute', to, payload: { publicationId: 'pub_none', muted: true } }),
+          'MEDIA_NOT_OPEN',
+        ],
         [JSON.stringify({ id: '1', type: 'leave', to: 'room:some-other-room', payload: {} }), 'NOT_IN_ROOM'],
       ];
-      for (const [message, code] of answers) expect({ message, ...(await client.sendRaw(message)) }).toMatchObject({ message, ok: false, error: { code } });
+      for (const [message, code] of answers)
+        expect({ message, ...(await client.sendRaw(message)) }).toMatchObject({ message, ok: false, error: { code } });
       const seen = witness.events.map(({ type }) => type);
       expect(await client.request('ping')).toMatchObject({ ok: true });
       expect(witness.events.map(({ type }) => type)).toEqual(seen);
@@ -126,13 +145,16 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       const client = await joined(topology, room);
       client.socket.send(Buffer.from([1, 2, 3]));
       expect(await client.sendRaw('{')).toMatchObject({ ok: false, error: { code: 'BAD_MESSAGE' } });
-      client.socket.send(JSON.stringify({ id: '1', type: 'message', to: `room:${room}`, payload: { data: 'x'.repeat(maxFrameBytes) } }));
+      client.socket.send(
+        JSON.stringify({ id: '1', type: 'message', to: `room:${room}`, payload: { data: 'x'.repeat(maxFrameBytes) } }),
+      );
       expect(await client.closed).toMatchObject({ code: 1009 });
       await serviceGoesOn(topology);
     },
   },
   {
-    promise: 'a full room, an unknown room, a room the token is not for, a missing grant and an unknown participant have their codes',
+    promise:
+      'a full room, an unknown room, a room the token is not for, a missing grant and an unknown participant have their codes',
     run: async (topology) => {
       const url = topology.signalUrls[0]!;
       const connect = async (room: string, wanted = {}) => {
@@ -144,20 +166,32 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       const first = await joined(topology, full);
       const second = await connect(full);
       expect(await second.request('join', { room: full })).toMatchObject({ ok: false, error: { code: 'ROOM_FULL' } });
-      expect(await second.request('join', { room: 'another-room' })).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+      expect(await second.request('join', { room: 'another-room' })).toMatchObject({
+        ok: false,
+        error: { code: 'FORBIDDEN' },
+      });
       expect(await first.request('message', { data: 1 }, `room:${full}`)).toMatchObject({ ok: true });
 
       const gone = await newRoom(topology);
       const late = await connect(gone);
       expect(await topology.api.request('DELETE', `/v1/rooms/${gone}`)).toMatchObject({ status: 204 });
-      expect(await late.request('join', { room: gone })).toMatchObject({ ok: false, error: { code: 'ROOM_NOT_FOUND' } });
+      expect(await late.request('join', { room: gone })).toMatchObject({
+        ok: false,
+        error: { code: 'ROOM_NOT_FOUND' },
+      });
 
       const quiet = await newRoom(topology);
       const silent = await connect(quiet, { grants: ['subscribe'] });
       expect(await silent.request('join', { room: quiet })).toMatchObject({ ok: true });
-      expect(await silent.request('message', { data: 1 }, `room:${quiet}`)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+      expect(await silent.request('message', { data: 1 }, `room:${quiet}`)).toMatchObject({
+        ok: false,
+        error: { code: 'FORBIDDEN' },
+      });
 
-      expect(await topology.api.request('DELETE', `/v1/rooms/${quiet}/participants/pt_nobody`)).toMatchObject({ status: 404, body: { error: { code: 'PARTICIPANT_NOT_FOUND' } } });
+      expect(await topology.api.request('DELETE', `/v1/rooms/${quiet}/participants/pt_nobody`)).toMatchObject({
+        status: 404,
+        body: { error: { code: 'PARTICIPANT_NOT_FOUND' } },
+      });
       for (const client of [first, second, late, silent]) client.close();
       await serviceGoesOn(topology);
     },
@@ -168,9 +202,15 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       const room = await newRoom(topology);
       const [removed, witness] = [await joined(topology, room), await joined(topology, room, 1)];
       const { participantId } = (removed.replies[0]!.payload ?? {}) as { participantId: string };
-      expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({ status: 204 });
-      for (const client of [removed, witness]) expect(await client.event('participant_left')).toMatchObject({ payload: { participantId, reason: 'removed' } });
-      expect(await removed.request('message', { data: 1 }, `room:${room}`)).toMatchObject({ ok: false, error: { code: 'NOT_IN_ROOM' } });
+      expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({
+        status: 204,
+      });
+      for (const client of [removed, witness])
+        expect(await client.event('participant_left')).toMatchObject({ payload: { participantId, reason: 'removed' } });
+      expect(await removed.request('message', { data: 1 }, `room:${room}`)).toMatchObject({
+        ok: false,
+        error: { code: 'NOT_IN_ROOM' },
+      });
       removed.close();
       witness.close();
       await serviceGoesOn(topology);
@@ -181,21 +221,48 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     run: async (topology) => {
       const { api } = topology;
       if (topology.apiKeyRequired) {
-        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: '' })).toMatchObject({ status: 401, body: { error: { code: 'UNAUTHENTICATED' } } });
-        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: 'Bearer wrong' })).toMatchObject({ status: 403, body: { error: { code: 'FORBIDDEN' } } });
+        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: '' })).toMatchObject({
+          status: 401,
+          body: { error: { code: 'UNAUTHENTICATED' } },
+        });
+        expect(await api.request('GET', '/v1/rooms', undefined, { authorization: 'Bearer wrong' })).toMatchObject({
+          status: 403,
+          body: { error: { code: 'FORBIDDEN' } },
+        });
       }
-      expect(await api.request('POST', '/v1/rooms', { name: 'Not OK' })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD', message: expect.stringContaining('name') as string } } });
-      expect(await api.request('POST', '/v1/rooms', { name: 'ok', surprise: 1 })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
-      expect(await api.request('POST', '/v1/rooms', '{')).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
-      expect(await api.request('GET', '/v1/no-such-path')).toMatchObject({ status: 404, body: { error: { code: 'NOT_FOUND' } } });
-      expect(await api.request('GET', '/v1/rooms/no-such-room')).toMatchObject({ status: 404, body: { error: { code: 'ROOM_NOT_FOUND' } } });
+      expect(await api.request('POST', '/v1/rooms', { name: 'Not OK' })).toMatchObject({
+        status: 400,
+        body: { error: { code: 'BAD_PAYLOAD', message: expect.stringContaining('name') as string } },
+      });
+      expect(await api.request('POST', '/v1/rooms', { name: 'ok', surprise: 1 })).toMatchObject({
+        status: 400,
+        body: { error: { code: 'BAD_PAYLOAD' } },
+      });
+      expect(await api.request('POST', '/v1/rooms', '{')).toMatchObject({
+        status: 400,
+        body: { error: { code: 'BAD_PAYLOAD' } },
+      });
+      expect(await api.request('GET', '/v1/no-such-path')).toMatchObject({
+        status: 404,
+        body: { error: { code: 'NOT_FOUND' } },
+      });
+      expect(await api.request('GET', '/v1/rooms/no-such-room')).toMatchObject({
+        status: 404,
+        body: { error: { code: 'ROOM_NOT_FOUND' } },
+      });
 
       const names = [await newRoom(topology), await newRoom(topology), await newRoom(topology)];
-      expect(await api.request('POST', '/v1/rooms', { name: names[0], maxParticipants: 7 })).toMatchObject({ status: 409, body: { error: { code: 'ROOM_EXISTS' } } });
+      expect(await api.request('POST', '/v1/rooms', { name: names[0], maxParticipants: 7 })).toMatchObject({
+        status: 409,
+        body: { error: { code: 'ROOM_EXISTS' } },
+      });
       expect(await api.request('POST', '/v1/rooms', { name: names[0] })).toMatchObject({ status: 201 });
       const listed: string[] = [];
-      for (let cursor: string | null = ''; cursor !== null; ) {
-        const { body } = await api.request('GET', `/v1/rooms?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`);
+      for (let cursor: string | null = ''; cursor !== null;) {
+        const { body } = await api.request(
+          'GET',
+          `/v1/rooms?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+        );
         const page = body as { rooms: { name: string }[]; next: string | null };
         listed.push(...page.rooms.map(({ name }) => name));
         cursor = page.next;
@@ -204,8 +271,12 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       expect(new Set(listed).size).toBe(listed.length);
 
       const member = await joined(topology, names[0]!);
-      expect(await api.request('GET', `/v1/rooms/${names[0]}`)).toMatchObject({ body: { name: names[0], participants: 1 } });
-      expect(await api.request('GET', `/v1/rooms/${names[0]}/participants`)).toMatchObject({ body: { participants: [{ joinedAt: expect.any(Number) as number }] } });
+      expect(await api.request('GET', `/v1/rooms/${names[0]}`)).toMatchObject({
+        body: { name: names[0], participants: 1 },
+      });
+      expect(await api.request('GET', `/v1/rooms/${names[0]}/participants`)).toMatchObject({
+        body: { participants: [{ joinedAt: expect.any(Number) as number }] },
+      });
       expect(await api.request('DELETE', `/v1/rooms/${names[0]}`)).toMatchObject({ status: 204 });
       await member.event('room_deleted');
       member.close();

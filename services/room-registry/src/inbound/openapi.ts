@@ -16,9 +16,16 @@ export function openApiDocument(): object {
   }
   return createDocument({
     openapi: '3.1.0',
-    info: { title: 'Flotilla', version: '1', description: 'Rooms, participants and join tokens.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'Flotilla',
+      version: '1',
+      description: 'Rooms, participants and join tokens.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     security: [{ apiKey: [] }],
-    components: { securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'One of FLOTILLA_API_KEYS.' } } },
+    components: {
+      securitySchemes: { apiKey: { type: 'http', scheme: 'bearer', description: 'One of FLOTILLA_API_KEYS.' } },
+    },
     paths,
   });
 }
@@ -34,7 +41,10 @@ function operation(operationId: string, route: Route): ZodOpenApiOperationObject
     },
     ...('body' in route && { requestBody: { content: { 'application/json': { schema: route.body } } } }),
     responses: {
-      [`${status}`]: 'reply' in route ? { description: 'Done.', content: { 'application/json': { schema: route.reply } } } : { description: 'Done.' },
+      [`${status}`]:
+        'reply' in route
+          ? { description: 'Done.', content: { 'application/json': { schema: route.reply } } }
+          : { description: 'Done.' },
       ...errorResponses([...route.errors, ...commonErrors]),
     },
   };
@@ -46,7 +56,10 @@ function errorResponses(codes: readonly ErrorCode[]): ZodOpenApiOperationObject[
   return Object.fromEntries(
     [...byStatus].map(([status, of]) => [
       `${status}`,
-      { description: of.map((code) => `${code}: ${errorCatalogue[code].meaning}`).join('\n\n'), content: { 'application/json': { schema: RestError } } },
+      {
+        description: of.map((code) => `${code}: ${errorCatalogue[code].meaning}`).join('\n\n'),
+        content: { 'application/json': { schema: RestError } },
+      },
     ]),
   );
 }

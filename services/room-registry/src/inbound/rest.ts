@@ -1,7 +1,41 @@
 import { isKnownKey, TokenIssuer } from '@flotilla/auth';
-import { CreateRoom, errorCatalogue, FlotillaError, firstIssue, IssueToken, type IssuedToken, ListRooms, newId, type Participant, ParticipantId, restRoutes, type Room, RoomRef, type RoomSummary } from '@flotilla/contracts';
+import {
+  CreateRoom,
+  errorCatalogue,
+  FlotillaError,
+  firstIssue,
+  IssueToken,
+  type IssuedToken,
+  ListRooms,
+  newId,
+  type Participant,
+  ParticipantId,
+  restRoutes,
+  type Room,
+  RoomRef,
+  type RoomSummary,
+} from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { type ArgumentsHost, Body, type CanActivate, Catch, Controller, Delete, type ExceptionFilter, type ExecutionContext, Get, HttpCode, HttpException, Inject, Param, type PipeTransform, Post, Query, SetMetadata, UseGuards } from '@nestjs/common';
+import {
+  type ArgumentsHost,
+  Body,
+  type CanActivate,
+  Catch,
+  Controller,
+  Delete,
+  type ExceptionFilter,
+  type ExecutionContext,
+  Get,
+  HttpCode,
+  HttpException,
+  Inject,
+  Param,
+  type PipeTransform,
+  Post,
+  Query,
+  SetMetadata,
+  UseGuards,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
@@ -71,14 +105,20 @@ export class RestErrors implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const failure = fromHttp(error) ?? FlotillaError.from(error);
     if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
-    host.switchToHttp().getResponse<Response>().status(errorCatalogue[failure.code].status).json({ error: failure.body });
+    host
+      .switchToHttp()
+      .getResponse<Response>()
+      .status(errorCatalogue[failure.code].status)
+      .json({ error: failure.body });
   }
 }
 
 /** Nest's own errors: no such path, a body that is no JSON or is too large. */
 function fromHttp(error: unknown): FlotillaError | undefined {
   if (!(error instanceof HttpException)) return undefined;
-  return error.getStatus() === 404 ? new FlotillaError('NOT_FOUND', error.message) : new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
+  return error.getStatus() === 404
+    ? new FlotillaError('NOT_FOUND', error.message)
+    : new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
 }
 
 /** The REST API that backends call. Its table is `restRoutes` in the contracts. */
@@ -96,7 +136,9 @@ export class RestController {
   }
 
   @Get(restRoutes.listRooms.path)
-  list(@Query(new Parsed(ListRooms)) query: z.output<typeof ListRooms>): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+  list(
+    @Query(new Parsed(ListRooms)) query: z.output<typeof ListRooms>,
+  ): Promise<{ rooms: RoomSummary[]; next: string | null }> {
     return this.rooms.list(query.limit, query.cursor);
   }
 
@@ -118,12 +160,18 @@ export class RestController {
 
   @Delete('/v1/rooms/:room/participants/:participant')
   @HttpCode(204)
-  remove(@Param('room', roomParam) room: string, @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string): Promise<void> {
+  remove(
+    @Param('room', roomParam) room: string,
+    @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string,
+  ): Promise<void> {
     return this.rooms.remove(room, participant);
   }
 
   @Post('/v1/rooms/:room/tokens')
-  async issueToken(@Param('room', roomParam) ref: string, @Body(new Parsed(IssueToken)) body: z.output<typeof IssueToken>): Promise<IssuedToken> {
+  async issueToken(
+    @Param('room', roomParam) ref: string,
+    @Body(new Parsed(IssueToken)) body: z.output<typeof IssueToken>,
+  ): Promise<IssuedToken> {
     const { id: room } = await this.rooms.get(ref);
     const { name, grants, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = body;
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, ttlSeconds });

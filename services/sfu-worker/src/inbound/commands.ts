@@ -32,7 +32,8 @@ export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serv
       await (await node.room(roomId)).mute(sessionId, publicationId, muted);
       return {};
     },
-    'sfu.subscribe': async ({ roomId, sessionId, publicationIds }) => (await node.room(roomId)).subscribe(sessionId, publicationIds),
+    'sfu.subscribe': async ({ roomId, sessionId, publicationIds }) =>
+      (await node.room(roomId)).subscribe(sessionId, publicationIds),
     'sfu.unsubscribe': async ({ roomId, sessionId, publicationIds }) => {
       const session = (await node.room(roomId)).session(sessionId);
       for (const publicationId of publicationIds) session.unsubscribe(publicationId);
@@ -43,8 +44,11 @@ export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serv
       await Promise.all(publicationIds.map((publicationId) => session.updateSubscription(publicationId, change)));
       return {};
     },
-    'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({ endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint) }),
-    'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) => (await node.room(roomId)).pipePublication(toNode, publicationId),
+    'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({
+      endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint),
+    }),
+    'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) =>
+      (await node.room(roomId)).pipePublication(toNode, publicationId),
     'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
       await node.room(roomId).then(
         (room) => room.unpipePublication(toNode, publicationId),

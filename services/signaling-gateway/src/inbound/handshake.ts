@@ -40,7 +40,11 @@ export class Handshake {
     const resumeToken = newResumeToken();
     const former = resumeTokenOf(request);
     if (former !== undefined) {
-      const { rooms, gatewayId: _former, ...identity } = await this.lifecycle.resume(resumeTokenHash(former), resumeToken.hash);
+      const {
+        rooms,
+        gatewayId: _former,
+        ...identity
+      } = await this.lifecycle.resume(resumeTokenHash(former), resumeToken.hash);
       return { identity, resumed: true, rooms, resumeToken: resumeToken.token };
     }
     const { sub, name, room, grants, jti, exp } = await this.authenticator.authenticate(request);

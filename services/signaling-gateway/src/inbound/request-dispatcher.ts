@@ -1,10 +1,22 @@
-import { addressee, firstIssue, FlotillaError, Request, type RequestType, RoomRef, signalRequests } from '@flotilla/contracts';
+import {
+  addressee,
+  firstIssue,
+  FlotillaError,
+  Request,
+  type RequestType,
+  RoomRef,
+  signalRequests,
+} from '@flotilla/contracts';
 import { counter, inSpan, type Logger } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
 import type { z } from 'zod';
 import type { Session } from '../sessions/session.ts';
 
-const messages = counter({ name: 'signaling_messages_total', help: 'Requests by type and outcome: ok, or the error code.', labelNames: ['type', 'outcome'] });
+const messages = counter({
+  name: 'signaling_messages_total',
+  help: 'Requests by type and outcome: ok, or the error code.',
+  labelNames: ['type', 'outcome'],
+});
 
 /** Requests of one session that may be under way at a time. */
 const maxUnderWay = 64;
@@ -42,7 +54,12 @@ export class RequestDispatcher {
     } catch (error) {
       return this.#fail(idOf(text), 'unreadable', error);
     }
-    if (this.#underWay >= maxUnderWay) return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', `${maxUnderWay} requests await their answer`));
+    if (this.#underWay >= maxUnderWay)
+      return this.#fail(
+        request.id,
+        request.type,
+        new FlotillaError('RATE_LIMITED', `${maxUnderWay} requests await their answer`),
+      );
     this.#underWay++;
     void this.#handle(request).finally(() => this.#underWay--);
   }
@@ -52,7 +69,11 @@ export class RequestDispatcher {
     try {
       const received = readPayload(request);
       const handler = this.handlers.get(type)!;
-      const result = await inSpan(`signal ${type}`, { kind: 'server', attributes: { 'flotilla.session': this.session.id } }, async () => handler(received));
+      const result = await inSpan(
+        `signal ${type}`,
+        { kind: 'server', attributes: { 'flotilla.session': this.session.id } },
+        async () => handler(received),
+      );
       const payload = (result instanceof ReplyThen ? result.payload : result) as Record<string, unknown>;
       this.session.reply({ replyTo: id, ok: true, payload });
       messages.inc({ type, outcome: 'ok' });
@@ -64,7 +85,8 @@ export class RequestDispatcher {
 
   #fail(id: string | null, type: string, error: unknown): void {
     const failure = FlotillaError.from(error);
-    if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause, sessionId: this.session.id, type }, 'request failed');
+    if (failure.code === 'INTERNAL')
+      this.log.error({ err: failure.cause, sessionId: this.session.id, type }, 'request failed');
     messages.inc({ type: type in signalRequests ? type : 'unknown', outcome: failure.code });
     this.session.reply({ replyTo: id, ok: false, error: failure.body });
   }
@@ -99,6 +121,7 @@ function readPayload({ type, to, payload }: Request): Received<RequestType> {
   const parsed = spec.payload.safeParse(payload);
   if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
   const room = addressee('room', to);
-  if (spec.to === 'room' && room === undefined) throw new FlotillaError('BAD_MESSAGE', 'say which room: `to: "room:<id or name>"`');
+  if (spec.to === 'room' && room === undefined)
+    throw new FlotillaError('BAD_MESSAGE', 'say which room: `to: "room:<id or name>"`');
   return { payload: parsed.data, roomId: room === undefined ? '' : roomIdOf(RoomRef.parse(room)) };
 }

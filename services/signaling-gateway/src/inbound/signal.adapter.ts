@@ -62,7 +62,8 @@ export class SignalAdapter extends AbstractWsAdapter {
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (request.url?.split('?')[0] !== signalPath) return refuse(socket, 404, new FlotillaError('BAD_MESSAGE', `the WebSocket endpoint is ${signalPath}`));
+    if (request.url?.split('?')[0] !== signalPath)
+      return refuse(socket, 404, new FlotillaError('BAD_MESSAGE', `the WebSocket endpoint is ${signalPath}`));
     const began = performance.now();
     const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
     const onError = (error: Error): void => this.log.debug({ err: error }, 'socket error during the handshake');
@@ -70,25 +71,30 @@ export class SignalAdapter extends AbstractWsAdapter {
     socket.on('error', onError);
     socket.once('close', () => clearTimeout(deadline));
 
-    void this.#admit(request, socket, head).then(
-      () => finish('ok'),
-      (error: unknown) => {
-        const failure = FlotillaError.from(error);
-        if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'handshake failed');
-        finish(failure.code);
-        refuse(socket, errorCatalogue[failure.code].status, failure);
-      },
-    ).finally(() => {
-      clearTimeout(deadline);
-      socket.off('error', onError);
-    });
+    void this.#admit(request, socket, head)
+      .then(
+        () => finish('ok'),
+        (error: unknown) => {
+          const failure = FlotillaError.from(error);
+          if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'handshake failed');
+          finish(failure.code);
+          refuse(socket, errorCatalogue[failure.code].status, failure);
+        },
+      )
+      .finally(() => {
+        clearTimeout(deadline);
+        socket.off('error', onError);
+      });
   };
 
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    if (!offeredSubprotocols(request).includes(subprotocol)) throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
+    if (!offeredSubprotocols(request).includes(subprotocol))
+      throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
     const { identity, resumed, rooms, resumeToken } = await this.handshake.admit(request);
     if (socket.destroyed) return;
-    this.#websockets.handleUpgrade(request, socket, head, (websocket) => this.#connected(websocket, new Session(identity, resumed, websocket), resumeToken, rooms));
+    this.#websockets.handleUpgrade(request, socket, head, (websocket) =>
+      this.#connected(websocket, new Session(identity, resumed, websocket), resumeToken, rooms),
+    );
   }
 
   #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {
@@ -104,7 +110,14 @@ export class SignalAdapter extends AbstractWsAdapter {
   }
 
   bindMessageHandlers(session: Session, handlers: MessageMappingProperties[]): void {
-    this.#dispatchers.set(session, new RequestDispatcher(session, new Map(handlers.map(({ message, callback }) => [String(message), callback])), this.log));
+    this.#dispatchers.set(
+      session,
+      new RequestDispatcher(
+        session,
+        new Map(handlers.map(({ message, callback }) => [String(message), callback])),
+        this.log,
+      ),
+    );
   }
 
   override bindClientDisconnect(): void {
@@ -134,4 +147,3 @@ function refuse(socket: Duplex, status: number, error: FlotillaError): void {
     ].join('\r\n'),
   );
 }
-

@@ -16,7 +16,13 @@ import {
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
-import { ConnectedSocket, MessageBody, type OnGatewayConnection, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import {
+  ConnectedSocket,
+  MessageBody,
+  type OnGatewayConnection,
+  SubscribeMessage,
+  WebSocketGateway,
+} from '@nestjs/websockets';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
@@ -67,7 +73,10 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('join')
-  async join(@ConnectedSocket() session: Session, @MessageBody() { payload }: Received<'join'>): Promise<ReplyThen<ReplyPayload<'join'>>> {
+  async join(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { payload }: Received<'join'>,
+  ): Promise<ReplyThen<ReplyPayload<'join'>>> {
     const reply = await this.context.memberships.join(session, payload);
     const { room, offset } = reply.snapshot;
     return new ReplyThen(reply, () => this.#attach(session, room.id, offset));
@@ -86,7 +95,10 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('resume')
-  async resume(@ConnectedSocket() session: Session, @MessageBody() { payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
+  async resume(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { payload }: Received<'resume'>,
+  ): Promise<ReplyThen<ReplyPayload<'resume'>>> {
     const { rooms, sessions } = this.context.fleet.store;
     const record = await sessions.get(session.id);
     const found: ReplyPayload<'resume'>['rooms'] = [];
@@ -98,7 +110,8 @@ export class SignalGateway implements OnGatewayConnection {
       if (!member) continue;
       session.rooms.set(roomId, { roomId, participantId, nodeId: member.nodeId });
       const seen = payload.offsets[roomId];
-      const missed = seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
+      const missed =
+        seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
       if (seen !== undefined && missed !== 'gone') {
         found.push({ roomId, participantId, resumed: true });
         attachAt.set(roomId, seen);
@@ -106,7 +119,12 @@ export class SignalGateway implements OnGatewayConnection {
       }
       const state = await rooms.state(roomId);
       if (!state) continue;
-      const snapshot = { room: state.room, participants: state.members.map(publicParticipant), publications: state.publications.map(publicPublication), offset: state.offset };
+      const snapshot = {
+        room: state.room,
+        participants: state.members.map(publicParticipant),
+        publications: state.publications.map(publicPublication),
+        offset: state.offset,
+      };
       found.push({ roomId, participantId, resumed: false, snapshot });
       attachAt.set(roomId, state.offset);
     }
@@ -116,7 +134,10 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('leave')
-  async leave(@ConnectedSocket() session: Session, @MessageBody() { roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {
+  async leave(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId }: Received<'leave'>,
+  ): Promise<ReplyPayload<'leave'>> {
     session.membership(roomId);
     this.context.lifecycle.feeds.detach(roomId, session);
     await this.context.memberships.leave(session, roomId, 'left');
@@ -124,28 +145,48 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('open_media')
-  async openMedia(@ConnectedSocket() session: Session, @MessageBody() { roomId, payload }: Received<'open_media'>): Promise<ReplyPayload<'open_media'>> {
+  async openMedia(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'open_media'>,
+  ): Promise<ReplyPayload<'open_media'>> {
     return this.context.memberships.openMedia(session, session.membership(roomId), payload);
   }
 
   @SubscribeMessage('connect_transport')
-  connectTransport(@ConnectedSocket() session: Session, @MessageBody() received: Received<'connect_transport'>): Promise<ReplyPayload<'connect_transport'>> {
+  connectTransport(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'connect_transport'>,
+  ): Promise<ReplyPayload<'connect_transport'>> {
     return this.#toNode(session, 'sfu.connect_transport', received);
   }
 
   @SubscribeMessage('restart_ice')
-  restartIce(@ConnectedSocket() session: Session, @MessageBody() received: Received<'restart_ice'>): Promise<ReplyPayload<'restart_ice'>> {
+  restartIce(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'restart_ice'>,
+  ): Promise<ReplyPayload<'restart_ice'>> {
     return this.#toNode(session, 'sfu.restart_ice', received);
   }
 
   @SubscribeMessage('publish')
-  publish(@ConnectedSocket() session: Session, @MessageBody() received: Received<'publish'>): Promise<ReplyPayload<'publish'>> {
+  publish(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'publish'>,
+  ): Promise<ReplyPayload<'publish'>> {
     const { participantId } = session.membership(received.roomId);
-    return this.#toNode(session, 'sfu.publish', { ...received, payload: { ...received.payload, participantId } }, 'publish');
+    return this.#toNode(
+      session,
+      'sfu.publish',
+      { ...received, payload: { ...received.payload, participantId } },
+      'publish',
+    );
   }
 
   @SubscribeMessage('unpublish')
-  unpublish(@ConnectedSocket() session: Session, @MessageBody() received: Received<'unpublish'>): Promise<ReplyPayload<'unpublish'>> {
+  unpublish(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'unpublish'>,
+  ): Promise<ReplyPayload<'unpublish'>> {
     return this.#toNode(session, 'sfu.unpublish', received, 'publish');
   }
 
@@ -155,25 +196,41 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('subscribe')
-  subscribe(@ConnectedSocket() session: Session, @MessageBody() received: Received<'subscribe'>): Promise<ReplyPayload<'subscribe'>> {
+  subscribe(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'subscribe'>,
+  ): Promise<ReplyPayload<'subscribe'>> {
     return this.#toNode(session, 'sfu.subscribe', received, 'subscribe');
   }
 
   @SubscribeMessage('unsubscribe')
-  unsubscribe(@ConnectedSocket() session: Session, @MessageBody() received: Received<'unsubscribe'>): Promise<ReplyPayload<'unsubscribe'>> {
+  unsubscribe(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'unsubscribe'>,
+  ): Promise<ReplyPayload<'unsubscribe'>> {
     return this.#toNode(session, 'sfu.unsubscribe', received);
   }
 
   @SubscribeMessage('update_subscriptions')
-  updateSubscriptions(@ConnectedSocket() session: Session, @MessageBody() received: Received<'update_subscriptions'>): Promise<ReplyPayload<'update_subscriptions'>> {
+  updateSubscriptions(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'update_subscriptions'>,
+  ): Promise<ReplyPayload<'update_subscriptions'>> {
     return this.#toNode(session, 'sfu.update_subscriptions', received);
   }
 
   @SubscribeMessage('message')
-  async message(@ConnectedSocket() session: Session, @MessageBody() { roomId, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
+  async message(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'message'>,
+  ): Promise<ReplyPayload<'message'>> {
     session.requireGrant('data');
     const { participantId } = session.membership(roomId);
-    const seq = await appendRoomEvent(this.context.fleet.events, roomId, { type: 'message', from: participantId, payload: { data: payload.data } });
+    const seq = await appendRoomEvent(this.context.fleet.events, roomId, {
+      type: 'message',
+      from: participantId,
+      payload: { data: payload.data },
+    });
     return { seq };
   }
 
@@ -183,7 +240,12 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   /** Passes a request on to the node that has the session's media in that room. */
-  async #toNode<T extends SfuCommandType>(session: Session, command: T, { roomId, payload }: { roomId: string; payload: object }, grant?: Grant): Promise<CommandReply<T>> {
+  async #toNode<T extends SfuCommandType>(
+    session: Session,
+    command: T,
+    { roomId, payload }: { roomId: string; payload: object },
+    grant?: Grant,
+  ): Promise<CommandReply<T>> {
     if (grant) session.requireGrant(grant);
     const { nodeId } = session.membership(roomId);
     return this.#bus.call(sfuQueue(nodeId), command, { ...payload, roomId, sessionId: session.id } as never);
@@ -192,6 +254,13 @@ export class SignalGateway implements OnGatewayConnection {
 
 /** An event of the connection itself. */
 function tell<T extends ConnectionEventType>(session: Session, type: T, payload: SignalEventPayload<T>): void {
-  session.send(JSON.stringify({ type, from: systemAddress, to: userAddress(session.identity.userId), routedAt: Date.now(), payload }));
+  session.send(
+    JSON.stringify({
+      type,
+      from: systemAddress,
+      to: userAddress(session.identity.userId),
+      routedAt: Date.now(),
+      payload,
+    }),
+  );
 }
-

@@ -1,5 +1,14 @@
 import type { CommandBus } from '@flotilla/bus';
-import { type CommandPayload, FlotillaError, type MediaSession, type Member, registryQueue, type ReplyPayload, type RtpCapabilities, sfuQueue } from '@flotilla/contracts';
+import {
+  type CommandPayload,
+  FlotillaError,
+  type MediaSession,
+  type Member,
+  registryQueue,
+  type ReplyPayload,
+  type RtpCapabilities,
+  sfuQueue,
+} from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import { roomIdOf, type SessionStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
@@ -26,38 +35,60 @@ export class Memberships {
   async join(session: Session, request: JoinRequest): Promise<ReplyPayload<'join'>> {
     const roomId = roomIdOf(request.room);
     const { identity } = session;
-    if (identity.room !== undefined && roomIdOf(identity.room) !== roomId) throw new FlotillaError('FORBIDDEN', 'the token is for another room');
+    if (identity.room !== undefined && roomIdOf(identity.room) !== roomId)
+      throw new FlotillaError('FORBIDDEN', 'the token is for another room');
     if (session.rooms.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
 
     const name = request.name ?? identity.name ?? identity.userId.slice(0, 64);
-    const { member, snapshot } = await this.bus.call(registryQueue, 'registry.join', { room: request.room, sessionId: session.id, userId: identity.userId, name });
+    const { member, snapshot } = await this.bus.call(registryQueue, 'registry.join', {
+      room: request.room,
+      sessionId: session.id,
+      userId: identity.userId,
+      name,
+    });
     const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
     session.rooms.set(roomId, membership);
     try {
       const [media] = await Promise.all([
-        request.rtpCapabilities && this.openMedia(session, membership, { rtpCapabilities: request.rtpCapabilities, subscribe: request.subscribe }),
+        request.rtpCapabilities &&
+          this.openMedia(session, membership, {
+            rtpCapabilities: request.rtpCapabilities,
+            subscribe: request.subscribe,
+          }),
         this.sessions.setRoom(session.id, roomId, true),
       ]);
       return { participantId: member.id, snapshot, ...(media && { media }) };
     } catch (error) {
-      await this.leave(session, roomId, 'failed').catch((leaving: unknown) => this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be undone'));
+      await this.leave(session, roomId, 'failed').catch((leaving: unknown) =>
+        this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be undone'),
+      );
       throw error;
     }
   }
 
   /** Opens the session's transports on its node, or on another when that one does not answer. */
-  async openMedia(session: Session, membership: Membership, request: { rtpCapabilities: RtpCapabilities; subscribe: boolean }): Promise<MediaSession> {
+  async openMedia(
+    session: Session,
+    membership: Membership,
+    request: { rtpCapabilities: RtpCapabilities; subscribe: boolean },
+  ): Promise<MediaSession> {
     const { roomId, participantId } = membership;
     const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...request };
     const gone: string[] = [];
     for (;;) {
       try {
-        return await this.bus.call(sfuQueue(membership.nodeId), 'sfu.open_session', payload, { timeoutMs: openTimeoutMs });
+        return await this.bus.call(sfuQueue(membership.nodeId), 'sfu.open_session', payload, {
+          timeoutMs: openTimeoutMs,
+        });
       } catch (error) {
         const { code } = FlotillaError.from(error);
-        if ((code !== 'NODE_UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') || gone.length + 1 >= maxNodesTried) throw error;
+        if ((code !== 'NODE_UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') || gone.length + 1 >= maxNodesTried)
+          throw error;
         gone.push(membership.nodeId);
-        this.log.warn({ node: membership.nodeId, roomId, sessionId: session.id, code }, 'node does not answer, taking another');
+        this.log.warn(
+          { node: membership.nodeId, roomId, sessionId: session.id, code },
+          'node does not answer, taking another',
+        );
         membership.nodeId = (await this.#replace(session, roomId, gone)).nodeId;
       }
     }
@@ -65,10 +96,12 @@ export class Memberships {
 
   async #replace(session: Session, roomId: string, excludeNodes: string[]): Promise<Member> {
     try {
-      return (await this.bus.call(registryQueue, 'registry.replace', { roomId, sessionId: session.id, excludeNodes })).member;
+      return (await this.bus.call(registryQueue, 'registry.replace', { roomId, sessionId: session.id, excludeNodes }))
+        .member;
     } catch (error) {
       // Without another node, the one that fell silent is the one to wait for.
-      if (FlotillaError.from(error).code === 'NO_CAPACITY') throw new FlotillaError('NODE_UNAVAILABLE', undefined, { cause: error });
+      if (FlotillaError.from(error).code === 'NO_CAPACITY')
+        throw new FlotillaError('NODE_UNAVAILABLE', undefined, { cause: error });
       throw error;
     }
   }

@@ -1,4 +1,11 @@
-import { type EventLog, type Following, followRoom, parseRoomEvents, type PlacedRoomEvent, roomStream } from '@flotilla/bus';
+import {
+  type EventLog,
+  type Following,
+  followRoom,
+  parseRoomEvents,
+  type PlacedRoomEvent,
+  roomStream,
+} from '@flotilla/bus';
 import { compareOffsets, type Offset, roomAddress } from '@flotilla/contracts';
 import type { Session } from '../sessions/session.ts';
 
@@ -59,7 +66,8 @@ export class RoomFeed {
       }
       const last = entries.at(-1);
       if (!last) break;
-      for (const placed of parseRoomEvents(entries)) this.#sendTo(session, listener, placed, frameOf(this.roomId, placed));
+      for (const placed of parseRoomEvents(entries))
+        this.#sendTo(session, listener, placed, frameOf(this.roomId, placed));
       listener.after = last.offset;
     }
     const { waiting = [] } = listener;

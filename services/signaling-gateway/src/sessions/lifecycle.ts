@@ -43,15 +43,21 @@ export class Lifecycle {
   async start(): Promise<void> {
     await this.store.gatewayAlive(this.gatewayId);
     const alive = setInterval(() => {
-      this.store.gatewayAlive(this.gatewayId).catch((error: unknown) => this.log.debug({ err: error }, 'gateway heartbeat not written'));
+      this.store
+        .gatewayAlive(this.gatewayId)
+        .catch((error: unknown) => this.log.debug({ err: error }, 'gateway heartbeat not written'));
     }, gatewayBeatMs);
     this.#beats = [alive, setInterval(() => this.#beat(), this.settings.heartbeatMs)];
-    this.#following = this.events.follow(gatewayStream(this.gatewayId), await this.events.lastOffset(gatewayStream(this.gatewayId)), (entries) => {
-      for (const { data } of entries) {
-        const event = GatewayEvent.safeParse(JSON.parse(data));
-        if (event.success) this.#replaced(event.data.sessionId);
-      }
-    });
+    this.#following = this.events.follow(
+      gatewayStream(this.gatewayId),
+      await this.events.lastOffset(gatewayStream(this.gatewayId)),
+      (entries) => {
+        for (const { data } of entries) {
+          const event = GatewayEvent.safeParse(JSON.parse(data));
+          if (event.success) this.#replaced(event.data.sessionId);
+        }
+      },
+    );
   }
 
   /** Writes a new session down. */
@@ -64,7 +70,11 @@ export class Lifecycle {
     const record = await this.store.resume(resumeHash, nextHash, this.gatewayId);
     if (!record) throw new FlotillaError('SESSION_EXPIRED');
     if (record.gatewayId === this.gatewayId) this.#replaced(record.id);
-    else await this.events.append(gatewayStream(record.gatewayId), JSON.stringify({ type: 'session_replaced', sessionId: record.id } satisfies z.input<typeof GatewayEvent>));
+    else
+      await this.events.append(
+        gatewayStream(record.gatewayId),
+        JSON.stringify({ type: 'session_replaced', sessionId: record.id } satisfies z.input<typeof GatewayEvent>),
+      );
     return record;
   }
 
@@ -84,8 +94,12 @@ export class Lifecycle {
   disconnected(session: Session, goodbye: boolean): void {
     if (!this.table.has(session)) return;
     this.#letGo(session);
-    const work = goodbye ? () => this.#end(session) : () => this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs);
-    retry(work, { forMs: repairMs }).catch((error: unknown) => this.log.warn({ err: error, sessionId: session.id }, 'a session could not be put away; the sweeper will'));
+    const work = goodbye
+      ? () => this.#end(session)
+      : () => this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs);
+    retry(work, { forMs: repairMs }).catch((error: unknown) =>
+      this.log.warn({ err: error, sessionId: session.id }, 'a session could not be put away; the sweeper will'),
+    );
   }
 
   async #end(session: Session): Promise<void> {
@@ -127,7 +141,11 @@ export class Lifecycle {
   #outOf(session: Session, roomId: string): void {
     session.rooms.delete(roomId);
     this.feeds.detach(roomId, session);
-    this.store.setRoom(session.id, roomId, false).catch((error: unknown) => this.log.debug({ err: error, sessionId: session.id }, 'room not taken off the session'));
+    this.store
+      .setRoom(session.id, roomId, false)
+      .catch((error: unknown) =>
+        this.log.debug({ err: error, sessionId: session.id }, 'room not taken off the session'),
+      );
   }
 
   /** Sends everybody to another gateway. Their sessions wait for them. */

@@ -42,7 +42,8 @@ export class Session {
   }
 
   requireGrant(grant: Grant): void {
-    if (!this.identity.grants.includes(grant)) throw new FlotillaError('FORBIDDEN', `the token does not grant "${grant}"`);
+    if (!this.identity.grants.includes(grant))
+      throw new FlotillaError('FORBIDDEN', `the token does not grant "${grant}"`);
   }
 
   /** The room a request is about. Throws NOT_IN_ROOM. */

@@ -1,0 +1,41 @@
+import { FlotillaError } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import { Redis } from 'ioredis';
+import { dataField, type LogEntry } from './event-log.ts';
+
+/** `[id, [field, value, ...]]` as XRANGE and XREAD give it. */
+export type RawEntry = [id: string, fields: string[]];
+
+/** The Redis key of a stream. Names with a room id carry it in braces, so that a room lives in one cluster slot. */
+export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
+
+/** A connection that fails fast while Redis is away and comes back by itself. */
+export function connectRedis(url: string, log: Logger, name: string): Redis {
+  const redis = new Redis(url, {
+    connectionName: `flotilla-${name}`,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 2000,
+    commandTimeout: 5000,
+    lazyConnect: true,
+    retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
+  });
+  redis.on('error', (error: Error) => log.debug({ err: error, connection: name }, 'Redis connection error'));
+  redis.on('close', () => log.debug({ connection: name }, 'Redis connection closed'));
+  return redis;
+}
+
+/** Runs a Redis command; a failure becomes UNAVAILABLE unless it is a FlotillaError already. */
+export async function redisOp<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof FlotillaError
+      ? error
+      : new FlotillaError('UNAVAILABLE', 'Redis is out of reach', { cause: error });
+  }
+}
+
+export function toEntries(raw: readonly RawEntry[]): LogEntry[] {
+  return raw.map(([offset, fields]) => ({ offset, data: fields[fields.indexOf(dataField) + 1] ?? '' }));
+}

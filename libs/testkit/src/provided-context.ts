@@ -1,0 +1,8 @@
+declare module 'vitest' {
+  interface ProvidedContext {
+    redisUrl: string;
+    amqpUrl: string;
+  }
+}
+
+export {};

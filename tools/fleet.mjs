@@ -1,0 +1,12 @@
+// `npm run fleet`: the services as separate processes over real brokers. Options: see deploy/fleet.
+import { prepare } from './setup/prepare.mjs';
+import { runInForeground } from './setup/run-service.mjs';
+import { bold, runMain } from './setup/steps.mjs';
+
+await runMain(async () => {
+  const args = process.argv.slice(2);
+  console.log(bold('Flotilla, as a fleet'));
+  const system = [...(process.env.REDIS_URL ? [] : ['redis']), ...(process.env.AMQP_URL ? [] : ['rabbitmq'])];
+  await prepare({ system });
+  return runInForeground('deploy/fleet/dist/main.js', args);
+});

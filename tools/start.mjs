@@ -1,0 +1,69 @@
+// `npm start`: everything it takes to talk in two browser tabs, from a fresh checkout.
+import { createServer } from 'node:net';
+import { parseArgs } from 'node:util';
+import { prepare } from './setup/prepare.mjs';
+import { runInForeground } from './setup/run-service.mjs';
+import { bold, runMain, SetupError } from './setup/steps.mjs';
+
+const usage = `npm start -- [options]
+
+Sets up what is missing, then runs all of Flotilla in one process, on this machine only.
+
+  --port N        port of the page, signaling and the REST API (default 8080)
+  --sfu-nodes N   SFU nodes inside the process (default 2)
+  --help          this text
+`;
+
+function readOptions() {
+  let values;
+  try {
+    ({ values } = parseArgs({
+      options: {
+        port: { type: 'string', default: '8080' },
+        'sfu-nodes': { type: 'string', default: '2' },
+        help: { type: 'boolean' },
+      },
+    }));
+  } catch (error) {
+    throw new SetupError(`${error.message}\n\n${usage}`);
+  }
+  const number = (name, least, most) => {
+    const value = Number(values[name]);
+    if (!Number.isInteger(value) || value < least || value > most)
+      throw new SetupError(`--${name} takes a whole number from ${least} to ${most}, not "${values[name]}".`);
+    return value;
+  };
+  return { help: values.help, port: number('port', 0, 65_535), sfuNodes: number('sfu-nodes', 1, 16) };
+}
+
+/** Better to hear it now than after minutes of set-up. */
+async function checkPort(port) {
+  const server = createServer();
+  await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve)).catch(
+    (error) => {
+      if (error.code === 'EADDRINUSE')
+        throw new SetupError(
+          `Port ${port} is in use. Stop what listens there, or choose another: npm start -- --port ${port + 1}`,
+        );
+      if (error.code === 'EACCES')
+        throw new SetupError(`Port ${port} needs more rights. Choose one above 1023: npm start -- --port 8080`);
+      throw error;
+    },
+  );
+  await new Promise((resolve) => server.close(resolve));
+}
+
+await runMain(async () => {
+  const { help, port, sfuNodes } = readOptions();
+  if (help) {
+    console.log(usage);
+    return 0;
+  }
+  await checkPort(port);
+  console.log(bold('Flotilla'));
+  await prepare();
+  return runInForeground('services/standalone/dist/main.js', [], {
+    FLOTILLA_PORT: String(port),
+    FLOTILLA_SFU_NODES: String(sfuNodes),
+  });
+});
