@@ -95,5 +95,3 @@ export async function ensureSystem(names, progress = () => {}) {
   }
   return missing;
 }
-
-export const chromiumPath = () => known.chromium.present();

@@ -50,8 +50,6 @@ export function workerRuns(path) {
   return spawnSync(path, { env: {}, stdio: 'ignore', timeout: 5000 }).status === 41;
 }
 
-export const workerReady = () => existsSync(workerPath());
-
 /** Makes sure that there is a worker that runs, and says where it came from. */
 export async function ensureWorker(progress) {
   const path = workerPath();

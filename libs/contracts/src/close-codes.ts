@@ -1,19 +1,23 @@
 /** Why the gateway closes a WebSocket, as close codes (RFC 6455, section 7.4; 4000 to 4999 are ours). */
 export const closeCodes = {
-  /** The client said goodbye, or its last room was deleted. */
   NORMAL: 1000,
-  /** The gateway is restarting: connect again, the session resumes elsewhere. */
-  SERVICE_RESTART: 1012,
-  /** A frame above `maxFrameBytes`. Set by the WebSocket layer. */
   MESSAGE_TOO_BIG: 1009,
-  /** Nothing was heard, not even a pong, for two heartbeats. */
+  SERVICE_RESTART: 1012,
   HEARTBEAT_MISSED: 4408,
-  /** The session was resumed by another connection. */
   SESSION_REPLACED: 4409,
-  /** Removed from its last room by a backend. */
   REMOVED: 4410,
-  /** Too much is waiting to be sent to this client. */
   SLOW_CONSUMER: 4413,
 } as const;
 
-export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];
+export type CloseCodeName = keyof typeof closeCodes;
+
+export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
+  NORMAL: 'The client said goodbye.',
+  MESSAGE_TOO_BIG: 'A frame above 64 KiB.',
+  SERVICE_RESTART:
+    'The gateway is restarting, or lost track of what this client has seen. Connect again: the session resumes.',
+  HEARTBEAT_MISSED: 'Nothing was heard, not even a pong, for two heartbeats.',
+  SESSION_REPLACED: 'The session was resumed by another connection.',
+  REMOVED: 'Removed from its last room by a backend.',
+  SLOW_CONSUMER: 'More than 1 MiB waits to be sent to this client.',
+};

@@ -2,7 +2,7 @@ import { nodeStream } from '@flotilla/bus';
 import { NodeReport, type NodeView } from '@flotilla/contracts';
 import { nodeSilentMs, type NodeStore } from '../store.ts';
 import type { Keys } from './keys.ts';
-import type { ScriptClient } from './redis-store.ts';
+import type { ScriptClient } from './script-client.ts';
 
 export class RedisNodes implements NodeStore {
   constructor(

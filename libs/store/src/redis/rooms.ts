@@ -12,7 +12,7 @@ import {
 import { listKey, sameSettings } from '../memory.ts';
 import type { JoinRequest, RoomState, RoomStore } from '../store.ts';
 import type { Keys } from './keys.ts';
-import type { ScriptClient } from './redis-store.ts';
+import type { ScriptClient } from './script-client.ts';
 
 /** How long a deleted room's stream is kept, so that those who were in it hear of it, in seconds. */
 const deletedStreamSeconds = 300;

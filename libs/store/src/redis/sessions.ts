@@ -2,7 +2,7 @@ import { Grant, RoomId, RoomRef, SessionId, UserId } from '@flotilla/contracts';
 import { z } from 'zod';
 import type { SessionRecord, SessionStore } from '../store.ts';
 import type { Keys } from './keys.ts';
-import type { ScriptClient } from './redis-store.ts';
+import type { ScriptClient } from './script-client.ts';
 
 /** The hash as it is kept: text fields only. */
 const Stored = z.object({

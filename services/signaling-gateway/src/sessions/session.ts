@@ -1,4 +1,4 @@
-import { type CloseCode, closeCodes, FlotillaError, type Grant, type Reply } from '@flotilla/contracts';
+import { type CloseCodeName, closeCodes, FlotillaError, type Grant, type Reply } from '@flotilla/contracts';
 import type { WebSocket } from 'ws';
 
 /** A room the session is in: who it is there, and where its media is. */
@@ -69,9 +69,8 @@ export class Session {
   }
 
   /** Closes with a code of ours. The client has some seconds to answer, then the socket is cut. */
-  close(code: keyof typeof closeCodes, reason: string): void {
-    const value: CloseCode = closeCodes[code];
-    this.socket.close(value, reason);
+  close(code: CloseCodeName, reason: string): void {
+    this.socket.close(closeCodes[code], reason);
     const cut = setTimeout(() => this.socket.terminate(), 2000);
     this.socket.once('close', () => clearTimeout(cut));
   }

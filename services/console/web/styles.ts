@@ -1,0 +1,170 @@
+import { css } from 'lit';
+
+/** What the components share; the colours come from theme.css. */
+export const base = css`
+  :host {
+    display: block;
+    box-sizing: border-box;
+  }
+  :host([hidden]) {
+    display: none;
+  }
+  *,
+  *::before,
+  *::after {
+    box-sizing: border-box;
+  }
+  h1,
+  h2,
+  p,
+  ol,
+  ul,
+  dl,
+  dd {
+    margin: 0;
+    padding: 0;
+  }
+  ol,
+  ul {
+    list-style: none;
+  }
+  svg {
+    display: block;
+    width: 1.25rem;
+    height: 1.25rem;
+    flex: none;
+  }
+  :focus-visible {
+    outline: 2px solid var(--focus);
+    outline-offset: 2px;
+  }
+  h1:focus-visible {
+    outline-offset: 4px;
+    border-radius: 2px;
+  }
+  .unseen {
+    position: absolute;
+    width: 1px;
+    height: 1px;
+    margin: -1px;
+    overflow: hidden;
+    clip-path: inset(50%);
+    white-space: nowrap;
+  }
+  @media (prefers-reduced-motion: reduce) {
+    *,
+    *::before,
+    *::after {
+      transition: none !important;
+      animation: none !important;
+    }
+  }
+`;
+
+export const buttons = css`
+  button {
+    display: inline-flex;
+    align-items: center;
+    justify-content: center;
+    gap: 0.5rem;
+    min-height: 2.75rem;
+    padding: 0 1.1rem;
+    border: 1px solid transparent;
+    border-radius: var(--radius-m);
+    background: var(--surface-2);
+    color: var(--text);
+    font: 600 0.9375rem/1 var(--font);
+    cursor: pointer;
+    touch-action: manipulation;
+    transition:
+      background-color 0.15s,
+      color 0.15s;
+  }
+  button:hover {
+    background: var(--surface-3);
+  }
+  button:disabled {
+    cursor: default;
+    opacity: 0.6;
+  }
+  button.primary {
+    background: var(--accent);
+    color: var(--on-accent);
+  }
+  button.primary:hover:not(:disabled) {
+    background: var(--accent-hover);
+  }
+  button.plain {
+    background: transparent;
+  }
+  button.plain:hover {
+    background: var(--surface-2);
+  }
+  button.icon {
+    width: 2.75rem;
+    padding: 0;
+    border-radius: 50%;
+  }
+  button.small {
+    min-height: 2.25rem;
+    padding: 0 0.85rem;
+    font-size: 0.875rem;
+  }
+  button.small.icon {
+    width: 2.25rem;
+    padding: 0;
+  }
+  /* Windows' contrast themes take the backgrounds away. */
+  @media (forced-colors: active) {
+    button {
+      border-color: ButtonText;
+    }
+    button[aria-pressed='true'] {
+      outline: 2px solid Highlight;
+    }
+  }
+`;
+
+export const fields = css`
+  label,
+  .label {
+    display: block;
+    margin-bottom: 0.375rem;
+    font-size: 0.875rem;
+    font-weight: 600;
+  }
+  input:not([type='checkbox']),
+  select {
+    width: 100%;
+    min-height: 2.875rem;
+    padding: 0 0.875rem;
+    border: 1px solid var(--field-line);
+    border-radius: var(--radius-m);
+    background: var(--surface);
+    color: var(--text);
+    /* Below 16 px, phones zoom in on focus. */
+    font: 400 1rem/1.4 var(--font);
+    text-overflow: ellipsis;
+  }
+  input::placeholder {
+    color: var(--text-2);
+    opacity: 0.85;
+  }
+  input[aria-invalid='true'] {
+    border-color: var(--danger-ink);
+    box-shadow: 0 0 0 1px var(--danger-ink);
+  }
+  .hint,
+  .wrong {
+    margin-top: 0.375rem;
+    font-size: 0.8125rem;
+    line-height: 1.4;
+  }
+  .hint {
+    color: var(--text-2);
+  }
+  .wrong {
+    color: var(--danger-ink);
+    font-weight: 500;
+  }
+`;

@@ -1,0 +1,89 @@
+// Documents made from the code: `npm run generate` writes them, `npm test` checks that they are up to date.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { root } from './setup/steps.mjs';
+
+/** The documents: path and content. Imported late, since they need the build. */
+async function documents() {
+  const [{ errorCatalogue, closeCodes, closeCodeMeanings }, { describeConfig }, registry, gateway, sfu, console_] =
+    await Promise.all([
+      import('@flotilla/contracts'),
+      import('@flotilla/runtime'),
+      import('@flotilla/room-registry'),
+      import('@flotilla/signaling-gateway'),
+      import('@flotilla/sfu-worker'),
+      import('@flotilla/console'),
+    ]);
+  return {
+    '.env.example': envExample(describeConfig, {
+      'Room registry': registry.registryConfig,
+      'Signaling gateway': gateway.gatewayConfig,
+      'SFU worker': sfu.sfuWorkerConfig,
+      Console: console_.consoleConfig,
+    }),
+    'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
+    'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
+  };
+}
+
+function envExample(describeConfig, schemas) {
+  const seen = new Set();
+  const sections = Object.entries(schemas).map(([title, schema]) => {
+    const own = Object.fromEntries(Object.entries(schema.shape).filter(([key]) => !seen.has(key) && seen.add(key)));
+    // What depends on the machine would make the file differ from one to the next.
+    const text = describeConfig(schema.pick(Object.fromEntries(Object.keys(own).map((key) => [key, true])))).replace(
+      /^(# FLOTILLA_SFU_WORKERS=).*$/m,
+      '$1',
+    );
+    return `## ${title}\n\n${text}\n`;
+  });
+  return `# Made from the services' schemas by \`npm run generate\`. A setting stands under the first service that reads it.
+# Commented out: the default. A service refuses FLOTILLA_* variables it doesn't know.
+
+${sections.join('\n')}`;
+}
+
+function errorsPage(catalogue, closeCodes, meanings) {
+  const rows = Object.entries(catalogue).map(
+    ([code, { status, retry, meaning, cure }]) =>
+      `| \`${code}\` | ${status} | ${retry ? 'yes' : 'no'} | ${meaning} | ${cure} |`,
+  );
+  const closes = Object.entries(closeCodes).map(([name, code]) => `| ${code} | \`${name}\` | ${meanings[name]} |`);
+  return `# Errors
+
+Made from \`libs/contracts\` by \`npm run generate\`.
+
+A request that fails is answered with a code and a sentence: over the WebSocket as \`{replyTo, ok: false, error: {code,
+message}}\`, over REST and at a refused upgrade as \`{error: {code, message}}\` with the status below. *Retry* says whether
+the same request may succeed later without a change.
+
+| code | status | retry | meaning | what to do |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
+
+## Close codes
+
+Why the gateway closes a WebSocket (RFC 6455, section 7.4).
+
+| code | name | meaning |
+| --- | --- | --- |
+${closes.join('\n')}
+`;
+}
+
+/** The paths of documents that differ from what the code says. */
+export async function staleDocuments() {
+  const wanted = await documents();
+  return Object.entries(wanted).flatMap(([path, content]) =>
+    existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === content ? [] : [path],
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [path, content] of Object.entries(await documents())) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), content);
+    console.log(`wrote ${path}`);
+  }
+}

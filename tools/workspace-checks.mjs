@@ -1,0 +1,26 @@
+// Checks that look at the whole workspace. Each returns undefined when all is well, else what is wrong.
+import { join } from 'node:path';
+import { staleDocuments } from './generate.mjs';
+import { childEnv } from './setup/dependencies.mjs';
+import { root, run } from './setup/steps.mjs';
+
+async function command(program, args) {
+  const { code, output } = await run(join(root, 'node_modules', '.bin', program), args, { env: childEnv() });
+  return code === 0 ? undefined : output;
+}
+
+export const workspaceChecks = [
+  { name: 'format', check: () => command('oxfmt', ['--check', '.']) },
+  {
+    name: 'import boundaries and cycles',
+    check: () => command('depcruise', ['--config', '.dependency-cruiser.json', 'libs', 'services', 'deploy']),
+  },
+  { name: 'dead code and undeclared dependencies', check: () => command('knip', ['--no-progress']) },
+  {
+    name: 'generated documents are up to date',
+    check: async () => {
+      const stale = await staleDocuments();
+      return stale.length === 0 ? undefined : `stale: ${stale.join(', ')}. Run: npm run generate`;
+    },
+  },
+];
