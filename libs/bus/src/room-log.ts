@@ -1,4 +1,5 @@
 import { type Offset, RoomEvent } from '@flotilla/contracts';
+import { inSpan, injectTrace } from '@flotilla/runtime';
 import type { EventLog, Following, LogEntry } from './events/event-log.ts';
 
 /** The stream that is the truth about a room. */
@@ -24,8 +25,14 @@ export function parseRoomEvents(entries: readonly LogEntry[]): PlacedRoomEvent[]
   });
 }
 
+/** The event as it is written down, with the trace it belongs to. */
+export function encodeRoomEvent(event: RoomEvent): string {
+  const trace = injectTrace();
+  return JSON.stringify(Object.keys(trace).length > 0 ? { ...event, trace } : event);
+}
+
 export function appendRoomEvent(log: EventLog, roomId: string, event: RoomEvent): Promise<Offset> {
-  return log.append(roomStream(roomId), JSON.stringify(event));
+  return log.append(roomStream(roomId), encodeRoomEvent(event));
 }
 
 export function followRoom(
@@ -35,4 +42,10 @@ export function followRoom(
   onEvents: (events: PlacedRoomEvent[]) => void,
 ): Following {
   return log.follow(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
+}
+
+/** Does what an event asks for, as part of the trace that the event belongs to, if there is one. */
+export function inTraceOf(event: RoomEvent, what: string, work: () => void): void {
+  if (!event.trace) return work();
+  inSpan(`${what} ${event.type}`, { kind: 'consumer', carrier: event.trace }, work);
 }

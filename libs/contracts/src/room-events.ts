@@ -36,12 +36,22 @@ export const roomEvents = {
 export type RoomEventType = keyof typeof roomEvents;
 export type RoomEventPayload<T extends RoomEventType> = z.infer<(typeof roomEvents)[T]>;
 
-/** An entry of a room's stream. `only` limits who is told to these sessions. */
+/** An entry of a room's stream. `only` limits who is told to these sessions; `trace` is W3C trace context, inside the fleet. */
 export type RoomEvent<T extends RoomEventType = RoomEventType> = {
-  [K in T]: { type: K; from: string; payload: RoomEventPayload<K>; only?: string[] | undefined };
+  [K in T]: {
+    type: K;
+    from: string;
+    payload: RoomEventPayload<K>;
+    only?: string[] | undefined;
+    trace?: Record<string, string> | undefined;
+  };
 }[T];
 
-const common = { from: z.string(), only: z.array(SessionId).optional() };
+const common = {
+  from: z.string(),
+  only: z.array(SessionId).optional(),
+  trace: z.record(z.string(), z.string()).optional(),
+};
 const variant = <T extends RoomEventType>(type: T) =>
   z.object({ type: z.literal(type), payload: roomEvents[type], ...common });
 

@@ -1,4 +1,4 @@
-import { appendRoomEvent, type EventLog, type Following, followRoom, roomStream } from '@flotilla/bus';
+import { appendRoomEvent, type EventLog, type Following, followRoom, inTraceOf, roomStream } from '@flotilla/bus';
 import {
   type CommandReply,
   FlotillaError,
@@ -68,7 +68,7 @@ export class MediaRoom {
         room.#tell({ type: 'active_speaker', from: 'system', payload: { participantId } }),
     });
     room.#following = followRoom(deps.events, id, offset, (events) => {
-      for (const { event } of events) room.#onEvent(event);
+      for (const { event } of events) inTraceOf(event, 'follow', () => room.#onEvent(event));
     });
     return room;
   }

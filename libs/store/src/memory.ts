@@ -1,4 +1,4 @@
-import { MemoryEventLog, nodeStream, roomStream } from '@flotilla/bus';
+import { encodeRoomEvent, MemoryEventLog, nodeStream, roomStream } from '@flotilla/bus';
 import {
   FlotillaError,
   type HomedPublication,
@@ -98,7 +98,7 @@ class MemoryRooms implements RoomStore {
   ) {}
 
   #tell(roomId: string, event: RoomEvent): void {
-    this.log.appendNow(roomStream(roomId), JSON.stringify(event));
+    this.log.appendNow(roomStream(roomId), encodeRoomEvent(event));
   }
 
   async create(room: Room): Promise<Room> {

@@ -1,3 +1,4 @@
+import { encodeRoomEvent } from '@flotilla/bus';
 import {
   FlotillaError,
   HomedPublication,
@@ -6,9 +7,9 @@ import {
   publicParticipant,
   publicPublication,
   Room,
-  type RoomEvent,
   type RoomSummary,
 } from '@flotilla/contracts';
+import { injectTrace } from '@flotilla/runtime';
 import { listKey, sameSettings } from '../memory.ts';
 import type { JoinRequest, RoomState, RoomStore } from '../store.ts';
 import type { Keys } from './keys.ts';
@@ -20,7 +21,6 @@ const deletedStreamSeconds = 300;
 const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) => Member.parse(JSON.parse(text)));
 const parsePublications = (texts: readonly string[]): HomedPublication[] =>
   texts.map((text) => HomedPublication.parse(JSON.parse(text)));
-const eventText = (event: RoomEvent): string => JSON.stringify(event);
 
 export class RedisRooms implements RoomStore {
   constructor(
@@ -89,7 +89,7 @@ export class RedisRooms implements RoomStore {
       keys.reserved(),
       roomId,
       listKey(room),
-      eventText({ type: 'room_deleted', from: 'system', payload: {} }),
+      encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} }),
       keys.publicationsOf(roomId, ''),
       deletedStreamSeconds,
     );
@@ -114,7 +114,7 @@ export class RedisRooms implements RoomStore {
       roomId,
       participantId,
       JSON.stringify(member),
-      eventText({
+      encodeRoomEvent({
         type: 'participant_joined',
         from: 'system',
         payload: { participant: publicParticipant({ ...member, nodeId: '' }) },
@@ -149,6 +149,7 @@ export class RedisRooms implements RoomStore {
       roomId,
       participantId,
       reason,
+      traceField(),
     );
     return left === 1;
   }
@@ -208,7 +209,7 @@ export class RedisRooms implements RoomStore {
     const { keys } = this;
     const { id, participantId, nodeId } = publication;
     const event = (type: 'publication_added' | 'publication_updated'): string =>
-      eventText({ type, from: participantId, payload: { publication: publicPublication(publication) } });
+      encodeRoomEvent({ type, from: participantId, payload: { publication: publicPublication(publication) } });
     const put = await this.client.run<number>(
       'putPublication',
       keys.members(roomId),
@@ -233,7 +234,7 @@ export class RedisRooms implements RoomStore {
       keys.publicationsOf(roomId, participantId),
       keys.events(roomId),
       publicationId,
-      eventText({ type: 'publication_removed', from: participantId, payload: { publicationId, participantId } }),
+      encodeRoomEvent({ type: 'publication_removed', from: participantId, payload: { publicationId, participantId } }),
     );
     return removed === 1;
   }
@@ -252,4 +253,10 @@ export class RedisRooms implements RoomStore {
     }
     return due;
   }
+}
+
+/** The active trace as a further field of an event that a script writes; nothing where tracing is off. */
+function traceField(): string {
+  const trace = injectTrace();
+  return Object.keys(trace).length > 0 ? `,"trace":${JSON.stringify(trace)}` : '';
 }

@@ -135,7 +135,7 @@ return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4])
 
   /**
    * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved. args: room id, participant id,
-   * reason. Returns 1, or 0 when the participant was not there.
+   * reason, `,"trace":{...}` or nothing. Returns 1, or 0 when the participant was not there.
    */
   leave: {
     numberOfKeys: 8,
@@ -149,7 +149,7 @@ if #ids > 0 then redis.call('HDEL', KEYS[4], unpack(ids)) end
 redis.call('DEL', KEYS[5])
 -- cjson writes an empty table as an object.
 local list = #ids > 0 and cjson.encode(ids) or '[]'
-tell(KEYS[6], '{"type":"participant_left","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","reason":"' .. ARGV[3] .. '","publicationIds":' .. list .. '}}')
+tell(KEYS[6], '{"type":"participant_left","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","reason":"' .. ARGV[3] .. '","publicationIds":' .. list .. '}' .. ARGV[4] .. '}')
 if redis.call('HLEN', KEYS[2]) == 0 then
   local timeout = cjson.decode(redis.call('GET', KEYS[1])).emptyTimeoutSeconds
   if timeout > 0 then redis.call('ZADD', KEYS[7], now_ms() + timeout * 1000, ARGV[1]) end

@@ -2,6 +2,7 @@ import {
   type EventLog,
   type Following,
   followRoom,
+  inTraceOf,
   parseRoomEvents,
   type PlacedRoomEvent,
   roomStream,
@@ -81,15 +82,17 @@ export class RoomFeed {
   }
 
   #deliver(events: readonly PlacedRoomEvent[]): void {
-    for (const placed of events) {
-      this.#position = placed.offset;
-      const frame = frameOf(this.roomId, placed);
-      for (const [session, listener] of this.#listeners) {
-        if (listener.waiting) listener.waiting.push(placed);
-        else this.#sendTo(session, listener, placed, frame);
-      }
-      this.onEvent(this, placed);
+    for (const placed of events) inTraceOf(placed.event, 'deliver', () => this.#deliverOne(placed));
+  }
+
+  #deliverOne(placed: PlacedRoomEvent): void {
+    this.#position = placed.offset;
+    const frame = frameOf(this.roomId, placed);
+    for (const [session, listener] of this.#listeners) {
+      if (listener.waiting) listener.waiting.push(placed);
+      else this.#sendTo(session, listener, placed, frame);
     }
+    this.onEvent(this, placed);
   }
 
   #sendTo(session: Session, listener: Listener, { offset, event }: PlacedRoomEvent, frame: string): void {

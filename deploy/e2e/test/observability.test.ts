@@ -1,0 +1,130 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { randomUUID } from 'node:crypto';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+interface Span {
+  readonly traceId: string;
+  readonly name: string;
+  readonly service: string;
+}
+
+/** The part of an OTLP/HTTP export request (opentelemetry-proto, JSON encoding) that is looked at. */
+interface ExportRequest {
+  readonly resourceSpans: {
+    readonly resource: { readonly attributes: { key: string; value: { stringValue?: string } }[] };
+    readonly scopeSpans: { readonly spans: { traceId: string; name: string }[] }[];
+  }[];
+}
+
+/** An OTLP receiver that keeps what services export. */
+async function startCollector() {
+  const spans: Span[] = [];
+  const server = createServer((request, response) => {
+    let text = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+    request.on('end', () => {
+      for (const { resource, scopeSpans } of (JSON.parse(text) as ExportRequest).resourceSpans) {
+        const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
+        for (const { traceId, name } of scopeSpans.flatMap((scope) => scope.spans))
+          spans.push({ traceId, name, service });
+      }
+      response.setHeader('content-type', 'application/json').end('{}');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { spans, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}
+
+describe('a fleet', () => {
+  let fleet: Fleet;
+  let collector: Awaited<ReturnType<typeof startCollector>>;
+  const adminPort = async (name: string) => (await fleet.processes.get(name)!.line(/"adminPort":(\d+)/))[1]!;
+
+  beforeAll(async () => {
+    collector = await startCollector();
+    fleet = await startFleet({
+      sfuNodes: 1,
+      gateways: 1,
+      port: 0,
+      env: { FLOTILLA_NAMESPACE: `obs-${randomUUID().slice(0, 8)}`, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+    });
+  });
+  afterAll(async () => {
+    await fleet?.stop();
+    collector?.close();
+  });
+
+  test('one trace follows a join from the gateway through registry and SFU, by commands and by the event it causes', async () => {
+    const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+    await api.createRoom({ name: 'traced' });
+    const join = async () => {
+      const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken('traced') });
+      const { rtpCapabilities } = (await client.event('welcome')).payload;
+      expect(await client.request('join', { room: 'traced', rtpCapabilities })).toMatchObject({ ok: true });
+      return client;
+    };
+    const first = await join();
+    const second = await join();
+    await first.event('participant_joined');
+
+    const wanted = [
+      ['signaling-gateway', 'signal join'],
+      ['signaling-gateway', 'command registry.join'],
+      ['room-registry', 'handle registry.join'],
+      ['signaling-gateway', 'command sfu.open_session'],
+      ['sfu-worker', 'handle sfu.open_session'],
+      ['signaling-gateway', 'deliver participant_joined'],
+      ['sfu-worker', 'follow participant_joined'],
+    ];
+    await waitFor(
+      'the spans of one join',
+      () => {
+        const traces = Map.groupBy(collector.spans, ({ traceId }) => traceId);
+        const missing = [...traces.values()]
+          .filter((spans) => spans.some(({ name }) => name === 'signal join'))
+          .map((spans) =>
+            wanted.filter(([service, name]) => !spans.some((span) => span.service === service && span.name === name)),
+          );
+        if (!missing.some(({ length }) => length === 0))
+          notYet(`missing in the traces of joins: ${JSON.stringify(missing)}`);
+      },
+      { timeoutMs: 20_000, everyMs: 200 },
+    );
+    for (const client of [first, second]) client.close();
+  });
+
+  test('log lines carry the trace, and never a token', async () => {
+    const lines = [...fleet.processes.values()].flatMap(({ lines }) => lines);
+    expect(lines.filter((line) => /eyJhbGciOi|flotilla\.token\./.test(line))).toEqual([]);
+    for (const line of lines) expect(() => JSON.parse(line) as unknown, line).not.toThrow();
+  });
+
+  test.each(['gateway-1', 'registry-1', 'nd_1', 'console-1'])('%s serves metrics and probes', async (name) => {
+    const get = async (path: string) => fetch(`http://127.0.0.1:${await adminPort(name)}${path}`);
+    for (const path of ['/livez', '/readyz', '/startupz'])
+      expect({ path, status: (await get(path)).status }).toEqual({ path, status: 200 });
+    expect(await (await get('/metrics')).text()).toContain('process_cpu_seconds_total');
+  });
+
+  test('the gateway counts connections, handshakes and messages', async () => {
+    const text = await (await fetch(`http://127.0.0.1:${await adminPort('gateway-1')}/metrics`)).text();
+    expect(text).toMatch(/^signaling_active_connections \d+$/m);
+    expect(text).toMatch(/^signaling_handshake_duration_seconds_count\{outcome="ok"\} 2$/m);
+    expect(text).toMatch(/^signaling_messages_total\{type="join",outcome="ok"\} 2$/m);
+  });
+
+  test('a service that is told a setting it does not know names it and ends with 78', async () => {
+    const { Child } = await import('@flotilla/testkit');
+    const gateway = fleet.processes.get('gateway-1')!;
+    const child = new Child('gateway', gateway.process.spawnfile, gateway.process.spawnargs.slice(1), {
+      env: { FLOTILLA_TOKEN_SECRET: 'short', FLOTILLA_SIGNAL_PROT: '1' },
+    });
+    expect(await child.exited).toBe(78);
+    const said = child.lines.join('\n');
+    expect(said).toContain('FLOTILLA_TOKEN_SECRET: at least 32 characters');
+    expect(said).toContain('FLOTILLA_SIGNAL_PROT is not a setting of this service; did you mean FLOTILLA_SIGNAL_PORT?');
+  });
+});

@@ -1,0 +1,153 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  Address,
+  base32,
+  commands,
+  compareOffsets,
+  errorCatalogue,
+  Event,
+  FlotillaError,
+  Member,
+  newId,
+  participantIdOf,
+  publicParticipant,
+  Request,
+  RoomEvent,
+  RoomName,
+  RoomRef,
+  signalRequests,
+} from '../src/index.ts';
+
+describe('ids', () => {
+  test('say their kind, and are never the same twice', () => {
+    const ids = Array.from({ length: 10_000 }, () => newId('session'));
+    expect(new Set(ids).size).toBe(ids.length);
+    for (const id of ids.slice(0, 100)) expect(id).toMatch(/^ss_[0-9a-hjkmnp-tv-z]{16}$/);
+  });
+
+  test('a session is one participant of a room', () => {
+    expect(participantIdOf('ss_0123')).toBe('pt_0123');
+  });
+
+  test('base32 is one to one', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 10, maxLength: 10 }),
+        fc.uint8Array({ minLength: 10, maxLength: 10 }),
+        (a, b) => {
+          fc.pre(a.some((byte, index) => byte !== b[index]));
+          expect(base32(a)).not.toBe(base32(b));
+          expect(base32(a)).toHaveLength(16);
+        },
+      ),
+    );
+  });
+});
+
+describe('offsets', () => {
+  const offset = fc
+    .tuple(fc.nat({ max: 2 ** 45 }), fc.nat({ max: 1000 }))
+    .map(([time, count]) => ({ text: `${time}-${count}`, time, count }));
+
+  test('are ordered by time, then by count', () => {
+    fc.assert(
+      fc.property(offset, offset, (a, b) => {
+        const wanted = Math.sign(a.time - b.time) || Math.sign(a.count - b.count);
+        expect(Math.sign(compareOffsets(a.text, b.text))).toBe(wanted);
+      }),
+    );
+  });
+});
+
+describe('names and addresses', () => {
+  test.each(['a', 'stand-up', 'room_7', '9', 'x'.repeat(63)])('"%s" names a room', (name) => {
+    expect(RoomName.parse(name)).toBe(name);
+    expect(Address.parse(`room:${name}`)).toBe(`room:${name}`);
+  });
+
+  test.each(['', 'A', 'rm_abc', '-a', 'a b', 'x'.repeat(64), 'ä', '__proto__'])('"%s" does not', (name) => {
+    expect(RoomName.safeParse(name).success).toBe(false);
+  });
+
+  test('a room may be meant by id or by name', () => {
+    expect(RoomRef.safeParse('rm_0123').success).toBe(true);
+    expect(RoomRef.safeParse('daily').success).toBe(true);
+  });
+
+  test.each(['room:', 'user:', 'somebody', 'room:Big', '**'])('"%s" is no address', (address) => {
+    expect(Address.safeParse(address).success).toBe(false);
+  });
+});
+
+describe('what a client writes', () => {
+  test('may have no field that the envelope does not have', () => {
+    expect(Request.safeParse({ id: '1', type: 'ping', payload: {} }).success).toBe(true);
+    expect(Request.safeParse({ id: '1', type: 'ping', payload: {}, from: 'pt_x' }).success).toBe(false);
+  });
+
+  test.each(Object.entries(signalRequests))('%s refuses fields it does not know', (_type, { payload }) => {
+    const result = payload.safeParse({ surprise: true });
+    expect(result.success).toBe(false);
+    expect(result.error!.issues.some(({ code }) => code === 'unrecognized_keys')).toBe(true);
+  });
+
+  test('has bounds: no array or string grows without end', () => {
+    const subscribe = signalRequests.subscribe.payload;
+    const ids = (count: number) => Array.from({ length: count }, (_, index) => `pub_${index}`);
+    expect(subscribe.safeParse({ publicationIds: ids(256) }).success).toBe(true);
+    expect(subscribe.safeParse({ publicationIds: ids(257) }).success).toBe(false);
+  });
+});
+
+describe('what services write', () => {
+  test('may have fields of a newer version, which are left out', () => {
+    const read = Event.parse({ type: 'x', from: 'system', to: 'room:a', routedAt: 1, payload: {}, newer: true });
+    expect(read).not.toHaveProperty('newer');
+    const event = {
+      type: 'participant_left',
+      from: 'system',
+      payload: { participantId: 'pt_a', reason: 'left', publicationIds: [], newer: 1 },
+    };
+    expect(RoomEvent.parse(event).payload).not.toHaveProperty('newer');
+  });
+
+  test('every command has a version and two schemas', () => {
+    for (const [type, { version, payload, reply }] of Object.entries(commands)) {
+      expect(type).toMatch(/^(registry|sfu)\.[a-z_]+$/);
+      expect(version).toBeGreaterThanOrEqual(1);
+      expect(payload.safeParse('text').success).toBe(false);
+      expect(reply.safeParse('text').success).toBe(false);
+    }
+  });
+
+  test('a participant is shown without session and node', () => {
+    const member = Member.parse({
+      id: 'pt_a',
+      userId: 'u',
+      name: 'U',
+      joinedAt: 1,
+      roomId: 'rm_a',
+      sessionId: 'ss_a',
+      nodeId: 'nd_a',
+    });
+    expect(publicParticipant(member)).toEqual({ id: 'pt_a', userId: 'u', name: 'U', joinedAt: 1 });
+  });
+});
+
+describe('errors', () => {
+  test('say a meaning and a cure, and have an HTTP status', () => {
+    for (const { status, meaning, cure } of Object.values(errorCatalogue)) {
+      expect(status).toBeGreaterThanOrEqual(400);
+      expect(meaning).toMatch(/\.$/);
+      expect(cure).toMatch(/\.$/);
+    }
+  });
+
+  test('what is not ours becomes INTERNAL, and keeps its cause for the log only', () => {
+    const failure = FlotillaError.from(new Error('password=x'));
+    expect(failure.code).toBe('INTERNAL');
+    expect(JSON.stringify(failure.body)).not.toContain('password');
+    expect(failure.cause).toBeInstanceOf(Error);
+  });
+});

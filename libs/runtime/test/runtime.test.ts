@@ -1,0 +1,153 @@
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import {
+  ConfigError,
+  createLogger,
+  describeConfig,
+  flag,
+  Health,
+  list,
+  loadConfig,
+  pickEnv,
+  port,
+  retry,
+  startAdminServer,
+  StopList,
+  wholeNumber,
+} from '../src/index.ts';
+
+const schema = z.object({
+  FLOTILLA_PORT: port().default(8080).describe('Where it listens.'),
+  FLOTILLA_SECRET: z.string().min(8).describe('Kept.'),
+  FLOTILLA_OPEN: flag().default(false),
+  FLOTILLA_ORIGINS: list().default([]),
+  FLOTILLA_COUNT: wholeNumber().default(3),
+});
+
+describe('configuration', () => {
+  test('comes from the environment, with defaults', () => {
+    expect(
+      loadConfig(schema, {
+        FLOTILLA_SECRET: 'long enough',
+        FLOTILLA_PORT: '0',
+        FLOTILLA_OPEN: 'yes',
+        FLOTILLA_ORIGINS: 'a, b,',
+        FLOTILLA_COUNT: '',
+        PATH: 'x',
+      }),
+    ).toEqual({
+      FLOTILLA_PORT: 0,
+      FLOTILLA_SECRET: 'long enough',
+      FLOTILLA_OPEN: true,
+      FLOTILLA_ORIGINS: ['a', 'b'],
+      FLOTILLA_COUNT: 3,
+    });
+  });
+
+  test('names every bad key at once, and the one that was meant', () => {
+    const failure = (() => {
+      try {
+        return loadConfig(schema, {
+          FLOTILLA_PORT: '99999',
+          FLOTILLA_OPEN: 'perhaps',
+          FLOTILLA_SECERT: 'x',
+          FLOTILLA_WHATEVER: 'x',
+        });
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(failure).toBeInstanceOf(ConfigError);
+    const { message } = failure as ConfigError;
+    expect(message).toMatch(/FLOTILLA_PORT: /);
+    expect(message).toMatch(/FLOTILLA_OPEN: /);
+    expect(message).toMatch(/FLOTILLA_SECRET is required/);
+    expect(message).toMatch(/FLOTILLA_SECERT is not a setting of this service; did you mean FLOTILLA_SECRET\?/);
+    expect(message).toMatch(/FLOTILLA_WHATEVER is not a setting of this service$/m);
+  });
+
+  test('a service is given what it knows, and what is not ours', () => {
+    expect(pickEnv(schema, { FLOTILLA_PORT: '1', FLOTILLA_OTHER: '2', PATH: '3', EMPTY: undefined })).toEqual({
+      FLOTILLA_PORT: '1',
+      PATH: '3',
+    });
+  });
+
+  test('describes itself as a file to start from', () => {
+    expect(describeConfig(schema)).toContain('# Where it listens.\n# FLOTILLA_PORT=8080\n\n# Kept.\nFLOTILLA_SECRET=');
+  });
+});
+
+describe('health', () => {
+  const url = (port: number, path: string) => `http://127.0.0.1:${port}${path}`;
+
+  test('liveness never depends on a broker, readiness does, startup is over once', async () => {
+    const health = new Health();
+    let redis: string | undefined = 'Redis is out of reach';
+    health.addCheck('store', () => redis);
+    const admin = await startAdminServer({ host: '127.0.0.1', port: 0, health });
+    const status = async (path: string) => (await fetch(url(admin.port, path))).status;
+    const all = async () => [await status('/livez'), await status('/readyz'), await status('/startupz')];
+
+    expect(await all()).toEqual([200, 503, 503]);
+    health.markStarted();
+    expect(await all()).toEqual([200, 503, 200]);
+    expect(await (await fetch(url(admin.port, '/readyz'))).json()).toEqual({
+      ok: false,
+      problems: { store: 'Redis is out of reach' },
+    });
+    redis = undefined;
+    expect(await all()).toEqual([200, 200, 200]);
+    health.markStopping();
+    expect(await all()).toEqual([200, 503, 200]);
+    expect(await status('/elsewhere')).toBe(404);
+    await admin.close();
+  });
+
+  test('metrics are served in Prometheus format', async () => {
+    const { counter } = await import('../src/index.ts');
+    counter({ name: 'test_total', help: 'A test.', labelNames: ['kind'] }).inc({ kind: 'a' });
+    // Asking again gives the same metric.
+    counter({ name: 'test_total', help: 'A test.', labelNames: ['kind'] }).inc({ kind: 'a' });
+    const admin = await startAdminServer({ host: '127.0.0.1', port: 0, health: new Health() });
+    expect(await (await fetch(url(admin.port, '/metrics'))).text()).toContain('test_total{kind="a"} 2');
+    await admin.close();
+  });
+});
+
+describe('stopping', () => {
+  test('undoes what was started, newest first, and goes on past a failure', async () => {
+    const order: string[] = [];
+    const stops = new StopList(pino({ level: 'silent' }));
+    stops.add('first', () => void order.push('first'));
+    stops.add('second', () => Promise.reject(new Error('no')));
+    stops.add('third', async () => void order.push('third'));
+    expect(stops.pending).toEqual(['first', 'second', 'third']);
+    await stops.run();
+    expect(order).toEqual(['third', 'first']);
+    expect(stops.pending).toEqual([]);
+  });
+});
+
+describe('retry', () => {
+  test('goes on until it succeeds', async () => {
+    let attempts = 0;
+    await expect(
+      retry(async () => (++attempts < 3 ? Promise.reject(new Error('not yet')) : attempts), {
+        forMs: 5000,
+        delayMs: 1,
+      }),
+    ).resolves.toBe(3);
+  });
+
+  test('gives up with the last failure when time is over', async () => {
+    await expect(retry(() => Promise.reject(new Error('never')), { forMs: 20, delayMs: 5 })).rejects.toThrow('never');
+  });
+});
+
+describe('the log', () => {
+  test('cuts credentials out', () => {
+    expect(() => createLogger({ service: 'test', level: 'silent' }).info({ token: 'x' })).not.toThrow();
+  });
+});

@@ -1,0 +1,60 @@
+import { css, html, LitElement, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import type { Playable } from './tile-model.ts';
+
+export const canChooseSpeaker = 'setSinkId' in HTMLMediaElement.prototype;
+
+/**
+ * Plays what the others say.
+ *
+ * @fires blocked - the browser plays nothing before a click or key press; call `play` from one
+ */
+@customElement('flotilla-audio')
+export class AudioOutput extends LitElement {
+  static override styles = css`
+    :host {
+      display: none;
+    }
+  `;
+
+  @property({ attribute: false }) sounds: readonly Playable[] = [];
+  /** The id of the speaker; undefined for the default one. */
+  @property() speaker: string | undefined;
+
+  async play(): Promise<void> {
+    await Promise.all([...this.renderRoot.querySelectorAll('audio')].map((audio) => this.#play(audio)));
+  }
+
+  async #play(audio: HTMLAudioElement): Promise<void> {
+    try {
+      if (canChooseSpeaker && audio.sinkId !== (this.speaker ?? '')) await audio.setSinkId(this.speaker ?? '');
+    } catch {
+      // The one that was chosen is not plugged in today: the default one plays.
+    }
+    if (!audio.paused || !audio.srcObject) return;
+    try {
+      await audio.play();
+    } catch (error) {
+      if (error instanceof DOMException && error.name === 'NotAllowedError') this.dispatchEvent(new Event('blocked'));
+    }
+  }
+
+  protected override updated(): void {
+    void this.play();
+  }
+
+  protected override render(): TemplateResult {
+    return html`${repeat(
+      this.sounds,
+      ({ key }) => key,
+      ({ key, stream }) => html`<audio autoplay .srcObject=${stream} data-audio=${key}></audio>`,
+    )}`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-audio': AudioOutput;
+  }
+}

@@ -1,0 +1,103 @@
+import type { RemoteParticipant, Room } from '@flotilla/client';
+
+export interface ChatMessage {
+  /** Undefined: you. */
+  readonly from: string | undefined;
+  readonly text: string;
+  readonly at: Date;
+}
+
+export interface WatcherHost {
+  /** Something that can be seen changed. */
+  changed(): void;
+  /** Something happened that a person who does not look should hear of. */
+  say(text: string): void;
+  message(message: ChatMessage): void;
+}
+
+/** In a larger room, every muting would be noise. */
+const sayMutingUpTo = 8;
+const longestMessage = 4000;
+
+/** Follows a room for a view, and keeps what the room tells only in passing. */
+export class RoomWatcher {
+  speakers: ReadonlySet<string> = new Set();
+  activeSpeaker: string | undefined;
+  mediaLost = false;
+  readonly #stops: (() => void)[];
+
+  constructor(room: Room, host: WatcherHost) {
+    const { changed, say } = host;
+    this.#stops = [
+      room.on('stateChanged', (state) => {
+        say(
+          state === 'reconnecting' ? 'Connection lost. Reconnecting' : state === 'connected' ? 'Connected again' : '',
+        );
+        changed();
+      }),
+      room.on('mediaChanged', (state) => {
+        this.mediaLost = state === 'lost';
+        say(this.mediaLost ? 'Restoring audio and video' : 'Audio and video are back');
+        changed();
+      }),
+      room.on('participantJoined', ({ name }) => {
+        say(`${name} joined`);
+        changed();
+      }),
+      room.on('participantLeft', ({ name }) => {
+        say(`${name} left`);
+        changed();
+      }),
+      room.on('publicationAdded', ({ source }, { name }) => {
+        if (source === 'screen') say(`${name} shares a screen`);
+        changed();
+      }),
+      room.on('publicationRemoved', ({ source }, { name }) => {
+        if (source === 'screen') say(`${name} stopped sharing`);
+        changed();
+      }),
+      room.on('publicationUpdated', ({ source, muted }, { name }) => {
+        if (source === 'microphone' && room.participants.size < sayMutingUpTo)
+          say(`${name} ${muted ? 'muted' : 'unmuted'}`);
+        changed();
+      }),
+      room.on('trackChanged', changed),
+      room.on('qualityChanged', changed),
+      room.on('speakersChanged', (ids) => {
+        this.speakers = ids;
+        changed();
+      }),
+      room.on('activeSpeakerChanged', (id) => {
+        this.activeSpeaker = id;
+        changed();
+      }),
+      room.on('message', (data, from) => {
+        const text = chatText(data);
+        if (text !== undefined) host.message({ from: from?.name, text, at: new Date() });
+      }),
+    ];
+  }
+
+  stop(): void {
+    for (const stop of this.#stops) stop();
+  }
+}
+
+/** Anybody in the room may send anything; only what looks like chat is chat. */
+function chatText(data: unknown): string | undefined {
+  if (
+    typeof data !== 'object' ||
+    data === null ||
+    !('kind' in data) ||
+    data.kind !== 'chat' ||
+    !('text' in data) ||
+    typeof data.text !== 'string'
+  )
+    return undefined;
+  return data.text.slice(0, longestMessage);
+}
+
+/** Somebody's microphone is heard unless they have none or it is muted. */
+export function isMuted(participant: RemoteParticipant): boolean {
+  return participant.find('microphone')?.muted ?? true;
+}

@@ -1,0 +1,252 @@
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { classMap } from 'lit/directives/class-map.js';
+import { icons } from './icons.ts';
+import type { LocalView } from './media-controls.ts';
+import { base, buttons } from './styles.ts';
+
+export const commands = ['mic', 'camera', 'screen', 'chat', 'devices', 'leave'] as const;
+export type Command = (typeof commands)[number];
+
+/** Leaving takes two keys: a call should not end because somebody believed the cursor was in the chat. */
+const shortcuts: Record<Command, string> = { mic: 'M', camera: 'V', screen: 'S', chat: 'C', devices: 'D', leave: 'Shift+L' };
+
+/** The command that a key press stands for, unless the person is typing. */
+export function commandOf(event: KeyboardEvent): Command | undefined {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return undefined;
+  const target = event.composedPath()[0];
+  if (target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select, [contenteditable]')) return undefined;
+  const pressed = `${event.shiftKey ? 'Shift+' : ''}${event.key.toUpperCase()}`;
+  return commands.find((command) => shortcuts[command] === pressed);
+}
+
+export const canShareScreen = typeof navigator.mediaDevices?.getDisplayMedia === 'function';
+
+interface Button {
+  readonly command: Command;
+  readonly name: string;
+  readonly icon: TemplateResult;
+  /** What a press does. */
+  readonly tip: string;
+  readonly pressed?: boolean;
+  readonly busy?: boolean;
+  readonly look?: 'off' | 'active' | 'leave' | undefined;
+}
+
+/**
+ * The call's buttons.
+ *
+ * @fires command - CustomEvent of the Command
+ */
+@customElement('flotilla-toolbar')
+export class Toolbar extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      .bar {
+        display: flex;
+        justify-content: center;
+        gap: clamp(0.375rem, 1.6vw, 0.75rem);
+        width: fit-content;
+        max-width: 100%;
+        margin: 0 auto;
+        padding: 0.5rem;
+        border: 1px solid var(--line);
+        border-radius: 2rem;
+        background: var(--surface);
+        box-shadow: var(--shadow-1);
+      }
+      .place {
+        position: relative;
+      }
+      .place > button {
+        width: 3rem;
+        height: 3rem;
+        padding: 0;
+        border-radius: 50%;
+      }
+      .place svg {
+        width: 1.375rem;
+        height: 1.375rem;
+      }
+      .place > button.off {
+        background: var(--danger-soft);
+        color: var(--danger-ink);
+      }
+      .place > button.off:hover {
+        background: color-mix(in srgb, var(--danger-ink) 14%, var(--danger-soft));
+      }
+      .place > button.active {
+        background: var(--accent);
+        color: var(--on-accent);
+      }
+      .place > button.active:hover {
+        background: var(--accent-hover);
+      }
+      .place > button.leave {
+        width: 4rem;
+        border-radius: 1.5rem;
+        background: var(--danger);
+        color: var(--on-danger);
+      }
+      .place > button.leave:hover {
+        background: var(--danger-hover);
+      }
+      .busy svg {
+        animation: wait 1s ease-in-out infinite alternate;
+      }
+      @keyframes wait {
+        from {
+          opacity: 0.35;
+        }
+      }
+      .count {
+        position: absolute;
+        top: -0.2rem;
+        right: -0.2rem;
+        min-width: 1.25rem;
+        padding: 0 0.3rem;
+        border: 2px solid var(--surface);
+        border-radius: 1rem;
+        background: var(--danger);
+        color: var(--on-danger);
+        font-size: 0.6875rem;
+        font-weight: 700;
+        line-height: 1.1rem;
+        text-align: center;
+        pointer-events: none;
+      }
+      .tip {
+        position: absolute;
+        z-index: 5;
+        bottom: calc(100% + 0.75rem);
+        left: 50%;
+        display: none;
+        padding: 0.375rem 0.625rem;
+        border-radius: var(--radius-s);
+        background: var(--text);
+        color: var(--bg);
+        font-size: 0.8125rem;
+        font-weight: 500;
+        line-height: 1.3;
+        white-space: nowrap;
+        translate: -50% 0;
+      }
+      /* Bridges the gap, so that the pointer can rest on the tip. */
+      .tip::after {
+        content: '';
+        position: absolute;
+        inset: 100% 0 auto;
+        height: 0.75rem;
+      }
+      kbd {
+        margin-left: 0.375rem;
+        padding: 0 0.3rem;
+        border: 1px solid color-mix(in srgb, currentcolor 45%, transparent);
+        border-radius: 0.25rem;
+        font: inherit;
+        font-size: 0.75rem;
+      }
+      .place:last-child .tip {
+        left: auto;
+        right: 0;
+        translate: 0 0;
+      }
+      .place:first-child .tip {
+        left: 0;
+        translate: 0 0;
+      }
+      button:focus-visible ~ .tip {
+        display: block;
+      }
+      @media (hover: hover) {
+        .place:hover .tip {
+          display: block;
+        }
+      }
+      /* Escape puts the tips away until the pointer or the focus moves on. */
+      :host([quiet]) .place .tip {
+        display: none;
+      }
+      @media (max-width: 26rem) {
+        .bar {
+          justify-content: space-between;
+          width: 100%;
+        }
+        .place > button {
+          width: 2.75rem;
+          height: 2.75rem;
+        }
+        .place > button.leave {
+          width: 3.25rem;
+        }
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) local!: LocalView;
+  @property({ type: Boolean }) chatOpen = false;
+  @property({ type: Boolean }) devicesOpen = false;
+  @property({ type: Number }) unread = 0;
+  /** Whether the keys do something, and so are worth telling. */
+  @property({ type: Boolean }) shortcuts = true;
+  @property({ type: Boolean, reflect: true }) quiet = false;
+
+  override focus(): void {
+    this.focusOn('mic');
+  }
+
+  focusOn(command: Command): void {
+    this.renderRoot.querySelector<HTMLButtonElement>(`[data-testid=${command}]`)?.focus();
+  }
+
+  protected override render(): TemplateResult {
+    const { microphone, camera, screen } = this.local;
+    const speak = (): void => {
+      this.quiet = false;
+    };
+    return html`<div
+      class="bar"
+      role="toolbar"
+      aria-label="Call controls"
+      @pointerover=${speak}
+      @focusin=${speak}
+      @keydown=${(event: KeyboardEvent) => {
+        if (event.key === 'Escape') this.quiet = true;
+      }}
+    >
+      ${this.#button({ command: 'mic', name: 'Microphone', pressed: microphone.on, busy: microphone.busy, look: microphone.on ? undefined : 'off', icon: microphone.on ? icons.microphone : icons.microphoneOff, tip: microphone.on ? 'Mute' : 'Unmute' })}
+      ${this.#button({ command: 'camera', name: 'Camera', pressed: camera.on, busy: camera.busy, look: camera.on ? undefined : 'off', icon: camera.on ? icons.camera : icons.cameraOff, tip: camera.on ? 'Turn the camera off' : 'Turn the camera on' })}
+      ${canShareScreen ? this.#button({ command: 'screen', name: 'Share screen', pressed: screen.on, busy: screen.busy, look: screen.on ? 'active' : undefined, icon: screen.on ? icons.screenOff : icons.screen, tip: screen.on ? 'Stop sharing' : 'Share your screen' }) : nothing}
+      ${this.#button({ command: 'chat', name: this.unread > 0 ? `Chat, ${this.unread} unread` : 'Chat', pressed: this.chatOpen, look: this.chatOpen ? 'active' : undefined, icon: icons.chat, tip: this.chatOpen ? 'Close the chat' : 'Open the chat' }, this.unread)}
+      ${this.#button({ command: 'devices', name: 'Devices and settings', pressed: this.devicesOpen, icon: icons.devices, tip: 'Devices and settings' })}
+      ${this.#button({ command: 'leave', name: 'Leave the call', look: 'leave', icon: icons.leave, tip: 'Leave the call' })}
+    </div>`;
+  }
+
+  #button({ command, name, icon, tip, pressed, busy = false, look }: Button, count = 0): TemplateResult {
+    return html`<span class="place">
+      <button
+        class=${classMap({ [look ?? 'on']: true, busy })}
+        data-testid=${command}
+        aria-label=${name}
+        aria-pressed=${pressed ?? nothing}
+        aria-busy=${busy}
+        aria-describedby="tip-${command}"
+        aria-keyshortcuts=${this.shortcuts ? shortcuts[command] : nothing}
+        @click=${() => this.dispatchEvent(new CustomEvent<Command>('command', { detail: command }))}
+      >
+        ${icon}
+      </button>
+      ${count > 0 ? html`<span class="count" aria-hidden="true">${count > 99 ? '99+' : count}</span>` : nothing}
+      <span class="tip" role="tooltip" id="tip-${command}">${tip}${this.shortcuts ? html`<kbd>${shortcuts[command]}</kbd>` : nothing}</span>
+    </span>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-toolbar': Toolbar;
+  }
+}

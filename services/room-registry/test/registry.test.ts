@@ -1,0 +1,85 @@
+import { newId, type NodeReport, participantIdOf } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { memoryFleet } from '@flotilla/store';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { describe, expect, test } from 'vitest';
+import { openApiDocument } from '../src/index.ts';
+import { Rooms } from '../src/rooms.ts';
+import { Sweeper } from '../src/sweeper.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const node: NodeReport = {
+  id: 'nd_a',
+  startedAt: 1,
+  capacity: 10,
+  state: 'active',
+  rtpCapabilities: {},
+  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+};
+
+describe('rooms', () => {
+  test('are found by name and by id, and get a name when none is given', async () => {
+    const { store } = memoryFleet(log);
+    const rooms = new Rooms(store.rooms);
+    const named = await rooms.create({ name: 'daily' });
+    expect(await rooms.get('daily')).toEqual(await rooms.get(named.id));
+    const unnamed = await rooms.create({});
+    expect(unnamed.name).toMatch(/^[0-9a-z]{16}$/);
+    expect(await rooms.get(unnamed.name)).toMatchObject({ id: unnamed.id });
+    await expect(rooms.get('nowhere')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
+  });
+
+  test('created twice at once are one', async () => {
+    const { store } = memoryFleet(log);
+    const rooms = new Rooms(store.rooms);
+    const created = await Promise.all([rooms.create({ name: 'daily' }), rooms.create({ name: 'daily' })]);
+    expect(created[0].id).toBe(created[1].id);
+    expect((await rooms.list(10)).rooms).toHaveLength(1);
+  });
+});
+
+describe('the sweeper', () => {
+  test('takes out of its rooms who did not come back in time, and leaves the others alone', async () => {
+    const { store } = memoryFleet(log);
+    const rooms = new Rooms(store.rooms);
+    await store.nodes.report(node);
+    const { id } = await rooms.create({ name: 'daily' });
+    const sessions = [newId('session'), newId('session')];
+    for (const sessionId of sessions) {
+      await rooms.join({ room: 'daily', sessionId, userId: 'u', name: 'U' });
+      await store.sessions.open({ id: sessionId, userId: 'u', grants: [], gatewayId: 'gw_a' }, `hash-${sessionId}`);
+      await store.sessions.setRoom(sessionId, id, true);
+    }
+    await store.sessions.detach(sessions[0]!, 'gw_a', 10);
+    const sweeper = new Sweeper(store, 30_000, log);
+    await waitFor('one is left', async () => {
+      await sweeper.sweep();
+      const { participants } = await rooms.get('daily');
+      if (participants !== 1) notYet(`there are ${participants}`);
+    });
+    expect(await rooms.participants('daily')).toMatchObject([{ id: participantIdOf(sessions[1]!) }]);
+    expect(await store.sessions.get(sessions[0]!)).toBeUndefined();
+    expect(await store.nodes.list()).toMatchObject([{ reserved: 1 }]);
+  });
+});
+
+describe('the OpenAPI document', () => {
+  test('has every route with its errors, and asks for a key', () => {
+    const document = openApiDocument() as {
+      paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
+      security: unknown[];
+    };
+    expect(Object.keys(document.paths).toSorted()).toEqual([
+      '/v1/rooms',
+      '/v1/rooms/{room}',
+      '/v1/rooms/{room}/participants',
+      '/v1/rooms/{room}/participants/{participant}',
+      '/v1/rooms/{room}/tokens',
+    ]);
+    expect(Object.keys(document.paths['/v1/rooms']!['post']!.responses)).toEqual(
+      expect.arrayContaining(['201', '400', '401', '403', '409', '503']),
+    );
+    expect(document.security).toEqual([{ apiKey: [] }]);
+  });
+});
