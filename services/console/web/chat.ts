@@ -121,13 +121,21 @@ export class Chat extends LitElement {
     return html`
       <header>
         <h2 id="title">Chat</h2>
-        <button class="plain small icon" aria-label="Close chat" @click=${() => this.dispatchEvent(new Event('close'))}>${icons.close}</button>
+        <button class="plain small icon" aria-label="Close chat" @click=${() => this.dispatchEvent(new Event('close'))}>
+          ${icons.close}
+        </button>
       </header>
       <ol role="log" aria-labelledby="title" tabindex="0">
         ${this.messages.length === 0 ? html`<li class="empty">Everybody in the call can read what you write. It is gone when the call ends.</li>` : this.messages.map(message)}
       </ol>
       <form @submit=${this.#send}>
-        <input aria-label="Message" placeholder="Message to everybody" maxlength="2000" autocomplete="off" enterkeyhint="send" />
+        <input
+          aria-label="Message"
+          placeholder="Message to everybody"
+          maxlength="2000"
+          autocomplete="off"
+          enterkeyhint="send"
+        />
         <button class="primary icon" aria-label="Send">${icons.send}</button>
       </form>
     `;

@@ -1,2 +1,18 @@
-import { connect, openCamera, openMicrophone } from '@flotilla/client';
-Object.assign(globalThis, { flotilla: { connect, openCamera, openMicrophone } });
+import { CallPage } from './call-page.ts';
+
+// The page has one view so far. Another one would be told apart here, by its address, and loaded by itself.
+const page = new CallPage();
+
+/** For rehearsal in the developer tools, and for tests. */
+const rehearsal = {
+  get room(): CallPage['room'] {
+    return page.room;
+  },
+};
+declare global {
+  // A global needs `var`.
+  var flotilla: typeof rehearsal;
+}
+globalThis.flotilla = rehearsal;
+
+document.body.append(page);

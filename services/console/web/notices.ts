@@ -89,14 +89,33 @@ export class Notices extends LitElement {
       ${repeat(
         this.notices,
         ({ id }) => id,
-        ({ id, kind, text, action }) => html`<li class=${kind}>
-          ${kind === 'warning' ? icons.warning : icons.info}
-          <p>${text}</p>
-          ${action ? html`<button class="primary small" @click=${action.run}>${action.label}</button>` : nothing}
-          <button class="plain small icon" aria-label="Dismiss" @click=${() => this.dispatchEvent(new CustomEvent('dismiss', { detail: id }))}>${icons.close}</button>
-        </li>`,
+        ({ id, kind, text, action }) =>
+          html`<li class=${kind}>
+            ${kind === 'warning' ? icons.warning : icons.info}
+            <p>${text}</p>
+            ${
+              action
+                ? html`<button
+                    class="primary small"
+                    @click=${() => {
+                      action.run();
+                      this.#dismiss(id);
+                    }}
+                  >
+                    ${action.label}
+                  </button>`
+                : nothing
+            }
+            <button class="plain small icon" aria-label="Dismiss" @click=${() => this.#dismiss(id)}>
+              ${icons.close}
+            </button>
+          </li>`,
       )}
     </ul>`;
+  }
+
+  #dismiss(id: number): void {
+    this.dispatchEvent(new CustomEvent('dismiss', { detail: id }));
   }
 }
 

@@ -42,7 +42,9 @@ export function advice(code: ErrorCode): string {
     case 'ROOM_FULL':
       return 'Try again when somebody has left.';
     case 'ROOM_NOT_FOUND':
-      return 'Check the name of the room.';
+      return 'Check its name with whoever invited you.';
+    case 'NOT_IN_ROOM':
+      return 'If that was not meant, join again.';
     case 'RATE_LIMITED':
       return 'Wait a moment, then try again.';
     case 'NO_CAPACITY':

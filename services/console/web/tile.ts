@@ -171,7 +171,11 @@ export class Tile extends LitElement {
 
   @property() name = '';
   @property({ type: Boolean }) me = false;
-  @property({ attribute: false }) picture: Playable | undefined;
+  @property({
+    attribute: false,
+    hasChanged: (now?: Playable, before?: Playable) => now?.key !== before?.key || now?.trackId !== before?.trackId,
+  })
+  picture: Playable | undefined;
   @property({ type: Boolean, reflect: true }) mirrored = false;
   @property({ type: Boolean, reflect: true }) speaking = false;
   @property({ type: Boolean, reflect: true }) active = false;
@@ -234,7 +238,9 @@ export class Tile extends LitElement {
 
   #avatar(): TemplateResult | typeof nothing {
     if (this.screen) return nothing;
-    return html`<span class="avatar" aria-hidden="true" style=${styleMap({ '--hue': String(hue(this.name)) })}>${initials(this.name)}</span>`;
+    return html`<span class="avatar" aria-hidden="true" style=${styleMap({ '--hue': String(hue(this.name)) })}
+      >${initials(this.name)}</span
+    >`;
   }
 
   async #toggleFullscreen(): Promise<void> {

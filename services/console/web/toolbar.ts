@@ -9,13 +9,24 @@ export const commands = ['mic', 'camera', 'screen', 'chat', 'devices', 'leave'] 
 export type Command = (typeof commands)[number];
 
 /** Leaving takes two keys: a call should not end because somebody believed the cursor was in the chat. */
-const shortcuts: Record<Command, string> = { mic: 'M', camera: 'V', screen: 'S', chat: 'C', devices: 'D', leave: 'Shift+L' };
+const shortcuts: Record<Command, string> = {
+  mic: 'M',
+  camera: 'V',
+  screen: 'S',
+  chat: 'C',
+  devices: 'D',
+  leave: 'Shift+L',
+};
 
 /** The command that a key press stands for, unless the person is typing. */
 export function commandOf(event: KeyboardEvent): Command | undefined {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return undefined;
   const target = event.composedPath()[0];
-  if (target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select, [contenteditable]')) return undefined;
+  if (
+    target instanceof HTMLElement &&
+    target.matches('input:not([type=checkbox]), textarea, select, [contenteditable]')
+  )
+    return undefined;
   const pressed = `${event.shiftKey ? 'Shift+' : ''}${event.key.toUpperCase()}`;
   return commands.find((command) => shortcuts[command] === pressed);
 }
@@ -30,6 +41,7 @@ interface Button {
   readonly tip: string;
   readonly pressed?: boolean;
   readonly busy?: boolean;
+  readonly dialog?: boolean;
   readonly look?: 'off' | 'active' | 'leave' | undefined;
 }
 
@@ -187,7 +199,6 @@ export class Toolbar extends LitElement {
 
   @property({ attribute: false }) local!: LocalView;
   @property({ type: Boolean }) chatOpen = false;
-  @property({ type: Boolean }) devicesOpen = false;
   @property({ type: Number }) unread = 0;
   /** Whether the keys do something, and so are worth telling. */
   @property({ type: Boolean }) shortcuts = true;
@@ -208,7 +219,7 @@ export class Toolbar extends LitElement {
     };
     return html`<div
       class="bar"
-      role="toolbar"
+      role="group"
       aria-label="Call controls"
       @pointerover=${speak}
       @focusin=${speak}
@@ -220,12 +231,15 @@ export class Toolbar extends LitElement {
       ${this.#button({ command: 'camera', name: 'Camera', pressed: camera.on, busy: camera.busy, look: camera.on ? undefined : 'off', icon: camera.on ? icons.camera : icons.cameraOff, tip: camera.on ? 'Turn the camera off' : 'Turn the camera on' })}
       ${canShareScreen ? this.#button({ command: 'screen', name: 'Share screen', pressed: screen.on, busy: screen.busy, look: screen.on ? 'active' : undefined, icon: screen.on ? icons.screenOff : icons.screen, tip: screen.on ? 'Stop sharing' : 'Share your screen' }) : nothing}
       ${this.#button({ command: 'chat', name: this.unread > 0 ? `Chat, ${this.unread} unread` : 'Chat', pressed: this.chatOpen, look: this.chatOpen ? 'active' : undefined, icon: icons.chat, tip: this.chatOpen ? 'Close the chat' : 'Open the chat' }, this.unread)}
-      ${this.#button({ command: 'devices', name: 'Devices and settings', pressed: this.devicesOpen, icon: icons.devices, tip: 'Devices and settings' })}
+      ${this.#button({ command: 'devices', name: 'Devices and settings', dialog: true, icon: icons.devices, tip: 'Devices and settings' })}
       ${this.#button({ command: 'leave', name: 'Leave the call', look: 'leave', icon: icons.leave, tip: 'Leave the call' })}
     </div>`;
   }
 
-  #button({ command, name, icon, tip, pressed, busy = false, look }: Button, count = 0): TemplateResult {
+  #button(
+    { command, name, icon, tip, pressed, busy = false, dialog = false, look }: Button,
+    count = 0,
+  ): TemplateResult {
     return html`<span class="place">
       <button
         class=${classMap({ [look ?? 'on']: true, busy })}
@@ -233,6 +247,7 @@ export class Toolbar extends LitElement {
         aria-label=${name}
         aria-pressed=${pressed ?? nothing}
         aria-busy=${busy}
+        aria-haspopup=${dialog ? 'dialog' : nothing}
         aria-describedby="tip-${command}"
         aria-keyshortcuts=${this.shortcuts ? shortcuts[command] : nothing}
         @click=${() => this.dispatchEvent(new CustomEvent<Command>('command', { detail: command }))}
@@ -240,7 +255,9 @@ export class Toolbar extends LitElement {
         ${icon}
       </button>
       ${count > 0 ? html`<span class="count" aria-hidden="true">${count > 99 ? '99+' : count}</span>` : nothing}
-      <span class="tip" role="tooltip" id="tip-${command}">${tip}${this.shortcuts ? html`<kbd>${shortcuts[command]}</kbd>` : nothing}</span>
+      <span class="tip" role="tooltip" id="tip-${command}"
+        >${tip}${this.shortcuts ? html`<kbd>${shortcuts[command]}</kbd>` : nothing}</span
+      >
     </span>`;
   }
 }

@@ -1,0 +1,464 @@
+import type { Room } from '@flotilla/client';
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import { repeat } from 'lit/directives/repeat.js';
+import { styleMap } from 'lit/directives/style-map.js';
+import type { Announcer } from './announcer.ts';
+import './announcer.ts';
+import type { AudioOutput } from './audio-output.ts';
+import './audio-output.ts';
+import './chat.ts';
+import type { DeviceChoice, DeviceMenu } from './device-menu.ts';
+import './device-menu.ts';
+import { type Box, layOut } from './grid-layout.ts';
+import { icons, logo } from './icons.ts';
+import { LayerControl } from './layer-control.ts';
+import type { LocalView } from './media-controls.ts';
+import type { Notice } from './notices.ts';
+import { type ChatMessage, RoomWatcher } from './room-watcher.ts';
+import { recall, remember } from './settings.ts';
+import { base, buttons } from './styles.ts';
+import { people, type PersonTile, type ScreenTile, screens, sounds } from './tile-model.ts';
+import { describe } from './tile.ts';
+import './tile.ts';
+import { canShareScreen, type Command, commandOf, type Toolbar } from './toolbar.ts';
+import './toolbar.ts';
+
+/** A note for the page to show: a notice without the id that the page gives it. */
+export type NoticeText = Omit<Notice, 'id'>;
+
+/**
+ * A call that is under way.
+ *
+ * @fires command - CustomEvent of a Command that is for the page: one about local media, or to leave
+ * @fires choose - CustomEvent of a DeviceChoice
+ * @fires notice - CustomEvent of a NoticeText
+ */
+@customElement('flotilla-call-view')
+export class CallView extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      :host {
+        display: grid;
+        grid-template-rows: auto minmax(0, 1fr) auto;
+        height: 100dvh;
+        padding: env(safe-area-inset-top) env(safe-area-inset-right) env(safe-area-inset-bottom)
+          env(safe-area-inset-left);
+        --edge: clamp(0.5rem, 1.5vw, 1rem);
+      }
+      header {
+        display: flex;
+        align-items: center;
+        gap: 0.625rem;
+        min-width: 0;
+        padding: 0.625rem var(--edge);
+      }
+      header > svg {
+        width: 1.75rem;
+        height: 1.75rem;
+      }
+      h1 {
+        min-width: 0;
+        overflow: hidden;
+        font-size: 1.0625rem;
+        font-weight: 650;
+        letter-spacing: -0.01em;
+        text-overflow: ellipsis;
+        white-space: nowrap;
+      }
+      .count,
+      .connection {
+        display: flex;
+        align-items: center;
+        gap: 0.375rem;
+        flex: none;
+        padding: 0.25rem 0.625rem;
+        border-radius: 1rem;
+        background: var(--surface-2);
+        color: var(--text-2);
+        font-size: 0.875rem;
+        font-weight: 600;
+        font-variant-numeric: tabular-nums;
+      }
+      .count svg {
+        width: 1.125rem;
+        height: 1.125rem;
+      }
+      .connection {
+        background: var(--warn-soft);
+        color: var(--warn-ink);
+      }
+      .connection::before {
+        content: '';
+        width: 0.625rem;
+        height: 0.625rem;
+        border-radius: 50%;
+        background: currentcolor;
+        animation: pulse 0.9s ease-in-out infinite alternate;
+      }
+      @keyframes pulse {
+        from {
+          opacity: 0.25;
+        }
+      }
+      header button {
+        margin-left: auto;
+        flex: none;
+      }
+      .middle {
+        position: relative;
+        display: flex;
+        gap: var(--edge);
+        min-width: 0;
+        padding: 0 var(--edge);
+      }
+      .stage {
+        position: relative;
+        flex: 1;
+        min-width: 0;
+      }
+      flotilla-tile {
+        position: absolute;
+        transition:
+          left 0.25s ease,
+          top 0.25s ease,
+          width 0.25s ease,
+          height 0.25s ease;
+      }
+      flotilla-chat {
+        flex: none;
+        width: clamp(17rem, 26vw, 22rem);
+      }
+      .alone {
+        position: absolute;
+        z-index: 2;
+        top: clamp(0.75rem, 3vmin, 1.5rem);
+        left: 50%;
+        display: flex;
+        align-items: center;
+        gap: 0.875rem;
+        width: max-content;
+        max-width: calc(100% - 2rem);
+        padding: 0.625rem 0.75rem 0.625rem 1.125rem;
+        border-radius: var(--radius-m);
+        background: var(--surface);
+        box-shadow: var(--shadow-2);
+        font-size: 0.9375rem;
+        line-height: 1.35;
+        translate: -50% 0;
+      }
+      .alone button {
+        flex: none;
+      }
+      footer {
+        padding: 0.75rem var(--edge);
+      }
+      @media (max-width: 48rem) {
+        /* Over the tiles, which would have too little room beside it. */
+        flotilla-chat {
+          position: absolute;
+          z-index: 3;
+          inset: 0 var(--edge);
+          width: auto;
+        }
+      }
+      @media (max-width: 34rem) {
+        header button span {
+          display: none;
+        }
+        header button.small {
+          width: 2.5rem;
+          padding: 0;
+        }
+        .connection {
+          padding: 0.25rem 0.5rem;
+        }
+        footer {
+          padding-block: 0.5rem;
+        }
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) room!: Room;
+  @property({ attribute: false }) local!: LocalView;
+  @state() private size = { width: 0, height: 0 };
+  @state() private messages: readonly ChatMessage[] = [];
+  @state() private unread = 0;
+  @state() private chatOpen = false;
+  @state() private speaker = recall('speaker');
+  @state() private shortcuts = recall('shortcuts') !== 'off';
+  @query('.stage') private stage!: HTMLElement;
+  @query('h1') private heading!: HTMLElement;
+  @query('flotilla-announcer') private announcer!: Announcer;
+  @query('flotilla-audio') private audio!: AudioOutput;
+  @query('flotilla-toolbar') private toolbar!: Toolbar;
+  @query('flotilla-device-menu') private deviceMenu!: DeviceMenu;
+  #watcher!: RoomWatcher;
+  #soundBlocked = false;
+  #framed = false;
+  readonly #layers = new LayerControl();
+  readonly #resized = new ResizeObserver(() => {
+    this.size = { width: this.stage.clientWidth, height: this.stage.clientHeight };
+  });
+  readonly #onKey = (event: KeyboardEvent): void => {
+    const command = this.shortcuts && !this.deviceMenu.open ? commandOf(event) : undefined;
+    if (!command) return;
+    event.preventDefault();
+    this.#obey(command);
+  };
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#watcher = new RoomWatcher(this.room, {
+      changed: () => this.requestUpdate(),
+      say: (text) => this.announcer.say(text),
+      message: (message) => this.#onMessage(message),
+    });
+    globalThis.addEventListener('keydown', this.#onKey);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#watcher.stop();
+    this.#layers.stop();
+    this.#resized.disconnect();
+    globalThis.removeEventListener('keydown', this.#onKey);
+  }
+
+  protected override firstUpdated(): void {
+    this.#resized.observe(this.stage);
+    // Whoever comes by keyboard or screen reader is told where they are, one Tab before the call's controls.
+    this.heading.focus({ preventScroll: true });
+  }
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    const former = changed.get('local');
+    if (!former || !this.hasUpdated) return;
+    for (const [source, word] of [
+      ['microphone', 'Microphone'],
+      ['camera', 'Camera'],
+      ['screen', 'Screen sharing'],
+    ] as const) {
+      if (former[source].on !== this.local[source].on)
+        this.announcer.say(`${word} ${this.local[source].on ? 'on' : 'off'}`);
+    }
+  }
+
+  protected override render(): TemplateResult {
+    const { room, local } = this;
+    const persons = people(room, this.#watcher, local);
+    const shared = screens(room, local);
+    const layout = layOut(persons.length, shared.length, this.size.width, this.size.height);
+    this.#layers.plan(room, persons, layout.people);
+    const count = persons.length;
+    return html`
+      <header>
+        ${logo}
+        <h1 tabindex="-1">${room.name}</h1>
+        <span class="count"
+          >${icons.people}<span aria-hidden="true">${count}</span
+          ><span class="unseen" data-testid="count"
+            >${count === 1 ? '1 participant' : `${count} participants`}</span
+          ></span
+        >
+        ${this.#connection()}
+        <button
+          class="small"
+          data-testid="invite"
+          aria-label="Copy the invitation link"
+          title="Copy the invitation link"
+          @click=${this.#copyInvite}
+        >
+          ${icons.link}<span>Copy link</span>
+        </button>
+      </header>
+      <main class="middle" aria-label="Call">
+        <div class="stage" role="list" aria-label="Participants and shared screens">
+          ${repeat(
+            shared,
+            ({ id }) => id,
+            (tile, index) => this.#screen(tile, layout.screens[index]),
+          )}
+          ${repeat(
+            persons,
+            ({ id }) => id,
+            (tile, index) => this.#person(tile, layout.people[index]),
+          )}
+          ${
+            count === 1 && shared.length === 0 && !this.chatOpen
+              ? html`<div class="alone" role="note">
+                  <span>Nobody else is here yet.</span
+                  ><button class="primary small" @click=${this.#copyInvite}>Copy link</button>
+                </div>`
+              : nothing
+          }
+        </div>
+        ${this.chatOpen ? html`<flotilla-chat role="complementary" aria-label="Chat" .messages=${this.messages} @send=${this.#send} @close=${this.#toggleChat} @keydown=${this.#closeOnEscape}></flotilla-chat>` : nothing}
+      </main>
+      <footer>
+        <flotilla-toolbar
+          .local=${local}
+          .chatOpen=${this.chatOpen}
+          .unread=${this.unread}
+          .shortcuts=${this.shortcuts}
+          @command=${({ detail }: CustomEvent<Command>) => this.#obey(detail)}
+        ></flotilla-toolbar>
+      </footer>
+      <flotilla-device-menu
+        .local=${local}
+        .speaker=${this.speaker}
+        .shortcuts=${this.shortcuts}
+        @choose=${this.#choose}
+        @shortcuts=${this.#setShortcuts}
+      ></flotilla-device-menu>
+      <flotilla-audio
+        .sounds=${sounds(room)}
+        .speaker=${this.speaker}
+        @blocked=${this.#onSoundBlocked}
+      ></flotilla-audio>
+      <flotilla-announcer></flotilla-announcer>
+    `;
+  }
+
+  #connection(): TemplateResult | typeof nothing {
+    const text =
+      this.room.state === 'reconnecting' ? 'Reconnecting…' : this.#watcher.mediaLost ? 'Restoring media…' : undefined;
+    return text === undefined ? nothing : html`<span class="connection" data-testid="connection">${text}</span>`;
+  }
+
+  #person(
+    { id, name, me, picture, mirrored, muted, speaking, active, quality }: PersonTile,
+    box: Box | undefined,
+  ): TemplateResult {
+    return html`<flotilla-tile
+      role="listitem"
+      aria-label=${describe(name, me, muted, quality)}
+      style=${place(box)}
+      data-tile=${id}
+      data-name=${name}
+      ?data-me=${me}
+      .name=${name}
+      .me=${me}
+      .picture=${picture}
+      .mirrored=${mirrored}
+      .muted=${muted}
+      .speaking=${speaking}
+      .active=${active}
+      .quality=${quality}
+      @first-frame=${this.#onFirstFrame}
+    ></flotilla-tile>`;
+  }
+
+  #screen({ id, name, me, picture }: ScreenTile, box: Box | undefined): TemplateResult {
+    return html`<flotilla-tile
+      role="listitem"
+      aria-label=${me ? 'Your screen' : `Screen of ${name}`}
+      style=${place(box)}
+      data-screen=${id}
+      screen
+      .name=${name}
+      .me=${me}
+      .picture=${picture}
+      @first-frame=${this.#onFirstFrame}
+    ></flotilla-tile>`;
+  }
+
+  #obey(command: Command): void {
+    if (command === 'chat') this.#toggleChat();
+    else if (command === 'devices') this.deviceMenu.show();
+    else if (command !== 'screen' || canShareScreen)
+      this.dispatchEvent(new CustomEvent<Command>('command', { detail: command }));
+  }
+
+  #toggleChat(): void {
+    this.chatOpen = !this.chatOpen;
+    this.unread = 0;
+    // The chat takes the focus as it opens, and gives it back to what opened it.
+    if (!this.chatOpen) this.toolbar.focusOn('chat');
+  }
+
+  #closeOnEscape(event: KeyboardEvent): void {
+    if (event.key === 'Escape') this.#toggleChat();
+  }
+
+  #onMessage(message: ChatMessage): void {
+    this.messages = [...this.messages, message];
+    if (this.chatOpen) return;
+    this.unread++;
+    this.announcer.say(`New message from ${message.from ?? 'you'}`);
+  }
+
+  async #send({ detail: text }: CustomEvent<string>): Promise<void> {
+    try {
+      await this.room.send({ kind: 'chat', text });
+    } catch {
+      this.#notify({
+        kind: 'warning',
+        text: `Your message was not sent: “${text.slice(0, 80)}”. Try again when you are connected.`,
+      });
+    }
+  }
+
+  async #copyInvite(): Promise<void> {
+    const link = new URL(`?room=${encodeURIComponent(this.room.name)}`, location.origin + location.pathname).href;
+    try {
+      await navigator.clipboard.writeText(link);
+      this.#notify({ kind: 'info', text: 'The invitation link is copied. Whoever opens it joins this call.' });
+    } catch {
+      // No permission, or not a secure context: then it is there to be copied by hand.
+      this.#notify({ kind: 'info', text: `The invitation link is ${link}` });
+    }
+  }
+
+  #choose({ detail }: CustomEvent<DeviceChoice>): void {
+    if (detail.kind !== 'speaker') {
+      this.dispatchEvent(new CustomEvent<DeviceChoice>('choose', { detail }));
+      return;
+    }
+    this.speaker = detail.id;
+    remember('speaker', detail.id);
+  }
+
+  #setShortcuts({ detail }: CustomEvent<boolean>): void {
+    this.shortcuts = detail;
+    remember('shortcuts', detail ? undefined : 'off');
+  }
+
+  #onSoundBlocked(): void {
+    if (this.#soundBlocked) return;
+    this.#soundBlocked = true;
+    const run = (): void => {
+      this.#soundBlocked = false;
+      void this.audio.play();
+    };
+    this.#notify({
+      kind: 'warning',
+      text: 'The browser waits for a click before it plays sound.',
+      action: { label: 'Enable sound', run },
+    });
+  }
+
+  #onFirstFrame(): void {
+    if (this.#framed) return;
+    this.#framed = true;
+    performance.mark('flotilla:first-frame');
+  }
+
+  #notify(detail: NoticeText): void {
+    this.dispatchEvent(new CustomEvent<NoticeText>('notice', { detail }));
+  }
+}
+
+function place(box: Box | undefined): ReturnType<typeof styleMap> {
+  const { x, y, width, height } = box ?? { x: 0, y: 0, width: 0, height: 0 };
+  return styleMap({ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-call-view': CallView;
+  }
+}

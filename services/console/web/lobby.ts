@@ -1,0 +1,405 @@
+import type { FlotillaError } from '@flotilla/client';
+import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import { customElement, property, query, state } from 'lit/decorators.js';
+import { classMap } from 'lit/directives/class-map.js';
+import { icons, logo } from './icons.ts';
+import type { Wish } from './join.ts';
+import type { LocalView } from './media-controls.ts';
+import { advice } from './problems.ts';
+import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
+import { base, buttons, fields } from './styles.ts';
+
+/** What a call begins with. */
+export interface JoinWith {
+  readonly microphone: boolean;
+  readonly camera: boolean;
+}
+
+/**
+ * Where a call begins: who, where, and with what.
+ *
+ * @fires join - CustomEvent of a Wish
+ * @fires joinwith - CustomEvent of a JoinWith
+ * @fires preview - the camera should be shown now
+ */
+@customElement('flotilla-lobby')
+export class Lobby extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    fields,
+    css`
+      :host {
+        min-height: 100dvh;
+        padding: env(safe-area-inset-top) env(safe-area-inset-right) env(safe-area-inset-bottom)
+          env(safe-area-inset-left);
+        background: radial-gradient(60rem 30rem at 50% -10rem, var(--accent-soft), transparent);
+      }
+      .page {
+        display: flex;
+        flex-direction: column;
+        min-height: inherit;
+        max-width: 66rem;
+        margin: 0 auto;
+        padding: 1.25rem clamp(1rem, 4vw, 2rem) 2rem;
+      }
+      .brand {
+        display: flex;
+        align-items: center;
+        gap: 0.625rem;
+        font-size: 1.125rem;
+        font-weight: 700;
+        letter-spacing: -0.01em;
+      }
+      .brand svg {
+        width: 2rem;
+        height: 2rem;
+      }
+      main {
+        display: grid;
+        grid-template-columns: minmax(0, 1.25fr) minmax(20rem, 1fr);
+        align-items: center;
+        gap: clamp(1.5rem, 5vw, 4rem);
+        margin: auto 0;
+        padding: 1.5rem 0;
+      }
+      .preview {
+        position: relative;
+        display: grid;
+        place-items: center;
+        aspect-ratio: 16 / 10;
+        border-radius: var(--radius-l);
+        background: var(--stage);
+        box-shadow: var(--shadow-2);
+        color: #e9ecf5;
+        overflow: hidden;
+      }
+      .preview video {
+        position: absolute;
+        inset: 0;
+        width: 100%;
+        height: 100%;
+        object-fit: cover;
+      }
+      .preview video.mirrored {
+        transform: scaleX(-1);
+      }
+      .absent {
+        display: grid;
+        justify-items: center;
+        gap: 0.875rem;
+        padding: 1rem 1rem 4.5rem;
+        color: #c3c9d9;
+        font-size: 0.9375rem;
+        text-align: center;
+      }
+      .absent > svg {
+        width: 2.5rem;
+        height: 2.5rem;
+        stroke-width: 1.25;
+      }
+      .switches {
+        position: absolute;
+        bottom: 1rem;
+        display: flex;
+        gap: 0.75rem;
+      }
+      .preview button {
+        background: rgb(52 58 76 / 0.9);
+        color: #fff;
+      }
+      .preview button:hover {
+        background: rgb(74 82 104 / 0.95);
+      }
+      .preview button.off {
+        background: #cf2a3c;
+      }
+      .preview button.off:hover {
+        background: #b32031;
+      }
+      .preview button.icon {
+        width: 3rem;
+        height: 3rem;
+      }
+      .preview button:focus-visible {
+        outline-color: #fff;
+      }
+      h1 {
+        margin-bottom: 0.375rem;
+        font-size: clamp(1.75rem, 4vw, 2.375rem);
+        font-weight: 700;
+        letter-spacing: -0.025em;
+        line-height: 1.15;
+        text-wrap: balance;
+      }
+      .lead {
+        margin-bottom: 1.5rem;
+        color: var(--text-2);
+        text-wrap: pretty;
+      }
+      .field {
+        margin-bottom: 1.125rem;
+      }
+      form > button {
+        width: 100%;
+        min-height: 3rem;
+        font-size: 1rem;
+      }
+      .problem {
+        display: flex;
+        gap: 0.75rem;
+        margin-bottom: 1.25rem;
+        padding: 0.875rem 1rem;
+        border-radius: var(--radius-m);
+        background: var(--danger-soft);
+        color: var(--danger-ink);
+        font-size: 0.9375rem;
+        line-height: 1.45;
+      }
+      .problem b {
+        display: block;
+      }
+      .problem code {
+        display: inline-block;
+        margin-top: 0.25rem;
+        font: 500 0.8125rem var(--font-mono);
+        overflow-wrap: anywhere;
+      }
+      .spinner {
+        width: 1.125rem;
+        height: 1.125rem;
+        border: 2px solid color-mix(in srgb, currentcolor 35%, transparent);
+        border-top-color: currentcolor;
+        border-radius: 50%;
+        animation: turn 0.8s linear infinite;
+      }
+      @keyframes turn {
+        to {
+          rotate: 1turn;
+        }
+      }
+      @media (max-width: 52rem) {
+        main {
+          grid-template-columns: minmax(0, 28rem);
+          justify-content: center;
+          margin: 0;
+          padding: 1.25rem 0 0;
+        }
+        .preview {
+          aspect-ratio: 16 / 9;
+        }
+      }
+    `,
+  ];
+
+  @property() name = '';
+  @property() room = '';
+  @property() token = '';
+  /** The console is not open: a token is wanted. */
+  @property({ type: Boolean }) needsToken = false;
+  @property({ type: Boolean }) joining = false;
+  /** The name of the room that was left just now. */
+  @property() left: string | undefined;
+  @property({ attribute: false }) problem: FlotillaError | undefined;
+  @property({ attribute: false }) joinWith!: JoinWith;
+  @property({ attribute: false }) local!: LocalView;
+  /** Nobody is told that a field is empty before they had a chance to fill it. */
+  @state() private checked = { name: false, room: false, token: false };
+  /** The room ends in a dash that was typed as a space, as phones do after a word. */
+  #strayDash = false;
+  @query('form button') private joinButton!: HTMLButtonElement;
+
+  override focus(): void {
+    const first = this.name === '' ? '#name' : this.room === '' ? '#room' : this.needsToken ? '#token' : undefined;
+    (first === undefined ? this.joinButton : this.renderRoot.querySelector<HTMLElement>(first))?.focus();
+  }
+
+  /** Shows what is wrong, and says whether anything is. */
+  check(): boolean {
+    this.checked = { name: true, room: true, token: true };
+    return this.#wrong().every((field) => field.problem === undefined);
+  }
+
+  protected override firstUpdated(): void {
+    if (!this.joining) this.focus();
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (changed.get('joining') === true || (changed.has('needsToken') && this.needsToken)) this.focus();
+  }
+
+  #wrong(): { id: 'name' | 'room' | 'token'; problem: string | undefined }[] {
+    return [
+      { id: 'name', problem: displayNameProblem(this.name) },
+      { id: 'room', problem: roomNameProblem(this.room) },
+      {
+        id: 'token',
+        problem: this.needsToken && this.token === '' ? 'Paste the token that you were given.' : undefined,
+      },
+    ];
+  }
+
+  protected override render(): TemplateResult {
+    return html`<div class="page">
+      <header class="brand">${logo} Flotilla</header>
+      <main>
+        <section class="preview" aria-label="Your camera and microphone">${this.#preview()}</section>
+        <section aria-labelledby="title">
+          <h1 id="title" tabindex="-1">
+            ${this.left === undefined ? 'Join a call' : this.problem ? 'The call ended' : 'You left the call'}
+          </h1>
+          <p class="lead">
+            ${this.left === undefined ? 'Name a room and share its link. Whoever opens it is in the same call.' : html`Go back to <b>${this.left}</b>, or join another room.`}
+          </p>
+          ${this.problem ? explain(this.problem) : nothing}
+          <form novalidate @submit=${this.#submit}>
+            ${this.#field('name', 'Your name', { autocomplete: 'name', placeholder: 'Ada Lovelace', maxlength: 64 })}
+            ${this.#field('room', 'Room', { autocomplete: 'off', placeholder: 'team-standup', hint: 'Lower-case letters, digits, “-” and “_”. A new name makes a new room.' })}
+            ${this.needsToken ? this.#field('token', 'Join token', { autocomplete: 'off', placeholder: 'eyJ…', hint: 'This server lets in only who has a token. Whoever invited you can make one; it works once.' }) : nothing}
+            <button class="primary" data-testid="join" ?disabled=${this.joining}>
+              ${this.joining ? html`<span class="spinner"></span> Joining…` : this.left !== undefined ? 'Join again' : this.problem ? 'Try again' : 'Join'}
+            </button>
+          </form>
+          <div class="unseen" role="status">${this.joining ? `Joining ${this.room}` : ''}</div>
+        </section>
+      </main>
+    </div>`;
+  }
+
+  #preview(): TemplateResult {
+    const { microphone, camera } = this.joinWith;
+    const { stream, busy, facesAway } = this.local.camera;
+    const shown = camera && stream;
+    return html`
+      ${
+        shown
+          ? html`<video
+              class=${classMap({ mirrored: !facesAway })}
+              autoplay
+              playsinline
+              .muted=${true}
+              .srcObject=${stream}
+              aria-label="What your camera shows"
+            ></video>`
+          : html`<div class="absent">
+              ${camera ? icons.camera : icons.cameraOff}
+              <span
+                >${!camera ? 'You join with your camera off' : busy ? 'Starting the camera…' : 'Your camera starts when you join'}</span
+              >
+              ${camera && !busy && !this.joining ? html`<button class="small" @click=${() => this.dispatchEvent(new Event('preview'))}>Show preview</button>` : nothing}
+            </div>`
+      }
+      <div class="switches">
+        <button
+          class="icon ${microphone ? '' : 'off'}"
+          aria-label="Join with microphone"
+          aria-pressed=${microphone}
+          title=${microphone ? 'Join muted' : 'Join with the microphone on'}
+          ?disabled=${this.joining}
+          @click=${() => this.#joinWith({ microphone: !microphone, camera })}
+        >
+          ${microphone ? icons.microphone : icons.microphoneOff}
+        </button>
+        <button
+          class="icon ${camera ? '' : 'off'}"
+          aria-label="Join with camera"
+          aria-pressed=${camera}
+          title=${camera ? 'Join with the camera off' : 'Join with the camera on'}
+          ?disabled=${this.joining}
+          @click=${() => this.#joinWith({ microphone, camera: !camera })}
+        >
+          ${camera ? icons.camera : icons.cameraOff}
+        </button>
+      </div>
+    `;
+  }
+
+  #field(
+    id: 'name' | 'room' | 'token',
+    label: string,
+    {
+      autocomplete,
+      placeholder,
+      maxlength,
+      hint,
+    }: { autocomplete: 'name' | 'off'; placeholder: string; maxlength?: number; hint?: string },
+  ): TemplateResult {
+    const problem = this.checked[id] ? this.#wrong().find((field) => field.id === id)?.problem : undefined;
+    return html`<div class="field">
+      <label for=${id}>${label}</label>
+      <input
+        id=${id}
+        data-testid=${id}
+        .value=${this[id]}
+        placeholder=${placeholder}
+        autocomplete=${autocomplete}
+        autocapitalize=${id === 'name' ? 'words' : 'none'}
+        spellcheck="false"
+        maxlength=${maxlength ?? nothing}
+        ?disabled=${this.joining}
+        aria-required="true"
+        aria-invalid=${problem !== undefined}
+        aria-describedby="${id}-note"
+        @input=${(event: Event) => this.#typed(id, event.target as HTMLInputElement)}
+        @change=${() => (this.checked = { ...this.checked, [id]: true })}
+      />
+      <p id="${id}-note" class=${problem === undefined ? 'hint' : 'wrong'}>${problem ?? hint ?? ''}</p>
+    </div>`;
+  }
+
+  #typed(id: 'name' | 'room' | 'token', input: HTMLInputElement): void {
+    if (id === 'room') {
+      this.#strayDash = /\s$/.test(input.value);
+      const tidy = tidyRoomName(input.value);
+      if (tidy !== input.value) {
+        // Setting a value moves the cursor to its end.
+        const fromEnd = input.value.length - (input.selectionEnd ?? input.value.length);
+        input.value = tidy;
+        input.setSelectionRange(tidy.length - fromEnd, tidy.length - fromEnd);
+      }
+      // A letter that can't be is better told while the finger is on its key.
+      if (/[^a-z0-9_-]/.test(tidy)) this.checked = { ...this.checked, room: true };
+    }
+    this[id] = id === 'token' ? input.value.trim() : input.value;
+  }
+
+  #joinWith(detail: JoinWith): void {
+    this.dispatchEvent(new CustomEvent('joinwith', { detail }));
+  }
+
+  async #submit(event: SubmitEvent): Promise<void> {
+    event.preventDefault();
+    if (this.#strayDash) this.room = this.room.replace(/-$/, '');
+    this.#strayDash = false;
+    if (this.check()) {
+      const detail: Wish = { room: this.room, name: this.name.trim(), token: this.token || undefined };
+      this.dispatchEvent(new CustomEvent('join', { detail }));
+      return;
+    }
+    await this.updateComplete;
+    this.renderRoot.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+  }
+}
+
+function explain({ code, message }: FlotillaError): TemplateResult {
+  return html`<div class="problem" role="alert">
+    ${icons.warning}
+    <div>
+      <b>${sentence(message)}</b>
+      ${advice(code)}<br />
+      <code>${code}</code>
+    </div>
+  </div>`;
+}
+
+/** Servers say "the room was deleted"; a page starts with a capital and ends with a stop. */
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-lobby': Lobby;
+  }
+}
