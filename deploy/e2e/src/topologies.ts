@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createWriteStream, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
 import { startFleet } from '@flotilla/fleet';
@@ -47,7 +48,11 @@ export async function standalone(): Promise<Topology> {
 
 /** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
 export async function fleet(): Promise<Topology> {
+  mkdirSync('.results', { recursive: true });
+  // What the processes said, for whoever looks into a failure.
+  const log = createWriteStream('.results/fleet.log');
   const running = await startFleet({
+    onLine: (name, line) => log.write(`${name} ${line}\n`),
     sfuNodes: 2,
     gateways: 2,
     port: 0,
@@ -61,6 +66,9 @@ export async function fleet(): Promise<Topology> {
     apiKeyRequired: true,
     expiredToken: (room) => expired(issuerOf(running.tokenSecret), room),
     processOfNode: (nodeId) => running.processes.get(nodeId)!.process.pid!,
-    stop: () => running.stop(),
+    stop: async () => {
+      await running.stop();
+      log.end();
+    },
   };
 }

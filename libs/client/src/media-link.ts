@@ -34,6 +34,8 @@ export class MediaLink {
   readonly #send: Transport;
   readonly #recv: Transport;
   readonly #consumers = new Map<string, Consumer>();
+  /** By the id of the consumer: the same subscription may be told twice. */
+  readonly #receiving = new Map<string, Promise<Consumer>>();
   readonly #signal: RoomRequest;
   readonly #onBroken: (link: MediaLink) => void;
   #closed = false;
@@ -111,24 +113,30 @@ export class MediaLink {
 
   /** Begins to receive what the node was asked to send. Returns the consumers by publication. */
   async receive(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
-    const received = new Map<string, Consumer>();
     // Asked for in one turn, they are one negotiation.
-    await Promise.all(
-      subscriptions.map(async ({ publicationId, consumerId, producerId, kind, rtpParameters }) => {
-        const consumer = await this.#recv.consume({
-          id: consumerId,
-          producerId,
-          kind,
-          rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
-        });
-        this.#consumers.get(publicationId)?.close();
-        this.#consumers.set(publicationId, consumer);
-        received.set(publicationId, consumer);
+    const received = await Promise.all(
+      subscriptions.map(async (subscription) => {
+        let consumer = this.#receiving.get(subscription.consumerId);
+        if (!consumer) this.#receiving.set(subscription.consumerId, (consumer = this.#consume(subscription)));
+        return [subscription.publicationId, await consumer] as const;
       }),
     );
     const waiting = subscriptions.filter(({ paused }) => paused).map(({ publicationId }) => publicationId);
     if (waiting.length > 0) await this.#signal('update_subscriptions', { publicationIds: waiting, paused: false });
-    return received;
+    return new Map(received);
+  }
+
+  async #consume({ publicationId, consumerId, producerId, kind, rtpParameters }: Subscription): Promise<Consumer> {
+    const consumer = await this.#recv.consume({
+      id: consumerId,
+      producerId,
+      kind,
+      rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
+    });
+    this.#consumers.get(publicationId)?.close();
+    this.#consumers.set(publicationId, consumer);
+    consumer.observer.once('close', () => this.#receiving.delete(consumerId));
+    return consumer;
   }
 
   consumer(publicationId: string): Consumer | undefined {

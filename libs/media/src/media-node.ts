@@ -24,7 +24,11 @@ const tellLostMs = 60_000;
 
 /** The media of an SFU node: its workers and, in them, the rooms that have somebody homed here. */
 export class MediaNode {
+  /** By id, those that are being opened too. */
   readonly #rooms = new Map<string, Promise<MediaRoom>>();
+  readonly #opened = new Set<MediaRoom>();
+  /** The workers of rooms that are being opened. */
+  readonly #placing: PooledWorker[] = [];
   readonly #deps: MediaRoomDeps;
   readonly #log: Logger;
   #pool!: WorkerPool;
@@ -40,22 +44,35 @@ export class MediaNode {
   static async start(options: MediaNodeOptions): Promise<MediaNode> {
     const node = new MediaNode(options);
     const { workers, listen, log } = options;
-    node.#pool = await WorkerPool.start({ workers, listen, log, onDied: (worker) => void node.#onWorkerDied(worker) });
+    node.#pool = await WorkerPool.start({ workers, listen, log, onDied: (worker) => node.#onWorkerDied(worker) });
     node.#sampler = new LoadSampler();
     return node;
   }
 
   /** The room, opened on the worker with the least to do if it is not here yet. */
-  async openRoom(roomId: string): Promise<MediaRoom> {
-    let room = this.#rooms.get(roomId);
-    if (!room) {
-      room = this.#leastLoadedWorker().then((worker) =>
-        MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty)),
-      );
-      this.#rooms.set(roomId, room);
-      room.catch(() => this.#rooms.delete(roomId));
+  openRoom(roomId: string): Promise<MediaRoom> {
+    let opening = this.#rooms.get(roomId);
+    if (!opening) {
+      opening = this.#open(roomId);
+      this.#rooms.set(roomId, opening);
+      opening.catch(() => this.#rooms.delete(roomId));
     }
-    return room;
+    return opening;
+  }
+
+  async #open(roomId: string): Promise<MediaRoom> {
+    const workers = await this.#pool.upWorkers();
+    if (workers.length === 0 || this.#closed) throw new FlotillaError('NODE_UNAVAILABLE', 'no media worker is up');
+    const worker = this.#leastLoaded(workers);
+    // Counted until the room is there, so that rooms opened at once are spread.
+    this.#placing.push(worker);
+    try {
+      const room = await MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty));
+      this.#opened.add(room);
+      return room;
+    } finally {
+      this.#placing.splice(this.#placing.indexOf(worker), 1);
+    }
   }
 
   /** The room, when somebody is homed here. Throws MEDIA_NOT_OPEN. */
@@ -65,30 +82,24 @@ export class MediaNode {
     return room;
   }
 
-  async #leastLoadedWorker(): Promise<PooledWorker> {
-    const workers = this.#pool.workers;
-    if (workers.length === 0 || this.#closed) throw new FlotillaError('NODE_UNAVAILABLE', 'no media worker is up');
-    const burden = new Map<PooledWorker, number>(workers.map((worker) => [worker, 0]));
-    for (const { worker, counts } of await this.#openRooms()) {
-      const known = burden.get(worker);
+  #leastLoaded(workers: readonly PooledWorker[]): PooledWorker {
+    const burden = (worker: PooledWorker): number => {
+      let sum = this.#placing.filter((each) => each === worker).length;
       // A room without consumers still costs something.
-      if (known !== undefined) burden.set(worker, known + counts.consumers + 1);
-    }
-    return [...burden].reduce((least, each) => (each[1] < least[1] ? each : least))[0];
-  }
-
-  async #openRooms(): Promise<MediaRoom[]> {
-    const rooms = await Promise.allSettled(this.#rooms.values());
-    return rooms.flatMap((room) => (room.status === 'fulfilled' ? [room.value] : []));
+      for (const room of this.#opened) if (room.worker === worker) sum += room.counts.consumers + 1;
+      return sum;
+    };
+    return workers.reduce((least, each) => (burden(each) < burden(least) ? each : least));
   }
 
   #closeRoom(room: MediaRoom): void {
+    if (!this.#opened.delete(room)) return;
     this.#rooms.delete(room.id);
     room.close();
   }
 
-  async #onWorkerDied(worker: PooledWorker): Promise<void> {
-    for (const room of await this.#openRooms()) {
+  #onWorkerDied(worker: PooledWorker): void {
+    for (const room of this.#opened) {
       if (room.worker !== worker) continue;
       const { participantIds } = room;
       this.#closeRoom(room);
@@ -109,7 +120,7 @@ export class MediaNode {
 
   /** What the node is doing, measured since the last call. */
   async sample(): Promise<NodeLoad> {
-    const rooms = await this.#openRooms();
+    const rooms = [...this.#opened];
     const workers = this.#pool.workers.map((pooled) => ({
       pooled,
       routers: rooms.filter(({ worker }) => worker === pooled).length,
@@ -127,15 +138,13 @@ export class MediaNode {
 
   /** Tells everybody homed here that their media is gone, and closes all. */
   async close(): Promise<void> {
-    const rooms = await this.#openRooms();
+    this.#closed = true;
     await Promise.allSettled(
-      rooms
+      [...this.#opened]
         .filter(({ participantIds }) => participantIds.length > 0)
         .map(({ id, participantIds }) => this.#tell(id, { participantIds, reason: 'node_lost' })),
     );
-    this.#closed = true;
-    for (const room of rooms) room.close();
-    this.#rooms.clear();
+    for (const room of this.#opened) this.#closeRoom(room);
     this.#sampler.close();
     this.#pool.close();
   }

@@ -44,6 +44,7 @@ export interface PublishRequest {
 export class MediaSession {
   readonly #producers = new Map<string, Producer>();
   readonly #consumers = new Map<string, Consumer>();
+  readonly #consuming = new Map<string, Promise<Consumer>>();
   #closed = false;
 
   private constructor(
@@ -148,15 +149,26 @@ export class MediaSession {
   }
 
   /**
-   * Starts sending a producer to this session, in place of what it got for the same publication. While the client's
-   * transport is not connected yet the consumer starts at once: it will ask for a key frame when the transport connects, and
-   * by then the client is ready. Later it starts paused, until the client says so.
+   * Starts sending a producer to this session, in place of what it got for the same publication. Asked for twice at once,
+   * both get the one subscription. While the client's transport is not connected yet the consumer starts at once: it will
+   * ask for a key frame when the transport connects, and by then the client is ready. Later it starts paused, until the
+   * client says so.
    */
   async subscribe(publication: HomedPublication, producer: Producer, router: Router): Promise<Subscription> {
-    const former = this.#consumers.get(publication.id);
-    if (former?.producerId === producer.id) return subscription(publication.id, former);
-    if (!former && this.#consumers.size >= maxSubscriptions)
+    const known = this.#consumers.get(publication.id);
+    if (known?.producerId === producer.id) return subscription(publication.id, known);
+    if (!known && this.#consumers.size >= maxSubscriptions)
       throw new FlotillaError('RATE_LIMITED', `${maxSubscriptions} subscriptions are the most`);
+    const key = `${publication.id}/${producer.id}`;
+    let consuming = this.#consuming.get(key);
+    if (!consuming) {
+      consuming = this.#consume(publication, producer, router).finally(() => this.#consuming.delete(key));
+      this.#consuming.set(key, consuming);
+    }
+    return subscription(publication.id, await consuming);
+  }
+
+  async #consume(publication: HomedPublication, producer: Producer, router: Router): Promise<Consumer> {
     const rtpCapabilities = this.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
     if (!router.canConsume({ producerId: producer.id, rtpCapabilities })) {
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);
@@ -164,12 +176,12 @@ export class MediaSession {
     const consumer = await orUnsupported(() =>
       this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
     );
-    former?.close();
+    this.#consumers.get(publication.id)?.close();
     this.#consumers.set(publication.id, consumer);
     consumer.observer.once('close', () => {
       if (this.#consumers.get(publication.id) === consumer) this.#consumers.delete(publication.id);
     });
-    return subscription(publication.id, consumer);
+    return consumer;
   }
 
   /** Calls back once when the subscription, as it is now, ends. */

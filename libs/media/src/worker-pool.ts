@@ -28,6 +28,8 @@ const restartDelayMs = [0, 100, 500, 2000, 5000] as const;
 export class WorkerPool {
   readonly #slots: (PooledWorker | undefined)[] = [];
   readonly #failures: number[] = [];
+  /** Resolved while at least one worker is up. */
+  #up = Promise.withResolvers<void>();
   #closed = false;
 
   private constructor(
@@ -52,6 +54,14 @@ export class WorkerPool {
     return this.#slots.filter((slot) => slot !== undefined);
   }
 
+  /** The workers that are up; when all died at once, the first that is up again. Empty when none comes within two seconds. */
+  async upWorkers(): Promise<PooledWorker[]> {
+    if (this.workers.length === 0 && !this.#closed) {
+      await Promise.race([this.#up.promise, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+    }
+    return this.workers;
+  }
+
   async #startWorker(index: number): Promise<void> {
     const { ip, announcedAddress, portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
@@ -72,6 +82,7 @@ export class WorkerPool {
       worker.on('died', (error) => this.#replace(pooled, error));
       this.#slots[index] = pooled;
       this.#failures[index] = 0;
+      this.#up.resolve();
       this.log.debug({ pid: worker.pid, index }, 'media worker started');
     } catch (error) {
       worker.close();
@@ -83,6 +94,7 @@ export class WorkerPool {
     if (this.#closed) return;
     this.log.error({ err: error, pid: died.worker.pid, index: died.index }, 'media worker died, replacing it');
     this.#slots[died.index] = undefined;
+    if (this.workers.length === 0) this.#up = Promise.withResolvers();
     this.onDied(died);
     void this.#restart(died.index);
   }

@@ -1,6 +1,7 @@
 import { css, html, LitElement, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
+import { sourceObject } from './source-object.ts';
 import type { Playable } from './tile-model.ts';
 
 export const canChooseSpeaker = 'setSinkId' in HTMLMediaElement.prototype;
@@ -48,7 +49,7 @@ export class AudioOutput extends LitElement {
     return html`${repeat(
       this.sounds,
       ({ key }) => key,
-      ({ key, stream }) => html`<audio autoplay .srcObject=${stream} data-audio=${key}></audio>`,
+      ({ key, stream }) => html`<audio autoplay .srcObject=${sourceObject(stream)} data-audio=${key}></audio>`,
     )}`;
   }
 }

@@ -15,7 +15,8 @@ import { recall, remember } from './settings.ts';
 import { base } from './styles.ts';
 import type { Command } from './toolbar.ts';
 
-const infoStaysMs = 6000;
+/** Long enough to read twice. What a warning says can be read again on the button it is about. */
+const noticeStaysMs = { info: 6000, warning: 15_000 } as const;
 
 /** The page: a lobby, then a call, then the lobby again. Owns the room and the user's devices. */
 @customElement('flotilla-call-page')
@@ -24,7 +25,7 @@ export class CallPage extends LitElement {
 
   readonly #media = new MediaControls({
     changed: () => (this.local = this.#media.view),
-    problem: (text) => this.#notify({ kind: 'warning', text }),
+    problem: (text) => this.#onProblem(text),
   });
   @state() private local = this.#media.view;
   /** The call that is under way. */
@@ -105,8 +106,9 @@ export class CallPage extends LitElement {
   async #joinFromAddress(): Promise<void> {
     const { room, name } = this.#wish;
     if (roomNameProblem(room) === undefined && displayNameProblem(name) === undefined) return this.#join(this.#wish);
+    void this.#previewIfAllowed();
     await this.updateComplete;
-    this.lobby.check();
+    await this.lobby.check();
     return undefined;
   }
 
@@ -135,6 +137,7 @@ export class CallPage extends LitElement {
       this.room = room;
       // It is used up.
       this.#wish = { ...wish, token: undefined };
+      for (const { problem } of [this.local.microphone, this.local.camera]) if (problem) this.#onProblem(problem);
     } catch (error) {
       this.problem = this.#explain(error);
       if (this.problem.code === 'FORBIDDEN') this.needsToken = true;
@@ -160,10 +163,15 @@ export class CallPage extends LitElement {
   #ended(room: Room, error: FlotillaError | undefined): void {
     if (this.room !== room) return;
     const { microphone, camera } = this.local;
-    this.joinWith = { microphone: microphone.on, camera: camera.on };
+    // What did not work may work the next time.
+    this.joinWith = {
+      microphone: microphone.on || microphone.problem !== undefined,
+      camera: camera.on || camera.problem !== undefined,
+    };
     this.room = undefined;
     this.left = room.name;
     this.problem = error;
+    this.notices = [];
     this.#media.detach();
     // Without the name that would join again when the page is loaded again.
     history.replaceState(null, '', `?room=${room.name}`);
@@ -177,6 +185,11 @@ export class CallPage extends LitElement {
     else if (command === 'camera') camera.set(!this.local.camera.on);
     else if (command === 'screen') void (this.local.screen.on ? screen.stop() : screen.start());
     else if (command === 'leave') this.#leave();
+  }
+
+  #onProblem(text: string): void {
+    // Before the call there is the preview to show it, and a form that should not be covered.
+    if (this.room) this.#notify({ kind: 'warning', text });
   }
 
   #choose({ kind, id }: DeviceChoice): void {
@@ -203,7 +216,8 @@ export class CallPage extends LitElement {
   #notify(notice: NoticeText): void {
     const id = ++this.#lastNotice;
     this.notices = [...this.notices.filter(({ text }) => text !== notice.text), { ...notice, id }];
-    if (notice.kind === 'info') setTimeout(() => this.#dismiss(id), infoStaysMs);
+    // One with a button waits for it.
+    if (!notice.action) setTimeout(() => this.#dismiss(id), noticeStaysMs[notice.kind]);
   }
 
   #dismiss(id: number): void {

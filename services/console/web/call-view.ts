@@ -1,5 +1,6 @@
 import type { Room } from '@flotilla/client';
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
+import type { DirectiveResult } from 'lit/directive.js';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
 import { styleMap } from 'lit/directives/style-map.js';
@@ -121,6 +122,9 @@ export class CallView extends LitElement {
       }
       flotilla-tile {
         position: absolute;
+      }
+      /* Tiles move when somebody comes or goes, but not into their first places. */
+      :host([settled]) flotilla-tile {
         transition:
           left 0.25s ease,
           top 0.25s ease,
@@ -134,7 +138,7 @@ export class CallView extends LitElement {
       .alone {
         position: absolute;
         z-index: 2;
-        top: clamp(0.75rem, 3vmin, 1.5rem);
+        bottom: 1.25rem;
         left: 50%;
         display: flex;
         align-items: center;
@@ -156,12 +160,23 @@ export class CallView extends LitElement {
         padding: 0.75rem var(--edge);
       }
       @media (max-width: 48rem) {
+        .alone {
+          bottom: 0.75rem;
+        }
         /* Over the tiles, which would have too little room beside it. */
         flotilla-chat {
           position: absolute;
           z-index: 3;
           inset: 0 var(--edge);
           width: auto;
+          /* Covers the corners of what is behind its own. */
+          outline: var(--edge) solid var(--bg);
+        }
+      }
+      @media (max-height: 30rem) {
+        .alone {
+          top: 0.75rem;
+          bottom: auto;
         }
       }
       @media (max-width: 34rem) {
@@ -174,6 +189,10 @@ export class CallView extends LitElement {
         }
         .connection {
           padding: 0.25rem 0.5rem;
+          font-size: 0.8125rem;
+        }
+        header:has(.connection) > svg {
+          display: none;
         }
         footer {
           padding-block: 0.5rem;
@@ -202,6 +221,7 @@ export class CallView extends LitElement {
   readonly #layers = new LayerControl();
   readonly #resized = new ResizeObserver(() => {
     this.size = { width: this.stage.clientWidth, height: this.stage.clientHeight };
+    requestAnimationFrame(() => this.toggleAttribute('settled', true));
   });
   readonly #onKey = (event: KeyboardEvent): void => {
     const command = this.shortcuts && !this.deviceMenu.open ? commandOf(event) : undefined;
@@ -216,6 +236,8 @@ export class CallView extends LitElement {
       changed: () => this.requestUpdate(),
       say: (text) => this.announcer.say(text),
       message: (message) => this.#onMessage(message),
+      // At once: in a moment the last frames are gone.
+      mediaLost: () => this.renderRoot.querySelectorAll('flotilla-tile').forEach((tile) => tile.hold()),
     });
     globalThis.addEventListener('keydown', this.#onKey);
   }
@@ -270,7 +292,7 @@ export class CallView extends LitElement {
           data-testid="invite"
           aria-label="Copy the invitation link"
           title="Copy the invitation link"
-          @click=${this.#copyInvite}
+          @click=${() => this.#copyInvite()}
         >
           ${icons.link}<span>Copy link</span>
         </button>
@@ -291,12 +313,12 @@ export class CallView extends LitElement {
             count === 1 && shared.length === 0 && !this.chatOpen
               ? html`<div class="alone" role="note">
                   <span>Nobody else is here yet.</span
-                  ><button class="primary small" @click=${this.#copyInvite}>Copy link</button>
+                  ><button class="primary small" @click=${() => this.#copyInvite()}>Copy link</button>
                 </div>`
               : nothing
           }
         </div>
-        ${this.chatOpen ? html`<flotilla-chat role="complementary" aria-label="Chat" .messages=${this.messages} @send=${this.#send} @close=${this.#toggleChat} @keydown=${this.#closeOnEscape}></flotilla-chat>` : nothing}
+        ${this.chatOpen ? this.#chat() : nothing}
       </main>
       <footer>
         <flotilla-toolbar
@@ -311,13 +333,13 @@ export class CallView extends LitElement {
         .local=${local}
         .speaker=${this.speaker}
         .shortcuts=${this.shortcuts}
-        @choose=${this.#choose}
-        @shortcuts=${this.#setShortcuts}
+        @choose=${({ detail }: CustomEvent<DeviceChoice>) => this.#choose(detail)}
+        @shortcuts=${({ detail }: CustomEvent<boolean>) => this.#setShortcuts(detail)}
       ></flotilla-device-menu>
       <flotilla-audio
         .sounds=${sounds(room)}
         .speaker=${this.speaker}
-        @blocked=${this.#onSoundBlocked}
+        @blocked=${() => this.#onSoundBlocked()}
       ></flotilla-audio>
       <flotilla-announcer></flotilla-announcer>
     `;
@@ -348,7 +370,7 @@ export class CallView extends LitElement {
       .speaking=${speaking}
       .active=${active}
       .quality=${quality}
-      @first-frame=${this.#onFirstFrame}
+      @frame=${() => this.#onFrame()}
     ></flotilla-tile>`;
   }
 
@@ -362,8 +384,19 @@ export class CallView extends LitElement {
       .name=${name}
       .me=${me}
       .picture=${picture}
-      @first-frame=${this.#onFirstFrame}
+      @frame=${() => this.#onFrame()}
     ></flotilla-tile>`;
+  }
+
+  #chat(): TemplateResult {
+    return html`<flotilla-chat
+      role="complementary"
+      aria-label="Chat"
+      .messages=${this.messages}
+      @send=${({ detail }: CustomEvent<string>) => this.#send(detail)}
+      @close=${() => this.#toggleChat()}
+      @keydown=${({ key }: KeyboardEvent) => key === 'Escape' && this.#toggleChat()}
+    ></flotilla-chat>`;
   }
 
   #obey(command: Command): void {
@@ -380,10 +413,6 @@ export class CallView extends LitElement {
     if (!this.chatOpen) this.toolbar.focusOn('chat');
   }
 
-  #closeOnEscape(event: KeyboardEvent): void {
-    if (event.key === 'Escape') this.#toggleChat();
-  }
-
   #onMessage(message: ChatMessage): void {
     this.messages = [...this.messages, message];
     if (this.chatOpen) return;
@@ -391,7 +420,7 @@ export class CallView extends LitElement {
     this.announcer.say(`New message from ${message.from ?? 'you'}`);
   }
 
-  async #send({ detail: text }: CustomEvent<string>): Promise<void> {
+  async #send(text: string): Promise<void> {
     try {
       await this.room.send({ kind: 'chat', text });
     } catch {
@@ -413,7 +442,7 @@ export class CallView extends LitElement {
     }
   }
 
-  #choose({ detail }: CustomEvent<DeviceChoice>): void {
+  #choose(detail: DeviceChoice): void {
     if (detail.kind !== 'speaker') {
       this.dispatchEvent(new CustomEvent<DeviceChoice>('choose', { detail }));
       return;
@@ -422,9 +451,9 @@ export class CallView extends LitElement {
     remember('speaker', detail.id);
   }
 
-  #setShortcuts({ detail }: CustomEvent<boolean>): void {
-    this.shortcuts = detail;
-    remember('shortcuts', detail ? undefined : 'off');
+  #setShortcuts(on: boolean): void {
+    this.shortcuts = on;
+    remember('shortcuts', on ? undefined : 'off');
   }
 
   #onSoundBlocked(): void {
@@ -441,7 +470,7 @@ export class CallView extends LitElement {
     });
   }
 
-  #onFirstFrame(): void {
+  #onFrame(): void {
     if (this.#framed) return;
     this.#framed = true;
     performance.mark('flotilla:first-frame');
@@ -452,7 +481,7 @@ export class CallView extends LitElement {
   }
 }
 
-function place(box: Box | undefined): ReturnType<typeof styleMap> {
+function place(box: Box | undefined): DirectiveResult {
   const { x, y, width, height } = box ?? { x: 0, y: 0, width: 0, height: 0 };
   return styleMap({ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
 }

@@ -126,9 +126,13 @@ export class Chat extends LitElement {
         </button>
       </header>
       <ol role="log" aria-labelledby="title" tabindex="0">
-        ${this.messages.length === 0 ? html`<li class="empty">Everybody in the call can read what you write. It is gone when the call ends.</li>` : this.messages.map(message)}
+        ${
+          this.messages.length > 0
+            ? this.messages.map(message)
+            : html`<li class="empty">Everybody in the call can read what you write. It is gone when the call ends.</li>`
+        }
       </ol>
-      <form @submit=${this.#send}>
+      <form @submit=${(event: SubmitEvent) => this.#send(event)}>
         <input
           aria-label="Message"
           placeholder="Message to everybody"

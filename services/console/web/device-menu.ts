@@ -114,7 +114,7 @@ export class DeviceMenu extends LitElement {
 
   protected override render(): TemplateResult {
     const { microphones, cameras, speakers } = this.devices;
-    return html`<dialog aria-labelledby="title" @click=${this.#clickOutside}>
+    return html`<dialog aria-labelledby="title" @click=${(event: MouseEvent) => this.#clickOutside(event)}>
       <header>
         <h2 id="title">Devices and settings</h2>
         <button class="plain small icon" aria-label="Close" @click=${() => this.dialog.close()}>${icons.close}</button>
@@ -140,6 +140,8 @@ export class DeviceMenu extends LitElement {
   #choice(kind: DeviceKind, devices: readonly MediaDevice[], current: string | undefined): TemplateResult {
     // A browser that hides its devices until one is used lists none, or one without a name.
     const chosen = devices.some(({ id }) => id === current) ? current : devices[0]?.id;
+    const option = ({ id, label }: MediaDevice, index: number): TemplateResult =>
+      html`<option value=${id} .selected=${id === chosen}>${label || `${words[kind]} ${index + 1}`}</option>`;
     return html`<div class="field">
       <label for=${kind}>${words[kind]}</label>
       <select
@@ -147,7 +149,7 @@ export class DeviceMenu extends LitElement {
         ?disabled=${devices.length === 0}
         @change=${({ target }: Event) => this.#fire('choose', { kind, id: (target as HTMLSelectElement).value })}
       >
-        ${devices.length === 0 ? html`<option>None available</option>` : devices.map(({ id, label }, index) => html`<option value=${id} .selected=${id === chosen}>${label || `${words[kind]} ${index + 1}`}</option>`)}
+        ${devices.length === 0 ? html`<option>None available</option>` : devices.map(option)}
       </select>
     </div>`;
   }

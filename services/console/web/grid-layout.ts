@@ -52,14 +52,29 @@ export function layOut(people: number, screens: number, width: number, height: n
     return { screens: [], people: pack(people, { x: 0, y: 0, width, height }, gap, upright ? 4 / 5 : 4 / 3) };
   // The strip is beneath the stage where the page is upright, else beside it; it grows when there are many to show.
   const strip = upright
-    ? Math.min(height * 0.42, Math.max(height - width * 0.75, 96))
+    ? height - gap - Math.min(width * 0.7, height * 0.6)
     : Math.min(Math.max(width * (people > 6 ? 0.28 : 0.2), 120), 400);
-  const stage: Box = upright
-    ? { x: 0, y: 0, width, height: height - strip - gap }
-    : { x: 0, y: 0, width: width - strip - gap, height };
-  const side: Box = upright
-    ? { x: 0, y: stage.height + gap, width, height: strip }
-    : { x: stage.width + gap, y: 0, width: strip, height };
-  // A single screen has the whole stage: its picture keeps its own shape inside.
-  return { screens: screens === 1 ? [stage] : pack(screens, stage, gap, 1), people: pack(people, side, gap, 4 / 3) };
+  const packed = pack(
+    people,
+    { x: 0, y: 0, width: upright ? width : strip, height: upright ? strip : height },
+    gap,
+    4 / 3,
+  );
+  // What the tiles leave of the strip is the stage's.
+  const used = upright ? extent(packed, 'y', 'height') : extent(packed, 'x', 'width');
+  const shift = upright ? { x: 0, y: height - used.to } : { x: width - used.to, y: 0 };
+  const space = (upright ? height : width) - (used.to - used.from) - gap;
+  const stage: Box = { x: 0, y: 0, width: upright ? width : space, height: upright ? space : height };
+  return {
+    // A single screen has the whole stage: its picture keeps its own shape inside.
+    screens: screens === 1 ? [stage] : pack(screens, stage, gap, 1),
+    people: packed.map((box) => ({ ...box, x: box.x + shift.x, y: box.y + shift.y })),
+  };
+}
+
+function extent(boxes: readonly Box[], start: 'x' | 'y', size: 'width' | 'height'): { from: number; to: number } {
+  return {
+    from: Math.min(...boxes.map((box) => box[start])),
+    to: Math.max(...boxes.map((box) => box[start] + box[size])),
+  };
 }

@@ -28,7 +28,7 @@ export const icons = {
   screen: line(svg`${display}<path d="M12 14V8M9.3 10.5L12 7.8l2.7 2.7" />`),
   screenOff: line(svg`${display}<path d="M9.8 8.6l4.4 4.4M14.2 8.6l-4.4 4.4" />`),
   leave: line(
-    svg`<path d="M3.5 15.2v-1.7c0-1 .6-1.8 1.5-2.2 4.5-1.9 9.5-1.9 14 0 .9.4 1.5 1.2 1.5 2.2v1.7c0 .7-.6 1.2-1.3 1.1l-3-.5c-.6-.1-1-.6-1-1.2v-1.7c-2.1-.6-4.3-.6-6.4 0v1.7c0 .6-.4 1.1-1 1.2l-3 .5c-.7.1-1.3-.4-1.3-1.1z" fill="currentColor" stroke="none" />`,
+    svg`<path d="M2.2 15.9v-2.2c0-1.3.8-2.4 2-2.9 5-2.1 10.6-2.1 15.6 0 1.2.5 2 1.6 2 2.9v2.2c0 .9-.8 1.6-1.7 1.4l-3.5-.6c-.8-.1-1.3-.7-1.3-1.5v-2.1c-2.2-.6-4.4-.6-6.6 0v2.1c0 .8-.5 1.4-1.3 1.5l-3.5.6c-.9.2-1.7-.5-1.7-1.4z" fill="currentColor" stroke="none" />`,
   ),
   devices: line(
     svg`<path d="M4 7h9M17.5 7H20M4 17h2.5M11 17h9M4 12h2M10.5 12H20" /><circle cx="15.2" cy="7" r="2.2" /><circle cx="8.2" cy="12" r="2.2" /><circle cx="8.7" cy="17" r="2.2" />`,

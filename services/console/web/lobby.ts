@@ -7,6 +7,7 @@ import type { Wish } from './join.ts';
 import type { LocalView } from './media-controls.ts';
 import { advice } from './problems.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
+import { sourceObject } from './source-object.ts';
 import { base, buttons, fields } from './styles.ts';
 
 /** What a call begins with. */
@@ -14,6 +15,32 @@ export interface JoinWith {
   readonly microphone: boolean;
   readonly camera: boolean;
 }
+
+type FieldId = 'name' | 'room' | 'token';
+
+interface Field {
+  readonly label: string;
+  readonly placeholder: string;
+  readonly autocomplete: 'name' | 'off';
+  readonly maxlength?: number;
+  readonly hint?: string;
+}
+
+const formFields: Record<FieldId, Field> = {
+  name: { label: 'Your name', placeholder: 'Ada Lovelace', autocomplete: 'name', maxlength: 64 },
+  room: {
+    label: 'Room',
+    placeholder: 'team-standup',
+    autocomplete: 'off',
+    hint: 'Lower-case letters, digits, “-” and “_”. A new name makes a new room.',
+  },
+  token: {
+    label: 'Join token',
+    placeholder: 'eyJ…',
+    autocomplete: 'off',
+    hint: 'This server lets in only who has a token. Whoever invited you can make one; it works once.',
+  },
+};
 
 /**
  * Where a call begins: who, where, and with what.
@@ -92,6 +119,10 @@ export class Lobby extends LitElement {
         color: #c3c9d9;
         font-size: 0.9375rem;
         text-align: center;
+      }
+      .absent span {
+        max-width: 28rem;
+        text-wrap: balance;
       }
       .absent > svg {
         width: 2.5rem;
@@ -188,6 +219,13 @@ export class Lobby extends LitElement {
         .preview {
           aspect-ratio: 16 / 9;
         }
+        .absent {
+          gap: 0.5rem;
+          font-size: 0.875rem;
+        }
+        .absent > svg {
+          display: none;
+        }
       }
     `,
   ];
@@ -214,10 +252,13 @@ export class Lobby extends LitElement {
     (first === undefined ? this.joinButton : this.renderRoot.querySelector<HTMLElement>(first))?.focus();
   }
 
-  /** Shows what is wrong, and says whether anything is. */
-  check(): boolean {
+  /** Shows what is wrong and leads there; says whether all is well. */
+  async check(): Promise<boolean> {
     this.checked = { name: true, room: true, token: true };
-    return this.#wrong().every((field) => field.problem === undefined);
+    await this.updateComplete;
+    const wrong = this.renderRoot.querySelector<HTMLElement>('[aria-invalid=true]');
+    wrong?.focus();
+    return wrong === null;
   }
 
   protected override firstUpdated(): void {
@@ -228,7 +269,7 @@ export class Lobby extends LitElement {
     if (changed.get('joining') === true || (changed.has('needsToken') && this.needsToken)) this.focus();
   }
 
-  #wrong(): { id: 'name' | 'room' | 'token'; problem: string | undefined }[] {
+  #wrong(): { id: FieldId; problem: string | undefined }[] {
     return [
       { id: 'name', problem: displayNameProblem(this.name) },
       { id: 'room', problem: roomNameProblem(this.room) },
@@ -248,16 +289,12 @@ export class Lobby extends LitElement {
           <h1 id="title" tabindex="-1">
             ${this.left === undefined ? 'Join a call' : this.problem ? 'The call ended' : 'You left the call'}
           </h1>
-          <p class="lead">
-            ${this.left === undefined ? 'Name a room and share its link. Whoever opens it is in the same call.' : html`Go back to <b>${this.left}</b>, or join another room.`}
-          </p>
+          <p class="lead">${this.#lead()}</p>
           ${this.problem ? explain(this.problem) : nothing}
-          <form novalidate @submit=${this.#submit}>
-            ${this.#field('name', 'Your name', { autocomplete: 'name', placeholder: 'Ada Lovelace', maxlength: 64 })}
-            ${this.#field('room', 'Room', { autocomplete: 'off', placeholder: 'team-standup', hint: 'Lower-case letters, digits, “-” and “_”. A new name makes a new room.' })}
-            ${this.needsToken ? this.#field('token', 'Join token', { autocomplete: 'off', placeholder: 'eyJ…', hint: 'This server lets in only who has a token. Whoever invited you can make one; it works once.' }) : nothing}
+          <form novalidate @submit=${(event: SubmitEvent) => this.#submit(event)}>
+            ${this.#field('name')} ${this.#field('room')} ${this.needsToken ? this.#field('token') : nothing}
             <button class="primary" data-testid="join" ?disabled=${this.joining}>
-              ${this.joining ? html`<span class="spinner"></span> Joining…` : this.left !== undefined ? 'Join again' : this.problem ? 'Try again' : 'Join'}
+              ${this.joining ? html`<span class="spinner"></span> Joining…` : this.#action()}
             </button>
           </form>
           <div class="unseen" role="status">${this.joining ? `Joining ${this.room}` : ''}</div>
@@ -266,28 +303,32 @@ export class Lobby extends LitElement {
     </div>`;
   }
 
+  #lead(): TemplateResult {
+    if (this.left !== undefined) return html`Go back to <b>${this.left}</b>, or join another room.`;
+    return html`Name a room and share its link. Whoever opens it is in the same call.`;
+  }
+
+  #action(): string {
+    if (this.left !== undefined) return 'Join again';
+    // That a token is wanted is news, not a failure to be tried again.
+    return this.problem && this.problem.code !== 'FORBIDDEN' ? 'Try again' : 'Join';
+  }
+
   #preview(): TemplateResult {
     const { microphone, camera } = this.joinWith;
-    const { stream, busy, facesAway } = this.local.camera;
-    const shown = camera && stream;
+    const { stream, facesAway } = this.local.camera;
     return html`
       ${
-        shown
+        camera && stream
           ? html`<video
               class=${classMap({ mirrored: !facesAway })}
               autoplay
               playsinline
               .muted=${true}
-              .srcObject=${stream}
+              .srcObject=${sourceObject(stream)}
               aria-label="What your camera shows"
             ></video>`
-          : html`<div class="absent">
-              ${camera ? icons.camera : icons.cameraOff}
-              <span
-                >${!camera ? 'You join with your camera off' : busy ? 'Starting the camera…' : 'Your camera starts when you join'}</span
-              >
-              ${camera && !busy && !this.joining ? html`<button class="small" @click=${() => this.dispatchEvent(new Event('preview'))}>Show preview</button>` : nothing}
-            </div>`
+          : this.#noPreview()
       }
       <div class="switches">
         <button
@@ -314,16 +355,26 @@ export class Lobby extends LitElement {
     `;
   }
 
-  #field(
-    id: 'name' | 'room' | 'token',
-    label: string,
-    {
-      autocomplete,
-      placeholder,
-      maxlength,
-      hint,
-    }: { autocomplete: 'name' | 'off'; placeholder: string; maxlength?: number; hint?: string },
-  ): TemplateResult {
+  #noPreview(): TemplateResult {
+    const { busy, problem } = this.local.camera;
+    const { camera } = this.joinWith;
+    const text = !camera
+      ? 'You join with your camera off'
+      : (problem ?? (busy ? 'Starting the camera…' : 'Your camera starts when you join'));
+    const preview = (): boolean => this.dispatchEvent(new Event('preview'));
+    return html`<div class="absent">
+      ${camera ? icons.camera : icons.cameraOff}
+      <span>${text}</span>
+      ${
+        camera && !busy && !this.joining
+          ? html`<button class="small" @click=${preview}>${problem ? 'Try again' : 'Show preview'}</button>`
+          : nothing
+      }
+    </div>`;
+  }
+
+  #field(id: FieldId): TemplateResult {
+    const { label, autocomplete, placeholder, maxlength, hint } = formFields[id];
     const problem = this.checked[id] ? this.#wrong().find((field) => field.id === id)?.problem : undefined;
     return html`<div class="field">
       <label for=${id}>${label}</label>
@@ -347,7 +398,7 @@ export class Lobby extends LitElement {
     </div>`;
   }
 
-  #typed(id: 'name' | 'room' | 'token', input: HTMLInputElement): void {
+  #typed(id: FieldId, input: HTMLInputElement): void {
     if (id === 'room') {
       this.#strayDash = /\s$/.test(input.value);
       const tidy = tidyRoomName(input.value);
@@ -371,13 +422,9 @@ export class Lobby extends LitElement {
     event.preventDefault();
     if (this.#strayDash) this.room = this.room.replace(/-$/, '');
     this.#strayDash = false;
-    if (this.check()) {
-      const detail: Wish = { room: this.room, name: this.name.trim(), token: this.token || undefined };
-      this.dispatchEvent(new CustomEvent('join', { detail }));
-      return;
-    }
-    await this.updateComplete;
-    this.renderRoot.querySelector<HTMLElement>('[aria-invalid=true]')?.focus();
+    if (!(await this.check())) return;
+    const detail: Wish = { room: this.room, name: this.name.trim(), token: this.token || undefined };
+    this.dispatchEvent(new CustomEvent('join', { detail }));
   }
 }
 

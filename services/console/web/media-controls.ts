@@ -10,6 +10,8 @@ export interface SourceView {
   readonly busy: boolean;
   readonly stream: MediaStream | undefined;
   readonly deviceId: string | undefined;
+  /** Why it is off although it was wanted. */
+  readonly problem: string | undefined;
   /** The camera at the back of a phone shows the world, which must not be mirrored. */
   readonly facesAway: boolean;
 }
@@ -60,6 +62,7 @@ class LocalSource {
   #deviceId: string | undefined;
   #otherDevice = false;
   #settling = false;
+  #problem: string | undefined;
   #stream: MediaStream | undefined;
   #publication: LocalPublication | undefined;
   /** What the room was told last; undefined while it may or may not have heard. */
@@ -83,12 +86,14 @@ class LocalSource {
       busy: this.#settling,
       stream: this.#stream,
       deviceId: settings?.deviceId ?? this.#deviceId,
+      problem: this.#problem,
       facesAway: settings?.facingMode === 'environment',
     };
   }
 
   set(wanted: boolean): void {
     this.#wanted = wanted;
+    this.#problem = undefined;
     // Nobody should be heard or seen until some reply comes.
     if (this.#track) this.#track.enabled = wanted;
     if (!wanted && this.#kind.whenOff === 'release') this.#stop();
@@ -105,6 +110,7 @@ class LocalSource {
   /** The call is over. */
   end(): void {
     this.#wanted = false;
+    this.#problem = undefined;
     this.#publication = undefined;
     this.#stop();
     this.#listener.changed();
@@ -205,6 +211,7 @@ class LocalSource {
   }
 
   #giveUp(problem: string): void {
+    this.#problem = problem;
     this.#listener.problem(problem);
     this.#wanted = false;
     this.#stop();

@@ -32,6 +32,14 @@ export class Notices extends LitElement {
         translate: -50% 0;
         pointer-events: none;
       }
+      ul {
+        display: flex;
+        flex-direction: column;
+      }
+      /* One with a button matters most. */
+      li:has(button.primary) {
+        order: -1;
+      }
       li {
         display: flex;
         align-items: center;

@@ -9,10 +9,12 @@ export interface ChatMessage {
 
 export interface WatcherHost {
   /** Something that can be seen changed. */
-  changed(): void;
+  readonly changed: () => void;
   /** Something happened that a person who does not look should hear of. */
-  say(text: string): void;
-  message(message: ChatMessage): void;
+  readonly say: (text: string) => void;
+  /** What comes from the others is about to stop, until media is restored. */
+  readonly mediaLost: () => void;
+  readonly message: (message: ChatMessage) => void;
 }
 
 /** In a larger room, every muting would be noise. */
@@ -24,19 +26,22 @@ export class RoomWatcher {
   speakers: ReadonlySet<string> = new Set();
   activeSpeaker: string | undefined;
   mediaLost = false;
+  /** Which publications are muted, by id. */
+  readonly #muted = new Map<string, boolean>();
   readonly #stops: (() => void)[];
 
   constructor(room: Room, host: WatcherHost) {
     const { changed, say } = host;
+    for (const { publications } of room.participants.values())
+      for (const { id, muted } of publications.values()) this.#muted.set(id, muted);
     this.#stops = [
       room.on('stateChanged', (state) => {
-        say(
-          state === 'reconnecting' ? 'Connection lost. Reconnecting' : state === 'connected' ? 'Connected again' : '',
-        );
+        if (state !== 'closed') say(state === 'reconnecting' ? 'Connection lost. Reconnecting' : 'Connected again');
         changed();
       }),
       room.on('mediaChanged', (state) => {
         this.mediaLost = state === 'lost';
+        if (this.mediaLost) host.mediaLost();
         say(this.mediaLost ? 'Restoring audio and video' : 'Audio and video are back');
         changed();
       }),
@@ -48,17 +53,21 @@ export class RoomWatcher {
         say(`${name} left`);
         changed();
       }),
-      room.on('publicationAdded', ({ source }, { name }) => {
+      room.on('publicationAdded', ({ id, source, muted }, { name }) => {
+        this.#muted.set(id, muted);
         if (source === 'screen') say(`${name} shares a screen`);
         changed();
       }),
-      room.on('publicationRemoved', ({ source }, { name }) => {
+      room.on('publicationRemoved', ({ id, source }, { name }) => {
+        this.#muted.delete(id);
         if (source === 'screen') say(`${name} stopped sharing`);
         changed();
       }),
-      room.on('publicationUpdated', ({ source, muted }, { name }) => {
-        if (source === 'microphone' && room.participants.size < sayMutingUpTo)
+      room.on('publicationUpdated', ({ id, source, muted }, { name }) => {
+        // An update may also be about where it is sent from.
+        if (source === 'microphone' && this.#muted.get(id) !== muted && room.participants.size < sayMutingUpTo)
           say(`${name} ${muted ? 'muted' : 'unmuted'}`);
+        this.#muted.set(id, muted);
         changed();
       }),
       room.on('trackChanged', changed),

@@ -38,9 +38,9 @@ export const base = css`
     outline: 2px solid var(--focus);
     outline-offset: 2px;
   }
-  h1:focus-visible {
-    outline-offset: 4px;
-    border-radius: 2px;
+  /* A heading takes the focus only to be read aloud; nothing can be done with it. */
+  h1:focus {
+    outline: none;
   }
   .unseen {
     position: absolute;
@@ -86,6 +86,9 @@ export const buttons = css`
   button:disabled {
     cursor: default;
     opacity: 0.6;
+  }
+  button.primary:disabled {
+    opacity: 0.85;
   }
   button.primary {
     background: var(--accent);

@@ -74,11 +74,15 @@ export function screens(room: Room, local: LocalView): ScreenTile[] {
   return stream ? [...others, { id: stream.id, name: room.me.name, me: true, picture: playableOwn(stream) }] : others;
 }
 
-/** What is to be played aloud. */
+/**
+ * What is to be played aloud. Chrome never starts an `<audio>` whose stream had no track when it was given, so a publication
+ * counts from its first track on.
+ */
 export function sounds(room: Room): Playable[] {
-  return [...room.participants.values()].flatMap(({ publications }) =>
-    [...publications.values()].filter(({ kind }) => kind === 'audio').map(playable),
-  );
+  return [...room.participants.values()]
+    .flatMap(({ publications }) => [...publications.values()])
+    .filter(({ kind, track }) => kind === 'audio' && track)
+    .map(playable);
 }
 
 function playable({ id, stream, track }: RemotePublication): Playable {

@@ -3,6 +3,7 @@ import { customElement, property, query, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { styleMap } from 'lit/directives/style-map.js';
 import { icons } from './icons.ts';
+import { sourceObject } from './source-object.ts';
 import { base, buttons } from './styles.ts';
 import type { Playable } from './tile-model.ts';
 
@@ -25,7 +26,11 @@ export function describe(name: string, me: boolean, muted: boolean, quality: num
     .join(', ');
 }
 
-/** One person, or one shared screen. Who it stands for and where it is are attributes of the host, set by the call view. */
+/**
+ * One person, or one shared screen. Who it stands for and where it is are attributes of the host, set by the call view.
+ *
+ * @fires frame - somebody else's picture, or the picture of another track, is there
+ */
 @customElement('flotilla-tile')
 export class Tile extends LitElement {
   static override styles = [
@@ -43,12 +48,15 @@ export class Tile extends LitElement {
       :host([screen]) {
         background: var(--stage);
       }
-      video {
+      video,
+      canvas {
         position: absolute;
         inset: 0;
         width: 100%;
         height: 100%;
         object-fit: cover;
+      }
+      video {
         opacity: 0;
         transition: opacity 0.2s;
       }
@@ -58,7 +66,7 @@ export class Tile extends LitElement {
       :host([mirrored]) video {
         transform: scaleX(-1);
       }
-      :host([screen]) video {
+      :host([screen]) :is(video, canvas) {
         object-fit: contain;
       }
       .avatar {
@@ -82,6 +90,8 @@ export class Tile extends LitElement {
         position: absolute;
         inset: 0;
         border: 3px solid var(--speak);
+        /* Sets it off from any picture. */
+        box-shadow: inset 0 0 0 1.5px rgb(255 255 255 / 0.85);
         border-radius: inherit;
         opacity: 0;
         transition: opacity 0.15s;
@@ -91,16 +101,16 @@ export class Tile extends LitElement {
         opacity: 1;
       }
       :host([active]) .ring {
-        border-width: 5px;
+        border-width: 4px;
       }
       .label {
         position: absolute;
-        left: clamp(0.25rem, 2cqmin, 0.75rem);
-        bottom: clamp(0.25rem, 2cqmin, 0.75rem);
+        left: clamp(0.375rem, 2cqmin, 0.75rem);
+        bottom: clamp(0.375rem, 2cqmin, 0.75rem);
         display: flex;
         align-items: center;
         gap: 0.375rem;
-        max-width: calc(100% - 2 * clamp(0.25rem, 2cqmin, 0.75rem));
+        max-width: calc(100% - 2 * clamp(0.375rem, 2cqmin, 0.75rem));
         min-height: 1.625rem;
         padding: 0.125rem 0.5rem;
         border-radius: var(--radius-s);
@@ -139,6 +149,9 @@ export class Tile extends LitElement {
       .bars[data-level='1'] .lit {
         fill: #ff8b96;
       }
+      .bars[data-level='0'] .unlit {
+        fill: rgb(255 139 150 / 0.75);
+      }
       .bars .unlit {
         fill: rgb(255 255 255 / 0.32);
       }
@@ -154,6 +167,26 @@ export class Tile extends LitElement {
       }
       .fullscreen:focus-visible {
         outline-color: #fff;
+      }
+      /* The label must not cover the face of a small tile. */
+      @container (max-height: 8rem) {
+        .avatar {
+          bottom: 1.75rem;
+        }
+      }
+      @container (max-height: 4.5rem) {
+        .avatar {
+          bottom: 1.5rem;
+          width: 1.75rem;
+          height: 1.75rem;
+          font-size: 0.6875rem;
+        }
+        .label {
+          inset: auto 0 0;
+          min-height: 1.375rem;
+          max-width: none;
+          border-radius: 0;
+        }
       }
       @container (max-width: 7.5rem) {
         .label {
@@ -184,24 +217,49 @@ export class Tile extends LitElement {
   @property({ type: Number }) quality: number | undefined;
   /** The key of the picture of which something was seen: until then, and when it is gone, there is the avatar. */
   @state() private shown: string | undefined;
-  @query('video') private video: HTMLVideoElement | null = null;
+  /** The last frame of a stream that is about to get another track. */
+  @state() private held: HTMLCanvasElement | undefined;
+  @query('video') private video!: HTMLVideoElement | null;
 
-  protected override willUpdate(): void {
-    if (this.picture?.key !== this.shown) this.shown = undefined;
+  /** Keeps what is seen now until the picture has a frame of its next track: better a still than a black tile. */
+  hold(): void {
+    const { video } = this;
+    if (!this.shown || !video?.videoWidth || this.picture?.publicationId === undefined) return;
+    const canvas = document.createElement('canvas');
+    canvas.width = video.videoWidth;
+    canvas.height = video.videoHeight;
+    canvas.getContext('2d')?.drawImage(video, 0, 0);
+    this.held = canvas;
+  }
+
+  protected override willUpdate(changed: PropertyValues<this>): void {
+    if (this.picture?.key !== this.shown) {
+      this.shown = undefined;
+      this.held = undefined;
+    } else if (changed.has('picture') && !this.held) this.hold();
   }
 
   protected override updated(changed: PropertyValues<this>): void {
-    const former = changed.get('picture');
-    if (!changed.has('picture') || !this.video || !this.picture) return;
-    if (former?.key !== this.picture.key) this.#awaitFirstFrame(this.video);
+    const { picture, video } = this;
+    if (!changed.has('picture') || !picture || !video) return;
+    this.#awaitFrame(video, picture);
     // A stream that had no track for a while has stopped playing.
-    else if (former.trackId !== this.picture.trackId && this.video.paused)
-      void this.video.play().catch(() => undefined);
+    if (changed.get('picture')?.key === picture.key && video.paused) void video.play().catch(() => undefined);
   }
 
-  #awaitFirstFrame(video: HTMLVideoElement): void {
-    if (this.picture?.publicationId === undefined || !('requestVideoFrameCallback' in video)) return;
-    video.requestVideoFrameCallback(() => this.dispatchEvent(new Event('first-frame')));
+  /** Shows the picture again at its second frame: the first may be the black one with which the former track ended. */
+  #awaitFrame(video: HTMLVideoElement, { key, trackId, publicationId }: Playable, seen = 0): void {
+    if (!('requestVideoFrameCallback' in video)) {
+      this.held = undefined;
+      return;
+    }
+    video.requestVideoFrameCallback(() => {
+      const { picture } = this;
+      if (picture?.key !== key || picture.trackId !== trackId) return;
+      if (seen === 0 && publicationId !== undefined) this.dispatchEvent(new Event('frame'));
+      if (this.held && seen === 0) this.#awaitFrame(video, picture, 1);
+      else this.held = undefined;
+    });
   }
 
   protected override render(): TemplateResult {
@@ -216,7 +274,7 @@ export class Tile extends LitElement {
                 autoplay
                 playsinline
                 .muted=${true}
-                .srcObject=${picture.stream}
+                .srcObject=${sourceObject(picture.stream)}
                 data-publication=${picture.publicationId ?? nothing}
                 ?data-shown=${this.shown === picture.key}
                 aria-hidden="true"
@@ -225,8 +283,9 @@ export class Tile extends LitElement {
             )
           : nothing
       }
+      ${this.held ?? nothing}
       <span class="ring"></span>
-      ${screen && document.fullscreenEnabled ? html`<button class="fullscreen small icon" aria-label="Full screen" title="Full screen" @click=${this.#toggleFullscreen}>${icons.fullscreen}</button>` : nothing}
+      ${screen && document.fullscreenEnabled ? this.#fullscreenButton() : nothing}
       <span class="label">
         ${screen ? icons.screen : this.muted ? html`<span class="muted">${icons.microphoneOff}</span>` : nothing}
         <span class="name">${screen ? (me ? 'Your screen' : `${name}’s screen`) : name}</span>
@@ -243,25 +302,40 @@ export class Tile extends LitElement {
     >`;
   }
 
+  #fullscreenButton(): TemplateResult {
+    return html`<button
+      class="fullscreen small icon"
+      aria-label="Full screen"
+      title="Full screen"
+      @click=${() => this.#toggleFullscreen()}
+    >
+      ${icons.fullscreen}
+    </button>`;
+  }
+
   async #toggleFullscreen(): Promise<void> {
     await (document.fullscreenElement ? document.exitFullscreen() : this.requestFullscreen()).catch(() => undefined);
   }
 }
 
 function bars(level: number): TemplateResult {
-  const bar = (index: number): unknown =>
-    svg`<rect class=${index < level ? 'lit' : 'unlit'} x=${index * 4 + 0.5} y=${11 - index * 3} width="3" height=${5 + index * 3} rx="1" />`;
+  const bar = (index: number): unknown => {
+    const height = 5 + index * 3;
+    return svg`<rect class=${index < level ? 'lit' : 'unlit'} x=${index * 4 + 0.5} y=${16 - height} width="3" height=${height} rx="1" />`;
+  };
   return html`<svg class="bars" viewBox="0 0 16 16" data-level=${level} aria-hidden="true">
     <title>${qualityWords[level] ?? ''}</title>
     ${[0, 1, 2, 3].map(bar)}
   </svg>`;
 }
 
+const letters = new Intl.Segmenter();
+
 /** First letters of the first and the last word. */
 function initials(name: string): string {
   const words = name.trim().split(/\s+/);
-  const letters = words.length > 1 ? [words[0], words.at(-1)] : [words[0]];
-  return letters.map((word) => [...(word ?? '')][0]?.toLocaleUpperCase() ?? '').join('');
+  const chosen = words.length > 1 ? [words[0], words.at(-1)] : words;
+  return chosen.map((word = '') => [...letters.segment(word)][0]?.segment.toLocaleUpperCase() ?? '').join('');
 }
 
 /** The same name has the same colour for everybody. */

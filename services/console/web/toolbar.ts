@@ -39,10 +39,14 @@ interface Button {
   readonly icon: TemplateResult;
   /** What a press does. */
   readonly tip: string;
+  readonly look?: 'off' | 'active' | 'leave' | undefined;
   readonly pressed?: boolean;
   readonly busy?: boolean;
   readonly dialog?: boolean;
-  readonly look?: 'off' | 'active' | 'leave' | undefined;
+  /** Stands on its corner. */
+  readonly badge?: string | undefined;
+  /** Why what it stands for does not work; told in place of the tip. */
+  readonly problem?: string | undefined;
 }
 
 /**
@@ -113,7 +117,7 @@ export class Toolbar extends LitElement {
           opacity: 0.35;
         }
       }
-      .count {
+      .badge {
         position: absolute;
         top: -0.2rem;
         right: -0.2rem;
@@ -129,6 +133,10 @@ export class Toolbar extends LitElement {
         text-align: center;
         pointer-events: none;
       }
+      .badge.problem {
+        background: var(--warn);
+        color: var(--on-warn);
+      }
       .tip {
         position: absolute;
         z-index: 5;
@@ -142,7 +150,8 @@ export class Toolbar extends LitElement {
         font-size: 0.8125rem;
         font-weight: 500;
         line-height: 1.3;
-        white-space: nowrap;
+        width: max-content;
+        max-width: min(18rem, 80vw);
         translate: -50% 0;
       }
       /* Bridges the gap, so that the pointer can rest on the tip. */
@@ -213,33 +222,80 @@ export class Toolbar extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    const { microphone, camera, screen } = this.local;
-    const speak = (): void => {
+    const speakUp = (): void => {
       this.quiet = false;
+    };
+    const hush = ({ key }: KeyboardEvent): void => {
+      if (key === 'Escape') this.quiet = true;
     };
     return html`<div
       class="bar"
       role="group"
       aria-label="Call controls"
-      @pointerover=${speak}
-      @focusin=${speak}
-      @keydown=${(event: KeyboardEvent) => {
-        if (event.key === 'Escape') this.quiet = true;
-      }}
+      @pointerover=${speakUp}
+      @focusin=${speakUp}
+      @keydown=${hush}
     >
-      ${this.#button({ command: 'mic', name: 'Microphone', pressed: microphone.on, busy: microphone.busy, look: microphone.on ? undefined : 'off', icon: microphone.on ? icons.microphone : icons.microphoneOff, tip: microphone.on ? 'Mute' : 'Unmute' })}
-      ${this.#button({ command: 'camera', name: 'Camera', pressed: camera.on, busy: camera.busy, look: camera.on ? undefined : 'off', icon: camera.on ? icons.camera : icons.cameraOff, tip: camera.on ? 'Turn the camera off' : 'Turn the camera on' })}
-      ${canShareScreen ? this.#button({ command: 'screen', name: 'Share screen', pressed: screen.on, busy: screen.busy, look: screen.on ? 'active' : undefined, icon: screen.on ? icons.screenOff : icons.screen, tip: screen.on ? 'Stop sharing' : 'Share your screen' }) : nothing}
-      ${this.#button({ command: 'chat', name: this.unread > 0 ? `Chat, ${this.unread} unread` : 'Chat', pressed: this.chatOpen, look: this.chatOpen ? 'active' : undefined, icon: icons.chat, tip: this.chatOpen ? 'Close the chat' : 'Open the chat' }, this.unread)}
-      ${this.#button({ command: 'devices', name: 'Devices and settings', dialog: true, icon: icons.devices, tip: 'Devices and settings' })}
-      ${this.#button({ command: 'leave', name: 'Leave the call', look: 'leave', icon: icons.leave, tip: 'Leave the call' })}
+      ${this.#buttons().map((button) => this.#button(button))}
     </div>`;
   }
 
-  #button(
-    { command, name, icon, tip, pressed, busy = false, dialog = false, look }: Button,
-    count = 0,
-  ): TemplateResult {
+  #buttons(): Button[] {
+    const { microphone, camera, screen } = this.local;
+    const { unread, chatOpen } = this;
+    const all: Button[] = [
+      {
+        command: 'mic',
+        name: 'Microphone',
+        icon: microphone.on ? icons.microphone : icons.microphoneOff,
+        tip: microphone.on ? 'Mute' : 'Unmute',
+        look: microphone.on ? undefined : 'off',
+        pressed: microphone.on,
+        busy: microphone.busy,
+        problem: microphone.problem,
+      },
+      {
+        command: 'camera',
+        name: 'Camera',
+        icon: camera.on ? icons.camera : icons.cameraOff,
+        tip: camera.on ? 'Turn the camera off' : 'Turn the camera on',
+        look: camera.on ? undefined : 'off',
+        pressed: camera.on,
+        busy: camera.busy,
+        problem: camera.problem,
+      },
+      {
+        command: 'screen',
+        name: 'Share screen',
+        icon: screen.on ? icons.screenOff : icons.screen,
+        tip: screen.on ? 'Stop sharing' : 'Share your screen',
+        look: screen.on ? 'active' : undefined,
+        pressed: screen.on,
+        busy: screen.busy,
+      },
+      {
+        command: 'chat',
+        name: unread > 0 ? `Chat, ${unread} unread` : 'Chat',
+        icon: icons.chat,
+        tip: chatOpen ? 'Close the chat' : 'Open the chat',
+        look: chatOpen ? 'active' : undefined,
+        pressed: chatOpen,
+        badge: unread > 99 ? '99+' : unread > 0 ? String(unread) : undefined,
+      },
+      {
+        command: 'devices',
+        name: 'Devices and settings',
+        icon: icons.devices,
+        tip: 'Devices and settings',
+        dialog: true,
+      },
+      { command: 'leave', name: 'Leave the call', icon: icons.leave, tip: 'Leave the call', look: 'leave' },
+    ];
+    return canShareScreen ? all : all.filter(({ command }) => command !== 'screen');
+  }
+
+  #button({ command, name, icon, tip, look, pressed, busy = false, dialog, badge, problem }: Button): TemplateResult {
+    const mark = problem === undefined ? badge : '!';
     return html`<span class="place">
       <button
         class=${classMap({ [look ?? 'on']: true, busy })}
@@ -254,9 +310,15 @@ export class Toolbar extends LitElement {
       >
         ${icon}
       </button>
-      ${count > 0 ? html`<span class="count" aria-hidden="true">${count > 99 ? '99+' : count}</span>` : nothing}
+      ${
+        mark === undefined
+          ? nothing
+          : html`<span class=${classMap({ badge: true, problem: problem !== undefined })} aria-hidden="true"
+              >${mark}</span
+            >`
+      }
       <span class="tip" role="tooltip" id="tip-${command}"
-        >${tip}${this.shortcuts ? html`<kbd>${shortcuts[command]}</kbd>` : nothing}</span
+        >${problem ?? tip}${this.shortcuts ? html`<kbd>${shortcuts[command]}</kbd>` : nothing}</span
       >
     </span>`;
   }

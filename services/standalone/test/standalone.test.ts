@@ -1,0 +1,43 @@
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { Child, freePort, mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { describe, expect, test } from 'vitest';
+
+const main = fileURLToPath(import.meta.resolve('@flotilla/standalone'));
+const env = {
+  PATH: process.env['PATH'],
+  MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
+  FLOTILLA_LOG_FORMAT: 'json',
+};
+const start = (settings: Record<string, string>) =>
+  new Child('standalone', process.execPath, [main], { env: { ...env, ...settings } });
+
+describe('standalone', () => {
+  test('says where it is, runs as many SFU nodes as asked for, and leaves no process behind', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_NODES: '3', FLOTILLA_SFU_WORKERS: '1' });
+    expect((await child.line(/Flotilla is ready: (\S+)/))[1]).toBe(`http://localhost:${port}`);
+    const workers = mediaWorkersOf(child.process.pid!);
+    expect(workers).toHaveLength(3);
+    const page = await fetch(`http://127.0.0.1:${port}/`);
+    expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+    for (const path of ['/sdk/flotilla-client.js', '/examples/call.html', '/v1/openapi.json']) {
+      expect({ path, status: (await fetch(`http://127.0.0.1:${port}${path}`)).status }).toEqual({ path, status: 200 });
+    }
+
+    expect(await child.stop('SIGINT')).toBe(0);
+    await waitFor('the workers are gone', () => {
+      const left = workers.filter((pid) => mediaWorkersOf(child.process.pid!).includes(pid));
+      if (left.length > 0) notYet(`left: ${left.join(', ')}`);
+    });
+  });
+
+  test('a port in use is told in one line, with what to do', async () => {
+    const port = await freePort();
+    const other = createServer().listen(port, '127.0.0.1');
+    const child = start({ FLOTILLA_PORT: String(port) });
+    expect(await child.exited).toBe(1);
+    expect(child.lines.join('\n')).toContain(`port ${port} is in use: stop the other program or choose another port`);
+    other.close();
+  });
+});
