@@ -1,0 +1,116 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { standalone } from '../src/index.ts';
+
+/** Keeps a picture of the page; with UPDATE_PICTURES=1 it becomes the one in the README. */
+async function picture(call: CallPage, name: string): Promise<void> {
+  mkdirSync('.results', { recursive: true });
+  await call.screenshot(`.results/${name}.png`);
+  if (process.env['UPDATE_PICTURES']) copyFileSync(`.results/${name}.png`, `../../docs/images/${name}.png`);
+}
+
+const focused = (page: Page): Promise<string | null> =>
+  page.evaluate(() => {
+    let element: Element | null = document.activeElement;
+    while (element?.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    return element?.getAttribute('data-testid') ?? null;
+  });
+
+describe('the call page', () => {
+  let topology: Topology;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await topology?.stop();
+  });
+
+  test('shows a call as the README pictures it', async () => {
+    const calls: CallPage[] = [];
+    for (const name of ['Ada', 'Grace', 'Alan'])
+      calls.push(await CallPage.join(browser, topology.pageUrl, { room: 'readme', name }));
+    const [ada, , alan] = calls as [CallPage, CallPage, CallPage];
+    await Promise.all([ada.hearsAndSees('Grace'), ada.hearsAndSees('Alan')]);
+    await alan.press('mic');
+    await waitFor('quality is known', async () => {
+      const { videoWidth } = await ada.receivedFrom('Grace');
+      if (videoWidth === 0) notYet('no video');
+    });
+    await picture(ada, 'call');
+    await Promise.all(calls.map((call) => call.close()));
+  });
+
+  test('is used by keyboard alone: from the lobby into a call, muted, and out again', async () => {
+    const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
+    await page.goto(topology.pageUrl);
+    await waitFor('the name has the focus', async () =>
+      (await focused(page)) === 'name' ? undefined : notYet(`the focus is on ${await focused(page)}`),
+    );
+    await page.keyboard.type('Kay');
+    await page.keyboard.press('Tab');
+    expect(await focused(page)).toBe('room');
+    await page.keyboard.type('keys');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('leave').waitFor();
+    await waitFor('the microphone is on', async () =>
+      (await page.getByTestId('mic').getAttribute('aria-pressed')) === 'true' ? undefined : notYet('it is not'),
+    );
+    await page.keyboard.press('m');
+    await waitFor('the microphone is off', async () =>
+      (await page.getByTestId('mic').getAttribute('aria-pressed')) === 'false' ? undefined : notYet('it is on'),
+    );
+    await page.getByTestId('leave').focus();
+    await page.keyboard.press('Enter');
+    await page.getByTestId('join').waitFor();
+    await page.context().close();
+  });
+
+  test.each([
+    ['a phone', { width: 360, height: 740 }],
+    ['a desk', { width: 1280, height: 800 }],
+  ])('fits %s: nothing scrolls sideways, every button has a name and is big enough to hit', async (_what, viewport) => {
+    const call = await CallPage.join(browser, topology.pageUrl, {
+      room: `fit-${viewport.width}`,
+      name: 'Ada',
+      viewport,
+    });
+    const overflow = await call.page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
+    expect(overflow).toBe(0);
+    const buttons = await call.page.getByRole('button').all();
+    expect(buttons.length).toBeGreaterThan(3);
+    for (const button of buttons) {
+      if (!(await button.isVisible())) continue;
+      const name = (await button.getAttribute('aria-label')) ?? (await button.innerText());
+      expect(name.trim()).not.toBe('');
+      const box = (await button.boundingBox())!;
+      // WCAG 2.2, 2.5.8: 24 by 24 CSS pixels at least.
+      expect({ name, ok: Math.min(box.width, box.height) >= 24 }).toEqual({ name, ok: true });
+    }
+    await call.close();
+  });
+
+  test('says why it does not get in, and lets one try again', async () => {
+    const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
+    await topology.api.createRoom({ name: 'tiny', maxParticipants: 1 });
+    const first = await CallPage.join(browser, topology.pageUrl, { room: 'tiny', name: 'First' });
+    await page.goto(`${topology.pageUrl}/?room=tiny&name=Second`);
+    await page
+      .getByRole('alert')
+      .filter({ hasText: /full|maximum/i })
+      .waitFor();
+    await first.press('leave');
+    await waitFor('it gets in', async () => {
+      await page.getByTestId('join').click({ timeout: 1000 });
+      await page.getByTestId('leave').waitFor({ timeout: 2000 });
+    });
+    await page.context().close();
+    await first.close();
+  });
+});
