@@ -20,30 +20,37 @@ export async function listDevices(): Promise<MediaDevices> {
   return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') };
 }
 
+function microphoneConstraints(deviceId: string | undefined): MediaTrackConstraints {
+  const chosen = deviceId === undefined ? {} : { deviceId: { exact: deviceId } };
+  return { ...chosen, echoCancellation: true, noiseSuppression: true, autoGainControl: true };
+}
+
+function cameraConstraints(deviceId: string | undefined): MediaTrackConstraints {
+  const chosen = deviceId === undefined ? {} : { deviceId: { exact: deviceId } };
+  return { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+}
+
 /** Opens a microphone, with echo cancellation and noise suppression. Without an id, the default one. */
 export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
-  const stream = await navigator.mediaDevices.getUserMedia({
-    audio: {
-      ...(deviceId !== undefined && { deviceId: { exact: deviceId } }),
-      echoCancellation: true,
-      noiseSuppression: true,
-      autoGainControl: true,
-    },
-  });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: microphoneConstraints(deviceId) });
   return stream.getAudioTracks()[0]!;
 }
 
 /** Opens a camera at 1280x720 or what is nearest to it. Without an id, the default one. */
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
-  const stream = await navigator.mediaDevices.getUserMedia({
-    video: {
-      ...(deviceId !== undefined && { deviceId: { exact: deviceId } }),
-      width: { ideal: 1280 },
-      height: { ideal: 720 },
-      frameRate: { ideal: 30 },
-    },
-  });
+  const stream = await navigator.mediaDevices.getUserMedia({ video: cameraConstraints(deviceId) });
   return stream.getVideoTracks()[0]!;
+}
+
+/** Opens camera and microphone together, so that the user is asked once. Fails when either can't be had. */
+export async function openCameraAndMicrophone(
+  devices: { camera?: string; microphone?: string } = {},
+): Promise<{ camera: MediaStreamTrack; microphone: MediaStreamTrack }> {
+  const stream = await navigator.mediaDevices.getUserMedia({
+    video: cameraConstraints(devices.camera),
+    audio: microphoneConstraints(devices.microphone),
+  });
+  return { camera: stream.getVideoTracks()[0]!, microphone: stream.getAudioTracks()[0]! };
 }
 
 /** Asks the user for a screen, window or tab. `audio` is there when the browser offers its sound and the user lets it. */

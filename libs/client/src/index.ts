@@ -5,7 +5,7 @@ import { type ConnectOptions, Room } from './room.ts';
  *
  * ```ts
  * const room = await connect('https://calls.example', { token, room: 'standup' });
- * room.on('trackChanged', (publication) => (video.srcObject = publication.stream));
+ * room.on('publicationAdded', (publication) => publication.attach(video));
  * await room.publish(await openCamera());
  * ```
  *
@@ -24,7 +24,15 @@ export {
   type Participant,
   type Source,
 } from '@flotilla/contracts';
-export { listDevices, type MediaDevice, type MediaDevices, openCamera, openMicrophone, openScreen } from './devices.ts';
+export {
+  listDevices,
+  type MediaDevice,
+  type MediaDevices,
+  openCamera,
+  openCameraAndMicrophone,
+  openMicrophone,
+  openScreen,
+} from './devices.ts';
 export type { Emitter } from './emitter.ts';
 export type { VideoCodec } from './encodings.ts';
 export type { LocalPublication, RemoteParticipant, RemotePublication } from './publication.ts';

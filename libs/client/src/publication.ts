@@ -1,15 +1,19 @@
 import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
 import type { Producer } from 'mediasoup-client/types';
 
+/** How a subscription is wanted. */
+export interface SubscriptionWishes {
+  paused?: boolean;
+  layers?: Layers;
+  priority?: number;
+}
+
 /** What the room does for a publication. */
 export interface PublicationActions {
   mute(publication: LocalPublication, muted: boolean): Promise<void>;
   unpublish(publication: LocalPublication): Promise<void>;
   setSubscribed(publication: RemotePublication, subscribed: boolean): Promise<void>;
-  update(
-    publication: RemotePublication,
-    change: { paused?: boolean; layers?: Layers; priority?: number },
-  ): Promise<void>;
+  update(publication: RemotePublication, change: SubscriptionWishes): Promise<void>;
 }
 
 /** Something you publish. It stays the same object when the connection behind it changes. */
@@ -80,12 +84,12 @@ export class RemotePublication {
   announced: Publication;
   /** @internal */
   wanted: boolean;
+  /** @internal What was asked for, to be asked for again when the subscription is a new one. */
+  readonly wishes: SubscriptionWishes = {};
   readonly #actions: PublicationActions;
+  readonly #elements = new Set<HTMLMediaElement>();
 
-  /**
-   * Holds the track while there is one. It stays the same stream, so it can be given to a media element once:
-   * `video.srcObject = publication.stream`.
-   */
+  /** Holds the track while there is one. It stays the same stream for as long as the publication lives. See `attach`. */
   readonly stream = new MediaStream();
   /** How well it arrives, from 0 (not at all) to 4. Undefined while nothing is known. */
   quality: number | undefined;
@@ -123,6 +127,21 @@ export class RemotePublication {
     return this.announced.muted;
   }
 
+  /** Given by its publisher, such as the title of a window. */
+  get label(): string | undefined {
+    return this.announced.label;
+  }
+
+  /** Plays it in a media element, now and whenever the track behind it is another. */
+  attach(element: HTMLMediaElement): void {
+    this.#elements.add(element);
+    element.srcObject = this.track ? this.stream : null;
+  }
+
+  detach(element: HTMLMediaElement): void {
+    if (this.#elements.delete(element)) element.srcObject = null;
+  }
+
   /** Its track, ready to play; undefined while it is not received. */
   get track(): MediaStreamTrack | undefined {
     return this.stream.getTracks()[0];
@@ -158,6 +177,9 @@ export class RemotePublication {
     if (former === track) return;
     if (track) this.stream.addTrack(track);
     if (former) this.stream.removeTrack(former);
+    // Chrome never begins to play an audio element whose stream was empty when it was given.
+    for (const element of this.#elements)
+      if (element.srcObject !== this.stream && track) element.srcObject = this.stream;
   }
 }
 

@@ -73,6 +73,10 @@ export class StatsSampler {
       const { jitter = 0, framesPerSecond, frameWidth: width, frameHeight: height, framesDecoded } = report;
       const packets = rate('packetsReceived');
       const lost = Math.max(0, rate('packetsLost'));
+      const known = this.#before.has(report.id);
+      this.#before.set(report.id, report);
+      // Rates need two samples.
+      if (!known) continue;
       receivedStats.set(publicationId, {
         bitrate: rate('bytesReceived') * 8,
         loss: lost / Math.max(packets + lost, 1e-9),
@@ -82,7 +86,6 @@ export class StatsSampler {
         height,
         framesDecoded,
       });
-      this.#before.set(report.id, report);
     }
 
     const sending = reports(sent);

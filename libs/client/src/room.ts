@@ -19,7 +19,13 @@ import { Device } from 'mediasoup-client';
 import { Emitter } from './emitter.ts';
 import { producerOptions, type VideoCodec } from './encodings.ts';
 import { MediaLink } from './media-link.ts';
-import { LocalPublication, type PublicationActions, RemoteParticipant, RemotePublication } from './publication.ts';
+import {
+  LocalPublication,
+  type PublicationActions,
+  RemoteParticipant,
+  RemotePublication,
+  type SubscriptionWishes,
+} from './publication.ts';
 import { qualityLevel, type RoomStats, StatsSampler } from './quality.ts';
 import { SignalSession, type TokenSource } from './signal-session.ts';
 
@@ -69,8 +75,8 @@ export type RoomEvents = {
   speakersChanged: [participantIds: ReadonlySet<string>];
   /** Who leads the conversation. */
   activeSpeakerChanged: [participantId: string];
-  /** Something an application sent with `send`. `participant` is undefined for what you sent yourself. */
-  message: [data: unknown, participant: RemoteParticipant | undefined];
+  /** Something an application sent with `send`, yours included. `sender` is undefined when it is you, or who sent it is gone. */
+  message: [data: unknown, participantId: string, sender: RemoteParticipant | undefined];
   /** `publication.quality` of some changed. Every two seconds at most. */
   qualityChanged: [stats: RoomStats];
   /** The media connection was lost with its node and is being brought back; or it is back. */
@@ -101,6 +107,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #stats: RoomStats | undefined;
   #reopening: Promise<void> | undefined;
   #toSubscribe = new Set<string>();
+  /** The latest about a publication of ours that the room has not been told. */
+  readonly #unsaid = new Map<string, () => Promise<unknown>>();
 
   private constructor(options: ConnectOptions) {
     super();
@@ -198,19 +206,37 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#end(undefined);
   }
 
-  /** @internal */
+  /** @internal Takes effect here at once. What the room can't be told while the connection is away it is told afterwards. */
   async mute(publication: LocalPublication, muted: boolean): Promise<void> {
-    if (muted) publication.producer.pause();
-    await this.#request('mute', { publicationId: publication.id, muted });
-    if (!muted) publication.producer.resume();
     publication.announced = { ...publication.announced, muted };
+    if (muted) publication.producer.pause();
+    else publication.producer.resume();
+    await this.#sayOrKeep(publication.id, () => this.#request('mute', { publicationId: publication.id, muted }));
   }
 
   /** @internal */
   async unpublish(publication: LocalPublication): Promise<void> {
     this.#mine.delete(publication.id);
     publication.producer.close();
-    await this.#request('unpublish', { publicationId: publication.id });
+    await this.#sayOrKeep(publication.id, () => this.#request('unpublish', { publicationId: publication.id }));
+  }
+
+  /** Says something about a publication of ours; what can't be said now, as the latest about it, is said after a reconnect. */
+  async #sayOrKeep(publicationId: string, say: () => Promise<unknown>): Promise<void> {
+    this.#unsaid.delete(publicationId);
+    try {
+      await say();
+    } catch (error) {
+      if (FlotillaError.from(error).code !== 'UNAVAILABLE' || this.#state === 'closed') throw error;
+      this.#unsaid.set(publicationId, say);
+    }
+  }
+
+  #sayWhatWasKept(): void {
+    const kept = [...this.#unsaid];
+    this.#unsaid.clear();
+    // What fails now is about something that ended meanwhile.
+    for (const [publicationId, say] of kept) this.#sayOrKeep(publicationId, say).catch(() => undefined);
   }
 
   /** @internal */
@@ -223,10 +249,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   }
 
   /** @internal */
-  async update(
-    publication: RemotePublication,
-    change: Omit<RequestPayload<'update_subscriptions'>, 'publicationIds'>,
-  ): Promise<void> {
+  async update(publication: RemotePublication, change: SubscriptionWishes): Promise<void> {
+    Object.assign(publication.wishes, change);
     await this.#request('update_subscriptions', { publicationIds: [publication.id], ...change });
   }
 
@@ -288,6 +312,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     }
     if (mine.snapshot) this.#applySnapshot(mine.snapshot);
     this.#setState('connected');
+    this.#sayWhatWasKept();
   }
 
   #setState(state: RoomState): void {
@@ -337,7 +362,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       speakers: ({ nodeId, speakers }) =>
         this.#setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
       active_speaker: ({ participantId }) => this.emit('activeSpeakerChanged', participantId),
-      message: ({ data }) => this.emit('message', data, this.#participants.get(from)),
+      message: ({ data }) => this.emit('message', data, from, this.#participants.get(from)),
       media_lost: ({ participantIds }) => {
         if (participantIds.includes(this.#me.id)) this.#reopenMedia();
       },
@@ -371,11 +396,12 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (!participant) return;
     const known = participant.publications.get(announced.id);
     const publication = known ?? new RemotePublication(announced, this.#options.subscribe ?? true, this);
+    const muted = publication.muted;
     publication.announced = announced;
     if (!known) {
       participant.publications.set(publication.id, publication);
       this.emit('publicationAdded', publication, participant);
-    } else {
+    } else if (muted !== announced.muted) {
       this.emit('publicationUpdated', publication, participant);
     }
     const received = this.#link?.consumer(publication.id);
@@ -440,7 +466,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     for (const [publicationId, consumer] of consumers) {
       const publication = this.#findPublication(publicationId);
       // Of a publication whose announcement is still on its way; #putPublication finds the consumer then.
-      if (publication) this.#trackChanged(publication, consumer.track);
+      if (!publication) continue;
+      this.#trackChanged(publication, consumer.track);
+      // A new subscription knows nothing of what was asked of the one before.
+      const { wishes } = publication;
+      if (Object.keys(wishes).length > 0) this.update(publication, wishes).catch(() => undefined);
     }
   }
 
@@ -502,8 +532,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   async #reopen(): Promise<void> {
     this.emit('mediaChanged', 'lost');
-    const lost = this.#link;
-    lost?.close();
+    // The old link stays until the new one is used: its last frames are better than none.
     for (let attempt = 0; this.#state !== 'closed'; attempt++) {
       try {
         const media = await this.#request('open_media', {
@@ -524,7 +553,12 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** Puts a new producer behind a publication: behind the one of that id, or, where the room knows none, a new one. */
   async #republish(publication: LocalPublication, publicationId: string | undefined): Promise<void> {
     const { track } = publication;
-    if (!track || track.readyState === 'ended') return;
+    if (!track || track.readyState === 'ended') {
+      // Its device is gone: there is nothing to publish any more.
+      this.#mine.delete(publication.id);
+      if (publicationId !== undefined) await this.#request('unpublish', { publicationId });
+      return;
+    }
     const { source, label, muted } = publication.announced;
     const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
     const { producer, publication: announced } = await this.#openLink().publish(

@@ -58,7 +58,7 @@ describe('quality', () => {
     const link = { stats: async () => ({ sent: new Map(), received: reports.shift() }) };
     const sampler = new StatsSampler();
     const sample = () => sampler.sample(link as never, (track) => (track === 't' ? 'pub_a' : undefined));
-    expect((await sample()).received.get('pub_a')).toMatchObject({ bitrate: 0 });
+    expect((await sample()).received.get('pub_a')).toBeUndefined();
     expect((await sample()).received.get('pub_a')).toMatchObject({ bitrate: 100_000, loss: 0.1, jitterMs: 10 });
   });
 });

@@ -80,9 +80,10 @@ export class RoomWatcher {
         this.activeSpeaker = id;
         changed();
       }),
-      room.on('message', (data, from) => {
+      room.on('message', (data, id, sender) => {
         const text = chatText(data);
-        if (text !== undefined) host.message({ from: from?.name, text, at: new Date() });
+        const from = id === room.me.id ? undefined : (sender?.name ?? 'Somebody who left');
+        if (text !== undefined) host.message({ from, text, at: new Date() });
       }),
     ];
   }
