@@ -11,9 +11,12 @@ const cameraLayers = [
   { scaleResolutionDownBy: 1, maxBitrate: 1_700_000 },
 ] as const;
 
+/** With three spatial layers of AV1, Chromium 156 decodes nothing that mediasoup 3.27 forwards; with two it does. */
+const layersInOneStream: Partial<Record<VideoCodec, string>> = { vp9: 'L3T3_KEY', av1: 'L2T3_KEY' };
+
 /**
  * How a track is sent. Audio: Opus with forward error correction, silent while nobody speaks (DTX). Camera: VP8 and H.264 in
- * three simulcast layers, VP9 and AV1 in one stream with three spatial layers (W3C WebRTC-SVC, L3T3_KEY). Screen: one layer
+ * three simulcast layers, VP9 and AV1 in one stream with spatial layers (W3C WebRTC-SVC). Screen: one layer
  * that favours sharp text.
  */
 export function producerOptions(
@@ -41,8 +44,8 @@ export function producerOptions(
       encodings: [{ maxBitrate: 2_500_000, scalabilityMode: 'L1T3' }],
       codecOptions: { videoGoogleStartBitrate: 1000 },
     };
-  if (videoCodec === 'vp9' || videoCodec === 'av1')
-    return { ...picked, encodings: [{ scalabilityMode: 'L3T3_KEY', maxBitrate: 1_700_000 }] };
+  const layered = videoCodec && layersInOneStream[videoCodec];
+  if (layered) return { ...picked, encodings: [{ scalabilityMode: layered, maxBitrate: 1_700_000 }] };
   const { height = 720 } = track.getSettings();
   // A small picture is not worth three layers.
   const layers = height >= 540 ? cameraLayers : height >= 270 ? cameraLayers.slice(1) : cameraLayers.slice(2);

@@ -1,0 +1,243 @@
+import { launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { standalone } from '../src/index.ts';
+
+/** The SDK as a page gets it from /sdk/, and the rooms made with it. */
+type Sdk = typeof import('@flotilla/client');
+type Room = Awaited<ReturnType<Sdk['connect']>>;
+interface SdkPage {
+  sdk: Sdk;
+  room: Room;
+  video: HTMLVideoElement;
+}
+/** Lives in the page: what is evaluated there finds it. */
+declare const inPage: SdkPage;
+declare const told: { speakers: string[][]; leaders: string[] };
+
+describe('the SDK', () => {
+  let topology: Topology;
+  let browser: Browser;
+  let pages: Page[];
+  let room: string;
+  let rooms = 0;
+
+  beforeAll(async () => {
+    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await topology?.stop();
+  });
+  beforeEach(async () => {
+    pages = [];
+    room = `sdk-${++rooms}`;
+    await topology.api.createRoom({ name: room, spread: rooms % 2 === 0 });
+  });
+  afterEach(async () => {
+    await Promise.all(pages.map((page) => page.context().close()));
+  });
+
+  /** A blank page in the room, with the SDK. */
+  async function enter(name: string): Promise<Page> {
+    const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
+    pages.push(page);
+    await page.goto(`${topology.pageUrl}/examples/`);
+    const token = await topology.api.issueToken(room, { name });
+    await page.setContent(`<video autoplay muted playsinline></video>
+      <script type="module">
+        import * as sdk from '/sdk/flotilla-client.js';
+        globalThis.inPage = { sdk, video: document.querySelector('video') };
+      </script>`);
+    await page.waitForFunction(() => 'inPage' in globalThis);
+    await page.evaluate(
+      async ([joinToken, joinRoom]) => {
+        const joined = await inPage.sdk.connect(location.origin, { token: joinToken!, room: joinRoom! });
+        inPage.room = joined;
+        for (const { publications } of joined.participants.values())
+          for (const each of publications.values()) if (each.kind === 'video') each.attach(inPage.video);
+        joined.on('publicationAdded', (each) => {
+          if (each.kind === 'video') each.attach(inPage.video);
+        });
+      },
+      [token, room],
+    );
+    return page;
+  }
+
+  const frames = (page: Page): Promise<number> =>
+    page.evaluate(() => inPage.video.getVideoPlaybackQuality().totalVideoFrames);
+  const width = (page: Page): Promise<number> => page.evaluate(() => inPage.video.videoWidth);
+  const framesCome = async (page: Page): Promise<void> => {
+    const before = await frames(page);
+    await waitFor(
+      'frames',
+      async () =>
+        (await frames(page)) > before + 5 ? undefined : notYet(`${(await frames(page)) - before} new frames`),
+      { timeoutMs: 20_000 },
+    );
+  };
+  const publishedCodec = (page: Page): Promise<string | undefined> =>
+    page.evaluate(
+      () => [...inPage.room.participants.values()].flatMap(({ publications }) => [...publications.values()])[0]?.codec,
+    );
+
+  test.each([
+    ['vp8', 'video/VP8'],
+    ['h264', 'video/H264'],
+    ['vp9', 'video/VP9'],
+    ['av1', 'video/AV1'],
+  ] as const)('video in %s is sent and decoded', async (videoCodec, mimeType) => {
+    const [ada, bob] = [await enter('ada'), await enter('bob')];
+    await ada.evaluate(async (codec) => {
+      await inPage.room.publish(await inPage.sdk.openCamera(), { videoCodec: codec });
+    }, videoCodec);
+    await framesCome(bob);
+    expect(await publishedCodec(bob)).toBe(mimeType);
+    expect(await width(bob)).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['simulcast', 'vp8'],
+    ['SVC', 'vp9'],
+  ] as const)('a subscriber chooses the layers of %s, pauses and resumes', async (_what, videoCodec) => {
+    const [ada, bob] = [await enter('ada'), await enter('bob')];
+    await ada.evaluate(async (codec) => {
+      await inPage.room.publish(await inPage.sdk.openCamera(), { videoCodec: codec });
+    }, videoCodec);
+    await framesCome(bob);
+    const remote = (act: 'setLow' | 'setHigh' | 'pause' | 'resume') =>
+      bob.evaluate(async (what) => {
+        const [publication] = [...inPage.room.participants.values()].flatMap(({ publications }) => [
+          ...publications.values(),
+        ]);
+        if (what === 'setLow') await publication!.setLayers({ spatial: 0 });
+        if (what === 'setHigh') await publication!.setLayers({ spatial: 2 });
+        if (what === 'pause') await publication!.pause();
+        if (what === 'resume') await publication!.resume();
+      }, act);
+    const widthIs = (wanted: number) =>
+      waitFor(
+        `a width of ${wanted}`,
+        async () => ((await width(bob)) === wanted ? undefined : notYet(`it is ${await width(bob)}`)),
+        { timeoutMs: 30_000 },
+      );
+
+    await remote('setLow');
+    await widthIs(320);
+    await remote('setHigh');
+    await widthIs(1280);
+    await remote('pause');
+    await waitFor('the picture stops', async () => {
+      const before = await frames(bob);
+      await bob.waitForTimeout(500);
+      if ((await frames(bob)) > before) notYet('frames come');
+    });
+    await remote('resume');
+    await framesCome(bob);
+  });
+
+  test('another camera takes over under the same publication, and a withdrawn one is gone', async () => {
+    const [ada, bob] = [await enter('ada'), await enter('bob')];
+    await ada.evaluate(async () => {
+      await inPage.room.publish(await inPage.sdk.openCamera());
+    });
+    await framesCome(bob);
+    const ids = () =>
+      bob.evaluate(() =>
+        [...inPage.room.participants.values()].flatMap(({ publications }) => [...publications.keys()]),
+      );
+    const before = await ids();
+    await ada.evaluate(async () => {
+      const [publication] = inPage.room.publications.values();
+      const former = publication!.track!;
+      const canvas = Object.assign(document.createElement('canvas'), { width: 200, height: 100 });
+      const context = canvas.getContext('2d')!;
+      setInterval(() => context.fillRect(Math.random() * 200, Math.random() * 100, 10, 10), 40);
+      await publication!.replaceTrack(canvas.captureStream(25).getVideoTracks()[0]!);
+      former.stop();
+    });
+    await waitFor('the picture of the canvas', async () => {
+      const [shown, shape] = [
+        await width(bob),
+        await bob.evaluate(() => inPage.video.videoWidth / inPage.video.videoHeight),
+      ];
+      if (Math.abs(shape - 2) > 0.05) notYet(`it is ${shown} wide, ${shape} times its height`);
+    });
+    expect(await ids()).toEqual(before);
+
+    await ada.evaluate(() => [...inPage.room.publications.values()][0]!.unpublish());
+    await waitFor('it is gone', async () => ((await ids()).length === 0 ? undefined : notYet('it is there')));
+    expect(await bob.evaluate(() => inPage.video.srcObject)).not.toBeUndefined();
+  });
+
+  test('who speaks is heard as such, and leads', async () => {
+    const [ada, bob] = [await enter('ada'), await enter('bob')];
+    await bob.evaluate(() => {
+      Object.assign(globalThis, { told: { speakers: [], leaders: [] } });
+      inPage.room.on('speakersChanged', (ids) => told.speakers.push([...ids]));
+      inPage.room.on('activeSpeakerChanged', (id) => told.leaders.push(id));
+    });
+    // A tone of its own: Chromium's fake microphone only beeps.
+    await ada.evaluate(async () => {
+      const context = new AudioContext();
+      const tone = new OscillatorNode(context, { frequency: 300 });
+      const out = new MediaStreamAudioDestinationNode(context);
+      tone.connect(out);
+      tone.start();
+      await inPage.room.publish(out.stream.getAudioTracks()[0]!);
+    });
+    const me = await ada.evaluate(() => inPage.room.me.id);
+    await waitFor('ada is heard and leads', async () => {
+      const heard = await bob.evaluate(() => told);
+      if (!heard.speakers.some((ids) => ids.includes(me))) notYet(`speakers: ${JSON.stringify(heard.speakers)}`);
+      if (!heard.leaders.includes(me)) notYet(`leaders: ${JSON.stringify(heard.leaders)}`);
+    });
+    await ada.evaluate(() => [...inPage.room.publications.values()][0]!.mute());
+    await waitFor('silence', async () => {
+      const { speakers } = await bob.evaluate(() => told);
+      if (speakers.at(-1)!.length > 0) notYet('ada is still heard');
+    });
+  });
+
+  test('a refused token says why', async () => {
+    const page = await enter('ada');
+    const refusal = (token: string) =>
+      page.evaluate(
+        ([bad, wanted]) =>
+          inPage.sdk.connect(location.origin, { token: bad!, room: wanted! }).then(
+            () => 'connected',
+            (error: { code: string }) => error.code,
+          ),
+        [token, room],
+      );
+    const used = await topology.api.issueToken(room);
+    expect(await refusal('nonsense')).toBe('TOKEN_INVALID');
+    expect(await refusal(await topology.expiredToken(room))).toBe('TOKEN_EXPIRED');
+    expect(await refusal(used)).toBe('connected');
+    expect(await refusal(used)).toBe('TOKEN_REPLAYED');
+  });
+
+  test('the example page makes a call', async () => {
+    const open = async (): Promise<Page> => {
+      const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
+      pages.push(page);
+      await page.goto(`${topology.pageUrl}/examples/call.html`);
+      return page;
+    };
+    const [first] = [await open(), await open()];
+    await waitFor(
+      'the other is seen and heard',
+      async () => {
+        const media = await first.evaluate(() =>
+          [...document.querySelectorAll<HTMLMediaElement>('video, audio')].map((element) => ({
+            tag: element.tagName,
+            time: element.currentTime,
+          })),
+        );
+        if (media.length !== 2 || media.some(({ time }) => time === 0)) notYet(JSON.stringify(media));
+      },
+      { timeoutMs: 20_000 },
+    );
+  });
+});
