@@ -15,7 +15,10 @@ export const workspaceChecks = [
     name: 'import boundaries and cycles',
     check: () => command('depcruise', ['--config', '.dependency-cruiser.json', 'libs', 'services', 'deploy']),
   },
-  { name: 'dead code and undeclared dependencies', check: () => command('knip', ['--no-progress']) },
+  {
+    name: 'dead code and undeclared dependencies',
+    check: () => command('knip', ['--no-progress', '--no-config-hints']),
+  },
   {
     name: 'generated documents are up to date',
     check: async () => {

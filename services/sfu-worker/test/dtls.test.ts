@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 /** The answer of an ICE-lite server that accepts one data channel: the least that makes a browser shake hands. */
 function answerOf({ iceParameters, iceCandidates, dtlsParameters }: WebRtcTransport): string {
-  const [fingerprint] = dtlsParameters.fingerprints.filter(({ algorithm }) => algorithm === 'sha-256');
+  const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
   return [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
