@@ -366,6 +366,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       media_lost: ({ participantIds }) => {
         if (participantIds.includes(this.#me.id)) this.#reopenMedia();
       },
+      media_mode: () => undefined,
+      negotiation: () => undefined,
       room_deleted: () => {
         this.#session.close();
         this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));

@@ -157,10 +157,7 @@ export class SignalSession {
 
   async #resume(): Promise<void> {
     await this.#connect({ resumeToken: this.welcome.resumeToken });
-    const offsets = Object.fromEntries(
-      [...this.#offsets].map(([address, seq]) => [address.slice('room:'.length), seq]),
-    );
-    const { rooms } = await this.request('resume', { offsets });
+    const { rooms } = await this.request('resume', { offsets: Object.fromEntries(this.#offsets) });
     this.#handlers.onResumed(rooms);
   }
 

@@ -1,23 +1,31 @@
 /** Why the gateway closes a WebSocket, as close codes (RFC 6455, section 7.4; 4000 to 4999 are ours). */
 export const closeCodes = {
   NORMAL: 1000,
+  PROTOCOL_ERROR: 1002,
   MESSAGE_TOO_BIG: 1009,
   SERVICE_RESTART: 1012,
+  TOKEN_EXPIRED: 4401,
+  HANDSHAKE_TIMEOUT: 4407,
   HEARTBEAT_MISSED: 4408,
   SESSION_REPLACED: 4409,
   REMOVED: 4410,
   SLOW_CONSUMER: 4413,
+  RATE_LIMITED: 4429,
 } as const;
 
 export type CloseCodeName = keyof typeof closeCodes;
 
 export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   NORMAL: 'The client said goodbye.',
+  PROTOCOL_ERROR: 'A frame that RFC 6455 does not allow, such as an unmasked one.',
   MESSAGE_TOO_BIG: 'A frame above 64 KiB.',
   SERVICE_RESTART:
     'The gateway is restarting, or lost track of what this client has seen. Connect again: the session resumes.',
-  HEARTBEAT_MISSED: 'Nothing was heard, not even a pong, for two heartbeats.',
+  TOKEN_EXPIRED: 'The token expired and was not refreshed. Connect again with a new one.',
+  HANDSHAKE_TIMEOUT: 'Nothing was asked for within 30 s after the connection was opened.',
+  HEARTBEAT_MISSED: 'Nothing was heard, not even a pong, for three heartbeats. The session can be resumed.',
   SESSION_REPLACED: 'The session was resumed by another connection.',
   REMOVED: 'Removed from its last room by a backend.',
-  SLOW_CONSUMER: 'More than 1 MiB waits to be sent to this client.',
+  SLOW_CONSUMER: 'More than 1 MiB waits to be sent to this client. The session can be resumed.',
+  RATE_LIMITED: 'Messages went on coming far above the limit, though they were refused.',
 };

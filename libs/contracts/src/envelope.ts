@@ -3,16 +3,28 @@ import { z } from 'zod';
 import { ErrorBody } from './errors.ts';
 import { Offset, RoomRef, UserId } from './ids.ts';
 
-/** The WebSocket subprotocol. A second entry, `flotilla.token.<jwt>` or `flotilla.resume.<token>`, carries the credential. */
+/**
+ * The WebSocket subprotocol. A second entry, `flotilla.token.<jwt>` or `flotilla.resume.<token>`, carries the credential; a
+ * third, `flotilla.time.<ms>`, the client's clock.
+ */
 export const subprotocol = 'flotilla.v1';
 export const tokenSubprotocolPrefix = 'flotilla.token.';
 export const resumeSubprotocolPrefix = 'flotilla.resume.';
+export const timeSubprotocolPrefix = 'flotilla.time.';
+/** The client's clock (ms since the Unix epoch) in a request; the server's in the answer of `/v1/signal/validate`. */
+export const timeHeader = 'flotilla-time';
+
+/** A client whose clock is further off than this is refused, in milliseconds. */
+export const maxClockSkewMs = 30_000;
 
 /** The path of the WebSocket endpoint. */
 export const signalPath = '/v1/signal';
 
 /** The largest frame a client may send, in bytes. A larger one closes the connection with 1009. */
 export const maxFrameBytes = 65_536;
+
+/** How deep objects and arrays may be nested in a frame. */
+export const maxNesting = 32;
 
 /** Where a message goes: `room:<id or name>`, `user:<id>`, or `*` for everybody. */
 export const Address = z.union([

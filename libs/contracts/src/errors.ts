@@ -54,6 +54,12 @@ export const errorCatalogue = {
     meaning: 'The resume token is unknown: its session ended, the resume window passed, or it was used already.',
     cure: 'Connect again with a new token and join.',
   },
+  CLOCK_SKEW: {
+    status: 401,
+    retry: false,
+    meaning: "The client's clock is more than 30 s away from the server's.",
+    cure: 'Set the clock, or correct by the `Flotilla-Time` header of GET /v1/signal/validate, as the SDK does.',
+  },
   FORBIDDEN: {
     status: 403,
     retry: false,
@@ -102,6 +108,36 @@ export const errorCatalogue = {
     meaning: 'The session is in that room already.',
     cure: 'Send `leave` first, or open another connection for another device.',
   },
+  RECIPIENT_OFFLINE: {
+    status: 404,
+    retry: false,
+    meaning: 'That user has no session, or lost it longer ago than the resume window.',
+    cure: 'Reach them another way. Within the window messages are kept and handed over on their return.',
+  },
+  WRONG_STATE: {
+    status: 409,
+    retry: false,
+    meaning: 'The negotiation between these two is not in a state where this can be said; the message names the state.',
+    cure: 'Follow the negotiation events; after a loss of track, send `close` and begin with a new offer.',
+  },
+  GLARE: {
+    status: 409,
+    retry: false,
+    meaning: 'Both sides sent an offer at once and the other one counts.',
+    cure: 'Roll back your offer and answer theirs, which was sent to you (perfect negotiation).',
+  },
+  SDP_TOO_BIG: {
+    status: 413,
+    retry: false,
+    meaning: 'A session description above 32 KiB.',
+    cure: 'Offer fewer codecs or transceivers.',
+  },
+  TOO_MANY_ROOMS: {
+    status: 409,
+    retry: false,
+    meaning: 'The session is in as many rooms as a session may be.',
+    cure: 'Leave one, or open another connection.',
+  },
   ROOM_EXISTS: {
     status: 409,
     retry: false,
@@ -129,8 +165,14 @@ export const errorCatalogue = {
   RATE_LIMITED: {
     status: 429,
     retry: true,
-    meaning: 'Too many messages or connections.',
+    meaning: 'Too many messages from this session, or connections from this address.',
     cure: 'Slow down; the limits are in docs/limits.md.',
+  },
+  OVERLOADED: {
+    status: 503,
+    retry: true,
+    meaning: 'This gateway has more to do than it can. Calls in progress go on; new joins and connections wait.',
+    cure: 'Try again after the seconds in `Retry-After`, or a few, or add gateways.',
   },
   NO_CAPACITY: {
     status: 503,

@@ -70,6 +70,12 @@ export const Offset = z.string().regex(/^\d{1,16}-\d{1,16}$/, 'a stream offset s
 
 export type Offset = z.infer<typeof Offset>;
 
+/** An address whose events are numbered: the `to` of an event with a `seq`. */
+export const StreamAddress = z
+  .string()
+  .regex(/^(room:rm_[0-9a-z-]{1,60}|user:[\w.@:+-]{1,128}|\*)$/, 'room:<id>, user:<id> or *');
+export type StreamAddress = z.infer<typeof StreamAddress>;
+
 /** The offset before the first event of any stream. */
 export const startOfStream: Offset = '0-0';
 

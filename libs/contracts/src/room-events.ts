@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { ParticipantId, PublicationId, SessionId } from './ids.ts';
-import { Participant, Publication } from './room.ts';
+import { ToldNegotiation } from './negotiation.ts';
+import { MediaMode, Participant, Publication } from './room.ts';
 
 export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'room_deleted', 'failed']);
 export type LeaveReason = z.infer<typeof LeaveReason>;
@@ -30,6 +31,10 @@ export const roomEvents = {
   message: z.object({ data: z.unknown() }),
   /** The transports of these sessions died with their worker or node: open media again. */
   media_lost: z.object({ participantIds: z.array(ParticipantId), reason: z.enum(['worker_died', 'node_lost']) }),
+  /** From now on media travels this way: `sfu` once a third person joined, see `peerToPeer`. Open media on the SFU. */
+  media_mode: z.object({ mediaMode: MediaMode }),
+  /** A part of a peer-to-peer negotiation, from the participant in `from`. */
+  negotiation: ToldNegotiation,
   room_deleted: z.object({}),
 } as const;
 
@@ -66,5 +71,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('active_speaker'),
   variant('message'),
   variant('media_lost'),
+  variant('media_mode'),
+  variant('negotiation'),
   variant('room_deleted'),
 ]);

@@ -14,6 +14,14 @@ export const RoomSettings = z.strictObject({
     .boolean()
     .default(false)
     .describe('Place each participant on the least loaded node, instead of keeping the room together.'),
+  peerToPeer: z
+    .boolean()
+    .default(false)
+    .describe('Two people exchange media directly, without an SFU node, until a third joins.'),
+  acceptBridged: z
+    .boolean()
+    .default(false)
+    .describe('Accept messages from people who are not in the room and whose token names it in `bridge`.'),
   emptyTimeoutSeconds: z
     .int()
     .min(0)
@@ -66,9 +74,14 @@ export type Publication = z.infer<typeof Publication>;
 export const HomedPublication = z.object({ ...Publication.shape, nodeId: NodeId });
 export type HomedPublication = z.infer<typeof HomedPublication>;
 
+/** How media travels in a room now: `peer` directly between two people, `sfu` through SFU nodes. */
+export const MediaMode = z.enum(['peer', 'sfu']);
+export type MediaMode = z.infer<typeof MediaMode>;
+
 /** All that a newcomer must know, true at `offset` of the room's event stream. */
 export const RoomSnapshot = z.object({
   room: Room,
+  mediaMode: MediaMode.default('sfu'),
   participants: z.array(Participant),
   publications: z.array(Publication),
   offset: Offset,

@@ -1,6 +1,6 @@
 /** Protocol flotilla.v1: what a client may ask for and what it is told. */
 import { z } from 'zod';
-import { Offset, ParticipantId, PublicationId, RoomId, RoomRef, SessionId } from './ids.ts';
+import { Offset, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, StreamAddress } from './ids.ts';
 import {
   DtlsParameters,
   IceParameters,
@@ -13,8 +13,10 @@ import {
   Subscription,
 } from './media.ts';
 import { ErrorBody } from './errors.ts';
+import { Negotiation, NegotiationState } from './negotiation.ts';
 import { DisplayName, Publication, RoomSnapshot } from './room.ts';
 import { roomEvents } from './room-events.ts';
+import { TopologyUpdate } from './topology.ts';
 
 const Nothing = z.strictObject({});
 const transportId = z.string().max(64);
@@ -43,9 +45,16 @@ export const signalRequests = {
     to: 'none',
     summary: 'After a reconnect: say what was seen last, receive what was missed, in order, before anything newer.',
     payload: z.strictObject({
-      offsets: z.record(RoomId, Offset).describe('For each room, the last `seq` seen.'),
+      offsets: z
+        .record(StreamAddress, Offset)
+        .describe('For each address that events came to (`room:<id>`, `user:<id>`, `*`), the last `seq` seen.'),
     }),
     reply: z.object({
+      missed: z
+        .array(StreamAddress)
+        .describe(
+          'Of `user:<id>` and `*`: those whose missed messages are not all there any more. What is left follows.',
+        ),
       rooms: z.array(
         z.object({
           roomId: RoomId,
@@ -128,13 +137,38 @@ export const signalRequests = {
     reply: z.object({}),
   },
   message: {
-    to: 'room',
-    summary: 'Say something to everybody in the room, oneself included.',
+    to: 'any',
+    summary:
+      'Say something to everybody in a room, oneself included (`room:<id>`), to all sessions of a user (`user:<id>`), or to everybody (`*`, grant `broadcast`). A room one is not in takes it when the token names it in `bridge` and the room was created with `acceptBridged`.',
     payload: z.strictObject({ data: z.unknown() }),
-    reply: z.object({ seq: Offset }),
+    reply: z.object({ seq: Offset.describe('Where it stands among the messages to that address.') }),
   },
+  negotiate: {
+    to: 'room',
+    summary:
+      'In a room whose `mediaMode` is `peer`: pass a part of the offer/answer exchange to the other participant. The server keeps the state of each pair and refuses what does not fit it.',
+    payload: Negotiation,
+    reply: z.object({ state: NegotiationState }),
+  },
+  refresh_token: {
+    to: 'none',
+    summary: 'Hand in a new token of the same user before the one in use expires; its grants count from now on.',
+    payload: z.strictObject({ token: z.string().min(1).max(8192) }),
+    reply: z.object({ expiresAt: z.int().describe('When the new token expires, ms since the Unix epoch.') }),
+  },
+  watch_topology: {
+    to: 'none',
+    summary:
+      'Be told of the whole fleet (grant `admin`): everything at once, then every 5 s what changed, as `topology_update`.',
+    payload: Nothing,
+    reply: z.object({}),
+  },
+  unwatch_topology: { to: 'none', summary: 'No more `topology_update`.', payload: Nothing, reply: z.object({}) },
   ping: { to: 'none', summary: 'Measure the way to the gateway and back.', payload: Nothing, reply: z.object({}) },
-} as const satisfies Record<string, { to: 'none' | 'room'; summary: string; payload: z.ZodType; reply: z.ZodType }>;
+} as const satisfies Record<
+  string,
+  { to: 'none' | 'room' | 'any'; summary: string; payload: z.ZodType; reply: z.ZodType }
+>;
 
 export type RequestType = keyof typeof signalRequests;
 /** What a client writes. Fields with a default may be left out. */
@@ -150,13 +184,26 @@ export const connectionEvents = {
     resumeToken: z.string().describe('Opens one more connection to this session, within the resume window.'),
     resumeWindowSeconds: z.number(),
     heartbeatSeconds: z.number(),
+    expiresAt: z.int().describe('When the token expires, ms since the Unix epoch: refresh it before.'),
+    offsets: z
+      .record(StreamAddress, Offset)
+      .describe('Where the messages to this user and to everybody stand; what is said after comes as events.'),
     rtpCapabilities: RtpCapabilities.optional().describe("The SFU nodes' capabilities, to load a device with."),
   }),
+  /** The token expires soon: send `refresh_token`. */
+  token_expiring: z.object({ expiresAt: z.int() }),
+  /** This gateway is about to stop: connect again with the resume token, to be let in by another. */
+  move: z.object({ reason: z.string() }),
+  /** Comes to whoever asked with `watch_topology`. */
+  topology_update: TopologyUpdate,
 } as const;
 
 export type ConnectionEventType = keyof typeof connectionEvents;
 
+/** Messages to a user (`user:<id>`) or to everybody (`*`); they carry a `seq` of that address. */
+export const addressEvents = { message: roomEvents.message } as const;
+
 /** Everything a client may be told, with the schema of its payload. */
-export const signalEvents = { ...connectionEvents, ...roomEvents } as const;
+export const signalEvents = { ...connectionEvents, ...addressEvents, ...roomEvents } as const;
 export type SignalEventType = keyof typeof signalEvents;
 export type SignalEventPayload<T extends SignalEventType> = z.infer<(typeof signalEvents)[T]>;

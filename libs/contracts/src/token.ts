@@ -2,7 +2,10 @@ import { z } from 'zod';
 import { RoomRef, UserId } from './ids.ts';
 import { DisplayName } from './room.ts';
 
-/** What a token allows. `publish` and `subscribe` are about media, `data` about messages. */
+/**
+ * What a token allows. `publish` and `subscribe` are about media, `data` about messages to rooms and users, `broadcast` about
+ * messages to everybody, `admin` about watching the fleet. Messages into rooms one is not in need the claim `bridge`.
+ */
 export const Grant = z.enum(['publish', 'subscribe', 'data', 'broadcast', 'admin']);
 export type Grant = z.infer<typeof Grant>;
 
@@ -26,5 +29,10 @@ export const TokenClaims = z.object({
     .array(Grant)
     .max(16)
     .default([...defaultGrants]),
+  bridge: z
+    .array(RoomRef)
+    .max(64)
+    .default([])
+    .describe('Rooms it may send messages into without being in them, if they accept that (`acceptBridged`).'),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;

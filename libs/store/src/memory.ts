@@ -208,6 +208,7 @@ class MemoryRooms implements RoomStore {
       room,
       members: [...members.values()],
       publications: [...publications.values()],
+      mediaMode: 'sfu',
       offset: this.log.lastOffsetNow(roomStream(roomId)),
     };
   }

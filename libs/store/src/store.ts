@@ -2,6 +2,7 @@ import type {
   Grant,
   HomedPublication,
   LeaveReason,
+  MediaMode,
   Member,
   NodeReport,
   NodeView,
@@ -30,6 +31,7 @@ export interface RoomState {
   readonly room: Room;
   readonly members: Member[];
   readonly publications: HomedPublication[];
+  readonly mediaMode: MediaMode;
   readonly offset: Offset;
 }
 

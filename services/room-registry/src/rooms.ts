@@ -83,9 +83,10 @@ export class Rooms {
   }
 }
 
-function snapshotOf({ room, members, publications, offset }: RoomState): RoomSnapshot {
+function snapshotOf({ room, members, publications, mediaMode, offset }: RoomState): RoomSnapshot {
   return {
     room,
+    mediaMode,
     participants: members.map(publicParticipant),
     publications: publications.map(publicPublication),
     offset,

@@ -130,6 +130,7 @@ export class RedisRooms implements RoomStore {
       member: Member.parse(JSON.parse(joined)),
       members: parseMembers(members),
       publications: parsePublications(publications),
+      mediaMode: 'sfu',
       offset,
     };
   }
@@ -196,6 +197,7 @@ export class RedisRooms implements RoomStore {
       room: Room.parse(JSON.parse(room)),
       members: parseMembers(members),
       publications: parsePublications(publications),
+      mediaMode: 'sfu',
       offset: newest[0]?.[0] ?? '0-0',
     };
   }

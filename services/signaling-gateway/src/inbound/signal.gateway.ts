@@ -6,6 +6,7 @@ import {
   participantIdOf,
   publicParticipant,
   publicPublication,
+  roomAddress,
   type ReplyPayload,
   type SfuCommandType,
   sfuQueue,
@@ -68,6 +69,8 @@ export class SignalGateway implements OnGatewayConnection {
       resumeToken,
       resumeWindowSeconds,
       heartbeatSeconds,
+      expiresAt: 0,
+      offsets: {},
       ...(rtpCapabilities && { rtpCapabilities }),
     });
   }
@@ -109,7 +112,7 @@ export class SignalGateway implements OnGatewayConnection {
       // Taken out of it while it was away.
       if (!member) continue;
       session.rooms.set(roomId, { roomId, participantId, nodeId: member.nodeId });
-      const seen = payload.offsets[roomId];
+      const seen = payload.offsets[roomAddress(roomId)];
       const missed =
         seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
       if (seen !== undefined && missed !== 'gone') {
@@ -121,6 +124,7 @@ export class SignalGateway implements OnGatewayConnection {
       if (!state) continue;
       const snapshot = {
         room: state.room,
+        mediaMode: state.mediaMode,
         participants: state.members.map(publicParticipant),
         publications: state.publications.map(publicPublication),
         offset: state.offset,
@@ -128,7 +132,7 @@ export class SignalGateway implements OnGatewayConnection {
       found.push({ roomId, participantId, resumed: false, snapshot });
       attachAt.set(roomId, state.offset);
     }
-    return new ReplyThen({ rooms: found }, () => {
+    return new ReplyThen({ rooms: found, missed: [] }, () => {
       for (const [roomId, offset] of attachAt) this.#attach(session, roomId, offset);
     });
   }

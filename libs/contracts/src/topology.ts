@@ -1,0 +1,74 @@
+/** The fleet as a graph: what GET /v1/topology answers and `topology_update` tells. */
+import { z } from 'zod';
+import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
+import { NegotiationState } from './negotiation.ts';
+import { MediaMode, Timestamp } from './room.ts';
+
+export const GatewayVertex = z.object({
+  kind: z.literal('gateway'),
+  id: GatewayId,
+  alive: z.boolean(),
+  sessions: z.int().nonnegative(),
+});
+export const NodeVertex = z.object({
+  kind: z.literal('node'),
+  id: NodeId,
+  alive: z.boolean(),
+  state: z.enum(['active', 'cordoned', 'draining']),
+  capacity: z.int(),
+  reserved: z.int().nonnegative(),
+  cpu: z.number(),
+});
+export const RoomVertex = z.object({
+  kind: z.literal('room'),
+  id: RoomId,
+  name: RoomName,
+  mediaMode: MediaMode,
+  participants: z.int().nonnegative(),
+  homes: z.record(NodeId, z.int()).describe('How many of its participants are homed on each node.'),
+});
+export const SessionVertex = z.object({
+  kind: z.literal('session'),
+  id: SessionId,
+  userId: UserId,
+  gatewayId: GatewayId,
+  connected: z.boolean().describe('False within the resume window.'),
+  rooms: z.array(RoomId),
+});
+/** A pair of participants that negotiates or has negotiated a peer-to-peer connection. */
+export const NegotiationVertex = z.object({
+  kind: z.literal('negotiation'),
+  id: z.string().describe('`<room id>/<participant>~<participant>`'),
+  roomId: RoomId,
+  participants: z.tuple([ParticipantId, ParticipantId]),
+  state: NegotiationState.describe('As the first of the two sees it.'),
+});
+
+export const TopologyVertex = z.discriminatedUnion('kind', [
+  GatewayVertex,
+  NodeVertex,
+  RoomVertex,
+  SessionVertex,
+  NegotiationVertex,
+]);
+export type TopologyVertex = z.infer<typeof TopologyVertex>;
+
+/** Vertices of one kind that are read at most. */
+export const maxTopologyVertices = 20_000;
+
+export const Topology = z.object({
+  at: Timestamp,
+  vertices: z.array(TopologyVertex),
+  truncated: z.boolean().describe('There is more than is listed here.'),
+});
+export type Topology = z.infer<typeof Topology>;
+
+/** What changed since the update before. A large one comes in several events with the same `at`. */
+export const TopologyUpdate = z.object({
+  at: Timestamp,
+  reset: z.boolean().describe('Forget all that was told before; this is everything, or the first part of it.'),
+  changed: z.array(TopologyVertex).max(500),
+  removed: z.array(z.string()).max(500),
+  truncated: z.boolean(),
+});
+export type TopologyUpdate = z.infer<typeof TopologyUpdate>;
