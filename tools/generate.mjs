@@ -6,15 +6,21 @@ import { root } from './setup/steps.mjs';
 
 /** The documents: path and content. Imported late, since they need the build. */
 async function documents() {
-  const [{ errorCatalogue, closeCodes, closeCodeMeanings }, { describeConfig }, registry, gateway, sfu, console_] =
-    await Promise.all([
-      import('@flotilla/contracts'),
-      import('@flotilla/runtime'),
-      import('@flotilla/room-registry'),
-      import('@flotilla/signaling-gateway'),
-      import('@flotilla/sfu-worker'),
-      import('@flotilla/console'),
-    ]);
+  const [
+    { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings },
+    { describeConfig },
+    registry,
+    gateway,
+    sfu,
+    console_,
+  ] = await Promise.all([
+    import('@flotilla/contracts'),
+    import('@flotilla/runtime'),
+    import('@flotilla/room-registry'),
+    import('@flotilla/signaling-gateway'),
+    import('@flotilla/sfu-worker'),
+    import('@flotilla/console'),
+  ]);
   return {
     '.env.example': envExample(describeConfig, {
       'Room registry': registry.registryConfig,
@@ -22,6 +28,7 @@ async function documents() {
       'SFU worker': sfu.sfuWorkerConfig,
       Console: console_.consoleConfig,
     }),
+    'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };

@@ -1,1 +1,2 @@
 export * from './topologies.ts';
+export * from './transcript.ts';

@@ -1,21 +1,63 @@
+import { flag, list } from '@flotilla/runtime';
 import { z } from 'zod';
-import type { TokenSettings } from './tokens.ts';
+import { allowedAlgorithms, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
 
-/** Who signs join tokens and for whom. The registry signs, the gateways verify: both need the same. */
+const isAlgorithm = (name: string): name is TokenAlgorithm => (tokenAlgorithms as readonly string[]).includes(name);
+
+/** Keys decide who gets in: they may come over plain HTTP from this machine only. */
+function isTrustworthy(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'https:' || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+/**
+ * Who signs join tokens and for whom. The registry signs with the secret; the gateways verify with it, with the keys of an
+ * issuer outside the fleet, or with both. What must fit together is checked by `tokenSettings`.
+ */
 export const tokenConfig = z.object({
   FLOTILLA_TOKEN_SECRET: z
     .string()
     .min(32, 'at least 32 characters')
-    .describe('Shared secret that join tokens are signed with (HS256), 32 characters at least.'),
+    .optional()
+    .describe(
+      'Shared secret that join tokens are signed with (HS256), 32 characters at least. It or FLOTILLA_TOKEN_JWKS_URL is required; without it the registry issues no tokens.',
+    ),
+  FLOTILLA_TOKEN_JWKS_URL: z
+    .url({ protocol: /^https?$/, error: 'an https: URL', abort: true })
+    .refine(isTrustworthy, 'https:, or http: on a loopback address')
+    .optional()
+    .describe('Where your own token issuer publishes its public keys, such as https://id.example.com/jwks.json.'),
+  FLOTILLA_TOKEN_ALGORITHMS: list()
+    .transform((names, context) => {
+      const unknown = names.filter((name) => !isAlgorithm(name));
+      if (unknown.length > 0 || names.length === 0)
+        context.addIssue({ code: 'custom', message: `a list of ${tokenAlgorithms.join(', ')}` });
+      return names.filter(isAlgorithm);
+    })
+    .optional()
+    .describe(
+      'Algorithms a join token may be signed with, separated by commas, out of HS256, RS256, PS256, ES256 and EdDSA. Default: HS256 with a secret; RS256, ES256 and EdDSA with a JWKS URL.',
+    ),
   FLOTILLA_TOKEN_ISSUER: z.string().default('flotilla').describe('The `iss` of join tokens.'),
   FLOTILLA_TOKEN_AUDIENCE: z.string().default('flotilla').describe('The `aud` of join tokens.'),
 });
 export type TokenConfig = z.output<typeof tokenConfig>;
 
-export function tokenSettings({
-  FLOTILLA_TOKEN_SECRET,
-  FLOTILLA_TOKEN_ISSUER,
-  FLOTILLA_TOKEN_AUDIENCE,
-}: TokenConfig): TokenSettings {
-  return { secret: FLOTILLA_TOKEN_SECRET, issuer: FLOTILLA_TOKEN_ISSUER, audience: FLOTILLA_TOKEN_AUDIENCE };
+/** Whether clients must say what time it is; a time they give is checked either way. */
+export const clientTimeConfig = z.object({
+  FLOTILLA_REQUIRE_CLIENT_TIME: flag()
+    .default(false)
+    .describe('true refuses clients that do not send their clock (`flotilla-time`, or `flotilla.time.<ms>`).'),
+});
+
+/** @throws ConfigError naming the settings that are missing or do not fit together. */
+export function tokenSettings(config: TokenConfig): TokenSettings {
+  const settings: TokenSettings = {
+    secret: config.FLOTILLA_TOKEN_SECRET,
+    jwks: config.FLOTILLA_TOKEN_JWKS_URL === undefined ? undefined : { url: config.FLOTILLA_TOKEN_JWKS_URL },
+    algorithms: config.FLOTILLA_TOKEN_ALGORITHMS,
+    issuer: config.FLOTILLA_TOKEN_ISSUER,
+    audience: config.FLOTILLA_TOKEN_AUDIENCE,
+  };
+  return { ...settings, algorithms: allowedAlgorithms(settings) };
 }

@@ -1,4 +1,6 @@
+export * from './client-time.ts';
 export * from './config.ts';
 export * from './secrets.ts';
+export type { TokenSettings } from './token-settings.ts';
 export * from './tokens.ts';
 export * from './upgrade-auth.ts';

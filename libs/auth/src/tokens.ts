@@ -1,13 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { FlotillaError, firstIssue, type Grant, maxTokenSeconds, TokenClaims } from '@flotilla/contracts';
-import { errors, jwtVerify, SignJWT } from 'jose';
-
-export interface TokenSettings {
-  /** The shared secret of HS256, 32 bytes at least (RFC 7518, section 3.2). */
-  readonly secret: string;
-  readonly issuer: string;
-  readonly audience: string;
-}
+import { errors, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
+import { IssuerKeys } from './issuer-keys.ts';
+import { allowedAlgorithms, type TokenAlgorithm, type TokenSettings } from './token-settings.ts';
 
 /** Clocks of the issuer and of ours may differ by this much, in seconds. */
 export const clockToleranceSeconds = 30;
@@ -15,26 +10,45 @@ export const clockToleranceSeconds = 30;
 /** The claims a token must carry, whatever issued it (RFC 8725, section 3). */
 const requiredClaims = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'];
 
+/** Longer than any token of ours: 64 rooms to bridge into and a signature by an RSA key of 4,096 bits make 7,000 characters. */
+const maxTokenLength = 8_192;
+
+/** Types a token may say it has (RFC 7519, section 5.1; RFC 9068, section 2.1). */
+const tokenType = /^(application\/)?(at\+)?jwt$/i;
+
 export interface TokenRequest {
   readonly userId: string;
   readonly name?: string | undefined;
-  /** Id of the only room it opens. */
-  readonly room: string;
+  /** Id of the only room it opens. Without it, any room. */
+  readonly room?: string | undefined;
   readonly grants: readonly Grant[];
+  /** Rooms it may send messages into without being in them. */
+  readonly bridge?: readonly string[] | undefined;
   readonly ttlSeconds: number;
 }
 
+const secretKey = (secret: string | undefined): Uint8Array | undefined =>
+  secret === undefined ? undefined : new TextEncoder().encode(secret);
+
 /** Issues join tokens, signed with the shared secret. */
 export class TokenIssuer {
-  readonly #key: Uint8Array;
+  readonly #key: Uint8Array | undefined;
 
   constructor(private readonly settings: TokenSettings) {
-    this.#key = new TextEncoder().encode(settings.secret);
+    this.#key = secretKey(settings.secret);
   }
 
-  async issue({ userId, name, room, grants, ttlSeconds }: TokenRequest): Promise<{ token: string; expiresAt: Date }> {
+  /** @throws FlotillaError TOKENS_NOT_ISSUED without a shared secret. */
+  async issue(request: TokenRequest): Promise<{ token: string; expiresAt: Date }> {
+    if (!this.#key) throw new FlotillaError('TOKENS_NOT_ISSUED');
+    const { userId, name, room, grants, bridge = [], ttlSeconds } = request;
     const now = Math.floor(Date.now() / 1000);
-    const token = await new SignJWT({ ...(name !== undefined && { name }), room, grants: [...grants] })
+    const token = await new SignJWT({
+      ...(name !== undefined && { name }),
+      ...(room !== undefined && { room }),
+      grants: [...grants],
+      ...(bridge.length > 0 && { bridge: [...bridge] }),
+    })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
       .setIssuer(this.settings.issuer)
       .setAudience(this.settings.audience)
@@ -50,39 +64,85 @@ export class TokenIssuer {
 
 /** Verifies join tokens: signature by an allowed algorithm, every required claim, a life within bounds. */
 export class TokenVerifier {
-  readonly #key: Uint8Array;
+  readonly #algorithms: readonly TokenAlgorithm[];
+  readonly #secret: Uint8Array | undefined;
+  readonly #issuerKeys: IssuerKeys | undefined;
 
+  /** @throws ConfigError when algorithms and keys do not fit together. */
   constructor(private readonly settings: TokenSettings) {
-    this.#key = new TextEncoder().encode(settings.secret);
+    this.#algorithms = allowedAlgorithms(settings);
+    this.#secret = secretKey(settings.secret);
+    this.#issuerKeys = settings.jwks && new IssuerKeys(settings.jwks);
   }
 
-  /** @throws FlotillaError TOKEN_EXPIRED or TOKEN_INVALID; the message names the claim, never the token. */
+  /**
+   * @throws FlotillaError TOKEN_EXPIRED or TOKEN_INVALID, whose message names the claim, never the token; UNAVAILABLE when the
+   * issuer's keys are out of reach.
+   */
   async verify(token: string): Promise<TokenClaims> {
+    if (!isCanonical(token)) throw new FlotillaError('TOKEN_INVALID');
+    let payload: unknown;
     try {
-      const { payload } = await jwtVerify(token, this.#key, {
-        algorithms: ['HS256'],
+      ({ payload } = await jwtVerify(token, this.#keyFor, {
+        algorithms: [...this.#algorithms],
         issuer: this.settings.issuer,
         audience: this.settings.audience,
         requiredClaims,
         clockTolerance: clockToleranceSeconds,
-      });
-      const claims = TokenClaims.safeParse(payload);
-      if (!claims.success) throw new FlotillaError('TOKEN_INVALID', `claim ${firstIssue(claims.error)}`);
-      const { iat, exp } = claims.data;
-      if (exp - iat > maxTokenSeconds)
-        throw new FlotillaError('TOKEN_INVALID', `claim exp: a token lives ${maxTokenSeconds} s at most`);
-      if (iat > Date.now() / 1000 + clockToleranceSeconds)
-        throw new FlotillaError('TOKEN_INVALID', 'claim iat: lies in the future');
-      return claims.data;
+      }));
     } catch (error) {
-      if (error instanceof errors.JWTExpired) throw new FlotillaError('TOKEN_EXPIRED', undefined, { cause: error });
-      if (error instanceof errors.JWTClaimValidationFailed) {
-        throw new FlotillaError('TOKEN_INVALID', `claim ${error.claim}: ${error.reason.replace('_', ' ')}`, {
-          cause: error,
-        });
-      }
-      if (error instanceof errors.JOSEError) throw new FlotillaError('TOKEN_INVALID', undefined, { cause: error });
-      throw error;
+      throw asRefusal(error);
     }
+    const claims = TokenClaims.safeParse(payload);
+    if (!claims.success) throw new FlotillaError('TOKEN_INVALID', `claim ${firstIssue(claims.error)}`);
+    const { iat, exp } = claims.data;
+    if (exp - iat > maxTokenSeconds)
+      throw new FlotillaError('TOKEN_INVALID', `claim exp: a token lives ${maxTokenSeconds} s at most`);
+    if (iat > Date.now() / 1000 + clockToleranceSeconds)
+      throw new FlotillaError('TOKEN_INVALID', 'claim iat: lies in the future');
+    return claims.data;
   }
+
+  /**
+   * Verifies a token that is to prolong a session: it must be of the same user.
+   *
+   * @throws FlotillaError FORBIDDEN when it is somebody else's; else as `verify`.
+   */
+  async verifyRefresh(token: string, current: { readonly userId: string }): Promise<TokenClaims> {
+    const claims = await this.verify(token);
+    if (claims.sub !== current.userId)
+      throw new FlotillaError('FORBIDDEN', 'claim sub: a session is refreshed by a token of the same user');
+    return claims;
+  }
+
+  /** The algorithm decides where the key comes from, so that a public key is never taken for a secret (RFC 8725, section 2.1). */
+  readonly #keyFor: JWTVerifyGetKey = (header, token) => {
+    if (header.typ !== undefined && !(typeof header.typ === 'string' && tokenType.test(header.typ)))
+      throw new FlotillaError('TOKEN_INVALID', 'header typ: must be JWT or at+jwt');
+    const key = header.alg === 'HS256' ? this.#secret : this.#issuerKeys?.get(header, token);
+    if (!key) throw new FlotillaError('TOKEN_INVALID');
+    return key;
+  };
+}
+
+/** Whether it is three parts in base64url of which there is one spelling only: no padding, no stray bits (RFC 7515, section 2). */
+function isCanonical(token: string): boolean {
+  if (token.length > maxTokenLength) return false;
+  const parts = token.split('.');
+  return parts.length === 3 && parts.every((part) => Buffer.from(part, 'base64url').toString('base64url') === part);
+}
+
+/** What verifying threw, as what the client is told. A key of the issuer that cannot be used verifies nothing. */
+function asRefusal(error: unknown): FlotillaError {
+  if (error instanceof FlotillaError) return error;
+  if (error instanceof errors.JWTExpired) return new FlotillaError('TOKEN_EXPIRED', undefined, { cause: error });
+  return new FlotillaError('TOKEN_INVALID', reasonOf(error), { cause: error });
+}
+
+function reasonOf(error: unknown): string | undefined {
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return `claim ${error.claim}: ${error.reason.replace('_', ' ')}`;
+  if (error instanceof errors.JWKSMultipleMatchingKeys) return 'header kid: several keys of the issuer fit';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'header alg: not an allowed algorithm';
+  return undefined;
 }

@@ -11,7 +11,8 @@ export function offeredSubprotocols(request: IncomingMessage): string[] {
     .filter(Boolean);
 }
 
-function subprotocolWith(prefix: string, request: IncomingMessage): string | undefined {
+/** The rest of the offered entry that begins with `prefix`. */
+export function subprotocolWith(prefix: string, request: IncomingMessage): string | undefined {
   return offeredSubprotocols(request)
     .find((entry) => entry.startsWith(prefix))
     ?.slice(prefix.length);

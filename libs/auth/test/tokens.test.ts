@@ -10,23 +10,11 @@ import {
   TokenVerifier,
   UpgradeAuthenticator,
 } from '../src/index.ts';
+import { goodClaims, now } from './issuer.ts';
 
 const settings = { secret: 's'.repeat(32), issuer: 'flotilla', audience: 'flotilla' };
 const verifier = new TokenVerifier(settings);
-const now = () => Math.floor(Date.now() / 1000);
 const b64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-const goodClaims = () => ({
-  iss: 'flotilla',
-  aud: 'flotilla',
-  sub: 'ada',
-  jti: 'jti-12345',
-  iat: now(),
-  nbf: now(),
-  exp: now() + 60,
-  room: 'a',
-  grants: ['publish'],
-});
 
 function sign(
   claims: object,
@@ -84,6 +72,14 @@ describe('a token', () => {
   ];
   test.each(refused)('%s is refused', async (_what, token, code) => {
     await expect(verifier.verify(token())).rejects.toMatchObject({ code });
+  });
+
+  test('that refreshes a session is of the same user', async () => {
+    await expect(verifier.verifyRefresh(sign(goodClaims()), { userId: 'ada' })).resolves.toMatchObject({ sub: 'ada' });
+    await expect(verifier.verifyRefresh(sign(goodClaims()), { userId: 'eve' })).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+    await expect(verifier.verifyRefresh('hello', { userId: 'ada' })).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
   });
 
   test('signed with a key pair is refused while only the shared secret is configured', async () => {

@@ -5,6 +5,12 @@ import type { EventLog, Following, LogEntry } from './events/event-log.ts';
 /** The stream that is the truth about a room. */
 export const roomStream = (roomId: string): string => `{${roomId}}:events`;
 
+/** What concerns one gateway: messages to users it has sessions of, sessions that moved elsewhere. */
+export const gatewayStream = (gatewayId: string): string => `gateway:${gatewayId}`;
+
+/** Messages to everybody. */
+export const broadcastStream = 'broadcast';
+
 /** What SFU nodes report of themselves. */
 export const nodeStream = 'sfu:stats';
 

@@ -34,7 +34,7 @@ export const errorCatalogue = {
     status: 401,
     retry: false,
     meaning: 'The token is malformed, signed by another key, for another audience, or lacks a claim that is required.',
-    cure: 'Issue a new one with POST /v1/rooms/{room}/tokens.',
+    cure: 'Issue a new one with POST /v1/rooms/{room}/tokens or POST /v1/tokens.',
   },
   TOKEN_EXPIRED: {
     status: 401,
@@ -156,11 +156,24 @@ export const errorCatalogue = {
     meaning: 'The SFU cannot take these RTP parameters, or the receiver cannot decode this publication.',
     cure: 'Use one of the codecs in `welcome.rtpCapabilities`.',
   },
+  TOKENS_NOT_ISSUED: {
+    status: 501,
+    retry: false,
+    meaning: 'This fleet issues no tokens: it has no FLOTILLA_TOKEN_SECRET and trusts another issuer.',
+    cure: 'Ask the issuer behind FLOTILLA_TOKEN_JWKS_URL for a token, or give the registry and the gateways a secret.',
+  },
   ROOM_FULL: {
     status: 409,
     retry: true,
     meaning: 'The room has its maximum of participants.',
     cure: 'Wait until somebody leaves, or create the room with a larger `maxParticipants`.',
+  },
+  UPGRADE_REQUIRED: {
+    status: 426,
+    retry: false,
+    meaning:
+      'The WebSocket endpoint was asked over plain HTTP, without an upgrade, or for a version of WebSocket other than 13.',
+    cure: 'Connect to a `wss://` URL; the `Upgrade` header of the answer names what is expected.',
   },
   RATE_LIMITED: {
     status: 429,

@@ -66,7 +66,9 @@ export const RoomRef = z.union([RoomId, RoomName]);
 export const UserId = z.string().regex(/^[\w.@:+-]{1,128}$/, 'letters, digits and . _ @ : + -, at most 128');
 
 /** A stream id of the event log: where in a stream an event stands. */
-export const Offset = z.string().regex(/^\d{1,16}-\d{1,16}$/, 'a stream offset such as 1700000000000-0');
+export const Offset = z
+  .string()
+  .regex(/^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/, 'a stream offset such as 1700000000000-0');
 
 export type Offset = z.infer<typeof Offset>;
 
@@ -81,9 +83,19 @@ export const startOfStream: Offset = '0-0';
 
 /** Orders two offsets of one stream: negative, zero or positive, as `Array.sort` wants it. */
 export function compareOffsets(a: Offset, b: Offset): number {
-  const [aTime = '', aCount = ''] = a.split('-');
-  const [bTime = '', bCount = ''] = b.split('-');
-  return Number(aTime) - Number(bTime) || Number(aCount) - Number(bCount);
+  // Called for every delivery: no strings are made here. Without leading zeros the longer number is the larger one.
+  const dash = a.indexOf('-');
+  return (
+    dash - b.indexOf('-') || compareChars(a, b, 0, dash) || a.length - b.length || compareChars(a, b, dash, a.length)
+  );
+}
+
+function compareChars(a: string, b: string, from: number, to: number): number {
+  for (let index = from; index < to; index++) {
+    const difference = a.charCodeAt(index) - b.charCodeAt(index);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
 /** A session is at most one participant of a room, so the one id follows from the other. */

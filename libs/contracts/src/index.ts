@@ -1,7 +1,9 @@
+export * from './asyncapi/document.ts';
 export * from './close-codes.ts';
 export * from './commands.ts';
 export * from './envelope.ts';
 export * from './errors.ts';
+export * from './gateway-events.ts';
 export * from './ids.ts';
 export * from './media.ts';
 export * from './negotiation.ts';
@@ -11,4 +13,5 @@ export * from './room-events.ts';
 export * from './room.ts';
 export * from './signal.ts';
 export * from './token.ts';
+export * from './topology-diff.ts';
 export * from './topology.ts';

@@ -4,6 +4,7 @@ import { ErrorBody, type ErrorCode } from './errors.ts';
 import { ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
+import { Topology } from './topology.ts';
 
 /** A room and how many people are in it. */
 export const RoomSummary = z.object({ ...Room.shape, participants: z.int().nonnegative() });
@@ -26,11 +27,33 @@ export const IssueToken = z.strictObject({
     .array(Grant)
     .max(16)
     .default([...defaultGrants]),
+  bridge: z
+    .array(RoomRef)
+    .max(64)
+    .default([])
+    .describe('Rooms it may send messages into without being in them, if they accept that (`acceptBridged`).'),
   ttlSeconds: z.int().min(10).max(maxTokenSeconds).default(maxTokenSeconds),
+});
+
+export const IssueFleetToken = z.strictObject({
+  ...IssueToken.shape,
+  room: RoomRef.optional().describe('The only room it lets its session join. Default: any room.'),
 });
 
 export const IssuedToken = z.object({ token: z.string(), userId: UserId, expiresAt: z.iso.datetime() });
 export type IssuedToken = z.infer<typeof IssuedToken>;
+
+/** The media type of Mermaid's text. */
+export const mermaidType = 'text/vnd.mermaid';
+
+export const GetTopology = z.strictObject({
+  format: z
+    .enum(['json', 'mermaid'])
+    .optional()
+    .describe(
+      `Default: by the header Accept, \`${mermaidType}\` or JSON. Mermaid sums up what is not among the largest.`,
+    ),
+});
 
 interface Route {
   readonly method: 'get' | 'post' | 'delete';
@@ -41,6 +64,8 @@ interface Route {
   readonly body?: z.ZodObject;
   readonly status: number;
   readonly reply?: z.ZodType;
+  /** A further media type that the reply may come in, as text. */
+  readonly textReply?: string;
   readonly errors: readonly ErrorCode[];
 }
 
@@ -107,7 +132,28 @@ export const restRoutes = {
     body: IssueToken,
     status: 201,
     reply: IssuedToken,
-    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD'],
+    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD', 'TOKENS_NOT_ISSUED'],
+  },
+  issueFleetToken: {
+    method: 'post',
+    path: '/v1/tokens',
+    summary:
+      'Issue a token that opens one session for any room: for clients in several rooms, and for those that broadcast or watch the fleet.',
+    body: IssueFleetToken,
+    status: 201,
+    reply: IssuedToken,
+    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD', 'TOKENS_NOT_ISSUED'],
+  },
+  getTopology: {
+    method: 'get',
+    path: '/v1/topology',
+    summary:
+      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations. Made for looking, not for polling.',
+    query: GetTopology,
+    status: 200,
+    reply: Topology,
+    textReply: mermaidType,
+    errors: ['BAD_PAYLOAD'],
   },
 } as const satisfies Record<string, Route>;
 

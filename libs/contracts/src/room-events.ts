@@ -41,7 +41,10 @@ export const roomEvents = {
 export type RoomEventType = keyof typeof roomEvents;
 export type RoomEventPayload<T extends RoomEventType> = z.infer<(typeof roomEvents)[T]>;
 
-/** An entry of a room's stream. `only` limits who is told to these sessions; `trace` is W3C trace context, inside the fleet. */
+/**
+ * An entry of a room's stream. `only` limits who is told to these sessions; `trace` is W3C trace context, `at` when a
+ * gateway received it (ms since the Unix epoch); both stay inside the fleet.
+ */
 export type RoomEvent<T extends RoomEventType = RoomEventType> = {
   [K in T]: {
     type: K;
@@ -49,6 +52,7 @@ export type RoomEvent<T extends RoomEventType = RoomEventType> = {
     payload: RoomEventPayload<K>;
     only?: string[] | undefined;
     trace?: Record<string, string> | undefined;
+    at?: number | undefined;
   };
 }[T];
 
@@ -56,6 +60,7 @@ const common = {
   from: z.string(),
   only: z.array(SessionId).optional(),
   trace: z.record(z.string(), z.string()).optional(),
+  at: z.number().optional(),
 };
 const variant = <T extends RoomEventType>(type: T) =>
   z.object({ type: z.literal(type), payload: roomEvents[type], ...common });

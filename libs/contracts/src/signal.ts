@@ -53,7 +53,7 @@ export const signalRequests = {
       missed: z
         .array(StreamAddress)
         .describe(
-          'Of `user:<id>` and `*`: those whose missed messages are not all there any more. What is left follows.',
+          'Of `user:<id>` and `*`: those whose missed messages are not all there any more. What is left was sent.',
         ),
       rooms: z.array(
         z.object({

@@ -63,12 +63,15 @@ export const Topology = z.object({
 });
 export type Topology = z.infer<typeof Topology>;
 
+/** Vertices that one update tells at most, changed or removed. */
+export const maxUpdateEntries = 500;
+
 /** What changed since the update before. A large one comes in several events with the same `at`. */
 export const TopologyUpdate = z.object({
   at: Timestamp,
   reset: z.boolean().describe('Forget all that was told before; this is everything, or the first part of it.'),
-  changed: z.array(TopologyVertex).max(500),
-  removed: z.array(z.string()).max(500),
+  changed: z.array(TopologyVertex).max(maxUpdateEntries),
+  removed: z.array(z.string()).max(maxUpdateEntries),
   truncated: z.boolean(),
 });
 export type TopologyUpdate = z.infer<typeof TopologyUpdate>;

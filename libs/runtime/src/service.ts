@@ -92,7 +92,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
     log.info({ adminPort: admin.port }, 'started');
   } catch (error) {
     log.fatal({ err: error }, startupFailure(error));
-    await stop('the start failed', 1);
+    await stop('the start failed', error instanceof ConfigError ? 78 : 1);
   }
 }
 

@@ -1,4 +1,12 @@
-import { encodeRoomEvent, MemoryEventLog, nodeStream, roomStream } from '@flotilla/bus';
+import {
+  encodeRoomEvent,
+  gatewayStream,
+  type LogEntry,
+  MemoryEventLog,
+  nextOffset,
+  nodeStream,
+  roomStream,
+} from '@flotilla/bus';
 import {
   FlotillaError,
   type HomedPublication,
@@ -6,23 +14,31 @@ import {
   type Member,
   type NodeReport,
   type NodeView,
+  type Offset,
   publicParticipant,
   publicPublication,
   type Room,
   type RoomEvent,
   type RoomSummary,
+  startOfStream,
+  type Topology,
+  type TopologyVertex,
 } from '@flotilla/contracts';
 import { choosePlace } from './placement.ts';
+import { missedMessages } from './inbox.ts';
 import {
   type JoinRequest,
+  keptMessagesPerUser,
   type NodeStore,
   nodeSilentMs,
   type RoomState,
   type RoomStore,
+  type SessionClaims,
   type SessionRecord,
   type SessionStore,
   type Store,
 } from './store.ts';
+import { gatewayLateMs, nodeVertex, topologyOf } from './topology.ts';
 
 interface RoomRecord {
   readonly room: Room;
@@ -33,14 +49,22 @@ interface RoomRecord {
 
 /** The fleet's state within one process. It ends with it. */
 export class MemoryStore implements Store {
-  readonly rooms: RoomStore;
+  readonly rooms: MemoryRooms;
   readonly nodes: MemoryNodes;
-  readonly sessions: SessionStore;
+  readonly sessions: MemorySessions;
 
-  constructor(log: MemoryEventLog, now: () => number = Date.now) {
+  constructor(
+    log: MemoryEventLog,
+    private readonly now: () => number = Date.now,
+  ) {
     this.nodes = new MemoryNodes(log, now);
     this.rooms = new MemoryRooms(log, this.nodes, now);
-    this.sessions = new MemorySessions(now);
+    this.sessions = new MemorySessions(log, now);
+  }
+
+  async topology(): Promise<Topology> {
+    const [gateways, sessions] = this.sessions.vertices();
+    return topologyOf(this.now(), [gateways, this.nodes.view().map(nodeVertex), this.rooms.vertices(), sessions]);
   }
 
   problem(): string | undefined {
@@ -243,6 +267,14 @@ class MemoryRooms implements RoomStore {
     return ids.map((id) => record?.publications.get(id)).filter((each) => each !== undefined);
   }
 
+  vertices(): TopologyVertex[] {
+    return [...this.#rooms.values()].map(({ room, members }) => {
+      const homes: Record<string, number> = {};
+      for (const { nodeId } of members.values()) homes[nodeId] = (homes[nodeId] ?? 0) + 1;
+      return { kind: 'room', id: room.id, name: room.name, mediaMode: 'sfu', participants: members.size, homes };
+    });
+  }
+
   async deleteExpired(): Promise<string[]> {
     const now = this.now();
     const due = [...this.#rooms.values()].filter(
@@ -259,8 +291,12 @@ class MemorySessions implements SessionStore {
   readonly #byResumeHash = new Map<string, string>();
   readonly #usedTokens = new Map<string, number>();
   readonly #gateways = new Map<string, number>();
+  readonly #inboxes = new Map<string, LogEntry[]>();
 
-  constructor(private readonly now: () => number) {}
+  constructor(
+    private readonly log: MemoryEventLog,
+    private readonly now: () => number,
+  ) {}
 
   async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
     const now = this.now();
@@ -274,9 +310,40 @@ class MemorySessions implements SessionStore {
     return true;
   }
 
-  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<void> {
+  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
     this.#sessions.set(session.id, { ...session, rooms: [], resumeHash });
     this.#byResumeHash.set(resumeHash, session.id);
+    return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
+  }
+
+  async refresh(sessionId: string, { name, room, grants, bridge, expiresAt }: SessionClaims): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (session) this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt });
+  }
+
+  async ofUser(userId: string): Promise<SessionRecord[]> {
+    return [...this.#sessions.values()].filter((each) => each.userId === userId).map((each) => withoutSecrets(each)!);
+  }
+
+  async sendToUser(userId: string, message: string): Promise<Offset> {
+    const now = this.now();
+    const sessions = [...this.#sessions.values()].filter((each) => each.userId === userId);
+    if (!sessions.some(({ dueAt }) => dueAt === undefined || dueAt > now)) throw new FlotillaError('RECIPIENT_OFFLINE');
+    const kept = this.#inboxes.get(userId) ?? [];
+    const offset = nextOffset(kept.at(-1)?.offset ?? startOfStream, now);
+    this.#inboxes.set(userId, [...kept, { offset, data: message }].slice(-keptMessagesPerUser));
+    const gateways = new Set(sessions.flatMap(({ dueAt, gatewayId }) => (dueAt === undefined ? [gatewayId] : [])));
+    for (const gateway of gateways) {
+      this.log.appendNow(
+        gatewayStream(gateway),
+        `{"type":"user_message","userId":"${userId}","seq":"${offset}","message":${message}}`,
+      );
+    }
+    return offset;
+  }
+
+  async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
+    return missedMessages(this.#inboxes.get(userId) ?? [], after);
   }
 
   async setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void> {
@@ -319,10 +386,22 @@ class MemorySessions implements SessionStore {
     if (!session) return;
     this.#sessions.delete(sessionId);
     this.#byResumeHash.delete(session.resumeHash);
+    if ((await this.ofUser(session.userId)).length === 0) this.#inboxes.delete(session.userId);
   }
 
-  async gatewayAlive(gatewayId: string): Promise<void> {
+  async gatewayAlive(gatewayId: string): Promise<boolean> {
+    const known = this.#gateways.has(gatewayId);
     this.#gateways.set(gatewayId, this.now());
+    return known;
+  }
+
+  async reattach(sessionIds: readonly string[], gatewayId: string): Promise<void> {
+    for (const id of sessionIds) {
+      const session = this.#sessions.get(id);
+      if (session?.gatewayId !== gatewayId) continue;
+      const { dueAt: _due, ...rest } = session;
+      this.#sessions.set(id, rest);
+    }
   }
 
   async detachLost(silentMs: number, windowMs: number): Promise<number> {
@@ -337,6 +416,23 @@ class MemorySessions implements SessionStore {
       }
     }
     return detached;
+  }
+
+  /** The gateways, and the sessions that are connected or may come back. */
+  vertices(): [TopologyVertex[], TopologyVertex[]] {
+    const now = this.now();
+    const connectedTo = new Map<string, number>();
+    const sessions: TopologyVertex[] = [];
+    for (const { id, userId, gatewayId, rooms, dueAt } of this.#sessions.values()) {
+      if (dueAt !== undefined && dueAt <= now) continue;
+      const connected = dueAt === undefined;
+      if (connected) connectedTo.set(gatewayId, (connectedTo.get(gatewayId) ?? 0) + 1);
+      sessions.push({ kind: 'session', id, userId, gatewayId, connected, rooms: rooms.toSorted() });
+    }
+    const gateways = [...this.#gateways].map(([id, seenAt]): TopologyVertex => {
+      return { kind: 'gateway', id, alive: seenAt >= now - gatewayLateMs, sessions: connectedTo.get(id) ?? 0 };
+    });
+    return [gateways, sessions];
   }
 
   async due(limit: number): Promise<SessionRecord[]> {

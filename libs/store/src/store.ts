@@ -1,3 +1,4 @@
+import type { LogEntry } from '@flotilla/bus';
 import type {
   Grant,
   HomedPublication,
@@ -9,6 +10,7 @@ import type {
   Offset,
   Room,
   RoomSummary,
+  Topology,
 } from '@flotilla/contracts';
 
 /**
@@ -21,6 +23,8 @@ export interface Store {
   readonly rooms: RoomStore;
   readonly nodes: NodeStore;
   readonly sessions: SessionStore;
+  /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
+  topology(): Promise<Topology>;
   /** Undefined when the store is in reach, else why not. */
   problem(): string | undefined;
   close(): Promise<void>;
@@ -101,13 +105,25 @@ export interface NodeStore {
   remove(nodeId: string): Promise<void>;
 }
 
-/** A client's presence in the fleet. It outlives its connection by the resume window. */
-export interface SessionRecord {
-  readonly id: string;
-  readonly userId: string;
+/** What a session's token says of it. */
+export interface SessionClaims {
   readonly name?: string | undefined;
+  /** The only room it may join. */
   readonly room?: string | undefined;
   readonly grants: readonly Grant[];
+  /** Rooms it may send messages into without being in them. */
+  readonly bridge: readonly string[];
+  /** When the token expires, ms since the Unix epoch. */
+  readonly expiresAt: number;
+}
+
+/**
+ * A client's presence in the fleet. It outlives its connection by the resume window. A user may have several sessions, a
+ * session several rooms; this record is the one place that says which.
+ */
+export interface SessionRecord extends SessionClaims {
+  readonly id: string;
+  readonly userId: string;
   /** The gateway that has, or had, its connection. */
   readonly gatewayId: string;
   /** The rooms it is in. */
@@ -118,8 +134,26 @@ export interface SessionStore {
   /** Accepts a token id once, until `expiresAt` (ms). False when it was used before. */
   useTokenOnce(jti: string, expiresAt: number): Promise<boolean>;
 
-  /** Writes down a new session. `resumeHash` is the SHA-256 of the token that lets it come back. */
-  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<void>;
+  /**
+   * Writes down a new session. `resumeHash` is the SHA-256 of the token that lets it come back. Returns where the messages
+   * to its user stand: what is sent to the user after this reaches the session.
+   */
+  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
+
+  /** Its token was exchanged for a newer one. Does nothing to a session that ended. */
+  refresh(sessionId: string, claims: SessionClaims): Promise<void>;
+
+  /** The sessions of a user: connected ones, and those that may still come back. */
+  ofUser(userId: string): Promise<SessionRecord[]>;
+
+  /**
+   * Sends a message (JSON text) to all sessions of a user: to the gateways that have them, as an entry of their streams
+   * (see `gatewayStream`), and kept for those that may come back. Throws RECIPIENT_OFFLINE when there are none.
+   */
+  sendToUser(userId: string, message: string): Promise<Offset>;
+
+  /** Messages to a user after an offset, oldest first. `complete` is false when some of them are gone already. */
+  messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }>;
 
   /** The session is now in a room, or no longer. Does nothing to a session that ended. */
   setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void>;
@@ -141,8 +175,11 @@ export interface SessionStore {
   /** Ends a session. */
   close(sessionId: string): Promise<void>;
 
-  /** A gateway's heartbeat. */
-  gatewayAlive(gatewayId: string): Promise<void>;
+  /** A gateway's heartbeat. False when it was not known, or taken off for its silence: then its sessions count as lost. */
+  gatewayAlive(gatewayId: string): Promise<boolean>;
+
+  /** The gateway has these sessions after all. Those that ended, or moved, are passed over. */
+  reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
 
   /** Detaches the sessions of gateways that were silent for longer, and takes those gateways off. Returns the number of sessions. */
   detachLost(silentMs: number, windowMs: number): Promise<number>;
@@ -156,3 +193,7 @@ export const nodeSilentMs = 2000;
 
 /** Above this load a node that hosts the room already gives way to less loaded ones. */
 export const affinityLoadLimit = 0.8;
+
+/** A user's messages are kept while somebody may come back for them: this many of the newest, for this long. */
+export const keptMessagesPerUser = 256;
+export const messagesKeptSeconds = 600;

@@ -1,10 +1,24 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type EventLog, MemoryEventLog, parseRoomEvents, RedisEventLog, roomStream } from '@flotilla/bus';
-import { type HomedPublication, newId, type NodeReport, participantIdOf, type Room } from '@flotilla/contracts';
+import {
+  type EventLog,
+  gatewayStream,
+  MemoryEventLog,
+  parseRoomEvents,
+  RedisEventLog,
+  roomStream,
+} from '@flotilla/bus';
+import {
+  compareOffsets,
+  type HomedPublication,
+  newId,
+  type NodeReport,
+  participantIdOf,
+  type Room,
+} from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor, testBrokers } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
+import { keptMessagesPerUser, MemoryStore, RedisStore, type Store } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
@@ -25,6 +39,8 @@ const room = (name: string, settings: Partial<Room> = {}): Room => ({
   createdAt: Date.now(),
   maxParticipants: 100,
   spread: false,
+  peerToPeer: false,
+  acceptBridged: false,
   emptyTimeoutSeconds: 300,
   ...settings,
 });
@@ -316,6 +332,8 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       name: 'Ada',
       room: 'a',
       grants: ['publish' as const],
+      bridge: ['lobby'],
+      expiresAt: 1_900_000_000_000,
       gatewayId,
     });
 
@@ -386,6 +404,112 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
         (await store.sessions.due(10)).length === 1 ? undefined : notYet('not due'),
       );
       expect(await store.sessions.due(10)).toMatchObject([{ id: lost.id }]);
+    });
+
+    test('a gateway that was taken for dead has its sessions again, but not those that moved or ended', async () => {
+      const [mine, moved, ended] = [session('gw_a'), session('gw_a'), session('gw_a')];
+      expect(await store.sessions.gatewayAlive('gw_a')).toBe(false);
+      expect(await store.sessions.gatewayAlive('gw_a')).toBe(true);
+      for (const each of [mine, moved, ended]) await store.sessions.open(each, hash(each.id));
+      await waitFor('the silence is noticed', async () =>
+        (await store.sessions.detachLost(20, 50)) > 0 ? undefined : notYet('it is not'),
+      );
+      await store.sessions.resume(hash(moved.id), hash('next'), 'gw_b');
+      await store.sessions.close(ended.id);
+      expect(await store.sessions.gatewayAlive('gw_a')).toBe(false);
+      await store.sessions.reattach([mine.id, moved.id, ended.id], 'gw_a');
+      await store.sessions.detach(moved.id, 'gw_b', 0);
+      await waitFor('the one of the other gateway is due', async () =>
+        (await store.sessions.due(10)).length > 0 ? undefined : notYet('nothing is due'),
+      );
+      expect((await store.sessions.due(10)).map(({ id }) => id)).toEqual([moved.id]);
+      expect(await store.sessions.get(ended.id)).toBeUndefined();
+    });
+
+    test('a token that was refreshed changes what the session may, and takes back what the new one does not say', async () => {
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.refresh(opened.id, { grants: ['data'], bridge: [], expiresAt: 2_000_000_000_000 });
+      const { name: _name, room: _room, ...rest } = opened;
+      expect(await store.sessions.get(opened.id)).toEqual({
+        ...rest,
+        grants: ['data'],
+        bridge: [],
+        expiresAt: 2_000_000_000_000,
+        rooms: [],
+      });
+      await store.sessions.close(opened.id);
+      await store.sessions.refresh(opened.id, { grants: [], bridge: [], expiresAt: 0 });
+      expect(await store.sessions.get(opened.id)).toBeUndefined();
+    });
+
+    test('a user has all its sessions, in all their rooms, whichever gateways they are on', async () => {
+      const devices = [session('gw_a'), session('gw_a'), session('gw_b')];
+      for (const device of devices) await store.sessions.open(device, hash(device.id));
+      await store.sessions.open({ ...session('gw_b'), userId: 'ada.of-another+kind' }, hash('other'));
+      await store.sessions.setRoom(devices[0]!.id, 'rm_a', true);
+      await store.sessions.setRoom(devices[0]!.id, 'rm_b', true);
+      const found = await store.sessions.ofUser('ada');
+      expect(found.map(({ id }) => id).toSorted()).toEqual(devices.map(({ id }) => id).toSorted());
+      expect(found.find(({ id }) => id === devices[0]!.id)?.rooms.toSorted()).toEqual(['rm_a', 'rm_b']);
+      await store.sessions.close(devices[0]!.id);
+      expect(await store.sessions.ofUser('ada')).toHaveLength(2);
+      const [other] = await store.sessions.ofUser('ada.of-another+kind');
+      await store.sessions.close(other!.id);
+      expect(await store.sessions.ofUser('ada.of-another+kind')).toEqual([]);
+    });
+
+    test('a message to a user reaches each gateway that has a session of it once, and is kept for those that come back', async () => {
+      const [here, there, away] = [session('gw_a'), session('gw_b'), session('gw_c')];
+      const from = await store.sessions.open(here, hash('1'));
+      await store.sessions.open({ ...session('gw_a') }, hash('2'));
+      await store.sessions.open(there, hash('3'));
+      await store.sessions.open(away, hash('4'));
+      await store.sessions.detach(away.id, 'gw_c', 60_000);
+
+      const first = await store.sessions.sendToUser('ada', '{"n":1}');
+      const second = await store.sessions.sendToUser('ada', '{"n":2}');
+      expect(compareOffsets(first, second)).toBeLessThan(0);
+      for (const gateway of ['gw_a', 'gw_b']) {
+        const entries = await events.readAfter(gatewayStream(gateway), '0-0', 10);
+        expect((entries as { data: string }[]).map(({ data }) => JSON.parse(data) as unknown)).toEqual([
+          { type: 'user_message', userId: 'ada', seq: first, message: { n: 1 } },
+          { type: 'user_message', userId: 'ada', seq: second, message: { n: 2 } },
+        ]);
+      }
+      expect(await events.readAfter(gatewayStream('gw_c'), '0-0', 10)).toEqual([]);
+      const all = [
+        { offset: first, data: '{"n":1}' },
+        { offset: second, data: '{"n":2}' },
+      ];
+      expect(await store.sessions.messagesToUser('ada', from)).toEqual({ complete: true, entries: all });
+      expect(await store.sessions.messagesToUser('ada', first)).toEqual({ complete: true, entries: all.slice(1) });
+      expect(await store.sessions.messagesToUser('ada', second)).toEqual({ complete: true, entries: [] });
+    });
+
+    test('nobody there, or away for too long: the sender is told', async () => {
+      await expect(store.sessions.sendToUser('ada', '{}')).rejects.toMatchObject({ code: 'RECIPIENT_OFFLINE' });
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.detach(opened.id, 'gw_a', 20);
+      await waitFor('the window is over', async () => {
+        const sent = await store.sessions.sendToUser('ada', '{}').catch((error: { code: string }) => error.code);
+        if (sent !== 'RECIPIENT_OFFLINE') notYet('a message was taken');
+      });
+      await store.sessions.close(opened.id);
+      await expect(store.sessions.sendToUser('ada', '{}')).rejects.toMatchObject({ code: 'RECIPIENT_OFFLINE' });
+    });
+
+    test('of too many messages to somebody who is away the newest are kept, and that some are gone is said', async () => {
+      const opened = session();
+      const from = await store.sessions.open(opened, hash('one'));
+      for (let number = 0; number < keptMessagesPerUser + 10; number++)
+        await store.sessions.sendToUser('ada', JSON.stringify({ number }));
+      const { complete, entries } = await store.sessions.messagesToUser('ada', from);
+      expect(complete).toBe(false);
+      expect(entries).toHaveLength(keptMessagesPerUser);
+      expect(entries[0]!.data).toBe('{"number":10}');
+      expect(await store.sessions.messagesToUser('ada', entries[5]!.offset)).toMatchObject({ complete: true });
     });
   });
 });

@@ -3,6 +3,7 @@ export * from './browser.ts';
 export * from './child.ts';
 export * from './net.ts';
 export * from './raw-client.ts';
+export * from './raw-frames.ts';
 export * from './scenarios/calls.ts';
 export * from './scenarios/misuse.ts';
 export * from './tcp-proxy.ts';

@@ -21,7 +21,12 @@ export interface RoomRegistryOptions {
 @Module({})
 export class RoomRegistryModule {
   static register({ config, fleet, log }: RoomRegistryOptions): DynamicModule {
-    const rest: RestSettings = { apiKeys: config.FLOTILLA_API_KEYS, open: config.FLOTILLA_API_OPEN, log };
+    const rest: RestSettings = {
+      apiKeys: config.FLOTILLA_API_KEYS,
+      open: config.FLOTILLA_API_OPEN,
+      topology: () => fleet.store.topology(),
+      log,
+    };
     return {
       module: RoomRegistryModule,
       controllers: [RestController],

@@ -6,6 +6,8 @@ const everyMs = 1000;
 /** A gateway that was silent this long is gone; its sessions' windows begin. */
 const gatewaySilentMs = 10_000;
 const sessionsPerSweep = 200;
+/** Sweeps further apart than this had the store out of reach between them. */
+const brokenContactMs = 5000;
 
 const swept = counter({
   name: 'registry_swept_total',
@@ -15,12 +17,17 @@ const swept = counter({
 
 /**
  * Clears away what nobody ends: rooms that stay empty, sessions whose window is over, sessions of gateways that died. Each
- * sweep looks at the whole state and may run in any number of registries at once. When the store is out of reach, as when
- * it forgot everything, nothing is swept.
+ * sweep looks at the whole state and may run in any number of registries at once.
+ *
+ * While the store is out of reach nobody can be heard, so nobody's silence counts: after such a time gateways and clients
+ * get as long to report as if they had just fallen silent.
  */
 export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
+  /** Since when the store was in reach without a break, by the monotonic clock. */
+  #inReachSince = performance.now();
+  #lastSweptAt = this.#inReachSince;
 
   constructor(
     private readonly store: Store,
@@ -38,9 +45,17 @@ export class Sweeper {
 
   async sweep(): Promise<void> {
     const { rooms, sessions } = this.store;
-    const lost = await sessions.detachLost(gatewaySilentMs, this.windowMs);
-    if (lost > 0) this.log.warn({ sessions: lost }, 'a gateway is gone, its sessions may resume elsewhere');
-    for (const { id, rooms: joined } of await sessions.due(sessionsPerSweep)) {
+    const due = await sessions.due(sessionsPerSweep);
+    const now = performance.now();
+    if (now - this.#lastSweptAt > brokenContactMs) this.#inReachSince = now;
+    this.#lastSweptAt = now;
+    const inReachMs = now - this.#inReachSince;
+
+    if (inReachMs >= gatewaySilentMs) {
+      const lost = await sessions.detachLost(gatewaySilentMs, this.windowMs);
+      if (lost > 0) this.log.warn({ sessions: lost }, 'a gateway is gone, its sessions may resume elsewhere');
+    }
+    for (const { id, rooms: joined } of inReachMs >= this.windowMs ? due : []) {
       for (const roomId of joined) await rooms.leave(roomId, participantIdOf(id), 'disconnected');
       await sessions.close(id);
       swept.inc({ what: 'session' });

@@ -48,11 +48,14 @@ describe('the sweeper', () => {
     const sessions = [newId('session'), newId('session')];
     for (const sessionId of sessions) {
       await rooms.join({ room: 'daily', sessionId, userId: 'u', name: 'U' });
-      await store.sessions.open({ id: sessionId, userId: 'u', grants: [], gatewayId: 'gw_a' }, `hash-${sessionId}`);
+      await store.sessions.open(
+        { id: sessionId, userId: 'u', grants: [], bridge: [], expiresAt: 0, gatewayId: 'gw_a' },
+        `hash-${sessionId}`,
+      );
       await store.sessions.setRoom(sessionId, id, true);
     }
     await store.sessions.detach(sessions[0]!, 'gw_a', 10);
-    const sweeper = new Sweeper(store, 30_000, log);
+    const sweeper = new Sweeper(store, 20, log);
     await waitFor('one is left', async () => {
       await sweeper.sweep();
       const { participants } = await rooms.get('daily');
@@ -76,6 +79,8 @@ describe('the OpenAPI document', () => {
       '/v1/rooms/{room}/participants',
       '/v1/rooms/{room}/participants/{participant}',
       '/v1/rooms/{room}/tokens',
+      '/v1/tokens',
+      '/v1/topology',
     ]);
     expect(Object.keys(document.paths['/v1/rooms']!['post']!.responses)).toEqual(
       expect.arrayContaining(['201', '400', '401', '403', '409', '503']),

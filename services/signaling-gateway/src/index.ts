@@ -1,2 +1,2 @@
-export { type GatewayConfig, gatewayConfig } from './config.ts';
+export { type GatewayConfig, gatewayConfig, frontDoorConfig, limitsConfig } from './config.ts';
 export { SignalingGatewayModule, type SignalingGatewayOptions, useSignaling } from './signaling-gateway.module.ts';

@@ -1,23 +1,37 @@
 import 'reflect-metadata';
+import type { Server } from 'node:https';
 import { nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
-import { gatewayConfig } from './config.ts';
+import { checkTransport, gatewayConfig } from './config.ts';
 import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
+import { Certificate } from './transport/certificate.ts';
+import { readFirstBytes } from './transport/first-bytes.ts';
+import { Transport } from './transport/transport.ts';
 
 await runService({
   name: 'signaling-gateway',
-  config: gatewayConfig,
+  config: gatewayConfig.superRefine(checkTransport),
   start: async ({ config, log, health, onStop }) => {
+    const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
+    const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
     const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
       logger: nestLogger(log),
+      ...(certificate && { httpsOptions: certificate.serverOptions }),
     });
     onStop('application', () => app.close());
     useSignaling(app);
     app.enableCors({ origin: config.FLOTILLA_ALLOWED_ORIGINS });
+    readFirstBytes(
+      app.getHttpServer() as Server,
+      { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
+      app.get(Transport, { strict: false }).trusts,
+      log,
+    );
+    if (certificate) onStop('certificate', certificate.follow(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_SIGNAL_PORT, config.FLOTILLA_SIGNAL_HOST);
     log.info({ url: await app.getUrl() }, 'signaling is up');
   },

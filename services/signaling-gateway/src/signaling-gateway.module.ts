@@ -9,19 +9,21 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import type { GatewayConfig } from './config.ts';
+import type { FrontDoorConfig } from './config.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
-import { SignalAdapter } from './inbound/signal.adapter.ts';
+import { type SessionLimits, SignalAdapter } from './inbound/signal.adapter.ts';
 import { SIGNAL_CONTEXT, type SignalContext, SignalGateway } from './inbound/signal.gateway.ts';
+import { ConnectionLimits } from './limits/connection-limits.ts';
+import { Overload, watchOverload } from './limits/overload.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
-import { SessionTable } from './sessions/session-table.ts';
+import { SessionTable, watchBacklog } from './sessions/session-table.ts';
+import { Transport } from './transport/transport.ts';
 
 export interface SignalingGatewayOptions {
-  readonly config: TokenConfig &
-    Pick<GatewayConfig, 'FLOTILLA_ALLOWED_ORIGINS' | 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_HEARTBEAT_SECONDS'>;
+  readonly config: TokenConfig & FrontDoorConfig;
   readonly fleet: Fleet;
   readonly log: Logger;
 }
@@ -31,30 +33,56 @@ export interface SignalingGatewayOptions {
 export class SignalingGatewayModule {
   static register({ config, fleet, log }: SignalingGatewayOptions): DynamicModule {
     const { sessions, nodes } = fleet.store;
-    const memberships = new Memberships(fleet.bus, sessions, log);
+    const table = new SessionTable();
+    const memberships = new Memberships(fleet.bus, sessions, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
     const lifecycle = new Lifecycle(
       newId('gateway'),
-      new SessionTable(),
+      table,
       memberships,
       sessions,
       fleet.events,
       {
         resumeWindowMs: config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
         heartbeatMs: config.FLOTILLA_HEARTBEAT_SECONDS * 1000,
+        drainMs: config.FLOTILLA_DRAIN_SECONDS * 1000,
       },
       log,
     );
     const verifier = new TokenVerifier(tokenSettings(config));
+    const overload = new Overload(config.FLOTILLA_OVERLOAD_DELAY_MS);
+    const transport = new Transport(config);
     const context: SignalContext = {
       fleet,
       lifecycle,
       memberships,
       nodes: new NodeDirectory(nodes, log),
+      verifier,
       settings: {
         resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
         heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
       },
       log,
+    };
+    const handshake = new Handshake(
+      new UpgradeAuthenticator(verifier),
+      lifecycle,
+      sessions,
+      new ConnectionLimits({
+        total: config.FLOTILLA_MAX_CONNECTIONS,
+        perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
+        perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
+      }),
+      overload,
+      transport,
+      {
+        allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS,
+        requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME,
+      },
+    );
+    const limits: SessionLimits = {
+      messagesPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND,
+      messagesAtOnce: config.FLOTILLA_MESSAGES_PER_SECOND * 3,
+      overload,
     };
     return {
       module: SignalingGatewayModule,
@@ -62,36 +90,43 @@ export class SignalingGatewayModule {
       providers: [
         SignalGateway,
         { provide: SIGNAL_CONTEXT, useValue: context },
-        {
-          provide: Handshake,
-          useValue: new Handshake(
-            new UpgradeAuthenticator(verifier),
-            lifecycle,
-            sessions,
-            config.FLOTILLA_ALLOWED_ORIGINS,
-          ),
-        },
-        { provide: FrontDoor, useValue: new FrontDoor(context) },
+        { provide: Handshake, useValue: handshake },
+        { provide: Transport, useValue: transport },
+        { provide: SESSION_LIMITS, useValue: limits },
+        { provide: FrontDoor, useValue: new FrontDoor(context, overload, table) },
       ],
     };
   }
 }
 
+const SESSION_LIMITS = Symbol('session limits');
+
 class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(private readonly context: SignalContext) {}
+  #stops: (() => void)[] = [];
+
+  constructor(
+    private readonly context: SignalContext,
+    private readonly overload: Overload,
+    private readonly table: SessionTable,
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.context.lifecycle.start();
-    this.context.nodes.start();
+    const { lifecycle, nodes } = this.context;
+    await lifecycle.start();
+    nodes.start();
+    const watches = [watchOverload(this.overload), watchBacklog(this.table)];
+    this.#stops = [() => nodes.stop(), ...watches.map((watch) => () => watch.stop())];
   }
 
   onApplicationShutdown(): void {
-    this.context.nodes.stop();
+    for (const stop of this.#stops) stop();
   }
 }
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
   const { lifecycle, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
-  app.useWebSocketAdapter(new SignalAdapter(app, app.get(Handshake, { strict: false }), lifecycle, log));
+  const [transport, handshake] = [app.get(Transport, { strict: false }), app.get(Handshake, { strict: false })];
+  const limits = app.get<SessionLimits>(SESSION_LIMITS, { strict: false });
+  app.useWebSocketAdapter(new SignalAdapter(app, transport, handshake, lifecycle, limits, log));
 }

@@ -11,9 +11,10 @@ function listener(id: string): { session: Session; sent: { seq: string; payload:
   const socket = {
     readyState: 1,
     bufferedAmount: 0,
-    send: (text: string) => sent.push(JSON.parse(text) as (typeof sent)[number]),
+    send: (frame: Buffer) => sent.push(JSON.parse(frame.toString()) as (typeof sent)[number]),
   };
-  return { session: new Session({ id, userId: 'u', grants: [] }, false, socket as never), sent };
+  const identity = { id, userId: 'u', grants: [], bridge: [], expiresAt: Infinity };
+  return { session: new Session(identity, false, socket as never, { user: '0-0', everybody: '0-0' }), sent };
 }
 
 const say = (events: EventLog, data: number, only?: string[]) =>

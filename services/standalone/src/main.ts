@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { tokenConfig } from '@flotilla/auth';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { RoomRegistryModule } from '@flotilla/room-registry';
-import { commonConfig, list, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
+import { commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
-import { SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
+import { frontDoorConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryFleet } from '@flotilla/store';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -16,6 +16,7 @@ import { z } from 'zod';
 const standaloneConfig = z.object({
   ...commonConfig.shape,
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
+  ...frontDoorConfig.shape,
   FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
   FLOTILLA_LOG_LEVEL: commonConfig.shape.FLOTILLA_LOG_LEVEL.unwrap().default('warn'),
   FLOTILLA_ADMIN_HOST: z.string().default('127.0.0.1'),
@@ -26,9 +27,7 @@ const standaloneConfig = z.object({
   FLOTILLA_HOST: z.string().default('127.0.0.1').describe('Where the page, signaling and the REST API listen.'),
   FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
   FLOTILLA_SFU_NODES: wholeNumber().min(1).max(16).default(2).describe('SFU nodes inside the process.'),
-  FLOTILLA_ALLOWED_ORIGINS: list().default([]),
-  FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber().default(30),
-  FLOTILLA_HEARTBEAT_SECONDS: wholeNumber().min(1).default(10),
+  FLOTILLA_DRAIN_SECONDS: wholeNumber().default(0).describe('There is no other gateway to send sessions to.'),
 });
 
 @Module({})

@@ -109,7 +109,7 @@ export class MemoryEventLog implements EventLog {
 }
 
 /** As Redis makes them: the time in milliseconds, and a count within it; never going back. */
-function nextOffset(last: Offset, now: number): Offset {
+export function nextOffset(last: Offset, now: number): Offset {
   const [time = '0', count = '0'] = last.split('-');
   return now > Number(time) ? `${now}-0` : `${time}-${Number(count) + 1}`;
 }

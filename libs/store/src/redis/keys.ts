@@ -50,6 +50,10 @@ export class Keys {
   gateways = (): string => `${this.namespace}:gateways`;
   /** Set: the sessions a gateway has. */
   gatewaySessions = (id: string): string => `${this.namespace}:gateway:${id}:sessions`;
+  /** Set: the sessions of a user. */
+  userSessions = (userId: string): string => `${this.namespace}:user:${userId}:sessions`;
+  /** Stream: the newest messages to a user. */
+  inbox = (userId: string): string => `${this.namespace}:user:${userId}:inbox`;
   /** String that expires with the token. */
   usedToken = (jti: string): string => `${this.namespace}:token:${jti}`;
 }

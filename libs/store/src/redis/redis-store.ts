@@ -1,4 +1,5 @@
 import { connectRedis } from '@flotilla/bus';
+import type { Topology } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
@@ -7,6 +8,7 @@ import { RedisNodes } from './nodes.ts';
 import { RedisRooms } from './rooms.ts';
 import { ScriptClient } from './script-client.ts';
 import { RedisSessions } from './sessions.ts';
+import { RedisTopology } from './topology.ts';
 
 /**
  * The fleet's state in Redis 7. Lost when: Redis loses its data. A write that was acknowledged may be lost in a failover,
@@ -17,6 +19,7 @@ export class RedisStore implements Store {
   readonly nodes: RedisNodes;
   readonly sessions: RedisSessions;
   readonly #redis: Redis;
+  readonly #topology: RedisTopology;
 
   private constructor(redis: Redis, keys: Keys) {
     this.#redis = redis;
@@ -24,12 +27,17 @@ export class RedisStore implements Store {
     this.rooms = new RedisRooms(client, keys);
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
+    this.#topology = new RedisTopology(client, keys, this.nodes);
   }
 
   static async connect(options: { url: string; namespace: string; log: Logger }): Promise<RedisStore> {
     const redis = connectRedis(options.url, options.log, 'store');
     await redis.connect();
     return new RedisStore(redis, new Keys(options.namespace));
+  }
+
+  topology(): Promise<Topology> {
+    return this.#topology.read();
   }
 
   problem(): string | undefined {

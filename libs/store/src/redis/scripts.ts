@@ -3,7 +3,7 @@
  * JSON that the script does not have to look into comes ready from the caller.
  */
 import { maxStreamLength, dataField } from '@flotilla/bus';
-import { affinityLoadLimit, nodeSilentMs } from '../store.ts';
+import { affinityLoadLimit, keptMessagesPerUser, messagesKeptSeconds, nodeSilentMs } from '../store.ts';
 
 /** Milliseconds of Redis's own clock: every service's clocks may differ, this one is the same for all. */
 const prelude = `
@@ -228,14 +228,54 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms(), 'LIMIT', 0, ARGV[1
   },
 
   /**
-   * keys: session, resume, gatewaySessions. args: session id, resume hash, then the fields and values of the record.
+   * keys: session, resume, gatewaySessions, userSessions, inbox. args: session id, resume hash, then the fields and values
+   * of the record. Returns the last offset of the inbox.
    */
   openSession: {
-    numberOfKeys: 3,
-    lua: `
+    numberOfKeys: 5,
+    lua: `${prelude}
 redis.call('HSET', KEYS[1], 'resumeHash', ARGV[2], unpack(ARGV, 3))
 redis.call('SET', KEYS[2], ARGV[1])
-redis.call('SADD', KEYS[3], ARGV[1])`,
+redis.call('SADD', KEYS[3], ARGV[1])
+redis.call('SADD', KEYS[4], ARGV[1])
+return last_offset(KEYS[5])`,
+  },
+
+  /** keys: session. args: the fields and values of the claims; a field of its own for each, empty ones too. */
+  refreshSession: {
+    numberOfKeys: 1,
+    lua: `
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], unpack(ARGV)) end`,
+  },
+
+  /**
+   * keys: userSessions, inbox, detached. args: user id, message JSON, prefix of session keys, prefix of gateway streams.
+   * Returns the message's offset in the inbox, or nil when the user has no session.
+   */
+  sendToUser: {
+    numberOfKeys: 3,
+    lua: `${prelude}
+local now = now_ms()
+local gateways, reachable = {}, false
+for _, id in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local due = redis.call('ZSCORE', KEYS[3], id)
+  if not due then
+    local gateway = redis.call('HGET', ARGV[3] .. id, 'gatewayId')
+    if gateway then
+      gateways[gateway] = true
+      reachable = true
+    end
+  elseif tonumber(due) > now then
+    reachable = true
+  end
+end
+if not reachable then return nil end
+local offset = redis.call('XADD', KEYS[2], 'MAXLEN', ${keptMessagesPerUser}, '*', '${dataField}', ARGV[2])
+redis.call('EXPIRE', KEYS[2], ${messagesKeptSeconds})
+for gateway in pairs(gateways) do
+  tell(ARGV[4] .. gateway, '{"type":"user_message","userId":"' .. ARGV[1] .. '","seq":"' .. offset .. '","message":' .. ARGV[2] .. '}')
+end
+return offset`,
   },
 
   /** keys: session, sessionRooms. args: room id, 1 or 0. */
@@ -290,10 +330,19 @@ local due = redis.call('ZSCORE', KEYS[2], id)
 return (due and tonumber(due) <= now_ms()) and 0 or 1`,
   },
 
-  /** keys: session, sessionRooms, detached. args: session id, prefix of resume keys, gatewaySessions with a % for the id. */
+  /**
+   * keys: session, sessionRooms, detached. args: session id, prefix of resume keys, gatewaySessions and userSessions with a
+   * % for the id.
+   */
   closeSession: {
     numberOfKeys: 3,
     lua: `
+local user = redis.call('HGET', KEYS[1], 'userId')
+-- string.gsub would take a part of some user ids for a pattern.
+if user then
+  local at = string.find(ARGV[4], '%', 1, true)
+  redis.call('SREM', string.sub(ARGV[4], 1, at - 1) .. user .. string.sub(ARGV[4], at + 1), ARGV[1])
+end
 local hash = redis.call('HGET', KEYS[1], 'resumeHash')
 if hash then redis.call('DEL', ARGV[2] .. hash) end
 local gateway = redis.call('HGET', KEYS[1], 'gatewayId')
@@ -302,11 +351,24 @@ redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[1])`,
   },
 
-  /** keys: gateways. args: gateway id. */
+  /** keys: gateways. args: gateway id. Returns 1 when it was known, else 0. */
   gatewayAlive: {
     numberOfKeys: 1,
     lua: `${prelude}
-redis.call('ZADD', KEYS[1], now_ms(), ARGV[1])`,
+return 1 - redis.call('ZADD', KEYS[1], now_ms(), ARGV[1])`,
+  },
+
+  /** keys: detached, gatewaySessions. args: gateway id, prefix of session keys, then session ids. */
+  reattachSessions: {
+    numberOfKeys: 2,
+    lua: `
+for index = 3, #ARGV do
+  local id = ARGV[index]
+  if redis.call('HGET', ARGV[2] .. id, 'gatewayId') == ARGV[1] then
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('SADD', KEYS[2], id)
+  end
+end`,
   },
 
   /**

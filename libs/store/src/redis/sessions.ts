@@ -1,17 +1,36 @@
-import { Grant, RoomId, RoomRef, SessionId, UserId } from '@flotilla/contracts';
+import { gatewayStream, type LogEntry, toEntries } from '@flotilla/bus';
+import { FlotillaError, Grant, type Offset, RoomId, RoomRef, SessionId, UserId } from '@flotilla/contracts';
 import { z } from 'zod';
-import type { SessionRecord, SessionStore } from '../store.ts';
+import { missedMessages } from '../inbox.ts';
+import type { SessionClaims, SessionRecord, SessionStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
-/** The hash as it is kept: text fields only. */
+const absent = (text: string): string | undefined => (text === '' ? undefined : text);
+
+/** The hash as it is kept: text fields only, empty for what there is not. */
 const Stored = z.object({
   userId: UserId,
-  name: z.string().optional(),
-  room: RoomRef.optional(),
+  name: z.string().transform(absent).optional(),
+  room: z.string().transform(absent).pipe(RoomRef.optional()).optional(),
   grants: z.string().transform((text) => z.array(Grant).parse(JSON.parse(text))),
+  bridge: z.string().transform((text) => z.array(RoomRef).parse(JSON.parse(text))),
+  expiresAt: z.coerce.number(),
   gatewayId: z.string(),
 });
+
+function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: SessionClaims): string[] {
+  return Object.entries({
+    name,
+    room,
+    grants: JSON.stringify(grants),
+    bridge: JSON.stringify(bridge),
+    expiresAt: String(expiresAt),
+  }).flat();
+}
+
+/** Sessions one script run looks at: Redis serves nobody else meanwhile. */
+const reattachBatch = 500;
 
 export class RedisSessions implements SessionStore {
   constructor(
@@ -26,21 +45,55 @@ export class RedisSessions implements SessionStore {
     return answer === 'OK';
   }
 
-  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<void> {
+  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
     const { keys } = this;
-    const { id, userId, name, room, grants, gatewayId } = session;
-    const fields = Object.entries({ userId, name, room, grants: JSON.stringify(grants), gatewayId }).filter(
-      (entry): entry is [string, string] => entry[1] !== undefined,
-    );
-    await this.client.run(
+    const { id, userId, gatewayId } = session;
+    return this.client.run<Offset>(
       'openSession',
       keys.session(id),
       keys.resume(resumeHash),
       keys.gatewaySessions(gatewayId),
+      keys.userSessions(userId),
+      keys.inbox(userId),
       id,
       resumeHash,
-      ...fields.flat(),
+      'userId',
+      userId,
+      'gatewayId',
+      gatewayId,
+      ...storedClaims(session),
     );
+  }
+
+  async refresh(sessionId: string, claims: SessionClaims): Promise<void> {
+    await this.client.run('refreshSession', this.keys.session(sessionId), ...storedClaims(claims));
+  }
+
+  async ofUser(userId: string): Promise<SessionRecord[]> {
+    const ids = await this.client.do((redis) => redis.smembers(this.keys.userSessions(userId)));
+    const records = await Promise.all(ids.map((id) => this.get(id)));
+    return records.filter((record) => record !== undefined);
+  }
+
+  async sendToUser(userId: string, message: string): Promise<Offset> {
+    const { keys } = this;
+    const offset = await this.client.run<Offset | null>(
+      'sendToUser',
+      keys.userSessions(userId),
+      keys.inbox(userId),
+      keys.detached(),
+      userId,
+      message,
+      keys.session(''),
+      keys.stream(gatewayStream('')),
+    );
+    if (offset === null) throw new FlotillaError('RECIPIENT_OFFLINE');
+    return offset;
+  }
+
+  async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
+    const raw = await this.client.do((redis) => redis.xrange(this.keys.inbox(userId), '-', '+'));
+    return missedMessages(toEntries(raw), after);
   }
 
   async setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void> {
@@ -112,11 +165,26 @@ export class RedisSessions implements SessionStore {
       sessionId,
       keys.resume(''),
       keys.gatewaySessions('%'),
+      keys.userSessions('%'),
     );
   }
 
-  async gatewayAlive(gatewayId: string): Promise<void> {
-    await this.client.run('gatewayAlive', this.keys.gateways(), gatewayId);
+  async gatewayAlive(gatewayId: string): Promise<boolean> {
+    return (await this.client.run<number>('gatewayAlive', this.keys.gateways(), gatewayId)) === 1;
+  }
+
+  async reattach(sessionIds: readonly string[], gatewayId: string): Promise<void> {
+    const { keys } = this;
+    for (let from = 0; from < sessionIds.length; from += reattachBatch) {
+      await this.client.run(
+        'reattachSessions',
+        keys.detached(),
+        keys.gatewaySessions(gatewayId),
+        gatewayId,
+        keys.session(''),
+        ...sessionIds.slice(from, from + reattachBatch),
+      );
+    }
   }
 
   async detachLost(silentMs: number, windowMs: number): Promise<number> {

@@ -43,7 +43,13 @@ function operation(operationId: string, route: Route): ZodOpenApiOperationObject
     responses: {
       [`${status}`]:
         'reply' in route
-          ? { description: 'Done.', content: { 'application/json': { schema: route.reply } } }
+          ? {
+              description: 'Done.',
+              content: {
+                'application/json': { schema: route.reply },
+                ...('textReply' in route && { [route.textReply]: { schema: { type: 'string' } } }),
+              },
+            }
           : { description: 'Done.' },
       ...errorResponses([...route.errors, ...commonErrors]),
     },

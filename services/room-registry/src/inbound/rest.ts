@@ -4,9 +4,12 @@ import {
   errorCatalogue,
   FlotillaError,
   firstIssue,
+  GetTopology,
+  IssueFleetToken,
   IssueToken,
   type IssuedToken,
   ListRooms,
+  mermaidType,
   newId,
   type Participant,
   ParticipantId,
@@ -14,6 +17,7 @@ import {
   type Room,
   RoomRef,
   type RoomSummary,
+  type Topology,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
@@ -33,6 +37,8 @@ import {
   type PipeTransform,
   Post,
   Query,
+  Req,
+  Res,
   SetMetadata,
   UseGuards,
 } from '@nestjs/common';
@@ -40,6 +46,7 @@ import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { Rooms } from '../rooms.ts';
+import { topologyMermaid } from '../topology/mermaid.ts';
 import { openApiDocument } from './openapi.ts';
 
 /** Injection tokens of the REST side. */
@@ -48,6 +55,7 @@ export interface RestSettings {
   readonly apiKeys: readonly string[];
   /** No key is asked for. */
   readonly open: boolean;
+  readonly topology: () => Promise<Topology>;
   readonly log: Logger;
 }
 
@@ -128,6 +136,7 @@ export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
+    @Inject(REST_SETTINGS) private readonly settings: RestSettings,
   ) {}
 
   @Post(restRoutes.createRoom.path)
@@ -172,10 +181,35 @@ export class RestController {
     @Param('room', roomParam) ref: string,
     @Body(new Parsed(IssueToken)) body: z.output<typeof IssueToken>,
   ): Promise<IssuedToken> {
-    const { id: room } = await this.rooms.get(ref);
-    const { name, grants, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = body;
-    const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, ttlSeconds });
+    return this.#issue(body, ref);
+  }
+
+  @Post(restRoutes.issueFleetToken.path)
+  async issueFleetToken(
+    @Body(new Parsed(IssueFleetToken)) body: z.output<typeof IssueFleetToken>,
+  ): Promise<IssuedToken> {
+    return this.#issue(body, body.room);
+  }
+
+  async #issue(wanted: z.output<typeof IssueToken>, ref: string | undefined): Promise<IssuedToken> {
+    const room = ref === undefined ? undefined : (await this.rooms.get(ref)).id;
+    const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = wanted;
+    const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
     return { token, userId, expiresAt: expiresAt.toISOString() };
+  }
+
+  @Get(restRoutes.getTopology.path)
+  async topology(
+    @Query(new Parsed(GetTopology)) query: z.output<typeof GetTopology>,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    const wantsMermaid = request.accepts(['application/json', mermaidType]) === mermaidType;
+    const { format = wantsMermaid ? 'mermaid' : 'json' } = query;
+    const topology = await this.settings.topology();
+    response.vary('Accept');
+    if (format === 'json') response.json(topology);
+    else response.type(mermaidType).send(topologyMermaid(topology));
   }
 
   @Get('/v1/openapi.json')

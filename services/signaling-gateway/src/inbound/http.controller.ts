@@ -1,28 +1,39 @@
 import { errorCatalogue, FlotillaError, signalPath } from '@flotilla/contracts';
-import { Controller, Get, Inject, Req, Res } from '@nestjs/common';
+import { All, Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
+import { Transport } from '../transport/transport.ts';
+import type { Refusal } from '../transport/upgrade-check.ts';
 import { Handshake } from './handshake.ts';
 
 /** Plain HTTP on the path of the WebSocket endpoint. */
 @Controller()
 export class SignalHttpController {
-  constructor(@Inject(Handshake) private readonly handshake: Handshake) {}
+  constructor(
+    @Inject(Handshake) private readonly handshake: Handshake,
+    @Inject(Transport) private readonly transport: Transport,
+  ) {}
 
   /** A browser can't see why its WebSocket was refused. It asks here, with the same token: `Authorization: Bearer <token>`, or `Resume <token>`. */
   @Get(`${signalPath}/validate`)
   async validate(@Req() request: Request, @Res() response: Response): Promise<void> {
+    const problem = this.transport.plainProblem(request);
+    if (problem) return answer(response, problem);
     try {
       await this.handshake.validate(request);
       response.status(204).end();
     } catch (error) {
-      const failure = FlotillaError.from(error);
-      response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
+      answer(response, { error: FlotillaError.from(error), headers: {} });
     }
   }
 
-  @Get(signalPath)
-  upgradeRequired(@Res() response: Response): void {
-    const failure = new FlotillaError('BAD_MESSAGE', 'this is a WebSocket endpoint');
-    response.status(426).set('Upgrade', 'websocket').json({ error: failure.body });
+  /** What comes here is no upgrade: those go to the adapter. */
+  @All(signalPath)
+  noUpgrade(@Req() request: Request, @Res() response: Response): void {
+    const problem = this.transport.upgradeProblem(request);
+    answer(response, problem ?? { error: new FlotillaError('BAD_MESSAGE'), headers: {} });
   }
+}
+
+function answer(response: Response, { error, headers }: Refusal): void {
+  response.status(errorCatalogue[error.code].status).set(headers).json({ error: error.body });
 }

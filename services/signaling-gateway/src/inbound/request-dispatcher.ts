@@ -1,7 +1,9 @@
 import {
+  type Address,
   addressee,
   firstIssue,
   FlotillaError,
+  maxNesting,
   Request,
   type RequestType,
   RoomRef,
@@ -10,7 +12,11 @@ import {
 import { counter, inSpan, type Logger } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
 import type { z } from 'zod';
+import { nestsDeeperThan } from '../limits/nesting.ts';
+import type { Overload } from '../limits/overload.ts';
+import { TokenBucket } from '../limits/token-bucket.ts';
 import type { Session } from '../sessions/session.ts';
+import { countRejection } from './handshake.ts';
 
 const messages = counter({
   name: 'signaling_messages_total',
@@ -21,10 +27,25 @@ const messages = counter({
 /** Requests of one session that may be under way at a time. */
 const maxUnderWay = 64;
 
-/** A request a handler gets: parsed, and for one about a room, its id. */
+/** After so many refusals for sending too fast, without a request that was taken between them, a session is closed. */
+const maxRefusals = 500;
+
+/** A request a handler gets: parsed, and for one about a room, its id, else empty. */
 export interface Received<T extends RequestType> {
   readonly payload: z.output<(typeof signalRequests)[T]['payload']>;
   readonly roomId: string;
+  readonly to: Address | undefined;
+}
+
+/** What a session may send, and what happens to it otherwise. */
+export interface RequestLimits {
+  readonly messagesPerSecond: number;
+  readonly messagesAtOnce: number;
+  readonly overload: Overload;
+  /** It goes on though it is refused. */
+  readonly onFlood: () => void;
+  /** A request could be read. */
+  readonly onRequest: () => void;
 }
 
 /** A reply and what to do once it is on its way, such as sending what must come after it. */
@@ -40,20 +61,30 @@ type Handler = (received: unknown) => unknown;
 /** Reads one session's messages, hands them to their handlers, and answers each exactly once. */
 export class RequestDispatcher {
   #underWay = 0;
+  #refusals = 0;
+  readonly #bucket: TokenBucket;
 
   constructor(
     private readonly session: Session,
     private readonly handlers: ReadonlyMap<string, Handler>,
+    private readonly limits: RequestLimits,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#bucket = new TokenBucket(limits.messagesPerSecond, limits.messagesAtOnce);
+  }
 
   receive(text: string | undefined): void {
+    if (!this.#bucket.take()) return this.#refuse(text);
     let request: Request;
     try {
       request = parseRequest(text);
     } catch (error) {
       return this.#fail(idOf(text), 'unreadable', error);
     }
+    this.#refusals = 0;
+    this.limits.onRequest();
+    if (this.limits.overload.level >= shedAt(request))
+      return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
     if (this.#underWay >= maxUnderWay)
       return this.#fail(
         request.id,
@@ -62,6 +93,17 @@ export class RequestDispatcher {
       );
     this.#underWay++;
     void this.#handle(request).finally(() => this.#underWay--);
+  }
+
+  /** Above the rate. To answer costs less than to do, but who never stops is not answered for ever. */
+  #refuse(text: string | undefined): void {
+    if (++this.#refusals > maxRefusals) return this.limits.onFlood();
+    const { messagesPerSecond } = this.limits;
+    this.#fail(
+      idOf(text),
+      'unreadable',
+      new FlotillaError('RATE_LIMITED', `more than ${messagesPerSecond} messages a second`),
+    );
   }
 
   async #handle(request: Request): Promise<void> {
@@ -87,13 +129,25 @@ export class RequestDispatcher {
     const failure = FlotillaError.from(error);
     if (failure.code === 'INTERNAL')
       this.log.error({ err: failure.cause, sessionId: this.session.id, type }, 'request failed');
-    messages.inc({ type: type in signalRequests ? type : 'unknown', outcome: failure.code });
+    messages.inc({ type: Object.hasOwn(signalRequests, type) ? type : 'unknown', outcome: failure.code });
+    if (rejections.has(failure.code)) countRejection('request', failure.code);
     this.session.reply({ replyTo: id, ok: false, error: failure.body });
   }
 }
 
+/** Refusals that are about who asks or how much, rather than about what is asked. */
+const rejections: ReadonlySet<string> = new Set(['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'TOO_MANY_ROOMS']);
+
+/** The overload level at which a request is refused. Calls in progress go on at any. */
+function shedAt({ type, to }: Request): number {
+  if (type === 'join' || type === 'watch_topology') return 1;
+  return type === 'message' && !to?.startsWith('room:') ? 2 : Infinity;
+}
+
 function parseRequest(text: string | undefined): Request {
   if (text === undefined) throw new FlotillaError('BAD_MESSAGE', 'send text frames');
+  if (nestsDeeperThan(text, maxNesting))
+    throw new FlotillaError('BAD_MESSAGE', `nested deeper than ${maxNesting} levels`);
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -107,8 +161,9 @@ function parseRequest(text: string | undefined): Request {
 
 /** The id of a message that is JSON at least, so that its sender can match the refusal. */
 function idOf(text: string | undefined): string | null {
+  if (text === undefined || nestsDeeperThan(text, maxNesting)) return null;
   try {
-    const { id } = JSON.parse(text ?? '') as { id?: unknown };
+    const { id } = JSON.parse(text) as { id?: unknown };
     return typeof id === 'string' ? id.slice(0, 64) : null;
   } catch {
     return null;
@@ -123,5 +178,7 @@ function readPayload({ type, to, payload }: Request): Received<RequestType> {
   const room = addressee('room', to);
   if (spec.to === 'room' && room === undefined)
     throw new FlotillaError('BAD_MESSAGE', 'say which room: `to: "room:<id or name>"`');
-  return { payload: parsed.data, roomId: room === undefined ? '' : roomIdOf(RoomRef.parse(room)) };
+  if (spec.to === 'any' && to === undefined)
+    throw new FlotillaError('BAD_MESSAGE', 'say to whom: `to: "room:<id or name>"`, `"user:<id>"` or `"*"`');
+  return { payload: parsed.data, roomId: room === undefined ? '' : roomIdOf(RoomRef.parse(room)), to };
 }

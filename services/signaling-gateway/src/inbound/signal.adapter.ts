@@ -1,16 +1,18 @@
-import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { EventEmitter } from 'node:events';
 import { offeredSubprotocols } from '@flotilla/auth';
-import { errorCatalogue, FlotillaError, maxFrameBytes, signalPath, subprotocol } from '@flotilla/contracts';
+import { FlotillaError, maxFrameBytes, signalPath, subprotocol } from '@flotilla/contracts';
 import { histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AbstractWsAdapter, type MessageMappingProperties } from '@nestjs/websockets';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import { Session } from '../sessions/session.ts';
+import { refuse } from '../transport/refuse.ts';
+import type { Transport } from '../transport/transport.ts';
 import { type Handshake, selectSubprotocol } from './handshake.ts';
-import { RequestDispatcher } from './request-dispatcher.ts';
+import { RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
 
 const handshakeSeconds = histogram({
   name: 'signaling_handshake_duration_seconds',
@@ -21,6 +23,9 @@ const handshakeSeconds = histogram({
 
 /** How long a client may take to be let in. */
 const handshakeTimeoutMs = 10_000;
+
+/** What each session may ask of the gateway. */
+export type SessionLimits = Omit<RequestLimits, 'onFlood' | 'onRequest'>;
 
 /** What the adapter tells the gateway of a connection: the session and the token that brings it back. */
 export interface Connected {
@@ -48,8 +53,10 @@ export class SignalAdapter extends AbstractWsAdapter {
 
   constructor(
     app: INestApplicationContext,
+    private readonly transport: Transport,
     private readonly handshake: Handshake,
     private readonly lifecycle: Lifecycle,
+    private readonly limits: SessionLimits,
     private readonly log: Logger,
   ) {
     super(app);
@@ -63,10 +70,18 @@ export class SignalAdapter extends AbstractWsAdapter {
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     if (request.url?.split('?')[0] !== signalPath)
-      return refuse(socket, 404, new FlotillaError('BAD_MESSAGE', `the WebSocket endpoint is ${signalPath}`));
+      return refuse(socket, {
+        error: new FlotillaError('NOT_FOUND', `the WebSocket endpoint is ${signalPath}`),
+        headers: {},
+      });
     const began = performance.now();
     const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
     const onError = (error: Error): void => this.log.debug({ err: error }, 'socket error during the handshake');
+    const problem = this.transport.upgradeProblem(request);
+    if (problem) {
+      finish(problem.error.code);
+      return refuse(socket, problem);
+    }
     const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
     socket.on('error', onError);
     socket.once('close', () => clearTimeout(deadline));
@@ -78,7 +93,7 @@ export class SignalAdapter extends AbstractWsAdapter {
           const failure = FlotillaError.from(error);
           if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'handshake failed');
           finish(failure.code);
-          refuse(socket, errorCatalogue[failure.code].status, failure);
+          refuse(socket, { error: failure, headers: {} });
         },
       )
       .finally(() => {
@@ -90,21 +105,27 @@ export class SignalAdapter extends AbstractWsAdapter {
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, resumed, rooms, resumeToken } = await this.handshake.admit(request);
+    const { identity, resumed, rooms, resumeToken, offsets } = await this.handshake.admit(request);
     if (socket.destroyed) return;
     this.#websockets.handleUpgrade(request, socket, head, (websocket) =>
-      this.#connected(websocket, new Session(identity, resumed, websocket), resumeToken, rooms),
+      this.#connected(websocket, new Session(identity, resumed, websocket, offsets), resumeToken, rooms),
     );
   }
 
   #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {
     websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
-    websocket.on('pong', () => (session.silentBeats = 0));
+    const showedLife = (): void => {
+      session.showedLife();
+      this.lifecycle.handle(session, 'life');
+    };
+    websocket.on('pong', showedLife);
     websocket.on('message', (data, isBinary) => {
-      session.silentBeats = 0;
+      showedLife();
       this.#dispatchers.get(session)?.receive(isBinary ? undefined : (data as Buffer).toString());
     });
-    websocket.once('close', (code) => this.lifecycle.disconnected(session, code === 1000 || code === 1001));
+    websocket.once('close', (code) =>
+      this.lifecycle.handle(session, code === 1000 || code === 1001 ? 'goodbye' : 'gone'),
+    );
     this.lifecycle.connected(session);
     this.#server.emit('connection', session, { session, resumeToken, rooms } satisfies Connected);
   }
@@ -115,6 +136,11 @@ export class SignalAdapter extends AbstractWsAdapter {
       new RequestDispatcher(
         session,
         new Map(handlers.map(({ message, callback }) => [String(message), callback])),
+        {
+          ...this.limits,
+          onFlood: () => this.lifecycle.handle(session, 'flood'),
+          onRequest: () => this.lifecycle.handle(session, 'request'),
+        },
         this.log,
       ),
     );
@@ -129,21 +155,4 @@ export class SignalAdapter extends AbstractWsAdapter {
     await this.lifecycle.stop();
     this.#websockets.close();
   }
-}
-
-/** Answers an upgrade that is not granted, as HTTP. */
-function refuse(socket: Duplex, status: number, error: FlotillaError): void {
-  if (socket.destroyed) return;
-  const body = JSON.stringify({ error: error.body });
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
-      'Connection: close',
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      ...(status === 401 ? ['WWW-Authenticate: Bearer'] : []),
-      '',
-      body,
-    ].join('\r\n'),
-  );
 }

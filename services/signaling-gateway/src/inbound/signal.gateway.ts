@@ -1,7 +1,9 @@
+import type { TokenVerifier } from '@flotilla/auth';
 import { appendRoomEvent, type CommandBus, roomStream } from '@flotilla/bus';
 import {
+  addressee,
   type CommandReply,
-  type ConnectionEventType,
+  FlotillaError,
   type Grant,
   participantIdOf,
   publicParticipant,
@@ -10,8 +12,6 @@ import {
   type ReplyPayload,
   type SfuCommandType,
   sfuQueue,
-  type SignalEventPayload,
-  systemAddress,
   userAddress,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
@@ -24,10 +24,12 @@ import {
   SubscribeMessage,
   WebSocketGateway,
 } from '@nestjs/websockets';
+import { tell } from '../delivery/frames.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
+import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
 import type { Connected } from './signal.adapter.ts';
 
@@ -37,6 +39,7 @@ export interface SignalContext {
   readonly lifecycle: Lifecycle;
   readonly memberships: Memberships;
   readonly nodes: NodeDirectory;
+  readonly verifier: TokenVerifier;
   readonly settings: { readonly resumeWindowSeconds: number; readonly heartbeatSeconds: number };
   readonly log: Logger;
 }
@@ -69,8 +72,10 @@ export class SignalGateway implements OnGatewayConnection {
       resumeToken,
       resumeWindowSeconds,
       heartbeatSeconds,
-      expiresAt: 0,
-      offsets: {},
+      expiresAt: session.identity.expiresAt,
+      offsets: session.resumed
+        ? {}
+        : { [userAddress(session.identity.userId)]: session.inbox.after, '*': session.broadcasts.after },
       ...(rtpCapabilities && { rtpCapabilities }),
     });
   }
@@ -103,6 +108,7 @@ export class SignalGateway implements OnGatewayConnection {
     @MessageBody() { payload }: Received<'resume'>,
   ): Promise<ReplyThen<ReplyPayload<'resume'>>> {
     const { rooms, sessions } = this.context.fleet.store;
+    const missed = await this.context.lifecycle.mail.catchUp(session, payload.offsets);
     const record = await sessions.get(session.id);
     const found: ReplyPayload<'resume'>['rooms'] = [];
     const attachAt = new Map<string, string>();
@@ -132,7 +138,7 @@ export class SignalGateway implements OnGatewayConnection {
       found.push({ roomId, participantId, resumed: false, snapshot });
       attachAt.set(roomId, state.offset);
     }
-    return new ReplyThen({ rooms: found, missed: [] }, () => {
+    return new ReplyThen({ rooms: found, missed }, () => {
       for (const [roomId, offset] of attachAt) this.#attach(session, roomId, offset);
     });
   }
@@ -226,16 +232,48 @@ export class SignalGateway implements OnGatewayConnection {
   @SubscribeMessage('message')
   async message(
     @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'message'>,
+    @MessageBody() { roomId, to, payload }: Received<'message'>,
   ): Promise<ReplyPayload<'message'>> {
+    const { mail } = this.context.lifecycle;
+    if (to === '*') {
+      session.requireGrant('broadcast');
+      return { seq: await mail.sendToEverybody(session, payload.data) };
+    }
     session.requireGrant('data');
-    const { participantId } = session.membership(roomId);
+    const userId = addressee('user', to);
+    if (userId !== undefined) return { seq: await mail.sendToUser(session, userId, payload.data) };
+    const membership = session.rooms.get(roomId);
+    if (!membership) await this.#requireBridge(session, roomId);
     const seq = await appendRoomEvent(this.context.fleet.events, roomId, {
       type: 'message',
-      from: participantId,
+      from: membership?.participantId ?? userAddress(session.identity.userId),
       payload: { data: payload.data },
+      at: Date.now(),
     });
     return { seq };
+  }
+
+  /** Into a room one is not in: both the token and the room must allow it. Throws NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN. */
+  async #requireBridge(session: Session, roomId: string): Promise<void> {
+    if (!session.identity.bridge.includes(roomId)) throw new FlotillaError('NOT_IN_ROOM');
+    const room = await this.context.fleet.store.rooms.get(roomId);
+    if (!room) throw new FlotillaError('ROOM_NOT_FOUND');
+    if (!room.acceptBridged) throw new FlotillaError('FORBIDDEN', 'this room takes no messages from outside');
+  }
+
+  @SubscribeMessage('refresh_token')
+  async refreshToken(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { payload }: Received<'refresh_token'>,
+  ): Promise<ReplyPayload<'refresh_token'>> {
+    const { sessions } = this.context.fleet.store;
+    const claims = await this.context.verifier.verifyRefresh(payload.token, session.identity);
+    await useToken(sessions, claims);
+    const granted = sessionClaims(claims);
+    await sessions.refresh(session.id, granted);
+    session.identity = { id: session.id, userId: session.identity.userId, ...granted };
+    session.warnedOfExpiry = false;
+    return { expiresAt: granted.expiresAt };
   }
 
   @SubscribeMessage('ping')
@@ -254,17 +292,4 @@ export class SignalGateway implements OnGatewayConnection {
     const { nodeId } = session.membership(roomId);
     return this.#bus.call(sfuQueue(nodeId), command, { ...payload, roomId, sessionId: session.id } as never);
   }
-}
-
-/** An event of the connection itself. */
-function tell<T extends ConnectionEventType>(session: Session, type: T, payload: SignalEventPayload<T>): void {
-  session.send(
-    JSON.stringify({
-      type,
-      from: systemAddress,
-      to: userAddress(session.identity.userId),
-      routedAt: Date.now(),
-      payload,
-    }),
-  );
 }

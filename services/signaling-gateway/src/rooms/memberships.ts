@@ -29,6 +29,7 @@ export class Memberships {
   constructor(
     private readonly bus: CommandBus,
     private readonly sessions: SessionStore,
+    private readonly maxRooms: number,
     private readonly log: Logger,
   ) {}
 
@@ -38,6 +39,8 @@ export class Memberships {
     if (identity.room !== undefined && roomIdOf(identity.room) !== roomId)
       throw new FlotillaError('FORBIDDEN', 'the token is for another room');
     if (session.rooms.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
+    if (session.rooms.size >= this.maxRooms)
+      throw new FlotillaError('TOO_MANY_ROOMS', `a session is in ${this.maxRooms} rooms at most`);
 
     const name = request.name ?? identity.name ?? identity.userId.slice(0, 64);
     const { member, snapshot } = await this.bus.call(registryQueue, 'registry.join', {

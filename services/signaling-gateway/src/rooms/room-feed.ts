@@ -3,19 +3,16 @@ import {
   type Following,
   followRoom,
   inTraceOf,
+  type LogEntry,
   parseRoomEvents,
   type PlacedRoomEvent,
   roomStream,
 } from '@flotilla/bus';
 import { compareOffsets, type Offset, roomAddress } from '@flotilla/contracts';
+import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
+import { eventFrame } from '../delivery/frames.ts';
+import { type Delivery, Listener } from '../delivery/listener.ts';
 import type { Session } from '../sessions/session.ts';
-
-interface Listener {
-  /** The last event it has. */
-  after: Offset;
-  /** While older events are read for it, what comes meanwhile waits here. */
-  waiting: PlacedRoomEvent[] | undefined;
-}
 
 const readBatch = 500;
 
@@ -52,29 +49,25 @@ export class RoomFeed {
    * misses are gone, and then it does not listen.
    */
   async attach(session: Session, after: Offset): Promise<boolean> {
-    if (compareOffsets(after, this.#position) >= 0) {
-      this.#listeners.set(session, { after, waiting: undefined });
-      return true;
-    }
-    const listener: Listener = { after, waiting: [] };
+    const behind = compareOffsets(after, this.#position) < 0;
+    const listener = new Listener(session, after, behind);
     this.#listeners.set(session, listener);
-    for (;;) {
-      const entries = await this.events.readAfter(roomStream(this.roomId), listener.after, readBatch);
-      if (this.#listeners.get(session) !== listener) return true;
-      if (entries === 'gone') {
-        this.#listeners.delete(session);
-        return false;
-      }
-      const last = entries.at(-1);
-      if (!last) break;
-      for (const placed of parseRoomEvents(entries))
-        this.#sendTo(session, listener, placed, frameOf(this.roomId, placed));
-      listener.after = last.offset;
-    }
-    const { waiting = [] } = listener;
-    listener.waiting = undefined;
-    for (const placed of waiting) this.#sendTo(session, listener, placed, frameOf(this.roomId, placed));
-    return true;
+    if (!behind) return true;
+    const complete = await listener.catchUp(async (from) => {
+      const entries = await this.events.readAfter(roomStream(this.roomId), from, readBatch);
+      if (this.#listeners.get(session) !== listener) return [];
+      return entries === 'gone' ? entries : entries.map((entry) => this.#deliveryTo(session, entry));
+    });
+    if (!complete && this.#listeners.get(session) === listener) this.#listeners.delete(session);
+    return complete;
+  }
+
+  #deliveryTo(session: Session, entry: LogEntry): Delivery {
+    const [placed] = parseRoomEvents([entry]);
+    return {
+      offset: entry.offset,
+      frame: placed && isFor(session, placed) ? frameOf(this.roomId, placed) : undefined,
+    };
   }
 
   detach(session: Session): void {
@@ -88,17 +81,10 @@ export class RoomFeed {
   #deliverOne(placed: PlacedRoomEvent): void {
     this.#position = placed.offset;
     const frame = frameOf(this.roomId, placed);
-    for (const [session, listener] of this.#listeners) {
-      if (listener.waiting) listener.waiting.push(placed);
-      else this.#sendTo(session, listener, placed, frame);
-    }
+    for (const [session, listener] of this.#listeners)
+      listener.deliver(placed.offset, isFor(session, placed) ? frame : undefined);
+    if (placed.event.at !== undefined) dispatchSeconds.observe({ to: 'room' }, (Date.now() - placed.event.at) / 1000);
     this.onEvent(this, placed);
-  }
-
-  #sendTo(session: Session, listener: Listener, { offset, event }: PlacedRoomEvent, frame: string): void {
-    if (compareOffsets(offset, listener.after) <= 0) return;
-    listener.after = offset;
-    if (!event.only || event.only.includes(session.id)) session.send(frame);
   }
 
   close(): void {
@@ -107,8 +93,7 @@ export class RoomFeed {
   }
 }
 
-/** The event as the client gets it. */
-function frameOf(roomId: string, { offset, event }: PlacedRoomEvent): string {
-  const { type, from, payload } = event;
-  return JSON.stringify({ seq: offset, type, from, to: roomAddress(roomId), routedAt: Date.now(), payload });
-}
+const isFor = (session: Session, { event }: PlacedRoomEvent): boolean => !event.only || event.only.includes(session.id);
+
+const frameOf = (roomId: string, { offset, event }: PlacedRoomEvent): Buffer =>
+  eventFrame(roomAddress(roomId), offset, event);

@@ -1,127 +1,192 @@
-import type { EventLog, Following, PlacedRoomEvent } from '@flotilla/bus';
+import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
 import { FlotillaError, participantIdOf } from '@flotilla/contracts';
-import { type Logger, retry } from '@flotilla/runtime';
+import { counter, type Logger, retry } from '@flotilla/runtime';
 import type { SessionRecord, SessionStore } from '@flotilla/store';
-import { z } from 'zod';
+import { tell } from '../delivery/frames.ts';
+import { Mail } from '../delivery/mail.ts';
 import { Feeds } from '../rooms/feeds.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { RoomFeed } from '../rooms/room-feed.ts';
-import type { Session, SessionIdentity } from './session.ts';
+import { closings, type LifecycleEffect, type LifecycleEvent, transition } from './lifecycle-table.ts';
+import { evacuate } from './evacuate.ts';
+import type { AddressOffsets, Session, SessionIdentity } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
 const gatewayBeatMs = 2000;
+/** Deadlines of sessions are looked at this often: handshakes and tokens. */
+const deadlineBeatMs = 1000;
+/** A connection that asks for nothing is closed after this long. */
+export const handshakeMs = 30_000;
+/** A client is told this long before its token expires, or at half of what is left when it connects with less. */
+const expiryWarningMs = 60_000;
 /** Clean-up that meets a broker that is away is tried again for this long; then the sweeper of the registry has it. */
-const repairMs = 120_000;
+const repairMs = 180_000;
 
-/** What gateways tell each other. */
-const GatewayEvent = z.object({ type: z.literal('session_replaced'), sessionId: z.string() });
+const ended = counter({
+  name: 'signaling_connections_ended_total',
+  help: 'Connections that are over, by the event that ended them.',
+  labelNames: ['event'],
+});
+const resumes = counter({
+  name: 'signaling_resumes_total',
+  help: 'Attempts to come back to a session: ok, ok_moved (from another gateway), or the error code.',
+  labelNames: ['outcome'],
+});
 
-export const gatewayStream = (gatewayId: string): string => `gateway:${gatewayId}`;
+export interface LifecycleSettings {
+  readonly resumeWindowMs: number;
+  readonly heartbeatMs: number;
+  /** A gateway that stops sends its sessions off over this long. */
+  readonly drainMs: number;
+}
 
 /**
- * From the first byte of a session to its last: connected, silent, lost and maybe back, ended. All that a session holds
- * (its place in the table, its feeds, its record) is given back here and nowhere else.
+ * From the first byte of a connection to its last, as lifecycle-table.ts has it. All that a session holds (its place in the
+ * table, its feeds, its record) is given back here and nowhere else.
  */
 export class Lifecycle {
   readonly feeds: Feeds;
+  readonly mail: Mail;
   #beats: NodeJS.Timeout[] = [];
-  #following: Following | undefined;
-  #stopping = false;
+  #stopping: Promise<void> | undefined;
 
   constructor(
-    private readonly gatewayId: string,
+    readonly gatewayId: string,
     private readonly table: SessionTable,
     private readonly memberships: Memberships,
     private readonly store: SessionStore,
-    private readonly events: EventLog,
-    private readonly settings: { resumeWindowMs: number; heartbeatMs: number },
+    events: EventLog,
+    private readonly settings: LifecycleSettings,
     private readonly log: Logger,
   ) {
     this.feeds = new Feeds(events, (feed, placed) => this.#onRoomEvent(feed, placed));
+    this.mail = new Mail(gatewayId, table, store, events, (sessionId) => this.#replaced(sessionId), log);
   }
 
   async start(): Promise<void> {
     await this.store.gatewayAlive(this.gatewayId);
-    const alive = setInterval(() => {
-      this.store
-        .gatewayAlive(this.gatewayId)
-        .catch((error: unknown) => this.log.debug({ err: error }, 'gateway heartbeat not written'));
-    }, gatewayBeatMs);
-    this.#beats = [alive, setInterval(() => this.#beat(), this.settings.heartbeatMs)];
-    this.#following = this.events.follow(
-      gatewayStream(this.gatewayId),
-      await this.events.lastOffset(gatewayStream(this.gatewayId)),
-      (entries) => {
-        for (const { data } of entries) {
-          const event = GatewayEvent.safeParse(JSON.parse(data));
-          if (event.success) this.#replaced(event.data.sessionId);
-        }
-      },
-    );
+    await this.mail.start();
+    const every = (ms: number, work: () => void): NodeJS.Timeout => setInterval(work, ms);
+    this.#beats = [
+      every(gatewayBeatMs, () => void this.#reportAlive()),
+      every(this.settings.heartbeatMs, () => this.#beat()),
+      every(deadlineBeatMs, () => this.#checkDeadlines()),
+    ];
   }
 
-  /** Writes a new session down. */
-  async open(identity: SessionIdentity, resumeHash: string): Promise<void> {
-    await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeHash);
+  /** A gateway that was taken for dead (it, or Redis, was out of reach) takes its sessions back. */
+  async #reportAlive(): Promise<void> {
+    try {
+      if (await this.store.gatewayAlive(this.gatewayId)) return;
+      this.log.warn({ sessions: this.table.size }, 'this gateway was taken for dead, taking its sessions back');
+      await this.store.reattach(
+        [...this.table].map(({ id }) => id),
+        this.gatewayId,
+      );
+    } catch (error) {
+      this.log.debug({ err: error }, 'gateway heartbeat not written');
+    }
+  }
+
+  get stopping(): boolean {
+    return this.#stopping !== undefined;
+  }
+
+  /** Writes a new session down, and says from where its messages count. */
+  async open(identity: SessionIdentity, resumeHash: string): Promise<AddressOffsets> {
+    // Taken before: a message between the two steps is then delivered rather than missed.
+    const everybody = this.mail.lastBroadcast;
+    return { everybody, user: await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeHash) };
   }
 
   /** Takes a session over, from this gateway or another. Throws SESSION_EXPIRED. */
   async resume(resumeHash: string, nextHash: string): Promise<SessionRecord> {
-    const record = await this.store.resume(resumeHash, nextHash, this.gatewayId);
-    if (!record) throw new FlotillaError('SESSION_EXPIRED');
-    if (record.gatewayId === this.gatewayId) this.#replaced(record.id);
-    else
-      await this.events.append(
-        gatewayStream(record.gatewayId),
-        JSON.stringify({ type: 'session_replaced', sessionId: record.id } satisfies z.input<typeof GatewayEvent>),
-      );
-    return record;
-  }
-
-  /** Another connection has the session now: this one goes, and nothing is given up. */
-  #replaced(sessionId: string): void {
-    const session = this.table.get(sessionId);
-    if (!session) return;
-    this.#letGo(session);
-    session.close('SESSION_REPLACED', 'the session was resumed by another connection');
+    try {
+      const record = await this.store.resume(resumeHash, nextHash, this.gatewayId);
+      if (!record) throw new FlotillaError('SESSION_EXPIRED');
+      const here = record.gatewayId === this.gatewayId;
+      if (here) this.#replaced(record.id);
+      else await this.mail.tellReplaced(record.gatewayId, record.id);
+      resumes.inc({ outcome: here ? 'ok' : 'ok_moved' });
+      return record;
+    } catch (error) {
+      resumes.inc({ outcome: FlotillaError.from(error).code });
+      throw error;
+    }
   }
 
   connected(session: Session): void {
     this.table.add(session);
+    session.onSlow = () => this.handle(session, 'slow');
   }
 
-  /** The connection is gone. `goodbye`: the client meant it, so the session ends; else it may come back within the window. */
-  disconnected(session: Session, goodbye: boolean): void {
-    if (!this.table.has(session)) return;
-    this.#letGo(session);
-    const work = goodbye
-      ? () => this.#end(session)
-      : () => this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs);
+  /** What happened to a session's connection, and all that follows from it. */
+  handle(session: Session, event: LifecycleEvent): void {
+    const { to, effects } = transition(session.state, event);
+    if (to === 'closed' && session.state !== 'closed') ended.inc({ event });
+    if (to === 'zombie' && session.state !== 'zombie') this.log.debug({ sessionId: session.id }, 'no sign of life');
+    session.state = to;
+    for (const effect of effects) this.#carryOut(effect, session, event);
+  }
+
+  #carryOut(effect: LifecycleEffect, session: Session, event: LifecycleEvent): void {
+    switch (effect) {
+      case 'ping':
+        return session.ping();
+      case 'release':
+        this.table.remove(session);
+        for (const roomId of session.rooms.keys()) this.feeds.detach(roomId, session);
+        return;
+      case 'close': {
+        const { code, reason } = closings[event]!;
+        return session.close(code, reason);
+      }
+      case 'cut':
+        return session.terminate();
+      case 'detach':
+        return this.#repair(session, () => this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs));
+      case 'end':
+        return this.#repair(session, () => this.#end(session));
+    }
+  }
+
+  #repair(session: Session, work: () => Promise<void>): void {
     retry(work, { forMs: repairMs }).catch((error: unknown) =>
       this.log.warn({ err: error, sessionId: session.id }, 'a session could not be put away; the sweeper will'),
     );
   }
 
+  /** Leaves the rooms the record knows: one that was resumed and said nothing is in rooms that this gateway has not seen. */
   async #end(session: Session): Promise<void> {
-    for (const roomId of session.rooms.keys()) await this.memberships.leave(session, roomId, 'left');
+    const record = await this.store.get(session.id);
+    for (const roomId of record?.rooms ?? []) await this.memberships.leave(session, roomId, 'left');
     await this.store.close(session.id);
   }
 
-  #letGo(session: Session): void {
-    this.table.remove(session);
-    for (const roomId of session.rooms.keys()) this.feeds.detach(roomId, session);
+  /** Another connection has the session now: this one goes, and nothing is given up. */
+  #replaced(sessionId: string): void {
+    const session = this.table.get(sessionId);
+    if (session) this.handle(session, 'replaced');
   }
 
-  /** Asks everybody for a sign of life; who gave none twice is taken for lost. */
+  /** Asks everybody for a sign of life. */
   #beat(): void {
     for (const session of this.table) {
-      if (session.silentBeats >= 2) {
-        this.log.info({ sessionId: session.id }, 'no sign of life, cutting the connection');
-        session.close('HEARTBEAT_MISSED', 'two heartbeats missed');
-        session.terminate();
-      } else {
-        session.silentBeats++;
-        session.ping();
+      const missed = session.silentBeats++;
+      this.handle(session, missed < 2 ? 'beat' : missed === 2 ? 'silent' : 'lost');
+    }
+  }
+
+  #checkDeadlines(): void {
+    const openedBefore = performance.now() - handshakeMs;
+    const now = Date.now();
+    for (const session of this.table) {
+      if (session.openedAt < openedBefore && session.state === 'handshaking') this.handle(session, 'handshake_late');
+      const left = session.identity.expiresAt - now;
+      if (left <= 0) this.handle(session, 'token_expired');
+      else if (left <= expiryWarningMs && !session.warnedOfExpiry) {
+        session.warnedOfExpiry = true;
+        tell(session, 'token_expiring', { expiresAt: session.identity.expiresAt });
       }
     }
   }
@@ -132,9 +197,9 @@ export class Lifecycle {
     if (event.type === 'room_deleted') {
       for (const session of [...feed.listeners]) this.#outOf(session, roomId);
     } else if (event.type === 'participant_left' && event.payload.reason !== 'left') {
-      for (const session of [...feed.listeners]) {
-        if (participantIdOf(session.id) === event.payload.participantId) this.#outOf(session, roomId);
-      }
+      const { participantId } = event.payload;
+      for (const session of [...feed.listeners])
+        if (participantIdOf(session.id) === participantId) this.#outOf(session, roomId);
     }
   }
 
@@ -148,16 +213,20 @@ export class Lifecycle {
       );
   }
 
-  /** Sends everybody to another gateway. Their sessions wait for them. */
-  async stop(): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
+  /** Sends everybody to another gateway, a few at a time. Their sessions wait for them. */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    await evacuate(this.table, this.settings.drainMs, (session) =>
+      tell(session, 'move', { reason: 'this gateway is about to stop' }),
+    );
     for (const beat of this.#beats) clearInterval(beat);
-    this.#following?.stop();
+    this.mail.stop();
     await Promise.allSettled(
       [...this.table].map(async (session) => {
-        this.#letGo(session);
-        session.close('SERVICE_RESTART', 'this gateway restarts, resume elsewhere');
+        this.handle(session, 'stopping');
         await this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs);
       }),
     );

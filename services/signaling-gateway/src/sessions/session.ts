@@ -1,5 +1,16 @@
-import { type CloseCodeName, closeCodes, FlotillaError, type Grant, type Reply } from '@flotilla/contracts';
+import {
+  type CloseCodeName,
+  closeCodes,
+  FlotillaError,
+  type Grant,
+  type Offset,
+  type Reply,
+} from '@flotilla/contracts';
+import { counter } from '@flotilla/runtime';
+import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
+import { Listener } from '../delivery/listener.ts';
+import type { LifecycleState } from './lifecycle-table.ts';
 
 /** A room the session is in: who it is there, and where its media is. */
 export interface Membership {
@@ -8,30 +19,53 @@ export interface Membership {
   nodeId: string;
 }
 
-export interface SessionIdentity {
+/** Who a session is, and what its token says it may. */
+export interface SessionIdentity extends SessionClaims {
   readonly id: string;
   readonly userId: string;
-  readonly name?: string | undefined;
-  /** The only room its token opens. */
-  readonly room?: string | undefined;
-  readonly grants: readonly Grant[];
 }
 
-/** What waits to be sent to a client before it is too slow to keep, in bytes. */
+/** Where a session begins in the messages to its user and to everybody. */
+export interface AddressOffsets {
+  readonly user: Offset;
+  readonly everybody: Offset;
+}
+
+/** What waits to be sent to a client before it is asked for a sign of life, and before it is too slow to keep; bytes. */
+export const probeBacklogBytes = 64 * 1024;
 export const maxBacklogBytes = 1024 * 1024;
+
+const probes = counter({
+  name: 'signaling_probes_total',
+  help: 'Connections asked for a sign of life out of turn, because what is sent to them piles up.',
+});
 
 /** A client's session on this gateway: who it is, the rooms it is in, its connection. */
 export class Session {
   readonly rooms = new Map<string, Membership>();
+  /** Messages to its user, and to everybody. */
+  readonly inbox: Listener;
+  readonly broadcasts: Listener;
+  state: LifecycleState = 'handshaking';
   /** Heartbeats without a sign of life. */
   silentBeats = 0;
+  /** Told that its token expires soon. */
+  warnedOfExpiry = false;
+  /** Called once, when more waits to be sent than a client may leave unread. */
+  onSlow: () => void = () => undefined;
+  readonly openedAt = performance.now();
+  #probed = false;
 
   constructor(
-    readonly identity: SessionIdentity,
+    public identity: SessionIdentity,
     /** It was here before: nothing is sent of its rooms until it said what it saw last. */
     readonly resumed: boolean,
     private readonly socket: WebSocket,
-  ) {}
+    offsets: AddressOffsets,
+  ) {
+    this.inbox = new Listener(this, offsets.user, resumed);
+    this.broadcasts = new Listener(this, offsets.everybody, resumed);
+  }
 
   get id(): string {
     return this.identity.id;
@@ -39,6 +73,11 @@ export class Session {
 
   get isOpen(): boolean {
     return this.socket.readyState === 1;
+  }
+
+  /** Bytes that wait to be sent. */
+  get backlog(): number {
+    return this.socket.bufferedAmount;
   }
 
   requireGrant(grant: Grant): void {
@@ -53,11 +92,28 @@ export class Session {
     return membership;
   }
 
-  /** Sends a frame that is ready. A client that lets too much pile up is closed. */
-  send(text: string): void {
+  /** Sends a frame that is ready. A client whose frames pile up is probed; one that lets too much pile up is closed. */
+  send(text: string | Buffer): void {
     if (!this.isOpen) return;
-    if (this.socket.bufferedAmount > maxBacklogBytes) return this.close('SLOW_CONSUMER', 'too much waits to be sent');
-    this.socket.send(text);
+    const backlog = this.socket.bufferedAmount;
+    if (backlog > maxBacklogBytes) return this.onSlow();
+    if (backlog > probeBacklogBytes) this.#probe();
+    this.socket.send(text, asText);
+  }
+
+  #probe(): void {
+    if (this.#probed) return;
+    this.#probed = true;
+    probes.inc();
+    // Counts as a heartbeat: without an answer it is a zombie one beat sooner.
+    this.silentBeats = Math.max(this.silentBeats, 1);
+    this.ping();
+  }
+
+  /** A pong or a message came. */
+  showedLife(): void {
+    this.silentBeats = 0;
+    this.#probed = false;
   }
 
   reply(reply: Reply): void {
@@ -80,3 +136,6 @@ export class Session {
     this.socket.terminate();
   }
 }
+
+/** A frame made once for many goes out as the text it is. */
+const asText = { binary: false } as const;

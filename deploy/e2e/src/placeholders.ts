@@ -1,0 +1,85 @@
+/** The moment at which every recording takes place, in milliseconds since the Unix epoch. */
+const epoch = 1_795_395_600_000;
+
+/** Fields whose value is made up anew each time, and what stands for it. `#` is a number, by order of appearance. */
+const byField: Readonly<Record<string, string | number>> = {
+  resumeToken: 'resume-token-#',
+  usernameFragment: 'ufrag-#',
+  password: 'ice-password-#',
+  cname: 'cname-#',
+  consumerId: 'consumer-#',
+  producerId: 'producer-#',
+  value: '5B:1F:…:C4',
+  address: '203.0.113.7',
+  ip: '203.0.113.7',
+  port: 40_000,
+  priority: 1_076_302_079,
+};
+const moments = new Set(['joinedAt', 'createdAt', 'routedAt', 'expiresAt']);
+
+/** Puts stable placeholders where a recording has ids, keys, times and addresses; the same value gets the same one. */
+export class Placeholders {
+  readonly #counts = new Map<string, number>();
+
+  constructor(
+    /** What is known by name already. */
+    private readonly names: Map<string, string>,
+  ) {}
+
+  in(value: unknown, field = '', holder = ''): unknown {
+    if (Array.isArray(value)) return value.map((each) => this.in(each, field, holder));
+    if (typeof value === 'object' && value !== null)
+      return Object.fromEntries(
+        Object.entries(value).map(([key, each]) => [this.#inText(key), this.in(each, key, field)]),
+      );
+    if (typeof value === 'number') return this.#ofNumber(value, field);
+    return typeof value === 'string' ? this.#ofText(value, field, holder) : value;
+  }
+
+  #ofNumber(value: number, field: string): number {
+    if (moments.has(field)) return epoch + this.#count('moment', String(value));
+    const stand = byField[field];
+    return typeof stand === 'number' ? stand : field === 'ssrc' ? this.#count('ssrc', String(value)) * 1111 : value;
+  }
+
+  #ofText(value: string, field: string, holder: string): string {
+    const stand = byField[field];
+    if (typeof stand === 'string') return this.#named(value, stand);
+    if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(value))
+      return this.#named(value, holder === 'send' || holder === 'recv' ? `${holder}-transport` : 'id-#');
+    return field === 'http' ? this.#inHead(value) : this.#inText(value);
+  }
+
+  /** Ids and offsets wherever they stand. */
+  #inText(text: string): string {
+    return text
+      .replaceAll(/\b(ss|pt|rm|pub)_[0-9a-z]{16}\b/g, (id, kind: string) =>
+        this.#named(id, kind === 'pub' ? 'pub_ada-mic' : `${kind}_#`),
+      )
+      .replaceAll(/\b\d{12,}-\d+\b/g, (offset) => `${epoch + this.#count('moment', offset)}-0`);
+  }
+
+  #inHead(head: string): string {
+    return head
+      .replace(/^(Host: ).*$/im, '$1calls.example')
+      .replace(/^(Sec-WebSocket-Key: )[^\r]*/im, '$1dGhlIHNhbXBsZSBub25jZQ==')
+      .replace(/^(Sec-WebSocket-Accept: )[^\r]*/im, '$1s3pPLMBiTxaQ9kYGzzhZRbK+xOo=')
+      .replaceAll(/flotilla\.token\.[\w.-]+/g, 'flotilla.token.eyJhbGciOiJIUzI1NiJ9…');
+  }
+
+  #named(value: string, stand: string): string {
+    const known = this.names.get(value);
+    if (known !== undefined) return known;
+    const name = stand.replace('#', () => String(this.#count(stand, value)));
+    this.names.set(value, name);
+    return name;
+  }
+
+  /** How many different values of the kind there were, up to and with this one. */
+  #count(kind: string, value: string): number {
+    const key = `${kind} ${value}`;
+    const count = this.#counts.get(key) ?? (this.#counts.get(kind) ?? 0) + 1;
+    if (!this.#counts.has(key)) this.#counts.set(kind, count).set(key, count);
+    return count;
+  }
+}

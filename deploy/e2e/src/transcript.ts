@@ -1,0 +1,228 @@
+/** Records what a client without the SDK and a gateway say to each other, for docs/protocol.md. */
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import {
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestType,
+  resumeSubprotocolPrefix,
+  type RtpCapabilities,
+  type RtpParameters,
+  type SignalEventPayload,
+  subprotocol,
+} from '@flotilla/contracts';
+import { RawClient, RawFrames, type Topology, withToken } from '@flotilla/testkit';
+import { Placeholders } from './placeholders.ts';
+
+/** Where the recording is kept; `npm run generate` puts it into docs/protocol.md. */
+export const transcriptPath = fileURLToPath(new URL('../../../docs/protocol-transcript.json', import.meta.url));
+
+/** One thing said: the head of an HTTP message, or a WebSocket message. */
+export interface Line {
+  readonly from: 'client' | 'server';
+  readonly http?: string;
+  readonly message?: unknown;
+}
+
+/** What belongs together: a request, its reply, and the events that follow from it. */
+export interface Step {
+  readonly title: string;
+  readonly lines: readonly Line[];
+}
+
+/** Opus as a browser sends it; the SSRC and the name are the client's own choice. */
+const microphone = (cname: string, ssrc: number): RtpParameters => ({
+  mid: '0',
+  codecs: [
+    {
+      mimeType: 'audio/opus',
+      payloadType: 111,
+      clockRate: 48_000,
+      channels: 2,
+      parameters: { minptime: 10, useinbandfec: 1 },
+    },
+  ],
+  headerExtensions: [{ uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 4 }],
+  encodings: [{ ssrc, dtx: true }],
+  rtcp: { cname, reducedSize: true },
+});
+
+const dtlsParameters = (): RequestPayload<'connect_transport'>['dtlsParameters'] => ({
+  role: 'client',
+  fingerprints: [
+    { algorithm: 'sha-256', value: [...randomBytes(32)].map((byte) => byte.toString(16).padStart(2, '0')).join(':') },
+  ],
+});
+
+/** Of what the SFU can send, that which a client that decodes Opus and VP8 can receive. */
+function opusAndVp8({ codecs = [], headerExtensions = [] }: RtpCapabilities): RtpCapabilities {
+  return {
+    codecs: codecs.filter(({ mimeType }) => /^(audio\/opus|video\/VP8)$/i.test(mimeType)),
+    headerExtensions: headerExtensions.filter(({ uri }) => uri.endsWith(':mid')),
+  };
+}
+
+/** One client's side of the story. */
+class Storyteller {
+  readonly steps: Step[] = [];
+  #seen = 0;
+
+  constructor(public client: RawClient) {}
+
+  /** Asks, waits for the reply and for events of these types, and writes all of it down. */
+  async ask<T extends RequestType>(
+    title: string,
+    type: T,
+    payload: RequestPayload<T>,
+    { to, then = [] }: { to?: string; then?: readonly string[] } = {},
+  ): Promise<ReplyPayload<T>> {
+    const reply = await this.client.request(type, payload, to);
+    const request = { id: reply.replyTo, type, ...(to !== undefined && { to }), payload };
+    await this.hear(title, then, [
+      { from: 'client', message: request },
+      { from: 'server', message: reply },
+    ]);
+    return reply.payload as ReplyPayload<T>;
+  }
+
+  /** Waits for events of these types, in this order, and writes them down. */
+  async hear(title: string, types: readonly string[], before: readonly Line[] = []): Promise<void> {
+    const fresh = [];
+    for (const type of types) {
+      const event = await this.client.event(type, (each) => this.client.events.indexOf(each) >= this.#seen);
+      fresh.push(event);
+    }
+    this.#seen = Math.max(this.#seen, ...fresh.map((event) => this.client.events.indexOf(event) + 1));
+    const lines = [...before, ...fresh.map((message) => ({ from: 'server' as const, message }))];
+    this.steps.push({ title, lines });
+  }
+
+  /** The same session over another connection. */
+  goOn(client: RawClient): void {
+    this.client = client;
+    this.#seen = 0;
+  }
+}
+
+/** Joins, publishes, talks, loses the connection, comes back and leaves, with placeholders for all that is random. */
+export async function recordTranscript(topology: Topology): Promise<readonly Step[]> {
+  const { api } = topology;
+  const [url] = topology.signalUrls as [string];
+  const room = 'stand-up';
+  await api.createRoom({ name: room });
+  const token = (name: string): Promise<string> =>
+    api.issueToken(room, { name, userId: `${name.toLowerCase()}@example.com` });
+
+  const bob = await RawClient.connect(url, { token: await token('Bob') });
+  const rtpCapabilities = opusAndVp8(welcomeOf(await bob.event('welcome')).rtpCapabilities!);
+  const bobJoined = payloadOf<'join'>(await bob.request('join', { room, rtpCapabilities, subscribe: false }));
+  const to = `room:${bobJoined.snapshot.room.id}`;
+  const { publication } = payloadOf<'publish'>(
+    await bob.request(
+      'publish',
+      {
+        kind: 'audio',
+        source: 'microphone',
+        rtpParameters: microphone('bob', 1_111),
+      } satisfies RequestPayload<'publish'>,
+      to,
+    ),
+  );
+
+  const upgrade = await RawFrames.upgraded(url, withToken(await token('Ada')));
+  upgrade.destroy();
+  const ada = new Storyteller(await RawClient.connect(url, { token: await token('Ada') }));
+  await ada.hear(
+    'Connect',
+    ['welcome'],
+    [
+      { from: 'client', http: upgrade.request },
+      { from: 'server', http: upgrade.response },
+    ],
+  );
+  const { resumeToken } = welcomeOf(await ada.client.event('welcome'));
+  const { media, snapshot } = await ada.ask(
+    'Join',
+    'join',
+    { room, name: 'Ada', rtpCapabilities },
+    {
+      then: ['participant_joined'],
+    },
+  );
+  await ada.ask(
+    'Connect the receiving transport',
+    'connect_transport',
+    { transportId: media!.recv.id, dtlsParameters: dtlsParameters() },
+    { to },
+  );
+  await ada.ask(
+    'The receiver is ready: let the media flow',
+    'update_subscriptions',
+    { publicationIds: [publication.id], paused: false },
+    { to },
+  );
+  await ada.ask(
+    'Connect the sending transport',
+    'connect_transport',
+    { transportId: media!.send.id, dtlsParameters: dtlsParameters() },
+    { to },
+  );
+  await ada.ask(
+    'Publish',
+    'publish',
+    { kind: 'audio', source: 'microphone', rtpParameters: microphone('ada', 2_222) },
+    { to, then: ['publication_added'] },
+  );
+  const { seq } = await ada.ask(
+    'Say something',
+    'message',
+    { data: { text: 'Good morning' } },
+    { to, then: ['message'] },
+  );
+  await bob.request('mute', { publicationId: publication.id, muted: true }, to);
+  await ada.hear('Bob mutes his microphone', ['publication_updated']);
+  await ada.ask('Be refused', 'mute', { publicationId: publication.id, muted: false }, { to });
+
+  const lastSeen = ada.client.events.findLast((event) => event.to === to)?.seq ?? seq;
+  ada.client.socket.terminate();
+  await ada.client.closed;
+  await bob.request('message', { data: { text: 'Are you there?' } }, to);
+  const protocols = [subprotocol, resumeSubprotocolPrefix + resumeToken];
+  ada.goOn(await RawClient.connect(url, { protocols }));
+  await ada.hear('The connection breaks, Bob says something, and Ada connects again with her resume token', [
+    'welcome',
+  ]);
+  await ada.ask('Say what was seen last', 'resume', { offsets: { [to]: lastSeen } }, { then: ['message'] });
+  await ada.ask('Leave', 'leave', {}, { to });
+  ada.client.close();
+  bob.close();
+
+  const names = new Map([
+    [snapshot.room.id, 'rm_standup'],
+    ...snapshot.participants.map(({ id, name }): [string, string] => [id, `pt_${name.toLowerCase()}`]),
+    ...snapshot.participants.map(({ id, name }): [string, string] => [`ss_${id.slice(3)}`, `ss_${name.toLowerCase()}`]),
+    [publication.id, 'pub_bob-mic'],
+  ]);
+  return new Placeholders(names).in(ada.steps) as readonly Step[];
+}
+
+const welcomeOf = ({ payload }: { payload: unknown }): SignalEventPayload<'welcome'> =>
+  payload as SignalEventPayload<'welcome'>;
+
+function payloadOf<T extends RequestType>(reply: { ok: boolean; payload?: unknown }): ReplyPayload<T> {
+  if (!reply.ok) throw new Error(`refused: ${JSON.stringify(reply)}`);
+  return reply.payload as ReplyPayload<T>;
+}
+
+/** What stays the same from one recording to the next: who says what kind of thing, with which fields of which types. */
+export function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const shapes = new Map(value.map((each) => [JSON.stringify(shapeOf(each)), shapeOf(each)]));
+    return [...shapes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, shape]) => shape);
+  }
+  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
+  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(
+    fields.map(([key, each]) => [key, key === 'type' && typeof each === 'string' ? each : shapeOf(each)]),
+  );
+}

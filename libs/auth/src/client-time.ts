@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http';
+import { FlotillaError, maxClockSkewMs, timeHeader, timeSubprotocolPrefix } from '@flotilla/contracts';
+import { subprotocolWith } from './upgrade-auth.ts';
+
+/** The client's clock as it stands in the request: the header, or, for browsers, the subprotocol entry `flotilla.time.<ms>`. */
+function clientTimeOf(request: IncomingMessage): string | undefined {
+  const header = request.headers[timeHeader];
+  return header === undefined ? subprotocolWith(timeSubprotocolPrefix, request) : String(header);
+}
+
+/**
+ * Refuses a client whose clock is more than `maxClockSkewMs` from ours: with it, a recorded upgrade request is worth nothing
+ * half a minute later. `now` is our clock in ms since the Unix epoch, by default `Date.now`.
+ *
+ * @throws FlotillaError CLOCK_SKEW, which says how far off and to which side; BAD_MESSAGE for what is no time; UNAUTHENTICATED
+ * when it is required and missing.
+ */
+export function checkClientTime(
+  request: IncomingMessage,
+  { required, now = Date.now }: { required: boolean; now?: () => number },
+): void {
+  const given = clientTimeOf(request);
+  if (given === undefined) {
+    if (!required) return;
+    throw new FlotillaError(
+      'UNAUTHENTICATED',
+      `send your clock in milliseconds since the Unix epoch: header \`${timeHeader}: <ms>\` or subprotocol entry \`${timeSubprotocolPrefix}<ms>\``,
+    );
+  }
+  if (!/^\d{1,16}$/.test(given))
+    throw new FlotillaError('BAD_MESSAGE', 'the client time is not milliseconds since the Unix epoch');
+  const ahead = Number(given) - now();
+  if (Math.abs(ahead) <= maxClockSkewMs) return;
+  const seconds = (Math.abs(ahead) / 1000).toFixed(1);
+  throw new FlotillaError(
+    'CLOCK_SKEW',
+    `your clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} ours; ${maxClockSkewMs / 1000} s is the most`,
+  );
+}

@@ -1,0 +1,230 @@
+import { systemAddress } from '../envelope.ts';
+import type { ReplyPayload, RequestPayload, RequestType, SignalEventPayload, SignalEventType } from '../signal.ts';
+
+/** One exchange as it may look on the wire: where the request goes, what it says, and what it is answered. */
+export interface RequestExample<T extends RequestType> {
+  readonly to?: string;
+  readonly payload: RequestPayload<T>;
+  readonly reply: ReplyPayload<T>;
+}
+
+const sessionId = 'ss_7k3m9q2x4v8n1c5d';
+/** Whoever reads the document, and somebody they talk to. */
+const ada = 'pt_7k3m9q2x4v8n1c5d';
+const bob = 'pt_2w6r8t0y3h5j7k9m';
+const roomId = 'rm_4f8g2h6j0k3m5n7p';
+const nodeId = 'nd_a1';
+const publicationId = 'pub_9s5t1v7w3x0y2z4a';
+const producerId = '0c1f6c0e-6a43-4f0b-9d6b-4b7a5f2f0a11';
+const transportId = '6f9c1c57-3a3e-4c39-8f1e-2b7f0a9d1e42';
+const to = `room:${roomId}`;
+const offset = '1795395600000-0';
+const at = 1_795_395_600_000;
+
+const opus = { mimeType: 'audio/opus', clockRate: 48_000, channels: 2 };
+const rtpCapabilities = { codecs: [{ kind: 'audio' as const, preferredPayloadType: 100, ...opus }] };
+const rtpParameters = {
+  mid: '0',
+  codecs: [{ payloadType: 100, ...opus }],
+  encodings: [{ ssrc: 2_847_110_233 }],
+  rtcp: { cname: 'ada' },
+};
+const dtlsParameters = {
+  role: 'client' as const,
+  fingerprints: [{ algorithm: 'sha-256' as const, value: Array.from({ length: 32 }, () => 'A7').join(':') }],
+};
+const iceParameters = { usernameFragment: 'h2v8k1', password: 'q7w3e9r5t1y6u2i8o4p0', iceLite: true };
+const transport = {
+  id: transportId,
+  iceParameters,
+  iceCandidates: [
+    {
+      foundation: 'udpcandidate',
+      priority: 1_076_558_079,
+      address: '203.0.113.7',
+      ip: '203.0.113.7',
+      protocol: 'udp' as const,
+      port: 40_000,
+      type: 'host' as const,
+    },
+  ],
+  dtlsParameters: { ...dtlsParameters, role: 'auto' as const },
+};
+const publication = {
+  id: publicationId,
+  participantId: bob,
+  kind: 'audio' as const,
+  source: 'microphone' as const,
+  codec: 'audio/opus',
+  muted: false,
+  producerId,
+};
+const subscription = {
+  publicationId,
+  consumerId: 'b7a4c2e8-52d1-4f6e-9a0d-3c8e1f5b7d90',
+  producerId,
+  kind: 'audio' as const,
+  rtpParameters,
+  type: 'simple' as const,
+  paused: true,
+};
+const media = { nodeId, send: transport, recv: { ...transport, id: 'e0f4' }, subscriptions: [subscription] };
+const participant = { id: bob, userId: 'bob@example.com', name: 'Bob', joinedAt: at };
+const snapshot = {
+  room: {
+    id: roomId,
+    name: 'stand-up',
+    createdAt: at,
+    maxParticipants: 100,
+    spread: false,
+    peerToPeer: false,
+    acceptBridged: false,
+    emptyTimeoutSeconds: 300,
+  },
+  mediaMode: 'sfu' as const,
+  participants: [participant],
+  publications: [publication],
+  offset,
+};
+const offer = {
+  kind: 'offer' as const,
+  sdp: 'v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n',
+  streams: [{ mid: '0', publicationId, kind: 'audio' as const, source: 'microphone' as const, muted: false }],
+};
+
+export const requestExamples: { readonly [T in RequestType]: RequestExample<T> } = {
+  join: {
+    payload: { room: 'stand-up', name: 'Ada', rtpCapabilities },
+    reply: { participantId: ada, snapshot, media },
+  },
+  resume: {
+    payload: { offsets: { [to]: offset, 'user:ada@example.com': offset, '*': offset } },
+    reply: { missed: [], rooms: [{ roomId, participantId: ada, resumed: true }] },
+  },
+  leave: { to, payload: {}, reply: {} },
+  open_media: { to, payload: { rtpCapabilities, subscribe: true }, reply: media },
+  connect_transport: { to, payload: { transportId, dtlsParameters }, reply: {} },
+  restart_ice: { to, payload: { transportId }, reply: { iceParameters } },
+  publish: {
+    to,
+    payload: { kind: 'audio', source: 'microphone', rtpParameters },
+    reply: { publication: { ...publication, participantId: ada } },
+  },
+  unpublish: { to, payload: { publicationId }, reply: {} },
+  mute: { to, payload: { publicationId, muted: true }, reply: {} },
+  subscribe: {
+    to,
+    payload: { publicationIds: [publicationId, 'pub_gone'] },
+    reply: {
+      subscriptions: [subscription],
+      failed: [
+        {
+          publicationId: 'pub_gone',
+          error: {
+            code: 'PUBLICATION_NOT_FOUND',
+            message: 'No such publication in the room, or it is not yours.',
+          },
+        },
+      ],
+    },
+  },
+  unsubscribe: { to, payload: { publicationIds: [publicationId] }, reply: {} },
+  update_subscriptions: {
+    to,
+    payload: { publicationIds: [publicationId], paused: false, layers: { spatial: 1, temporal: 2 }, priority: 100 },
+    reply: {},
+  },
+  message: { to, payload: { data: { text: 'Hello' } }, reply: { seq: offset } },
+  negotiate: { to, payload: { ...offer, peer: bob }, reply: { state: 'have-local-offer' } },
+  refresh_token: {
+    payload: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl' },
+    reply: { expiresAt: at + 900_000 },
+  },
+  watch_topology: { payload: {}, reply: {} },
+  unwatch_topology: { payload: {}, reply: {} },
+  ping: { payload: {}, reply: {} },
+};
+
+/** What an event means, where one of it comes from and goes to, and what it says. */
+export interface EventExample<T extends SignalEventType> {
+  readonly summary: string;
+  readonly from: string;
+  readonly to: string;
+  readonly payload: SignalEventPayload<T>;
+}
+
+const user = 'user:ada@example.com';
+const says =
+  (address: string) =>
+  <P>(summary: string, payload: P): { summary: string; from: string; to: string; payload: P } => ({
+    summary,
+    from: systemAddress,
+    to: address,
+    payload,
+  });
+const bySystem = says(to);
+const toConnection = says(user);
+
+export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> } = {
+  welcome: toConnection('The first message on every connection.', {
+    sessionId,
+    resumed: false,
+    resumeToken: 'h8J2kQ0vT5mZ9xR3cN7bW1yL4dF6gS2a',
+    resumeWindowSeconds: 30,
+    heartbeatSeconds: 10,
+    expiresAt: at + 900_000,
+    offsets: { [user]: '0-0', '*': offset },
+    rtpCapabilities,
+  }),
+  token_expiring: toConnection('The token expires soon: send `refresh_token`.', { expiresAt: at + 60_000 }),
+  move: toConnection('This gateway is about to stop: connect again with the resume token, to be let in by another.', {
+    reason: 'this gateway is about to stop',
+  }),
+  topology_update: toConnection('What changed in the fleet. Comes to whoever asked with `watch_topology`.', {
+    at,
+    reset: true,
+    changed: [{ kind: 'gateway' as const, id: 'gw_1', alive: true, sessions: 2 }],
+    removed: [],
+    truncated: false,
+  }),
+  participant_joined: bySystem('Somebody entered the room, perhaps oneself.', { participant }),
+  participant_left: bySystem('Somebody is out of the room, and why.', {
+    participantId: bob,
+    reason: 'left' as const,
+    publicationIds: [publicationId],
+  }),
+  publication_added: bySystem('Somebody offers media to the room.', { publication }),
+  publication_updated: bySystem(
+    'A publication was muted or unmuted, or has another producer behind it: then subscribe again.',
+    { publication: { ...publication, muted: true } },
+  ),
+  publication_removed: bySystem('A publication ended.', { publicationId, participantId: bob }),
+  speakers: bySystem('Who is heard, by SFU node. Only changes are told.', {
+    nodeId,
+    speakers: [{ participantId: bob, level: -31 }],
+  }),
+  active_speaker: bySystem('Who leads the conversation now.', { participantId: bob }),
+  message: {
+    summary: 'Something an application says to a room, to a user or to everybody; `to` says which.',
+    from: bob,
+    to,
+    payload: { data: { text: 'Hello' } },
+  },
+  media_lost: bySystem(
+    'The transports of these participants died with their worker or node: if it is oneself, send `open_media`.',
+    { participantIds: [ada], reason: 'worker_died' as const },
+  ),
+  media_mode: bySystem('From now on media travels this way. `sfu`: open media on the SFU.', {
+    mediaMode: 'sfu' as const,
+  }),
+  negotiation: {
+    summary: 'A part of a peer-to-peer negotiation, from the participant in `from`.',
+    from: bob,
+    to,
+    payload: offer,
+  },
+  room_deleted: bySystem('The room is gone, and everybody is out of it.', {}),
+};
+
+/** Of any event: when it was sent on, and the place of one that is numbered. */
+export const exampleMoment = { routedAt: at + 2, seq: offset };

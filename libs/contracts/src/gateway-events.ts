@@ -1,0 +1,20 @@
+/** What gateways tell each other through their streams: messages that belong to no room, and sessions that moved. */
+import { z } from 'zod';
+import { Offset, SessionId, UserId } from './ids.ts';
+
+/** A message to a user or to everybody, as it is kept. `at` is when its gateway received it, ms since the Unix epoch. */
+export const AddressedMessage = z.object({
+  from: z.string(),
+  payload: z.object({ data: z.unknown() }),
+  at: z.number(),
+});
+export type AddressedMessage = z.infer<typeof AddressedMessage>;
+
+/** An entry of a gateway's own stream. */
+export const GatewayEvent = z.discriminatedUnion('type', [
+  /** Another connection has the session now. */
+  z.object({ type: z.literal('session_replaced'), sessionId: SessionId }),
+  /** For all sessions of the user on this gateway; `seq` is the place among the messages to the user. */
+  z.object({ type: z.literal('user_message'), userId: UserId, seq: Offset, message: AddressedMessage }),
+]);
+export type GatewayEvent = z.infer<typeof GatewayEvent>;

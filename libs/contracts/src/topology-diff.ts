@@ -1,0 +1,44 @@
+import { maxUpdateEntries, type Topology, type TopologyUpdate, type TopologyVertex } from './topology.ts';
+
+/**
+ * The updates that lead from one topology to a later one, each within its bound, to be applied in order. Without an old one
+ * they tell everything. There is always one at least: that nothing changed is news too.
+ */
+export function diffTopologies(old: Topology | undefined, now: Topology): TopologyUpdate[] {
+  const before = new Map(old?.vertices.map((vertex) => [vertex.id, vertex]));
+  const changed: TopologyVertex[] = [];
+  for (const vertex of now.vertices) {
+    const known = before.get(vertex.id);
+    if (!known || !isSame(known, vertex)) changed.push(vertex);
+    before.delete(vertex.id);
+  }
+  const removed = [...before.keys()];
+  const parts = Math.max(1, Math.ceil(Math.max(changed.length, removed.length) / maxUpdateEntries));
+  return Array.from({ length: parts }, (_, part) => {
+    const [from, to] = [part * maxUpdateEntries, (part + 1) * maxUpdateEntries];
+    return {
+      at: now.at,
+      reset: old === undefined && part === 0,
+      changed: changed.slice(from, to),
+      removed: removed.slice(from, to),
+      truncated: now.truncated,
+    };
+  });
+}
+
+/** Brings the vertices that were told so far, by their ids, up to an update. */
+export function applyTopologyUpdate(vertices: Map<string, TopologyVertex>, update: TopologyUpdate): void {
+  if (update.reset) vertices.clear();
+  for (const vertex of update.changed) vertices.set(vertex.id, vertex);
+  for (const id of update.removed) vertices.delete(id);
+}
+
+/** Deep equality of JSON values. Comparing their texts would take objects with another order of keys for others. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && isSame(a[key as never], b[key as never]))
+  );
+}

@@ -1,0 +1,143 @@
+import {
+  maxTopologyVertices,
+  Room,
+  RoomVertex,
+  SessionVertex,
+  type Topology,
+  type TopologyVertex,
+} from '@flotilla/contracts';
+import type { ChainableCommander } from 'ioredis';
+import { gatewayLateMs, nodeVertex, topologyOf } from '../topology.ts';
+import type { Keys } from './keys.ts';
+import type { RedisNodes } from './nodes.ts';
+import type { ScriptClient } from './script-client.ts';
+
+/** What one round trip asks about at most, so that neither side serves nobody else for long. */
+const perRoundTrip = 500;
+/** One more than is told: then there is more. */
+const mostRead = maxTopologyVertices + 1;
+
+/** Reads the fleet as a graph. It changes meanwhile; what vanished between two reads is left out. */
+export class RedisTopology {
+  constructor(
+    private readonly client: ScriptClient,
+    private readonly keys: Keys,
+    private readonly nodes: RedisNodes,
+  ) {}
+
+  async read(): Promise<Topology> {
+    const [seconds, micros] = await this.client.do((redis) => redis.time());
+    const at = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const gateways = await this.#gateways(at);
+    const nodes = (await this.nodes.list()).map(nodeVertex);
+    const rooms = await this.#rooms();
+    const sessions = await this.#sessions(
+      gateways.map(({ id }) => id),
+      at,
+    );
+    return topologyOf(at, [gateways, nodes, rooms, sessions]);
+  }
+
+  async #gateways(now: number): Promise<TopologyVertex[]> {
+    const { keys } = this;
+    const flat = await this.client.do((redis) =>
+      redis.zrange(keys.gateways(), 0, String(maxTopologyVertices), 'WITHSCORES'),
+    );
+    const gateways = Array.from({ length: flat.length / 2 }, (_, index) => ({
+      id: flat[index * 2]!,
+      seenAt: Number(flat[index * 2 + 1]),
+    }));
+    return this.#each(gateways, {
+      ask: (pipeline, { id }) => pipeline.scard(keys.gatewaySessions(id)),
+      tell: ({ id, seenAt }, [sessions]) => ({
+        kind: 'gateway',
+        id,
+        alive: seenAt >= now - gatewayLateMs,
+        sessions: sessions as number,
+      }),
+    });
+  }
+
+  async #rooms(): Promise<TopologyVertex[]> {
+    const { keys } = this;
+    const listed = await this.client.do((redis) => redis.zrangebylex(keys.rooms(), '-', '+', 'LIMIT', 0, mostRead));
+    const ids = listed.map((key) => key.slice(key.indexOf(':') + 1));
+    return this.#each(ids, {
+      ask: (pipeline, id) => pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.homes(id)),
+      tell: (id, [text, participants, homes]) => {
+        if (text === null) return undefined;
+        const { name } = Room.parse(JSON.parse(text as string));
+        const places = Object.entries(homes as Record<string, string>).map(([node, count]) => [node, Number(count)]);
+        return RoomVertex.parse({
+          kind: 'room',
+          id,
+          name,
+          mediaMode: 'sfu',
+          participants,
+          homes: Object.fromEntries(places) as unknown,
+        });
+      },
+    });
+  }
+
+  async #sessions(gateways: readonly string[], now: number): Promise<TopologyVertex[]> {
+    const { keys } = this;
+    const away = await this.client.do((redis) =>
+      redis.zrangebyscore(keys.detached(), `(${now}`, '+inf', 'LIMIT', 0, mostRead),
+    );
+    const connected = new Map(away.map((id) => [id, false]));
+    for (const gateway of gateways) {
+      let cursor = '0';
+      do {
+        const [next, ids] = await this.client.do((redis) =>
+          redis.sscan(keys.gatewaySessions(gateway), cursor, 'COUNT', perRoundTrip),
+        );
+        for (const id of ids) connected.set(id, true);
+        cursor = next;
+      } while (cursor !== '0' && connected.size < mostRead);
+    }
+    return this.#each([...connected].slice(0, mostRead), {
+      ask: (pipeline, [id]) => pipeline.hmget(keys.session(id), 'userId', 'gatewayId').smembers(keys.sessionRooms(id)),
+      tell: ([id, isConnected], [record, rooms]) => {
+        const [userId, gatewayId] = record as (string | null)[];
+        if (userId === null || gatewayId === null) return undefined;
+        return SessionVertex.parse({
+          kind: 'session',
+          id,
+          userId,
+          gatewayId,
+          connected: isConnected,
+          rooms: (rooms as string[]).toSorted(),
+        });
+      },
+    });
+  }
+
+  /** Asks about each of many things, a bounded number in a round trip, and tells what was found of those that are there. */
+  async #each<T>(
+    all: readonly T[],
+    how: {
+      ask(pipeline: ChainableCommander, one: T): unknown;
+      tell(one: T, answers: readonly unknown[]): TopologyVertex | undefined;
+    },
+  ): Promise<TopologyVertex[]> {
+    const found: TopologyVertex[] = [];
+    for (let from = 0; from < all.length; from += perRoundTrip) {
+      const batch = all.slice(from, from + perRoundTrip);
+      const answers = await this.client.do(async (redis) => {
+        const pipeline = redis.pipeline();
+        for (const one of batch) how.ask(pipeline, one);
+        return (await pipeline.exec())!.map(([error, value]) => {
+          if (error) throw error;
+          return value;
+        });
+      });
+      const each = answers.length / batch.length;
+      batch.forEach((one, index) => {
+        const vertex = how.tell(one, answers.slice(index * each, (index + 1) * each));
+        if (vertex) found.push(vertex);
+      });
+    }
+    return found;
+  }
+}

@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { MemoryEventLog } from '@flotilla/bus';
+import { newId, participantIdOf, Topology, type TopologyVertex } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const adapters: Record<string, () => Promise<Store>> = {
+  memory: async () => new MemoryStore(new MemoryEventLog()),
+  redis: () => RedisStore.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
+};
+
+const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
+
+describe.each(Object.entries(adapters))('the topology in %s', (_name, open) => {
+  let store: Store;
+
+  beforeEach(async () => {
+    store = await open();
+  });
+  afterEach(async () => {
+    await store.close();
+  });
+
+  const createRoom = (name: string, createdAt = 1) =>
+    store.rooms.create({
+      id: `rm_${name}`,
+      name,
+      createdAt,
+      maxParticipants: 100,
+      spread: false,
+      peerToPeer: false,
+      acceptBridged: false,
+      emptyTimeoutSeconds: 300,
+    });
+  const addNode = (id: string, cpu = 0) =>
+    store.nodes.report({
+      id,
+      startedAt: 1,
+      capacity: 10,
+      state: 'active',
+      rtpCapabilities: {},
+      load: { cpu, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+    });
+  const openSession = async (id: string, gatewayId: string, userId: string) => {
+    await store.sessions.open({ id, userId, gatewayId, ...claims }, randomUUID());
+    return id;
+  };
+  const join = async (sessionId: string, roomId: string) => {
+    const participantId = participantIdOf(sessionId);
+    const who = { roomId, participantId, sessionId, userId: 'u', name: 'U', joinedAt: 1, excludeNodes: [] };
+    await store.rooms.join(who);
+    await store.sessions.setRoom(sessionId, roomId, true);
+  };
+  /** What is read, checked against its schema. */
+  const read = async () => Topology.parse(await store.topology());
+  const vertex = async (id: string): Promise<TopologyVertex | undefined> =>
+    (await read()).vertices.find((each) => each.id === id);
+
+  test('of nothing is empty', async () => {
+    expect(await read()).toEqual({ at: expect.any(Number) as number, vertices: [], truncated: false });
+  });
+
+  test('tells the gateways, nodes, rooms and sessions, and how they hang together', async () => {
+    await store.sessions.gatewayAlive('gw_a');
+    await store.sessions.gatewayAlive('gw_b');
+    await addNode('nd_a', 0.123_456);
+    await createRoom('one', 1);
+    await createRoom('two', 2);
+    await openSession('ss_1', 'gw_a', 'ada');
+    await openSession('ss_2', 'gw_b', 'grace');
+    await join('ss_1', 'rm_two');
+    await join('ss_1', 'rm_one');
+    await join('ss_2', 'rm_one');
+
+    const { vertices, truncated } = await read();
+    expect(truncated).toBe(false);
+    expect(vertices.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+      { kind: 'gateway', id: 'gw_a', alive: true, sessions: 1 },
+      { kind: 'gateway', id: 'gw_b', alive: true, sessions: 1 },
+      { kind: 'node', id: 'nd_a', alive: true, state: 'active', capacity: 10, reserved: 3, cpu: 0.12 },
+      { kind: 'room', id: 'rm_one', name: 'one', mediaMode: 'sfu', participants: 2, homes: { nd_a: 2 } },
+      { kind: 'room', id: 'rm_two', name: 'two', mediaMode: 'sfu', participants: 1, homes: { nd_a: 1 } },
+      { kind: 'session', id: 'ss_1', userId: 'ada', gatewayId: 'gw_a', connected: true, rooms: ['rm_one', 'rm_two'] },
+      { kind: 'session', id: 'ss_2', userId: 'grace', gatewayId: 'gw_b', connected: true, rooms: ['rm_one'] },
+    ]);
+  });
+
+  test('keeps a session within its resume window, as not connected, and no longer', async () => {
+    await store.sessions.gatewayAlive('gw_a');
+    await openSession('ss_1', 'gw_a', 'ada');
+    await store.sessions.detach('ss_1', 'gw_a', 60_000);
+    expect(await vertex('ss_1')).toMatchObject({ connected: false });
+    expect(await vertex('gw_a')).toMatchObject({ sessions: 0 });
+    await store.sessions.detach('ss_1', 'gw_a', 1);
+    await waitFor('it is gone', async () => (await vertex('ss_1')) && notYet('it is there'));
+    await openSession('ss_2', 'gw_a', 'ada');
+    await store.sessions.close('ss_2');
+    expect(await vertex('ss_2')).toBeUndefined();
+  });
+
+  test('follows what is left and deleted', async () => {
+    await store.sessions.gatewayAlive('gw_a');
+    await addNode('nd_a');
+    await createRoom('one');
+    await openSession('ss_1', 'gw_a', 'ada');
+    await join('ss_1', 'rm_one');
+    await store.rooms.leave('rm_one', participantIdOf('ss_1'), 'left');
+    await store.sessions.setRoom('ss_1', 'rm_one', false);
+    expect(await vertex('rm_one')).toMatchObject({ participants: 0, homes: {} });
+    expect(await vertex('ss_1')).toMatchObject({ rooms: [] });
+    await store.rooms.delete('rm_one');
+    await store.nodes.remove('nd_a');
+    expect((await read()).vertices.map(({ id }) => id).toSorted()).toEqual(['gw_a', 'ss_1']);
+  });
+
+  test('is whole when it takes many round trips to read', async () => {
+    await store.sessions.gatewayAlive('gw_a');
+    const ids = await Promise.all(Array.from({ length: 1234 }, () => openSession(newId('session'), 'gw_a', 'ada')));
+    const told = (await read()).vertices.filter(({ kind }) => kind === 'session').map(({ id }) => id);
+    expect(told.toSorted()).toEqual(ids.toSorted());
+  });
+});

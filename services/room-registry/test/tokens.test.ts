@@ -1,0 +1,102 @@
+import 'reflect-metadata';
+import { tokenConfig, tokenSettings, TokenVerifier } from '@flotilla/auth';
+import { IssuedToken, Room } from '@flotilla/contracts';
+import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
+import { memoryFleet } from '@flotilla/store';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, describe, expect, test } from 'vitest';
+import { RoomRegistryModule } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+const key = 'a-key';
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+/** A registry with these token settings, and how to ask it for something. */
+async function registry(env: Record<string, string>) {
+  const config = loadConfig(tokenConfig, env);
+  const fleet = memoryFleet(log);
+  const app = await NestFactory.create(
+    RoomRegistryModule.register({
+      config: { ...config, FLOTILLA_API_KEYS: [key], FLOTILLA_API_OPEN: false, FLOTILLA_RESUME_WINDOW_SECONDS: 30 },
+      fleet,
+      log,
+    }),
+    { logger: nestLogger(log) },
+  );
+  stops.push(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  const post = async (path: string, body: object, apiKey = key): Promise<{ status: number; body: unknown }> => {
+    const response = await fetch(`${url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  const verifier = new TokenVerifier(tokenSettings(config));
+  const claimsOf = (body: unknown) => verifier.verify(IssuedToken.parse(body).token);
+  return { post, claimsOf };
+}
+
+const withSecret = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) };
+
+describe('a token for a room', () => {
+  test('opens that room and may bridge into others', async () => {
+    const { post, claimsOf } = await registry(withSecret);
+    const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
+    const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', bridge: ['lobby'] });
+    expect(status).toBe(201);
+    expect(await claimsOf(body)).toMatchObject({ sub: 'ada', room: room.id, bridge: ['lobby'] });
+  });
+});
+
+describe('a token for the fleet', () => {
+  test('opens any room, with the grants asked for', async () => {
+    const { post, claimsOf } = await registry(withSecret);
+    const { status, body } = await post('/v1/tokens', {
+      userId: 'ops',
+      grants: ['admin', 'broadcast'],
+      ttlSeconds: 60,
+    });
+    expect(status).toBe(201);
+    const claims = await claimsOf(body);
+    expect(claims).toMatchObject({ sub: 'ops', grants: ['admin', 'broadcast'], bridge: [] });
+    expect(claims.room).toBeUndefined();
+    expect(claims.exp - claims.iat).toBe(60);
+  });
+
+  test('may be for one room, which must be there', async () => {
+    const { post, claimsOf } = await registry(withSecret);
+    expect(await post('/v1/tokens', { room: 'daily' })).toMatchObject({
+      status: 404,
+      body: { error: { code: 'ROOM_NOT_FOUND' } },
+    });
+    const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
+    expect(await claimsOf((await post('/v1/tokens', { room: 'daily' })).body)).toMatchObject({ room: room.id });
+  });
+
+  test('is refused without a key and with a body that does not fit', async () => {
+    const { post } = await registry(withSecret);
+    expect(await post('/v1/tokens', {}, 'another')).toMatchObject({ status: 403 });
+    const bodies = [
+      { grants: ['root'] },
+      { bridge: 'lobby' },
+      { bridge: Array.from({ length: 65 }, (_, index) => `room-${index}`) },
+      { ttlSeconds: 901 },
+      { aud: 'other' },
+    ];
+    for (const body of bodies)
+      expect(await post('/v1/tokens', body)).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
+  });
+});
+
+test('a fleet that trusts another issuer issues no tokens itself, and says so', async () => {
+  const { post } = await registry({ FLOTILLA_TOKEN_JWKS_URL: 'https://id.example.com/jwks.json' });
+  await post('/v1/rooms', { name: 'daily' });
+  for (const path of ['/v1/tokens', '/v1/rooms/daily/tokens'])
+    expect(await post(path, {})).toMatchObject({ status: 501, body: { error: { code: 'TOKENS_NOT_ISSUED' } } });
+});

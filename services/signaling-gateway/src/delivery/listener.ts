@@ -1,0 +1,70 @@
+import { compareOffsets, type Offset } from '@flotilla/contracts';
+import type { Session } from '../sessions/session.ts';
+
+/** A frame on its way to a session. `frame` is undefined for an event that is not for this session. */
+export interface Delivery {
+  readonly offset: Offset;
+  readonly frame: string | Buffer | undefined;
+}
+
+/** What may wait for a session that is catching up. Beyond it the session has to begin again. */
+const maxWaiting = 4096;
+
+/**
+ * A session's place in a numbered stream of events: every event after it goes out once, in order. While older ones are read,
+ * or a session that resumed has not said what it saw last, newer ones wait.
+ */
+export class Listener {
+  #waiting: Delivery[] | undefined;
+  #after: Offset;
+
+  constructor(
+    private readonly session: Session,
+    after: Offset,
+    waits: boolean,
+  ) {
+    this.#after = after;
+    if (waits) this.#waiting = [];
+  }
+
+  /** The last event it has. */
+  get after(): Offset {
+    return this.#after;
+  }
+
+  deliver(offset: Offset, frame: string | Buffer | undefined): void {
+    if (!this.#waiting) return this.#send(offset, frame);
+    if (this.#waiting.length < maxWaiting) this.#waiting.push({ offset, frame });
+    else this.session.close('SERVICE_RESTART', 'too much happened meanwhile, resume');
+  }
+
+  #send(offset: Offset, frame: string | Buffer | undefined): void {
+    if (compareOffsets(offset, this.#after) <= 0) return;
+    this.#after = offset;
+    if (frame !== undefined) this.session.send(frame);
+  }
+
+  /**
+   * Sends what `read` finds after the last event, batch by batch until there is no more, then what waited. False when `read`
+   * says that events are gone; then what waited goes on waiting.
+   */
+  async catchUp(read: (after: Offset) => Promise<readonly Delivery[] | 'gone'>, from = this.#after): Promise<boolean> {
+    this.#waiting ??= [];
+    this.#after = from;
+    for (;;) {
+      const deliveries = await read(this.#after);
+      if (deliveries === 'gone') return false;
+      if (deliveries.length === 0) break;
+      for (const { offset, frame } of deliveries) this.#send(offset, frame);
+    }
+    this.goOn();
+    return true;
+  }
+
+  /** Sends what waited; from now on nothing waits. */
+  goOn(): void {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const { offset, frame } of waiting) this.#send(offset, frame);
+  }
+}

@@ -1,0 +1,24 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { errorCatalogue } from '@flotilla/contracts';
+import type { Refusal } from './upgrade-check.ts';
+
+/** Answers with HTTP over a socket that no response object belongs to, such as that of an upgrade, and closes it. */
+export function refuse(socket: Duplex, { error, headers }: Refusal): void {
+  if (socket.destroyed) return;
+  const { status } = errorCatalogue[error.code];
+  const body = JSON.stringify({ error: error.body });
+  const { Connection: option, ...others } = headers;
+  const fields = {
+    Connection: option === undefined ? 'close' : `${option}, close`,
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+    ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    ...others,
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
+  socket.on('error', () => socket.destroy());
+  // Whoever does not close its own half would keep the socket.
+  socket.once('finish', () => socket.destroy());
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n'));
+}
