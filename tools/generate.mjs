@@ -3,6 +3,9 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root } from './setup/steps.mjs';
+import { withTranscript } from './transcript.mjs';
+
+const read = (path) => readFileSync(join(root, path), 'utf8');
 
 /** The documents: path and content. Imported late, since they need the build. */
 async function documents() {
@@ -30,6 +33,7 @@ async function documents() {
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
+    'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };
 }
@@ -83,7 +87,7 @@ ${closes.join('\n')}
 export async function staleDocuments() {
   const wanted = await documents();
   return Object.entries(wanted).flatMap(([path, content]) =>
-    existsSync(join(root, path)) && readFileSync(join(root, path), 'utf8') === content ? [] : [path],
+    existsSync(join(root, path)) && read(path) === content ? [] : [path],
   );
 }
 

@@ -6,7 +6,6 @@ const byField: Readonly<Record<string, string | number>> = {
   resumeToken: 'resume-token-#',
   usernameFragment: 'ufrag-#',
   password: 'ice-password-#',
-  cname: 'cname-#',
   consumerId: 'consumer-#',
   producerId: 'producer-#',
   value: '5B:1F:…:C4',
@@ -14,8 +13,11 @@ const byField: Readonly<Record<string, string | number>> = {
   ip: '203.0.113.7',
   port: 40_000,
   priority: 1_076_302_079,
+  nodeId: 'nd_a1',
+  createdAt: epoch - 60_000,
+  expiresAt: epoch + 900_000,
 };
-const moments = new Set(['joinedAt', 'createdAt', 'routedAt', 'expiresAt']);
+const moments = new Set(['joinedAt', 'routedAt']);
 
 /** Puts stable placeholders where a recording has ids, keys, times and addresses; the same value gets the same one. */
 export class Placeholders {

@@ -30,8 +30,9 @@ export interface Step {
   readonly lines: readonly Line[];
 }
 
-/** Opus as a browser sends it; the SSRC and the name are the client's own choice. */
-const microphone = (cname: string, ssrc: number): RtpParameters => ({
+const mid = { uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 4 };
+/** Opus and VP8 as a browser sends them; SSRC and name are the client's own choice. */
+const microphone: RtpParameters = {
   mid: '0',
   codecs: [
     {
@@ -42,10 +43,24 @@ const microphone = (cname: string, ssrc: number): RtpParameters => ({
       parameters: { minptime: 10, useinbandfec: 1 },
     },
   ],
-  headerExtensions: [{ uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 4 }],
-  encodings: [{ ssrc, dtx: true }],
-  rtcp: { cname, reducedSize: true },
-});
+  headerExtensions: [mid],
+  encodings: [{ ssrc: 2_222, dtx: true }],
+  rtcp: { cname: 'ada', reducedSize: true },
+};
+const camera: RtpParameters = {
+  mid: '0',
+  codecs: [
+    {
+      mimeType: 'video/VP8',
+      payloadType: 96,
+      clockRate: 90_000,
+      rtcpFeedback: [{ type: 'nack' }, { type: 'nack', parameter: 'pli' }],
+    },
+  ],
+  headerExtensions: [mid],
+  encodings: [{ ssrc: 1_111, maxBitrate: 900_000 }],
+  rtcp: { cname: 'bob', reducedSize: true },
+};
 
 const dtlsParameters = (): RequestPayload<'connect_transport'>['dtlsParameters'] => ({
   role: 'client',
@@ -85,7 +100,7 @@ class Storyteller {
     return reply.payload as ReplyPayload<T>;
   }
 
-  /** Waits for events of these types, in this order, and writes them down. */
+  /** Waits for events of these types, in this order, and writes them down. Others (who is speaking) come when they like. */
   async hear(title: string, types: readonly string[], before: readonly Line[] = []): Promise<void> {
     const fresh = [];
     for (const type of types) {
@@ -120,11 +135,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   const { publication } = payloadOf<'publish'>(
     await bob.request(
       'publish',
-      {
-        kind: 'audio',
-        source: 'microphone',
-        rtpParameters: microphone('bob', 1_111),
-      } satisfies RequestPayload<'publish'>,
+      { kind: 'video', source: 'camera', rtpParameters: camera } satisfies RequestPayload<'publish'>,
       to,
     ),
   );
@@ -141,14 +152,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     ],
   );
   const { resumeToken } = welcomeOf(await ada.client.event('welcome'));
-  const { media, snapshot } = await ada.ask(
-    'Join',
-    'join',
-    { room, name: 'Ada', rtpCapabilities },
-    {
-      then: ['participant_joined'],
-    },
-  );
+  const { media, snapshot } = await ada.ask('Join', 'join', { room, name: 'Ada', rtpCapabilities });
   await ada.ask(
     'Connect the receiving transport',
     'connect_transport',
@@ -170,7 +174,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   await ada.ask(
     'Publish',
     'publish',
-    { kind: 'audio', source: 'microphone', rtpParameters: microphone('ada', 2_222) },
+    { kind: 'audio', source: 'microphone', rtpParameters: microphone },
     { to, then: ['publication_added'] },
   );
   const { seq } = await ada.ask(
@@ -180,7 +184,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     { to, then: ['message'] },
   );
   await bob.request('mute', { publicationId: publication.id, muted: true }, to);
-  await ada.hear('Bob mutes his microphone', ['publication_updated']);
+  await ada.hear('Bob turns his camera off', ['publication_updated']);
   await ada.ask('Be refused', 'mute', { publicationId: publication.id, muted: false }, { to });
 
   const lastSeen = ada.client.events.findLast((event) => event.to === to)?.seq ?? seq;
@@ -201,7 +205,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     [snapshot.room.id, 'rm_standup'],
     ...snapshot.participants.map(({ id, name }): [string, string] => [id, `pt_${name.toLowerCase()}`]),
     ...snapshot.participants.map(({ id, name }): [string, string] => [`ss_${id.slice(3)}`, `ss_${name.toLowerCase()}`]),
-    [publication.id, 'pub_bob-mic'],
+    [publication.id, 'pub_bob-cam'],
   ]);
   return new Placeholders(names).in(ada.steps) as readonly Step[];
 }
@@ -214,15 +218,22 @@ function payloadOf<T extends RequestType>(reply: { ok: boolean; payload?: unknow
   return reply.payload as ReplyPayload<T>;
 }
 
-/** What stays the same from one recording to the next: who says what kind of thing, with which fields of which types. */
-export function shapeOf(value: unknown): unknown {
+/** What stays the same from one recording to the next: who says what, in which order, with which fields of which types. */
+export const shapeOf = (steps: readonly Step[]): unknown =>
+  steps.map(({ title, lines }) => ({
+    title,
+    lines: lines.map(({ from, message }) => ({ from, ...(message !== undefined && { message: fieldsOf(message) }) })),
+  }));
+
+/** Types in place of values, but for what tells messages apart. Elements of a list that are alike count as one. */
+function fieldsOf(value: unknown, field = ''): unknown {
   if (Array.isArray(value)) {
-    const shapes = new Map(value.map((each) => [JSON.stringify(shapeOf(each)), shapeOf(each)]));
-    return [...shapes].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, shape]) => shape);
+    const kinds = new Map(value.map((each) => [JSON.stringify(fieldsOf(each)), fieldsOf(each)]));
+    return [...kinds].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, kind]) => kind);
   }
-  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
-  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(
-    fields.map(([key, each]) => [key, key === 'type' && typeof each === 'string' ? each : shapeOf(each)]),
-  );
+  if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(fields.map(([key, each]) => [key, fieldsOf(each, key)]));
+  }
+  return ['type', 'from', 'ok', 'code'].includes(field) ? value : typeof value;
 }

@@ -6,7 +6,7 @@ import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
 import { gatewayConfig } from '@flotilla/signaling-gateway';
-import { Child, freePort, startBrokers } from '@flotilla/testkit';
+import { type Brokers, Child, freePort, startBrokers } from '@flotilla/testkit';
 import type { z } from 'zod';
 
 export interface FleetOptions {
@@ -16,6 +16,8 @@ export interface FleetOptions {
   readonly port: number;
   /** Sees every line that a process writes. */
   readonly onLine?: (name: string, line: string) => void;
+  /** Default: those of REDIS_URL and AMQP_URL, or private ones. */
+  readonly brokers?: Brokers;
   /** Settings of the services, on top of this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -53,7 +55,7 @@ const entry = (service: string): string =>
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { sfuNodes, gateways, onLine } = options;
   const processes = new Map<string, Child>();
-  const brokers = await startBrokers();
+  const brokers = options.brokers ?? (await startBrokers());
   const stop = async (): Promise<void> => {
     // The SFU nodes last: those who are leaving may still need them.
     const order = [...processes.values()].sort(
@@ -76,6 +78,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_TOKEN_SECRET: secret,
     FLOTILLA_ADMIN_HOST: '127.0.0.1',
     FLOTILLA_ADMIN_PORT: '0',
+    // They stop together: there is nowhere to move to.
+    FLOTILLA_DRAIN_SECONDS: '0',
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 

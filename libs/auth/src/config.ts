@@ -1,6 +1,6 @@
 import { flag, list } from '@flotilla/runtime';
 import { z } from 'zod';
-import { allowedAlgorithms, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
+import { misfits, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
 
 const isAlgorithm = (name: string): name is TokenAlgorithm => (tokenAlgorithms as readonly string[]).includes(name);
 
@@ -12,7 +12,7 @@ function isTrustworthy(url: string): boolean {
 
 /**
  * Who signs join tokens and for whom. The registry signs with the secret; the gateways verify with it, with the keys of an
- * issuer outside the fleet, or with both. What must fit together is checked by `tokenSettings`.
+ * issuer outside the fleet, or with both. What must fit together is checked by `checkTokens`.
  */
 export const tokenConfig = z.object({
   FLOTILLA_TOKEN_SECRET: z
@@ -50,14 +50,23 @@ export const clientTimeConfig = z.object({
     .describe('true refuses clients that do not send their clock (`flotilla-time`, or `flotilla.time.<ms>`).'),
 });
 
-/** @throws ConfigError naming the settings that are missing or do not fit together. */
+/** What a schema of single settings can't say: a key to verify with, and an algorithm for each key. For `superRefine`. */
+export function checkTokens(config: TokenConfig, context: z.RefinementCtx): void {
+  const {
+    FLOTILLA_TOKEN_SECRET: secret,
+    FLOTILLA_TOKEN_JWKS_URL: jwks,
+    FLOTILLA_TOKEN_ALGORITHMS: algorithms,
+  } = config;
+  for (const { setting, message } of misfits({ secret, jwks, algorithms }))
+    context.addIssue({ code: 'custom', path: [setting], message });
+}
+
 export function tokenSettings(config: TokenConfig): TokenSettings {
-  const settings: TokenSettings = {
+  return {
     secret: config.FLOTILLA_TOKEN_SECRET,
     jwks: config.FLOTILLA_TOKEN_JWKS_URL === undefined ? undefined : { url: config.FLOTILLA_TOKEN_JWKS_URL },
     algorithms: config.FLOTILLA_TOKEN_ALGORITHMS,
     issuer: config.FLOTILLA_TOKEN_ISSUER,
     audience: config.FLOTILLA_TOKEN_AUDIENCE,
   };
-  return { ...settings, algorithms: allowedAlgorithms(settings) };
 }

@@ -18,26 +18,49 @@ export interface TokenSettings {
 
 const isSymmetric = (algorithm: TokenAlgorithm): boolean => algorithm === 'HS256';
 
-/**
- * The algorithms that count (RFC 8725, section 3.1): each has a key source, and each key source has an algorithm.
- *
- * @throws ConfigError with one line that names the settings which do not fit together.
- */
-export function allowedAlgorithms({ secret, jwks, algorithms }: TokenSettings): readonly TokenAlgorithm[] {
+/** The settings whose presence depends on one another. */
+interface TokenKeys {
+  readonly secret: unknown;
+  readonly jwks: unknown;
+  readonly algorithms: readonly TokenAlgorithm[] | undefined;
+}
+
+/** What is wrong with a setting, given the others. */
+interface Misfit {
+  readonly setting: 'FLOTILLA_TOKEN_SECRET' | 'FLOTILLA_TOKEN_JWKS_URL' | 'FLOTILLA_TOKEN_ALGORITHMS';
+  readonly message: string;
+}
+
+/** Each algorithm needs a source of keys, and each source an algorithm. */
+export function misfits({ secret, jwks, algorithms }: TokenKeys): Misfit[] {
+  const found: Misfit[] = [];
+  const wrong = (setting: Misfit['setting'], message: string) => found.push({ setting, message });
   if (secret === undefined && jwks === undefined)
-    throw new ConfigError('FLOTILLA_TOKEN_SECRET or FLOTILLA_TOKEN_JWKS_URL is required: tokens are verified with it');
-  if (algorithms === undefined) {
-    const bySecret: TokenAlgorithm[] = secret === undefined ? [] : ['HS256'];
-    return jwks === undefined ? bySecret : [...bySecret, 'RS256', 'ES256', 'EdDSA'];
+    wrong('FLOTILLA_TOKEN_SECRET', 'this or FLOTILLA_TOKEN_JWKS_URL, to verify tokens with');
+  else if (algorithms !== undefined) {
+    const symmetric = algorithms.some(isSymmetric);
+    const asymmetric = algorithms.some((algorithm) => !isSymmetric(algorithm));
+    if (symmetric && secret === undefined) wrong('FLOTILLA_TOKEN_SECRET', 'FLOTILLA_TOKEN_ALGORITHMS has HS256');
+    if (asymmetric && jwks === undefined)
+      wrong('FLOTILLA_TOKEN_JWKS_URL', 'FLOTILLA_TOKEN_ALGORITHMS has more than HS256');
+    if (!symmetric && secret !== undefined)
+      wrong('FLOTILLA_TOKEN_ALGORITHMS', 'must have HS256 while FLOTILLA_TOKEN_SECRET is set');
+    if (!asymmetric && jwks !== undefined)
+      wrong('FLOTILLA_TOKEN_ALGORITHMS', 'must have more than HS256 while FLOTILLA_TOKEN_JWKS_URL is set');
   }
-  const symmetric = algorithms.some(isSymmetric);
-  const asymmetric = algorithms.some((algorithm) => !isSymmetric(algorithm));
-  const misfits = [
-    symmetric && secret === undefined && 'allows HS256, which needs FLOTILLA_TOKEN_SECRET',
-    !symmetric && secret !== undefined && 'must allow HS256 while FLOTILLA_TOKEN_SECRET is set',
-    asymmetric && jwks === undefined && 'allows public keys, which need FLOTILLA_TOKEN_JWKS_URL',
-    !asymmetric && jwks !== undefined && 'must allow more than HS256 while FLOTILLA_TOKEN_JWKS_URL is set',
-  ].filter((misfit) => misfit !== false);
-  if (misfits.length > 0) throw new ConfigError(`FLOTILLA_TOKEN_ALGORITHMS ${misfits.join(', and ')}`);
-  return algorithms;
+  return found;
+}
+
+/**
+ * The algorithms that count (RFC 8725, section 3.1).
+ *
+ * @throws ConfigError when keys and algorithms do not fit together.
+ */
+export function allowedAlgorithms(settings: TokenSettings): readonly TokenAlgorithm[] {
+  const { secret, jwks, algorithms } = settings;
+  const wrong = misfits({ secret, jwks, algorithms });
+  if (wrong.length > 0) throw new ConfigError(wrong.map(({ setting, message }) => `${setting}: ${message}`).join('\n'));
+  const bySecret: TokenAlgorithm[] = secret === undefined ? [] : ['HS256'];
+  const byKeys: TokenAlgorithm[] = jwks === undefined ? [] : ['RS256', 'ES256', 'EdDSA'];
+  return algorithms ?? [...bySecret, ...byKeys];
 }

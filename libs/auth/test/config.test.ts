@@ -1,29 +1,31 @@
 import { ConfigError, loadConfig } from '@flotilla/runtime';
 import { describe, expect, test } from 'vitest';
-import { clientTimeConfig, tokenConfig, TokenIssuer, tokenSettings } from '../src/index.ts';
+import { checkTokens, clientTimeConfig, tokenConfig, TokenIssuer, tokenSettings, TokenVerifier } from '../src/index.ts';
+import { allowedAlgorithms } from '../src/token-settings.ts';
 
 const secret = 's'.repeat(32);
 const jwks = 'https://id.example.com/jwks.json';
-const load = (env: Record<string, string>) => tokenSettings(loadConfig(tokenConfig, env));
+const load = (env: Record<string, string>) => tokenSettings(loadConfig(tokenConfig.superRefine(checkTokens), env));
+const algorithmsOf = (env: Record<string, string>) => allowedAlgorithms(load(env));
 
 describe('token settings', () => {
   test('allow by default what there are keys for', () => {
-    expect(load({ FLOTILLA_TOKEN_SECRET: secret }).algorithms).toEqual(['HS256']);
-    expect(load({ FLOTILLA_TOKEN_JWKS_URL: jwks }).algorithms).toEqual(['RS256', 'ES256', 'EdDSA']);
-    expect(load({ FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_TOKEN_JWKS_URL: jwks }).algorithms).toEqual([
+    expect(algorithmsOf({ FLOTILLA_TOKEN_SECRET: secret })).toEqual(['HS256']);
+    expect(algorithmsOf({ FLOTILLA_TOKEN_JWKS_URL: jwks })).toEqual(['RS256', 'ES256', 'EdDSA']);
+    expect(algorithmsOf({ FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_TOKEN_JWKS_URL: jwks })).toEqual([
       'HS256',
       'RS256',
       'ES256',
       'EdDSA',
     ]);
-    expect(load({ FLOTILLA_TOKEN_JWKS_URL: jwks, FLOTILLA_TOKEN_ALGORITHMS: 'PS256, ES256' }).algorithms).toEqual([
+    expect(algorithmsOf({ FLOTILLA_TOKEN_JWKS_URL: jwks, FLOTILLA_TOKEN_ALGORITHMS: 'PS256, ES256' })).toEqual([
       'PS256',
       'ES256',
     ]);
   });
 
   const refused: [string, Record<string, string>, RegExp][] = [
-    ['no key at all', {}, /^FLOTILLA_TOKEN_SECRET or FLOTILLA_TOKEN_JWKS_URL is required/],
+    ['no key at all', {}, /FLOTILLA_TOKEN_SECRET is required: this or FLOTILLA_TOKEN_JWKS_URL/],
     ['a short secret', { FLOTILLA_TOKEN_SECRET: 'short' }, /FLOTILLA_TOKEN_SECRET: at least 32 characters/],
     ['an algorithm there is not', { FLOTILLA_TOKEN_ALGORITHMS: 'HS256,none' }, /FLOTILLA_TOKEN_ALGORITHMS: a list of/],
     ['keys over plain HTTP', { FLOTILLA_TOKEN_JWKS_URL: 'http://id.example.com/' }, /FLOTILLA_TOKEN_JWKS_URL: https:/],
@@ -32,22 +34,28 @@ describe('token settings', () => {
     [
       'HS256 without a secret',
       { FLOTILLA_TOKEN_JWKS_URL: jwks, FLOTILLA_TOKEN_ALGORITHMS: 'HS256,RS256' },
-      /HS256, which needs FLOTILLA_TOKEN_SECRET$/,
+      /FLOTILLA_TOKEN_SECRET is required: FLOTILLA_TOKEN_ALGORITHMS has HS256$/,
     ],
     [
       'public keys without a URL',
       { FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_TOKEN_ALGORITHMS: 'RS256' },
-      /must allow HS256 .*, and allows public keys, which need FLOTILLA_TOKEN_JWKS_URL$/,
+      /FLOTILLA_TOKEN_JWKS_URL is required: .*\n.*_ALGORITHMS: must have HS256 while FLOTILLA_TOKEN_SECRET is set$/,
     ],
     [
       'a URL that nothing uses',
       { FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_TOKEN_JWKS_URL: jwks, FLOTILLA_TOKEN_ALGORITHMS: 'HS256' },
-      /must allow more than HS256 while FLOTILLA_TOKEN_JWKS_URL is set$/,
+      /FLOTILLA_TOKEN_ALGORITHMS: must have more than HS256 while FLOTILLA_TOKEN_JWKS_URL is set$/,
     ],
   ];
   test.each(refused)('with %s are refused', (_what, env, message) => {
     expect(() => load(env)).toThrow(ConfigError);
     expect(() => load(env)).toThrow(message);
+  });
+
+  test('that were not checked make no verifier', () => {
+    const none = { issuer: 'flotilla', audience: 'flotilla' };
+    expect(() => new TokenVerifier(none)).toThrow(ConfigError);
+    expect(() => new TokenVerifier({ ...none, secret, algorithms: [] })).toThrow(/must have HS256/);
   });
 
   test('keys may come over plain HTTP from this machine', () => {

@@ -39,6 +39,9 @@ const finalErrors: ReadonlySet<string> = new Set([
   'ROOM_FULL',
 ]);
 const maxPauseMs = 5000;
+/** Before it moves, a session waits this long for replies to come, and looks this often; in milliseconds. */
+const quietWithinMs = 1000;
+const lookEveryMs = 20;
 /** How long a new session is tried for after the old one can't come back. */
 const restartForMs = 60_000;
 
@@ -50,6 +53,8 @@ export class SignalSession {
   /** The last `seq` seen of each room. */
   readonly #offsets = new Map<string, string>();
   #socket: SignalSocket | undefined;
+  /** The connection that the session is being moved from. */
+  #leaving: SignalSocket | undefined;
   #welcome: SignalEventPayload<'welcome'> | undefined;
   #ended = false;
 
@@ -94,6 +99,8 @@ export class SignalSession {
     const welcome = Promise.withResolvers<SignalEventPayload<'welcome'>>();
     const socket = await SignalSocket.open(this.#url, credential, (event) => {
       if (event.type === 'welcome') welcome.resolve(signalEvents.welcome.parse(event.payload));
+      else if (event.type === 'token_expiring') void this.#refreshToken();
+      else if (event.type === 'move') void this.#move();
       else this.#onEvent(event);
     });
     socket.onClosed = (closed) => {
@@ -101,10 +108,38 @@ export class SignalSession {
       this.#onClosed(socket, closed);
     };
     this.#welcome = await welcome.promise;
+    for (const [address, seq] of Object.entries(this.#welcome.offsets)) this.#offsets.set(address, seq);
     if (this.#ended) return socket.close();
     const former = this.#socket;
     this.#socket = socket;
-    former?.close();
+    // One that the session was moved from is closed by its gateway: a goodbye there would end the session.
+    if (!this.#welcome.resumed) former?.close();
+  }
+
+  /** Exchanges the token for a newer one. With a fixed token the session ends when that expires. */
+  async #refreshToken(): Promise<void> {
+    if (typeof this.#token === 'string') return;
+    try {
+      await this.request('refresh_token', { token: await this.#token() });
+    } catch {
+      // The gateway closes the session when the token has expired, and a new one is begun then.
+    }
+  }
+
+  /** The gateway is about to stop: comes to another while this connection still carries what is on its way. */
+  async #move(): Promise<void> {
+    const deadline = performance.now() + quietWithinMs;
+    while (this.#socket?.pending && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    if (this.#ended || !this.#socket) return;
+    this.#leaving = this.#socket;
+    try {
+      await this.#resume();
+    } catch {
+      if (this.#socket || this.#ended) return;
+      this.#handlers.onLost();
+      void this.#reconnect();
+    }
   }
 
   #onEvent(event: Event): void {
@@ -115,7 +150,8 @@ export class SignalSession {
   #onClosed(socket: SignalSocket, { code, reason }: Closed): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
-    if (this.#ended) return;
+    // Its gateway let go of it because the session is on its way to another.
+    if (this.#ended || this.#leaving === socket) return;
     if (finalCodes.has(code))
       return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
     this.#handlers.onLost();

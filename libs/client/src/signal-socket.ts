@@ -10,6 +10,8 @@ import {
   signalPath,
   signalRequests,
   subprotocol,
+  timeHeader,
+  timeSubprotocolPrefix,
   tokenSubprotocolPrefix,
 } from '@flotilla/contracts';
 
@@ -21,6 +23,9 @@ export interface Closed {
   readonly code: number;
   readonly reason: string;
 }
+
+/** What to add to this machine's clock to have the server's, in milliseconds; learnt when a server refuses ours. */
+let clockCorrectionMs = 0;
 
 const requestTimeoutMs = 10_000;
 const openTimeoutMs = 10_000;
@@ -44,14 +49,31 @@ export class SignalSocket {
     this.#socket = socket;
   }
 
-  /** Opens a socket. Fails with FlotillaError: the server's reason where it can be learnt, else UNAVAILABLE. */
-  static open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
+  /**
+   * Opens a socket. Fails with FlotillaError: the server's reason where it can be learnt, else UNAVAILABLE. A wrong clock is
+   * corrected by the server's.
+   */
+  static async open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
+    const correction = clockCorrectionMs;
+    try {
+      return await SignalSocket.#open(url, credential, onEvent);
+    } catch (error) {
+      if (FlotillaError.from(error).code !== 'CLOCK_SKEW' || clockCorrectionMs === correction) throw error;
+      return SignalSocket.#open(url, credential, onEvent);
+    }
+  }
+
+  static #open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
     const entry =
       'token' in credential
         ? tokenSubprotocolPrefix + credential.token
         : resumeSubprotocolPrefix + credential.resumeToken;
     return new Promise((resolve, reject) => {
-      const socket = new WebSocket(signalUrl(url), [subprotocol, entry]);
+      const socket = new WebSocket(signalUrl(url), [
+        subprotocol,
+        entry,
+        timeSubprotocolPrefix + String(Date.now() + clockCorrectionMs),
+      ]);
       const signal = new SignalSocket(socket);
       signal.onEvent = onEvent;
       const timer = setTimeout(() => socket.close(), openTimeoutMs);
@@ -113,6 +135,11 @@ export class SignalSocket {
     this.onClosed(closed);
   }
 
+  /** Requests that await their replies. */
+  get pending(): number {
+    return this.#pending.size;
+  }
+
   /** Says goodbye: the session ends. */
   close(): void {
     this.#socket.close(1000, 'goodbye');
@@ -133,13 +160,18 @@ async function refusal(url: string, credential: Credential): Promise<FlotillaErr
   address.pathname += '/validate';
   const authorization = 'token' in credential ? `Bearer ${credential.token}` : `Resume ${credential.resumeToken}`;
   try {
-    const response = await fetch(address, { headers: { authorization }, signal: AbortSignal.timeout(5000) });
+    const response = await fetch(address, {
+      headers: { authorization, [timeHeader]: String(Date.now() + clockCorrectionMs) },
+      signal: AbortSignal.timeout(5000),
+    });
     // The credential is fine by itself, so it is used up, or the server is overloaded.
     if (response.ok)
       return 'token' in credential
         ? new FlotillaError('TOKEN_REPLAYED')
         : new FlotillaError('UNAVAILABLE', 'the connection was refused');
     const { error } = (await response.json()) as { error: { code: never; message: string } };
+    const serverTime = Number(response.headers.get(timeHeader) ?? NaN);
+    if ((error.code as string) === 'CLOCK_SKEW' && serverTime > 0) clockCorrectionMs = serverTime - Date.now();
     return new FlotillaError(error.code, error.message);
   } catch (error) {
     return new FlotillaError('UNAVAILABLE', `${address.host} is out of reach`, { cause: error });

@@ -2,6 +2,8 @@
 export const closeCodes = {
   NORMAL: 1000,
   PROTOCOL_ERROR: 1002,
+  INVALID_TEXT: 1007,
+  TOO_MANY_FRAGMENTS: 1008,
   MESSAGE_TOO_BIG: 1009,
   SERVICE_RESTART: 1012,
   TOKEN_EXPIRED: 4401,
@@ -18,7 +20,9 @@ export type CloseCodeName = keyof typeof closeCodes;
 export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   NORMAL: 'The client said goodbye.',
   PROTOCOL_ERROR: 'A frame that RFC 6455 does not allow, such as an unmasked one.',
-  MESSAGE_TOO_BIG: 'A frame above 64 KiB.',
+  INVALID_TEXT: 'Text, or the reason of a close frame, that is no UTF-8.',
+  TOO_MANY_FRAGMENTS: 'A message in more than 16,384 fragments.',
+  MESSAGE_TOO_BIG: 'A message above 64 KiB, in one frame or in the sum of its fragments.',
   SERVICE_RESTART:
     'The gateway is restarting, or lost track of what this client has seen. Connect again: the session resumes.',
   TOKEN_EXPIRED: 'The token expired and was not refreshed. Connect again with a new one.',

@@ -175,7 +175,8 @@ export class MediaRoom {
     const { rooms, nodeId } = this.deps;
     if (request.publicationId !== undefined) {
       const [known] = await rooms.publications(this.id, [request.publicationId]);
-      if (known?.participantId !== session.participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+      // One that the room does not know is new here: what went from peer to peer keeps its id.
+      if (known && known.participantId !== session.participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
     }
     const { publication, producer } = await session.publish(request);
     try {

@@ -11,7 +11,9 @@ import {
   FlotillaError,
   type HomedPublication,
   type LeaveReason,
+  type MediaMode,
   type Member,
+  type NegotiationState,
   type NodeReport,
   type NodeView,
   type Offset,
@@ -31,6 +33,9 @@ import {
   keptMessagesPerUser,
   type NodeStore,
   nodeSilentMs,
+  type PairChange,
+  pairKey,
+  type PairState,
   type RoomState,
   type RoomStore,
   type SessionClaims,
@@ -38,12 +43,16 @@ import {
   type SessionStore,
   type Store,
 } from './store.ts';
-import { gatewayLateMs, nodeVertex, topologyOf } from './topology.ts';
+import { gatewayLateMs, negotiationVertex, nodeVertex, topologyOf } from './topology.ts';
 
 interface RoomRecord {
   readonly room: Room;
   readonly members: Map<string, Member>;
   readonly publications: Map<string, HomedPublication>;
+  /** By `pairKey`. */
+  readonly pairs: Map<string, { version: number; state: NegotiationState; record: string }>;
+  /** More than two have been in it since it was last empty. */
+  upgraded: boolean;
   emptySince: number | undefined;
 }
 
@@ -64,7 +73,13 @@ export class MemoryStore implements Store {
 
   async topology(): Promise<Topology> {
     const [gateways, sessions] = this.sessions.vertices();
-    return topologyOf(this.now(), [gateways, this.nodes.view().map(nodeVertex), this.rooms.vertices(), sessions]);
+    return topologyOf(this.now(), [
+      gateways,
+      this.nodes.view().map(nodeVertex),
+      this.rooms.vertices(),
+      sessions,
+      this.rooms.negotiations(),
+    ]);
   }
 
   problem(): string | undefined {
@@ -128,7 +143,14 @@ class MemoryRooms implements RoomStore {
   async create(room: Room): Promise<Room> {
     const known = this.#rooms.get(room.id)?.room;
     if (known) return sameSettings(known, room);
-    this.#rooms.set(room.id, { room, members: new Map(), publications: new Map(), emptySince: this.now() });
+    this.#rooms.set(room.id, {
+      room,
+      members: new Map(),
+      publications: new Map(),
+      pairs: new Map(),
+      upgraded: false,
+      emptySince: this.now(),
+    });
     return room;
   }
 
@@ -171,6 +193,11 @@ class MemoryRooms implements RoomStore {
       from: 'system',
       payload: { participant: publicParticipant(member) },
     });
+    if (mediaModeOf(record) === 'peer' && record.members.size > 2) {
+      record.upgraded = true;
+      record.pairs.clear();
+      this.#tell(roomId, { type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } });
+    }
     return { ...this.#state(roomId, record), member };
   }
 
@@ -196,7 +223,11 @@ class MemoryRooms implements RoomStore {
     const member = record?.members.get(participantId);
     if (!record || !member) return false;
     record.members.delete(participantId);
-    if (record.members.size === 0) record.emptySince = this.now();
+    record.pairs.clear();
+    if (record.members.size === 0) {
+      record.emptySince = this.now();
+      record.upgraded = false;
+    }
     this.nodes.reserve(member.nodeId, -1);
     const publicationIds = [...record.publications.values()]
       .filter((each) => each.participantId === participantId)
@@ -227,12 +258,13 @@ class MemoryRooms implements RoomStore {
     return record && this.#state(roomId, record);
   }
 
-  #state(roomId: string, { room, members, publications }: RoomRecord): RoomState {
+  #state(roomId: string, record: RoomRecord): RoomState {
+    const { room, members, publications } = record;
     return {
       room,
       members: [...members.values()],
       publications: [...publications.values()],
-      mediaMode: 'sfu',
+      mediaMode: mediaModeOf(record),
       offset: this.log.lastOffsetNow(roomStream(roomId)),
     };
   }
@@ -245,7 +277,9 @@ class MemoryRooms implements RoomStore {
     const record = this.#rooms.get(roomId);
     if (!record || record.members.get(publication.participantId)?.nodeId !== publication.nodeId)
       throw new FlotillaError('NOT_IN_ROOM');
-    const type = record.publications.has(publication.id) ? 'publication_updated' : 'publication_added';
+    const known = record.publications.get(publication.id);
+    if (known && known.participantId !== publication.participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    const type = known ? 'publication_updated' : 'publication_added';
     record.publications.set(publication.id, publication);
     this.#tell(roomId, {
       type,
@@ -262,16 +296,46 @@ class MemoryRooms implements RoomStore {
     return true;
   }
 
+  async pair(roomId: string, from: string, to: string): Promise<PairState> {
+    const room = this.#rooms.get(roomId);
+    if (!room) throw new FlotillaError('ROOM_NOT_FOUND');
+    const { version, record } = room.pairs.get(pairKey(from, to)) ?? { version: 0, record: undefined };
+    return { mediaMode: mediaModeOf(room), peer: room.members.get(to), version, record };
+  }
+
+  async putPair(roomId: string, { pair, participants, expectedVersion, update, event }: PairChange): Promise<boolean> {
+    const room = this.#rooms.get(roomId);
+    if (!room || mediaModeOf(room) !== 'peer' || !participants.every((id) => room.members.has(id))) return false;
+    if ((room.pairs.get(pair)?.version ?? 0) !== expectedVersion) return false;
+    if (update) room.pairs.set(pair, { version: expectedVersion + 1, ...update });
+    this.log.appendNow(roomStream(roomId), event);
+    return true;
+  }
+
   async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
     const record = this.#rooms.get(roomId);
     return ids.map((id) => record?.publications.get(id)).filter((each) => each !== undefined);
   }
 
+  negotiations(): TopologyVertex[] {
+    return [...this.#rooms].flatMap(([roomId, { pairs }]) =>
+      [...pairs].map(([pair, { state }]) => negotiationVertex(roomId, pair, state)),
+    );
+  }
+
   vertices(): TopologyVertex[] {
-    return [...this.#rooms.values()].map(({ room, members }) => {
+    return [...this.#rooms.values()].map((record) => {
+      const { room, members } = record;
       const homes: Record<string, number> = {};
       for (const { nodeId } of members.values()) homes[nodeId] = (homes[nodeId] ?? 0) + 1;
-      return { kind: 'room', id: room.id, name: room.name, mediaMode: 'sfu', participants: members.size, homes };
+      return {
+        kind: 'room',
+        id: room.id,
+        name: room.name,
+        mediaMode: mediaModeOf(record),
+        participants: members.size,
+        homes,
+      };
     });
   }
 
@@ -452,13 +516,17 @@ function withoutSecrets(
   return record;
 }
 
+function mediaModeOf({ room, upgraded }: RoomRecord): MediaMode {
+  return room.peerToPeer && !upgraded ? 'peer' : 'sfu';
+}
+
 /** Rooms are listed in this order: by creation, then by id. */
 export const listKey = (room: Room): string => `${String(room.createdAt).padStart(15, '0')}:${room.id}`;
 
 /** The room there is, when it has the settings asked for. */
 export function sameSettings(known: Room, wanted: Room): Room {
-  const settings = ({ maxParticipants, spread, emptyTimeoutSeconds }: Room): string =>
-    JSON.stringify([maxParticipants, spread, emptyTimeoutSeconds]);
+  const settings = ({ maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds }: Room): string =>
+    JSON.stringify([maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds]);
   if (settings(known) === settings(wanted)) return known;
   throw new FlotillaError('ROOM_EXISTS', `room ${known.name} exists with other settings`);
 }

@@ -5,6 +5,7 @@ import type {
   LeaveReason,
   MediaMode,
   Member,
+  NegotiationState,
   NodeReport,
   NodeView,
   Offset,
@@ -49,6 +50,33 @@ export interface JoinRequest {
   readonly excludeNodes: readonly string[];
 }
 
+/**
+ * The peer-to-peer negotiation of two members. The record is the gateways' own (JSON). It goes when either leaves and when
+ * the room moves to the SFU; as nobody else negotiates while two are in a room, a room has one at most.
+ */
+export interface PairState {
+  readonly mediaMode: MediaMode;
+  /** The member it is addressed to. */
+  readonly peer: Member | undefined;
+  /** 0 while there is no record. */
+  readonly version: number;
+  readonly record: string | undefined;
+}
+
+export interface PairChange {
+  /** See `pairKey`. */
+  readonly pair: string;
+  readonly participants: readonly [string, string];
+  readonly expectedVersion: number;
+  /** The state to show, as the first of the two sees it, and the record. Undefined leaves those there. */
+  readonly update: { readonly state: NegotiationState; readonly record: string } | undefined;
+  /** The room event, encoded. */
+  readonly event: string;
+}
+
+/** What a pair is called, whoever names it. */
+export const pairKey = (one: string, other: string): string => (one < other ? `${one}~${other}` : `${other}~${one}`);
+
 export interface RoomStore {
   /** Creates a room, or returns the one there is. Throws ROOM_EXISTS when that has other settings. */
   create(room: Room): Promise<Room>;
@@ -62,8 +90,9 @@ export interface RoomStore {
   delete(roomId: string): Promise<boolean>;
 
   /**
-   * Adds a member and reserves a place for it on a node, in one step; tells `participant_joined`. A member that is there
-   * already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY.
+   * Adds a member and reserves a place for it on a node, in one step; tells `participant_joined`. The third in a
+   * peer-to-peer room moves it to the SFU until it is empty (tells `media_mode`), for which the first two have their places.
+   * A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY.
    */
   join(request: JoinRequest): Promise<RoomState & { member: Member }>;
 
@@ -80,12 +109,22 @@ export interface RoomStore {
 
   /**
    * Adds a publication (tells `publication_added`) or replaces the one of that id (`publication_updated`). Throws
-   * NOT_IN_ROOM unless its participant is a member homed on the publication's node.
+   * NOT_IN_ROOM unless its participant is a member homed on the publication's node, PUBLICATION_NOT_FOUND when the id is
+   * that of somebody else's.
    */
   putPublication(roomId: string, publication: HomedPublication): Promise<void>;
 
   /** Tells `publication_removed`. False when it was not there. */
   removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
+
+  /** What `from` and `to` have negotiated, and whether they may; see PairState. Throws ROOM_NOT_FOUND. */
+  pair(roomId: string, from: string, to: string): Promise<PairState>;
+
+  /**
+   * Appends an event of a negotiation, and replaces the record of the pair in the same step when there is a new one. False
+   * when that is over: another version is there, one of the two left, or the room's media goes through the SFU now.
+   */
+  putPair(roomId: string, change: PairChange): Promise<boolean>;
 
   /** Those of the publications that exist, in the order asked for. */
   publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]>;

@@ -7,38 +7,67 @@ import { freePort } from './net.ts';
 import { notYet, waitFor } from './wait-for.ts';
 
 /** A private server of ours. */
-export interface Broker {
-  readonly url: string;
-  readonly process: Child;
+export class Broker {
+  #process: Child;
+
+  constructor(
+    readonly url: string,
+    process: Child,
+    private readonly launch: () => Promise<Child>,
+    private readonly cleanUp: () => Promise<void>,
+    private readonly stopSignal: 'SIGTERM' | 'SIGKILL',
+  ) {
+    this.#process = process;
+  }
+
+  static async start(
+    url: string,
+    launch: () => Promise<Child>,
+    cleanUp: () => Promise<void>,
+    stopSignal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM',
+  ): Promise<Broker> {
+    return new Broker(url, await launch(), launch, cleanUp, stopSignal);
+  }
+
+  get process(): Child {
+    return this.#process;
+  }
+
+  /** Stops it in order; what it keeps on disk stays. */
+  async halt(): Promise<void> {
+    await this.#process.stop('SIGTERM', 30_000);
+  }
+
+  /** Starts it again, at the same address with the same data. */
+  async resume(): Promise<void> {
+    this.#process = await this.launch();
+  }
+
   /** Stops it at once and deletes its data. */
-  stop(): Promise<void>;
+  async stop(): Promise<void> {
+    await this.#process.stop(this.stopSignal);
+    await this.cleanUp();
+  }
 }
 
-/** Starts a Redis of our own on a free port of 127.0.0.1, without persistence. */
-export async function startRedis(options: { port?: number } = {}): Promise<Broker> {
-  const port = options.port ?? (await freePort());
+/** Starts a Redis of our own on a free port of 127.0.0.1. It keeps nothing on disk unless it is `durable`. */
+export async function startRedis(options: { port?: number; durable?: boolean } = {}): Promise<Broker> {
+  const { port = await freePort(), durable = false } = options;
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-redis-'));
-  const process = new Child('redis-server', 'redis-server', [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--dir',
-    dir,
-  ]);
-  await process.line(/Ready to accept connections/);
-  return {
-    url: `redis://127.0.0.1:${port}`,
-    process,
-    stop: async () => {
-      await process.stop();
-      rmSync(dir, { recursive: true, force: true });
+  const settings = { port, bind: '127.0.0.1', save: '', appendonly: durable ? 'yes' : 'no', dir };
+  return Broker.start(
+    `redis://127.0.0.1:${port}`,
+    async () => {
+      const process = new Child(
+        'redis-server',
+        'redis-server',
+        Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
+      );
+      await process.line(/Ready to accept connections/);
+      return process;
     },
-  };
+    async () => rmSync(dir, { recursive: true, force: true }),
+  );
 }
 
 /** Debian's wrapper in /usr/sbin switches users, which only root can; the server itself runs as anybody. */
@@ -61,41 +90,43 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
       '',
     ].join('\n'),
   );
-  const server = new Child('rabbitmq-server', rabbitMqServer, [], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: dir,
-      ERL_EPMD_PORT: String(epmdPort),
-      ERL_EPMD_ADDRESS: '127.0.0.1',
-      // Lets `epmd -kill` end it at once, while it still thinks its node is alive.
-      ERL_EPMD_RELAXED_COMMAND_CHECK: '1',
-      RABBITMQ_NODENAME: `flotilla-${port}@${hostname().split('.')[0]}`,
-      RABBITMQ_DIST_PORT: String(distPort),
-      RABBITMQ_BASE: dir,
-      RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq.conf'),
-      RABBITMQ_MNESIA_BASE: join(dir, 'mnesia'),
-      RABBITMQ_LOG_BASE: join(dir, 'log'),
-      RABBITMQ_PID_FILE: join(dir, 'pid'),
-      RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
-      RABBITMQ_CONF_ENV_FILE: '/dev/null',
-      RABBITMQ_GENERATED_CONFIG_DIR: join(dir, 'config'),
-      RABBITMQ_FEATURE_FLAGS_FILE: join(dir, 'feature_flags'),
-    },
-  });
-  await server.line(/Server startup complete/, 90_000);
-  await waitFor('RabbitMQ listens', () => canConnect(port));
-  return {
-    url: `amqp://guest:guest@127.0.0.1:${port}`,
-    process: server,
-    stop: async () => {
-      await server.stop('SIGKILL');
+  const launch = async (): Promise<Child> => {
+    const server = new Child('rabbitmq-server', rabbitMqServer, [], { env });
+    await server.line(/Server startup complete/, 90_000);
+    await waitFor('RabbitMQ listens', () => canConnect(port));
+    return server;
+  };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: dir,
+    ERL_EPMD_PORT: String(epmdPort),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    // Lets `epmd -kill` end it at once, while it still thinks its node is alive.
+    ERL_EPMD_RELAXED_COMMAND_CHECK: '1',
+    RABBITMQ_NODENAME: `flotilla-${port}@${hostname().split('.')[0]}`,
+    RABBITMQ_DIST_PORT: String(distPort),
+    RABBITMQ_BASE: dir,
+    RABBITMQ_CONFIG_FILE: join(dir, 'rabbitmq.conf'),
+    RABBITMQ_MNESIA_BASE: join(dir, 'mnesia'),
+    RABBITMQ_LOG_BASE: join(dir, 'log'),
+    RABBITMQ_PID_FILE: join(dir, 'pid'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(dir, 'enabled_plugins'),
+    RABBITMQ_CONF_ENV_FILE: '/dev/null',
+    RABBITMQ_GENERATED_CONFIG_DIR: join(dir, 'config'),
+    RABBITMQ_FEATURE_FLAGS_FILE: join(dir, 'feature_flags'),
+  };
+  return Broker.start(
+    `amqp://guest:guest@127.0.0.1:${port}`,
+    launch,
+    async () => {
       // Erlang's port mapper is a daemon that outlives its node.
       await new Child('epmd', 'epmd', ['-kill'], {
         env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) },
       }).exited;
       rmSync(dir, { recursive: true, force: true });
     },
-  };
+    'SIGKILL',
+  );
 }
 
 async function canConnect(port: number): Promise<void> {

@@ -79,7 +79,7 @@ interface PageRoom {
     }
   >;
   send(data: unknown): Promise<void>;
-  on(name: 'message', listener: (data: unknown) => void): void;
+  on(name: 'message' | 'stateChanged', listener: (data: unknown) => void): void;
 }
 
 declare global {
@@ -87,6 +87,8 @@ declare global {
   var flotilla: { readonly room?: PageRoom };
   // eslint-disable-next-line no-var
   var received: unknown[];
+  // eslint-disable-next-line no-var
+  var statesSeen: unknown[];
 }
 
 /** The call page in a browser of its own profile. */
@@ -244,6 +246,18 @@ export class CallPage {
 
   messages(): Promise<unknown[]> {
     return this.page.evaluate(() => globalThis.received);
+  }
+
+  /** From now on keeps every state the room is in. */
+  async watchState(): Promise<void> {
+    await this.page.evaluate(() => {
+      globalThis.statesSeen = [];
+      globalThis.flotilla.room!.on('stateChanged', (state) => globalThis.statesSeen.push(state));
+    });
+  }
+
+  statesSeen(): Promise<unknown[]> {
+    return this.page.evaluate(() => globalThis.statesSeen);
   }
 
   async send(data: unknown): Promise<void> {

@@ -2,6 +2,9 @@ import {
   type Event,
   Event as EventSchema,
   Reply,
+  resumeSubprotocolPrefix,
+  signalEvents,
+  type SignalEventPayload,
   signalPath,
   subprotocol,
   tokenSubprotocolPrefix,
@@ -36,6 +39,7 @@ export class RawClient {
   readonly events: Event[] = [];
   readonly replies: Reply[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
+  onEvent: (event: Event) => void = () => undefined;
   #lastId = 0;
 
   private constructor(readonly socket: WebSocket) {
@@ -45,7 +49,11 @@ export class RawClient {
     socket.on('message', (data) => {
       const message: unknown = JSON.parse((data as Buffer).toString());
       if ('replyTo' in (message as object)) this.replies.push(Reply.parse(message));
-      else this.events.push(EventSchema.parse(message));
+      else {
+        const event = EventSchema.parse(message);
+        this.events.push(event);
+        this.onEvent(event);
+      }
     });
   }
 
@@ -65,6 +73,16 @@ export class RawClient {
       });
     });
     return client;
+  }
+
+  /** Comes back to a session. Throws UpgradeRefused. */
+  static resume(url: string, resumeToken: string): Promise<RawClient> {
+    return RawClient.connect(url, { protocols: [subprotocol, resumeSubprotocolPrefix + resumeToken] });
+  }
+
+  /** What the server said when it let us in. */
+  async welcome(): Promise<SignalEventPayload<'welcome'>> {
+    return signalEvents.welcome.parse((await this.event('welcome')).payload);
   }
 
   /** Sends a request and waits for its reply, whatever that is. */

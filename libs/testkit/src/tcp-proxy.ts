@@ -5,6 +5,7 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cut = false;
+  #targetPort = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -16,7 +17,7 @@ export class TcpProxy {
         client.destroy();
         return;
       }
-      const upstream = connect({ port: targetPort, host: targetHost, allowHalfOpen: true });
+      const upstream = connect({ port: proxy.#targetPort, host: targetHost, allowHalfOpen: true });
       client.pipe(upstream).pipe(client);
       for (const [socket, other] of [
         [client, upstream],
@@ -32,12 +33,18 @@ export class TcpProxy {
       }
     });
     const proxy = new TcpProxy(server);
+    proxy.#targetPort = targetPort;
     await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
     return proxy;
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Leads new connections to another port, as a load balancer does. Those there are stay. */
+  leadTo(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   /** Drops every connection, and every new one, until `mend`. */

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type CreateRoom, IssuedToken, type IssueToken } from '@flotilla/contracts';
+import { type CreateRoom, IssuedToken, type IssueFleetToken, type IssueToken } from '@flotilla/contracts';
 import type { z } from 'zod';
 
 /** A running Flotilla, however it is put together: what scenarios need to know of it. */
@@ -51,6 +51,13 @@ export class RestApi {
 
   async issueToken(room: string, wanted: z.input<typeof IssueToken> = {}): Promise<string> {
     const { status, body } = await this.request('POST', `/v1/rooms/${room}/tokens`, wanted);
+    if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
+    return IssuedToken.parse(body).token;
+  }
+
+  /** A token that is for no room in particular. */
+  async issueFleetToken(wanted: z.input<typeof IssueFleetToken>): Promise<string> {
+    const { status, body } = await this.request('POST', '/v1/tokens', wanted);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
     return IssuedToken.parse(body).token;
   }

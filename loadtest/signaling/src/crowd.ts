@@ -1,4 +1,4 @@
-import { type TokenIssuer } from '@flotilla/auth';
+import type { TokenIssuer } from '@flotilla/auth';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { codeOf, Member, type Scene, trusting } from './member.ts';
 import type { CrowdSettings, Play, Side, Verification } from './protocol.ts';
@@ -108,6 +108,7 @@ export class Crowd {
     const acknowledged = this.#journals.reduce((sum, journal) => sum + journal.acknowledged, 0);
     return {
       members: this.#members.length,
+      held: this.held,
       unchecked,
       acknowledged,
       unanswered: sent - acknowledged,

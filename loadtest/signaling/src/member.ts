@@ -1,5 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { type TokenIssuer } from '@flotilla/auth';
+import type { TokenIssuer } from '@flotilla/auth';
 import {
   compareOffsets,
   defaultGrants,
@@ -112,39 +112,33 @@ export class Member {
   async cutAndReturn(): Promise<void> {
     this.state = 'moving';
     const began = nowMicros();
-    this.#socket?.terminate();
-    this.#abandon();
+    this.#hangUp();
     const { tally, issuer } = this.scene;
-    if (!issuer) {
-      await this.#anew('rejoined', began);
-      return;
+    const failure = issuer ? await this.#resume().catch(codeOf) : 'rejoined';
+    if (failure !== undefined) {
+      tally.count(`resume: ${failure}`);
+      this.unchecked = true;
+      this.#hangUp();
+      await this.enter();
     }
-    try {
-      await this.#connect([resumeSubprotocolPrefix + this.#resumeToken]);
-      const { rooms } = (await this.#request('resume', { offsets: { [this.#address]: this.#lastSeq } })) as {
-        rooms: readonly { resumed: boolean; snapshot?: { offset: string } }[];
-      };
-      const [room] = rooms;
-      tally.times.resume.record(nowMicros() - began);
-      if (!room) return await this.#anew('out of the room', began);
-      tally.count(room.resumed ? 'resume: complete' : 'resume: snapshot');
-      if (!room.resumed) {
-        this.unchecked = true;
-        this.#lastSeq = room.snapshot?.offset ?? startOfStream;
-      }
-      this.#isIn();
-    } catch (error) {
-      await this.#anew(codeOf(error), began);
-    }
+    tally.times.resume.record(nowMicros() - began);
   }
 
-  async #anew(why: string, began: number): Promise<void> {
-    this.scene.tally.count(`resume: ${why}`);
-    this.unchecked = true;
-    this.#socket?.terminate();
-    this.#abandon();
-    await this.enter();
-    this.scene.tally.times.resume.record(nowMicros() - began);
+  /** Resolves to what went wrong, if anything did. */
+  async #resume(): Promise<string | undefined> {
+    await this.#connect([resumeSubprotocolPrefix + this.#resumeToken]);
+    const { rooms } = (await this.#request('resume', { offsets: { [this.#address]: this.#lastSeq } })) as {
+      rooms: readonly { resumed: boolean; snapshot?: { offset: string } }[];
+    };
+    const [room] = rooms;
+    if (!room) return 'out of the room';
+    this.scene.tally.count(room.resumed ? 'resume: complete' : 'resume: snapshot');
+    if (!room.resumed) {
+      this.unchecked = true;
+      this.#lastSeq = room.snapshot?.offset ?? startOfStream;
+    }
+    this.#isIn();
+    return undefined;
   }
 
   #isIn(): void {
@@ -216,6 +210,12 @@ export class Member {
       this.state = 'out';
       this.scene.tally.count(`gone: ${codeOf(error)}`);
     });
+  }
+
+  #hangUp(): void {
+    const socket = this.#socket;
+    this.#abandon();
+    socket?.terminate();
   }
 
   #abandon(): void {

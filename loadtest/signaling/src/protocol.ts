@@ -30,6 +30,8 @@ export interface Play {
 /** What each member of each room got, against what was acknowledged to the senders. */
 export interface Verification {
   readonly members: number;
+  /** Those in their rooms at the end. */
+  readonly held: number;
   /** Began anew on the way, so what they should have is not known. */
   readonly unchecked: number;
   readonly acknowledged: number;

@@ -8,11 +8,8 @@ export const consoleConfig = z.object({
   FLOTILLA_CONSOLE_OPEN: flag()
     .default(false)
     .describe('true lets everybody who reaches the console join any room. Otherwise the page wants a join token.'),
-  FLOTILLA_REGISTRY_URL: z
-    .url()
-    .default('http://127.0.0.1:8081')
-    .describe('The REST API, for an open console to get join tokens from.'),
-  FLOTILLA_API_KEY: z.string().optional().describe('The key for it.'),
+  FLOTILLA_REGISTRY_URL: z.url().default('http://127.0.0.1:8081').describe('The REST API, to get tokens from.'),
+  FLOTILLA_API_KEY: z.string().optional().describe('The key that an open console gets join tokens with.'),
   FLOTILLA_SIGNAL_URL: z
     .url()
     .optional()

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import { errorCatalogue, FlotillaError, firstIssue, RoomName } from '@flotilla/contracts';
-import { Body, Controller, type DynamicModule, Inject, Module, Post, Res } from '@nestjs/common';
+import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
+import { Body, Controller, type DynamicModule, Headers, Inject, Module, Post, Res } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Response } from 'express';
 import { z } from 'zod';
@@ -12,8 +12,9 @@ const Entry = z.strictObject({ room: RoomName, name: z.string().trim().min(1).ma
 export interface ConsoleOptions {
   /** Undefined: the page's own host. */
   readonly signalUrl: string | undefined;
-  /** Undefined: the console is not open, and the page wants a token. */
-  readonly registry: RegistryClient | undefined;
+  readonly registry: RegistryClient;
+  /** Everybody may join any room. Otherwise the call page wants a token. */
+  readonly open: boolean;
 }
 const OPTIONS = Symbol('console options');
 
@@ -22,22 +23,36 @@ class ConsoleController {
   constructor(@Inject(OPTIONS) private readonly options: ConsoleOptions) {}
 
   @Post('entry')
-  async enter(@Body() body: unknown, @Res() response: Response): Promise<void> {
-    try {
+  enter(@Body() body: unknown, @Res() response: Response): Promise<void> {
+    return this.#answer(response, async () => {
       const entry = Entry.safeParse(body);
       if (!entry.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(entry.error));
-      const { signalUrl, registry } = this.options;
-      if (!registry) throw new FlotillaError('FORBIDDEN', 'this console is not open: bring a join token');
-      const { token } = await registry.enter(entry.data.room, entry.data.name);
-      response.json({ token, url: signalUrl });
+      if (!this.options.open) throw new FlotillaError('FORBIDDEN', 'this console is not open: bring a join token');
+      return this.options.registry.enter(entry.data.room, entry.data.name);
+    });
+  }
+
+  /** Who watches the fleet must have an API key; the registry checks it, and asks for none where it is open. */
+  @Post('topology-entry')
+  watch(@Headers('authorization') authorization: string | undefined, @Res() response: Response): Promise<void> {
+    const key = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
+    return this.#answer(response, () => this.options.registry.watch(key));
+  }
+
+  /** The token, or why not; and where to connect in any case. */
+  async #answer(response: Response, issue: () => Promise<IssuedToken>): Promise<void> {
+    const { signalUrl: url } = this.options;
+    try {
+      const { token } = await issue();
+      response.json({ token, url });
     } catch (error) {
       const failure = FlotillaError.from(error);
-      response.status(errorCatalogue[failure.code].status).json({ error: failure.body, url: this.options.signalUrl });
+      response.status(errorCatalogue[failure.code].status).json({ error: failure.body, url });
     }
   }
 }
 
-/** The call page, and what it needs to enter a room. */
+/** The call page and the topology page, and what they need to enter a room and to watch the fleet. */
 @Module({})
 export class ConsoleModule {
   static register(options: ConsoleOptions): DynamicModule {
@@ -49,10 +64,11 @@ export class ConsoleModule {
   }
 }
 
-/** Serves the page itself, the SDK as one file under /sdk/, and the examples. */
+/** Serves the pages, the SDK as one file under /sdk/, and the examples. */
 export function useConsole(app: NestExpressApplication): void {
   const files = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-  app.useStaticAssets(files('./web'));
+  // So that /topology is topology.html.
+  app.useStaticAssets(files('./web'), { extensions: ['html'] });
   app.useStaticAssets(fileURLToPath(new URL('.', import.meta.resolve('@flotilla/client/bundle'))), { prefix: '/sdk/' });
   app.useStaticAssets(files('../../../examples'), { prefix: '/examples/' });
 }

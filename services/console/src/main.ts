@@ -10,11 +10,13 @@ await runService({
   name: 'console',
   config: consoleConfig,
   start: async ({ config, log, onStop }) => {
-    const registry = config.FLOTILLA_CONSOLE_OPEN
-      ? new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY)
-      : undefined;
+    const registry = new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY);
     const app = await NestFactory.create<NestExpressApplication>(
-      ConsoleModule.register({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry }),
+      ConsoleModule.register({
+        signalUrl: config.FLOTILLA_SIGNAL_URL,
+        registry,
+        open: config.FLOTILLA_CONSOLE_OPEN,
+      }),
       { logger: nestLogger(log) },
     );
     onStop('application', () => app.close());

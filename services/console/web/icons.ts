@@ -47,6 +47,9 @@ export const icons = {
   warning: line(svg`<path d="M12 4L2.8 19.5h18.4z M12 10v4.5M12 17v.1" />`),
   info: line(svg`<circle cx="12" cy="12" r="9" /><path d="M12 11v5.5M12 7.7v.1" />`),
   sound: line(svg`<path d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11" />`),
+  plus: line(svg`<path d="M12 5v14M5 12h14" />`),
+  minus: line(svg`<path d="M5 12h14" />`),
+  search: line(svg`<circle cx="10.5" cy="10.5" r="6" /><path d="M15 15l5.5 5.5" />`),
   fullscreen: line(svg`<path d="M4 9V4.5h5M15 4.5h5V9M20 15v4.5h-5M9 19.5H4V15" />`),
 } as const;
 

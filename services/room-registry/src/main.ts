@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { checkTokens } from '@flotilla/auth';
 import { nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
@@ -7,7 +8,7 @@ import { RoomRegistryModule } from './room-registry.module.ts';
 
 await runService({
   name: 'room-registry',
-  config: registryConfig,
+  config: registryConfig.superRefine(checkTokens),
   start: async ({ config, log, health, onStop }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
       log.warn('no FLOTILLA_API_KEYS: the REST API refuses everybody');

@@ -15,55 +15,28 @@ const topology = (vertices: TopologyVertex[]): Topology => ({ at: 0, truncated: 
 
 /** A fleet in which every room has people on every gateway and every node. */
 function fleet(gateways: number, rooms: number, nodes: number): Topology {
+  const all = range(rooms).map((room) => `rm_${room}`);
   return topology([
-    ...range(gateways).map(
-      (index) => ({ kind: 'gateway', id: `gw_${index}`, alive: index !== 1, sessions: rooms }) as const,
-    ),
-    ...range(nodes).map(
-      (index) =>
-        ({
-          kind: 'node',
-          id: `nd_${index}`,
-          alive: true,
-          state: index === 0 ? 'draining' : 'active',
-          capacity: 100,
-          reserved: 10,
-          cpu: 0.256,
-        }) as const,
-    ),
-    ...range(rooms).map(
-      (index) =>
-        ({
-          kind: 'room',
-          id: `rm_${index}`,
-          name: index === 0 ? 'end' : `room-${index}`,
-          mediaMode: index === 1 ? 'peer' : 'sfu',
-          participants: rooms - index,
-          homes: Object.fromEntries(range(nodes).map((node) => [`nd_${node}`, 1])),
-        }) as const,
-    ),
-    ...range(gateways).map(
-      (index) =>
-        ({
-          kind: 'session',
-          id: `ss_${index}`,
-          userId: 'ada',
-          gatewayId: `gw_${index}`,
-          connected: true,
-          rooms: range(rooms).map((room) => `rm_${room}`),
-        }) as const,
-    ),
-    ...(rooms > 1
-      ? [
-          {
-            kind: 'negotiation',
-            id: 'rm_1/pt_0~pt_1',
-            roomId: 'rm_1',
-            participants: ['pt_0', 'pt_1'],
-            state: 'have-local-offer',
-          } as const,
-        ]
-      : []),
+    ...range(gateways).map((index): TopologyVertex => {
+      return { kind: 'gateway', id: `gw_${index}`, alive: index !== 1, sessions: rooms };
+    }),
+    ...range(nodes).map((index): TopologyVertex => {
+      const state = index === 0 ? 'draining' : 'active';
+      return { kind: 'node', id: `nd_${index}`, alive: true, state, capacity: 100, reserved: 10, cpu: 0.256 };
+    }),
+    ...all.map((id, index): TopologyVertex => {
+      const name = index === 0 ? 'end' : `room-${index}`;
+      const homes = Object.fromEntries(range(nodes).map((node) => [`nd_${node}`, 1]));
+      const mediaMode = index === 1 ? 'peer' : 'sfu';
+      return { kind: 'room', id, name, mediaMode, participants: rooms - index, homes };
+    }),
+    ...range(gateways).map((index): TopologyVertex => {
+      return { kind: 'session', id: `ss_${index}`, userId: 'u', gatewayId: `gw_${index}`, connected: true, rooms: all };
+    }),
+    ...all.slice(1, 2).map((roomId): TopologyVertex => {
+      const participants: [string, string] = ['pt_0', 'pt_1'];
+      return { kind: 'negotiation', id: `${roomId}/pt_0~pt_1`, roomId, participants, state: 'have-local-offer' };
+    }),
   ]);
 }
 

@@ -6,12 +6,12 @@ import { trustOf } from './transport/client-connection.ts';
 /** Whose word on a connection counts. */
 export const transportConfig = z.object({
   FLOTILLA_TRUSTED_PROXIES: list()
-    .superRefine((ranges, { addIssue }) => {
+    .superRefine((ranges, context) => {
       for (const range of ranges) {
         try {
           trustOf([range]);
         } catch {
-          addIssue(`${range} is no IP address or CIDR range, such as 10.0.0.0/8 or 2001:db8::1`);
+          context.addIssue(`${range} is no IP address or CIDR range, such as 10.0.0.0/8 or 2001:db8::1`);
         }
       }
     })
@@ -95,17 +95,17 @@ export const gatewayConfig = z.object({
   FLOTILLA_PROXY_PROTOCOL: flag()
     .default(false)
     .describe(
-      'true for a load balancer that sends PROXY headers, version 1 or 2: each connection must come from a trusted proxy and begin with one.',
+      'true for a load balancer that sends PROXY headers, version 1 or 2: each connection must come from a trusted proxy and begin with one. A balancer that ends TLS has to say so (version 2 with PP2_TYPE_SSL), or FLOTILLA_ALLOW_PLAIN be set.',
     ),
 });
 
 /** What a schema of single settings can't say: which of them need each other. */
 export function checkTransport(
   { FLOTILLA_TLS_CERT, FLOTILLA_TLS_KEY, FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
-  { addIssue }: z.RefinementCtx,
+  context: z.RefinementCtx,
 ): void {
   const missing = (setting: keyof GatewayConfig, message: string): void =>
-    addIssue({ code: 'custom', path: [setting], message });
+    context.addIssue({ code: 'custom', path: [setting], message });
   if (FLOTILLA_TLS_CERT && !FLOTILLA_TLS_KEY) missing('FLOTILLA_TLS_KEY', 'FLOTILLA_TLS_CERT is set');
   if (FLOTILLA_TLS_KEY && !FLOTILLA_TLS_CERT) missing('FLOTILLA_TLS_CERT', 'FLOTILLA_TLS_KEY is set');
   if (FLOTILLA_PROXY_PROTOCOL && FLOTILLA_TRUSTED_PROXIES.length === 0)

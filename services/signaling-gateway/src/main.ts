@@ -1,5 +1,7 @@
 import 'reflect-metadata';
 import type { Server } from 'node:https';
+import { timeHeader } from '@flotilla/contracts';
+import { checkTokens } from '@flotilla/auth';
 import { nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
@@ -11,7 +13,7 @@ import { Transport } from './transport/transport.ts';
 
 await runService({
   name: 'signaling-gateway',
-  config: gatewayConfig.superRefine(checkTransport),
+  config: gatewayConfig.superRefine(checkTransport).superRefine(checkTokens),
   start: async ({ config, log, health, onStop }) => {
     const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
     const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;
@@ -24,7 +26,8 @@ await runService({
     });
     onStop('application', () => app.close());
     useSignaling(app);
-    app.enableCors({ origin: config.FLOTILLA_ALLOWED_ORIGINS });
+    const origins = config.FLOTILLA_ALLOWED_ORIGINS;
+    app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });
     readFirstBytes(
       app.getHttpServer() as Server,
       { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },

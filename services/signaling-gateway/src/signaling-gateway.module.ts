@@ -20,6 +20,7 @@ import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
 import { SessionTable, watchBacklog } from './sessions/session-table.ts';
+import { TopologyFeed } from './topology/topology-feed.ts';
 import { Transport } from './transport/transport.ts';
 
 export interface SignalingGatewayOptions {
@@ -56,6 +57,7 @@ export class SignalingGatewayModule {
       lifecycle,
       memberships,
       nodes: new NodeDirectory(nodes, log),
+      topology: new TopologyFeed(() => fleet.store.topology(), log),
       verifier,
       settings: {
         resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
@@ -111,11 +113,11 @@ class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { lifecycle, nodes } = this.context;
+    const { lifecycle, nodes, topology } = this.context;
     await lifecycle.start();
     nodes.start();
     const watches = [watchOverload(this.overload), watchBacklog(this.table)];
-    this.#stops = [() => nodes.stop(), ...watches.map((watch) => () => watch.stop())];
+    this.#stops = [() => nodes.stop(), () => topology.stop(), ...watches.map((watch) => () => watch.stop())];
   }
 
   onApplicationShutdown(): void {

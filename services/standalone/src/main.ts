@@ -64,7 +64,11 @@ await runService({
         imports: [
           SignalingGatewayModule.register({ config, fleet, log }),
           RoomRegistryModule.register({ config: open, fleet, log }),
-          ConsoleModule.register({ signalUrl: undefined, registry: new RegistryClient(() => ownUrl, undefined) }),
+          ConsoleModule.register({
+            signalUrl: undefined,
+            registry: new RegistryClient(() => ownUrl, undefined),
+            open: true,
+          }),
         ],
       },
       { logger },

@@ -19,6 +19,10 @@ export class Keys {
   /** Set: ids of a participant's publications. */
   publicationsOf = (id: string, participantId: string): string =>
     `${this.namespace}:{${id}}:publications:${participantId}`;
+  /** String, there while more than two have been in a peer-to-peer room since it was last empty. */
+  upgraded = (id: string): string => `${this.namespace}:{${id}}:upgraded`;
+  /** Hash: pair of participants -> `<version> <state> <record>` of their peer-to-peer negotiation. */
+  pairs = (id: string): string => `${this.namespace}:{${id}}:pairs`;
   /** Any stream of the event log. */
   stream = (name: string): string => streamKey(this.namespace, name);
   /** Stream of the room's events. */

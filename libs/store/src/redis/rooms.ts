@@ -3,6 +3,7 @@ import {
   FlotillaError,
   HomedPublication,
   type LeaveReason,
+  type MediaMode,
   Member,
   publicParticipant,
   publicPublication,
@@ -11,7 +12,14 @@ import {
 } from '@flotilla/contracts';
 import { injectTrace } from '@flotilla/runtime';
 import { listKey, sameSettings } from '../memory.ts';
-import type { JoinRequest, RoomState, RoomStore } from '../store.ts';
+import {
+  type JoinRequest,
+  type PairChange,
+  pairKey,
+  type PairState,
+  type RoomState,
+  type RoomStore,
+} from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
@@ -87,6 +95,8 @@ export class RedisRooms implements RoomStore {
       keys.rooms(),
       keys.emptyRooms(),
       keys.reserved(),
+      keys.upgraded(roomId),
+      keys.pairs(roomId),
       roomId,
       listKey(room),
       encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} }),
@@ -100,7 +110,7 @@ export class RedisRooms implements RoomStore {
     const { keys } = this;
     const { roomId, participantId, excludeNodes, ...who } = request;
     const member = { id: participantId, roomId, ...who };
-    const answer = await this.client.run<[string, string, string[], string[], string] | string>(
+    const answer = await this.client.run<[string, string, string[], string[], string, MediaMode] | string>(
       'join',
       keys.room(roomId),
       keys.members(roomId),
@@ -111,6 +121,8 @@ export class RedisRooms implements RoomStore {
       keys.beats(),
       keys.slots(),
       keys.reserved(),
+      keys.upgraded(roomId),
+      keys.pairs(roomId),
       roomId,
       participantId,
       JSON.stringify(member),
@@ -122,15 +134,16 @@ export class RedisRooms implements RoomStore {
       JSON.stringify(excludeNodes),
       Math.random(),
       Math.random(),
+      encodeRoomEvent({ type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } }),
     );
     if (typeof answer === 'string') throw new FlotillaError(answer as 'ROOM_NOT_FOUND' | 'ROOM_FULL' | 'NO_CAPACITY');
-    const [room, joined, members, publications, offset] = answer;
+    const [room, joined, members, publications, offset, mediaMode] = answer;
     return {
       room: Room.parse(JSON.parse(room)),
       member: Member.parse(JSON.parse(joined)),
       members: parseMembers(members),
       publications: parsePublications(publications),
-      mediaMode: 'sfu',
+      mediaMode,
       offset,
     };
   }
@@ -147,6 +160,8 @@ export class RedisRooms implements RoomStore {
       keys.events(roomId),
       keys.emptyRooms(),
       keys.reserved(),
+      keys.upgraded(roomId),
+      keys.pairs(roomId),
       roomId,
       participantId,
       reason,
@@ -184,20 +199,23 @@ export class RedisRooms implements RoomStore {
         .hvals(keys.members(roomId))
         .hvals(keys.publications(roomId))
         .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
+        .exists(keys.upgraded(roomId))
         .exec(),
     );
-    const [room, members, publications, newest] = answers!.map(([, value]) => value) as [
+    const [text, members, publications, newest, upgraded] = answers!.map(([, value]) => value) as [
       string | null,
       string[],
       string[],
       [string, string[]][],
+      number,
     ];
-    if (room === null) return undefined;
+    if (text === null) return undefined;
+    const room = Room.parse(JSON.parse(text));
     return {
-      room: Room.parse(JSON.parse(room)),
+      room,
       members: parseMembers(members),
       publications: parsePublications(publications),
-      mediaMode: 'sfu',
+      mediaMode: mediaModeOf(room, upgraded),
       offset: newest[0]?.[0] ?? '0-0',
     };
   }
@@ -226,6 +244,7 @@ export class RedisRooms implements RoomStore {
       event('publication_updated'),
     );
     if (put === 0) throw new FlotillaError('NOT_IN_ROOM');
+    if (put === -1) throw new FlotillaError('PUBLICATION_NOT_FOUND');
   }
 
   async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
@@ -239,6 +258,52 @@ export class RedisRooms implements RoomStore {
       encodeRoomEvent({ type: 'publication_removed', from: participantId, payload: { publicationId, participantId } }),
     );
     return removed === 1;
+  }
+
+  async pair(roomId: string, from: string, to: string): Promise<PairState> {
+    const { keys } = this;
+    const answers = await this.client.do((redis) =>
+      redis
+        .multi()
+        .get(keys.room(roomId))
+        .exists(keys.upgraded(roomId))
+        .hget(keys.members(roomId), to)
+        .hget(keys.pairs(roomId), pairKey(from, to))
+        .exec(),
+    );
+    const [room, upgraded, peer, pair] = answers!.map(([, value]) => value) as [
+      string | null,
+      number,
+      string | null,
+      string | null,
+    ];
+    if (room === null) throw new FlotillaError('ROOM_NOT_FOUND');
+    const [, version = '0', , record] = /^(\d+) (\S+) (.*)$/s.exec(pair ?? '') ?? [];
+    return {
+      mediaMode: mediaModeOf(Room.parse(JSON.parse(room)), upgraded),
+      peer: peer === null ? undefined : Member.parse(JSON.parse(peer)),
+      version: Number(version),
+      record,
+    };
+  }
+
+  async putPair(roomId: string, change: PairChange): Promise<boolean> {
+    const { keys } = this;
+    const { pair, participants, expectedVersion, update, event } = change;
+    const put = await this.client.run<number>(
+      'putPair',
+      keys.room(roomId),
+      keys.members(roomId),
+      keys.upgraded(roomId),
+      keys.pairs(roomId),
+      keys.events(roomId),
+      pair,
+      ...participants,
+      expectedVersion,
+      update ? `${update.state} ${update.record}` : '',
+      event,
+    );
+    return put === 1;
   }
 
   async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
@@ -255,6 +320,10 @@ export class RedisRooms implements RoomStore {
     }
     return due;
   }
+}
+
+function mediaModeOf(room: Room, upgraded: number): MediaMode {
+  return room.peerToPeer && upgraded === 0 ? 'peer' : 'sfu';
 }
 
 /** The active trace as a further field of an event that a script writes; nothing where tracing is off. */

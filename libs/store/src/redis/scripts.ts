@@ -16,6 +16,10 @@ local function tell(stream, event)
   redis.call('XADD', stream, 'MAXLEN', '~', ${maxStreamLength}, '*', '${dataField}', event)
 end
 
+local function media_mode(room, upgraded)
+  return room.peerToPeer and redis.call('EXISTS', upgraded) == 0 and 'peer' or 'sfu'
+end
+
 local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
@@ -90,17 +94,17 @@ return nil`,
   },
 
   /**
-   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved. args: room id, list key, event JSON,
-   * prefix of the publicationsOf keys, seconds the stream is kept. Returns 1, or 0 when there was no room.
+   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved, upgraded, pairs. args: room id, list key,
+   * event JSON, prefix of the publicationsOf keys, seconds the stream is kept. Returns 1, or 0 when there was no room.
    */
   deleteRoom: {
-    numberOfKeys: 8,
+    numberOfKeys: 10,
     lua: `${prelude}${choosePlace}
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 local homes = redis.call('HGETALL', KEYS[3])
 for index = 1, #homes, 2 do reserve(KEYS[8], KEYS[3], homes[index], -tonumber(homes[index + 1])) end
 for _, participant in ipairs(redis.call('HKEYS', KEYS[2])) do redis.call('DEL', ARGV[4] .. participant) end
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4])
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[9], KEYS[10])
 redis.call('ZREM', KEYS[6], ARGV[2])
 redis.call('ZREM', KEYS[7], ARGV[1])
 tell(KEYS[5], ARGV[3])
@@ -109,18 +113,19 @@ return 1`,
   },
 
   /**
-   * keys: room, members, homes, publications, events, emptyRooms, beats, slots, reserved. args: room id, participant id,
-   * member JSON without its node, event JSON, excluded nodes as a JSON array, two random numbers.
-   * Returns {room, member, members, publications, offset}, or the code of what is in the way.
+   * keys: room, members, homes, publications, events, emptyRooms, beats, slots, reserved, upgraded, pairs. args: room id,
+   * participant id, member JSON without its node, event JSON, excluded nodes as a JSON array, two random numbers, JSON of
+   * the event that the media goes through the SFU.
+   * Returns {room, member, members, publications, offset, media mode}, or the code of what is in the way.
    */
   join: {
-    numberOfKeys: 9,
+    numberOfKeys: 11,
     lua: `${prelude}${choosePlace}
 local room = redis.call('GET', KEYS[1])
 if not room then return 'ROOM_NOT_FOUND' end
+local settings = cjson.decode(room)
 local member = redis.call('HGET', KEYS[2], ARGV[2])
 if not member then
-  local settings = cjson.decode(room)
   if redis.call('HLEN', KEYS[2]) >= settings.maxParticipants then return 'ROOM_FULL' end
   local node = choose_place(KEYS[7], KEYS[8], KEYS[9], KEYS[3], not settings.spread, set_of(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
   if not node then return 'NO_CAPACITY' end
@@ -129,16 +134,21 @@ if not member then
   reserve(KEYS[9], KEYS[3], node, 1)
   redis.call('ZREM', KEYS[6], ARGV[1])
   tell(KEYS[5], ARGV[4])
+  if media_mode(settings, KEYS[10]) == 'peer' and redis.call('HLEN', KEYS[2]) > 2 then
+    redis.call('SET', KEYS[10], 1)
+    redis.call('DEL', KEYS[11])
+    tell(KEYS[5], ARGV[8])
+  end
 end
-return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4]), last_offset(KEYS[5])}`,
+return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4]), last_offset(KEYS[5]), media_mode(settings, KEYS[10])}`,
   },
 
   /**
-   * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved. args: room id, participant id,
-   * reason, `,"trace":{...}` or nothing. Returns 1, or 0 when the participant was not there.
+   * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved, upgraded, pairs. args: room id,
+   * participant id, reason, `,"trace":{...}` or nothing. Returns 1, or 0 when the participant was not there.
    */
   leave: {
-    numberOfKeys: 8,
+    numberOfKeys: 10,
     lua: `${prelude}${choosePlace}
 local member = redis.call('HGET', KEYS[2], ARGV[2])
 if not member then return 0 end
@@ -146,11 +156,12 @@ redis.call('HDEL', KEYS[2], ARGV[2])
 reserve(KEYS[8], KEYS[3], cjson.decode(member).nodeId, -1)
 local ids = redis.call('SMEMBERS', KEYS[5])
 if #ids > 0 then redis.call('HDEL', KEYS[4], unpack(ids)) end
-redis.call('DEL', KEYS[5])
+redis.call('DEL', KEYS[5], KEYS[10])
 -- cjson writes an empty table as an object.
 local list = #ids > 0 and cjson.encode(ids) or '[]'
 tell(KEYS[6], '{"type":"participant_left","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","reason":"' .. ARGV[3] .. '","publicationIds":' .. list .. '}' .. ARGV[4] .. '}')
 if redis.call('HLEN', KEYS[2]) == 0 then
+  redis.call('DEL', KEYS[9])
   local timeout = cjson.decode(redis.call('GET', KEYS[1])).emptyTimeoutSeconds
   if timeout > 0 then redis.call('ZADD', KEYS[7], now_ms() + timeout * 1000, ARGV[1]) end
 end
@@ -180,13 +191,15 @@ return {text}`,
 
   /**
    * keys: members, publications, publicationsOf, events. args: participant id, publication id, node id, publication JSON,
-   * event JSON if it is new, event JSON if it is known. Returns 1, or 0 when the participant is not homed on that node.
+   * event JSON if it is new, event JSON if it is known. Returns 1; 0 when the participant is not homed on that node, -1 when
+   * the publication is somebody else's.
    */
   putPublication: {
     numberOfKeys: 4,
     lua: `${prelude}
 local member = redis.call('HGET', KEYS[1], ARGV[1])
 if not member or cjson.decode(member).nodeId ~= ARGV[3] then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 and redis.call('SISMEMBER', KEYS[3], ARGV[2]) == 0 then return -1 end
 local added = redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 redis.call('SADD', KEYS[3], ARGV[2])
 tell(KEYS[4], added == 1 and ARGV[5] or ARGV[6])
@@ -200,6 +213,23 @@ return 1`,
 if redis.call('SREM', KEYS[2], ARGV[1]) == 0 then return 0 end
 redis.call('HDEL', KEYS[1], ARGV[1])
 tell(KEYS[3], ARGV[2])
+return 1`,
+  },
+
+  /**
+   * keys: room, members, upgraded, pairs, events. args: pair, its two participants, expected version, `<state> <record>` or
+   * nothing to leave those there, event JSON. Returns 1, or 0 when it is not in that state any more.
+   */
+  putPair: {
+    numberOfKeys: 5,
+    lua: `${prelude}
+local room = redis.call('GET', KEYS[1])
+if not room or media_mode(cjson.decode(room), KEYS[3]) ~= 'peer' then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 or redis.call('HEXISTS', KEYS[2], ARGV[3]) == 0 then return 0 end
+local version = string.match(redis.call('HGET', KEYS[4], ARGV[1]) or '0 ', '^(%d+) ')
+if version ~= ARGV[4] then return 0 end
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[4], ARGV[1], string.format('%d', version + 1) .. ' ' .. ARGV[5]) end
+tell(KEYS[5], ARGV[6])
 return 1`,
   },
 

@@ -1,5 +1,6 @@
 import {
   maxTopologyVertices,
+  NegotiationState,
   Room,
   RoomVertex,
   SessionVertex,
@@ -7,7 +8,7 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 import type { ChainableCommander } from 'ioredis';
-import { gatewayLateMs, nodeVertex, topologyOf } from '../topology.ts';
+import { gatewayLateMs, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
 import type { ScriptClient } from './script-client.ts';
@@ -35,7 +36,20 @@ export class RedisTopology {
       gateways.map(({ id }) => id),
       at,
     );
-    return topologyOf(at, [gateways, nodes, rooms, sessions]);
+    return topologyOf(at, [gateways, nodes, rooms, sessions, await this.#negotiations(rooms)]);
+  }
+
+  async #negotiations(rooms: readonly TopologyVertex[]): Promise<TopologyVertex[]> {
+    const peerToPeer = rooms.filter((room) => room.kind === 'room' && room.mediaMode === 'peer');
+    return this.#each(peerToPeer, {
+      ask: (pipeline, { id }) => pipeline.hgetall(this.keys.pairs(id)),
+      // A room has one pair at most.
+      tell: ({ id }, [pairs]) => {
+        const [found] = Object.entries(pairs as Record<string, string>);
+        const state = NegotiationState.safeParse(found?.[1].split(' ', 2)[1]);
+        return found && state.success ? negotiationVertex(id, found[0], state.data) : undefined;
+      },
+    });
   }
 
   async #gateways(now: number): Promise<TopologyVertex[]> {
@@ -63,16 +77,17 @@ export class RedisTopology {
     const listed = await this.client.do((redis) => redis.zrangebylex(keys.rooms(), '-', '+', 'LIMIT', 0, mostRead));
     const ids = listed.map((key) => key.slice(key.indexOf(':') + 1));
     return this.#each(ids, {
-      ask: (pipeline, id) => pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.homes(id)),
-      tell: (id, [text, participants, homes]) => {
+      ask: (pipeline, id) =>
+        pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.homes(id)).exists(keys.upgraded(id)),
+      tell: (id, [text, participants, homes, upgraded]) => {
         if (text === null) return undefined;
-        const { name } = Room.parse(JSON.parse(text as string));
+        const { name, peerToPeer } = Room.parse(JSON.parse(text as string));
         const places = Object.entries(homes as Record<string, string>).map(([node, count]) => [node, Number(count)]);
         return RoomVertex.parse({
           kind: 'room',
           id,
           name,
-          mediaMode: 'sfu',
+          mediaMode: peerToPeer && upgraded === 0 ? 'peer' : 'sfu',
           participants,
           homes: Object.fromEntries(places) as unknown,
         });

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { maxFrameBytes, resumeSubprotocolPrefix, signalPath, subprotocol } from '@flotilla/contracts';
 import { expect } from 'vitest';
+import { httpAnswer, openingHandshake } from '../http-answer.ts';
 import { RawClient, UpgradeRefused } from '../raw-client.ts';
 import type { Topology } from '../topology.ts';
 
@@ -82,11 +83,31 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     run: async (topology) => {
       const room = await newRoom(topology);
       const url = topology.signalUrls[0]!;
-      const plain = await fetch(new URL(signalPath, url));
-      expect({ status: plain.status, upgrade: plain.headers.get('upgrade') }).toEqual({
+      const endpoint = new URL(signalPath, url.replace(/^ws/, 'http'));
+      expect(await httpAnswer(endpoint)).toMatchObject({
         status: 426,
-        upgrade: 'websocket',
+        headers: { upgrade: 'websocket' },
+        body: { error: { code: 'UPGRADE_REQUIRED' } },
       });
+      const otherVersion = { ...openingHandshake, 'Sec-WebSocket-Version': '12' };
+      expect(await httpAnswer(endpoint, { headers: otherVersion })).toMatchObject({
+        status: 426,
+        headers: { upgrade: 'websocket', 'sec-websocket-version': '13' },
+        body: { error: { code: 'UPGRADE_REQUIRED' } },
+      });
+      const { 'Sec-WebSocket-Key': _key, ...keyless } = openingHandshake;
+      for (const attempt of [
+        { method: 'POST' },
+        { method: 'POST', headers: openingHandshake },
+        { headers: { ...openingHandshake, Upgrade: 'h2c' } },
+        { headers: { ...openingHandshake, 'Sec-WebSocket-Key': 'short' } },
+        { headers: keyless },
+      ])
+        expect({ attempt, ...(await httpAnswer(endpoint, attempt)) }).toMatchObject({
+          attempt,
+          status: 400,
+          body: { error: { code: 'BAD_MESSAGE' } },
+        });
       expect(await refusal(RawClient.connect(url, { protocols: ['chat'] }))).toEqual({
         status: 400,
         code: 'BAD_MESSAGE',

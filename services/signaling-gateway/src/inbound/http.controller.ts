@@ -1,4 +1,4 @@
-import { errorCatalogue, FlotillaError, signalPath } from '@flotilla/contracts';
+import { errorCatalogue, FlotillaError, signalPath, timeHeader } from '@flotilla/contracts';
 import { All, Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Transport } from '../transport/transport.ts';
@@ -35,5 +35,8 @@ export class SignalHttpController {
 }
 
 function answer(response: Response, { error, headers }: Refusal): void {
-  response.status(errorCatalogue[error.code].status).set(headers).json({ error: error.body });
+  response
+    .status(errorCatalogue[error.code].status)
+    .set({ ...headers, [timeHeader]: String(Date.now()) })
+    .json({ error: error.body });
 }

@@ -27,8 +27,8 @@ const messages = counter({
 /** Requests of one session that may be under way at a time. */
 const maxUnderWay = 64;
 
-/** After so many refusals for sending too fast, without a request that was taken between them, a session is closed. */
-const maxRefusals = 500;
+/** How often a session may be refused for sending too fast: so often at once, and as often a second as it may send. Beyond it is closed. */
+const refusalsAtOnce = 500;
 
 /** A request a handler gets: parsed, and for one about a room, its id, else empty. */
 export interface Received<T extends RequestType> {
@@ -61,8 +61,8 @@ type Handler = (received: unknown) => unknown;
 /** Reads one session's messages, hands them to their handlers, and answers each exactly once. */
 export class RequestDispatcher {
   #underWay = 0;
-  #refusals = 0;
   readonly #bucket: TokenBucket;
+  readonly #refusals: TokenBucket;
 
   constructor(
     private readonly session: Session,
@@ -71,6 +71,7 @@ export class RequestDispatcher {
     private readonly log: Logger,
   ) {
     this.#bucket = new TokenBucket(limits.messagesPerSecond, limits.messagesAtOnce);
+    this.#refusals = new TokenBucket(limits.messagesPerSecond, refusalsAtOnce);
   }
 
   receive(text: string | undefined): void {
@@ -81,7 +82,6 @@ export class RequestDispatcher {
     } catch (error) {
       return this.#fail(idOf(text), 'unreadable', error);
     }
-    this.#refusals = 0;
     this.limits.onRequest();
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
@@ -97,7 +97,7 @@ export class RequestDispatcher {
 
   /** Above the rate. To answer costs less than to do, but who never stops is not answered for ever. */
   #refuse(text: string | undefined): void {
-    if (++this.#refusals > maxRefusals) return this.limits.onFlood();
+    if (!this.#refusals.take()) return this.limits.onFlood();
     const { messagesPerSecond } = this.limits;
     this.#fail(
       idOf(text),

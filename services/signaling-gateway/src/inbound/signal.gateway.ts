@@ -25,10 +25,12 @@ import {
   WebSocketGateway,
 } from '@nestjs/websockets';
 import { tell } from '../delivery/frames.ts';
+import { Negotiations } from '../negotiation/negotiations.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
+import type { TopologyFeed } from '../topology/topology-feed.ts';
 import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
 import type { Connected } from './signal.adapter.ts';
@@ -39,6 +41,7 @@ export interface SignalContext {
   readonly lifecycle: Lifecycle;
   readonly memberships: Memberships;
   readonly nodes: NodeDirectory;
+  readonly topology: TopologyFeed;
   readonly verifier: TokenVerifier;
   readonly settings: { readonly resumeWindowSeconds: number; readonly heartbeatSeconds: number };
   readonly log: Logger;
@@ -58,9 +61,11 @@ class PassOn implements ExceptionFilter {
 @UseFilters(PassOn)
 export class SignalGateway implements OnGatewayConnection {
   readonly #bus: CommandBus;
+  readonly #negotiations: Negotiations;
 
   constructor(@Inject(SIGNAL_CONTEXT) private readonly context: SignalContext) {
     this.#bus = context.fleet.bus;
+    this.#negotiations = new Negotiations(context.fleet.store.rooms);
   }
 
   async handleConnection(session: Session, { resumeToken }: Connected): Promise<void> {
@@ -274,6 +279,26 @@ export class SignalGateway implements OnGatewayConnection {
     session.identity = { id: session.id, userId: session.identity.userId, ...granted };
     session.warnedOfExpiry = false;
     return { expiresAt: granted.expiresAt };
+  }
+
+  @SubscribeMessage('watch_topology')
+  watchTopology(@ConnectedSocket() session: Session): ReplyThen<ReplyPayload<'watch_topology'>> {
+    session.requireGrant('admin');
+    return new ReplyThen({}, () => this.context.topology.watch(session));
+  }
+
+  @SubscribeMessage('unwatch_topology')
+  unwatchTopology(@ConnectedSocket() session: Session): ReplyPayload<'unwatch_topology'> {
+    this.context.topology.unwatch(session);
+    return {};
+  }
+
+  @SubscribeMessage('negotiate')
+  negotiate(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'negotiate'>,
+  ): Promise<ReplyPayload<'negotiate'>> {
+    return this.#negotiations.negotiate(session, roomId, payload);
   }
 
   @SubscribeMessage('ping')

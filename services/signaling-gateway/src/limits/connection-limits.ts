@@ -67,6 +67,11 @@ export class ConnectionLimits {
     for (const [address] of rested.length >= most ? rested : idle.slice(0, most)) this.#addresses.delete(address);
   }
 
+  /** Addresses that are remembered. */
+  get remembered(): number {
+    return this.#addresses.size;
+  }
+
   get open(): number {
     return this.#open;
   }

@@ -53,7 +53,9 @@ export class Memberships {
     session.rooms.set(roomId, membership);
     try {
       const [media] = await Promise.all([
+        // Two who talk to each other directly need no node; their places are kept for when a third comes.
         request.rtpCapabilities &&
+          snapshot.mediaMode === 'sfu' &&
           this.openMedia(session, membership, {
             rtpCapabilities: request.rtpCapabilities,
             subscribe: request.subscribe,

@@ -36,7 +36,8 @@ const defaultEveryMs = 5000;
  */
 export class Certificate {
   #pair: Pair;
-  #rejected: string | undefined;
+  /** Why the last readings failed, and how many of them in a row. */
+  #failure = { message: '', times: 0 };
 
   private constructor(
     private readonly files: CertificateFiles,
@@ -81,7 +82,7 @@ export class Certificate {
   async #reload(server: Server): Promise<void> {
     try {
       const pair = await readPair(this.files);
-      this.#rejected = undefined;
+      this.#failure = { message: '', times: 0 };
       if (pair.cert === this.#pair.cert && pair.key === this.#pair.key) return;
       server.setSecureContext(tlsOptions(pair));
       this.#serve(pair);
@@ -89,8 +90,9 @@ export class Certificate {
       this.log.info({ validTo: validTo(pair) }, 'the new TLS certificate is served');
     } catch (error) {
       const { message } = error as Error;
-      if (message === this.#rejected) return;
-      this.#rejected = message;
+      this.#failure = { message, times: message === this.#failure.message ? this.#failure.times + 1 : 1 };
+      // The first may have read one file before it was replaced and the other after.
+      if (this.#failure.times !== 2) return;
       reloads.inc({ outcome: 'failed' });
       this.log.warn(`the TLS certificate that was served is kept: ${message}`);
     }

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { isIP } from 'node:net';
-import ipaddr from 'ipaddr.js';
+import { isIP, isIPv6, SocketAddress } from 'node:net';
 import proxyAddress from 'proxy-addr';
 
 /** Who is at the other end, as far as it can be believed. */
@@ -52,14 +51,9 @@ export function clientConnection(
 ): ClientConnection {
   const believed = trusts(peer) ? relayed : undefined;
   const sender = believed?.address ?? peer;
-  const hops = proxyAddress.all(
-    {
-      headers: { 'x-forwarded-for': forwardedFor(headers) },
-      socket: { remoteAddress: sender },
-    } as never as IncomingMessage,
-    trusts,
-  );
-  const address = hops.map(canonical).findLast((hop) => hop !== undefined) ?? '';
+  const chain = { headers: { 'x-forwarded-for': forwardedFor(headers) }, socket: { remoteAddress: sender } };
+  const hops = proxyAddress.all(chain as unknown as IncomingMessage, trusts);
+  const address = canonical(hops.findLast(isIP) ?? '');
   const scheme = trusts(sender) ? lastEntry(headers['x-forwarded-proto']) : undefined;
   const secure =
     scheme === undefined
@@ -76,15 +70,17 @@ const entries = (header: string | string[] | undefined): string[] =>
 /** Some proxies add the port: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
 const forwardedFor = (headers: IncomingHttpHeaders): string =>
   entries(headers['x-forwarded-for'])
-    .map((entry) => entry.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$|^\[([^\]]*)\](?::\d+)?$/, '$1$2'))
+    .map((entry) => canonical(entry.replace(/^(\d+\.\d+\.\d+\.\d+):\d+$|^\[([^\]]*)\](?::\d+)?$/, '$1$2')))
     .join(',');
 
 /** Of a list, only the last was written by the proxy that is next to us. */
 const lastEntry = (header: string | string[] | undefined): string | undefined => entries(header).at(-1) || undefined;
 
-function canonical(address: string): string | undefined {
-  return isIP(address) && ipaddr.isValid(address) ? ipaddr.process(address).toString() : undefined;
+/** One spelling for each address: a limit per address must not be passed by writing it in another way. */
+function canonical(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [unscoped] = address.split('%') as [string];
+  return new SocketAddress({ address: unscoped, family: 'ipv6' }).address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
-const isLoopback = (address: string | undefined): boolean =>
-  address !== undefined && isIP(address) !== 0 && ipaddr.parse(address).range() === 'loopback';
+const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { errorCatalogue } from '@flotilla/contracts';
@@ -14,6 +15,8 @@ export function refuse(socket: Duplex, { error, headers }: Refusal): void {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
     ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
+    // Not the same for all, or those who were refused together come back together.
+    ...((status === 429 || status === 503) && { 'Retry-After': 1 + randomInt(5) }),
     ...others,
   };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);

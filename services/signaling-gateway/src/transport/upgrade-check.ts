@@ -35,5 +35,14 @@ export function handshakeProblem({ method, httpVersion, headers }: IncomingMessa
     return upgradeRequired('websocket', 'only version 13 of the WebSocket protocol is spoken', {
       'Sec-WebSocket-Version': '13',
     });
+  if (!isTokenList(headers['sec-websocket-protocol']))
+    return badRequest('Sec-WebSocket-Protocol is no list of different tokens');
   return undefined;
+}
+
+/** RFC 6455, section 4.1, rule 10; tokens as in RFC 9110, section 5.6.2. */
+function isTokenList(header: string | undefined): boolean {
+  if (header === undefined) return true;
+  const tokens = header.split(',').map((token) => token.trim());
+  return tokens.every((token) => /^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/.test(token)) && new Set(tokens).size === tokens.length;
 }

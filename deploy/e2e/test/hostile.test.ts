@@ -1,0 +1,20 @@
+import { hostileConnections, hostileFrames, hostileJson, type Topology } from '@flotilla/testkit';
+import { afterAll, beforeAll, describe, test } from 'vitest';
+import { fleet, standalone } from '../src/index.ts';
+
+describe.each([
+  ['standalone', standalone],
+  ['fleet', fleet],
+])('on %s', (name, start) => {
+  let topology: Topology;
+  beforeAll(async () => {
+    topology = await start();
+  });
+  afterAll(async () => {
+    await topology?.stop();
+  });
+
+  test.each([...hostileFrames, ...hostileConnections, ...hostileJson])('$promise', ({ promise, run }) =>
+    run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
+  );
+});

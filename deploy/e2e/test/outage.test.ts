@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto';
+import { startFleet } from '@flotilla/fleet';
+import { allGot, type Broker, Member, notYet, RestApi, startRabbitMq, startRedis, waitFor } from '@flotilla/testkit';
+import { describe, expect, test } from 'vitest';
+
+const outageMs = 120_000;
+const membersPerRoom = 10;
+const rooms = 10;
+
+/** What became of what people said: how long an answer took, and with which codes it failed. */
+class Talk {
+  readonly acknowledged = new Map<string, number[]>();
+  readonly failures = new Map<string, number>();
+  slowestMs = 0;
+  #number = 0;
+
+  async say(room: string, member: Member): Promise<void> {
+    const number = ++this.#number;
+    const { ok, code = 'none', ms } = await member.say(number);
+    this.slowestMs = Math.max(this.slowestMs, ms);
+    if (ok) this.acknowledged.set(room, [...(this.acknowledged.get(room) ?? []), number]);
+    else this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
+  }
+}
+
+/** Everybody talks while a broker is away for two minutes, and for a while before and after. */
+async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) => Broker) {
+  const [redis, rabbit] = await Promise.all([startRedis({ durable: true }), startRabbitMq()]);
+  const broker = outage({ redis, rabbit });
+  const fleet = await startFleet({
+    sfuNodes: 1,
+    gateways: 2,
+    port: 0,
+    brokers: { redisUrl: redis.url, amqpUrl: rabbit.url, stop: async () => undefined },
+    env: { FLOTILLA_NAMESPACE: `out-${randomUUID().slice(0, 8)}`, FLOTILLA_SFU_CAPACITY: '500' },
+  });
+  try {
+    const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+    const members = new Map<string, Member[]>();
+    for (let index = 0; index < rooms; index++) {
+      const room = `room-${index}`;
+      await api.createRoom({ name: room });
+      const crowd = Array.from(
+        { length: membersPerRoom },
+        (_, each) => new Member(() => fleet.gatewayUrls[0]!, `${room}/${each}`),
+      );
+      await Promise.all(crowd.map((member, each) => member.join(api, room, fleet.gatewayUrls[each % 2]!)));
+      members.set(room, crowd);
+    }
+    const talk = new Talk();
+    const sayInAll = (): Promise<unknown> =>
+      Promise.all(
+        [...members].map(([room, crowd]) => talk.say(room, crowd[Math.floor(Math.random() * crowd.length)]!)),
+      );
+    for (let round = 0; round < 20; round++) await sayInAll();
+    expect(talk.failures.size).toBe(0);
+
+    await broker.halt();
+    const joinDuring = { codes: new Set<string>(), slowestMs: 0 };
+    const backAt = performance.now() + outageMs;
+    while (performance.now() < backAt) {
+      await sayInAll();
+      const began = performance.now();
+      const reply = await members.get('room-0')![0]!.client.request('join', { room: 'room-1' });
+      joinDuring.codes.add(reply.error?.code ?? 'ok');
+      joinDuring.slowestMs = Math.max(joinDuring.slowestMs, performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    const duringOutage = new Map(talk.failures);
+    const resumedAt = performance.now();
+    await broker.resume();
+    // Each of the services finds it again by itself.
+    await waitFor(
+      'requests work again',
+      async () => {
+        const probe = new Member(() => fleet.gatewayUrls[0]!, 'probe');
+        await probe.join(api, 'room-0', fleet.gatewayUrls[0]!);
+        probe.leave();
+        const before = [...talk.failures.values()].reduce((sum, each) => sum + each, 0);
+        await sayInAll();
+        if ([...talk.failures.values()].reduce((sum, each) => sum + each, 0) > before)
+          notYet(`messages fail: ${JSON.stringify([...talk.failures])}`);
+      },
+      { timeoutMs: 60_000, everyMs: 500 },
+    );
+    const recoveredMs = performance.now() - resumedAt;
+    for (let round = 0; round < 20; round++) await sayInAll();
+    for (const [room, crowd] of members) await allGot(crowd, talk.acknowledged.get(room)!);
+    const breaks = [...members.values()].flat().flatMap((member) => member.breaks);
+    for (const member of [...members.values()].flat()) member.leave();
+    return { breaks, duringOutage, joinDuring, recoveredMs, slowestMs: talk.slowestMs };
+  } finally {
+    await fleet.stop();
+    await Promise.all([redis.stop(), rabbit.stop()]);
+  }
+}
+
+/** Beyond this an answer is no longer "fast"; the figure itself is printed. */
+const failsFastMs = 6000;
+
+describe.concurrent('a broker is away for two minutes while a hundred people talk', () => {
+  test('Redis: nobody is disconnected, requests fail fast and work again, what was acknowledged arrives once', async () => {
+    const outcome = await talkThrough(({ redis }) => redis);
+    console.log(
+      `Redis away: ${JSON.stringify({ ...outcome, duringOutage: [...outcome.duringOutage], joins: [...outcome.joinDuring.codes] })}`,
+    );
+    expect(outcome.breaks).toEqual([]);
+    expect([...outcome.duringOutage.keys()]).toEqual(['UNAVAILABLE']);
+    expect([...outcome.joinDuring.codes]).toEqual(['UNAVAILABLE']);
+    expect(Math.max(outcome.slowestMs, outcome.joinDuring.slowestMs)).toBeLessThan(failsFastMs);
+  });
+
+  test('RabbitMQ: nobody is disconnected, messages go on, joins fail fast and work again', async () => {
+    const outcome = await talkThrough(({ rabbit }) => rabbit);
+    console.log(
+      `RabbitMQ away: ${JSON.stringify({ ...outcome, duringOutage: [...outcome.duringOutage], joins: [...outcome.joinDuring.codes] })}`,
+    );
+    expect(outcome.breaks).toEqual([]);
+    expect([...outcome.duringOutage.keys()]).toEqual([]);
+    expect([...outcome.joinDuring.codes]).toEqual(['UNAVAILABLE']);
+    expect(outcome.joinDuring.slowestMs).toBeLessThan(failsFastMs);
+  });
+});

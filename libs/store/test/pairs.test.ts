@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type EventLog,
+  encodeRoomEvent,
+  MemoryEventLog,
+  parseRoomEvents,
+  RedisEventLog,
+  roomStream,
+} from '@flotilla/bus';
+import { newId, participantIdOf } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { testBrokers } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MemoryStore, pairKey, RedisStore, type Store } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const adapters: Record<string, () => Promise<{ store: Store; events: EventLog }>> = {
+  memory: async () => {
+    const events = new MemoryEventLog();
+    return { store: new MemoryStore(events), events };
+  },
+  redis: async () => {
+    const options = { url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log };
+    return { store: await RedisStore.connect(options), events: await RedisEventLog.connect(options) };
+  },
+};
+
+describe.each(Object.entries(adapters))('a peer-to-peer room in %s', (_name, open) => {
+  let store: Store;
+  let events: EventLog;
+  const roomId = 'rm_two';
+
+  beforeEach(async () => {
+    ({ store, events } = await open());
+    await store.nodes.report({
+      id: 'nd_a',
+      startedAt: Date.now(),
+      capacity: 10,
+      state: 'active',
+      rtpCapabilities: {},
+      load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+    });
+    await store.rooms.create({
+      id: roomId,
+      name: 'two',
+      createdAt: Date.now(),
+      maxParticipants: 100,
+      spread: false,
+      peerToPeer: true,
+      acceptBridged: false,
+      emptyTimeoutSeconds: 300,
+    });
+  });
+  afterEach(async () => {
+    await store.close();
+    await events.close();
+  });
+
+  const join = (sessionId = newId('session')) =>
+    store.rooms.join({
+      roomId,
+      participantId: participantIdOf(sessionId),
+      sessionId,
+      userId: 'u',
+      name: 'U',
+      joinedAt: Date.now(),
+      excludeNodes: [],
+    });
+  const told = async () => {
+    const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
+    return parseRoomEvents(entries as Exclude<typeof entries, 'gone'>).map(({ event }) => event.type);
+  };
+  const put = (from: string, to: string, expectedVersion: number, record: string | undefined) =>
+    store.rooms.putPair(roomId, {
+      pair: pairKey(from, to),
+      participants: [from, to],
+      expectedVersion,
+      update: record === undefined ? undefined : { state: 'have-local-offer', record },
+      event: encodeRoomEvent({ type: 'negotiation', from, payload: { kind: 'rollback' } }),
+    });
+  const couple = async (): Promise<[string, string]> => [(await join()).member.id, (await join()).member.id];
+  const negotiations = async () => (await store.topology()).vertices.filter(({ kind }) => kind === 'negotiation');
+
+  test('moves to the SFU with the third, stays there with two, and begins anew when it was empty', async () => {
+    const first = await join();
+    const second = await join();
+    expect([first.mediaMode, second.mediaMode]).toEqual(['peer', 'peer']);
+    expect(await store.nodes.list()).toMatchObject([{ reserved: 2 }]);
+    const third = await join();
+    expect(third.mediaMode).toBe('sfu');
+    expect((await told()).slice(-2)).toEqual(['participant_joined', 'media_mode']);
+    expect(third.offset).toBe(await events.lastOffset(roomStream(roomId)));
+    await store.rooms.leave(roomId, third.member.id, 'left');
+    expect(await store.rooms.state(roomId)).toMatchObject({ mediaMode: 'sfu' });
+    expect(await join(third.member.sessionId)).toMatchObject({ mediaMode: 'sfu' });
+    expect((await told()).filter((type) => type === 'media_mode')).toHaveLength(1);
+    for (const { member } of [first, second, third]) await store.rooms.leave(roomId, member.id, 'left');
+    expect(await join()).toMatchObject({ mediaMode: 'peer' });
+    expect(await store.topology()).toMatchObject({
+      vertices: expect.arrayContaining([expect.objectContaining({ kind: 'room', mediaMode: 'peer' })]) as unknown,
+    });
+  });
+
+  test('keeps what two negotiate, and tells each part in the step that changes it', async () => {
+    const [a, b] = await couple();
+    expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ mediaMode: 'peer', peer: { id: b }, version: 0 });
+    expect(await put(a, b, 0, '{"say": "one\ntwo"}')).toBe(true);
+    expect(await store.rooms.pair(roomId, b, a)).toMatchObject({
+      peer: { id: a },
+      version: 1,
+      record: '{"say": "one\ntwo"}',
+    });
+    const before = (await told()).length;
+    expect(await put(b, a, 0, '{}')).toBe(false);
+    expect(await told()).toHaveLength(before);
+    expect(await put(b, a, 1, undefined)).toBe(true);
+    expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ version: 1, record: '{"say": "one\ntwo"}' });
+    expect((await told()).at(-1)).toBe('negotiation');
+    expect(await negotiations()).toEqual([
+      {
+        kind: 'negotiation',
+        id: `${roomId}/${pairKey(a, b)}`,
+        roomId,
+        participants: [a, b].toSorted(),
+        state: 'have-local-offer',
+      },
+    ]);
+  });
+
+  test('of many who speak at once each version is written by one', async () => {
+    const [a, b] = await couple();
+    const written = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => put(index % 2 ? a : b, index % 2 ? b : a, 0, `${index}`)),
+    );
+    expect(written.filter(Boolean)).toHaveLength(1);
+    expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ version: 1 });
+  });
+
+  test('forgets it when one of the two leaves, when a third comes, and with the room', async () => {
+    const [a, b] = await couple();
+    await put(a, b, 0, 'x');
+    await store.rooms.leave(roomId, b, 'left');
+    expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ peer: undefined, version: 0 });
+    expect(await put(a, b, 0, 'x')).toBe(false);
+    const { member: c } = await join();
+    await put(a, c.id, 0, 'x');
+    await join();
+    expect(await store.rooms.pair(roomId, a, c.id)).toMatchObject({ mediaMode: 'sfu', version: 0 });
+    expect(await put(a, c.id, 0, 'x')).toBe(false);
+    expect(await negotiations()).toEqual([]);
+    await store.rooms.delete(roomId);
+    await expect(store.rooms.pair(roomId, a, c.id)).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
+    expect(await put(a, c.id, 0, 'x')).toBe(false);
+  });
+
+  test('a publication keeps the id it had before, and nobody takes the id of another', async () => {
+    const [{ member: a }, { member: b }] = [await join(), await join()];
+    const publication = {
+      id: newId('publication'),
+      nodeId: a.nodeId,
+      kind: 'video',
+      source: 'camera',
+      codec: 'video/VP8',
+      muted: false,
+      producerId: 'p',
+    } as const;
+    await store.rooms.putPublication(roomId, { ...publication, participantId: a.id });
+    const stolen = store.rooms.putPublication(roomId, { ...publication, participantId: b.id, producerId: 'q' });
+    await expect(stolen).rejects.toMatchObject({ code: 'PUBLICATION_NOT_FOUND' });
+    expect(await store.rooms.publications(roomId, [publication.id])).toMatchObject([
+      { participantId: a.id, producerId: 'p' },
+    ]);
+  });
+
+  test('is another room than one of the same name through the SFU', async () => {
+    const { room } = (await store.rooms.state(roomId))!;
+    await expect(store.rooms.create({ ...room, peerToPeer: false })).rejects.toMatchObject({ code: 'ROOM_EXISTS' });
+  });
+});

@@ -1,0 +1,110 @@
+import { RawClient } from './raw-client.ts';
+import type { Topology } from './topology.ts';
+
+/** A round trip that takes longer than this counts as not answered, in milliseconds. */
+const patienceMs = 5_000;
+/** Between two round trips, in milliseconds: well within what a session may send. */
+const pauseMs = 20;
+
+/** A client that joined the room, by a gateway of its own choice. */
+export async function enter(topology: Topology, room: string, gateway = 0): Promise<RawClient> {
+  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
+  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room) });
+  await client.event('welcome');
+  const reply = await client.request('join', { room });
+  if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
+  return client;
+}
+
+/**
+ * Two people who chat while others misbehave: one on the gateway under attack, the other on another where there is one.
+ * Each message is a round trip from the first to the second and back.
+ */
+export class HonestPair {
+  readonly roundTrips: number[] = [];
+  #stopped = false;
+  #chat: Promise<void> = Promise.resolve();
+  #heard: ((text: unknown) => void) | undefined;
+
+  private constructor(
+    readonly room: string,
+    private readonly ada: RawClient,
+    private readonly bob: RawClient,
+  ) {
+    const hear = (listener: RawClient, act: (data: unknown) => void): void => {
+      listener.socket.on('message', (bytes) => {
+        const { type, payload } = JSON.parse((bytes as Buffer).toString()) as {
+          type?: string;
+          payload?: { data?: unknown };
+        };
+        if (type === 'message') act(payload?.data);
+      });
+    };
+    hear(bob, (data) => {
+      if (typeof data === 'string' && data.startsWith('ping'))
+        bob.socket.send(this.#message(data, data.replace('ping', 'pong')));
+    });
+    hear(ada, (data) => this.#heard?.(data));
+  }
+
+  /** Runs the work while the pair chats, and says how the chat went. Throws when they were not answered. */
+  static async beside(
+    topology: Topology,
+    report: (line: string) => void,
+    work: (pair: HonestPair) => Promise<void>,
+  ): Promise<void> {
+    const room = `honest-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
+    await topology.api.createRoom({ name: room });
+    const pair = new HonestPair(room, await enter(topology, room), await enter(topology, room, 1));
+    pair.#chat = pair.#talk();
+    // Looked at in the end; the work must not be cut short by it.
+    pair.#chat.catch(() => undefined);
+    try {
+      await work(pair);
+    } finally {
+      pair.#stopped = true;
+    }
+    await pair.#chat;
+    report(`honest round trips meanwhile: ${pair.summary}`);
+    pair.ada.close();
+    pair.bob.close();
+  }
+
+  /** What an honest client is answered, as text: nothing of what others wrote may show in it. */
+  async plainAnswers(): Promise<string> {
+    const before = this.ada.replies.length;
+    await this.ada.request('ping');
+    await this.ada.request('mute', { publicationId: 'pub_none', muted: true }, `room:${this.room}`);
+    return JSON.stringify(this.ada.replies.slice(before).filter(({ payload }) => payload?.['seq'] === undefined));
+  }
+
+  get summary(): string {
+    const sorted = this.roundTrips.toSorted((a, b) => a - b);
+    const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(1);
+    return `${sorted.length}, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
+  }
+
+  #message(id: string, data: string): string {
+    return JSON.stringify({ id, type: 'message', to: `room:${this.room}`, payload: { data } });
+  }
+
+  async #talk(): Promise<void> {
+    for (let turn = 0; !this.#stopped || turn === 0; turn++) {
+      const began = performance.now();
+      await new Promise<void>((resolve, reject) => {
+        const timer = setTimeout(
+          () => reject(new Error(`an honest message was not answered within ${patienceMs} ms`)),
+          patienceMs,
+        );
+        this.#heard = (text) => {
+          if (text !== `pong ${turn}`) return;
+          clearTimeout(timer);
+          resolve();
+        };
+        this.ada.socket.send(this.#message(`ping ${turn}`, `ping ${turn}`));
+      });
+      this.roundTrips.push(performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+}

@@ -1,0 +1,132 @@
+import { closeCodes } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { HonestPair } from '../honest-pair.ts';
+import { frame, opcodes, RawFrames, upgradeRequest, withToken } from '../raw-frames.ts';
+import type { Topology } from '../topology.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+import type { HostileScenario } from './hostile-frames.ts';
+
+const key = 'dGhlIHNhbXBsZSBub25jZQ==';
+const request = (id: string): string => JSON.stringify({ id, type: 'ping', payload: {} });
+
+async function intruder(topology: Topology, pair: HonestPair): Promise<RawFrames> {
+  return RawFrames.upgraded(topology.signalUrls[0]!, withToken(await topology.api.issueToken(pair.room)));
+}
+
+/** The status that an upgrade is refused with; 0 when the connection ends without one. */
+async function refusedWith(topology: Topology, head: (url: URL) => string): Promise<number> {
+  const raw = await RawFrames.open(topology.signalUrls[0]!);
+  raw.write(head(raw.url));
+  try {
+    return await waitFor('a refusal', () => raw.status ?? (raw.ended ? 0 : notYet('there is no answer')), {
+      everyMs: 5,
+    });
+  } finally {
+    raw.destroy();
+  }
+}
+
+export const hostileConnections: readonly HostileScenario[] = [
+  {
+    promise: 'an opening handshake that is none is refused with its status, and 70 KB of headers with 431',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const credentials = withToken(await topology.api.issueToken(pair.room));
+        const statusOf = (headers: Record<string, string>, change = (head: string): string => head): Promise<number> =>
+          refusedWith(topology, (url) => change(upgradeRequest(url, { ...credentials, ...headers }, key)));
+        const statuses = {
+          'another version': await statusOf({ 'Sec-WebSocket-Version': '8' }),
+          'no key': await statusOf({ 'Sec-WebSocket-Key': '' }),
+          'a short key': await statusOf({ 'Sec-WebSocket-Key': 'AAAA' }),
+          'another protocol to upgrade to': await statusOf({ Upgrade: 'h2c' }),
+          'by POST': await statusOf({}, (head) => head.replace('GET', 'POST')),
+          'the same entry twice': await statusOf({ 'Sec-WebSocket-Protocol': 'flotilla.v1, flotilla.v1' }),
+          '70 KB of headers': await statusOf({ 'X-Padding': 'x'.repeat(70_000) }),
+          'no HTTP at all': await refusedWith(topology, () => '\u0016\u0003\u0001 hello\r\n\r\n'),
+        };
+        expect(statuses).toEqual({
+          'another version': 426,
+          'no key': 400,
+          'a short key': 400,
+          'another protocol to upgrade to': 400,
+          'by POST': 400,
+          'the same entry twice': 400,
+          '70 KB of headers': 431,
+          'no HTTP at all': 400,
+        });
+        // None of them has used the token up.
+        const raw = await RawFrames.upgraded(topology.signalUrls[0]!, credentials);
+        raw.destroy();
+      }),
+  },
+  {
+    promise: 'headers that never end, frames that never end, and sockets that fall silent keep nobody else waiting',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const slow = await Promise.all(Array.from({ length: 50 }, () => RawFrames.open(topology.signalUrls[0]!)));
+        for (const raw of slow) raw.write(`GET ${raw.url.pathname} HTTP/1.1\r\nHost: ${raw.url.host}\r\n`);
+        const silent = await Promise.all(Array.from({ length: 20 }, () => intruder(topology, pair)));
+        // Half a frame each, and then not a word, nor an ear.
+        for (const raw of silent) {
+          raw.write(frame(opcodes.text, request('1')).subarray(0, 9));
+          raw.socket.pause();
+        }
+        const said = pair.roundTrips.length + 20;
+        await waitFor('20 round trips', () => pair.roundTrips.length >= said || notYet(pair.summary));
+        for (const [index, raw] of slow.entries()) raw.write(`X-${index}: 1\r\n`);
+        expect(slow.filter(({ status }) => status !== undefined)).toEqual([]);
+        for (const raw of [...slow, ...silent]) raw.destroy();
+      }),
+  },
+  {
+    promise: '20,000 pings are answered or end with a documented code',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair);
+        raw.write(Buffer.concat(Array.from({ length: 20_000 }, () => frame(opcodes.ping, 'x'.repeat(125)))));
+        raw.send(opcodes.text, request('after'));
+        const outcome = await waitFor<string | number>(
+          'an answer',
+          () => {
+            if (raw.messages.some((message) => message['replyTo'] === 'after')) return 'answered';
+            if (raw.frames.some(({ opcode }) => opcode === opcodes.close) || raw.ended) return raw.closeCode();
+            return notYet(`${raw.frames.length} frames so far`);
+          },
+          { everyMs: 5 },
+        );
+        report(`20,000 pings: ${outcome}`);
+        expect(['answered', closeCodes.RATE_LIMITED, closeCodes.SLOW_CONSUMER]).toContain(outcome);
+        raw.destroy();
+      }),
+  },
+  {
+    promise: 'pings whose answers nobody reads end the connection, as the backlog passes 1 MiB',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair);
+        raw.socket.pause();
+        const some = Buffer.concat(Array.from({ length: 1000 }, () => frame(opcodes.ping, 'x'.repeat(125))));
+        let written = 0;
+        // The system's own buffers take some megabytes on either side; far above those it is the server that holds the rest.
+        const enough = 64 * 1024 * 1024;
+        const wasCut = await waitFor(
+          'the server gives up on a client that does not read',
+          async () => {
+            while (written < enough && !raw.ended && !raw.socket.writableNeedDrain) {
+              raw.write(some);
+              written += some.length;
+              await new Promise((resolve) => setImmediate(resolve));
+            }
+            if (raw.ended || raw.socket.destroyed) return true;
+            return written >= enough ? false : notYet(`${written} bytes of pings are written`);
+          },
+          { timeoutMs: 20_000 },
+        );
+        report(
+          `pings without an ear: ${(written / 1024 / 1024).toFixed(1)} MiB until ${wasCut ? 'the cut' : 'we gave up'}`,
+        );
+        raw.destroy();
+        expect(wasCut, 'the server went on buffering pongs').toBe(true);
+      }),
+  },
+];

@@ -1,0 +1,189 @@
+import { closeCodes, maxFrameBytes } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { HonestPair } from '../honest-pair.ts';
+import { closeBody, frame, opcodes, RawFrames, withToken } from '../raw-frames.ts';
+import type { Topology } from '../topology.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+
+/** An abuse, and the documented answer to it, while an honest pair goes on talking. */
+export interface HostileScenario {
+  readonly promise: string;
+  readonly run: (topology: Topology, report: (line: string) => void) => Promise<void>;
+}
+
+const { text, binary, continuation, close, ping, pong } = opcodes;
+const more = { fin: false };
+const request = (id: string, type = 'ping'): string => JSON.stringify({ id, type, payload: {} });
+/** Not UTF-8: a byte that never occurs, an overlong slash, a surrogate half, and a character that stops in its middle. */
+const invalidUtf8 = { byte: [0xff], overlong: [0xc0, 0xaf], surrogate: [0xed, 0xa0, 0x80], cut: [0x22, 0xe2, 0x82] };
+
+/** Lets somebody in who will not behave. */
+async function intruder(
+  topology: Topology,
+  pair: HonestPair,
+  headers: Record<string, string> = {},
+): Promise<RawFrames> {
+  const token = await topology.api.issueToken(pair.room);
+  const raw = await RawFrames.upgraded(topology.signalUrls[0]!, { ...withToken(token), ...headers });
+  await waitFor('the welcome', () => raw.messages[0] ?? notYet('nothing was said'), { everyMs: 5 });
+  return raw;
+}
+
+const replyTo = (raw: RawFrames, id: string | null): Promise<Record<string, unknown>> =>
+  waitFor(
+    `the reply to ${id}`,
+    () =>
+      raw.messages.find((message) => 'replyTo' in message && message['replyTo'] === id) ??
+      notYet(raw.ended ? 'the connection has ended' : 'there is none'),
+    { everyMs: 5 },
+  );
+
+type Abuses = Readonly<Record<string, readonly Buffer[]>>;
+
+/** Each abuse on a connection of its own is closed with the code. */
+const closedWith =
+  (code: number, abuses: Abuses): HostileScenario['run'] =>
+  (topology, report) =>
+    HonestPair.beside(topology, report, async (pair) => {
+      const answers: Record<string, number> = {};
+      for (const [name, frames] of Object.entries(abuses)) {
+        const raw = await intruder(topology, pair);
+        for (const bytes of frames) raw.write(bytes);
+        answers[name] = await raw.closeCode().catch(() => 0);
+        raw.destroy();
+      }
+      expect(answers).toEqual(Object.fromEntries(Object.keys(abuses).map((name) => [name, code])));
+    });
+
+const each = <K extends string | number>(
+  what: string,
+  values: readonly K[],
+  bytes: (value: K) => Buffer,
+): Record<string, Buffer[]> => Object.fromEntries(values.map((value) => [`${what} ${value}`, [bytes(value)]]));
+
+export const hostileFrames: readonly HostileScenario[] = [
+  {
+    promise: 'frames that RFC 6455 does not allow close the connection with 1002',
+    run: closedWith(closeCodes.PROTOCOL_ERROR, {
+      'an unmasked frame': [frame(text, request('1'), { masked: false })],
+      ...each('reserved bits', [1, 2, 3, 4, 5, 6, 7], (rsv) => frame(text, request('1'), { rsv })),
+      ...each('opcode', [3, 4, 5, 6, 7, 11, 12, 13, 14, 15], (opcode) => frame(opcode, request('1'))),
+      'a ping in fragments': [frame(ping, 'a', more), frame(continuation, 'b')],
+      'a close frame in fragments': [frame(close, closeBody(1000), more)],
+      'a ping of 126 bytes': [frame(ping, 'x'.repeat(126))],
+      'a continuation of nothing': [frame(continuation, request('1'))],
+      'a continuation after the end': [frame(text, '{', more), frame(continuation, '}'), frame(continuation, 'x')],
+      'a message inside another': [frame(text, '{', more), frame(text, request('1'))],
+      'a close frame of one byte': [frame(close, Buffer.from([3]))],
+      ...each('close code', [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535], (code) =>
+        frame(close, closeBody(code)),
+      ),
+    }),
+  },
+  {
+    promise: 'text that is no UTF-8 closes the connection with 1007, in one frame, across fragments, and as a reason',
+    run: closedWith(closeCodes.INVALID_TEXT, {
+      ...each('text with', Object.keys(invalidUtf8) as (keyof typeof invalidUtf8)[], (kind) =>
+        frame(text, Buffer.from(invalidUtf8[kind])),
+      ),
+      'a surrogate across fragments': [
+        frame(text, Buffer.from(invalidUtf8.surrogate.slice(0, 1)), more),
+        frame(continuation, Buffer.from(invalidUtf8.surrogate.slice(1))),
+      ],
+      'an invalid last fragment': [frame(text, '{"id":"', more), frame(continuation, Buffer.from(invalidUtf8.byte))],
+      'a reason': [frame(close, closeBody(1000, Buffer.from(invalidUtf8.byte)))],
+    }),
+  },
+  {
+    promise:
+      'more than 64 KiB closes the connection with 1009, as announced, in one frame, or in the sum of its fragments',
+    run: closedWith(closeCodes.MESSAGE_TOO_BIG, {
+      'one byte more': [frame(text, 'x'.repeat(maxFrameBytes + 1))],
+      'only announced': [frame(text, '', { claimedLength: BigInt(maxFrameBytes + 1) })],
+      'a length of 2^53': [frame(text, '', { claimedLength: 2n ** 53n })],
+      'a length with the top bit set': [frame(text, '', { claimedLength: 2n ** 63n })],
+      'all bits set': [frame(binary, '', { claimedLength: 2n ** 64n - 1n })],
+      '65 fragments of 1 KiB': [
+        frame(text, 'x'.repeat(1024), more),
+        ...Array.from({ length: 64 }, () => frame(continuation, 'x'.repeat(1024), more)),
+      ],
+    }),
+  },
+  {
+    promise: 'a message in fragments without end, empty ones too, closes the connection with 1008',
+    run: closedWith(closeCodes.TOO_MANY_FRAGMENTS, {
+      'of one byte': [
+        frame(text, 'x', more),
+        Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, 'x', more))),
+      ],
+      'empty ones': [
+        frame(text, '', more),
+        Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, '', more))),
+      ],
+    }),
+  },
+  {
+    promise: 'odd but allowed is answered: fragments with pings between, one byte at a time, 64 KiB, empty, and binary',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair);
+        const [head, tail] = [Buffer.from('{"id":"€'), Buffer.from('","type":"ping"}')];
+        raw.send(text, head.subarray(0, 8), more);
+        raw.send(ping, 'between');
+        raw.send(continuation, '', more);
+        raw.send(continuation, Buffer.concat([head.subarray(8), tail]));
+        expect(await replyTo(raw, '€')).toMatchObject({ ok: true });
+        expect(raw.frames.find(({ opcode }) => opcode === pong)?.payload.toString()).toBe('between');
+
+        for (const byte of frame(text, request('trickled'))) {
+          raw.write(Uint8Array.of(byte));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        expect(await replyTo(raw, 'trickled')).toMatchObject({ ok: true });
+
+        const padded = request('largest');
+        raw.send(text, padded + ' '.repeat(maxFrameBytes - padded.length));
+        expect(await replyTo(raw, 'largest')).toMatchObject({ ok: true });
+
+        const refused = (): number => raw.messages.filter((message) => message['replyTo'] === null).length;
+        for (const [opcode, payload] of [
+          [binary, request('1')],
+          [text, ''],
+          [binary, ''],
+        ] as const) {
+          const before = refused();
+          raw.send(opcode, payload);
+          await waitFor('a refusal', () => refused() > before || notYet('there is none'), { everyMs: 5 });
+        }
+        for (const message of raw.messages.filter((each) => each['replyTo'] === null))
+          expect(message).toMatchObject({ ok: false, error: { code: 'BAD_MESSAGE' } });
+        raw.destroy();
+      }),
+  },
+  {
+    promise: 'after a close frame nothing is listened to, and the close is answered with its code',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair);
+        raw.write(Buffer.concat([frame(close, closeBody(1000, 'bye')), frame(text, request('late')), frame(ping)]));
+        expect(await raw.closeCode()).toBe(1000);
+        await waitFor('the end of the connection', () => raw.ended || notYet('it stays open'));
+        expect(raw.messages.some((message) => message['replyTo'] === 'late')).toBe(false);
+        expect(raw.frames.some(({ opcode }) => opcode === pong)).toBe(false);
+        raw.destroy();
+      }),
+  },
+  {
+    promise: 'compression is not negotiated, and a compressed frame closes the connection with 1002',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair, {
+          'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, x-webkit-deflate-frame',
+        });
+        expect(raw.response).not.toMatch(/sec-websocket-extensions/i);
+        raw.send(text, request('1'), { rsv: 4 });
+        expect(await raw.closeCode()).toBe(closeCodes.PROTOCOL_ERROR);
+        raw.destroy();
+      }),
+  },
+];

@@ -1,0 +1,345 @@
+import { maxTokenSeconds, type Reply } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { RawClient, UpgradeRefused } from '../raw-client.ts';
+import type { Topology } from '../topology.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+
+/** Who reaches whom: users, rooms, everybody; now, or when they are back. Each leaves nothing behind. */
+export interface RoutingScenario {
+  readonly promise: string;
+  readonly run: (topology: Topology) => Promise<void>;
+}
+
+let count = 0;
+const unique = (what: string): string => `${what}-${Date.now().toString(36)}-${++count}`;
+
+interface Wanted {
+  readonly userId?: string;
+  readonly gateway?: number;
+  readonly room?: string;
+  readonly grants?: ('publish' | 'subscribe' | 'data' | 'broadcast' | 'admin')[];
+  readonly bridge?: string[];
+  readonly ttlSeconds?: number;
+}
+
+const urlOf = (topology: Topology, gateway = 0): string => topology.signalUrls[gateway % topology.signalUrls.length]!;
+
+/** Clients of one scenario, which are gone when it is over. */
+class Clients {
+  readonly #all: RawClient[] = [];
+
+  constructor(readonly topology: Topology) {}
+
+  async connect({ gateway, userId = unique('user'), ...wanted }: Wanted = {}): Promise<RawClient> {
+    const token = await this.topology.api.issueFleetToken({ userId, ...wanted });
+    return this.#keep(await RawClient.connect(urlOf(this.topology, gateway), { token }));
+  }
+
+  async joined(room: string, wanted: Wanted = {}): Promise<RawClient> {
+    const client = await this.connect(wanted);
+    expect(await client.request('join', { room })).toMatchObject({ ok: true });
+    return client;
+  }
+
+  async resume(resumeToken: string, gateway?: number): Promise<RawClient> {
+    return this.#keep(await RawClient.resume(urlOf(this.topology, gateway), resumeToken));
+  }
+
+  #keep(client: RawClient): RawClient {
+    this.#all.push(client);
+    return client;
+  }
+
+  close(): void {
+    for (const client of this.#all) client.close();
+  }
+}
+
+const scenario = (promise: string, run: (clients: Clients) => Promise<void>): RoutingScenario => ({
+  promise,
+  run: async (topology) => {
+    const clients = new Clients(topology);
+    try {
+      await run(clients);
+    } finally {
+      clients.close();
+    }
+  },
+});
+
+async function createRoom(topology: Topology, settings: { acceptBridged?: boolean } = {}): Promise<string> {
+  const name = unique('room');
+  await topology.api.createRoom({ name, ...settings });
+  return name;
+}
+
+/** What of an address's messages a client got, in the order it came. */
+const dataTo = (client: RawClient, to: string): unknown[] =>
+  client.events.filter((event) => event.type === 'message' && event.to === to).map(({ payload }) => payload['data']);
+
+const got = (client: RawClient, to: string, wanted: readonly unknown[]): Promise<void> =>
+  waitFor(`${wanted.length} messages to ${to}`, () => {
+    const data = dataTo(client, to);
+    if (data.length < wanted.length) notYet(`there are ${data.length}: ${JSON.stringify(data)}`);
+    expect(data).toEqual(wanted);
+  });
+
+const failsWith = (code: string) => expect.objectContaining({ ok: false, error: expect.objectContaining({ code }) });
+
+const seqOf = (reply: Reply): string => String(reply.payload?.['seq']);
+
+export const routingScenarios: readonly RoutingScenario[] = [
+  scenario(
+    'a message to a user reaches all its devices on any gateway, once, from whom the server knows it is',
+    async (clients) => {
+      const userId = unique('ada');
+      const devices = await Promise.all([0, 0, 1].map((gateway) => clients.connect({ userId, gateway })));
+      const bystander = await clients.connect();
+      const senderId = unique('bob');
+      const sender = await clients.connect({ userId: senderId, gateway: 1 });
+      const before = Date.now();
+      const reply = await sender.request('message', { data: { n: 1 } }, `user:${userId}`);
+      expect(reply).toMatchObject({ ok: true });
+      await sender.request('message', { data: { n: 2 } }, `user:${userId}`);
+      for (const device of devices) {
+        await got(device, `user:${userId}`, [{ n: 1 }, { n: 2 }]);
+        const event = await device.event('message');
+        expect(event).toMatchObject({ from: `user:${senderId}`, to: `user:${userId}`, seq: seqOf(reply) });
+        expect(event.routedAt).toBeGreaterThanOrEqual(before - 1000);
+      }
+      // What comes after on the same way shows that nothing else came.
+      const bystanderId = (await bystander.event('welcome')).to;
+      await sender.request('message', { data: 'for you' }, bystanderId);
+      await got(bystander, bystanderId, ['for you']);
+      expect(bystander.events.filter(({ type }) => type === 'message')).toHaveLength(1);
+    },
+  ),
+
+  scenario(
+    'somebody whose connection broke gets what was sent meanwhile, on another gateway, in order; who left is offline',
+    async (clients) => {
+      const userId = unique('ada');
+      const to = `user:${userId}`;
+      const sender = await clients.connect();
+      expect(await sender.request('message', { data: 0 }, to)).toEqual(failsWith('RECIPIENT_OFFLINE'));
+
+      const first = await clients.connect({ userId });
+      const { resumeToken, offsets } = await first.welcome();
+      await sender.request('message', { data: 'seen' }, to);
+      await got(first, to, ['seen']);
+      const { seq } = await first.event('message');
+      first.socket.terminate();
+      for (let number = 0; number < 20; number++)
+        expect(await sender.request('message', { data: number }, to)).toMatchObject({ ok: true });
+
+      const back = await clients.resume(resumeToken, 1);
+      const again = await back.welcome();
+      await sender.request('message', { data: 'after' }, to);
+      expect(await back.request('resume', { offsets: { [to]: seq } })).toMatchObject({
+        ok: true,
+        payload: { missed: [], rooms: [] },
+      });
+      await got(back, to, [...Array.from({ length: 20 }, (_, number) => number), 'after']);
+
+      // Once more, from before everything.
+      back.socket.terminate();
+      const third = await clients.resume(again.resumeToken);
+      await third.request('resume', { offsets: { [to]: offsets[to] } });
+      await got(third, to, ['seen', ...Array.from({ length: 20 }, (_, number) => number), 'after']);
+
+      third.close();
+      await third.closed;
+      await waitFor('the user is offline', async () => {
+        const reply = await sender.request('message', { data: 0 }, to);
+        if (reply.ok) notYet('a message was taken');
+        expect(reply).toEqual(failsWith('RECIPIENT_OFFLINE'));
+      });
+    },
+  ),
+
+  scenario(
+    'a message to everybody needs its grant, reaches all, and waits for those who come back',
+    async (clients) => {
+      const [ada, bob, cleo] = [
+        await clients.connect(),
+        await clients.connect({ gateway: 1 }),
+        await clients.connect(),
+      ];
+      expect(await ada.request('message', { data: 'x' }, '*')).toEqual(failsWith('FORBIDDEN'));
+      const speaker = await clients.connect({ grants: ['broadcast'], gateway: 1 });
+      const mark = unique('mark');
+      const { resumeToken, offsets } = await cleo.welcome();
+      expect(offsets['*']).toMatch(/^\d+-\d+$/);
+      expect(await speaker.request('message', { data: mark }, '*')).toMatchObject({ ok: true });
+      for (const client of [ada, bob, cleo, speaker])
+        await client.event('message', (event) => event.to === '*' && event.payload['data'] === mark);
+      const seen = await cleo.event('message', (event) => event.payload['data'] === mark);
+
+      cleo.socket.terminate();
+      await speaker.request('message', { data: `${mark}-missed` }, '*');
+      const back = await clients.resume(resumeToken, 1);
+      expect(await back.request('resume', { offsets: { '*': seen.seq } })).toMatchObject({ payload: { missed: [] } });
+      const missed = await back.event('message');
+      expect(missed.payload['data']).toBe(`${mark}-missed`);
+
+      // An offset from before anything that is kept: said, not passed over.
+      back.socket.terminate();
+      const third = await clients.resume((await back.welcome()).resumeToken);
+      expect(await third.request('resume', { offsets: { '*': '1-7' } })).toMatchObject({ payload: { missed: ['*'] } });
+    },
+  ),
+
+  scenario(
+    'a room one is not in takes a message only when the token names it and the room accepts it',
+    async (clients) => {
+      const { topology } = clients;
+      const [open, closed] = [await createRoom(topology, { acceptBridged: true }), await createRoom(topology)];
+      const inOpen = await clients.joined(open);
+      const bridgeId = unique('bridge');
+      const bridge = await clients.connect({ userId: bridgeId, bridge: [open, closed, 'no-such-room'], gateway: 1 });
+      const stranger = await clients.connect();
+      expect(await stranger.request('message', { data: 1 }, `room:${open}`)).toEqual(failsWith('NOT_IN_ROOM'));
+      expect(await bridge.request('message', { data: 1 }, `room:${closed}`)).toEqual(failsWith('FORBIDDEN'));
+      expect(await bridge.request('message', { data: 1 }, 'room:no-such-room')).toEqual(failsWith('ROOM_NOT_FOUND'));
+      const mute = await clients.connect({ bridge: [open], grants: ['subscribe'] });
+      expect(await mute.request('message', { data: 1 }, `room:${open}`)).toEqual(failsWith('FORBIDDEN'));
+      expect(await bridge.request('message', { data: 'from outside' }, `room:${open}`)).toMatchObject({ ok: true });
+      expect(await inOpen.event('message')).toMatchObject({
+        from: `user:${bridgeId}`,
+        payload: { data: 'from outside' },
+      });
+      // To send is not to be in it.
+      expect(await bridge.request('leave', {}, `room:${open}`)).toEqual(failsWith('NOT_IN_ROOM'));
+    },
+  ),
+
+  scenario(
+    'one session is in several rooms at once, gets the events of each, comes back to all, and in no more than it may',
+    async (clients) => {
+      const rooms = await Promise.all(Array.from({ length: 17 }, () => createRoom(clients.topology)));
+      const many = await clients.connect();
+      const { resumeToken } = await many.welcome();
+      const offsets: Record<string, string> = {};
+      for (const room of rooms.slice(0, 16)) {
+        const reply = await many.request('join', { room });
+        const { room: joined, offset } = (reply.payload as { snapshot: { room: { id: string }; offset: string } })
+          .snapshot;
+        offsets[`room:${joined.id}`] = offset;
+      }
+      expect(await many.request('join', { room: rooms[16] })).toEqual(failsWith('TOO_MANY_ROOMS'));
+      const others = await Promise.all(rooms.slice(0, 3).map((room) => clients.joined(room, { gateway: 1 })));
+      many.socket.terminate();
+      for (const [index, other] of others.entries())
+        await other.request('message', { data: index }, `room:${rooms[index]}`);
+      const back = await clients.resume(resumeToken, 1);
+      const reply = await back.request('resume', { offsets });
+      const resumed = (reply.payload as { rooms: { resumed: boolean }[] }).rooms;
+      expect(resumed).toHaveLength(16);
+      expect(resumed.every((room) => room.resumed)).toBe(true);
+      await waitFor('the messages of all three', () => {
+        const data = back.events.filter(({ type }) => type === 'message').map(({ payload }) => payload['data']);
+        if (data.length < 3) notYet(`there are ${JSON.stringify(data)}`);
+        expect(data.toSorted()).toEqual([0, 1, 2]);
+      });
+    },
+  ),
+
+  scenario('who was away for longer than events are kept is told so, and gets the room as it is', async (clients) => {
+    const room = await createRoom(clients.topology);
+    const ada = await clients.joined(room);
+    const bob = await clients.joined(room);
+    await ada.event('participant_joined');
+    const { resumeToken } = await ada.welcome();
+    const address = (await ada.event('participant_joined')).to;
+    ada.socket.terminate();
+    await bob.request('leave', {}, address);
+    const back = await clients.resume(resumeToken, 1);
+    const reply = await back.request('resume', { offsets: { [address]: '1-0' } });
+    expect(reply).toMatchObject({ ok: true, payload: { rooms: [{ resumed: false }] } });
+    const [{ snapshot }] = (reply.payload as { rooms: [{ snapshot: { participants: unknown[] } }] }).rooms;
+    expect(snapshot.participants).toHaveLength(1);
+    const cleo = await clients.joined(room, { gateway: 1 });
+    expect((await back.event('participant_joined')).payload).toMatchObject({
+      participant: { userId: (await cleo.event('welcome')).to.slice('user:'.length) },
+    });
+  }),
+
+  scenario(
+    'a token is refreshed by a newer one of the same user, which counts at once; without that the session ends',
+    async (clients) => {
+      const { api } = clients.topology;
+      const userId = unique('ada');
+      const [kept, lapsed] = [
+        await clients.connect({ userId, ttlSeconds: 10, grants: ['data'] }),
+        await clients.connect({ ttlSeconds: 10 }),
+      ];
+      const { expiresAt } = await kept.welcome();
+      expect(expiresAt - Date.now()).toBeLessThanOrEqual(10_000);
+      expect(await kept.event('token_expiring')).toMatchObject({ payload: { expiresAt } });
+      expect(await kept.request('message', { data: 1 }, '*')).toEqual(failsWith('FORBIDDEN'));
+
+      const foreign = await api.issueFleetToken({ userId: unique('eve') });
+      expect(await kept.request('refresh_token', { token: foreign })).toEqual(failsWith('FORBIDDEN'));
+      expect(await kept.request('refresh_token', { token: 'nonsense' })).toEqual(failsWith('TOKEN_INVALID'));
+      const token = await api.issueFleetToken({ userId, grants: ['data', 'broadcast'] });
+      const reply = await kept.request('refresh_token', { token });
+      expect(reply).toMatchObject({ ok: true });
+      expect(Number(reply.payload?.['expiresAt'])).toBeGreaterThan(Date.now() + (maxTokenSeconds - 60) * 1000);
+      expect(await kept.request('refresh_token', { token })).toEqual(failsWith('TOKEN_REPLAYED'));
+      expect(await kept.request('message', { data: unique('all') }, '*')).toMatchObject({ ok: true });
+
+      expect((await lapsed.closed).code).toBe(4401);
+      expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1000);
+      expect(await kept.request('ping')).toMatchObject({ ok: true });
+      // Ended, not lost: its resume token is worth nothing.
+      const { resumeToken } = await lapsed.welcome();
+      await waitFor('the session is gone', async () => {
+        const outcome = await clients.resume(resumeToken).then(
+          () => 'resumed',
+          (error: unknown) => (error instanceof UpgradeRefused ? error.code : String(error)),
+        );
+        if (outcome !== 'SESSION_EXPIRED') notYet(`it is ${outcome}`);
+      });
+    },
+  ),
+
+  scenario(
+    'a client whose clock is off is refused and told by how much; the right time is in the answer',
+    async ({ topology }) => {
+      const token = await topology.api.issueFleetToken({ userId: unique('ada') });
+      const url = urlOf(topology);
+      const refused = await RawClient.connect(url, {
+        token,
+        headers: { 'flotilla-time': String(Date.now() - 45_000) },
+      }).then(
+        () => undefined,
+        (error: unknown) => error as UpgradeRefused,
+      );
+      expect(refused).toMatchObject({ status: 401, body: { error: { code: 'CLOCK_SKEW' } } });
+      expect(refused?.body?.error?.message).toMatch(/45\.\d s behind/);
+      const answer = await fetch(new URL('/v1/signal/validate', url), {
+        headers: { authorization: `Bearer ${token}`, 'flotilla-time': '1' },
+      });
+      expect(answer.status).toBe(401);
+      expect(Math.abs(Number(answer.headers.get('flotilla-time')) - Date.now())).toBeLessThan(5000);
+      // The token was not used up by the attempt.
+      const client = await RawClient.connect(url, { token, headers: { 'flotilla-time': String(Date.now() + 20_000) } });
+      client.close();
+    },
+  ),
+
+  scenario('who sends too fast is refused, and who goes on is closed, while others are served', async (clients) => {
+    const room = await createRoom(clients.topology);
+    const [flooder, honest] = [await clients.joined(room), await clients.joined(room)];
+    for (let number = 0; number < 400; number++)
+      flooder.socket.send(JSON.stringify({ id: `f${number}`, type: 'ping' }));
+    await waitFor('a refusal', () => {
+      if (!flooder.replies.some((reply) => !reply.ok && reply.error?.code === 'RATE_LIMITED'))
+        notYet('all was answered');
+    });
+    expect(await honest.request('ping')).toMatchObject({ ok: true });
+    for (let number = 0; number < 2000; number++) flooder.socket.send('{"id":"x","type":"ping"}');
+    expect((await flooder.closed).code).toBe(4429);
+    expect(await honest.request('message', { data: 'still here' }, `room:${room}`)).toMatchObject({ ok: true });
+  }),
+];

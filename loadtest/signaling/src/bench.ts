@@ -1,0 +1,229 @@
+import { cpus } from 'node:os';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { Helper } from './helper.ts';
+import type { Histogram } from './histogram.ts';
+import type { Options } from './options.ts';
+import { busiest, Profiler } from './profiler.ts';
+import type { CrowdCalls, CrowdTick, Side, Verification } from './protocol.ts';
+import { sides } from './protocol.ts';
+import { type ClientProcess, Recorder } from './recorder.ts';
+import type { Results, Second, SideResult, Slice, Spread } from './results.ts';
+import { createRooms, type Servers, startServers } from './servers.ts';
+import { Tally } from './tally.ts';
+
+const spread = (histogram: Histogram): Spread => ({
+  count: histogram.count,
+  p50: histogram.percentile(0.5),
+  p95: histogram.percentile(0.95),
+  p99: histogram.percentile(0.99),
+  max: histogram.count === 0 ? null : histogram.max / 1000,
+});
+
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+const sumUp = (parts: readonly Verification[], of: (part: Verification) => number): number =>
+  parts.reduce((sum, part) => sum + of(part), 0);
+
+/** One run, from empty servers to the results. */
+export class Bench {
+  readonly #recorder = new Recorder();
+  readonly #clients: ClientProcess[] = [];
+  readonly #slices: Slice[] = [];
+  readonly #profiles: { phase: string; functions: ReturnType<typeof busiest>; raw: unknown }[] = [];
+  #servers: Promise<Servers> | undefined;
+  #profiler: Profiler | undefined;
+
+  constructor(
+    private readonly options: Options,
+    private readonly show: (second: Second) => void,
+  ) {}
+
+  /** The profiles as V8 took them, for the DevTools. */
+  get profiles(): readonly { phase: string; raw: unknown }[] {
+    return this.#profiles;
+  }
+
+  async run(): Promise<Results> {
+    const { options } = this;
+    const recorder = this.#recorder;
+    this.#servers = startServers(options, (tick) => recorder.onBareTick(tick));
+    const servers = await this.#servers;
+    const roomNames = await createRooms(servers.fleet, options.rooms);
+    await this.#startClients(servers, roomNames);
+    await recorder.start(servers, this.#clients, this.show);
+    if (options.profile) this.#profiler = await Profiler.attach(servers.gateway);
+    await this.#quiet(2);
+
+    const entered = {} as Record<Side, { seconds: number; rssKb: number }>;
+    for (const side of sides) entered[side] = await this.#enter(side);
+    await this.#quiet(2);
+
+    const turns = Math.ceil(options.seconds / options.slice);
+    for (let turn = 0; turn < turns; turn++) {
+      const seconds = Math.min(options.slice, options.seconds - turn * options.slice);
+      for (const side of sides) await this.#load(side, seconds, turn === 0 && side === 'flotilla');
+    }
+
+    recorder.phase = 'count';
+    const verified = {} as Record<Side, Verification>;
+    for (const side of sides) verified[side] = await this.#verify(side);
+    const leftSeconds = await this.#leave();
+    return {
+      when: new Date().toISOString(),
+      machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`,
+      tls: servers.ca !== undefined,
+      options,
+      sides: {
+        flotilla: this.#result('flotilla', entered.flotilla, verified.flotilla),
+        bare: this.#result('bare', entered.bare, verified.bare),
+      },
+      slices: this.#slices,
+      seconds: recorder.seconds,
+      leftSeconds,
+      clientLoopDelayMs: mean(this.#loaded('flotilla').map(({ loopDelayMs }) => loopDelayMs.clients)),
+      gcShare: this.#gcShare(),
+      profiles: this.#profiles.map(({ phase, functions }) => ({ phase, functions })),
+    };
+  }
+
+  async #startClients(servers: Servers, roomNames: readonly string[]): Promise<void> {
+    const { clients, sessions } = this.options;
+    for (let index = 0; index < clients; index++) {
+      const name = `clients-${index + 1}`;
+      const client = new Helper<CrowdCalls, CrowdTick>(name, './client-process.js', (tick) =>
+        this.#recorder.onClientTick(name, tick),
+      );
+      this.#clients.push(client);
+      await client.call('begin', {
+        index,
+        processes: clients,
+        sessions,
+        roomNames,
+        tokenSecret: servers.fleet.tokenSecret,
+        urls: servers.urls,
+        ca: servers.ca,
+      });
+    }
+  }
+
+  /** Waits until every client process has told of itself so many times: what was under way is counted then. */
+  async #quiet(rounds: number): Promise<void> {
+    const until = this.#recorder.rounds + rounds;
+    await waitFor('the clients tell of themselves', () => {
+      if (this.#recorder.rounds < until) notYet(`some are at ${this.#recorder.rounds} of ${until}`);
+    });
+  }
+
+  async #enter(side: Side): Promise<{ seconds: number; rssKb: number }> {
+    const recorder = this.#recorder;
+    recorder.phase = `join: ${side}`;
+    const before = recorder.seconds.at(-1)!.rssMb[side];
+    const began = performance.now();
+    const profiled = side === 'flotilla';
+    if (profiled) await this.#profiler?.start();
+    await this.#all((client) => client.call('enter', { side, atOnce: this.#share(this.options.burst) }));
+    if (profiled) await this.#takeProfile('join');
+    const seconds = (performance.now() - began) / 1000;
+    await this.#quiet(2);
+    const rssKb = ((recorder.seconds.at(-1)!.rssMb[side] - before) * 1024) / Math.max(recorder.held(side), 1);
+    return { seconds, rssKb };
+  }
+
+  async #load(side: Side, seconds: number, profiled: boolean): Promise<void> {
+    const recorder = this.#recorder;
+    const { rate, reconnects, clients } = this.options;
+    recorder.slice = new Tally();
+    recorder.phase = `load: ${side}`;
+    if (profiled) await this.#profiler?.start();
+    await this.#all((client) => client.call('play', { side, seconds, rate: rate / clients, reconnects }));
+    if (profiled) await this.#takeProfile('load');
+    await this.#quiet(1);
+    this.#slices.push({ side, dispatch: spread(recorder.slice.times.dispatch) });
+    recorder.phase = 'pause';
+    await this.#quiet(1);
+  }
+
+  async #takeProfile(phase: string): Promise<void> {
+    if (!this.#profiler) return;
+    const raw = await this.#profiler.stop();
+    this.#profiles.push({ phase, functions: busiest(raw, 40), raw });
+  }
+
+  async #verify(side: Side): Promise<Verification> {
+    const parts = await this.#all((client) => client.call('verify', side));
+    return {
+      members: sumUp(parts, (part) => part.members),
+      held: sumUp(parts, (part) => part.held),
+      unchecked: sumUp(parts, (part) => part.unchecked),
+      acknowledged: sumUp(parts, (part) => part.acknowledged),
+      unanswered: sumUp(parts, (part) => part.unanswered),
+      lost: sumUp(parts, (part) => part.lost),
+      duplicates: sumUp(parts, (part) => part.duplicates),
+      outOfOrder: sumUp(parts, (part) => part.outOfOrder),
+    };
+  }
+
+  /** Everybody says goodbye to the gateway. */
+  async #leave(): Promise<number> {
+    this.#recorder.phase = 'leave';
+    const began = performance.now();
+    await this.#all((client) => client.call('leave', { side: 'flotilla', atOnce: this.#share(this.options.burst) }));
+    const seconds = (performance.now() - began) / 1000;
+    await this.#quiet(2);
+    return seconds;
+  }
+
+  #share(ofAll: number): number {
+    return Math.max(1, Math.round(ofAll / this.#clients.length));
+  }
+
+  #all<T>(work: (client: ClientProcess) => Promise<T>): Promise<T[]> {
+    return Promise.all(this.#clients.map(work));
+  }
+
+  /** The seconds under a side's own load, without the first of each turn. */
+  #loaded(side: Side): Second[] {
+    const { seconds } = this.#recorder;
+    const phase = `load: ${side}`;
+    return seconds.filter((second, index) => second.phase === phase && seconds[index - 1]?.phase === phase);
+  }
+
+  #gcShare(): number {
+    const loaded = this.#recorder.seconds.filter(({ phase }) => phase.startsWith('load'));
+    const [first, last] = [loaded[0], loaded.at(-1)];
+    return first && last && last.at > first.at ? (last.gcSeconds - first.gcSeconds) / (last.at - first.at) : 0;
+  }
+
+  #result(side: Side, entered: { seconds: number; rssKb: number }, verification: Verification): SideResult {
+    const { times, counts } = this.#recorder.totals[side];
+    const loaded = this.#loaded(side);
+    const held = loaded.map((second) => second.held[side]);
+    const delays = loaded.map((second) => second.loopDelayMs[side]).toSorted((a, b) => a - b);
+    return {
+      handshake: spread(times.handshake),
+      join: spread(times.join),
+      reply: spread(times.reply),
+      dispatch: spread(times.dispatch),
+      resume: spread(times.resume),
+      enteredSeconds: entered.seconds,
+      heldLeast: Math.min(...held),
+      heldMean: mean(held),
+      rssPerSessionKb: entered.rssKb,
+      cpu: mean(loaded.map((second) => second.cpu[side])),
+      loopDelayMs: { typical: delays[Math.floor(delays.length / 2)] ?? 0, worst: delays.at(-1) ?? 0 },
+      counts: Object.fromEntries([...counts].sort(([a], [b]) => a.localeCompare(b))),
+      verification,
+    };
+  }
+
+  /** Ends every process that was started. */
+  async stop(): Promise<void> {
+    this.#recorder.stop();
+    this.#profiler?.close();
+    await Promise.all(this.#clients.map((client) => client.stop()));
+    // Also those that were still starting.
+    await this.#servers?.then(
+      (servers) => servers.stop(),
+      () => undefined,
+    );
+  }
+}

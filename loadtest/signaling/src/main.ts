@@ -1,0 +1,49 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Bench } from './bench.ts';
+import { readOptions } from './options.ts';
+import { summary, writeReport } from './report.ts';
+import type { Results, Second } from './results.ts';
+
+const options = readOptions();
+const reports = fileURLToPath(new URL('../reports/', import.meta.url));
+
+const figure = (value: number | null): string => (value === null ? '   -' : value.toFixed(1).padStart(4));
+const percent = (value: number): string => `${Math.round(value * 100)} %`.padStart(5);
+
+function show({ at, phase, held, joined, join: joins, dispatch, cpu, rssMb, loopDelayMs }: Second): void {
+  const times = phase.startsWith('join')
+    ? `${String(joined).padStart(4)} joined, p50 ${figure(joins.p50)} p99 ${figure(joins.p99)} ms`
+    : `dispatch p50/p99 flotilla ${figure(dispatch.flotilla.p50)}/${figure(dispatch.flotilla.p99)} bare ${figure(dispatch.bare.p50)}/${figure(dispatch.bare.p99)} ms`;
+  console.log(
+    `${at.toFixed(0).padStart(4)} s  ${phase.padEnd(14)}  ${String(held.flotilla).padStart(5)}+${String(held.bare).padEnd(5)}  ${times}  gateway ${percent(cpu.flotilla)} ${rssMb.flotilla.toFixed(0)} MB loop ${figure(loopDelayMs.flotilla)} ms  machine ${percent(cpu.machine)}`,
+  );
+}
+
+const bench = new Bench(options, show);
+const givenUp = new Promise<never>((_, reject) => {
+  const giveUp = (why: string): void => reject(new Error(why));
+  setTimeout(() => giveUp(`given up after ${options.limit} minutes`), options.limit * 60_000).unref();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => giveUp('stopped'));
+});
+
+function keep(results: Results): void {
+  mkdirSync(reports, { recursive: true });
+  const path = join(reports, results.when.replace(/[:.]/g, '-'));
+  writeFileSync(`${path}.json`, JSON.stringify(results, null, 1));
+  writeFileSync(`${path}.html`, writeReport(results));
+  for (const { phase, raw } of bench.profiles) writeFileSync(`${path}.${phase}.cpuprofile`, JSON.stringify(raw));
+  console.log(`\n${summary(results)}\nReport: ${path}.html`);
+}
+
+try {
+  console.log('Starting Redis, RabbitMQ, the services and the bare server …');
+  keep(await Promise.race([bench.run(), givenUp]));
+} catch (error) {
+  console.error(`\nNo results: ${(error as Error).message}`);
+  process.exitCode = 1;
+} finally {
+  await bench.stop();
+  process.exit();
+}

@@ -1,0 +1,120 @@
+import type { Helper } from './helper.ts';
+import { MachineProbe, MetricsProbe, ProcessProbe } from './probe.ts';
+import type { BareCalls, BareTick, CrowdCalls, CrowdTick, Side } from './protocol.ts';
+import type { Second } from './results.ts';
+import type { Servers } from './servers.ts';
+import { Tally } from './tally.ts';
+
+export type ClientProcess = Helper<CrowdCalls, CrowdTick>;
+
+/** Puts together, second by second, what the clients saw and what the servers spent. */
+export class Recorder {
+  readonly seconds: Second[] = [];
+  readonly totals: Readonly<Record<Side, Tally>> = { flotilla: new Tally(), bare: new Tally() };
+  /** What comes in while one side has its turn. */
+  slice: Tally | undefined;
+  phase = 'start';
+  #window: Record<Side, Tally> = { flotilla: new Tally(), bare: new Tally() };
+  readonly #held = new Map<string, Readonly<Record<Side, number>>>();
+  readonly #clientDelays = new Map<string, number>();
+  readonly #ticks = new Map<string, number>();
+  #bareDelay = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #began = performance.now();
+
+  onClientTick(name: string, { sides, loopDelayMs }: CrowdTick): void {
+    this.#ticks.set(name, (this.#ticks.get(name) ?? 0) + 1);
+    this.#held.set(name, { flotilla: sides.flotilla.held, bare: sides.bare.held });
+    this.#clientDelays.set(name, loopDelayMs);
+    for (const side of ['flotilla', 'bare'] as const) {
+      const { tally } = sides[side];
+      this.totals[side].add(tally);
+      this.#window[side].add(tally);
+      if (this.phase === `load: ${side}`) this.slice?.add(tally);
+    }
+  }
+
+  onBareTick({ loopDelayMs }: BareTick): void {
+    this.#bareDelay = loopDelayMs;
+  }
+
+  /** How often the slowest client process has told of itself. */
+  get rounds(): number {
+    return Math.min(...this.#ticks.values());
+  }
+
+  held(side: Side): number {
+    return [...this.#held.values()].reduce((sum, held) => sum + held[side], 0);
+  }
+
+  /** Looks at everything once a second. */
+  async start(servers: Servers, clients: readonly ClientProcess[], onSecond: (second: Second) => void): Promise<void> {
+    const pids = { flotilla: servers.gateway, registry: servers.fleet.processes.get('registry-1')! };
+    const processes = {
+      flotilla: new ProcessProbe([pids.flotilla.process.pid!]),
+      bare: new ProcessProbe([servers.bare.pid]),
+      registry: new ProcessProbe([pids.registry.process.pid!]),
+      clients: new ProcessProbe(clients.map(({ pid }) => pid)),
+    };
+    const machine = new MachineProbe();
+    const metrics = await MetricsProbe.of(servers.gateway);
+    let looking = false;
+    this.#timer = setInterval(() => {
+      if (looking) return;
+      looking = true;
+      metrics
+        .look()
+        .then((gateway) => {
+          const window = this.#window;
+          this.#window = { flotilla: new Tally(), bare: new Tally() };
+          const spent = {
+            flotilla: processes.flotilla.look(),
+            bare: processes.bare.look(),
+            registry: processes.registry.look(),
+            clients: processes.clients.look(),
+          };
+          const second = this.#second(window, spent, machine.look(), gateway);
+          this.seconds.push(second);
+          onSecond(second);
+        })
+        // A gateway that is too busy to tell of itself leaves a gap in the plots.
+        .catch((error: unknown) => console.error(`  not measured this second: ${String(error)}`))
+        .finally(() => (looking = false));
+    }, 1000);
+  }
+
+  #second(
+    window: Readonly<Record<Side, Tally>>,
+    spent: Record<Side | 'registry' | 'clients', { cpu: number; rssMb: number }>,
+    machine: number,
+    gateway: Awaited<ReturnType<MetricsProbe['look']>>,
+  ): Second {
+    const joins = window[this.phase.endsWith('bare') ? 'bare' : 'flotilla'].times.join;
+    const dispatch = (side: Side): Second['dispatch'][Side] => ({
+      p50: window[side].times.dispatch.percentile(0.5),
+      p99: window[side].times.dispatch.percentile(0.99),
+    });
+    const { flotilla, bare, registry, clients } = spent;
+    return {
+      at: (performance.now() - this.#began) / 1000,
+      phase: this.phase,
+      held: { flotilla: this.held('flotilla'), bare: this.held('bare') },
+      joined: joins.count,
+      join: { p50: joins.percentile(0.5), p99: joins.percentile(0.99) },
+      dispatch: { flotilla: dispatch('flotilla'), bare: dispatch('bare') },
+      cpu: { flotilla: flotilla.cpu, bare: bare.cpu, registry: registry.cpu, clients: clients.cpu, machine },
+      rssMb: { flotilla: flotilla.rssMb, bare: bare.rssMb },
+      loopDelayMs: {
+        flotilla: gateway.loopDelayMs,
+        bare: this.#bareDelay,
+        clients: Math.max(...this.#clientDelays.values()),
+      },
+      heapMb: gateway.heapMb,
+      gcSeconds: gateway.gcSeconds,
+    };
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

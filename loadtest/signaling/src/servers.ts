@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { gatewayConfig } from '@flotilla/signaling-gateway';
+import { type Child, RestApi } from '@flotilla/testkit';
+import { Helper } from './helper.ts';
+import type { Options } from './options.ts';
+import type { BareCalls, BareTick, Side } from './protocol.ts';
+
+/** The two sides, running. */
+export interface Servers {
+  readonly urls: Readonly<Record<Side, string>>;
+  readonly ca: string | undefined;
+  readonly fleet: Fleet;
+  readonly gateway: Child;
+  readonly bare: Helper<BareCalls, BareTick>;
+  stop(): Promise<void>;
+}
+
+const roomsAtOnce = 16;
+
+/** A certificate of a day for this machine's loopback address, signed by itself. */
+function makeCertificate(dir: string): { cert: string; key: string } {
+  const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  const elliptic = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+  const args = ['req', '-x509', ...elliptic, '-nodes', '-days', '1', ...subject, '-keyout', key, '-out', cert];
+  execFileSync('openssl', args, { stdio: 'pipe' });
+  return { cert, key };
+}
+
+/** Whether the gateway serves TLS by itself. */
+export const canTls = 'FLOTILLA_TLS_CERT' in gatewayConfig.shape;
+
+/** Starts Redis, RabbitMQ, one process of each service, and the bare server. */
+export async function startServers(options: Options, onBareTick: (tick: BareTick) => void): Promise<Servers> {
+  const tls = canTls && !options.plain;
+  const dir = mkdtempSync(join(tmpdir(), 'flotilla-bench-'));
+  const bare = new Helper<BareCalls, BareTick>('bare server', './bare-server.js', onBareTick);
+  let fleet: Fleet | undefined;
+  const stop = async (): Promise<void> => {
+    await Promise.all([bare.stop(), fleet?.stop()]);
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const files = tls ? makeCertificate(dir) : undefined;
+    fleet = await startFleet({
+      sfuNodes: 1,
+      gateways: 1,
+      port: 0,
+      env: {
+        FLOTILLA_LOG_LEVEL: 'info',
+        FLOTILLA_SFU_CAPACITY: String(options.sessions * 2),
+        // A gateway's limits are not what is measured. Those it does not have are not passed on.
+        FLOTILLA_MAX_CONNECTIONS: String(options.sessions * 2),
+        FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: String(options.sessions * 2),
+        FLOTILLA_CONNECTIONS_PER_SECOND: '100000',
+        FLOTILLA_MESSAGES_PER_SECOND: '100000',
+        ...(options.profile && { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' }),
+        ...(files && { FLOTILLA_TLS_CERT: files.cert, FLOTILLA_TLS_KEY: files.key }),
+      },
+    });
+    const pem = files && { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') };
+    const barePort = await bare.call('listen', pem ?? null);
+    const scheme = tls ? 'wss' : 'ws';
+    return {
+      urls: {
+        flotilla: fleet.gatewayUrls[0]!.replace(/^https?/, scheme),
+        bare: `${scheme}://127.0.0.1:${barePort}`,
+      },
+      ca: pem?.cert,
+      fleet,
+      gateway: fleet.processes.get('gateway-1')!,
+      bare,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Creates the rooms over REST. Resolves to their names. */
+export async function createRooms({ registryUrl, apiKey }: Fleet, count: number): Promise<string[]> {
+  const api = new RestApi(registryUrl, apiKey);
+  const run = Date.now().toString(36);
+  const names = Array.from({ length: count }, (_, index) => `bench-${run}-${index}`);
+  const left = names.values();
+  const worker = async (): Promise<void> => {
+    for (const name of left) await api.createRoom({ name, emptyTimeoutSeconds: 3600 });
+  };
+  await Promise.all(Array.from({ length: roomsAtOnce }, worker));
+  return names;
+}

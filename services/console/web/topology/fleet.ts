@@ -1,0 +1,120 @@
+import type { TopologyVertex } from '@flotilla/contracts';
+
+export type Kind = TopologyVertex['kind'];
+export type VertexOf<K extends Kind> = Extract<TopologyVertex, { kind: K }>;
+
+/** The fleet as it was last told, with what one asks of it at hand. */
+export class Fleet {
+  readonly gateways: readonly VertexOf<'gateway'>[];
+  readonly nodes: readonly VertexOf<'node'>[];
+  /** Those with the most participants first. */
+  readonly rooms: readonly VertexOf<'room'>[];
+  /** In the order of their users. */
+  readonly sessions: readonly VertexOf<'session'>[];
+  readonly negotiations: readonly VertexOf<'negotiation'>[];
+  readonly #sessionsByRoom = new Map<string, VertexOf<'session'>[]>();
+  readonly #sessionsByGateway = new Map<string, VertexOf<'session'>[]>();
+  readonly #negotiationsByRoom: ReadonlyMap<string, readonly VertexOf<'negotiation'>[]>;
+
+  constructor(private readonly vertices: ReadonlyMap<string, TopologyVertex>) {
+    const of = <K extends Kind>(kind: K): VertexOf<K>[] =>
+      [...vertices.values()].filter((vertex): vertex is VertexOf<K> => vertex.kind === kind);
+    this.gateways = of('gateway').sort(byId);
+    this.nodes = of('node').sort(byId);
+    this.rooms = of('room').sort((a, b) => b.participants - a.participants || compare(a.name, b.name));
+    this.sessions = of('session').sort((a, b) => compare(a.userId, b.userId) || byId(a, b));
+    this.negotiations = of('negotiation').sort(byId);
+    for (const session of this.sessions) {
+      for (const room of session.rooms) append(this.#sessionsByRoom, room, session);
+      append(this.#sessionsByGateway, session.gatewayId, session);
+    }
+    this.#negotiationsByRoom = Map.groupBy(this.negotiations, ({ roomId }) => roomId);
+  }
+
+  get(id: string | undefined): TopologyVertex | undefined {
+    return id === undefined ? undefined : this.vertices.get(id);
+  }
+
+  sessionsOf(roomId: string): readonly VertexOf<'session'>[] {
+    return this.#sessionsByRoom.get(roomId) ?? [];
+  }
+
+  sessionsAt(gatewayId: string): readonly VertexOf<'session'>[] {
+    return this.#sessionsByGateway.get(gatewayId) ?? [];
+  }
+
+  negotiationsIn(roomId: string): readonly VertexOf<'negotiation'>[] {
+    return this.#negotiationsByRoom.get(roomId) ?? [];
+  }
+
+  roomsOn(nodeId: string): readonly VertexOf<'room'>[] {
+    return this.rooms.filter(({ homes }) => (homes[nodeId] ?? 0) > 0);
+  }
+
+  /** What is called like that, or has that in its name or id: rooms and users first, whole names before parts. */
+  search(text: string, limit: number): TopologyVertex[] {
+    const wanted = text.trim().toLowerCase();
+    if (wanted === '') return [];
+    const found: { vertex: TopologyVertex; rank: number }[] = [];
+    for (const vertex of [...this.rooms, ...this.sessions, ...this.gateways, ...this.nodes]) {
+      const name = nameOf(vertex).toLowerCase();
+      const at = name.indexOf(wanted);
+      if (name === wanted) found.push({ vertex, rank: 0 });
+      else if (at === 0) found.push({ vertex, rank: 1 });
+      else if (at > 0) found.push({ vertex, rank: 2 });
+      else if (vertex.id.includes(wanted)) found.push({ vertex, rank: 3 });
+    }
+    return found
+      .sort((a, b) => a.rank - b.rank)
+      .slice(0, limit)
+      .map(({ vertex }) => vertex);
+  }
+}
+
+/** What people call it. */
+export function nameOf(vertex: TopologyVertex): string {
+  switch (vertex.kind) {
+    case 'room':
+      return vertex.name;
+    case 'session':
+      return vertex.userId;
+    default:
+      return vertex.id;
+  }
+}
+
+/** What is unusual about it, in words. */
+export function remarkOf(vertex: TopologyVertex): string | undefined {
+  switch (vertex.kind) {
+    case 'gateway':
+      return vertex.alive ? undefined : 'not alive';
+    case 'node':
+      return vertex.alive ? (vertex.state === 'active' ? undefined : vertex.state) : 'not alive';
+    case 'room':
+      return vertex.mediaMode === 'peer' ? 'peer to peer' : undefined;
+    case 'session':
+      return vertex.connected ? undefined : 'away';
+    case 'negotiation':
+      return vertex.state;
+  }
+}
+
+export const kindNames: Record<Kind, string> = {
+  gateway: 'Gateway',
+  node: 'SFU node',
+  room: 'Room',
+  session: 'Session',
+  negotiation: 'Negotiation',
+};
+
+export const amount = (count: number, one: string, many = `${one}s`): string =>
+  `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byId = (a: { id: string }, b: { id: string }): number => compare(a.id, b.id);
+
+function append<T>(lists: Map<string, T[]>, key: string, one: T): void {
+  const list = lists.get(key);
+  if (list) list.push(one);
+  else lists.set(key, [one]);
+}

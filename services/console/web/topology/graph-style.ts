@@ -1,0 +1,112 @@
+import type { StylesheetJson } from 'cytoscape';
+
+/** The picture's style in the page's colours. Each kind has a shape of its own too, and what is unusual is in the label. */
+export function graphStyle(host: HTMLElement): StylesheetJson {
+  const colours = getComputedStyle(host);
+  const colour = (name: string): string => colours.getPropertyValue(`--${name}`).trim();
+  const [text, surface, accent] = [colour('text'), colour('surface'), colour('accent')];
+  return [
+    {
+      selector: 'node',
+      style: {
+        width: 'data(size)',
+        height: 'data(size)',
+        label: 'data(label)',
+        'font-family': colour('font'),
+        'font-size': 12,
+        'min-zoomed-font-size': 8,
+        'text-wrap': 'wrap',
+        'text-valign': 'bottom',
+        'text-margin-y': 4,
+        'line-height': 1.25,
+        color: text,
+        'text-outline-color': surface,
+        'text-outline-width': 2,
+        'background-color': colour('accent-soft'),
+        'border-color': accent,
+        'border-width': 1.5,
+        'overlay-opacity': 0,
+      },
+    },
+    {
+      selector: 'node[kind = "gateway"]',
+      style: {
+        shape: 'round-hexagon',
+        'background-color': accent,
+        'font-size': 15,
+        'font-weight': 600,
+        'min-zoomed-font-size': 5,
+        'text-valign': 'top',
+        'text-margin-y': -6,
+      },
+    },
+    {
+      selector: 'node[kind = "node"]',
+      style: {
+        shape: 'round-rectangle',
+        'background-color': colour('speak'),
+        'border-color': colour('speak'),
+        'font-size': 15,
+        'font-weight': 600,
+        'min-zoomed-font-size': 5,
+        'z-index': 5,
+      },
+    },
+    { selector: 'node[kind = "room"]', style: { shape: 'ellipse' } },
+    { selector: 'node[kind = "rest"]', style: { shape: 'ellipse', 'border-style': 'double', 'border-width': 4 } },
+    {
+      selector: 'node[kind = "session"]',
+      style: {
+        shape: 'diamond',
+        'background-color': colour('text-2'),
+        'border-width': 0,
+        'font-size': 9,
+        'z-index': 6,
+      },
+    },
+    {
+      selector: 'node[remark != ""]',
+      style: { 'border-style': 'dashed', 'border-width': 3, 'border-color': colour('warn-ink') },
+    },
+    {
+      selector: 'node[remark = "not alive"]',
+      style: { 'border-color': colour('danger-ink'), 'background-color': colour('danger-soft') },
+    },
+    {
+      selector: 'edge',
+      style: {
+        width: 'mapData(weight, 1, 60, 1, 6)',
+        'line-color': colour('field-line'),
+        'line-opacity': 0.3,
+        'curve-style': 'straight',
+        'overlay-opacity': 0,
+        color: text,
+        'font-family': colour('font'),
+        'font-size': 10,
+        'min-zoomed-font-size': 8,
+        'text-outline-color': surface,
+        'text-outline-width': 2,
+      },
+    },
+    { selector: 'edge[kind = "signal"]', style: { 'line-opacity': 0.16 } },
+    { selector: 'edge[kind = "media"]', style: { 'line-color': colour('speak'), 'line-opacity': 0.45 } },
+    {
+      selector: 'edge[kind = "negotiation"]',
+      style: {
+        'line-style': 'dashed',
+        'line-color': colour('warn-ink'),
+        'line-opacity': 1,
+        width: 2,
+        'curve-style': 'bezier',
+        label: 'data(label)',
+      },
+    },
+    { selector: '.dim', style: { opacity: 0.14, 'text-opacity': 0, 'z-index': 0 } },
+    { selector: 'node.near', style: { 'min-zoomed-font-size': 5, 'z-index': 20 } },
+    { selector: 'edge.near', style: { 'line-opacity': 0.75, label: 'data(label)', 'z-index': 15 } },
+    {
+      selector: 'node.selected',
+      style: { 'border-width': 4, 'border-style': 'solid', 'border-color': colour('focus'), 'z-index': 30 },
+    },
+  ];
+}

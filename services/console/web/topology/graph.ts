@@ -1,0 +1,238 @@
+import cytoscape, { type Core, type StylesheetJson } from 'cytoscape';
+import { css, html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
+import { customElement, property, query } from 'lit/decorators.js';
+import { icons } from '../icons.ts';
+import { base, buttons } from '../styles.ts';
+import type { Drawing } from './drawing.ts';
+import { graphStyle } from './graph-style.ts';
+import { Placement } from './placement.ts';
+
+const panStep = 60;
+const zoomStep = 1.25;
+const focusZoom = 1.1;
+
+/**
+ * The fleet as a picture. By keyboard: arrows move it, + and - change its size, 0 fits it in. The table says the same in
+ * words.
+ *
+ * @fires choose - CustomEvent of the id of what was clicked, undefined for nothing
+ */
+@customElement('flotilla-topology-graph')
+export class TopologyGraph extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      :host {
+        position: relative;
+        min-height: 20rem;
+        border: 1px solid var(--line);
+        border-radius: var(--radius-l);
+        background: var(--surface);
+        overflow: hidden;
+      }
+      .canvas {
+        position: absolute;
+        inset: 0;
+        outline-offset: -3px;
+        border-radius: inherit;
+        cursor: grab;
+      }
+      .canvas:active {
+        cursor: grabbing;
+      }
+      .tools {
+        position: absolute;
+        right: 0.75rem;
+        bottom: 0.75rem;
+        display: flex;
+        flex-direction: column;
+        gap: 0.375rem;
+      }
+      .tools button {
+        border-color: var(--line);
+        background: var(--surface);
+        box-shadow: var(--shadow-1);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) drawing: Drawing | undefined;
+  @property({ attribute: false }) selected: string | undefined;
+  @property() summary = '';
+  @query('.canvas') private canvas!: HTMLElement;
+  readonly #placement = new Placement();
+  readonly #scheme = matchMedia('(prefers-color-scheme: dark)');
+  readonly #restyle = (): unknown => this.#graph?.style(graphStyle(this));
+  readonly #resized = new ResizeObserver(() => this.#onResize());
+  #graph: Core | undefined;
+  /** The person has moved the picture: it is not moved any more without being asked. */
+  #moved = false;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#scheme.addEventListener('change', this.#restyle);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#scheme.removeEventListener('change', this.#restyle);
+    this.#resized.disconnect();
+    this.#graph?.destroy();
+    this.#graph = undefined;
+  }
+
+  protected override firstUpdated(): void {
+    const graph = cytoscape({
+      container: this.canvas,
+      style: graphStyle(this) as StylesheetJson,
+      minZoom: 0.05,
+      maxZoom: 3,
+      autoungrabify: true,
+      boxSelectionEnabled: false,
+      autounselectify: true,
+    });
+    graph.on('tap', ({ target }: { target: unknown }) => {
+      const id = target === graph ? undefined : (target as { id(): string }).id();
+      this.dispatchEvent(new CustomEvent('choose', { detail: id }));
+    });
+    graph.on('dragpan scrollzoom pinchzoom', () => (this.#moved = true));
+    this.#graph = graph;
+    this.#resized.observe(this.canvas);
+  }
+
+  protected override updated(changed: PropertyValues<this>): void {
+    if (changed.has('drawing') && this.drawing) this.#show(this.drawing);
+    if (changed.has('drawing') || changed.has('selected')) this.#highlight();
+  }
+
+  #show({ vertices, edges, everybody }: Drawing): void {
+    const graph = this.#graph!;
+    const points = this.#placement.place(vertices, everybody);
+    const kept = new Set([...vertices, ...edges].map(({ id }) => id));
+    const before = graph.nodes().length;
+    graph.batch(() => {
+      graph
+        .elements()
+        .filter((element) => !kept.has(element.id()))
+        .remove();
+      for (const { id, kind, label, size, remark = '' } of vertices) {
+        const known = graph.getElementById(id);
+        const position = { ...(points.get(id) ?? { x: 0, y: 0 }) };
+        const data = { id, kind, label, size, remark };
+        if (known.empty()) graph.add({ group: 'nodes', data, position });
+        else known.data(data).position(position);
+      }
+      for (const { id, source, target, kind, weight, label = String(weight) } of edges) {
+        const known = graph.getElementById(id);
+        const data = { id, source, target, kind, weight, label };
+        if (known.empty()) graph.add({ group: 'edges', data });
+        else known.data(data);
+      }
+    });
+    if (before === 0) this.#moved = false;
+    if (!this.#moved && this.selected === undefined) this.fit();
+  }
+
+  /** What is selected and what it is joined to stand out. */
+  #highlight(): void {
+    const graph = this.#graph!;
+    graph.batch(() => {
+      graph.elements().removeClass('selected near dim');
+      const selected = this.selected === undefined ? graph.collection() : graph.getElementById(this.selected);
+      if (selected.empty()) return;
+      const near = selected.closedNeighborhood();
+      // Around a room its people, and what each of them is joined to.
+      const around = near.union(near.nodes('[kind = "session"]').closedNeighborhood());
+      graph.elements().not(around).addClass('dim');
+      around.addClass('near');
+      selected.addClass('selected');
+    });
+  }
+
+  /** Moves the picture to something. */
+  focusOn(id: string): void {
+    const graph = this.#graph;
+    const element = graph?.getElementById(id);
+    if (!graph || !element || element.empty()) return;
+    this.#moved = true;
+    const zoom = Math.max(graph.zoom(), focusZoom);
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    graph.animate({ center: { eles: element }, zoom, duration: still ? 0 : 300 });
+  }
+
+  fit(): void {
+    this.#moved = false;
+    this.#graph?.fit(undefined, 36);
+    // A fleet of one room should not fill the page.
+    if (this.#graph && this.#graph.zoom() > 1.4) {
+      this.#graph.zoom(1.4);
+      this.#graph.center();
+    }
+  }
+
+  #zoom(by: number): void {
+    const graph = this.#graph!;
+    this.#moved = true;
+    graph.zoom({
+      level: graph.zoom() * by,
+      renderedPosition: { x: graph.width() / 2, y: graph.height() / 2 },
+    });
+  }
+
+  #onResize(): void {
+    this.#graph?.resize();
+    if (!this.#moved) this.fit();
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    const actions: Record<string, () => unknown> = {
+      ArrowLeft: () => this.#pan(panStep, 0),
+      ArrowRight: () => this.#pan(-panStep, 0),
+      ArrowUp: () => this.#pan(0, panStep),
+      ArrowDown: () => this.#pan(0, -panStep),
+      '+': () => this.#zoom(zoomStep),
+      '=': () => this.#zoom(zoomStep),
+      '-': () => this.#zoom(1 / zoomStep),
+      '0': () => this.fit(),
+    };
+    const action = actions[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    action();
+  }
+
+  #pan(x: number, y: number): void {
+    this.#moved = true;
+    this.#graph!.panBy({ x, y });
+  }
+
+  protected override render(): TemplateResult {
+    return html`
+      <div
+        class="canvas"
+        role="img"
+        tabindex="0"
+        aria-label="Picture of the fleet: ${this.summary}. The table says the same in words."
+        @keydown=${this.#onKey}
+      ></div>
+      <div class="tools">
+        <button class="small icon" aria-label="Larger" title="Larger (+)" @click=${() => this.#zoom(zoomStep)}>
+          ${icons.plus}
+        </button>
+        <button class="small icon" aria-label="Smaller" title="Smaller (-)" @click=${() => this.#zoom(1 / zoomStep)}>
+          ${icons.minus}
+        </button>
+        <button class="small icon" aria-label="Fit all in" title="Fit all in (0)" @click=${() => this.fit()}>
+          ${icons.fullscreen}
+        </button>
+      </div>
+    `;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-topology-graph': TopologyGraph;
+  }
+}

@@ -1,0 +1,104 @@
+import { maxNesting } from '@flotilla/contracts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { ConnectionLimits } from '../src/limits/connection-limits.ts';
+import { nestsDeeperThan } from '../src/limits/nesting.ts';
+import { Overload } from '../src/limits/overload.ts';
+import { TokenBucket } from '../src/limits/token-bucket.ts';
+
+const depthOf = (value: unknown): number =>
+  typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
+
+describe('nesting', () => {
+  test('is measured without parsing, whatever the strings hold', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 6 }), fc.nat({ max: 8 }), (value, limit) => {
+        expect(nestsDeeperThan(JSON.stringify(value), limit)).toBe(depthOf(value) > limit);
+      }),
+    );
+    expect(nestsDeeperThan('["[[[[", "\\"[[[[", "\\\\"]', 1)).toBe(false);
+    expect(nestsDeeperThan('['.repeat(maxNesting + 1), maxNesting)).toBe(true);
+  });
+});
+
+describe('a token bucket', () => {
+  test('never lets through more than its burst and its rate, and always that much', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.integer({ min: 1, max: 100 }),
+        fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 300 }),
+        (perSecond, burst, pauses) => {
+          const bucket = new TokenBucket(perSecond, burst, 0);
+          let [now, taken] = [0, 0];
+          for (const pause of pauses) {
+            now += pause;
+            if (bucket.take(now)) taken++;
+            expect(taken).toBeLessThanOrEqual(burst + (now / 1000) * perSecond + 1e-6);
+          }
+          expect(taken).toBeGreaterThanOrEqual(Math.min(pauses.length, burst));
+        },
+      ),
+    );
+  });
+});
+
+describe('the limits of connections', () => {
+  const limits = (settings = {}) =>
+    new ConnectionLimits({ total: 5, perAddress: 3, perAddressPerSecond: 1, ...settings });
+
+  test('hold for an address and for all, and a place that is given back can be taken again', () => {
+    const connections = limits();
+    const releases = [1, 2, 3].map(() => connections.admit('a', 0));
+    expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+    connections.admit('b', 0);
+    connections.admit('b', 0);
+    expect(() => connections.admit('c', 0)).toThrow(expect.objectContaining({ code: 'OVERLOADED' }));
+    releases[0]!();
+    releases[0]!();
+    expect(connections.open).toBe(4);
+    connections.admit('a', 0);
+    expect(connections.open).toBe(5);
+  });
+
+  test('an address that comes and goes too fast is refused until time has passed', () => {
+    const connections = limits();
+    for (let count = 0; count < 10; count++) connections.admit('a', 0)();
+    expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+    connections.admit('a', 1000)();
+    expect(() => connections.admit('a', 1000)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+  });
+
+  test('however many addresses come, what is remembered of them is bounded, and open connections are never forgotten', () => {
+    const connections = limits({ total: 1_000_000 });
+    const staying = connections.admit('stays', 0);
+    for (let index = 0; index < 50_000; index++) connections.admit(`address-${index}`, 0)();
+    expect(connections.remembered).toBeLessThanOrEqual(10_001);
+    expect(connections.open).toBe(1);
+    staying();
+    expect(connections.open).toBe(0);
+  });
+});
+
+describe('overload', () => {
+  const calm = { delayMs: 1, heapShare: 0.1 };
+  const slow = { delayMs: 600, heapShare: 0.1 };
+
+  test('is not one bad second, rises and falls a step at a time, and does not flap', () => {
+    const overload = new Overload(500);
+    const levels = (samples: { delayMs: number; heapShare: number }[]) =>
+      samples.map((sample) => (overload.add(sample), overload.level));
+    expect(levels([slow, calm, slow, calm])).toEqual([0, 0, 0, 0]);
+    expect(levels([slow, slow])).toEqual([0, 1]);
+    const stuck = { delayMs: 2500, heapShare: 0.1 };
+    expect(levels([stuck, stuck])).toEqual([1, 2]);
+    expect(levels([calm, calm, stuck, calm, calm, calm])).toEqual([2, 2, 2, 2, 2, 1]);
+    expect(levels([calm, calm, calm])).toEqual([1, 1, 0]);
+  });
+
+  test('is also memory', () => {
+    const overload = new Overload(500);
+    for (let count = 0; count < 2; count++) overload.add({ delayMs: 1, heapShare: 0.9 });
+    expect(overload.level).toBe(1);
+  });
+});

@@ -1,0 +1,139 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:https';
+import { type AddressInfo, connect, isIPv4, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import { TokenIssuer } from '@flotilla/auth';
+import { signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
+import { createLogger, type Logger, nestLogger } from '@flotilla/runtime';
+import { memoryFleet } from '@flotilla/store';
+import { NestFactory } from '@nestjs/core';
+import { WebSocket } from 'ws';
+import { gatewayConfig } from '../src/config.ts';
+import { SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
+import { Certificate, type CertificateFiles } from '../src/transport/certificate.ts';
+import { readFirstBytes } from '../src/transport/first-bytes.ts';
+import { Transport } from '../src/transport/transport.ts';
+
+const secret = 'a secret for tests, 32 characters';
+const issuer = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
+
+export interface RunningGateway {
+  /** With the scheme that it serves. */
+  readonly url: string;
+  readonly port: number;
+  readonly server: Server;
+  readonly stop: () => Promise<void>;
+}
+
+export interface GatewayOptions {
+  readonly settings?: Readonly<Record<string, string>>;
+  readonly host?: string;
+  readonly certificate?: Certificate;
+  /** How often the files of the certificate are read. */
+  readonly everyMs?: number;
+}
+
+export const log: Logger = createLogger({ service: 'test', level: 'fatal' });
+
+/** A gateway over a fleet in memory, wired as in main.ts. */
+export async function startGateway(options: GatewayOptions = {}): Promise<RunningGateway> {
+  const { settings = {}, host = '127.0.0.1', certificate, everyMs = 20 } = options;
+  const config = gatewayConfig.parse({ FLOTILLA_TOKEN_SECRET: secret, ...settings });
+  const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet: memoryFleet(log), log }), {
+    logger: nestLogger(log),
+    ...(certificate && { httpsOptions: certificate.serverOptions }),
+  });
+  useSignaling(app);
+  const server = app.getHttpServer() as Server;
+  const { trusts } = app.get(Transport, { strict: false });
+  readFirstBytes(
+    server,
+    { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
+    trusts,
+    log,
+  );
+  const unfollow = certificate?.follow(server, everyMs);
+  await app.listen(0, host);
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `${certificate ? 'https' : 'http'}://${host}:${port}`,
+    port,
+    server,
+    stop: async () => {
+      unfollow?.();
+      await app.close();
+    },
+  };
+}
+
+export const newToken = async (): Promise<string> => {
+  const { token } = await issuer.issue({
+    userId: 'ada',
+    name: 'Ada',
+    room: 'rm_a',
+    grants: ['publish', 'subscribe', 'data'],
+    ttlSeconds: 60,
+  });
+  return token;
+};
+
+/** A certificate for localhost and 127.0.0.1, made by openssl. */
+export function makeCertificate(directory: string, name = 'tls'): CertificateFiles & { readonly pem: string } {
+  const [cert, key] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)];
+  execFileSync(
+    'openssl',
+    [
+      ...['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-days', '30'],
+      ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'],
+      ...['-keyout', key, '-out', cert],
+    ],
+    { stdio: 'pipe' },
+  );
+  return { cert, key, pem: readFileSync(cert, 'utf8') };
+}
+
+/** Connects, sends `begin` as the first bytes, and with `ca` begins TLS. */
+export function open(port: number, begin: Buffer | string = '', ca?: string): Socket {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  if (begin.length > 0) socket.write(begin);
+  return secured(socket, ca);
+}
+
+/** With `ca`, begins TLS over a socket. */
+export const secured = (socket: Socket, ca: string | undefined): Socket =>
+  ca === undefined ? socket : connectTls({ socket, ca, servername: 'localhost' });
+
+/** Connections that a server holds. */
+export const connections = (server: Server): Promise<number> =>
+  new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
+
+/** A WebSocket of an admitted session over a socket of `open`; resolves when it was welcomed. */
+export async function openWebSocket(socket: Socket): Promise<WebSocket> {
+  const websocket = new WebSocket(
+    `ws://localhost${signalPath}`,
+    [subprotocol, tokenSubprotocolPrefix + (await newToken())],
+    {
+      createConnection: () => socket,
+      perMessageDeflate: false,
+    },
+  );
+  await new Promise((resolve, reject) => websocket.once('message', resolve).once('error', reject));
+  return websocket;
+}
+
+/** Asks and resolves to what is answered. */
+export async function ping(websocket: WebSocket): Promise<unknown> {
+  const answer = new Promise((resolve) =>
+    websocket.once('message', (data: Buffer) => resolve(JSON.parse(data.toString()))),
+  );
+  websocket.send(JSON.stringify({ id: 'p', type: 'ping', payload: {} }));
+  return answer;
+}
+
+/** An address of this machine that is not a loopback one. */
+export const ownAddress = Object.values(networkInterfaces())
+  .flatMap((each) => each ?? [])
+  .find(({ internal, address }) => !internal && isIPv4(address))?.address;

@@ -1,0 +1,263 @@
+import { createServer } from 'node:http';
+import { createServer as createTlsServer, type Server } from 'node:https';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { setImmediate } from 'node:timers/promises';
+import { signalPath } from '@flotilla/contracts';
+import { httpAnswer, openingHandshake, RawClient, waitFor } from '@flotilla/testkit';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Certificate } from '../src/transport/certificate.ts';
+import { readFirstBytes } from '../src/transport/first-bytes.ts';
+import { Transport } from '../src/transport/transport.ts';
+import { binaryHeader, lineHeader, signature, tlsVector } from './proxy-headers.ts';
+import {
+  connections,
+  log,
+  makeCertificate,
+  newToken,
+  open,
+  openWebSocket,
+  ownAddress,
+  ping,
+  type RunningGateway,
+  secured,
+  startGateway,
+} from './transport-harness.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'flotilla-transport-'));
+const files = makeCertificate(directory);
+const stops: (() => Promise<unknown>)[] = [];
+const running = async (gateway: Promise<RunningGateway>): Promise<RunningGateway> => {
+  const { stop } = await gateway;
+  stops.push(stop);
+  return gateway;
+};
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const withTls = async () => ({ certificate: await Certificate.load(files, log) });
+const proxied = { FLOTILLA_PROXY_PROTOCOL: 'true', FLOTILLA_TRUSTED_PROXIES: '127.0.0.1' };
+
+describe('over plain HTTP from another machine', () => {
+  const tlsNeeded = {
+    status: 426,
+    headers: { upgrade: 'TLS/1.2, HTTP/1.1, websocket', connection: expect.stringMatching(/^Upgrade/) as string },
+    body: { error: { code: 'UPGRADE_REQUIRED' } },
+  };
+
+  test.skipIf(ownAddress === undefined)('nothing is served that a token travels with', async () => {
+    const { port } = await running(startGateway({ host: '0.0.0.0' }));
+    const endpoint = `http://${ownAddress}:${port}${signalPath}`;
+    for (const [url, attempt] of [
+      [endpoint, {}],
+      [endpoint, { method: 'POST' }],
+      [endpoint, { headers: openingHandshake }],
+      [`${endpoint}?x=1`, { headers: { ...openingHandshake, 'X-Forwarded-Proto': 'https' } }],
+      [`${endpoint}/validate`, { headers: { authorization: `Bearer ${await newToken()}` } }],
+    ] as const)
+      expect({ url, ...(await httpAnswer(url, attempt)) }).toMatchObject({ url, ...tlsNeeded });
+    expect(await httpAnswer(`http://${ownAddress}:${port}/elsewhere`)).toMatchObject({ status: 404 });
+    expect(await httpAnswer(`http://127.0.0.1:${port}${signalPath}`)).toMatchObject({
+      headers: { upgrade: 'websocket' },
+    });
+  });
+
+  test.skipIf(ownAddress === undefined)('a proxy that ended TLS, or a mesh that is allowed to, is served', async () => {
+    const trusting = await running(
+      startGateway({ host: '0.0.0.0', settings: { FLOTILLA_TRUSTED_PROXIES: `${ownAddress}/32` } }),
+    );
+    const open = await running(startGateway({ host: '0.0.0.0', settings: { FLOTILLA_ALLOW_PLAIN: 'true' } }));
+    const url = `http://${ownAddress}:${trusting.port}`;
+    const headers = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'wss' };
+    const client = await RawClient.connect(url, { token: await newToken(), headers });
+    await client.event('welcome');
+    client.close();
+    expect(await httpAnswer(`${url}${signalPath}`, { headers: openingHandshake })).toMatchObject(tlsNeeded);
+    const direct = await RawClient.connect(`http://${ownAddress}:${open.port}`, { token: await newToken() });
+    await direct.event('welcome');
+    direct.close();
+  });
+
+  test('the port that serves TLS says so', async () => {
+    const { port, url } = await running(startGateway(await withTls()));
+    expect(await httpAnswer(`http://127.0.0.1:${port}${signalPath}`)).toMatchObject(tlsNeeded);
+    expect(await httpAnswer(`${url}${signalPath}`, { ca: files.pem })).toMatchObject({
+      headers: { upgrade: 'websocket' },
+    });
+  });
+});
+
+describe('on the path of the endpoint', () => {
+  let gateway: RunningGateway;
+  beforeAll(async () => {
+    gateway = await startGateway();
+  });
+  afterAll(() => gateway.stop());
+  const { 'Sec-WebSocket-Key': _key, ...keyless } = openingHandshake;
+
+  test.each([
+    ['a GET', {}, 426, 'UPGRADE_REQUIRED'],
+    ['an Upgrade that Connection does not name', { headers: { Upgrade: 'websocket' } }, 426, 'UPGRADE_REQUIRED'],
+    ['version 8', { headers: { ...openingHandshake, 'Sec-WebSocket-Version': '8' } }, 426, 'UPGRADE_REQUIRED'],
+    ['a POST', { method: 'POST' }, 400, 'BAD_MESSAGE'],
+    ['a DELETE with an upgrade', { method: 'DELETE', headers: openingHandshake }, 400, 'BAD_MESSAGE'],
+    ['an upgrade to HTTP/2', { headers: { ...openingHandshake, Upgrade: 'h2c' } }, 400, 'BAD_MESSAGE'],
+    ['no key', { headers: keyless }, 400, 'BAD_MESSAGE'],
+    ['a short key', { headers: { ...openingHandshake, 'Sec-WebSocket-Key': 'AA==' } }, 400, 'BAD_MESSAGE'],
+    [
+      'a subprotocol twice',
+      { headers: { ...openingHandshake, 'Sec-WebSocket-Protocol': 'flotilla.v1, flotilla.v1' } },
+      400,
+      'BAD_MESSAGE',
+    ],
+    ['no subprotocol', { headers: openingHandshake }, 400, 'BAD_MESSAGE'],
+    [
+      'a foreign page',
+      { headers: { ...openingHandshake, 'Sec-WebSocket-Protocol': 'flotilla.v1', Origin: 'https://evil.example' } },
+      403,
+      'FORBIDDEN',
+    ],
+  ])('%s is answered as what it is', async (_name, attempt, status, code) => {
+    const answer = await httpAnswer(`${gateway.url}${signalPath}`, attempt);
+    expect(answer).toMatchObject({ status, body: { error: { code, message: expect.any(String) as string } } });
+    expect(answer.headers.upgrade).toBe(status === 426 ? 'websocket' : undefined);
+    if (_name.startsWith('version')) expect(answer.headers['sec-websocket-version']).toBe('13');
+  });
+
+  test('a token is not used up by a handshake that is none', async () => {
+    const token = await newToken();
+    const headers = { ...keyless, 'Sec-WebSocket-Protocol': `flotilla.v1, flotilla.token.${token}` };
+    expect(await httpAnswer(`${gateway.url}${signalPath}`, { headers })).toMatchObject({ status: 400 });
+    const client = await RawClient.connect(gateway.url, { token });
+    await client.event('welcome');
+    client.close();
+  });
+
+  test('a client that is refused and keeps its half of the connection open does not keep ours', async () => {
+    const socket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.write(`GET ${signalPath} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 400 /);
+    await waitFor('the end of the connection', async () => expect(await connections(gateway.server)).toBe(0));
+    socket.destroy();
+  });
+});
+
+describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
+  let server: Server;
+  let port: number;
+  const ca = kind === 'HTTPS' ? files.pem : undefined;
+  const { clientOf, trusts } = new Transport({ FLOTILLA_TRUSTED_PROXIES: ['127.0.0.1'], FLOTILLA_ALLOW_PLAIN: false });
+
+  beforeAll(async () => {
+    const { serverOptions } = await Certificate.load(files, log);
+    server = (ca ? createTlsServer(serverOptions) : createServer()) as Server;
+    server.on('request', (request, response) => response.end(JSON.stringify(clientOf(request))));
+    readFirstBytes(server, { proxyProtocol: true, tls: ca !== undefined }, trusts, log);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ({ port } = server.address() as AddressInfo);
+  });
+  afterAll(() => server.close());
+
+  const clientSeen = async (socket: Socket): Promise<object> => {
+    socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Forwarded-For: 192.0.2.99\r\n\r\n');
+    const answer = await text(socket);
+    return JSON.parse(/\{.*\}/.exec(answer)?.[0] ?? '{}') as object;
+  };
+
+  test.each([
+    ['version 1', lineHeader('203.0.113.7'), '203.0.113.7', false],
+    ['version 1, IPv6', lineHeader('2001:db8:0::7'), '2001:db8::7', false],
+    ['version 2', binaryHeader(), '203.0.113.7', false],
+    ['version 2 with TLS', binaryHeader({ vectors: tlsVector(1) }), '203.0.113.7', true],
+  ])('the client is the one of %s', async (_name, header, address, secure) => {
+    expect(await clientSeen(open(port, header, ca))).toEqual({ address, secure: secure || ca !== undefined });
+  });
+
+  test('a proxy speaks for itself with LOCAL, and then its X-Forwarded-For counts', async () => {
+    const header = binaryHeader({ versionAndCommand: 0x20, family: 0, addresses: Buffer.alloc(0) });
+    expect(await clientSeen(open(port, header, ca))).toMatchObject({ address: '192.0.2.99' });
+  });
+
+  test('the header may come in any two parts, the second with the start of what follows', async () => {
+    const header = binaryHeader({ vectors: tlsVector(1) });
+    for (let at = 1; at <= header.length; at++) {
+      const socket = open(port, header.subarray(0, at));
+      await once(socket, 'connect');
+      await waitFor('its arrival', async () => expect(await connections(server)).toBe(1), { everyMs: 1 });
+      await setImmediate();
+      socket.write(header.subarray(at));
+      expect({ at, ...(await clientSeen(secured(socket, ca))) }).toEqual({ at, address: '203.0.113.7', secure: true });
+      await waitFor('its end', async () => expect(await connections(server)).toBe(0), { everyMs: 1 });
+    }
+  });
+
+  test.each([
+    ['without one', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
+    ['with a malformed one', Buffer.from('PROXY TCP4 here there 1 2\r\n')],
+    ['with one too long', Buffer.concat([signature, Buffer.from([0x21, 0x11, 0xff, 0xff])])],
+  ])('a connection %s is closed without an answer', async (_name, bytes) => {
+    const socket = open(port, bytes);
+    socket.on('error', () => undefined);
+    const received = await text(socket).catch(() => '');
+    expect(received).toBe('');
+  });
+
+  test('garbage and connections that break off at any point leave it serving', async () => {
+    const starts = [
+      lineHeader('203.0.113.7'),
+      binaryHeader({ vectors: tlsVector(1) }),
+      Buffer.from('\x16\x03\x01'),
+      Buffer.from('GET / '),
+    ];
+    for (let round = 0; round < 200; round++) {
+      const start = starts[round % starts.length]!;
+      const bytes = Buffer.concat([start.subarray(0, randomInt(start.length + 1)), randomBytes(randomInt(200))]);
+      const socket = open(port, bytes);
+      socket.on('error', () => undefined);
+      if (round % 3 === 0) await once(socket, 'connect');
+      if (round % 2 === 0) socket.resetAndDestroy();
+      else socket.destroySoon();
+    }
+    await waitFor('their end', async () => expect(await connections(server)).toBe(0));
+    expect(await clientSeen(open(port, binaryHeader(), ca))).toMatchObject({ address: '203.0.113.7' });
+  });
+
+  test.runIf(ca === undefined)('a connection that does not finish its header is closed after 5 s', async () => {
+    const began = performance.now();
+    const socket = open(port, 'PROXY TCP4');
+    await once(socket, 'close');
+    expect(performance.now() - began).toBeGreaterThan(4500);
+    expect(performance.now() - began).toBeLessThan(8000);
+  });
+});
+
+describe('behind a load balancer', () => {
+  test.each(['plain', 'TLS'])('a WebSocket comes through, %s', async (kind) => {
+    const { port } = await running(startGateway({ settings: proxied, ...(kind === 'TLS' && (await withTls())) }));
+    const ca = kind === 'TLS' ? files.pem : undefined;
+    for (const header of [lineHeader('203.0.113.7'), binaryHeader({ vectors: tlsVector(1) })]) {
+      // Version 1 can't say that TLS was ended, so plain is refused then.
+      const websocket = openWebSocket(open(port, header, ca));
+      if (ca === undefined && header[0] === 0x50) {
+        await expect(websocket).rejects.toThrow('426');
+        continue;
+      }
+      const socket = await websocket;
+      expect(await ping(socket)).toMatchObject({ replyTo: 'p', ok: true });
+      socket.close();
+    }
+  });
+
+  test('nobody comes past it', async () => {
+    const settings = { ...proxied, FLOTILLA_TRUSTED_PROXIES: '192.0.2.250' };
+    const { port } = await running(startGateway({ settings }));
+    await expect(openWebSocket(open(port, lineHeader('203.0.113.7')))).rejects.toThrow(/ECONNRESET|EPIPE|hang up/);
+  });
+});
