@@ -1,4 +1,4 @@
-import { hostileConnections, hostileFrames, hostileJson, type Topology } from '@flotilla/testkit';
+import { hostileConnections, hostileFrames, hostileJson, hostileLatency, type Topology } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { fleet, standalone } from '../src/index.ts';
 
@@ -14,7 +14,8 @@ describe.each([
     await topology?.stop();
   });
 
-  test.each([...hostileFrames, ...hostileConnections, ...hostileJson])('$promise', ({ promise, run }) =>
-    run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
+  test.each([...hostileFrames, ...hostileConnections, ...hostileJson, ...hostileLatency])(
+    '$promise',
+    ({ promise, run }) => run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
   );
 });

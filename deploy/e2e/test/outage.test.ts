@@ -98,7 +98,7 @@ async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) 
 /** Beyond this an answer is no longer "fast"; the figure itself is printed. */
 const failsFastMs = 6000;
 
-describe.concurrent('a broker is away for two minutes while a hundred people talk', () => {
+describe.concurrent('a broker is away for two minutes while a hundred people talk', { timeout: 400_000 }, () => {
   test('Redis: nobody is disconnected, requests fail fast and work again, what was acknowledged arrives once', async () => {
     const outcome = await talkThrough(({ redis }) => redis);
     console.log(

@@ -11,7 +11,7 @@ import {
   TcpProxy,
   waitFor,
 } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 
 const drainSeconds = 6;
 
@@ -49,6 +49,9 @@ describe('a gateway is restarted while people talk', () => {
     for (let from = 0; from < members.length; from += 20)
       await Promise.all(members.slice(from, from + 20).map((member) => member.join(api, 'all', leaving)));
     const speaker = new Member(() => staying, 'speaker');
+    onTestFinished(() => {
+      for (const member of [...members, speaker]) member.leave();
+    });
     await speaker.join(api, 'all', staying);
 
     const gateway = fleet.processes.get('gateway-1')!;
@@ -74,7 +77,6 @@ describe('a gateway is restarted while people talk', () => {
     console.log(`200 sessions moved within ${Math.round(spread)} ms, at most ${busiest} in half a second`);
     // Even over half of the time would be 33 in half a second.
     expect(busiest).toBeLessThan(members.length / 2);
-    for (const member of [...members, speaker]) member.leave();
   });
 
   test('the call page goes on without a word: same session, same media, never "reconnecting"', async () => {

@@ -14,7 +14,11 @@ export class Member {
   /** How often its connection was exchanged, and for which close codes it broke. */
   moves = 0;
   readonly breaks: number[] = [];
+  /** Why it could not come back. */
+  lost: string | undefined;
   #leaving = false;
+  /** Closed by its gateway once the session is elsewhere. */
+  #movingFrom: RawClient | undefined;
 
   constructor(
     private readonly nextUrl: () => string,
@@ -51,7 +55,8 @@ export class Member {
   async #move(from: RawClient): Promise<void> {
     if (this.client !== from) return;
     this.moves++;
-    await this.#resume();
+    this.#movingFrom = from;
+    await this.#resume().catch(() => this.#comeBack());
   }
 
   async #resume(): Promise<void> {
@@ -60,12 +65,16 @@ export class Member {
   }
 
   #onClosed(client: RawClient, code: number): void {
-    if (client !== this.client || this.#leaving) return;
+    if (client !== this.client || client === this.#movingFrom || this.#leaving) return;
     this.breaks.push(code);
-    void waitFor(`${this.name} is back`, () => this.#resume(), {
+    this.#comeBack();
+  }
+
+  #comeBack(): void {
+    waitFor(`${this.name} is back`, () => (this.#leaving ? undefined : this.#resume()), {
       everyMs: 100 + Math.random() * 200,
       timeoutMs: 30_000,
-    });
+    }).catch((error: unknown) => (this.lost = String(error)));
   }
 
   /** Sends a numbered message. True when it was acknowledged. */
@@ -91,7 +100,8 @@ export async function allGot(
   await waitFor(
     'everybody got every message once',
     () => {
-      for (const { name, got } of members) {
+      for (const { name, got, lost } of members) {
+        if (lost !== undefined) notYet(`${name} is lost: ${lost}`);
         const sorted = got.toSorted((a, b) => a - b);
         if (JSON.stringify(sorted) === wanted) continue;
         const missing = numbers.filter((number) => !got.includes(number));

@@ -1,5 +1,6 @@
 import { RawClient } from './raw-client.ts';
 import type { Topology } from './topology.ts';
+import { notYet, waitFor } from './wait-for.ts';
 
 /** A round trip that takes longer than this counts as not answered, in milliseconds. */
 const patienceMs = 5_000;
@@ -24,6 +25,7 @@ export class HonestPair {
   readonly roundTrips: number[] = [];
   #stopped = false;
   #chat: Promise<void> = Promise.resolve();
+  #failure: Error | undefined;
   #heard: ((text: unknown) => void) | undefined;
 
   private constructor(
@@ -58,14 +60,14 @@ export class HonestPair {
     const pair = new HonestPair(room, await enter(topology, room), await enter(topology, room, 1));
     pair.#chat = pair.#talk();
     // Looked at in the end; the work must not be cut short by it.
-    pair.#chat.catch(() => undefined);
+    pair.#chat.catch((error: unknown) => (pair.#failure = error as Error));
     try {
       await work(pair);
     } finally {
       pair.#stopped = true;
     }
     await pair.#chat;
-    report(`honest round trips meanwhile: ${pair.summary}`);
+    report(`beside it ${pair.summary()}`);
     pair.ada.close();
     pair.bob.close();
   }
@@ -78,10 +80,29 @@ export class HonestPair {
     return JSON.stringify(this.ada.replies.slice(before).filter(({ payload }) => payload?.['seq'] === undefined));
   }
 
-  get summary(): string {
-    const sorted = this.roundTrips.toSorted((a, b) => a - b);
+  /** Waits until the pair has made so many more round trips, and says how those went. */
+  async after(count: number): Promise<string> {
+    const from = this.roundTrips.length;
+    await waitFor(
+      `${count} honest round trips`,
+      async () => {
+        if (this.#failure) throw this.#failure;
+        if (this.roundTrips.length < from + count) notYet(`there were ${this.roundTrips.length - from}`);
+      },
+      { timeoutMs: 60_000 },
+    );
+    return this.summary(from);
+  }
+
+  /** How the round trips went, from that one on. Of fewer than 100 there is no 99th percentile. */
+  summary(from = 0): string {
+    const sorted = this.roundTrips.slice(from).toSorted((a, b) => a - b);
     const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(1);
-    return `${sorted.length}, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`;
+    return [
+      `${sorted.length} round trips, p50 ${at(0.5)} ms`,
+      ...(sorted.length >= 100 ? [`p99 ${at(0.99)} ms`] : []),
+      `longest ${at(1)} ms`,
+    ].join(', ');
   }
 
   #message(id: string, data: string): string {

@@ -11,6 +11,7 @@ export * from './scenarios/calls.ts';
 export * from './scenarios/hostile-connections.ts';
 export * from './scenarios/hostile-frames.ts';
 export * from './scenarios/hostile-json.ts';
+export * from './scenarios/hostile-latency.ts';
 export * from './scenarios/misuse.ts';
 export * from './scenarios/routing.ts';
 export * from './tcp-proxy.ts';

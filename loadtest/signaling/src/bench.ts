@@ -1,13 +1,13 @@
 import { cpus } from 'node:os';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { Helper } from './helper.ts';
-import type { Histogram } from './histogram.ts';
+import { Histogram } from './histogram.ts';
 import type { Options } from './options.ts';
 import { busiest, Profiler } from './profiler.ts';
 import type { CrowdCalls, CrowdTick, Side, Verification } from './protocol.ts';
 import { sides } from './protocol.ts';
 import { type ClientProcess, Recorder } from './recorder.ts';
-import type { Results, Second, SideResult, Slice, Spread } from './results.ts';
+import { quietShare, type Results, type Second, type SideResult, type Spread, type Turn } from './results.ts';
 import { createRooms, type Servers, startServers } from './servers.ts';
 import { Tally } from './tally.ts';
 
@@ -27,7 +27,7 @@ const sumUp = (parts: readonly Verification[], of: (part: Verification) => numbe
 export class Bench {
   readonly #recorder = new Recorder();
   readonly #clients: ClientProcess[] = [];
-  readonly #slices: Slice[] = [];
+  readonly #turns: { turn: Turn; tally: Tally }[] = [];
   readonly #profiles: { phase: string; functions: ReturnType<typeof busiest>; raw: unknown }[] = [];
   #servers: Promise<Servers> | undefined;
   #profiler: Profiler | undefined;
@@ -76,7 +76,8 @@ export class Bench {
         flotilla: this.#result('flotilla', entered.flotilla, verified.flotilla),
         bare: this.#result('bare', entered.bare, verified.bare),
       },
-      slices: this.#slices,
+      turns: this.#turns.map(({ turn }) => turn),
+      judgedByQuiet: this.#judgedByQuiet(),
       seconds: recorder.seconds,
       leftSeconds,
       clientLoopDelayMs: mean(this.#loaded('flotilla').map(({ loopDelayMs }) => loopDelayMs.clients)),
@@ -131,13 +132,16 @@ export class Bench {
   async #load(side: Side, seconds: number, profiled: boolean): Promise<void> {
     const recorder = this.#recorder;
     const { rate, reconnects, clients } = this.options;
-    recorder.slice = new Tally();
+    const tally = new Tally();
+    recorder.turn = tally;
+    const from = recorder.seconds.length;
     recorder.phase = `load: ${side}`;
     if (profiled) await this.#profiler?.start();
     await this.#all((client) => client.call('play', { side, seconds, rate: rate / clients, reconnects }));
     if (profiled) await this.#takeProfile('load');
     await this.#quiet(1);
-    this.#slices.push({ side, dispatch: spread(recorder.slice.times.dispatch) });
+    const others = mean(recorder.seconds.slice(from).map(({ cpu }) => cpu.others));
+    this.#turns.push({ turn: { side, others, dispatch: spread(tally.times.dispatch) }, tally });
     recorder.phase = 'pause';
     await this.#quiet(1);
   }
@@ -187,6 +191,20 @@ export class Bench {
     return seconds.filter((second, index) => second.phase === phase && seconds[index - 1]?.phase === phase);
   }
 
+  /** Whether both sides had turns that nothing else disturbed. */
+  #judgedByQuiet(): boolean {
+    return sides.every((side) => this.#turns.some(({ turn }) => turn.side === side && turn.others < quietShare));
+  }
+
+  #judged(side: Side): Histogram {
+    const quietOnly = this.#judgedByQuiet();
+    const judged = new Histogram();
+    for (const { turn, tally } of this.#turns) {
+      if (turn.side === side && (!quietOnly || turn.others < quietShare)) judged.merge(tally.times.dispatch);
+    }
+    return judged;
+  }
+
   #gcShare(): number {
     const loaded = this.#recorder.seconds.filter(({ phase }) => phase.startsWith('load'));
     const [first, last] = [loaded[0], loaded.at(-1)];
@@ -203,6 +221,7 @@ export class Bench {
       join: spread(times.join),
       reply: spread(times.reply),
       dispatch: spread(times.dispatch),
+      quietDispatch: spread(this.#judged(side)),
       resume: spread(times.resume),
       enteredSeconds: entered.seconds,
       heldLeast: Math.min(...held),

@@ -5,8 +5,9 @@ import type { CrowdSettings, Play, Side, Verification } from './protocol.ts';
 import { RoomJournal } from './receipts.ts';
 import { Tally } from './tally.ts';
 
-/** A session that does not get in is tried this often. */
-const entryAttempts = 4;
+/** A session that does not get in tries this often, after a pause that doubles each time. */
+const entryAttempts = 8;
+const firstPauseMs = 100;
 /** Behind by more than this many messages or cuts, the rest is let go: a load that piles up measures itself. */
 const maxBehind = 200;
 /** How often what is due is done, in milliseconds. */
@@ -41,7 +42,7 @@ export class Crowd {
         } catch (error) {
           member.state = 'out';
           this.tally.count(`join: ${codeOf(error)}`);
-          await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt * Math.random()));
+          await new Promise((resolve) => setTimeout(resolve, firstPauseMs * 2 ** attempt * Math.random()));
         }
       }
     });

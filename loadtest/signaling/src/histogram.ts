@@ -43,13 +43,17 @@ export class Histogram {
     }
   }
 
+  merge(other: Histogram): void {
+    this.add(other.#counted());
+  }
+
+  #counted(): HistogramDelta {
+    return [...this.#counts.entries()].filter(([, count]) => count > 0).flat();
+  }
+
   /** What was counted since the last time this was asked. */
   take(): HistogramDelta {
-    const delta: number[] = [];
-    if (this.count === 0) return delta;
-    for (const [index, count] of this.#counts.entries()) {
-      if (count > 0) delta.push(index, count);
-    }
+    const delta = this.#counted();
     this.#counts.fill(0);
     this.count = 0;
     this.max = 0;

@@ -17,7 +17,7 @@ function show({ at, phase, held, joined, join: joins, dispatch, cpu, rssMb, loop
     ? `${String(joined).padStart(4)} joined, p50 ${figure(joins.p50)} p99 ${figure(joins.p99)} ms`
     : `dispatch p50/p99 flotilla ${figure(dispatch.flotilla.p50)}/${figure(dispatch.flotilla.p99)} bare ${figure(dispatch.bare.p50)}/${figure(dispatch.bare.p99)} ms`;
   console.log(
-    `${at.toFixed(0).padStart(4)} s  ${phase.padEnd(14)}  ${String(held.flotilla).padStart(5)}+${String(held.bare).padEnd(5)}  ${times}  gateway ${percent(cpu.flotilla)} ${rssMb.flotilla.toFixed(0)} MB loop ${figure(loopDelayMs.flotilla)} ms  machine ${percent(cpu.machine)}`,
+    `${at.toFixed(0).padStart(4)} s  ${phase.padEnd(14)}  ${String(held.flotilla).padStart(5)}+${String(held.bare).padEnd(5)}  ${times}  gateway ${percent(cpu.flotilla)} ${rssMb.flotilla.toFixed(0)} MB loop ${figure(loopDelayMs.flotilla)} ms  machine ${percent(cpu.machine)} others ${percent(cpu.others)}`,
   );
 }
 

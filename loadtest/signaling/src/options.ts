@@ -8,7 +8,7 @@ sends. Both have all their sessions connected; the load goes to the one and the 
   --sessions N     sessions on each side (default 10000)
   --rooms N        rooms they are spread over (default 1000)
   --seconds N      load on each side, in seconds (default 60)
-  --slice N        seconds until it is the other side's turn (default 15)
+  --slice N        seconds until it is the other side's turn (default 5)
   --rate N         messages to rooms per second, all rooms together (default 200)
   --reconnects S   share of the sessions that is cut and resumes, per second (default 0.01)
   --burst N        joins under way at a time (default 500)
@@ -47,7 +47,7 @@ function parse(): Options | 'help' {
       sessions: { type: 'string', default: '10000' },
       rooms: { type: 'string', default: '1000' },
       seconds: { type: 'string', default: '60' },
-      slice: { type: 'string', default: '15' },
+      slice: { type: 'string', default: '5' },
       rate: { type: 'string', default: '200' },
       reconnects: { type: 'string', default: '0.01' },
       burst: { type: 'string', default: '500' },

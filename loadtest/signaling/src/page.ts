@@ -5,7 +5,7 @@ import type { Second } from './results.ts';
 declare const uPlot: typeof Uplot;
 
 const seconds = JSON.parse(document.querySelector('#seconds')!.textContent) as Second[];
-const colours = ['#1b6ec2', '#d9822b', '#23824d', '#8a4fbf', '#c0362c'];
+const colours = ['#1b6ec2', '#d9822b', '#23824d', '#8a4fbf', '#c0362c', '#6b7280'];
 const tints: Record<string, string> = { join: '#eaf2fb', load: '#eef7f1', leave: '#f6f1ea' };
 
 type Series = [label: string, of: (second: Second) => number | null, dashed?: boolean];
@@ -85,7 +85,8 @@ plot('CPU, cores', [
   ['bare ws', ({ cpu }) => cpu.bare],
   ['registry', ({ cpu }) => cpu.registry],
   ['clients', ({ cpu }) => cpu.clients],
-  ['machine (1 = all cores)', ({ cpu }) => cpu.machine, true],
+  ['machine, of all cores', ({ cpu }) => cpu.machine, true],
+  ['other programs, of all cores', ({ cpu }) => cpu.others, true],
 ]);
 plot('Memory, MB', [
   ['gateway RSS', ({ rssMb }) => rssMb.flotilla],
@@ -93,7 +94,7 @@ plot('Memory, MB', [
   ['gateway heap', ({ heapMb }) => heapMb, true],
 ]);
 plot(
-  'Event-loop delay p99 of each second, 10 ms timer included, ms (log)',
+  'Event-loop delay p99, 10 ms timer included, ms (log)',
   [
     ['gateway', ({ loopDelayMs }) => loopDelayMs.flotilla],
     ['bare ws', ({ loopDelayMs }) => loopDelayMs.bare],

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { type Child } from '@flotilla/testkit';
+import type { Child } from '@flotilla/testkit';
 
 /** Ticks of Linux's process accounting per second (USER_HZ, fixed for all programs). */
 const ticksPerSecond = 100;
@@ -28,26 +28,44 @@ export class ProcessProbe {
   }
 }
 
-/** The share of all cores that was busy since the last look. */
-export class MachineProbe {
-  #busy = 0;
-  #at = 0;
+/** The ticks of user and system time of this process and of all that descend from it, by /proc. */
+function ownTicks(): number {
+  const parents = new Map<number, { parent: number; ticks: number }>();
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    try {
+      const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+      parents.set(Number(entry), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  const isOurs = (pid: number | undefined): boolean =>
+    pid !== undefined && (pid === process.pid || isOurs(parents.get(pid)?.parent));
+  return [...parents].reduce((sum, [pid, { ticks }]) => sum + (isOurs(pid) ? ticks : 0), 0);
+}
 
-  look(): number {
-    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'utf8')
+/** The machine: the share of all cores that was busy since the last look, and that of programs which are not ours. */
+export class MachineProbe {
+  #before: { busy: number; foreign: number; at: number } | undefined;
+
+  look(): { busy: number; others: number } {
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync('/proc/stat', 'utf8')
       .split('\n', 1)[0]!
       .trim()
       .split(/\s+/)
       .slice(1)
       .map(Number);
-    const busy = user + nice + system + irq + softirq;
-    const now = performance.now();
-    const share =
-      this.#at === 0
-        ? 0
-        : (busy - this.#busy) / ticksPerSecond / availableParallelism() / Math.max((now - this.#at) / 1000, 0.001);
-    [this.#busy, this.#at] = [busy, now];
-    return share;
+    const now = {
+      busy: user + nice + system + irq + softirq,
+      foreign: user + nice + system + steal - ownTicks(),
+      at: performance.now(),
+    };
+    const before = this.#before;
+    this.#before = now;
+    if (!before) return { busy: 0, others: 0 };
+    const all = (availableParallelism() * ticksPerSecond * Math.max(now.at - before.at, 1)) / 1000;
+    return { busy: (now.busy - before.busy) / all, others: Math.max(0, (now.foreign - before.foreign) / all) };
   }
 }
 
@@ -58,8 +76,14 @@ export interface GatewayMetrics {
   readonly connections: number;
 }
 
+/** Reading them costs a gateway with many sockets some milliseconds: not each second, which would be in its p99. */
+const metricsEveryMs = 5000;
+
 /** Reads a service's /metrics. */
 export class MetricsProbe {
+  #last: GatewayMetrics | undefined;
+  #readAt = 0;
+
   private constructor(private readonly url: string) {}
 
   static async of(service: Child): Promise<MetricsProbe> {
@@ -67,7 +91,15 @@ export class MetricsProbe {
     return new MetricsProbe(`http://127.0.0.1:${port}/metrics`);
   }
 
+  /** What it said last, some seconds ago at most. */
   async look(): Promise<GatewayMetrics> {
+    if (this.#last && performance.now() - this.#readAt < metricsEveryMs) return this.#last;
+    this.#last = await this.#read();
+    this.#readAt = performance.now();
+    return this.#last;
+  }
+
+  async #read(): Promise<GatewayMetrics> {
     const text = await (await fetch(this.url, { signal: AbortSignal.timeout(10_000) })).text();
     const sum = (name: string): number =>
       [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce(

@@ -12,7 +12,7 @@ export class Recorder {
   readonly seconds: Second[] = [];
   readonly totals: Readonly<Record<Side, Tally>> = { flotilla: new Tally(), bare: new Tally() };
   /** What comes in while one side has its turn. */
-  slice: Tally | undefined;
+  turn: Tally | undefined;
   phase = 'start';
   #window: Record<Side, Tally> = { flotilla: new Tally(), bare: new Tally() };
   readonly #held = new Map<string, Readonly<Record<Side, number>>>();
@@ -30,7 +30,7 @@ export class Recorder {
       const { tally } = sides[side];
       this.totals[side].add(tally);
       this.#window[side].add(tally);
-      if (this.phase === `load: ${side}`) this.slice?.add(tally);
+      if (this.phase === `load: ${side}`) this.turn?.add(tally);
     }
   }
 
@@ -86,7 +86,7 @@ export class Recorder {
   #second(
     window: Readonly<Record<Side, Tally>>,
     spent: Record<Side | 'registry' | 'clients', { cpu: number; rssMb: number }>,
-    machine: number,
+    machine: { busy: number; others: number },
     gateway: Awaited<ReturnType<MetricsProbe['look']>>,
   ): Second {
     const joins = window[this.phase.endsWith('bare') ? 'bare' : 'flotilla'].times.join;
@@ -102,7 +102,14 @@ export class Recorder {
       joined: joins.count,
       join: { p50: joins.percentile(0.5), p99: joins.percentile(0.99) },
       dispatch: { flotilla: dispatch('flotilla'), bare: dispatch('bare') },
-      cpu: { flotilla: flotilla.cpu, bare: bare.cpu, registry: registry.cpu, clients: clients.cpu, machine },
+      cpu: {
+        flotilla: flotilla.cpu,
+        bare: bare.cpu,
+        registry: registry.cpu,
+        clients: clients.cpu,
+        machine: machine.busy,
+        others: machine.others,
+      },
       rssMb: { flotilla: flotilla.rssMb, bare: bare.rssMb },
       loopDelayMs: {
         flotilla: gateway.loopDelayMs,

@@ -20,14 +20,15 @@ function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, stri
     both('all joined after, s', (side) => side.enteredSeconds.toFixed(1)),
     both('handshake p50 / p95 / p99 / max, ms', (side) => times(side.handshake)),
     both('join (TCP to reply) p50 / p95 / p99 / max, ms', (side) => times(side.join)),
-    both('dispatch p50 / p95 / p99 / max, ms', (side) => times(side.dispatch)),
+    both('dispatch p50 / p95 / p99 / max, ms: all turns', (side) => times(side.dispatch)),
+    both('the same: judged turns', (side) => times(side.quietDispatch)),
     both('message to its reply p50 / p95 / p99 / max, ms', (side) => times(side.reply)),
     both('cut to back p50 / p95 / p99 / max, ms', (side) => times(side.resume)),
     both('deliveries timed', (side) => String(side.dispatch.count)),
     both('CPU under its load, of one core', (side) => `${(side.cpu * 100).toFixed(0)} %`),
     both('memory per session, KiB RSS', (side) => side.rssPerSessionKb.toFixed(1)),
     both(
-      'event-loop delay p99 of a second, 10 ms timer included: typical, worst, ms',
+      'event-loop delay p99 (gateway: of 5 s, bare: of 1 s), 10 ms timer included: typical, worst, ms',
       (side) => `${ms(side.loopDelayMs.typical)}, ${ms(side.loopDelayMs.worst)}`,
     ),
     ['garbage collection, of the time', `${(rest.gcShare * 100).toFixed(1)} %`, ''],
@@ -44,9 +45,17 @@ const counts = (side: SideResult): string =>
     .map(([name, count]) => `${name}: ${count}`)
     .join(', ');
 
-function slices({ slices }: Results): string[][] {
-  return slices.map(({ side, dispatch }, index) => [String(index + 1), side, String(dispatch.count), times(dispatch)]);
+function turns({ turns }: Results): string[][] {
+  return turns.map(({ side, dispatch, others }, index) => [
+    String(index + 1),
+    side,
+    String(dispatch.count),
+    times(dispatch),
+    `${(others * 100).toFixed(0)} %`,
+  ]);
 }
+
+const turnHead = ['turn', 'side', 'deliveries', 'dispatch p50 / p95 / p99 / max, ms', 'others on this machine'];
 
 /** The results for a terminal, as Markdown. */
 export function summary(results: Results): string {
@@ -58,9 +67,9 @@ export function summary(results: Results): string {
     '| --- | --- | --- |',
     ...figures(results).map((row) => `| ${row.join(' | ')} |`),
     '',
-    '| turn | side | deliveries | dispatch p50 / p95 / p99 / max, ms |',
-    '| --- | --- | --- | --- |',
-    ...slices(results).map((row) => `| ${row.join(' | ')} |`),
+    `| ${turnHead.join(' | ')} |`,
+    '| --- | --- | --- | --- | --- |',
+    ...turns(results).map((row) => `| ${row.join(' | ')} |`),
     '',
     `flotilla: ${counts(flotilla)}`,
     `bare: ${counts(bare)}`,
@@ -113,7 +122,7 @@ export function writeReport(results: Results): string {
     .join('')}</div>
 <div id="plots"></div>
 <h2>Figures</h2>${table(['', 'flotilla', 'bare ws'], figures(results))}
-<h2>Turn by turn</h2>${table(['turn', 'side', 'deliveries', 'dispatch p50 / p95 / p99 / max, ms'], slices(results))}
+<h2>Turn by turn</h2>${table(turnHead, turns(results))}
 <h2>Counts</h2>${table(
     ['', 'flotilla', 'bare ws'],
     [...new Set([...Object.keys(sides.flotilla.counts), ...Object.keys(sides.bare.counts)])].map((name) => [

@@ -2,7 +2,7 @@ import type { FunctionShare } from './profiler.ts';
 import type { Options } from './options.ts';
 import type { Side, Verification } from './protocol.ts';
 
-/** Both sides at one second of the run. Times in milliseconds; a CPU of 1 is one core. */
+/** Both sides at one second of the run. Times in milliseconds; a CPU of 1 is one core, of `machine` and `others` all of them. */
 export interface Second {
   readonly at: number;
   readonly phase: string;
@@ -10,7 +10,7 @@ export interface Second {
   readonly joined: number;
   readonly join: { readonly p50: number | null; readonly p99: number | null };
   readonly dispatch: Readonly<Record<Side, { readonly p50: number | null; readonly p99: number | null }>>;
-  readonly cpu: Readonly<Record<Side | 'registry' | 'clients' | 'machine', number>>;
+  readonly cpu: Readonly<Record<Side | 'registry' | 'clients' | 'machine' | 'others', number>>;
   readonly rssMb: Readonly<Record<Side, number>>;
   readonly loopDelayMs: Readonly<Record<Side | 'clients', number>>;
   readonly heapMb: number;
@@ -26,8 +26,10 @@ export interface Spread {
 }
 
 /** One side's turn under load. */
-export interface Slice {
+export interface Turn {
   readonly side: Side;
+  /** What programs that are not ours took of the machine meanwhile. */
+  readonly others: number;
   readonly dispatch: Spread;
 }
 
@@ -36,6 +38,8 @@ export interface SideResult {
   readonly join: Spread;
   readonly reply: Spread;
   readonly dispatch: Spread;
+  /** Of the quiet turns, or of all where a side had none. */
+  readonly quietDispatch: Spread;
   readonly resume: Spread;
   readonly enteredSeconds: number;
   /** The fewest and the mean held under its own load. */
@@ -62,13 +66,18 @@ export interface Results {
   readonly tls: boolean;
   readonly options: Options;
   readonly sides: Readonly<Record<Side, SideResult>>;
-  readonly slices: readonly Slice[];
+  readonly turns: readonly Turn[];
+  /** Turns that nothing else disturbed, of both sides, were enough to judge by. */
+  readonly judgedByQuiet: boolean;
   readonly seconds: readonly Second[];
   readonly leftSeconds: number;
   readonly clientLoopDelayMs: number;
   readonly gcShare: number;
   readonly profiles: readonly { readonly phase: string; readonly functions: readonly FunctionShare[] }[];
 }
+
+/** A turn in which other programs took less of the machine than this is quiet. */
+export const quietShare = 0.1;
 
 /** In-room dispatch has to stay below this, in milliseconds. */
 const dispatchGoalMs = 5;
@@ -78,8 +87,12 @@ const ratioGoal = 1.25;
 const ms = (value: number | null): string => (value === null ? '-' : value.toFixed(2));
 
 /** What was promised, and whether it was kept in this run. */
-export function verdicts({ sides: { flotilla, bare }, options }: Results): Verdict[] {
-  const [ours, theirs] = [flotilla.dispatch, bare.dispatch];
+export function verdicts({ sides: { flotilla, bare }, options, turns, judgedByQuiet }: Results): Verdict[] {
+  const [ours, theirs] = [flotilla.quietDispatch, bare.quietDispatch];
+  const quiet = turns.filter(({ others }) => others < quietShare).length;
+  const base = judgedByQuiet
+    ? `${quiet} of ${turns.length} turns, in which nothing else disturbed`
+    : `all turns, as other programs disturbed too many`;
   const ratio = (ours.p99 ?? Number.NaN) / (theirs.p99 ?? Number.NaN);
   const { held, lost, duplicates, outOfOrder, members, unchecked, acknowledged } = flotilla.verification;
   return [
@@ -91,7 +104,7 @@ export function verdicts({ sides: { flotilla, bare }, options }: Results): Verdi
     {
       what: `dispatch p99 < ${dispatchGoalMs} ms`,
       met: ours.p99 !== null && ours.p99 < dispatchGoalMs,
-      figure: `${ms(ours.p99)} ms (p50 ${ms(ours.p50)} ms)`,
+      figure: `${ms(ours.p99)} ms (p50 ${ms(ours.p50)} ms); ${base}`,
     },
     {
       what: `dispatch p99 within ${ratioGoal} of bare ws`,

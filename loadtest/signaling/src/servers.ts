@@ -53,10 +53,10 @@ export async function startServers(options: Options, onBareTick: (tick: BareTick
       env: {
         FLOTILLA_LOG_LEVEL: 'info',
         FLOTILLA_SFU_CAPACITY: String(options.sessions * 2),
-        // A gateway's limits are not what is measured. Those it does not have are not passed on.
+        // All clients come from one address here. What sheds overload stays as it is.
         FLOTILLA_MAX_CONNECTIONS: String(options.sessions * 2),
         FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: String(options.sessions * 2),
-        FLOTILLA_CONNECTIONS_PER_SECOND: '100000',
+        FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '100000',
         FLOTILLA_MESSAGES_PER_SECOND: '100000',
         ...(options.profile && { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' }),
         ...(files && { FLOTILLA_TLS_CERT: files.cert, FLOTILLA_TLS_KEY: files.key }),

@@ -140,6 +140,20 @@ describe('on the path of the endpoint', () => {
     client.close();
   });
 
+  test('clients that break off while they are refused leave it serving', async () => {
+    for (let round = 0; round < 100; round++) {
+      const socket = connect({ port: gateway.port, host: '127.0.0.1' });
+      socket.on('error', () => undefined);
+      await once(socket, 'connect');
+      const path = round % 2 === 0 ? signalPath : '/elsewhere';
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
+      if (round % 3 === 0) await setImmediate();
+      socket.resetAndDestroy();
+    }
+    await waitFor('their end', async () => expect(await connections(gateway.server)).toBe(0));
+    expect(await httpAnswer(`${gateway.url}${signalPath}`)).toMatchObject({ status: 426 });
+  });
+
   test('a client that is refused and keeps its half of the connection open does not keep ours', async () => {
     const socket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
     socket.write(`GET ${signalPath} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);

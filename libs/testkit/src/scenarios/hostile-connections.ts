@@ -1,4 +1,3 @@
-import { closeCodes } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { HonestPair } from '../honest-pair.ts';
 import { frame, opcodes, RawFrames, upgradeRequest, withToken } from '../raw-frames.ts';
@@ -7,7 +6,6 @@ import { notYet, waitFor } from '../wait-for.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
-const request = (id: string): string => JSON.stringify({ id, type: 'ping', payload: {} });
 
 async function intruder(topology: Topology, pair: HonestPair): Promise<RawFrames> {
   return RawFrames.upgraded(topology.signalUrls[0]!, withToken(await topology.api.issueToken(pair.room)));
@@ -68,65 +66,27 @@ export const hostileConnections: readonly HostileScenario[] = [
         const silent = await Promise.all(Array.from({ length: 20 }, () => intruder(topology, pair)));
         // Half a frame each, and then not a word, nor an ear.
         for (const raw of silent) {
-          raw.write(frame(opcodes.text, request('1')).subarray(0, 9));
+          raw.write(frame(opcodes.text, '{"id":"1","type":"ping"}').subarray(0, 9));
           raw.socket.pause();
         }
-        const said = pair.roundTrips.length + 20;
-        await waitFor('20 round trips', () => pair.roundTrips.length >= said || notYet(pair.summary));
+        await pair.after(20);
         for (const [index, raw] of slow.entries()) raw.write(`X-${index}: 1\r\n`);
         expect(slow.filter(({ status }) => status !== undefined)).toEqual([]);
         for (const raw of [...slow, ...silent]) raw.destroy();
       }),
   },
   {
-    promise: '20,000 pings are answered or end with a documented code',
+    promise: 'a flood of pings cuts the connection, before its pongs fill the memory',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
         raw.write(Buffer.concat(Array.from({ length: 20_000 }, () => frame(opcodes.ping, 'x'.repeat(125)))));
-        raw.send(opcodes.text, request('after'));
-        const outcome = await waitFor<string | number>(
-          'an answer',
-          () => {
-            if (raw.messages.some((message) => message['replyTo'] === 'after')) return 'answered';
-            if (raw.frames.some(({ opcode }) => opcode === opcodes.close) || raw.ended) return raw.closeCode();
-            return notYet(`${raw.frames.length} frames so far`);
-          },
-          { everyMs: 5 },
-        );
-        report(`20,000 pings: ${outcome}`);
-        expect(['answered', closeCodes.RATE_LIMITED, closeCodes.SLOW_CONSUMER]).toContain(outcome);
+        // Without a close frame: who pings faster than pongs can leave would not read it.
+        expect(await raw.closeCode()).toBe(1006);
+        const pongs = raw.frames.filter(({ opcode }) => opcode === opcodes.pong).length;
+        report(`${pongs} of 20,000 pings were answered`);
+        expect(pongs).toBeLessThan(20_000);
         raw.destroy();
-      }),
-  },
-  {
-    promise: 'pings whose answers nobody reads end the connection, as the backlog passes 1 MiB',
-    run: (topology, report) =>
-      HonestPair.beside(topology, report, async (pair) => {
-        const raw = await intruder(topology, pair);
-        raw.socket.pause();
-        const some = Buffer.concat(Array.from({ length: 1000 }, () => frame(opcodes.ping, 'x'.repeat(125))));
-        let written = 0;
-        // The system's own buffers take some megabytes on either side; far above those it is the server that holds the rest.
-        const enough = 64 * 1024 * 1024;
-        const wasCut = await waitFor(
-          'the server gives up on a client that does not read',
-          async () => {
-            while (written < enough && !raw.ended && !raw.socket.writableNeedDrain) {
-              raw.write(some);
-              written += some.length;
-              await new Promise((resolve) => setImmediate(resolve));
-            }
-            if (raw.ended || raw.socket.destroyed) return true;
-            return written >= enough ? false : notYet(`${written} bytes of pings are written`);
-          },
-          { timeoutMs: 20_000 },
-        );
-        report(
-          `pings without an ear: ${(written / 1024 / 1024).toFixed(1)} MiB until ${wasCut ? 'the cut' : 'we gave up'}`,
-        );
-        raw.destroy();
-        expect(wasCut, 'the server went on buffering pongs').toBe(true);
       }),
   },
 ];

@@ -63,8 +63,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     })),
   ];
   const hidden = fleet.rooms.length - rooms.length;
-  if (hidden > 0)
-    vertices.push({ id: restId, kind: 'rest', label: `${amount(hidden, 'smaller room')}`, size: 44 });
+  if (hidden > 0) vertices.push({ id: restId, kind: 'rest', label: `${amount(hidden, 'smaller room')}`, size: 44 });
   const edges = [
     ...rooms.flatMap((room) => [...signalWays(fleet, room, shown), ...mediaWays(room)]),
     ...sessions.flatMap((session) => sessionWays(session, roomIds)),
@@ -136,7 +135,10 @@ function mediaWays({ id, homes, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
   return Object.entries(homes).map(([node, weight]) => edge('media', id, node, weight));
 }
 
-function sessionWays({ id, gatewayId, rooms, connected }: VertexOf<'session'>, drawn: ReadonlySet<string>): DrawnEdge[] {
+function sessionWays(
+  { id, gatewayId, rooms, connected }: VertexOf<'session'>,
+  drawn: ReadonlySet<string>,
+): DrawnEdge[] {
   const inRooms = rooms.filter((room) => drawn.has(room)).map((room) => edge('media', id, room, 1));
   return connected ? [edge('signal', gatewayId, id, 1), ...inRooms] : inRooms;
 }

@@ -101,11 +101,7 @@ export class Placement {
 }
 
 /** Gives each a place beside what it belongs to, and returns how many places the largest of the groups takes. */
-function settle(
-  slots: Map<string, Slots>,
-  groups: ReadonlyMap<string, readonly DrawnVertex[]>,
-  least: number,
-): number {
+function settle(slots: Map<string, Slots>, groups: ReadonlyMap<string, readonly DrawnVertex[]>, least: number): number {
   let most = least;
   for (const id of slots.keys()) if (!groups.has(id)) slots.delete(id);
   for (const [id, members] of groups) {

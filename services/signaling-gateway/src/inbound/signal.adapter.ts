@@ -151,8 +151,9 @@ export class SignalAdapter extends AbstractWsAdapter {
   }
 
   override async close(): Promise<void> {
-    this.#http.off('upgrade', this.#onUpgrade);
+    // Who connects meanwhile is told to go elsewhere.
     await this.lifecycle.stop();
+    this.#http.off('upgrade', this.#onUpgrade);
     this.#websockets.close();
   }
 }

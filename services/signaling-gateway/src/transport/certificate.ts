@@ -106,7 +106,7 @@ export class Certificate {
   }
 }
 
-const validTo = ({ cert }: Pair): Date => new X509Certificate(cert).validToDate;
+const validTo = ({ cert }: Pair): Date => new Date(new X509Certificate(cert).validTo);
 
 async function readPair(files: CertificateFiles): Promise<Pair> {
   const [cert, key] = await Promise.all([

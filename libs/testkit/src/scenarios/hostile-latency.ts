@@ -1,0 +1,39 @@
+import { HonestPair } from '../honest-pair.ts';
+import { RawFrames, withToken } from '../raw-frames.ts';
+import type { Topology } from '../topology.ts';
+import { frameAbuses, type HostileScenario } from './hostile-frames.ts';
+
+/** Commits one abuse after the other, each on a connection of its own, until told to stop. Returns how many. */
+async function abuse(topology: Topology, room: string, stopped: () => boolean): Promise<number> {
+  for (let count = 0; ;) {
+    for (const frames of Object.values(frameAbuses)) {
+      if (stopped()) return count;
+      const headers = withToken(await topology.api.issueToken(room));
+      // A gateway may tire of one address: refused is as good as closed.
+      const raw = await RawFrames.upgraded(topology.signalUrls[0]!, headers).catch(() => undefined);
+      if (!raw) continue;
+      for (const bytes of frames) raw.write(bytes);
+      await raw.closeCode();
+      raw.destroy();
+      count++;
+    }
+  }
+}
+
+export const hostileLatency: readonly HostileScenario[] = [
+  {
+    promise: 'an honest session keeps being answered while all abuses of frames are committed over and over',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        report(`before: ${await pair.after(100)}`);
+        let over = false;
+        const abuses = abuse(topology, pair.room, () => over);
+        try {
+          report(`during: ${await pair.after(200)}`);
+        } finally {
+          over = true;
+        }
+        report(`abuses meanwhile: ${await abuses}`);
+      }),
+  },
+];

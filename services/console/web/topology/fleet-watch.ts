@@ -1,0 +1,142 @@
+import { FlotillaError } from '@flotilla/client';
+import { SignalSocket } from '@flotilla/client/signal';
+import {
+  applyTopologyUpdate,
+  ErrorBody,
+  type ErrorCode,
+  type Event,
+  TopologyUpdate,
+  type TopologyVertex,
+} from '@flotilla/contracts';
+
+/** `key`: an API key is asked for. `lost`: it was live, or never was, and is tried again. */
+export type WatchState = 'connecting' | 'live' | 'lost' | 'key';
+
+const keyName = 'flotilla.apiKey';
+const entryTimeoutMs = 10_000;
+const leastWaitMs = 500;
+const mostWaitMs = 15_000;
+
+interface Entry {
+  readonly token: string;
+  readonly url?: string;
+}
+
+/** What the page knows of the fleet, kept up to date through outages. The API key stays in this tab's session storage. */
+export class FleetWatch {
+  readonly vertices = new Map<string, TopologyVertex>();
+  state: WatchState = 'connecting';
+  /** When the fleet looked like this, ms since the Unix epoch. */
+  at: number | undefined;
+  truncated = false;
+  /** Why it is not live. */
+  problem: FlotillaError | undefined;
+  #socket: SignalSocket | undefined;
+  #stopped = false;
+  #failures = 0;
+  #wake: () => void = () => undefined;
+
+  constructor(private readonly changed: () => void) {}
+
+  start(): void {
+    this.#stopped = false;
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#socket?.close();
+    this.#wake();
+  }
+
+  useKey(key: string): void {
+    sessionStorage.setItem(keyName, key);
+    this.#enter('connecting');
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const { token, url } = await askEntry();
+        await this.#watch(url ?? location.origin, token);
+        this.problem = undefined;
+        this.#enter('lost');
+      } catch (error) {
+        this.problem = FlotillaError.from(error);
+        this.#enter(needsKey(this.problem.code) ? 'key' : 'lost');
+      }
+      if (this.#stopped) return;
+      const wait = Math.min(mostWaitMs, leastWaitMs * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        if (this.state !== 'key') setTimeout(resolve, wait);
+      });
+    }
+  }
+
+  /** Watches until the connection is gone. */
+  async #watch(url: string, token: string): Promise<void> {
+    const socket = await SignalSocket.open(url, { token }, (event) => this.#onEvent(event));
+    this.#socket = socket;
+    const closed = new Promise<void>((resolve) => (socket.onClosed = () => resolve()));
+    if (this.#stopped) return socket.close();
+    try {
+      await socket.request('watch_topology', {});
+      await closed;
+    } finally {
+      socket.close();
+    }
+  }
+
+  #onEvent({ type, payload }: Event): void {
+    if (type === 'token_expiring') void this.#refresh();
+    if (type !== 'topology_update') return;
+    const update = TopologyUpdate.safeParse(payload);
+    if (!update.success) return;
+    applyTopologyUpdate(this.vertices, update.data);
+    this.at = update.data.at;
+    this.truncated = update.data.truncated;
+    this.#failures = 0;
+    this.problem = undefined;
+    this.#enter('live');
+  }
+
+  /** Without a new token the gateway closes the connection, and the page comes back by another. */
+  async #refresh(): Promise<void> {
+    try {
+      const { token } = await askEntry();
+      await this.#socket?.request('refresh_token', { token });
+    } catch (error) {
+      this.problem = FlotillaError.from(error);
+    }
+  }
+
+  #enter(state: WatchState): void {
+    this.state = state;
+    this.changed();
+  }
+}
+
+const needsKey = (code: ErrorCode): boolean => code === 'UNAUTHENTICATED' || code === 'FORBIDDEN';
+
+async function askEntry(): Promise<Entry> {
+  const key = sessionStorage.getItem(keyName);
+  let response: Response;
+  let answer: Partial<Entry> & { error?: unknown };
+  try {
+    response = await fetch('console/topology-entry', {
+      method: 'POST',
+      headers: key === null ? {} : { authorization: `Bearer ${key}` },
+      signal: AbortSignal.timeout(entryTimeoutMs),
+    });
+    answer = (await response.json()) as typeof answer;
+  } catch (error) {
+    throw new FlotillaError('UNAVAILABLE', 'the server is out of reach', { cause: error });
+  }
+  if (answer.token !== undefined) return answer as Entry;
+  const body = ErrorBody.safeParse(answer.error);
+  throw body.success
+    ? new FlotillaError(body.data.code, body.data.message)
+    : new FlotillaError('INTERNAL', 'the server’s answer can’t be read');
+}

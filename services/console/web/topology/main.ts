@@ -1,0 +1,3 @@
+import { TopologyPage } from './topology-page.ts';
+
+document.body.append(new TopologyPage());

@@ -1,0 +1,342 @@
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, query, state } from 'lit/decorators.js';
+import '../announcer.ts';
+import type { Announcer } from '../announcer.ts';
+import { icons, logo } from '../icons.ts';
+import { base, buttons } from '../styles.ts';
+import { draw, type Drawing, mostRooms, restId } from './drawing.ts';
+import { amount, Fleet } from './fleet.ts';
+import { FleetWatch, type WatchState } from './fleet-watch.ts';
+import './graph.ts';
+import type { TopologyGraph } from './graph.ts';
+import './key-form.ts';
+import './search-box.ts';
+import './vertex-details.ts';
+import './vertex-table.ts';
+
+/** Parts of one update come in a row: they are drawn together. */
+const collectMs = 50;
+
+const stateNames: Record<WatchState, string> = {
+  connecting: 'Connecting…',
+  live: 'Live',
+  lost: 'Connection lost, trying again…',
+  key: 'An API key is needed',
+};
+
+/** The operations page: the fleet as a picture and as a table, kept up to date, with details of what is selected. */
+@customElement('flotilla-topology-page')
+export class TopologyPage extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      :host {
+        display: grid;
+        grid-template-rows: auto minmax(0, 1fr);
+        height: 100dvh;
+        padding: 0 env(safe-area-inset-right) env(safe-area-inset-bottom) env(safe-area-inset-left);
+      }
+      .top {
+        display: grid;
+        grid-template-columns: auto minmax(12rem, 24rem) auto;
+        align-items: center;
+        justify-content: space-between;
+        gap: 0.75rem 1.25rem;
+        padding: 0.75rem 1rem;
+      }
+      .brand {
+        display: flex;
+        align-items: center;
+        gap: 0.625rem;
+      }
+      .brand svg {
+        width: 2rem;
+        height: 2rem;
+      }
+      h1 {
+        font-size: 1.125rem;
+        letter-spacing: -0.01em;
+      }
+      .state {
+        display: inline-flex;
+        align-items: center;
+        gap: 0.4375rem;
+        padding: 0.125rem 0.625rem;
+        border-radius: 1rem;
+        background: var(--surface-2);
+        font-size: 0.8125rem;
+        font-weight: 600;
+      }
+      .state::before {
+        content: '';
+        width: 0.5rem;
+        height: 0.5rem;
+        border: 2px solid currentcolor;
+        border-radius: 50%;
+      }
+      .state.live::before {
+        border-color: var(--speak);
+        background: var(--speak);
+      }
+      .state.lost {
+        background: var(--warn-soft);
+        color: var(--warn-ink);
+      }
+      .views {
+        display: flex;
+        gap: 0.25rem;
+        padding: 0.1875rem;
+        border-radius: var(--radius-m);
+        background: var(--surface-2);
+      }
+      .views button[aria-pressed='true'] {
+        background: var(--surface);
+        box-shadow: var(--shadow-1);
+      }
+      main {
+        display: grid;
+        grid-template: auto minmax(0, 1fr) / minmax(0, 1fr);
+        gap: 0.625rem 0.75rem;
+        min-height: 0;
+        padding: 0 1rem 1rem;
+      }
+      main.with-details {
+        grid-template-columns: minmax(0, 1fr) 20rem;
+      }
+      .facts {
+        grid-column: 1 / -1;
+        display: flex;
+        flex-wrap: wrap;
+        gap: 0.375rem 1.25rem;
+        color: var(--text-2);
+        font-size: 0.875rem;
+        font-variant-numeric: tabular-nums;
+      }
+      .facts li {
+        display: flex;
+        align-items: center;
+        gap: 0.4375rem;
+      }
+      .mark {
+        width: 0.75rem;
+        height: 0.75rem;
+        background: var(--text-2);
+      }
+      .mark.gateway {
+        background: var(--accent);
+        clip-path: polygon(25% 0, 75% 0, 100% 50%, 75% 100%, 25% 100%, 0 50%);
+      }
+      .mark.node {
+        border-radius: 0.1875rem;
+        background: var(--speak);
+      }
+      .mark.room {
+        border: 1.5px solid var(--accent);
+        border-radius: 50%;
+        background: var(--accent-soft);
+      }
+      .mark.session {
+        clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%);
+      }
+      .mark.negotiation {
+        height: 0;
+        border-top: 2px dashed var(--warn-ink);
+        background: none;
+      }
+      .facts b {
+        color: var(--text);
+      }
+      flotilla-vertex-details {
+        padding: 0.875rem 1rem 1rem;
+        border: 1px solid var(--line);
+        border-radius: var(--radius-l);
+        background: var(--surface);
+        overflow: auto;
+      }
+      .nothing {
+        display: grid;
+        place-content: center;
+        color: var(--text-2);
+        text-align: center;
+      }
+      @media (max-width: 48rem) {
+        :host {
+          height: auto;
+          min-height: 100dvh;
+        }
+        .top {
+          grid-template-columns: 1fr auto;
+        }
+        flotilla-search-box {
+          grid-row: 2;
+          grid-column: 1 / -1;
+        }
+        main,
+        main.with-details {
+          grid-template: auto minmax(60dvh, auto) auto / minmax(0, 1fr);
+        }
+      }
+    `,
+  ];
+
+  readonly #watch = new FleetWatch(() => this.#onChange());
+  @state() private fleet = new Fleet(new Map());
+  @state() private drawing: Drawing | undefined;
+  @state() private watchState: WatchState = 'connecting';
+  @state() private selected: string | undefined;
+  @state() private view: 'picture' | 'table' = 'picture';
+  @query('flotilla-topology-graph') private graph: TopologyGraph | null = null;
+  @query('flotilla-announcer') private announcer!: Announcer;
+  #collecting: ReturnType<typeof setTimeout> | undefined;
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.addEventListener('keydown', this.#onKey);
+    this.#watch.start();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.removeEventListener('keydown', this.#onKey);
+    this.#watch.stop();
+  }
+
+  #onChange(): void {
+    const { state: now } = this.#watch;
+    if (now !== this.watchState) this.announcer?.say(stateNames[now]);
+    this.watchState = now;
+    this.#collecting ??= setTimeout(() => {
+      this.#collecting = undefined;
+      this.fleet = new Fleet(this.#watch.vertices);
+      if (this.selected !== undefined && !this.fleet.get(this.selected)) this.selected = undefined;
+      this.drawing = draw(this.fleet, this.selected);
+    }, collectMs);
+  }
+
+  /** Selects, and where it was chosen from elsewhere, moves the picture to it. */
+  #select(id: string | undefined, isInView: boolean): void {
+    if (id === restId) return this.#show('table');
+    const known = this.fleet.get(id) ? id : undefined;
+    if (id !== undefined && known === undefined) return;
+    this.selected = known;
+    this.drawing = draw(this.fleet, known);
+    if (known !== undefined && !isInView) void this.updateComplete.then(() => this.graph?.focusOn(known));
+  }
+
+  #show(view: 'picture' | 'table'): void {
+    this.view = view;
+  }
+
+  readonly #onKey = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape') this.#select(undefined, true);
+  };
+
+  protected override render(): TemplateResult {
+    if (this.watchState === 'key')
+      return html`<flotilla-key-form
+          .problem=${this.#watch.problem}
+          @key=${({ detail }: CustomEvent<string>) => this.#watch.useKey(detail)}
+        ></flotilla-key-form>
+        <flotilla-announcer></flotilla-announcer>`;
+    const selected = this.fleet.get(this.selected);
+    return html`
+      <header class="top">
+        <div class="brand">
+          ${logo}
+          <h1>Topology</h1>
+          <span class="state ${this.watchState}">${stateNames[this.watchState]}</span>
+        </div>
+        <flotilla-search-box
+          .fleet=${this.fleet}
+          @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+        ></flotilla-search-box>
+        <div class="views" role="group" aria-label="Shown as">
+          ${this.#viewButton('picture', 'Picture')}${this.#viewButton('table', 'Table')}
+        </div>
+      </header>
+      <main class=${selected ? 'with-details' : ''}>
+        ${this.#facts()} ${this.#content()}
+        ${
+          selected
+            ? html`<flotilla-vertex-details
+                role="region"
+                aria-label="Details"
+                data-testid="details"
+                .vertex=${selected}
+                .fleet=${this.fleet}
+                @choose=${({ detail }: CustomEvent<string | undefined>) => this.#select(detail, false)}
+              ></flotilla-vertex-details>`
+            : nothing
+        }
+      </main>
+      <flotilla-announcer></flotilla-announcer>
+    `;
+  }
+
+  #viewButton(view: 'picture' | 'table', name: string): TemplateResult {
+    return html`<button
+      class="plain small"
+      data-testid=${view}
+      aria-pressed=${this.view === view}
+      @click=${() => this.#show(view)}
+    >
+      ${name}
+    </button>`;
+  }
+
+  #counts(): [string, string, number][] {
+    const { gateways, nodes, rooms, sessions, negotiations } = this.fleet;
+    return [
+      ['gateway', 'gateway', gateways.length],
+      ['room', 'room', rooms.length],
+      ['session', 'session', sessions.length],
+      ['node', 'SFU node', nodes.length],
+      ['negotiation', 'negotiation', negotiations.length],
+    ];
+  }
+
+  #facts(): TemplateResult {
+    const left = this.fleet.rooms.length - mostRooms;
+    return html`<ul class="facts" aria-label="The fleet in numbers">
+      ${this.#counts().map(
+        ([kind, one, count]) =>
+          html`<li>
+            <span class="mark ${kind}"></span
+            ><span><b>${count.toLocaleString('en')}</b> ${count === 1 ? one : `${one}s`}</span>
+          </li>`,
+      )}
+      ${this.#watch.truncated ? html`<li>${icons.warning} There is more than is listed here.</li>` : nothing}
+      ${left > 0 ? html`<li>The ${mostRooms} largest rooms are drawn.</li>` : nothing}
+    </ul>`;
+  }
+
+  #content(): TemplateResult {
+    if (this.#watch.at === undefined) {
+      const problem = this.#watch.problem;
+      return html`<p class="nothing">${problem ? `${problem.message} (${problem.code})` : 'Reading the fleet…'}</p>`;
+    }
+    const summary = this.#counts()
+      .map(([, one, count]) => amount(count, one))
+      .join(', ');
+    return this.view === 'picture'
+      ? html`<flotilla-topology-graph
+          data-testid="graph"
+          .drawing=${this.drawing}
+          .selected=${this.selected}
+          .summary=${summary}
+          @choose=${({ detail }: CustomEvent<string | undefined>) => this.#select(detail, true)}
+        ></flotilla-topology-graph>`
+      : html`<flotilla-vertex-table
+          .fleet=${this.fleet}
+          .selected=${this.selected}
+          @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+        ></flotilla-vertex-table>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-topology-page': TopologyPage;
+  }
+}

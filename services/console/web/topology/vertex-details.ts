@@ -1,0 +1,227 @@
+import type { TopologyVertex } from '@flotilla/contracts';
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { icons } from '../icons.ts';
+import { base, buttons } from '../styles.ts';
+import { amount, type Fleet, kindNames, nameOf, remarkOf } from './fleet.ts';
+
+/** What is listed at most under a heading; the table has all. */
+const mostListed = 100;
+
+/**
+ * What is known of one vertex, and what it is joined to.
+ *
+ * @fires choose - CustomEvent of the id of another vertex, undefined when the panel is closed
+ */
+@customElement('flotilla-vertex-details')
+export class VertexDetails extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      header {
+        display: flex;
+        align-items: start;
+        gap: 0.5rem;
+      }
+      header div {
+        flex: 1;
+        min-width: 0;
+      }
+      h2 {
+        font-size: 1.125rem;
+        line-height: 1.3;
+        overflow-wrap: anywhere;
+      }
+      .kind {
+        color: var(--text-2);
+        font-size: 0.8125rem;
+      }
+      .remark {
+        display: inline-block;
+        margin-top: 0.375rem;
+        padding: 0.0625rem 0.5rem;
+        border-radius: 1rem;
+        background: var(--warn-soft);
+        color: var(--warn-ink);
+        font-size: 0.8125rem;
+        font-weight: 600;
+      }
+      dl {
+        display: grid;
+        grid-template-columns: auto 1fr;
+        gap: 0.25rem 1rem;
+        margin: 0.875rem 0;
+        font-size: 0.875rem;
+      }
+      dt {
+        color: var(--text-2);
+      }
+      dd {
+        text-align: right;
+        overflow-wrap: anywhere;
+        font-variant-numeric: tabular-nums;
+      }
+      h3 {
+        margin: 1rem 0 0.375rem;
+        font-size: 0.8125rem;
+        color: var(--text-2);
+      }
+      li button {
+        display: flex;
+        justify-content: space-between;
+        width: 100%;
+        min-height: 2rem;
+        padding: 0 0.625rem;
+        border-radius: var(--radius-s);
+        background: transparent;
+        font-weight: 500;
+        text-align: left;
+      }
+      li button:hover {
+        background: var(--surface-2);
+      }
+      li span:first-child {
+        min-width: 0;
+        overflow: hidden;
+        line-height: 1.4;
+        text-overflow: ellipsis;
+        white-space: nowrap;
+      }
+      li .more {
+        flex: none;
+        color: var(--text-2);
+        font-weight: 400;
+      }
+      .rest {
+        padding: 0.25rem 0.625rem;
+        color: var(--text-2);
+        font-size: 0.8125rem;
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) vertex!: TopologyVertex;
+  @property({ attribute: false }) fleet!: Fleet;
+
+  protected override render(): TemplateResult {
+    const { vertex } = this;
+    const remark = remarkOf(vertex);
+    return html`
+      <header>
+        <div>
+          <p class="kind">${kindNames[vertex.kind]}</p>
+          <h2 tabindex="-1">${vertex.kind === 'negotiation' ? 'Peer to peer' : nameOf(vertex)}</h2>
+          ${remark === undefined ? nothing : html`<span class="remark">${remark}</span>`}
+        </div>
+        <button class="plain small icon" aria-label="Close details" @click=${() => this.#choose(undefined)}>
+          ${icons.close}
+        </button>
+      </header>
+      <dl>
+        ${this.#facts().map(
+          ([name, value]) =>
+            html`<dt>${name}</dt>
+              <dd>${value}</dd>`,
+        )}
+      </dl>
+      ${this.#lists().map(({ title, of }) => this.#list(title, of))}
+    `;
+  }
+
+  #facts(): [string, string][] {
+    const { vertex, fleet } = this;
+    switch (vertex.kind) {
+      case 'gateway':
+        return [['Sessions', String(vertex.sessions)]];
+      case 'node':
+        return [
+          ['Places taken', `${vertex.reserved} of ${vertex.capacity}`],
+          ['CPU', `${Math.round(vertex.cpu * 100)} %`],
+          ['State', vertex.state],
+        ];
+      case 'room':
+        return [
+          ['People', String(vertex.participants)],
+          ['Media', vertex.mediaMode === 'peer' ? 'directly between peers' : 'through SFU nodes'],
+          ['Id', vertex.id],
+        ];
+      case 'session':
+        return [
+          ['Connection', vertex.connected ? 'open' : 'lost, may come back'],
+          ['Id', vertex.id],
+        ];
+      case 'negotiation':
+        return [
+          ['State', vertex.state],
+          ['Room', this.#nameOf(fleet.get(vertex.roomId), vertex.roomId)],
+        ];
+    }
+  }
+
+  #nameOf(vertex: TopologyVertex | undefined, id: string): string {
+    return vertex ? nameOf(vertex) : id;
+  }
+
+  #lists(): { title: string; of: { id: string; more?: string }[] }[] {
+    const { vertex, fleet } = this;
+    const ids = (all: readonly TopologyVertex[]): { id: string; more?: string }[] =>
+      all.map((each) => ({ id: each.id, more: remarkOf(each) ?? '' }));
+    switch (vertex.kind) {
+      case 'gateway':
+        return [{ title: 'Sessions', of: ids(fleet.sessionsAt(vertex.id)) }];
+      case 'node':
+        return [
+          {
+            title: 'Rooms',
+            of: fleet
+              .roomsOn(vertex.id)
+              .map(({ id, homes }) => ({ id, more: amount(homes[vertex.id]!, 'person', 'people') })),
+          },
+        ];
+      case 'room':
+        return [
+          {
+            title: 'SFU nodes',
+            of: Object.entries(vertex.homes).map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
+          },
+          { title: 'Negotiations', of: ids(fleet.negotiationsIn(vertex.id)) },
+          { title: 'Sessions', of: ids(fleet.sessionsOf(vertex.id)) },
+        ];
+      case 'session':
+        return [
+          { title: 'Gateway', of: [{ id: vertex.gatewayId }] },
+          { title: 'Rooms', of: vertex.rooms.map((id) => ({ id })) },
+        ];
+      case 'negotiation':
+        return [{ title: 'Room', of: [{ id: vertex.roomId }] }];
+    }
+  }
+
+  #list(title: string, all: readonly { id: string; more?: string }[]): TemplateResult | typeof nothing {
+    if (all.length === 0) return nothing;
+    const left = all.length - mostListed;
+    return html`<h3>${title}${all.length > 1 ? ` (${all.length.toLocaleString('en')})` : ''}</h3>
+      <ul>
+        ${all.slice(0, mostListed).map(({ id, more = '' }) => {
+          const name = this.#nameOf(this.fleet.get(id), id);
+          return html`<li>
+            <button title=${name} @click=${() => this.#choose(id)}>
+              <span>${name}</span><span class="more">${more}</span>
+            </button>
+          </li>`;
+        })}
+      </ul>
+      ${left > 0 ? html`<p class="rest">and ${left.toLocaleString('en')} more</p>` : nothing}`;
+  }
+
+  #choose(id: string | undefined): void {
+    this.dispatchEvent(new CustomEvent('choose', { detail: id }));
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-vertex-details': VertexDetails;
+  }
+}

@@ -1,0 +1,152 @@
+import type { TopologyVertex } from '@flotilla/contracts';
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { customElement, property, state } from 'lit/decorators.js';
+import { base, buttons } from '../styles.ts';
+import { type Fleet, type Kind, kindNames, nameOf, remarkOf } from './fleet.ts';
+
+/** Rows that are shown before one asks for more. */
+const rowsAtOnce = 100;
+
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+type Cell = string | number;
+const columns: { [K in Kind]: readonly string[] } = {
+  gateway: ['Sessions', 'State'],
+  node: ['Places taken', 'CPU', 'State'],
+  room: ['People', 'SFU nodes', 'Media'],
+  session: ['Rooms', 'Gateway', 'State'],
+  negotiation: ['Room', 'State'],
+};
+
+/**
+ * The fleet in words, kind by kind: the same as the picture.
+ *
+ * @fires choose - CustomEvent of the id of a vertex
+ */
+@customElement('flotilla-vertex-table')
+export class VertexTable extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      :host {
+        border: 1px solid var(--line);
+        border-radius: var(--radius-l);
+        background: var(--surface);
+        overflow: auto;
+      }
+      section {
+        padding: 1rem 1.25rem 0.25rem;
+      }
+      h2 {
+        font-size: 1rem;
+      }
+      table {
+        width: 100%;
+        margin: 0.375rem 0 0.75rem;
+        border-collapse: collapse;
+        font-size: 0.875rem;
+        font-variant-numeric: tabular-nums;
+      }
+      th,
+      td {
+        padding: 0.125rem 0.75rem 0.125rem 0;
+        border-bottom: 1px solid var(--line);
+        text-align: left;
+        overflow-wrap: anywhere;
+      }
+      thead th {
+        color: var(--text-2);
+        font-weight: 500;
+      }
+      tbody th {
+        font-weight: 500;
+      }
+      th button {
+        min-height: 2rem;
+        margin-left: -0.5rem;
+        padding: 0 0.5rem;
+        border-radius: var(--radius-s);
+        background: transparent;
+        color: var(--accent-ink);
+        font-size: inherit;
+        line-height: 1.3;
+        text-align: left;
+      }
+      tr[aria-current] {
+        background: var(--accent-soft);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) fleet!: Fleet;
+  @property({ attribute: false }) selected: string | undefined;
+  @state() private shown: Partial<Record<Kind, number>> = {};
+
+  protected override render(): TemplateResult {
+    const { gateways, nodes, rooms, sessions, negotiations } = this.fleet;
+    return html`${this.#table('gateway', gateways)} ${this.#table('node', nodes)} ${this.#table('room', rooms)}
+    ${this.#table('session', sessions)} ${this.#table('negotiation', negotiations)}`;
+  }
+
+  #table(kind: Kind, all: readonly TopologyVertex[]): TemplateResult | typeof nothing {
+    if (all.length === 0) return nothing;
+    const limit = this.shown[kind] ?? rowsAtOnce;
+    const title = `${kindNames[kind]}s (${all.length.toLocaleString('en')})`;
+    return html`<section>
+      <h2 id=${kind}>${title}</h2>
+      <table aria-labelledby=${kind}>
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            ${columns[kind].map((name) => html`<th scope="col">${name}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${all.slice(0, limit).map((vertex) => this.#row(vertex))}
+        </tbody>
+      </table>
+      ${
+        all.length > limit
+          ? html`<button class="small" @click=${() => (this.shown = { ...this.shown, [kind]: limit * 4 })}>
+              Show more ${kindNames[kind].toLowerCase()}s
+            </button>`
+          : nothing
+      }
+    </section>`;
+  }
+
+  #row(vertex: TopologyVertex): TemplateResult {
+    const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: vertex.id }));
+    return html`<tr aria-current=${vertex.id === this.selected ? 'true' : nothing}>
+      <th scope="row"><button @click=${choose}>${nameOf(vertex)}</button></th>
+      ${this.#cells(vertex).map((cell) => html`<td>${cell}</td>`)}
+    </tr>`;
+  }
+
+  #cells(vertex: TopologyVertex): readonly Cell[] {
+    const roomName = (id: string): string => {
+      const room = this.fleet.get(id);
+      return room ? nameOf(room) : id;
+    };
+    const remark = remarkOf(vertex);
+    switch (vertex.kind) {
+      case 'gateway':
+        return [vertex.sessions, remark ?? 'alive'];
+      case 'node':
+        return [`${vertex.reserved} of ${vertex.capacity}`, percent(vertex.cpu), remark ?? 'active'];
+      case 'room':
+        return [vertex.participants, Object.keys(vertex.homes).join(', '), remark ?? 'SFU'];
+      case 'session':
+        return [vertex.rooms.map(roomName).join(', '), vertex.gatewayId, remark ?? 'connected'];
+      case 'negotiation':
+        return [roomName(vertex.roomId), vertex.state];
+    }
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-vertex-table': VertexTable;
+  }
+}
