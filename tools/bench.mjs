@@ -6,6 +6,7 @@ import { runMain, SetupError } from './setup/steps.mjs';
 /** What each needs of the operating system. */
 const benchmarks = {
   join: ['redis', 'rabbitmq', 'chromium'],
+  signaling: ['redis', 'rabbitmq', 'openssl'],
 };
 
 await runMain(async () => {

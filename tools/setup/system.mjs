@@ -31,6 +31,7 @@ const known = {
     debian: ['chromium'],
     brew: ['chromium'],
   },
+  openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {
     present: () =>
       ['cmake', 'ninja', 'g++', 'pkg-config', 'flatc'].every(which) &&

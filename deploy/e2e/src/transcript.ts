@@ -89,11 +89,11 @@ class Storyteller {
     title: string,
     type: T,
     payload: RequestPayload<T>,
-    { to, then = [] }: { to?: string; then?: readonly string[] } = {},
+    { to, events = [] }: { to?: string; events?: readonly string[] } = {},
   ): Promise<ReplyPayload<T>> {
     const reply = await this.client.request(type, payload, to);
     const request = { id: reply.replyTo, type, ...(to !== undefined && { to }), payload };
-    await this.hear(title, then, [
+    await this.hear(title, events, [
       { from: 'client', message: request },
       { from: 'server', message: reply },
     ]);
@@ -151,7 +151,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
       { from: 'server', http: upgrade.response },
     ],
   );
-  const { resumeToken } = welcomeOf(await ada.client.event('welcome'));
+  const { resumeToken, offsets } = welcomeOf(await ada.client.event('welcome'));
   const { media, snapshot } = await ada.ask('Join', 'join', { room, name: 'Ada', rtpCapabilities });
   await ada.ask(
     'Connect the receiving transport',
@@ -175,19 +175,19 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     'Publish',
     'publish',
     { kind: 'audio', source: 'microphone', rtpParameters: microphone },
-    { to, then: ['publication_added'] },
+    { to, events: ['publication_added'] },
   );
-  const { seq } = await ada.ask(
-    'Say something',
-    'message',
-    { data: { text: 'Good morning' } },
-    { to, then: ['message'] },
-  );
+  await ada.ask('Say something', 'message', { data: { text: 'Good morning' } }, { to, events: ['message'] });
   await bob.request('mute', { publicationId: publication.id, muted: true }, to);
   await ada.hear('Bob turns his camera off', ['publication_updated']);
+  await bob.request('message', { data: { text: 'Only for you' } }, 'user:ada@example.com');
+  await ada.hear('Bob writes to Ada alone, wherever she is', ['message']);
   await ada.ask('Be refused', 'mute', { publicationId: publication.id, muted: false }, { to });
 
-  const lastSeen = ada.client.events.findLast((event) => event.to === to)?.seq ?? seq;
+  const seen = {
+    ...offsets,
+    ...Object.fromEntries(ada.client.events.flatMap((event) => (event.seq ? [[event.to, event.seq]] : []))),
+  };
   ada.client.socket.terminate();
   await ada.client.closed;
   await bob.request('message', { data: { text: 'Are you there?' } }, to);
@@ -196,7 +196,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   await ada.hear('The connection breaks, Bob says something, and Ada connects again with her resume token', [
     'welcome',
   ]);
-  await ada.ask('Say what was seen last', 'resume', { offsets: { [to]: lastSeen } }, { then: ['message'] });
+  await ada.ask('Say what was seen last', 'resume', { offsets: seen }, { events: ['message'] });
   await ada.ask('Leave', 'leave', {}, { to });
   ada.client.close();
   bob.close();

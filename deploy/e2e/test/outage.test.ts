@@ -1,6 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { startFleet } from '@flotilla/fleet';
-import { allGot, type Broker, Member, notYet, RestApi, startRabbitMq, startRedis, waitFor } from '@flotilla/testkit';
+import {
+  allGot,
+  type Broker,
+  Member,
+  notYet,
+  RawClient,
+  RestApi,
+  startRabbitMq,
+  startRedis,
+  waitFor,
+} from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 
 const outageMs = 120_000;
@@ -55,13 +65,16 @@ async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) 
     for (let round = 0; round < 20; round++) await sayInAll();
     expect(talk.failures.size).toBe(0);
 
+    const newcomer = await RawClient.connect(fleet.gatewayUrls[0]!, {
+      token: await api.issueFleetToken({ userId: 'newcomer' }),
+    });
     await broker.halt();
     const joinDuring = { codes: new Set<string>(), slowestMs: 0 };
     const backAt = performance.now() + outageMs;
     while (performance.now() < backAt) {
       await sayInAll();
       const began = performance.now();
-      const reply = await members.get('room-0')![0]!.client.request('join', { room: 'room-1' });
+      const reply = await newcomer.request('join', { room: 'room-1' });
       joinDuring.codes.add(reply.error?.code ?? 'ok');
       joinDuring.slowestMs = Math.max(joinDuring.slowestMs, performance.now() - began);
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -87,6 +100,7 @@ async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) 
     for (let round = 0; round < 20; round++) await sayInAll();
     for (const [room, crowd] of members) await allGot(crowd, talk.acknowledged.get(room)!);
     const breaks = [...members.values()].flat().flatMap((member) => member.breaks);
+    newcomer.close();
     for (const member of [...members.values()].flat()) member.leave();
     return { breaks, duringOutage, joinDuring, recoveredMs, slowestMs: talk.slowestMs };
   } finally {

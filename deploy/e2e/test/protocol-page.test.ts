@@ -1,15 +1,51 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { fileURLToPath } from 'node:url';
+import { notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { recordTranscript, shapeOf, standalone, transcriptPath } from '../src/index.ts';
 
+let topology: Topology;
+beforeAll(async () => {
+  topology = await standalone();
+});
+afterAll(async () => {
+  await topology?.stop();
+});
+
 test('the transcript in docs/protocol.md is what is said today: the same messages with the same fields', async () => {
-  const topology = await standalone();
-  try {
-    const said = await recordTranscript(topology);
-    expect(shapeOf(said), 'the protocol has changed: npm run record, then npm run generate').toEqual(
-      shapeOf(JSON.parse(readFileSync(transcriptPath, 'utf8'))),
+  const said = await recordTranscript(topology);
+  expect(shapeOf(said), 'the protocol has changed: npm run record, then npm run generate').toEqual(
+    shapeOf(JSON.parse(readFileSync(transcriptPath, 'utf8'))),
+  );
+});
+
+test('the client in examples/ joins, says who is there, chats and leaves', async () => {
+  const script = fileURLToPath(new URL('../../../examples/plain-client.mjs', import.meta.url));
+  const start = (name: string): ChildProcess & { said?: string } => {
+    const client: ChildProcess & { said?: string } = spawn(
+      process.execPath,
+      [script, 'plain', name, topology.pageUrl],
+      {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      },
     );
-  } finally {
-    await topology.stop();
-  }
+    onTestFinished(() => void client.kill());
+    client.stdout!.setEncoding('utf8').on('data', (chunk: string) => (client.said = (client.said ?? '') + chunk));
+    return client;
+  };
+  const says = (client: { said?: string }, words: string): Promise<unknown> =>
+    waitFor(words, () => client.said?.includes(words) || notYet(`it said: ${client.said}`));
+
+  const ada = start('Ada');
+  await says(ada, 'In plain: Ada.');
+  const bob = start('Bob');
+  await says(bob, 'In plain: Ada, Bob.');
+  await says(ada, '* Bob is here');
+  ada.stdin!.write('Good morning\n');
+  await says(bob, 'Ada: Good morning');
+  const ended = new Promise((resolve) => bob.once('exit', resolve));
+  bob.stdin!.end();
+  expect(await ended).toBe(0);
+  await says(ada, '* Bob is gone (left)');
 });

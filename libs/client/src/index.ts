@@ -21,6 +21,7 @@ export {
   FlotillaError,
   type Layers,
   type MediaKind,
+  type MediaMode,
   type Participant,
   type Source,
 } from '@flotilla/contracts';

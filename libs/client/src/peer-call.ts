@@ -36,11 +36,6 @@ export class PeerCall {
 
   constructor(private readonly host: PeerCallHost) {}
 
-  /** @internal For tests: how the negotiation stands. */
-  get state(): PeerLink['state'] | undefined {
-    return this.#link?.state;
-  }
-
   publish(track: MediaStreamTrack, options: PeerTrackOptions): PeerTrack {
     const sent = new PeerTrack(track, options);
     this.#tracks.set(options.publicationId, sent);
@@ -70,7 +65,7 @@ export class PeerCall {
     // A third one is about to move the room to the SFU.
     if (this.#peerId !== undefined || this.#handingOver) return;
     this.#peerId = participantId;
-    this.#begin(participantId);
+    this.#addTracks(this.#begin(participantId));
   }
 
   part(participantId: string): void {
@@ -167,8 +162,8 @@ export class PeerCall {
     this.host.handedOver([...this.#received]);
   }
 
-  stats(): Promise<{ sent: RTCStatsReport; received: RTCStatsReport }> | undefined {
-    return this.#link?.stats();
+  get link(): PeerLink | undefined {
+    return this.#link;
   }
 
   #stop(): void {

@@ -54,6 +54,10 @@ export class PeerLink {
     };
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   get state(): { signaling: RTCSignalingState; connection: RTCPeerConnectionState; collisions: number } {
     return {
       signaling: this.#pc.signalingState,
@@ -117,7 +121,7 @@ export class PeerLink {
   }
 
   /** What the other side said, in the order it was said. */
-  async receive(part: ToldNegotiation): Promise<void> {
+  async receive(part: Exclude<ToldNegotiation, { kind: 'close' }>): Promise<void> {
     switch (part.kind) {
       case 'offer':
       case 'pranswer':
@@ -135,16 +139,13 @@ export class PeerLink {
       case 'streams':
         this.#theirs = part.streams;
         return this.#tell();
-      case 'close':
-        return this.host.broken();
     }
   }
 
   async #receiveDescription({ kind, sdp, streams }: Extract<ToldNegotiation, { sdp: string }>): Promise<void> {
     const pc = this.#pc;
     // An offer may come while the answer before it is being set; then we will be in "stable" when its turn comes.
-    const readyForOffer =
-      !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
+    const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
     const offerCollision = kind === 'offer' && !readyForOffer;
     if (offerCollision) this.collisions++;
     this.#ignoreOffer = !this.polite && offerCollision;

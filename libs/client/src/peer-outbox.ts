@@ -33,7 +33,7 @@ export class PeerOutbox {
 
   async #sendAll(): Promise<void> {
     this.#sending = true;
-    for (let failures = 0; this.#waiting.length > 0 && !this.#closed; ) {
+    for (let failures = 0; this.#waiting.length > 0 && !this.#closed;) {
       const part = this.#waiting[0]!;
       try {
         await this.host.send(part);

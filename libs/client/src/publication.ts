@@ -1,5 +1,5 @@
 import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
-import type { Producer } from 'mediasoup-client/types';
+import type { Sending } from './peer-track.ts';
 
 /** How a subscription is wanted. */
 export interface SubscriptionWishes {
@@ -19,13 +19,13 @@ export interface PublicationActions {
 /** Something you publish. It stays the same object when the connection behind it changes. */
 export class LocalPublication {
   /** @internal */
-  producer: Producer;
+  producer: Sending;
   /** @internal */
   announced: Publication;
   readonly #actions: PublicationActions;
 
   /** @internal */
-  constructor(announced: Publication, producer: Producer, actions: PublicationActions) {
+  constructor(announced: Publication, producer: Sending, actions: PublicationActions) {
     this.announced = announced;
     this.producer = producer;
     this.#actions = actions;
@@ -46,7 +46,7 @@ export class LocalPublication {
 
   /** MIME type of its codec, such as `video/VP8`. */
   get codec(): string {
-    return this.announced.codec;
+    return this.producer.codec ?? this.announced.codec;
   }
 
   get muted(): boolean {

@@ -1,5 +1,3 @@
-import type { MediaLink } from './media-link.ts';
-
 /** How one received stream does, since the sample before. */
 export interface ReceiveStats {
   /** Bits per second. */
@@ -53,12 +51,17 @@ interface Report {
   readonly nominated?: boolean;
 }
 
+/** What can be asked for the browser's statistics of both directions. */
+export interface StatsSource {
+  stats(): Promise<{ sent: RTCStatsReport; received: RTCStatsReport }>;
+}
+
 /** Turns the browser's running totals into rates, by remembering the sample before. */
 export class StatsSampler {
   readonly #before = new Map<string, Report>();
 
   /** `publicationOf` names the publication of a track, by the track's id. */
-  async sample(link: MediaLink, publicationOf: (trackId: string) => string | undefined): Promise<RoomStats> {
+  async sample(link: StatsSource, publicationOf: (trackId: string) => string | undefined): Promise<RoomStats> {
     const { sent, received } = await link.stats();
     const receivedStats = new Map<string, ReceiveStats>();
     const sentStats = new Map<string, SendStats>();

@@ -2,7 +2,9 @@ import {
   addressee,
   type Event,
   FlotillaError,
+  type MediaMode,
   type MediaSession,
+  newId,
   type Participant,
   type Publication,
   type ReplyPayload,
@@ -16,9 +18,13 @@ import {
   type Subscription,
 } from '@flotilla/contracts';
 import { Device } from 'mediasoup-client';
+import type { Consumer } from 'mediasoup-client/types';
 import { Emitter } from './emitter.ts';
 import { producerOptions, type VideoCodec } from './encodings.ts';
+import { firstMedia } from './first-media.ts';
 import { MediaLink } from './media-link.ts';
+import { noProducer, PeerCall } from './peer-call.ts';
+import type { PeerReceived } from './peer-link.ts';
 import {
   LocalPublication,
   type PublicationActions,
@@ -42,7 +48,7 @@ export interface ConnectOptions {
   readonly name?: string;
   /** Receive everything that is published, by itself. Default true. */
   readonly subscribe?: boolean;
-  /** STUN and TURN servers. The SFU needs none; networks that block it may. */
+  /** STUN and TURN servers. The SFU needs none, networks that block it may; people who talk to each other directly do. */
   readonly iceServers?: RTCIceServer[];
 }
 
@@ -79,6 +85,8 @@ export type RoomEvents = {
   message: [data: unknown, participantId: string, sender: RemoteParticipant | undefined];
   /** `publication.quality` of some changed. Every two seconds at most. */
   qualityChanged: [stats: RoomStats];
+  /** Media goes another way from now on; tracks and publications stay, but see `trackChanged`. */
+  mediaModeChanged: [mode: MediaMode];
   /** The media connection was lost with its node and is being brought back; or it is back. */
   mediaChanged: [state: 'lost' | 'restored'];
   /** The room is over for you. `error` says why, unless you left. */
@@ -95,6 +103,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #session!: SignalSession;
   #device!: Device;
   #link: MediaLink | undefined;
+  /** While media goes directly to the other participant, and until the SFU has taken over from it. */
+  #peers: PeerCall | undefined;
+  #mediaMode: MediaMode = 'sfu';
   #state: RoomState = 'connected';
   #info!: RoomSnapshot['room'];
   #me!: Participant;
@@ -102,7 +113,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   readonly #mine = new Map<string, LocalPublication>();
   /** Speakers as each node tells them. */
   readonly #speakers = new Map<string, Map<string, number>>();
-  readonly #sampler = new StatsSampler();
+  #sampler = new StatsSampler();
   #statsTimer: ReturnType<typeof setInterval> | undefined;
   #stats: RoomStats | undefined;
   #reopening: Promise<void> | undefined;
@@ -170,6 +181,16 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     return this.#link?.nodeId;
   }
 
+  /** `peer` while media goes directly to the other participant, `sfu` while it goes through an SFU node. */
+  get mediaMode(): MediaMode {
+    return this.#mediaMode;
+  }
+
+  /** @internal For tests: the connection to the other participant. */
+  get peers(): PeerCall | undefined {
+    return this.#peers;
+  }
+
   /** The connection as last measured; undefined in the first seconds. */
   get stats(): RoomStats | undefined {
     return this.#stats;
@@ -180,12 +201,38 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** Publishes a track. It is not stopped when you unpublish it or leave: it is yours. */
   async publish(track: MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication> {
     const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
+    if (this.#mediaMode === 'peer') return this.#publishToPeer(track, { source, label, muted, videoCodec });
+    // While the SFU takes over there is nowhere to publish yet.
+    if (!this.#link) await this.#reopening;
     const { producer, publication } = await this.#openLink().publish(
       { source, label, muted },
       { track, ...producerOptions(this.#device, track, source, videoCodec) },
     );
     if (muted) producer.pause();
     const mine = new LocalPublication(publication, producer, this);
+    this.#codecOf.set(mine, videoCodec);
+    this.#mine.set(mine.id, mine);
+    return mine;
+  }
+
+  #publishToPeer(
+    track: MediaStreamTrack,
+    wanted: { source: Source; label: string | undefined; muted: boolean; videoCodec: VideoCodec | undefined },
+    publicationId = newId('publication'),
+  ): LocalPublication {
+    const { source, label, muted, videoCodec } = wanted;
+    const kind = track.kind as Publication['kind'];
+    const announced: Publication = {
+      id: publicationId,
+      participantId: this.#me.id,
+      kind,
+      source,
+      ...(label !== undefined && { label }),
+      codec: kind === 'audio' ? 'audio/opus' : `video/${(videoCodec ?? 'vp8').toUpperCase()}`,
+      muted,
+      producerId: noProducer,
+    };
+    const mine = new LocalPublication(announced, this.#peers!.publish(track, { ...wanted, publicationId }), this);
     this.#codecOf.set(mine, videoCodec);
     this.#mine.set(mine.id, mine);
     return mine;
@@ -211,13 +258,16 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     publication.announced = { ...publication.announced, muted };
     if (muted) publication.producer.pause();
     else publication.producer.resume();
+    if (this.#mediaMode === 'peer') return this.#peers?.streamsChanged();
     await this.#sayOrKeep(publication.id, () => this.#request('mute', { publicationId: publication.id, muted }));
   }
 
   /** @internal */
   async unpublish(publication: LocalPublication): Promise<void> {
     this.#mine.delete(publication.id);
+    this.#peers?.unpublish(publication.id);
     publication.producer.close();
+    if (this.#mediaMode === 'peer') return;
     await this.#sayOrKeep(publication.id, () => this.#request('unpublish', { publicationId: publication.id }));
   }
 
@@ -242,6 +292,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** @internal */
   async setSubscribed(publication: RemotePublication, subscribed: boolean): Promise<void> {
     publication.wanted = subscribed;
+    if (this.#mediaMode === 'peer') return this.#peers?.wishesChanged();
     if (subscribed) return this.#subscribe([publication.id]);
     this.#link?.drop(publication.id);
     this.#trackChanged(publication, undefined);
@@ -251,6 +302,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** @internal */
   async update(publication: RemotePublication, change: SubscriptionWishes): Promise<void> {
     Object.assign(publication.wishes, change);
+    if (this.#mediaMode === 'peer') return this.#peers?.wishesChanged();
     await this.#request('update_subscriptions', { publicationIds: [publication.id], ...change });
   }
 
@@ -272,6 +324,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       subscribe,
     });
     this.#me = reply.snapshot.participants.find(({ id }) => id === reply.participantId)!;
+    this.#startMedia(reply.snapshot.mediaMode);
     this.#applySnapshot(reply.snapshot);
     this.#setState('connected');
     if (reply.media) await this.#useMedia(reply.media);
@@ -283,6 +336,30 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#mine.clear();
     await this.#join();
     await Promise.all(mine.map((publication) => this.#republish(publication, undefined)));
+  }
+
+  /** The way media goes in a room that was just joined. */
+  #startMedia(mode: MediaMode): void {
+    this.#peers?.close();
+    this.#peers = undefined;
+    if (mode === 'peer') {
+      this.#link?.close();
+      this.#link = undefined;
+      this.#peers = new PeerCall({
+        participantId: this.#me.id,
+        iceServers: this.#options.iceServers ?? [],
+        send: (part) => this.#request('negotiate', part),
+        wants: (id) => {
+          const publication = this.#findPublication(id);
+          return publication ? publication.wanted && !publication.wishes.paused : (this.#options.subscribe ?? true);
+        },
+        received: (participantId, streams, ended) => this.#receiveFromPeer(participantId, streams, ended),
+        handedOver: (left) => this.#endPeers(left),
+      });
+    }
+    if (mode === this.#mediaMode) return;
+    this.#mediaMode = mode;
+    this.emit('mediaModeChanged', mode);
   }
 
   #receivable(): RequestPayload<'open_media'>['rtpCapabilities'] {
@@ -299,7 +376,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     const published = new Set(publications.map(({ id }) => id));
     for (const participant of this.#participants.values()) {
       for (const id of participant.publications.keys())
-        if (!published.has(id)) this.#removePublication(participant.id, id);
+        if (!published.has(id) && !this.#peers?.brings(id)) this.#removePublication(participant.id, id);
     }
     for (const publication of publications) this.#putPublication(publication);
   }
@@ -312,6 +389,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     }
     if (mine.snapshot) this.#applySnapshot(mine.snapshot);
     this.#setState('connected');
+    if (mine.snapshot?.mediaMode === 'sfu') this.#moveToSfu();
+    if (this.#mediaMode === 'peer') this.#peers?.resumed(mine.snapshot !== undefined);
     this.#sayWhatWasKept();
   }
 
@@ -325,6 +404,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (this.#state === 'closed') return;
     clearInterval(this.#statsTimer);
     this.#link?.close();
+    this.#peers?.close();
     this.#setState('closed');
     this.emit('closed', error);
   }
@@ -364,10 +444,13 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       active_speaker: ({ participantId }) => this.emit('activeSpeakerChanged', participantId),
       message: ({ data }) => this.emit('message', data, from, this.#participants.get(from)),
       media_lost: ({ participantIds }) => {
-        if (participantIds.includes(this.#me.id)) this.#reopenMedia();
+        // A node that we do not use yet is replaced when we do.
+        if (this.#mediaMode === 'sfu' && participantIds.includes(this.#me.id)) this.#reopenMedia();
       },
-      media_mode: () => undefined,
-      negotiation: () => undefined,
+      media_mode: ({ mediaMode }) => {
+        if (mediaMode === 'sfu') this.#moveToSfu();
+      },
+      negotiation: (part) => this.#peers?.receive(from, part),
       room_deleted: () => {
         this.#session.close();
         this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));
@@ -381,11 +464,13 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     const participant = new RemoteParticipant(id, userId, name, joinedAt);
     this.#participants.set(id, participant);
     this.emit('participantJoined', participant);
+    if (this.#mediaMode === 'peer') this.#peers?.meet(id);
   }
 
   #removeParticipant(id: string): void {
     const participant = this.#participants.get(id);
     if (!participant) return;
+    this.#peers?.part(id);
     for (const publicationId of [...participant.publications.keys()]) this.#removePublication(id, publicationId);
     this.#participants.delete(id);
     this.emit('participantLeft', participant);
@@ -407,7 +492,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       this.emit('publicationUpdated', publication, participant);
     }
     const received = this.#link?.consumer(publication.id);
-    if (received?.producerId === announced.producerId) this.#trackChanged(publication, received.track);
+    if (received?.producerId === announced.producerId) this.#play(publication, received);
     else if (publication.wanted && this.#link) this.#subscribeSoon(publication.id);
   }
 
@@ -418,6 +503,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     participant.publications.delete(publicationId);
     this.#toSubscribe.delete(publicationId);
     this.#link?.drop(publicationId);
+    this.#peers?.tookOver(publicationId);
     publication.setTrack(undefined);
     this.emit('publicationRemoved', publication, participant);
   }
@@ -469,10 +555,57 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       const publication = this.#findPublication(publicationId);
       // Of a publication whose announcement is still on its way; #putPublication finds the consumer then.
       if (!publication) continue;
-      this.#trackChanged(publication, consumer.track);
+      this.#play(publication, consumer);
       // A new subscription knows nothing of what was asked of the one before.
       const { wishes } = publication;
       if (Object.keys(wishes).length > 0) this.update(publication, wishes).catch(() => undefined);
+    }
+  }
+
+  /** Plays what comes from the SFU. In place of what still comes from the other participant only once there is a picture. */
+  #play(publication: RemotePublication, consumer: Consumer): void {
+    const peers = this.#peers;
+    if (!peers?.brings(publication.id)) return this.#trackChanged(publication, consumer.track);
+    void firstMedia(consumer).then(() => {
+      if (this.#link?.consumer(publication.id) !== consumer) return;
+      this.#trackChanged(publication, consumer.track);
+      peers.tookOver(publication.id);
+    });
+  }
+
+  #receiveFromPeer(participantId: string, streams: readonly PeerReceived[], ended: readonly string[]): void {
+    for (const id of ended) this.#removePublication(participantId, id);
+    for (const { mid: _mid, publicationId, track, ...stream } of streams) {
+      const announced = { ...stream, id: publicationId, participantId, producerId: noProducer };
+      // Nobody else's publication, nor one of ours, goes by the id that they say.
+      const known = this.#findPublication(publicationId);
+      if (this.#mine.has(publicationId) || (known && known.participantId !== participantId)) continue;
+      this.#putPublication(announced);
+      const publication = this.#findPublication(publicationId);
+      if (publication) this.#trackChanged(publication, publication.wanted ? track : undefined);
+    }
+  }
+
+  /** A third joined: opens media on the SFU beside what there is, and moves over to it without an end between. */
+  #moveToSfu(): void {
+    if (this.#mediaMode === 'sfu') return;
+    this.#mediaMode = 'sfu';
+    this.emit('mediaModeChanged', 'sfu');
+    this.#peers?.beginHandOver();
+    this.#sampler = new StatsSampler();
+    this.#reopenMedia();
+  }
+
+  /** The connection to the other participant is closed. `left`: what came by it and does not come from the SFU. */
+  #endPeers(left: readonly string[]): void {
+    this.#peers = undefined;
+    for (const id of left) {
+      const publication = this.#findPublication(id);
+      if (!publication) continue;
+      const received = this.#link?.consumer(id);
+      if (received) this.#trackChanged(publication, received.track);
+      else if (publication.announced.producerId === noProducer) this.#removePublication(publication.participantId, id);
+      else this.#trackChanged(publication, undefined);
     }
   }
 
@@ -533,7 +666,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   }
 
   async #reopen(): Promise<void> {
-    this.emit('mediaChanged', 'lost');
+    // Moving to the SFU loses nothing.
+    const lost = this.#link !== undefined;
+    if (lost) this.emit('mediaChanged', 'lost');
     // The old link stays until the new one is used: its last frames are better than none.
     for (let attempt = 0; this.#state !== 'closed'; attempt++) {
       try {
@@ -543,7 +678,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
         });
         await this.#useMedia(media);
         await Promise.all([...this.#mine.values()].map((publication) => this.#republish(publication, publication.id)));
-        return this.emit('mediaChanged', 'restored');
+        if (lost) this.emit('mediaChanged', 'restored');
+        return;
       } catch (error) {
         const pause = retryPausesMs[attempt];
         if (pause === undefined) throw error;
@@ -562,11 +698,22 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       return;
     }
     const { source, label, muted } = publication.announced;
+    if (this.#mediaMode === 'peer') {
+      const videoCodec = this.#codecOf.get(publication);
+      const { id } = publication;
+      publication.producer = this.#peers!.publish(track, { publicationId: id, source, label, muted, videoCodec });
+      this.#mine.set(id, publication);
+      return;
+    }
     const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
-    const { producer, publication: announced } = await this.#openLink().publish(
-      { source, label, muted, publicationId },
-      { track, ...options },
-    );
+    const publish = (as: string | undefined): ReturnType<MediaLink['publish']> =>
+      this.#openLink().publish({ source, label, muted, publicationId: as }, { track, ...options });
+    const { producer, publication: announced } = await publish(publicationId).catch((error: unknown) => {
+      // Somebody else has that id: we get another.
+      if (publicationId === undefined || FlotillaError.from(error).code !== 'PUBLICATION_NOT_FOUND') throw error;
+      this.#mine.delete(publicationId);
+      return publish(undefined);
+    });
     if (muted) producer.pause();
     publication.producer = producer;
     publication.announced = announced;
@@ -574,14 +721,14 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   }
 
   async #sampleStats(): Promise<void> {
-    const link = this.#link;
-    if (!link || link.closed) return;
+    const source = this.#link ?? this.#peers?.link;
+    if (!source || source.closed) return;
     const byTrack = new Map<string, string>();
     for (const { id, track } of this.#mine.values()) if (track) byTrack.set(track.id, id);
     for (const { publications } of this.#participants.values())
       for (const { id, track } of publications.values()) if (track) byTrack.set(track.id, id);
     try {
-      const stats = await this.#sampler.sample(link, (trackId) => byTrack.get(trackId));
+      const stats = await this.#sampler.sample(source, (trackId) => byTrack.get(trackId));
       this.#stats = stats;
       for (const [id, received] of stats.received) {
         const publication = this.#findPublication(id);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { requestExamples } from '../src/asyncapi/examples.ts';
 import {
   Address,
   base32,
@@ -13,6 +14,7 @@ import {
   participantIdOf,
   publicParticipant,
   Request,
+  type RequestType,
   RoomEvent,
   RoomName,
   RoomRef,
@@ -86,8 +88,10 @@ describe('what a client writes', () => {
     expect(Request.safeParse({ id: '1', type: 'ping', payload: {}, from: 'pt_x' }).success).toBe(false);
   });
 
-  test.each(Object.entries(signalRequests))('%s refuses fields it does not know', (_type, { payload }) => {
-    const result = payload.safeParse({ surprise: true });
+  test.each(Object.entries(signalRequests))('%s refuses fields it does not know', (type, { payload }) => {
+    const example = requestExamples[type as RequestType].payload;
+    expect(payload.safeParse(example).success).toBe(true);
+    const result = payload.safeParse({ ...example, surprise: true });
     expect(result.success).toBe(false);
     expect(result.error!.issues.some(({ code }) => code === 'unrecognized_keys')).toBe(true);
   });

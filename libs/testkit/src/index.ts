@@ -13,6 +13,8 @@ export * from './scenarios/hostile-frames.ts';
 export * from './scenarios/hostile-json.ts';
 export * from './scenarios/hostile-latency.ts';
 export * from './scenarios/misuse.ts';
+export * from './scenarios/peer-calls.ts';
+export * from './scenarios/peers.ts';
 export * from './scenarios/routing.ts';
 export * from './tcp-proxy.ts';
 export * from './test-brokers.ts';

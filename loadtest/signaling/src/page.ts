@@ -8,6 +8,10 @@ const seconds = JSON.parse(document.querySelector('#seconds')!.textContent) as S
 const colours = ['#1b6ec2', '#d9822b', '#23824d', '#8a4fbf', '#c0362c', '#6b7280'];
 const tints: Record<string, string> = { join: '#eaf2fb', load: '#eef7f1', leave: '#f6f1ea' };
 
+/** The types name this 3 by an enum that does not exist at run time. */
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment
+const logarithmicScale: Uplot.Scale = { distr: 3 };
+
 type Series = [label: string, of: (second: Second) => number | null, dashed?: boolean];
 
 function shade(plot: Uplot): void {
@@ -34,12 +38,15 @@ function plot(title: string, series: readonly Series[], logarithmic = false): vo
     seconds.map(({ at }) => at),
     ...series.map(([, of]) => seconds.map((second) => (logarithmic ? floor(of(second)) : of(second)))),
   ];
-  new uPlot(
+  const drawn = new uPlot(
     {
       title,
       width: 540,
       height: 260,
-      scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : { range: (_, __, max) => [0, (max || 1) * 1.1] } },
+      scales: {
+        x: { time: false },
+        y: logarithmic ? logarithmicScale : { range: (_, __, max) => [0, (max || 1) * 1.1] },
+      },
       axes: [{ label: 'seconds into the run', labelSize: 18 }, { size: 60 }],
       series: [
         { label: 's', value: (_, value) => value?.toFixed(0) ?? '' },
@@ -54,8 +61,8 @@ function plot(title: string, series: readonly Series[], logarithmic = false): vo
       hooks: { drawClear: [shade] },
     },
     data,
-    frame,
   );
+  frame.append(drawn.root);
 }
 
 plot('Sessions held', [

@@ -1,6 +1,6 @@
 import type { Helper } from './helper.ts';
 import { MachineProbe, MetricsProbe, ProcessProbe } from './probe.ts';
-import type { BareCalls, BareTick, CrowdCalls, CrowdTick, Side } from './protocol.ts';
+import type { BareTick, CrowdCalls, CrowdTick, Side } from './protocol.ts';
 import type { Second } from './results.ts';
 import type { Servers } from './servers.ts';
 import { Tally } from './tally.ts';

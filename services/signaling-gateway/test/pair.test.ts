@@ -100,7 +100,7 @@ describe('a negotiation', () => {
   });
 
   test('a description above the limit is refused with the state, one of just the limit is not', () => {
-    const fits = { kind: 'offer', sdp: 'x'.repeat(maxSdpLength), streams: [] } as const;
+    const fits: ToldNegotiation & { sdp: string } = { kind: 'offer', sdp: 'x'.repeat(maxSdpLength), streams: [] };
     expect(apply(newPair, 'first', fits).forward).toBe(fits);
     expect(refusal(newPair, 'first', { ...fits, sdp: `${fits.sdp}x` })).toMatchObject({
       code: 'SDP_TOO_BIG',

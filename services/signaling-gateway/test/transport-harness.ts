@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { TokenIssuer } from '@flotilla/auth';
 import { signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
 import { createLogger, type Logger, nestLogger } from '@flotilla/runtime';
-import { memoryFleet } from '@flotilla/store';
+import { type Fleet, memoryFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
@@ -34,15 +34,17 @@ export interface GatewayOptions {
   readonly certificate?: Certificate;
   /** How often the files of the certificate are read. */
   readonly everyMs?: number;
+  /** Default: one in memory. */
+  readonly fleet?: Fleet;
 }
 
 export const log: Logger = createLogger({ service: 'test', level: 'fatal' });
 
 /** A gateway over a fleet in memory, wired as in main.ts. */
 export async function startGateway(options: GatewayOptions = {}): Promise<RunningGateway> {
-  const { settings = {}, host = '127.0.0.1', certificate, everyMs = 20 } = options;
+  const { settings = {}, host = '127.0.0.1', certificate, everyMs = 20, fleet = memoryFleet(log) } = options;
   const config = gatewayConfig.parse({ FLOTILLA_TOKEN_SECRET: secret, ...settings });
-  const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet: memoryFleet(log), log }), {
+  const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
     logger: nestLogger(log),
     ...(certificate && { httpsOptions: certificate.serverOptions }),
   });
@@ -69,9 +71,9 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   };
 }
 
-export const newToken = async (): Promise<string> => {
+export const newToken = async (userId = 'ada'): Promise<string> => {
   const { token } = await issuer.issue({
-    userId: 'ada',
+    userId,
     name: 'Ada',
     room: 'rm_a',
     grants: ['publish', 'subscribe', 'data'],

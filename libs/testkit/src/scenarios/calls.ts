@@ -15,7 +15,7 @@ let rooms = 0;
 const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
 
 /** Runs with pages that are closed at the end, whatever happens. */
-async function withPages(
+export async function withPages(
   work: (join: (options: Parameters<typeof CallPage.join>[2]) => Promise<CallPage>) => Promise<void>,
   topology: Topology,
   browser: Browser,

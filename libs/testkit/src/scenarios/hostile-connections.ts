@@ -1,3 +1,4 @@
+import { closeCodes } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { HonestPair } from '../honest-pair.ts';
 import { frame, opcodes, RawFrames, upgradeRequest, withToken } from '../raw-frames.ts';
@@ -73,6 +74,27 @@ export const hostileConnections: readonly HostileScenario[] = [
         for (const [index, raw] of slow.entries()) raw.write(`X-${index}: 1\r\n`);
         expect(slow.filter(({ status }) => status !== undefined)).toEqual([]);
         for (const raw of [...slow, ...silent]) raw.destroy();
+      }),
+  },
+  {
+    promise: 'a socket that does not answer the close frame is cut within seconds',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const raw = await intruder(topology, pair);
+        raw.send(opcodes.text, 'unmasked', { masked: false });
+        expect(await raw.closeCode()).toBe(closeCodes.PROTOCOL_ERROR);
+        const told = performance.now();
+        await waitFor(
+          'the cut',
+          () => {
+            // Only what is written shows that nobody is there any more.
+            raw.write(frame(opcodes.pong));
+            if (!raw.socket.destroyed) notYet('it can still be written to');
+          },
+          { timeoutMs: 10_000 },
+        );
+        report(`cut after ${((performance.now() - told) / 1000).toFixed(1)} s`);
+        raw.destroy();
       }),
   },
   {

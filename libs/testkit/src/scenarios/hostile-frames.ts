@@ -62,56 +62,55 @@ const each = <K extends string | number>(
 ): Record<string, Buffer[]> => Object.fromEntries(values.map((value) => [`${what} ${value}`, [bytes(value)]]));
 
 const protocolErrors: Abuses = {
-      'an unmasked frame': [frame(text, request('1'), { masked: false })],
-      ...each('reserved bits', [1, 2, 3, 4, 5, 6, 7], (rsv) => frame(text, request('1'), { rsv })),
-      ...each('opcode', [3, 4, 5, 6, 7, 11, 12, 13, 14, 15], (opcode) => frame(opcode, request('1'))),
-      'a ping in fragments': [frame(ping, 'a', more), frame(continuation, 'b')],
-      'a close frame in fragments': [frame(close, closeBody(1000), more)],
-      'a ping of 126 bytes': [frame(ping, 'x'.repeat(126))],
-      'a continuation of nothing': [frame(continuation, request('1'))],
-      'a continuation after the end': [frame(text, '[', more), frame(continuation, ']'), frame(continuation, 'x')],
-      'a message inside another': [frame(text, '[', more), frame(text, request('1'))],
-      'a close frame of one byte': [frame(close, Buffer.from([3]))],
-      ...each('close code', [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535], (code) =>
-        frame(close, closeBody(code)),
-      ),
-    };
+  'an unmasked frame': [frame(text, request('1'), { masked: false })],
+  ...each('reserved bits', [1, 2, 3, 4, 5, 6, 7], (rsv) => frame(text, request('1'), { rsv })),
+  ...each('opcode', [3, 4, 5, 6, 7, 11, 12, 13, 14, 15], (opcode) => frame(opcode, request('1'))),
+  'a ping in fragments': [frame(ping, 'a', more), frame(continuation, 'b')],
+  'a close frame in fragments': [frame(close, closeBody(1000), more)],
+  'a ping of 126 bytes': [frame(ping, 'x'.repeat(126))],
+  'a continuation of nothing': [frame(continuation, request('1'))],
+  'a continuation after the end': [frame(text, '[', more), frame(continuation, ']'), frame(continuation, 'x')],
+  'a message inside another': [frame(text, '[', more), frame(text, request('1'))],
+  'a close frame of one byte': [frame(close, Buffer.from([3]))],
+  ...each('close code', [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535], (code) =>
+    frame(close, closeBody(code)),
+  ),
+};
 
 const invalidTexts: Abuses = {
-      ...each('text with', Object.keys(invalidUtf8) as (keyof typeof invalidUtf8)[], (kind) =>
-        frame(text, Buffer.from(invalidUtf8[kind])),
-      ),
-      'a surrogate across fragments': [
-        frame(text, Buffer.from(invalidUtf8.surrogate.slice(0, 1)), more),
-        frame(continuation, Buffer.from(invalidUtf8.surrogate.slice(1))),
-      ],
-      'an invalid last fragment': [frame(text, '{"id":"', more), frame(continuation, Buffer.from(invalidUtf8.byte))],
-      'a reason': [frame(close, closeBody(1000, Buffer.from(invalidUtf8.byte)))],
-    }),
-  };
+  ...each('text with', Object.keys(invalidUtf8) as (keyof typeof invalidUtf8)[], (kind) =>
+    frame(text, Buffer.from(invalidUtf8[kind])),
+  ),
+  'a surrogate across fragments': [
+    frame(text, Buffer.from(invalidUtf8.surrogate.slice(0, 1)), more),
+    frame(continuation, Buffer.from(invalidUtf8.surrogate.slice(1))),
+  ],
+  'an invalid last fragment': [frame(text, '{"id":"', more), frame(continuation, Buffer.from(invalidUtf8.byte))],
+  'a reason': [frame(close, closeBody(1000, Buffer.from(invalidUtf8.byte)))],
+};
 
 const tooMuch: Abuses = {
-      'one byte more': [frame(text, 'x'.repeat(maxFrameBytes + 1))],
-      'only announced': [frame(text, '', { claimedLength: BigInt(maxFrameBytes + 1) })],
-      'a length of 2^53': [frame(text, '', { claimedLength: 2n ** 53n })],
-      'a length with the top bit set': [frame(text, '', { claimedLength: 2n ** 63n })],
-      'all bits set': [frame(binary, '', { claimedLength: 2n ** 64n - 1n })],
-      '65 fragments of 1 KiB': [
-        frame(text, 'x'.repeat(1024), more),
-        ...Array.from({ length: 64 }, () => frame(continuation, 'x'.repeat(1024), more)),
-      ],
-    };
+  'one byte more': [frame(text, 'x'.repeat(maxFrameBytes + 1))],
+  'only announced': [frame(text, '', { claimedLength: BigInt(maxFrameBytes + 1) })],
+  'a length of 2^53': [frame(text, '', { claimedLength: 2n ** 53n })],
+  'a length with the top bit set': [frame(text, '', { claimedLength: 2n ** 63n })],
+  'all bits set': [frame(binary, '', { claimedLength: 2n ** 64n - 1n })],
+  '65 fragments of 1 KiB': [
+    frame(text, 'x'.repeat(1024), more),
+    ...Array.from({ length: 64 }, () => frame(continuation, 'x'.repeat(1024), more)),
+  ],
+};
 
 const tooManyFragments: Abuses = {
-      'of one byte': [
-        frame(text, 'x', more),
-        Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, 'x', more))),
-      ],
-      'empty ones': [
-        frame(text, '', more),
-        Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, '', more))),
-      ],
-    };
+  'of one byte': [
+    frame(text, 'x', more),
+    Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, 'x', more))),
+  ],
+  'empty ones': [
+    frame(text, '', more),
+    Buffer.concat(Array.from({ length: 20_000 }, () => frame(continuation, '', more))),
+  ],
+};
 
 /** Every abuse of frames, by name. */
 export const frameAbuses: Abuses = { ...protocolErrors, ...invalidTexts, ...tooMuch, ...tooManyFragments };
@@ -123,7 +122,8 @@ export const hostileFrames: readonly HostileScenario[] = [
   },
   {
     promise: 'text that is no UTF-8 closes the connection with 1007, in one frame, across fragments, and as a reason',
-    run: closedWith(closeCodes.INVALID_TEXT, invalidTexts,
+    run: closedWith(closeCodes.INVALID_TEXT, invalidTexts),
+  },
   {
     promise:
       'more than 64 KiB closes the connection with 1009, as announced, in one frame, or in the sum of its fragments',

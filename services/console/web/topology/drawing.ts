@@ -49,11 +49,11 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     })),
     ...fleet.nodes.map((node) => ({
       ...titled(node, `${node.reserved} of ${node.capacity}`),
-      size: sizeOf(node.reserved, 38, 68),
+      size: 46,
     })),
     ...rooms.map((room) => ({
       ...titled(room, String(room.participants)),
-      size: sizeOf(room.participants, 16, 56),
+      size: sizeOf(room.participants, 11, 60),
       beside: mainHome(room),
     })),
     ...sessions.map((session) => ({
@@ -86,7 +86,7 @@ function titled(vertex: Parameters<typeof nameOf>[0], more?: string): Omit<Drawn
 const shortened = (name: string): string => (name.length > 24 ? `${name.slice(0, 22)}…` : name);
 
 /** Its area grows with the count. */
-const sizeOf = (count: number, least: number, most: number): number => Math.min(most, least + Math.sqrt(count) * 4);
+const sizeOf = (count: number, least: number, most: number): number => Math.min(most, least + Math.sqrt(count) * 6);
 
 function shownRooms(fleet: Fleet, selectedId: string | undefined): readonly VertexOf<'room'>[] {
   if (fleet.rooms.length <= mostRooms) return fleet.rooms;

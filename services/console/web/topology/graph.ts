@@ -108,7 +108,8 @@ export class TopologyGraph extends LitElement {
 
   #show({ vertices, edges, everybody }: Drawing): void {
     const graph = this.#graph!;
-    const points = this.#placement.place(vertices, everybody);
+    const { clientWidth, clientHeight } = this.canvas;
+    const points = this.#placement.place(vertices, everybody, clientWidth > clientHeight ? 1.5 : 0.6);
     const kept = new Set([...vertices, ...edges].map(({ id }) => id));
     const before = graph.nodes().length;
     graph.batch(() => {
@@ -123,7 +124,7 @@ export class TopologyGraph extends LitElement {
         if (known.empty()) graph.add({ group: 'nodes', data, position });
         else known.data(data).position(position);
       }
-      for (const { id, source, target, kind, weight, label = String(weight) } of edges) {
+      for (const { id, source, target, kind, weight, label = weight > 1 ? String(weight) : '' } of edges) {
         const known = graph.getElementById(id);
         const data = { id, source, target, kind, weight, label };
         if (known.empty()) graph.add({ group: 'edges', data });
@@ -156,6 +157,8 @@ export class TopologyGraph extends LitElement {
     const element = graph?.getElementById(id);
     if (!graph || !element || element.empty()) return;
     this.#moved = true;
+    // The panel beside it may just have taken some of its width.
+    graph.resize();
     const zoom = Math.max(graph.zoom(), focusZoom);
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     graph.animate({ center: { eles: element }, zoom, duration: still ? 0 : 300 });

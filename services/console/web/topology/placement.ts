@@ -8,11 +8,13 @@ export interface Point {
 /** Turns that never line up: seeds on a sunflower (H. Vogel, 1979). */
 const goldenAngle = Math.PI * (3 - Math.sqrt(5));
 const roomSpacing = 40;
-const personSpacing = 24;
-const hubGap = 120;
-const ringGap = 20;
-/** The innermost seeds are left to the node. */
-const firstRoom = 3;
+/** Around a room: from one to the next, and from ring to ring. */
+const personSpacing = 40;
+const ringSpacing = 30;
+const hubGap = 45;
+const nodeRadius = 70;
+const gatewaySpacing = 190;
+const gatewayGap = 70;
 /** Places grow in steps, so that not everything moves with everybody who comes. */
 const leastRooms = 8;
 const leastPeople = 4;
@@ -41,6 +43,11 @@ class Slots {
     return this.#taken.get(id)!;
   }
 
+  inOrder(): string[] {
+    return [...this.#taken].sort(([, a], [, b]) => a - b).map(([id]) => id);
+  }
+
+  /** The numbers handed out, those that were given back too. */
   get count(): number {
     return this.#next;
   }
@@ -56,91 +63,127 @@ export class Placement {
   readonly #rooms = new Map<string, Slots>();
   readonly #people = new Map<string, Slots>();
 
-  /** `roomy` leaves place between the rooms for the people around each. */
-  place(vertices: readonly DrawnVertex[], roomy: boolean): Map<string, Point> {
+  /** `roomy` leaves place between the rooms for the people around each. `aspect` is the width of the whole by its height. */
+  place(vertices: readonly DrawnVertex[], roomy: boolean, aspect: number): Map<string, Point> {
     const of = (...kinds: readonly DrawnVertex['kind'][]): DrawnVertex[] =>
       vertices.filter(({ kind }) => kinds.includes(kind));
     const rooms = Map.groupBy(of('room', 'rest'), ({ beside = noHub }) => beside);
     const people = Map.groupBy(of('session'), ({ beside = '' }) => beside);
-    const gateways = of('gateway').map(({ id }) => id);
     const nodes = of('node').map(({ id }) => id);
-    this.#gateways.keepOnly(gateways);
     this.#hubs.keepOnly([...new Set([...nodes, ...rooms.keys()])]);
-    const mostRooms = settle(this.#rooms, rooms, leastRooms);
-    const mostPeople = settle(this.#people, people, leastPeople);
+    settle(this.#rooms, rooms);
+    settle(this.#people, people);
+
+    const hubs = this.#hubs.inOrder().map((id): Hub => {
+      const around = rooms.get(id) ?? [];
+      const most = Math.max(0, ...around.map((room) => this.#people.get(room.id)?.count ?? 0));
+      const spacing = roomy && most > 0 ? Math.max(roomSpacing, 1.2 * ringsRadius(most)) : roomSpacing;
+      // Where no node stands, the first room takes the middle.
+      const inner = nodes.includes(id) ? nodeRadius + spacing * 0.75 : 0;
+      return { id, inner, spacing, radius: seedRadius(stepUp(around.length, leastRooms), inner, spacing) + hubGap };
+    });
+    const { centres, top } = inRows(hubs, Math.max(1, Math.ceil(Math.sqrt(hubs.length * aspect))));
 
     const points = new Map<string, Point>();
-    const spacing = roomy ? Math.max(roomSpacing, 1.2 * ringsRadius(mostPeople)) : roomSpacing;
-    const pitch = 2 * spacing * Math.sqrt(mostRooms + firstRoom) + hubGap;
-    const columns = Math.max(1, Math.ceil(Math.sqrt(this.#hubs.count * 1.5)));
-    const hubAt = (hub: string): Point => {
-      const slot = this.#hubs.of(hub);
-      return { x: (slot % columns) * pitch, y: Math.floor(slot / columns) * pitch };
-    };
-    for (const id of nodes) points.set(id, hubAt(id));
-    for (const [hub, around] of rooms) {
-      const slots = this.#rooms.get(hub)!;
-      // Where no node stands, the first room takes the middle.
-      const first = nodes.includes(hub) ? firstRoom : 0;
-      for (const { id } of around) points.set(id, seed(hubAt(hub), slots.of(id) + first, spacing));
+    for (const { id, inner, spacing } of hubs) {
+      const centre = centres.get(id)!;
+      if (nodes.includes(id)) points.set(id, centre);
+      for (const room of rooms.get(id) ?? [])
+        points.set(room.id, seed(centre, this.#rooms.get(id)!.of(room.id), inner, spacing));
     }
-    const width = (Math.min(columns, Math.max(1, this.#hubs.count)) - 1) * pitch;
-    const step = Math.max(150, width / Math.max(1, gateways.length));
-    const from = width / 2 - ((this.#gateways.count - 1) * step) / 2;
-    for (const id of gateways) points.set(id, { x: from + this.#gateways.of(id) * step, y: -pitch / 2 - 60 });
+    this.#placeGateways(
+      of('gateway').map(({ id }) => id),
+      top,
+      points,
+    );
     const sizes = new Map(vertices.map(({ id, size }) => [id, size]));
     for (const [beside, around] of people) {
       const centre = points.get(beside);
       const slots = this.#people.get(beside)!;
-      const capacity = stepUp(leastPeople, slots.count);
+      const capacity = stepUp(slots.count, leastPeople);
       for (const { id } of centre ? around : [])
         points.set(id, ring(centre!, sizes.get(beside)! / 2, slots.of(id), capacity));
     }
     return points;
   }
+
+  #placeGateways(ids: readonly string[], y: number, points: Map<string, Point>): void {
+    this.#gateways.keepOnly(ids);
+    const from = (-(this.#gateways.count - 1) * gatewaySpacing) / 2;
+    for (const id of ids) points.set(id, { x: from + this.#gateways.of(id) * gatewaySpacing, y });
+  }
 }
 
-/** Gives each a place beside what it belongs to, and returns how many places the largest of the groups takes. */
-function settle(slots: Map<string, Slots>, groups: ReadonlyMap<string, readonly DrawnVertex[]>, least: number): number {
-  let most = least;
+/** A node, or the middle of the rooms that have none, and how far its rooms reach. */
+interface Hub {
+  readonly id: string;
+  readonly inner: number;
+  readonly spacing: number;
+  readonly radius: number;
+}
+
+/** Row by row, each row in the middle; `top` is a place above them all. */
+function inRows(hubs: readonly Hub[], columns: number): { centres: Map<string, Point>; top: number } {
+  const centres = new Map<string, Point>();
+  let y = 0;
+  for (let from = 0; from < hubs.length; from += columns) {
+    const row = hubs.slice(from, from + columns);
+    const reach = Math.max(...row.map(({ radius }) => radius));
+    let x = -row.reduce((sum, { radius }) => sum + radius, 0);
+    for (const { id, radius } of row) {
+      centres.set(id, { x: x + radius, y: y + reach });
+      x += 2 * radius;
+    }
+    y += 2 * reach;
+  }
+  return { centres, top: -gatewayGap };
+}
+
+/** Gives each a place beside what it belongs to. */
+function settle(slots: Map<string, Slots>, groups: ReadonlyMap<string, readonly DrawnVertex[]>): void {
   for (const id of slots.keys()) if (!groups.has(id)) slots.delete(id);
   for (const [id, members] of groups) {
     const places = slots.get(id) ?? new Slots();
     slots.set(id, places);
     places.keepOnly(members.map((member) => member.id));
-    most = stepUp(most, places.count);
   }
-  return most;
 }
 
-function stepUp(least: number, count: number): number {
+function stepUp(count: number, least: number): number {
   let most = least;
-  while (most < count) most *= 2;
+  while (most < count) most = Math.ceil(most * 1.5);
   return most;
 }
 
-function seed({ x, y }: Point, index: number, spacing: number): Point {
-  const radius = spacing * Math.sqrt(index);
-  return { x: x + radius * Math.cos(index * goldenAngle), y: y + radius * Math.sin(index * goldenAngle) };
+/** Each seed has the same area: those of the inner circle are left out. */
+const seedRadius = (index: number, inner: number, spacing: number): number =>
+  Math.hypot(inner, spacing * Math.sqrt(index));
+
+function seed({ x, y }: Point, index: number, inner: number, spacing: number): Point {
+  const radius = seedRadius(index, inner, spacing);
+  // The first is above: to the sides nodes are wide.
+  const angle = index * goldenAngle - Math.PI / 2;
+  return { x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) };
 }
 
 /** The place of one of those who stand around something, in as many rings as it takes. */
 function ring({ x, y }: Point, innerRadius: number, slot: number, capacity: number): Point {
-  let [first, radius] = [0, innerRadius + ringGap];
+  let [first, radius] = [0, innerRadius + ringSpacing];
   let fit = fitting(radius);
   while (slot >= first + fit) {
     first += fit;
-    radius += personSpacing;
+    radius += ringSpacing;
     fit = fitting(radius);
   }
-  const angle = -Math.PI / 2 + (2 * Math.PI * (slot - first)) / Math.min(fit, capacity - first);
+  const angle = (2 * Math.PI * (slot - first)) / Math.min(fit, capacity - first);
   return { x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) };
 }
 
 const fitting = (radius: number): number => Math.max(1, Math.floor((2 * Math.PI * radius) / personSpacing));
 
 /** How far the rings of so many reach around a room of middling size. */
-function ringsRadius(capacity: number): number {
+function ringsRadius(count: number): number {
+  const capacity = stepUp(count, leastPeople);
   const outermost = ring({ x: 0, y: 0 }, 16, capacity - 1, capacity);
   return Math.hypot(outermost.x, outermost.y);
 }

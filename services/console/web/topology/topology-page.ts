@@ -140,6 +140,7 @@ export class TopologyPage extends LitElement {
         clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%);
       }
       .mark.negotiation {
+        width: 1.125rem;
         height: 0;
         border-top: 2px dashed var(--warn-ink);
         background: none;
@@ -166,11 +167,16 @@ export class TopologyPage extends LitElement {
           min-height: 100dvh;
         }
         .top {
-          grid-template-columns: 1fr auto;
+          grid-template-columns: minmax(0, 1fr);
         }
-        flotilla-search-box {
-          grid-row: 2;
-          grid-column: 1 / -1;
+        .views button {
+          flex: 1;
+        }
+        .brand .state {
+          margin-left: auto;
+        }
+        main {
+          align-content: start;
         }
         main,
         main.with-details {
@@ -186,7 +192,7 @@ export class TopologyPage extends LitElement {
   @state() private watchState: WatchState = 'connecting';
   @state() private selected: string | undefined;
   @state() private view: 'picture' | 'table' = 'picture';
-  @query('flotilla-topology-graph') private graph: TopologyGraph | null = null;
+  @query('flotilla-topology-graph') private graph!: TopologyGraph | null;
   @query('flotilla-announcer') private announcer!: Announcer;
   #collecting: ReturnType<typeof setTimeout> | undefined;
 

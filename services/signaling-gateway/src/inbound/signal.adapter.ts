@@ -106,10 +106,15 @@ export class SignalAdapter extends AbstractWsAdapter {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
     const { identity, resumed, rooms, resumeToken, offsets } = await this.handshake.admit(request);
-    if (socket.destroyed) return;
-    this.#websockets.handleUpgrade(request, socket, head, (websocket) =>
-      this.#connected(websocket, new Session(identity, resumed, websocket, offsets), resumeToken, rooms),
-    );
+    let connected = false;
+    if (!socket.destroyed) {
+      this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
+        connected = true;
+        this.#connected(websocket, new Session(identity, resumed, websocket, offsets), resumeToken, rooms);
+      });
+    }
+    // The client went away meanwhile.
+    if (!connected) this.lifecycle.abandon(identity.id);
   }
 
   #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {

@@ -115,6 +115,11 @@ export class Lifecycle {
     }
   }
 
+  /** Nobody speaks for the session here any more: it may come back within the window, or is swept. */
+  abandon(sessionId: string): void {
+    this.#repair(sessionId, () => this.store.detach(sessionId, this.gatewayId, this.settings.resumeWindowMs));
+  }
+
   connected(session: Session): void {
     this.table.add(session);
     session.onSlow = () => this.handle(session, 'slow');
@@ -144,15 +149,15 @@ export class Lifecycle {
       case 'cut':
         return session.terminate();
       case 'detach':
-        return this.#repair(session, () => this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs));
+        return this.abandon(session.id);
       case 'end':
-        return this.#repair(session, () => this.#end(session));
+        return this.#repair(session.id, () => this.#end(session));
     }
   }
 
-  #repair(session: Session, work: () => Promise<void>): void {
+  #repair(sessionId: string, work: () => Promise<void>): void {
     retry(work, { forMs: repairMs }).catch((error: unknown) =>
-      this.log.warn({ err: error, sessionId: session.id }, 'a session could not be put away; the sweeper will'),
+      this.log.warn({ err: error, sessionId }, 'a session could not be put away; the sweeper will'),
     );
   }
 

@@ -1,0 +1,215 @@
+import { expect } from 'vitest';
+import type { CallPage } from '../browser.ts';
+import { TcpProxy } from '../tcp-proxy.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+import { type CallScenario, withPages } from './calls.ts';
+import { newPeerRoom } from './peers.ts';
+
+/** The SDK's room in the page, as far as these look into it. */
+interface PeerRoom {
+  readonly mediaMode: string;
+  readonly peers?: {
+    readonly link?: { readonly state: { signaling: string; connection: string; collisions: number } };
+    restartIce(): void;
+  };
+  readonly participants: ReadonlyMap<string, { readonly publications: ReadonlyMap<string, unknown> }>;
+  on(name: 'participantLeft' | 'publicationRemoved', listener: () => void): void;
+}
+declare const flotilla: { readonly room: PeerRoom };
+/** Set in the page by `watch`. */
+declare const watched: { longestGapMs: number; frames: number; lost: number };
+
+const stateOf = ({ page }: CallPage) =>
+  page.evaluate(() => ({
+    mode: flotilla.room.mediaMode,
+    connected: flotilla.room.peers !== undefined,
+    ...flotilla.room.peers?.link?.state,
+  }));
+
+const publicationsIn = ({ page }: CallPage): Promise<string[]> =>
+  page.evaluate(() => [...flotilla.room.participants.values()].flatMap(({ publications }) => [...publications.keys()]));
+
+/** Waits until the two are connected to each other, and neither offers anything. */
+async function settled(...calls: CallPage[]): Promise<void> {
+  await waitFor('both are connected and stable', async () => {
+    for (const call of calls) {
+      const { signaling, connection } = await stateOf(call);
+      if (signaling !== 'stable' || connection !== 'connected')
+        notYet(`${call.name} is ${signaling} and ${connection}`);
+    }
+  });
+}
+
+/** From now on measures the first picture of somebody else, and counts who and what was lost. */
+async function watch({ page }: CallPage): Promise<void> {
+  await page.evaluate(() => {
+    const all = (root: ParentNode): Element[] =>
+      [...root.querySelectorAll('*')].flatMap((element) => [
+        element,
+        ...(element.shadowRoot ? all(element.shadowRoot) : []),
+      ]);
+    const video = all(document).find(
+      (element): element is HTMLVideoElement =>
+        element instanceof HTMLVideoElement && element.dataset['publication'] !== undefined,
+    )!;
+    const seen = { longestGapMs: 0, frames: 0, lost: 0 };
+    Object.assign(globalThis, { watched: seen });
+    flotilla.room.on('participantLeft', () => seen.lost++);
+    flotilla.room.on('publicationRemoved', () => seen.lost++);
+    let last: number | undefined;
+    const onFrame = (now: number): void => {
+      if (last !== undefined) seen.longestGapMs = Math.max(seen.longestGapMs, now - last);
+      last = now;
+      seen.frames++;
+      video.requestVideoFrameCallback(onFrame);
+    };
+    video.requestVideoFrameCallback(onFrame);
+  });
+}
+
+/** Two people who talk to each other directly, as they and who joins them see it. */
+export const peerCallScenarios: readonly CallScenario[] = [
+  {
+    promise: 'two see and hear each other without a node, through mutes, a lost socket, a reload and 50 offers at once',
+    run: (topology, browser, report) =>
+      withPages(
+        async (join) => {
+          const room = await newPeerRoom(topology);
+          const proxy = await TcpProxy.to(Number(new URL(topology.signalUrls[0]!).port));
+          try {
+            const ada = await join({ room, name: 'ada' });
+            const bob = await join({ room, name: 'bob', signalUrl: `http://127.0.0.1:${proxy.port}` });
+            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            for (const call of [ada, bob]) {
+              expect(await stateOf(call)).toMatchObject({ mode: 'peer', connection: 'connected' });
+              expect((await call.room()).nodeId).toBeUndefined();
+            }
+
+            await ada.press('camera');
+            await waitFor('the picture is gone', async () =>
+              (await publicationsIn(bob)).length === 1 ? undefined : notYet('it is there'),
+            );
+            await ada.press('camera');
+            await ada.press('mic');
+            await waitFor('the mute is known', async () => {
+              const muted = await bob.page.evaluate(() =>
+                [...globalThis.flotilla.room!.participants.values()]
+                  .flatMap(({ publications }) => [...publications.values()])
+                  .some(({ kind, muted: each }) => kind === 'audio' && each),
+              );
+              if (!muted) notYet('ada is not muted in the eyes of bob');
+            });
+            await ada.press('mic');
+            await bob.hearsAndSees('ada');
+
+            let met = 0;
+            let before = 0;
+            for (let round = 1; round <= 50; round++) {
+              const frames = [(await ada.receivedFrom('bob')).videoFrames, (await bob.receivedFrom('ada')).videoFrames];
+              const at = Date.now() + 40;
+              const collisions = await Promise.all(
+                [ada, bob].map(({ page }) =>
+                  page.evaluate(
+                    (when) =>
+                      new Promise<void>((resolve) =>
+                        setTimeout(() => {
+                          flotilla.room.peers!.restartIce();
+                          resolve();
+                        }, when - Date.now()),
+                      ),
+                    at,
+                  ),
+                ),
+              ).then(async () => {
+                await settled(ada, bob);
+                return (await Promise.all([ada, bob].map(stateOf))).reduce(
+                  (sum, each) => sum + (each.collisions ?? 0),
+                  0,
+                );
+              });
+              if (collisions > before) met++;
+              before = collisions;
+              await waitFor(`frames in round ${round}`, async () => {
+                const now = [(await ada.receivedFrom('bob')).videoFrames, (await bob.receivedFrom('ada')).videoFrames];
+                if (now.some((count, index) => count <= frames[index]!))
+                  notYet(`${String(frames)}, then ${String(now)}`);
+              });
+            }
+            report(`in ${met} of 50 rounds the two offers met`);
+            expect(met).toBeGreaterThan(25);
+
+            proxy.cut();
+            await waitFor('bob notices', async () =>
+              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
+            );
+            await ada.press('camera');
+            proxy.mend();
+            await bob.joined();
+            await ada.press('camera');
+            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            await settled(ada, bob);
+
+            await ada.page.reload();
+            await ada.joined();
+            await bob.seesExactly(['ada']);
+            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            report(`after a reload the room is in mode ${(await stateOf(bob)).mode}`);
+          } finally {
+            await proxy.close();
+          }
+        },
+        topology,
+        browser,
+      ),
+  },
+  {
+    promise: 'a third joins: all three see each other, and the first two never lose each other or their tiles',
+    run: (topology, browser, report) =>
+      withPages(
+        async (join) => {
+          const room = await newPeerRoom(topology);
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob' });
+          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          const before = await Promise.all(
+            [ada, bob].map(async (call) => [await call.room(), await publicationsIn(call)]),
+          );
+          await Promise.all([watch(ada), watch(bob)]);
+
+          const cleo = await join({ room, name: 'cleo' });
+          await Promise.all([
+            cleo.hearsAndSees('ada'),
+            cleo.hearsAndSees('bob'),
+            ada.hearsAndSees('cleo'),
+            bob.hearsAndSees('cleo'),
+          ]);
+          for (const [index, call] of [ada, bob].entries()) {
+            await waitFor(
+              `${call.name} moved`,
+              async () => {
+                const { mode, connected } = await stateOf(call);
+                if (mode !== 'sfu' || connected)
+                  notYet(`mode ${mode}${connected ? ', the connection to the other is open' : ''}`);
+              },
+              { timeoutMs: 20_000 },
+            );
+            const [{ me }, publications] = before[index] as [{ me: string }, string[]];
+            const now = await call.room();
+            expect(now).toMatchObject({ me, state: 'connected', nodeId: expect.any(String) as string });
+            expect(await publicationsIn(call)).toEqual(expect.arrayContaining(publications));
+          }
+          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          for (const call of [ada, bob]) {
+            const seen = await call.page.evaluate(() => watched);
+            expect(seen.lost).toBe(0);
+            report(
+              `${call.name}: the longest gap between frames while the room moved to the SFU was ${Math.round(seen.longestGapMs)} ms (${seen.frames} frames)`,
+            );
+          }
+          await Promise.all([ada.seesExactly(['bob', 'cleo']), bob.seesExactly(['ada', 'cleo'])]);
+        },
+        topology,
+        browser,
+      ),
+  },
+];

@@ -1,0 +1,305 @@
+import { isPolite, maxSdpLength, newId, resumeSubprotocolPrefix, subprotocol } from '@flotilla/contracts';
+import type { Event, Reply } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { RawClient } from '../raw-client.ts';
+import type { Topology } from '../topology.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+
+/** What two people who negotiate through the gateways are answered and told, with plain WebSockets. */
+export interface PeerScenario {
+  readonly promise: string;
+  readonly run: (topology: Topology) => Promise<void>;
+}
+
+let rooms = 0;
+export async function newPeerRoom(topology: Topology): Promise<string> {
+  const name = `peers-${Date.now().toString(36)}-${++rooms}`;
+  await topology.api.createRoom({ name, peerToPeer: true });
+  return name;
+}
+
+/** A plain client in a room, on one of the gateways. */
+class Negotiator {
+  private constructor(
+    private readonly topology: Topology,
+    readonly room: string,
+    public client: RawClient,
+    readonly id: string,
+    readonly joined: { snapshot: { room: { id: string }; mediaMode: string; offset: string }; media?: unknown },
+  ) {}
+
+  static async join(topology: Topology, room: string, gateway: number, wanted = {}): Promise<Negotiator> {
+    const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
+    const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, wanted) });
+    const { payload } = await client.event('welcome');
+    const reply = await client.request('join', { room, rtpCapabilities: payload['rtpCapabilities'] });
+    expect(reply).toMatchObject({ ok: true });
+    const joined = reply.payload as Negotiator['joined'] & { participantId: string };
+    return new Negotiator(topology, room, client, joined.participantId, joined);
+  }
+
+  ask(type: string, payload: unknown = {}): Promise<Reply> {
+    return this.client.request(type, payload, `room:${this.room}`);
+  }
+
+  say(peer: { id: string }, part: object): Promise<Reply> {
+    return this.ask('negotiate', { peer: peer.id, ...part });
+  }
+
+  /** The parts it was told so far. */
+  get heard(): Event[] {
+    return this.client.events.filter(({ type }) => type === 'negotiation');
+  }
+
+  /** Waits until it was told exactly these kinds. */
+  async hears(...kinds: string[]): Promise<void> {
+    await waitFor(`${this.id} is told ${kinds.join(', ')}`, () => {
+      const heard = this.heard.map(({ payload }) => payload['kind']);
+      if (JSON.stringify(heard) !== JSON.stringify(kinds)) notYet(`it was told ${heard.join(', ')}`);
+    });
+  }
+
+  /** Loses its socket and comes back on another gateway. Returns the reply to `resume`. */
+  async moveTo(gateway: number, whileAway: () => Promise<void>): Promise<Reply> {
+    const { resumeToken } = (await this.client.event('welcome')).payload as { resumeToken: string };
+    const before = this.client.events;
+    this.client.socket.terminate();
+    await whileAway();
+    const url = this.topology.signalUrls[gateway % this.topology.signalUrls.length]!;
+    const protocols = [subprotocol, resumeSubprotocolPrefix + resumeToken];
+    this.client = await RawClient.connect(url, { protocols });
+    await this.client.event('welcome');
+    const { room, offset } = this.joined.snapshot;
+    const offsets: Record<string, string> = { [`room:${room.id}`]: offset };
+    for (const { seq, to } of before) if (seq !== undefined) offsets[to] = seq;
+    return this.client.request('resume', { offsets });
+  }
+}
+
+/** Two in a room, on two gateways where there are two; the polite one first. */
+async function two(topology: Topology): Promise<[polite: Negotiator, impolite: Negotiator]> {
+  const room = await newPeerRoom(topology);
+  const one = await Negotiator.join(topology, room, 0);
+  const other = await Negotiator.join(topology, room, 1);
+  return isPolite(one.id, other.id) ? [one, other] : [other, one];
+}
+
+let version = 0;
+const sdp = (ufrag: string): string =>
+  `v=0\r\no=- 1 ${++version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:${ufrag}\r\n`;
+const description = (kind: 'offer' | 'pranswer' | 'answer', ufrag: string) => ({ kind, sdp: sdp(ufrag) });
+const candidate = (usernameFragment: string) => ({
+  kind: 'candidate',
+  candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0', sdpMLineIndex: 0, usernameFragment },
+});
+const state = (wanted: string) => ({ ok: true, payload: { state: wanted } });
+const refused = (code: string, message: string) => ({
+  ok: false,
+  error: { code, message: expect.stringContaining(message) as string },
+});
+const closeAll = (...all: Negotiator[]): void => all.forEach(({ client }) => client.close());
+
+export const peerScenarios: readonly PeerScenario[] = [
+  {
+    promise:
+      'two negotiate across gateways: offer, pranswer, answer, candidates, mute, rollback, end; each in order, with its state',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      expect([a, b].map(({ joined }) => [joined.snapshot.mediaMode, joined.media])).toEqual([
+        ['peer', undefined],
+        ['peer', undefined],
+      ]);
+      const stream = {
+        mid: '0',
+        publicationId: newId('publication'),
+        kind: 'audio',
+        source: 'microphone',
+        muted: false,
+      };
+      expect(await a.say(b, { ...description('offer', 'a1'), streams: [stream] })).toMatchObject(
+        state('have-local-offer'),
+      );
+      expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
+      await b.hears('offer', 'candidate');
+      expect(b.heard[0]).toMatchObject({ from: a.id, payload: { streams: [stream] } });
+      expect(await b.say(a, description('pranswer', 'b1'))).toMatchObject(state('have-local-pranswer'));
+      expect(await b.say(a, candidate('b1'))).toMatchObject(state('have-local-pranswer'));
+      expect(await b.say(a, description('answer', 'b1'))).toMatchObject(state('stable'));
+      expect(await b.say(a, { kind: 'end_of_candidates', usernameFragment: 'b1' })).toMatchObject(state('stable'));
+      expect(await a.say(b, { kind: 'streams', streams: [{ ...stream, muted: true }] })).toMatchObject(state('stable'));
+      await a.hears('pranswer', 'candidate', 'answer', 'end_of_candidates');
+      expect(await b.say(a, description('offer', 'b2'))).toMatchObject(state('have-local-offer'));
+      expect(await b.say(a, { kind: 'rollback' })).toMatchObject(state('stable'));
+      expect(await b.say(a, { kind: 'close' })).toMatchObject(state('closed'));
+      await a.hears('pranswer', 'candidate', 'answer', 'end_of_candidates', 'offer', 'rollback', 'close');
+      await b.hears('offer', 'candidate', 'streams');
+      expect(await a.say(b, description('offer', 'a3'))).toMatchObject(state('have-local-offer'));
+      closeAll(a, b);
+    },
+  },
+  {
+    promise: 'parts sent without waiting count in the order they were sent',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      const many = Array.from({ length: 20 }, () => candidate('a1'));
+      const replies = await Promise.all([description('offer', 'a1'), ...many].map((part) => a.say(b, part)));
+      expect(replies.filter(({ ok }) => !ok)).toEqual([]);
+      await b.hears('offer', ...many.map(() => 'candidate'));
+      closeAll(a, b);
+    },
+  },
+  {
+    promise: 'what does not fit the state is refused with the state, and changes nothing',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      expect(await a.say(b, candidate('a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      await a.say(b, description('offer', 'a1'));
+      expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"have-local-offer"'));
+      expect(await b.say(a, { kind: 'rollback' })).toMatchObject(refused('WRONG_STATE', '"have-remote-offer"'));
+      const tooBig = { kind: 'answer', sdp: sdp('b1').padEnd(maxSdpLength + 1, ' ') };
+      expect(await b.say(a, tooBig)).toMatchObject(refused('SDP_TOO_BIG', '"have-remote-offer"'));
+      expect(await b.say(a, { ...tooBig, sdp: tooBig.sdp.slice(0, maxSdpLength) })).toMatchObject(state('stable'));
+      await a.hears('answer');
+      await b.hears('offer');
+      closeAll(a, b);
+    },
+  },
+  {
+    promise: 'after an ICE restart a candidate of the generation before is refused',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      await a.say(b, description('offer', 'a1'));
+      await b.say(a, description('answer', 'b1'));
+      await a.say(b, description('offer', 'a2'));
+      expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
+      await b.say(a, description('answer', 'b2'));
+      expect(await a.say(b, candidate('a1'))).toMatchObject(refused('WRONG_STATE', 'generation "a1"'));
+      expect(await b.say(a, candidate('b1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
+      expect(await a.say(b, candidate('a2'))).toMatchObject(state('stable'));
+      closeAll(a, b);
+    },
+  },
+  {
+    promise: 'of two offers at once that of the impolite side counts, 50 times, whichever came first',
+    run: async (topology) => {
+      const [polite, impolite] = await two(topology);
+      let [refusals, replacements] = [0, 0];
+      for (let round = 1; round <= 50; round++) {
+        const [heardBefore, toldBefore] = [polite.heard.length, impolite.heard.length];
+        const [offered, offeredToo] = await Promise.all([
+          polite.say(impolite, description('offer', `p${round}`)),
+          impolite.say(polite, description('offer', `i${round}`)),
+        ]);
+        expect(offeredToo).toMatchObject(state('have-local-offer'));
+        if (offered.ok) replacements++;
+        else {
+          refusals++;
+          expect(offered).toMatchObject(refused('GLARE', '"have-remote-offer"'));
+        }
+        await waitFor('the offer that counts', () => polite.heard[heardBefore] ?? notYet('it is not there'));
+        expect(await polite.say(impolite, description('answer', `q${round}`))).toMatchObject(state('stable'));
+        const told = offered.ok ? ['offer', 'answer'] : ['answer'];
+        await waitFor('the answer', () => impolite.heard[toldBefore + told.length - 1] ?? notYet('it is not there'));
+        expect(impolite.heard.slice(toldBefore).map(({ payload }) => payload['kind'])).toEqual(told);
+      }
+      expect(refusals + replacements).toBe(50);
+      closeAll(polite, impolite);
+    },
+  },
+  {
+    promise:
+      'who comes back on another gateway hears what was said meanwhile and goes on where it was; said twice counts once',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      const offer = description('offer', 'a1');
+      await a.say(b, offer);
+      const answer = description('answer', 'b1');
+      const reply = await a.moveTo(1, async () => {
+        expect(await b.say(a, answer)).toMatchObject(state('stable'));
+        expect(await b.say(a, candidate('b1'))).toMatchObject(state('stable'));
+      });
+      expect(reply).toMatchObject({ ok: true, payload: { rooms: [{ resumed: true }] } });
+      await a.hears('answer', 'candidate');
+      expect(await a.say(b, offer)).toMatchObject(state('stable'));
+      expect(await b.say(a, answer)).toMatchObject(state('stable'));
+      expect(await a.say(b, candidate('a1'))).toMatchObject(state('stable'));
+      await b.hears('offer', 'candidate');
+      await a.hears('answer', 'candidate');
+      closeAll(a, b);
+    },
+  },
+  {
+    promise: 'a part goes only to its addressee, in a room for it, from who may publish',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      expect(await a.say({ id: 'pt_nobody' }, description('offer', 'a'))).toMatchObject(
+        refused('PARTICIPANT_NOT_FOUND', ''),
+      );
+      expect(await a.say(a, description('offer', 'a'))).toMatchObject(refused('PARTICIPANT_NOT_FOUND', ''));
+      closeAll(a, b);
+
+      const room = await newPeerRoom(topology);
+      const listener = await Negotiator.join(topology, room, 0, { grants: ['subscribe'] });
+      const other = await Negotiator.join(topology, room, 1);
+      const stream = {
+        mid: '0',
+        publicationId: newId('publication'),
+        kind: 'audio',
+        source: 'microphone',
+        muted: false,
+      };
+      const offer = description('offer', 'a');
+      expect(await listener.say(other, { ...offer, streams: [stream] })).toMatchObject(refused('FORBIDDEN', 'publish'));
+      expect(await listener.say(other, offer)).toMatchObject(state('have-local-offer'));
+      closeAll(listener, other);
+
+      const through = `${room}-sfu`;
+      await topology.api.createRoom({ name: through });
+      const [c, d] = [await Negotiator.join(topology, through, 0), await Negotiator.join(topology, through, 1)];
+      expect(await c.say(d, description('offer', 'c'))).toMatchObject(refused('WRONG_STATE', 'through the SFU'));
+      closeAll(c, d);
+    },
+  },
+  {
+    promise:
+      'a third moves the room to the SFU: all are told, keep who they are and their publications; nobody takes those of another',
+    run: async (topology) => {
+      const [a, b] = await two(topology);
+      await a.say(b, description('offer', 'a1'));
+      const third = await Negotiator.join(topology, a.room, 0);
+      expect(third.joined).toMatchObject({ snapshot: { mediaMode: 'sfu', participants: [{}, {}, {}] }, media: {} });
+      for (const each of [a, b]) {
+        expect(await each.client.event('media_mode')).toMatchObject({ payload: { mediaMode: 'sfu' } });
+        expect(each.client.events.map(({ type }) => type)).not.toContain('participant_left');
+      }
+      expect(await b.say(a, description('answer', 'b1'))).toMatchObject(refused('WRONG_STATE', 'through the SFU'));
+
+      const publicationId = newId('publication');
+      const publish = async (each: Negotiator, ssrc: number): Promise<Reply> => {
+        const { rtpCapabilities } = (await each.client.event('welcome')).payload;
+        expect(await each.ask('open_media', { rtpCapabilities })).toMatchObject({ ok: true });
+        return each.ask('publish', {
+          kind: 'audio',
+          source: 'microphone',
+          publicationId,
+          rtpParameters: {
+            mid: '0',
+            codecs: [{ mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 }],
+            encodings: [{ ssrc }],
+            rtcp: { cname: String(ssrc) },
+          },
+        });
+      };
+      expect(await publish(a, 1111)).toMatchObject({
+        payload: { publication: { id: publicationId, participantId: a.id } },
+      });
+      expect(await publish(b, 2222)).toMatchObject(refused('PUBLICATION_NOT_FOUND', ''));
+      expect(await third.client.event('publication_added')).toMatchObject({
+        payload: { publication: { id: publicationId, participantId: a.id } },
+      });
+      expect(third.client.events.map(({ type }) => type)).not.toContain('publication_updated');
+      closeAll(a, b, third);
+    },
+  },
+];

@@ -1,0 +1,150 @@
+import { newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { draw, mostRooms, mostSessions, restId } from '../web/topology/drawing.ts';
+import { Fleet, type VertexOf } from '../web/topology/fleet.ts';
+import { Placement } from '../web/topology/placement.ts';
+
+const gateway = (id: string): TopologyVertex => ({ kind: 'gateway', id, alive: true, sessions: 1 });
+const node = (id: string): TopologyVertex => ({
+  kind: 'node',
+  id,
+  alive: true,
+  state: 'active',
+  capacity: 100,
+  reserved: 1,
+  cpu: 0,
+});
+const room = (name: string, homes: Record<string, number>): VertexOf<'room'> => ({
+  kind: 'room',
+  id: `rm_${name}`,
+  name,
+  mediaMode: 'sfu',
+  participants: Object.values(homes).reduce((sum, count) => sum + count, 0),
+  homes,
+});
+const session = (userId: string, ...rooms: string[]): VertexOf<'session'> => ({
+  kind: 'session',
+  id: newId('session'),
+  userId,
+  gatewayId: 'gw_a',
+  connected: true,
+  rooms,
+});
+const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+const fleetOf = (...vertices: TopologyVertex[]) => new Fleet(new Map(vertices.map((vertex) => [vertex.id, vertex])));
+
+/** 1,000 people in 100 rooms. */
+const large = () =>
+  fleetOf(
+    gateway('gw_a'),
+    node('nd_a'),
+    node('nd_b'),
+    ...range(100).map((index) => room(`room-${index}`, { [index % 2 === 0 ? 'nd_a' : 'nd_b']: 10 })),
+    ...range(1000).map((index) => session(`user-${index}`, `rm_room-${index % 100}`)),
+  );
+
+describe('the drawing', () => {
+  test('of a small fleet has everybody', () => {
+    const ada = session('ada', 'rm_one');
+    const { vertices, edges } = draw(fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: 1 }), ada), undefined);
+    expect(vertices.map(({ id }) => id)).toEqual(['gw_a', 'nd_a', 'rm_one', ada.id]);
+    expect(edges.map(({ source, target, kind }) => [source, target, kind])).toEqual([
+      ['rm_one', 'nd_a', 'media'],
+      ['gw_a', ada.id, 'signal'],
+      [ada.id, 'rm_one', 'media'],
+    ]);
+  });
+
+  test('of a large fleet has its people as sizes and weights', () => {
+    const { vertices, edges } = draw(large(), undefined);
+    expect(vertices).toHaveLength(103);
+    expect(edges.find(({ source, target }) => source === 'gw_a' && target === 'rm_room-7')).toMatchObject({
+      weight: 10,
+    });
+  });
+
+  test('shows the people of a selected room, and the others as before', () => {
+    const { vertices, edges } = draw(large(), 'rm_room-7');
+    expect(vertices.filter(({ kind }) => kind === 'session')).toHaveLength(10);
+    expect(edges.some(({ source, target }) => source === 'gw_a' && target === 'rm_room-7')).toBe(false);
+    expect(edges.some(({ source, target }) => source === 'gw_a' && target === 'rm_room-8')).toBe(true);
+  });
+
+  test('is bounded, and what is selected is in it all the same', () => {
+    const rooms = range(mostRooms + 50).map((index) => room(`r${index}`, { nd_a: index === 449 ? 0 : 2 }));
+    const crowd = range(mostSessions + 50).map((index) => session(`user-${index}`, 'rm_r449'));
+    const { vertices } = draw(fleetOf(node('nd_a'), ...rooms, ...crowd), 'rm_r449');
+    expect(vertices.filter(({ kind }) => kind === 'room')).toHaveLength(mostRooms + 1);
+    expect(vertices.filter(({ kind }) => kind === 'session')).toHaveLength(mostSessions);
+    expect(vertices.find(({ id }) => id === 'rm_r449')).toBeDefined();
+    expect(vertices.find(({ id }) => id === restId)?.label).toBe('49 smaller rooms');
+  });
+
+  test('joins two who negotiate, and shows it at their room while they are not drawn', () => {
+    const [ada, grace] = [session('ada', 'rm_room-1'), session('grace', 'rm_room-1')];
+    const participants: [string, string] = [participantIdOf(ada.id), participantIdOf(grace.id)];
+    const negotiation: TopologyVertex = {
+      kind: 'negotiation',
+      id: `rm_room-1/${participants.join('~')}`,
+      roomId: 'rm_room-1',
+      participants,
+      state: 'have-local-offer',
+    };
+    const small = fleetOf(gateway('gw_a'), room('room-1', {}), ada, grace, negotiation);
+    const of = (fleet: Fleet) => draw(fleet, undefined).edges.filter(({ kind }) => kind === 'negotiation');
+    expect(of(small)).toMatchObject([{ source: ada.id, target: grace.id, label: 'have-local-offer' }]);
+    const others = range(mostSessions).map((index) => session(`user-${index}`));
+    const crowded = fleetOf(gateway('gw_a'), room('room-1', {}), ada, grace, negotiation, ...others);
+    expect(of(crowded)).toMatchObject([{ source: 'rm_room-1', target: 'rm_room-1', label: '1 pair' }]);
+  });
+});
+
+describe('the search', () => {
+  test('finds rooms and users by whole names first, then by how they begin, then by parts', () => {
+    const fleet = fleetOf(room('my-ada', {}), room('ada', {}), session('adam'), session('grace'));
+    const named = (text: string) => fleet.search(text, 10).map((vertex) => vertex.id);
+    expect(named('ADA').slice(0, 1)).toEqual(['rm_ada']);
+    expect(named('ada')).toHaveLength(3);
+    expect(named('ada').at(-1)).toBe('rm_my-ada');
+    expect(named(' ')).toEqual([]);
+    expect(fleet.search('a', 2)).toHaveLength(2);
+  });
+});
+
+describe('the placement', () => {
+  test('of 1,000 sessions lets no two rooms, and no room and node, cover each other', () => {
+    const { vertices, everybody } = draw(large(), undefined);
+    const points = new Placement().place(vertices, everybody, 1.5);
+    for (const [index, a] of vertices.entries()) {
+      for (const b of vertices.slice(index + 1)) {
+        const [p, q] = [points.get(a.id)!, points.get(b.id)!];
+        expect({ a: a.id, b: b.id, apart: Math.hypot(p.x - q.x, p.y - q.y) > (a.size + b.size) / 2 }).toEqual({
+          a: a.id,
+          b: b.id,
+          apart: true,
+        });
+      }
+    }
+  });
+
+  test('leaves what stays where it is, whoever comes and goes', () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.nat({ max: 7 }), { minLength: 1, maxLength: 8 }),
+        fc.uniqueArray(fc.nat({ max: 7 }), { minLength: 1, maxLength: 8 }),
+        (first, second) => {
+          const vertices = (rooms: number[]) =>
+            draw(
+              fleetOf(gateway('gw_a'), node('nd_a'), ...rooms.map((name) => room(`r${name}`, { nd_a: 1 }))),
+              undefined,
+            ).vertices;
+          const placement = new Placement();
+          const before = placement.place(vertices(first), false, 1.5);
+          const after = placement.place(vertices(second), false, 1.5);
+          for (const [id, point] of after) if (before.has(id)) expect(point).toEqual(before.get(id));
+        },
+      ),
+    );
+  });
+});

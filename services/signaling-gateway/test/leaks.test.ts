@@ -1,0 +1,244 @@
+import { connect, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { CommandBus, MemoryCommandTransport, MemoryEventLog } from '@flotilla/bus';
+import {
+  newId,
+  type NodeReport,
+  participantIdOf,
+  publicParticipant,
+  registryQueue,
+  type RegistryCommandType,
+  resumeSubprotocolPrefix,
+  signalPath,
+  subprotocol,
+  tokenSubprotocolPrefix,
+} from '@flotilla/contracts';
+import { metricsRegistry } from '@flotilla/runtime';
+import { MemoryStore, roomIdOf } from '@flotilla/store';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { log, newToken, type RunningGateway, startGateway } from './transport-harness.ts';
+
+const cycles = 100_000;
+const rounds = 5;
+const atOnce = 50;
+/** What a session may leave behind for good, in bytes: nothing. This is what the heap wavers by, spread over a round. */
+const maxBytesPerCycle = 40;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** The state of the fleet, with a clock that runs ahead, so that what is kept for a time is over within the test. */
+let clockAheadMs = 0;
+const events = new MemoryEventLog();
+const store = new MemoryStore(events, () => Date.now() + clockAheadMs);
+const bus = new CommandBus(new MemoryCommandTransport(), log);
+
+/** As the room registry serves them. */
+async function serveRegistry(): Promise<void> {
+  await bus.serve<RegistryCommandType>(registryQueue, 'shared', {
+    'registry.join': async ({ room, sessionId, userId, name, excludeNodes }) => {
+      const { member, ...state } = await store.rooms.join({
+        roomId: roomIdOf(room),
+        participantId: participantIdOf(sessionId),
+        sessionId,
+        userId,
+        name,
+        joinedAt: Date.now(),
+        excludeNodes,
+      });
+      const { mediaMode, offset } = state;
+      return {
+        member,
+        snapshot: {
+          room: state.room,
+          mediaMode,
+          offset,
+          participants: state.members.map(publicParticipant),
+          publications: [],
+        },
+      };
+    },
+    'registry.leave': async ({ roomId, sessionId, reason }) => {
+      await store.rooms.leave(roomId, participantIdOf(sessionId), reason);
+      return {};
+    },
+    'registry.replace': async ({ roomId, sessionId, excludeNodes }) => ({
+      member: await store.rooms.replace(roomId, participantIdOf(sessionId), excludeNodes),
+    }),
+  });
+}
+
+/** The sweeper's work, and time passing. */
+async function sweep(): Promise<void> {
+  clockAheadMs += 600_000;
+  await store.nodes.report(node);
+  for (const { id, rooms } of await store.sessions.due(Infinity)) {
+    for (const roomId of rooms) await store.rooms.leave(roomId, participantIdOf(id), 'disconnected');
+    await store.sessions.close(id);
+  }
+}
+
+const node: NodeReport = {
+  id: newId('node'),
+  startedAt: 0,
+  capacity: 1_000_000,
+  state: 'active',
+  rtpCapabilities: {},
+  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+};
+
+/** A masked text or close frame (RFC 6455, section 5.2) below 126 bytes; the mask is zero. */
+const frame = (opcode: number, payload: Buffer): Buffer =>
+  Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+const ask = (type: string, payload: object, to?: string): Buffer =>
+  frame(1, Buffer.from(JSON.stringify({ id: '1', type, to, payload })));
+const goodbye = frame(8, Buffer.from([0x03, 0xe8]));
+
+/** What a client may do, in any order, once or never. Each ends somewhere: the socket is gone at the end. */
+const actions: Readonly<Record<string, (socket: Socket) => void>> = {
+  join: (socket) => socket.write(ask('join', { room: 'rm_a', subscribe: false })),
+  leave: (socket) => socket.write(ask('leave', {}, 'room:rm_a')),
+  message: (socket) => socket.write(ask('message', { data: 1 }, 'room:rm_a')),
+  resume: (socket) => socket.write(ask('resume', { offsets: {} })),
+  nonsense: (socket) => socket.write(frame(1, Buffer.from('{'))),
+  badFrame: (socket) => socket.write(Buffer.from([0xff, 0xff])),
+  ping: (socket) => socket.write(frame(9, Buffer.alloc(0))),
+  goodbye: (socket) => socket.write(goodbye),
+  halfClose: (socket) => socket.end(),
+  cut: (socket) => socket.resetAndDestroy(),
+};
+const names = Object.keys(actions);
+
+/** A small generator that can be repeated (mulberry32): the order of events of a failed run is the order of the next. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let value = Math.imul(state ^ (state >>> 15), 1 | state);
+    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
+    return ((value ^ (value >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+describe('sessions come and go', () => {
+  let gateway: RunningGateway;
+  let lastResumeToken: string | undefined;
+
+  beforeAll(async () => {
+    await serveRegistry();
+    await store.nodes.report(node);
+    await store.rooms.create({
+      id: 'rm_a',
+      name: 'a',
+      createdAt: 0,
+      // Full most of the time, which is one more way for a join to end.
+      maxParticipants: 10,
+      spread: false,
+      peerToPeer: false,
+      acceptBridged: false,
+      emptyTimeoutSeconds: 0,
+    });
+    gateway = await startGateway({
+      fleet: { bus, events, store },
+      settings: {
+        FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000000',
+        FLOTILLA_HEARTBEAT_SECONDS: '1',
+        FLOTILLA_DRAIN_SECONDS: '0',
+        FLOTILLA_OVERLOAD_DELAY_MS: '60000',
+      },
+    });
+  });
+  afterAll(() => gateway?.stop());
+
+  /** One connection, from its first byte to its last. */
+  async function live(dice: () => number): Promise<void> {
+    const resume = dice() < 0.2 ? lastResumeToken : undefined;
+    const credential =
+      resume === undefined
+        ? tokenSubprotocolPrefix + (await newToken(`user-${Math.floor(dice() * 100)}`))
+        : resumeSubprotocolPrefix + resume;
+    const impatient = dice() < 0.05;
+    const steps = Array.from({ length: Math.floor(dice() * 5) }, () => names[Math.floor(dice() * names.length)]!);
+    await new Promise<void>((resolve) => {
+      const socket = connect({ port: gateway.port, host: '127.0.0.1', noDelay: true });
+      let begun = false;
+      let head = '';
+      socket.write(
+        `GET ${signalPath} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+          `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ${subprotocol}, ${credential}\r\n\r\n`,
+        () => impatient && socket.resetAndDestroy(),
+      );
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve());
+      socket.on('data', (chunk: Buffer) => {
+        if (begun) return;
+        head += chunk.toString('latin1');
+        const token = /"resumeToken":"([^"]+)"/.exec(head)?.[1];
+        if (head.startsWith('HTTP/1.1 101') && token === undefined) return;
+        begun = true;
+        lastResumeToken = token ?? lastResumeToken;
+        for (const step of [...steps, 'cut']) {
+          if (socket.destroyed || socket.writableEnded) break;
+          actions[step]!(socket);
+        }
+      });
+    });
+  }
+
+  async function run(count: number, seed: number): Promise<void> {
+    const dice = random(seed);
+    let left = count;
+    await Promise.all(
+      Array.from({ length: atOnce }, async () => {
+        while (left-- > 0) {
+          await live(dice);
+          if (left % 2000 === 0) await sweep();
+        }
+      }),
+    );
+  }
+
+  /** Waits until all is given back, and says what is held then. */
+  async function atRest(): Promise<{ heap: number; handles: number; sessions: number; members: number }> {
+    await waitFor('all sessions are over', async () => {
+      await sweep();
+      const open = (await metricsRegistry.getSingleMetric('signaling_active_connections')!.get()).values[0]!.value;
+      if (open > 0) notYet(`${open} are open`);
+      const state = await store.rooms.state('rm_a');
+      if (state!.members.length > 0) notYet(`${state!.members.length} are in the room`);
+    });
+    // Collected twice: what a finaliser lets go of is found by the next.
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+    return {
+      heap: process.memoryUsage().heapUsed,
+      handles: process.getActiveResourcesInfo().length,
+      sessions: (await store.sessions.due(Infinity)).length,
+      members: (await store.rooms.state('rm_a'))!.members.length,
+    };
+  }
+
+  test(
+    `after ${cycles} connections that did whatever they liked in any order, nothing of them is left`,
+    { timeout: 600_000 },
+    async () => {
+      // The first fill caches and compile code.
+      await run(cycles / rounds, 1);
+      const before = await atRest();
+      const heaps = [before.heap];
+      for (let round = 2; round <= rounds; round++) {
+        await run(cycles / rounds, round);
+        heaps.push((await atRest()).heap);
+      }
+      const after = await atRest();
+      console.log(
+        `heap at rest, MiB: ${heaps.map((heap) => (heap / 2 ** 20).toFixed(1)).join(', ')}; handles ${before.handles} -> ${after.handles}`,
+      );
+      expect({ ...after, heap: 0 }).toEqual({ ...before, heap: 0 });
+      expect((after.heap - before.heap) / (cycles - cycles / rounds)).toBeLessThan(maxBytesPerCycle);
+    },
+  );
+});
