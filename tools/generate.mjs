@@ -33,6 +33,7 @@ async function documents() {
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
+    'docs/limits.md': limitsPage(gateway.limitsTable, gateway.frontDoorConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };
@@ -53,6 +54,35 @@ function envExample(describeConfig, schemas) {
 # Commented out: the default. A service refuses FLOTILLA_* variables it doesn't know.
 
 ${sections.join('\n')}`;
+}
+
+function limitsPage(limits, config) {
+  const shown = (value) =>
+    value.replace(/FLOTILLA_\w+/, (name) => {
+      const preset = config.shape[name].parse(undefined);
+      return value === name ? `${preset} (\`${name}\`)` : `\`${name}\` (${preset})`;
+    });
+  const rows = limits.map(
+    ({ of, value, answer, metric }) =>
+      `| ${of} | ${shown(value)} | ${answer} | ${metric
+        .split(', ')
+        .map((name) => (name === 'none' ? '' : `\`${name}\``))
+        .join('<br>')} |`,
+  );
+  return `# Limits
+
+Made from \`services/signaling-gateway\` by \`npm run generate\`.
+
+Everything a client can make the gateway keep or do has a bound. What a client meets at it is listed here, and the metric
+that shows it. An error code stands in [errors.md](errors.md) with its cure.
+
+| limit of | value | what happens | metric |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+An address is that of the client: behind a proxy or load balancer it is only known with \`FLOTILLA_TRUSTED_PROXIES\`, see
+[transport.md](transport.md). Without it all clients share the balancer's address, and its limits.
+`;
 }
 
 function errorsPage(catalogue, closeCodes, meanings) {

@@ -22,7 +22,7 @@ export interface Topology {
 export class RestApi {
   constructor(
     readonly url: string,
-    private readonly apiKey: string | undefined,
+    readonly apiKey: string | undefined,
   ) {}
 
   async request(
@@ -41,7 +41,9 @@ export class RestApi {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    return { status: response.status, body: text === '' ? undefined : (JSON.parse(text) as unknown) };
+    // What is no JSON says what it is.
+    const isText = /^text\//.test(response.headers.get('content-type') ?? '');
+    return { status: response.status, body: text === '' ? undefined : isText ? text : (JSON.parse(text) as unknown) };
   }
 
   async createRoom(room: z.input<typeof CreateRoom>): Promise<void> {

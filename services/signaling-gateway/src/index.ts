@@ -1,2 +1,3 @@
 export { type GatewayConfig, gatewayConfig, frontDoorConfig, limitsConfig } from './config.ts';
 export { SignalingGatewayModule, type SignalingGatewayOptions, useSignaling } from './signaling-gateway.module.ts';
+export { type Limit, limitsTable } from './limits/limits-table.ts';

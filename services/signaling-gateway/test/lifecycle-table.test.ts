@@ -54,7 +54,7 @@ describe('the lifecycle of a connection', () => {
     expect(run(['request', 'beat', 'beat', 'silent', 'life']).states.slice(-2)).toEqual(['zombie', 'active']);
     expect(run(['request', 'beat', 'beat', 'silent', 'lost'])).toMatchObject({
       states: ['handshaking', 'active', 'active', 'active', 'zombie', 'closed'],
-      effects: ['ping', 'ping', 'ping', 'release', 'cut', 'detach'],
+      effects: ['ping', 'ping', 'ping', 'release', 'close', 'detach'],
     });
   });
 

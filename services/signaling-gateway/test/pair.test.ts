@@ -134,7 +134,7 @@ const anyPart: fc.Arbitrary<ToldNegotiation> = fc.oneof(
     .tuple(fc.constantFrom('offer', 'pranswer', 'answer'), anyUfrag, fc.nat(4))
     .map(
       ([kind, ufrag, number]): ToldNegotiation =>
-        ({ kind, sdp: `a=ice-ufrag:${ufrag}\r\ns=${number}`, streams: [] }) as ToldNegotiation,
+        ({ kind, sdp: `a=ice-ufrag:${ufrag}\r\ns=${number}`, streams: [] }),
     ),
   fc.constantFrom<ToldNegotiation>({ kind: 'rollback' }, { kind: 'close' }, { kind: 'streams', streams: [] }),
   anyUfrag.map(candidate),

@@ -12,8 +12,13 @@ interface PeerRoom {
     readonly link?: { readonly state: { signaling: string; connection: string; collisions: number } };
     restartIce(): void;
   };
-  readonly participants: ReadonlyMap<string, { readonly publications: ReadonlyMap<string, unknown> }>;
+  readonly participants: ReadonlyMap<string, { readonly publications: ReadonlyMap<string, PeerPublication> }>;
   on(name: 'participantLeft' | 'publicationRemoved', listener: () => void): void;
+}
+interface PeerPublication {
+  readonly track?: MediaStreamTrack;
+  subscribe(): Promise<void>;
+  unsubscribe(): Promise<void>;
 }
 declare const flotilla: { readonly room: PeerRoom };
 /** Set in the page by `watch`. */
@@ -28,6 +33,21 @@ const stateOf = ({ page }: CallPage) =>
 
 const publicationsIn = ({ page }: CallPage): Promise<string[]> =>
   page.evaluate(() => [...flotilla.room.participants.values()].flatMap(({ publications }) => [...publications.keys()]));
+
+const tracksIn = ({ page }: CallPage): Promise<number> =>
+  page.evaluate(
+    () =>
+      [...flotilla.room.participants.values()]
+        .flatMap(({ publications }) => [...publications.values()])
+        .filter(({ track }) => track).length,
+  );
+
+/** Receives everything, or nothing. */
+const wish = ({ page }: CallPage, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
+  page.evaluate(async (asked) => {
+    for (const { publications } of flotilla.room.participants.values())
+      for (const publication of publications.values()) await publication[asked]();
+  }, what);
 
 /** Waits until the two are connected to each other, and neither offers anything. */
 async function settled(...calls: CallPage[]): Promise<void> {
@@ -100,6 +120,14 @@ export const peerCallScenarios: readonly CallScenario[] = [
               if (!muted) notYet('ada is not muted in the eyes of bob');
             });
             await ada.press('mic');
+            await bob.hearsAndSees('ada');
+
+            await wish(bob, 'unsubscribe');
+            await waitFor('nothing is received', async () => {
+              const tracks = await tracksIn(bob);
+              if (tracks > 0) notYet(`${tracks} tracks are`);
+            });
+            await wish(bob, 'subscribe');
             await bob.hearsAndSees('ada');
 
             let met = 0;

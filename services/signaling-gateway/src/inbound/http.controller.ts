@@ -1,4 +1,4 @@
-import { errorCatalogue, FlotillaError, signalPath, timeHeader } from '@flotilla/contracts';
+import { asyncApiDocument, errorCatalogue, FlotillaError, signalPath, timeHeader } from '@flotilla/contracts';
 import { All, Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Transport } from '../transport/transport.ts';
@@ -24,6 +24,12 @@ export class SignalHttpController {
     } catch (error) {
       answer(response, { error: FlotillaError.from(error), headers: {} });
     }
+  }
+
+  /** The protocol, as AsyncAPI. */
+  @Get('/v1/asyncapi.json')
+  asyncApi(): object {
+    return asyncApiDocument();
   }
 
   /** What comes here is no upgrade: those go to the adapter. */

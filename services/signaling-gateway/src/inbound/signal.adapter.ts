@@ -6,7 +6,7 @@ import { FlotillaError, maxFrameBytes, signalPath, subprotocol } from '@flotilla
 import { histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AbstractWsAdapter, type MessageMappingProperties } from '@nestjs/websockets';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import { Session } from '../sessions/session.ts';
 import { refuse } from '../transport/refuse.ts';
@@ -20,6 +20,9 @@ const handshakeSeconds = histogram({
   labelNames: ['outcome'],
   buckets: latencyBuckets,
 });
+
+/** A client that does not answer a close frame is cut after this long. Types of `ws` don't know the option yet. */
+const closeTimeoutMs = 2000;
 
 /** How long a client may take to be let in. */
 const handshakeTimeoutMs = 10_000;
@@ -46,8 +49,9 @@ export class SignalAdapter extends AbstractWsAdapter {
     // Fragments memory, and signaling messages are small.
     perMessageDeflate: false,
     clientTracking: false,
+    closeTimeout: closeTimeoutMs,
     handleProtocols: selectSubprotocol,
-  });
+  } as ServerOptions);
   readonly #dispatchers = new WeakMap<Session, RequestDispatcher>();
   readonly #http: Server;
 

@@ -39,10 +39,8 @@ export type LifecycleEffect =
   | 'ping'
   /** Give back its place in the table, its feeds and buffers. */
   | 'release'
-  /** Close the WebSocket with the event's code. */
+  /** Close the WebSocket with the event's code; the socket is cut when that is not answered. */
   | 'close'
-  /** Cut the socket: nobody is there to read a close frame. */
-  | 'cut'
   /** The session may come back within the resume window. */
   | 'detach'
   /** The session ends: it leaves its rooms. */
@@ -58,7 +56,7 @@ const stay = (to: LifecycleState, ...effects: LifecycleEffect[]): Transition => 
 
 /** What ends a connection ends it in any state. */
 const endings = {
-  lost: closed('cut', 'detach'),
+  lost: closed('close', 'detach'),
   handshake_late: closed('close', 'detach'),
   token_expired: closed('close', 'end'),
   slow: closed('close', 'detach'),
@@ -102,6 +100,7 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Transi
 
 /** How the gateway says why it closes. */
 export const closings: Readonly<Partial<Record<LifecycleEvent, { code: CloseCodeName; reason: string }>>> = {
+  lost: { code: 'HEARTBEAT_MISSED', reason: 'three heartbeats missed' },
   handshake_late: { code: 'HANDSHAKE_TIMEOUT', reason: 'nothing was asked for' },
   token_expired: { code: 'TOKEN_EXPIRED', reason: 'the token expired and was not refreshed' },
   slow: { code: 'SLOW_CONSUMER', reason: 'too much waits to be sent' },

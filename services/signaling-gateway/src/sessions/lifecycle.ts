@@ -146,8 +146,6 @@ export class Lifecycle {
         const { code, reason } = closings[event]!;
         return session.close(code, reason);
       }
-      case 'cut':
-        return session.terminate();
       case 'detach':
         return this.abandon(session.id);
       case 'end':

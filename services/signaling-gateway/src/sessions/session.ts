@@ -124,16 +124,9 @@ export class Session {
     if (this.isOpen) this.socket.ping();
   }
 
-  /** Closes with a code of ours. The client has some seconds to answer, then the socket is cut. */
+  /** Closes with a code of ours. The client has two seconds to answer, then the socket is cut. */
   close(code: CloseCodeName, reason: string): void {
     this.socket.close(closeCodes[code], reason);
-    const cut = setTimeout(() => this.socket.terminate(), 2000);
-    this.socket.once('close', () => clearTimeout(cut));
-  }
-
-  /** Cuts the connection without a word: the other side is not there to hear one. */
-  terminate(): void {
-    this.socket.terminate();
   }
 }
 

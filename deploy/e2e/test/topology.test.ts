@@ -1,0 +1,219 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import {
+  applyTopologyUpdate,
+  participantIdOf,
+  Topology as FleetTopology,
+  TopologyUpdate,
+  type TopologyVertex,
+} from '@flotilla/contracts';
+import { launchBrowser, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fleet, standalone } from '../src/index.ts';
+
+/** An update comes every 5 s. */
+const updates = { timeoutMs: 15_000 };
+
+async function joined(topology: Topology, room: string, userId: string, gateway = 0): Promise<RawClient> {
+  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
+  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, { userId }) });
+  expect(await client.request('join', { room })).toMatchObject({ ok: true });
+  return client;
+}
+
+async function watching(topology: Topology): Promise<{ client: RawClient; vertices(): TopologyVertex[] }> {
+  const token = await topology.api.issueFleetToken({ grants: ['admin'], userId: 'operator' });
+  const client = await RawClient.connect(topology.signalUrls[0]!, { token });
+  expect(await client.request('watch_topology')).toMatchObject({ ok: true });
+  const vertices = (): TopologyVertex[] => {
+    const known = new Map<string, TopologyVertex>();
+    for (const { type, payload } of client.events)
+      if (type === 'topology_update') applyTopologyUpdate(known, TopologyUpdate.parse(payload));
+    return [...known.values()];
+  };
+  return { client, vertices };
+}
+
+describe.each([
+  ['standalone', standalone],
+  ['fleet', fleet],
+])('the topology of %s', (_name, start) => {
+  let topology: Topology;
+
+  beforeAll(async () => {
+    topology = await start();
+  });
+  afterAll(async () => {
+    await topology?.stop();
+  });
+
+  test('is told to who has the grant: everything first, then who comes and goes', async () => {
+    await topology.api.createRoom({ name: 'watched' });
+    const ada = await joined(topology, 'watched', 'ada');
+    const { client, vertices } = await watching(topology);
+    const seen = (what: string, matches: (vertex: TopologyVertex) => boolean) =>
+      waitFor(what, () => vertices().find(matches) ?? notYet(JSON.stringify(vertices())), updates);
+
+    await seen('ada', (each) => each.kind === 'session' && each.userId === 'ada' && each.rooms.length === 1);
+    expect(new Set(vertices().map(({ kind }) => kind))).toEqual(new Set(['gateway', 'node', 'room', 'session']));
+    const grace = await joined(topology, 'watched', 'grace', 1);
+    await seen('two in the room', (each) => each.kind === 'room' && each.name === 'watched' && each.participants === 2);
+    const session = await seen('grace', (each) => each.kind === 'session' && each.userId === 'grace');
+    grace.close();
+    await waitFor(
+      'grace is gone',
+      () => vertices().some(({ id }) => id === session.id) && notYet('she is told'),
+      updates,
+    );
+    const told = client.events.filter(({ type }) => type === 'topology_update');
+    expect(told.filter(({ payload }) => payload['reset'])).toHaveLength(1);
+
+    expect(await client.request('unwatch_topology')).toMatchObject({ ok: true });
+    ada.close();
+    client.close();
+  });
+
+  test('is not for who lacks the grant', async () => {
+    await topology.api.createRoom({ name: 'curious' });
+    const curious = await joined(topology, 'curious', 'curious');
+    expect(await curious.request('watch_topology')).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+    curious.close();
+  });
+
+  test('shows a negotiation while it is under way', async () => {
+    await topology.api.createRoom({ name: 'pair', peerToPeer: true });
+    const clients = [await joined(topology, 'pair', 'ada'), await joined(topology, 'pair', 'grace', 1)] as const;
+    const [offerer, answerer] = await Promise.all(
+      clients.map(async (client) => participantIdOf((await client.event('welcome')).payload['sessionId'] as string)),
+    );
+    const offer = {
+      kind: 'offer',
+      peer: answerer,
+      sdp: 'v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuv\r\n',
+    };
+    expect(await clients[0].request('negotiate', offer, 'room:pair')).toMatchObject({ ok: true });
+    const { body } = await topology.api.request('GET', '/v1/topology');
+    const negotiation = FleetTopology.parse(body).vertices.find(({ kind }) => kind === 'negotiation');
+    const participants = [offerer!, answerer!].toSorted();
+    const state = participants[0] === offerer ? 'have-local-offer' : 'have-remote-offer';
+    expect(negotiation).toMatchObject({ participants, state });
+    for (const client of clients) client.close();
+  });
+
+  test('is there over REST, as JSON and as Mermaid, for who has a key', async () => {
+    await topology.api.createRoom({ name: 'drawn' });
+    const { status, body } = await topology.api.request('GET', '/v1/topology');
+    expect(status).toBe(200);
+    const { vertices } = FleetTopology.parse(body);
+    expect(vertices.filter(({ kind }) => kind === 'gateway')).toHaveLength(topology.signalUrls.length);
+    expect(vertices.filter(({ kind }) => kind === 'node')).toHaveLength(2);
+    for (const answer of [
+      await topology.api.request('GET', '/v1/topology?format=mermaid'),
+      await topology.api.request('GET', '/v1/topology', undefined, { accept: 'text/vnd.mermaid' }),
+    ])
+      expect(answer).toMatchObject({
+        status: 200,
+        body: expect.stringMatching(/^flowchart LR\n[^]*drawn<br\/>0 people/),
+      });
+    expect(await topology.api.request('GET', '/v1/topology?format=svg')).toMatchObject({ status: 400 });
+    const { status: withoutKey } = await fetch(new URL('/v1/topology', topology.api.url));
+    expect(withoutKey).toBe(topology.apiKeyRequired ? 401 : 200);
+  });
+});
+
+describe('the topology page', () => {
+  let topology: Topology;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await topology?.stop();
+  });
+
+  test('shows gateways, nodes, rooms and people as they are, and finds them, by keyboard alone', async () => {
+    const words = ['standup', 'design', 'sales', 'retro', 'clinic', 'support', 'hiring', 'demo'];
+    const clients: RawClient[] = [];
+    for (const [index, word] of words.entries()) {
+      await topology.api.createRoom({ name: word });
+      for (let person = 0; person <= index % 4; person++)
+        clients.push(await joined(topology, word, `${word}-${person}`));
+    }
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(error.message));
+    await page.goto(`${topology.pageUrl}/topology`);
+    await page.locator('.state.live').waitFor();
+    await page.getByRole('img', { name: /1 gateway, 8 rooms, 21 sessions, 2 SFU nodes/ }).waitFor();
+    mkdirSync('.results', { recursive: true });
+    await page.screenshot({ path: '.results/topology.png' });
+    if (process.env['UPDATE_PICTURES']) copyFileSync('.results/topology.png', '../../docs/images/topology.png');
+
+    await page.getByTestId('search').focus();
+    await page.keyboard.type('retro-3');
+    await page.keyboard.press('Enter');
+    const details = page.getByTestId('details');
+    await details.getByRole('heading', { name: 'retro-3' }).waitFor();
+    await details.getByRole('button', { name: 'retro', exact: true }).click();
+    await details.getByText('Sessions (4)').waitFor();
+    await page.keyboard.press('Escape');
+    await details.waitFor({ state: 'detached' });
+
+    await page.getByTestId('table').focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('table', { name: 'Gateways (1)' }).waitFor();
+    await page.getByRole('table', { name: 'SFU nodes (2)' }).getByRole('button', { name: 'nd_local-1' }).waitFor();
+    await page
+      .getByRole('table', { name: 'Rooms (8)' })
+      .getByRole('row', { name: /^standup 1 / })
+      .waitFor();
+    const late = await joined(topology, 'standup', 'late');
+    await page.getByRole('row', { name: /^standup 2 / }).waitFor();
+    for (const client of [...clients, late]) client.close();
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  test('fits a phone: nothing scrolls sideways', async () => {
+    const page = await browser.newPage({ viewport: { width: 360, height: 740 } });
+    await page.goto(`${topology.pageUrl}/topology`);
+    await page.locator('.state.live').waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(
+      0,
+    );
+    await page.close();
+  });
+});
+
+describe('the topology page of a fleet with API keys', () => {
+  let topology: Topology;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    [topology, browser] = await Promise.all([fleet(), launchBrowser()]);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await topology?.stop();
+  });
+
+  test('asks for a key, refuses a wrong one, and keeps the right one for the tab', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${topology.pageUrl}/topology`);
+    const key = page.getByTestId('key');
+    await key.fill('not-a-key');
+    await page.getByTestId('watch').click();
+    await page
+      .getByRole('alert')
+      .filter({ hasText: /not known/ })
+      .waitFor();
+    await key.fill(topology.api.apiKey!);
+    await page.getByTestId('watch').click();
+    await page.locator('.state.live').waitFor();
+    await page.reload();
+    await page.locator('.state.live').waitFor();
+    await page.close();
+  });
+});

@@ -1,0 +1,115 @@
+import { closeCodes, maxFrameBytes, maxNesting, maxSdpLength } from '@flotilla/contracts';
+import type { FrontDoorConfig } from '../config.ts';
+import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
+
+/** A bound of the gateway, what happens at it, and where it is seen. docs/limits.md is made from these. */
+export interface Limit {
+  readonly of: string;
+  /** The setting that changes it, or its fixed value. */
+  readonly value: keyof FrontDoorConfig | string;
+  readonly answer: string;
+  readonly metric: string;
+}
+
+const rejected = (what: 'connection' | 'request', reason: string): string =>
+  `signaling_rejected_total{what="${what}",reason="${reason}"}`;
+const ended = (event: string): string => `signaling_connections_ended_total{event="${event}"}`;
+
+export const limitsTable: readonly Limit[] = [
+  {
+    of: 'Connections of one gateway',
+    value: 'FLOTILLA_MAX_CONNECTIONS',
+    answer: 'HTTP 503 `OVERLOADED` with `Retry-After`',
+    metric: rejected('connection', 'OVERLOADED'),
+  },
+  {
+    of: 'Connections from one address',
+    value: 'FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS',
+    answer: 'HTTP 429 `RATE_LIMITED` with `Retry-After`',
+    metric: rejected('connection', 'RATE_LIMITED'),
+  },
+  {
+    of: 'New connections from one address, a second (ten times as many at once)',
+    value: 'FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS',
+    answer: 'HTTP 429 `RATE_LIMITED` with `Retry-After`',
+    metric: rejected('connection', 'RATE_LIMITED'),
+  },
+  {
+    of: 'Time to the first request',
+    value: '30 s',
+    answer: `close ${closeCodes.HANDSHAKE_TIMEOUT}`,
+    metric: ended('handshake_late'),
+  },
+  {
+    of: 'Messages of one session, a second (three times as many at once)',
+    value: 'FLOTILLA_MESSAGES_PER_SECOND',
+    answer: `\`RATE_LIMITED\`; after 500 refusals in a row, or as many a second as may be sent, close ${closeCodes.RATE_LIMITED}`,
+    metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
+  },
+  {
+    of: 'Requests of one session that await their answer',
+    value: '64',
+    answer: '`RATE_LIMITED`',
+    metric: rejected('request', 'RATE_LIMITED'),
+  },
+  {
+    of: 'A message',
+    value: `${maxFrameBytes / 1024} KiB`,
+    answer: `close ${closeCodes.MESSAGE_TOO_BIG}`,
+    metric: ended('gone'),
+  },
+  {
+    of: 'Nesting of a message',
+    value: `${maxNesting} levels`,
+    answer: '`BAD_MESSAGE`',
+    metric: 'signaling_messages_total{type="unknown",outcome="BAD_MESSAGE"}',
+  },
+  {
+    of: 'A session description',
+    value: `${maxSdpLength / 1024} Ki characters`,
+    answer: '`SDP_TOO_BIG`',
+    metric: 'signaling_messages_total{type="negotiate",outcome="SDP_TOO_BIG"}',
+  },
+  {
+    of: 'Rooms of one session',
+    value: 'FLOTILLA_MAX_ROOMS_PER_SESSION',
+    answer: '`TOO_MANY_ROOMS`',
+    metric: rejected('request', 'TOO_MANY_ROOMS'),
+  },
+  {
+    of: 'What waits to be sent to one client',
+    value: `${probeBacklogBytes / 1024} KiB, ${maxBacklogBytes / 1024} KiB`,
+    answer: `it is asked for a sign of life; close ${closeCodes.SLOW_CONSUMER}`,
+    metric: `signaling_probes_total, ${ended('slow')}, signaling_backlog_bytes`,
+  },
+  {
+    of: 'Heartbeats without an answer',
+    value: '3 of FLOTILLA_HEARTBEAT_SECONDS',
+    answer: 'the connection is cut; the session may come back',
+    metric: ended('lost'),
+  },
+  {
+    of: 'Event-loop delay (99th percentile of a second, two seconds in a row), or 85 % of the heap',
+    value: 'FLOTILLA_OVERLOAD_DELAY_MS',
+    answer: 'new sessions and joins: `OVERLOADED`. Calls in progress go on',
+    metric: 'signaling_overload_level 1',
+  },
+  {
+    of: 'Four times that delay, or 95 % of the heap',
+    value: 'FLOTILLA_OVERLOAD_DELAY_MS',
+    answer: 'also resumes, and messages to users and to everybody: `OVERLOADED`. Calls in progress go on',
+    metric: 'signaling_overload_level 2',
+  },
+  {
+    of: 'Messages kept for a user who may come back',
+    value: '256 of the newest, for 10 minutes',
+    answer: 'the `resume` reply lists the address under `missed`',
+    metric: 'none',
+  },
+  {
+    of: 'Events kept of a room, and messages kept to everybody',
+    value: '4096 of the newest',
+    answer: '`resumed: false` and a snapshot; for `*`, `missed`',
+    metric: 'none',
+  },
+];
