@@ -11,8 +11,8 @@ const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issu
 const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
   issuer.issue({ userId: 'late', room, grants: [], ttlSeconds: -60 }).then(({ token }) => token);
 
-/** `npm start`: every service in one process over memory. */
-export async function standalone(): Promise<Topology> {
+/** `npm start`: every service in one process over memory. `settings` are environment variables. */
+export async function standalone(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
   const secret = 'a secret that only this test knows';
   const port = await freePort();
   const pageUrl = `http://127.0.0.1:${port}`;
@@ -28,6 +28,7 @@ export async function standalone(): Promise<Topology> {
         FLOTILLA_TOKEN_SECRET: secret,
         FLOTILLA_ALLOWED_ORIGINS: pageUrl,
         FLOTILLA_LOG_LEVEL: 'info',
+        ...settings,
       },
     },
   );
@@ -47,7 +48,7 @@ export async function standalone(): Promise<Topology> {
 }
 
 /** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
-export async function fleet(): Promise<Topology> {
+export async function fleet(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
   mkdirSync('.results', { recursive: true });
   // What the processes said, for whoever looks into a failure.
   const log = createWriteStream('.results/fleet.log');
@@ -56,7 +57,7 @@ export async function fleet(): Promise<Topology> {
     sfuNodes: 2,
     gateways: 2,
     port: 0,
-    env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}` },
+    env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}`, ...settings },
   });
   return {
     name: 'fleet',

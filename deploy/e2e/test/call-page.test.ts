@@ -45,6 +45,36 @@ describe('the call page', () => {
     await Promise.all(calls.map((call) => call.close()));
   });
 
+  test('shares a screen beside the camera, in a tile of its own, and takes it back', async () => {
+    const [ada, bob] = [
+      await CallPage.join(browser, topology.pageUrl, { room: 'screens', name: 'Ada' }),
+      await CallPage.join(browser, topology.pageUrl, { room: 'screens', name: 'Bob' }),
+    ];
+    await bob.hearsAndSees('Ada');
+    await ada.press('screen');
+    const screenFrames = (): Promise<number> =>
+      bob.page
+        .locator('[data-screen] video[data-publication]')
+        .evaluateAll((videos) =>
+          videos.reduce(
+            (sum, video) => sum + (video as HTMLVideoElement).getVideoPlaybackQuality().totalVideoFrames,
+            0,
+          ),
+        );
+    await waitFor('the screen is seen', async () => {
+      const frames = await screenFrames();
+      if (frames < 3) notYet(`${frames} frames; problems: ${[...ada.problems, ...bob.problems].join('; ') || 'none'}`);
+    });
+    await bob.hearsAndSees('Ada');
+    await picture(bob, 'screen');
+    await ada.press('screen');
+    await waitFor('its tile is gone', async () => {
+      if ((await bob.page.locator('[data-screen]').count()) > 0) notYet('it is there');
+    });
+    await bob.hearsAndSees('Ada');
+    await Promise.all([ada.close(), bob.close()]);
+  });
+
   test('is used by keyboard alone: from the lobby into a call, muted, and out again', async () => {
     const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
     await page.goto(topology.pageUrl);

@@ -8,6 +8,7 @@ export * from './net.ts';
 export * from './raw-client.ts';
 export * from './raw-frames.ts';
 export * from './scenarios/calls.ts';
+export * from './scenarios/hostile-clients.ts';
 export * from './scenarios/hostile-connections.ts';
 export * from './scenarios/hostile-frames.ts';
 export * from './scenarios/hostile-json.ts';

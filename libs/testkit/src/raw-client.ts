@@ -32,6 +32,8 @@ export interface RawOptions {
   readonly token?: string;
   readonly protocols?: readonly string[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** Answer heartbeats. Default true. */
+  readonly autoPong?: boolean;
 }
 
 /** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all it was told. */
@@ -58,10 +60,17 @@ export class RawClient {
   }
 
   /** Connects. Throws UpgradeRefused. */
-  static async connect(url: string, { token, protocols, headers = {} }: RawOptions): Promise<RawClient> {
+  static async connect(
+    url: string,
+    { token, protocols, headers = {}, autoPong = true }: RawOptions,
+  ): Promise<RawClient> {
     const address = new URL(signalPath, url.replace(/^http/, 'ws'));
     const offered = protocols ?? [subprotocol, ...(token === undefined ? [] : [tokenSubprotocolPrefix + token])];
-    const socket = new WebSocket(address, [...offered], { headers: { ...headers }, perMessageDeflate: false });
+    const socket = new WebSocket(address, [...offered], {
+      headers: { ...headers },
+      perMessageDeflate: false,
+      autoPong,
+    });
     const client = new RawClient(socket);
     await new Promise<void>((resolve, reject) => {
       socket.on('open', resolve);

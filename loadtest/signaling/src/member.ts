@@ -186,8 +186,12 @@ export class Member {
     socket.on('message', (raw) => this.#take(JSON.parse((raw as Buffer).toString()) as Said));
     await new Promise<void>((resolve, reject) => {
       socket.once('unexpected-response', (request, response) => {
-        request.destroy();
-        reject(new Refused(`HTTP ${response.statusCode}`));
+        let body = '';
+        response.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+        response.on('close', () => {
+          request.destroy();
+          reject(new Refused(`HTTP ${response.statusCode} ${/"code":"(\w+)"/.exec(body)?.[1] ?? ''}`));
+        });
       });
       socket.on('error', (error: NodeJS.ErrnoException) => reject(new Refused(error.code ?? error.message)));
       socket.once('close', (code) => {

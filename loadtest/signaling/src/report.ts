@@ -1,12 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Side } from './protocol.ts';
 import { type Results, type SideResult, type Spread, verdicts } from './results.ts';
 
 const uplotDir = dirname(fileURLToPath(import.meta.resolve('uplot')));
 
 const ms = (value: number | null): string => (value === null ? '-' : value < 100 ? value.toFixed(2) : value.toFixed(0));
 const times = ({ p50, p95, p99, max }: Spread): string => [p50, p95, p99, max].map(ms).join(' / ');
+
+function medianP99({ turns }: Pick<Results, 'turns'>, side: Side): string {
+  const sorted = turns
+    .filter((turn) => turn.side === side)
+    .map(({ dispatch }) => dispatch.p99 ?? 0)
+    .toSorted((a, b) => a - b);
+  return ms(sorted[Math.floor(sorted.length / 2)] ?? null);
+}
 
 /** The figures of both sides, line by line. */
 function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, string, string][] {
@@ -22,6 +31,7 @@ function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, stri
     both('join (TCP to reply) p50 / p95 / p99 / max, ms', (side) => times(side.join)),
     both('dispatch p50 / p95 / p99 / max, ms: all turns', (side) => times(side.dispatch)),
     both('the same: judged turns', (side) => times(side.quietDispatch)),
+    ['the same: median of the p99 of its turns', medianP99(rest, 'flotilla'), medianP99(rest, 'bare')],
     both('message to its reply p50 / p95 / p99 / max, ms', (side) => times(side.reply)),
     both('cut to back p50 / p95 / p99 / max, ms', (side) => times(side.resume)),
     both('deliveries timed', (side) => String(side.dispatch.count)),

@@ -132,10 +132,11 @@ const anyUfrag = fc.constantFrom('u1', 'u2', 'u3');
 const anyPart: fc.Arbitrary<ToldNegotiation> = fc.oneof(
   fc
     .tuple(fc.constantFrom('offer', 'pranswer', 'answer'), anyUfrag, fc.nat(4))
-    .map(
-      ([kind, ufrag, number]): ToldNegotiation =>
-        ({ kind, sdp: `a=ice-ufrag:${ufrag}\r\ns=${number}`, streams: [] }),
-    ),
+    .map(([kind, ufrag, number]): ToldNegotiation => ({
+      kind,
+      sdp: `a=ice-ufrag:${ufrag}\r\ns=${number}`,
+      streams: [],
+    })),
   fc.constantFrom<ToldNegotiation>({ kind: 'rollback' }, { kind: 'close' }, { kind: 'streams', streams: [] }),
   anyUfrag.map(candidate),
   anyUfrag.map((usernameFragment): ToldNegotiation => ({ kind: 'end_of_candidates', usernameFragment })),

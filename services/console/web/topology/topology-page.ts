@@ -198,13 +198,13 @@ export class TopologyPage extends LitElement {
 
   override connectedCallback(): void {
     super.connectedCallback();
-    this.addEventListener('keydown', this.#onKey);
+    globalThis.addEventListener('keydown', this.#onKey);
     this.#watch.start();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    this.removeEventListener('keydown', this.#onKey);
+    globalThis.removeEventListener('keydown', this.#onKey);
     this.#watch.stop();
   }
 
@@ -228,6 +228,16 @@ export class TopologyPage extends LitElement {
     this.selected = known;
     this.drawing = draw(this.fleet, known);
     if (known !== undefined && !isInView) void this.updateComplete.then(() => this.graph?.focusOn(known));
+  }
+
+  #chooseInDetails(id: string | undefined): void {
+    this.#select(id, false);
+    // The button that had the focus is gone.
+    if (id === undefined) this.#viewed?.focus();
+  }
+
+  get #viewed(): HTMLElement | null {
+    return this.renderRoot.querySelector('.views [aria-pressed=true]');
   }
 
   #show(view: 'picture' | 'table'): void {
@@ -271,7 +281,7 @@ export class TopologyPage extends LitElement {
                 data-testid="details"
                 .vertex=${selected}
                 .fleet=${this.fleet}
-                @choose=${({ detail }: CustomEvent<string | undefined>) => this.#select(detail, false)}
+                @choose=${({ detail }: CustomEvent<string | undefined>) => this.#chooseInDetails(detail)}
               ></flotilla-vertex-details>`
             : nothing
         }

@@ -1,6 +1,6 @@
 import type { TopologyVertex } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
-import { customElement, property } from 'lit/decorators.js';
+import { customElement, property, query } from 'lit/decorators.js';
 import { icons } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
 import { amount, type Fleet, kindNames, nameOf, remarkOf } from './fleet.ts';
@@ -27,6 +27,9 @@ export class VertexDetails extends LitElement {
       header div {
         flex: 1;
         min-width: 0;
+      }
+      h2:focus {
+        outline: none;
       }
       h2 {
         font-size: 1.125rem;
@@ -103,6 +106,14 @@ export class VertexDetails extends LitElement {
 
   @property({ attribute: false }) vertex!: TopologyVertex;
   @property({ attribute: false }) fleet!: Fleet;
+  @query('h2') private heading!: HTMLElement;
+  #chosenHere = false;
+
+  protected override updated(): void {
+    // The button that had the focus is gone, or stands for something else now.
+    if (this.#chosenHere) this.heading.focus();
+    this.#chosenHere = false;
+  }
 
   protected override render(): TemplateResult {
     const { vertex } = this;
@@ -216,6 +227,7 @@ export class VertexDetails extends LitElement {
   }
 
   #choose(id: string | undefined): void {
+    this.#chosenHere = id !== undefined;
     this.dispatchEvent(new CustomEvent('choose', { detail: id }));
   }
 }

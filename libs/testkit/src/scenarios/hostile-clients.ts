@@ -1,0 +1,80 @@
+import { closeCodes } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { enter, HonestPair } from '../honest-pair.ts';
+import { RawClient } from '../raw-client.ts';
+import { notYet, waitFor } from '../wait-for.ts';
+import type { HostileScenario } from './hostile-frames.ts';
+
+/** Waits for the close code of a client, which may take as long as its heartbeats. */
+const closeCode = (client: RawClient, withinMs: number): Promise<number> =>
+  Promise.race([
+    client.closed.then(({ code }) => code),
+    new Promise<never>((_, reject) =>
+      setTimeout(() => reject(new Error(`it is still open after ${withinMs} ms`)), withinMs).unref(),
+    ),
+  ]);
+
+/** Clients that open a session as they should, and then don't do their part. Needs heartbeats of a second. */
+export const hostileClients: readonly HostileScenario[] = [
+  {
+    promise: 'who does not read is closed once a mebibyte waits for it, and may come back to what it missed',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const room = `slow-${Date.now().toString(36)}`;
+        await topology.api.createRoom({ name: room });
+        const [slow, ...loud] = await Promise.all(Array.from({ length: 4 }, () => enter(topology, room)));
+        const { resumeToken } = await slow!.welcome();
+        slow!.socket.pause();
+        const data = 'x'.repeat(60_000);
+        let said = 0;
+        await waitFor(
+          'the slow reader is let go',
+          async () => {
+            await Promise.all(loud.map((client) => client.request('message', { data }, `room:${room}`)));
+            said += loud.length;
+            // A session that is connected can be resumed as well, and is closed as replaced: look from outside.
+            const listed = await topology.api.request('GET', '/v1/topology');
+            const { vertices } = listed.body as { vertices: { id: string; connected?: boolean }[] };
+            const { sessionId } = await slow!.welcome();
+            if (vertices.find(({ id }) => id === sessionId)?.connected !== false)
+              notYet(`it is connected after ${said} messages of 60 KB`);
+          },
+          { timeoutMs: 30_000, everyMs: 30 },
+        );
+        report(`let go after ${said} messages of 60 KB`);
+        slow!.socket.resume();
+        // Its close frame waits behind what it did not read, and the socket is cut two seconds later.
+        expect([closeCodes.SLOW_CONSUMER, 1006]).toContain(await closeCode(slow!, 10_000));
+        const back = await RawClient.resume(topology.signalUrls[0]!, resumeToken);
+        const seen = slow!.events.filter(({ type }) => type === 'message').at(-1);
+        const address = (await loud[0]!.event('message')).to;
+        const reply = await back.request('resume', { offsets: seen?.seq ? { [address]: seen.seq } : {} });
+        expect(reply).toMatchObject({ ok: true });
+        for (const client of [...loud, back]) client.close();
+      }),
+  },
+  {
+    promise: 'who gives no sign of life is closed after three heartbeats, who only asks for nothing after 30 s',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const token = (): Promise<string> => topology.api.issueToken(pair.room);
+        const url = topology.signalUrls[0]!;
+        const [silent, idle, quiet] = [
+          await RawClient.connect(url, { token: await token(), autoPong: false }),
+          await RawClient.connect(url, { token: await token() }),
+          await RawClient.connect(url, { token: await token() }),
+        ];
+        // It answers heartbeats and asked for something: to be quiet is no offence.
+        await quiet.request('ping');
+        const began = performance.now();
+        expect(await closeCode(silent, 15_000)).toBe(closeCodes.HEARTBEAT_MISSED);
+        const silentMs = performance.now() - began;
+        expect(await closeCode(idle, 45_000)).toBe(closeCodes.HANDSHAKE_TIMEOUT);
+        report(
+          `silent closed after ${Math.round(silentMs)} ms, idle after ${Math.round(performance.now() - began)} ms`,
+        );
+        expect(await quiet.request('ping')).toMatchObject({ ok: true });
+        quiet.close();
+      }),
+  },
+];
