@@ -240,4 +240,36 @@ describe('the SDK', () => {
       { timeoutMs: 20_000 },
     );
   });
+
+  test('comes in although its clock is wrong, and stays although its token expires, with tokens it is given', async () => {
+    const page = await enter('ada');
+    const userId = 'ada-with-tokens';
+    await page.exposeFunction('newToken', () => topology.api.issueToken(room, { userId, ttlSeconds: 10 }));
+    const outcome = await page.evaluate(async (joinRoom) => {
+      const { newToken } = globalThis as unknown as { newToken: () => Promise<string> };
+      const now = Date.now;
+      Date.now = () => now() + 3_600_000;
+      let asked = 0;
+      const states: string[] = [];
+      const joined = await inPage.sdk.connect(location.origin, {
+        token: () => {
+          asked++;
+          return newToken();
+        },
+        room: joinRoom,
+      });
+      joined.on('stateChanged', (state) => states.push(state));
+      const { id } = joined.me;
+      // Beyond the first token, and the second.
+      await new Promise((resolve) => setTimeout(resolve, 22_000));
+      const stillThere = joined.state === 'connected' && joined.me.id === id;
+      await joined.send('still here');
+      await joined.leave();
+      return { stillThere, asked, states };
+    }, room);
+    expect(outcome.stillThere).toBe(true);
+    // One to come in, and one each time the last was about to expire.
+    expect(outcome.asked).toBeGreaterThanOrEqual(3);
+    expect(outcome.states).toEqual(['closed']);
+  });
 });

@@ -147,9 +147,6 @@ describe('the topology page', () => {
     await page.goto(`${topology.pageUrl}/topology`);
     await page.locator('.state.live').waitFor();
     await page.getByRole('img', { name: /1 gateway, 8 rooms, 21 sessions, 2 SFU nodes/ }).waitFor();
-    mkdirSync('.results', { recursive: true });
-    await page.screenshot({ path: '.results/topology.png' });
-    if (process.env['UPDATE_PICTURES']) copyFileSync('.results/topology.png', '../../docs/images/topology.png');
 
     await page.getByTestId('search').focus();
     await page.keyboard.type('retro-3');
@@ -192,7 +189,13 @@ describe('the topology page of a fleet with API keys', () => {
   let browser: Browser;
 
   beforeAll(async () => {
-    [topology, browser] = await Promise.all([fleet(), launchBrowser()]);
+    // A crowd from one address.
+    const crowd = {
+      FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '2000',
+      FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000',
+      FLOTILLA_SFU_CAPACITY: '1000',
+    };
+    [topology, browser] = await Promise.all([fleet(crowd), launchBrowser()]);
   });
   afterAll(async () => {
     await browser?.close();
@@ -214,6 +217,38 @@ describe('the topology page of a fleet with API keys', () => {
     await page.locator('.state.live').waitFor();
     await page.reload();
     await page.locator('.state.live').waitFor();
+    await page.close();
+  });
+
+  test('shows 1,000 sessions in 100 rooms at a glance, and finds one of them', async () => {
+    const words = ['standup', 'design', 'sales', 'retro', 'clinic', 'support', 'hiring', 'demo', 'yoga', 'lecture'];
+    const rooms = Array.from({ length: 100 }, (_, index) => `${words[index % words.length]}-${index + 1}`);
+    for (const name of rooms) await topology.api.createRoom({ name, spread: name.startsWith('lecture') });
+    // Rooms of 1 to 19, 10 on average.
+    const seats = rooms.flatMap((room, index) => Array.from({ length: 1 + ((index * 7) % 19) }, () => room));
+    while (seats.length < 1000) seats.push(rooms[seats.length % rooms.length]!);
+    const waiting = seats.slice(0, 1000).entries();
+    const clients: RawClient[] = [];
+    const comeIn = async (): Promise<void> => {
+      for (const [index, room] of waiting) clients.push(await joined(topology, room, `user-${index}`, index));
+    };
+    await Promise.all(Array.from({ length: 16 }, comeIn));
+
+    const page = await browser.newPage({ viewport: { width: 1024, height: 640 } });
+    await page.goto(`${topology.pageUrl}/topology`);
+    await page.getByTestId('key').fill(topology.api.apiKey!);
+    const startedAt = performance.now();
+    await page.getByTestId('watch').click();
+    await page.getByRole('img', { name: /2 gateways, 100 rooms, 1,001 sessions, 2 SFU nodes/ }).waitFor();
+    console.log(`[topology] 1,000 sessions are drawn after ${Math.round(performance.now() - startedAt)} ms`);
+    mkdirSync('.results', { recursive: true });
+    await page.screenshot({ path: '.results/topology.png', animations: 'disabled' });
+    if (process.env['UPDATE_PICTURES']) copyFileSync('.results/topology.png', '../../docs/images/topology.png');
+    await page.getByTestId('search').fill('user-777');
+    await page.keyboard.press('Enter');
+    await page.getByTestId('details').getByRole('heading', { name: 'user-777' }).waitFor();
+    await page.screenshot({ path: '.results/topology-found.png' });
+    for (const client of clients) client.close();
     await page.close();
   });
 });

@@ -44,7 +44,7 @@ export class PeerLink {
     private readonly host: PeerLinkHost,
   ) {
     this.#outbox = new PeerOutbox({ send: (part) => host.send(part), refused: () => host.broken() });
-    const pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    const pc = new RTCPeerConnection({ iceServers });
     this.#pc = pc;
     pc.onnegotiationneeded = () => void this.#unlessBroken(() => this.#offer());
     pc.onicecandidate = ({ candidate }) => this.#sayCandidate(candidate);

@@ -42,7 +42,7 @@ export class RestApi {
     });
     const text = await response.text();
     // What is no JSON says what it is.
-    const isText = /^text\//.test(response.headers.get('content-type') ?? '');
+    const isText = response.headers.get('content-type')?.startsWith('text/');
     return { status: response.status, body: text === '' ? undefined : isText ? text : (JSON.parse(text) as unknown) };
   }
 

@@ -63,7 +63,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     })),
   ];
   const hidden = fleet.rooms.length - rooms.length;
-  if (hidden > 0) vertices.push({ id: restId, kind: 'rest', label: `${amount(hidden, 'smaller room')}`, size: 44 });
+  if (hidden > 0) vertices.push({ id: restId, kind: 'rest', label: amount(hidden, 'smaller room'), size: 44 });
   const edges = [
     ...rooms.flatMap((room) => [...signalWays(fleet, room, shown), ...mediaWays(room)]),
     ...sessions.flatMap((session) => sessionWays(session, roomIds)),

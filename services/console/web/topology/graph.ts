@@ -1,4 +1,4 @@
-import cytoscape, { type Core, type StylesheetJson } from 'cytoscape';
+import cytoscape, { type Core } from 'cytoscape';
 import { css, html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { icons } from '../icons.ts';
@@ -85,7 +85,7 @@ export class TopologyGraph extends LitElement {
   protected override firstUpdated(): void {
     const graph = cytoscape({
       container: this.canvas,
-      style: graphStyle(this) as StylesheetJson,
+      style: graphStyle(this),
       minZoom: 0.05,
       maxZoom: 3,
       autoungrabify: true,
@@ -188,7 +188,7 @@ export class TopologyGraph extends LitElement {
     if (!this.#moved) this.fit();
   }
 
-  #onKey(event: KeyboardEvent): void {
+  readonly #onKey = (event: KeyboardEvent): void => {
     const actions: Record<string, () => unknown> = {
       ArrowLeft: () => this.#pan(panStep, 0),
       ArrowRight: () => this.#pan(-panStep, 0),
@@ -203,7 +203,7 @@ export class TopologyGraph extends LitElement {
     if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     action();
-  }
+  };
 
   #pan(x: number, y: number): void {
     this.#moved = true;

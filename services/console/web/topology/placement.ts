@@ -13,7 +13,7 @@ const personSpacing = 40;
 const ringSpacing = 30;
 const hubGap = 45;
 const nodeRadius = 70;
-const gatewaySpacing = 190;
+const gatewaySpacing = 260;
 const gatewayGap = 70;
 /** Places grow in steps, so that not everything moves with everybody who comes. */
 const leastRooms = 8;

@@ -1,4 +1,4 @@
-import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
+import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import '../announcer.ts';
 import type { Announcer } from '../announcer.ts';
@@ -11,6 +11,7 @@ import './graph.ts';
 import type { TopologyGraph } from './graph.ts';
 import './key-form.ts';
 import './search-box.ts';
+import { pageStyles } from './topology-page-styles.ts';
 import './vertex-details.ts';
 import './vertex-table.ts';
 
@@ -27,164 +28,7 @@ const stateNames: Record<WatchState, string> = {
 /** The operations page: the fleet as a picture and as a table, kept up to date, with details of what is selected. */
 @customElement('flotilla-topology-page')
 export class TopologyPage extends LitElement {
-  static override styles = [
-    base,
-    buttons,
-    css`
-      :host {
-        display: grid;
-        grid-template-rows: auto minmax(0, 1fr);
-        height: 100dvh;
-        padding: 0 env(safe-area-inset-right) env(safe-area-inset-bottom) env(safe-area-inset-left);
-      }
-      .top {
-        display: grid;
-        grid-template-columns: auto minmax(12rem, 24rem) auto;
-        align-items: center;
-        justify-content: space-between;
-        gap: 0.75rem 1.25rem;
-        padding: 0.75rem 1rem;
-      }
-      .brand {
-        display: flex;
-        align-items: center;
-        gap: 0.625rem;
-      }
-      .brand svg {
-        width: 2rem;
-        height: 2rem;
-      }
-      h1 {
-        font-size: 1.125rem;
-        letter-spacing: -0.01em;
-      }
-      .state {
-        display: inline-flex;
-        align-items: center;
-        gap: 0.4375rem;
-        padding: 0.125rem 0.625rem;
-        border-radius: 1rem;
-        background: var(--surface-2);
-        font-size: 0.8125rem;
-        font-weight: 600;
-      }
-      .state::before {
-        content: '';
-        width: 0.5rem;
-        height: 0.5rem;
-        border: 2px solid currentcolor;
-        border-radius: 50%;
-      }
-      .state.live::before {
-        border-color: var(--speak);
-        background: var(--speak);
-      }
-      .state.lost {
-        background: var(--warn-soft);
-        color: var(--warn-ink);
-      }
-      .views {
-        display: flex;
-        gap: 0.25rem;
-        padding: 0.1875rem;
-        border-radius: var(--radius-m);
-        background: var(--surface-2);
-      }
-      .views button[aria-pressed='true'] {
-        background: var(--surface);
-        box-shadow: var(--shadow-1);
-      }
-      main {
-        display: grid;
-        grid-template: auto minmax(0, 1fr) / minmax(0, 1fr);
-        gap: 0.625rem 0.75rem;
-        min-height: 0;
-        padding: 0 1rem 1rem;
-      }
-      main.with-details {
-        grid-template-columns: minmax(0, 1fr) 20rem;
-      }
-      .facts {
-        grid-column: 1 / -1;
-        display: flex;
-        flex-wrap: wrap;
-        gap: 0.375rem 1.25rem;
-        color: var(--text-2);
-        font-size: 0.875rem;
-        font-variant-numeric: tabular-nums;
-      }
-      .facts li {
-        display: flex;
-        align-items: center;
-        gap: 0.4375rem;
-      }
-      .mark {
-        width: 0.75rem;
-        height: 0.75rem;
-        background: var(--text-2);
-      }
-      .mark.gateway {
-        background: var(--accent);
-        clip-path: polygon(25% 0, 75% 0, 100% 50%, 75% 100%, 25% 100%, 0 50%);
-      }
-      .mark.node {
-        border-radius: 0.1875rem;
-        background: var(--speak);
-      }
-      .mark.room {
-        border: 1.5px solid var(--accent);
-        border-radius: 50%;
-        background: var(--accent-soft);
-      }
-      .mark.session {
-        clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%);
-      }
-      .mark.negotiation {
-        width: 1.125rem;
-        height: 0;
-        border-top: 2px dashed var(--warn-ink);
-        background: none;
-      }
-      .facts b {
-        color: var(--text);
-      }
-      flotilla-vertex-details {
-        padding: 0.875rem 1rem 1rem;
-        border: 1px solid var(--line);
-        border-radius: var(--radius-l);
-        background: var(--surface);
-        overflow: auto;
-      }
-      .nothing {
-        display: grid;
-        place-content: center;
-        color: var(--text-2);
-        text-align: center;
-      }
-      @media (max-width: 48rem) {
-        :host {
-          height: auto;
-          min-height: 100dvh;
-        }
-        .top {
-          grid-template-columns: minmax(0, 1fr);
-        }
-        .views button {
-          flex: 1;
-        }
-        .brand .state {
-          margin-left: auto;
-        }
-        main {
-          align-content: start;
-        }
-        main,
-        main.with-details {
-          grid-template: auto minmax(60dvh, auto) auto / minmax(0, 1fr);
-        }
-      }
-    `,
-  ];
+  static override styles = [base, buttons, pageStyles];
 
   readonly #watch = new FleetWatch(() => this.#onChange());
   @state() private fleet = new Fleet(new Map());
