@@ -21,7 +21,7 @@ async function joined(topology: Topology, room: string, userId: string, gateway 
   return client;
 }
 
-async function watching(topology: Topology): Promise<{ client: RawClient; vertices(): TopologyVertex[] }> {
+async function watching(topology: Topology): Promise<{ client: RawClient; vertices: () => TopologyVertex[] }> {
   const token = await topology.api.issueFleetToken({ grants: ['admin'], userId: 'operator' });
   const client = await RawClient.connect(topology.signalUrls[0]!, { token });
   expect(await client.request('watch_topology')).toMatchObject({ ok: true });

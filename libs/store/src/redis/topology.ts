@@ -13,8 +13,8 @@ import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
 import type { ScriptClient } from './script-client.ts';
 
-/** What one round trip asks about at most, so that neither side serves nobody else for long. */
-const perRoundTrip = 500;
+/** What one round trip asks about at most, so that neither side serves nobody else for longer than a few milliseconds. */
+const perRoundTrip = 100;
 /** One more than is told: then there is more. */
 const mostRead = maxTopologyVertices + 1;
 
