@@ -234,7 +234,7 @@ describe('the topology page of a fleet with API keys', () => {
     };
     await Promise.all(Array.from({ length: 16 }, comeIn));
 
-    const page = await browser.newPage({ viewport: { width: 1024, height: 640 } });
+    const page = await browser.newPage({ viewport: { width: 960, height: 620 } });
     await page.goto(`${topology.pageUrl}/topology`);
     await page.getByTestId('key').fill(topology.api.apiKey!);
     const startedAt = performance.now();

@@ -41,6 +41,15 @@ export function appendRoomEvent(log: EventLog, roomId: string, event: RoomEvent)
   return log.append(roomStream(roomId), encodeRoomEvent(event));
 }
 
+/** As `appendRoomEvent`, and says which event stands before it. */
+export function appendNextRoomEvent(
+  log: EventLog,
+  roomId: string,
+  event: RoomEvent,
+): Promise<{ offset: Offset; previous: Offset }> {
+  return log.appendNext(roomStream(roomId), encodeRoomEvent(event));
+}
+
 export function followRoom(
   log: EventLog,
   roomId: string,

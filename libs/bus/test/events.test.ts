@@ -73,6 +73,28 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(seen).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
   });
 
+  test('an append can say what stands before it, and a follower can be spared what it has', async () => {
+    expect(await events.appendNext('a', '0')).toMatchObject({ previous: '0-0' });
+    const { seen, onEntries, until } = collector();
+    const following = events.follow('a', await events.lastOffset('a'), onEntries);
+    let last = await events.append('a', '1');
+    await until(1);
+    for (let index = 2; index < 20; index++) {
+      const { offset, previous } = await events.appendNext('a', String(index));
+      expect(previous).toBe(last);
+      last = offset;
+      // Every other one is known by another way, and so are all before it.
+      if (index % 2 === 0) following.skipTo(offset);
+      else await waitFor('it comes', () => seen.includes(String(index)) || notYet(`seen: ${seen.join(' ')}`));
+    }
+    await events.append('a', 'end');
+    await waitFor('the end', () => (seen.includes('end') ? undefined : notYet(`seen: ${seen.join(' ')}`)));
+    const odd = seen.filter((data) => data !== 'end').map(Number);
+    // One that came before it was skipped was handed over.
+    expect(odd.filter((index) => index % 2 === 1)).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
+    expect(new Set(odd).size).toBe(odd.length);
+  });
+
   test('followers of one stream may begin at different offsets', async () => {
     const offsets = await append('a', 6);
     const late = collector();

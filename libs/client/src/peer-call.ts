@@ -107,7 +107,8 @@ export class PeerCall {
     this.meet(from);
     if (from !== this.#peerId) return;
     if (part.kind === 'close') return this.#renew(false);
-    void this.#link?.receive(part);
+    if (part.kind === 'offer' && this.#link?.isOfAnother(part.sdp)) this.#renew(false);
+    this.#link?.receive(part);
   }
 
   #renewSoon(): void {

@@ -19,6 +19,9 @@ export interface PeerLinkHost {
   broken(): void;
 }
 
+const maxGatheringMs = 1000;
+/** Ends an answer of ours: the origin of the offer that it answers. */
+const answersAttribute = 'a=x-flotilla-answers:';
 const usualCodec = { audio: 'audio/opus', video: 'video/VP8' } as const;
 
 /**
@@ -34,6 +37,11 @@ export class PeerLink {
   #isSettingRemoteAnswerPending = false;
   #theirs: readonly PeerStream[] = [];
   #lastUfrag: string | undefined;
+  #remoteConnection: string | undefined;
+  /** What the other side says is taken in one after the other. */
+  #inbox: Promise<void> = Promise.resolve();
+  /** A first candidate, or that there is none. */
+  readonly #gathered = Promise.withResolvers<void>();
   #closed = false;
   /** Offers that met one of ours. */
   collisions = 0;
@@ -44,10 +52,13 @@ export class PeerLink {
     private readonly host: PeerLinkHost,
   ) {
     this.#outbox = new PeerOutbox({ send: (part) => host.send(part), refused: () => host.broken() });
-    const pc = new RTCPeerConnection({ iceServers });
+    const pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.#pc = pc;
     pc.onnegotiationneeded = () => void this.#unlessBroken(() => this.#offer());
-    pc.onicecandidate = ({ candidate }) => this.#sayCandidate(candidate);
+    pc.onicecandidate = ({ candidate }) => {
+      this.#gathered.resolve();
+      this.#sayCandidate(candidate);
+    };
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === 'failed') pc.restartIce();
       if (pc.connectionState === 'connected') host.connected();
@@ -101,7 +112,9 @@ export class PeerLink {
 
   #sayDescription(): void {
     const { type, sdp } = this.#pc.localDescription!;
-    this.say({ kind: type as 'offer' | 'answer', sdp, streams: this.#streams });
+    // Others ignore an attribute they don't know (RFC 8866, section 5.13).
+    const answered = type === 'answer' ? `${answersAttribute}${originOf(this.#pc.remoteDescription?.sdp)}\r\n` : '';
+    this.say({ kind: type as 'offer' | 'answer', sdp: sdp + answered, streams: this.#streams });
   }
 
   #sayCandidate(found: RTCIceCandidate | null): void {
@@ -120,8 +133,18 @@ export class PeerLink {
     return /^a=ice-ufrag:(\S+)/m.exec(this.#pc.localDescription?.sdp ?? '')?.[1];
   }
 
+  /** Whether an offer is of another connection than what was said before: the other side began anew. */
+  isOfAnother(offer: string): boolean {
+    return this.#remoteConnection !== undefined && this.#remoteConnection !== connectionOf(offer);
+  }
+
   /** What the other side said, in the order it was said. */
-  async receive(part: Exclude<ToldNegotiation, { kind: 'close' }>): Promise<void> {
+  receive(part: Exclude<ToldNegotiation, { kind: 'close' }>): void {
+    if ('sdp' in part) this.#remoteConnection = connectionOf(part.sdp);
+    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(part)));
+  }
+
+  async #take(part: Exclude<ToldNegotiation, { kind: 'close' }>): Promise<void> {
     switch (part.kind) {
       case 'offer':
       case 'pranswer':
@@ -144,12 +167,17 @@ export class PeerLink {
 
   async #receiveDescription({ kind, sdp, streams }: Extract<ToldNegotiation, { sdp: string }>): Promise<void> {
     const pc = this.#pc;
+    const answered = sdp.split(answersAttribute)[1]?.trim();
+    // It answers an offer of the connection before this one.
+    if (answered !== undefined && answered !== originOf(pc.localDescription?.sdp)) return;
     // An offer may come while the answer before it is being set; then we will be in "stable" when its turn comes.
     const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
     const offerCollision = kind === 'offer' && !readyForOffer;
     if (offerCollision) this.collisions++;
     this.#ignoreOffer = !this.polite && offerCollision;
     if (this.#ignoreOffer) return;
+    // Chromium 156 gathers nothing for ever when a page's first offer is rolled back before it found a network.
+    if (offerCollision) await Promise.race([this.#gathered.promise, pause(maxGatheringMs)]);
     this.#isSettingRemoteAnswerPending = kind === 'answer';
     await pc.setRemoteDescription({ type: kind, sdp });
     this.#isSettingRemoteAnswerPending = false;
@@ -228,3 +256,9 @@ export class PeerLink {
     for (const track of this.#tracks) track.detach();
   }
 }
+
+/** The session id and version of a description's origin (RFC 8866, section 5.2): the one names a connection, the other counts. */
+const originOf = (sdp = ''): string => /^o=\S+ (\d+ \d+)/m.exec(sdp)?.[1] ?? '';
+const connectionOf = (sdp: string): string => originOf(sdp).split(' ')[0]!;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -451,6 +451,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
         if (mediaMode === 'sfu') this.#moveToSfu();
       },
       negotiation: (part) => this.#peers?.receive(from, part),
+      migrate: () => undefined,
+      migration_undone: () => undefined,
+      participant_moved: () => undefined,
       room_deleted: () => {
         this.#session.close();
         this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));

@@ -3,8 +3,10 @@
  * rises when a payload changes in a way an older reader would misunderstand.
  */
 import { z } from 'zod';
-import { NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
+import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
 import { DtlsParameters, MediaKind, MediaSession, RtpCapabilities, RtpParameters, Source } from './media.ts';
+import { Migration, MigrationReason } from './migration.ts';
+import { NodeState } from './node.ts';
 import { DisplayName, Member, Publication, RoomSnapshot } from './room.ts';
 import { LeaveReason } from './room-events.ts';
 import { signalRequests } from './signal.ts';
@@ -41,6 +43,32 @@ export const registryCommands = {
     payload: z.object({ roomId: RoomId, sessionId: SessionId, excludeNodes: z.array(NodeId).max(16) }),
     reply: z.object({ member: Member }),
   },
+  /**
+   * Begins to move a peer to another node, the given one or the best, and answers once that is under way. Errors:
+   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE.
+   */
+  'registry.migrate': {
+    version: 1,
+    payload: z.object({
+      roomId: RoomId,
+      sessionId: SessionId,
+      toNode: NodeId.optional(),
+      reason: MigrationReason,
+    }),
+    reply: z.object({ migration: Migration }),
+  },
+  /** The client is on the new side. Errors: MIGRATION_OVER. A second time does nothing. */
+  'registry.migrated': {
+    version: 1,
+    payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId }),
+    reply: z.object({}),
+  },
+  /** The client could not get to the new side and stays where it is. A second time does nothing. */
+  'registry.migration_failed': {
+    version: 1,
+    payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId, reason: z.string().max(256) }),
+    reply: z.object({}),
+  },
 } as const satisfies Record<string, CommandSpec>;
 
 const ofSession = { roomId: RoomId, sessionId: SessionId };
@@ -68,6 +96,12 @@ export const sfuCommands = {
       subscribe: z.boolean(),
     }),
     reply: MediaSession,
+  },
+  /** What a session on another node has to be opened with to be its like. */
+  'sfu.describe_session': {
+    version: 1,
+    payload: z.object(ofSession),
+    reply: z.object({ rtpCapabilities: RtpCapabilities, subscribe: z.boolean() }),
   },
   /** Closes the transports of a session; a second time does nothing. */
   'sfu.close_session': { version: 1, payload: z.object(ofSession), reply: z.object({}) },
@@ -107,6 +141,12 @@ export const sfuCommands = {
     version: 1,
     payload: forSession(signalRequests.update_subscriptions.payload),
     reply: z.object({}),
+  },
+  /** What the node is there for from now on; until it restarts. Answered once it has reported so. */
+  'sfu.cordon': {
+    version: 1,
+    payload: z.object({ state: NodeState }),
+    reply: z.object({ state: NodeState }),
   },
   /** Node to node: opens the other end of the pipe that carries a room from the served node to the asking one. */
   'sfu.open_pipe': {

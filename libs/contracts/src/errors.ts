@@ -150,6 +150,18 @@ export const errorCatalogue = {
     meaning: 'The session has no transports on its SFU node: never opened, or lost with a worker.',
     cure: 'Send `open_media`, then publish and subscribe again.',
   },
+  MIGRATION_RUNNING: {
+    status: 409,
+    retry: true,
+    meaning: 'This peer is being moved already.',
+    cure: 'Wait until that is over.',
+  },
+  MIGRATION_OVER: {
+    status: 409,
+    retry: false,
+    meaning: 'This migration was finished or undone before.',
+    cure: 'Stay where you are: the room says where that is.',
+  },
   MEDIA_UNSUPPORTED: {
     status: 422,
     retry: false,

@@ -50,6 +50,7 @@ export const SessionId = idSchema('session');
 export const NodeId = idSchema('node');
 export const PublicationId = idSchema('publication');
 export const GatewayId = idSchema('gateway');
+export const MigrationId = idSchema('migration');
 
 /** What people call a room: lower-case letters, digits, `-` and `_`, up to 63, and not shaped like an id. */
 export const RoomName = z

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NodeId } from './ids.ts';
 import { RtpCapabilities } from './media.ts';
+import { PeerQuality } from './quality.ts';
 import { Timestamp } from './room.ts';
 
 /** What an SFU node measured since its last report. Shares are fractions of one, of all cores where a node has several. */
@@ -12,19 +13,39 @@ export const NodeLoad = z.object({
   producers: z.int().nonnegative(),
   consumers: z.int().nonnegative(),
   pipes: z.int().nonnegative(),
+  packetsPerSecond: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe('RTP packets in and out, of clients and of other nodes.'),
+  bitsPerSecond: z.number().nonnegative().default(0).describe('All that its media transports receive and send.'),
 });
 export type NodeLoad = z.infer<typeof NodeLoad>;
 
-/** An SFU node's heartbeat: who it is, what it can take, how it is doing. Appended to `sfu:stats`. */
+/**
+ * What a node is there for: `active` takes new members, `cordoned` only keeps those it has, `draining` gives them to
+ * others and stops when it is empty.
+ */
+export const NodeState = z.enum(['active', 'cordoned', 'draining']);
+export type NodeState = z.infer<typeof NodeState>;
+
+/** An SFU node's heartbeat: who it is, what it can take, how it is doing. */
 export const NodeReport = z.object({
   id: NodeId,
   startedAt: Timestamp,
   capacity: z.int().positive().describe('How many sessions it takes.'),
-  state: z.enum(['active', 'cordoned', 'draining']),
+  state: NodeState,
   rtpCapabilities: RtpCapabilities,
   load: NodeLoad,
 });
 export type NodeReport = z.infer<typeof NodeReport>;
+
+/** What a node appends to `sfu:stats` with each heartbeat: its report, without what never changes, and its peers. */
+export const NodeStats = z.object({
+  ...NodeReport.omit({ rtpCapabilities: true }).shape,
+  peers: z.array(PeerQuality),
+});
+export type NodeStats = z.infer<typeof NodeStats>;
 
 /** A node as placement sees it. */
 export const NodeView = z.object({
@@ -34,3 +55,7 @@ export const NodeView = z.object({
   alive: z.boolean(),
 });
 export type NodeView = z.infer<typeof NodeView>;
+
+/** A node as operators see it. */
+export const NodeSummary = NodeView.omit({ rtpCapabilities: true });
+export type NodeSummary = z.infer<typeof NodeSummary>;

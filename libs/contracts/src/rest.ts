@@ -1,7 +1,8 @@
 /** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
 import { z } from 'zod';
 import { ErrorBody, type ErrorCode } from './errors.ts';
-import { ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
+import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
+import { NodeState, NodeSummary } from './node.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
@@ -70,6 +71,13 @@ interface Route {
 }
 
 const room = z.object({ room: RoomRef.describe('Id or name.') });
+const node = z.object({ node: NodeId });
+
+/** What a node was told to be, and now is. */
+export const NodeOrder = z.object({ id: NodeId, state: NodeState });
+export type NodeOrder = z.infer<typeof NodeOrder>;
+
+const nodeErrors = ['NOT_FOUND', 'NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const;
 
 export const restRoutes = {
   createRoom: {
@@ -143,6 +151,42 @@ export const restRoutes = {
     status: 201,
     reply: IssuedToken,
     errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD', 'TOKENS_NOT_ISSUED'],
+  },
+  listNodes: {
+    method: 'get',
+    path: '/v1/nodes',
+    summary:
+      'List the SFU nodes with their load: those that report, and those that fell silent and were not taken off.',
+    status: 200,
+    reply: z.object({ nodes: z.array(NodeSummary) }),
+    errors: [],
+  },
+  cordonNode: {
+    method: 'post',
+    path: '/v1/nodes/{node}/cordon',
+    summary: 'Place nobody new on a node. Who is there stays. Holds until it is lifted or the node restarts.',
+    params: node,
+    status: 200,
+    reply: NodeOrder,
+    errors: nodeErrors,
+  },
+  uncordonNode: {
+    method: 'post',
+    path: '/v1/nodes/{node}/uncordon',
+    summary: 'Place people on a node again. Also ends a drain: who was not moved yet stays.',
+    params: node,
+    status: 200,
+    reply: NodeOrder,
+    errors: nodeErrors,
+  },
+  drainNode: {
+    method: 'post',
+    path: '/v1/nodes/{node}/drain',
+    summary: 'Place nobody new on a node and move who is there to others. Answered when the drain begins.',
+    params: node,
+    status: 200,
+    reply: NodeOrder,
+    errors: nodeErrors,
   },
   getTopology: {
     method: 'get',

@@ -3,7 +3,9 @@
  * gateways forward its entries as they stand.
  */
 import { z } from 'zod';
-import { ParticipantId, PublicationId, SessionId } from './ids.ts';
+import { MigrationId, NodeId, ParticipantId, PublicationId, SessionId } from './ids.ts';
+import { MediaSession } from './media.ts';
+import { MigrationReason } from './migration.ts';
 import { ToldNegotiation } from './negotiation.ts';
 import { MediaMode, Participant, Publication } from './room.ts';
 
@@ -35,6 +37,16 @@ export const roomEvents = {
   media_mode: z.object({ mediaMode: MediaMode }),
   /** A part of a peer-to-peer negotiation, from the participant in `from`. */
   negotiation: ToldNegotiation,
+  /** To the one who is to move: connect to these transports beside the old ones, then say `migrated`. */
+  migrate: z.object({ migrationId: MigrationId, media: MediaSession, deadline: z.int(), reason: MigrationReason }),
+  /** To the one who was to move: it is undone, stay on the old side. */
+  migration_undone: z.object({ migrationId: MigrationId }),
+  /** A participant is homed on another node now. Its publications keep their ids. */
+  participant_moved: z.object({
+    participantId: ParticipantId,
+    nodeId: NodeId,
+    migrationId: MigrationId.optional(),
+  }),
   room_deleted: z.object({}),
 } as const;
 
@@ -78,5 +90,8 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('media_lost'),
   variant('media_mode'),
   variant('negotiation'),
+  variant('migrate'),
+  variant('migration_undone'),
+  variant('participant_moved'),
   variant('room_deleted'),
 ]);

@@ -1,6 +1,6 @@
 /** Protocol flotilla.v1: what a client may ask for and what it is told. */
 import { z } from 'zod';
-import { Offset, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, StreamAddress } from './ids.ts';
+import { MigrationId, Offset, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, StreamAddress } from './ids.ts';
 import {
   DtlsParameters,
   IceParameters,
@@ -20,6 +20,8 @@ import { TopologyUpdate } from './topology.ts';
 
 const Nothing = z.strictObject({});
 const transportId = z.string().max(64);
+/** In the requests of a session that is being moved: this one is about its new side. */
+const whileMoving = { migrationId: MigrationId.optional() };
 const publicationIds = z.array(PublicationId).min(1).max(256);
 
 /** Requests of a client: `to` says whether it is about a room it is in, `payload` and `reply` are its two schemas. */
@@ -75,19 +77,20 @@ export const signalRequests = {
   connect_transport: {
     to: 'room',
     summary: "Hand in the client's DTLS parameters.",
-    payload: z.strictObject({ transportId, dtlsParameters: DtlsParameters }),
+    payload: z.strictObject({ ...whileMoving, transportId, dtlsParameters: DtlsParameters }),
     reply: z.object({}),
   },
   restart_ice: {
     to: 'room',
     summary: 'New ICE credentials for a transport whose network path changed.',
-    payload: z.strictObject({ transportId }),
+    payload: z.strictObject({ ...whileMoving, transportId }),
     reply: z.object({ iceParameters: IceParameters }),
   },
   publish: {
     to: 'room',
     summary: "Offer media to the room. With `publicationId`, put a new producer behind a publication of one's own.",
     payload: z.strictObject({
+      ...whileMoving,
       kind: MediaKind,
       source: Source,
       rtpParameters: RtpParameters,
@@ -100,20 +103,20 @@ export const signalRequests = {
   unpublish: {
     to: 'room',
     summary: 'Withdraw a publication.',
-    payload: z.strictObject({ publicationId: PublicationId }),
+    payload: z.strictObject({ ...whileMoving, publicationId: PublicationId }),
     reply: z.object({}),
   },
   mute: {
     to: 'room',
     summary: "Pause or resume a publication of one's own.",
-    payload: z.strictObject({ publicationId: PublicationId, muted: z.boolean() }),
+    payload: z.strictObject({ ...whileMoving, publicationId: PublicationId, muted: z.boolean() }),
     reply: z.object({}),
   },
   subscribe: {
     to: 'room',
     summary:
       'Receive publications. One that starts paused waits for `update_subscriptions`, so that no key frame is lost.',
-    payload: z.strictObject({ publicationIds }),
+    payload: z.strictObject({ ...whileMoving, publicationIds }),
     reply: z.object({
       subscriptions: z.array(Subscription),
       failed: z.array(z.object({ publicationId: PublicationId, error: ErrorBody })),
@@ -122,13 +125,14 @@ export const signalRequests = {
   unsubscribe: {
     to: 'room',
     summary: 'Stop receiving publications.',
-    payload: z.strictObject({ publicationIds }),
+    payload: z.strictObject({ ...whileMoving, publicationIds }),
     reply: z.object({}),
   },
   update_subscriptions: {
     to: 'room',
     summary: 'Pause or resume subscriptions, or choose their layers and priority.',
     payload: z.strictObject({
+      ...whileMoving,
       publicationIds,
       paused: z.boolean().optional(),
       layers: Layers.optional(),
@@ -142,6 +146,18 @@ export const signalRequests = {
       'Say something to everybody in a room, oneself included (`room:<id>`), to all sessions of a user (`user:<id>`), or to everybody (`*`, grant `broadcast`). A room one is not in takes it when the token names it in `bridge` and the room was created with `acceptBridged`.',
     payload: z.strictObject({ data: z.unknown() }),
     reply: z.object({ seq: Offset.describe('Where it stands among the messages to that address.') }),
+  },
+  migrated: {
+    to: 'room',
+    summary: 'After `migrate`: everything is received and sent on the new side; it counts from now on.',
+    payload: z.strictObject({ migrationId: MigrationId }),
+    reply: z.object({}),
+  },
+  migration_failed: {
+    to: 'room',
+    summary: 'After `migrate`: the new side could not be reached, the old one goes on.',
+    payload: z.strictObject({ migrationId: MigrationId, reason: z.string().max(256) }),
+    reply: z.object({}),
   },
   negotiate: {
     to: 'room',

@@ -2,4 +2,5 @@ export { routerRtpCapabilities } from './codecs.ts';
 export * from './media-node.ts';
 export type { MediaRoom } from './media-room.ts';
 export type { PeerNodes, PipeListen } from './pipes.ts';
+export { groupOf, hysteresis, moveBelow, score, stableFrom, type Travel } from './quality/score.ts';
 export type { ListenOptions } from './worker-pool.ts';

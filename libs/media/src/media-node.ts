@@ -1,10 +1,11 @@
 import { appendRoomEvent, type EventLog } from '@flotilla/bus';
-import { FlotillaError, type NodeLoad, type RoomEventPayload } from '@flotilla/contracts';
+import { FlotillaError, type NodeLoad, type PeerQuality, type RoomEventPayload } from '@flotilla/contracts';
 import { type Logger, retry } from '@flotilla/runtime';
-import type { RoomStore } from '@flotilla/store';
+import type { MigrationStore, RoomStore } from '@flotilla/store';
 import { LoadSampler } from './load.ts';
 import { MediaRoom, type MediaRoomDeps } from './media-room.ts';
 import type { PeerNodes, PipeListen } from './pipes.ts';
+import { NodeMeter } from './quality/node-meter.ts';
 import { type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
 
 export interface MediaNodeOptions {
@@ -14,6 +15,7 @@ export interface MediaNodeOptions {
   readonly listen: ListenOptions;
   readonly pipeListen: PipeListen;
   readonly rooms: RoomStore;
+  readonly migrations: MigrationStore;
   readonly events: EventLog;
   readonly peers: PeerNodes;
   readonly log: Logger;
@@ -33,11 +35,12 @@ export class MediaNode {
   readonly #log: Logger;
   #pool!: WorkerPool;
   #sampler!: LoadSampler;
+  readonly #meter = new NodeMeter();
   #closed = false;
 
   private constructor(readonly options: MediaNodeOptions) {
-    const { id, rooms, events, peers, pipeListen, log } = options;
-    this.#deps = { nodeId: id, rooms, events, peers, pipeListen, log };
+    const { id, rooms, migrations, events, peers, pipeListen, log } = options;
+    this.#deps = { nodeId: id, rooms, migrations, events, peers, pipeListen, log };
     this.#log = log;
   }
 
@@ -118,8 +121,8 @@ export class MediaNode {
     await appendRoomEvent(this.options.events, roomId, { type: 'media_lost', from: 'system', payload });
   }
 
-  /** What the node is doing, measured since the last call. */
-  async sample(): Promise<NodeLoad> {
+  /** What the node is doing and how its peers fare, measured since the last call. */
+  async sample(): Promise<{ load: NodeLoad; peers: PeerQuality[] }> {
     const rooms = [...this.#opened];
     const workers = this.#pool.workers.map((pooled) => ({
       pooled,
@@ -127,13 +130,16 @@ export class MediaNode {
       consumers: rooms.filter(({ worker }) => worker === pooled).reduce((sum, { counts }) => sum + counts.consumers, 0),
     }));
     const total = (key: keyof MediaRoom['counts']): number => rooms.reduce((sum, { counts }) => sum + counts[key], 0);
-    return {
-      ...(await this.#sampler.sample(workers)),
+    const [cpu, { peers, ...traffic }] = await Promise.all([this.#sampler.sample(workers), this.#meter.sample(rooms)]);
+    const load = {
+      ...cpu,
       sessions: total('sessions'),
       producers: total('producers'),
       consumers: total('consumers'),
       pipes: total('pipes'),
+      ...traffic,
     };
+    return { load, peers };
   }
 
   /** Tells everybody homed here that their media is gone, and closes all. */

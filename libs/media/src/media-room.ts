@@ -3,18 +3,21 @@ import {
   type CommandReply,
   FlotillaError,
   type HomedPublication,
+  migrationLingerMs,
   type MediaSession as MediaSessionReply,
   type Publication,
   type RoomEvent,
+  type RoomEventPayload,
   type RtpCapabilities,
   type Subscription,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { RoomStore } from '@flotilla/store';
+import type { MigrationStore, RoomStore } from '@flotilla/store';
 import type { Producer, Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
 import { MediaSession, type PublishRequest } from './media-session.ts';
 import { IncomingPipe, OutgoingPipe, type PeerNodes, type PipeEndpoint, type PipeListen } from './pipes.ts';
+import { RoomMeter } from './quality/room-meter.ts';
 import { SpeakerWatch } from './speakers.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
@@ -22,6 +25,7 @@ import type { PooledWorker } from './worker-pool.ts';
 export interface MediaRoomDeps {
   readonly nodeId: string;
   readonly rooms: RoomStore;
+  readonly migrations: MigrationStore;
   readonly events: EventLog;
   readonly peers: PeerNodes;
   readonly pipeListen: PipeListen;
@@ -36,6 +40,10 @@ export class MediaRoom {
   readonly #sessions = new Map<string, MediaSession>();
   readonly #outgoing = new Map<string, OutgoingPipe>();
   readonly #incoming = new Map<string, IncomingPipe>();
+  /** Sessions that are being moved here: they count when their migration is committed. */
+  readonly #arriving = new Set<string>();
+  /** What its peers' quality and its traffic are measured with. */
+  readonly meter: RoomMeter;
   #following: Following | undefined;
   #closed = false;
 
@@ -46,7 +54,9 @@ export class MediaRoom {
     private readonly deps: MediaRoomDeps,
     private readonly onEmpty: (room: MediaRoom) => void,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.meter = new RoomMeter(id, router);
+  }
 
   #speakers!: SpeakerWatch;
 
@@ -112,10 +122,29 @@ export class MediaRoom {
       case 'publication_updated':
         for (const pipe of this.#incoming.values()) void pipe.update(event.payload.publication);
         break;
+      case 'participant_moved':
+        this.#onMoved(event.payload);
+        break;
+      case 'migration_undone':
+        for (const sessionId of event.only ?? []) if (this.#arriving.delete(sessionId)) this.closeSession(sessionId);
+        break;
       case 'room_deleted':
         for (const sessionId of [...this.#sessions.keys()]) this.closeSession(sessionId);
         break;
       default:
+    }
+  }
+
+  /** Whoever moved here is here; the old side of one who moved away goes on until the others have changed to the new. */
+  #onMoved({ participantId, nodeId }: RoomEventPayload<'participant_moved'>): void {
+    for (const session of this.#sessions.values()) {
+      if (session.participantId !== participantId) continue;
+      if (nodeId === this.deps.nodeId) this.#arriving.delete(session.id);
+      else {
+        setTimeout(() => {
+          if (this.#sessions.get(session.id) === session) this.closeSession(session.id);
+        }, migrationLingerMs).unref();
+      }
     }
   }
 
@@ -136,6 +165,7 @@ export class MediaRoom {
         id: sessionId,
         participantId,
         rtpCapabilities,
+        subscribe,
         router: this.router,
         webRtcServer: this.worker.webRtcServer,
         log: this.log,
@@ -144,13 +174,19 @@ export class MediaRoom {
     ]);
     // The event stream was followed before this look: a member that leaves later is closed by its event.
     const member = state?.members.find(({ id }) => id === participantId);
-    if (!state || member?.nodeId !== nodeId || this.#closed) {
+    const arrives =
+      member !== undefined &&
+      member.nodeId !== nodeId &&
+      (await this.deps.migrations.of(this.id, participantId))?.toNode === nodeId;
+    if (!state || (member?.nodeId !== nodeId && !arrives) || this.#closed) {
       session.close();
       if (this.#sessions.size === 0) this.onEmpty(this);
       throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not homed on this node`);
     }
     this.#sessions.get(sessionId)?.close();
     this.#sessions.set(sessionId, session);
+    if (arrives) this.#arriving.add(sessionId);
+    else this.#arriving.delete(sessionId);
     const others = subscribe
       ? state.publications.filter((publication) => publication.participantId !== participantId)
       : [];
@@ -167,6 +203,7 @@ export class MediaRoom {
   closeSession(sessionId: string): void {
     this.#sessions.get(sessionId)?.close();
     this.#sessions.delete(sessionId);
+    this.#arriving.delete(sessionId);
     if (this.#sessions.size === 0 && !this.#closed) this.onEmpty(this);
   }
 

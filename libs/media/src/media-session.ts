@@ -14,6 +14,7 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
+import type { TransportOwner } from './quality/room-meter.ts';
 
 /** More than any client needs, and a bound on what one can make a node hold. */
 export const maxPublications = 16;
@@ -44,13 +45,16 @@ export interface PublishRequest {
 export class MediaSession {
   readonly #producers = new Map<string, Producer>();
   readonly #consumers = new Map<string, Consumer>();
+  /** Consumers that another took the place of. */
+  readonly #replaced = new Map<string, Consumer>();
   readonly #consuming = new Map<string, Promise<Consumer>>();
   #closed = false;
 
   private constructor(
     readonly id: string,
     readonly participantId: string,
-    private readonly rtpCapabilities: RtpCapabilities,
+    /** What a session on another node has to be opened with to be its like. */
+    readonly description: { readonly rtpCapabilities: RtpCapabilities; readonly subscribe: boolean },
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
     private readonly log: Logger,
@@ -60,16 +64,19 @@ export class MediaSession {
     id: string;
     participantId: string;
     rtpCapabilities: RtpCapabilities;
+    subscribe: boolean;
     router: Router;
     webRtcServer: WebRtcServer;
     log: Logger;
   }): Promise<MediaSession> {
-    const { id, participantId, rtpCapabilities, router, webRtcServer, log } = options;
+    const { id, participantId, rtpCapabilities, subscribe, router, webRtcServer, log } = options;
+    const appData = { sessionId: id, participantId } satisfies TransportOwner;
     const [send, recv] = await Promise.all([
-      router.createWebRtcTransport({ ...transportOptions, webRtcServer }),
-      router.createWebRtcTransport({ ...transportOptions, webRtcServer }),
+      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData }),
+      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData }),
     ]);
-    return new MediaSession(id, participantId, rtpCapabilities, send, recv, log.child({ sessionId: id }));
+    const description = { rtpCapabilities, subscribe };
+    return new MediaSession(id, participantId, description, send, recv, log.child({ sessionId: id }));
   }
 
   get closed(): boolean {
@@ -169,19 +176,34 @@ export class MediaSession {
   }
 
   async #consume(publication: HomedPublication, producer: Producer, router: Router): Promise<Consumer> {
-    const rtpCapabilities = this.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
+    const rtpCapabilities = this.description.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
     if (!router.canConsume({ producerId: producer.id, rtpCapabilities })) {
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);
     }
     const consumer = await orUnsupported(() =>
       this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
     );
-    this.#consumers.get(publication.id)?.close();
+    this.#former(publication.id);
     this.#consumers.set(publication.id, consumer);
     consumer.observer.once('close', () => {
       if (this.#consumers.get(publication.id) === consumer) this.#consumers.delete(publication.id);
     });
     return consumer;
+  }
+
+  /**
+   * What is received of the publication is behind another producer from now on. The former one goes on until it ends with its
+   * producer, so that the client sees the new one before it lets go of the old; a second change does not wait for that.
+   */
+  #former(publicationId: string): void {
+    const former = this.#consumers.get(publicationId);
+    this.#replaced.get(publicationId)?.close();
+    this.#replaced.delete(publicationId);
+    if (!former || former.closed) return;
+    this.#replaced.set(publicationId, former);
+    former.observer.once('close', () => {
+      if (this.#replaced.get(publicationId) === former) this.#replaced.delete(publicationId);
+    });
   }
 
   /** Calls back once when the subscription, as it is now, ends. */
@@ -193,6 +215,7 @@ export class MediaSession {
 
   unsubscribe(publicationId: string): void {
     this.#consumers.get(publicationId)?.close();
+    this.#replaced.get(publicationId)?.close();
   }
 
   async updateSubscription(

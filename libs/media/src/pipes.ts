@@ -5,6 +5,7 @@ import {
   type HomedPublication,
   type Publication,
   type RtpParameters,
+  migrationLingerMs,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
@@ -245,11 +246,21 @@ export class IncomingPipe {
     );
   }
 
-  /** The publication changed: another producer means that this one ended; being muted is passed on. */
+  /**
+   * The publication changed: with another producer behind it, this one goes on until everybody here has changed to the new;
+   * being muted is passed on.
+   */
   async update({ id, producerId, muted }: Publication): Promise<void> {
     const incoming = this.#incoming.get(id);
     if (!incoming) return;
-    if (incoming.producerId !== producerId) return this.drop(id);
+    if (incoming.producerId !== producerId) {
+      clearTimeout(incoming.linger);
+      incoming.linger = setTimeout(() => {
+        if (this.#incoming.get(id) === incoming) this.drop(id);
+      }, migrationLingerMs);
+      incoming.linger.unref();
+      return;
+    }
     const producer = await incoming.producer.catch(() => undefined);
     if (!producer || producer.closed || producer.paused === muted) return;
     await (muted ? producer.pause() : producer.resume());

@@ -12,11 +12,14 @@ import {
   type HomedPublication,
   type LeaveReason,
   type MediaMode,
+  type MediaSession,
   type Member,
+  type Migration,
   type NegotiationState,
   type NodeReport,
   type NodeView,
   type Offset,
+  type PeerQuality,
   publicParticipant,
   publicPublication,
   type Room,
@@ -28,9 +31,12 @@ import {
 } from '@flotilla/contracts';
 import { choosePlace } from './placement.ts';
 import { missedMessages } from './inbox.ts';
+import { statsOf } from './node-stats.ts';
 import {
   type JoinRequest,
   keptMessagesPerUser,
+  type MigrationRequest,
+  type MigrationStore,
   type NodeStore,
   nodeSilentMs,
   type PairChange,
@@ -51,6 +57,8 @@ interface RoomRecord {
   readonly publications: Map<string, HomedPublication>;
   /** By `pairKey`. */
   readonly pairs: Map<string, { version: number; state: NegotiationState; record: string }>;
+  /** By the participant that is being moved. */
+  readonly migrations: Map<string, { migration: Migration; former: Map<string, HomedPublication> }>;
   /** More than two have been in it since it was last empty. */
   upgraded: boolean;
   emptySince: number | undefined;
@@ -61,6 +69,7 @@ export class MemoryStore implements Store {
   readonly rooms: MemoryRooms;
   readonly nodes: MemoryNodes;
   readonly sessions: MemorySessions;
+  readonly migrations: MigrationStore;
 
   constructor(
     log: MemoryEventLog,
@@ -69,6 +78,7 @@ export class MemoryStore implements Store {
     this.nodes = new MemoryNodes(log, now);
     this.rooms = new MemoryRooms(log, this.nodes, now);
     this.sessions = new MemorySessions(log, now);
+    this.migrations = this.rooms;
   }
 
   async topology(): Promise<Topology> {
@@ -98,9 +108,9 @@ class MemoryNodes implements NodeStore {
     private readonly now: () => number,
   ) {}
 
-  async report(report: NodeReport): Promise<void> {
+  async report(report: NodeReport, peers: readonly PeerQuality[] = []): Promise<void> {
     this.#nodes.set(report.id, { report, lastSeenAt: this.now() });
-    this.log.appendNow(nodeStream, JSON.stringify(report));
+    this.log.appendNow(nodeStream, JSON.stringify(statsOf(report, peers)));
   }
 
   async list(): Promise<NodeView[]> {
@@ -127,7 +137,7 @@ class MemoryNodes implements NodeStore {
   }
 }
 
-class MemoryRooms implements RoomStore {
+class MemoryRooms implements RoomStore, MigrationStore {
   readonly #rooms = new Map<string, RoomRecord>();
 
   constructor(
@@ -148,6 +158,7 @@ class MemoryRooms implements RoomStore {
       members: new Map(),
       publications: new Map(),
       pairs: new Map(),
+      migrations: new Map(),
       upgraded: false,
       emptySince: this.now(),
     });
@@ -172,6 +183,7 @@ class MemoryRooms implements RoomStore {
     const record = this.#rooms.get(roomId);
     if (!record) return false;
     for (const { nodeId } of record.members.values()) this.nodes.reserve(nodeId, -1);
+    for (const { migration } of record.migrations.values()) this.nodes.reserve(migration.toNode, -1);
     this.#rooms.delete(roomId);
     this.#tell(roomId, { type: 'room_deleted', from: 'system', payload: {} });
     return true;
@@ -223,6 +235,7 @@ class MemoryRooms implements RoomStore {
     const member = record?.members.get(participantId);
     if (!record || !member) return false;
     record.members.delete(participantId);
+    this.#dropMigration(record, participantId);
     record.pairs.clear();
     if (record.members.size === 0) {
       record.emptySince = this.now();
@@ -246,11 +259,110 @@ class MemoryRooms implements RoomStore {
     const member = record?.members.get(participantId);
     if (!record || !member) throw new FlotillaError('NOT_IN_ROOM');
     const nodeId = this.#place(record, excludeNodes);
-    this.nodes.reserve(member.nodeId, -1);
+    this.#dropMigration(record, participantId);
+    const moved = this.#home(record, member, nodeId);
     this.nodes.reserve(nodeId, 1);
-    const moved = { ...member, nodeId };
-    record.members.set(participantId, moved);
+    this.#tell(roomId, { type: 'participant_moved', from: 'system', payload: { participantId, nodeId } });
     return moved;
+  }
+
+  /** The member on its new node, where a place is reserved. */
+  #home(record: RoomRecord, member: Member, nodeId: string): Member {
+    this.nodes.reserve(member.nodeId, -1);
+    const moved = { ...member, nodeId };
+    record.members.set(member.id, moved);
+    return moved;
+  }
+
+  /** A migration that ends without the member being moved gives its place back. */
+  #dropMigration(record: RoomRecord, participantId: string): void {
+    const running = record.migrations.get(participantId);
+    if (!running) return;
+    record.migrations.delete(participantId);
+    this.nodes.reserve(running.migration.toNode, -1);
+  }
+
+  async begin({ toNode, ...request }: MigrationRequest): Promise<Migration> {
+    const { roomId, participantId } = request;
+    const record = this.#rooms.get(roomId);
+    const member = record?.members.get(participantId);
+    if (!record || !member) throw new FlotillaError('NOT_IN_ROOM');
+    if (record.migrations.has(participantId)) throw new FlotillaError('MIGRATION_RUNNING');
+    const others = toNode === undefined ? [] : this.nodes.view().flatMap(({ id }) => (id === toNode ? [] : [id]));
+    const place = this.#place(record, [...others, member.nodeId]);
+    this.nodes.reserve(place, 1);
+    const migration: Migration = { ...request, fromNode: member.nodeId, toNode: place, step: 'reserved' };
+    record.migrations.set(participantId, { migration, former: new Map() });
+    return migration;
+  }
+
+  async prepared({ id, roomId, participantId }: Migration, media: MediaSession): Promise<boolean> {
+    const running = this.#running(roomId, participantId, id);
+    if (!running) return false;
+    const { sessionId, deadline, reason } = running.migration;
+    running.migration = { ...running.migration, step: 'prepared' };
+    this.#tell(roomId, {
+      type: 'migrate',
+      from: 'system',
+      only: [sessionId],
+      payload: { migrationId: id, media, deadline, reason },
+    });
+    return true;
+  }
+
+  #running(
+    roomId: string,
+    participantId: string,
+    migrationId: string,
+  ): { migration: Migration; former: Map<string, HomedPublication> } | undefined {
+    const running = this.#rooms.get(roomId)?.migrations.get(participantId);
+    return running?.migration.id === migrationId ? running : undefined;
+  }
+
+  async commit(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    const running = this.#running(roomId, participantId, migrationId);
+    if (!record || !running) return false;
+    const { toNode: nodeId } = running.migration;
+    this.#home(record, record.members.get(participantId)!, nodeId);
+    record.migrations.delete(participantId);
+    this.#tell(roomId, { type: 'participant_moved', from: 'system', payload: { participantId, nodeId, migrationId } });
+    return true;
+  }
+
+  async undo(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    const running = this.#running(roomId, participantId, migrationId);
+    if (!record || !running) return false;
+    for (const [id, publication] of running.former) {
+      // One that was withdrawn meanwhile stays so.
+      if (!record.publications.has(id)) continue;
+      record.publications.set(id, publication);
+      this.#tell(roomId, {
+        type: 'publication_updated',
+        from: participantId,
+        payload: { publication: publicPublication(publication) },
+      });
+    }
+    this.#dropMigration(record, participantId);
+    this.#tell(roomId, {
+      type: 'migration_undone',
+      from: 'system',
+      only: [running.migration.sessionId],
+      payload: { migrationId },
+    });
+    return true;
+  }
+
+  async of(roomId: string, participantId: string): Promise<Migration | undefined> {
+    return this.#rooms.get(roomId)?.migrations.get(participantId)?.migration;
+  }
+
+  async running(limit: number): Promise<Migration[]> {
+    return [...this.#rooms.values()]
+      .flatMap(({ migrations }) => [...migrations.values()].map(({ migration }) => migration))
+      .sort((a, b) => a.deadline - b.deadline)
+      .slice(0, limit);
   }
 
   async state(roomId: string): Promise<RoomState | undefined> {
@@ -275,10 +387,16 @@ class MemoryRooms implements RoomStore {
 
   async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
     const record = this.#rooms.get(roomId);
-    if (!record || record.members.get(publication.participantId)?.nodeId !== publication.nodeId)
-      throw new FlotillaError('NOT_IN_ROOM');
-    const known = record.publications.get(publication.id);
-    if (known && known.participantId !== publication.participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    const { id, participantId, nodeId } = publication;
+    const home = record?.members.get(participantId)?.nodeId;
+    if (!record || home === undefined) throw new FlotillaError('NOT_IN_ROOM');
+    const known = record.publications.get(id);
+    if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    if (home !== nodeId) {
+      const running = record.migrations.get(participantId);
+      if (running?.migration.toNode !== nodeId) throw new FlotillaError('NOT_IN_ROOM');
+      if (known && !running.former.has(id)) running.former.set(id, known);
+    }
     const type = known ? 'publication_updated' : 'publication_added';
     record.publications.set(publication.id, publication);
     this.#tell(roomId, {
@@ -421,9 +539,9 @@ class MemorySessions implements SessionStore {
     return withoutSecrets(this.#sessions.get(sessionId));
   }
 
-  async detach(sessionId: string, gatewayId: string, windowMs: number): Promise<void> {
+  async detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void> {
     const session = this.#sessions.get(sessionId);
-    if (session?.gatewayId === gatewayId) this.#sessions.set(sessionId, { ...session, dueAt: this.now() + windowMs });
+    if (session?.resumeHash === resumeHash) this.#sessions.set(sessionId, { ...session, dueAt: this.now() + windowMs });
   }
 
   async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
@@ -475,7 +593,7 @@ class MemorySessions implements SessionStore {
       this.#gateways.delete(gatewayId);
       for (const session of this.#sessions.values()) {
         if (session.gatewayId !== gatewayId || session.dueAt !== undefined) continue;
-        await this.detach(session.id, gatewayId, windowMs);
+        await this.detach(session.id, session.resumeHash, windowMs);
         detached++;
       }
     }

@@ -4,11 +4,14 @@ import type {
   HomedPublication,
   LeaveReason,
   MediaMode,
+  MediaSession,
   Member,
+  Migration,
   NegotiationState,
   NodeReport,
   NodeView,
   Offset,
+  PeerQuality,
   Room,
   RoomSummary,
   Topology,
@@ -24,6 +27,7 @@ export interface Store {
   readonly rooms: RoomStore;
   readonly nodes: NodeStore;
   readonly sessions: SessionStore;
+  readonly migrations: MigrationStore;
   /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
   topology(): Promise<Topology>;
   /** Undefined when the store is in reach, else why not. */
@@ -99,7 +103,10 @@ export interface RoomStore {
   /** Takes a member out with its publications and frees its place; tells `participant_left`. False when it was not there. */
   leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
 
-  /** Gives a member a place on another node and frees the old one. Throws NOT_IN_ROOM, NO_CAPACITY. */
+  /**
+   * Gives a member a place on another node and frees the old one; tells `participant_moved`. A migration of it is over.
+   * Throws NOT_IN_ROOM, NO_CAPACITY.
+   */
   replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member>;
 
   /** The room with all that is in it. */
@@ -109,7 +116,7 @@ export interface RoomStore {
 
   /**
    * Adds a publication (tells `publication_added`) or replaces the one of that id (`publication_updated`). Throws
-   * NOT_IN_ROOM unless its participant is a member homed on the publication's node, PUBLICATION_NOT_FOUND when the id is
+   * NOT_IN_ROOM unless its participant is a member homed on the publication's node, or being moved to it, PUBLICATION_NOT_FOUND when the id is
    * that of somebody else's.
    */
   putPublication(roomId: string, publication: HomedPublication): Promise<void>;
@@ -133,9 +140,45 @@ export interface RoomStore {
   deleteExpired(): Promise<string[]>;
 }
 
+/** What a migration is begun with. */
+export type MigrationRequest = Pick<
+  Migration,
+  'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
+> & { readonly toNode?: string | undefined };
+
+/**
+ * The journal of migrations under way. Each step is one with the change it stands for, so that whoever looks at the journal
+ * can go on from there, or undo it, any number of times.
+ */
+export interface MigrationStore {
+  /**
+   * Reserves a place for a member on another node, the given one or the best, and writes the migration down. Throws
+   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING.
+   */
+  begin(request: MigrationRequest): Promise<Migration>;
+
+  /** The new side is open: tells the member `migrate`. False when the migration is over. */
+  prepared(migration: Migration, media: MediaSession): Promise<boolean>;
+
+  /** Homes the member on the new node and frees the place on the old one; tells `participant_moved`. False when it is over. */
+  commit(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
+
+  /**
+   * Frees the place on the new node and puts publications that moved back as they were; tells `migration_undone`. False when
+   * it is over.
+   */
+  undo(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
+
+  /** The migration of a member, if it is being moved. */
+  of(roomId: string, participantId: string): Promise<Migration | undefined>;
+
+  /** Migrations under way, those whose deadline comes first, at most `limit`. */
+  running(limit: number): Promise<Migration[]>;
+}
+
 export interface NodeStore {
-  /** A node's heartbeat. Also appended to the stream `sfu:stats`. */
-  report(report: NodeReport): Promise<void>;
+  /** A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. */
+  report(report: NodeReport, peers?: readonly PeerQuality[]): Promise<void>;
 
   /** All nodes that have not been removed, dead ones too, with their reservations. */
   list(): Promise<NodeView[]>;
@@ -199,8 +242,11 @@ export interface SessionStore {
 
   get(sessionId: string): Promise<SessionRecord | undefined>;
 
-  /** Its connection is gone; it may come back until the window is over. Ignored unless the gateway still has it. */
-  detach(sessionId: string, gatewayId: string, windowMs: number): Promise<void>;
+  /**
+   * The connection that was given this resume token is gone; the session may come back until the window is over. Ignored when
+   * it came back already.
+   */
+  detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void>;
 
   /**
    * Binds the session behind a resume token to a gateway, and exchanges the token for the next. Returns the session as it
@@ -226,6 +272,9 @@ export interface SessionStore {
   /** Sessions whose window is over, at most `limit`. They stay due until they are closed. */
   due(limit: number): Promise<SessionRecord[]>;
 }
+
+/** How many heartbeats of all nodes are kept: each carries up to all peers of its node. */
+export const keptReports = 1024;
 
 /** A node that did not report for this long gets no new members. */
 export const nodeSilentMs = 2000;

@@ -351,7 +351,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await store.sessions.setRoom(opened.id, 'rm_a', true);
-      await store.sessions.detach(opened.id, 'gw_a', 60_000);
+      await store.sessions.detach(opened.id, hash('one'), 60_000);
 
       expect(await store.sessions.resume(hash('wrong'), hash('x'), 'gw_b')).toBeUndefined();
       expect(await store.sessions.isResumable(hash('wrong'))).toBe(false);
@@ -360,14 +360,14 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       expect(await store.sessions.resume(hash('one'), hash('three'), 'gw_b')).toBeUndefined();
       expect(await store.sessions.get(opened.id)).toMatchObject({ gatewayId: 'gw_b', rooms: ['rm_a'] });
       // The old gateway noticing only now must not end what the new one has.
-      await store.sessions.detach(opened.id, 'gw_a', 0);
+      await store.sessions.detach(opened.id, hash('one'), 0);
       expect(await store.sessions.due(10)).toEqual([]);
     });
 
     test('after the window a session is due and can not be resumed, until it is closed', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
-      await store.sessions.detach(opened.id, 'gw_a', 20);
+      await store.sessions.detach(opened.id, hash('one'), 20);
       const due = await waitFor('it is due', async () => {
         const found = await store.sessions.due(10);
         return found.length > 0 ? found : notYet('nothing is due');
@@ -418,7 +418,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await store.sessions.close(ended.id);
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(false);
       await store.sessions.reattach([mine.id, moved.id, ended.id], 'gw_a');
-      await store.sessions.detach(moved.id, 'gw_b', 0);
+      await store.sessions.detach(moved.id, hash('next'), 0);
       await waitFor('the one of the other gateway is due', async () =>
         (await store.sessions.due(10)).length > 0 ? undefined : notYet('nothing is due'),
       );
@@ -465,7 +465,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await store.sessions.open({ ...session('gw_a') }, hash('2'));
       await store.sessions.open(there, hash('3'));
       await store.sessions.open(away, hash('4'));
-      await store.sessions.detach(away.id, 'gw_c', 60_000);
+      await store.sessions.detach(away.id, hash('4'), 60_000);
 
       const first = await store.sessions.sendToUser('ada', '{"n":1}');
       const second = await store.sessions.sendToUser('ada', '{"n":2}');
@@ -491,7 +491,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await expect(store.sessions.sendToUser('ada', '{}')).rejects.toMatchObject({ code: 'RECIPIENT_OFFLINE' });
       const opened = session();
       await store.sessions.open(opened, hash('one'));
-      await store.sessions.detach(opened.id, 'gw_a', 20);
+      await store.sessions.detach(opened.id, hash('one'), 20);
       await waitFor('the window is over', async () => {
         const sent = await store.sessions.sendToUser('ada', '{}').catch((error: { code: string }) => error.code);
         if (sent !== 'RECIPIENT_OFFLINE') notYet('a message was taken');

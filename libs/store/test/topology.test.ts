@@ -46,7 +46,7 @@ describe.each(Object.entries(adapters))('the topology in %s', (_name, open) => {
       load: { cpu, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
     });
   const openSession = async (id: string, gatewayId: string, userId: string) => {
-    await store.sessions.open({ id, userId, gatewayId, ...claims }, randomUUID());
+    await store.sessions.open({ id, userId, gatewayId, ...claims }, `hash-${id}`);
     return id;
   };
   const join = async (sessionId: string, roomId: string) => {
@@ -92,10 +92,10 @@ describe.each(Object.entries(adapters))('the topology in %s', (_name, open) => {
   test('keeps a session within its resume window, as not connected, and no longer', async () => {
     await store.sessions.gatewayAlive('gw_a');
     await openSession('ss_1', 'gw_a', 'ada');
-    await store.sessions.detach('ss_1', 'gw_a', 60_000);
+    await store.sessions.detach('ss_1', 'hash-ss_1', 60_000);
     expect(await vertex('ss_1')).toMatchObject({ connected: false });
     expect(await vertex('gw_a')).toMatchObject({ sessions: 0 });
-    await store.sessions.detach('ss_1', 'gw_a', 1);
+    await store.sessions.detach('ss_1', 'hash-ss_1', 1);
     await waitFor('it is gone', async () => (await vertex('ss_1')) && notYet('it is there'));
     await openSession('ss_2', 'gw_a', 'ada');
     await store.sessions.close('ss_2');

@@ -60,7 +60,9 @@ export class Bench {
     const turns = Math.ceil(options.seconds / options.slice);
     for (let turn = 0; turn < turns; turn++) {
       const seconds = Math.min(options.slice, options.seconds - turn * options.slice);
-      for (const side of sides) await this.#load(side, seconds, turn === 0 && side === 'flotilla');
+      // A, B, B, A: nobody always comes first.
+      const order = turn % 2 === 0 ? sides : sides.toReversed();
+      for (const side of order) await this.#load(side, seconds, turn === 0 && side === 'flotilla');
     }
 
     recorder.phase = 'count';
@@ -133,17 +135,18 @@ export class Bench {
     const recorder = this.#recorder;
     const { rate, reconnects, clients } = this.options;
     const tally = new Tally();
-    recorder.turn = tally;
+    recorder.turn = { side, tally };
     const from = recorder.seconds.length;
     recorder.phase = `load: ${side}`;
     if (profiled) await this.#profiler?.start();
     await this.#all((client) => client.call('play', { side, seconds, rate: rate / clients, reconnects }));
     if (profiled) await this.#takeProfile('load');
-    await this.#quiet(1);
     const others = mean(recorder.seconds.slice(from).map(({ cpu }) => cpu.others));
-    this.#turns.push({ turn: { side, others, dispatch: spread(tally.times.dispatch) }, tally });
     recorder.phase = 'pause';
-    await this.#quiet(1);
+    // A client process that is behind tells of the last second later.
+    await this.#quiet(2);
+    recorder.turn = undefined;
+    this.#turns.push({ turn: { side, others, dispatch: spread(tally.times.dispatch) }, tally });
   }
 
   async #takeProfile(phase: string): Promise<void> {

@@ -11,8 +11,8 @@ export type ClientProcess = Helper<CrowdCalls, CrowdTick>;
 export class Recorder {
   readonly seconds: Second[] = [];
   readonly totals: Readonly<Record<Side, Tally>> = { flotilla: new Tally(), bare: new Tally() };
-  /** What comes in while one side has its turn. */
-  turn: Tally | undefined;
+  /** Takes what comes in of the side whose turn it is. */
+  turn: { readonly side: Side; readonly tally: Tally } | undefined;
   phase = 'start';
   #window: Record<Side, Tally> = { flotilla: new Tally(), bare: new Tally() };
   readonly #held = new Map<string, Readonly<Record<Side, number>>>();
@@ -30,7 +30,7 @@ export class Recorder {
       const { tally } = sides[side];
       this.totals[side].add(tally);
       this.#window[side].add(tally);
-      if (this.phase === `load: ${side}`) this.turn?.add(tally);
+      if (this.turn?.side === side) this.turn.tally.add(tally);
     }
   }
 

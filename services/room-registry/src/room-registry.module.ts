@@ -7,6 +7,7 @@ import { APP_FILTER } from '@nestjs/core';
 import type { RegistryConfig } from './config.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
+import { Migrations } from './migrations/migrations.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -32,14 +33,22 @@ export class RoomRegistryModule {
       controllers: [RestController],
       providers: [
         { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
+        { provide: Migrations, useValue: new Migrations(fleet.bus, fleet.store, log) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,
-          useFactory: (rooms: Rooms) =>
-            new Registry(rooms, fleet, new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log)),
-          inject: [Rooms],
+          useFactory: (rooms: Rooms, migrations: Migrations) =>
+            new Registry(
+              rooms,
+              migrations,
+              fleet,
+              new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, [
+                () => migrations.undoOverdue(),
+              ]),
+            ),
+          inject: [Rooms, Migrations],
         },
       ],
     };
@@ -51,12 +60,13 @@ class Registry implements OnApplicationBootstrap, OnApplicationShutdown {
 
   constructor(
     private readonly rooms: Rooms,
+    private readonly migrations: Migrations,
     private readonly fleet: Fleet,
     private readonly sweeper: Sweeper,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.#serving = await serveRegistryCommands(this.fleet.bus, this.rooms);
+    this.#serving = await serveRegistryCommands(this.fleet.bus, this.rooms, this.migrations);
     this.sweeper.start();
   }
 

@@ -33,6 +33,8 @@ export class Sweeper {
     private readonly store: Store,
     private readonly windowMs: number,
     private readonly log: Logger,
+    /** What else is to be put in order at each sweep. */
+    private readonly chores: readonly (() => Promise<void>)[] = [],
   ) {}
 
   start(): void {
@@ -60,6 +62,7 @@ export class Sweeper {
       await sessions.close(id);
       swept.inc({ what: 'session' });
     }
+    for (const chore of this.chores) await chore();
     const expired = await rooms.deleteExpired();
     swept.inc({ what: 'room' }, expired.length);
   }

@@ -54,7 +54,7 @@ describe('the sweeper', () => {
       );
       await store.sessions.setRoom(sessionId, id, true);
     }
-    await store.sessions.detach(sessions[0]!, 'gw_a', 10);
+    await store.sessions.detach(sessions[0]!, `hash-${sessions[0]!}`, 10);
     const sweeper = new Sweeper(store, 20, log);
     await waitFor('one is left', async () => {
       await sweeper.sweep();

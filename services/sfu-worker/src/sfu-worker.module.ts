@@ -40,6 +40,7 @@ export class SfuWorkerModule {
                 announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS,
               },
               rooms: fleet.store.rooms,
+              migrations: fleet.store.migrations,
               events: fleet.events,
               peers: peerNodes(fleet.bus),
               log: nodeLog,

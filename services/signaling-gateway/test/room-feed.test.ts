@@ -1,4 +1,5 @@
-import { appendRoomEvent, type EventLog, MemoryEventLog } from '@flotilla/bus';
+import { appendNextRoomEvent, appendRoomEvent, type EventLog, MemoryEventLog } from '@flotilla/bus';
+import { compareOffsets } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +15,7 @@ function listener(id: string): { session: Session; sent: { seq: string; payload:
     send: (frame: Buffer) => sent.push(JSON.parse(frame.toString()) as (typeof sent)[number]),
   };
   const identity = { id, userId: 'u', grants: [], bridge: [], expiresAt: Infinity };
-  return { session: new Session(identity, false, socket as never, { user: '0-0', everybody: '0-0' }), sent };
+  return { session: new Session(identity, false, socket as never, '', { user: '0-0', everybody: '0-0' }), sent };
 }
 
 const say = (events: EventLog, data: number, only?: string[]) =>
@@ -55,6 +56,31 @@ describe('the feed of a room', () => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  test('whatever is offered, and whoever else writes meanwhile: every event once, in order', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }), async (offered) => {
+        const events = new MemoryEventLog();
+        const feeds = new Feeds(events, () => undefined);
+        const { session, sent } = listener('ss_a');
+        await feeds.attach('rm_a', session, '0-0');
+        await Promise.all(
+          offered.map(async (here, data) => {
+            if (!here) return say(events, data);
+            const event = { type: 'message', from: 'pt_x', payload: { data } } as const;
+            const { offset, previous } = await appendNextRoomEvent(events, 'rm_a', event);
+            feeds.offer('rm_a', previous, { offset, event });
+          }),
+        );
+        await until(sent, offered.length);
+        expect(numbers(sent)).toEqual(offered.map((_, data) => data));
+        const seqs = sent.map(({ seq }) => seq);
+        expect(seqs.toSorted(compareOffsets)).toEqual(seqs);
+        feeds.close();
+      }),
+      { numRuns: 200 },
     );
   });
 

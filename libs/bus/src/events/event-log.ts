@@ -15,6 +15,9 @@ export interface EventLog {
   /** Appends an entry and says where it stands. Throws FlotillaError UNAVAILABLE when the log is out of reach. */
   append(stream: string, data: string): Promise<Offset>;
 
+  /** As `append`, and says which entry stands before it: whoever has that one, and all before, lacks nothing. */
+  appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }>;
+
   /**
    * The entries after an offset, oldest first, at most `limit`. Complete or refused: 'gone' when an entry after the offset
    * may have been trimmed, that is, when the entry at the offset is not there any more.
@@ -37,6 +40,9 @@ export interface EventLog {
 }
 
 export interface Following {
+  /** The follower has the entries up to this one by another way: they are not handed over. */
+  skipTo(offset: Offset): void;
+
   /** No entry is handed over after this. */
   stop(): void;
 }

@@ -28,6 +28,11 @@ export class MemoryEventLog implements EventLog {
     return this.appendNow(name, data);
   }
 
+  async appendNext(name: string, data: string): Promise<{ offset: Offset; previous: Offset }> {
+    const previous = this.lastOffsetNow(name);
+    return { previous, offset: this.appendNow(name, data) };
+  }
+
   /** `append` without the wait, for the in-memory store, whose changes and events are one step as in its Redis twin. */
   appendNow(name: string, data: string): Offset {
     const stream = this.#stream(name);
@@ -64,6 +69,9 @@ export class MemoryEventLog implements EventLog {
     stream.followers.add(follower);
     this.#pumpLater(stream);
     return {
+      skipTo: (offset) => {
+        if (compareOffsets(offset, follower.offset) > 0) follower.offset = offset;
+      },
       stop: () => {
         stream.followers.delete(follower);
       },

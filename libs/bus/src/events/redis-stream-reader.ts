@@ -63,6 +63,9 @@ export class StreamReader {
     stream.followers.add(follower);
     this.#ring();
     return {
+      skipTo: (offset) => {
+        if (isBefore(follower.after, offset)) follower.after = offset;
+      },
       stop: () => {
         stream.followers.delete(follower);
         if (stream.followers.size === 0 && this.#streams.get(key) === stream) this.#streams.delete(key);

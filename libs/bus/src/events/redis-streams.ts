@@ -5,6 +5,12 @@ import { dataField, type EventLog, type Following, type LogEntry, maxStreamLengt
 import { connectRedis, type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
 import { StreamReader } from './redis-stream-reader.ts';
 
+const appendNext = 'appendNext';
+const appendNextScript = `
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+local offset = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ${maxStreamLength}, '*', '${dataField}', ARGV[1])
+return {offset, newest[1] and newest[1][1] or '0-0'}`;
+
 export interface RedisEventLogOptions {
   readonly url: string;
   /** Prefix of every key. */
@@ -35,6 +41,7 @@ export class RedisEventLog implements EventLog {
   static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
     const { url, namespace, log, readers = 4 } = options;
     const redis = connectRedis(url, log, 'events');
+    redis.defineCommand(appendNext, { numberOfKeys: 1, lua: appendNextScript });
     await redis.connect();
     const waiting = Array.from(
       { length: readers },
@@ -56,6 +63,16 @@ export class RedisEventLog implements EventLog {
         data,
       );
       return id!;
+    });
+  }
+
+  appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }> {
+    const commands = this.#redis as unknown as {
+      [appendNext](key: string, data: string): Promise<[offset: Offset, previous: Offset]>;
+    };
+    return redisOp(async () => {
+      const [offset, previous] = await commands[appendNext](streamKey(this.#namespace, stream), data);
+      return { offset, previous };
     });
   }
 

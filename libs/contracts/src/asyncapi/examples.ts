@@ -86,6 +86,7 @@ const snapshot = {
   publications: [publication],
   offset,
 };
+const migrationId = 'mig_1f8k2m4n6p8q0r2s';
 const offer = {
   kind: 'offer' as const,
   sdp: 'v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n',
@@ -140,6 +141,8 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
     payload: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl' },
     reply: { expiresAt: at + 900_000 },
   },
+  migrated: { payload: { migrationId }, reply: {} },
+  migration_failed: { payload: { migrationId, reason: 'no frame came within 8 s' }, reply: {} },
   watch_topology: { payload: {}, reply: {} },
   unwatch_topology: { payload: {}, reply: {} },
   ping: { payload: {}, reply: {} },
@@ -223,6 +226,16 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     to,
     payload: offer,
   },
+  migrate: bySystem(
+    'One is to move to another SFU node: connect to these transports beside the old ones, then say `migrated`.',
+    { migrationId, media, deadline: at + 10_000, reason: 'drain' as const },
+  ),
+  migration_undone: bySystem('The migration is undone: stay on the old side.', { migrationId }),
+  participant_moved: bySystem('A participant is homed on another node now.', {
+    participantId: bob,
+    nodeId,
+    migrationId,
+  }),
   room_deleted: bySystem('The room is gone, and everybody is out of it.', {}),
 };
 

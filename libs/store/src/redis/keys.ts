@@ -23,6 +23,12 @@ export class Keys {
   upgraded = (id: string): string => `${this.namespace}:{${id}}:upgraded`;
   /** Hash: pair of participants -> `<version> <state> <record>` of their peer-to-peer negotiation. */
   pairs = (id: string): string => `${this.namespace}:{${id}}:pairs`;
+  /** Hash: participant id -> Migration as JSON, while it is moved. */
+  migrations = (id: string): string => `${this.namespace}:{${id}}:migrations`;
+  /** Hash: publication id -> HomedPublication as JSON, as it was before it moved. */
+  former = (id: string, participantId: string): string => `${this.namespace}:{${id}}:former:${participantId}`;
+  /** Sorted set: `<room id>/<participant id>` -> deadline of its migration, ms. */
+  running = (): string => `${this.namespace}:migrations`;
   /** Any stream of the event log. */
   stream = (name: string): string => streamKey(this.namespace, name);
   /** Stream of the room's events. */

@@ -1,5 +1,6 @@
 import { nodeStream } from '@flotilla/bus';
-import { NodeReport, type NodeView } from '@flotilla/contracts';
+import { NodeReport, type NodeView, type PeerQuality } from '@flotilla/contracts';
+import { statsOf } from '../node-stats.ts';
 import { nodeSilentMs, type NodeStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
@@ -10,7 +11,7 @@ export class RedisNodes implements NodeStore {
     private readonly keys: Keys,
   ) {}
 
-  async report(report: NodeReport): Promise<void> {
+  async report(report: NodeReport, peers: readonly PeerQuality[] = []): Promise<void> {
     const { keys } = this;
     const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
     await this.client.run(
@@ -22,6 +23,7 @@ export class RedisNodes implements NodeStore {
       report.id,
       JSON.stringify(report),
       slot,
+      JSON.stringify(statsOf(report, peers)),
     );
   }
 

@@ -4,6 +4,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
 import { Keys } from './keys.ts';
+import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
 import { RedisRooms } from './rooms.ts';
 import { ScriptClient } from './script-client.ts';
@@ -18,6 +19,7 @@ export class RedisStore implements Store {
   readonly rooms: RedisRooms;
   readonly nodes: RedisNodes;
   readonly sessions: RedisSessions;
+  readonly migrations: RedisMigrations;
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
@@ -27,6 +29,7 @@ export class RedisStore implements Store {
     this.rooms = new RedisRooms(client, keys);
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
+    this.migrations = new RedisMigrations(client, keys);
     this.#topology = new RedisTopology(client, keys, this.nodes);
   }
 

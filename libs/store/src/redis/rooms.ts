@@ -30,6 +30,9 @@ const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) =>
 const parsePublications = (texts: readonly string[]): HomedPublication[] =>
   texts.map((text) => HomedPublication.parse(JSON.parse(text)));
 
+/** How long a publication that moved is kept as it was: longer than any migration takes. */
+const formerSeconds = 60;
+
 export class RedisRooms implements RoomStore {
   constructor(
     private readonly client: ScriptClient,
@@ -97,6 +100,7 @@ export class RedisRooms implements RoomStore {
       keys.reserved(),
       keys.upgraded(roomId),
       keys.pairs(roomId),
+      keys.migrations(roomId),
       roomId,
       listKey(room),
       encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} }),
@@ -162,6 +166,9 @@ export class RedisRooms implements RoomStore {
       keys.reserved(),
       keys.upgraded(roomId),
       keys.pairs(roomId),
+      keys.migrations(roomId),
+      keys.running(),
+      keys.former(roomId, participantId),
       roomId,
       participantId,
       reason,
@@ -180,6 +187,11 @@ export class RedisRooms implements RoomStore {
       keys.beats(),
       keys.slots(),
       keys.reserved(),
+      keys.events(roomId),
+      keys.migrations(roomId),
+      keys.running(),
+      keys.former(roomId, participantId),
+      roomId,
       participantId,
       JSON.stringify(excludeNodes),
       Math.random(),
@@ -236,12 +248,15 @@ export class RedisRooms implements RoomStore {
       keys.publications(roomId),
       keys.publicationsOf(roomId, participantId),
       keys.events(roomId),
+      keys.migrations(roomId),
+      keys.former(roomId, participantId),
       participantId,
       id,
       nodeId,
       JSON.stringify(publication),
       event('publication_added'),
       event('publication_updated'),
+      formerSeconds,
     );
     if (put === 0) throw new FlotillaError('NOT_IN_ROOM');
     if (put === -1) throw new FlotillaError('PUBLICATION_NOT_FOUND');

@@ -3,7 +3,7 @@
  * JSON that the script does not have to look into comes ready from the caller.
  */
 import { maxStreamLength, dataField } from '@flotilla/bus';
-import { affinityLoadLimit, keptMessagesPerUser, messagesKeptSeconds, nodeSilentMs } from '../store.ts';
+import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeSilentMs } from '../store.ts';
 
 /** Milliseconds of Redis's own clock: every service's clocks may differ, this one is the same for all. */
 const prelude = `
@@ -64,6 +64,19 @@ local function reserve(reserved, homes, node, places)
   if redis.call('HINCRBY', homes, node, places) <= 0 then redis.call('HDEL', homes, node) end
 end
 
+-- A migration that ends without the member being moved gives its place back.
+local function drop_migration(migrations, running, former, reserved, homes, room, participant)
+  local record = redis.call('HGET', migrations, participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(reserved, homes, migration.toNode, -1)
+  redis.call('HDEL', migrations, participant)
+  redis.call('ZREM', running, room .. '/' .. participant)
+  redis.call('DEL', former)
+  return migration
+end
+
+
 local function set_of(json)
   local set = {}
   for _, id in ipairs(cjson.decode(json)) do set[id] = true end
@@ -94,17 +107,17 @@ return nil`,
   },
 
   /**
-   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved, upgraded, pairs. args: room id, list key,
+   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved, upgraded, pairs, migrations. args: room id, list key,
    * event JSON, prefix of the publicationsOf keys, seconds the stream is kept. Returns 1, or 0 when there was no room.
    */
   deleteRoom: {
-    numberOfKeys: 10,
+    numberOfKeys: 11,
     lua: `${prelude}${choosePlace}
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 local homes = redis.call('HGETALL', KEYS[3])
 for index = 1, #homes, 2 do reserve(KEYS[8], KEYS[3], homes[index], -tonumber(homes[index + 1])) end
 for _, participant in ipairs(redis.call('HKEYS', KEYS[2])) do redis.call('DEL', ARGV[4] .. participant) end
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[9], KEYS[10])
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[9], KEYS[10], KEYS[11])
 redis.call('ZREM', KEYS[6], ARGV[2])
 redis.call('ZREM', KEYS[7], ARGV[1])
 tell(KEYS[5], ARGV[3])
@@ -144,16 +157,18 @@ return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4])
   },
 
   /**
-   * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved, upgraded, pairs. args: room id,
+   * keys: room, members, homes, publications, publicationsOf, events, emptyRooms, reserved, upgraded, pairs, migrations,
+   * running, former. args: room id,
    * participant id, reason, `,"trace":{...}` or nothing. Returns 1, or 0 when the participant was not there.
    */
   leave: {
-    numberOfKeys: 10,
+    numberOfKeys: 13,
     lua: `${prelude}${choosePlace}
 local member = redis.call('HGET', KEYS[2], ARGV[2])
 if not member then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[2])
 reserve(KEYS[8], KEYS[3], cjson.decode(member).nodeId, -1)
+drop_migration(KEYS[11], KEYS[12], KEYS[13], KEYS[8], KEYS[3], ARGV[1], ARGV[2])
 local ids = redis.call('SMEMBERS', KEYS[5])
 if #ids > 0 then redis.call('HDEL', KEYS[4], unpack(ids)) end
 redis.call('DEL', KEYS[5], KEYS[10])
@@ -169,37 +184,48 @@ return 1`,
   },
 
   /**
-   * keys: room, members, homes, beats, slots, reserved. args: participant id, excluded nodes as a JSON array, two random
-   * numbers. Returns {member}, or the code of what is in the way.
+   * keys: room, members, homes, beats, slots, reserved, events, migrations, running, former. args: room id, participant id,
+   * excluded nodes as a JSON array, two random numbers. Returns {member}, or the code of what is in the way.
    */
   replace: {
-    numberOfKeys: 6,
+    numberOfKeys: 10,
     lua: `${prelude}${choosePlace}
-local old = redis.call('HGET', KEYS[2], ARGV[1])
+local old = redis.call('HGET', KEYS[2], ARGV[2])
 if not old then return 'NOT_IN_ROOM' end
 local spread = cjson.decode(redis.call('GET', KEYS[1])).spread
-local node = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, set_of(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]))
+local node = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, set_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
 if not node then return 'NO_CAPACITY' end
+drop_migration(KEYS[8], KEYS[9], KEYS[10], KEYS[6], KEYS[3], ARGV[1], ARGV[2])
 local member = cjson.decode(old)
 reserve(KEYS[6], KEYS[3], member.nodeId, -1)
 reserve(KEYS[6], KEYS[3], node, 1)
 member.nodeId = node
 local text = cjson.encode(member)
-redis.call('HSET', KEYS[2], ARGV[1], text)
+redis.call('HSET', KEYS[2], ARGV[2], text)
+tell(KEYS[7], '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","nodeId":"' .. node .. '"}}')
 return {text}`,
   },
 
   /**
-   * keys: members, publications, publicationsOf, events. args: participant id, publication id, node id, publication JSON,
-   * event JSON if it is new, event JSON if it is known. Returns 1; 0 when the participant is not homed on that node, -1 when
-   * the publication is somebody else's.
+   * keys: members, publications, publicationsOf, events, migrations, former. args: participant id, publication id, node id,
+   * publication JSON, event JSON if it is new, event JSON if it is known, seconds a former publication is kept. Returns 1; 0
+   * when the participant is not homed on that node, nor moved to it; -1 when the publication is somebody else's.
    */
   putPublication: {
-    numberOfKeys: 4,
+    numberOfKeys: 6,
     lua: `${prelude}
 local member = redis.call('HGET', KEYS[1], ARGV[1])
-if not member or cjson.decode(member).nodeId ~= ARGV[3] then return 0 end
+if not member then return 0 end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 and redis.call('SISMEMBER', KEYS[3], ARGV[2]) == 0 then return -1 end
+if cjson.decode(member).nodeId ~= ARGV[3] then
+  local migration = redis.call('HGET', KEYS[5], ARGV[1])
+  if not migration or cjson.decode(migration).toNode ~= ARGV[3] then return 0 end
+  local before = redis.call('HGET', KEYS[2], ARGV[2])
+  if before then
+    redis.call('HSETNX', KEYS[6], ARGV[2], before)
+    redis.call('EXPIRE', KEYS[6], ARGV[7])
+  end
+end
 local added = redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])
 redis.call('SADD', KEYS[3], ARGV[2])
 tell(KEYS[4], added == 1 and ARGV[5] or ARGV[6])
@@ -233,14 +259,14 @@ tell(KEYS[5], ARGV[6])
 return 1`,
   },
 
-  /** keys: nodes, beats, slots, stream. args: node id, report JSON, slot. */
+  /** keys: nodes, beats, slots, stream. args: node id, report JSON, slot, statistics JSON. */
   reportNode: {
     numberOfKeys: 4,
     lua: `${prelude}
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-tell(KEYS[4], ARGV[2])`,
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ${keptReports}, '*', '${dataField}', ARGV[4])`,
   },
 
   /** keys: nodes, beats, reserved. Returns {reports, beats with scores, reserved, now}. */
@@ -317,14 +343,14 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
 end`,
   },
 
-  /** keys: session, detached, gatewaySessions. args: session id, gateway id, window ms. */
+  /** keys: session, detached. args: session id, resume hash, window ms, gatewaySessions with a % for the id. */
   detachSession: {
-    numberOfKeys: 3,
+    numberOfKeys: 2,
     lua: `${prelude}
-redis.call('SREM', KEYS[3], ARGV[1])
-if redis.call('HGET', KEYS[1], 'gatewayId') == ARGV[2] then
-  redis.call('ZADD', KEYS[2], now_ms() + ARGV[3], ARGV[1])
-end`,
+if redis.call('HGET', KEYS[1], 'resumeHash') ~= ARGV[2] then return end
+local gateway = redis.call('HGET', KEYS[1], 'gatewayId')
+redis.call('SREM', (string.gsub(ARGV[4], '%%', gateway)), ARGV[1])
+redis.call('ZADD', KEYS[2], now_ms() + ARGV[3], ARGV[1])`,
   },
 
   /**
@@ -427,6 +453,89 @@ return count`,
     numberOfKeys: 1,
     lua: `${prelude}
 return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms(), 'LIMIT', 0, ARGV[1])`,
+  },
+
+  /**
+   * keys: room, members, homes, beats, slots, reserved, migrations, running. args: room id, participant id, migration JSON
+   * without its nodes, the node asked for or empty, two random numbers, deadline ms. Returns {migration}, or the code of what
+   * is in the way.
+   */
+  beginMigration: {
+    numberOfKeys: 8,
+    lua: `${prelude}${choosePlace}
+local text = redis.call('HGET', KEYS[2], ARGV[2])
+if not text then return 'NOT_IN_ROOM' end
+if redis.call('HEXISTS', KEYS[7], ARGV[2]) == 1 then return 'MIGRATION_RUNNING' end
+local from = cjson.decode(text).nodeId
+local exclude = {[from] = true}
+if ARGV[4] ~= '' then
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do exclude[id] = id ~= ARGV[4] or id == from end
+end
+local spread = cjson.decode(redis.call('GET', KEYS[1])).spread
+local to = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, exclude, tonumber(ARGV[5]), tonumber(ARGV[6]))
+if not to then return 'NO_CAPACITY' end
+reserve(KEYS[6], KEYS[3], to, 1)
+local migration = string.sub(ARGV[3], 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
+redis.call('HSET', KEYS[7], ARGV[2], migration)
+redis.call('ZADD', KEYS[8], ARGV[7], ARGV[1] .. '/' .. ARGV[2])
+return {migration}`,
+  },
+
+  /** keys: migrations, events. args: participant id, migration id, migration JSON, event JSON. Returns 1, or 0 when it is over. */
+  migrationPrepared: {
+    numberOfKeys: 2,
+    lua: `${prelude}
+local record = redis.call('HGET', KEYS[1], ARGV[1])
+if not record or cjson.decode(record).id ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+tell(KEYS[2], ARGV[4])
+return 1`,
+  },
+
+  /**
+   * keys: members, homes, reserved, migrations, running, former, events. args: room id, participant id, migration id.
+   * Returns 1, or 0 when it is over.
+   */
+  commitMigration: {
+    numberOfKeys: 7,
+    lua: `${prelude}${choosePlace}
+local record = redis.call('HGET', KEYS[4], ARGV[2])
+if not record then return 0 end
+local migration = cjson.decode(record)
+if migration.id ~= ARGV[3] then return 0 end
+local member = cjson.decode(redis.call('HGET', KEYS[1], ARGV[2]))
+reserve(KEYS[3], KEYS[2], member.nodeId, -1)
+member.nodeId = migration.toNode
+redis.call('HSET', KEYS[1], ARGV[2], cjson.encode(member))
+redis.call('HDEL', KEYS[4], ARGV[2])
+redis.call('ZREM', KEYS[5], ARGV[1] .. '/' .. ARGV[2])
+redis.call('DEL', KEYS[6])
+tell(KEYS[7], '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. ARGV[2] .. '","nodeId":"' .. migration.toNode .. '","migrationId":"' .. ARGV[3] .. '"}}')
+return 1`,
+  },
+
+  /**
+   * keys: homes, reserved, publications, migrations, running, former, events. args: room id, participant id, migration id.
+   * Returns the ids of the publications that were put back, or nil when it is over.
+   */
+  undoMigration: {
+    numberOfKeys: 7,
+    lua: `${prelude}${choosePlace}
+local record = redis.call('HGET', KEYS[4], ARGV[2])
+if not record or cjson.decode(record).id ~= ARGV[3] then return nil end
+local former = redis.call('HGETALL', KEYS[6])
+local restored = {}
+for index = 1, #former, 2 do
+  -- One that was withdrawn meanwhile stays so.
+  if redis.call('HEXISTS', KEYS[3], former[index]) == 1 then
+    redis.call('HSET', KEYS[3], former[index], former[index + 1])
+    restored[#restored + 1] = former[index]
+    tell(KEYS[7], '{"type":"publication_updated","from":"' .. ARGV[2] .. '","payload":{"publication":' .. former[index + 1] .. '}}')
+  end
+end
+local migration = drop_migration(KEYS[4], KEYS[5], KEYS[6], KEYS[2], KEYS[1], ARGV[1], ARGV[2])
+tell(KEYS[7], '{"type":"migration_undone","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. ARGV[3] .. '"}}')
+return restored`,
   },
 } as const satisfies Record<string, Script>;
 

@@ -114,16 +114,16 @@ export class RedisSessions implements SessionStore {
     return Object.keys(record).length === 0 ? undefined : parseSession(sessionId, record, rooms);
   }
 
-  async detach(sessionId: string, gatewayId: string, windowMs: number): Promise<void> {
+  async detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void> {
     const { keys } = this;
     await this.client.run(
       'detachSession',
       keys.session(sessionId),
       keys.detached(),
-      keys.gatewaySessions(gatewayId),
       sessionId,
-      gatewayId,
+      resumeHash,
       windowMs,
+      keys.gatewaySessions('%'),
     );
   }
 

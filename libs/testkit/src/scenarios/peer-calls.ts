@@ -11,6 +11,7 @@ interface PeerRoom {
   readonly peers?: {
     readonly link?: { readonly state: { signaling: string; connection: string; collisions: number } };
     restartIce(): void;
+    resumed(missed: boolean): void;
   };
   readonly participants: ReadonlyMap<string, { readonly publications: ReadonlyMap<string, PeerPublication> }>;
   on(name: 'participantLeft' | 'publicationRemoved', listener: () => void): void;
@@ -165,6 +166,13 @@ export const peerCallScenarios: readonly CallScenario[] = [
             }
             report(`in ${met} of 50 rounds the two offers met`);
             expect(met).toBeGreaterThan(25);
+
+            // What the other side said was lost: both begin anew, first one and then the two at once.
+            for (const those of [[ada], [bob], [ada, bob]]) {
+              await Promise.all(those.map(({ page }) => page.evaluate(() => flotilla.room.peers!.resumed(true))));
+              await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+              await settled(ada, bob);
+            }
 
             proxy.cut();
             await waitFor('bob notices', async () =>

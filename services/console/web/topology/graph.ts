@@ -123,6 +123,8 @@ export class TopologyGraph extends LitElement {
         const data = { id, kind, label, size, remark };
         if (known.empty()) graph.add({ group: 'nodes', data, position });
         else known.data(data).position(position);
+        // With everybody around the rooms the whole is seen from further away.
+        graph.getElementById(id).toggleClass('roomy', everybody);
       }
       for (const { id, source, target, kind, weight, label = weight > 1 ? String(weight) : '' } of edges) {
         const known = graph.getElementById(id);

@@ -8,6 +8,7 @@ export interface Point {
 /** Turns that never line up: seeds on a sunflower (H. Vogel, 1979). */
 const goldenAngle = Math.PI * (3 - Math.sqrt(5));
 const roomSpacing = 40;
+const roomySpacing = 60;
 /** Around a room: from one to the next, and from ring to ring. */
 const personSpacing = 40;
 const ringSpacing = 30;
@@ -77,7 +78,7 @@ export class Placement {
     const hubs = this.#hubs.inOrder().map((id): Hub => {
       const around = rooms.get(id) ?? [];
       const most = Math.max(0, ...around.map((room) => this.#people.get(room.id)?.count ?? 0));
-      const spacing = roomy && most > 0 ? Math.max(roomSpacing, 1.2 * ringsRadius(most)) : roomSpacing;
+      const spacing = roomy ? Math.max(roomySpacing, most > 0 ? 1.2 * ringsRadius(most) : 0) : roomSpacing;
       // Where no node stands, the first room takes the middle.
       const inner = nodes.includes(id) ? nodeRadius + spacing * 0.75 : 0;
       return { id, inner, spacing, radius: seedRadius(stepUp(around.length, leastRooms), inner, spacing) + hubGap };
@@ -168,14 +169,16 @@ function seed({ x, y }: Point, index: number, inner: number, spacing: number): P
 
 /** The place of one of those who stand around something, in as many rings as it takes. */
 function ring({ x, y }: Point, innerRadius: number, slot: number, capacity: number): Point {
-  let [first, radius] = [0, innerRadius + ringSpacing];
+  let [first, radius, turn] = [0, innerRadius + ringSpacing, 0];
   let fit = fitting(radius);
   while (slot >= first + fit) {
     first += fit;
     radius += ringSpacing;
+    // So that those of one ring stand before the gaps of the other.
+    turn += 0.5;
     fit = fitting(radius);
   }
-  const angle = (2 * Math.PI * (slot - first)) / Math.min(fit, capacity - first);
+  const angle = (2 * Math.PI * (slot - first + turn)) / Math.min(fit, capacity - first);
   return { x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) };
 }
 

@@ -56,6 +56,7 @@ export class VertexTable extends LitElement {
         overflow-wrap: anywhere;
       }
       thead th {
+        overflow-wrap: normal;
         color: var(--text-2);
         font-weight: 500;
       }

@@ -14,6 +14,7 @@ export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serv
       );
       return {};
     },
+    'sfu.describe_session': async ({ roomId, sessionId }) => (await node.room(roomId)).session(sessionId).description,
     'sfu.connect_transport': async ({ roomId, sessionId, transportId, dtlsParameters }) => {
       await (await node.room(roomId)).session(sessionId).connect(transportId, dtlsParameters);
       return {};

@@ -21,7 +21,7 @@ export interface Admitted {
   /** The rooms a resumed session is in. */
   readonly rooms: readonly string[];
   /** What brings it back once more. */
-  readonly resumeToken: string;
+  readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
 }
 
@@ -97,13 +97,13 @@ export class Handshake {
       const { rooms, gatewayId: _former, ...identity } = record;
       // Messages to the user wait until `resume` says what was seen last.
       const offsets = { user: '0-0', everybody };
-      return { identity, resumed: true, rooms, resumeToken: resumeToken.token, offsets };
+      return { identity, resumed: true, rooms, resumeToken, offsets };
     }
     const claims = await this.authenticator.authenticate(request);
     await useToken(this.store, claims);
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     const offsets = await this.lifecycle.open(identity, resumeToken.hash);
-    return { identity, resumed: false, rooms: [], resumeToken: resumeToken.token, offsets };
+    return { identity, resumed: false, rooms: [], resumeToken, offsets };
   }
 
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */

@@ -114,11 +114,16 @@ export class SignalAdapter extends AbstractWsAdapter {
     if (!socket.destroyed) {
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
-        this.#connected(websocket, new Session(identity, resumed, websocket, offsets), resumeToken, rooms);
+        this.#connected(
+          websocket,
+          new Session(identity, resumed, websocket, resumeToken.hash, offsets),
+          resumeToken.token,
+          rooms,
+        );
       });
     }
     // The client went away meanwhile.
-    if (!connected) this.lifecycle.abandon(identity.id);
+    if (!connected) this.lifecycle.abandon(identity.id, resumeToken.hash);
   }
 
   #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {

@@ -1,5 +1,5 @@
 import type { TokenVerifier } from '@flotilla/auth';
-import { appendRoomEvent, type CommandBus, roomStream } from '@flotilla/bus';
+import { appendNextRoomEvent, type CommandBus, roomStream } from '@flotilla/bus';
 import {
   addressee,
   type CommandReply,
@@ -8,8 +8,10 @@ import {
   participantIdOf,
   publicParticipant,
   publicPublication,
+  registryQueue,
   roomAddress,
   type ReplyPayload,
+  type RoomEvent,
   type SfuCommandType,
   sfuQueue,
   userAddress,
@@ -28,6 +30,7 @@ import { tell } from '../delivery/frames.ts';
 import { Negotiations } from '../negotiation/negotiations.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Memberships } from '../rooms/memberships.ts';
+import { nodeFor } from '../rooms/moving.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
 import type { TopologyFeed } from '../topology/topology-feed.ts';
@@ -122,7 +125,13 @@ export class SignalGateway implements OnGatewayConnection {
       const member = await rooms.member(roomId, participantId);
       // Taken out of it while it was away.
       if (!member) continue;
-      session.rooms.set(roomId, { roomId, participantId, nodeId: member.nodeId });
+      const migration = await this.context.fleet.store.migrations.of(roomId, participantId);
+      session.rooms.set(roomId, {
+        roomId,
+        participantId,
+        nodeId: member.nodeId,
+        migration: migration && { id: migration.id, toNode: migration.toNode },
+      });
       const seen = payload.offsets[roomAddress(roomId)];
       const missed =
         seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
@@ -249,13 +258,15 @@ export class SignalGateway implements OnGatewayConnection {
     if (userId !== undefined) return { seq: await mail.sendToUser(session, userId, payload.data) };
     const membership = session.rooms.get(roomId);
     if (!membership) await this.#requireBridge(session, roomId);
-    const seq = await appendRoomEvent(this.context.fleet.events, roomId, {
+    const event: RoomEvent<'message'> = {
       type: 'message',
       from: membership?.participantId ?? userAddress(session.identity.userId),
       payload: { data: payload.data },
       at: Date.now(),
-    });
-    return { seq };
+    };
+    const { offset, previous } = await appendNextRoomEvent(this.context.fleet.events, roomId, event);
+    this.context.lifecycle.feeds.offer(roomId, previous, { offset, event });
+    return { seq: offset };
   }
 
   /** Into a room one is not in: both the token and the room must allow it. Throws NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN. */
@@ -301,6 +312,24 @@ export class SignalGateway implements OnGatewayConnection {
     return this.#negotiations.negotiate(session, roomId, payload);
   }
 
+  @SubscribeMessage('migrated')
+  async migrated(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'migrated'>,
+  ): Promise<ReplyPayload<'migrated'>> {
+    session.membership(roomId);
+    return this.#bus.call(registryQueue, 'registry.migrated', { ...payload, roomId, sessionId: session.id });
+  }
+
+  @SubscribeMessage('migration_failed')
+  async migrationFailed(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'migration_failed'>,
+  ): Promise<ReplyPayload<'migration_failed'>> {
+    session.membership(roomId);
+    return this.#bus.call(registryQueue, 'registry.migration_failed', { ...payload, roomId, sessionId: session.id });
+  }
+
   @SubscribeMessage('ping')
   ping(): ReplyPayload<'ping'> {
     return {};
@@ -314,7 +343,8 @@ export class SignalGateway implements OnGatewayConnection {
     grant?: Grant,
   ): Promise<CommandReply<T>> {
     if (grant) session.requireGrant(grant);
-    const { nodeId } = session.membership(roomId);
-    return this.#bus.call(sfuQueue(nodeId), command, { ...payload, roomId, sessionId: session.id } as never);
+    const { migrationId, ...rest } = payload as { migrationId?: string };
+    const nodeId = nodeFor(session.membership(roomId), migrationId);
+    return this.#bus.call(sfuQueue(nodeId), command, { ...rest, roomId, sessionId: session.id } as never);
   }
 }

@@ -29,6 +29,11 @@ export class Feeds {
     this.#closeIfUnused(feed);
   }
 
+  /** See RoomFeed.offer. */
+  offer(roomId: string, previous: Offset, placed: PlacedRoomEvent): void {
+    this.#feeds.get(roomId)?.offer(previous, placed);
+  }
+
   #closeIfUnused(feed: RoomFeed): void {
     if (feed.size > 0) return;
     feed.close();

@@ -87,6 +87,16 @@ export class RoomFeed {
     this.onEvent(this, placed);
   }
 
+  /**
+   * An event that this gateway appended itself. When it follows right on the last that went out, it goes out at once, and not
+   * again when the stream brings it: that spares the way through Redis and back.
+   */
+  offer(previous: Offset, placed: PlacedRoomEvent): void {
+    if (compareOffsets(previous, this.#position) !== 0) return;
+    this.#following.skipTo(placed.offset);
+    this.#deliverOne(placed);
+  }
+
   close(): void {
     this.#following.stop();
     this.#listeners.clear();

@@ -8,11 +8,14 @@ import { Feeds } from '../rooms/feeds.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { RoomFeed } from '../rooms/room-feed.ts';
 import { closings, type LifecycleEffect, type LifecycleEvent, transition } from './lifecycle-table.ts';
+import { followMigration } from '../rooms/moving.ts';
 import { evacuate } from './evacuate.ts';
 import type { AddressOffsets, Session, SessionIdentity } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
 const gatewayBeatMs = 2000;
+/** Heartbeats are spread over ticks of this length. */
+const beatTickMs = 100;
 /** Deadlines of sessions are looked at this often: handshakes and tokens. */
 const deadlineBeatMs = 1000;
 /** A connection that asks for nothing is closed after this long. */
@@ -48,6 +51,7 @@ export class Lifecycle {
   readonly feeds: Feeds;
   readonly mail: Mail;
   #beats: NodeJS.Timeout[] = [];
+  #tick = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(
@@ -69,7 +73,7 @@ export class Lifecycle {
     const every = (ms: number, work: () => void): NodeJS.Timeout => setInterval(work, ms);
     this.#beats = [
       every(gatewayBeatMs, () => void this.#reportAlive()),
-      every(this.settings.heartbeatMs, () => this.#beat()),
+      every(beatTickMs, () => this.#beat()),
       every(deadlineBeatMs, () => this.#checkDeadlines()),
     ];
   }
@@ -116,8 +120,8 @@ export class Lifecycle {
   }
 
   /** Nobody speaks for the session here any more: it may come back within the window, or is swept. */
-  abandon(sessionId: string): void {
-    this.#repair(sessionId, () => this.store.detach(sessionId, this.gatewayId, this.settings.resumeWindowMs));
+  abandon(sessionId: string, resumeHash: string): void {
+    this.#repair(sessionId, () => this.store.detach(sessionId, resumeHash, this.settings.resumeWindowMs));
   }
 
   connected(session: Session): void {
@@ -147,7 +151,7 @@ export class Lifecycle {
         return session.close(code, reason);
       }
       case 'detach':
-        return this.abandon(session.id);
+        return this.abandon(session.id, session.resumeHash);
       case 'end':
         return this.#repair(session.id, () => this.#end(session));
     }
@@ -172,9 +176,12 @@ export class Lifecycle {
     if (session) this.handle(session, 'replaced');
   }
 
-  /** Asks everybody for a sign of life. */
+  /** Asks those whose turn it is for a sign of life: a few at each tick, so that nobody else waits for it. */
   #beat(): void {
+    const ticks = Math.max(1, Math.round(this.settings.heartbeatMs / beatTickMs));
+    this.#tick = (this.#tick + 1) % ticks;
     for (const session of this.table) {
+      if (session.turn % ticks !== this.#tick) continue;
       const missed = session.silentBeats++;
       this.handle(session, missed < 2 ? 'beat' : missed === 2 ? 'silent' : 'lost');
     }
@@ -197,7 +204,9 @@ export class Lifecycle {
   /** What the room's stream means for the sessions here: who was taken out of the room is out. */
   #onRoomEvent(feed: RoomFeed, { event }: PlacedRoomEvent): void {
     const { roomId } = feed;
-    if (event.type === 'room_deleted') {
+    if (event.type === 'migrate' || event.type === 'migration_undone' || event.type === 'participant_moved') {
+      for (const session of feed.listeners) followMigration(session, roomId, event);
+    } else if (event.type === 'room_deleted') {
       for (const session of [...feed.listeners]) this.#outOf(session, roomId);
     } else if (event.type === 'participant_left' && event.payload.reason !== 'left') {
       const { participantId } = event.payload;
@@ -230,7 +239,7 @@ export class Lifecycle {
     await Promise.allSettled(
       [...this.table].map(async (session) => {
         this.handle(session, 'stopping');
-        await this.store.detach(session.id, this.gatewayId, this.settings.resumeWindowMs);
+        await this.store.detach(session.id, session.resumeHash, this.settings.resumeWindowMs);
       }),
     );
     this.feeds.close();

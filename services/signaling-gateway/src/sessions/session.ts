@@ -17,6 +17,8 @@ export interface Membership {
   readonly roomId: string;
   readonly participantId: string;
   nodeId: string;
+  /** While it is being moved, and of the last move: requests that name it are about its new side. */
+  migration?: { readonly id: string; readonly toNode: string } | undefined;
 }
 
 /** Who a session is, and what its token says it may. */
@@ -40,6 +42,8 @@ const probes = counter({
   help: 'Connections asked for a sign of life out of turn, because what is sent to them piles up.',
 });
 
+let nextTurn = 0;
+
 /** A client's session on this gateway: who it is, the rooms it is in, its connection. */
 export class Session {
   readonly rooms = new Map<string, Membership>();
@@ -54,6 +58,8 @@ export class Session {
   /** Called once, when more waits to be sent than a client may leave unread. */
   onSlow: () => void = () => undefined;
   readonly openedAt = performance.now();
+  /** Spreads what is done for each session from time to time. */
+  readonly turn = nextTurn++;
   #probed = false;
 
   constructor(
@@ -61,6 +67,8 @@ export class Session {
     /** It was here before: nothing is sent of its rooms until it said what it saw last. */
     readonly resumed: boolean,
     private readonly socket: WebSocket,
+    /** Of the token that brings it back after this connection. */
+    readonly resumeHash: string,
     offsets: AddressOffsets,
   ) {
     this.inbox = new Listener(this, offsets.user, resumed);

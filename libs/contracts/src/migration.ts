@@ -1,0 +1,39 @@
+/** Migrations: a peer moves from one SFU node to another while it talks. */
+import { z } from 'zod';
+import { MigrationId, NodeId, ParticipantId, RoomId, SessionId } from './ids.ts';
+import { Timestamp } from './room.ts';
+
+/** Why a peer is moved. */
+export const MigrationReason = z.enum(['node_load', 'rtt', 'quality', 'drain', 'node_lost', 'asked_for']);
+export type MigrationReason = z.infer<typeof MigrationReason>;
+
+/**
+ * How far a migration is. `reserved`: a place on the new node is kept. `prepared`: the transports there are open and the
+ * client was told. What is done is no longer under way: it was committed, or undone.
+ */
+export const MigrationStep = z.enum(['reserved', 'prepared']);
+export type MigrationStep = z.infer<typeof MigrationStep>;
+
+/** A migration under way, as it is kept in the journal. */
+export const Migration = z.object({
+  id: MigrationId,
+  roomId: RoomId,
+  sessionId: SessionId,
+  participantId: ParticipantId,
+  fromNode: NodeId,
+  toNode: NodeId,
+  reason: MigrationReason,
+  step: MigrationStep,
+  startedAt: Timestamp,
+  deadline: Timestamp.describe('Past it, it is undone.'),
+});
+export type Migration = z.infer<typeof Migration>;
+
+/** How long a migration may take before it is undone, in milliseconds. */
+export const migrationTimeoutMs = 10_000;
+
+/**
+ * After a peer was moved, its old side goes on for this long, in milliseconds: the others change to the new one as soon as
+ * they see its first frame.
+ */
+export const migrationLingerMs = 3000;

@@ -1,0 +1,85 @@
+import type { Migration, MigrationReason, NodeReport, PeerQuality } from '@flotilla/contracts';
+
+/** An SFU node as the planner sees it, with the peers homed on it. */
+export interface PlannerNode {
+  readonly id: string;
+  /** Share of its cores in use. */
+  readonly cpu: number;
+  readonly state: NodeReport['state'];
+  /** How many sessions it takes, and how many places are given away, seen in its figures or not yet. */
+  readonly capacity: number;
+  readonly reserved: number;
+  /** False once it is known to be lost, see heartbeats.ts. */
+  readonly alive: boolean;
+  readonly peers: readonly PlannerPeer[];
+}
+
+export type PlannerPeer = Pick<PeerQuality, 'roomId' | 'sessionId' | 'score' | 'rttMs' | 'baselineRttMs'>;
+
+/** A migration asked for or under way. */
+export type Moving = Pick<Migration, 'roomId' | 'sessionId' | 'fromNode' | 'toNode'>;
+
+/** All that a plan is made from, apart from the planner's memory. */
+export interface FleetState {
+  readonly nodes: readonly PlannerNode[];
+  /** Those in flight. Their places on the target may be reserved already: counted twice, a node takes fewer for a moment. */
+  readonly moving: readonly Moving[];
+}
+
+/** A peer that shall move. */
+export interface PlannedMigration extends Moving {
+  readonly reason: MigrationReason;
+}
+
+/** What became of a peer at the planner's hands. */
+export interface MovedPeer {
+  readonly at: number;
+  /** When it was last tried on another node because its own path got worse. */
+  readonly triedAt: number;
+  /** Nodes it was moved from, each with the time, those within `noReturnMs`. */
+  readonly from: readonly { readonly node: string; readonly at: number }[];
+}
+
+/**
+ * What the planner carries from one plan to the next. It is never changed: a plan gives back the next one. Whoever starts
+ * with an empty one does not know what a predecessor moved, so nothing but drained and lost nodes moves anybody before
+ * `quietUntil`.
+ */
+export interface PlannerMemory {
+  readonly quietUntil: number;
+  /** Nodes above `hotCpu` and since when; once they give peers away, until they are below `coolCpu`. */
+  readonly hot: ReadonlyMap<string, { readonly since: number; readonly gives: boolean }>;
+  /** Peers in trouble and since when, by `peerKey`. */
+  readonly suspects: ReadonlyMap<string, number>;
+  /** Nodes at fault, and until when they are kept in mind for it. */
+  readonly faults: ReadonlyMap<string, number>;
+  /** When somebody of a node was last tried elsewhere, those within `coolDownMs`. */
+  readonly trials: ReadonlyMap<string, number>;
+  /** By `peerKey`; who was moved last comes last. */
+  readonly moved: ReadonlyMap<string, MovedPeer>;
+  /** Moves that may not show in the CPU figures yet. */
+  readonly recent: readonly { readonly from: string; readonly to: string; readonly at: number }[];
+}
+
+export interface Plan {
+  readonly migrations: readonly PlannedMigration[];
+  /** Peers that should move and find no node, for want of places or because too many move already. */
+  readonly waiting: number;
+  readonly memory: PlannerMemory;
+}
+
+/** A session may be in several rooms, in each as a peer of its own. */
+export const peerKey = ({ roomId, sessionId }: Pick<PlannerPeer, 'roomId' | 'sessionId'>): string =>
+  `${roomId} ${sessionId}`;
+
+export function emptyMemory(quietUntil: number): PlannerMemory {
+  return {
+    quietUntil,
+    hot: new Map(),
+    suspects: new Map(),
+    faults: new Map(),
+    trials: new Map(),
+    moved: new Map(),
+    recent: [],
+  };
+}

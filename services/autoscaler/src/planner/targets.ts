@@ -1,0 +1,103 @@
+import type { Examination, Examined } from './examination.ts';
+import type { PlannerSettings } from './settings.ts';
+import type { FleetState, PlannerMemory } from './state.ts';
+
+/** An examined node as a place to send peers to, with what is on its way to it or from it. */
+interface Place {
+  readonly examined: Examined;
+  /** CPU of a typical peer on it. */
+  readonly cpuPerPeer: number;
+  /** CPU once what was sent and taken shows. */
+  cpu: number;
+  reserved: number;
+  from: number;
+  to: number;
+}
+
+/** An empty node's peers can't tell what one costs; most fleets place about this many on a core. */
+const cpuOfFirstPeer = 0.01;
+/** How much of the score the last of a node's free places is thought to cost. */
+const crowding = 0.2;
+
+/** Where peers can go, while a plan fills the places. */
+export class Targets {
+  readonly #places = new Map<string, Place>();
+  /** Those that take anybody at all, in the order of the state. */
+  readonly #open: Place[];
+
+  constructor(
+    { nodes }: Examination,
+    state: FleetState,
+    memory: PlannerMemory,
+    private readonly settings: PlannerSettings,
+    now: number,
+  ) {
+    for (const [id, examined] of nodes) {
+      const { cpu, reserved, peers } = examined.node;
+      const cpuPerPeer = peers.length === 0 ? cpuOfFirstPeer : cpu / peers.length;
+      this.#places.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
+    }
+    for (const { fromNode, toNode } of state.moving) {
+      this.#count(fromNode, toNode);
+      const target = this.#places.get(toNode);
+      if (target) target.reserved++;
+    }
+    for (const { from, to, at } of memory.recent) {
+      if (now - at < settings.settleMs) this.#shift(from, to);
+    }
+    this.#open = [...this.#places.values()].filter(
+      ({ examined: { node, atFault } }) => node.state === 'active' && node.cpu < settings.targetCpu && !atFault,
+    );
+  }
+
+  #count(from: string, to: string): void {
+    const [source, target] = [this.#places.get(from), this.#places.get(to)];
+    if (source) source.from++;
+    if (target) target.to++;
+  }
+
+  #shift(from: string, to: string): void {
+    const [source, target] = [this.#places.get(from), this.#places.get(to)];
+    const cpu = source?.cpuPerPeer ?? target?.cpuPerPeer ?? 0;
+    if (source) source.cpu -= cpu;
+    if (target) target.cpu += cpu;
+  }
+
+  /** CPU of a node once all that is on its way shows. */
+  cpuOf(nodeId: string): number {
+    return this.#places.get(nodeId)?.cpu ?? 0;
+  }
+
+  /** Whether one more may leave the node at this time. A lost node's peers may all. */
+  maySend(nodeId: string): boolean {
+    return (this.#places.get(nodeId)?.from ?? 0) < this.settings.fromAtOnce;
+  }
+
+  /**
+   * The node with the best expected score: what is typical of its peers, less what filling it up costs. Undefined when none
+   * below `targetCpu` has a place free and fits.
+   *
+   * @param atOnce how many may be on their way to a node.
+   * @param leastScore the score a node has to have at least.
+   */
+  best(avoid: (nodeId: string) => boolean, atOnce: number, leastScore: number): string | undefined {
+    const { targetCpu } = this.settings;
+    let best: string | undefined;
+    let bestScore = leastScore;
+    for (const { examined, cpu, reserved, to, cpuPerPeer } of this.#open) {
+      const { id, capacity } = examined.node;
+      if (to >= atOnce || reserved >= capacity || cpu + cpuPerPeer >= targetCpu) continue;
+      const score = examined.typicalScore - crowding * Math.max(cpu, reserved / capacity);
+      if (score > bestScore && !avoid(id)) [best, bestScore] = [id, score];
+    }
+    return best;
+  }
+
+  /** A place on `to` is taken by a peer of `from`. */
+  take(from: string, to: string): void {
+    this.#count(from, to);
+    this.#shift(from, to);
+    const target = this.#places.get(to);
+    if (target) target.reserved++;
+  }
+}

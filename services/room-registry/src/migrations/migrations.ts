@@ -1,0 +1,115 @@
+import type { CommandBus } from '@flotilla/bus';
+import {
+  type CommandPayload,
+  FlotillaError,
+  type Migration,
+  migrationTimeoutMs,
+  newId,
+  participantIdOf,
+  sfuQueue,
+} from '@flotilla/contracts';
+import { counter, histogram, type Logger } from '@flotilla/runtime';
+import type { Store } from '@flotilla/store';
+
+/** What one step may take: opening transports on a node. */
+const stepTimeoutMs = 4000;
+const overduePerSweep = 200;
+
+const outcomes = counter({
+  name: 'registry_migrations_total',
+  help: 'Migrations by reason and outcome: moved, undone, overdue, or the error code of one that did not begin.',
+  labelNames: ['reason', 'outcome'],
+});
+const seconds = histogram({
+  name: 'registry_migration_duration_seconds',
+  help: 'From the beginning of a migration to its commit.',
+  buckets: [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10],
+});
+
+/**
+ * Moves peers from node to node as a saga: reserve a place, open the new side, tell the client, and commit when it says that
+ * it is there. Each step is written to the journal with the change it makes. Whatever stops it (a node that does not answer,
+ * a client that can't connect, this process killed), the deadline passes and any registry undoes it: the call stays where it
+ * was.
+ */
+export class Migrations {
+  constructor(
+    private readonly bus: CommandBus,
+    private readonly store: Store,
+    private readonly log: Logger,
+  ) {}
+
+  /** @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE, and what opening the new side throws. */
+  async begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
+    const { roomId, sessionId, toNode, reason } = request;
+    const now = Date.now();
+    let migration: Migration;
+    try {
+      migration = await this.store.migrations.begin({
+        id: newId('migration'),
+        roomId,
+        sessionId,
+        participantId: participantIdOf(sessionId),
+        toNode,
+        reason,
+        startedAt: now,
+        deadline: now + migrationTimeoutMs,
+      });
+    } catch (error) {
+      outcomes.inc({ reason, outcome: FlotillaError.from(error).code });
+      throw error;
+    }
+    try {
+      await this.#prepare(migration);
+    } catch (error) {
+      await this.#undo(migration, FlotillaError.from(error).code);
+      throw error;
+    }
+    return migration;
+  }
+
+  async #prepare(migration: Migration): Promise<void> {
+    const { roomId, sessionId, participantId, fromNode, toNode } = migration;
+    const options = { timeoutMs: stepTimeoutMs };
+    const described = await this.bus.call(sfuQueue(fromNode), 'sfu.describe_session', { roomId, sessionId }, options);
+    const media = await this.bus.call(
+      sfuQueue(toNode),
+      'sfu.open_session',
+      { roomId, sessionId, participantId, ...described },
+      options,
+    );
+    if (!(await this.store.migrations.prepared(migration, media))) throw new FlotillaError('MIGRATION_OVER');
+  }
+
+  /** The client is on the new side. A second time does nothing. Throws MIGRATION_OVER when it was undone. */
+  async migrated({ migrationId, roomId, sessionId }: CommandPayload<'registry.migrated'>): Promise<void> {
+    const participantId = participantIdOf(sessionId);
+    const migration = await this.store.migrations.of(roomId, participantId);
+    if (migration?.id !== migrationId || !(await this.store.migrations.commit(roomId, participantId, migrationId)))
+      throw new FlotillaError('MIGRATION_OVER');
+    outcomes.inc({ reason: migration.reason, outcome: 'moved' });
+    seconds.observe((Date.now() - migration.startedAt) / 1000);
+    // Its old side closes when the node hears that the member moved.
+  }
+
+  async failed(request: CommandPayload<'registry.migration_failed'>): Promise<void> {
+    const { migrationId, roomId, sessionId, reason } = request;
+    const migration = await this.store.migrations.of(roomId, participantIdOf(sessionId));
+    if (migration?.id !== migrationId) return;
+    this.log.warn({ migration: migrationId, roomId, sessionId, reason }, 'a client could not move');
+    await this.#undo(migration, 'undone');
+  }
+
+  /** Undoes what is past its deadline, whoever began it. */
+  async undoOverdue(now = Date.now()): Promise<void> {
+    for (const migration of await this.store.migrations.running(overduePerSweep)) {
+      if (migration.deadline > now) return;
+      await this.#undo(migration, 'overdue');
+    }
+  }
+
+  /** The new side closes when its node hears of it. */
+  async #undo({ id, roomId, participantId, reason }: Migration, outcome: string): Promise<void> {
+    if (await this.store.migrations.undo(roomId, participantId, id)) outcomes.inc({ reason, outcome });
+  }
+}
