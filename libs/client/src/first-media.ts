@@ -1,18 +1,19 @@
 import type { Consumer } from 'mediasoup-client/types';
 
-const lookEveryMs = 50;
+const lookEveryMs = 20;
 /** What is silent for this long, as a muted microphone is, is taken over as it is. */
 const waitAtMostMs = 3000;
 
-/** Resolves when a consumer has something to show or to be heard: a decoded frame, or a packet of sound. */
-export async function firstMedia(consumer: Consumer): Promise<void> {
+/** Resolves to true when a consumer has something to show or to be heard: a decoded frame, or a packet of sound. */
+export async function firstMedia(consumer: Consumer): Promise<boolean> {
   const deadline = performance.now() + waitAtMostMs;
   while (!consumer.closed && performance.now() < deadline) {
     const stats = await consumer.getStats().catch(() => undefined);
     for (const report of stats?.values() ?? []) {
       const { type, framesDecoded, packetsReceived } = report as RTCInboundRtpStreamStats;
-      if (type === 'inbound-rtp' && (consumer.kind === 'video' ? framesDecoded : packetsReceived)) return;
+      if (type === 'inbound-rtp' && (consumer.kind === 'video' ? framesDecoded : packetsReceived)) return true;
     }
     await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
   }
+  return false;
 }

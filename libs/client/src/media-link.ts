@@ -1,11 +1,12 @@
-import type {
-  MediaSession,
-  Publication,
-  ReplyPayload,
-  RequestPayload,
-  RequestType,
-  Source,
-  Subscription,
+import {
+  FlotillaError,
+  type MediaSession,
+  type Publication,
+  type ReplyPayload,
+  type RequestPayload,
+  type RequestType,
+  type Source,
+  type Subscription,
 } from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
@@ -24,6 +25,7 @@ export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPaylo
 
 /** A path that was lost is given this long to come back by itself before it is repaired, in milliseconds. */
 const disconnectedGraceMs = 2000;
+const lookEveryMs = 20;
 
 /**
  * The media of a session on one SFU node: a transport each way, and what goes through them. It lives as long as its node;
@@ -34,6 +36,8 @@ export class MediaLink {
   readonly #send: Transport;
   readonly #recv: Transport;
   readonly #consumers = new Map<string, Consumer>();
+  /** What another consumer of the same publication takes the place of, until that has something to show. */
+  readonly #former = new Map<string, Consumer>();
   /** By the id of the consumer: the same subscription may be told twice. */
   readonly #receiving = new Map<string, Promise<Consumer>>();
   readonly #signal: RoomRequest;
@@ -133,7 +137,11 @@ export class MediaLink {
       kind,
       rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
     });
-    this.#consumers.get(publicationId)?.close();
+    const former = this.#consumers.get(publicationId);
+    if (former) {
+      this.letGoOfFormer(publicationId);
+      this.#former.set(publicationId, former);
+    }
     this.#consumers.set(publicationId, consumer);
     consumer.observer.once('close', () => this.#receiving.delete(consumerId));
     return consumer;
@@ -143,8 +151,15 @@ export class MediaLink {
     return this.#consumers.get(publicationId);
   }
 
+  /** The consumer that another took the place of is not needed any more. */
+  letGoOfFormer(publicationId: string): void {
+    this.#former.get(publicationId)?.close();
+    this.#former.delete(publicationId);
+  }
+
   /** Stops receiving a publication. */
   drop(publicationId: string): void {
+    this.letGoOfFormer(publicationId);
     this.#consumers.get(publicationId)?.close();
     this.#consumers.delete(publicationId);
   }
@@ -161,5 +176,19 @@ export class MediaLink {
     this.#send.close();
     this.#recv.close();
     this.#consumers.clear();
+    this.#former.clear();
+  }
+
+  /** Resolves when every transport that is used has a path. Fails when one has none within the time. */
+  async established(withinMs: number): Promise<void> {
+    const deadline = performance.now() + withinMs;
+    for (const transport of [this.#send, this.#recv]) {
+      // A transport connects when something first goes through it.
+      while (transport.connectionState !== 'connected' && transport.connectionState !== 'new') {
+        if (this.#closed || transport.connectionState === 'failed' || performance.now() > deadline)
+          throw new FlotillaError('NODE_UNAVAILABLE', `there is no path to ${this.nodeId}`);
+        await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+      }
+    }
   }
 }

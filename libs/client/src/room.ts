@@ -11,6 +11,7 @@ import {
   type RequestPayload,
   type RequestType,
   roomAddress,
+  type RoomEventPayload,
   type RoomEventType,
   roomEvents,
   type RoomSnapshot,
@@ -22,7 +23,8 @@ import type { Consumer } from 'mediasoup-client/types';
 import { Emitter } from './emitter.ts';
 import { producerOptions, type VideoCodec } from './encodings.ts';
 import { firstMedia } from './first-media.ts';
-import { MediaLink } from './media-link.ts';
+import { MediaLink, type RoomRequest } from './media-link.ts';
+import { migrate, type MigrationHost } from './migration.ts';
 import { noProducer, PeerCall } from './peer-call.ts';
 import type { PeerReceived } from './peer-link.ts';
 import {
@@ -89,6 +91,10 @@ export type RoomEvents = {
   mediaModeChanged: [mode: MediaMode];
   /** The media connection was lost with its node and is being brought back; or it is back. */
   mediaChanged: [state: 'lost' | 'restored'];
+  /** Our media goes by another SFU node now. Nothing was interrupted; `ms` is how long both sides were open before. */
+  migrated: [migration: { readonly fromNode: string; readonly toNode: string; readonly ms: number }];
+  /** A move to another node did not succeed; the old one goes on. */
+  migrationFailed: [error: FlotillaError];
   /** The room is over for you. `error` says why, unless you left. */
   closed: [error: FlotillaError | undefined];
 };
@@ -103,6 +109,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #session!: SignalSession;
   #device!: Device;
   #link: MediaLink | undefined;
+  /** The side that we moved away from; it goes on until the others have followed. */
+  #formerLink: MediaLink | undefined;
+  #migrating = false;
   /** While media goes directly to the other participant, and until the SFU has taken over from it. */
   #peers: PeerCall | undefined;
   #mediaMode: MediaMode = 'sfu';
@@ -256,6 +265,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   /** @internal Takes effect here at once. What the room can't be told while the connection is away it is told afterwards. */
   async mute(publication: LocalPublication, muted: boolean): Promise<void> {
     publication.announced = { ...publication.announced, muted };
+    // What still goes by the node that we moved away from is not muted by the new one.
+    if (muted) this.#formerLink?.close();
     if (muted) publication.producer.pause();
     else publication.producer.resume();
     if (this.#mediaMode === 'peer') return this.#peers?.streamsChanged();
@@ -404,6 +415,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (this.#state === 'closed') return;
     clearInterval(this.#statsTimer);
     this.#link?.close();
+    this.#formerLink?.close();
     this.#peers?.close();
     this.#setState('closed');
     this.emit('closed', error);
@@ -451,7 +463,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
         if (mediaMode === 'sfu') this.#moveToSfu();
       },
       negotiation: (part) => this.#peers?.receive(from, part),
-      migrate: () => undefined,
+      migrate: (migration) => void this.#migrate(migration),
+      // The move fails by itself, and goes back.
       migration_undone: () => undefined,
       participant_moved: () => undefined,
       room_deleted: () => {
@@ -532,15 +545,14 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     return this.#link;
   }
 
+  #newLink(media: MediaSession, request: RoomRequest): MediaLink {
+    const { iceServers = [] } = this.#options;
+    return new MediaLink(this.#device, media, request, (broken) => this.#onBroken(broken), iceServers);
+  }
+
   /** Uses the transports of a node from now on. What the node sends already is received first, then what is missing. */
   async #useMedia(media: MediaSession): Promise<void> {
-    const link = new MediaLink(
-      this.#device,
-      media,
-      (type, payload) => this.#request(type, payload),
-      (broken) => this.#onBroken(broken),
-      this.#options.iceServers ?? [],
-    );
+    const link = this.#newLink(media, (type, payload) => this.#request(type, payload));
     const former = this.#link;
     this.#link = link;
     await this.#receive(link, media.subscriptions);
@@ -565,15 +577,100 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     }
   }
 
-  /** Plays what comes from the SFU. In place of what still comes from the other participant only once there is a picture. */
+  /** Plays what comes from the SFU; in place of something that is playing only once there is a picture. */
   #play(publication: RemotePublication, consumer: Consumer): void {
-    const peers = this.#peers;
-    if (!peers?.brings(publication.id)) return this.#trackChanged(publication, consumer.track);
+    const { track } = publication;
+    if (!track || track === consumer.track) return this.#trackChanged(publication, consumer.track);
+    const link = this.#link;
     void firstMedia(consumer).then(() => {
-      if (this.#link?.consumer(publication.id) !== consumer) return;
+      if (this.#link !== link || link?.consumer(publication.id) !== consumer) return;
       this.#trackChanged(publication, consumer.track);
-      peers.tookOver(publication.id);
+      link.letGoOfFormer(publication.id);
+      this.#peers?.tookOver(publication.id);
     });
+  }
+
+  /** The room moves our media to another node. The old one goes on until we are on the new. */
+  async #migrate(migration: RoomEventPayload<'migrate'>): Promise<void> {
+    const former = this.#link;
+    if (!former || this.#migrating) return;
+    this.#migrating = true;
+    const began = performance.now();
+    try {
+      await migrate(this.#migrationHost(former), migration, former);
+      this.emit('migrated', { fromNode: former.nodeId, toNode: migration.media.nodeId, ms: performance.now() - began });
+      const missing = [...this.#participants.values()]
+        .flatMap((participant) => [...participant.publications.values()])
+        .filter(({ id, wanted }) => wanted && !this.#link?.consumer(id));
+      if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
+    } catch (error) {
+      this.emit('migrationFailed', FlotillaError.from(error));
+    } finally {
+      this.#migrating = false;
+    }
+  }
+
+  #migrationHost(former: MediaLink): MigrationHost {
+    return {
+      request: (type, payload) => this.#request(type, payload),
+      openLink: (media, request) => this.#newLink(media, request),
+      shows: (id) => {
+        const publication = this.#findPublication(id);
+        return publication !== undefined && publication.wanted && !publication.muted && !publication.wishes.paused;
+      },
+      applyWishes: async (request, ids) => {
+        for (const id of ids) {
+          const wishes = this.#findPublication(id)?.wishes ?? {};
+          if (Object.keys(wishes).length > 0)
+            await request('update_subscriptions', { publicationIds: [id], ...wishes });
+        }
+      },
+      use: (link, consumers) => {
+        this.#link = link;
+        this.#formerLink = link === former ? undefined : former;
+        for (const participant of this.#participants.values()) {
+          for (const publication of participant.publications.values()) {
+            const consumer = consumers.get(publication.id) ?? link.consumer(publication.id);
+            if (consumer) this.#trackChanged(publication, consumer.track);
+          }
+        }
+      },
+      publishOn: async (link) => {
+        const before = [...this.#mine.values()].map((publication) => ({
+          publication,
+          producer: publication.producer,
+          announced: publication.announced,
+        }));
+        const takeBack = (): void => {
+          for (const { publication, producer, announced } of before) {
+            publication.producer = producer;
+            publication.announced = { ...announced, muted: publication.muted };
+          }
+        };
+        try {
+          await Promise.all(before.map(({ publication }) => this.#publishOn(link, publication)));
+        } catch (error) {
+          takeBack();
+          throw error;
+        }
+        return takeBack;
+      },
+    };
+  }
+
+  /** Puts a producer of the link behind a publication of ours. */
+  async #publishOn(link: MediaLink, publication: LocalPublication): Promise<void> {
+    const { track } = publication;
+    if (!track || track.readyState === 'ended') return;
+    const { source, label, muted } = publication.announced;
+    const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
+    const { producer, publication: announced } = await link.publish(
+      { source, label, muted, publicationId: publication.id },
+      { track, ...options },
+    );
+    if (publication.muted) producer.pause();
+    publication.producer = producer;
+    publication.announced = { ...announced, muted: publication.muted };
   }
 
   #receiveFromPeer(participantId: string, streams: readonly PeerReceived[], ended: readonly string[]): void {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
 import { NodeState, NodeSummary } from './node.ts';
+import { Migration } from './migration.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
@@ -20,6 +21,8 @@ export const ListRooms = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
   cursor: z.string().max(128).optional().describe('`next` of the page before.'),
 });
+
+export const MigrateParticipant = z.strictObject({ toNode: NodeId.optional() });
 
 export const IssueToken = z.strictObject({
   userId: UserId.optional().describe('Who it is for, as your application knows them. Default: a random one.'),
@@ -131,6 +134,23 @@ export const restRoutes = {
     params: room.extend({ participant: ParticipantId }),
     status: 204,
     errors: ['ROOM_NOT_FOUND', 'PARTICIPANT_NOT_FOUND'],
+  },
+  migrateParticipant: {
+    method: 'post',
+    path: '/v1/rooms/{room}/participants/{participant}/migrate',
+    summary: 'Move a participant to another SFU node while it talks: to the given one, or to the best.',
+    params: room.extend({ participant: ParticipantId }),
+    body: MigrateParticipant,
+    status: 202,
+    reply: Migration,
+    errors: [
+      'ROOM_NOT_FOUND',
+      'PARTICIPANT_NOT_FOUND',
+      'BAD_PAYLOAD',
+      'NO_CAPACITY',
+      'MIGRATION_RUNNING',
+      'NODE_UNAVAILABLE',
+    ],
   },
   issueToken: {
     method: 'post',

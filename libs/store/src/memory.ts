@@ -31,6 +31,7 @@ import {
 } from '@flotilla/contracts';
 import { choosePlace } from './placement.ts';
 import { missedMessages } from './inbox.ts';
+import { MemoryLeases } from './memory-leases.ts';
 import { statsOf } from './node-stats.ts';
 import {
   type JoinRequest,
@@ -70,6 +71,7 @@ export class MemoryStore implements Store {
   readonly nodes: MemoryNodes;
   readonly sessions: MemorySessions;
   readonly migrations: MigrationStore;
+  readonly leases: MemoryLeases;
 
   constructor(
     log: MemoryEventLog,
@@ -79,6 +81,7 @@ export class MemoryStore implements Store {
     this.rooms = new MemoryRooms(log, this.nodes, now);
     this.sessions = new MemorySessions(log, now);
     this.migrations = this.rooms;
+    this.leases = new MemoryLeases(now);
   }
 
   async topology(): Promise<Topology> {

@@ -28,6 +28,7 @@ export interface Store {
   readonly nodes: NodeStore;
   readonly sessions: SessionStore;
   readonly migrations: MigrationStore;
+  readonly leases: LeaseStore;
   /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
   topology(): Promise<Topology>;
   /** Undefined when the store is in reach, else why not. */
@@ -185,6 +186,21 @@ export interface NodeStore {
 
   /** A node that stopped cleanly takes itself off. Its reservations go with the members that hold them. */
   remove(nodeId: string): Promise<void>;
+}
+
+/**
+ * A lease lets one of many do what only one should. It runs out by itself, by the store's clock; its holder must count from
+ * before it asked, by a monotonic clock, and stop in time. `holder` names the asking process and nobody else, ever.
+ */
+export interface LeaseStore {
+  /** Takes a lease that nobody has. Returns its term, a number that rises with every holder; undefined when it is taken. */
+  acquire(name: string, holder: string, ttlMs: number): Promise<number | undefined>;
+
+  /** Prolongs it to `ttlMs` from now. False when it is another's, or ran out. */
+  renew(name: string, holder: string, ttlMs: number): Promise<boolean>;
+
+  /** Gives it back; one that is another's stays theirs. */
+  release(name: string, holder: string): Promise<void>;
 }
 
 /** What a session's token says of it. */

@@ -39,7 +39,17 @@ describe.each(Object.entries(adapters))('a peer-to-peer room in %s', (_name, ope
       capacity: 10,
       state: 'active',
       rtpCapabilities: {},
-      load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+      load: {
+        cpu: 0,
+        eventLoopDelayMs: 0,
+        workers: [],
+        sessions: 0,
+        producers: 0,
+        consumers: 0,
+        pipes: 0,
+        packetsPerSecond: 0,
+        bitsPerSecond: 0,
+      },
     });
     await store.rooms.create({
       id: roomId,

@@ -3,6 +3,7 @@ import {
   type EventLog,
   gatewayStream,
   MemoryEventLog,
+  nodeStream,
   parseRoomEvents,
   RedisEventLog,
   roomStream,
@@ -12,7 +13,9 @@ import {
   type HomedPublication,
   newId,
   type NodeReport,
+  NodeStats,
   participantIdOf,
+  type PeerQuality,
   type Room,
 } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
@@ -51,7 +54,17 @@ const report = (id: string, settings: Partial<NodeReport> = {}): NodeReport => (
   capacity: 10,
   state: 'active',
   rtpCapabilities: {},
-  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+  load: {
+    cpu: 0,
+    eventLoopDelayMs: 0,
+    workers: [],
+    sessions: 0,
+    producers: 0,
+    consumers: 0,
+    pipes: 0,
+    packetsPerSecond: 0,
+    bitsPerSecond: 0,
+  },
   ...settings,
 });
 
@@ -264,6 +277,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
 
     test('nodes that are cordoned, busy or silent are passed over', async () => {
       await store.nodes.report(report('nd_cordoned', { state: 'cordoned' }));
+      await store.nodes.report(report('nd_draining', { state: 'draining' }));
       await store.nodes.report(report('nd_silent'));
       await store.rooms.create(room('a'));
       await waitFor('the silent node is no longer alive', async () => {
@@ -274,6 +288,19 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await store.nodes.report(report('nd_busy', { load: { ...report('x').load, cpu: 0.9 } }));
       await store.nodes.report(report('nd_idle'));
       for (let index = 0; index < 4; index++) expect((await join('rm_a')).member.nodeId).toBe('nd_idle');
+    });
+
+    test('a node that is cordoned gets nobody from its next report on, not even of rooms it hosts, and may be lifted', async () => {
+      await store.nodes.report(report('nd_a'));
+      await store.rooms.create(room('a'));
+      await join('rm_a');
+      for (const state of ['cordoned', 'draining'] as const) {
+        await store.nodes.report(report('nd_a', { state }));
+        expect(await store.nodes.list()).toMatchObject([{ state, reserved: 1 }]);
+        await expect(join('rm_a')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
+      }
+      await store.nodes.report(report('nd_a'));
+      expect((await join('rm_a')).member.nodeId).toBe('nd_a');
     });
 
     test('a member is given another place, and the old one is free', async () => {
@@ -287,6 +314,34 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       const reserved = Object.fromEntries((await store.nodes.list()).map((node) => [node.id, node.reserved]));
       expect(reserved).toEqual({ [member.nodeId]: 0, [moved.nodeId]: 1 });
       await expect(store.rooms.replace('rm_a', 'pt_nobody', [])).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    });
+  });
+
+  describe('statistics', () => {
+    test('each report is told with the peers of the node, without what never changes', async () => {
+      const peer: PeerQuality = {
+        sessionId: newId('session'),
+        participantId: 'pt_a',
+        roomId: 'rm_a',
+        score: 0.9,
+        group: 'stable',
+        loss: 0.01,
+        rttMs: 20,
+        jitterMs: 3,
+        baselineRttMs: 18,
+      };
+      const full = report('nd_a', { rtpCapabilities: { codecs: [] } });
+      const begin = await events.append(nodeStream, JSON.stringify({}));
+      await store.nodes.report(full, [peer]);
+      await store.nodes.report(full);
+      const entries = (await events.readAfter(nodeStream, begin, 10)) as { data: string }[];
+      const { rtpCapabilities: _capabilities, ...stats } = full;
+      expect(entries.map(({ data }) => JSON.parse(data))).toEqual([
+        { ...stats, peers: [peer] },
+        { ...stats, peers: [] },
+      ]);
+      for (const { data } of entries) expect(NodeStats.parse(JSON.parse(data))).toEqual(JSON.parse(data));
+      expect(await store.nodes.list()).toMatchObject([full]);
     });
   });
 

@@ -43,7 +43,17 @@ describe.each(Object.entries(adapters))('the topology in %s', (_name, open) => {
       capacity: 10,
       state: 'active',
       rtpCapabilities: {},
-      load: { cpu, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+      load: {
+        cpu,
+        eventLoopDelayMs: 0,
+        workers: [],
+        sessions: 0,
+        producers: 0,
+        consumers: 0,
+        pipes: 0,
+        packetsPerSecond: 0,
+        bitsPerSecond: 0,
+      },
     });
   const openSession = async (id: string, gatewayId: string, userId: string) => {
     await store.sessions.open({ id, userId, gatewayId, ...claims }, `hash-${id}`);

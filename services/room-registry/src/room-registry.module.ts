@@ -8,6 +8,7 @@ import type { RegistryConfig } from './config.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
 import { Migrations } from './migrations/migrations.ts';
+import { Nodes } from './nodes.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -34,6 +35,7 @@ export class RoomRegistryModule {
       providers: [
         { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
         { provide: Migrations, useValue: new Migrations(fleet.bus, fleet.store, log) },
+        { provide: Nodes, useValue: new Nodes(fleet.store.nodes, fleet.bus) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: APP_FILTER, useClass: RestErrors },

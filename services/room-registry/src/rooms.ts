@@ -4,6 +4,7 @@ import {
   type CreateRoom,
   FlotillaError,
   type LeaveReason,
+  type Member,
   newId,
   type Participant,
   participantIdOf,
@@ -43,6 +44,14 @@ export class Rooms {
   async participants(ref: string): Promise<Participant[]> {
     const state = (await this.store.state(roomIdOf(ref))) ?? notFound(ref);
     return state.members.map(publicParticipant);
+  }
+
+  /** A member with what only the fleet knows. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
+  async member(ref: string, participantId: string): Promise<Member> {
+    const { id } = await this.get(ref);
+    const member = await this.store.member(id, participantId);
+    if (!member) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
+    return member;
   }
 
   async remove(ref: string, participantId: string): Promise<void> {

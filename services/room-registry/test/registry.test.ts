@@ -15,7 +15,17 @@ const node: NodeReport = {
   capacity: 10,
   state: 'active',
   rtpCapabilities: {},
-  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+  load: {
+    cpu: 0,
+    eventLoopDelayMs: 0,
+    workers: [],
+    sessions: 0,
+    producers: 0,
+    consumers: 0,
+    pipes: 0,
+    packetsPerSecond: 0,
+    bitsPerSecond: 0,
+  },
 };
 
 describe('rooms', () => {
@@ -74,6 +84,10 @@ describe('the OpenAPI document', () => {
       security: unknown[];
     };
     expect(Object.keys(document.paths).toSorted()).toEqual([
+      '/v1/nodes',
+      '/v1/nodes/{node}/cordon',
+      '/v1/nodes/{node}/drain',
+      '/v1/nodes/{node}/uncordon',
       '/v1/rooms',
       '/v1/rooms/{room}',
       '/v1/rooms/{room}/participants',
@@ -84,6 +98,9 @@ describe('the OpenAPI document', () => {
     ]);
     expect(Object.keys(document.paths['/v1/rooms']!['post']!.responses)).toEqual(
       expect.arrayContaining(['201', '400', '401', '403', '409', '503']),
+    );
+    expect(Object.keys(document.paths['/v1/nodes/{node}/drain']!['post']!.responses)).toEqual(
+      expect.arrayContaining(['200', '404', '503', '504']),
     );
     expect(document.security).toEqual([{ apiKey: [] }]);
   });

@@ -1,7 +1,8 @@
-import type { NodeReport } from '@flotilla/contracts';
+import { type NodeReport, type PeerQuality, QualityGroup } from '@flotilla/contracts';
 import { type MediaNode, routerRtpCapabilities } from '@flotilla/media';
 import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
+import type { OwnState } from './node-state.ts';
 
 const everyMs = 500;
 
@@ -13,17 +14,40 @@ const streams = gauge({
   labelNames: ['node', 'kind'],
 });
 
+const packets = gauge({
+  name: 'sfu_packets_per_second',
+  help: 'RTP packets that the node receives and sends, of clients and of other nodes.',
+  labelNames: ['node'],
+});
+const bits = gauge({
+  name: 'sfu_bits_per_second',
+  help: 'What the media transports of the node receive and send.',
+  labelNames: ['node'],
+});
+const peersByGroup = gauge({
+  name: 'sfu_peers',
+  help: 'Peers with media on the node, by their quality: stable, watch, move.',
+  labelNames: ['node', 'group'],
+});
+const quality = gauge({
+  name: 'sfu_peer_quality',
+  help: 'Quality scores of the peers on the node, 0 to 1: the mean and the worst. 1 while there are none.',
+  labelNames: ['node', 'of'],
+});
+
 /** Reports the node and its load, again and again. While the store is away it measures on and says so once. */
 export class Heartbeat {
   readonly #startedAt = Date.now();
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
   #missed = 0;
+  #stopped = false;
 
   constructor(
     private readonly node: MediaNode,
     private readonly nodes: NodeStore,
     private readonly capacity: number,
+    private readonly state: OwnState,
     private readonly log: Logger,
   ) {}
 
@@ -34,6 +58,12 @@ export class Heartbeat {
       // A report that takes longer than the interval is not made twice.
       this.#beating ??= this.#beat().finally(() => (this.#beating = undefined));
     }, everyMs);
+  }
+
+  /** Reports at once, for what should not wait: resolves when the fleet knows. Rejects with UNAVAILABLE. */
+  async now(): Promise<void> {
+    await this.#beating;
+    if (!this.#stopped) await this.#report();
   }
 
   async #beat(): Promise<void> {
@@ -47,26 +77,45 @@ export class Heartbeat {
   }
 
   async #report(): Promise<void> {
-    const measured = await this.node.sample();
+    const { load: measured, peers } = await this.node.sample();
     const node = this.node.options.id;
-    load.set({ node }, measured.cpu);
-    sessions.set({ node }, measured.sessions);
-    for (const kind of ['producers', 'consumers', 'pipes'] as const) streams.set({ node, kind }, measured[kind]);
+    showLoad(node, measured);
+    showQuality(node, peers);
     const report: NodeReport = {
       id: node,
       startedAt: this.#startedAt,
       capacity: this.capacity,
-      state: 'active',
+      state: this.state.current,
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
-    await this.nodes.report(report);
+    await this.nodes.report(report, peers);
   }
 
   /** Takes the node off, so that nobody is placed on it any more. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     clearInterval(this.#timer);
     await this.#beating;
     await this.nodes.remove(this.node.options.id);
   }
+}
+
+function showLoad(node: string, measured: NodeReport['load']): void {
+  load.set({ node }, measured.cpu);
+  sessions.set({ node }, measured.sessions);
+  for (const kind of ['producers', 'consumers', 'pipes'] as const) streams.set({ node, kind }, measured[kind]);
+  packets.set({ node }, measured.packetsPerSecond);
+  bits.set({ node }, measured.bitsPerSecond);
+}
+
+function showQuality(node: string, peers: readonly PeerQuality[]): void {
+  for (const group of QualityGroup.options)
+    peersByGroup.set({ node, group }, peers.filter((peer) => peer.group === group).length);
+  const scores = peers.map(({ score }) => score);
+  quality.set(
+    { node, of: 'mean' },
+    scores.length > 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : 1,
+  );
+  quality.set({ node, of: 'worst' }, Math.min(1, ...scores));
 }

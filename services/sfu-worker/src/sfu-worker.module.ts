@@ -6,7 +6,8 @@ import type { Fleet } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { serveSfuCommands } from './inbound/commands.ts';
+import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
+import { OwnState } from './node-state.ts';
 import { peerNodes } from './peer-nodes.ts';
 
 export interface SfuWorkerOptions {
@@ -48,13 +49,12 @@ export class SfuWorkerModule {
         },
         {
           provide: SfuNode,
-          useFactory: (media: MediaNode) =>
-            new SfuNode(
-              media,
-              fleet,
-              new Heartbeat(media, fleet.store.nodes, config.FLOTILLA_SFU_CAPACITY, nodeLog),
-              nodeLog,
-            ),
+          useFactory: (media: MediaNode) => {
+            const state = new OwnState();
+            const { FLOTILLA_SFU_CAPACITY: capacity } = config;
+            const heartbeat = new Heartbeat(media, fleet.store.nodes, capacity, state, nodeLog);
+            return new SfuNode({ media, state, heartbeat }, fleet, nodeLog);
+          },
           inject: [MediaNode],
         },
       ],
@@ -68,23 +68,22 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   #serving: Serving | undefined;
 
   constructor(
-    private readonly media: MediaNode,
+    private readonly parts: SfuNodeParts,
     private readonly fleet: Fleet,
-    private readonly heartbeat: Heartbeat,
     private readonly log: Logger,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.#serving = await serveSfuCommands(this.fleet.bus, this.media);
-    await this.heartbeat.start();
+    this.#serving = await serveSfuCommands(this.fleet.bus, this.parts);
+    await this.parts.heartbeat.start();
     this.log.info('SFU node is up');
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.heartbeat
+    await this.parts.heartbeat
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));
     await this.#serving?.close();
-    await this.media.close();
+    await this.parts.media.close();
   }
 }

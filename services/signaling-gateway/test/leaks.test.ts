@@ -86,7 +86,17 @@ const node: NodeReport = {
   capacity: 1_000_000,
   state: 'active',
   rtpCapabilities: {},
-  load: { cpu: 0, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 },
+  load: {
+    cpu: 0,
+    eventLoopDelayMs: 0,
+    workers: [],
+    sessions: 0,
+    producers: 0,
+    consumers: 0,
+    pipes: 0,
+    packetsPerSecond: 0,
+    bitsPerSecond: 0,
+  },
 };
 
 /** A masked text or close frame (RFC 6455, section 5.2) below 126 bytes; the mask is zero. */

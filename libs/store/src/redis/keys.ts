@@ -48,6 +48,11 @@ export class Keys {
   /** Hash: node id -> reserved places. */
   reserved = (): string => `${this.namespace}:nodes:reserved`;
 
+  /** String that expires: who holds a lease. */
+  lease = (name: string): string => `${this.namespace}:lease:${name}`;
+  /** Hash: lease -> its last term. */
+  leaseTerms = (): string => `${this.namespace}:leases:terms`;
+
   /** Hash: the record of a session. */
   session = (id: string): string => `${this.namespace}:session:${id}`;
   /** Set: the rooms of a session. */

@@ -4,6 +4,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
 import { Keys } from './keys.ts';
+import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
 import { RedisRooms } from './rooms.ts';
@@ -20,6 +21,7 @@ export class RedisStore implements Store {
   readonly nodes: RedisNodes;
   readonly sessions: RedisSessions;
   readonly migrations: RedisMigrations;
+  readonly leases: RedisLeases;
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
@@ -30,6 +32,7 @@ export class RedisStore implements Store {
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
     this.migrations = new RedisMigrations(client, keys);
+    this.leases = new RedisLeases(client, keys);
     this.#topology = new RedisTopology(client, keys, this.nodes);
   }
 

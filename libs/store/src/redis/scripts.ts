@@ -537,6 +537,28 @@ local migration = drop_migration(KEYS[4], KEYS[5], KEYS[6], KEYS[2], KEYS[1], AR
 tell(KEYS[7], '{"type":"migration_undone","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. ARGV[3] .. '"}}')
 return restored`,
   },
+
+  /** keys: lease, leaseTerms. args: holder, ms, the lease's name. Returns its term, or nil when somebody has it. */
+  acquireLease: {
+    numberOfKeys: 2,
+    lua: `
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
+return redis.call('HINCRBY', KEYS[2], ARGV[3], 1)`,
+  },
+
+  /** keys: lease. args: holder, ms. Returns 1, or 0 when it is not the holder's any more. */
+  renewLease: {
+    numberOfKeys: 1,
+    lua: `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])`,
+  },
+
+  /** keys: lease. args: holder. */
+  releaseLease: {
+    numberOfKeys: 1,
+    lua: `if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end`,
+  },
 } as const satisfies Record<string, Script>;
 
 export type ScriptName = keyof typeof scripts;

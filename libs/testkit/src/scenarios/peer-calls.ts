@@ -169,7 +169,16 @@ export const peerCallScenarios: readonly CallScenario[] = [
 
             // What the other side said was lost: both begin anew, first one and then the two at once.
             for (const those of [[ada], [bob], [ada, bob]]) {
+              const shown = async () => [
+                (await ada.receivedFrom('bob')).videoFrames,
+                (await bob.receivedFrom('ada')).videoFrames,
+              ];
+              const until = await shown();
               await Promise.all(those.map(({ page }) => page.evaluate(() => flotilla.room.peers!.resumed(true))));
+              await waitFor('both pictures begin anew', async () => {
+                const now = await shown();
+                if (now.some((count, index) => count >= until[index]!)) notYet(`${String(until)}, then ${String(now)}`);
+              });
               await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
               await settled(ada, bob);
             }

@@ -10,7 +10,12 @@ import {
   type IssuedToken,
   ListRooms,
   mermaidType,
+  MigrateParticipant,
+  type Migration,
   newId,
+  NodeId,
+  type NodeOrder,
+  type NodeSummary,
   type Participant,
   ParticipantId,
   restRoutes,
@@ -45,6 +50,8 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import { Nodes } from '../nodes.ts';
+import { Migrations } from '../migrations/migrations.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
 import { openApiDocument } from './openapi.ts';
@@ -74,7 +81,7 @@ class Parsed implements PipeTransform {
 class Named implements PipeTransform {
   constructor(
     private readonly schema: z.ZodType,
-    private readonly code: 'ROOM_NOT_FOUND' | 'PARTICIPANT_NOT_FOUND',
+    private readonly code: 'ROOM_NOT_FOUND' | 'PARTICIPANT_NOT_FOUND' | 'NOT_FOUND',
   ) {}
 
   transform(value: unknown): unknown {
@@ -85,6 +92,7 @@ class Named implements PipeTransform {
 }
 
 const roomParam = new Named(RoomRef, 'ROOM_NOT_FOUND');
+const nodeParam = new Named(NodeId, 'NOT_FOUND');
 
 const Public = SetMetadata('public', true);
 
@@ -135,6 +143,8 @@ function fromHttp(error: unknown): FlotillaError | undefined {
 export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,
+    @Inject(Migrations) private readonly migrations: Migrations,
+    @Inject(Nodes) private readonly nodes: Nodes,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
     @Inject(REST_SETTINGS) private readonly settings: RestSettings,
   ) {}
@@ -176,6 +186,17 @@ export class RestController {
     return this.rooms.remove(room, participant);
   }
 
+  @Post('/v1/rooms/:room/participants/:participant/migrate')
+  @HttpCode(202)
+  async migrate(
+    @Param('room', roomParam) ref: string,
+    @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participantId: string,
+    @Body(new Parsed(MigrateParticipant)) { toNode }: z.output<typeof MigrateParticipant>,
+  ): Promise<Migration> {
+    const { roomId, sessionId } = await this.rooms.member(ref, participantId);
+    return this.migrations.begin({ roomId, sessionId, toNode, reason: 'asked_for' });
+  }
+
   @Post('/v1/rooms/:room/tokens')
   async issueToken(
     @Param('room', roomParam) ref: string,
@@ -196,6 +217,29 @@ export class RestController {
     const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = wanted;
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
     return { token, userId, expiresAt: expiresAt.toISOString() };
+  }
+
+  @Get(restRoutes.listNodes.path)
+  async listNodes(): Promise<{ nodes: NodeSummary[] }> {
+    return { nodes: await this.nodes.list() };
+  }
+
+  @Post('/v1/nodes/:node/cordon')
+  @HttpCode(200)
+  cordon(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
+    return this.nodes.order(node, 'cordoned');
+  }
+
+  @Post('/v1/nodes/:node/uncordon')
+  @HttpCode(200)
+  uncordon(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
+    return this.nodes.order(node, 'active');
+  }
+
+  @Post('/v1/nodes/:node/drain')
+  @HttpCode(200)
+  drain(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
+    return this.nodes.order(node, 'draining');
   }
 
   @Get(restRoutes.getTopology.path)

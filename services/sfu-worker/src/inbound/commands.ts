@@ -1,9 +1,18 @@
 import type { CommandBus, CommandHandlers, Serving } from '@flotilla/bus';
 import { type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { MediaNode } from '@flotilla/media';
+import type { Heartbeat } from '../heartbeat.ts';
+import type { OwnState } from '../node-state.ts';
 
-/** Serves the node's queue: each command is a call of the node's media. */
-export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serving> {
+/** What the commands act on. */
+export interface SfuNodeParts {
+  readonly media: MediaNode;
+  readonly state: OwnState;
+  readonly heartbeat: Heartbeat;
+}
+
+/** Serves the node's queue: each command is a call of the node's media, or an order to the node itself. */
+export function serveSfuCommands(bus: CommandBus, { media: node, state, heartbeat }: SfuNodeParts): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
     'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
     'sfu.close_session': async ({ roomId, sessionId }) => {
@@ -44,6 +53,11 @@ export function serveSfuCommands(bus: CommandBus, node: MediaNode): Promise<Serv
       const session = (await node.room(roomId)).session(sessionId);
       await Promise.all(publicationIds.map((publicationId) => session.updateSubscription(publicationId, change)));
       return {};
+    },
+    'sfu.cordon': async (order) => {
+      state.set(order.state);
+      await heartbeat.now();
+      return { state: state.current };
     },
     'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({
       endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint),

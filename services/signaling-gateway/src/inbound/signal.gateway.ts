@@ -317,8 +317,11 @@ export class SignalGateway implements OnGatewayConnection {
     @ConnectedSocket() session: Session,
     @MessageBody() { roomId, payload }: Received<'migrated'>,
   ): Promise<ReplyPayload<'migrated'>> {
-    session.membership(roomId);
-    return this.#bus.call(registryQueue, 'registry.migrated', { ...payload, roomId, sessionId: session.id });
+    const membership = session.membership(roomId);
+    await this.#bus.call(registryQueue, 'registry.migrated', { ...payload, roomId, sessionId: session.id });
+    // The room's stream says so as well, perhaps later than the client's next request.
+    if (membership.migration?.id === payload.migrationId) membership.nodeId = membership.migration.toNode;
+    return {};
   }
 
   @SubscribeMessage('migration_failed')

@@ -1,0 +1,67 @@
+import { FlotillaError, migrationLingerMs, type RoomEventPayload } from '@flotilla/contracts';
+import type { Consumer } from 'mediasoup-client/types';
+import { firstMedia } from './first-media.ts';
+import type { MediaLink, RoomRequest } from './media-link.ts';
+
+/** How long the new side may take to have a path, in milliseconds. */
+const pathWithinMs = 5000;
+
+/** What a migration needs of the room. */
+export interface MigrationHost {
+  /** A link to the new node; its requests name the migration as long as `moving()` does. */
+  openLink(media: RoomEventPayload<'migrate'>['media'], request: RoomRequest): MediaLink;
+  readonly request: RoomRequest;
+  /** Whether something is to be seen now, so that a picture must come before we change over. */
+  shows(publicationId: string): boolean;
+  /** What was asked of subscriptions is asked of the new ones too. */
+  applyWishes(request: RoomRequest, publicationIds: readonly string[]): Promise<void>;
+  /** From now on plays what comes by the link. */
+  use(link: MediaLink, consumers: ReadonlyMap<string, Consumer>): void;
+  /** Sends what we publish by the link as well, behind the same publications. Returns what takes that back. */
+  publishOn(link: MediaLink): Promise<() => void>;
+}
+
+/**
+ * Moves to another SFU node while the old one goes on: connects the new side, waits for a picture of everything that is to be
+ * seen, changes over, sends there, and says so. Whatever fails, the old side is as it was.
+ *
+ * @returns the former link, to be closed when the others have followed; fails with what kept it from moving.
+ */
+export async function migrate(
+  host: MigrationHost,
+  { migrationId, media }: RoomEventPayload<'migrate'>,
+  former: MediaLink,
+): Promise<void> {
+  let moving: string | undefined = migrationId;
+  const request: RoomRequest = (type, payload) =>
+    host.request(type, moving === undefined ? payload : ({ ...payload, migrationId: moving } as typeof payload));
+  const link = host.openLink(media, request);
+  let takeBack: (() => void) | undefined;
+  let used = false;
+  try {
+    const consumers = await link.receive(media.subscriptions);
+    await host.applyWishes(request, [...consumers.keys()]);
+    await Promise.all(
+      [...consumers].map(async ([publicationId, consumer]) => {
+        if (!host.shows(publicationId)) return;
+        if (!(await firstMedia(consumer)) && consumer.kind === 'video')
+          throw new FlotillaError('NODE_UNAVAILABLE', `no picture of ${publicationId} came from ${link.nodeId}`);
+      }),
+    );
+    await link.established(pathWithinMs);
+    takeBack = await host.publishOn(link);
+    await link.established(pathWithinMs);
+    host.use(link, consumers);
+    used = true;
+    await host.request('migrated', { migrationId });
+    moving = undefined;
+    setTimeout(() => former.close(), migrationLingerMs);
+  } catch (error) {
+    takeBack?.();
+    if (used) host.use(former, new Map());
+    link.close();
+    const reason = FlotillaError.from(error).message.slice(0, 256);
+    await host.request('migration_failed', { migrationId, reason }).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+import type { LeaseStore } from './store.ts';
+
+/** Leases within one process. */
+export class MemoryLeases implements LeaseStore {
+  readonly #leases = new Map<string, { holder: string; until: number }>();
+  readonly #terms = new Map<string, number>();
+
+  constructor(private readonly now: () => number) {}
+
+  async acquire(name: string, holder: string, ttlMs: number): Promise<number | undefined> {
+    if ((this.#leases.get(name)?.until ?? -Infinity) > this.now()) return undefined;
+    this.#leases.set(name, { holder, until: this.now() + ttlMs });
+    const term = (this.#terms.get(name) ?? 0) + 1;
+    this.#terms.set(name, term);
+    return term;
+  }
+
+  async renew(name: string, holder: string, ttlMs: number): Promise<boolean> {
+    const lease = this.#leases.get(name);
+    if (lease?.holder !== holder || lease.until <= this.now()) return false;
+    this.#leases.set(name, { holder, until: this.now() + ttlMs });
+    return true;
+  }
+
+  async release(name: string, holder: string): Promise<void> {
+    if (this.#leases.get(name)?.holder === holder) this.#leases.delete(name);
+  }
+}

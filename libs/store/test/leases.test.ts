@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { MemoryEventLog } from '@flotilla/bus';
+import { createLogger } from '@flotilla/runtime';
+import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+const adapters: Record<string, () => Promise<Store>> = {
+  memory: async () => new MemoryStore(new MemoryEventLog()),
+  redis: () => RedisStore.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
+};
+
+describe.each(Object.entries(adapters))('leases in %s', (_name, open) => {
+  let store: Store;
+
+  beforeEach(async () => {
+    store = await open();
+  });
+  afterEach(() => store.close());
+
+  test('of many who ask at once one gets it', async () => {
+    const terms = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => store.leases.acquire('plan', `h${index}`, 10_000)),
+    );
+    expect(terms.filter((term) => term !== undefined)).toEqual([1]);
+  });
+
+  test('leases of other names are others', async () => {
+    expect(await store.leases.acquire('a', 'h', 10_000)).toBe(1);
+    expect(await store.leases.acquire('b', 'h', 10_000)).toBe(1);
+  });
+
+  test('only the holder renews it and gives it back; the next term is higher', async () => {
+    await store.leases.acquire('plan', 'h1', 10_000);
+    expect(await store.leases.renew('plan', 'h2', 10_000)).toBe(false);
+    expect(await store.leases.renew('plan', 'h1', 10_000)).toBe(true);
+    await store.leases.release('plan', 'h2');
+    expect(await store.leases.acquire('plan', 'h2', 10_000)).toBeUndefined();
+    await store.leases.release('plan', 'h1');
+    await store.leases.release('plan', 'h1');
+    expect(await store.leases.acquire('plan', 'h2', 10_000)).toBe(2);
+  });
+
+  test('it runs out unless it is renewed, and is not to be renewed then', async () => {
+    await store.leases.acquire('plan', 'h1', 50);
+    const term = await waitFor('it runs out', async () => {
+      const term = await store.leases.acquire('plan', 'h2', 10_000);
+      return term ?? notYet('h1 has it');
+    });
+    expect(term).toBe(2);
+    expect(await store.leases.renew('plan', 'h1', 10_000)).toBe(false);
+    await store.leases.release('plan', 'h1');
+    expect(await store.leases.renew('plan', 'h2', 10_000)).toBe(true);
+  });
+
+  test('a renewal counts from when it is made', async () => {
+    await store.leases.acquire('plan', 'h1', 50);
+    expect(await store.leases.renew('plan', 'h1', 60_000)).toBe(true);
+    const began = performance.now();
+    await waitFor('the first time is over', () => {
+      if (performance.now() - began < 100) notYet('it is not');
+    });
+    expect(await store.leases.acquire('plan', 'h2', 50)).toBeUndefined();
+  });
+});

@@ -1,0 +1,27 @@
+import type { CommandBus } from '@flotilla/bus';
+import { FlotillaError, type NodeOrder, type NodeState, type NodeSummary, sfuQueue } from '@flotilla/contracts';
+import type { NodeStore } from '@flotilla/store';
+
+/** The SFU nodes, as those who run the fleet see them. */
+export class Nodes {
+  constructor(
+    private readonly store: NodeStore,
+    private readonly bus: CommandBus,
+  ) {}
+
+  async list(): Promise<NodeSummary[]> {
+    const nodes = await this.store.list();
+    return nodes.map(({ rtpCapabilities: _rtpCapabilities, ...summary }) => summary);
+  }
+
+  /**
+   * Tells a node what it is there for. Placement knows when this resolves. Throws NOT_FOUND when there is no such node,
+   * NODE_UNAVAILABLE when it fell silent.
+   */
+  async order(id: string, state: NodeState): Promise<NodeOrder> {
+    const nodes = await this.store.list();
+    if (!nodes.some((node) => node.id === id)) throw new FlotillaError('NOT_FOUND', `there is no node ${id}`);
+    const reply = await this.bus.call(sfuQueue(id), 'sfu.cordon', { state });
+    return { id, state: reply.state };
+  }
+}
