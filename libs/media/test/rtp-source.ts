@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram';
 import type { PlainTransport } from 'mediasoup/types';
 
-export const clockRate = 48_000;
-export const frameMs = 20;
+const clockRate = 48_000;
+const frameMs = 20;
 
 /** What is done to the packet of that number: left out, or stamped so many milliseconds off. */
 export interface Mishap {
@@ -10,12 +10,12 @@ export interface Mishap {
   readonly offMs?: number;
 }
 
-/** Sends Opus packets without end, one every 20 ms, to a transport that listens for whoever comes (`comedia`). */
+/** Sends Opus packets, one every 20 ms, to a transport that listens for whoever comes (`comedia`), until the result is called. */
 export function startRtpSource(
   { tuple: { localAddress, localPort } }: PlainTransport,
   { ssrc, payloadType }: { ssrc: number; payloadType: number },
   mishap: (packet: number) => Mishap = () => ({}),
-): { stop(): void } {
+): () => void {
   const socket = createSocket('udp4');
   const began = performance.now();
   let packet = 0;
@@ -33,10 +33,8 @@ export function startRtpSource(
       socket.send(bytes, localPort, localAddress);
     }
   }, frameMs / 4);
-  return {
-    stop: () => {
-      clearInterval(timer);
-      socket.close();
-    },
+  return () => {
+    clearInterval(timer);
+    socket.close();
   };
 }

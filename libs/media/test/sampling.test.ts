@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { PeerQuality } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { createWorker } from 'mediasoup';
-import type { PlainTransport, Router, Worker } from 'mediasoup/types';
+import type { PlainTransport, Producer, Router, Worker } from 'mediasoup/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
 import { NodeMeter } from '../src/quality/node-meter.ts';
@@ -33,10 +33,10 @@ const peerOf = async (name: string): Promise<PeerQuality> =>
   (await meter.sample()).peers.find(({ sessionId }) => sessionId === `ss_${name}`) ?? notYet(`${name} is not measured`);
 
 const opusPayloadType = (): number =>
-  router.rtpCapabilities.codecs!.find(({ mimeType }) => mimeType === 'audio/opus')!.preferredPayloadType!;
+  router.rtpCapabilities.codecs!.find(({ mimeType }) => mimeType === 'audio/opus')!.preferredPayloadType;
 
-/** A peer that publishes audio. */
-async function publisher(name: string, mishap?: (packet: number) => Mishap) {
+/** The producer of a peer that publishes audio. */
+async function publisher(name: string, mishap?: (packet: number) => Mishap): Promise<Producer> {
   const transport = await router.createPlainTransport({ listenInfo, comedia: true, appData: owner(name) });
   const ssrc = 1111;
   const payloadType = opusPayloadType();
@@ -47,9 +47,8 @@ async function publisher(name: string, mishap?: (packet: number) => Mishap) {
       encodings: [{ ssrc }],
     },
   });
-  const source = startRtpSource(transport, { ssrc, payloadType }, mishap);
-  stops.push(source.stop);
-  return { transport, producer, stop: source.stop };
+  stops.push(startRtpSource(transport, { ssrc, payloadType }, mishap));
+  return producer;
 }
 
 /** A transport to a peer that throws away what it gets. */
@@ -98,7 +97,7 @@ describe('sampling with a real media worker', () => {
   });
 
   test('traffic counts what comes in and every copy that goes out', async () => {
-    const { producer } = await publisher('a');
+    const producer = await publisher('a');
     for (const name of ['b', 'c', 'd']) {
       const transport = await receiver(name);
       await transport.consume({ producerId: producer.id, rtpCapabilities: router.rtpCapabilities });

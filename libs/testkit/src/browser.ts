@@ -68,6 +68,7 @@ interface PageRoom {
   readonly nodeId?: string;
   readonly state: string;
   readonly me: { readonly id: string };
+  readonly publications: ReadonlyMap<string, unknown>;
   readonly participants: ReadonlyMap<
     string,
     {
@@ -79,7 +80,7 @@ interface PageRoom {
     }
   >;
   send(data: unknown): Promise<void>;
-  on(name: 'message' | 'stateChanged', listener: (data: unknown) => void): void;
+  on(name: 'message' | 'stateChanged' | 'migrated' | 'migrationFailed', listener: (data: unknown) => void): void;
 }
 
 declare global {
@@ -89,6 +90,10 @@ declare global {
   var received: unknown[];
   // eslint-disable-next-line no-var
   var statesSeen: unknown[];
+  // eslint-disable-next-line no-var
+  var frameGaps: Map<string, { longest: number; frames: number }>;
+  // eslint-disable-next-line no-var
+  var moves: { ms?: number; error?: string }[];
 }
 
 /** The call page in a browser of its own profile. */
@@ -248,12 +253,74 @@ export class CallPage {
     return this.page.evaluate(() => globalThis.received);
   }
 
+  /**
+   * From now on measures, for each participant's video, the longest time between two frames that were rendered
+   * (requestVideoFrameCallback). Looks again for new elements all the time.
+   */
+  async watchFrames(): Promise<void> {
+    await this.page.evaluate(() => {
+      const all = (root: ParentNode): Element[] =>
+        [...root.querySelectorAll('*')].flatMap((element) => [
+          element,
+          ...(element.shadowRoot ? all(element.shadowRoot) : []),
+        ]);
+      const watched = new WeakSet<HTMLVideoElement>();
+      globalThis.frameGaps = new Map();
+      const watch = (video: HTMLVideoElement): void => {
+        watched.add(video);
+        let last: number | undefined;
+        const onFrame = (now: number): void => {
+          const id = video.dataset['publication'] ?? 'none';
+          if (last !== undefined) {
+            const gap = now - last;
+            const known = globalThis.frameGaps.get(id);
+            globalThis.frameGaps.set(id, {
+              longest: Math.max(known?.longest ?? 0, gap),
+              frames: (known?.frames ?? 0) + 1,
+            });
+          }
+          last = now;
+          if (video.isConnected) video.requestVideoFrameCallback(onFrame);
+        };
+        video.requestVideoFrameCallback(onFrame);
+      };
+      setInterval(() => {
+        for (const element of all(document))
+          if (element instanceof HTMLVideoElement && element.dataset['publication'] && !watched.has(element))
+            watch(element);
+      }, 100);
+    });
+  }
+
+  /** The longest gap between frames of each publication since the last call, in ms, and how many frames came. */
+  takeFrameGaps(): Promise<{ publicationId: string; longest: number; frames: number }[]> {
+    return this.page.evaluate(() => {
+      const gaps = [...globalThis.frameGaps].map(([publicationId, gap]) => ({ publicationId, ...gap }));
+      globalThis.frameGaps.clear();
+      return gaps;
+    });
+  }
+
   /** From now on keeps every state the room is in. */
   async watchState(): Promise<void> {
     await this.page.evaluate(() => {
       globalThis.statesSeen = [];
       globalThis.flotilla.room!.on('stateChanged', (state) => globalThis.statesSeen.push(state));
     });
+  }
+
+  /** From now on keeps every migration of its own: how long it took, or why it failed. */
+  async watchMoves(): Promise<void> {
+    await this.page.evaluate(() => {
+      globalThis.moves = [];
+      const room = globalThis.flotilla.room!;
+      room.on('migrated', (move) => globalThis.moves.push({ ms: (move as { ms: number }).ms }));
+      room.on('migrationFailed', (error) => globalThis.moves.push({ error: (error as Error).message }));
+    });
+  }
+
+  moves(): Promise<{ ms?: number; error?: string }[]> {
+    return this.page.evaluate(() => globalThis.moves);
   }
 
   statesSeen(): Promise<unknown[]> {

@@ -92,6 +92,7 @@ describe('the OpenAPI document', () => {
       '/v1/rooms/{room}',
       '/v1/rooms/{room}/participants',
       '/v1/rooms/{room}/participants/{participant}',
+      '/v1/rooms/{room}/participants/{participant}/migrate',
       '/v1/rooms/{room}/tokens',
       '/v1/tokens',
       '/v1/topology',

@@ -4,7 +4,7 @@ import { PeerMeter } from './peer-meter.ts';
 import { type Traffic, Watched } from './watched.ts';
 
 /** How many peers are looked at at once: the worker forwards packets between their requests. */
-const lanes = 4;
+const lanes = 8;
 
 /** Whose transport it is; those of pipes have none. */
 export interface TransportOwner {

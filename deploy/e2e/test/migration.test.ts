@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+const rounds = 6;
+
+describe('a peer is moved to another node while it talks', () => {
+  let fleet: Fleet;
+  let browser: Browser;
+  let api: RestApi;
+
+  beforeAll(async () => {
+    [fleet, browser] = await Promise.all([
+      startFleet({
+        sfuNodes: 3,
+        gateways: 2,
+        port: 0,
+        env: { FLOTILLA_NAMESPACE: `mig-${randomUUID().slice(0, 8)}` },
+        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
+      }),
+      launchBrowser(),
+    ]);
+    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await fleet?.stop();
+  });
+
+  test('nobody in a call of three misses more than a moment of anybody, again and again', async () => {
+    const pages = await Promise.all(
+      ['ada', 'bob', 'cleo'].map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'moving', name })),
+    );
+    const [ada] = pages as [CallPage, CallPage, CallPage];
+    for (const page of pages) for (const other of pages) if (other !== page) await page.hearsAndSees(other.name);
+    for (const page of pages) await page.watchFrames();
+    await ada.watchMoves();
+    const { me } = await ada.room();
+    const adas = await ada.page.evaluate(() => [...globalThis.flotilla.room!.publications.keys()]);
+    await ada.page.waitForTimeout(1000);
+    for (const page of pages) await page.takeFrameGaps();
+    // The same call at rest, on the same machine.
+    await ada.page.waitForTimeout(4000);
+    const atRest: number[] = [];
+    for (const page of pages) atRest.push(...(await page.takeFrameGaps()).map(({ longest }) => longest));
+
+    const [movers, others, ofMover]: number[][] = [[], [], []] as never;
+    for (let round = 1; round <= rounds; round++) {
+      const from = (await ada.room()).nodeId;
+      const { status, body } = await api.request('POST', `/v1/rooms/moving/participants/${me}/migrate`, {});
+      expect({ status, body }).toMatchObject({ status: 202 });
+      await waitFor(
+        'ada is on the other node',
+        async () => {
+          const moves = await ada.moves();
+          if (moves.length < round) notYet(`she is on ${(await ada.room()).nodeId}`);
+          expect(moves.at(-1)).toEqual({ ms: expect.any(Number) as number });
+        },
+        { timeoutMs: 20_000 },
+      );
+      expect((await ada.room()).nodeId).toBe((body as { toNode: string }).toNode);
+      expect((await ada.room()).nodeId).not.toBe(from);
+      // The others follow, and the old side closes.
+      await ada.page.waitForTimeout(4000);
+      for (const page of pages) {
+        const seen = await page.takeFrameGaps();
+        expect(seen, `what ${page.name} sees`).toHaveLength(2);
+        for (const { publicationId, longest } of seen) {
+          if (page === ada) movers!.push(longest);
+          else (adas.includes(publicationId) ? ofMover! : others!).push(longest);
+        }
+      }
+    }
+    const show = (what: string, values: readonly number[]): string => {
+      const sorted = values.toSorted((a, b) => a - b);
+      const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1]!);
+      return `  ${what}: p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)}`;
+    };
+    console.log(
+      [
+        `${rounds} migrations took ${(await ada.moves()).map(({ ms }) => Math.round(ms!)).join(', ')} ms. Longest gap between frames, ms:`,
+        show('at rest', atRest),
+        show('what the mover sees of the others', movers!),
+        show('what the others see of the mover', ofMover!),
+        show('what the others see of each other', others!),
+      ].join('\n'),
+    );
+    for (const page of pages) expect(page.problems).toEqual([]);
+    for (const page of pages) await page.close();
+  });
+});

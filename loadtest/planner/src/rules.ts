@@ -1,0 +1,113 @@
+import { type PlannedMigration, peerKey, type PlannerSettings } from '@flotilla/autoscaler';
+import type { SimMigration, SimNode, World } from './world.ts';
+
+const maxViolations = 50;
+const forced = new Set<string>(['node_lost', 'drain']);
+
+/** What must hold of every plan and of the fleet after it, checked from outside, with a book of its own. */
+export class Rules {
+  readonly violations: string[] = [];
+  readonly hotSeconds: number[] = [];
+  readonly drainSeconds: number[] = [];
+  readonly lostSeconds: number[] = [];
+  noisyMoved = 0;
+  mostMoves = 0;
+  /** When each peer was last told to move, from where it was moved when, and how often. */
+  readonly #book = new Map<string, { at: number; left: Map<string, number>; moves: number }>();
+  readonly #diedAt = new Map<SimNode, number>();
+
+  constructor(
+    private readonly world: World,
+    private readonly settings: PlannerSettings,
+  ) {}
+
+  #broken(now: number, rule: string): void {
+    if (this.violations.length < maxViolations) this.violations.push(`${now} s: ${rule}`);
+  }
+
+  planned(planned: readonly PlannedMigration[], now: number): void {
+    if (planned.length > this.settings.perPlan) this.#broken(now, `${planned.length} in one plan`);
+    const from = new Map<string, number>();
+    const to = new Map<string, number>();
+    const rescued = new Set<string>();
+    const count = (map: Map<string, number>, id: string): void => void map.set(id, (map.get(id) ?? 0) + 1);
+    const migrating = new Set(this.world.migrations.map(peerKey));
+    for (const { fromNode, toNode } of this.world.migrations) {
+      count(from, fromNode);
+      count(to, toNode);
+    }
+    for (const migration of planned) {
+      const { fromNode, toNode, reason } = migration;
+      count(from, fromNode);
+      count(to, toNode);
+      if (reason === 'node_lost') rescued.add(fromNode).add(toNode);
+      const key = peerKey(migration);
+      if (migrating.has(key)) this.#broken(now, `${key} is told to move while it moves`);
+      migrating.add(key);
+      this.#checkTarget(migration, now);
+      this.#checkPeer(key, migration, now);
+    }
+    for (const [id, many] of from) {
+      if (many > this.settings.fromAtOnce && this.world.byId.get(id)!.alive && !rescued.has(id))
+        this.#broken(now, `${many} at once from ${id}`);
+    }
+    for (const { id } of this.world.nodes) {
+      const limit = this.settings.toAtOnceWhenLost;
+      if ((to.get(id) ?? 0) > limit) this.#broken(now, `${to.get(id)} at once to ${id}`);
+    }
+  }
+
+  #checkTarget({ fromNode, toNode, reason }: PlannedMigration, now: number): void {
+    const { cpu, state, alive, reserved, capacity } = this.world.byId.get(toNode)!;
+    const what = `${reason} from ${fromNode} to ${toNode}`;
+    if (toNode === fromNode) this.#broken(now, `${what}: nowhere`);
+    if (!alive || state !== 'active') this.#broken(now, `${what}, which is ${alive ? state : 'dead'}`);
+    if (cpu >= this.settings.targetCpu) this.#broken(now, `${what}, which is at ${cpu}`);
+    if (reserved >= capacity) this.#broken(now, `${what}, which is full`);
+  }
+
+  #checkPeer(key: string, { fromNode, toNode, reason }: PlannedMigration, now: number): void {
+    const { coolDownMs, noReturnMs } = this.settings;
+    const book = this.#book.get(key) ?? { at: -Infinity, left: new Map<string, number>(), moves: 0 };
+    if (!forced.has(reason) && now - book.at < coolDownMs / 1000)
+      this.#broken(now, `${key} moves again after ${now - book.at} s (${reason})`);
+    if (now - (book.left.get(toNode) ?? -Infinity) < noReturnMs / 1000)
+      this.#broken(now, `${key} returns to ${toNode} after ${now - book.left.get(toNode)!} s (${reason})`);
+    this.#book.set(key, { at: now, left: new Map([...book.left, [fromNode, now]]), moves: book.moves });
+  }
+
+  /** The registry had no place for it: the planner promised more than there is. */
+  refused({ toNode, reason }: PlannedMigration, now: number): void {
+    this.#broken(now, `${toNode} has no place for a peer (${reason})`);
+  }
+
+  moved(migration: SimMigration, now: number): void {
+    const { reason, peer, fromNode } = migration;
+    const book = this.#book.get(peerKey(migration));
+    if (book) this.mostMoves = Math.max(this.mostMoves, ++book.moves);
+    const source = this.world.byId.get(fromNode)!;
+    if (peer.noisy && reason === 'quality' && source.penalty === 0) this.noisyMoved++;
+    if (reason === 'node_lost') this.lostSeconds.push(now - (this.#diedAt.get(source) ?? now));
+  }
+
+  look(now: number): void {
+    for (const node of this.world.nodes) {
+      if (node.reserved > node.capacity || node.reserved < 0)
+        this.#broken(now, `${node.id} has ${node.reserved} of ${node.capacity} places taken`);
+      if (!node.alive) {
+        if (!this.#diedAt.has(node)) this.#diedAt.set(node, now);
+        continue;
+      }
+      this.#diedAt.delete(node);
+      if (node.cpu > this.settings.hotCpu) node.hotSince ??= now;
+      else if (node.hotSince !== undefined) {
+        this.hotSeconds.push(now - node.hotSince);
+        node.hotSince = undefined;
+      }
+      if (node.drainingSince !== undefined && node.peers.length === 0) {
+        this.drainSeconds.push(now - node.drainingSince);
+        node.drainingSince = undefined;
+      }
+    }
+  }
+}

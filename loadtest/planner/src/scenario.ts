@@ -1,0 +1,238 @@
+import { type Random } from './random.ts';
+import { type SimNode, type SimPeer, type World } from './world.ts';
+
+export interface ScenarioOptions {
+  readonly nodes: number;
+  /** How many there are at the busiest hour. */
+  readonly peers: number;
+  readonly hours: number;
+  /** Hour of the day it begins at. */
+  readonly from: number;
+  readonly seed: number;
+}
+
+const meanStay = 40 * 60;
+/** How often each happens in the whole fleet, as seconds between two of them. */
+const every = { crowd: 1800, death: 2400, drain: 1500, sickness: 2400, slowPath: 40, slowNetwork: 20, busyRoom: 30 };
+const noisyShare = 0.05;
+
+/** Load over the day: a low at 4 h, a peak from 10 h to 16 h. */
+export const daily = (hour: number): number =>
+  0.15 + 0.85 * Math.min(1, Math.max(0, 1.3 * Math.sin(((hour - 6) / 15) * Math.PI)));
+
+interface Room {
+  readonly id: string;
+  readonly size: number;
+  members: SimPeer[];
+}
+
+/** What happens to the fleet from outside: who comes and goes, what breaks, what operators do. */
+export class Scenario {
+  /** Who leaves when, by the second. */
+  readonly #leaving = new Map<number, SimPeer[]>();
+  readonly #open: Room[] = [];
+  readonly #noisy = new Set<SimPeer>();
+  readonly #slow = new Set<SimPeer>();
+  readonly #sickUntil = new Map<SimNode, number>();
+  readonly #busy: { peer: SimPeer; until: number; cpu: number }[] = [];
+  #rooms = 0;
+  #sessions = 0;
+  /** Newcomers that come all at once. */
+  #crowd = 0;
+  readonly counts = { joins: 0, deaths: 0, drains: 0, sick: 0, crowds: 0, slowPaths: 0, slowNetworks: 0, busyRooms: 0 };
+
+  constructor(
+    private readonly world: World,
+    private readonly options: ScenarioOptions,
+    private readonly random: Random,
+  ) {}
+
+  /** Fills the fleet as it stands at the first hour. */
+  begin(): void {
+    const there = Math.round(this.options.peers * daily(this.options.from));
+    for (let index = 0; index < there; index++) this.#join(0);
+    this.world.measure(60);
+  }
+
+  step(now: number, seconds: number): void {
+    const { random, options } = this;
+    const hour = (options.from + now / 3600) % 24;
+    this.#leave(now, seconds);
+    const happens = (each: number): boolean => random.next() < seconds / each;
+    if (happens(every.crowd)) {
+      this.counts.crowds++;
+      this.#crowd += Math.round(random.between(0.01, 0.03) * options.peers);
+    }
+    const burst = Math.min(this.#crowd, Math.ceil((options.peers * 0.001 * seconds) / 2));
+    this.#crowd -= burst;
+    const joins = burst + random.count(((options.peers * daily(hour)) / meanStay) * seconds);
+    for (let index = 0; index < joins && this.world.peers < options.peers; index++) this.#join(now);
+    if (happens(every.death)) this.#kill(now);
+    if (happens(every.drain)) this.#drain(now);
+    if (happens(every.sickness)) this.#sicken(now);
+    for (let left = random.count(seconds / every.slowPath); left > 0; left--) this.#slowDown(now, true);
+    for (let left = random.count(seconds / every.slowNetwork); left > 0; left--) this.#slowDown(now, false);
+    for (let left = random.count(seconds / every.busyRoom); left > 0; left--) this.#occupy(now);
+    this.#goOn(now);
+  }
+
+  #join(now: number): void {
+    const { random } = this;
+    const room = this.#room();
+    const node = this.world.place(room.members.find(({ gone }) => !gone)?.node);
+    if (!node) return;
+    this.counts.joins++;
+    const noisy = random.next() < noisyShare;
+    const pathRttMs = random.between(8, 120);
+    const access = noisy ? random.between(0.3, 0.58) : random.between(0.86, 0.99);
+    const peer: SimPeer = {
+      roomId: room.id,
+      sessionId: `ss_${++this.#sessions}`,
+      score: access,
+      rttMs: pathRttMs,
+      baselineRttMs: pathRttMs,
+      pathRttMs,
+      node,
+      index: 0,
+      cpu: random.between(0.002, 0.0085),
+      access,
+      noisy,
+      slow: undefined,
+      gone: false,
+      migrating: false,
+    };
+    room.members.push(peer);
+    if (noisy) this.#noisy.add(peer);
+    this.world.add(peer);
+    const at = Math.floor(now + 1 + random.exponential(meanStay));
+    const others = this.#leaving.get(at);
+    if (others) others.push(peer);
+    else this.#leaving.set(at, [peer]);
+  }
+
+  #room(): Room {
+    const { random } = this;
+    const at = random.index(this.#open.length + 20);
+    const open = this.#open[at];
+    if (open) {
+      if (open.members.length + 1 >= open.size) {
+        this.#open[at] = this.#open.at(-1)!;
+        this.#open.pop();
+      }
+      return open;
+    }
+    const room = { id: `rm_${++this.#rooms}`, size: 2 + Math.floor(random.exponential(6)), members: [] };
+    if (this.#open.length < 500) this.#open.push(room);
+    return room;
+  }
+
+  #leave(now: number, seconds: number): void {
+    for (let second = Math.floor(now - seconds) + 1; second <= now; second++) {
+      for (const peer of this.#leaving.get(second) ?? []) this.world.remove(peer);
+      this.#leaving.delete(second);
+    }
+  }
+
+  #anyNode(fits: (node: SimNode) => boolean): SimNode | undefined {
+    const { nodes } = this.world;
+    for (let tries = 0; tries < 10; tries++) {
+      const node = nodes[this.random.index(nodes.length)]!;
+      if (fits(node)) return node;
+    }
+    return undefined;
+  }
+
+  #anyPeer(): SimPeer | undefined {
+    const node = this.#anyNode(({ alive, peers }) => alive && peers.length > 0);
+    return node?.peers[this.random.index(node.peers.length)];
+  }
+
+  #kill(now: number): void {
+    const node = this.#anyNode(({ alive }) => alive);
+    if (!node) return;
+    this.counts.deaths++;
+    this.world.kill(node, now + this.random.between(300, 1200));
+  }
+
+  #drain(now: number): void {
+    const node = this.#anyNode(({ alive, state }) => alive && state === 'active');
+    if (!node) return;
+    this.counts.drains++;
+    node.state = 'draining';
+    node.drainingSince = now;
+  }
+
+  /** Something of the node itself (a failing card, a noisy neighbour) spoils everybody's media on it. */
+  #sicken(now: number): void {
+    const node = this.#anyNode(({ alive, state, sick }) => alive && state === 'active' && sick === 0);
+    if (!node) return;
+    this.counts.sick++;
+    node.sick = this.random.between(0.45, 0.6);
+    this.#sickUntil.set(node, now + this.random.between(300, 900));
+  }
+
+  #slowDown(now: number, path: boolean): void {
+    const peer = this.#anyPeer();
+    if (!peer || peer.slow) return;
+    this.counts[path ? 'slowPaths' : 'slowNetworks']++;
+    const until = now + this.random.between(60, 600);
+    peer.slow = { factor: this.random.between(3.5, 8), until, via: path ? peer.node : undefined };
+    this.#slow.add(peer);
+    this.world.measureRtt(peer);
+  }
+
+  /** Somebody shares a screen, everybody looks: the peers of a node cost more for a while. */
+  #occupy(now: number): void {
+    const node = this.#anyNode(({ alive, peers }) => alive && peers.length > 0);
+    const count = Math.min(node?.peers.length ?? 0, 40);
+    if (!node || count === 0) return;
+    this.counts.busyRooms++;
+    const until = now + this.random.between(120, 900);
+    for (const peer of node.peers.slice(0, count)) {
+      const more = peer.cpu * this.random.between(0.3, 1.2);
+      peer.cpu += more;
+      node.used += more;
+      this.#busy.push({ peer, until, cpu: more });
+    }
+  }
+
+  /** What began before goes on or ends. */
+  #goOn(now: number): void {
+    const { random, world } = this;
+    for (const peer of this.#noisy) {
+      if (peer.gone) this.#noisy.delete(peer);
+      else peer.score = Math.max(0, Math.min(1, peer.access + random.between(-0.15, 0.15) - peer.node.penalty));
+    }
+    for (const peer of this.#slow) {
+      if (!peer.gone && peer.slow!.until > now) continue;
+      this.#slow.delete(peer);
+      peer.slow = undefined;
+      world.measureRtt(peer);
+    }
+    let kept = 0;
+    for (const each of this.#busy) {
+      const { peer, until, cpu } = each;
+      if (!peer.gone && until > now) this.#busy[kept++] = each;
+      else if (!peer.gone) {
+        peer.cpu -= cpu;
+        peer.node.used -= cpu;
+      }
+    }
+    this.#busy.length = kept;
+    for (const [node, until] of this.#sickUntil) {
+      if (until > now && node.alive) continue;
+      node.sick = 0;
+      this.#sickUntil.delete(node);
+    }
+    for (const node of world.nodes) {
+      if (!node.alive && node.backAt <= now) world.revive(node);
+      // A drained node comes back after its upgrade.
+      if (node.state === 'draining' && node.alive && node.peers.length === 0 && node.backAt === Infinity)
+        node.backAt = now + 300;
+      else if (node.state === 'draining' && node.alive && node.backAt <= now) {
+        node.state = 'active';
+        node.backAt = Infinity;
+      }
+    }
+  }
+}

@@ -1,0 +1,178 @@
+import { emptyMemory, peerKey, plan, plannerSettings, type PlannedMigration } from '@flotilla/autoscaler';
+import { Random } from './random.ts';
+import { Rules } from './rules.ts';
+import { Scenario, type ScenarioOptions } from './scenario.ts';
+import { type SimNode, type SimPeer, World } from './world.ts';
+
+export interface SimulationOptions extends ScenarioOptions {
+  /** Between two plans. */
+  readonly tickSeconds: number;
+  readonly capacity: number;
+  /** False lets everything take its course: nobody is moved but off nodes that are gone, as clients come back by themselves. */
+  readonly plans: boolean;
+}
+
+export const wholeDay: SimulationOptions = {
+  nodes: 200,
+  peers: 20_000,
+  capacity: 160,
+  hours: 24,
+  from: 4,
+  tickSeconds: 5,
+  seed: 1,
+  plans: true,
+};
+
+/** A figure of the fleet over the time of a point of the plots. */
+export interface Point {
+  readonly hour: number;
+  readonly peers: number;
+  readonly cpuMean: number;
+  readonly cpuMax: number;
+  readonly hot: number;
+  readonly draining: number;
+  readonly dead: number;
+  readonly poor: number;
+  readonly moves: Readonly<Record<string, number>>;
+}
+
+export interface SimulationResult {
+  readonly options: SimulationOptions;
+  readonly tookSeconds: number;
+  readonly planMs: { readonly mean: number; readonly max: number };
+  readonly points: Point[];
+  readonly violations: string[];
+  readonly moves: Readonly<Record<string, number>>;
+  readonly undone: number;
+  readonly peerHours: number;
+  readonly movesPerPeerHour: number;
+  /** Seconds each lasted: above 90 % CPU, draining until empty, without media after their node died (per peer). */
+  readonly hotSeconds: number[];
+  readonly drainSeconds: number[];
+  readonly lostSeconds: number[];
+  /** Peers of a bad access network that were moved for it while their node was well. */
+  readonly noisyMoved: number;
+  readonly mostMovesOfAPeer: number;
+  readonly refusedJoins: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+const failShare = 0.02;
+const pointSeconds = 300;
+
+/** A day (or less) of a fleet, under the planner, on a simulated clock. */
+export function simulate(options: SimulationOptions): SimulationResult {
+  const random = new Random(options.seed);
+  const world = new World(options.nodes, options.capacity, random);
+  const scenario = new Scenario(world, options, random);
+  const rules = new Rules(world, plannerSettings);
+  scenario.begin();
+  let memory = emptyMemory(0);
+  const moves: Record<string, number> = {};
+  let sincePoint: Record<string, number> = {};
+  const points: Point[] = [];
+  let peerSeconds = 0;
+  let planSum = 0;
+  let planMax = 0;
+  let [asked, done] = [0, 0];
+  const began = performance.now();
+  const { tickSeconds } = options;
+  const ticks = Math.round((options.hours * 3600) / tickSeconds);
+
+  for (let tick = 1; tick <= ticks; tick++) {
+    const now = tick * tickSeconds;
+    scenario.step(now, tickSeconds);
+    for (const migration of world.finish(now, failShare)) {
+      done++;
+      rules.moved(migration, now);
+    }
+    world.measure(tickSeconds);
+    peerSeconds += world.peers * tickSeconds;
+
+    let planned: readonly PlannedMigration[];
+    if (options.plans) {
+      const before = performance.now();
+      const next = plan(world.state, memory, now * 1000);
+      const took = performance.now() - before;
+      planSum += took;
+      planMax = Math.max(planMax, took);
+      memory = next.memory;
+      planned = next.migrations;
+    } else planned = comeBack(world);
+    rules.planned(planned, now);
+    const peers = peersOf(world, planned);
+    for (const migration of planned) {
+      const peer = peers.get(peerKey(migration))!;
+      if (!world.begin(migration, peer, now + tickSeconds * (1 + random.index(2)))) {
+        rules.refused(migration, now);
+        continue;
+      }
+      asked++;
+      moves[migration.reason] = (moves[migration.reason] ?? 0) + 1;
+      sincePoint[migration.reason] = (sincePoint[migration.reason] ?? 0) + 1;
+    }
+    rules.look(now);
+    if (now % pointSeconds === 0) {
+      points.push(pointOf(world, options.from + now / 3600, sincePoint));
+      sincePoint = {};
+    }
+  }
+
+  const peerHours = peerSeconds / 3600;
+  return {
+    options,
+    tookSeconds: (performance.now() - began) / 1000,
+    planMs: { mean: planSum / ticks, max: planMax },
+    points,
+    violations: rules.violations,
+    moves,
+    undone: asked - done - world.migrations.length,
+    peerHours,
+    movesPerPeerHour: asked / peerHours,
+    hotSeconds: rules.hotSeconds,
+    drainSeconds: rules.drainSeconds,
+    lostSeconds: rules.lostSeconds,
+    noisyMoved: rules.noisyMoved,
+    mostMovesOfAPeer: rules.mostMoves,
+    refusedJoins: world.refused,
+    counts: scenario.counts,
+  };
+}
+
+function peersOf(world: World, planned: readonly PlannedMigration[]): Map<string, SimPeer> {
+  const found = new Map<string, SimPeer>();
+  for (const from of new Set(planned.map(({ fromNode }) => fromNode))) {
+    for (const peer of world.byId.get(from)!.peers) found.set(peerKey(peer), peer);
+  }
+  return found;
+}
+
+/** Without a planner: clients of a dead node ask for another place, and that is all. */
+function comeBack(world: World): PlannedMigration[] {
+  return world.nodes
+    .filter(({ alive }) => !alive)
+    .flatMap(({ id, peers }) =>
+      peers.flatMap(({ roomId, sessionId, migrating }) => {
+        const target = migrating ? undefined : world.place(undefined);
+        return target ? [{ roomId, sessionId, fromNode: id, toNode: target.id, reason: 'node_lost' as const }] : [];
+      }),
+    );
+}
+
+function pointOf(world: World, hour: number, moves: Readonly<Record<string, number>>): Point {
+  const alive = world.nodes.filter((node) => node.alive);
+  const count = (fits: (node: SimNode) => boolean): number => alive.filter(fits).length;
+  let poor = 0;
+  for (const { peers } of alive) for (const { score, noisy } of peers) if (!noisy && score < 0.6) poor++;
+  return {
+    hour,
+    peers: world.peers,
+    cpuMean: alive.reduce((sum, { cpu }) => sum + cpu, 0) / alive.length,
+    cpuMax: alive.reduce((max, { cpu }) => Math.max(max, cpu), 0),
+    hot: count(({ cpu }) => cpu > plannerSettings.hotCpu),
+    draining: count(({ state, peers }) => state === 'draining' && peers.length > 0),
+    dead: world.nodes.length - alive.length,
+    poor,
+    moves,
+  };
+}

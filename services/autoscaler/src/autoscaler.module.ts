@@ -1,0 +1,74 @@
+import type { Following } from '@flotilla/bus';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Autoscaler, lookEveryMs } from './autoscaler.ts';
+import { FleetView } from './fleet-view.ts';
+import { Heartbeats } from './heartbeats.ts';
+import { followStats } from './inbound/stats.ts';
+import { Leadership } from './leadership.ts';
+import { Mover } from './mover.ts';
+
+export interface AutoscalerOptions {
+  readonly fleet: Fleet;
+  readonly log: Logger;
+}
+
+/** Watches all nodes and, as the leader, moves peers off those that are lost, drained, hot or bad for them. */
+@Module({})
+export class AutoscalerModule {
+  static register({ fleet, log }: AutoscalerOptions): DynamicModule {
+    return {
+      module: AutoscalerModule,
+      providers: [{ provide: Watch, useFactory: () => new Watch(fleet, log) }],
+    };
+  }
+}
+
+class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #leadership: Leadership;
+  readonly #mover: Mover;
+  readonly #autoscaler: Autoscaler;
+  #following: Following | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly fleet: Fleet,
+    log: Logger,
+  ) {
+    const { bus, store } = fleet;
+    const view = new FleetView();
+    const leadership = new Leadership(store.leases, 'autoscaler', log);
+    this.#leadership = leadership;
+    this.#mover = new Mover({
+      bus,
+      mayAct: () => leadership.leads,
+      onGone: (migration) => view.forgetPeer(migration),
+      log,
+    });
+    this.#autoscaler = new Autoscaler({
+      view,
+      heartbeats: new Heartbeats(performance.now()),
+      leadership,
+      mover: this.#mover,
+      nodes: store.nodes,
+      migrations: store.migrations,
+      log,
+    });
+  }
+
+  /** Everybody follows the reports, so that whoever comes to lead knows the fleet already. */
+  async onApplicationBootstrap(): Promise<void> {
+    this.#following = await followStats(this.fleet.events, (reports) => this.#autoscaler.heard(reports));
+    this.#leadership.start();
+    this.#timer = setInterval(() => void this.#autoscaler.look(), lookEveryMs);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#following?.stop();
+    await this.#autoscaler.quiet();
+    await this.#mover.stop();
+    await this.#leadership.stop();
+  }
+}

@@ -1,0 +1,69 @@
+import type { NodeStats, NodeView } from '@flotilla/contracts';
+import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './planner/state.ts';
+
+interface SeenNode {
+  readonly stats: NodeStats;
+  readonly peers: ReadonlyMap<string, PlannerPeer>;
+}
+
+/**
+ * The fleet as its nodes tell of it. While a peer moves, and a little longer, two nodes report it: it counts for the one it
+ * came to last. Bounded by what nodes report: those that are `forget`ten take their peers with them.
+ */
+export class FleetView {
+  readonly #nodes = new Map<string, SeenNode>();
+  /** The nodes that report a peer, by `peerKey`; the one it came to last comes last. */
+  readonly #homes = new Map<string, readonly string[]>();
+
+  take(stats: NodeStats): void {
+    const before = this.#nodes.get(stats.id)?.peers;
+    const peers = new Map(stats.peers.map((peer) => [peerKey(peer), peer]));
+    for (const key of peers.keys()) {
+      if (!before?.has(key)) this.#homes.set(key, [...(this.#homes.get(key) ?? []), stats.id]);
+    }
+    for (const key of before?.keys() ?? []) {
+      if (!peers.has(key)) this.#left(key, stats.id);
+    }
+    this.#nodes.set(stats.id, { stats, peers });
+  }
+
+  #left(key: string, nodeId: string): void {
+    const rest = this.#homes.get(key)?.filter((id) => id !== nodeId) ?? [];
+    if (rest.length === 0) this.#homes.delete(key);
+    else this.#homes.set(key, rest);
+  }
+
+  /** The peer is not in the room any more, or on another node that has not reported it yet. */
+  forgetPeer(moving: Pick<Moving, 'roomId' | 'sessionId' | 'fromNode'>): void {
+    const node = this.#nodes.get(moving.fromNode);
+    const key = peerKey(moving);
+    if (!node?.peers.has(key)) return;
+    this.#nodes.set(moving.fromNode, { ...node, peers: new Map([...node.peers].filter(([each]) => each !== key)) });
+    this.#left(key, moving.fromNode);
+  }
+
+  forget(nodeId: string): void {
+    for (const key of this.#nodes.get(nodeId)?.peers.keys() ?? []) this.#left(key, nodeId);
+    this.#nodes.delete(nodeId);
+  }
+
+  /**
+   * The nodes with the peers that are theirs. Places are what the store says of them; a node that it does not know took
+   * itself off and gets nobody.
+   */
+  nodes(listed: readonly NodeView[], lost: ReadonlySet<string>): PlannerNode[] {
+    const known = new Map(listed.map((node) => [node.id, node]));
+    return [...this.#nodes].map(([id, { stats, peers }]) => {
+      const node = known.get(id);
+      return {
+        id,
+        cpu: stats.load.cpu,
+        state: node?.state ?? 'cordoned',
+        capacity: stats.capacity,
+        reserved: node?.reserved ?? stats.capacity,
+        alive: !lost.has(id),
+        peers: [...peers].flatMap(([key, peer]) => (this.#homes.get(key)?.at(-1) === id ? [peer] : [])),
+      };
+    });
+  }
+}

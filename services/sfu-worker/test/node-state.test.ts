@@ -1,0 +1,82 @@
+import 'reflect-metadata';
+import { nodeStream } from '@flotilla/bus';
+import { newId, NodeStats, participantIdOf, Room, sfuQueue } from '@flotilla/contracts';
+import { createLogger, loadConfig, metricsRegistry, nestLogger } from '@flotilla/runtime';
+import { memoryFleet } from '@flotilla/store';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { nodeConfig, SfuWorkerModule } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+const env = { FLOTILLA_NODE_ID: 'nd_a', FLOTILLA_SFU_WORKERS: '1' };
+const room = Room.parse({ id: 'rm_a', name: 'a', createdAt: 1, emptyTimeoutSeconds: 300 });
+
+let fleet: ReturnType<typeof memoryFleet>;
+let stop: () => Promise<void>;
+
+beforeEach(async () => {
+  fleet = memoryFleet(log);
+  const app = await NestFactory.createApplicationContext(
+    SfuWorkerModule.register({ config: loadConfig(nodeConfig, env), fleet, log }),
+    { logger: nestLogger(log) },
+  );
+  stop = () => app.close();
+  await fleet.store.rooms.create(room);
+});
+afterEach(() => stop());
+
+async function join() {
+  const sessionId = newId('session');
+  const { member } = await fleet.store.rooms.join({
+    roomId: room.id,
+    participantId: participantIdOf(sessionId),
+    sessionId,
+    userId: 'u',
+    name: 'U',
+    joinedAt: Date.now(),
+    excludeNodes: [],
+  });
+  return member;
+}
+
+test('nobody is placed on a node from the answer to its order on, until that is lifted', async () => {
+  expect((await join()).nodeId).toBe('nd_a');
+  for (const state of ['cordoned', 'draining'] as const) {
+    expect(await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state })).toEqual({ state });
+    expect(await fleet.store.nodes.list()).toMatchObject([{ id: 'nd_a', state }]);
+    await expect(join()).rejects.toMatchObject({ code: 'NO_CAPACITY' });
+  }
+  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'active' });
+  expect((await join()).nodeId).toBe('nd_a');
+});
+
+test('heartbeats keep telling the state, with every peer that has media', async () => {
+  const { id: participantId, sessionId } = await join();
+  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'cordoned' });
+  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.open_session', {
+    roomId: room.id,
+    sessionId,
+    participantId,
+    rtpCapabilities: {},
+    subscribe: true,
+  });
+  let offset = await fleet.events.lastOffset(nodeStream);
+  const stats = await waitFor('a heartbeat with the peer', async () => {
+    const entries = await fleet.events.readAfter(nodeStream, offset, 1);
+    if (entries === 'gone' || !entries[0]) return notYet('no heartbeat');
+    ({ offset } = entries[0]);
+    const told = NodeStats.parse(JSON.parse(entries[0].data));
+    return told.peers.length === 1 ? told : notYet('nobody in it');
+  });
+  expect(stats).toMatchObject({
+    id: 'nd_a',
+    state: 'cordoned',
+    peers: [{ sessionId, participantId, roomId: room.id, score: 1, group: 'stable' }],
+    load: { sessions: 1, packetsPerSecond: 0, bitsPerSecond: 0, workers: [{ consumers: 0 }] },
+  });
+  const metrics = await metricsRegistry.metrics();
+  expect(metrics).toContain('sfu_peers{node="nd_a",group="stable"} 1');
+  expect(metrics).toContain('sfu_peers{node="nd_a",group="move"} 0');
+  expect(metrics).toContain('sfu_packets_per_second{node="nd_a"} 0');
+});
