@@ -34,7 +34,7 @@ export class RoomRegistryModule {
       controllers: [RestController],
       providers: [
         { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
-        { provide: Migrations, useValue: new Migrations(fleet.bus, fleet.store, log) },
+        { provide: Migrations, useValue: new Migrations(fleet.bus, fleet.store, fleet.events, log) },
         { provide: Nodes, useValue: new Nodes(fleet.store.nodes, fleet.bus) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },

@@ -1,4 +1,4 @@
-import type { CommandBus } from '@flotilla/bus';
+import { appendRoomEvent, type CommandBus, type EventLog } from '@flotilla/bus';
 import {
   type CommandPayload,
   FlotillaError,
@@ -36,12 +36,14 @@ export class Migrations {
   constructor(
     private readonly bus: CommandBus,
     private readonly store: Store,
+    private readonly events: EventLog,
     private readonly log: Logger,
   ) {}
 
   /** @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE, and what opening the new side throws. */
   async begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
     const { roomId, sessionId, toNode, reason } = request;
+    if (reason === 'node_lost') return this.#rehome(request);
     const now = Date.now();
     let migration: Migration;
     try {
@@ -66,6 +68,40 @@ export class Migrations {
       throw error;
     }
     return migration;
+  }
+
+  /**
+   * The peer's node is gone, so there is nothing to break: it is given a place on another, and its client told to open media
+   * there. Throws MIGRATION_OVER when its node lives: then this was done already, or is not to be done.
+   */
+  async #rehome({ roomId, sessionId }: CommandPayload<'registry.migrate'>): Promise<Migration> {
+    const participantId = participantIdOf(sessionId);
+    const { rooms, nodes } = this.store;
+    const [member, all] = await Promise.all([rooms.member(roomId, participantId), nodes.list()]);
+    if (!member) throw new FlotillaError('NOT_IN_ROOM');
+    const fromNode = member.nodeId;
+    if (all.some(({ id, alive }) => id === fromNode && alive))
+      throw new FlotillaError('MIGRATION_OVER', `${fromNode} is alive`);
+    const { nodeId: toNode } = await rooms.replace(roomId, participantId, [fromNode]);
+    await appendRoomEvent(this.events, roomId, {
+      type: 'media_lost',
+      from: 'system',
+      payload: { participantIds: [participantId], reason: 'node_lost' },
+    });
+    outcomes.inc({ reason: 'node_lost', outcome: 'moved' });
+    const now = Date.now();
+    return {
+      id: newId('migration'),
+      roomId,
+      sessionId,
+      participantId,
+      fromNode,
+      toNode,
+      reason: 'node_lost',
+      step: 'prepared',
+      startedAt: now,
+      deadline: now,
+    };
   }
 
   async #prepare(migration: Migration): Promise<void> {
