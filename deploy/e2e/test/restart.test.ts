@@ -57,9 +57,7 @@ describe('a gateway is restarted while people talk', () => {
     const gateway = fleet.processes.get('gateway-1')!;
     const said: number[] = [];
     const stopping = gateway.stop('SIGTERM', 20_000);
-    let over = false;
-    void stopping.then(() => (over = true));
-    for (let number = 1; !over || number < 50; number++) {
+    for (let number = 1; !gateway.ended || number < 50; number++) {
       expect(await speaker.say(number)).toMatchObject({ ok: true });
       said.push(number);
       if (number === 5) {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { NegotiationState } from './negotiation.ts';
+import { NodeState } from './node.ts';
 import { MediaMode, Timestamp } from './room.ts';
 
 export const GatewayVertex = z.object({
@@ -14,7 +15,7 @@ export const NodeVertex = z.object({
   kind: z.literal('node'),
   id: NodeId,
   alive: z.boolean(),
-  state: z.enum(['active', 'cordoned', 'draining']),
+  state: NodeState,
   capacity: z.int(),
   reserved: z.int().nonnegative(),
   cpu: z.number(),

@@ -218,7 +218,7 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
           const id = participantIdOf(sessionId);
           const running = await store.migrations.of(roomId, id);
           // What can't be done is refused, and changes nothing.
-          await {
+          const acts = {
             join: () => join(sessionId),
             leave: () => store.rooms.leave(roomId, id, 'left'),
             begin: () => begin({ id, sessionId }),

@@ -29,7 +29,6 @@ export class Rules {
     if (planned.length > this.settings.perPlan) this.#broken(now, `${planned.length} in one plan`);
     const from = new Map<string, number>();
     const to = new Map<string, number>();
-    const rescued = new Set<string>();
     const count = (map: Map<string, number>, id: string): void => void map.set(id, (map.get(id) ?? 0) + 1);
     const migrating = new Set(this.world.migrations.map(peerKey));
     for (const { fromNode, toNode } of this.world.migrations) {
@@ -38,22 +37,17 @@ export class Rules {
     }
     for (const migration of planned) {
       const { fromNode, toNode, reason } = migration;
+      const lost = reason === 'node_lost';
+      const { fromAtOnce, toAtOnce, toAtOnceWhenLost } = this.settings;
+      if (!lost && (from.get(fromNode) ?? 0) >= fromAtOnce) this.#broken(now, `more at once from ${fromNode}`);
+      if ((to.get(toNode) ?? 0) >= (lost ? toAtOnceWhenLost : toAtOnce)) this.#broken(now, `more at once to ${toNode}`);
       count(from, fromNode);
       count(to, toNode);
-      if (reason === 'node_lost') rescued.add(fromNode).add(toNode);
       const key = peerKey(migration);
       if (migrating.has(key)) this.#broken(now, `${key} is told to move while it moves`);
       migrating.add(key);
       this.#checkTarget(migration, now);
       this.#checkPeer(key, migration, now);
-    }
-    for (const [id, many] of from) {
-      if (many > this.settings.fromAtOnce && this.world.byId.get(id)!.alive && !rescued.has(id))
-        this.#broken(now, `${many} at once from ${id}`);
-    }
-    for (const { id } of this.world.nodes) {
-      const limit = this.settings.toAtOnceWhenLost;
-      if ((to.get(id) ?? 0) > limit) this.#broken(now, `${to.get(id)} at once to ${id}`);
     }
   }
 

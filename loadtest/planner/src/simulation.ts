@@ -1,4 +1,11 @@
-import { emptyMemory, peerKey, plan, plannerSettings, type PlannedMigration } from '@flotilla/autoscaler';
+import {
+  emptyMemory,
+  peerKey,
+  plan,
+  type PlannedMigration,
+  type PlannerSettings,
+  plannerSettings,
+} from '@flotilla/autoscaler';
 import { Random } from './random.ts';
 import { Rules } from './rules.ts';
 import { Scenario, type ScenarioOptions } from './scenario.ts';
@@ -60,8 +67,12 @@ export interface SimulationResult {
 const failShare = 0.02;
 const pointSeconds = 300;
 
-/** A day (or less) of a fleet, under the planner, on a simulated clock. */
-export function simulate(options: SimulationOptions): SimulationResult {
+/**
+ * A day (or less) of a fleet, under the planner, on a simulated clock.
+ *
+ * @param settings what the planner goes by; the rules it is held to are those of `plannerSettings` in any case.
+ */
+export function simulate(options: SimulationOptions, settings: PlannerSettings = plannerSettings): SimulationResult {
   const random = new Random(options.seed);
   const world = new World(options.nodes, options.capacity, random);
   const scenario = new Scenario(world, options, random);
@@ -92,7 +103,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
     let planned: readonly PlannedMigration[];
     if (options.plans) {
       const before = performance.now();
-      const next = plan(world.state, memory, now * 1000);
+      const next = plan(world.state, memory, now * 1000, settings);
       const took = performance.now() - before;
       planSum += took;
       planMax = Math.max(planMax, took);

@@ -1,3 +1,4 @@
+import { plannerSettings } from '@flotilla/autoscaler';
 import { describe, expect, test } from 'vitest';
 import { summarize } from '../src/figures.ts';
 import { simulate, wholeDay } from '../src/simulation.ts';
@@ -30,6 +31,20 @@ describe('200 nodes and 20,000 peers under the planner, from 9 to 11', () => {
     expect(result.mostMovesOfAPeer).toBeLessThan(10);
     // Bad access networks are 5 % of all; being on a node that is bad too moves a few.
     expect(result.noisyMoved).toBeLessThan(50);
+  });
+
+  test.each([
+    ['moves again after', { coolDownMs: 0 }],
+    ['returns to', { noReturnMs: 0, coolDownMs: 0, gain: 0, faultShare: 0, faultForMs: 0, faultPeers: 1 }],
+    ['which is at', { targetCpu: 1.1, hotCpu: 0.6, coolCpu: 0.5 }],
+    ['at once from', { fromAtOnce: 50 }],
+    ['at once to', { fromAtOnce: 50, toAtOnce: 50 }],
+  ])('a planner that does not keep a rule is found out: %s', (rule, settings) => {
+    const { violations } = simulate(
+      { ...wholeDay, nodes: 50, peers: 5000, from: 9, hours: 3 },
+      { ...plannerSettings, ...settings },
+    );
+    expect(violations.join('\n')).toContain(rule);
   });
 
   test('the same seed gives the same day', () => {

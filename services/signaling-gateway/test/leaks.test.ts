@@ -8,7 +8,6 @@ import {
   participantIdOf,
   publicParticipant,
   registryQueue,
-  type RegistryCommandType,
   resumeSubprotocolPrefix,
   signalPath,
   subprotocol,
@@ -37,7 +36,7 @@ const bus = new CommandBus(new MemoryCommandTransport(), log);
 
 /** As the room registry serves them. */
 async function serveRegistry(): Promise<void> {
-  await bus.serve<RegistryCommandType>(registryQueue, 'shared', {
+  await bus.serve<'registry.join' | 'registry.leave' | 'registry.replace'>(registryQueue, 'shared', {
     'registry.join': async ({ room, sessionId, userId, name, excludeNodes }) => {
       const { member, ...state } = await store.rooms.join({
         roomId: roomIdOf(room),

@@ -68,7 +68,10 @@ describe('the feed of a room', () => {
         await feeds.attach('rm_a', session, '0-0');
         await Promise.all(
           offered.map(async (here, data) => {
-            if (!here) return say(events, data);
+            if (!here) {
+              await say(events, data);
+              return;
+            }
             const event = { type: 'message', from: 'pt_x', payload: { data } } as const;
             const { offset, previous } = await appendNextRoomEvent(events, 'rm_a', event);
             feeds.offer('rm_a', previous, { offset, event });

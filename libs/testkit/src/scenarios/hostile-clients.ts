@@ -19,7 +19,7 @@ export const hostileClients: readonly HostileScenario[] = [
   {
     promise: 'who does not read is closed once a mebibyte waits for it, and may come back to what it missed',
     run: (topology, report) =>
-      HonestPair.beside(topology, report, async (pair) => {
+      HonestPair.beside(topology, report, async () => {
         const room = `slow-${Date.now().toString(36)}`;
         await topology.api.createRoom({ name: room });
         const [slow, ...loud] = await Promise.all(Array.from({ length: 4 }, () => enter(topology, room)));
@@ -46,7 +46,7 @@ export const hostileClients: readonly HostileScenario[] = [
         // Its close frame waits behind what it did not read, and the socket is cut two seconds later.
         expect([closeCodes.SLOW_CONSUMER, 1006]).toContain(await closeCode(slow!, 10_000));
         const back = await RawClient.resume(topology.signalUrls[0]!, resumeToken);
-        const seen = slow!.events.filter(({ type }) => type === 'message').at(-1);
+        const seen = slow!.events.findLast(({ type }) => type === 'message');
         const address = (await loud[0]!.event('message')).to;
         const reply = await back.request('resume', { offsets: seen?.seq ? { [address]: seen.seq } : {} });
         expect(reply).toMatchObject({ ok: true });

@@ -1,5 +1,10 @@
-import { compareOffsets, type Offset } from '@flotilla/contracts';
-import type { Session } from '../sessions/session.ts';
+import { type CloseCodeName, compareOffsets, type Offset } from '@flotilla/contracts';
+
+/** Who gets the frames. */
+export interface Receiver {
+  send(frame: string | Buffer): void;
+  close(code: CloseCodeName, reason: string): void;
+}
 
 /** A frame on its way to a session. `frame` is undefined for an event that is not for this session. */
 export interface Delivery {
@@ -19,7 +24,7 @@ export class Listener {
   #after: Offset;
 
   constructor(
-    private readonly session: Session,
+    private readonly receiver: Receiver,
     after: Offset,
     waits: boolean,
   ) {
@@ -35,13 +40,13 @@ export class Listener {
   deliver(offset: Offset, frame: string | Buffer | undefined): void {
     if (!this.#waiting) return this.#send(offset, frame);
     if (this.#waiting.length < maxWaiting) this.#waiting.push({ offset, frame });
-    else this.session.close('SERVICE_RESTART', 'too much happened meanwhile, resume');
+    else this.receiver.close('SERVICE_RESTART', 'too much happened meanwhile, resume');
   }
 
   #send(offset: Offset, frame: string | Buffer | undefined): void {
     if (compareOffsets(offset, this.#after) <= 0) return;
     this.#after = offset;
-    if (frame !== undefined) this.session.send(frame);
+    if (frame !== undefined) this.receiver.send(frame);
   }
 
   /**

@@ -1,12 +1,11 @@
 import { closeCodes, maxFrameBytes, maxNesting, maxSdpLength } from '@flotilla/contracts';
-import type { FrontDoorConfig } from '../config.ts';
 import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
 
 /** A bound of the gateway, what happens at it, and where it is seen. docs/limits.md is made from these. */
 export interface Limit {
   readonly of: string;
   /** The setting that changes it, or its fixed value. */
-  readonly value: keyof FrontDoorConfig | string;
+  readonly value: string;
   readonly answer: string;
   readonly metric: string;
 }

@@ -15,6 +15,7 @@ export function nestsDeeperThan(text: string, limit: number): boolean {
   return false;
 }
 
-const [quote, backslash, openBrace, closeBrace, openBracket, closeBracket] = [...'"\\{}[]'].map((char) =>
-  char.charCodeAt(0),
-) as [number, number, number, number, number, number];
+const codeOf = (char: string): number => char.charCodeAt(0);
+const [quote, backslash] = [codeOf('"'), codeOf('\\')];
+const [openBrace, closeBrace] = [codeOf('{'), codeOf('}')];
+const [openBracket, closeBracket] = [codeOf('['), codeOf(']')];
