@@ -225,9 +225,8 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
             commit: () => store.migrations.commit(roomId, id, running?.id ?? 'mig_none'),
             undo: () => store.migrations.undo(roomId, id, running?.id ?? 'mig_none'),
             replace: () => store.rooms.replace(roomId, id, []),
-          }
-            [what]()
-            .catch((error: { code?: string }) => expect(error.code).toBeDefined());
+          };
+          await acts[what]().catch((error: { code?: string }) => expect(error.code).toBeDefined());
           const { members } = (await store.rooms.state(roomId))!;
           const wanted: Record<string, number> = {};
           const migrations = await store.migrations.running(10);

@@ -239,7 +239,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       await waitFor('the messages of all three', () => {
         const data = back.events.filter(({ type }) => type === 'message').map(({ payload }) => payload['data']);
         if (data.length < 3) notYet(`there are ${JSON.stringify(data)}`);
-        expect(data.toSorted()).toEqual([0, 1, 2]);
+        expect(new Set(data)).toEqual(new Set([0, 1, 2]));
       });
     },
   ),
