@@ -121,6 +121,13 @@ export class MediaNode {
     await appendRoomEvent(this.options.events, roomId, { type: 'media_lost', from: 'system', payload });
   }
 
+  /** Sessions that have media here. */
+  get sessions(): number {
+    let sessions = 0;
+    for (const room of this.#opened) sessions += room.counts.sessions;
+    return sessions;
+  }
+
   /** What the node is doing and how its peers fare, measured since the last call. */
   async sample(): Promise<{ load: NodeLoad; peers: PeerQuality[] }> {
     const rooms = [...this.#opened];

@@ -91,7 +91,7 @@ export function summary(results: Results): string {
     '| --- | --- | --- |',
     ...figures(results).map((row) => `| ${row.join(' | ')} |`),
     '',
-    ...results.planned.violations,
+    ...results.planned.violations.slice(0, 20),
   ].join('\n');
 }
 

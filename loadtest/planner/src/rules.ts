@@ -1,7 +1,7 @@
 import { type PlannedMigration, peerKey, type PlannerSettings } from '@flotilla/autoscaler';
 import type { SimMigration, SimNode, World } from './world.ts';
 
-const maxViolations = 50;
+const maxViolations = 1000;
 const forced = new Set<string>(['node_lost', 'drain']);
 
 /** What must hold of every plan and of the fleet after it, checked from outside, with a book of its own. */

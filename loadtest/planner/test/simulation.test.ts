@@ -41,10 +41,10 @@ describe('200 nodes and 20,000 peers under the planner, from 9 to 11', () => {
     ['at once to', { fromAtOnce: 50, toAtOnce: 50 }],
   ])('a planner that does not keep a rule is found out: %s', (rule, settings) => {
     const { violations } = simulate(
-      { ...wholeDay, nodes: 50, peers: 5000, from: 9, hours: 3 },
+      { ...wholeDay, nodes: 25, peers: 2500, from: 9, hours: 2 },
       { ...plannerSettings, ...settings },
     );
-    expect(violations.join('\n')).toContain(rule);
+    expect(violations.some((each) => each.includes(rule))).toBe(true);
   });
 
   test('the same seed gives the same day', () => {

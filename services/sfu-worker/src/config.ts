@@ -15,6 +15,11 @@ export const nodeConfig = z.object({
     .min(1)
     .default(200)
     .describe('How many sessions are placed on this node at most.'),
+  FLOTILLA_DRAIN_SECONDS: wholeNumber()
+    .default(20)
+    .describe(
+      'A node that stops lets its peers be moved to others for this long. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; they open it again elsewhere.',
+    ),
   FLOTILLA_SFU_LISTEN_IP: z
     .string()
     .default('127.0.0.1')

@@ -5,6 +5,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
+import { drain } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
 import { OwnState } from './node-state.ts';
@@ -53,7 +54,7 @@ export class SfuWorkerModule {
             const state = new OwnState();
             const { FLOTILLA_SFU_CAPACITY: capacity } = config;
             const heartbeat = new Heartbeat(media, fleet.store.nodes, capacity, state, nodeLog);
-            return new SfuNode({ media, state, heartbeat }, fleet, nodeLog);
+            return new SfuNode({ media, state, heartbeat }, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],
         },
@@ -70,6 +71,7 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly parts: SfuNodeParts,
     private readonly fleet: Fleet,
+    private readonly drainMs: number,
     private readonly log: Logger,
   ) {}
 
@@ -80,6 +82,7 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await drain(this.parts, this.drainMs, this.log);
     await this.parts.heartbeat
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));

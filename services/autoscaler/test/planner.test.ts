@@ -1,0 +1,292 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  emptyMemory,
+  type FleetState,
+  peerKey,
+  plan,
+  type PlannerMemory,
+  type PlannerNode,
+  type PlannerPeer,
+  plannerSettings,
+} from '../src/index.ts';
+
+const s = 1000;
+let sessions = 0;
+
+const peer = (more: Partial<PlannerPeer> = {}): PlannerPeer => ({
+  roomId: 'rm_a',
+  sessionId: `ss_${++sessions}`,
+  score: 0.95,
+  rttMs: 20,
+  baselineRttMs: 20,
+  ...more,
+});
+const peers = (count: number, more: Partial<PlannerPeer> = {}): PlannerPeer[] =>
+  Array.from({ length: count }, () => peer(more));
+const node = (id: string, more: Partial<PlannerNode> = {}): PlannerNode => {
+  const its = more.peers ?? [];
+  return { id, cpu: 0.3, state: 'active', capacity: 100, reserved: its.length, alive: true, peers: its, ...more };
+};
+const fleet = (...nodes: PlannerNode[]): FleetState => ({ nodes, moving: [] });
+
+/** Plans again and again with nothing changing, and returns all plans. */
+function watch(state: FleetState, seconds: number, memory: PlannerMemory = emptyMemory(0), from = 0) {
+  const plans = [];
+  for (let at = from; at <= from + seconds * s; at += s) {
+    const next = plan(state, memory, at);
+    memory = next.memory;
+    plans.push({ at, ...next });
+  }
+  return plans;
+}
+const movedIn = (plans: { migrations: readonly unknown[] }[]) => plans.flatMap(({ migrations }) => migrations);
+
+describe('a hot node', () => {
+  test('gives peers away after 10 s above 90 %, and not before', () => {
+    const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b')), 10);
+    expect(movedIn(plans.slice(0, -1))).toEqual([]);
+    expect(plans.at(-1)!.migrations[0]).toMatchObject({ fromNode: 'nd_a', toNode: 'nd_b', reason: 'node_load' });
+  });
+
+  test('that was below for a moment starts anew', () => {
+    const its = peers(50);
+    const at = (cpu: number) => fleet(node('nd_a', { cpu, peers: its }), node('nd_b'));
+    const first = watch(at(0.95), 9);
+    const dip = plan(at(0.85), first.at(-1)!.memory, 9.5 * s);
+    expect(movedIn(watch(at(0.95), 9, dip.memory, 10 * s))).toEqual([]);
+  });
+
+  test('gives no more than brings it to 80 %, though its figures lag', () => {
+    const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b', { capacity: 1000 })), 18);
+    // 0.019 a peer: 8 of them are 0.15.
+    expect(movedIn(plans)).toHaveLength(8);
+  });
+
+  test('gives those first who have the fewest of their room beside them', () => {
+    const crowd = peers(40, { roomId: 'rm_big' });
+    const lone = [peer({ roomId: 'rm_1' }), peer({ roomId: 'rm_2' })];
+    const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: [...crowd, ...lone] }), node('nd_b')), 10);
+    expect(
+      plans
+        .at(-1)!
+        .migrations.slice(0, 2)
+        .map(({ roomId }) => roomId),
+    ).toEqual(['rm_1', 'rm_2']);
+  });
+
+  test('keeps them when all others are above 75 %, full, cordoned or draining', () => {
+    const others = [
+      node('nd_b', { cpu: 0.75 }),
+      node('nd_c', { reserved: 100 }),
+      node('nd_d', { state: 'cordoned' }),
+      node('nd_e', { state: 'draining' }),
+      node('nd_f', { alive: false }),
+    ];
+    const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), ...others), 20);
+    expect(movedIn(plans)).toEqual([]);
+    expect(plans.at(-1)!.waiting).toBeGreaterThan(0);
+  });
+});
+
+describe('a peer in trouble', () => {
+  test('alone on a node whose others are fine stays: it is its own access network', () => {
+    const its = [peer({ score: 0.2 }), ...peers(9)];
+    expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b', { peers: peers(5) })), 120))).toEqual([]);
+  });
+
+  test('with most of its node goes where others are fine, after a while', () => {
+    const its = [...peers(6, { score: 0.4 }), ...peers(4)];
+    const plans = watch(fleet(node('nd_a', { peers: its }), node('nd_b', { peers: peers(5) })), 6);
+    expect(movedIn(plans.slice(0, 5))).toEqual([]);
+    const moved = plans[5]!.migrations;
+    expect(moved.map(({ sessionId }) => sessionId)).toEqual(its.slice(0, 6).map(({ sessionId }) => sessionId));
+    expect(moved[0]).toMatchObject({ toNode: 'nd_b', reason: 'quality' });
+  });
+
+  test('stays when it is no better elsewhere', () => {
+    const bad = () => peers(10, { score: 0.5 });
+    const plans = watch(fleet(node('nd_a', { peers: bad() }), node('nd_b', { peers: bad() })), 60);
+    expect(movedIn(plans)).toEqual([]);
+  });
+
+  test('whose own round trip tripled is tried on another node, once in half an hour', () => {
+    const slow = peer({ rttMs: 200, baselineRttMs: 50 });
+    const state = fleet(node('nd_a', { peers: [slow, ...peers(9)] }), node('nd_b', { peers: peers(5) }));
+    const plans = watch(state, 1799);
+    expect(movedIn(plans)).toMatchObject([{ sessionId: slow.sessionId, reason: 'rtt' }]);
+  });
+
+  test('a round trip that was always long, or tripled from nothing to little, is no trouble', () => {
+    const its = [peer({ rttMs: 400, baselineRttMs: 390 }), peer({ rttMs: 6, baselineRttMs: 1 }), ...peers(8)];
+    expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b')), 60))).toEqual([]);
+  });
+
+  test('one bad sample moves nobody', () => {
+    const [good, bad] = [peers(10), []] as [PlannerPeer[], PlannerPeer[]];
+    for (const each of good) bad.push({ ...each, score: 0.1 });
+    const at = (its: PlannerPeer[]) => fleet(node('nd_a', { peers: its }), node('nd_b'));
+    let memory = emptyMemory(0);
+    for (let second = 0; second < 120; second++) {
+      const next = plan(at(second % 4 === 0 ? bad : good), memory, second * s);
+      expect(next.migrations).toEqual([]);
+      memory = next.memory;
+    }
+  });
+});
+
+describe('nodes that can not keep their peers', () => {
+  test('a draining one gives all, some at a time; a cordoned one keeps them', () => {
+    const its = peers(25);
+    const state = fleet(
+      node('nd_a', { state: 'draining', peers: its }),
+      node('nd_b', { state: 'cordoned', peers: peers(5) }),
+      node('nd_c'),
+      node('nd_d'),
+      node('nd_e'),
+    );
+    const { migrations } = plan(state, emptyMemory(0), 0);
+    expect(migrations).toHaveLength(plannerSettings.fromAtOnce);
+    expect(new Set(migrations.map(({ fromNode, reason }) => `${fromNode} ${reason}`))).toEqual(new Set(['nd_a drain']));
+  });
+
+  test('drains while a new leader still keeps quiet, and cools nobody', () => {
+    const state = fleet(
+      node('nd_a', { state: 'draining', peers: peers(2) }),
+      node('nd_b', { cpu: 0.95, peers: peers(20) }),
+      node('nd_c'),
+    );
+    const moved = watch(state, 59, emptyMemory(60 * s)).flatMap(({ migrations }) => migrations);
+    expect(new Set(moved.map(({ reason }) => reason))).toEqual(new Set(['drain']));
+  });
+
+  test('those of a lost one go at once, the largest room first, spread over the survivors', () => {
+    const small = peers(2, { roomId: 'rm_small' });
+    const big = peers(20, { roomId: 'rm_big' });
+    const state = fleet(
+      node('nd_a', { alive: false, peers: [...small, ...big] }),
+      node('nd_b', { peers: peers(3, { roomId: 'rm_other' }) }),
+      node('nd_c', { peers: peers(3, { roomId: 'rm_other' }) }),
+    );
+    const { migrations } = plan(state, emptyMemory(0), 0);
+    expect(migrations.map(({ roomId }) => roomId)).toEqual([
+      ...big.map(({ roomId }) => roomId),
+      ...small.map(({ roomId }) => roomId),
+    ]);
+    const to = (id: string) => migrations.filter(({ toNode }) => toNode === id).length;
+    expect(Math.abs(to('nd_b') - to('nd_c'))).toBeLessThanOrEqual(2);
+  });
+
+  test('one that could not be moved is tried again after a pause, one under way is not', () => {
+    const [one, other] = peers(2);
+    const lost = node('nd_a', { alive: false, peers: [one!, other!] });
+    const state: FleetState = {
+      nodes: [lost, node('nd_b')],
+      moving: [{ ...other!, fromNode: 'nd_a', toNode: 'nd_b' }],
+    };
+    const plans = watch(state, 5);
+    expect(plans.map(({ migrations }) => migrations.length)).toEqual([1, 0, 0, 0, 0, 1]);
+  });
+
+  test('who has to go and finds no other node goes back to where it was', () => {
+    const one = peer();
+    const there = plan(fleet(node('nd_a', { state: 'draining', peers: [one] }), node('nd_b')), emptyMemory(0), 0);
+    const back = plan(fleet(node('nd_a'), node('nd_b', { state: 'draining', peers: [one] })), there.memory, 60 * s);
+    expect(back.migrations).toMatchObject([{ fromNode: 'nd_b', toNode: 'nd_a' }]);
+  });
+});
+
+describe('places', () => {
+  test('counts what is on its way and what it sends itself against capacity', () => {
+    const state: FleetState = {
+      nodes: [
+        node('nd_a', { alive: false, peers: peers(20) }),
+        node('nd_b', { capacity: 10, reserved: 4 }),
+        node('nd_c', { capacity: 10, reserved: 10 }),
+      ],
+      moving: [{ roomId: 'rm_z', sessionId: 'ss_z', fromNode: 'nd_c', toNode: 'nd_b' }],
+    };
+    const { migrations, waiting } = plan(state, emptyMemory(0), 0);
+    expect(migrations).toHaveLength(5);
+    expect(waiting).toBe(15);
+  });
+
+  test('takes the node whose peers are best off', () => {
+    const state = fleet(
+      node('nd_a', { state: 'draining', peers: peers(1) }),
+      node('nd_b', { peers: peers(10, { score: 0.7 }) }),
+      node('nd_c', { peers: peers(10, { score: 0.95 }) }),
+      node('nd_d', { peers: peers(10, { score: 0.8 }) }),
+    );
+    expect(plan(state, emptyMemory(0), 0).migrations).toMatchObject([{ toNode: 'nd_c' }]);
+  });
+});
+
+const anyPeer = fc.record({
+  roomId: fc.constantFrom('rm_1', 'rm_2', 'rm_3'),
+  score: fc.double({ min: 0, max: 1, noNaN: true }),
+  rttMs: fc.double({ min: 0, max: 500, noNaN: true }),
+  baselineRttMs: fc.double({ min: 0, max: 200, noNaN: true }),
+});
+const anyNode = fc.record({
+  cpu: fc.double({ min: 0, max: 1.2, noNaN: true }),
+  state: fc.constantFrom('active' as const, 'cordoned' as const, 'draining' as const),
+  capacity: fc.integer({ min: 1, max: 30 }),
+  spare: fc.integer({ min: -2, max: 10 }),
+  alive: fc.boolean(),
+  peers: fc.array(anyPeer, { maxLength: 15 }),
+});
+const anyFleet = fc.array(anyNode, { minLength: 1, maxLength: 8 }).map((nodes) =>
+  fleet(
+    ...nodes.map(({ spare, peers: its, ...rest }, index) => ({
+      ...rest,
+      id: `nd_${index}`,
+      reserved: Math.max(0, rest.capacity - spare),
+      peers: its.map((each, at) => ({ ...each, sessionId: `ss_${index}-${at}` })),
+    })),
+  ),
+);
+
+test('whatever the fleet looks like and however it changes: targets are fit, bounds hold, nobody is told twice', () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyFleet, { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 1, max: 15_000 }),
+      (states, step) => {
+        let memory = emptyMemory(0);
+        states.forEach((state, index) => {
+          const before = structuredClone({ state, memory });
+          const next = plan(state, memory, index * step);
+          expect({ state, memory }, 'nothing is changed').toEqual(before);
+          expect(plan(state, memory, index * step), 'the same again').toEqual(next);
+          memory = next.memory;
+          const nodes = new Map(state.nodes.map((each) => [each.id, each]));
+          expect(new Set(next.migrations.map(peerKey)).size).toBe(next.migrations.length);
+          for (const { fromNode, toNode, sessionId } of next.migrations) {
+            expect(nodes.get(fromNode)!.peers.map((each) => each.sessionId)).toContain(sessionId);
+            expect(nodes.get(toNode)).toMatchObject({ alive: true, state: 'active' });
+            expect(nodes.get(toNode)!.cpu).toBeLessThan(plannerSettings.targetCpu);
+            expect(toNode).not.toBe(fromNode);
+          }
+          for (const { id, capacity, reserved, alive } of state.nodes) {
+            const sent = next.migrations.filter(({ toNode }) => toNode === id).length;
+            expect(sent).toBeLessThanOrEqual(Math.max(0, capacity - reserved));
+            const left = next.migrations.filter(({ fromNode }) => fromNode === id).length;
+            if (alive) expect(left).toBeLessThanOrEqual(plannerSettings.fromAtOnce);
+          }
+        });
+      },
+    ),
+    { numRuns: 200 },
+  );
+});
+
+test('what it remembers is bounded', () => {
+  const settings = { ...plannerSettings, remembered: 10 };
+  let memory = emptyMemory(0);
+  for (let round = 0; round < 10; round++) {
+    const state = fleet(node('nd_a', { alive: false, peers: peers(5) }), node('nd_b'));
+    memory = plan(state, memory, round * s, settings).memory;
+  }
+  expect(memory.moved.size).toBe(10);
+});
