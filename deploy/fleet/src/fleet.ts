@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
 import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
@@ -31,7 +32,7 @@ export interface Fleet {
   readonly tokenSecret: string;
   readonly redisUrl: string;
   readonly amqpUrl: string;
-  /** The processes by name: `registry-1`, `gateway-1`, `console-1`; SFU nodes by their id, such as `nd_1`. */
+  /** The processes by name: `registry-1`, `autoscaler-1`, `gateway-1`, `console-1`; SFU nodes by their id, such as `nd_1`. */
   readonly processes: ReadonlyMap<string, Child>;
   /** Starts an SFU node more. */
   startSfuNode(id: string): Promise<Child>;
@@ -43,6 +44,7 @@ const schemas: Record<string, z.ZodObject> = {
   'sfu-worker': sfuWorkerConfig,
   'signaling-gateway': gatewayConfig,
   console: consoleConfig,
+  autoscaler: autoscalerConfig,
 };
 
 const entry = (service: string): string =>
@@ -110,6 +112,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
           FLOTILLA_SIGNAL_PORT: String(port),
         }),
       ),
+      start('autoscaler-1', 'autoscaler', {}),
       ...Array.from({ length: sfuNodes }, (_, index) => startSfuNode(`nd_${index + 1}`)),
       start('console-1', 'console', {
         FLOTILLA_CONSOLE_HOST: '127.0.0.1',

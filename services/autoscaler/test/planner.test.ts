@@ -59,8 +59,8 @@ describe('a hot node', () => {
 
   test('gives no more than brings it to 80 %, though its figures lag', () => {
     const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b', { capacity: 1000 })), 18);
-    // 0.019 a peer: 8 of them are 0.15.
-    expect(movedIn(plans)).toHaveLength(8);
+    // 0.0175 a peer: 9 of them are 0.15.
+    expect(movedIn(plans)).toHaveLength(9);
   });
 
   test('gives those first who have the fewest of their room beside them', () => {

@@ -9,7 +9,7 @@ import {
   type PlannerMemory,
   type PlannerPeer,
 } from './state.ts';
-import type { Targets } from './targets.ts';
+import type { Targets, Wish } from './targets.ts';
 
 /** A plan while it is made: keeps the bounds, the cool-down and the way back barred. */
 export class Draft {
@@ -83,14 +83,17 @@ export class Draft {
   ): boolean {
     const { now, settings } = this;
     const from = known?.from.filter(({ at }) => now - at < settings.noReturnMs) ?? [];
-    const atOnce = reason === 'node_lost' ? settings.toAtOnceWhenLost : settings.toAtOnce;
+    const wish: Wish =
+      reason === 'node_lost'
+        ? { atOnce: settings.toAtOnceWhenLost, leastScore, cpuThen: settings.hotCpu }
+        : { atOnce: settings.toAtOnce, leastScore, cpuThen: settings.targetCpu };
     const mustGo = reason === 'node_lost' || reason === 'drain';
     const itself = (node: string): boolean => node === fromNode;
     const newToIt = (node: string): boolean => node === fromNode || from.some((left) => left.node === node);
     const toNode =
-      this.targets.best(newToIt, atOnce, leastScore) ??
+      this.targets.best(newToIt, wish) ??
       // Where it came from, rather than nowhere.
-      (mustGo && from.length > 0 ? this.targets.best(itself, atOnce, leastScore) : undefined);
+      (mustGo && from.length > 0 ? this.targets.best(itself, wish) : undefined);
     if (toNode === undefined) {
       this.#waiting++;
       return false;

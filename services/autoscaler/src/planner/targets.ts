@@ -14,10 +14,21 @@ interface Place {
   to: number;
 }
 
-/** An empty node's peers can't tell what one costs; most fleets place about this many on a core. */
-const cpuOfFirstPeer = 0.01;
+/** What a peer costs is told by a node's peers; few of them tell little, so this many of an assumed cost are added. */
+const assumedPeers = 10;
+const assumedCpu = 0.01;
 /** How much of the score the last of a node's free places is thought to cost. */
 const crowding = 0.2;
+
+/** What a target has to offer. */
+export interface Wish {
+  /** How many may be on their way to it. */
+  readonly atOnce: number;
+  /** The score it has to have more than. */
+  readonly leastScore: number;
+  /** Its CPU, once all on their way have come, has to be below this. */
+  readonly cpuThen: number;
+}
 
 /** Where peers can go, while a plan fills the places. */
 export class Targets {
@@ -34,7 +45,7 @@ export class Targets {
   ) {
     for (const [id, examined] of nodes) {
       const { cpu, reserved, peers } = examined.node;
-      const cpuPerPeer = peers.length === 0 ? cpuOfFirstPeer : cpu / peers.length;
+      const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peers.length + assumedPeers);
       this.#places.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
     }
     for (const { fromNode, toNode } of state.moving) {
@@ -76,17 +87,13 @@ export class Targets {
   /**
    * The node with the best expected score: what is typical of its peers, less what filling it up costs. Undefined when none
    * below `targetCpu` has a place free and fits.
-   *
-   * @param atOnce how many may be on their way to a node.
-   * @param leastScore the score a node has to have at least.
    */
-  best(avoid: (nodeId: string) => boolean, atOnce: number, leastScore: number): string | undefined {
-    const { targetCpu } = this.settings;
+  best(avoid: (nodeId: string) => boolean, { atOnce, leastScore, cpuThen }: Wish): string | undefined {
     let best: string | undefined;
     let bestScore = leastScore;
     for (const { examined, cpu, reserved, to, cpuPerPeer } of this.#open) {
       const { id, capacity } = examined.node;
-      if (to >= atOnce || reserved >= capacity || cpu + cpuPerPeer >= targetCpu) continue;
+      if (to >= atOnce || reserved >= capacity || cpu + cpuPerPeer >= cpuThen) continue;
       const score = examined.typicalScore - crowding * Math.max(cpu, reserved / capacity);
       if (score > bestScore && !avoid(id)) [best, bestScore] = [id, score];
     }

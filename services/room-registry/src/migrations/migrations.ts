@@ -14,6 +14,8 @@ import type { Store } from '@flotilla/store';
 /** What one step may take: opening transports on a node. */
 const stepTimeoutMs = 4000;
 const overduePerSweep = 200;
+/** A node is not taken for lost unless its last heartbeat is this much older than that of another; it beats every 500 ms. */
+const lostAfterMs = 800;
 
 const outcomes = counter({
   name: 'registry_migrations_total',
@@ -80,7 +82,9 @@ export class Migrations {
     const [member, all] = await Promise.all([rooms.member(roomId, participantId), nodes.list()]);
     if (!member) throw new FlotillaError('NOT_IN_ROOM');
     const fromNode = member.nodeId;
-    if (all.some(({ id, alive }) => id === fromNode && alive))
+    // Measured against the newest heartbeat of any: what keeps all of them away says nothing of this node.
+    const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
+    if (all.some(({ id, lastSeenAt }) => id === fromNode && newest - lastSeenAt < lostAfterMs))
       throw new FlotillaError('MIGRATION_OVER', `${fromNode} is alive`);
     const { nodeId: toNode } = await rooms.replace(roomId, participantId, [fromNode]);
     await appendRoomEvent(this.events, roomId, {

@@ -1,0 +1,152 @@
+import { type NodeReport, newId, participantIdOf, type PeerQuality, registryQueue } from '@flotilla/contracts';
+import { createLogger, metricsRegistry } from '@flotilla/runtime';
+import { type Fleet, memoryFleet } from '@flotilla/store';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { NestFactory } from '@nestjs/core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { reunionMs } from '../src/heartbeats.ts';
+import { AutoscalerModule } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'fatal' });
+
+/** A node that reports, as far as the planner can tell. */
+class Node {
+  readonly peers: PeerQuality[] = [];
+  state: NodeReport['state'] = 'active';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    readonly id: string,
+    private readonly fleet: Fleet,
+  ) {}
+
+  start(): void {
+    this.#timer = setInterval(() => void this.report(), 250);
+  }
+
+  async report(): Promise<void> {
+    const load = { cpu: 0.2, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 };
+    const { id, state } = this;
+    await this.fleet.store.nodes.report(
+      { id, startedAt: 1, capacity: 100, state, rtpCapabilities: {}, load },
+      this.peers,
+    );
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  seat(count: number, roomId: string): void {
+    for (let index = 0; index < count; index++) {
+      const sessionId = newId('session');
+      const participantId = participantIdOf(sessionId);
+      const fine = { score: 1, group: 'stable' as const, loss: 0, rttMs: 10, jitterMs: 1, baselineRttMs: 10 };
+      this.peers.push({ sessionId, participantId, roomId, ...fine });
+    }
+  }
+}
+
+let fleet: Fleet;
+let nodes: Node[];
+let begun: number;
+let stop: () => Promise<void>;
+const asked: { sessionId: string; toNode: string | undefined; reason: string }[] = [];
+
+beforeEach(async () => {
+  begun = performance.now();
+  asked.length = 0;
+  fleet = memoryFleet(log);
+  nodes = ['nd_a', 'nd_b', 'nd_c'].map((id) => new Node(id, fleet));
+  // The registry as the autoscaler meets it: what it asks for happens, but nobody moves back from the dead by itself.
+  const serving = await fleet.bus.serve(registryQueue, 'shared', {
+    'registry.migrate': async ({ roomId, sessionId, toNode, reason }) => {
+      asked.push({ sessionId, toNode, reason });
+      const from = nodes.find(({ peers }) => peers.some((peer) => peer.sessionId === sessionId))!;
+      const [peer] = from.peers.splice(
+        from.peers.findIndex((peer) => peer.sessionId === sessionId),
+        1,
+      );
+      nodes.find(({ id }) => id === toNode)!.peers.push(peer!);
+      const at = Date.now();
+      return {
+        migration: {
+          id: newId('migration'),
+          roomId,
+          sessionId,
+          participantId: participantIdOf(sessionId),
+          fromNode: from.id,
+          toNode: toNode!,
+          reason,
+          step: 'prepared' as const,
+          startedAt: at,
+          deadline: at + 10_000,
+        },
+      };
+    },
+  });
+  nodes[0]!.seat(3, 'rm_small');
+  nodes[0]!.seat(8, 'rm_big');
+  const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ fleet, log }), { logger: false });
+  for (const node of nodes) node.start();
+  stop = async () => {
+    for (const node of nodes) node.stop();
+    await app.close();
+    await serving.close();
+  };
+});
+afterEach(() => stop());
+
+/** Nobody is lost in the first seconds. */
+const graceOver = () =>
+  waitFor('the first seconds are over', () => {
+    if (performance.now() - begun < reunionMs + 500) notYet('they are not');
+  });
+
+const movedAll = () =>
+  waitFor('all of nd_a have moved', () => {
+    if (asked.length < 11) notYet(`${asked.length} of 11 have`);
+  });
+
+test('a node that drains is emptied', async () => {
+  nodes[0]!.state = 'draining';
+  await movedAll();
+  expect(new Set(asked.map(({ reason }) => reason))).toEqual(new Set(['drain']));
+  expect(nodes[0]!.peers).toEqual([]);
+});
+
+test('the peers of a node that dies are asked to be elsewhere, each once, the largest room first', async () => {
+  await graceOver();
+  const [big, small] = [nodes[0]!.peers.slice(3), nodes[0]!.peers.slice(0, 3)].map((peers) =>
+    peers.map(({ sessionId }) => sessionId),
+  );
+  nodes[0]!.stop();
+  const died = performance.now();
+  await movedAll();
+  console.log(`asked for ${Math.round(performance.now() - died)} ms after the last heartbeat`);
+  expect(
+    asked
+      .slice(0, 8)
+      .map(({ sessionId }) => sessionId)
+      .toSorted(),
+  ).toEqual(big!.toSorted());
+  expect(
+    asked
+      .slice(8)
+      .map(({ sessionId }) => sessionId)
+      .toSorted(),
+  ).toEqual(small!.toSorted());
+  expect(new Set(asked.map(({ reason, toNode }) => `${reason} ${toNode}`))).toEqual(
+    new Set(['node_lost nd_b', 'node_lost nd_c']),
+  );
+});
+
+test('when all nodes fall silent nobody is asked to move', async () => {
+  await graceOver();
+  for (const node of nodes) node.stop();
+  await waitFor('decisions are frozen', async () => {
+    const frozen = await metricsRegistry.getSingleMetric('autoscaler_frozen')!.get();
+    if (frozen.values[0]?.value !== 1) notYet('they are made');
+  });
+  expect(asked).toEqual([]);
+});

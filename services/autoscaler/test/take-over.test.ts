@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Child, testBrokers } from '@flotilla/testkit';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const leads = /"term":(\d+),"msg":"leads"/;
+
+let instances: Child[];
+
+/** Two autoscalers over real brokers; the first leads. */
+beforeEach(async () => {
+  const { redisUrl, amqpUrl } = testBrokers();
+  const env = {
+    REDIS_URL: redisUrl,
+    AMQP_URL: amqpUrl,
+    FLOTILLA_NAMESPACE: `t${randomUUID().slice(0, 8)}`,
+    FLOTILLA_ADMIN_HOST: '127.0.0.1',
+    FLOTILLA_ADMIN_PORT: '0',
+  };
+  instances = [];
+  for (const name of ['autoscaler-1', 'autoscaler-2']) {
+    const child = new Child(name, process.execPath, [main], { env });
+    instances.push(child);
+    await child.line(/"msg":"started"/);
+    if (instances.length === 1) await child.line(leads);
+  }
+});
+afterEach(async () => {
+  await Promise.all(
+    instances.map((child) => {
+      child.signal('SIGCONT');
+      return child.stop();
+    }),
+  );
+});
+
+test('kill -9 of the leader: the other leads', async () => {
+  const [leader, other] = instances as [Child, Child];
+  const killedAt = performance.now();
+  leader.signal('SIGKILL');
+  expect((await other.line(leads))[1]).toBe('2');
+  console.log(`took over ${Math.round(performance.now() - killedAt)} ms after kill -9`);
+});
+
+test('a leader that was stopped for a while leads no longer when it goes on', async () => {
+  const [leader, other] = instances as [Child, Child];
+  leader.signal('SIGSTOP');
+  await other.line(leads);
+  leader.signal('SIGCONT');
+  await leader.line(/"msg":"leads no longer"/);
+});
+
+test('a leader that stops in order is followed at once', async () => {
+  const [leader, other] = instances as [Child, Child];
+  const askedAt = performance.now();
+  expect(await leader.stop()).toBe(0);
+  await other.line(leads);
+  console.log(`took over ${Math.round(performance.now() - askedAt)} ms after SIGTERM`);
+});
