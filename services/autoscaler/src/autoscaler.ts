@@ -1,7 +1,7 @@
-import type { Migration, NodeStats } from '@flotilla/contracts';
+import type { Migration } from '@flotilla/contracts';
 import { counter, gauge, histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
-import type { FleetView } from './fleet-view.ts';
+import type { FleetView, NodeSigns } from './fleet-view.ts';
 import { type Heartbeats, judge } from './heartbeats.ts';
 import type { Leadership } from './leadership.ts';
 import type { Mover } from './mover.ts';
@@ -11,7 +11,7 @@ import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts
 
 /** Silence is looked for this often, and plans are made when one is due or a node was lost. */
 export const lookEveryMs = 100;
-const planEveryMs = 1000;
+const planEveryMs = 500;
 /** A lost node whose peers nobody could save for this long is forgotten. */
 const forgetLostMs = 60_000;
 const migrationsRead = 2000;
@@ -26,6 +26,7 @@ const decisions = histogram({
   help: 'From the look at the fleet to the plan handed over.',
   buckets: latencyBuckets,
 });
+const leaderGauge = gauge({ name: 'autoscaler_leader', help: '1 while this instance plans, else 0.' });
 const waiting = gauge({ name: 'autoscaler_peers_waiting', help: 'Peers that should move and find no node.' });
 const frozenGauge = gauge({ name: 'autoscaler_frozen', help: '1 while no node is heard and nothing is decided.' });
 const lostGauge = gauge({ name: 'autoscaler_nodes_lost', help: 'Nodes held to be dead.' });
@@ -63,7 +64,7 @@ export class Autoscaler {
   }
 
   /** What nodes report, one batch of the stream. */
-  heard(reports: readonly NodeStats[]): void {
+  heard(reports: readonly NodeSigns[]): void {
     this.parts.heartbeats.heard(
       reports.map(({ id }) => id),
       this.#now(),
@@ -87,7 +88,9 @@ export class Autoscaler {
   async #look(): Promise<void> {
     const now = this.#now();
     const newlyLost = this.#judge(now);
-    if (this.#frozen || !this.parts.leadership.leads) return;
+    const { leads } = this.parts.leadership;
+    leaderGauge.set(leads ? 1 : 0);
+    if (this.#frozen || !leads) return;
     this.#beginTerm(now);
     if (newlyLost || now - this.#plannedAt >= planEveryMs) await this.#plan();
   }
@@ -107,18 +110,26 @@ export class Autoscaler {
     for (const id of this.#lost.keys()) if (!isLost.has(id)) this.#lost.delete(id);
     let found = false;
     for (const id of lost) {
-      if (!this.#lost.has(id)) {
-        found = true;
-        this.#lost.set(id, now);
-        log.warn({ node: id, silentMs: Math.round(now - heartbeats.last.get(id)!) }, 'a node is lost');
-      } else if (now - this.#lost.get(id)! >= forgetLostMs) {
-        this.#lost.delete(id);
-        heartbeats.forget(id);
-        view.forget(id);
+      const lostAt = this.#lost.get(id) ?? now;
+      if (!view.hasPeers(id) || now - lostAt >= forgetLostMs) {
+        this.#forget(id);
+        continue;
       }
+      if (this.#lost.has(id)) continue;
+      found = true;
+      this.#lost.set(id, now);
+      log.warn({ node: id, silentMs: Math.round(now - heartbeats.last.get(id)!) }, 'a node is lost');
     }
     lostGauge.set(this.#lost.size);
     return found;
+  }
+
+  /** Nothing is left to be done about it: it stopped in order, or its peers are elsewhere. */
+  #forget(nodeId: string): void {
+    this.parts.log.info({ node: nodeId }, 'a node is gone');
+    this.#lost.delete(nodeId);
+    this.parts.heartbeats.forget(nodeId);
+    this.parts.view.forget(nodeId);
   }
 
   /** A new leader does not know whom its predecessor moved: it lets a cool-down pass. */

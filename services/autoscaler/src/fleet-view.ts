@@ -1,8 +1,16 @@
-import type { NodeStats, NodeView } from '@flotilla/contracts';
+import type { NodeView } from '@flotilla/contracts';
 import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './planner/state.ts';
 
+/** What a node reports of itself, as far as the planner reads it. */
+export interface NodeSigns {
+  readonly id: string;
+  readonly capacity: number;
+  readonly load: { readonly cpu: number };
+  readonly peers: readonly PlannerPeer[];
+}
+
 interface SeenNode {
-  readonly stats: NodeStats;
+  readonly signs: NodeSigns;
   readonly peers: ReadonlyMap<string, PlannerPeer>;
 }
 
@@ -15,16 +23,16 @@ export class FleetView {
   /** The nodes that report a peer, by `peerKey`; the one it came to last comes last. */
   readonly #homes = new Map<string, readonly string[]>();
 
-  take(stats: NodeStats): void {
-    const before = this.#nodes.get(stats.id)?.peers;
-    const peers = new Map(stats.peers.map((peer) => [peerKey(peer), peer]));
+  take(signs: NodeSigns): void {
+    const before = this.#nodes.get(signs.id)?.peers;
+    const peers = new Map(signs.peers.map((peer) => [peerKey(peer), peer]));
     for (const key of peers.keys()) {
-      if (!before?.has(key)) this.#homes.set(key, [...(this.#homes.get(key) ?? []), stats.id]);
+      if (!before?.has(key)) this.#homes.set(key, [...(this.#homes.get(key) ?? []), signs.id]);
     }
     for (const key of before?.keys() ?? []) {
-      if (!peers.has(key)) this.#left(key, stats.id);
+      if (!peers.has(key)) this.#left(key, signs.id);
     }
-    this.#nodes.set(stats.id, { stats, peers });
+    this.#nodes.set(signs.id, { signs, peers });
   }
 
   #left(key: string, nodeId: string): void {
@@ -42,6 +50,14 @@ export class FleetView {
     this.#left(key, moving.fromNode);
   }
 
+  /** Whether it is the home of anybody, as far as is known. */
+  hasPeers(nodeId: string): boolean {
+    for (const key of this.#nodes.get(nodeId)?.peers.keys() ?? []) {
+      if (this.#homes.get(key)?.at(-1) === nodeId) return true;
+    }
+    return false;
+  }
+
   forget(nodeId: string): void {
     for (const key of this.#nodes.get(nodeId)?.peers.keys() ?? []) this.#left(key, nodeId);
     this.#nodes.delete(nodeId);
@@ -53,14 +69,14 @@ export class FleetView {
    */
   nodes(listed: readonly NodeView[], lost: ReadonlySet<string>): PlannerNode[] {
     const known = new Map(listed.map((node) => [node.id, node]));
-    return [...this.#nodes].map(([id, { stats, peers }]) => {
+    return [...this.#nodes].map(([id, { signs, peers }]) => {
       const node = known.get(id);
       return {
         id,
-        cpu: stats.load.cpu,
+        cpu: signs.load.cpu,
         state: node?.state ?? 'cordoned',
-        capacity: stats.capacity,
-        reserved: node?.reserved ?? stats.capacity,
+        capacity: signs.capacity,
+        reserved: node?.reserved ?? signs.capacity,
         alive: !lost.has(id),
         peers: [...peers].flatMap(([key, peer]) => (this.#homes.get(key)?.at(-1) === id ? [peer] : [])),
       };

@@ -1,4 +1,4 @@
-import { gauge, type Logger } from '@flotilla/runtime';
+import type { Logger } from '@flotilla/runtime';
 import type { LeaseStore } from '@flotilla/store';
 
 /** How long a lease lasts: a leader that died is followed within this and `askEveryMs`. */
@@ -7,8 +7,6 @@ const renewEveryMs = 500;
 const askEveryMs = 250;
 /** With less than this left nothing is begun any more. */
 const marginMs = 250;
-
-const leader = gauge({ name: 'autoscaler_leader', help: '1 while this instance plans, else 0.' });
 
 /**
  * One of all instances leads. The lease runs out by Redis's clock; here its time counts from before each renewal was sent,
@@ -47,7 +45,6 @@ export class Leadership {
     } catch (error) {
       this.log.debug({ err: error }, 'lease not renewed');
     }
-    leader.set(this.leads ? 1 : 0);
   }
 
   async #acquire(): Promise<number | undefined> {
@@ -79,7 +76,6 @@ export class Leadership {
     await this.#asking;
     clearTimeout(this.#timer);
     this.#validUntil = -Infinity;
-    leader.set(0);
     await this.leases.release(this.lease, this.#holder);
   }
 }

@@ -17,7 +17,7 @@ export interface MoverOptions {
   readonly bus: Pick<CommandBus, 'call'>;
   /** Asked before each call. */
   readonly mayAct: () => boolean;
-  /** The registry says that the peer is not in its room. */
+  /** The peer left its room, or the registry took it off a lost node, which can't report that it is elsewhere. */
   readonly onGone: (migration: PlannedMigration) => void;
   readonly log: Logger;
 }
@@ -63,6 +63,7 @@ export class Mover {
         { roomId, sessionId, toNode, reason },
         { timeoutMs: callTimeoutMs },
       );
+      if (reason === 'node_lost') onGone(migration);
       return 'ok';
     } catch (error) {
       const { code } = FlotillaError.from(error);

@@ -25,7 +25,17 @@ class Node {
   }
 
   async report(): Promise<void> {
-    const load = { cpu: 0.2, eventLoopDelayMs: 0, workers: [], sessions: 0, producers: 0, consumers: 0, pipes: 0 };
+    const load = {
+      cpu: 0.2,
+      eventLoopDelayMs: 0,
+      workers: [],
+      sessions: 0,
+      producers: 0,
+      consumers: 0,
+      pipes: 0,
+      packetsPerSecond: 0,
+      bitsPerSecond: 0,
+    };
     const { id, state } = this;
     await this.fleet.store.nodes.report(
       { id, startedAt: 1, capacity: 100, state, rtpCapabilities: {}, load },

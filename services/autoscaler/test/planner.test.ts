@@ -57,6 +57,12 @@ describe('a hot node', () => {
     expect(movedIn(watch(at(0.95), 9, dip.memory, 10 * s))).toEqual([]);
   });
 
+  test('is not held to have been hot while nobody looked', () => {
+    const state = fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b'));
+    const before = watch(state, 5);
+    expect(movedIn(watch(state, 9, before.at(-1)!.memory, 60 * s))).toEqual([]);
+  });
+
   test('gives no more than brings it to 80 %, though its figures lag', () => {
     const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b', { capacity: 1000 })), 18);
     // 0.0175 a peer: 9 of them are 0.15.

@@ -1,18 +1,26 @@
 import { type EventLog, type Following, nodeStream } from '@flotilla/bus';
-import { NodeStats } from '@flotilla/contracts';
+import { NodeLoad, NodeStats, PeerQuality } from '@flotilla/contracts';
+import { z } from 'zod';
+import type { NodeSigns } from '../fleet-view.ts';
 
-/** A node of a version that does not report its peers yet reports itself. */
-const Report = NodeStats.extend({ peers: NodeStats.shape.peers.default([]) });
+/** Of a NodeStats only what the planner reads: nodes of other versions than this one may report more, or no peers. */
+const Signs = z.object({
+  ...NodeStats.pick({ id: true, capacity: true }).shape,
+  load: NodeLoad.pick({ cpu: true }),
+  peers: z
+    .array(PeerQuality.pick({ roomId: true, sessionId: true, score: true, rttMs: true, baselineRttMs: true }))
+    .default([]),
+});
 
 /**
- * Follows what nodes report from now on. What can't be read comes from a newer node and is passed over.
+ * Follows what nodes report from now on. What can't be read is passed over.
  *
  * @param onReports gets the reports of a batch, those that arrived together.
  */
-export async function followStats(events: EventLog, onReports: (reports: NodeStats[]) => void): Promise<Following> {
+export async function followStats(events: EventLog, onReports: (reports: NodeSigns[]) => void): Promise<Following> {
   return events.follow(nodeStream, await events.lastOffset(nodeStream), (entries) => {
     const reports = entries.flatMap(({ data }) => {
-      const report = Report.safeParse(JSON.parse(data));
+      const report = Signs.safeParse(JSON.parse(data));
       return report.success ? [report.data] : [];
     });
     if (reports.length > 0) onReports(reports);

@@ -121,6 +121,7 @@ export class Draft {
       waiting: this.#waiting,
       memory: {
         ...observed,
+        at: now,
         quietUntil: memory.quietUntil,
         trials: new Map([...trials, ...this.#trials]),
         moved: this.#moved.size === 0 ? memory.moved : this.#rememberMoved(),

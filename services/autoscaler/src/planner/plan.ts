@@ -22,10 +22,12 @@ import { Targets } from './targets.ts';
  */
 export function plan(
   state: FleetState,
-  memory: PlannerMemory,
+  remembered: PlannerMemory,
   now: number,
   settings: PlannerSettings = plannerSettings,
 ): Plan {
+  const memory =
+    now - remembered.at > settings.unseenMs ? { ...remembered, hot: new Map(), suspects: new Map() } : remembered;
   const examination = examine(state.nodes, memory, settings, now);
   const hot = hotNodes(state, memory, settings, now);
   const draft = new Draft(state, memory, settings, now, new Targets(examination, state, memory, settings, now));

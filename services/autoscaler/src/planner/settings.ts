@@ -29,6 +29,8 @@ export interface PlannerSettings {
   readonly retryMs: number;
   /** How long a move takes to show in the CPU figures of both nodes. */
   readonly settleMs: number;
+  /** So long after the last plan it is not known what held in between: what has to last begins anew. */
+  readonly unseenMs: number;
   /** Migrations at once from a node that is alive, and to any node. */
   readonly fromAtOnce: number;
   readonly toAtOnce: number;
@@ -58,6 +60,7 @@ export const plannerSettings: PlannerSettings = {
   noReturnMs: 600_000,
   retryMs: 5000,
   settleMs: 10_000,
+  unseenMs: 10_000,
   fromAtOnce: 10,
   toAtOnce: 10,
   toAtOnceWhenLost: 50,

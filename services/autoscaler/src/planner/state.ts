@@ -46,6 +46,8 @@ export interface MovedPeer {
  * `quietUntil`.
  */
 export interface PlannerMemory {
+  /** When the last plan was made. */
+  readonly at: number;
   readonly quietUntil: number;
   /** Nodes above `hotCpu` and since when; once they give peers away, until they are below `coolCpu`. */
   readonly hot: ReadonlyMap<string, { readonly since: number; readonly gives: boolean }>;
@@ -74,6 +76,7 @@ export const peerKey = ({ roomId, sessionId }: Pick<PlannerPeer, 'roomId' | 'ses
 
 export function emptyMemory(quietUntil: number): PlannerMemory {
   return {
+    at: -Infinity,
     quietUntil,
     hot: new Map(),
     suspects: new Map(),
