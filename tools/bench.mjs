@@ -7,6 +7,7 @@ import { runMain, SetupError } from './setup/steps.mjs';
 const benchmarks = {
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
+  planner: [],
 };
 
 await runMain(async () => {

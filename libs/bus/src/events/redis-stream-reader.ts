@@ -34,11 +34,10 @@ export class StreamReader {
   #stopped = false;
   #loop: Promise<void> | undefined;
 
-  constructor(redis: Redis, namespace: string, log: Logger) {
+  /** `ringer` rings the bell while the other connection blocks. */
+  constructor(redis: Redis, ringer: Redis, namespace: string, log: Logger) {
     this.#redis = redis;
-    // Rings while the other blocks.
-    this.#ringer = redis.duplicate();
-    this.#ringer.on('error', (error: Error) => log.debug({ err: error }, 'Redis connection error'));
+    this.#ringer = ringer;
     this.#log = log;
     this.#bell = streamKey(namespace, `bell:${crypto.randomUUID()}`);
   }
@@ -50,7 +49,7 @@ export class StreamReader {
   async start(): Promise<void> {
     // XREAD waits longer than other commands may take.
     this.#redis.options.commandTimeout = undefined as unknown as number;
-    await Promise.all([this.#redis.connect(), this.#ringer.connect()]);
+    await this.#redis.connect();
     this.#loop = this.#read();
   }
 
@@ -150,7 +149,6 @@ export class StreamReader {
   async close(): Promise<void> {
     this.#stopped = true;
     this.#redis.disconnect();
-    this.#ringer.disconnect();
     await this.#loop;
   }
 }

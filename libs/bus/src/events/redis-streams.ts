@@ -16,7 +16,10 @@ export interface RedisEventLogOptions {
   /** Prefix of every key. */
   readonly namespace: string;
   readonly log: Logger;
-  /** Connections that wait for entries; the streams followed are spread over them. Default 4. */
+  /**
+   * Connections that wait for entries; the streams followed are spread over them. An entry wakes one of them, which then asks
+   * anew for all of its streams: with more of them that is less. Default 16.
+   */
   readonly readers?: number;
 }
 
@@ -39,13 +42,13 @@ export class RedisEventLog implements EventLog {
   }
 
   static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
-    const { url, namespace, log, readers = 4 } = options;
+    const { url, namespace, log, readers = 16 } = options;
     const redis = connectRedis(url, log, 'events');
     redis.defineCommand(appendNext, { numberOfKeys: 1, lua: appendNextScript });
     await redis.connect();
     const waiting = Array.from(
       { length: readers },
-      (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), namespace, log),
+      (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), redis, namespace, log),
     );
     await Promise.all(waiting.map((reader) => reader.start()));
     return new RedisEventLog(redis, namespace, waiting);

@@ -50,7 +50,9 @@ export class Draft {
     if (this.#moving.has(key)) return;
     const known = this.memory.moved.get(key);
     const last = known?.from.at(-1);
-    if (last?.node === from && this.now - last.at < this.settings.retryMs) return;
+    const { retryDrainMs, retryLostMs } = this.settings;
+    const pauseMs = reason === 'drain' ? retryDrainMs : retryLostMs;
+    if (last?.node === from && this.now - last.at < pauseMs) return;
     this.#move(peer, key, from, reason, -Infinity, known);
   }
 

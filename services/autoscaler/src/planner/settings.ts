@@ -25,8 +25,9 @@ export interface PlannerSettings {
   readonly coolDownMs: number;
   /** And does not come back to a node it was moved from for this long. */
   readonly noReturnMs: number;
-  /** A move off a drained or lost node that came to nothing is tried again after this. */
-  readonly retryMs: number;
+  /** A move off a drained node, or a lost one, that came to nothing is tried again after this. */
+  readonly retryDrainMs: number;
+  readonly retryLostMs: number;
   /** How long a move takes to show in the CPU figures of both nodes. */
   readonly settleMs: number;
   /** So long after the last plan it is not known what held in between: what has to last begins anew. */
@@ -58,7 +59,8 @@ export const plannerSettings: PlannerSettings = {
   trialEveryMs: 1_800_000,
   coolDownMs: 60_000,
   noReturnMs: 600_000,
-  retryMs: 5000,
+  retryDrainMs: 2000,
+  retryLostMs: 500,
   settleMs: 10_000,
   unseenMs: 10_000,
   fromAtOnce: 10,
