@@ -65,6 +65,7 @@ export class WorkerPool {
   async #startWorker(index: number): Promise<void> {
     const { ip, announcedAddress, portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
+    leaveSignalsToUs(worker);
     try {
       const address = {
         ip,
@@ -120,4 +121,14 @@ export class WorkerPool {
     for (const pooled of this.workers) pooled.worker.close();
     this.#slots.length = 0;
   }
+}
+
+/**
+ * mediasoup closes each worker by itself on SIGTERM and SIGINT (3.27.1, lib/Worker.js), at once and without a way to ask it
+ * not to. A node that stops lets its peers be moved first.
+ */
+function leaveSignalsToUs(worker: Worker): void {
+  const { onSignal } = worker as Worker & { onSignal?: NodeJS.SignalsListener };
+  if (!onSignal) return;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, onSignal);
 }
