@@ -265,22 +265,24 @@ export class CallPage {
           ...(element.shadowRoot ? all(element.shadowRoot) : []),
         ]);
       const watched = new WeakSet<HTMLVideoElement>();
+      // By publication: the page may show it in another element meanwhile.
+      const lastFrames = new Map<string, number>();
       globalThis.frameGaps = new Map();
       const watch = (video: HTMLVideoElement): void => {
         watched.add(video);
-        let last: number | undefined;
         const onFrame = (now: number): void => {
           const id = video.dataset['publication'] ?? 'none';
+          const last = lastFrames.get(id);
           if (last !== undefined) {
-            const gap = now - last;
             const known = globalThis.frameGaps.get(id);
             globalThis.frameGaps.set(id, {
-              longest: Math.max(known?.longest ?? 0, gap),
+              longest: Math.max(known?.longest ?? 0, now - last),
               frames: (known?.frames ?? 0) + 1,
             });
           }
-          last = now;
+          lastFrames.set(id, now);
           if (video.isConnected) video.requestVideoFrameCallback(onFrame);
+          else watched.delete(video);
         };
         video.requestVideoFrameCallback(onFrame);
       };

@@ -8,6 +8,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { followStats } from './inbound/stats.ts';
 import { Leadership } from './leadership.ts';
 import { Mover } from './mover.ts';
+import { askNode, SecondOpinion } from './second-opinion.ts';
 
 export interface AutoscalerOptions {
   readonly fleet: Fleet;
@@ -49,6 +50,10 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#autoscaler = new Autoscaler({
       view,
       heartbeats: new Heartbeats(performance.now()),
+      secondOpinion: new SecondOpinion(async (nodeId) => {
+        const peer = view.anyPeer(nodeId);
+        return peer ? askNode(bus, nodeId, peer) : 'mute';
+      }),
       leadership,
       mover: this.#mover,
       nodes: store.nodes,

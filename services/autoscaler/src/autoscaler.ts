@@ -8,6 +8,7 @@ import type { Mover } from './mover.ts';
 import { plan } from './planner/plan.ts';
 import { plannerSettings } from './planner/settings.ts';
 import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts';
+import type { SecondOpinion } from './second-opinion.ts';
 
 /** Silence is looked for this often, and plans are made when one is due or a node was lost. */
 export const lookEveryMs = 100;
@@ -39,6 +40,7 @@ export interface MigrationsView {
 export interface AutoscalerParts {
   readonly view: FleetView;
   readonly heartbeats: Heartbeats;
+  readonly secondOpinion: SecondOpinion;
   readonly leadership: Pick<Leadership, 'leads' | 'term'>;
   readonly mover: Mover;
   readonly nodes: Pick<NodeStore, 'list'>;
@@ -97,8 +99,8 @@ export class Autoscaler {
 
   /** True when a node was found dead just now. */
   #judge(now: number): boolean {
-    const { heartbeats, view, log } = this.parts;
-    const { frozen, lost } = judge(heartbeats, now);
+    const { heartbeats, secondOpinion, view, log } = this.parts;
+    const { frozen, lost: silent } = judge(heartbeats, now);
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
       frozenGauge.set(frozen ? 1 : 0);
@@ -106,19 +108,25 @@ export class Autoscaler {
         log.warn(frozen ? 'no node is heard: nothing is decided until one is' : 'nodes are heard again');
     }
     if (frozen) return false;
+    const silentFor = new Map<string, number>();
+    for (const id of silent) {
+      if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);
+      else this.#forget(id);
+    }
+    const lost = secondOpinion.confirm(silentFor, now);
     const isLost = new Set(lost);
     for (const id of this.#lost.keys()) if (!isLost.has(id)) this.#lost.delete(id);
     let found = false;
     for (const id of lost) {
       const lostAt = this.#lost.get(id) ?? now;
-      if (!view.hasPeers(id) || now - lostAt >= forgetLostMs) {
+      if (now - lostAt >= forgetLostMs) {
         this.#forget(id);
         continue;
       }
       if (this.#lost.has(id)) continue;
       found = true;
       this.#lost.set(id, now);
-      log.warn({ node: id, silentMs: Math.round(now - heartbeats.last.get(id)!) }, 'a node is lost');
+      log.warn({ node: id, silentMs: Math.round(silentFor.get(id)!) }, 'a node is lost');
     }
     lostGauge.set(this.#lost.size);
     return found;

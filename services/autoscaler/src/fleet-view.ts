@@ -50,12 +50,12 @@ export class FleetView {
     this.#left(key, moving.fromNode);
   }
 
-  /** Whether it is the home of anybody, as far as is known. */
-  hasPeers(nodeId: string): boolean {
-    for (const key of this.#nodes.get(nodeId)?.peers.keys() ?? []) {
-      if (this.#homes.get(key)?.at(-1) === nodeId) return true;
+  /** One of those whose home it is, if there is any. */
+  anyPeer(nodeId: string): PlannerPeer | undefined {
+    for (const [key, peer] of this.#nodes.get(nodeId)?.peers ?? []) {
+      if (this.#homes.get(key)?.at(-1) === nodeId) return peer;
     }
-    return false;
+    return undefined;
   }
 
   forget(nodeId: string): void {

@@ -1,4 +1,11 @@
-import { type NodeReport, newId, participantIdOf, type PeerQuality, registryQueue } from '@flotilla/contracts';
+import {
+  type NodeReport,
+  newId,
+  participantIdOf,
+  type PeerQuality,
+  registryQueue,
+  sfuQueue,
+} from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { type Fleet, memoryFleet } from '@flotilla/store';
 import { notYet, waitFor } from '@flotilla/testkit';
@@ -149,6 +156,23 @@ test('the peers of a node that dies are asked to be elsewhere, each once, the la
   expect(new Set(asked.map(({ reason, toNode }) => `${reason} ${toNode}`))).toEqual(
     new Set(['node_lost nd_b', 'node_lost nd_c']),
   );
+});
+
+test('a node that is not heard but answers keeps its peers', async () => {
+  let answers = 0;
+  const serving = await fleet.bus.serve(sfuQueue('nd_a'), 'own', {
+    'sfu.describe_session': async () => {
+      answers++;
+      return { rtpCapabilities: {}, subscribe: true };
+    },
+  });
+  await graceOver();
+  nodes[0]!.stop();
+  await waitFor('it was asked for a while', () => {
+    if (answers < 4) notYet(`${answers} times`);
+  });
+  expect(asked).toEqual([]);
+  await serving.close();
 });
 
 test('when all nodes fall silent nobody is asked to move', async () => {
