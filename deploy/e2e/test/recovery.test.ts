@@ -49,7 +49,7 @@ describe('an SFU node goes away while people talk', () => {
       const { vertices } = body as {
         vertices: { kind: string; id: string; homes: Record<string, number>; reserved: number }[];
       };
-      const [room] = vertices.filter(({ kind }) => kind === 'room');
+      const room = vertices.find(({ kind }) => kind === 'room');
       const nodes = vertices.filter(({ kind }) => kind === 'node');
       const homes = Object.entries(room!.homes);
       if (homes.some(([id]) => id === gone)) notYet(`somebody is homed on ${gone}`);
