@@ -12,7 +12,7 @@ export interface ScenarioOptions {
 }
 
 const meanStay = 40 * 60;
-/** How often each happens in the whole fleet, as seconds between two of them. */
+/** How often each happens in a fleet of 200 nodes, as seconds between two of them. */
 const every = { crowd: 1800, death: 2400, drain: 1500, sickness: 2400, slowPath: 40, slowNetwork: 20, busyRoom: 30 };
 const noisyShare = 0.05;
 
@@ -58,7 +58,9 @@ export class Scenario {
     const { random, options } = this;
     const hour = (options.from + now / 3600) % 24;
     this.#leave(now, seconds);
-    const happens = (each: number): boolean => random.next() < seconds / each;
+    // What happens, happens per node.
+    const share = (seconds * options.nodes) / 200;
+    const happens = (each: number): boolean => random.next() < share / each;
     if (happens(every.crowd)) {
       this.counts.crowds++;
       this.#crowd += Math.round(random.between(0.01, 0.03) * options.peers);
@@ -70,9 +72,9 @@ export class Scenario {
     if (happens(every.death)) this.#kill(now);
     if (happens(every.drain)) this.#drain(now);
     if (happens(every.sickness)) this.#sicken(now);
-    for (let left = random.count(seconds / every.slowPath); left > 0; left--) this.#slowDown(now, true);
-    for (let left = random.count(seconds / every.slowNetwork); left > 0; left--) this.#slowDown(now, false);
-    for (let left = random.count(seconds / every.busyRoom); left > 0; left--) this.#occupy(now);
+    for (let left = random.count(share / every.slowPath); left > 0; left--) this.#slowDown(now, true);
+    for (let left = random.count(share / every.slowNetwork); left > 0; left--) this.#slowDown(now, false);
+    for (let left = random.count(share / every.busyRoom); left > 0; left--) this.#occupy(now);
     this.#goOn(now);
   }
 
