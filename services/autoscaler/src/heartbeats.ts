@@ -11,12 +11,12 @@ export interface Verdict {
 }
 
 /** Nodes report every 500 ms. One that was silent for this long is lost, if others were heard meanwhile. */
-export const lostAfterMs = 900;
+export const lostAfterMs = 700;
 /**
  * Others prove that reports arrive when one was heard this long after the silent node: when that had missed one at least. The
- * registry wants such a proof too (800 ms, by Redis's clock) before it takes a peer off a node.
+ * registry wants such a proof too (600 ms, by Redis's clock) before it takes a peer off a node.
  */
-const provenAfterMs = 850;
+const provenAfterMs = 650;
 /** With nobody heard for this long, nothing is decided. */
 export const frozenAfterMs = 1000;
 /** After such a silence nodes have this long to find their way back to Redis (they try every second). */

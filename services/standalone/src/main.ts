@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { tokenConfig } from '@flotilla/auth';
+import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { RoomRegistryModule } from '@flotilla/room-registry';
 import { commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
@@ -64,6 +65,7 @@ await runService({
         imports: [
           SignalingGatewayModule.register({ config, fleet, log }),
           RoomRegistryModule.register({ config: open, fleet, log }),
+          AutoscalerModule.register({ fleet, log }),
           ConsoleModule.register({
             signalUrl: undefined,
             registry: new RegistryClient(() => ownUrl, undefined),

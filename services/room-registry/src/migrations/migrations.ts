@@ -2,9 +2,11 @@ import { appendRoomEvent, type CommandBus, type EventLog } from '@flotilla/bus';
 import {
   type CommandPayload,
   FlotillaError,
+  type Member,
   type Migration,
   migrationTimeoutMs,
   newId,
+  type NodeView,
   participantIdOf,
   sfuQueue,
 } from '@flotilla/contracts';
@@ -15,7 +17,7 @@ import type { Store } from '@flotilla/store';
 const stepTimeoutMs = 4000;
 const overduePerSweep = 200;
 /** A node is not taken for lost unless its last heartbeat is this much older than that of another; it beats every 500 ms. */
-const lostAfterMs = 800;
+const lostAfterMs = 600;
 
 const outcomes = counter({
   name: 'registry_migrations_total',
@@ -76,7 +78,7 @@ export class Migrations {
    * The peer's node is gone, so there is nothing to break: it is given a place on another, and its client told to open media
    * there. Throws MIGRATION_OVER when its node lives: then this was done already, or is not to be done.
    */
-  async #rehome({ roomId, sessionId }: CommandPayload<'registry.migrate'>): Promise<Migration> {
+  async #rehome({ roomId, sessionId, toNode: wanted }: CommandPayload<'registry.migrate'>): Promise<Migration> {
     const participantId = participantIdOf(sessionId);
     const { rooms, nodes } = this.store;
     const [member, all] = await Promise.all([rooms.member(roomId, participantId), nodes.list()]);
@@ -86,7 +88,7 @@ export class Migrations {
     const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
     if (all.some(({ id, lastSeenAt }) => id === fromNode && newest - lastSeenAt < lostAfterMs))
       throw new FlotillaError('MIGRATION_OVER', `${fromNode} is alive`);
-    const { nodeId: toNode } = await rooms.replace(roomId, participantId, [fromNode]);
+    const { nodeId: toNode } = await this.#replace(roomId, participantId, fromNode, wanted, all);
     await appendRoomEvent(this.events, roomId, {
       type: 'media_lost',
       from: 'system',
@@ -106,6 +108,23 @@ export class Migrations {
       startedAt: now,
       deadline: now,
     };
+  }
+
+  /** On the node that the planner chose, or, when that has no place any more, on the best. */
+  async #replace(
+    roomId: string,
+    participantId: string,
+    fromNode: string,
+    wanted: string | undefined,
+    nodes: readonly NodeView[],
+  ): Promise<Member> {
+    const others = nodes.flatMap(({ id }) => (id === wanted ? [] : [id]));
+    try {
+      return await this.store.rooms.replace(roomId, participantId, wanted === undefined ? [fromNode] : others);
+    } catch (error) {
+      if (wanted === undefined || FlotillaError.from(error).code !== 'NO_CAPACITY') throw error;
+      return this.store.rooms.replace(roomId, participantId, [fromNode]);
+    }
   }
 
   async #prepare(migration: Migration): Promise<void> {

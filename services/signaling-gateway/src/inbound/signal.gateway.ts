@@ -1,15 +1,11 @@
 import type { TokenVerifier } from '@flotilla/auth';
-import { appendNextRoomEvent, type CommandBus, roomStream } from '@flotilla/bus';
+import { appendNextRoomEvent, type CommandBus } from '@flotilla/bus';
 import {
   addressee,
   type CommandReply,
   FlotillaError,
   type Grant,
-  participantIdOf,
-  publicParticipant,
-  publicPublication,
   registryQueue,
-  roomAddress,
   type ReplyPayload,
   type RoomEvent,
   type SfuCommandType,
@@ -29,6 +25,7 @@ import {
 import { tell } from '../delivery/frames.ts';
 import { Negotiations } from '../negotiation/negotiations.ts';
 import type { NodeDirectory } from '../node-directory.ts';
+import { comeBack } from '../rooms/coming-back.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import { nodeFor } from '../rooms/moving.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
@@ -115,45 +112,13 @@ export class SignalGateway implements OnGatewayConnection {
     @ConnectedSocket() session: Session,
     @MessageBody() { payload }: Received<'resume'>,
   ): Promise<ReplyThen<ReplyPayload<'resume'>>> {
-    const { rooms, sessions } = this.context.fleet.store;
-    const missed = await this.context.lifecycle.mail.catchUp(session, payload.offsets);
-    const record = await sessions.get(session.id);
-    const found: ReplyPayload<'resume'>['rooms'] = [];
-    const attachAt = new Map<string, string>();
-    for (const roomId of record?.rooms ?? []) {
-      const participantId = participantIdOf(session.id);
-      const member = await rooms.member(roomId, participantId);
-      // Taken out of it while it was away.
-      if (!member) continue;
-      const migration = await this.context.fleet.store.migrations.of(roomId, participantId);
-      session.rooms.set(roomId, {
-        roomId,
-        participantId,
-        nodeId: member.nodeId,
-        migration: migration && { id: migration.id, toNode: migration.toNode },
-      });
-      const seen = payload.offsets[roomAddress(roomId)];
-      const missed =
-        seen === undefined ? 'gone' : await this.context.fleet.events.readAfter(roomStream(roomId), seen, 1);
-      if (seen !== undefined && missed !== 'gone') {
-        found.push({ roomId, participantId, resumed: true });
-        attachAt.set(roomId, seen);
-        continue;
-      }
-      const state = await rooms.state(roomId);
-      if (!state) continue;
-      const snapshot = {
-        room: state.room,
-        mediaMode: state.mediaMode,
-        participants: state.members.map(publicParticipant),
-        publications: state.publications.map(publicPublication),
-        offset: state.offset,
-      };
-      found.push({ roomId, participantId, resumed: false, snapshot });
-      attachAt.set(roomId, state.offset);
-    }
-    return new ReplyThen({ rooms: found, missed }, () => {
-      for (const [roomId, offset] of attachAt) this.#attach(session, roomId, offset);
+    const { fleet, lifecycle } = this.context;
+    const [missed, back] = await Promise.all([
+      lifecycle.mail.catchUp(session, payload.offsets),
+      comeBack(session, payload.offsets, fleet),
+    ]);
+    return new ReplyThen({ rooms: back.map(({ reply }) => reply), missed }, () => {
+      for (const { reply, attachAt } of back) this.#attach(session, reply.roomId, attachAt);
     });
   }
 

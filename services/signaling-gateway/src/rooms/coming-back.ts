@@ -1,0 +1,64 @@
+import { roomStream } from '@flotilla/bus';
+import {
+  type Offset,
+  participantIdOf,
+  publicParticipant,
+  publicPublication,
+  type ReplyPayload,
+  roomAddress,
+} from '@flotilla/contracts';
+import type { Fleet } from '@flotilla/store';
+import type { Session } from '../sessions/session.ts';
+
+/** A room that a session came back to, and from where on it is told what happens there. */
+export interface CameBack {
+  readonly reply: ReplyPayload<'resume'>['rooms'][number];
+  readonly attachAt: Offset;
+}
+
+/**
+ * Puts a session that came back into the rooms it is in, as of its record: with the events after the offset it names, or, when
+ * some of those are gone, with the room as it is. Rooms it was taken out of meanwhile are left out.
+ */
+export async function comeBack(
+  session: Session,
+  offsets: Readonly<Record<string, Offset>>,
+  fleet: Fleet,
+): Promise<CameBack[]> {
+  const record = await fleet.store.sessions.get(session.id);
+  const rooms = await Promise.all(
+    (record?.rooms ?? []).map((roomId) => comeBackTo(roomId, session, offsets[roomAddress(roomId)], fleet)),
+  );
+  return rooms.filter((room) => room !== undefined);
+}
+
+async function comeBackTo(
+  roomId: string,
+  session: Session,
+  seen: Offset | undefined,
+  { store, events }: Fleet,
+): Promise<CameBack | undefined> {
+  const participantId = participantIdOf(session.id);
+  // Asked for together: many come back at once.
+  const [member, migration, missed] = await Promise.all([
+    store.rooms.member(roomId, participantId),
+    store.migrations.of(roomId, participantId),
+    seen === undefined ? ('gone' as const) : events.readAfter(roomStream(roomId), seen, 1),
+  ]);
+  if (!member) return undefined;
+  session.rooms.set(roomId, {
+    roomId,
+    participantId,
+    nodeId: member.nodeId,
+    migration: migration && { id: migration.id, toNode: migration.toNode },
+  });
+  if (seen !== undefined && missed !== 'gone')
+    return { reply: { roomId, participantId, resumed: true }, attachAt: seen };
+  const state = await store.rooms.state(roomId);
+  if (!state) return undefined;
+  const { room, mediaMode, offset } = state;
+  const participants = state.members.map(publicParticipant);
+  const publications = state.publications.map(publicPublication);
+  const snapshot = { room, mediaMode, participants, publications, offset };
+  return { reply: { roomId, participantId, resumed: false, snapshot }, attachAt: offset };
+}
