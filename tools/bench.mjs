@@ -5,6 +5,7 @@ import { runMain, SetupError } from './setup/steps.mjs';
 
 /** What each needs of the operating system. */
 const benchmarks = {
+  migration: ['redis', 'rabbitmq', 'chromium'],
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
   planner: [],

@@ -38,7 +38,7 @@ describe('a peer is moved to another node while it talks', () => {
     for (const page of pages) await page.watchFrames();
     await ada.watchMoves();
     const { me } = await ada.room();
-    const adas = await ada.page.evaluate(() => [...globalThis.flotilla.room!.publications.keys()]);
+    const adas = await ada.publicationIds();
     await ada.page.waitForTimeout(1000);
     for (const page of pages) await page.takeFrameGaps();
     // The same call at rest, on the same machine.

@@ -294,6 +294,11 @@ export class CallPage {
     });
   }
 
+  /** What it publishes. */
+  publicationIds(): Promise<string[]> {
+    return this.page.evaluate(() => [...globalThis.flotilla.room!.publications.keys()]);
+  }
+
   /** The longest gap between frames of each publication since the last call, in ms, and how many frames came. */
   takeFrameGaps(): Promise<{ publicationId: string; longest: number; frames: number }[]> {
     return this.page.evaluate(() => {
