@@ -49,15 +49,19 @@ const withTls = async () => ({ certificate: await Certificate.load(files, log) }
 const proxied = { FLOTILLA_PROXY_PROTOCOL: 'true', FLOTILLA_TRUSTED_PROXIES: '127.0.0.1' };
 
 describe('over plain HTTP from another machine', () => {
+  // An address of this machine's own that is not the loopback one stands for another machine.
+  const addresses = ownAddress === undefined ? [] : [ownAddress];
+  if (ownAddress === undefined)
+    console.warn('NOT TESTED: what other machines are answered over plain HTTP. This one has a loopback address only.');
   const tlsNeeded = {
     status: 426,
     headers: { upgrade: 'TLS/1.2, HTTP/1.1, websocket', connection: expect.stringMatching(/^Upgrade/) as string },
     body: { error: { code: 'UPGRADE_REQUIRED' } },
   };
 
-  test.skipIf(ownAddress === undefined)('nothing is served that a token travels with', async () => {
+  test.each(addresses)('nothing is served that a token travels with, at %s', async (address) => {
     const { port } = await running(startGateway({ host: '0.0.0.0' }));
-    const endpoint = `http://${ownAddress}:${port}${signalPath}`;
+    const endpoint = `http://${address}:${port}${signalPath}`;
     for (const [url, attempt] of [
       [endpoint, {}],
       [endpoint, { method: 'POST' }],
@@ -66,24 +70,24 @@ describe('over plain HTTP from another machine', () => {
       [`${endpoint}/validate`, { headers: { authorization: `Bearer ${await newToken()}` } }],
     ] as const)
       expect({ url, ...(await httpAnswer(url, attempt)) }).toMatchObject({ url, ...tlsNeeded });
-    expect(await httpAnswer(`http://${ownAddress}:${port}/elsewhere`)).toMatchObject({ status: 404 });
+    expect(await httpAnswer(`http://${address}:${port}/elsewhere`)).toMatchObject({ status: 404 });
     expect(await httpAnswer(`http://127.0.0.1:${port}${signalPath}`)).toMatchObject({
       headers: { upgrade: 'websocket' },
     });
   });
 
-  test.skipIf(ownAddress === undefined)('a proxy that ended TLS, or a mesh that is allowed to, is served', async () => {
+  test.each(addresses)('a proxy that ended TLS, or a mesh that is allowed to, is served, at %s', async (address) => {
     const trusting = await running(
-      startGateway({ host: '0.0.0.0', settings: { FLOTILLA_TRUSTED_PROXIES: `${ownAddress}/32` } }),
+      startGateway({ host: '0.0.0.0', settings: { FLOTILLA_TRUSTED_PROXIES: `${address}/32` } }),
     );
     const open = await running(startGateway({ host: '0.0.0.0', settings: { FLOTILLA_ALLOW_PLAIN: 'true' } }));
-    const url = `http://${ownAddress}:${trusting.port}`;
+    const url = `http://${address}:${trusting.port}`;
     const headers = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'wss' };
     const client = await RawClient.connect(url, { token: await newToken(), headers });
     await client.event('welcome');
     client.close();
     expect(await httpAnswer(`${url}${signalPath}`, { headers: openingHandshake })).toMatchObject(tlsNeeded);
-    const direct = await RawClient.connect(`http://${ownAddress}:${open.port}`, { token: await newToken() });
+    const direct = await RawClient.connect(`http://${address}:${open.port}`, { token: await newToken() });
     await direct.event('welcome');
     direct.close();
   });
@@ -243,7 +247,7 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
     expect(await clientSeen(open(port, binaryHeader(), ca))).toMatchObject({ address: '203.0.113.7' });
   });
 
-  test.runIf(ca === undefined)('a connection that does not finish its header is closed after 5 s', async () => {
+  test('a connection that does not finish its header is closed after 5 s', async () => {
     const began = performance.now();
     const socket = open(port, 'PROXY TCP4');
     await once(socket, 'close');
