@@ -9,13 +9,9 @@ export type RawEntry = [id: string, fields: string[]];
 /** The Redis key of a stream. Names with a room id carry it in braces, so that a room lives in one cluster slot. */
 export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
 
-/**
- * A connection that fails fast while Redis is away and comes back by itself. `batched` sends what is asked for within one turn,
- * or while an answer is awaited, in one write: less work for many commands at once, a little more waiting for each.
- */
-export function connectRedis(url: string, log: Logger, name: string, { batched = false } = {}): Redis {
+/** A connection that fails fast while Redis is away and comes back by itself. */
+export function connectRedis(url: string, log: Logger, name: string): Redis {
   const redis = new Redis(url, {
-    enableAutoPipelining: batched,
     connectionName: `flotilla-${name}`,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,

@@ -37,7 +37,7 @@ export class RedisStore implements Store {
   }
 
   static async connect(options: { url: string; namespace: string; log: Logger }): Promise<RedisStore> {
-    const redis = connectRedis(options.url, options.log, 'store', { batched: true });
+    const redis = connectRedis(options.url, options.log, 'store');
     await redis.connect();
     return new RedisStore(redis, new Keys(options.namespace));
   }
