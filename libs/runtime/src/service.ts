@@ -22,6 +22,9 @@ export interface ServiceOptions<T extends z.ZodRawShape> {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
+/** What the last log lines may take, in milliseconds. */
+const flushMs = 1000;
+
 type Common = z.output<typeof commonConfig>;
 
 /** The two a service on brokers reads. */
@@ -63,6 +66,8 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
     await stops.run();
     clearTimeout(deadline);
     log.info('stopped');
+    // A log that nobody reads any more must not keep the process: its flush may never end.
+    setTimeout(() => process.exit(code), flushMs);
     log.flush(() => process.exit(code));
   };
   process.on('SIGTERM', () => void stop('SIGTERM', 0));
