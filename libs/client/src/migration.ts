@@ -23,9 +23,8 @@ export interface MigrationHost {
 
 /**
  * Moves to another SFU node while the old one goes on: connects the new side, waits for a picture of everything that is to be
- * seen, changes over, sends there, and says so. Whatever fails, the old side is as it was.
- *
- * @returns the former link, to be closed when the others have followed; fails with what kept it from moving.
+ * seen, sends there, changes over, and says so. The former link is closed when the others had time to follow. Whatever fails,
+ * the old side is as it was; rejects with what kept it from moving.
  */
 export async function migrate(
   host: MigrationHost,

@@ -557,9 +557,14 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#link = link;
     await this.#receive(link, media.subscriptions);
     former?.close();
+    this.#subscribeMissing();
+  }
+
+  /** Asks for what is wanted and not received. */
+  #subscribeMissing(): void {
     const missing = [...this.#participants.values()]
       .flatMap((participant) => [...participant.publications.values()])
-      .filter(({ id, wanted }) => wanted && !link.consumer(id));
+      .filter(({ id, wanted }) => wanted && !this.#link?.consumer(id));
     if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
   }
 
@@ -599,10 +604,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     try {
       await migrate(this.#migrationHost(former), migration, former);
       this.emit('migrated', { fromNode: former.nodeId, toNode: migration.media.nodeId, ms: performance.now() - began });
-      const missing = [...this.#participants.values()]
-        .flatMap((participant) => [...participant.publications.values()])
-        .filter(({ id, wanted }) => wanted && !this.#link?.consumer(id));
-      if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
+      this.#subscribeMissing();
     } catch (error) {
       this.emit('migrationFailed', FlotillaError.from(error));
     } finally {
@@ -648,7 +650,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
           }
         };
         try {
-          await Promise.all(before.map(({ publication }) => this.#publishOn(link, publication)));
+          await Promise.all(before.map(({ publication }) => this.#publishOn(link, publication, publication.id)));
         } catch (error) {
           takeBack();
           throw error;
@@ -658,16 +660,17 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     };
   }
 
-  /** Puts a producer of the link behind a publication of ours. */
-  async #publishOn(link: MediaLink, publication: LocalPublication): Promise<void> {
+  /** Puts a producer of the link behind a publication of ours: one that the room knows by that id, or a new one. */
+  async #publishOn(link: MediaLink, publication: LocalPublication, publicationId: string | undefined): Promise<void> {
     const { track } = publication;
     if (!track || track.readyState === 'ended') return;
     const { source, label, muted } = publication.announced;
     const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
     const { producer, publication: announced } = await link.publish(
-      { source, label, muted, publicationId: publication.id },
+      { source, label, muted, publicationId },
       { track, ...options },
     );
+    // It may have been muted meanwhile.
     if (publication.muted) producer.pause();
     publication.producer = producer;
     publication.announced = { ...announced, muted: publication.muted };
@@ -805,18 +808,12 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       this.#mine.set(id, publication);
       return;
     }
-    const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
-    const publish = (as: string | undefined): ReturnType<MediaLink['publish']> =>
-      this.#openLink().publish({ source, label, muted, publicationId: as }, { track, ...options });
-    const { producer, publication: announced } = await publish(publicationId).catch((error: unknown) => {
+    await this.#publishOn(this.#openLink(), publication, publicationId).catch((error: unknown) => {
       // Somebody else has that id: we get another.
       if (publicationId === undefined || FlotillaError.from(error).code !== 'PUBLICATION_NOT_FOUND') throw error;
       this.#mine.delete(publicationId);
-      return publish(undefined);
+      return this.#publishOn(this.#openLink(), publication, undefined);
     });
-    if (muted) producer.pause();
-    publication.producer = producer;
-    publication.announced = announced;
     this.#mine.set(publication.id, publication);
   }
 

@@ -59,6 +59,7 @@ export class Autoscaler {
   /** Lost nodes, and when that was noticed. */
   readonly #lost = new Map<string, number>();
   #frozen = false;
+  #heardBefore = false;
   #looking: Promise<void> | undefined;
 
   constructor(private readonly parts: AutoscalerParts) {
@@ -104,10 +105,12 @@ export class Autoscaler {
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
       frozenGauge.set(frozen ? 1 : 0);
-      if (heartbeats.last.size > 0)
+      // At the start nobody was heard yet, which is no news.
+      if (heartbeats.last.size > 0 && this.#heardBefore)
         log.warn(frozen ? 'no node is heard: nothing is decided until one is' : 'nodes are heard again');
     }
     if (frozen) return false;
+    this.#heardBefore = true;
     const silentFor = new Map<string, number>();
     for (const id of silent) {
       if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);

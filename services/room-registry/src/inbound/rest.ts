@@ -259,6 +259,8 @@ export class RestController {
   @Get('/v1/openapi.json')
   @Public
   openApi(): object {
-    return openApiDocument();
+    return (this.#openApi ??= openApiDocument());
   }
+  /** Made when first asked for: anybody may ask, as often as they like. */
+  #openApi: object | undefined;
 }

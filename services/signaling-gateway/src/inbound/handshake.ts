@@ -18,8 +18,6 @@ import type { Transport } from '../transport/transport.ts';
 export interface Admitted {
   readonly identity: SessionIdentity;
   readonly resumed: boolean;
-  /** The rooms a resumed session is in. */
-  readonly rooms: readonly string[];
   /** What brings it back once more. */
   readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
@@ -94,16 +92,16 @@ export class Handshake {
     if (former !== undefined) {
       const everybody = this.lifecycle.mail.lastBroadcast;
       const record = await this.lifecycle.resume(resumeTokenHash(former), resumeToken.hash);
-      const { rooms, gatewayId: _former, ...identity } = record;
+      const { rooms: _rooms, gatewayId: _former, ...identity } = record;
       // Messages to the user wait until `resume` says what was seen last.
       const offsets = { user: '0-0', everybody };
-      return { identity, resumed: true, rooms, resumeToken, offsets };
+      return { identity, resumed: true, resumeToken, offsets };
     }
     const claims = await this.authenticator.authenticate(request);
     await useToken(this.store, claims);
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     const offsets = await this.lifecycle.open(identity, resumeToken.hash);
-    return { identity, resumed: false, rooms: [], resumeToken, offsets };
+    return { identity, resumed: false, resumeToken, offsets };
   }
 
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */

@@ -26,11 +26,12 @@ export class SignalHttpController {
     }
   }
 
-  /** The protocol, as AsyncAPI. */
+  /** The protocol, as AsyncAPI. Made when first asked for: anybody may ask, as often as they like. */
   @Get('/v1/asyncapi.json')
   asyncApi(): object {
-    return asyncApiDocument();
+    return (this.#asyncApi ??= asyncApiDocument());
   }
+  #asyncApi: object | undefined;
 
   /** What comes here is no upgrade: those go to the adapter. */
   @All(signalPath)

@@ -34,7 +34,6 @@ export type SessionLimits = Omit<RequestLimits, 'onFlood' | 'onRequest'>;
 export interface Connected {
   readonly session: Session;
   readonly resumeToken: string;
-  readonly rooms: readonly string[];
 }
 
 /**
@@ -109,24 +108,20 @@ export class SignalAdapter extends AbstractWsAdapter {
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, resumed, rooms, resumeToken, offsets } = await this.handshake.admit(request);
+    const { identity, resumed, resumeToken, offsets } = await this.handshake.admit(request);
     let connected = false;
     if (!socket.destroyed) {
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
-        this.#connected(
-          websocket,
-          new Session(identity, resumed, websocket, resumeToken.hash, offsets),
-          resumeToken.token,
-          rooms,
-        );
+        const session = new Session(identity, resumed, websocket, resumeToken.hash, offsets);
+        this.#connected(websocket, session, resumeToken.token);
       });
     }
     // The client went away meanwhile.
     if (!connected) this.lifecycle.abandon(identity.id, resumeToken.hash);
   }
 
-  #connected(websocket: WebSocket, session: Session, resumeToken: string, rooms: readonly string[]): void {
+  #connected(websocket: WebSocket, session: Session, resumeToken: string): void {
     websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
     const showedLife = (): void => {
       session.showedLife();
@@ -141,7 +136,7 @@ export class SignalAdapter extends AbstractWsAdapter {
       this.lifecycle.handle(session, code === 1000 || code === 1001 ? 'goodbye' : 'gone'),
     );
     this.lifecycle.connected(session);
-    this.#server.emit('connection', session, { session, resumeToken, rooms } satisfies Connected);
+    this.#server.emit('connection', session, { session, resumeToken } satisfies Connected);
   }
 
   bindMessageHandlers(session: Session, handlers: MessageMappingProperties[]): void {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
 import { FlotillaError, participantIdOf } from '@flotilla/contracts';
 import { counter, type Logger, retry } from '@flotilla/runtime';
@@ -20,10 +21,12 @@ const beatTickMs = 100;
 const deadlineBeatMs = 1000;
 /** A connection that asks for nothing is closed after this long. */
 export const handshakeMs = 30_000;
-/** A client is told this long before its token expires, or at half of what is left when it connects with less. */
+/** A client is told this long before its token expires; at once when it connects with less. */
 const expiryWarningMs = 60_000;
 /** Clean-up that meets a broker that is away is tried again for this long; then the sweeper of the registry has it. */
 const repairMs = 180_000;
+/** A gateway that stops waits this long for it. */
+const putAwayMs = 5000;
 
 const ended = counter({
   name: 'signaling_connections_ended_total',
@@ -51,6 +54,8 @@ export class Lifecycle {
   readonly feeds: Feeds;
   readonly mail: Mail;
   #beats: NodeJS.Timeout[] = [];
+  /** Sessions that are being put away. */
+  readonly #repairs = new Set<Promise<void>>();
   #tick = 0;
   #stopping: Promise<void> | undefined;
 
@@ -158,9 +163,12 @@ export class Lifecycle {
   }
 
   #repair(sessionId: string, work: () => Promise<void>): void {
-    retry(work, { forMs: repairMs }).catch((error: unknown) =>
-      this.log.warn({ err: error, sessionId }, 'a session could not be put away; the sweeper will'),
-    );
+    const repair = retry(work, { forMs: repairMs })
+      .catch((error: unknown) =>
+        this.log.warn({ err: error, sessionId }, 'a session could not be put away; the sweeper will'),
+      )
+      .finally(() => this.#repairs.delete(repair));
+    this.#repairs.add(repair);
   }
 
   /** Leaves the rooms the record knows: one that was resumed and said nothing is in rooms that this gateway has not seen. */
@@ -236,12 +244,8 @@ export class Lifecycle {
     );
     for (const beat of this.#beats) clearInterval(beat);
     this.mail.stop();
-    await Promise.allSettled(
-      [...this.table].map(async (session) => {
-        this.handle(session, 'stopping');
-        await this.store.detach(session.id, session.resumeHash, this.settings.resumeWindowMs);
-      }),
-    );
+    for (const session of this.table) this.handle(session, 'stopping');
+    await Promise.race([Promise.all(this.#repairs), pause(putAwayMs)]);
     this.feeds.close();
   }
 }
