@@ -13,6 +13,9 @@ import type { z } from 'zod';
 export interface FleetOptions {
   readonly sfuNodes: number;
   readonly gateways: number;
+  /** Registries and autoscalers: one of each unless told otherwise. */
+  readonly registries?: number;
+  readonly autoscalers?: number;
   /** Port of the call page. 0 takes a free one. */
   readonly port: number;
   /** Sees every line that a process writes. */
@@ -27,6 +30,8 @@ export interface FleetOptions {
 export interface Fleet {
   readonly pageUrl: string;
   readonly registryUrl: string;
+  /** The REST APIs of all registries, in the order of their names. */
+  readonly registryUrls: readonly string[];
   readonly gatewayUrls: readonly string[];
   readonly apiKey: string;
   readonly tokenSecret: string;
@@ -36,6 +41,8 @@ export interface Fleet {
   readonly processes: ReadonlyMap<string, Child>;
   /** Starts an SFU node more. */
   startSfuNode(id: string): Promise<Child>;
+  /** Starts a process that ended, as it was. */
+  startAgain(name: string): Promise<Child>;
   stop(): Promise<void>;
 }
 
@@ -55,8 +62,9 @@ const entry = (service: string): string =>
  * Each process gets only the settings it knows.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { sfuNodes, gateways, onLine } = options;
+  const { sfuNodes, gateways, registries = 1, autoscalers = 1, onLine } = options;
   const processes = new Map<string, Child>();
+  const launches = new Map<string, () => Promise<Child>>();
   const brokers = options.brokers ?? (await startBrokers());
   const stop = async (): Promise<void> => {
     // The SFU nodes last: those who are leaving may still need them.
@@ -69,10 +77,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   const secret = process.env['FLOTILLA_TOKEN_SECRET'] ?? randomBytes(32).toString('base64url');
   const apiKey = randomBytes(16).toString('base64url');
-  const [registryPort, ...gatewayPorts] = await Promise.all(Array.from({ length: 1 + gateways }, () => freePort()));
+  const free = (count: number): Promise<number[]> => Promise.all(Array.from({ length: count }, () => freePort()));
+  const [registryPorts, gatewayPorts] = [await free(registries), await free(gateways)];
   const pagePort = options.port || (await freePort());
   const pageUrl = `http://localhost:${pagePort}`;
-  const registryUrl = `http://127.0.0.1:${registryPort}`;
+  const registryUrls = registryPorts.map((port) => `http://127.0.0.1:${port}`);
+  const registryUrl = registryUrls[0]!;
   const gatewayUrls = gatewayPorts.map((port) => `http://127.0.0.1:${port}`);
   const shared = {
     REDIS_URL: brokers.redisUrl,
@@ -85,12 +95,22 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 
-  const start = async (name: string, service: string, settings: Record<string, string>): Promise<Child> => {
+  const start = (name: string, service: string, settings: Record<string, string>): Promise<Child> => {
     const env = pickEnv(schemas[service]!, { ...process.env, ...shared, ...settings, ...options.env });
-    const child = new Child(name, process.execPath, [entry(service)], { env, onLine: (line) => onLine?.(name, line) });
-    processes.set(name, child);
-    await child.line(/"msg":"started"|started$|: started/, 30_000);
-    return child;
+    const launch = async (): Promise<Child> => {
+      const onOwnLine = (line: string): void => onLine?.(name, line);
+      const child = new Child(name, process.execPath, [entry(service)], { env, onLine: onOwnLine });
+      processes.set(name, child);
+      await child.line(/"msg":"started"|started$|: started/, 30_000);
+      return child;
+    };
+    launches.set(name, launch);
+    return launch();
+  };
+  const startAgain = async (name: string): Promise<Child> => {
+    const launch = launches.get(name);
+    if (!launch || !processes.get(name)!.ended) throw new Error(`${name} is not a process that ended`);
+    return launch();
   };
   const startSfuNode = (id: string): Promise<Child> =>
     // The nodes share this machine's cores.
@@ -101,18 +121,20 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   try {
     await Promise.all([
-      start('registry-1', 'room-registry', {
-        FLOTILLA_REST_HOST: '127.0.0.1',
-        FLOTILLA_REST_PORT: String(registryPort),
-        FLOTILLA_API_KEYS: apiKey,
-      }),
+      ...registryPorts.map((port, index) =>
+        start(`registry-${index + 1}`, 'room-registry', {
+          FLOTILLA_REST_HOST: '127.0.0.1',
+          FLOTILLA_REST_PORT: String(port),
+          FLOTILLA_API_KEYS: apiKey,
+        }),
+      ),
       ...gatewayPorts.map((port, index) =>
         start(`gateway-${index + 1}`, 'signaling-gateway', {
           FLOTILLA_SIGNAL_HOST: '127.0.0.1',
           FLOTILLA_SIGNAL_PORT: String(port),
         }),
       ),
-      start('autoscaler-1', 'autoscaler', {}),
+      ...Array.from({ length: autoscalers }, (_, index) => start(`autoscaler-${index + 1}`, 'autoscaler', {})),
       ...Array.from({ length: sfuNodes }, (_, index) => startSfuNode(`nd_${index + 1}`)),
       start('console-1', 'console', {
         FLOTILLA_CONSOLE_HOST: '127.0.0.1',
@@ -130,6 +152,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   return {
     pageUrl,
     registryUrl,
+    registryUrls,
     gatewayUrls,
     apiKey,
     tokenSecret: secret,
@@ -137,6 +160,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     amqpUrl: brokers.amqpUrl,
     processes,
     startSfuNode,
+    startAgain,
     stop,
   };
 }

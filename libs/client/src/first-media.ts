@@ -5,9 +5,9 @@ const lookEveryMs = 20;
 const waitAtMostMs = 3000;
 
 /** Resolves to true when a consumer has something to show or to be heard: a decoded frame, or a packet of sound. */
-export async function firstMedia(consumer: Consumer): Promise<boolean> {
+export async function firstMedia(consumer: Consumer, signal?: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + waitAtMostMs;
-  while (!consumer.closed && performance.now() < deadline) {
+  while (!consumer.closed && !signal?.aborted && performance.now() < deadline) {
     const stats = await consumer.getStats().catch(() => undefined);
     for (const report of stats?.values() ?? []) {
       const { type, framesDecoded, packetsReceived } = report as RTCInboundRtpStreamStats;

@@ -40,7 +40,8 @@ export class MediaLink {
   readonly #former = new Map<string, Consumer>();
   /** By the id of the consumer: the same subscription may be told twice. */
   readonly #receiving = new Map<string, Promise<Consumer>>();
-  readonly #signal: RoomRequest;
+  /** Asks the node of this link, also while the session is being moved to it. */
+  readonly request: RoomRequest;
   readonly #onBroken: (link: MediaLink) => void;
   #closed = false;
   /** What the server said of publications, by the id of their producer. */
@@ -49,12 +50,12 @@ export class MediaLink {
   constructor(
     device: Device,
     media: MediaSession,
-    signal: RoomRequest,
+    request: RoomRequest,
     onBroken: (link: MediaLink) => void,
     iceServers: RTCIceServer[],
   ) {
     this.nodeId = media.nodeId;
-    this.#signal = signal;
+    this.request = request;
     this.#onBroken = onBroken;
     const options = (parameters: MediaSession['send']): TransportOptions => ({
       ...(parameters as unknown as TransportOptions),
@@ -65,7 +66,7 @@ export class MediaLink {
     for (const transport of [this.#send, this.#recv]) this.#watch(transport);
     this.#send.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
       const announcement = appData as unknown as Announcement;
-      this.#signal('publish', {
+      this.request('publish', {
         ...announcement,
         kind,
         rtpParameters: rtpParameters as unknown as RequestPayload<'publish'>['rtpParameters'],
@@ -78,7 +79,7 @@ export class MediaLink {
 
   #watch(transport: Transport): void {
     transport.on('connect', ({ dtlsParameters }, done, fail) => {
-      this.#signal('connect_transport', { transportId: transport.id, dtlsParameters }).then(() => done(), fail);
+      this.request('connect_transport', { transportId: transport.id, dtlsParameters }).then(() => done(), fail);
     });
     let timer: ReturnType<typeof setTimeout> | undefined;
     transport.on('connectionstatechange', (state) => {
@@ -93,7 +94,7 @@ export class MediaLink {
   async #repair(transport: Transport): Promise<void> {
     if (this.#closed) return;
     try {
-      const { iceParameters } = await this.#signal('restart_ice', { transportId: transport.id });
+      const { iceParameters } = await this.request('restart_ice', { transportId: transport.id });
       await transport.restartIce({
         iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'],
       });
@@ -126,7 +127,7 @@ export class MediaLink {
       }),
     );
     const waiting = subscriptions.filter(({ paused }) => paused).map(({ publicationId }) => publicationId);
-    if (waiting.length > 0) await this.#signal('update_subscriptions', { publicationIds: waiting, paused: false });
+    if (waiting.length > 0) await this.request('update_subscriptions', { publicationIds: waiting, paused: false });
     return new Map(received);
   }
 

@@ -19,6 +19,8 @@ export interface MigrationHost {
   use(link: MediaLink, consumers: ReadonlyMap<string, Consumer>): void;
   /** Sends what we publish by the link as well, behind the same publications. Returns what takes that back. */
   publishOn(link: MediaLink): Promise<() => void>;
+  /** Says that it came to nothing: the room undid it, or the old side is lost. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -31,10 +33,13 @@ export async function migrate(
   { migrationId, media }: RoomEventPayload<'migrate'>,
   former: MediaLink,
 ): Promise<void> {
+  const { signal } = host;
   let moving: string | undefined = migrationId;
   const request: RoomRequest = (type, payload) =>
     host.request(type, moving === undefined ? payload : ({ ...payload, migrationId: moving } as typeof payload));
   const link = host.openLink(media, request);
+  // What is under way on the new side fails with it.
+  signal.addEventListener('abort', () => link.close(), { once: true });
   let takeBack: (() => void) | undefined;
   let used = false;
   try {
@@ -43,13 +48,15 @@ export async function migrate(
     await Promise.all(
       [...consumers].map(async ([publicationId, consumer]) => {
         if (!host.shows(publicationId)) return;
-        if (!(await firstMedia(consumer)) && consumer.kind === 'video')
+        if (!(await firstMedia(consumer, signal)) && consumer.kind === 'video')
           throw new FlotillaError('NODE_UNAVAILABLE', `no picture of ${publicationId} came from ${link.nodeId}`);
       }),
     );
     await link.established(pathWithinMs);
+    signal.throwIfAborted();
     takeBack = await host.publishOn(link);
     await link.established(pathWithinMs);
+    signal.throwIfAborted();
     host.use(link, consumers);
     used = true;
     await host.request('migrated', { migrationId });

@@ -111,7 +111,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #link: MediaLink | undefined;
   /** The side that we moved away from; it goes on until the others have followed. */
   #formerLink: MediaLink | undefined;
-  #migrating = false;
+  #migration: { readonly id: string; readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
   /** While media goes directly to the other participant, and until the SFU has taken over from it. */
   #peers: PeerCall | undefined;
   #mediaMode: MediaMode = 'sfu';
@@ -270,7 +270,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (muted) publication.producer.pause();
     else publication.producer.resume();
     if (this.#mediaMode === 'peer') return this.#peers?.streamsChanged();
-    await this.#sayOrKeep(publication.id, () => this.#request('mute', { publicationId: publication.id, muted }));
+    await this.#sayOrKeep(publication.id, () => this.#requestMedia('mute', { publicationId: publication.id, muted }));
   }
 
   /** @internal */
@@ -279,7 +279,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#peers?.unpublish(publication.id);
     publication.producer.close();
     if (this.#mediaMode === 'peer') return;
-    await this.#sayOrKeep(publication.id, () => this.#request('unpublish', { publicationId: publication.id }));
+    await this.#sayOrKeep(publication.id, () => this.#requestMedia('unpublish', { publicationId: publication.id }));
   }
 
   /** Says something about a publication of ours; what can't be said now, as the latest about it, is said after a reconnect. */
@@ -307,14 +307,14 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (subscribed) return this.#subscribe([publication.id]);
     this.#link?.drop(publication.id);
     this.#trackChanged(publication, undefined);
-    await this.#request('unsubscribe', { publicationIds: [publication.id] });
+    await this.#requestMedia('unsubscribe', { publicationIds: [publication.id] });
   }
 
   /** @internal */
   async update(publication: RemotePublication, change: SubscriptionWishes): Promise<void> {
     Object.assign(publication.wishes, change);
     if (this.#mediaMode === 'peer') return this.#peers?.wishesChanged();
-    await this.#request('update_subscriptions', { publicationIds: [publication.id], ...change });
+    await this.#requestMedia('update_subscriptions', { publicationIds: [publication.id], ...change });
   }
 
   // Joining and coming back.
@@ -414,6 +414,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #end(error: FlotillaError | undefined): void {
     if (this.#state === 'closed') return;
     clearInterval(this.#statsTimer);
+    void this.#endMigration('MIGRATION_OVER');
     this.#link?.close();
     this.#formerLink?.close();
     this.#peers?.close();
@@ -464,8 +465,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       },
       negotiation: (part) => this.#peers?.receive(from, part),
       migrate: (migration) => void this.#migrate(migration),
-      // The move fails by itself, and goes back.
-      migration_undone: () => undefined,
+      migration_undone: ({ migrationId }) => {
+        if (this.#migration?.id === migrationId) void this.#endMigration('MIGRATION_OVER');
+      },
       participant_moved: () => undefined,
       room_deleted: () => {
         this.#session.close();
@@ -540,6 +542,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   // Media.
 
+  /** Asks the node that our media is on, and while we move, the one whose media we use. */
+  #requestMedia<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>> {
+    return this.#link ? this.#link.request(type, payload) : this.#request(type, payload);
+  }
+
   #openLink(): MediaLink {
     if (!this.#link) throw new FlotillaError('MEDIA_NOT_OPEN', 'the media connection is being brought back');
     return this.#link;
@@ -560,11 +567,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#subscribeMissing();
   }
 
-  /** Asks for what is wanted and not received. */
+  /** Asks for what is wanted and not received, or received of a producer that another took the place of meanwhile. */
   #subscribeMissing(): void {
     const missing = [...this.#participants.values()]
       .flatMap((participant) => [...participant.publications.values()])
-      .filter(({ id, wanted }) => wanted && !this.#link?.consumer(id));
+      .filter(({ id, wanted, announced }) => wanted && this.#link?.consumer(id)?.producerId !== announced.producerId);
     if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
   }
 
@@ -597,23 +604,37 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   /** The room moves our media to another node. The old one goes on until we are on the new. */
   async #migrate(migration: RoomEventPayload<'migrate'>): Promise<void> {
+    // One at a time: another is only asked for when this one is over for the room.
+    while (this.#migration) await this.#endMigration('MIGRATION_OVER');
     const former = this.#link;
-    if (!former || this.#migrating) return;
-    this.#migrating = true;
+    if (!former || this.#reopening) return;
+    const abort = new AbortController();
+    const ended = this.#changeNode(migration, former, abort.signal);
+    this.#migration = { id: migration.migrationId, abort, ended };
+    await ended;
+    this.#migration = undefined;
+  }
+
+  async #endMigration(code: 'MIGRATION_OVER' | 'MEDIA_NOT_OPEN'): Promise<void> {
+    this.#migration?.abort.abort(new FlotillaError(code));
+    await this.#migration?.ended;
+  }
+
+  /** Never rejects: what kept us from moving is told as an event. */
+  async #changeNode(migration: RoomEventPayload<'migrate'>, former: MediaLink, signal: AbortSignal): Promise<void> {
     const began = performance.now();
     try {
-      await migrate(this.#migrationHost(former), migration, former);
+      await migrate(this.#migrationHost(former, signal), migration, former);
       this.emit('migrated', { fromNode: former.nodeId, toNode: migration.media.nodeId, ms: performance.now() - began });
       this.#subscribeMissing();
     } catch (error) {
       this.emit('migrationFailed', FlotillaError.from(error));
-    } finally {
-      this.#migrating = false;
     }
   }
 
-  #migrationHost(former: MediaLink): MigrationHost {
+  #migrationHost(former: MediaLink, signal: AbortSignal): MigrationHost {
     return {
+      signal,
       request: (type, payload) => this.#request(type, payload),
       openLink: (media, request) => this.#newLink(media, request),
       shows: (id) => {
@@ -739,7 +760,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (!link || link.closed || wanted.length === 0 || this.#state === 'closed') return;
     let again: string[];
     try {
-      const { subscriptions, failed } = await this.#request('subscribe', { publicationIds: wanted });
+      const { subscriptions, failed } = await link.request('subscribe', { publicationIds: wanted });
       await this.#receive(link, subscriptions);
       again = failed
         .filter(({ error }) => error.code !== 'MEDIA_UNSUPPORTED')
@@ -772,6 +793,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     // Moving to the SFU loses nothing.
     const lost = this.#link !== undefined;
     if (lost) this.emit('mediaChanged', 'lost');
+    // The side we would go back to is gone.
+    await this.#endMigration('MEDIA_NOT_OPEN');
     // The old link stays until the new one is used: its last frames are better than none.
     for (let attempt = 0; this.#state !== 'closed'; attempt++) {
       try {
@@ -797,7 +820,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     if (!track || track.readyState === 'ended') {
       // Its device is gone: there is nothing to publish any more.
       this.#mine.delete(publication.id);
-      if (publicationId !== undefined) await this.#request('unpublish', { publicationId });
+      if (publicationId !== undefined) await this.#requestMedia('unpublish', { publicationId });
       return;
     }
     const { source, label, muted } = publication.announced;

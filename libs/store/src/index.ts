@@ -1,4 +1,5 @@
 export * from './fleet.ts';
+export { brokenInvariants, takeInventory } from './invariants.ts';
 export { MemoryStore } from './memory.ts';
 export { type Candidate, choosePlace } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';

@@ -91,7 +91,7 @@ declare global {
   // eslint-disable-next-line no-var
   var statesSeen: unknown[];
   // eslint-disable-next-line no-var
-  var frameGaps: Map<string, { longest: number; frames: number }>;
+  var frameGaps: Map<string, { longest: number; frames: number; of: string }>;
   // eslint-disable-next-line no-var
   var moves: { ms?: number; error?: string }[];
 }
@@ -265,22 +265,29 @@ export class CallPage {
           ...(element.shadowRoot ? all(element.shadowRoot) : []),
         ]);
       const watched = new WeakSet<HTMLVideoElement>();
-      // By publication: the page may show it in another element meanwhile.
+      // By person: the page may show them in another element meanwhile, and what they publish may be another publication.
       const lastFrames = new Map<string, number>();
+      const shownBy = (video: Element): string | undefined => {
+        for (let at: Element | null = video; at; at = at.parentElement ?? (at.getRootNode() as ShadowRoot).host ?? null)
+          if (at instanceof HTMLElement && at.dataset['name'] !== undefined) return at.dataset['name'];
+        return undefined;
+      };
       globalThis.frameGaps = new Map();
       const watch = (video: HTMLVideoElement): void => {
         watched.add(video);
         const onFrame = (now: number): void => {
           const id = video.dataset['publication'] ?? 'none';
-          const last = lastFrames.get(id);
+          const of = shownBy(video) ?? id;
+          const last = lastFrames.get(of);
           if (last !== undefined) {
             const known = globalThis.frameGaps.get(id);
             globalThis.frameGaps.set(id, {
               longest: Math.max(known?.longest ?? 0, now - last),
               frames: (known?.frames ?? 0) + 1,
+              of,
             });
           }
-          lastFrames.set(id, now);
+          lastFrames.set(of, now);
           if (video.isConnected) video.requestVideoFrameCallback(onFrame);
           else watched.delete(video);
         };
@@ -299,8 +306,8 @@ export class CallPage {
     return this.page.evaluate(() => [...globalThis.flotilla.room!.publications.keys()]);
   }
 
-  /** The longest gap between frames of each publication since the last call, in ms, and how many frames came. */
-  takeFrameGaps(): Promise<{ publicationId: string; longest: number; frames: number }[]> {
+  /** The longest gap between frames of each publication since the last call, in ms, how many frames came, and whose they are. */
+  takeFrameGaps(): Promise<{ publicationId: string; of: string; longest: number; frames: number }[]> {
     return this.page.evaluate(() => {
       const gaps = [...globalThis.frameGaps].map(([publicationId, gap]) => ({ publicationId, ...gap }));
       globalThis.frameGaps.clear();

@@ -47,9 +47,12 @@ export class Mover {
 
   async #work(first: PlannedMigration): Promise<void> {
     for (let next: PlannedMigration | undefined = first; next; next = this.#waiting.shift()) {
+      const key = peerKey(next);
+      // A newer plan for the same peer is in its place: its node was lost meanwhile.
+      if (this.#asked.get(key) !== next) continue;
       const outcome = this.options.mayAct() ? await this.#ask(next) : 'dropped';
       migrations.inc({ reason: next.reason, outcome });
-      this.#asked.delete(peerKey(next));
+      if (this.#asked.get(key) === next) this.#asked.delete(key);
     }
   }
 

@@ -169,10 +169,24 @@ describe('nodes that can not keep their peers', () => {
     const drained = node('nd_a', { state: 'draining', peers: [one!, other!] });
     const state: FleetState = {
       nodes: [drained, node('nd_b')],
-      moving: [{ ...other!, fromNode: 'nd_a', toNode: 'nd_b' }],
+      moving: [{ ...other!, fromNode: 'nd_a', toNode: 'nd_b', reason: 'drain' }],
     };
     const plans = watch(state, 5);
     expect(plans.map(({ migrations }) => migrations.length)).toEqual([1, 0, 1, 0, 1, 0]);
+  });
+
+  test('one that was leaving a node that is lost now is saved at once, and once', () => {
+    const [one, other] = peers(2);
+    const lost = node('nd_a', { alive: false, peers: [one!, other!] });
+    const state: FleetState = {
+      nodes: [lost, node('nd_b')],
+      moving: [
+        { ...one!, fromNode: 'nd_a', toNode: 'nd_b', reason: 'drain' },
+        { ...other!, fromNode: 'nd_a', toNode: 'nd_b', reason: 'node_lost' },
+      ],
+    };
+    const { migrations } = plan(state, emptyMemory(0), 0);
+    expect(migrations).toMatchObject([{ sessionId: one!.sessionId, reason: 'node_lost' }]);
   });
 
   test('who has to go and finds no other node goes back to where it was', () => {
@@ -191,7 +205,7 @@ describe('places', () => {
         node('nd_b', { capacity: 10, reserved: 4 }),
         node('nd_c', { capacity: 10, reserved: 10 }),
       ],
-      moving: [{ roomId: 'rm_z', sessionId: 'ss_z', fromNode: 'nd_c', toNode: 'nd_b' }],
+      moving: [{ roomId: 'rm_z', sessionId: 'ss_z', fromNode: 'nd_c', toNode: 'nd_b', reason: 'drain' }],
     };
     const { migrations, waiting } = plan(state, emptyMemory(0), 0);
     expect(migrations).toHaveLength(5);

@@ -16,8 +16,9 @@ export class Draft {
   readonly #migrations: PlannedMigration[] = [];
   readonly #moved = new Map<string, MovedPeer>();
   readonly #trials = new Map<string, number>();
-  /** Those in flight, and those of this plan. */
+  /** Those in flight, and those of this plan; of lost nodes among them. */
   readonly #moving: Set<string>;
+  readonly #saved: Set<string>;
   #waiting = 0;
 
   constructor(
@@ -28,6 +29,7 @@ export class Draft {
     private readonly targets: Targets,
   ) {
     this.#moving = new Set(moving.map(peerKey));
+    this.#saved = new Set(moving.filter(({ reason }) => reason === 'node_lost').map(peerKey));
   }
 
   /** Nothing more fits into this plan. */
@@ -44,10 +46,13 @@ export class Draft {
     return this.targets.cpuOf(nodeId) > this.settings.coolCpu;
   }
 
-  /** A peer that can't stay: no cool-down, only a pause between two attempts. */
+  /**
+   * A peer that can't stay: no cool-down, only a pause between two attempts. One that was leaving a node that is lost now has
+   * no side to stay on until it is there: it is saved like the others.
+   */
   forced(peer: PlannerPeer, from: string, reason: 'node_lost' | 'drain'): void {
     const key = peerKey(peer);
-    if (this.#moving.has(key)) return;
+    if ((reason === 'node_lost' ? this.#saved : this.#moving).has(key)) return;
     const known = this.memory.moved.get(key);
     const last = known?.from.at(-1);
     const { retryDrainMs, retryLostMs } = this.settings;

@@ -1,4 +1,4 @@
-import type { Migration, MigrationReason, NodeReport, PeerQuality } from '@flotilla/contracts';
+import type { Migration, NodeReport, PeerQuality } from '@flotilla/contracts';
 
 /** An SFU node as the planner sees it, with the peers homed on it. */
 export interface PlannerNode {
@@ -17,7 +17,7 @@ export interface PlannerNode {
 export type PlannerPeer = Pick<PeerQuality, 'roomId' | 'sessionId' | 'score' | 'rttMs' | 'baselineRttMs'>;
 
 /** A migration asked for or under way. */
-export type Moving = Pick<Migration, 'roomId' | 'sessionId' | 'fromNode' | 'toNode'>;
+export type Moving = Pick<Migration, 'roomId' | 'sessionId' | 'fromNode' | 'toNode' | 'reason'>;
 
 /** All that a plan is made from, apart from the planner's memory. */
 export interface FleetState {
@@ -27,9 +27,7 @@ export interface FleetState {
 }
 
 /** A peer that shall move. */
-export interface PlannedMigration extends Moving {
-  readonly reason: MigrationReason;
-}
+export type PlannedMigration = Moving;
 
 /** What became of a peer at the planner's hands. */
 export interface MovedPeer {

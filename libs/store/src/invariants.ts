@@ -1,0 +1,87 @@
+import type { Migration, NodeView } from '@flotilla/contracts';
+import type { RoomState, SessionRecord, Store } from './store.ts';
+
+const roomsPerPage = 100;
+/** Members and migrations beyond this are not looked at: this is for fleets that are tested and for a look now and then. */
+const mostMigrations = 10_000;
+
+/** All there is in a store, read piece by piece. */
+export interface Inventory {
+  readonly rooms: readonly RoomState[];
+  readonly nodes: readonly NodeView[];
+  readonly migrations: readonly Migration[];
+  /** Those that the members of the rooms name, and that exist. */
+  readonly sessions: ReadonlyMap<string, SessionRecord>;
+}
+
+/** Reads the whole store. While it changes, the pieces may not fit: look again before you believe what does not. */
+export async function takeInventory(store: Store): Promise<Inventory> {
+  const rooms: RoomState[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await store.rooms.list(roomsPerPage, cursor);
+    for (const { id } of page.rooms) {
+      const state = await store.rooms.state(id);
+      if (state) rooms.push(state);
+    }
+    cursor = page.next ?? undefined;
+  } while (cursor !== undefined);
+  const sessions = new Map<string, SessionRecord>();
+  for (const { sessionId } of rooms.flatMap(({ members }) => members)) {
+    const session = await store.sessions.get(sessionId);
+    if (session) sessions.set(sessionId, session);
+  }
+  const [nodes, migrations] = [await store.nodes.list(), await store.migrations.running(mostMigrations)];
+  return { rooms, nodes, migrations, sessions };
+}
+
+/**
+ * What must be true of a store that is at rest, and is not, a sentence each: nobody in two places, no place that nobody
+ * has, no publication without its publisher, no migration of somebody who is gone.
+ */
+export function brokenInvariants({ rooms, nodes, migrations, sessions }: Inventory): string[] {
+  const broken: string[] = [];
+  const places = new Map<string, number>();
+  const take = (nodeId: string): void => void places.set(nodeId, (places.get(nodeId) ?? 0) + 1);
+  const moving = new Map(migrations.map((migration) => [`${migration.roomId}/${migration.participantId}`, migration]));
+  const members = new Set<string>();
+  const inRoom = new Map<string, string[]>();
+
+  for (const state of rooms) {
+    const roomId = state.room.id;
+    const here = new Map(state.members.map((member) => [member.id, member]));
+    for (const { id, sessionId, nodeId } of state.members) {
+      members.add(`${roomId}/${id}`);
+      take(nodeId);
+      inRoom.set(sessionId, [...(inRoom.get(sessionId) ?? []), roomId]);
+      const session = sessions.get(sessionId);
+      if (!session) broken.push(`${id} is in ${roomId} for the session ${sessionId}, which is gone`);
+      else if (!session.rooms.includes(roomId)) broken.push(`${id} is in ${roomId}, its session does not know of it`);
+    }
+    const producers = new Set<string>();
+    for (const { id, participantId, nodeId, producerId } of state.publications) {
+      const member = here.get(participantId);
+      const { toNode } = moving.get(`${roomId}/${participantId}`) ?? {};
+      if (!member) broken.push(`${id} is published by ${participantId}, who is not in ${roomId}`);
+      else if (nodeId !== member.nodeId && nodeId !== toNode)
+        broken.push(`${id} is on ${nodeId}, its publisher ${participantId} on ${member.nodeId}`);
+      if (producers.has(producerId)) broken.push(`the producer ${producerId} is published twice in ${roomId}`);
+      producers.add(producerId);
+    }
+  }
+  for (const [key, { id, fromNode, toNode }] of moving) {
+    take(toNode);
+    if (!members.has(key)) broken.push(`${id} moves ${key}, who is not there`);
+    if (fromNode === toNode) broken.push(`${id} moves from ${fromNode} to itself`);
+  }
+  for (const [sessionId, { rooms: known }] of sessions)
+    for (const roomId of known)
+      if (!inRoom.get(sessionId)?.includes(roomId))
+        broken.push(`${sessionId} is in ${roomId}, which has no such member`);
+  const reserved = new Map(nodes.map((node) => [node.id, node.reserved]));
+  for (const nodeId of new Set([...reserved.keys(), ...places.keys()])) {
+    const [kept, needed] = [reserved.get(nodeId) ?? 0, places.get(nodeId) ?? 0];
+    if (kept !== needed) broken.push(`${nodeId} keeps ${kept} places, ${needed} are taken`);
+  }
+  return broken;
+}
