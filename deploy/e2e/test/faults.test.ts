@@ -125,7 +125,7 @@ describe('things break while people are moved', () => {
   });
 
   test('the registry that moves somebody is killed, at any moment of it', async () => {
-    for (const afterMs of [0, 20, 60, 150, 400]) {
+    for (const afterMs of [0, 60, 400]) {
       await takeGaps();
       const asked = move(1, 1).catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
@@ -137,7 +137,7 @@ describe('things break while people are moved', () => {
   });
 
   test('the node somebody is being moved to is killed', async () => {
-    for (const afterMs of [0, 100, 300]) {
+    for (const afterMs of [0, 200]) {
       const toNode = await apart(0, 2);
       await takeGaps();
       const asked = move(0, 0, toNode);
@@ -150,7 +150,7 @@ describe('things break while people are moved', () => {
   });
 
   test('the node somebody is being moved from is killed', async () => {
-    for (const afterMs of [0, 100, 300, 600]) {
+    for (const afterMs of [100, 400]) {
       const toNode = await apart(0, 2);
       const fromNode = await nodeOf(0);
       await takeGaps();

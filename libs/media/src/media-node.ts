@@ -146,7 +146,11 @@ export class MediaNode {
       pipes: total('pipes'),
       ...traffic,
     };
-    return { load, peers };
+    // Until their migration is committed they are the other node's: should that be lost, they are lost with it.
+    const arriving = new Set(
+      rooms.flatMap(({ id, arriving: sessions }) => [...sessions].map((each) => `${id} ${each}`)),
+    );
+    return { load, peers: peers.filter(({ roomId, sessionId }) => !arriving.has(`${roomId} ${sessionId}`)) };
   }
 
   /** Tells everybody homed here that their media is gone, and closes all. */

@@ -40,7 +40,6 @@ export class MediaRoom {
   readonly #sessions = new Map<string, MediaSession>();
   readonly #outgoing = new Map<string, OutgoingPipe>();
   readonly #incoming = new Map<string, IncomingPipe>();
-  /** Sessions that are being moved here: they count when their migration is committed. */
   readonly #arriving = new Set<string>();
   /** What its peers' quality and its traffic are measured with. */
   readonly meter: RoomMeter;
@@ -102,6 +101,11 @@ export class MediaRoom {
       counts.consumers += session.counts.consumers;
     }
     return counts;
+  }
+
+  /** Sessions that are being moved here and are not here yet. */
+  get arriving(): ReadonlySet<string> {
+    return this.#arriving;
   }
 
   get participantIds(): string[] {

@@ -15,8 +15,8 @@ interface SeenNode {
 }
 
 /**
- * The fleet as its nodes tell of it. While a peer moves, and a little longer, two nodes report it: it counts for the one it
- * came to last. Bounded by what nodes report: those that are `forget`ten take their peers with them.
+ * The fleet as its nodes tell of it. A peer that moved is reported by two nodes for a while: it counts for the one it came to
+ * last. Bounded by what nodes report: those that are `forget`ten take their peers with them.
  */
 export class FleetView {
   readonly #nodes = new Map<string, SeenNode>();
