@@ -26,7 +26,7 @@ interface Packet {
 
 /**
  * One direction of a path that loses and delays. The jitter is a property of the path at a time and not of a packet, as that of
- * a queue that fills and empties: it is drawn anew every 5 to 35 ms, and one draw in ten is all of `jitterMs`.
+ * a queue that fills and empties: it is drawn anew every 5 to 35 ms, and one draw in twenty is all of `jitterMs`.
  */
 export class ImpairedPath {
   #impairment: Impairment = { loss: 0, delayMs: 0, jitterMs: 0 };
@@ -104,7 +104,7 @@ export class ImpairedPath {
 
   #jitter(now: number): number {
     if (now >= this.#jitterUntilMs) {
-      this.#jitterLevel = this.#random() < 0.1 ? 1 : this.#random() ** 3;
+      this.#jitterLevel = this.#random() < 0.05 ? 1 : this.#random() ** 3;
       this.#jitterUntilMs = now + 5 + 30 * this.#random();
     }
     return this.#jitterLevel;
