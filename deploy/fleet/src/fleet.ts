@@ -24,6 +24,8 @@ export interface FleetOptions {
   readonly brokers?: Brokers;
   /** Settings of the services, on top of this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Settings of one SFU node, on top of all others. */
+  readonly sfuEnv?: (nodeId: string) => Readonly<Record<string, string>>;
 }
 
 /** A fleet of separate processes on this machine. */
@@ -116,6 +118,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     // The nodes share this machine's cores.
     start(id, 'sfu-worker', {
       FLOTILLA_NODE_ID: id,
+      ...options.sfuEnv?.(id),
       FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
     });
 

@@ -93,7 +93,23 @@ declare global {
   // eslint-disable-next-line no-var
   var frameGaps: Map<string, { longest: number; frames: number; of: string }>;
   // eslint-disable-next-line no-var
+  var connections: RTCPeerConnection[];
+  // eslint-disable-next-line no-var
+  var sound: Map<string, [number, number]>;
+  // eslint-disable-next-line no-var
   var moves: { ms?: number; error?: string }[];
+}
+
+/** Runs in the page before all else. */
+function keepConnections(): void {
+  globalThis.connections = [];
+  globalThis.sound = new Map();
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(configuration?: RTCConfiguration) {
+      super(configuration);
+      globalThis.connections.push(this);
+    }
+  };
 }
 
 /** The call page in a browser of its own profile. */
@@ -117,6 +133,7 @@ export class CallPage {
     const { room, name, signalUrl, viewport = { width: 1280, height: 800 } } = options;
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
     const call = new CallPage(name, await context.newPage(), context);
+    await context.addInitScript(keepConnections);
     if (signalUrl !== undefined) {
       await call.page.route('**/console/entry', async (route) => {
         const response = await route.fetch();
@@ -312,6 +329,31 @@ export class CallPage {
       const gaps = [...globalThis.frameGaps].map(([publicationId, gap]) => ({ publicationId, ...gap }));
       globalThis.frameGaps.clear();
       return gaps;
+    });
+  }
+
+  /**
+   * Sound that was made up by the decoders because packets were late or lost (concealment, silence not counted), and all that
+   * was played, in ms, over all connections so far.
+   */
+  soundSoFar(): Promise<{ concealedMs: number; playedMs: number }> {
+    return this.page.evaluate(async () => {
+      for (const [index, connection] of globalThis.connections.entries()) {
+        if (connection.connectionState === 'closed') continue;
+        for (const [id, report] of await connection.getStats()) {
+          const stats = report as RTCInboundRtpStreamStats;
+          if (stats.type !== 'inbound-rtp' || stats.kind !== 'audio') continue;
+          const { concealedSamples = 0, silentConcealedSamples = 0, totalSamplesReceived = 0 } = stats;
+          globalThis.sound.set(`${index}/${id}`, [concealedSamples - silentConcealedSamples, totalSamplesReceived]);
+        }
+      }
+      let [concealed, played] = [0, 0];
+      for (const [ofOne, allOfOne] of globalThis.sound.values()) {
+        concealed += ofOne;
+        played += allOfOne;
+      }
+      // Opus runs at 48 kHz.
+      return { concealedMs: concealed / 48, playedMs: played / 48 };
     });
   }
 

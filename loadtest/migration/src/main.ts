@@ -6,10 +6,11 @@ import {
   progress,
   readOptions,
   runInfo,
+  share,
   summarize,
   writeReport,
 } from '@flotilla/loadtest-kit';
-import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, freePort, launchBrowser, notYet, RestApi, UdpRelay, waitFor } from '@flotilla/testkit';
 import { type Gap, report, rowHead } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];
@@ -20,8 +21,17 @@ const restMs = 4000;
 const restEvery = 10;
 
 const about = `Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
-the longest time between two rendered frames around each move, beside that of the same call at rest.`;
-const { migrations } = readOptions('bench:migration', about, { migrations: number('how many', 100, 1, 10_000) });
+the longest time between two rendered frames around each move, and the sound that was made up for want of packets, beside those
+of the same call at rest. With loss, delay or jitter all media goes through relays that impair it, each way.`;
+const { migrations, loss, delay, jitter } = readOptions('bench:migration', about, {
+  migrations: number('how many', 100, 1, 10_000),
+  loss: share('fraction of packets that the relays lose', 0),
+  delay: number('ms that the relays delay packets', 0, 0, 1000),
+  jitter: number('ms that the relays delay packets besides, at most', 0, 0, 1000),
+});
+const impaired = loss > 0 || delay > 0 || jitter > 0;
+/** Clients are told this address, where the relays listen; the nodes themselves listen on 127.0.0.1, at the same ports. */
+const relayHost = '127.0.0.2';
 
 /** The longest gaps since the last call, by who sees whom. */
 async function takeGaps(
@@ -40,11 +50,39 @@ async function takeGaps(
   return taken.flat();
 }
 
-const fleet = await startFleet({ sfuNodes: 3, gateways: 2, port: 0, env: { FLOTILLA_NAMESPACE: 'bench-migration' } });
+const relays: UdpRelay[] = [];
+const ports = new Map<string, number>();
+if (impaired) {
+  const impairment = { loss, delayMs: delay, jitterMs: jitter };
+  for (const nodeId of ['nd_1', 'nd_2', 'nd_3']) {
+    const port = await freePort();
+    ports.set(nodeId, port);
+    relays.push(await UdpRelay.start({ host: relayHost, port, targetPort: port, up: impairment, down: impairment }));
+  }
+}
+/** Counts concealed sound from the call on; the result says how much there was since, in ms per second of sound. */
+async function watchSound(page: CallPage): Promise<() => Promise<number>> {
+  const before = await page.soundSoFar();
+  return async () => {
+    const now = await page.soundSoFar();
+    return ((now.concealedMs - before.concealedMs) / Math.max(now.playedMs - before.playedMs, 1)) * 1000;
+  };
+}
+
+const fleet = await startFleet({
+  sfuNodes: 3,
+  gateways: 2,
+  port: 0,
+  env: { FLOTILLA_NAMESPACE: 'bench-migration' },
+  sfuEnv: (nodeId): Record<string, string> =>
+    impaired ? { FLOTILLA_SFU_PORT_BASE: String(ports.get(nodeId)), FLOTILLA_SFU_ANNOUNCED_ADDRESS: relayHost } : {},
+});
 const browser = await launchBrowser();
 const gaps: Gap[] = [];
 const atRest: number[] = [];
 const took: number[] = [];
+/** Concealed sound in ms per second of sound played: at rest, and around migrations for the mover and for the others. */
+const concealed = { atRest: [] as number[], mover: [] as number[], others: [] as number[] };
 const failures: string[] = [];
 try {
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
@@ -59,13 +97,16 @@ try {
   for (let round = 1; round <= migrations; round++) {
     if (round % restEvery === 1) {
       await takeGaps(pages, owners);
+      const sound = await Promise.all(pages.map(watchSound));
       await pages[0]!.page.waitForTimeout(restMs);
+      concealed.atRest.push(...(await Promise.all(sound.map((take) => take()))));
       atRest.push(...(await takeGaps(pages, owners)).map(({ ms }) => ms));
     }
     const mover = pages[round % pages.length]!;
     const before = (await mover.moves()).length;
     const { me } = await mover.room();
     await takeGaps(pages, owners);
+    const sound = await Promise.all(pages.map(watchSound));
     const { status, body } = await api.request('POST', `/v1/rooms/${room}/participants/${me}/migrate`, {});
     if (status !== 202) {
       failures.push(`${round}: ${JSON.stringify(body)}`);
@@ -80,6 +121,8 @@ try {
     else took.push(move.ms);
     await mover.page.waitForTimeout(settleMs);
     const seen = await takeGaps(pages, owners);
+    for (const [index, page] of pages.entries())
+      concealed[page === mover ? 'mover' : 'others'].push(await sound[index]!());
     gaps.push(...seen.map((gap) => ({ ...gap, round, mover: mover.name })));
     const worst = Math.max(...seen.map(({ ms }) => ms));
     progress(
@@ -90,6 +133,7 @@ try {
   endProgress();
   await browser.close();
   await fleet.stop();
+  for (const relay of relays) await relay.close();
 }
 
 const row = (what: string, values: readonly number[]): (string | number)[] => {
@@ -108,11 +152,21 @@ const rows = [
   seenBy('the others, of each other', ({ viewer, of, mover }) => viewer !== mover && of !== mover),
   row('migration, from being told to being moved', took),
 ];
+const soundRows = [
+  row('at rest', concealed.atRest),
+  row('the mover, of the others', concealed.mover),
+  row('the others', concealed.others),
+];
+const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';
 console.log(`
-Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
+${path}Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
 
 ${markdown([], [{ head: rowHead, rows }])}
 
+Concealed sound, in ms per second of sound
+
+${markdown([], [{ head: rowHead, rows: soundRows }])}
+
 ${failures.length} of ${migrations} failed${failures.length > 0 ? `:\n${failures.join('\n')}` : '.'}`);
-const results = { ...runInfo(), rows, gaps, failures };
+const results = { ...runInfo(), path, rows, soundRows, gaps, failures };
 writeReport(import.meta.url, report(results), results);

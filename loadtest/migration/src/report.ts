@@ -49,17 +49,20 @@ svg { width: 100%; font-size: 12px; fill: currentColor; }
 export function report(results: {
   readonly when: string;
   readonly machine: string;
+  /** How the way to the nodes was impaired; empty when it was not. */
+  readonly path: string;
   readonly rows: readonly (readonly (string | number)[])[];
+  readonly soundRows: readonly (readonly (string | number)[])[];
   readonly gaps: readonly Gap[];
   readonly failures: readonly string[];
 }): Report {
-  const { when, machine, rows, gaps, failures } = results;
+  const { when, machine, path, rows, soundRows, gaps, failures } = results;
   return {
     title: 'Migrations',
     heading: 'Moving people from node to node while they talk',
     when,
     machine,
-    about: `${failures.length} failed`,
+    about: `${path}${failures.length} failed.`,
     verdicts: [],
     drawing: `<style>${style}</style>
 <p><span class="key" style="color:#4f46e5">■ what the mover sees</span><span class="key" style="color:#059669">● what the others see of the
@@ -67,6 +70,7 @@ mover</span><span class="key">○ what the others see of each other</span></p>
 ${plot(gaps)}`,
     tables: [
       { title: 'Longest gap between frames, ms', head: rowHead, rows },
+      { title: 'Concealed sound, ms per second of sound', head: rowHead, rows: soundRows },
       ...(failures.length > 0
         ? [{ title: 'Failed', head: ['migration'], rows: failures.map((failure) => [failure]) }]
         : []),
