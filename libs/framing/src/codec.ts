@@ -8,7 +8,7 @@ import {
   type Shard,
 } from './generated/metadata_pb.ts';
 import { maxFrameBytes } from './limits.ts';
-import { fitsLayout } from './shard-layout.ts';
+import { fitsLayout } from './shards/layout.ts';
 import { frameWriter } from './frame-writer.ts';
 
 /** Who sends a frame. */

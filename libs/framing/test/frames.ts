@@ -1,7 +1,7 @@
 // Arbitrary frames.
 import fc from 'fast-check';
 import { type FrameInit, frameOverhead, maxFrameBytes, maxSeqId, type StampInit } from '../src/index.ts';
-import { shardBytes, shardCount } from '../src/shard-layout.ts';
+import { shardBytes, shardCount } from '../src/shards/layout.ts';
 
 const first = fc.constantFrom('a', 'z', 'A', 'Z', '0', '9');
 const rest = fc.string({ unit: fc.constantFrom('a', 'Z', '0', '_', '.', '/', ':', '-'), maxLength: 127 });
