@@ -1,0 +1,121 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { ImpairedPath, type Impairment } from './impaired-path.ts';
+
+export interface UdpRelayOptions {
+  /** Where it listens. Default 127.0.0.1; on Linux every 127.x.y.z is there. */
+  readonly host?: string;
+  /** Default: a free port. */
+  readonly port?: number;
+  /** An IPv4 address. Default 127.0.0.1. */
+  readonly targetHost?: string;
+  readonly targetPort: number;
+  /** From clients to the target. Default: nothing is lost, nothing delayed. */
+  readonly up?: Partial<Impairment>;
+  /** From the target to clients. */
+  readonly down?: Partial<Impairment>;
+  /** Packets of a direction come out in the order they went in, whoever sent them. Default true. */
+  readonly keepOrder?: boolean;
+  /** Packets under way in each direction; more are dropped. Default 8192. */
+  readonly maxUnderWay?: number;
+  /** Beyond it a new client takes the place of the one that was silent for longest. Default 64. */
+  readonly maxClients?: number;
+  /** Of what is lost and delayed by chance. */
+  readonly seed?: number;
+}
+
+interface Client {
+  readonly port: number;
+  readonly address: string;
+  /** Its own socket towards the target, so that the target can tell clients apart. */
+  readonly upstream: Socket;
+  lastSentMs: number;
+}
+
+/** Asked of each socket, so that bursts of video fit; the system may give less. */
+const bufferBytes = 4 * 1024 * 1024;
+
+/** A UDP (IPv4) relay in front of a server: a path that loses and delays in each direction, as told and changed at any time. */
+export class UdpRelay {
+  readonly up: ImpairedPath;
+  readonly down: ImpairedPath;
+  readonly #listener: Socket;
+  readonly #clients = new Map<string, Client>();
+  readonly #targetHost: string;
+  readonly #targetPort: number;
+  readonly #maxClients: number;
+  #closed = false;
+
+  private constructor(listener: Socket, options: UdpRelayOptions) {
+    const { keepOrder, maxUnderWay, seed = 1 } = options;
+    this.up = new ImpairedPath({ impairment: options.up, keepOrder, maxUnderWay, seed });
+    this.down = new ImpairedPath({ impairment: options.down, keepOrder, maxUnderWay, seed: seed + 1 });
+    this.#listener = listener;
+    this.#targetHost = options.targetHost ?? '127.0.0.1';
+    this.#targetPort = options.targetPort;
+    this.#maxClients = options.maxClients ?? 64;
+  }
+
+  static async start(options: UdpRelayOptions): Promise<UdpRelay> {
+    const listener = createSocket({ type: 'udp4', recvBufferSize: bufferBytes, sendBufferSize: bufferBytes });
+    const relay = new UdpRelay(listener, options);
+    listener.bind(options.port ?? 0, options.host ?? '127.0.0.1');
+    await once(listener, 'listening');
+    listener.on('error', ignoreError);
+    listener.on('message', (data, from) => relay.#fromClient(data, from));
+    return relay;
+  }
+
+  get port(): number {
+    return this.#listener.address().port;
+  }
+
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  #fromClient(data: Buffer, from: RemoteInfo): void {
+    const key = `${from.address}:${from.port}`;
+    const client = this.#clients.get(key) ?? this.#admit(key, from);
+    client.lastSentMs = performance.now();
+    this.up.send(() => {
+      if (this.#clients.get(key) === client) client.upstream.send(data, this.#targetPort, this.#targetHost);
+    });
+  }
+
+  #admit(key: string, { address, port }: RemoteInfo): Client {
+    if (this.#clients.size >= this.#maxClients) this.#evict();
+    const upstream = createSocket({ type: 'udp4', recvBufferSize: bufferBytes, sendBufferSize: bufferBytes });
+    const client: Client = { address, port, upstream, lastSentMs: 0 };
+    this.#clients.set(key, client);
+    upstream.on('error', ignoreError);
+    upstream.on('message', (data, from) => {
+      if (from.port !== this.#targetPort || from.address !== this.#targetHost) return;
+      this.down.send(() => {
+        if (!this.#closed) this.#listener.send(data, port, address);
+      });
+    });
+    return client;
+  }
+
+  #evict(): void {
+    let silent: [string, Client] | undefined;
+    for (const entry of this.#clients) if (!silent || entry[1].lastSentMs < silent[1].lastSentMs) silent = entry;
+    if (!silent) return;
+    this.#clients.delete(silent[0]);
+    silent[1].upstream.close();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.up.clear();
+    this.down.clear();
+    const sockets = [this.#listener, ...Array.from(this.#clients.values(), ({ upstream }) => upstream)];
+    this.#clients.clear();
+    await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
+  }
+}
+
+/** A datagram that can't be sent is lost, as on any path. */
+function ignoreError(): void {}
