@@ -7,6 +7,7 @@ import { Keys } from './keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
+import { RedisRelays } from './relays.ts';
 import { RedisRooms } from './rooms.ts';
 import { ScriptClient } from './script-client.ts';
 import { RedisSessions } from './sessions.ts';
@@ -22,6 +23,7 @@ export class RedisStore implements Store {
   readonly sessions: RedisSessions;
   readonly migrations: RedisMigrations;
   readonly leases: RedisLeases;
+  readonly relays: RedisRelays;
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
@@ -33,6 +35,7 @@ export class RedisStore implements Store {
     this.sessions = new RedisSessions(client, keys);
     this.migrations = new RedisMigrations(client, keys);
     this.leases = new RedisLeases(client, keys);
+    this.relays = new RedisRelays(client, keys);
     this.#topology = new RedisTopology(client, keys, this.nodes);
   }
 
