@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@flotilla/runtime';
 import * as metrics from '../metrics.ts';
-import { FleetClock } from '../sync/fleet-clock.ts';
+import { FleetClock, maxSources } from '../sync/fleet-clock.ts';
 import { PolledServer, type PollResult } from './polled-server.ts';
 import { nameOf, type NtpServer } from './server-address.ts';
 
@@ -33,6 +33,7 @@ export class NtpClient {
   #steps = 0;
 
   constructor({ servers, intervalMs = 5000, logger }: NtpClientOptions) {
+    if (servers.length > maxSources) throw new RangeError(`more than ${maxSources} NTP servers`);
     this.clock = new FleetClock({ intervalMs });
     this.#servers = servers.map((server) => new PolledServer(server, intervalMs));
     this.#intervalMs = intervalMs;

@@ -25,8 +25,8 @@ export function queryOnce(target: QueryTarget, timeoutMs: number, signal?: Abort
   return new Promise((resolve) => {
     const nonce = randomBytes(8).readBigUInt64BE();
     const socket = createSocket(isIPv6(target.address) ? 'udp6' : 'udp4');
-    const timer = setTimeout(() => finish({ kind: 'silent' }), timeoutMs);
     const giveUp = (): void => finish({ kind: 'silent' });
+    const timer = setTimeout(giveUp, timeoutMs);
     let done = false;
     let t1 = 0;
     function finish(result: QueryResult): void {
@@ -45,15 +45,16 @@ export function queryOnce(target: QueryTarget, timeoutMs: number, signal?: Abort
       if (answer?.kind === 'time') finish({ kind: 'time', exchange: exchangeOf(t1, answer, t4) });
       else if (answer) finish(answer);
     });
-    signal?.addEventListener('abort', giveUp);
-    if (signal?.aborted) return giveUp();
-    // Connected, so that the kernel drops what others send, and tells when the port is closed.
-    socket.connect(target.port, target.address, () => {
+    socket.on('connect', () => {
       if (done) return;
       const request = encodeRequest(nonce);
       t1 = performance.now();
       socket.send(request, (error) => error && giveUp());
     });
+    signal?.addEventListener('abort', giveUp);
+    if (signal?.aborted) return giveUp();
+    // Connected, so that the kernel drops what others send, and tells when the port is closed.
+    socket.connect(target.port, target.address);
   });
 }
 

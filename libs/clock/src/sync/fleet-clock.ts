@@ -15,7 +15,8 @@ export interface FleetClockOptions {
 /** Samples of a source until its filter means something. */
 const calibratedFrom = 4;
 
-const maxSources = 16;
+/** Beyond it `add` throws. */
+export const maxSources = 16;
 
 /**
  * The fleet's time. It learns it from exchanges with one source or several (RFC 5905: clock filter, selection, combination) and
