@@ -322,7 +322,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   async #join(): Promise<void> {
     const { rtpCapabilities } = this.#session.welcome;
     if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
-    const device = new Device();
+    const device = new Device({
+      forcedRtpExtensions: { 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time': true },
+    });
     await device.load({
       routerRtpCapabilities: rtpCapabilities as unknown as Parameters<Device['load']>[0]['routerRtpCapabilities'],
     });
