@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
+import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
@@ -13,6 +14,8 @@ import type { z } from 'zod';
 export interface FleetOptions {
   readonly sfuNodes: number;
   readonly gateways: number;
+  /** Default 1. */
+  readonly relays?: number;
   /** Port of the call page. 0 takes a free one. */
   readonly port: number;
   /** Sees every line that a process writes. */
@@ -32,16 +35,22 @@ export interface Fleet {
   readonly tokenSecret: string;
   readonly redisUrl: string;
   readonly amqpUrl: string;
-  /** The processes by name: `registry-1`, `autoscaler-1`, `gateway-1`, `console-1`; SFU nodes by their id, such as `nd_1`. */
+  /**
+   * The processes by name: `registry-1`, `autoscaler-1`, `gateway-1`, `console-1`; SFU nodes
+   * and metadata relays by their id, such as `nd_1` and `rl_1`.
+   */
   readonly processes: ReadonlyMap<string, Child>;
   /** Starts an SFU node more. */
   startSfuNode(id: string): Promise<Child>;
+  /** Starts a metadata relay more. */
+  startRelay(id: string): Promise<Child>;
   stop(): Promise<void>;
 }
 
 const schemas: Record<string, z.ZodObject> = {
   'room-registry': registryConfig,
   'sfu-worker': sfuWorkerConfig,
+  'metadata-relay': metadataRelayConfig,
   'signaling-gateway': gatewayConfig,
   console: consoleConfig,
   autoscaler: autoscalerConfig,
@@ -55,13 +64,13 @@ const entry = (service: string): string =>
  * Each process gets only the settings it knows.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { sfuNodes, gateways, onLine } = options;
+  const { sfuNodes, gateways, relays = 1, onLine } = options;
   const processes = new Map<string, Child>();
   const brokers = options.brokers ?? (await startBrokers());
   const stop = async (): Promise<void> => {
-    // The SFU nodes last: those who are leaving may still need them.
+    // The SFU nodes and relays last: those who are leaving may still need them.
     const order = [...processes.values()].sort(
-      (a, b) => Number(a.name.startsWith('nd_')) - Number(b.name.startsWith('nd_')),
+      (a, b) => Number(/^(?:nd|rl)_/.test(a.name)) - Number(/^(?:nd|rl)_/.test(b.name)),
     );
     await Promise.all(order.map((child) => child.stop('SIGTERM', 15_000)));
     await brokers.stop();
@@ -98,6 +107,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       FLOTILLA_NODE_ID: id,
       FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
     });
+  const startRelay = (id: string): Promise<Child> => start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id });
 
   try {
     await Promise.all([
@@ -114,6 +124,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ),
       start('autoscaler-1', 'autoscaler', {}),
       ...Array.from({ length: sfuNodes }, (_, index) => startSfuNode(`nd_${index + 1}`)),
+      ...Array.from({ length: relays }, (_, index) => startRelay(`rl_${index + 1}`)),
       start('console-1', 'console', {
         FLOTILLA_CONSOLE_HOST: '127.0.0.1',
         FLOTILLA_CONSOLE_PORT: String(pagePort),
@@ -137,6 +148,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     amqpUrl: brokers.amqpUrl,
     processes,
     startSfuNode,
+    startRelay,
     stop,
   };
 }
