@@ -17,6 +17,7 @@ async function documents() {
     registry,
     gateway,
     sfu,
+    relay,
     console_,
   ] = await Promise.all([
     import('@flotilla/contracts'),
@@ -24,6 +25,7 @@ async function documents() {
     import('@flotilla/room-registry'),
     import('@flotilla/signaling-gateway'),
     import('@flotilla/sfu-worker'),
+    import('@flotilla/metadata-relay'),
     import('@flotilla/console'),
   ]);
   return {
@@ -31,6 +33,7 @@ async function documents() {
       'Room registry': registry.registryConfig,
       'Signaling gateway': gateway.gatewayConfig,
       'SFU worker': sfu.sfuWorkerConfig,
+      'Metadata relay': relay.metadataRelayConfig,
       Console: console_.consoleConfig,
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,

@@ -36,20 +36,20 @@ export type TopicInfo = z.infer<typeof TopicInfo>;
 export const TopicSelection = z.union([z.literal('*'), z.array(TopicName).min(1).max(maxTopicsPerSession)]);
 export type TopicSelection = z.infer<typeof TopicSelection>;
 
-/** A data channel of a link, by what its sender does about loss. */
-export const ChannelKind = z.enum(['reliable', 'limited', 'unreliable']);
-export type ChannelKind = z.infer<typeof ChannelKind>;
+/**
+ * The three data channels of a link, by what their sender does about loss, and their ids. The client creates them with
+ * `negotiated: true` before it makes its offer: `reliable` (ordered), `limited` (`ordered: false, maxRetransmits: 3`),
+ * `unreliable` (`ordered: false, maxRetransmits: 0`).
+ */
+export const channelIds = { reliable: 0, limited: 1, unreliable: 2 } as const;
+export type ChannelKind = keyof typeof channelIds;
+export const channelKinds = Object.keys(channelIds) as readonly ChannelKind[];
 
 /** The relay's side of a link, as the client needs it to connect. */
 export const MetadataSession = z.object({
   relayId: RelayId,
   transport: TransportParameters,
   sctp: z.object({ port: z.int().positive(), maxMessageSize: z.int().positive() }),
-  channels: z
-    .record(ChannelKind, z.int().min(0).max(65_534))
-    .describe(
-      'The ids of the three data channels, which the client creates with `negotiated: true`: `reliable` (ordered), `limited` (`ordered: false, maxRetransmits: 3`), `unreliable` (`ordered: false, maxRetransmits: 0`).',
-    ),
 });
 export type MetadataSession = z.infer<typeof MetadataSession>;
 

@@ -5,6 +5,7 @@ export * from './crowd.ts';
 export * from './http-answer.ts';
 export * from './honest-pair.ts';
 export * from './impaired-path.ts';
+export * from './metadata-client.ts';
 export * from './net.ts';
 export * from './raw-client.ts';
 export * from './raw-frames.ts';

@@ -146,7 +146,6 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
       relayId,
       transport,
       sctp: { port: 5000, maxMessageSize: 16_384 },
-      channels: { reliable: 0, limited: 1, unreliable: 2 },
     },
   },
   'metadata.disconnect': { to, payload: { relayId }, reply: {} },
