@@ -31,6 +31,11 @@ export class SourceTimes {
     return this.#sources.size;
   }
 
+  /** Whether the source was calibrated. */
+  has(source: string): boolean {
+    return this.#sources.has(source);
+  }
+
   /** The source's clock showed `localMs` when the fleet's time was `fleetMs` (ms since the Unix epoch). */
   calibrate(source: string, localMs: number, fleetMs: number): void {
     const known = this.#sources.get(source);
