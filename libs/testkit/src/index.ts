@@ -7,6 +7,7 @@ export * from './honest-pair.ts';
 export * from './net.ts';
 export * from './raw-client.ts';
 export * from './raw-frames.ts';
+export * from './records.ts';
 export * from './scenarios/calls.ts';
 export * from './scenarios/hostile-clients.ts';
 export * from './scenarios/hostile-connections.ts';

@@ -1,9 +1,10 @@
 import 'reflect-metadata';
 import { tokenConfig } from '@flotilla/auth';
-import { type NodeReport, type NodeState, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
+import { type NodeState, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { CommandHandlers } from '@flotilla/bus';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
 import { type Fleet, memoryFleet } from '@flotilla/store';
+import { nodeReport } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RoomRegistryModule } from '../src/index.ts';
@@ -31,24 +32,12 @@ beforeEach(async () => {
 });
 afterEach(() => stop());
 
-const node = (state: NodeState): NodeReport => ({
-  id: 'nd_a',
-  startedAt: 1,
-  capacity: 10,
-  state,
-  rtpCapabilities: { codecs: [] },
-  load: {
-    cpu: 0.5,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 10,
-    bitsPerSecond: 1000,
-  },
-});
+const node = (state: NodeState) =>
+  nodeReport('nd_a', {
+    state,
+    rtpCapabilities: { codecs: [] },
+    load: { cpu: 0.5, packetsPerSecond: 10, bitsPerSecond: 1000 },
+  });
 
 async function ask(method: string, path: string, apiKey = key): Promise<{ status: number; body: unknown }> {
   const response = await fetch(`${url}${path}`, { method, headers: { authorization: `Bearer ${apiKey}` } });
