@@ -2,6 +2,7 @@ export * from './brokers.ts';
 export * from './browser.ts';
 export * from './child.ts';
 export * from './crowd.ts';
+export * from './enter.ts';
 export * from './http-answer.ts';
 export * from './honest-pair.ts';
 export * from './net.ts';

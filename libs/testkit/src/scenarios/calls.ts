@@ -90,9 +90,7 @@ export const callScenarios: readonly CallScenario[] = [
               (await bob.messages()).length === 1 ? undefined : notYet('it is not there'),
             );
             proxy.cut();
-            await waitFor('bob notices', async () =>
-              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
-            );
+            await bob.reconnecting();
             const frames = bob.framesDuring('ada', 3000);
             for (let number = 1; number <= 20; number++) await ada.send({ number });
             await ada.press('mic');
@@ -106,14 +104,7 @@ export const callScenarios: readonly CallScenario[] = [
             });
             expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
             expect(await bob.room()).toEqual({ ...before, state: 'connected' });
-            await waitFor('the mute is known', async () => {
-              const muted = await bob.page.evaluate(() =>
-                [...globalThis.flotilla.room!.participants.values()]
-                  .flatMap(({ publications }) => [...publications.values()])
-                  .some(({ kind, muted: each }) => kind === 'audio' && each),
-              );
-              if (!muted) notYet('ada is not muted in the eyes of bob');
-            });
+            await bob.knowsMuted('ada');
             await ada.seesExactly(['bob']);
             await ada.hearsAndSees('bob');
           } finally {

@@ -127,14 +127,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             );
             await ada.press('camera');
             await ada.press('mic');
-            await waitFor('the mute is known', async () => {
-              const muted = await bob.page.evaluate(() =>
-                [...globalThis.flotilla.room!.participants.values()]
-                  .flatMap(({ publications }) => [...publications.values()])
-                  .some(({ kind, muted: each }) => kind === 'audio' && each),
-              );
-              if (!muted) notYet('ada is not muted in the eyes of bob');
-            });
+            await bob.knowsMuted('ada');
             await ada.press('mic');
             await bob.hearsAndSees('ada');
 
@@ -190,9 +183,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             }
 
             proxy.cut();
-            await waitFor('bob notices', async () =>
-              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
-            );
+            await bob.reconnecting();
             await ada.press('camera');
             proxy.mend();
             await bob.joined();
