@@ -467,6 +467,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       // The move fails by itself, and goes back.
       migration_undone: () => undefined,
       participant_moved: () => undefined,
+      // Comes only to those who asked for a link.
+      metadata_moved: () => undefined,
       room_deleted: () => {
         this.#session.close();
         this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));

@@ -22,14 +22,7 @@ import {
   Source,
   Subscription,
 } from './media.ts';
-import {
-  LinkReport,
-  MetadataSession,
-  TopicDeclaration,
-  TopicInfo,
-  TopicName,
-  TopicSelection,
-} from './metadata.ts';
+import { LinkReport, MetadataSession, TopicDeclaration, TopicInfo, TopicName, TopicSelection } from './metadata.ts';
 import { ErrorBody } from './errors.ts';
 import { Negotiation, NegotiationState } from './negotiation.ts';
 import { DisplayName, Publication, RoomSnapshot } from './room.ts';

@@ -1,6 +1,7 @@
 import type { DtlsParameters, MetadataSession } from '@flotilla/contracts';
 
-const line = (sdp: string, name: string): string | undefined => new RegExp(`^a=${name}:(.*)$`, 'm').exec(sdp)?.[1]?.trim();
+const line = (sdp: string, name: string): string | undefined =>
+  new RegExp(`^a=${name}:(.*)$`, 'm').exec(sdp)?.[1]?.trim();
 
 /**
  * The DTLS parameters of an offer that `createOffer` made. The client is the DTLS client.

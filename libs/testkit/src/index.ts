@@ -17,6 +17,7 @@ export * from './scenarios/hostile-connections.ts';
 export * from './scenarios/hostile-frames.ts';
 export * from './scenarios/hostile-json.ts';
 export * from './scenarios/hostile-latency.ts';
+export * from './scenarios/metadata.ts';
 export * from './scenarios/misuse.ts';
 export * from './scenarios/peer-calls.ts';
 export * from './scenarios/peers.ts';

@@ -1,10 +1,14 @@
+import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
 import { brokerConfig, commonConfig, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the relay's own, apart from logs, metrics and brokers. */
 export const relayConfig = z.object({
-  FLOTILLA_RELAY_ID: RelayId.optional().describe('Who this relay is, such as rl_eu-1. Default: a new id at each start.'),
+  ...clockConfig.shape,
+  FLOTILLA_RELAY_ID: RelayId.optional().describe(
+    'Who this relay is, such as rl_eu-1. Default: a new id at each start.',
+  ),
   FLOTILLA_RELAY_CAPACITY: wholeNumber().min(1).default(1000).describe('How many clients have links to it at most.'),
   FLOTILLA_RELAY_FRAMES_PER_SECOND: wholeNumber()
     .min(1)

@@ -1,10 +1,5 @@
 import { appendRoomEvent, type EventLog } from '@flotilla/bus';
-import {
-  FlotillaError,
-  type MetadataSession,
-  type RelayReport,
-  type RoomEventPayload,
-} from '@flotilla/contracts';
+import { FlotillaError, type MetadataSession, type RelayReport, type RoomEventPayload } from '@flotilla/contracts';
 import { type ListenOptions, type PooledWorker, WorkerPool } from '@flotilla/media';
 import { type Logger, retry } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';

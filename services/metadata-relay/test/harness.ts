@@ -86,7 +86,10 @@ export class Harness {
     };
   }
 
-  async client(relayId?: string, options: MetadataClientOptions & { sessionId?: string } = {}): Promise<MetadataClient> {
+  async client(
+    relayId?: string,
+    options: MetadataClientOptions & { sessionId?: string } = {},
+  ): Promise<MetadataClient> {
     const client = await MetadataClient.connect(this.requester(relayId, options.sessionId), this.room.id, options);
     this.#clients.push(client);
     return client;

@@ -9,7 +9,11 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
   test('what one sends on a topic the others get, stamped with who sent it', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
-    expect(await ada.publish('cursor', { mode: 'adaptive' })).toEqual({ name: 'cursor', mode: 'adaptive', retain: false });
+    expect(await ada.publish('cursor', { mode: 'adaptive' })).toEqual({
+      name: 'cursor',
+      mode: 'adaptive',
+      retain: false,
+    });
     expect(await bob.subscribe(['cursor'])).toEqual([{ name: 'cursor', mode: 'adaptive', retain: false }]);
     await eve.subscribe(['other']);
     const began = Date.now() * 1000;
@@ -28,7 +32,10 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
     await bob.subscribe('*');
     await eve.subscribe('*');
-    for (const [topic, mode] of [['a', 'reliable'], ['b', 'unreliable']] as const) {
+    for (const [topic, mode] of [
+      ['a', 'reliable'],
+      ['b', 'unreliable'],
+    ] as const) {
       await ada.publish(topic, { mode });
       ada.send(topic, topic, { channel: mode });
     }
@@ -58,7 +65,12 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     await late.subscribe(['state']);
     await waitFor('all of it came', () => late.frames.length === 4 || notYet(`${late.frames.length} frames`));
     expect(late.frames.every(({ stamp }) => stamp!.retained)).toBe(true);
-    expect(late.texts('state').filter((text) => text.startsWith('x')).join('')).toHaveLength(40_000);
+    expect(
+      late
+        .texts('state')
+        .filter((text) => text.startsWith('x'))
+        .join(''),
+    ).toHaveLength(40_000);
     expect(late.texts('state')).toContain('of bob');
     await ada.unpublish('state');
     const later = await harness.client();

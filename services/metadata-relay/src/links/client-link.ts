@@ -1,4 +1,10 @@
-import { channelIds, type ChannelKind, channelKinds, maxMetadataFrameBytes, type MetadataSession } from '@flotilla/contracts';
+import {
+  channelIds,
+  type ChannelKind,
+  channelKinds,
+  maxMetadataFrameBytes,
+  type MetadataSession,
+} from '@flotilla/contracts';
 import type {
   DataConsumer,
   DataProducer,
