@@ -1,9 +1,11 @@
+import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
 import { brokerConfig, commonConfig, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the relay's own, apart from logs, metrics and brokers. */
 export const relayConfig = z.object({
+  ...clockConfig.shape,
   FLOTILLA_RELAY_ID: RelayId.optional().describe(
     'Who this relay is, such as rl_eu-1. Default: a new id at each start.',
   ),

@@ -1,4 +1,5 @@
 import type { Serving } from '@flotilla/bus';
+import { NtpClient } from '@flotilla/clock';
 import { newId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
@@ -14,27 +15,37 @@ export interface MetadataRelayOptions {
   readonly config: RelayConfig;
   readonly fleet: Fleet;
   readonly log: Logger;
-  /** The fleet's time. Default: this machine's. */
-  readonly clock?: RoutingClock;
 }
 
-const machineClock: RoutingClock = {
+/** A relay whose NTP servers do not answer starts all the same, by its machine's clock. */
+const calibrationMs = 3000;
+
+const routingClock = ({ clock }: NtpClient): RoutingClock => ({
   monotonicMs: () => performance.now(),
-  fleetMicros: () => (performance.timeOrigin + performance.now()) * 1000,
-};
+  fleetMicros: () => clock.now() * 1000,
+});
 
 /** One metadata relay: its links, the commands it serves, its heartbeat. */
 @Module({})
 export class MetadataRelayModule {
-  static register({ config, fleet, log, clock = machineClock }: MetadataRelayOptions): DynamicModule {
+  static register({ config, fleet, log }: MetadataRelayOptions): DynamicModule {
     const id = config.FLOTILLA_RELAY_ID ?? newId('relay');
     const relayLog = log.child({ relay: id });
     return {
       module: MetadataRelayModule,
       providers: [
         {
-          provide: Relay,
+          provide: NtpClient,
           useFactory: () =>
+            new NtpClient({
+              servers: config.FLOTILLA_NTP_SERVERS,
+              intervalMs: config.FLOTILLA_NTP_INTERVAL_SECONDS * 1000,
+              logger: relayLog,
+            }),
+        },
+        {
+          provide: Relay,
+          useFactory: (time: NtpClient) =>
             Relay.start({
               id,
               listen: {
@@ -47,16 +58,18 @@ export class MetadataRelayModule {
                 framesPerSecond: config.FLOTILLA_RELAY_FRAMES_PER_SECOND,
                 bytesPerSecond: config.FLOTILLA_RELAY_BYTES_PER_SECOND,
               },
-              clock,
+              clock: routingClock(time),
               events: fleet.events,
               relays: fleet.store.relays,
               log: relayLog,
             }),
+          inject: [NtpClient],
         },
         {
           provide: RelayLife,
-          useFactory: (relay: Relay) => new RelayLife(relay, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
-          inject: [Relay],
+          useFactory: (relay: Relay, time: NtpClient) =>
+            new RelayLife(relay, time, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
+          inject: [Relay, NtpClient],
         },
       ],
     };
@@ -70,6 +83,7 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
 
   constructor(
     private readonly relay: Relay,
+    private readonly time: NtpClient,
     private readonly fleet: Fleet,
     private readonly drainMs: number,
     private readonly log: Logger,
@@ -79,6 +93,8 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
 
   async onApplicationBootstrap(): Promise<void> {
     this.#serving = await serveRelayCommands(this.fleet.bus, this.relay);
+    // Clients learn the time from this relay: it knows it first, where it is told.
+    await this.time.calibrated(calibrationMs);
     await this.#heartbeat.start();
     this.log.info('metadata relay is up');
   }
@@ -90,5 +106,6 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
       .catch((error: unknown) => this.log.warn({ err: error }, 'the relay could not take itself off'));
     await this.#serving?.close();
     this.relay.close();
+    await this.time.stop();
   }
 }

@@ -72,11 +72,10 @@ export class LinkState {
   /** Looks at the link again. The channel of adaptive topics when it changed. */
   adapt(now: number): ChannelKind | undefined {
     const fresh = this.#report && now - this.#report.at < reportLastsMs ? this.#report : undefined;
-    const { limited, unreliable } = this.channels;
     const link: LinkMeasurement = {
       loss: fresh?.loss ?? 0,
       rttMs: fresh?.rttMs ?? 0,
-      bufferedBytes: Math.max(limited.atMost, unreliable.atMost),
+      bufferedBytes: this.channels[this.#mode.channel].atMost,
     };
     const before = this.#mode.channel;
     this.#mode = nextMode(this.#mode, link, now);

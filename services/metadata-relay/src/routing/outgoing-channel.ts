@@ -40,15 +40,11 @@ export class OutgoingChannel {
   sent(bytes: number): boolean {
     this.#atMost += bytes;
     this.#sinceAsked += bytes;
-    return this.#atMost > maxBacklogBytes[this.kind] / 2 && this.#ask();
+    return this.#atMost > maxBacklogBytes[this.kind] / 2 && this.ask();
   }
 
-  /** A channel that is held is asked after from time to time. True when it is to be asked now. */
-  askIfHeld(): boolean {
-    return this.#held && this.#ask();
-  }
-
-  #ask(): boolean {
+  /** True when the worker is to be asked: it is not being asked yet. */
+  ask(): boolean {
     if (this.#asking) return false;
     this.#asking = true;
     this.#sinceAsked = 0;

@@ -76,17 +76,19 @@ export class RoomRouting {
     const link = this.#link(linkId);
     if (!link.publishes.has(name) && link.publishes.size >= maxTopicsPerSession)
       throw new FlotillaError('TOO_MANY_TOPICS', `a session publishes ${maxTopicsPerSession} topics at most`);
-    const topic = this.#declared(name, mode);
+    const topic = this.#declared(linkId, name, mode);
     topic.retain ||= retain;
     topic.publishers.add(linkId);
     link.publishes.add(name);
     return topic.info;
   }
 
-  #declared(name: string, mode: TopicMode): Topic {
+  /** The topic in that mode; whoever alone publishes it may change its mode. */
+  #declared(linkId: string, name: string, mode: TopicMode): Topic {
     const known = this.#topics.get(name);
     if (known && known.mode !== mode) {
-      if (known.published) throw new FlotillaError('TOPIC_CONFLICT', `${name} is published as ${known.mode}`);
+      if (known.publishedBeside(linkId))
+        throw new FlotillaError('TOPIC_CONFLICT', `${name} is published as ${known.mode}`);
       this.#drop(known);
     }
     const topic = this.#topic(name, mode);
@@ -323,9 +325,12 @@ export class RoomRouting {
   tick(): void {
     const now = this.clock.monotonicMs();
     for (const link of this.#links.values()) {
-      for (const channel of Object.values(link.channels))
-        if (channel.askIfHeld()) this.outlet.askBacklog(link.id, channel.kind);
       const former = link.channelFor('adaptive');
+      for (const channel of Object.values(link.channels)) {
+        // What is asked for: whether it has caught up, and whether the link is clear.
+        const wanted = channel.held || (channel.kind === 'unreliable' && former === 'unreliable');
+        if (wanted && channel.ask()) this.outlet.askBacklog(link.id, channel.kind);
+      }
       const channel = link.adapt(now);
       if (channel) this.#switch(link, former, channel);
     }

@@ -36,14 +36,18 @@ export class Topic {
     return { name: this.name, mode: this.mode, retain: this.retain };
   }
 
-  /** Somebody publishes it. */
-  get published(): boolean {
-    return this.remote || this.publishers.size > 0;
+  /** Somebody publishes it, and not this link alone. */
+  publishedBeside(linkId: string): boolean {
+    return this.remote || this.publishers.size > (this.publishers.has(linkId) ? 1 : 0);
   }
 
   /** Nobody publishes it and nothing is kept. */
   get idle(): boolean {
-    return !this.published && [...this.streams.values()].every(({ retained }) => retained.seqId === undefined);
+    return (
+      !this.remote &&
+      this.publishers.size === 0 &&
+      [...this.streams.values()].every(({ retained }) => retained.seqId === undefined)
+    );
   }
 
   stream(publisherId: string): PublisherStream {
