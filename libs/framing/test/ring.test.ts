@@ -115,11 +115,11 @@ describe('a ring between two threads', { timeout: 60_000 }, () => {
     const memory = createRing(1024 * 1024, longestFrame);
     const producer = new RingProducer(memory);
     const other = worker('consume', memory, count);
-    let failed: Error | undefined;
-    other.once('error', (error: Error) => (failed = error));
+    const failure = new AbortController();
+    other.once('error', (error) => failure.abort(error));
     const answer = once(other, 'message');
-    for (let number = 0; number < count && !failed; number++)
-      while (!producer.tryPush(numberedFrame(number), tagOf(number)) && !failed)
+    for (let number = 0; number < count && !failure.signal.aborted; number++)
+      while (!producer.tryPush(numberedFrame(number), tagOf(number)) && !failure.signal.aborted)
         await new Promise((resolve) => setImmediate(resolve));
     producer.close();
     expect(await answer).toEqual([count]);

@@ -6,6 +6,7 @@ import {
   type MessageInfo,
   Reassembler,
   type ReassemblerOptions,
+  type Refusal,
   type ShardInit,
   split,
 } from '../src/index.ts';
@@ -29,6 +30,14 @@ export class Stream {
       lost: (loss) => this.losses.push(loss),
       ...options,
     });
+  }
+
+  /** Takes a shard whose buffer is used for something else afterwards. */
+  accept(shard: Shard, stamp?: RelayStamp): Refusal | undefined {
+    const payload = shard.payload.slice();
+    const refusal = this.reassembler.accept({ ...shard, payload }, stamp);
+    payload.fill(0xee);
+    return refusal;
   }
 
   get ids(): number[] {
