@@ -34,15 +34,15 @@ async function serve(settings: Partial<NtpTestServer> = {}): Promise<NtpTestServ
  * interrupted does not count.
  */
 function errorMs(clock: FleetClock): number {
-  let before = Date.now();
-  let lookedMs = performance.now();
+  let before = Infinity;
+  let beforeMs = 0;
   for (;;) {
+    const startMs = performance.now();
     const told = clock.now();
     const machine = Date.now();
-    const nowMs = performance.now();
-    if (machine > before && nowMs - lookedMs < lookMs) return told - machine;
+    if (machine > before && performance.now() - beforeMs < lookMs) return told - machine;
     before = machine;
-    lookedMs = nowMs;
+    beforeMs = startMs;
   }
 }
 const lookMs = 0.1;

@@ -300,6 +300,28 @@ describe("the fleet's time", () => {
     );
   });
 
+  test('goes on at the measured rate while nobody answers', () => {
+    fc.assert(
+      fc.property(world, (world) => {
+        let localMs = localOf(world, epochMs);
+        const clock = new FleetClock({ localNow: () => localMs, localEpochMs: trueOffset(world, 0) });
+        for (let index = 0; index < 24; index++) {
+          const exchange = exchangeAt(world, epochMs + index * 5000, { upMs: 0.2, thereMs: 0.1, downMs: 0.2 });
+          localMs = exchange.t4;
+          clock.add(exchange);
+          clock.update();
+          clock.now();
+        }
+        const silentMs = 60_000;
+        const trueMs = epochMs + 23 * 5000 + silentMs;
+        localMs = localOf(world, trueMs);
+        // 90 ppm would be 5 ms.
+        expect(Math.abs(clock.now() - trueMs)).toBeLessThan(0.5);
+        expect(clock.drift).toBeCloseTo(world.ratio, 6);
+      }),
+    );
+  });
+
   test('is learned from a source that does not know its own error, which is then unknown here too', () => {
     const clock = new FleetClock({ localNow: () => 1000, localEpochMs: 0 });
     for (let round = 0; round < 4; round++) {
