@@ -50,6 +50,9 @@ export const MetadataSession = z.object({
   relayId: RelayId,
   transport: TransportParameters,
   sctp: z.object({ port: z.int().positive(), maxMessageSize: z.int().positive() }),
+  limits: z
+    .object({ framesPerSecond: z.int().positive(), bytesPerSecond: z.int().positive() })
+    .describe('What the client may send, twice as much at once. The relay drops more, on whichever channel.'),
 });
 export type MetadataSession = z.infer<typeof MetadataSession>;
 

@@ -12,11 +12,11 @@ export const relayConfig = z.object({
   FLOTILLA_RELAY_CAPACITY: wholeNumber().min(1).default(1000).describe('How many clients have links to it at most.'),
   FLOTILLA_RELAY_FRAMES_PER_SECOND: wholeNumber()
     .min(1)
-    .default(500)
+    .default(1000)
     .describe('Frames a second that one client may send, twice as many at once. More are dropped.'),
   FLOTILLA_RELAY_BYTES_PER_SECOND: wholeNumber()
     .min(1)
-    .default(1_048_576)
+    .default(8_388_608)
     .describe('Bytes a second that one client may send, twice as many at once. More are dropped.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)

@@ -69,7 +69,7 @@ export class Relay {
     const room = await this.#openRoom(request.roomId);
     try {
       const parameters = await room.connect(request.sessionId, request.participantId, request.dtlsParameters);
-      return { relayId: this.id, ...parameters };
+      return { relayId: this.id, ...parameters, limits: this.options.limits };
     } catch (error) {
       // What mediasoup refuses, it refuses because of the parameters.
       if (error instanceof TypeError) throw new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });

@@ -14,7 +14,7 @@ const maxWaiting = 512;
  * captured within half a frame of one belongs to it, and what comes after its frame goes out at once.
  */
 export class Aligner {
-  readonly #waiting: (Waiting & { readonly until: number })[] = [];
+  readonly #waiting: { readonly waiting: Waiting; readonly until: number }[] = [];
   #frame: { readonly captureTime: number; readonly at: number } | undefined;
   #intervalMs = 0;
 
@@ -33,10 +33,9 @@ export class Aligner {
   add(waiting: Waiting, now: number): void {
     // In the order of capture: channels that lose may also change the order of what comes.
     let index = this.#waiting.length;
-    while (index > 0 && this.#waiting[index - 1]!.captureTime > waiting.captureTime) index--;
-    const { captureTime, deliver } = waiting;
-    this.#waiting.splice(index, 0, { captureTime, deliver: deliver.bind(waiting), until: now + this.maxWaitMs });
-    if (this.#waiting.length > maxWaiting) this.#waiting.shift()!.deliver(undefined);
+    while (index > 0 && this.#waiting[index - 1]!.waiting.captureTime > waiting.captureTime) index--;
+    this.#waiting.splice(index, 0, { waiting, until: now + this.maxWaitMs });
+    if (this.#waiting.length > maxWaiting) this.#waiting.shift()!.waiting.deliver(undefined);
     // While frames come, what belongs to the one that is on the screen goes with it.
     if (this.#frame && now - this.#frame.at < this.maxWaitMs) this.#present(this.#frame.captureTime);
   }
@@ -53,14 +52,15 @@ export class Aligner {
 
   #present(captureTime: number): void {
     const upTo = captureTime + this.#intervalMs / 2;
-    while (this.#waiting.length > 0 && this.#waiting[0]!.captureTime <= upTo) {
-      const { captureTime: own, deliver } = this.#waiting.shift()!;
-      deliver(captureTime - own);
+    while (this.#waiting.length > 0 && this.#waiting[0]!.waiting.captureTime <= upTo) {
+      const { waiting } = this.#waiting.shift()!;
+      waiting.deliver(captureTime - waiting.captureTime);
     }
   }
 
   /** Lets go of what waited too long. */
   expire(now: number): void {
-    while (this.#waiting.length > 0 && this.#waiting[0]!.until <= now) this.#waiting.shift()!.deliver(undefined);
+    while (this.#waiting.length > 0 && this.#waiting[0]!.until <= now)
+      this.#waiting.shift()!.waiting.deliver(undefined);
   }
 }

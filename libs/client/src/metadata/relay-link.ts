@@ -24,6 +24,9 @@ const worthTelling = { rttMs: 100, loss: 0.05 };
 const fullBytes = 1024 * 1024;
 const roomyBytes = 256 * 1024;
 
+/** Of what the relay takes, as clocks differ a little. */
+const shareUsed = 0.8;
+
 /** What a link needs of the room, and tells it. */
 export interface LinkHost {
   connect(payload: {
@@ -49,6 +52,9 @@ export class RelayLink {
   #closed = false;
   relayId = '';
   maxFrameBytes = 0;
+  #limits: MetadataSession['limits'] = { framesPerSecond: 1, bytesPerSecond: 1 };
+  /** When all that was sent so far is within the limits, by `performance.now`. */
+  #paidAt = 0;
 
   private constructor(private readonly host: LinkHost) {
     this.#pc = new RTCPeerConnection();
@@ -79,6 +85,7 @@ export class RelayLink {
       });
       link.relayId = session.relayId;
       link.maxFrameBytes = session.sctp.maxMessageSize;
+      link.#limits = session.limits;
       await pc.setRemoteDescription({ type: 'answer', sdp: answerTo(offer.sdp!, session) });
       await link.#opened();
     } catch (error) {
@@ -138,6 +145,9 @@ export class RelayLink {
     if (this.#closed) return false;
     try {
       this.#channels[channel].send(frame);
+      const { framesPerSecond, bytesPerSecond } = this.#limits;
+      const costMs = Math.max(1000 / framesPerSecond, (frame.length * 1000) / bytesPerSecond) / shareUsed;
+      this.#paidAt = Math.max(this.#paidAt, performance.now()) + costMs;
       return true;
     } catch {
       // It closed in this very moment.
@@ -145,9 +155,12 @@ export class RelayLink {
     }
   }
 
-  /** Resolves when the channel takes more; false when the link is closed. */
+  /** Resolves when the channel and the relay take more; false when the link is closed. */
   async roomy(channel: ChannelKind): Promise<boolean> {
     const of = this.#channels[channel];
+    // A second's worth may go at once: the relay takes two.
+    const aheadMs = this.#paidAt - performance.now() - 1000;
+    if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs));
     if (of.bufferedAmount <= fullBytes) return !this.#closed;
     await new Promise<void>((resolve) => {
       of.addEventListener('bufferedamountlow', () => resolve(), { once: true });

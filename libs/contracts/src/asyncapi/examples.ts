@@ -146,6 +146,7 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
       relayId,
       transport,
       sctp: { port: 5000, maxMessageSize: 16_384 },
+      limits: { framesPerSecond: 1000, bytesPerSecond: 8_388_608 },
     },
   },
   'metadata.disconnect': { to, payload: { relayId }, reply: {} },

@@ -108,7 +108,7 @@ export class ClientLink {
     }
   }
 
-  get parameters(): Omit<MetadataSession, 'relayId'> {
+  get parameters(): Omit<MetadataSession, 'relayId' | 'limits'> {
     const { id, iceParameters, iceCandidates, dtlsParameters, sctpParameters } = this.transport;
     return {
       transport: { id, iceParameters, iceCandidates, dtlsParameters },
