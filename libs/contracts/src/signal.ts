@@ -265,7 +265,9 @@ export const connectionEvents = {
     offsets: z
       .record(StreamAddress, Offset)
       .describe('Where the messages to this user and to everybody stand; what is said after comes as events.'),
-    rtpCapabilities: RtpCapabilities.optional().describe("The SFU nodes' capabilities, to load a device with."),
+    rtpCapabilities: RtpCapabilities.optional().describe(
+      "The SFU nodes' capabilities, to load a device with. Not told again to a session that resumed.",
+    ),
   }),
   /** The token expires soon: send `refresh_token`. */
   token_expiring: z.object({ expiresAt: z.int() }),

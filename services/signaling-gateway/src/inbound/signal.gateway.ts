@@ -75,7 +75,8 @@ export class SignalGateway implements OnGatewayConnection {
 
   async handleConnection(session: Session, { resumeToken }: Connected): Promise<void> {
     const { resumeWindowSeconds, heartbeatSeconds } = this.context.settings;
-    const rtpCapabilities = await this.context.nodes.rtpCapabilities();
+    // Who comes back has them: they are most of this message.
+    const rtpCapabilities = session.resumed ? undefined : await this.context.nodes.rtpCapabilities();
     tell(session, 'welcome', {
       sessionId: session.id,
       resumed: session.resumed,
