@@ -560,11 +560,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#subscribeMissing();
   }
 
-  /** Asks for what is wanted and not received. */
+  /** Asks for what is wanted and not received, or received from a producer that was replaced while the link was opened. */
   #subscribeMissing(): void {
     const missing = [...this.#participants.values()]
       .flatMap((participant) => [...participant.publications.values()])
-      .filter(({ id, wanted }) => wanted && !this.#link?.consumer(id));
+      .filter(({ id, wanted, announced }) => wanted && this.#link?.consumer(id)?.producerId !== announced.producerId);
     if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
   }
 
@@ -616,9 +616,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     return {
       request: (type, payload) => this.#request(type, payload),
       openLink: (media, request) => this.#newLink(media, request),
-      shows: (id) => {
+      shows: (id, producerId) => {
         const publication = this.#findPublication(id);
-        return publication !== undefined && publication.wanted && !publication.muted && !publication.wishes.paused;
+        if (!publication || publication.announced.producerId !== producerId) return false;
+        return publication.wanted && !publication.muted && !publication.wishes.paused;
       },
       applyWishes: async (request, ids) => {
         for (const id of ids) {

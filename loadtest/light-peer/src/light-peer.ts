@@ -14,6 +14,7 @@ import {
   roomEvents,
   type RtpCapabilities,
   signalRequests,
+  type Subscription,
 } from '@flotilla/contracts';
 import { RawClient } from '@flotilla/testkit';
 import { Arrivals } from './arrivals.ts';
@@ -108,7 +109,9 @@ export class LightPeer {
     this.#link = await this.#openLink(media, this.#request);
     this.client.onEvent = (event) => this.#onEvent(event);
     for (const event of this.client.events.splice(0)) this.#onEvent(event);
-    void this.client.closed.then(({ code }) => this.#closed || this.problems.push(`the connection closed with ${code}`));
+    void this.client.closed.then(
+      ({ code }) => this.#closed || this.problems.push(`the connection closed with ${code}`),
+    );
     for (const kind of publish) this.#mine.set((await this.#link.publish(kind)).id, kind);
     this.#subscribeMissing();
   }
@@ -246,9 +249,10 @@ export class LightPeer {
     });
   }
 
-  #mustShow(publicationId: string): boolean {
+  /** Not what is muted, nor a producer that was replaced, because its owner moved meanwhile. */
+  #mustShow({ publicationId, producerId }: Subscription): boolean {
     const publication = this.#publications.get(publicationId);
-    return publication?.kind === 'video' && !publication.muted;
+    return publication?.kind === 'video' && !publication.muted && publication.producerId === producerId;
   }
 
   /** Moves to another node beside the old one, which goes on until the others have followed. */
@@ -265,8 +269,9 @@ export class LightPeer {
       link = await this.#openLink(media, (type, payload) =>
         this.#request(type, moving ? ({ ...payload, migrationId } as typeof payload) : payload),
       );
-      const shown = media.subscriptions.map(({ publicationId }) => publicationId).filter((id) => this.#mustShow(id));
-      await link.firstMedia(shown);
+      await link.firstMedia(() =>
+        media.subscriptions.filter((each) => this.#mustShow(each)).map(({ publicationId }) => publicationId),
+      );
       await Promise.all([...this.#mine].map(([publicationId, kind]) => link!.publish(kind, publicationId)));
       this.#link = link;
       await this.#request('migrated', { migrationId });

@@ -10,10 +10,11 @@ import {
   type Subscription,
 } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
+import { History } from './history.ts';
 import { levelExtensionId, OpusSource } from './opus.ts';
 import { pacer, type Source } from './pacer.ts';
 import { Reception } from './reception.ts';
-import { maxReportBlocks, readRtcp, receiverReportOf } from './rtcp.ts';
+import { maxReportBlocks, pictureLossOf, readRtcp, receiverReportOf } from './rtcp.ts';
 import { isRtcp, isRtp, ssrcOf } from './rtp.ts';
 import { LightTransport } from './transport.ts';
 import { Vp8Source } from './vp8.ts';
@@ -27,11 +28,17 @@ const payloadTypes = { audio: 111, video: 96 } as const;
 
 interface Stream {
   readonly publicationId: string;
+  readonly kind: MediaKind;
   readonly producerId: string;
   readonly reception: Reception;
 }
 
 type MediaSource = Source & { readonly stream: { readonly ssrc: number }; requestKeyFrame(): void };
+
+interface Sent {
+  readonly source: MediaSource;
+  readonly history: History;
+}
 
 /** The media of a peer on one SFU node: a transport each way, and the streams on them. */
 export class LightLink {
@@ -41,7 +48,7 @@ export class LightLink {
   /** What is received, by SSRC. */
   readonly #streams = new Map<number, Stream>();
   /** What is sent, by SSRC. */
-  readonly #sources = new Map<number, MediaSource>();
+  readonly #sent = new Map<number, Sent>();
   readonly #stops: (() => void)[] = [];
   readonly #ownSsrc = newSsrc();
   #closed = false;
@@ -106,13 +113,13 @@ export class LightLink {
     await this.#resume(subscriptions);
   }
 
-  #add({ publicationId, producerId, rtpParameters }: Subscription): void {
+  #add({ publicationId, producerId, kind, rtpParameters }: Subscription): void {
     const ssrc = rtpParameters.encodings![0]!.ssrc!;
     if (this.#streams.has(ssrc)) return;
     // Another producer behind the publication: the former goes on until that one is there, and the one before it is over.
     for (const [over] of this.#streamsOf(publicationId).slice(0, -1)) this.#streams.delete(over);
     const { clockRate } = rtpParameters.codecs[0]!;
-    this.#streams.set(ssrc, { publicationId, producerId, reception: new Reception(ssrc, clockRate) });
+    this.#streams.set(ssrc, { publicationId, kind, producerId, reception: new Reception(ssrc, clockRate) });
   }
 
   async #resume(subscriptions: readonly Subscription[]): Promise<void> {
@@ -144,14 +151,17 @@ export class LightLink {
     const blocks = [...this.#streams.values()].flatMap(({ reception }) => reception.reportBlock(now) ?? []);
     for (let from = 0; from < blocks.length; from += maxReportBlocks)
       this.#recv?.send(receiverReportOf(this.#ownSsrc, blocks.slice(from, from + maxReportBlocks)));
+    // The key frame that it has to begin with, or the request for it, may be lost.
+    for (const [ssrc, { kind, reception }] of this.#streams)
+      if (kind === 'video' && reception.packets === 0) this.#recv?.send(pictureLossOf(this.#ownSsrc, ssrc));
   }
 
-  /** Resolves when a packet of each came. Rejects when one of them does not come in time. */
-  async firstMedia(publicationIds: readonly string[]): Promise<void> {
+  /** Resolves when a packet of each came that is wanted by then. Rejects when one of them does not come in time. */
+  async firstMedia(wanted: () => readonly string[]): Promise<void> {
     await waitFor(
       `media from ${this.nodeId}`,
       () => {
-        const missing = publicationIds.find((id) => this.packetsOf(id) === 0);
+        const missing = wanted().find((id) => this.packetsOf(id) === 0);
         if (missing !== undefined) notYet(`there is none of ${missing}`);
         if (this.#closed) notYet('the link is closed');
       },
@@ -168,7 +178,7 @@ export class LightLink {
       direction: 'send',
       connect: (dtlsParameters) =>
         this.request('connect_transport', { transportId: this.media.send.id, dtlsParameters }),
-      onPacket: (packet) => this.#heed(packet),
+      onPacket: (packet) => void this.#heed(packet),
     });
     const transport = await this.#send;
     const source = newSource(kind);
@@ -178,18 +188,31 @@ export class LightLink {
       rtpParameters: rtpParametersOf(kind, source.stream.ssrc),
       ...(publicationId !== undefined && { publicationId }),
     });
-    this.#sources.set(source.stream.ssrc, source);
-    this.#stops.push(pacer.start(source, (packet) => transport.send(packet)));
+    const history = new History();
+    this.#sent.set(source.stream.ssrc, { source, history });
+    const send = (packet: Buffer): void => {
+      history.add(packet);
+      transport.send(packet);
+    };
+    this.#stops.push(pacer.start(source, send));
     // Closed while the node was asked.
     if (this.#closed) this.#stop();
     return publication;
   }
 
   /** What the node asks of our streams. */
-  #heed(packet: Buffer): void {
+  async #heed(packet: Buffer): Promise<void> {
     if (!isRtcp(packet)) return;
-    for (const news of readRtcp(packet))
-      if (news.type === 'key frame wanted') this.#sources.get(news.ssrc)?.requestKeyFrame();
+    const transport = await this.#send;
+    for (const news of readRtcp(packet)) {
+      const sent = this.#sent.get(news.ssrc);
+      if (news.type === 'key frame wanted') sent?.source.requestKeyFrame();
+      if (news.type !== 'packets lost') continue;
+      for (const sequence of news.sequences) {
+        const again = sent?.history.find(sequence);
+        if (again) transport?.send(again);
+      }
+    }
   }
 
   #stop(): void {
@@ -221,17 +244,18 @@ function newSource(kind: MediaKind): MediaSource {
   return kind === 'audio' ? new OpusSource(stream) : new Vp8Source(stream);
 }
 
-/** No retransmission is offered: what is lost on the way up stays lost. */
 function rtpParametersOf(kind: MediaKind, ssrc: number): RtpParameters {
   const payloadType = payloadTypes[kind];
   const common = { encodings: [{ ssrc }], rtcp: { cname: `light-${ssrc}`, reducedSize: true } };
   if (kind === 'audio')
     return {
       ...common,
-      codecs: [{ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2 }],
+      codecs: [{ mimeType: 'audio/opus', payloadType, clockRate: 48_000, channels: 2, rtcpFeedback: [] }],
       headerExtensions: [{ uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level', id: levelExtensionId }],
     };
   const rtcpFeedback = [
+    // Sent again as they were: no RTX (RFC 4588).
+    { type: 'nack', parameter: '' },
     { type: 'nack', parameter: 'pli' },
     { type: 'ccm', parameter: 'fir' },
   ];

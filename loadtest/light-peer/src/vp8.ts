@@ -31,7 +31,7 @@ export class Vp8Source {
   /** @param bitsPerSecond of payload; frames are not smaller than what the picture needs. */
   constructor(
     readonly stream: RtpStream,
-    { framesPerSecond = 30, bitsPerSecond = 300_000 }: { framesPerSecond?: number; bitsPerSecond?: number } = {},
+    { framesPerSecond = 30, bitsPerSecond = 240_000 }: { framesPerSecond?: number; bitsPerSecond?: number } = {},
   ) {
     this.everyMs = 1000 / framesPerSecond;
     this.#frameBytes = Math.round(bitsPerSecond / 8 / framesPerSecond);
@@ -57,7 +57,7 @@ export class Vp8Source {
       packet[start] = 0x80 | (from === 0 ? 0x10 : 0);
       packet[start + 1] = 0x80;
       packet.writeUInt16BE(0x80_00 | this.#pictureId, start + 2);
-      encoded.copy(packet, start + descriptorBytes, from);
+      if (from < encoded.length) encoded.copy(packet, start + descriptorBytes, from);
       packets.push(packet);
     }
     this.#pictureId = (this.#pictureId + 1) & 0x7f_ff;
