@@ -140,7 +140,10 @@ describe('a node with fifty people on it is drained', () => {
     console.log(
       [
         `${peers.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
-        `one move: ${spread(moves.flatMap(({ ms }) => ms ?? []))}`,
+        `one move: ${spread(moves.map(({ ms }) => ms))}`,
+        ...(['path', 'picture', 'publish', 'commit'] as const).map(
+          (step) => `  ${step}: ${spread(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
+        ),
         `longest time without a packet at rest: ${spread(atRest)}`,
         `audio while draining: ${spread(gapsOf('audio'))}`,
         `video while draining: ${spread(gapsOf('video'))}`,

@@ -42,11 +42,14 @@ export interface Received {
   readonly longestGapMs: number | undefined;
 }
 
-/** A migration of this peer: how long both sides were open before it changed over, or what kept it where it was. */
+/** A migration of this peer, as long as it knew of it, and what kept it where it was if something did. */
 export interface Move {
   readonly fromNode: string;
   readonly toNode: string;
-  readonly ms?: number;
+  /** From being told to being moved, in milliseconds. */
+  readonly ms: number;
+  /** What of that it took to have a path and subscriptions, the first picture of everybody, to publish, and to be heard. */
+  readonly steps: Readonly<Partial<Record<'path' | 'picture' | 'publish' | 'commit', number>>>;
   readonly error?: string;
 }
 
@@ -265,27 +268,37 @@ export class LightPeer {
     const toNode = media.nodeId;
     let moving = true;
     let link: LightLink | undefined;
+    const steps: { -readonly [K in keyof Move['steps']]: number } = {};
+    let stepBegan = began;
+    const done = (step: keyof Move['steps']): void => {
+      const now = performance.now();
+      [steps[step], stepBegan] = [now - stepBegan, now];
+    };
     try {
       link = await this.#openLink(media, (type, payload) =>
         this.#request(type, moving ? ({ ...payload, migrationId } as typeof payload) : payload),
       );
+      done('path');
       await link.firstMedia(() =>
         media.subscriptions.filter((each) => this.#mustShow(each)).map(({ publicationId }) => publicationId),
       );
+      done('picture');
       await Promise.all([...this.#mine].map(([publicationId, kind]) => link!.publish(kind, publicationId)));
+      done('publish');
       this.#link = link;
       await this.#request('migrated', { migrationId });
+      done('commit');
       moving = false;
       this.#formerLink = former;
       setTimeout(() => former.close(), migrationLingerMs);
-      this.moves.push({ fromNode, toNode, ms: performance.now() - began });
+      this.moves.push({ fromNode, toNode, ms: performance.now() - began, steps });
       this.#subscribeMissing();
     } catch (error) {
       this.#link = former;
       link?.close();
       if (this.#closed) return;
       const reason = String(error).slice(0, 256);
-      this.moves.push({ fromNode, toNode, error: reason });
+      this.moves.push({ fromNode, toNode, ms: performance.now() - began, steps, error: reason });
       await this.#request('migration_failed', { migrationId, reason }).catch(() => undefined);
     } finally {
       this.#migrating = false;
