@@ -1,24 +1,16 @@
-import { randomUUID } from 'node:crypto';
-import { MemoryEventLog } from '@flotilla/bus';
-import { createLogger } from '@flotilla/runtime';
-import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
+import type { Store } from '../src/index.ts';
+import { adapters } from './adapters.ts';
 
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<Store>> = {
-  memory: async () => new MemoryStore(new MemoryEventLog()),
-  redis: () => RedisStore.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
-};
-
-describe.each(Object.entries(adapters))('leases in %s', (_name, open) => {
+describe.each(adapters)('leases in %s', (_name, open) => {
   let store: Store;
+  let close: () => Promise<void>;
 
   beforeEach(async () => {
-    store = await open();
+    ({ store, close } = await open());
   });
-  afterEach(() => store.close());
+  afterEach(() => close());
 
   test('of many who ask at once one gets it', async () => {
     const terms = await Promise.all(

@@ -1,40 +1,15 @@
-import { parseArgs } from 'node:util';
 import { fleet, standalone } from '@flotilla/e2e';
+import { endProgress, markdown, number, oneOf, progress, readOptions, summarize } from '@flotilla/loadtest-kit';
 import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 
-const usage = `npm run bench:join -- [options]
-
-How long a newcomer waits: from the click on Join to the first decoded frame of somebody who is in the room already.
-
-  --joins N        joins to measure on each topology (default 30)
-  --topology NAME  standalone or fleet (default: both, one after the other)
-  --help           this text
-`;
-
-const { values } = parseArgs({
-  options: { joins: { type: 'string', default: '30' }, topology: { type: 'string' }, help: { type: 'boolean' } },
-});
-if (values.help) {
-  console.log(usage);
-  process.exit(0);
-}
-const joins = Number(values.joins);
-if (!Number.isInteger(joins) || joins < 1 || joins > 1000) {
-  console.error(`--joins takes a whole number from 1 to 1000, not "${values.joins}".`);
-  process.exit(2);
-}
+const about =
+  'How long a newcomer waits: from the click on Join to the first decoded frame of somebody who is in the room already.';
 const topologies = { standalone, fleet };
-const chosen = Object.entries(topologies).filter(([name]) => values.topology === undefined || values.topology === name);
-if (chosen.length === 0) {
-  console.error(`--topology is standalone or fleet, not "${values.topology}".`);
-  process.exit(2);
-}
-
-/** The value below which a share of the samples lies (nearest rank). */
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!;
-}
+const { joins, topology: only } = readOptions('bench:join', about, {
+  joins: number('joins to measure on each topology', 30, 1, 1000),
+  topology: oneOf('default: both, one after the other', ['standalone', 'fleet']),
+});
 
 async function measure(topology: Topology, browser: Browser): Promise<number[]> {
   const room = `bench-${Date.now().toString(36)}`;
@@ -61,28 +36,26 @@ async function measure(topology: Topology, browser: Browser): Promise<number[]> 
         { timeoutMs: 20_000 },
       );
       samples.push(ms);
-      process.stdout.write(`\r  ${topology.name}: join ${join} of ${joins}: ${Math.round(ms)} ms   `);
+      progress(`${topology.name}: join ${join} of ${joins}: ${Math.round(ms)} ms`);
       await page.getByTestId('leave').click();
       await host.seesExactly([]);
     }
   } finally {
-    process.stdout.write('\n');
+    endProgress();
     await context.close();
     await host.close();
   }
   return samples;
 }
 
-const rows: string[] = [];
-for (const [, start] of chosen) {
+const rows: (string | number)[][] = [];
+for (const start of only ? [topologies[only]] : Object.values(topologies)) {
   const topology = await start();
   const browser = await launchBrowser();
   try {
-    const sorted = (await measure(topology, browser)).toSorted((a, b) => a - b);
-    const [p50, p95, max] = [percentile(sorted, 0.5), percentile(sorted, 0.95), sorted.at(-1)!].map(Math.round);
-    rows.push(
-      `| ${topology.name} | ${sorted.length} | ${p50} | ${p95} | ${max} | ${p50! < 500 && p95! < 1000 ? 'met' : 'missed'} |`,
-    );
+    const { count, ...times } = summarize(await measure(topology, browser));
+    const [p50, p95, max] = [times.p50, times.p95, times.max].map(Math.round) as [number, number, number];
+    rows.push([topology.name, count, p50, p95, max, p50 < 500 && p95 < 1000 ? 'met' : 'missed']);
   } finally {
     await browser.close();
     await topology.stop();
@@ -91,7 +64,5 @@ for (const [, start] of chosen) {
 console.log(`
 Click to first decoded remote frame, in ms (goal: p50 < 500, p95 < 1000)
 
-| topology | joins | p50 | p95 | max | goal |
-| --- | --- | --- | --- | --- | --- |
-${rows.join('\n')}
+${markdown([], [{ head: ['topology', 'joins', 'p50', 'p95', 'max', 'goal'], rows }])}
 `);

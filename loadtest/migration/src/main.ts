@@ -1,18 +1,16 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { startFleet } from '@flotilla/fleet';
+import {
+  endProgress,
+  markdown,
+  number,
+  progress,
+  readOptions,
+  runInfo,
+  summarize,
+  writeReport,
+} from '@flotilla/loadtest-kit';
 import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
-import { type Gap, reportPage, summary } from './report.ts';
-
-const usage = `npm run bench:migration -- [options]
-
-Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
-the longest time between two rendered frames around each move, beside that of the same call at rest.
-
-  --migrations N   how many (default 100)
-  --help           this text
-`;
+import { type Gap, report, rowHead } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 const room = 'moving';
@@ -21,24 +19,15 @@ const settleMs = 3500;
 const restMs = 4000;
 const restEvery = 10;
 
-const { values } = parseArgs({
-  options: { migrations: { type: 'string', default: '100' }, help: { type: 'boolean' } },
-});
-if (values.help) {
-  console.log(usage);
-  process.exit(0);
-}
-const migrations = Number(values.migrations);
-if (!Number.isInteger(migrations) || migrations < 1 || migrations > 10_000) {
-  console.error(`--migrations takes a whole number from 1 to 10000, not "${values.migrations}".`);
-  process.exit(2);
-}
+const about = `Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
+the longest time between two rendered frames around each move, beside that of the same call at rest.`;
+const { migrations } = readOptions('bench:migration', about, { migrations: number('how many', 100, 1, 10_000) });
 
 /** The longest gaps since the last call, by who sees whom. */
 async function takeGaps(
   pages: readonly CallPage[],
   owners: ReadonlyMap<string, string>,
-): Promise<Omit<Gap, 'round'>[]> {
+): Promise<Omit<Gap, 'round' | 'mover'>[]> {
   const taken = await Promise.all(
     pages.map(async (page) =>
       (await page.takeFrameGaps()).map(({ publicationId, longest }) => ({
@@ -53,7 +42,7 @@ async function takeGaps(
 
 const fleet = await startFleet({ sfuNodes: 3, gateways: 2, port: 0, env: { FLOTILLA_NAMESPACE: 'bench-migration' } });
 const browser = await launchBrowser();
-const gaps: (Gap & { mover: string })[] = [];
+const gaps: Gap[] = [];
 const atRest: number[] = [];
 const took: number[] = [];
 const failures: string[] = [];
@@ -93,44 +82,37 @@ try {
     const seen = await takeGaps(pages, owners);
     gaps.push(...seen.map((gap) => ({ ...gap, round, mover: mover.name })));
     const worst = Math.max(...seen.map(({ ms }) => ms));
-    process.stdout.write(
-      `\r  migration ${round} of ${migrations}: ${Math.round(move.ms ?? 0)} ms, longest gap ${Math.round(worst)} ms, ${failures.length} failed   `,
+    progress(
+      `migration ${round} of ${migrations}: ${Math.round(move.ms ?? 0)} ms, longest gap ${Math.round(worst)} ms, ${failures.length} failed`,
     );
   }
-  process.stdout.write('\n');
 } finally {
+  endProgress();
   await browser.close();
   await fleet.stop();
 }
 
+const row = (what: string, values: readonly number[]): (string | number)[] => {
+  const { count, p50, p95, max } = summarize(values);
+  return [what, count, ...[p50, p95, max].map(Math.round)];
+};
+const seenBy = (what: string, chosen: (gap: Gap) => boolean): (string | number)[] =>
+  row(
+    what,
+    gaps.filter(chosen).map(({ ms }) => ms),
+  );
 const rows = [
-  summary('at rest', atRest),
-  summary(
-    'the mover, of the others',
-    gaps.filter(({ viewer, mover }) => viewer === mover).map(({ ms }) => ms),
-  ),
-  summary(
-    'the others, of the mover',
-    gaps.filter(({ of, mover }) => of === mover).map(({ ms }) => ms),
-  ),
-  summary(
-    'the others, of each other',
-    gaps.filter(({ viewer, of, mover }) => viewer !== mover && of !== mover).map(({ ms }) => ms),
-  ),
-  summary('migration, from being told to being moved', took),
+  row('at rest', atRest),
+  seenBy('the mover, of the others', ({ viewer, mover }) => viewer === mover),
+  seenBy('the others, of the mover', ({ of, mover }) => of === mover),
+  seenBy('the others, of each other', ({ viewer, of, mover }) => viewer !== mover && of !== mover),
+  row('migration, from being told to being moved', took),
 ];
 console.log(`
 Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
 
-| who sees whom | count | p50 | p95 | max |
-| --- | --- | --- | --- | --- |
-${rows.map(({ what, count, p50, p95, max }) => `| ${what} | ${count} | ${p50} | ${p95} | ${max} |`).join('\n')}
+${markdown([], [{ head: rowHead, rows }])}
 
 ${failures.length} of ${migrations} failed${failures.length > 0 ? `:\n${failures.join('\n')}` : '.'}`);
-
-const reports = new URL('../reports/', import.meta.url);
-mkdirSync(reports, { recursive: true });
-const file = new URL(`${new Date().toISOString().replaceAll(':', '-').slice(0, 19)}.html`, reports);
-const machine = `${availableParallelism()} cores, ${cpus()[0]?.model ?? 'unknown'}`;
-writeFileSync(file, reportPage({ machine, rows, gaps, failures }));
-console.log(`Report: ${file.pathname}`);
+const results = { ...runInfo(), rows, gaps, failures };
+writeReport(import.meta.url, report(results), results);

@@ -1,6 +1,6 @@
 import { plannerSettings } from '@flotilla/autoscaler';
+import { summarize } from '@flotilla/loadtest-kit';
 import { describe, expect, test } from 'vitest';
-import { summarize } from '../src/figures.ts';
 import { simulate, wholeDay } from '../src/simulation.ts';
 
 // The whole day: npm run bench:planner.

@@ -1,4 +1,4 @@
-import { cpus } from 'node:os';
+import { percentile, runInfo } from '@flotilla/loadtest-kit';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { Helper } from './helper.ts';
 import { Histogram } from './histogram.ts';
@@ -70,8 +70,7 @@ export class Bench {
     for (const side of sides) verified[side] = await this.#verify(side);
     const leftSeconds = await this.#leave();
     return {
-      when: new Date().toISOString(),
-      machine: `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`,
+      ...runInfo(),
       tls: servers.ca !== undefined,
       options,
       sides: {
@@ -231,7 +230,7 @@ export class Bench {
       heldMean: mean(held),
       rssPerSessionKb: entered.rssKb,
       cpu: mean(loaded.map((second) => second.cpu[side])),
-      loopDelayMs: { typical: delays[Math.floor(delays.length / 2)] ?? 0, worst: delays.at(-1) ?? 0 },
+      loopDelayMs: { typical: percentile(delays, 0.5) ?? 0, worst: delays.at(-1) ?? 0 },
       counts: Object.fromEntries([...counts].sort(([a], [b]) => a.localeCompare(b))),
       verification,
     };

@@ -1,3 +1,5 @@
+import { nearestRank } from '@flotilla/loadtest-kit';
+
 /** Buckets per doubling: a value is known to within 1.6 %. */
 const steps = 64;
 /** Longer counts as this: 2 minutes in microseconds. */
@@ -63,7 +65,7 @@ export class Histogram {
   /** The value, in milliseconds, below which a share of what was counted lies (nearest rank); null when nothing was. */
   percentile(share: number): number | null {
     if (this.count === 0) return null;
-    let left = Math.max(1, Math.ceil(this.count * share));
+    let left = nearestRank(this.count, share);
     for (const [index, count] of this.#counts.entries()) {
       left -= count;
       if (left <= 0) return valueOf(index) / 1000;

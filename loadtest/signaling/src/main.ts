@@ -1,13 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { writeFileSync } from 'node:fs';
+import { writeReport } from '@flotilla/loadtest-kit';
 import { Bench } from './bench.ts';
-import { readOptions } from './options.ts';
-import { summary, writeReport } from './report.ts';
+import { benchOptions } from './options.ts';
+import { report, summary } from './report.ts';
 import type { Results, Second } from './results.ts';
 
-const options = readOptions();
-const reports = fileURLToPath(new URL('../reports/', import.meta.url));
+const options = benchOptions();
 
 const figure = (value: number | null): string => (value === null ? '   -' : value.toFixed(1).padStart(4));
 const percent = (value: number): string => `${Math.round(value * 100)} %`.padStart(5);
@@ -29,12 +27,9 @@ const givenUp = new Promise<never>((_, reject) => {
 });
 
 function keep(results: Results): void {
-  mkdirSync(reports, { recursive: true });
-  const path = join(reports, results.when.replace(/[:.]/g, '-'));
-  writeFileSync(`${path}.json`, JSON.stringify(results, null, 1));
-  writeFileSync(`${path}.html`, writeReport(results));
+  console.log(`\n${summary(results)}\n`);
+  const path = writeReport(import.meta.url, report(results), results);
   for (const { phase, raw } of bench.profiles) writeFileSync(`${path}.${phase}.cpuprofile`, JSON.stringify(raw));
-  console.log(`\n${summary(results)}\nReport: ${path}.html`);
 }
 
 try {

@@ -40,7 +40,8 @@ export class Recorder {
 
   /** How often the slowest client process has told of itself. */
   get rounds(): number {
-    return Math.min(...this.#ticks.values());
+    // The least of none is infinite.
+    return this.#ticks.size === 0 ? 0 : Math.min(...this.#ticks.values());
   }
 
   held(side: Side): number {

@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { markdown, percentile, type Report } from '@flotilla/loadtest-kit';
+import { plots } from './plots.ts';
 import type { Side } from './protocol.ts';
 import { type Results, type SideResult, type Spread, verdicts } from './results.ts';
-
-const uplotDir = dirname(fileURLToPath(import.meta.resolve('uplot')));
 
 const ms = (value: number | null): string => (value === null ? '-' : value < 100 ? value.toFixed(2) : value.toFixed(0));
 const times = ({ p50, p95, p99, max }: Spread): string => [p50, p95, p99, max].map(ms).join(' / ');
@@ -14,7 +11,7 @@ function medianP99({ turns }: Pick<Results, 'turns'>, side: Side): string {
     .filter((turn) => turn.side === side)
     .map(({ dispatch }) => dispatch.p99 ?? 0)
     .toSorted((a, b) => a - b);
-  return ms(sorted[Math.floor(sorted.length / 2)] ?? null);
+  return ms(percentile(sorted, 0.5) ?? null);
 }
 
 /** The figures of both sides, line by line. */
@@ -67,19 +64,16 @@ function turns({ turns }: Results): string[][] {
 
 const turnHead = ['turn', 'side', 'deliveries', 'dispatch p50 / p95 / p99 / max, ms', 'others on this machine'];
 
+const figureHead = ['', 'flotilla', 'bare ws'];
+
 /** The results for a terminal, as Markdown. */
 export function summary(results: Results): string {
   const { flotilla, bare } = results.sides;
   return [
-    ...verdicts(results).map(({ what, met, figure }) => `${met ? 'met   ' : 'MISSED'}  ${what}: ${figure}`),
-    '',
-    '| | flotilla | bare ws |',
-    '| --- | --- | --- |',
-    ...figures(results).map((row) => `| ${row.join(' | ')} |`),
-    '',
-    `| ${turnHead.join(' | ')} |`,
-    '| --- | --- | --- | --- | --- |',
-    ...turns(results).map((row) => `| ${row.join(' | ')} |`),
+    markdown(verdicts(results), [
+      { head: figureHead, rows: figures(results) },
+      { head: turnHead, rows: turns(results) },
+    ]),
     '',
     `flotilla: ${counts(flotilla)}`,
     `bare: ${counts(bare)}`,
@@ -91,68 +85,34 @@ export function summary(results: Results): string {
   ].join('\n');
 }
 
-const escape = (text: string): string =>
-  text.replace(/[&<>"]/g, (letter) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[letter]!);
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
-  `<table><thead><tr>${head.map((cell) => `<th>${escape(cell)}</th>`).join('')}</tr></thead><tbody>${rows
-    .map((row) => `<tr>${row.map((cell) => `<td>${escape(cell)}</td>`).join('')}</tr>`)
-    .join('')}</tbody></table>`;
-
-const style = `
-:root { color-scheme: light; font: 15px/1.45 system-ui, sans-serif; color: #1c2430; background: #f5f6f8 }
-body { max-width: 1180px; margin: 0 auto; padding: 24px }
-h1 { font-size: 24px; margin: 0 0 4px } h2 { font-size: 17px; margin: 32px 0 8px } p { margin: 0 0 12px; color: #5a6474 }
-.verdicts { display: grid; grid-template-columns: repeat(auto-fit, minmax(250px, 1fr)); gap: 12px; margin: 20px 0 }
-.verdict { background: #fff; border-radius: 8px; padding: 12px 16px; border-left: 5px solid #c0362c }
-.verdict.met { border-color: #23824d } .verdict b { display: block } .verdict em { font-style: normal; font-weight: 600; color: #c0362c }
-.verdict.met em { color: #23824d }
-table { border-collapse: collapse; background: #fff; border-radius: 8px; width: 100%; font-variant-numeric: tabular-nums }
-th, td { text-align: left; padding: 5px 12px; border-bottom: 1px solid #e8eaee } td { overflow-wrap: anywhere }
-#plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(540px, 1fr)); gap: 16px }
-.plot { background: #fff; border-radius: 8px; padding: 8px }
-`;
-
-/** The results as one page that needs nothing else. */
-export function writeReport(results: Results): string {
-  const read = (path: string): string => readFileSync(path, 'utf8');
+/** The results, ready to be shown as a page. */
+export function report(results: Results): Report {
   const { options, sides } = results;
-  const page = read(fileURLToPath(new URL('./page.js', import.meta.url))).replace(/\n\/\/# sourceMappingURL.*/, '');
-  // Within a script, `<` could only end it.
-  const data = JSON.stringify(results.seconds).replaceAll('<', '\\u003c');
-  return `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Signaling under load</title>
-<style>${read(join(uplotDir, 'uPlot.min.css'))}${style}</style></head><body>
-<h1>Signaling under load: ${options.sessions} sessions, ${options.rooms} rooms, one gateway process</h1>
-<p>${escape(results.when)} · ${escape(results.machine)} · ${results.tls ? 'WSS' : 'plain WebSocket'} · ${options.rate} messages/s into rooms of ${(options.sessions / options.rooms).toFixed(0)}, ${(options.reconnects * 100).toFixed(1)} % of the sessions cut and back each second. A bare <code>ws</code> server does the same sends in turns with it; both keep all sessions connected.</p>
-<div class="verdicts">${verdicts(results)
-    .map(
-      ({ what, met, figure }) =>
-        `<div class="verdict${met ? ' met' : ''}"><b>${escape(what)}</b><em>${met ? 'met' : 'missed'}</em>: ${escape(figure)}</div>`,
-    )
-    .join('')}</div>
-<div id="plots"></div>
-<h2>Figures</h2>${table(['', 'flotilla', 'bare ws'], figures(results))}
-<h2>Turn by turn</h2>${table(turnHead, turns(results))}
-<h2>Counts</h2>${table(
-    ['', 'flotilla', 'bare ws'],
-    [...new Set([...Object.keys(sides.flotilla.counts), ...Object.keys(sides.bare.counts)])].map((name) => [
-      name,
-      String(sides.flotilla.counts[name] ?? 0),
-      String(sides.bare.counts[name] ?? 0),
-    ]),
-  )}
-${results.profiles
-  .map(
-    ({ phase, functions }) =>
-      `<h2>Where the gateway's time went: ${escape(phase)}</h2>${table(
-        ['share', 'function'],
-        functions.map(({ name, share }) => [`${(share * 100).toFixed(1)} %`, name]),
-      )}`,
-  )
-  .join('')}
-<script>${read(join(uplotDir, 'uPlot.iife.min.js'))}</script>
-<script type="application/json" id="seconds">${data}</script>
-<script type="module">${page}</script>
-</body></html>
-`;
+  return {
+    title: 'Signaling under load',
+    heading: `Signaling under load: ${options.sessions} sessions, ${options.rooms} rooms, one gateway process`,
+    when: results.when,
+    machine: results.machine,
+    about: `${results.tls ? 'WSS' : 'plain WebSocket'} · ${options.rate} messages/s into rooms of ${(options.sessions / options.rooms).toFixed(0)}, ${(options.reconnects * 100).toFixed(1)} % of the sessions cut and back each second. A bare ws server does the same sends in turns with it; both keep all sessions connected.`,
+    verdicts: verdicts(results),
+    plots: plots(results.seconds),
+    tables: [
+      { title: 'Figures', head: figureHead, rows: figures(results) },
+      { title: 'Turn by turn', head: turnHead, rows: turns(results) },
+      {
+        title: 'Counts',
+        head: figureHead,
+        rows: [...new Set([...Object.keys(sides.flotilla.counts), ...Object.keys(sides.bare.counts)])].map((name) => [
+          name,
+          sides.flotilla.counts[name] ?? 0,
+          sides.bare.counts[name] ?? 0,
+        ]),
+      },
+      ...results.profiles.map(({ phase, functions }) => ({
+        title: `Where the gateway's time went: ${phase}`,
+        head: ['share', 'function'],
+        rows: functions.map(({ name, share }) => [`${(share * 100).toFixed(1)} %`, name]),
+      })),
+    ],
+  };
 }

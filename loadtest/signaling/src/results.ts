@@ -1,3 +1,4 @@
+import type { Verdict } from '@flotilla/loadtest-kit';
 import type { FunctionShare } from './profiler.ts';
 import type { Options } from './options.ts';
 import type { Side, Verification } from './protocol.ts';
@@ -52,12 +53,6 @@ export interface SideResult {
   readonly loopDelayMs: { readonly typical: number; readonly worst: number };
   readonly counts: Readonly<Record<string, number>>;
   readonly verification: Verification;
-}
-
-export interface Verdict {
-  readonly what: string;
-  readonly met: boolean;
-  readonly figure: string;
 }
 
 export interface Results {

@@ -1,0 +1,15 @@
+export {
+  type ChoiceOption,
+  flag,
+  type FlagOption,
+  number,
+  type NumberOption,
+  oneOf,
+  type OptionValues,
+  readOptions,
+  share,
+} from './options.ts';
+export { nearestRank, percentile, summarize } from './percentiles.ts';
+export { endProgress, progress } from './progress.ts';
+export { markdown, type Plots, type Report, type Series, type Verdict } from './report.ts';
+export { runInfo, writeReport } from './write-report.ts';
