@@ -9,6 +9,7 @@ const benchmarks = {
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
   planner: [],
+  forwarding: [],
 };
 
 await runMain(async () => {

@@ -283,7 +283,7 @@ export class LightPeer {
         media.subscriptions.filter((each) => this.#mustShow(each)).map(({ publicationId }) => publicationId),
       );
       done('picture');
-      await Promise.all([...this.#mine].map(([publicationId, kind]) => link!.publish(kind, publicationId)));
+      await Promise.all([...this.#mine].map(([publicationId, kind]) => link!.publish(kind, { publicationId })));
       done('publish');
       this.#link = link;
       await this.#request('migrated', { migrationId });
@@ -316,7 +316,7 @@ export class LightPeer {
           const media = await this.#request('open_media', { rtpCapabilities: this.#capabilities });
           this.#link = await this.#openLink(media, this.#request);
           former.close();
-          for (const [publicationId, kind] of this.#mine) await this.#link.publish(kind, publicationId);
+          for (const [publicationId, kind] of this.#mine) await this.#link.publish(kind, { publicationId });
           this.#subscribeMissing();
           return;
         } catch (error) {

@@ -17,7 +17,7 @@ import { Reception } from './reception.ts';
 import { maxReportBlocks, pictureLossOf, readRtcp, receiverReportOf } from './rtcp.ts';
 import { isRtcp, isRtp, ssrcOf } from './rtp.ts';
 import { LightTransport } from './transport.ts';
-import { Vp8Source } from './vp8.ts';
+import { type Vp8Options, Vp8Source } from './vp8.ts';
 
 /** A request about the room the link is for. */
 export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPayload<T>) => Promise<ReplyPayload<T>>;
@@ -25,6 +25,12 @@ export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPaylo
 const reportEveryMs = 1000;
 const firstMediaWithinMs = 3000;
 const payloadTypes = { audio: 111, video: 96 } as const;
+
+export interface PublishOptions {
+  /** One of ours, to put the stream behind it. Default: a new one. */
+  readonly publicationId?: string;
+  readonly video?: Vp8Options;
+}
 
 interface Stream {
   readonly publicationId: string;
@@ -38,6 +44,8 @@ type MediaSource = Source & { readonly stream: { readonly ssrc: number }; reques
 interface Sent {
   readonly source: MediaSource;
   readonly history: History;
+  readonly send: (packet: Buffer) => void;
+  stop: () => void;
 }
 
 /** The media of a peer on one SFU node: a transport each way, and the streams on them. */
@@ -171,8 +179,11 @@ export class LightLink {
 
   // Sending.
 
+  /** RTP packets sent so far, without those sent again. */
+  packetsSent = 0;
+
   /** Publishes a stream, or puts it behind a publication of ours. */
-  async publish(kind: MediaKind, publicationId?: string): Promise<Publication> {
+  async publish(kind: MediaKind, { publicationId, video }: PublishOptions = {}): Promise<Publication> {
     this.#send ??= LightTransport.open({
       parameters: this.media.send,
       direction: 'send',
@@ -181,7 +192,7 @@ export class LightLink {
       onPacket: (packet) => void this.#heed(packet),
     });
     const transport = await this.#send;
-    const source = newSource(kind);
+    const source = newSource(kind, video);
     const { publication } = await this.request('publish', {
       kind,
       source: kind === 'audio' ? 'microphone' : 'camera',
@@ -189,15 +200,25 @@ export class LightLink {
       ...(publicationId !== undefined && { publicationId }),
     });
     const history = new History();
-    this.#sent.set(source.stream.ssrc, { source, history });
     const send = (packet: Buffer): void => {
+      this.packetsSent++;
       history.add(packet);
       transport.send(packet);
     };
-    this.#stops.push(pacer.start(source, send));
+    this.#sent.set(source.stream.ssrc, { source, history, send, stop: pacer.start(source, send) });
     // Closed while the node was asked.
     if (this.#closed) this.#stop();
     return publication;
+  }
+
+  /** Sends nothing until `resume`. */
+  pause(): void {
+    for (const { stop } of this.#sent.values()) stop();
+  }
+
+  /** Sends on where it paused. */
+  resume(): void {
+    for (const sent of this.#sent.values()) sent.stop = pacer.start(sent.source, sent.send);
   }
 
   /** What the node asks of our streams. */
@@ -217,6 +238,7 @@ export class LightLink {
 
   #stop(): void {
     for (const stop of this.#stops.splice(0)) stop();
+    this.pause();
     this.#recv?.close();
     void this.#send?.then(
       (transport) => transport.close(),
@@ -233,7 +255,7 @@ export class LightLink {
 
 const newSsrc = (): number => randomInt(1, 0x1_00_00_00_00);
 
-function newSource(kind: MediaKind): MediaSource {
+function newSource(kind: MediaKind, video: Vp8Options | undefined): MediaSource {
   const stream = {
     ssrc: newSsrc(),
     payloadType: payloadTypes[kind],
@@ -241,7 +263,7 @@ function newSource(kind: MediaKind): MediaSource {
     sequence: randomInt(1, 0x80_00),
     timestamp: randomInt(0x1_00_00_00_00),
   };
-  return kind === 'audio' ? new OpusSource(stream) : new Vp8Source(stream);
+  return kind === 'audio' ? new OpusSource(stream) : new Vp8Source(stream, video);
 }
 
 function rtpParametersOf(kind: MediaKind, ssrc: number): RtpParameters {

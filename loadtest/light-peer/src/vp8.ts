@@ -21,6 +21,13 @@ const maxPayloadBytes = 1100;
 /** RFC 7741, section 4.2: extended, with a picture id of 15 bits. */
 const descriptorBytes = 4;
 
+export interface Vp8Options {
+  /** Default 30. */
+  readonly framesPerSecond?: number;
+  /** Of payload; frames are not smaller than what the picture needs. Default 240,000: a packet a frame. */
+  readonly bitsPerSecond?: number;
+}
+
 /** A VP8 stream that a browser decodes: a still picture at a steady frame rate and bit rate, with key frames when asked for. */
 export class Vp8Source {
   readonly everyMs: number;
@@ -28,10 +35,9 @@ export class Vp8Source {
   #keyFrameWanted = true;
   #pictureId = 0;
 
-  /** @param bitsPerSecond of payload; frames are not smaller than what the picture needs. */
   constructor(
     readonly stream: RtpStream,
-    { framesPerSecond = 30, bitsPerSecond = 240_000 }: { framesPerSecond?: number; bitsPerSecond?: number } = {},
+    { framesPerSecond = 30, bitsPerSecond = 240_000 }: Vp8Options = {},
   ) {
     this.everyMs = 1000 / framesPerSecond;
     this.#frameBytes = Math.round(bitsPerSecond / 8 / framesPerSecond);
