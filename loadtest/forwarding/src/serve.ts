@@ -34,9 +34,7 @@ export function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
 export function serve(side: Side): void {
   process.on('message', (call: Call) => {
     const work: Promise<unknown> =
-      'open' in call
-        ? side.open(call.open)
-        : side.request(call.request.index, call.request.type, call.request.payload as never);
+      'open' in call ? side.open(call.open) : side.request(call.request.index, call.request.type, call.request.payload);
     work.then(
       (value) => process.send!({ id: call.id, value } satisfies Answer),
       (error: unknown) => process.send!({ id: call.id, error: String(error) } satisfies Answer),

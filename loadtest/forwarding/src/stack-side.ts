@@ -50,15 +50,11 @@ const side: Side = {
   },
   // As the gateway does it: the request of a client with who asks.
   request: (index, type, payload) =>
-    fleet.bus.call(
-      sfuQueue(nodeId),
-      `sfu.${type}` as CommandType,
-      {
-        muted: false,
-        ...payload,
-        ...sessions.get(index)!,
-      } as never,
-    ) as never,
+    fleet.bus.call(sfuQueue(nodeId), `sfu.${type}` as CommandType, {
+      muted: false,
+      ...payload,
+      ...sessions.get(index)!,
+    }) as never,
   close: () => app.close(),
 };
 serve(side);
