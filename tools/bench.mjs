@@ -10,6 +10,7 @@ const benchmarks = {
   signaling: ['redis', 'rabbitmq', 'openssl'],
   planner: [],
   framing: [],
+  forwarding: [],
 };
 
 await runMain(async () => {

@@ -11,8 +11,8 @@ export interface MigrationHost {
   /** A link to the new node; its requests name the migration as long as `moving()` does. */
   openLink(media: RoomEventPayload<'migrate'>['media'], request: RoomRequest): MediaLink;
   readonly request: RoomRequest;
-  /** Whether something is to be seen now, so that a picture must come before we change over. */
-  shows(publicationId: string): boolean;
+  /** Whether something is to be seen now, still by that producer, so that a picture must come before we change over. */
+  shows(publicationId: string, producerId?: string): boolean;
   /** What was asked of subscriptions is asked of the new ones too. */
   applyWishes(request: RoomRequest, publicationIds: readonly string[]): Promise<void>;
   /** From now on plays what comes by the link. */
@@ -47,8 +47,10 @@ export async function migrate(
     await host.applyWishes(request, [...consumers.keys()]);
     await Promise.all(
       [...consumers].map(async ([publicationId, consumer]) => {
+        const { kind, producerId } = consumer;
         if (!host.shows(publicationId)) return;
-        if (!(await firstMedia(consumer, signal)) && consumer.kind === 'video')
+        // Its owner may have moved meanwhile, too.
+        if (!(await firstMedia(consumer, signal)) && kind === 'video' && host.shows(publicationId, producerId))
           throw new FlotillaError('NODE_UNAVAILABLE', `no picture of ${publicationId} came from ${link.nodeId}`);
       }),
     );

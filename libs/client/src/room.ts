@@ -650,9 +650,10 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       signal,
       request: (type, payload) => this.#request(type, payload),
       openLink: (media, request) => this.#newLink(media, request),
-      shows: (id) => {
+      shows: (id, producerId) => {
         const publication = this.#findPublication(id);
-        return publication !== undefined && publication.wanted && !publication.muted && !publication.wishes.paused;
+        if (!publication || (producerId !== undefined && publication.announced.producerId !== producerId)) return false;
+        return publication.wanted && !publication.muted && !publication.wishes.paused;
       },
       applyWishes: async (request, ids) => {
         for (const id of ids) {

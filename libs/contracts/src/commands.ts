@@ -46,13 +46,14 @@ export const registryCommands = {
   },
   /**
    * Begins to move a peer to another node, the given one or the best, and answers once that is under way. Errors:
-   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE.
+   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE; MIGRATION_OVER when it is not on `fromNode` any more.
    */
   'registry.migrate': {
     version: 1,
     payload: z.object({
       roomId: RoomId,
       sessionId: SessionId,
+      fromNode: NodeId.optional().describe('Where it is as the caller sees it.'),
       toNode: NodeId.optional(),
       reason: MigrationReason,
     }),

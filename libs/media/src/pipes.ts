@@ -9,6 +9,7 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
+import { udpReceiveBufferBytes } from './worker-pool.ts';
 
 /** How this node reaches the others. Errors are FlotillaErrors. */
 export interface PeerNodes {
@@ -37,7 +38,12 @@ async function createPipe(
 ): Promise<{ transport: PipeTransport; endpoint: PipeEndpoint }> {
   const { ip, announcedAddress } = listen;
   const transport = await router.createPipeTransport({
-    listenInfo: { protocol: 'udp', ip, ...(announcedAddress && { announcedAddress }) },
+    listenInfo: {
+      protocol: 'udp',
+      ip,
+      ...(announcedAddress && { announcedAddress }),
+      recvBufferSize: udpReceiveBufferBytes,
+    },
     // Hosts are apart: packets are encrypted, and lost ones sent again.
     enableSrtp: true,
     enableRtx: true,

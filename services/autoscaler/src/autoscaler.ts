@@ -10,7 +10,7 @@ import { plannerSettings } from './planner/settings.ts';
 import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts';
 import type { SecondOpinion } from './second-opinion.ts';
 
-/** Silence is looked for this often, and plans are made when one is due or a node was lost. */
+/** Silence is looked for this often, and plans are made when one is due, a node was lost, or one is being drained. */
 export const lookEveryMs = 100;
 const planEveryMs = 500;
 /** A lost node whose peers nobody could save for this long is forgotten. */
@@ -56,6 +56,8 @@ export class Autoscaler {
   #memory: PlannerMemory = emptyMemory(0);
   #term: number | undefined;
   #plannedAt = -Infinity;
+  /** Somebody waits to leave a draining node: as soon as another has, they may. */
+  #draining = false;
   /** Lost nodes, and when that was noticed. */
   readonly #lost = new Map<string, number>();
   #frozen = false;
@@ -95,7 +97,7 @@ export class Autoscaler {
     leaderGauge.set(leads ? 1 : 0);
     if (this.#frozen || !leads) return;
     this.#beginTerm(now);
-    if (newlyLost || now - this.#plannedAt >= planEveryMs) await this.#plan();
+    if (newlyLost || this.#draining || now - this.#plannedAt >= planEveryMs) await this.#plan();
   }
 
   /** True when a node was found dead just now. */
@@ -163,6 +165,7 @@ export class Autoscaler {
     const state = { nodes: view.nodes(listed, new Set(this.#lost.keys())), moving };
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
+    this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);
     mover.take(planned.migrations);
     decisions.observe((this.#now() - began) / 1000);
     waiting.set(planned.waiting);

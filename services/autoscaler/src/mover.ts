@@ -57,13 +57,13 @@ export class Mover {
   }
 
   async #ask(migration: PlannedMigration): Promise<string> {
-    const { roomId, sessionId, toNode, reason } = migration;
+    const { roomId, sessionId, fromNode, toNode, reason } = migration;
     const { bus, onGone, log } = this.options;
     try {
       await bus.call(
         registryQueue,
         'registry.migrate',
-        { roomId, sessionId, toNode, reason },
+        { roomId, sessionId, fromNode, toNode, reason },
         { timeoutMs: callTimeoutMs },
       );
       if (reason === 'node_lost') onGone(migration);

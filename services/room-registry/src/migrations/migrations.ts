@@ -44,10 +44,17 @@ export class Migrations {
     private readonly log: Logger,
   ) {}
 
-  /** @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE, and what opening the new side throws. */
+  /**
+   * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_OVER, NODE_UNAVAILABLE, and what opening the
+   * new side throws.
+   */
   async begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
-    const { roomId, sessionId, toNode, reason } = request;
+    const { roomId, sessionId, fromNode, toNode, reason } = request;
     if (reason === 'node_lost') return this.#rehome(request);
+    // What nodes report is late: a peer that just moved may still be seen where it was.
+    const member = fromNode && (await this.store.rooms.member(roomId, participantIdOf(sessionId)));
+    if (member && member.nodeId !== fromNode)
+      throw new FlotillaError('MIGRATION_OVER', `it is on ${member.nodeId} already`);
     const now = Date.now();
     let migration: Migration;
     try {

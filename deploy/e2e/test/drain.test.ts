@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto';
+import type { NodeSummary, RoomSnapshot, Topology } from '@flotilla/contracts';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { endTransports, LightPeer } from '@flotilla/light-peer';
+import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+const drained = 'nd_1';
+const roomCount = 10;
+const peersOfRoom = 5;
+/** What a node that stops allows itself, FLOTILLA_DRAIN_SECONDS by default. */
+const deadlineMs = 20_000;
+const joinsAtOnce = 5;
+
+/** Percentiles by nearest rank. */
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1]!);
+  return `p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)} ms (${sorted.length})`;
+}
+
+describe('a node with fifty people on it is drained', () => {
+  let fleet: Fleet;
+  let api: RestApi;
+  const peers: LightPeer[] = [];
+
+  beforeEach(async () => {
+    fleet = await startFleet({
+      sfuNodes: 3,
+      gateways: 2,
+      port: 0,
+      env: { FLOTILLA_NAMESPACE: `drain-${randomUUID().slice(0, 8)}` },
+      onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
+    });
+    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  });
+  afterEach(async () => {
+    for (const peer of peers.splice(0)) peer.close();
+    await fleet?.stop();
+  });
+  afterAll(() => endTransports());
+
+  const order = async (node: string, what: string): Promise<void> => {
+    expect(await api.request('POST', `/v1/nodes/${node}/${what}`)).toMatchObject({ status: 200 });
+  };
+  const nodes = async (): Promise<NodeSummary[]> =>
+    ((await api.request('GET', '/v1/nodes')).body as { nodes: NodeSummary[] }).nodes;
+  const topology = async (): Promise<Topology> => (await api.request('GET', '/v1/topology')).body as Topology;
+
+  const join = async (index: number): Promise<LightPeer> => {
+    const room = `room-${Math.floor(index / peersOfRoom)}`;
+    const peer = await LightPeer.join({
+      url: fleet.gatewayUrls[index % fleet.gatewayUrls.length]!,
+      token: await api.issueToken(room),
+      room,
+      name: `peer-${index}`,
+    });
+    peers.push(peer);
+    return peer;
+  };
+
+  const roommates = (peer: LightPeer): LightPeer[] =>
+    peers.filter((other) => other !== peer && other.roomId === peer.roomId);
+
+  /** Everybody gets packets of everything that each of their neighbours publishes, and did not before this was called. */
+  const allReceiveAll = async (): Promise<void> => {
+    const before = new Map(
+      peers.flatMap((peer) =>
+        peer
+          .takeReceived()
+          .map(({ publicationId, packets }) => [`${peer.participantId} ${publicationId}`, packets] as const),
+      ),
+    );
+    await waitFor(
+      'everybody receives everything',
+      () => {
+        for (const peer of peers) {
+          const received = new Map(peer.takeReceived().map((each) => [each.publicationId, each.packets]));
+          const wanted = roommates(peer).flatMap((other) => [...other.published.keys()]);
+          expect([...received.keys()].toSorted()).toEqual(wanted.toSorted());
+          for (const [id, packets] of received)
+            if (packets < (before.get(`${peer.participantId} ${id}`) ?? 0) + 20)
+              notYet(`${peer.name} has ${packets} of ${id}`);
+        }
+      },
+      { timeoutMs: 20_000, everyMs: 200 },
+    );
+  };
+
+  /** The room as a newcomer is told of it. */
+  const lookInto = async (room: string): Promise<RoomSnapshot> => {
+    const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken(room) });
+    try {
+      await client.welcome();
+      const { payload } = await client.request('join', { room });
+      return (payload as { snapshot: RoomSnapshot }).snapshot;
+    } finally {
+      client.close();
+    }
+  };
+
+  test('they are on others before its deadline, and every call goes on', async () => {
+    for (const other of ['nd_2', 'nd_3']) await order(other, 'cordon');
+    await Promise.all(Array.from({ length: roomCount }, (_, index) => api.createRoom({ name: `room-${index}` })));
+    for (let index = 0; index < roomCount * peersOfRoom; index += joinsAtOnce)
+      await Promise.all(Array.from({ length: joinsAtOnce }, (_, offset) => join(index + offset)));
+    expect(new Set(peers.map(({ nodeId }) => nodeId))).toEqual(new Set([drained]));
+    await allReceiveAll();
+    for (const other of ['nd_2', 'nd_3']) await order(other, 'uncordon');
+    for (const peer of peers) peer.takeReceived();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const atRest = peers.flatMap((peer) => peer.takeReceived()).map(({ longestGapMs }) => longestGapMs!);
+
+    const began = performance.now();
+    await order(drained, 'drain');
+    await waitFor(
+      `everybody has left ${drained}`,
+      () => {
+        const left = peers.filter(({ nodeId }) => nodeId === drained);
+        if (left.length > 0) notYet(`${left.length} are on it`);
+      },
+      { timeoutMs: deadlineMs },
+    );
+    const movedMs = performance.now() - began;
+    await waitFor(
+      `${drained} is empty`,
+      async () => {
+        const { load } = (await nodes()).find(({ id }) => id === drained)!;
+        if (load.sessions > 0) notYet(`${load.sessions} sessions are on it`);
+      },
+      { timeoutMs: deadlineMs - movedMs, everyMs: 100 },
+    );
+    const emptyMs = performance.now() - began;
+    const gaps = peers.flatMap((peer) => peer.takeReceived());
+    await allReceiveAll();
+
+    const moves = peers.flatMap((peer) => peer.moves);
+    const gapsOf = (kind: string): number[] =>
+      gaps.filter((each) => each.kind === kind).map(({ longestGapMs }) => longestGapMs!);
+    console.log(
+      [
+        `${peers.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
+        `one move: ${spread(moves.map(({ ms }) => ms))}`,
+        ...(['path', 'picture', 'publish', 'commit'] as const).map(
+          (step) => `  ${step}: ${spread(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
+        ),
+        `longest time without a packet at rest: ${spread(atRest)}`,
+        `audio while draining: ${spread(gapsOf('audio'))}`,
+        `video while draining: ${spread(gapsOf('video'))}`,
+        ...moves.flatMap(({ error }) => (error === undefined ? [] : [`a move that was tried again: ${error}`])),
+      ].join('\n'),
+    );
+
+    expect(peers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
+    const { vertices } = await topology();
+    const homes = vertices.flatMap((each) => (each.kind === 'room' ? [each.homes] : []));
+    for (const { kind, id, ...node } of vertices.filter((each) => each.kind === 'node')) {
+      const homed = homes.reduce((sum, each) => sum + (each[id] ?? 0), 0);
+      expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({ kind, id, reserved: homed });
+      if (id === drained) expect(homed).toBe(0);
+    }
+    expect(homes.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
+      Array.from({ length: roomCount }, () => peersOfRoom),
+    );
+    // Two streams each, to each of the others; what went beside them while they moved is over.
+    await waitFor('nothing is there twice', async () => {
+      const loads = (await nodes()).map(({ load }) => load);
+      const total = (key: 'sessions' | 'producers' | 'consumers'): number =>
+        loads.reduce((sum, load) => sum + load[key], 0);
+      const counts = [total('sessions'), total('producers'), total('consumers')];
+      const wanted = [peers.length, peers.length * 2, peers.length * 2 * (peersOfRoom - 1)];
+      if (String(counts) !== String(wanted)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
+    });
+    for (let index = 0; index < roomCount; index++) {
+      const ofRoom = peers.slice(index * peersOfRoom, (index + 1) * peersOfRoom);
+      const { participants, publications } = await lookInto(`room-${index}`);
+      expect(participants).toHaveLength(peersOfRoom + 1);
+      expect(publications.map(({ id }) => id).toSorted()).toEqual(
+        ofRoom.flatMap(({ published }) => [...published.keys()]).toSorted(),
+      );
+    }
+  });
+});

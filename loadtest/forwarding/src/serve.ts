@@ -1,0 +1,45 @@
+import type { MediaSession, ReplyPayload, RequestPayload, RequestType, RtpCapabilities } from '@flotilla/contracts';
+
+/** The side that is measured: it opens sessions in one room and answers what their clients ask. */
+export interface Side {
+  /** A session that gets all that is published by then. */
+  open(index: number): Promise<MediaSession>;
+  request<T extends RequestType>(index: number, type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>>;
+  close(): Promise<void>;
+}
+
+/** What the measuring process asks of a side, by IPC. */
+export type Call =
+  | { readonly id: number; readonly open: number }
+  | {
+      readonly id: number;
+      readonly request: { index: number; type: RequestType; payload: RequestPayload<RequestType> };
+    };
+
+export interface Answer {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: string;
+}
+
+/** What every subscriber of both sides says it can receive: no retransmission beyond NACK, no bandwidth estimate. */
+export function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
+  return {
+    codecs: codecs.filter(({ mimeType }) => ['audio/opus', 'video/vp8'].includes(mimeType.toLowerCase())),
+    headerExtensions: [],
+  };
+}
+
+/** Answers the measuring process until that is gone. */
+export function serve(side: Side): void {
+  process.on('message', (call: Call) => {
+    const work: Promise<unknown> =
+      'open' in call ? side.open(call.open) : side.request(call.request.index, call.request.type, call.request.payload);
+    work.then(
+      (value) => process.send!({ id: call.id, value } satisfies Answer),
+      (error: unknown) => process.send!({ id: call.id, error: String(error) } satisfies Answer),
+    );
+  });
+  process.on('disconnect', () => void side.close().finally(() => process.exit(0)));
+  process.send!({ id: 0 } satisfies Answer);
+}

@@ -1,0 +1,127 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { MediaSession } from '@flotilla/contracts';
+import { LightLink, type RoomRequest } from '@flotilla/light-peer';
+import { mediaWorkersOf, waitFor, notYet } from '@flotilla/testkit';
+import type { Answer, Call } from './serve.ts';
+
+export type SideName = 'stack' | 'bare';
+
+const callTimeoutMs = 10_000;
+
+/** CPU time that the threads of a process had, in milliseconds. Linux: the first figure of schedstat is in nanoseconds. */
+function cpuMs(pid: number): number {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.reduce((sum, thread) => {
+    const [ran = '0'] = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+    return sum + Number(ran) / 1e6;
+  }, 0);
+}
+
+export interface Cpu {
+  readonly worker: number;
+  readonly node: number;
+}
+
+/** A side in a process of its own, with one publisher and its subscribers. */
+export class SideProcess {
+  readonly #calls = new Map<number, (answer: Answer) => void>();
+  #lastId = 0;
+  #worker = 0;
+  #publisher!: LightLink;
+  readonly #subscribers: LightLink[] = [];
+  #received = 0;
+
+  private constructor(
+    readonly name: SideName,
+    private readonly child: ChildProcess,
+  ) {
+    child.on('message', (answer: Answer) => this.#calls.get(answer.id)?.(answer));
+  }
+
+  /** @param bitsPerSecond of the video. */
+  static async start(name: SideName, subscribers: number, bitsPerSecond: number): Promise<SideProcess> {
+    const child = fork(fileURLToPath(new URL(`./${name}-side.js`, import.meta.url)));
+    const side = new SideProcess(name, child);
+    try {
+      await side.#answer(0);
+      [side.#worker = 0] = mediaWorkersOf(child.pid!);
+      side.#publisher = await LightLink.open(await side.#open(0), side.#requests(0), () => undefined);
+      for (const kind of ['audio', 'video'] as const) await side.#publisher.publish(kind, { video: { bitsPerSecond } });
+      for (let index = 1; index <= subscribers; index++) {
+        const link = await LightLink.open(await side.#open(index), side.#requests(index), () => side.#received++);
+        side.#subscribers.push(link);
+      }
+      side.#publisher.pause();
+      return side;
+    } catch (error) {
+      side.close();
+      throw error;
+    }
+  }
+
+  async #answer(id: number): Promise<unknown> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const timer = setTimeout(() => reject(new Error(`${this.name} does not answer`)), callTimeoutMs);
+    this.#calls.set(id, resolve);
+    try {
+      const { value, error } = await promise;
+      if (error !== undefined) throw new Error(`${this.name}: ${error}`);
+      return value;
+    } finally {
+      clearTimeout(timer);
+      this.#calls.delete(id);
+    }
+  }
+
+  #call(
+    call: Omit<Extract<Call, { open: number }>, 'id'> | Omit<Extract<Call, { request: object }>, 'id'>,
+  ): Promise<unknown> {
+    const id = ++this.#lastId;
+    const answer = this.#answer(id);
+    this.child.send({ id, ...call });
+    return answer;
+  }
+
+  #open(index: number): Promise<MediaSession> {
+    return this.#call({ open: index }) as Promise<MediaSession>;
+  }
+
+  #requests(index: number): RoomRequest {
+    return (type, payload) => this.#call({ request: { index, type, payload } }) as never;
+  }
+
+  /** CPU time so far, in milliseconds: of the media worker, and of the process around it. */
+  get cpu(): Cpu {
+    return { worker: cpuMs(this.#worker), node: cpuMs(this.child.pid!) };
+  }
+
+  /** RTP packets that the publisher sent, and that all subscribers got of them. */
+  get packets(): { sent: number; received: number } {
+    return { sent: this.#publisher.packetsSent, received: this.#received };
+  }
+
+  get subscribers(): number {
+    return this.#subscribers.length;
+  }
+
+  /** Media flows until `pause`. Resolves when every subscriber gets it. */
+  async resume(): Promise<void> {
+    this.#publisher.resume();
+    await waitFor(`every subscriber of ${this.name} gets something`, () => {
+      const before = this.#received;
+      if (before === 0) notYet('nobody does');
+    });
+  }
+
+  pause(): void {
+    this.#publisher.pause();
+  }
+
+  close(): void {
+    this.#publisher?.close();
+    for (const link of this.#subscribers) link.close();
+    if (this.child.connected) this.child.disconnect();
+  }
+}

@@ -1,0 +1,60 @@
+import 'reflect-metadata';
+import { type CommandType, type MediaSession, newId, participantIdOf, sfuQueue } from '@flotilla/contracts';
+import { createLogger, nestLogger } from '@flotilla/runtime';
+import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
+import { memoryFleet, roomIdOf } from '@flotilla/store';
+import { NestFactory } from '@nestjs/core';
+import { receivable, serve, type Side } from './serve.ts';
+
+const nodeId = 'nd_bench';
+const name = 'bench';
+const roomId = roomIdOf(name);
+
+/** An SFU node as it is deployed, with its heartbeat, statistics, speakers and commands; the brokers are in its process. */
+const log = createLogger({ service: 'bench', level: 'error', format: 'json' });
+const fleet = memoryFleet(log);
+const config = nodeConfig.parse({
+  FLOTILLA_NODE_ID: nodeId,
+  FLOTILLA_SFU_WORKERS: '1',
+  FLOTILLA_SFU_CAPACITY: '1000',
+  FLOTILLA_DRAIN_SECONDS: '0',
+});
+const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), {
+  logger: nestLogger(log),
+});
+await fleet.store.rooms.create({
+  id: roomId,
+  name,
+  createdAt: Date.now(),
+  maxParticipants: 1000,
+  spread: false,
+  peerToPeer: false,
+  acceptBridged: false,
+  emptyTimeoutSeconds: 0,
+});
+const { rtpCapabilities } = (await fleet.store.nodes.list())[0]!;
+const sessions = new Map<number, { roomId: string; sessionId: string; participantId: string }>();
+
+const side: Side = {
+  open: async (index): Promise<MediaSession> => {
+    const sessionId = newId('session');
+    const who = { roomId, sessionId, participantId: participantIdOf(sessionId) };
+    sessions.set(index, who);
+    const user = `user-${index}`;
+    await fleet.store.rooms.join({ ...who, userId: user, name: user, joinedAt: Date.now(), excludeNodes: [] });
+    return fleet.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
+      ...who,
+      rtpCapabilities: receivable(rtpCapabilities),
+      subscribe: true,
+    });
+  },
+  // As the gateway does it: the request of a client with who asks.
+  request: (index, type, payload) =>
+    fleet.bus.call(sfuQueue(nodeId), `sfu.${type}` as CommandType, {
+      muted: false,
+      ...payload,
+      ...sessions.get(index)!,
+    }) as never,
+  close: () => app.close(),
+};
+serve(side);

@@ -1,0 +1,98 @@
+/** RTCP (RFC 3550, section 6; RFC 4585, section 6) as far as a light peer reads and writes it. */
+
+const senderReport = 200;
+const receiverReport = 201;
+const transportFeedback = 205;
+const payloadFeedback = 206;
+const lostPackets = 1;
+const pictureLoss = 1;
+const fullIntraRequest = 4;
+/** A receiver report has room for this many, RFC 3550, section 6.4.2. */
+export const maxReportBlocks = 31;
+
+/** What a light peer heeds in a compound packet. */
+export type RtcpNews =
+  | { readonly type: 'sender report'; readonly ssrc: number; readonly middleOfNtp: number }
+  | { readonly type: 'key frame wanted'; readonly ssrc: number }
+  | { readonly type: 'packets lost'; readonly ssrc: number; readonly sequences: readonly number[] };
+
+/** Reads a compound packet; what it has no use for, or is cut short, is passed over. */
+export function* readRtcp(compound: Buffer): Generator<RtcpNews> {
+  for (let offset = 0; offset + 8 <= compound.length;) {
+    const bytes = (compound.readUInt16BE(offset + 2) + 1) * 4;
+    const part = compound.subarray(offset, offset + bytes);
+    if (part.length < bytes) return;
+    offset += bytes;
+    const format = part[0]! & 31;
+    if (part[1] === senderReport && bytes >= 28)
+      // The middle 32 of the 64 bits of the NTP timestamp.
+      yield { type: 'sender report', ssrc: part.readUInt32BE(4), middleOfNtp: part.readUInt32BE(10) };
+    if (part[1] === transportFeedback && format === lostPackets && bytes >= 16)
+      yield { type: 'packets lost', ssrc: part.readUInt32BE(8), sequences: readNack(part) };
+    if (part[1] !== payloadFeedback || bytes < 12) continue;
+    if (format === pictureLoss) yield { type: 'key frame wanted', ssrc: part.readUInt32BE(8) };
+    // RFC 5104, section 4.3.1: each entry names a stream.
+    if (format === fullIntraRequest)
+      for (let entry = 12; entry + 8 <= bytes; entry += 8)
+        yield { type: 'key frame wanted', ssrc: part.readUInt32BE(entry) };
+  }
+}
+
+/** Each entry is a sequence number and a bit for each of the 16 behind it, RFC 4585, section 6.2.1. */
+function readNack(part: Buffer): number[] {
+  const sequences: number[] = [];
+  for (let entry = 12; entry + 4 <= part.length; entry += 4) {
+    const sequence = part.readUInt16BE(entry);
+    const behind = part.readUInt16BE(entry + 2);
+    sequences.push(sequence);
+    for (let bit = 0; bit < 16; bit++) if (behind & (1 << bit)) sequences.push((sequence + bit + 1) & 0xff_ff);
+  }
+  return sequences;
+}
+
+/** Asks for a key frame, RFC 4585, section 6.3.1. */
+export function pictureLossOf(ownSsrc: number, ssrc: number): Buffer {
+  const packet = Buffer.alloc(12);
+  packet[0] = 0x80 | pictureLoss;
+  packet[1] = payloadFeedback;
+  packet.writeUInt16BE(2, 2);
+  packet.writeUInt32BE(ownSsrc, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+/** One stream in a receiver report, RFC 3550, section 6.4.1. */
+export interface ReportBlock {
+  readonly ssrc: number;
+  /** Of the packets since the last report, in 256ths. */
+  readonly fractionLost: number;
+  readonly lost: number;
+  /** With the count of cycles in the upper 16 bits. */
+  readonly highestSequence: number;
+  /** In units of the clock. */
+  readonly jitter: number;
+  /** The middle of the last sender report's NTP timestamp, 0 while there was none. */
+  readonly lastSenderReport: number;
+  /** Since that one, in 65536ths of a second. */
+  readonly delay: number;
+}
+
+/** A receiver report of `maxReportBlocks` streams at most. */
+export function receiverReportOf(ownSsrc: number, blocks: readonly ReportBlock[]): Buffer {
+  const packet = Buffer.alloc(8 + 24 * blocks.length);
+  packet[0] = 0x80 | blocks.length;
+  packet[1] = receiverReport;
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(ownSsrc, 4);
+  for (const [index, block] of blocks.entries()) {
+    const at = 8 + 24 * index;
+    packet.writeUInt32BE(block.ssrc, at);
+    packet[at + 4] = block.fractionLost;
+    packet.writeIntBE(Math.max(-0x80_00_00, Math.min(0x7f_ff_ff, block.lost)), at + 5, 3);
+    packet.writeUInt32BE(block.highestSequence >>> 0, at + 8);
+    packet.writeUInt32BE(block.jitter >>> 0, at + 12);
+    packet.writeUInt32BE(block.lastSenderReport, at + 16);
+    packet.writeUInt32BE(block.delay >>> 0, at + 20);
+  }
+  return packet;
+}
