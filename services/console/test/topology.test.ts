@@ -30,6 +30,7 @@ const session = (userId: string, ...rooms: string[]): VertexOf<'session'> => ({
   gatewayId: 'gw_a',
   connected: true,
   rooms,
+  media: [],
 });
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const fleetOf = (...vertices: TopologyVertex[]) => new Fleet(new Map(vertices.map((vertex) => [vertex.id, vertex])));

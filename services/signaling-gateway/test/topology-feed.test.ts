@@ -47,21 +47,26 @@ describe('the topology feed', () => {
   let mostUnderWay: number;
   let read: () => Promise<void>;
   let feed: TopologyFeed;
+  let pulse: TopologyVertex[];
 
   beforeEach(() => {
     ids = ['gw_a', 'gw_b'];
     reads = underWay = mostUnderWay = 0;
     read = async () => undefined;
+    pulse = [];
     feed = new TopologyFeed(
-      async (): Promise<Topology> => {
-        reads++;
-        mostUnderWay = Math.max(mostUnderWay, ++underWay);
-        try {
-          await read();
-          return { at: Date.now(), vertices: ids.map(gateway), truncated: false };
-        } finally {
-          underWay--;
-        }
+      {
+        topology: async (): Promise<Topology> => {
+          reads++;
+          mostUnderWay = Math.max(mostUnderWay, ++underWay);
+          try {
+            await read();
+            return { at: Date.now(), vertices: ids.map(gateway), truncated: false };
+          } finally {
+            underWay--;
+          }
+        },
+        pulse: async () => pulse,
       },
       createLogger({ service: 'test', level: 'error' }),
       { everyMs: 10, pauseMs: 1 },

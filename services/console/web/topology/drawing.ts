@@ -1,5 +1,5 @@
-import { participantIdOf } from '@flotilla/contracts';
-import { amount, type Fleet, type Kind, nameOf, remarkOf, type VertexOf } from './fleet.ts';
+import { participantIdOf, type QualityGroup } from '@flotilla/contracts';
+import { amount, type Fleet, type Kind, nameOf, remarkOf, standingOf, type VertexOf } from './fleet.ts';
 
 /** Sessions are drawn one by one while there are no more than this; else those of the selected room or gateway are. */
 export const mostSessions = 150;
@@ -15,6 +15,8 @@ export interface DrawnVertex {
   /** Across, in the graph's units. */
   readonly size: number;
   readonly remark?: string | undefined;
+  /** How the media of a session fares. */
+  readonly group?: QualityGroup | undefined;
   /** The vertex it stands beside. */
   readonly beside?: string | undefined;
 }
@@ -59,6 +61,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     ...sessions.map((session) => ({
       ...titled(session),
       size: 13,
+      group: standingOf(session.media)?.group,
       beside: session.rooms.find((id) => roomIds.has(id)) ?? session.gatewayId,
     })),
   ];

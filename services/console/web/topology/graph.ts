@@ -5,7 +5,7 @@ import { icons } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
 import type { Drawing } from './drawing.ts';
 import { graphStyle } from './graph-style.ts';
-import { Placement } from './placement.ts';
+import { Placement, type Point } from './placement.ts';
 
 const panStep = 60;
 const zoomStep = 1.25;
@@ -117,10 +117,10 @@ export class TopologyGraph extends LitElement {
         .elements()
         .filter((element) => !kept.has(element.id()))
         .remove();
-      for (const { id, kind, label, size, remark = '' } of vertices) {
+      for (const { id, kind, label, size, remark = '', group = '', beside = '' } of vertices) {
         const known = graph.getElementById(id);
         const position = { ...(points.get(id) ?? { x: 0, y: 0 }) };
-        const data = { id, kind, label, size, remark };
+        const data = { id, kind, label, size, remark, group, side: sideOf(points.get(id), points.get(beside)) };
         if (known.empty()) graph.add({ group: 'nodes', data, position });
         else known.data(data).position(position);
         // With everybody around the rooms the whole is seen from further away.
@@ -234,6 +234,12 @@ export class TopologyGraph extends LitElement {
       </div>
     `;
   }
+}
+
+/** On which side of what it belongs to something stands: its label goes there too, away from the other's. */
+function sideOf(point: Point | undefined, centre: Point | undefined): 'left' | 'right' | '' {
+  if (!point || !centre || Math.abs(point.x - centre.x) < 1) return '';
+  return point.x < centre.x ? 'left' : 'right';
 }
 
 declare global {
