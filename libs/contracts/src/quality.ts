@@ -27,7 +27,7 @@ export const PeerStanding = PeerQuality.pick({ sessionId: true, roomId: true, sc
 export type PeerStanding = z.infer<typeof PeerStanding>;
 
 /** By how much a score must have moved to be told anew while its group stays. */
-export const coarseScoreStep = 0.1;
+export const coarseScoreStep = 0.05;
 
 /** How a node's peers fare as a whole. */
 export const NodeQuality = z.object({

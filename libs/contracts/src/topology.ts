@@ -5,7 +5,7 @@ import { NegotiationState } from './negotiation.ts';
 import { MigrationRecord } from './migration.ts';
 import { DrainProgress, NodeState } from './node.ts';
 import { NodeQuality, QualityGroup } from './quality.ts';
-import { MediaMode, Timestamp } from './room.ts';
+import { DisplayName, MediaMode, Timestamp } from './room.ts';
 
 export const GatewayVertex = z.object({
   kind: z.literal('gateway'),
@@ -36,6 +36,7 @@ export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
   userId: UserId,
+  name: DisplayName.optional().describe('As its token says.'),
   gatewayId: GatewayId,
   connected: z.boolean().describe('False within the resume window.'),
   rooms: z.array(RoomId),
@@ -43,7 +44,7 @@ export const SessionVertex = z.object({
     .array(z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup }))
     .default([])
     .describe(
-      'Where it has media, and how that travels: told anew when its group changed or its score moved by more than 0.1.',
+      'Where it has media, and how that travels: told anew when its group changed or its score moved by more than 0.05.',
     ),
 });
 /** A pair of participants that negotiates or has negotiated a peer-to-peer connection. */

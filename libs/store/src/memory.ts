@@ -631,7 +631,7 @@ class MemorySessions implements SessionStore {
     const now = this.now();
     const connectedTo = new Map<string, number>();
     const sessions: TopologyVertex[] = [];
-    for (const { id, userId, gatewayId, rooms, dueAt } of this.#sessions.values()) {
+    for (const { id, userId, name, gatewayId, rooms, dueAt } of this.#sessions.values()) {
       if (dueAt !== undefined && dueAt <= now) continue;
       const connected = dueAt === undefined;
       if (connected) connectedTo.set(gatewayId, (connectedTo.get(gatewayId) ?? 0) + 1);
@@ -639,6 +639,7 @@ class MemorySessions implements SessionStore {
         kind: 'session',
         id,
         userId,
+        ...(name !== undefined && { name }),
         gatewayId,
         connected,
         rooms: rooms.toSorted(),

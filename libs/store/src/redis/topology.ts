@@ -128,14 +128,16 @@ export class RedisTopology {
       } while (cursor !== '0' && connected.size < mostRead);
     }
     return this.#each([...connected].slice(0, mostRead), {
-      ask: (pipeline, [id]) => pipeline.hmget(keys.session(id), 'userId', 'gatewayId').smembers(keys.sessionRooms(id)),
+      ask: (pipeline, [id]) =>
+        pipeline.hmget(keys.session(id), 'userId', 'gatewayId', 'name').smembers(keys.sessionRooms(id)),
       tell: ([id, isConnected], [record, rooms]) => {
-        const [userId, gatewayId] = record as (string | null)[];
+        const [userId, gatewayId, name] = record as (string | null)[];
         if (userId === null || gatewayId === null) return undefined;
         return SessionVertex.parse({
           kind: 'session',
           id,
           userId,
+          ...(name && { name }),
           gatewayId,
           connected: isConnected,
           rooms: (rooms as string[]).toSorted(),

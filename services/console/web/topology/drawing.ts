@@ -135,7 +135,10 @@ function signalWays(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<s
 
 function mediaWays({ id, homes, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
   if (mediaMode === 'peer') return [];
-  return Object.entries(homes).map(([node, weight]) => edge('media', id, node, weight));
+  const places = Object.entries(homes);
+  // Of a room on one node the number is the room's own.
+  const label = places.length === 1 ? '' : undefined;
+  return places.map(([node, weight]) => ({ ...edge('media', id, node, weight), label }));
 }
 
 function sessionWays(

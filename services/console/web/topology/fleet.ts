@@ -77,7 +77,11 @@ export class Fleet {
       if (name === wanted) found.push({ vertex, rank: 0 });
       else if (at === 0) found.push({ vertex, rank: 1 });
       else if (at > 0) found.push({ vertex, rank: 2 });
-      else if (vertex.id.includes(wanted)) found.push({ vertex, rank: 3 });
+      else if (
+        vertex.id.includes(wanted) ||
+        (vertex.kind === 'session' && vertex.userId.toLowerCase().includes(wanted))
+      )
+        found.push({ vertex, rank: 3 });
     }
     return found
       .sort((a, b) => a.rank - b.rank)
@@ -92,7 +96,7 @@ export function nameOf(vertex: Vertex): string {
     case 'room':
       return vertex.name;
     case 'session':
-      return vertex.userId;
+      return vertex.name ?? vertex.userId;
     default:
       return vertex.id;
   }
@@ -128,7 +132,7 @@ export function standingOf(media: readonly Standing[], nodeId?: string): Standin
 }
 
 /** A score and its group, as people read them. */
-export const standingText = ({ score, group }: Standing): string => `${group}, ${score.toFixed(2)}`;
+export const standingText = ({ score, group }: Standing): string => `${group}, about ${score.toFixed(2)}`;
 
 function troubleOf({ media }: VertexOf<'session'>): string | undefined {
   const standing = standingOf(media);

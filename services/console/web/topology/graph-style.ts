@@ -113,6 +113,10 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
     },
     { selector: 'edge[kind = "signal"]', style: { 'line-opacity': 0.16 } },
     { selector: 'edge[kind = "media"]', style: { 'line-color': colour('speak'), 'line-opacity': 0.45 } },
+    // Of a small fleet there is room for lines that can be seen.
+    { selector: 'edge.roomy', style: { width: 2 } },
+    { selector: 'edge[kind = "signal"].roomy', style: { 'line-opacity': 0.45 } },
+    { selector: 'edge[kind = "media"].roomy', style: { 'line-opacity': 0.7 } },
     {
       selector: 'edge[kind = "negotiation"]',
       style: {

@@ -131,6 +131,7 @@ export class TopologyGraph extends LitElement {
         const data = { id, source, target, kind, weight, label };
         if (known.empty()) graph.add({ group: 'edges', data });
         else known.data(data);
+        graph.getElementById(id).toggleClass('roomy', everybody);
       }
     });
     if (before === 0) this.#moved = false;

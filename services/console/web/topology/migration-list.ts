@@ -1,33 +1,9 @@
-import type { MigrationReason, MigrationRecord } from '@flotilla/contracts';
+import type { MigrationRecord } from '@flotilla/contracts';
 import { css, html, LitElement, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { base, buttons } from '../styles.ts';
 import { type Fleet, nameOf } from './fleet.ts';
-
-const reasons: Record<MigrationReason, string> = {
-  node_load: 'the node is hot',
-  rtt: 'its round trip rose',
-  quality: 'quality fell',
-  drain: 'the node drains',
-  node_lost: 'the node is lost',
-  asked_for: 'asked for',
-};
-
-/** How far a migration is, in words. */
-export function stepOf({ end, step }: Pick<MigrationRecord, 'end' | 'step'>): string {
-  if (end === undefined) return step === 'reserved' ? 'opening the new side' : 'changing over';
-  return { moved: 'moved', undone: 'undone', overdue: 'undone, too late' }[end];
-}
-
-/** The gap its client measured, or why there is none. */
-export function gapOf({ end, gapMs, ms, endedAt, reason }: MigrationRecord, now: number): string {
-  if (gapMs !== undefined) return `${Math.round(gapMs)} ms`;
-  if (end !== 'moved' || reason === 'node_lost') return '';
-  // The client looks on for a while before it says.
-  if (ms === undefined && endedAt !== undefined && now - endedAt < measuredWithinMs) return 'measuring…';
-  return 'not measured';
-}
-const measuredWithinMs = 5000;
+import { gapOf, reasons, stepOf } from './migration-text.ts';
 
 /**
  * The migrations under way and the last ones, the newest first.
@@ -135,7 +111,8 @@ export class MigrationList extends LitElement {
       const vertex = this.fleet.get(id);
       return vertex ? nameOf(vertex) : id;
     };
-    const took = ms ?? (endedAt === undefined ? undefined : endedAt - startedAt);
+    // Off a lost node nobody was moved: there was nothing to move.
+    const took = ms ?? (endedAt === undefined || reason === 'node_lost' ? undefined : endedAt - startedAt);
     const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: sessionId }));
     return html`<tr>
       <th scope="row"><button @click=${choose}>${name(sessionId)}</button></th>

@@ -12,11 +12,11 @@ const roomySpacing = 60;
 /** Around a room: from one to the next, and from ring to ring. */
 const personSpacing = 40;
 const ringSpacing = 30;
-/** People stand around a room but not below it, where its name is. */
+/** People stand around a room but not below it, and around a gateway but not above it: there is its name. */
 const openArc = (Math.PI * 4) / 3;
 const hubGap = 45;
 const nodeRadius = 70;
-const gatewaySpacing = 260;
+const gatewaySpacing = 320;
 const gatewayGap = 70;
 /** Places grow in steps, so that not everything moves with everybody who comes. */
 const leastRooms = 8;
@@ -99,13 +99,17 @@ export class Placement {
       top,
       points,
     );
+    const gateways = new Set(of('gateway').map(({ id }) => id));
     const sizes = new Map(vertices.map(({ id, size }) => [id, size]));
     for (const [beside, around] of people) {
       const centre = points.get(beside);
       const slots = this.#people.get(beside)!;
       const capacity = stepUp(slots.count, leastPeople);
       for (const { id } of centre ? around : [])
-        points.set(id, ring(centre!, sizes.get(beside)! / 2, slots.of(id), capacity));
+        points.set(
+          id,
+          ring(centre!, sizes.get(beside)! / 2, slots.of(id), capacity, gateways.has(beside) ? 'below' : 'above'),
+        );
     }
     return points;
   }
@@ -170,7 +174,13 @@ function seed({ x, y }: Point, index: number, inner: number, spacing: number): P
 }
 
 /** The place of one of those who stand around something, in as many rings as it takes. */
-function ring({ x, y }: Point, innerRadius: number, slot: number, capacity: number): Point {
+function ring(
+  { x, y }: Point,
+  innerRadius: number,
+  slot: number,
+  capacity: number,
+  where: 'above' | 'below' = 'above',
+): Point {
   let [first, radius] = [0, innerRadius + ringSpacing];
   let fit = fitting(radius);
   while (slot >= first + fit) {
@@ -180,7 +190,7 @@ function ring({ x, y }: Point, innerRadius: number, slot: number, capacity: numb
   }
   const places = Math.min(fit, capacity - first);
   const angle = fromTop(slot - first, places) * (openArc / places) - Math.PI / 2;
-  return { x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) };
+  return { x: x + radius * Math.cos(angle), y: y + (where === 'above' ? 1 : -1) * radius * Math.sin(angle) };
 }
 
 /** How many steps from the top a place is: the first ones at the top, then by turns to the left (negative) and to the right. */

@@ -9,8 +9,9 @@ interface Action {
   readonly id: string;
   readonly label: string;
   readonly rehearsal: Rehearsal;
-  /** What is asked before it is done, and what it says once it is begun. */
+  /** What is asked before it is done. */
   readonly sure?: string;
+  /** What is said once it is begun. */
   readonly done: string;
 }
 
@@ -139,23 +140,26 @@ export class RehearsalActions extends LitElement {
     ];
   }
 
-  #ofSession({ id, userId, rooms, media, connected }: VertexOf<'session'>): TemplateResult {
+  #ofSession(session: VertexOf<'session'>): TemplateResult {
+    const { id, rooms, media, connected } = session;
+    const name = nameOf(session);
     const others = (from: string | undefined): VertexOf<'node'>[] =>
       this.fleet.nodes.filter((node) => node.alive && node.state === 'active' && node.id !== from);
     const withMedia = rooms.filter((room) => media.some(({ roomId }) => roomId === room));
     return html`
       ${withMedia.map((room) => {
-        const target = this.targets[room] ?? '';
-        const from = media.find(({ roomId }) => roomId === room)?.nodeId;
+        const nodes = others(media.find(({ roomId }) => roomId === room)?.nodeId);
+        const wanted = this.targets[room] ?? '';
+        const target = nodes.some((node) => node.id === wanted) ? wanted : '';
         const roomName = nameOf(this.fleet.get(room) ?? ({ kind: 'room', id: room, name: room } as VertexOf<'room'>));
         return html`<div class="row move">
           <select
-            aria-label="Where to move ${userId} in ${roomName}"
+            aria-label="Where to move ${name} in ${roomName}"
             @change=${({ target: { value } }: { target: HTMLSelectElement }) =>
               (this.targets = { ...this.targets, [room]: value })}
           >
-            <option value="" ?selected=${target === ''}>to the best node</option>
-            ${others(from).map((node) => html`<option value=${node.id} ?selected=${target === node.id}>to ${node.id}</option>`)}
+            <option value="" .selected=${target === ''}>to the best node</option>
+            ${nodes.map((node) => html`<option value=${node.id} .selected=${target === node.id}>to ${node.id}</option>`)}
           </select>
           ${this.#button({
             id: 'move',
@@ -166,7 +170,7 @@ export class RehearsalActions extends LitElement {
               participant: participantIdOf(id),
               ...(target !== '' && { toNode: target }),
             },
-            done: `${userId} is being moved.`,
+            done: `${name} is being moved.`,
           })}
         </div>`;
       })}
@@ -177,7 +181,7 @@ export class RehearsalActions extends LitElement {
                 id: 'cut-socket',
                 label: 'Cut the socket',
                 rehearsal: { kind: 'cut_socket', session: id },
-                sure: `Cut the signaling connection of ${userId}? It breaks without a word, as when a network goes; the client comes back by itself, and media goes on.`,
+                sure: `Cut the signaling connection of ${name}? It breaks without a word, as when a network goes; the client comes back by itself, and media goes on.`,
                 done: 'The socket is cut.',
               })}
             </div>`

@@ -65,7 +65,11 @@ export class TopologyPage extends LitElement {
       const before = this.fleet;
       this.fleet = new Fleet(this.#watch.vertices);
       this.#noticeDrained(before);
-      if (this.selected !== undefined && !this.fleet.get(this.selected)) this.selected = undefined;
+      if (this.selected !== undefined && !this.fleet.get(this.selected)) {
+        this.selected = undefined;
+        // The picture stood where it was.
+        void this.updateComplete.then(() => this.graph?.fit());
+      }
       this.drawing = draw(this.fleet, this.selected);
     }, collectMs);
   }

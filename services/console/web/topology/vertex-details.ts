@@ -82,10 +82,21 @@ export class VertexDetails extends LitElement {
         margin-bottom: 0.875rem;
         font-size: 0.8125rem;
       }
-      progress {
+      progress,
+      progress::-webkit-progress-bar {
         width: 100%;
-        height: 0.5rem;
-        accent-color: var(--speak);
+        height: 0.625rem;
+        border: 0;
+        border-radius: 0.3125rem;
+        background: var(--surface-3);
+        appearance: none;
+        overflow: hidden;
+      }
+      progress::-webkit-progress-value {
+        background: var(--speak);
+      }
+      progress::-moz-progress-bar {
+        background: var(--speak);
       }
       h3 {
         margin: 1rem 0 0.375rem;
@@ -194,6 +205,7 @@ export class VertexDetails extends LitElement {
             vertex.media.length > 1 ? `Quality in ${this.#nameOf(fleet.get(each.roomId), each.roomId)}` : 'Quality',
             standingText(each),
           ]),
+          ['User', vertex.userId],
           ['Id', vertex.id],
         ];
       case 'negotiation':
