@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
+import { type Grant, type Rehearsal, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
 import { type Fleet, startFleet } from '@flotilla/fleet';
-import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
@@ -69,6 +69,23 @@ describe('the console rehearses failures while people talk', () => {
   };
   const vertices = async (): Promise<TopologyVertex[]> =>
     FleetTopology.parse((await api.request('GET', '/v1/topology')).body).vertices;
+
+  test('it is not for who lacks the grant', async () => {
+    const ask = async (grants: Grant[], rehearsal: Rehearsal) => {
+      const token = await api.issueFleetToken({ grants, userId: 'somebody' });
+      const client = await RawClient.connect(fleet.gatewayUrls[1]!, { token });
+      const answer = await client.request('rehearse', rehearsal);
+      client.close();
+      return answer;
+    };
+    const kill: Rehearsal = { kind: 'kill_node', node: 'nd_nobody' };
+    expect(await ask(['publish'], kill)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+    expect(await ask(['admin'], kill)).toMatchObject({ ok: false, error: { code: 'NOT_FOUND' } });
+    expect(await ask(['admin'], { ...kill, session: 'ss_a' } as never)).toMatchObject({
+      ok: false,
+      error: { code: 'BAD_PAYLOAD' },
+    });
+  });
 
   test('it shows who is where, how well they fare, and the name of their room', async () => {
     await waitFor(

@@ -42,7 +42,7 @@ describe('standalone', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ kind, node: 'nd_local-1' }),
       });
-      return { status: response.status, body: (await response.json()) as unknown };
+      return { status: response.status, body: await response.json() };
     };
     expect(await rehearse('kill_node')).toMatchObject({ status: 403, body: { error: { code: 'REHEARSAL_REFUSED' } } });
     const before = mediaWorkersOf(child.process.pid!);

@@ -83,7 +83,7 @@ export class RehearsalActions extends LitElement {
   @state() private targets: Readonly<Record<string, string>> = {};
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    const before = changed.get('vertex') as Vertex | undefined;
+    const before = changed.get('vertex');
     if (!before || before.id === this.vertex.id) return;
     this.asked = this.said = undefined;
     this.targets = {};
