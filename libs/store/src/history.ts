@@ -5,8 +5,8 @@ export interface MigrationHistory {
   /** Writes a migration down, or what is new about it. */
   remember(record: MigrationRecord): Promise<void>;
 
-  /** Adds what the client measured. Does nothing to a migration that is forgotten, or of another session. */
-  report(migrationId: string, sessionId: string, report: MigrationReport): Promise<void>;
+  /** Adds what the client measured, once. False for a migration that is forgotten, of another session, or has it already. */
+  report(migrationId: string, sessionId: string, report: MigrationReport): Promise<boolean>;
 
   /** The newest first. */
   recent(): Promise<MigrationRecord[]>;

@@ -14,9 +14,11 @@ export class MemoryHistory implements MigrationHistory {
     this.#records.delete(oldest.id);
   }
 
-  async report(id: string, sessionId: string, report: MigrationReport): Promise<void> {
+  async report(id: string, sessionId: string, report: MigrationReport): Promise<boolean> {
     const record = this.#records.get(id);
-    if (record?.sessionId === sessionId) this.#records.set(id, { ...record, ...report });
+    if (record?.sessionId !== sessionId || record.ms !== undefined) return false;
+    this.#records.set(id, { ...record, ...report });
+    return true;
   }
 
   async recent(): Promise<MigrationRecord[]> {

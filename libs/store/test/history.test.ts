@@ -67,12 +67,15 @@ describe.each(Object.entries(adapters))('what is remembered in %s', (_name, open
     expect(await store.pulse()).toEqual([{ kind: 'migration', ...moved, ms: 412.5, gapMs: 83 }]);
   });
 
-  test('no measure of somebody else, nor of what is forgotten', async () => {
+  test('one measure, not of somebody else, nor of what is forgotten', async () => {
     const one = migration(Date.now());
     await store.history.remember(one);
-    await store.history.report(one.id, 'ss_b', { ms: 1, gapMs: 1 });
-    await store.history.report('mig_gone', 'ss_a', { ms: 1, gapMs: 1 });
+    expect(await store.history.report(one.id, 'ss_b', { ms: 1, gapMs: 1 })).toBe(false);
+    expect(await store.history.report('mig_gone', 'ss_a', { ms: 1, gapMs: 1 })).toBe(false);
     expect(await store.history.recent()).toEqual([one]);
+    expect(await store.history.report(one.id, 'ss_a', { ms: 412 })).toBe(true);
+    expect(await store.history.report(one.id, 'ss_a', { ms: 1, gapMs: 1 })).toBe(false);
+    expect(await store.history.recent()).toEqual([{ ...one, ms: 412 }]);
   });
 
   test('the newest, no more than are kept', async () => {

@@ -129,5 +129,5 @@ function qualityOf(peers: readonly PeerQuality[]): NodeQuality {
 
 function showQuality(node: string, fares: NodeQuality): void {
   for (const group of QualityGroup.options) peersByGroup.set({ node, group }, fares[group]);
-  for (const of of ['mean', 'worst'] as const) quality.set({ node, of }, fares[of]);
+  for (const which of ['mean', 'worst'] as const) quality.set({ node, of: which }, fares[which]);
 }

@@ -22,8 +22,9 @@ export class RedisHistory implements MigrationHistory {
     );
   }
 
-  async report(id: string, sessionId: string, report: MigrationReport): Promise<void> {
-    await this.client.run('reportMigration', this.keys.history(), id, sessionId, JSON.stringify(report));
+  async report(id: string, sessionId: string, report: MigrationReport): Promise<boolean> {
+    const key = this.keys.history();
+    return (await this.client.run<number>('reportMigration', key, id, sessionId, JSON.stringify(report))) === 1;
   }
 
   async recent(): Promise<MigrationRecord[]> {

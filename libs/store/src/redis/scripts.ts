@@ -557,15 +557,16 @@ for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[4])) do
 end`,
   },
 
-  /** keys: history. args: migration id, session id, report JSON. Does nothing unless it is that session's. */
+  /** keys: history. args: migration id, session id, report JSON. Returns 1, or 0 unless it is that session's and the first. */
   reportMigration: {
     numberOfKeys: 1,
     lua: `
 local known = redis.call('HGET', KEYS[1], ARGV[1])
 local record = known and cjson.decode(known)
-if not record or record.sessionId ~= ARGV[2] then return end
+if not record or record.sessionId ~= ARGV[2] or record.ms then return 0 end
 for field, value in pairs(cjson.decode(ARGV[3])) do record[field] = value end
-redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(record))`,
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(record))
+return 1`,
   },
 
   /** keys: lease, leaseTerms. args: holder, ms, the lease's name. Returns its term, or nil when somebody has it. */

@@ -17,6 +17,8 @@ export interface DrawnVertex {
   readonly remark?: string | undefined;
   /** How the media of a session fares. */
   readonly group?: QualityGroup | undefined;
+  /** The SFU nodes that a session has media on. */
+  readonly nodes?: readonly string[] | undefined;
   /** The vertex it stands beside. */
   readonly beside?: string | undefined;
 }
@@ -62,6 +64,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
       ...titled(session),
       size: 13,
       group: standingOf(session.media)?.group,
+      nodes: session.media.map(({ nodeId }) => nodeId),
       beside: session.rooms.find((id) => roomIds.has(id)) ?? session.gatewayId,
     })),
   ];

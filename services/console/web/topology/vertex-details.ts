@@ -272,7 +272,13 @@ export class VertexDetails extends LitElement {
               .map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
           },
           { title: 'Negotiations', of: ids(fleet.negotiationsIn(vertex.id)) },
-          { title: 'Sessions', of: ids(fleet.sessionsOf(vertex.id)) },
+          {
+            title: 'Sessions',
+            of: fleet.sessionsOf(vertex.id).map((session) => {
+              const media = session.media.find(({ roomId }) => roomId === vertex.id);
+              return { id: session.id, more: media ? `${media.nodeId}, ${media.group}` : (remarkOf(session) ?? '') };
+            }),
+          },
         ];
       case 'session':
         return [

@@ -161,8 +161,8 @@ export class Migrations {
 
   /** What the client measured; see MigrationReport. */
   async report({ migrationId, sessionId, ...report }: CommandPayload<'registry.migration_report'>): Promise<void> {
-    await this.store.history.report(migrationId, sessionId, report);
-    if (report.gapMs !== undefined) gaps.observe(report.gapMs / 1000);
+    const taken = await this.store.history.report(migrationId, sessionId, report);
+    if (taken && report.gapMs !== undefined) gaps.observe(report.gapMs / 1000);
   }
 
   /** The client is on the new side. A second time does nothing. Throws MIGRATION_OVER when it was undone. */
