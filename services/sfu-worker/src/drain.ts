@@ -27,15 +27,21 @@ export class Drain {
     private readonly log: Logger,
   ) {}
 
-  /** What the node is there for from now on. Resolves when the fleet knows. Throws NODE_UNAVAILABLE for a node that stops. */
+  /**
+   * What the node is there for from now on. Resolves when the fleet knows. Throws NODE_UNAVAILABLE for a node that stops, and
+   * UNAVAILABLE when the fleet can't be told now; the next heartbeat will.
+   */
   async order(state: NodeState, drainSeconds: number): Promise<void> {
     if (this.#stopping) throw new FlotillaError('NODE_UNAVAILABLE', 'this node is stopping');
     const wasRunning = this.#running !== undefined;
     this.#over = false;
     if (state === 'draining') this.#begin(drainSeconds * 1000);
     else this.node.state.set(state);
-    await this.node.heartbeat.now();
-    if (state === 'draining' && !wasRunning) void this.#carryOut();
+    try {
+      await this.node.heartbeat.now();
+    } finally {
+      if (state === 'draining' && !wasRunning) void this.#carryOut();
+    }
   }
 
   async #carryOut(): Promise<void> {
