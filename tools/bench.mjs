@@ -9,6 +9,7 @@ const benchmarks = {
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
   planner: [],
+  framing: [],
 };
 
 await runMain(async () => {

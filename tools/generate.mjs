@@ -1,8 +1,10 @@
-// Documents made from the code: `npm run generate` writes them, `npm test` checks that they are up to date.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+// What is made from the code: documents, and types of protobuf messages. `npm run generate` writes them, `npm test` checks that they are up to date.
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { root } from './setup/steps.mjs';
+import { childEnv } from './setup/dependencies.mjs';
+import { root, run, SetupError } from './setup/steps.mjs';
 import { withTranscript } from './transcript.mjs';
 
 const read = (path) => readFileSync(join(root, path), 'utf8');
@@ -15,6 +17,7 @@ async function documents() {
     registry,
     gateway,
     sfu,
+    relay,
     console_,
   ] = await Promise.all([
     import('@flotilla/contracts'),
@@ -22,6 +25,7 @@ async function documents() {
     import('@flotilla/room-registry'),
     import('@flotilla/signaling-gateway'),
     import('@flotilla/sfu-worker'),
+    import('@flotilla/metadata-relay'),
     import('@flotilla/console'),
   ]);
   return {
@@ -29,6 +33,7 @@ async function documents() {
       'Room registry': registry.registryConfig,
       'Signaling gateway': gateway.gatewayConfig,
       'SFU worker': sfu.sfuWorkerConfig,
+      'Metadata relay': relay.metadataRelayConfig,
       Console: console_.consoleConfig,
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
@@ -36,7 +41,23 @@ async function documents() {
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.frontDoorConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
+    'libs/framing/src/generated/metadata_pb.ts': await metadataFrames(),
   };
+}
+
+/** The types of libs/framing/proto, by protoc-gen-es. */
+async function metadataFrames() {
+  const out = mkdtempSync(join(tmpdir(), 'flotilla-frames-'));
+  try {
+    const { code, output } = await run('buf', ['generate', '--output', out], {
+      cwd: join(root, 'libs', 'framing'),
+      env: childEnv(),
+    });
+    if (code !== 0) throw new SetupError(`buf generate failed:\n${output}`);
+    return readFileSync(join(out, 'src', 'generated', 'metadata_pb.ts'), 'utf8');
+  } finally {
+    rmSync(out, { recursive: true });
+  }
 }
 
 function envExample(describeConfig, schemas) {

@@ -8,7 +8,7 @@ import { workerPath } from './setup/worker.mjs';
 
 const usage = `npm test -- [options]
 
-Lint, types, unit, conformance, integration and browser tests, against private Redis and RabbitMQ servers.
+Lint, types, unit, conformance, integration and browser tests, against private Redis, RabbitMQ and NTP servers.
 
   --fast      without the browser tests
   --help      this text
@@ -28,7 +28,7 @@ await runMain(async () => {
     return 0;
   }
   console.log(bold('Setting up'));
-  await prepare({ system: ['redis', 'rabbitmq', 'chromium'] });
+  await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony'] });
   return new Promise((resolve, reject) => {
     const args = ['tools/run-tests.mjs', ...(values.fast ? ['--fast'] : [])];
     const child = spawn(node24(), args, {

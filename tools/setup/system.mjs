@@ -31,6 +31,11 @@ const known = {
     debian: ['chromium'],
     brew: ['chromium'],
   },
+  chrony: {
+    present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
+    debian: ['chrony'],
+    brew: ['chrony'],
+  },
   openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {
     present: () =>

@@ -1,15 +1,9 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
-import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { CallPage, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { standalone } from '../src/index.ts';
-
-/** Keeps a picture of the page; with UPDATE_PICTURES=1 it becomes the one in the README. */
-async function picture(call: CallPage, name: string): Promise<void> {
-  mkdirSync('.results', { recursive: true });
-  await call.screenshot(`.results/${name}.png`);
-  if (process.env['UPDATE_PICTURES']) copyFileSync(`.results/${name}.png`, `../../docs/images/${name}.png`);
-}
+import { picture } from './picture.ts';
+import { useBrowser, useTopology } from './use-topology.ts';
 
 const focused = (page: Page): Promise<string | null> =>
   page.evaluate(() => {
@@ -21,14 +15,8 @@ const focused = (page: Page): Promise<string | null> =>
 describe('the call page', () => {
   let topology: Topology;
   let browser: Browser;
-
-  beforeAll(async () => {
-    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await topology?.stop();
-  });
+  useTopology(standalone, (it) => (topology = it));
+  useBrowser((it) => (browser = it));
 
   test('shows a call as the README pictures it', async () => {
     const calls: CallPage[] = [];
@@ -41,7 +29,7 @@ describe('the call page', () => {
       const { videoWidth } = await ada.receivedFrom('Grace');
       if (videoWidth === 0) notYet('no video');
     });
-    await picture(ada, 'call');
+    await picture(ada.page, 'call');
     await Promise.all(calls.map((call) => call.close()));
   });
 
@@ -66,7 +54,7 @@ describe('the call page', () => {
       if (frames < 3) notYet(`${frames} frames; problems: ${[...ada.problems, ...bob.problems].join('; ') || 'none'}`);
     });
     await bob.hearsAndSees('Ada');
-    await picture(bob, 'screen');
+    await picture(bob.page, 'screen');
     await ada.press('screen');
     await waitFor('its tile is gone', async () => {
       if ((await bob.page.locator('[data-screen]').count()) > 0) notYet('it is there');

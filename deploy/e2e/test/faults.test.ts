@@ -199,10 +199,7 @@ describe('things break while people are moved', () => {
   /** The autoscaler that says it leads. */
   function leading(): string {
     const leads = ['autoscaler-1', 'autoscaler-2'].filter((name) => {
-      const said = fleet.processes
-        .get(name)!
-        .lines.filter((line) => /leads/.test(line))
-        .at(-1);
+      const said = fleet.processes.get(name)!.lines.findLast((line) => /leads/.test(line));
       return said !== undefined && !/leads no longer/.test(said);
     });
     expect(leads).toHaveLength(1);

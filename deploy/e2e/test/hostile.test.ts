@@ -6,20 +6,15 @@ import {
   hostileLatency,
   type Topology,
 } from '@flotilla/testkit';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { fleet, standalone } from '../src/index.ts';
+import { describe, test } from 'vitest';
+import { topologies, useTopology } from './use-topology.ts';
 
-describe.each([
-  ['standalone', standalone],
-  ['fleet', fleet],
-])('on %s', (name, start) => {
+describe.each(topologies)('on %s', (name, start) => {
   let topology: Topology;
-  beforeAll(async () => {
-    topology = await start({ FLOTILLA_HEARTBEAT_SECONDS: '1' });
-  });
-  afterAll(async () => {
-    await topology?.stop();
-  });
+  useTopology(
+    () => start({ FLOTILLA_HEARTBEAT_SECONDS: '1' }),
+    (it) => (topology = it),
+  );
 
   test.each([...hostileFrames, ...hostileConnections, ...hostileClients, ...hostileJson, ...hostileLatency])(
     '$promise',

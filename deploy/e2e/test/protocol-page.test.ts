@@ -2,16 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { notYet, type Topology, waitFor } from '@flotilla/testkit';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { recordTranscript, shapeOf, standalone, transcriptPath } from '../src/index.ts';
+import { useTopology } from './use-topology.ts';
 
 let topology: Topology;
-beforeAll(async () => {
-  topology = await standalone();
-});
-afterAll(async () => {
-  await topology?.stop();
-});
+useTopology(standalone, (it) => (topology = it));
 
 test('the transcript in docs/protocol.md is what is said today: the same messages with the same fields', async () => {
   const said = await recordTranscript(topology);

@@ -1,17 +1,10 @@
 import { routingScenarios, type Topology } from '@flotilla/testkit';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { fleet, standalone } from '../src/index.ts';
+import { describe, test } from 'vitest';
+import { topologies, useTopology } from './use-topology.ts';
 
-describe.each([
-  ['standalone', standalone],
-  ['fleet', fleet],
-])('on %s', (_name, start) => {
+describe.each(topologies)('on %s', (_name, start) => {
   let topology: Topology;
-
-  beforeAll(async () => {
-    topology = await start();
-  });
-  afterAll(() => topology?.stop());
+  useTopology(start, (it) => (topology = it));
 
   test.each(routingScenarios)('$promise', ({ run }) => run(topology));
 });

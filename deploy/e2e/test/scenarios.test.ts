@@ -1,22 +1,13 @@
-import { callScenarios, launchBrowser, misuseScenarios, type Topology } from '@flotilla/testkit';
+import { callScenarios, misuseScenarios, type Topology } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, test } from 'vitest';
-import { fleet, standalone } from '../src/index.ts';
+import { describe, test } from 'vitest';
+import { topologies, useBrowser, useTopology } from './use-topology.ts';
 
-describe.each([
-  ['standalone', standalone],
-  ['fleet', fleet],
-])('on %s', (name, start) => {
+describe.each(topologies)('on %s', (name, start) => {
   let topology: Topology;
   let browser: Browser;
-
-  beforeAll(async () => {
-    [topology, browser] = await Promise.all([start(), launchBrowser()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await topology?.stop();
-  });
+  useTopology(start, (it) => (topology = it));
+  useBrowser((it) => (browser = it));
 
   test.each(misuseScenarios)('$promise', ({ run }) => run(topology));
 

@@ -1,7 +1,8 @@
-import { launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { standalone } from '../src/index.ts';
+import { useBrowser, useTopology } from './use-topology.ts';
 
 /** The SDK as a page gets it from /sdk/, and the rooms made with it. */
 type Sdk = typeof import('@flotilla/client');
@@ -22,13 +23,8 @@ describe('the SDK', () => {
   let room: string;
   let rooms = 0;
 
-  beforeAll(async () => {
-    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await topology?.stop();
-  });
+  useTopology(standalone, (it) => (topology = it));
+  useBrowser((it) => (browser = it));
   beforeEach(async () => {
     pages = [];
     room = `sdk-${++rooms}`;

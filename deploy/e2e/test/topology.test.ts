@@ -1,4 +1,3 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
 import {
   applyTopologyUpdate,
   participantIdOf,
@@ -6,20 +5,18 @@ import {
   TopologyUpdate,
   type TopologyVertex,
 } from '@flotilla/contracts';
-import { launchBrowser, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
+import { enter, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { fleet, standalone } from '../src/index.ts';
+import { picture } from './picture.ts';
+import { topologies, useBrowser, useTopology } from './use-topology.ts';
 
 /** An update comes every 5 s. */
 const updates = { timeoutMs: 15_000 };
 
-async function joined(topology: Topology, room: string, userId: string, gateway = 0): Promise<RawClient> {
-  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
-  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, { userId }) });
-  expect(await client.request('join', { room })).toMatchObject({ ok: true });
-  return client;
-}
+const joined = (topology: Topology, room: string, userId: string, gateway = 0): Promise<RawClient> =>
+  enter(topology, room, gateway, { userId });
 
 async function watching(topology: Topology): Promise<{ client: RawClient; vertices: () => TopologyVertex[] }> {
   const token = await topology.api.issueFleetToken({ grants: ['admin'], userId: 'operator' });
@@ -34,18 +31,9 @@ async function watching(topology: Topology): Promise<{ client: RawClient; vertic
   return { client, vertices };
 }
 
-describe.each([
-  ['standalone', standalone],
-  ['fleet', fleet],
-])('the topology of %s', (_name, start) => {
+describe.each(topologies)('the topology of %s', (_name, start) => {
   let topology: Topology;
-
-  beforeAll(async () => {
-    topology = await start();
-  });
-  afterAll(async () => {
-    await topology?.stop();
-  });
+  useTopology(start, (it) => (topology = it));
 
   test('is told to who has the grant: everything first, then who comes and goes', async () => {
     await topology.api.createRoom({ name: 'watched' });
@@ -124,14 +112,8 @@ describe.each([
 describe('the topology page', () => {
   let topology: Topology;
   let browser: Browser;
-
-  beforeAll(async () => {
-    [topology, browser] = await Promise.all([standalone(), launchBrowser()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await topology?.stop();
-  });
+  useTopology(standalone, (it) => (topology = it));
+  useBrowser((it) => (browser = it));
 
   test('shows gateways, nodes, rooms and people as they are, and finds them, by keyboard alone', async () => {
     const words = ['standup', 'design', 'sales', 'retro', 'clinic', 'support', 'hiring', 'demo'];
@@ -187,20 +169,17 @@ describe('the topology page', () => {
 describe('the topology page of a fleet with API keys', () => {
   let topology: Topology;
   let browser: Browser;
-
-  beforeAll(async () => {
-    // A crowd from one address.
-    const crowd = {
-      FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '2000',
-      FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000',
-      FLOTILLA_SFU_CAPACITY: '1000',
-    };
-    [topology, browser] = await Promise.all([fleet(crowd), launchBrowser()]);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await topology?.stop();
-  });
+  // A crowd from one address.
+  const crowd = {
+    FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '2000',
+    FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000',
+    FLOTILLA_SFU_CAPACITY: '1000',
+  };
+  useTopology(
+    () => fleet(crowd),
+    (it) => (topology = it),
+  );
+  useBrowser((it) => (browser = it));
 
   test('asks for a key, refuses a wrong one, and keeps the right one for the tab', async () => {
     const page = await browser.newPage();
@@ -241,9 +220,7 @@ describe('the topology page of a fleet with API keys', () => {
     await page.getByTestId('watch').click();
     await page.getByRole('img', { name: /2 gateways, 100 rooms, 1,001 sessions, 2 SFU nodes/ }).waitFor();
     console.log(`[topology] 1,000 sessions are drawn after ${Math.round(performance.now() - startedAt)} ms`);
-    mkdirSync('.results', { recursive: true });
-    await page.screenshot({ path: '.results/topology.png', animations: 'disabled' });
-    if (process.env['UPDATE_PICTURES']) copyFileSync('.results/topology.png', '../../docs/images/topology.png');
+    await picture(page, 'topology');
     await page.getByTestId('search').fill('user-777');
     await page.keyboard.press('Enter');
     await page.getByTestId('details').getByRole('heading', { name: 'user-777' }).waitFor();

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
+import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
@@ -16,6 +17,8 @@ export interface FleetOptions {
   /** Registries and autoscalers: one of each unless told otherwise. */
   readonly registries?: number;
   readonly autoscalers?: number;
+  /** Default 1. */
+  readonly relays?: number;
   /** Port of the call page. 0 takes a free one. */
   readonly port: number;
   /** Sees every line that a process writes. */
@@ -39,18 +42,24 @@ export interface Fleet {
   readonly tokenSecret: string;
   readonly redisUrl: string;
   readonly amqpUrl: string;
-  /** The processes by name: `registry-1`, `autoscaler-1`, `gateway-1`, `console-1`; SFU nodes by their id, such as `nd_1`. */
+  /**
+   * The processes by name: `registry-1`, `autoscaler-1`, `gateway-1`, `console-1`; SFU nodes
+   * and metadata relays by their id, such as `nd_1` and `rl_1`.
+   */
   readonly processes: ReadonlyMap<string, Child>;
   /** Starts an SFU node more. */
   startSfuNode(id: string): Promise<Child>;
   /** Starts a process that ended, as it was. */
   startAgain(name: string): Promise<Child>;
+  /** Starts a metadata relay more. */
+  startRelay(id: string): Promise<Child>;
   stop(): Promise<void>;
 }
 
 const schemas: Record<string, z.ZodObject> = {
   'room-registry': registryConfig,
   'sfu-worker': sfuWorkerConfig,
+  'metadata-relay': metadataRelayConfig,
   'signaling-gateway': gatewayConfig,
   console: consoleConfig,
   autoscaler: autoscalerConfig,
@@ -64,14 +73,14 @@ const entry = (service: string): string =>
  * Each process gets only the settings it knows.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
-  const { sfuNodes, gateways, registries = 1, autoscalers = 1, onLine } = options;
+  const { sfuNodes, gateways, registries = 1, autoscalers = 1, relays = 1, onLine } = options;
   const processes = new Map<string, Child>();
   const launches = new Map<string, () => Promise<Child>>();
   const brokers = options.brokers ?? (await startBrokers());
   const stop = async (): Promise<void> => {
-    // The SFU nodes last: those who are leaving may still need them.
+    // The SFU nodes and relays last: those who are leaving may still need them.
     const order = [...processes.values()].sort(
-      (a, b) => Number(a.name.startsWith('nd_')) - Number(b.name.startsWith('nd_')),
+      (a, b) => Number(/^(?:nd|rl)_/.test(a.name)) - Number(/^(?:nd|rl)_/.test(b.name)),
     );
     await Promise.all(order.map((child) => child.stop('SIGTERM', 15_000)));
     await brokers.stop();
@@ -123,6 +132,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...options.sfuEnv?.(id),
       FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
     });
+  const startRelay = (id: string): Promise<Child> => start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id });
 
   try {
     await Promise.all([
@@ -141,6 +151,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ),
       ...Array.from({ length: autoscalers }, (_, index) => start(`autoscaler-${index + 1}`, 'autoscaler', {})),
       ...Array.from({ length: sfuNodes }, (_, index) => startSfuNode(`nd_${index + 1}`)),
+      ...Array.from({ length: relays }, (_, index) => startRelay(`rl_${index + 1}`)),
       start('console-1', 'console', {
         FLOTILLA_CONSOLE_HOST: '127.0.0.1',
         FLOTILLA_CONSOLE_PORT: String(pagePort),
@@ -166,6 +177,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     processes,
     startSfuNode,
     startAgain,
+    startRelay,
     stop,
   };
 }

@@ -7,6 +7,7 @@ Runs Flotilla as separate processes over real Redis and RabbitMQ: private ones, 
 
   --sfu-nodes N   SFU nodes (default 2)
   --gateways N    signaling gateways (default 1)
+  --relays N      metadata relays (default 1)
   --port N        port of the call page (default 8080)
   --help          this text
 `;
@@ -20,12 +21,13 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
   process.exit(2);
 }
 
-function readOptions(): { 'sfu-nodes': string; gateways: string; port: string } {
+function readOptions(): { 'sfu-nodes': string; gateways: string; relays: string; port: string } {
   try {
     const { values } = parseArgs({
       options: {
         'sfu-nodes': { type: 'string', default: '2' },
         gateways: { type: 'string', default: '1' },
+        relays: { type: 'string', default: '1' },
         port: { type: 'string', default: '8080' },
         help: { type: 'boolean', default: false },
       },
@@ -53,6 +55,7 @@ console.log('Starting Redis, RabbitMQ and the services …');
 const fleet = await startFleet({
   sfuNodes: wholeNumber('sfu-nodes', values['sfu-nodes'], 1, 16),
   gateways: wholeNumber('gateways', values.gateways, 1, 8),
+  relays: wholeNumber('relays', values.relays, 1, 8),
   port: wholeNumber('port', values.port, 0, 65_535),
   onLine: (name, line) => console.log(`${prefix(name)} │ ${line}`),
   env: { FLOTILLA_LOG_FORMAT: 'pretty' },

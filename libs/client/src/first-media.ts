@@ -7,7 +7,8 @@ const waitAtMostMs = 3000;
 /** Resolves to true when a consumer has something to show or to be heard: a decoded frame, or a packet of sound. */
 export async function firstMedia(consumer: Consumer, signal?: AbortSignal): Promise<boolean> {
   const deadline = performance.now() + waitAtMostMs;
-  while (!consumer.closed && !signal?.aborted && performance.now() < deadline) {
+  const goesOn = (): boolean => !consumer.closed && signal?.aborted !== true && performance.now() < deadline;
+  while (goesOn()) {
     const stats = await consumer.getStats().catch(() => undefined);
     for (const report of stats?.values() ?? []) {
       const { type, framesDecoded, packetsReceived } = report as RTCInboundRtpStreamStats;

@@ -37,6 +37,9 @@ export {
 export type { Emitter } from './emitter.ts';
 export type { VideoCodec } from './encodings.ts';
 export type { LocalPublication, RemoteParticipant, RemotePublication } from './publication.ts';
+export type { Json, MetadataData, MetadataMessage } from './metadata/message.ts';
+export type { PublishMetadataOptions, RoomMetadata } from './metadata/room-metadata.ts';
+export type { LargeMessage, MetadataHandler, SubscribeOptions } from './metadata/subscription.ts';
 export type { ReceiveStats, RoomStats, SendStats } from './quality.ts';
 export type { ConnectOptions, PublishOptions, Room, RoomEvents, RoomState } from './room.ts';
 export type { TokenSource } from './signal-session.ts';

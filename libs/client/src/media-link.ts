@@ -152,6 +152,13 @@ export class MediaLink {
     return this.#consumers.get(publicationId);
   }
 
+  /** What receives a track. */
+  receiverOf(track: MediaStreamTrack): RTCRtpReceiver | undefined {
+    for (const consumer of [...this.#consumers.values(), ...this.#former.values()])
+      if (consumer.track === track) return consumer.rtpReceiver;
+    return undefined;
+  }
+
   /** The consumer that another took the place of is not needed any more. */
   letGoOfFormer(publicationId: string): void {
     this.#former.get(publicationId)?.close();

@@ -142,6 +142,11 @@ export class RemotePublication {
     if (this.#elements.delete(element)) element.srcObject = null;
   }
 
+  /** @internal Where it is attached. */
+  get elements(): ReadonlySet<HTMLMediaElement> {
+    return this.#elements;
+  }
+
   /** Its track, ready to play; undefined while it is not received. */
   get track(): MediaStreamTrack | undefined {
     return this.stream.getTracks()[0];

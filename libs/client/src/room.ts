@@ -24,6 +24,8 @@ import { Emitter } from './emitter.ts';
 import { producerOptions, type VideoCodec } from './encodings.ts';
 import { firstMedia } from './first-media.ts';
 import { MediaLink, type RoomRequest } from './media-link.ts';
+import { captureTimeExtension } from './metadata/frame-times.ts';
+import { RoomMetadata } from './metadata/room-metadata.ts';
 import { migrate, type MigrationHost } from './migration.ts';
 import { noProducer, PeerCall } from './peer-call.ts';
 import type { PeerReceived } from './peer-link.ts';
@@ -114,6 +116,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #migration: { readonly id: string; readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
   /** While media goes directly to the other participant, and until the SFU has taken over from it. */
   #peers: PeerCall | undefined;
+  /** Data beside the media, by topic and on the fleet's clock. */
+  readonly metadata: RoomMetadata;
   #mediaMode: MediaMode = 'sfu';
   #state: RoomState = 'connected';
   #info!: RoomSnapshot['room'];
@@ -133,6 +137,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   private constructor(options: ConnectOptions) {
     super();
     this.#options = options;
+    this.metadata = new RoomMetadata({
+      request: (type, payload) => this.#request(type, payload),
+      participants: this.#participants,
+      receiverOf: (track) => this.#link?.receiverOf(track) ?? this.#formerLink?.receiverOf(track),
+    });
   }
 
   /** @internal */
@@ -322,7 +331,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   async #join(): Promise<void> {
     const { rtpCapabilities } = this.#session.welcome;
     if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
-    const device = new Device();
+    // The capture time of frames is what metadata is aligned by.
+    const device = new Device({ forcedRtpExtensions: { [captureTimeExtension]: true } });
     await device.load({
       routerRtpCapabilities: rtpCapabilities as unknown as Parameters<Device['load']>[0]['routerRtpCapabilities'],
     });
@@ -418,6 +428,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#link?.close();
     this.#formerLink?.close();
     this.#peers?.close();
+    this.metadata.close();
     this.#setState('closed');
     this.emit('closed', error);
   }
@@ -469,6 +480,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
         if (this.#migration?.id === migrationId) void this.#endMigration('MIGRATION_OVER');
       },
       participant_moved: () => undefined,
+      metadata_moved: ({ relayId, reason }) => void this.metadata.moved(relayId, reason),
       room_deleted: () => {
         this.#session.close();
         this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted'));
@@ -489,6 +501,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     const participant = this.#participants.get(id);
     if (!participant) return;
     this.#peers?.part(id);
+    this.metadata.participantLeft(id);
     for (const publicationId of [...participant.publications.keys()]) this.#removePublication(id, publicationId);
     this.#participants.delete(id);
     this.emit('participantLeft', participant);

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
 import { DtlsParameters, MediaKind, MediaSession, RtpCapabilities, RtpParameters, Source } from './media.ts';
+import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
 import { Migration, MigrationReason, MigrationReport } from './migration.ts';
 import { DrainSeconds, NodeState } from './node.ts';
 import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
@@ -192,7 +193,37 @@ export const sfuCommands = {
   },
 } as const satisfies Record<string, CommandSpec>;
 
-export const commands = { ...registryCommands, ...sfuCommands } as const;
+/** Served by each metadata relay, on a queue of its own. All but `connect` throw METADATA_NOT_OPEN for a session it does not have. */
+export const relayCommands = {
+  /** Opens the link of a session, in place of any it has here. Errors: NO_CAPACITY. */
+  'relay.connect': {
+    version: 1,
+    payload: z.object({ ...ofSession, participantId: ParticipantId, dtlsParameters: DtlsParameters }),
+    reply: signalRequests['metadata.connect'].reply,
+  },
+  /** Closes it; a second time does nothing. */
+  'relay.disconnect': { version: 1, payload: z.object(ofSession), reply: z.object({}) },
+  /** Errors: TOPIC_CONFLICT, TOO_MANY_TOPICS. */
+  'relay.publish': {
+    version: 1,
+    payload: z.object({ ...ofSession, ...TopicDeclaration.shape }),
+    reply: z.object({ topic: TopicInfo }),
+  },
+  'relay.unpublish': { version: 1, payload: z.object({ ...ofSession, topic: z.string() }), reply: z.object({}) },
+  'relay.subscribe': {
+    version: 1,
+    payload: z.object({ ...ofSession, topics: TopicSelection }),
+    reply: z.object({ topics: z.array(TopicInfo) }),
+  },
+  'relay.unsubscribe': {
+    version: 1,
+    payload: z.object({ ...ofSession, topics: TopicSelection }),
+    reply: z.object({}),
+  },
+  'relay.report': { version: 1, payload: z.object({ ...ofSession, ...LinkReport.shape }), reply: z.object({}) },
+} as const satisfies Record<string, CommandSpec>;
+
+export const commands = { ...registryCommands, ...sfuCommands, ...relayCommands } as const;
 
 export type CommandType = keyof typeof commands;
 /** What a caller writes. */
@@ -203,7 +234,9 @@ export type CommandReply<T extends CommandType> = z.output<(typeof commands)[T][
 
 export type RegistryCommandType = keyof typeof registryCommands;
 export type SfuCommandType = keyof typeof sfuCommands;
+export type RelayCommandType = keyof typeof relayCommands;
 
 /** The queue names of the command exchange. */
 export const registryQueue = 'registry';
 export const sfuQueue = (nodeId: string): string => `sfu.${nodeId}`;
+export const relayQueue = (relayId: string): string => `relay.${relayId}`;

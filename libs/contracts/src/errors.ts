@@ -144,6 +144,24 @@ export const errorCatalogue = {
     meaning: 'A room of that name exists with other settings.',
     cure: 'Choose another name, or delete the room first.',
   },
+  METADATA_NOT_OPEN: {
+    status: 409,
+    retry: false,
+    meaning: 'The session has no link to that relay: it was never opened, or is gone.',
+    cure: 'Send `metadata.connect`, then publish and subscribe anew.',
+  },
+  TOPIC_CONFLICT: {
+    status: 409,
+    retry: false,
+    meaning: 'Others publish this topic with another mode.',
+    cure: 'Declare it with the mode it has, or take another name.',
+  },
+  TOO_MANY_TOPICS: {
+    status: 429,
+    retry: false,
+    meaning: 'The room has as many topics as it may have, or the session publishes or names as many as it may.',
+    cure: 'Unpublish or unsubscribe what is not needed.',
+  },
   MEDIA_NOT_OPEN: {
     status: 409,
     retry: false,

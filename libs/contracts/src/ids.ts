@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
-/** Every id says what it names: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication, `gw_` gateway, `mig_` migration. */
+/**
+ * Every id says what it names: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication, `gw_` gateway, `mig_` migration,
+ * `rl_` metadata relay. */
 export const idPrefixes = {
   room: 'rm_',
   participant: 'pt_',
@@ -9,6 +11,7 @@ export const idPrefixes = {
   publication: 'pub_',
   gateway: 'gw_',
   migration: 'mig_',
+  relay: 'rl_',
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -51,6 +54,7 @@ export const NodeId = idSchema('node');
 export const PublicationId = idSchema('publication');
 export const GatewayId = idSchema('gateway');
 export const MigrationId = idSchema('migration');
+export const RelayId = idSchema('relay');
 
 /** What people call a room: lower-case letters, digits, `-` and `_`, up to 63, and not shaped like an id. */
 export const RoomName = z

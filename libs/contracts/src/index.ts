@@ -6,6 +6,7 @@ export * from './errors.ts';
 export * from './gateway-events.ts';
 export * from './ids.ts';
 export * from './media.ts';
+export * from './metadata.ts';
 export * from './migration.ts';
 export * from './negotiation.ts';
 export * from './node.ts';

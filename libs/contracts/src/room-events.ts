@@ -3,7 +3,7 @@
  * gateways forward its entries as they stand.
  */
 import { z } from 'zod';
-import { MigrationId, NodeId, ParticipantId, PublicationId, SessionId } from './ids.ts';
+import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
 import { MediaSession } from './media.ts';
 import { MigrationReason } from './migration.ts';
 import { ToldNegotiation } from './negotiation.ts';
@@ -46,6 +46,11 @@ export const roomEvents = {
     participantId: ParticipantId,
     nodeId: NodeId,
     migrationId: MigrationId.optional(),
+  }),
+  /** To those with a link to this relay: connect again, publish and subscribe there, then disconnect from this one. */
+  metadata_moved: z.object({
+    relayId: RelayId,
+    reason: z.enum(['draining', 'lost']).describe('`draining`: the link goes on until then. `lost`: it is gone.'),
   }),
   room_deleted: z.object({}),
 } as const;
@@ -93,5 +98,6 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('migrate'),
   variant('migration_undone'),
   variant('participant_moved'),
+  variant('metadata_moved'),
   variant('room_deleted'),
 ]);

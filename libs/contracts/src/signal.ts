@@ -1,6 +1,16 @@
 /** Protocol flotilla.v1: what a client may ask for and what it is told. */
 import { z } from 'zod';
-import { MigrationId, Offset, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, StreamAddress } from './ids.ts';
+import {
+  MigrationId,
+  Offset,
+  ParticipantId,
+  PublicationId,
+  RelayId,
+  RoomId,
+  RoomRef,
+  SessionId,
+  StreamAddress,
+} from './ids.ts';
 import {
   DtlsParameters,
   IceParameters,
@@ -12,6 +22,7 @@ import {
   Source,
   Subscription,
 } from './media.ts';
+import { LinkReport, MetadataSession, TopicDeclaration, TopicInfo, TopicName, TopicSelection } from './metadata.ts';
 import { ErrorBody } from './errors.ts';
 import { Negotiation, NegotiationState } from './negotiation.ts';
 import { MigrationReport } from './migration.ts';
@@ -24,6 +35,8 @@ const Nothing = z.strictObject({});
 const transportId = z.string().max(64);
 /** In the requests of a session that is being moved: this one is about its new side. */
 const whileMoving = { migrationId: MigrationId.optional() };
+/** The relay that `metadata.connect` answered with. */
+const atRelay = { relayId: RelayId };
 const publicationIds = z.array(PublicationId).min(1).max(256);
 
 /** Requests of a client: `to` says whether it is about a room it is in, `payload` and `reply` are its two schemas. */
@@ -174,6 +187,54 @@ export const signalRequests = {
     payload: Negotiation,
     reply: z.object({ state: NegotiationState }),
   },
+  'metadata.connect': {
+    to: 'room',
+    summary:
+      'Open a link for metadata: a peer connection to a relay with three data channels. After `metadata_moved`, or when the link is lost, once more.',
+    payload: z.strictObject({
+      dtlsParameters: DtlsParameters.describe("The client's, of the offer it made."),
+      exceptRelay: RelayId.optional().describe('A relay that could not be reached.'),
+    }),
+    reply: MetadataSession,
+  },
+  'metadata.disconnect': {
+    to: 'room',
+    summary: 'Close a link for metadata; what was published and subscribed over it ends.',
+    payload: z.strictObject(atRelay),
+    reply: z.object({}),
+  },
+  'metadata.publish': {
+    to: 'room',
+    summary: 'Declare a topic, to send frames of it over the link (grant `publish`).',
+    payload: z.strictObject({ ...atRelay, ...TopicDeclaration.shape }),
+    reply: z.object({ topic: TopicInfo }),
+  },
+  'metadata.unpublish': {
+    to: 'room',
+    summary: "Send no more on a topic; one's retained value goes.",
+    payload: z.strictObject({ ...atRelay, topic: TopicName }),
+    reply: z.object({}),
+  },
+  'metadata.subscribe': {
+    to: 'room',
+    summary:
+      'Receive topics, those there are and those to come, from their retained values on (grant `subscribe`). `*` means all.',
+    payload: z.strictObject({ ...atRelay, topics: TopicSelection }),
+    reply: z.object({ topics: z.array(TopicInfo).describe('Those of them that there are now.') }),
+  },
+  'metadata.unsubscribe': {
+    to: 'room',
+    summary: 'Receive topics no more. `*` ends all subscriptions.',
+    payload: z.strictObject({ ...atRelay, topics: TopicSelection }),
+    reply: z.object({}),
+  },
+  'metadata.report': {
+    to: 'room',
+    summary:
+      'What the client measures of its link, at most once a second and while it is worse than it should be: the relay chooses the channel of adaptive topics by it.',
+    payload: z.strictObject({ ...atRelay, ...LinkReport.shape }),
+    reply: z.object({}),
+  },
   refresh_token: {
     to: 'none',
     summary: 'Hand in a new token of the same user before the one in use expires; its grants count from now on.',
@@ -219,7 +280,9 @@ export const connectionEvents = {
     offsets: z
       .record(StreamAddress, Offset)
       .describe('Where the messages to this user and to everybody stand; what is said after comes as events.'),
-    rtpCapabilities: RtpCapabilities.optional().describe("The SFU nodes' capabilities, to load a device with."),
+    rtpCapabilities: RtpCapabilities.optional().describe(
+      "The SFU nodes' capabilities, to load a device with. Not told again to a session that resumed.",
+    ),
   }),
   /** The token expires soon: send `refresh_token`. */
   token_expiring: z.object({ expiresAt: z.int() }),

@@ -3,7 +3,7 @@ import { RoomRef, UserId } from './ids.ts';
 import { DisplayName } from './room.ts';
 
 /**
- * What a token allows. `publish` and `subscribe` are about media, `data` about messages to rooms and users, `broadcast` about
+ * What a token allows. `publish` and `subscribe` are about media and metadata topics, `data` about messages to rooms and users, `broadcast` about
  * messages to everybody, `admin` about watching the fleet. Messages into rooms one is not in need the claim `bridge`.
  */
 export const Grant = z.enum(['publish', 'subscribe', 'data', 'broadcast', 'admin']);

@@ -3,4 +3,4 @@ export * from './media-node.ts';
 export type { MediaRoom } from './media-room.ts';
 export type { PeerNodes, PipeListen } from './pipes.ts';
 export { groupOf, hysteresis, moveBelow, score, stableFrom, type Travel } from './quality/score.ts';
-export type { ListenOptions } from './worker-pool.ts';
+export { type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';

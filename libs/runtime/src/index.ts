@@ -5,4 +5,5 @@ export * from './log.ts';
 export * from './metrics.ts';
 export * from './retry.ts';
 export * from './service.ts';
+export * from './token-bucket.ts';
 export * from './tracing.ts';

@@ -34,6 +34,7 @@ import { choosePlace } from './placement.ts';
 import { missedMessages } from './inbox.ts';
 import { MemoryHistory } from './memory-history.ts';
 import { MemoryLeases } from './memory-leases.ts';
+import { MemoryRelays } from './memory-relays.ts';
 import { statsOf } from './node-stats.ts';
 import {
   type JoinRequest,
@@ -75,13 +76,15 @@ export class MemoryStore implements Store {
   readonly migrations: MigrationStore;
   readonly history: MemoryHistory;
   readonly leases: MemoryLeases;
+  readonly relays: MemoryRelays;
 
   constructor(
     log: MemoryEventLog,
     private readonly now: () => number = Date.now,
   ) {
     this.nodes = new MemoryNodes(log, now);
-    this.rooms = new MemoryRooms(log, this.nodes, now);
+    this.relays = new MemoryRelays(now);
+    this.rooms = new MemoryRooms(log, this.nodes, this.relays, now);
     this.sessions = new MemorySessions(log, now);
     this.migrations = this.rooms;
     this.history = new MemoryHistory(now);
@@ -169,6 +172,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
   constructor(
     private readonly log: MemoryEventLog,
     private readonly nodes: MemoryNodes,
+    private readonly relays: MemoryRelays,
     private readonly now: () => number,
   ) {}
 
@@ -211,6 +215,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     for (const { nodeId } of record.members.values()) this.nodes.reserve(nodeId, -1);
     for (const { migration } of record.migrations.values()) this.nodes.reserve(migration.toNode, -1);
     this.#rooms.delete(roomId);
+    this.relays.dropRoom(roomId);
     this.#tell(roomId, { type: 'room_deleted', from: 'system', payload: {} });
     return true;
   }

@@ -13,9 +13,12 @@ import type {
   Offset,
   PeerQuality,
   PeerStanding,
+  RelayReport,
+  RelayView,
   Room,
   RoomSummary,
   Topology,
+  TopicMode,
   TopologyVertex,
 } from '@flotilla/contracts';
 import type { MigrationHistory } from './history.ts';
@@ -33,6 +36,7 @@ export interface Store {
   readonly migrations: MigrationStore;
   readonly history: MigrationHistory;
   readonly leases: LeaseStore;
+  readonly relays: RelayStore;
   /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
   topology(): Promise<Topology>;
   /** The part of it that is worth a look each second, and cheap to read: nodes and migrations. */
@@ -196,6 +200,45 @@ export interface NodeStore {
   /** A node that stopped cleanly takes itself off. Its reservations go with the members that hold them. */
   remove(nodeId: string): Promise<void>;
 }
+
+/** A frame that is kept for later subscribers: all frames of one message of a publisher on a topic. */
+export interface RetainedMessage {
+  readonly topic: string;
+  readonly mode: TopicMode;
+  readonly publisherId: string;
+  readonly seqId: number;
+  /** Stamped frames in base64, in the order of their index. */
+  readonly frames: readonly string[];
+}
+
+/** The metadata relays, and what they keep of rooms. */
+export interface RelayStore {
+  /** A relay's heartbeat. */
+  report(report: RelayReport): Promise<void>;
+
+  /** All relays that have not been removed, dead ones too. */
+  list(): Promise<RelayView[]>;
+
+  remove(relayId: string): Promise<void>;
+
+  /**
+   * The relay for one more link of a room: the one that had its last link while it takes more, else the least loaded.
+   * Throws NO_CAPACITY.
+   */
+  place(roomId: string, exclude: readonly string[]): Promise<string>;
+
+  /** Keeps a message in place of the last one of its publisher on its topic. */
+  retain(roomId: string, message: RetainedMessage): Promise<void>;
+
+  /** Forgets what a publisher left on a topic. */
+  forget(roomId: string, topic: string, publisherId: string): Promise<void>;
+
+  /** All that is kept of a room. It goes with the room, and an hour after the last change. */
+  retained(roomId: string): Promise<RetainedMessage[]>;
+}
+
+/** What relays keep of a room is kept for this long after the last change of it. */
+export const retainedSeconds = 3600;
 
 /**
  * A lease lets one of many do what only one should. It runs out by itself, by the store's clock; its holder must count from

@@ -1,43 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { type EventLog, MemoryEventLog, parseRoomEvents, RedisEventLog, roomStream } from '@flotilla/bus';
-import { type HomedPublication, type MediaSession, newId, type NodeReport, participantIdOf } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
-import { testBrokers } from '@flotilla/testkit';
+import type { EventLog } from '@flotilla/bus';
+import { type MediaSession, newId, participantIdOf } from '@flotilla/contracts';
+import { cameraOf, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
-
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<{ store: Store; events: EventLog }>> = {
-  memory: async () => {
-    const events = new MemoryEventLog();
-    return { store: new MemoryStore(events), events };
-  },
-  redis: async () => {
-    const options = { url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log };
-    return { store: await RedisStore.connect(options), events: await RedisEventLog.connect(options) };
-  },
-};
-
-const node = (id: string, capacity = 10): NodeReport => ({
-  id,
-  startedAt: 1,
-  capacity,
-  state: 'active',
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
-});
+import type { Store } from '../src/index.ts';
+import { adapters, toldTo } from './adapters.ts';
 
 const transport: MediaSession['send'] = {
   id: 't',
@@ -47,43 +14,21 @@ const transport: MediaSession['send'] = {
 };
 const media = (nodeId: string): MediaSession => ({ nodeId, send: transport, recv: transport, subscriptions: [] });
 
-describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
+describe.each(adapters)('migrations in %s', (_name, open) => {
   let store: Store;
   let events: EventLog;
+  let close: () => Promise<void>;
   let roomId: string;
 
   beforeEach(async () => {
-    ({ store, events } = await open());
+    ({ store, events, close } = await open());
     roomId = newId('room');
-    await store.rooms.create({
-      id: roomId,
-      name: roomId.replace('rm_', 'r'),
-      createdAt: 1,
-      maxParticipants: 100,
-      spread: false,
-      peerToPeer: false,
-      acceptBridged: false,
-      emptyTimeoutSeconds: 0,
-    });
-    for (const id of ['nd_a', 'nd_b', 'nd_c']) await store.nodes.report(node(id));
+    await store.rooms.create(roomRecord(roomId.replace('rm_', 'r'), { id: roomId, emptyTimeoutSeconds: 0 }));
+    for (const id of ['nd_a', 'nd_b', 'nd_c']) await store.nodes.report(nodeReport(id));
   });
-  afterEach(async () => {
-    await store.close();
-    await events.close();
-  });
+  afterEach(() => close());
 
-  const join = async (sessionId = newId('session')) => {
-    const { member } = await store.rooms.join({
-      roomId,
-      participantId: participantIdOf(sessionId),
-      sessionId,
-      userId: 'u',
-      name: 'U',
-      joinedAt: 1,
-      excludeNodes: [],
-    });
-    return member;
-  };
+  const join = async (sessionId?: string) => (await store.rooms.join(newcomer(roomId, sessionId))).member;
   const begin = (member: { id: string; sessionId: string }, toNode?: string, deadline = Date.now() + 10_000) =>
     store.migrations.begin({
       id: newId('migration'),
@@ -95,24 +40,11 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
       deadline,
       toNode,
     });
-  const publication = (member: { id: string; nodeId: string }): HomedPublication => ({
-    id: newId('publication'),
-    participantId: member.id,
-    nodeId: member.nodeId,
-    kind: 'video',
-    source: 'camera',
-    codec: 'video/VP8',
-    muted: false,
-    producerId: randomUUID(),
-  });
   const reserved = async () =>
     Object.fromEntries(
       (await store.nodes.list()).flatMap(({ id, reserved: places }) => (places ? [[id, places]] : [])),
     );
-  const told = async () => {
-    const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
-    return parseRoomEvents(entries as Exclude<typeof entries, 'gone'>).map(({ event }) => event);
-  };
+  const told = () => toldTo(events, roomId);
 
   test('a member that moves has a place on both nodes until it is there, and then on the new one alone', async () => {
     const member = await join();
@@ -144,8 +76,8 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
 
   test('one that is undone leaves everything as it was, publications too, however often it is undone', async () => {
     const member = await join();
-    const camera = publication(member);
-    const withdrawn = publication(member);
+    const camera = cameraOf(member);
+    const withdrawn = cameraOf(member);
     await store.rooms.putPublication(roomId, camera);
     await store.rooms.putPublication(roomId, withdrawn);
     const migration = await begin(member, 'nd_c');
@@ -174,7 +106,7 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
     const member = await join();
     await expect(begin(member, member.nodeId)).rejects.toMatchObject({ code: 'NO_CAPACITY' });
     await expect(begin(member, 'nd_unknown')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
-    await store.nodes.report({ ...node('nd_full', 1) });
+    await store.nodes.report(nodeReport('nd_full', { capacity: 1 }));
     const other = await join();
     expect(await begin(other, 'nd_full')).toMatchObject({ toNode: 'nd_full' });
     await expect(begin(member, 'nd_full')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
@@ -185,9 +117,9 @@ describe.each(Object.entries(adapters))('migrations in %s', (_name, open) => {
     const member = await join();
     const migration = await begin(member, 'nd_c');
     await expect(
-      store.rooms.putPublication(roomId, { ...publication(member), nodeId: 'nd_elsewhere' }),
+      store.rooms.putPublication(roomId, cameraOf(member, { nodeId: 'nd_elsewhere' })),
     ).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
-    await store.rooms.putPublication(roomId, { ...publication(member), nodeId: migration.toNode });
+    await store.rooms.putPublication(roomId, cameraOf(member, { nodeId: migration.toNode }));
   });
 
   test('whoever leaves, is re-homed, or loses the room while it moves gives both places back', async () => {

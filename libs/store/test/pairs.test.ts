@@ -1,86 +1,24 @@
-import { randomUUID } from 'node:crypto';
-import {
-  type EventLog,
-  encodeRoomEvent,
-  MemoryEventLog,
-  parseRoomEvents,
-  RedisEventLog,
-  roomStream,
-} from '@flotilla/bus';
-import { newId, participantIdOf } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
-import { testBrokers } from '@flotilla/testkit';
+import { type EventLog, encodeRoomEvent, roomStream } from '@flotilla/bus';
+import { cameraOf, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, pairKey, RedisStore, type Store } from '../src/index.ts';
+import { pairKey, type Store } from '../src/index.ts';
+import { adapters, toldTo } from './adapters.ts';
 
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<{ store: Store; events: EventLog }>> = {
-  memory: async () => {
-    const events = new MemoryEventLog();
-    return { store: new MemoryStore(events), events };
-  },
-  redis: async () => {
-    const options = { url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log };
-    return { store: await RedisStore.connect(options), events: await RedisEventLog.connect(options) };
-  },
-};
-
-describe.each(Object.entries(adapters))('a peer-to-peer room in %s', (_name, open) => {
+describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
   let store: Store;
   let events: EventLog;
+  let close: () => Promise<void>;
   const roomId = 'rm_two';
 
   beforeEach(async () => {
-    ({ store, events } = await open());
-    await store.nodes.report({
-      id: 'nd_a',
-      startedAt: Date.now(),
-      capacity: 10,
-      state: 'active',
-      rtpCapabilities: {},
-      load: {
-        cpu: 0,
-        eventLoopDelayMs: 0,
-        workers: [],
-        sessions: 0,
-        producers: 0,
-        consumers: 0,
-        pipes: 0,
-        packetsPerSecond: 0,
-        bitsPerSecond: 0,
-      },
-    });
-    await store.rooms.create({
-      id: roomId,
-      name: 'two',
-      createdAt: Date.now(),
-      maxParticipants: 100,
-      spread: false,
-      peerToPeer: true,
-      acceptBridged: false,
-      emptyTimeoutSeconds: 300,
-    });
+    ({ store, events, close } = await open());
+    await store.nodes.report(nodeReport('nd_a'));
+    await store.rooms.create(roomRecord('two', { peerToPeer: true }));
   });
-  afterEach(async () => {
-    await store.close();
-    await events.close();
-  });
+  afterEach(() => close());
 
-  const join = (sessionId = newId('session')) =>
-    store.rooms.join({
-      roomId,
-      participantId: participantIdOf(sessionId),
-      sessionId,
-      userId: 'u',
-      name: 'U',
-      joinedAt: Date.now(),
-      excludeNodes: [],
-    });
-  const told = async () => {
-    const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
-    return parseRoomEvents(entries as Exclude<typeof entries, 'gone'>).map(({ event }) => event.type);
-  };
+  const join = (sessionId?: string) => store.rooms.join(newcomer(roomId, sessionId));
+  const told = async () => (await toldTo(events, roomId)).map(({ type }) => type);
   const put = (from: string, to: string, expectedVersion: number, record: string | undefined) =>
     store.rooms.putPair(roomId, {
       pair: pairKey(from, to),
@@ -166,16 +104,8 @@ describe.each(Object.entries(adapters))('a peer-to-peer room in %s', (_name, ope
 
   test('a publication keeps the id it had before, and nobody takes the id of another', async () => {
     const [{ member: a }, { member: b }] = [await join(), await join()];
-    const publication = {
-      id: newId('publication'),
-      nodeId: a.nodeId,
-      kind: 'video',
-      source: 'camera',
-      codec: 'video/VP8',
-      muted: false,
-      producerId: 'p',
-    } as const;
-    await store.rooms.putPublication(roomId, { ...publication, participantId: a.id });
+    const publication = cameraOf(a, { producerId: 'p' });
+    await store.rooms.putPublication(roomId, publication);
     const stolen = store.rooms.putPublication(roomId, { ...publication, participantId: b.id, producerId: 'q' });
     await expect(stolen).rejects.toMatchObject({ code: 'PUBLICATION_NOT_FOUND' });
     expect(await store.rooms.publications(roomId, [publication.id])).toMatchObject([

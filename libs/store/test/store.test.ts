@@ -1,129 +1,38 @@
-import { createHash, randomUUID } from 'node:crypto';
-import {
-  type EventLog,
-  gatewayStream,
-  MemoryEventLog,
-  nodeStream,
-  parseRoomEvents,
-  RedisEventLog,
-  roomStream,
-} from '@flotilla/bus';
-import {
-  compareOffsets,
-  type HomedPublication,
-  newId,
-  type NodeReport,
-  NodeStats,
-  participantIdOf,
-  type PeerQuality,
-  type Room,
-} from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
-import { notYet, waitFor, testBrokers } from '@flotilla/testkit';
+import { createHash } from 'node:crypto';
+import { type EventLog, gatewayStream, nodeStream, roomStream } from '@flotilla/bus';
+import { compareOffsets, newId, NodeStats, type PeerQuality } from '@flotilla/contracts';
+import { cameraOf, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { keptMessagesPerUser, MemoryStore, RedisStore, type Store } from '../src/index.ts';
-
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<{ store: Store; events: EventLog }>> = {
-  memory: async () => {
-    const events = new MemoryEventLog();
-    return { store: new MemoryStore(events), events };
-  },
-  redis: async () => {
-    const options = { url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log };
-    return { store: await RedisStore.connect(options), events: await RedisEventLog.connect(options) };
-  },
-};
-
-const room = (name: string, settings: Partial<Room> = {}): Room => ({
-  id: `rm_${name}`,
-  name,
-  createdAt: Date.now(),
-  maxParticipants: 100,
-  spread: false,
-  peerToPeer: false,
-  acceptBridged: false,
-  emptyTimeoutSeconds: 300,
-  ...settings,
-});
-
-const report = (id: string, settings: Partial<NodeReport> = {}): NodeReport => ({
-  id,
-  startedAt: Date.now(),
-  capacity: 10,
-  state: 'active',
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
-  ...settings,
-});
+import { keptMessagesPerUser, type Store } from '../src/index.ts';
+import { adapters, toldTo } from './adapters.ts';
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');
 
-describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
+describe.each(adapters)('the store in %s', (_name, open) => {
   let store: Store;
   let events: EventLog;
+  let close: () => Promise<void>;
 
   beforeEach(async () => {
-    ({ store, events } = await open());
+    ({ store, events, close } = await open());
   });
-  afterEach(async () => {
-    await store.close();
-    await events.close();
-  });
+  afterEach(() => close());
 
-  const join = (roomId: string, sessionId = newId('session'), excludeNodes: string[] = []) =>
-    store.rooms.join({
-      roomId,
-      participantId: participantIdOf(sessionId),
-      sessionId,
-      userId: 'u',
-      name: 'U',
-      joinedAt: Date.now(),
-      excludeNodes,
-    });
-
-  const told = async (roomId: string) => {
-    const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
-    return parseRoomEvents(entries as Exclude<typeof entries, 'gone'>).map(({ event }) => event);
-  };
-
-  const publication = (
-    member: { id: string; nodeId: string },
-    more: Partial<HomedPublication> = {},
-  ): HomedPublication => ({
-    id: newId('publication'),
-    participantId: member.id,
-    nodeId: member.nodeId,
-    kind: 'video',
-    source: 'camera',
-    codec: 'video/VP8',
-    muted: false,
-    producerId: randomUUID(),
-    ...more,
-  });
+  const join = (roomId: string, sessionId?: string, excludeNodes?: string[]) =>
+    store.rooms.join(newcomer(roomId, sessionId, excludeNodes));
+  const told = (roomId: string) => toldTo(events, roomId);
 
   describe('rooms', () => {
     test('creating one again with the same settings returns it, with others it is refused', async () => {
-      const first = await store.rooms.create(room('a', { createdAt: 1 }));
-      expect(await store.rooms.create(room('a', { createdAt: 2 }))).toEqual(first);
-      await expect(store.rooms.create(room('a', { maxParticipants: 3 }))).rejects.toMatchObject({
+      const first = await store.rooms.create(roomRecord('a', { createdAt: 1 }));
+      expect(await store.rooms.create(roomRecord('a', { createdAt: 2 }))).toEqual(first);
+      await expect(store.rooms.create(roomRecord('a', { maxParticipants: 3 }))).rejects.toMatchObject({
         code: 'ROOM_EXISTS',
       });
     });
 
     test('pages list each room once, oldest first, whatever is deleted between pages', async () => {
-      for (const index of [1, 2, 3, 4, 5]) await store.rooms.create(room(`r${index}`, { createdAt: index }));
+      for (const index of [1, 2, 3, 4, 5]) await store.rooms.create(roomRecord(`r${index}`, { createdAt: index }));
       const first = await store.rooms.list(2);
       expect(first.rooms.map(({ name }) => name)).toEqual(['r1', 'r2']);
       await store.rooms.delete('rm_r1');
@@ -134,24 +43,24 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
     });
 
     test('deleting one tells it, frees its places and forgets what was in it', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.rooms.create(roomRecord('a'));
       const { member } = await join('rm_a');
-      await store.rooms.putPublication('rm_a', publication(member));
+      await store.rooms.putPublication('rm_a', cameraOf(member));
       expect(await store.rooms.delete('rm_a')).toBe(true);
       expect(await store.rooms.delete('rm_a')).toBe(false);
       expect((await told('rm_a')).at(-1)).toMatchObject({ type: 'room_deleted' });
       expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
-      await store.rooms.create(room('a'));
+      await store.rooms.create(roomRecord('a'));
       expect(await store.rooms.state('rm_a')).toMatchObject({ members: [], publications: [] });
     });
 
     test('one that was empty for its time is deleted, one that is in use is not', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.rooms.create(room('empty', { emptyTimeoutSeconds: 1 }));
-      await store.rooms.create(room('kept', { emptyTimeoutSeconds: 0 }));
-      await store.rooms.create(room('used', { emptyTimeoutSeconds: 1 }));
-      await store.rooms.create(room('left', { emptyTimeoutSeconds: 1 }));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.rooms.create(roomRecord('empty', { emptyTimeoutSeconds: 1 }));
+      await store.rooms.create(roomRecord('kept', { emptyTimeoutSeconds: 0 }));
+      await store.rooms.create(roomRecord('used', { emptyTimeoutSeconds: 1 }));
+      await store.rooms.create(roomRecord('left', { emptyTimeoutSeconds: 1 }));
       await join('rm_used');
       const { member } = await join('rm_left');
       await store.rooms.leave('rm_left', member.id, 'left');
@@ -167,13 +76,13 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
 
   describe('members', () => {
     beforeEach(async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.rooms.create(room('a', { maxParticipants: 3 }));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.rooms.create(roomRecord('a', { maxParticipants: 3 }));
     });
 
     test('a join gives the room as it is, and the offset of its own event', async () => {
       const first = await join('rm_a');
-      await store.rooms.putPublication('rm_a', publication(first.member));
+      await store.rooms.putPublication('rm_a', cameraOf(first.member));
       const second = await join('rm_a');
       expect(second).toMatchObject({ room: { name: 'a' }, members: { length: 2 }, publications: { length: 1 } });
       expect(second.offset).toBe(await events.lastOffset(roomStream('rm_a')));
@@ -202,7 +111,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
       await Promise.all([join('rm_a'), join('rm_a'), join('rm_a')]);
       await expect(join('rm_a')).rejects.toMatchObject({ code: 'ROOM_FULL' });
       await expect(join('rm_b')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
-      await store.rooms.create(room('b'));
+      await store.rooms.create(roomRecord('b'));
       await expect(join('rm_b', newId('session'), ['nd_a'])).rejects.toMatchObject({ code: 'NO_CAPACITY' });
       expect(await store.nodes.list()).toMatchObject([{ reserved: 3 }]);
     });
@@ -215,7 +124,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
 
     test('leaving takes the publications along, tells once, and frees the place', async () => {
       const { member } = await join('rm_a');
-      const published = [publication(member), publication(member, { kind: 'audio', source: 'microphone' })];
+      const published = [cameraOf(member), cameraOf(member, { kind: 'audio', source: 'microphone' })];
       for (const each of published) await store.rooms.putPublication('rm_a', each);
       expect(await store.rooms.leave('rm_a', member.id, 'left')).toBe(true);
       expect(await store.rooms.leave('rm_a', member.id, 'left')).toBe(false);
@@ -242,25 +151,25 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
     };
 
     test('a room stays together while its node has room', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.nodes.report(report('nd_b'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.nodes.report(nodeReport('nd_b'));
+      await store.rooms.create(roomRecord('a'));
       for (let index = 0; index < 5; index++) await join('rm_a');
       expect(new Set(await homes('rm_a')).size).toBe(1);
     });
 
     test('a room that spreads uses the less loaded of two nodes each time', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.nodes.report(report('nd_b'));
-      await store.rooms.create(room('a', { spread: true }));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.nodes.report(nodeReport('nd_b'));
+      await store.rooms.create(roomRecord('a', { spread: true }));
       for (let index = 0; index < 6; index++) await join('rm_a');
       expect((await homes('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
     });
 
     test('capacity is never exceeded, and full means NO_CAPACITY', async () => {
-      await store.nodes.report(report('nd_a', { capacity: 4 }));
-      await store.nodes.report(report('nd_b', { capacity: 3 }));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a', { capacity: 4 }));
+      await store.nodes.report(nodeReport('nd_b', { capacity: 3 }));
+      await store.rooms.create(roomRecord('a'));
       const results = await Promise.allSettled(Array.from({ length: 12 }, () => join('rm_a')));
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(7);
       const reserved = Object.fromEntries((await store.nodes.list()).map((node) => [node.id, node.reserved]));
@@ -268,45 +177,45 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
     });
 
     test('a burst of joins does not herd onto one of many nodes, though their figures stay the same', async () => {
-      for (let index = 0; index < 10; index++) await store.nodes.report(report(`nd_${index}`, { capacity: 100 }));
-      await store.rooms.create(room('a', { spread: true, maxParticipants: 1000 }));
+      for (let index = 0; index < 10; index++) await store.nodes.report(nodeReport(`nd_${index}`, { capacity: 100 }));
+      await store.rooms.create(roomRecord('a', { spread: true, maxParticipants: 1000 }));
       await Promise.all(Array.from({ length: 200 }, () => join('rm_a')));
       const most = Math.max(...(await store.nodes.list()).map(({ reserved }) => reserved));
       expect(most).toBeLessThanOrEqual(30);
     });
 
     test('nodes that are cordoned, busy or silent are passed over', async () => {
-      await store.nodes.report(report('nd_cordoned', { state: 'cordoned' }));
-      await store.nodes.report(report('nd_draining', { state: 'draining' }));
-      await store.nodes.report(report('nd_silent'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_cordoned', { state: 'cordoned' }));
+      await store.nodes.report(nodeReport('nd_draining', { state: 'draining' }));
+      await store.nodes.report(nodeReport('nd_silent'));
+      await store.rooms.create(roomRecord('a'));
       await waitFor('the silent node is no longer alive', async () => {
         const silent = (await store.nodes.list()).find(({ id }) => id === 'nd_silent');
         if (silent?.alive) notYet('it is alive');
       });
       await expect(join('rm_a')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
-      await store.nodes.report(report('nd_busy', { load: { ...report('x').load, cpu: 0.9 } }));
-      await store.nodes.report(report('nd_idle'));
+      await store.nodes.report(nodeReport('nd_busy', { load: { cpu: 0.9 } }));
+      await store.nodes.report(nodeReport('nd_idle'));
       for (let index = 0; index < 4; index++) expect((await join('rm_a')).member.nodeId).toBe('nd_idle');
     });
 
     test('a node that is cordoned gets nobody from its next report on, not even of rooms it hosts, and may be lifted', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.rooms.create(roomRecord('a'));
       await join('rm_a');
       for (const state of ['cordoned', 'draining'] as const) {
-        await store.nodes.report(report('nd_a', { state }));
+        await store.nodes.report(nodeReport('nd_a', { state }));
         expect(await store.nodes.list()).toMatchObject([{ state, reserved: 1 }]);
         await expect(join('rm_a')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
       }
-      await store.nodes.report(report('nd_a'));
+      await store.nodes.report(nodeReport('nd_a'));
       expect((await join('rm_a')).member.nodeId).toBe('nd_a');
     });
 
     test('a member is given another place, and the old one is free', async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.nodes.report(report('nd_b'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.nodes.report(nodeReport('nd_b'));
+      await store.rooms.create(roomRecord('a'));
       const { member } = await join('rm_a');
       const moved = await store.rooms.replace('rm_a', member.id, [member.nodeId]);
       expect(moved).toEqual({ ...member, nodeId: member.nodeId === 'nd_a' ? 'nd_b' : 'nd_a' });
@@ -330,7 +239,7 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
         jitterMs: 3,
         baselineRttMs: 18,
       };
-      const full = report('nd_a', { rtpCapabilities: { codecs: [] } });
+      const full = nodeReport('nd_a', { rtpCapabilities: { codecs: [] } });
       const begin = await events.append(nodeStream, JSON.stringify({}));
       await store.nodes.report(full, [peer]);
       await store.nodes.report(full);
@@ -347,13 +256,13 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
 
   describe('publications', () => {
     beforeEach(async () => {
-      await store.nodes.report(report('nd_a'));
-      await store.rooms.create(room('a'));
+      await store.nodes.report(nodeReport('nd_a'));
+      await store.rooms.create(roomRecord('a'));
     });
 
     test('one is added, then updated under the same id, then removed, and each is told', async () => {
       const { member } = await join('rm_a');
-      const camera = publication(member);
+      const camera = cameraOf(member);
       await store.rooms.putPublication('rm_a', camera);
       await store.rooms.putPublication('rm_a', { ...camera, muted: true });
       expect(await store.rooms.publications('rm_a', ['pub_unknown', camera.id])).toEqual([{ ...camera, muted: true }]);
@@ -370,11 +279,11 @@ describe.each(Object.entries(adapters))('the store in %s', (_name, open) => {
 
     test('a node the participant is not homed on may not publish for it', async () => {
       const { member } = await join('rm_a');
-      await expect(store.rooms.putPublication('rm_a', publication(member, { nodeId: 'nd_old' }))).rejects.toMatchObject(
-        { code: 'NOT_IN_ROOM' },
-      );
+      await expect(store.rooms.putPublication('rm_a', cameraOf(member, { nodeId: 'nd_old' }))).rejects.toMatchObject({
+        code: 'NOT_IN_ROOM',
+      });
       await expect(
-        store.rooms.putPublication('rm_a', publication({ id: 'pt_gone', nodeId: 'nd_a' })),
+        store.rooms.putPublication('rm_a', cameraOf({ id: 'pt_gone', nodeId: 'nd_a' })),
       ).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
       expect(await told('rm_a')).toHaveLength(1);
     });

@@ -1,68 +1,28 @@
-import { randomUUID } from 'node:crypto';
-import { MemoryEventLog } from '@flotilla/bus';
 import { newId, participantIdOf, Topology, type TopologyVertex } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
-import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
-
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<Store>> = {
-  memory: async () => new MemoryStore(new MemoryEventLog()),
-  redis: () => RedisStore.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
-};
+import type { Store } from '../src/index.ts';
+import { adapters } from './adapters.ts';
 
 const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
 
-describe.each(Object.entries(adapters))('the topology in %s', (_name, open) => {
+describe.each(adapters)('the topology in %s', (_name, open) => {
   let store: Store;
+  let close: () => Promise<void>;
 
   beforeEach(async () => {
-    store = await open();
+    ({ store, close } = await open());
   });
-  afterEach(async () => {
-    await store.close();
-  });
+  afterEach(() => close());
 
-  const createRoom = (name: string, createdAt = 1) =>
-    store.rooms.create({
-      id: `rm_${name}`,
-      name,
-      createdAt,
-      maxParticipants: 100,
-      spread: false,
-      peerToPeer: false,
-      acceptBridged: false,
-      emptyTimeoutSeconds: 300,
-    });
-  const addNode = (id: string, cpu = 0) =>
-    store.nodes.report({
-      id,
-      startedAt: 1,
-      capacity: 10,
-      state: 'active',
-      rtpCapabilities: {},
-      load: {
-        cpu,
-        eventLoopDelayMs: 0,
-        workers: [],
-        sessions: 0,
-        producers: 0,
-        consumers: 0,
-        pipes: 0,
-        packetsPerSecond: 0,
-        bitsPerSecond: 0,
-      },
-    });
+  const createRoom = (name: string, createdAt = 1) => store.rooms.create(roomRecord(name, { createdAt }));
+  const addNode = (id: string, cpu = 0) => store.nodes.report(nodeReport(id, { load: { cpu } }));
   const openSession = async (id: string, gatewayId: string, userId: string) => {
     await store.sessions.open({ id, userId, gatewayId, ...claims }, `hash-${id}`);
     return id;
   };
   const join = async (sessionId: string, roomId: string) => {
-    const participantId = participantIdOf(sessionId);
-    const who = { roomId, participantId, sessionId, userId: 'u', name: 'U', joinedAt: 1, excludeNodes: [] };
-    await store.rooms.join(who);
+    await store.rooms.join(newcomer(roomId, sessionId));
     await store.sessions.setRoom(sessionId, roomId, true);
   };
   /** What is read, checked against its schema. */

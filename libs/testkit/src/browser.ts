@@ -157,6 +157,14 @@ export class CallPage {
     );
   }
 
+  /** Waits until the page has noticed that its socket is gone. */
+  async reconnecting(): Promise<void> {
+    await waitFor(`${this.name} notices that the socket is gone`, async () => {
+      const { state } = await this.room();
+      if (state !== 'reconnecting') notYet(`the room is "${state}"`);
+    });
+  }
+
   async #pageText(): Promise<string> {
     const text = await this.page.evaluate(() => document.body.innerText);
     return [...this.problems, text.replaceAll(/\s+/g, ' ').slice(0, 300)].join(' | ');
@@ -241,6 +249,21 @@ export class CallPage {
       },
       { timeoutMs },
     );
+  }
+
+  /** Waits until a participant's microphone is muted as far as the page knows. */
+  async knowsMuted(name: string): Promise<void> {
+    await waitFor(`${this.name} knows that ${name} is muted`, async () => {
+      const muted = await this.page.evaluate(
+        (wanted) =>
+          [...globalThis.flotilla.room!.participants.values()]
+            .filter((each) => each.name === wanted)
+            .flatMap(({ publications }) => [...publications.values()])
+            .some(({ kind, muted: each }) => kind === 'audio' && each),
+        name,
+      );
+      if (!muted) notYet('it does not');
+    });
   }
 
   /** Frames of a participant rendered within a time. */
@@ -389,10 +412,6 @@ export class CallPage {
 
   async press(testId: string): Promise<void> {
     await this.page.getByTestId(testId).click();
-  }
-
-  async screenshot(path: string): Promise<void> {
-    await this.page.screenshot({ path });
   }
 
   async close(): Promise<void> {

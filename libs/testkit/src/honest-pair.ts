@@ -1,4 +1,5 @@
-import { RawClient } from './raw-client.ts';
+import { enter } from './enter.ts';
+import type { RawClient } from './raw-client.ts';
 import type { Topology } from './topology.ts';
 import { notYet, waitFor } from './wait-for.ts';
 
@@ -6,16 +7,6 @@ import { notYet, waitFor } from './wait-for.ts';
 const patienceMs = 5_000;
 /** Between two round trips, in milliseconds: well within what a session may send. */
 const pauseMs = 20;
-
-/** A client that joined the room, by a gateway of its own choice. */
-export async function enter(topology: Topology, room: string, gateway = 0): Promise<RawClient> {
-  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
-  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room) });
-  await client.event('welcome');
-  const reply = await client.request('join', { room });
-  if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
-  return client;
-}
 
 /**
  * Two people who chat while others misbehave: one on the gateway under attack, the other on another where there is one.

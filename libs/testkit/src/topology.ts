@@ -18,6 +18,11 @@ export interface Topology {
   stop(): Promise<void>;
 }
 
+/** The address of a gateway; counted on from the first again when there are fewer. */
+export function gatewayUrl({ signalUrls }: Topology, gateway = 0): string {
+  return signalUrls[gateway % signalUrls.length]!;
+}
+
 /** The REST API with its key. */
 export class RestApi {
   constructor(

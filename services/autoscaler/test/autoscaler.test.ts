@@ -8,7 +8,7 @@ import {
 } from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { type Fleet, memoryFleet } from '@flotilla/store';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reunionMs } from '../src/heartbeats.ts';
@@ -32,22 +32,8 @@ class Node {
   }
 
   async report(): Promise<void> {
-    const load = {
-      cpu: 0.2,
-      eventLoopDelayMs: 0,
-      workers: [],
-      sessions: 0,
-      producers: 0,
-      consumers: 0,
-      pipes: 0,
-      packetsPerSecond: 0,
-      bitsPerSecond: 0,
-    };
     const { id, state } = this;
-    await this.fleet.store.nodes.report(
-      { id, startedAt: 1, capacity: 100, state, rtpCapabilities: {}, load },
-      this.peers,
-    );
+    await this.fleet.store.nodes.report(nodeReport(id, { capacity: 100, state, load: { cpu: 0.2 } }), this.peers);
   }
 
   stop(): void {

@@ -1,4 +1,5 @@
 import { newId, type NodeView } from '@flotilla/contracts';
+import { nodeReport } from '@flotilla/testkit';
 import { expect, test } from 'vitest';
 import { FleetView, type NodeSigns } from '../src/fleet-view.ts';
 
@@ -9,22 +10,7 @@ const signs = (id: string, sessionIds: readonly string[] = []): NodeSigns => ({
   peers: sessionIds.map((sessionId) => ({ sessionId, roomId: 'rm_a', score: 1, rttMs: 1, baselineRttMs: 1 })),
 });
 const listed = (id: string): NodeView => ({
-  id,
-  startedAt: 1,
-  capacity: 10,
-  state: 'draining',
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
+  ...nodeReport(id, { state: 'draining' }),
   reserved: 3,
   lastSeenAt: 1,
   alive: true,

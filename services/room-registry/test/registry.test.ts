@@ -1,32 +1,13 @@
-import { newId, type NodeReport, participantIdOf } from '@flotilla/contracts';
+import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import { openApiDocument } from '../src/index.ts';
 import { Rooms } from '../src/rooms.ts';
 import { Sweeper } from '../src/sweeper.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
-
-const node: NodeReport = {
-  id: 'nd_a',
-  startedAt: 1,
-  capacity: 10,
-  state: 'active',
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
-};
 
 describe('rooms', () => {
   test('are found by name and by id, and get a name when none is given', async () => {
@@ -53,7 +34,7 @@ describe('the sweeper', () => {
   test('takes out of its rooms who did not come back in time, and leaves the others alone', async () => {
     const { store } = memoryFleet(log);
     const rooms = new Rooms(store.rooms);
-    await store.nodes.report(node);
+    await store.nodes.report(nodeReport('nd_a'));
     const { id } = await rooms.create({ name: 'daily' });
     const sessions = [newId('session'), newId('session')];
     for (const sessionId of sessions) {

@@ -1,52 +1,20 @@
-import 'reflect-metadata';
-import { tokenConfig, tokenSettings, TokenVerifier } from '@flotilla/auth';
+import { tokenSettings, TokenVerifier } from '@flotilla/auth';
 import { IssuedToken, Room } from '@flotilla/contracts';
-import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
-import { memoryFleet } from '@flotilla/store';
-import { NestFactory } from '@nestjs/core';
-import { afterEach, describe, expect, test } from 'vitest';
-import { RoomRegistryModule } from '../src/index.ts';
-
-const log = createLogger({ service: 'test', level: 'error' });
-const key = 'a-key';
-const stops: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const stop of stops.splice(0)) await stop();
-});
+import { describe, expect, test } from 'vitest';
+import { startRegistry } from './harness.ts';
 
 /** A registry with these token settings, and how to ask it for something. */
-async function registry(env: Record<string, string>) {
-  const config = loadConfig(tokenConfig, env);
-  const fleet = memoryFleet(log);
-  const app = await NestFactory.create(
-    RoomRegistryModule.register({
-      config: { ...config, FLOTILLA_API_KEYS: [key], FLOTILLA_API_OPEN: false, FLOTILLA_RESUME_WINDOW_SECONDS: 30 },
-      fleet,
-      log,
-    }),
-    { logger: nestLogger(log) },
-  );
-  stops.push(() => app.close());
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
-  const post = async (path: string, body: object, apiKey = key): Promise<{ status: number; body: unknown }> => {
-    const response = await fetch(`${url}${path}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
-      body: JSON.stringify(body),
-    });
-    return { status: response.status, body: await response.json() };
-  };
+async function registry(env?: Record<string, string>) {
+  const { config, api, stranger } = await startRegistry(env);
+  const post = (path: string, body: object) => api.request('POST', path, body);
   const verifier = new TokenVerifier(tokenSettings(config));
   const claimsOf = (body: unknown) => verifier.verify(IssuedToken.parse(body).token);
-  return { post, claimsOf };
+  return { post, stranger, claimsOf };
 }
-
-const withSecret = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) };
 
 describe('a token for a room', () => {
   test('opens that room and may bridge into others', async () => {
-    const { post, claimsOf } = await registry(withSecret);
+    const { post, claimsOf } = await registry();
     const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
     const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', bridge: ['lobby'] });
     expect(status).toBe(201);
@@ -56,7 +24,7 @@ describe('a token for a room', () => {
 
 describe('a token for the fleet', () => {
   test('opens any room, with the grants asked for', async () => {
-    const { post, claimsOf } = await registry(withSecret);
+    const { post, claimsOf } = await registry();
     const { status, body } = await post('/v1/tokens', {
       userId: 'ops',
       grants: ['admin', 'broadcast'],
@@ -70,7 +38,7 @@ describe('a token for the fleet', () => {
   });
 
   test('may be for one room, which must be there', async () => {
-    const { post, claimsOf } = await registry(withSecret);
+    const { post, claimsOf } = await registry();
     expect(await post('/v1/tokens', { room: 'daily' })).toMatchObject({
       status: 404,
       body: { error: { code: 'ROOM_NOT_FOUND' } },
@@ -80,8 +48,8 @@ describe('a token for the fleet', () => {
   });
 
   test('is refused without a key and with a body that does not fit', async () => {
-    const { post } = await registry(withSecret);
-    expect(await post('/v1/tokens', {}, 'another')).toMatchObject({ status: 403 });
+    const { post, stranger } = await registry();
+    expect(await stranger.request('POST', '/v1/tokens', {})).toMatchObject({ status: 403 });
     const bodies = [
       { grants: ['root'] },
       { bridge: 'lobby' },

@@ -1,9 +1,9 @@
 import 'reflect-metadata';
 import { nodeStream } from '@flotilla/bus';
-import { newId, NodeStats, participantIdOf, Room, sfuQueue } from '@flotilla/contracts';
+import { NodeStats, Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, metricsRegistry, nestLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { newcomer, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { nodeConfig, SfuWorkerModule } from '../src/index.ts';
@@ -27,16 +27,7 @@ beforeEach(async () => {
 afterEach(() => stop());
 
 async function join() {
-  const sessionId = newId('session');
-  const { member } = await fleet.store.rooms.join({
-    roomId: room.id,
-    participantId: participantIdOf(sessionId),
-    sessionId,
-    userId: 'u',
-    name: 'U',
-    joinedAt: Date.now(),
-    excludeNodes: [],
-  });
+  const { member } = await fleet.store.rooms.join(newcomer(room.id));
   return member;
 }
 

@@ -4,7 +4,6 @@ import { runInNewContext } from 'node:vm';
 import { CommandBus, MemoryCommandTransport, MemoryEventLog } from '@flotilla/bus';
 import {
   newId,
-  type NodeReport,
   participantIdOf,
   publicParticipant,
   registryQueue,
@@ -15,7 +14,7 @@ import {
 } from '@flotilla/contracts';
 import { metricsRegistry } from '@flotilla/runtime';
 import { MemoryStore, roomIdOf } from '@flotilla/store';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { log, newToken, type RunningGateway, startGateway } from './transport-harness.ts';
 
@@ -79,24 +78,7 @@ async function sweep(): Promise<void> {
   }
 }
 
-const node: NodeReport = {
-  id: newId('node'),
-  startedAt: 0,
-  capacity: 1_000_000,
-  state: 'active',
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
-};
+const node = nodeReport(newId('node'), { startedAt: 0, capacity: 1_000_000 });
 
 /** A masked text or close frame (RFC 6455, section 5.2) below 126 bytes; the mask is zero. */
 const frame = (opcode: number, payload: Buffer): Buffer =>
@@ -138,17 +120,8 @@ describe('sessions come and go', () => {
   beforeAll(async () => {
     await serveRegistry();
     await store.nodes.report(node);
-    await store.rooms.create({
-      id: 'rm_a',
-      name: 'a',
-      createdAt: 0,
-      // Full most of the time, which is one more way for a join to end.
-      maxParticipants: 10,
-      spread: false,
-      peerToPeer: false,
-      acceptBridged: false,
-      emptyTimeoutSeconds: 0,
-    });
+    // Full most of the time, which is one more way for a join to end.
+    await store.rooms.create(roomRecord('a', { createdAt: 0, maxParticipants: 10, emptyTimeoutSeconds: 0 }));
     gateway = await startGateway({
       fleet: { bus, events, store },
       settings: {

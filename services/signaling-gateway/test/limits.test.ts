@@ -1,10 +1,10 @@
+import { TokenBucket } from '@flotilla/runtime';
 import { maxNesting } from '@flotilla/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ConnectionLimits } from '../src/limits/connection-limits.ts';
 import { nestsDeeperThan } from '../src/limits/nesting.ts';
 import { Overload } from '../src/limits/overload.ts';
-import { TokenBucket } from '../src/limits/token-bucket.ts';
 
 const depthOf = (value: unknown): number =>
   typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;

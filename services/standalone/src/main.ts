@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
+import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { RoomRegistryModule } from '@flotilla/room-registry';
 import { commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
@@ -17,6 +18,7 @@ import { z } from 'zod';
 const standaloneConfig = z.object({
   ...commonConfig.shape,
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
+  ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
   ...frontDoorConfig.shape,
   FLOTILLA_REHEARSALS: nodeConfig.shape.FLOTILLA_REHEARSALS.unwrap().default(true),
   FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
@@ -59,6 +61,12 @@ await runService({
     onStop('SFU nodes', async () => {
       await Promise.all(nodes.map((node) => node.close()));
     });
+
+    const relay = await NestFactory.createApplicationContext(
+      MetadataRelayModule.register({ config: { ...config, FLOTILLA_RELAY_ID: 'rl_local' }, fleet, log }),
+      { logger },
+    );
+    onStop('metadata relay', () => relay.close());
 
     const app = await NestFactory.create<NestExpressApplication>(
       {

@@ -118,12 +118,12 @@ export class CommandBus {
       if (timeout.aborted)
         throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
       if (!(error instanceof TransportError)) throw error;
-      const gone = error.kind === 'unroutable' && queue.startsWith('sfu.');
-      throw new FlotillaError(
-        gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE',
-        gone ? `${queue.slice(4)} is gone` : error.message,
-        { cause: error },
-      );
+      // The queue of one node lives and dies with it.
+      const node = /^(?:sfu|relay)\.(.+)$/.exec(queue)?.[1];
+      const gone = error.kind === 'unroutable' && node !== undefined;
+      throw new FlotillaError(gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE', gone ? `${node} is gone` : error.message, {
+        cause: error,
+      });
     }
   }
 

@@ -32,7 +32,7 @@ export class StreamReader {
   #bellOffset: Offset = '0-0';
   #rung = false;
   #stopped = false;
-  #loop: Promise<void> | undefined;
+  readonly #loop: Promise<void>;
 
   /** `ringer` rings the bell while the other connection blocks. */
   constructor(redis: Redis, ringer: Redis, namespace: string, log: Logger) {
@@ -40,17 +40,24 @@ export class StreamReader {
     this.#ringer = ringer;
     this.#log = log;
     this.#bell = streamKey(namespace, `bell:${crypto.randomUUID()}`);
+    // XREAD waits longer than other commands may take.
+    redis.options.commandTimeout = undefined as unknown as number;
+    this.#loop = this.#start();
+  }
+
+  /** False while the connection is lost; one that is being made for the first time is no trouble. */
+  get reachable(): boolean {
+    return this.connected || ['wait', 'connecting', 'connect'].includes(this.#redis.status);
   }
 
   get connected(): boolean {
     return this.#redis.status === 'ready';
   }
 
-  async start(): Promise<void> {
-    // XREAD waits longer than other commands may take.
-    this.#redis.options.commandTimeout = undefined as unknown as number;
-    await this.#redis.connect();
-    this.#loop = this.#read();
+  async #start(): Promise<void> {
+    // Should Redis be away, the connection is tried again by itself.
+    await this.#redis.connect().catch(() => undefined);
+    await this.#read();
   }
 
   follow(key: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {

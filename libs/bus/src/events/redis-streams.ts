@@ -17,8 +17,8 @@ export interface RedisEventLogOptions {
   readonly namespace: string;
   readonly log: Logger;
   /**
-   * Connections that wait for entries; the streams followed are spread over them. An entry wakes one of them, which then asks
-   * anew for all of its streams: with more of them that is less. Default 16.
+   * Connections that wait for entries, opened as they are needed; the streams followed are spread over them. An entry wakes one
+   * of them, which then asks anew for all of its streams: with more of them that is less. Default 64.
    */
   readonly readers?: number;
 }
@@ -33,25 +33,33 @@ export interface RedisEventLogOptions {
 export class RedisEventLog implements EventLog {
   readonly #redis: Redis;
   readonly #namespace: string;
-  readonly #readers: StreamReader[];
+  readonly #readers: (StreamReader | undefined)[];
 
-  private constructor(redis: Redis, namespace: string, readers: StreamReader[]) {
+  private constructor(
+    redis: Redis,
+    private readonly options: RedisEventLogOptions,
+  ) {
     this.#redis = redis;
-    this.#namespace = namespace;
-    this.#readers = readers;
+    this.#namespace = options.namespace;
+    this.#readers = Array.from({ length: options.readers ?? 64 });
   }
 
   static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
-    const { url, namespace, log, readers = 16 } = options;
+    const { url, log } = options;
     const redis = connectRedis(url, log, 'events');
     redis.defineCommand(appendNext, { numberOfKeys: 1, lua: appendNextScript });
     await redis.connect();
-    const waiting = Array.from(
-      { length: readers },
-      (_, index) => new StreamReader(connectRedis(url, log, `reader-${index}`), redis, namespace, log),
-    );
-    await Promise.all(waiting.map((reader) => reader.start()));
-    return new RedisEventLog(redis, namespace, waiting);
+    return new RedisEventLog(redis, options);
+  }
+
+  #reader(index: number): StreamReader {
+    const { url, namespace, log } = this.options;
+    return (this.#readers[index] ??= new StreamReader(
+      connectRedis(url, log, `reader-${index}`),
+      this.#redis,
+      namespace,
+      log,
+    ));
   }
 
   append(stream: string, data: string): Promise<Offset> {
@@ -107,16 +115,16 @@ export class RedisEventLog implements EventLog {
 
   follow(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
     const key = streamKey(this.#namespace, stream);
-    return this.#readers[hash(key) % this.#readers.length]!.follow(key, after, onEntries);
+    return this.#reader(hash(key) % this.#readers.length).follow(key, after, onEntries);
   }
 
   problem(): string | undefined {
     if (this.#redis.status !== 'ready') return 'Redis is out of reach';
-    return this.#readers.every((reader) => reader.connected) ? undefined : 'Redis is out of reach for readers';
+    return this.#readers.every((reader) => reader?.reachable ?? true) ? undefined : 'Redis is out of reach for readers';
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#readers.map((reader) => reader.close()));
+    await Promise.allSettled(this.#readers.flatMap((reader) => reader?.close() ?? []));
     this.#redis.disconnect();
   }
 }

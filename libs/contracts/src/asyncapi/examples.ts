@@ -86,6 +86,8 @@ const snapshot = {
   publications: [publication],
   offset,
 };
+const relayId = 'rl_3b7d9f1h5j8k2m4n';
+const topic = { name: 'cursor', mode: 'adaptive' as const, retain: true };
 const migrationId = 'mig_1f8k2m4n6p8q0r2s';
 const offer = {
   kind: 'offer' as const,
@@ -137,6 +139,26 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   },
   message: { to, payload: { data: { text: 'Hello' } }, reply: { seq: offset } },
   negotiate: { to, payload: { ...offer, peer: bob }, reply: { state: 'have-local-offer' } },
+  'metadata.connect': {
+    to,
+    payload: { dtlsParameters },
+    reply: {
+      relayId,
+      transport,
+      sctp: { port: 5000, maxMessageSize: 16_384 },
+      limits: { framesPerSecond: 1000, bytesPerSecond: 8_388_608 },
+    },
+  },
+  'metadata.disconnect': { to, payload: { relayId }, reply: {} },
+  'metadata.publish': {
+    to,
+    payload: { relayId, topic: 'cursor', mode: 'adaptive', retain: true },
+    reply: { topic },
+  },
+  'metadata.unpublish': { to, payload: { relayId, topic: 'cursor' }, reply: {} },
+  'metadata.subscribe': { to, payload: { relayId, topics: '*' }, reply: { topics: [topic] } },
+  'metadata.unsubscribe': { to, payload: { relayId, topics: ['cursor'] }, reply: {} },
+  'metadata.report': { to, payload: { relayId, rttMs: 320, loss: 0.2 }, reply: {} },
   refresh_token: {
     payload: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl' },
     reply: { expiresAt: at + 900_000 },
@@ -238,6 +260,7 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     nodeId,
     migrationId,
   }),
+  metadata_moved: bySystem('The relay is about to stop: connect to another.', { relayId, reason: 'draining' }),
   room_deleted: bySystem('The room is gone, and everybody is out of it.', {}),
 };
 

@@ -54,6 +54,15 @@ export class Keys {
   /** Hash: node id -> reserved places. */
   reserved = (): string => `${this.namespace}:nodes:reserved`;
 
+  /** Hash: relay id -> RelayReport as JSON. */
+  relays = (): string => `${this.namespace}:relays`;
+  /** Sorted set: relay id -> when it last reported, ms of Redis's clock. */
+  relayBeats = (): string => `${this.namespace}:relays:beats`;
+  /** String: the relay that had the room's last link. */
+  roomRelay = (id: string): string => `${this.namespace}:{${id}}:relay`;
+  /** Hash: `<publisher> <topic>` -> RetainedMessage as JSON. */
+  retained = (id: string): string => `${this.namespace}:{${id}}:retained`;
+
   /** String that expires: who holds a lease. */
   lease = (name: string): string => `${this.namespace}:lease:${name}`;
   /** Hash: lease -> its last term. */

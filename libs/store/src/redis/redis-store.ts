@@ -9,6 +9,7 @@ import { Keys } from './keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
+import { RedisRelays } from './relays.ts';
 import { RedisRooms } from './rooms.ts';
 import { ScriptClient } from './script-client.ts';
 import { RedisSessions } from './sessions.ts';
@@ -25,6 +26,7 @@ export class RedisStore implements Store {
   readonly migrations: RedisMigrations;
   readonly history: RedisHistory;
   readonly leases: RedisLeases;
+  readonly relays: RedisRelays;
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
@@ -37,6 +39,7 @@ export class RedisStore implements Store {
     this.migrations = new RedisMigrations(client, keys);
     this.history = new RedisHistory(client, keys);
     this.leases = new RedisLeases(client, keys);
+    this.relays = new RedisRelays(client, keys);
     this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
   }
 

@@ -101,6 +101,8 @@ export class RedisRooms implements RoomStore {
       keys.upgraded(roomId),
       keys.pairs(roomId),
       keys.migrations(roomId),
+      keys.retained(roomId),
+      keys.roomRelay(roomId),
       roomId,
       listKey(room),
       encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} }),

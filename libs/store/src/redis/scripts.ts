@@ -107,17 +107,17 @@ return nil`,
   },
 
   /**
-   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved, upgraded, pairs, migrations. args: room id, list key,
+   * keys: room, members, homes, publications, events, rooms, emptyRooms, reserved, upgraded, pairs, migrations, retained, roomRelay. args: room id, list key,
    * event JSON, prefix of the publicationsOf keys, seconds the stream is kept. Returns 1, or 0 when there was no room.
    */
   deleteRoom: {
-    numberOfKeys: 11,
+    numberOfKeys: 13,
     lua: `${prelude}${choosePlace}
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 local homes = redis.call('HGETALL', KEYS[3])
 for index = 1, #homes, 2 do reserve(KEYS[8], KEYS[3], homes[index], -tonumber(homes[index + 1])) end
 for _, participant in ipairs(redis.call('HKEYS', KEYS[2])) do redis.call('DEL', ARGV[4] .. participant) end
-redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[9], KEYS[10], KEYS[11])
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[9], KEYS[10], KEYS[11], KEYS[12], KEYS[13])
 redis.call('ZREM', KEYS[6], ARGV[2])
 redis.call('ZREM', KEYS[7], ARGV[1])
 tell(KEYS[5], ARGV[3])
@@ -275,6 +275,21 @@ redis.call('HSET', KEYS[5], ARGV[1], ARGV[5])`,
     numberOfKeys: 3,
     lua: `${prelude}
 return {redis.call('HVALS', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), redis.call('HGETALL', KEYS[3]), tostring(now_ms())}`,
+  },
+
+  /** keys: relays, relay beats. args: relay id, report JSON. */
+  reportRelay: {
+    numberOfKeys: 2,
+    lua: `${prelude}
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])`,
+  },
+
+  /** keys: relays, relay beats. Returns {reports, beats with scores, now}. */
+  listRelays: {
+    numberOfKeys: 2,
+    lua: `${prelude}
+return {redis.call('HVALS', KEYS[1]), redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES'), tostring(now_ms())}`,
   },
 
   /** keys: emptyRooms. args: limit. Returns the ids of rooms whose time is over. */

@@ -33,6 +33,11 @@ export async function withPages(
   }
 }
 
+/** Waits until a newcomer and each of the others hear and see each other. */
+export async function meets(newcomer: CallPage, ...others: CallPage[]): Promise<void> {
+  await Promise.all(others.flatMap((other) => [newcomer.hearsAndSees(other.name), other.hearsAndSees(newcomer.name)]));
+}
+
 export const callScenarios: readonly CallScenario[] = [
   {
     promise:
@@ -43,19 +48,14 @@ export const callScenarios: readonly CallScenario[] = [
           const room = newRoom();
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
-          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          await meets(ada, bob);
           for (let second = 1; second <= 5; second++) {
             const frames = await Promise.all([ada.framesDuring('bob', 1000), bob.framesDuring('ada', 1000)]);
             expect(Math.min(...frames), `frames in second ${second}`).toBeGreaterThan(0);
           }
 
           const cleo = await join({ room, name: 'cleo' });
-          await Promise.all([
-            cleo.hearsAndSees('ada'),
-            cleo.hearsAndSees('bob'),
-            ada.hearsAndSees('cleo'),
-            bob.hearsAndSees('cleo'),
-          ]);
+          await meets(cleo, ada, bob);
 
           const left = performance.now();
           await bob.press('leave');
@@ -65,7 +65,7 @@ export const callScenarios: readonly CallScenario[] = [
           await cleo.page.reload();
           await cleo.joined();
           await Promise.all([ada.seesExactly(['cleo']), cleo.seesExactly(['ada'])]);
-          await Promise.all([ada.hearsAndSees('cleo'), cleo.hearsAndSees('ada')]);
+          await meets(cleo, ada);
         },
         topology,
         browser,
@@ -81,7 +81,7 @@ export const callScenarios: readonly CallScenario[] = [
           try {
             const ada = await join({ room, name: 'ada' });
             const bob = await join({ room, name: 'bob', signalUrl: `http://127.0.0.1:${proxy.port}` });
-            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            await meets(ada, bob);
             const before = await bob.room();
             await bob.collectMessages();
 
@@ -90,9 +90,7 @@ export const callScenarios: readonly CallScenario[] = [
               (await bob.messages()).length === 1 ? undefined : notYet('it is not there'),
             );
             proxy.cut();
-            await waitFor('bob notices', async () =>
-              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
-            );
+            await bob.reconnecting();
             const frames = bob.framesDuring('ada', 3000);
             for (let number = 1; number <= 20; number++) await ada.send({ number });
             await ada.press('mic');
@@ -106,14 +104,7 @@ export const callScenarios: readonly CallScenario[] = [
             });
             expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
             expect(await bob.room()).toEqual({ ...before, state: 'connected' });
-            await waitFor('the mute is known', async () => {
-              const muted = await bob.page.evaluate(() =>
-                [...globalThis.flotilla.room!.participants.values()]
-                  .flatMap(({ publications }) => [...publications.values()])
-                  .some(({ kind, muted: each }) => kind === 'audio' && each),
-              );
-              if (!muted) notYet('ada is not muted in the eyes of bob');
-            });
+            await bob.knowsMuted('ada');
             await ada.seesExactly(['bob']);
             await ada.hearsAndSees('bob');
           } finally {
@@ -135,7 +126,7 @@ export const callScenarios: readonly CallScenario[] = [
           await bob.collectMessages();
           await ada.send('for my room only');
           const cleo = await join({ room: here, name: 'cleo' });
-          await Promise.all([ada.hearsAndSees('cleo'), cleo.hearsAndSees('ada')]);
+          await meets(cleo, ada);
           await bob.seesExactly([]);
           expect(await bob.messages()).toEqual([]);
         },
@@ -154,7 +145,7 @@ export const callScenarios: readonly CallScenario[] = [
           const bob = await join({ room, name: 'bob' });
           const [adas, bobs] = [await ada.room(), await bob.room()];
           expect(adas.nodeId).not.toBe(bobs.nodeId);
-          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          await meets(ada, bob);
 
           await ada.press('camera');
           await waitFor('the picture stops', async () =>
@@ -179,7 +170,7 @@ export const callScenarios: readonly CallScenario[] = [
           const room = newRoom();
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
-          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          await meets(ada, bob);
           const before = [await ada.room(), await bob.room()];
           const node = topology.processOfNode(before[0]!.nodeId!);
           const workers = mediaWorkersOf(node);

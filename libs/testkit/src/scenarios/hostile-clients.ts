@@ -1,6 +1,7 @@
 import { closeCodes } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { enter, HonestPair } from '../honest-pair.ts';
+import { enter } from '../enter.ts';
+import { HonestPair } from '../honest-pair.ts';
 import { RawClient } from '../raw-client.ts';
 import { notYet, waitFor } from '../wait-for.ts';
 import type { HostileScenario } from './hostile-frames.ts';

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { maxFrameBytes, resumeSubprotocolPrefix, signalPath, subprotocol } from '@flotilla/contracts';
 import { expect } from 'vitest';
+import { enter } from '../enter.ts';
 import { httpAnswer, openingHandshake } from '../http-answer.ts';
 import { RawClient, UpgradeRefused } from '../raw-client.ts';
 import type { Topology } from '../topology.ts';
@@ -27,20 +28,10 @@ const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: s
     },
   );
 
-/** A client in a room, to be misused or to be a witness. */
-async function joined(topology: Topology, room: string, gateway = 0): Promise<RawClient> {
-  const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
-  const client = await RawClient.connect(url, { token: await topology.api.issueToken(room) });
-  await client.event('welcome');
-  const reply = await client.request('join', { room });
-  expect(reply).toMatchObject({ ok: true });
-  return client;
-}
-
 /** An honest client does what honest clients do. */
 async function serviceGoesOn(topology: Topology): Promise<void> {
   const room = await newRoom(topology);
-  const [ada, bob] = await Promise.all([joined(topology, room), joined(topology, room, 1)]);
+  const [ada, bob] = await Promise.all([enter(topology, room), enter(topology, room, 1)]);
   await ada.request('message', { data: 'hello' }, `room:${room}`);
   expect(await bob.event('message')).toMatchObject({ payload: { data: 'hello' } });
   ada.close();
@@ -125,7 +116,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       'malformed JSON, unknown types, forged senders and wrong payloads are answered each with its code, and change nothing',
     run: async (topology) => {
       const room = await newRoom(topology);
-      const [client, witness] = [await joined(topology, room), await joined(topology, room, 1)];
+      const [client, witness] = [await enter(topology, room), await enter(topology, room, 1)];
       const to = `room:${room}`;
       const answers: [string, string][] = [
         ['{', 'BAD_MESSAGE'],
@@ -163,7 +154,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     promise: 'an oversized message closes the connection with 1009, a binary one is refused',
     run: async (topology) => {
       const room = await newRoom(topology);
-      const client = await joined(topology, room);
+      const client = await enter(topology, room);
       client.socket.send(Buffer.from([1, 2, 3]));
       expect(await client.sendRaw('{')).toMatchObject({ ok: false, error: { code: 'BAD_MESSAGE' } });
       client.socket.send(
@@ -184,7 +175,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         return client;
       };
       const full = await newRoom(topology, { maxParticipants: 1 });
-      const first = await joined(topology, full);
+      const first = await enter(topology, full);
       const second = await connect(full);
       expect(await second.request('join', { room: full })).toMatchObject({ ok: false, error: { code: 'ROOM_FULL' } });
       expect(await second.request('join', { room: 'another-room' })).toMatchObject({
@@ -221,7 +212,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     promise: 'a backend removes a participant, who is told and out, while the others are told why',
     run: async (topology) => {
       const room = await newRoom(topology);
-      const [removed, witness] = [await joined(topology, room), await joined(topology, room, 1)];
+      const [removed, witness] = [await enter(topology, room), await enter(topology, room, 1)];
       const { participantId } = (removed.replies[0]!.payload ?? {}) as { participantId: string };
       expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({
         status: 204,
@@ -291,7 +282,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       expect(listed.filter((name) => names.includes(name))).toEqual(names);
       expect(new Set(listed).size).toBe(listed.length);
 
-      const member = await joined(topology, names[0]!);
+      const member = await enter(topology, names[0]!);
       expect(await api.request('GET', `/v1/rooms/${names[0]}`)).toMatchObject({
         body: { name: names[0], participants: 1 },
       });

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { CallPage } from '../browser.ts';
 import { TcpProxy } from '../tcp-proxy.ts';
 import { notYet, waitFor } from '../wait-for.ts';
-import { type CallScenario, withPages } from './calls.ts';
+import { type CallScenario, meets, withPages } from './calls.ts';
 import { newPeerRoom } from './peers.ts';
 
 /** The SDK's room in the page, as far as these look into it. */
@@ -115,7 +115,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
           try {
             const ada = await join({ room, name: 'ada' });
             const bob = await join({ room, name: 'bob', signalUrl: `http://127.0.0.1:${proxy.port}` });
-            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            await meets(ada, bob);
             for (const call of [ada, bob]) {
               expect(await stateOf(call)).toMatchObject({ mode: 'peer', connection: 'connected' });
               expect((await call.room()).nodeId).toBeUndefined();
@@ -127,14 +127,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             );
             await ada.press('camera');
             await ada.press('mic');
-            await waitFor('the mute is known', async () => {
-              const muted = await bob.page.evaluate(() =>
-                [...globalThis.flotilla.room!.participants.values()]
-                  .flatMap(({ publications }) => [...publications.values()])
-                  .some(({ kind, muted: each }) => kind === 'audio' && each),
-              );
-              if (!muted) notYet('ada is not muted in the eyes of bob');
-            });
+            await bob.knowsMuted('ada');
             await ada.press('mic');
             await bob.hearsAndSees('ada');
 
@@ -190,20 +183,18 @@ export const peerCallScenarios: readonly CallScenario[] = [
             }
 
             proxy.cut();
-            await waitFor('bob notices', async () =>
-              (await bob.room()).state === 'reconnecting' ? undefined : notYet('it does not'),
-            );
+            await bob.reconnecting();
             await ada.press('camera');
             proxy.mend();
             await bob.joined();
             await ada.press('camera');
-            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            await meets(ada, bob);
             await settled(ada, bob);
 
             await ada.page.reload();
             await ada.joined();
             await bob.seesExactly(['ada']);
-            await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+            await meets(ada, bob);
             report(`after a reload the room is in mode ${(await stateOf(bob)).mode}`);
           } finally {
             await proxy.close();
@@ -221,19 +212,14 @@ export const peerCallScenarios: readonly CallScenario[] = [
           const room = await newPeerRoom(topology);
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
-          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          await meets(ada, bob);
           const before = await Promise.all(
             [ada, bob].map(async (call) => [await call.room(), await publicationsIn(call)]),
           );
           await Promise.all([watch(ada), watch(bob)]);
 
           const cleo = await join({ room, name: 'cleo' });
-          await Promise.all([
-            cleo.hearsAndSees('ada'),
-            cleo.hearsAndSees('bob'),
-            ada.hearsAndSees('cleo'),
-            bob.hearsAndSees('cleo'),
-          ]);
+          await meets(cleo, ada, bob);
           for (const [index, call] of [ada, bob].entries()) {
             await waitFor(
               `${call.name} moved`,
@@ -249,7 +235,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             expect(now).toMatchObject({ me, state: 'connected', nodeId: expect.any(String) as string });
             expect(await publicationsIn(call)).toEqual(expect.arrayContaining(publications));
           }
-          await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+          await meets(ada, bob);
           for (const call of [ada, bob]) {
             const seen = await call.page.evaluate(() => watched);
             expect(seen.lost).toBe(0);

@@ -1,8 +1,8 @@
-import { isPolite, maxSdpLength, newId, resumeSubprotocolPrefix, subprotocol } from '@flotilla/contracts';
+import { isPolite, maxSdpLength, newId } from '@flotilla/contracts';
 import type { Event, Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { RawClient } from '../raw-client.ts';
-import type { Topology } from '../topology.ts';
+import { gatewayUrl, type Topology } from '../topology.ts';
 import { notYet, waitFor } from '../wait-for.ts';
 
 /** What two people who negotiate through the gateways are answered and told, with plain WebSockets. */
@@ -29,8 +29,8 @@ class Negotiator {
   ) {}
 
   static async join(topology: Topology, room: string, gateway: number, wanted = {}): Promise<Negotiator> {
-    const url = topology.signalUrls[gateway % topology.signalUrls.length]!;
-    const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, wanted) });
+    const token = await topology.api.issueToken(room, wanted);
+    const client = await RawClient.connect(gatewayUrl(topology, gateway), { token });
     const { payload } = await client.event('welcome');
     const reply = await client.request('join', { room, rtpCapabilities: payload['rtpCapabilities'] });
     if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
@@ -65,9 +65,7 @@ class Negotiator {
     const before = this.client.events;
     this.client.socket.terminate();
     await whileAway();
-    const url = this.topology.signalUrls[gateway % this.topology.signalUrls.length]!;
-    const protocols = [subprotocol, resumeSubprotocolPrefix + resumeToken];
-    this.client = await RawClient.connect(url, { protocols });
+    this.client = await RawClient.resume(gatewayUrl(this.topology, gateway), resumeToken);
     await this.client.event('welcome');
     const { room, offset } = this.joined.snapshot;
     const offsets: Record<string, string> = { [`room:${room.id}`]: offset };
@@ -88,6 +86,13 @@ let version = 0;
 const sdp = (ufrag: string): string =>
   `v=0\r\no=- 1 ${++version} IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:${ufrag}\r\n`;
 const description = (kind: 'offer' | 'pranswer' | 'answer', ufrag: string) => ({ kind, sdp: sdp(ufrag) });
+const microphone = () => ({
+  mid: '0',
+  publicationId: newId('publication'),
+  kind: 'audio',
+  source: 'microphone',
+  muted: false,
+});
 const candidate = (usernameFragment: string) => ({
   kind: 'candidate',
   candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0', sdpMLineIndex: 0, usernameFragment },
@@ -109,13 +114,7 @@ export const peerScenarios: readonly PeerScenario[] = [
         ['peer', undefined],
         ['peer', undefined],
       ]);
-      const stream = {
-        mid: '0',
-        publicationId: newId('publication'),
-        kind: 'audio',
-        source: 'microphone',
-        muted: false,
-      };
+      const stream = microphone();
       expect(await a.say(b, { ...description('offer', 'a1'), streams: [stream] })).toMatchObject(
         state('have-local-offer'),
       );
@@ -242,13 +241,7 @@ export const peerScenarios: readonly PeerScenario[] = [
       const room = await newPeerRoom(topology);
       const listener = await Negotiator.join(topology, room, 0, { grants: ['subscribe'] });
       const other = await Negotiator.join(topology, room, 1);
-      const stream = {
-        mid: '0',
-        publicationId: newId('publication'),
-        kind: 'audio',
-        source: 'microphone',
-        muted: false,
-      };
+      const stream = microphone();
       const offer = description('offer', 'a');
       expect(await listener.say(other, { ...offer, streams: [stream] })).toMatchObject(refused('FORBIDDEN', 'publish'));
       expect(await listener.say(other, offer)).toMatchObject(state('have-local-offer'));

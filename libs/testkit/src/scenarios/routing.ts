@@ -1,7 +1,7 @@
 import { maxTokenSeconds, type Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { RawClient, UpgradeRefused } from '../raw-client.ts';
-import type { Topology } from '../topology.ts';
+import { gatewayUrl, type Topology } from '../topology.ts';
 import { notYet, waitFor } from '../wait-for.ts';
 
 /** Who reaches whom: users, rooms, everybody; now, or when they are back. Each leaves nothing behind. */
@@ -22,8 +22,6 @@ interface Wanted {
   readonly ttlSeconds?: number;
 }
 
-const urlOf = (topology: Topology, gateway = 0): string => topology.signalUrls[gateway % topology.signalUrls.length]!;
-
 /** Clients of one scenario, which are gone when it is over. */
 class Clients {
   readonly #all: RawClient[] = [];
@@ -32,7 +30,7 @@ class Clients {
 
   async connect({ gateway, userId = unique('user'), ...wanted }: Wanted = {}): Promise<RawClient> {
     const token = await this.topology.api.issueFleetToken({ userId, ...wanted });
-    return this.#keep(await RawClient.connect(urlOf(this.topology, gateway), { token }));
+    return this.#keep(await RawClient.connect(gatewayUrl(this.topology, gateway), { token }));
   }
 
   async joined(room: string, wanted: Wanted = {}): Promise<RawClient> {
@@ -42,7 +40,7 @@ class Clients {
   }
 
   async resume(resumeToken: string, gateway?: number): Promise<RawClient> {
-    return this.#keep(await RawClient.resume(urlOf(this.topology, gateway), resumeToken));
+    return this.#keep(await RawClient.resume(gatewayUrl(this.topology, gateway), resumeToken));
   }
 
   #keep(client: RawClient): RawClient {
@@ -307,7 +305,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
     'a client whose clock is off is refused and told by how much; the right time is in the answer',
     async ({ topology }) => {
       const token = await topology.api.issueFleetToken({ userId: unique('ada') });
-      const url = urlOf(topology);
+      const url = gatewayUrl(topology);
       const refused = await RawClient.connect(url, {
         token,
         headers: { 'flotilla-time': String(Date.now() - 45_000) },

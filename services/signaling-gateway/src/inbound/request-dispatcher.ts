@@ -9,12 +9,11 @@ import {
   RoomRef,
   signalRequests,
 } from '@flotilla/contracts';
-import { counter, inSpan, type Logger } from '@flotilla/runtime';
+import { counter, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
 import type { z } from 'zod';
 import { nestsDeeperThan } from '../limits/nesting.ts';
 import type { Overload } from '../limits/overload.ts';
-import { TokenBucket } from '../limits/token-bucket.ts';
 import type { Session } from '../sessions/session.ts';
 import { countRejection } from './handshake.ts';
 

@@ -6,6 +6,8 @@ import {
   FlotillaError,
   type Grant,
   registryQueue,
+  type RelayCommandType,
+  relayQueue,
   type ReplyPayload,
   type RoomEvent,
   type SfuCommandType,
@@ -27,6 +29,7 @@ import { Negotiations } from '../negotiation/negotiations.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import { comeBack } from '../rooms/coming-back.ts';
 import type { Memberships } from '../rooms/memberships.ts';
+import { MetadataLinks } from '../rooms/metadata-links.ts';
 import { nodeFor } from '../rooms/moving.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
@@ -65,15 +68,18 @@ class PassOn implements ExceptionFilter {
 export class SignalGateway implements OnGatewayConnection {
   readonly #bus: CommandBus;
   readonly #negotiations: Negotiations;
+  readonly #metadata: MetadataLinks;
 
   constructor(@Inject(SIGNAL_CONTEXT) private readonly context: SignalContext) {
     this.#bus = context.fleet.bus;
     this.#negotiations = new Negotiations(context.fleet.store.rooms);
+    this.#metadata = new MetadataLinks(this.#bus, context.fleet.store.relays, context.log);
   }
 
   async handleConnection(session: Session, { resumeToken }: Connected): Promise<void> {
     const { resumeWindowSeconds, heartbeatSeconds } = this.context.settings;
-    const rtpCapabilities = await this.context.nodes.rtpCapabilities();
+    // Who comes back has them: they are most of this message.
+    const rtpCapabilities = session.resumed ? undefined : await this.context.nodes.rtpCapabilities();
     tell(session, 'welcome', {
       sessionId: session.id,
       resumed: session.resumed,
@@ -245,6 +251,62 @@ export class SignalGateway implements OnGatewayConnection {
     if (!room.acceptBridged) throw new FlotillaError('FORBIDDEN', 'this room takes no messages from outside');
   }
 
+  @SubscribeMessage('metadata.connect')
+  metadataConnect(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'metadata.connect'>,
+  ): Promise<ReplyPayload<'metadata.connect'>> {
+    return this.#metadata.connect(session, session.membership(roomId), payload);
+  }
+
+  @SubscribeMessage('metadata.disconnect')
+  metadataDisconnect(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.disconnect'>,
+  ): Promise<ReplyPayload<'metadata.disconnect'>> {
+    return this.#toRelay(session, 'relay.disconnect', received);
+  }
+
+  @SubscribeMessage('metadata.publish')
+  metadataPublish(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.publish'>,
+  ): Promise<ReplyPayload<'metadata.publish'>> {
+    return this.#toRelay(session, 'relay.publish', received, 'publish');
+  }
+
+  @SubscribeMessage('metadata.unpublish')
+  metadataUnpublish(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.unpublish'>,
+  ): Promise<ReplyPayload<'metadata.unpublish'>> {
+    return this.#toRelay(session, 'relay.unpublish', received, 'publish');
+  }
+
+  @SubscribeMessage('metadata.subscribe')
+  metadataSubscribe(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.subscribe'>,
+  ): Promise<ReplyPayload<'metadata.subscribe'>> {
+    return this.#toRelay(session, 'relay.subscribe', received, 'subscribe');
+  }
+
+  @SubscribeMessage('metadata.unsubscribe')
+  metadataUnsubscribe(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.unsubscribe'>,
+  ): Promise<ReplyPayload<'metadata.unsubscribe'>> {
+    return this.#toRelay(session, 'relay.unsubscribe', received);
+  }
+
+  @SubscribeMessage('metadata.report')
+  metadataReport(
+    @ConnectedSocket() session: Session,
+    @MessageBody() received: Received<'metadata.report'>,
+  ): Promise<ReplyPayload<'metadata.report'>> {
+    return this.#toRelay(session, 'relay.report', received);
+  }
+
   @SubscribeMessage('refresh_token')
   async refreshToken(
     @ConnectedSocket() session: Session,
@@ -323,6 +385,19 @@ export class SignalGateway implements OnGatewayConnection {
   @SubscribeMessage('ping')
   ping(): ReplyPayload<'ping'> {
     return {};
+  }
+
+  /** Passes a request on to the relay it names. What the session has no link to, it can't do anything with. */
+  async #toRelay<T extends RelayCommandType>(
+    session: Session,
+    command: T,
+    { roomId, payload }: { roomId: string; payload: { relayId: string } },
+    grant?: Grant,
+  ): Promise<CommandReply<T>> {
+    if (grant) session.requireGrant(grant);
+    session.membership(roomId);
+    const { relayId, ...rest } = payload;
+    return this.#bus.call(relayQueue(relayId), command, { ...rest, roomId, sessionId: session.id } as never);
   }
 
   /** Passes a request on to the node that has the session's media in that room. */

@@ -1,5 +1,5 @@
+import { TokenBucket } from '@flotilla/runtime';
 import { FlotillaError } from '@flotilla/contracts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface ConnectionLimitSettings {
   /** Connections of this gateway. */

@@ -14,11 +14,11 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Takes a token. False when there is none. */
-  take(now: number = performance.now()): boolean {
+  /** Takes tokens. False, and none are taken, when there are not so many. */
+  take(now: number = performance.now(), count = 1): boolean {
     this.#refill(now);
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
+    if (this.#tokens < count) return false;
+    this.#tokens -= count;
     return true;
   }
 

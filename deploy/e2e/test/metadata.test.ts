@@ -1,0 +1,10 @@
+import { metadataScenarios, type Topology } from '@flotilla/testkit';
+import { describe, test } from 'vitest';
+import { topologies, useTopology } from './use-topology.ts';
+
+describe.each(topologies)('metadata, on %s', (_name, start) => {
+  let topology: Topology;
+  useTopology(start, (it) => (topology = it));
+
+  test.each(metadataScenarios)('$promise', ({ run }) => run(topology));
+});

@@ -1,0 +1,56 @@
+import type { Sample } from './sample.ts';
+
+/** NSTAGE of RFC 5905, section 7.2. */
+const stages = 8;
+
+/** The rate of the server's clock against the local one, less 1: the rate itself, and how far it may be from that. */
+export interface Drift {
+  readonly ratio: number;
+  readonly tolerance: number;
+}
+
+/** The error bound of a sample at a local time: half its delay, its dispersion, and what the clocks drifted apart since. */
+export function distanceOf({ atMs, delayMs, dispersionMs }: Sample, nowMs: number, { tolerance }: Drift): number {
+  return delayMs / 2 + dispersionMs + tolerance * Math.abs(nowMs - atMs);
+}
+
+export function offsetAt({ atMs, offsetMs }: Sample, nowMs: number, { ratio }: Drift): number {
+  return offsetMs + ratio * (nowMs - atMs);
+}
+
+/**
+ * The clock filter of RFC 5905, section 10: of the last eight samples it takes the one that travelled the shortest way, as
+ * queues only make a way longer. Age counts as way: what the clocks may have drifted apart since.
+ */
+export class ClockFilter {
+  readonly #samples: Sample[] = [];
+
+  add(sample: Sample): void {
+    this.#samples.push(sample);
+    if (this.#samples.length > stages) this.#samples.shift();
+  }
+
+  clear(): void {
+    this.#samples.length = 0;
+  }
+
+  get size(): number {
+    return this.#samples.length;
+  }
+
+  best(nowMs: number, drift: Drift): Sample | undefined {
+    let best: Sample | undefined;
+    for (const sample of this.#samples)
+      if (!best || distanceOf(sample, nowMs, drift) < distanceOf(best, nowMs, drift)) best = sample;
+    return best;
+  }
+
+  /** Root mean square of the differences from the best one, in ms. */
+  jitterMs(nowMs: number, drift: Drift): number {
+    const best = this.best(nowMs, drift);
+    if (!best || this.#samples.length < 2) return 0;
+    const offset = offsetAt(best, nowMs, drift);
+    const squares = this.#samples.reduce((sum, sample) => sum + (offsetAt(sample, nowMs, drift) - offset) ** 2, 0);
+    return Math.sqrt(squares / (this.#samples.length - 1));
+  }
+}

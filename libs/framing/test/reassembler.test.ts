@@ -1,0 +1,369 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Shard } from '../src/generated/metadata_pb.ts';
+import { FrameError, maxSeqId, maxShardBytes, shardBytes, split } from '../src/index.ts';
+import { messageOf, one, retained, shardOf, shardsOf, Stream } from './stream.ts';
+
+/** Sizes of messages, of one shard to seven. The message 0 is one shard that begins the order. */
+const sizes = fc.array(fc.nat(700), { minLength: 1, maxLength: 30 }).map((rest) => [10, ...rest]);
+
+/** The shards of all messages after the first, in any order, each with whether it is sent once, twice or not at all. */
+const journey = sizes.chain((sizes) => {
+  const shards = sizes.flatMap((size, seqId) => (seqId === 0 ? [] : shardsOf(seqId, size)));
+  return fc.record({
+    sizes: fc.constant(sizes),
+    order: fc.shuffledSubarray(shards, { minLength: shards.length, maxLength: shards.length }),
+    times: fc.array(fc.constantFrom(0, 1, 1, 1, 2), { minLength: shards.length, maxLength: shards.length }),
+    spots: fc.array(fc.nat(), { minLength: shards.length, maxLength: shards.length }),
+  });
+});
+
+const wide = { windowBytes: 1e9, windowMessages: 1000 };
+
+function expectWhole(stream: Stream, sizes: readonly number[]): void {
+  for (const { seqId, bytes } of stream.delivered) expect(bytes).toEqual(messageOf(seqId, sizes[seqId]!));
+}
+
+describe('a message', () => {
+  test('is cut into views of at most so many bytes, which put together are the message', () => {
+    fc.assert(
+      fc.property(fc.nat(5000), fc.integer({ min: 1, max: 6000 }), (size, most) => {
+        const message = messageOf(1, size);
+        const parts = [...split(message, most)];
+        expect(Buffer.concat(parts.map(({ payload }) => payload))).toEqual(Buffer.from(message));
+        for (const [at, part] of parts.entries()) {
+          expect(part).toMatchObject({ index: at, total: parts.length, size });
+          expect(part.payload.length).toBeLessThanOrEqual(most);
+          expect(part.payload.buffer).toBe(message.buffer);
+        }
+      }),
+    );
+  });
+
+  test('of more than 65,536 shards is refused', () => {
+    expect(() => [...split(new Uint8Array(65_537), 1)]).toThrow(FrameError);
+    expect(() => [...split(new Uint8Array(10), 0)]).toThrow(FrameError);
+  });
+});
+
+describe('messages are delivered whole and in order', () => {
+  test('whatever the order of their shards, and doubled ones are refused', () => {
+    fc.assert(
+      fc.property(journey, ({ sizes, order, times }) => {
+        const stream = new Stream(wide);
+        stream.accept(one(0));
+        for (const [at, shard] of order.entries()) {
+          expect(stream.accept(shard)).toBeUndefined();
+          if (times[at] === 2) expect(stream.accept(shard)).toMatch(/duplicate|stale/);
+        }
+        expect(stream.ids).toEqual([...sizes.keys()]);
+        expectWhole(stream, sizes);
+        expect(stream.losses).toEqual([]);
+        expect(stream.reassembler.heldBytes).toBe(0);
+      }),
+    );
+  });
+
+  test('but for those of which a shard was lost, which are reported: each message is one or the other', () => {
+    fc.assert(
+      fc.property(journey, ({ sizes, order, times }) => {
+        const stream = new Stream(wide);
+        stream.accept(one(0));
+        const sent = order.filter((_, at) => times[at]! > 0);
+        for (const shard of sent) stream.accept(shard);
+        stream.settle();
+        const newest = Math.max(0, ...sent.map(({ seqId }) => seqId));
+        const whole = (seqId: number) =>
+          shardsOf(seqId, sizes[seqId]!).every((shard) =>
+            sent.some((other) => other.seqId === seqId && other.index === shard.index),
+          );
+        const seen = [...sizes.keys()].slice(0, newest + 1);
+        expect(stream.ids).toEqual(seen.filter((seqId) => seqId === 0 || whole(seqId)));
+        expect(stream.lostIds).toEqual(seen.filter((seqId) => seqId !== 0 && !whole(seqId)));
+        expectWhole(stream, sizes);
+        expect(stream.reassembler.heldBytes).toBe(0);
+      }),
+    );
+  });
+
+  test('as if forged shards had never come', () => {
+    const forgery = fc.constantFrom<[(shard: Shard) => Partial<Shard>, RegExp]>(
+      [({ total }) => ({ total: total + 1 }), /contradiction|stale/],
+      [({ size }) => ({ size: size + 1 }), /contradiction|stale/],
+      [() => ({ captureTime: 1 }), /contradiction|stale/],
+      [({ payload }) => ({ payload: payload.map((byte) => byte ^ 255) }), /duplicate|stale/],
+      [({ index }) => ({ seqId: 1_000_000 + 2 * index }), /jump/],
+      [({ index }) => ({ seqId: maxSeqId - 2 * index }), /jump/],
+      [() => ({ seqId: 0 }), /stale/],
+    );
+    fc.assert(
+      fc.property(journey, fc.array(forgery, { minLength: 1 }), ({ sizes, order, times, spots }, forgeries) => {
+        const stream = new Stream(wide);
+        stream.accept(one(0));
+        let refused = 0;
+        for (const [at, shard] of order.entries()) {
+          stream.accept(shard);
+          if (times[at] !== 2) continue;
+          // Of a shard that came: whoever is first is believed.
+          const victim = order[spots[at]! % (at + 1)]!;
+          const before = stream.reassembler.heldBytes;
+          const [forge, refusal] = forgeries[at % forgeries.length]!;
+          expect(stream.accept(shardOf({ ...victim, ...forge(victim) }))).toMatch(refusal);
+          expect(stream.reassembler.heldBytes).toBe(before);
+          refused++;
+        }
+        expect(stream.ids).toEqual([...sizes.keys()]);
+        expectWhole(stream, sizes);
+        expect(Object.values(stream.reassembler.refused).reduce((sum, count) => sum + count)).toBe(refused);
+      }),
+    );
+  });
+});
+
+describe('whatever a hostile sender sends', () => {
+  const anyShard = fc
+    .record({
+      seqId: fc.oneof(
+        { arbitrary: fc.nat(40), weight: 30 },
+        { arbitrary: fc.nat(10_000), weight: 1 },
+        { arbitrary: fc.constantFrom(maxSeqId, maxSeqId - 1, 5000, 5001), weight: 1 },
+      ),
+      size: fc.oneof(fc.nat(100), fc.nat(5000), fc.nat(1_000_000)),
+      total: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 50 }), fc.integer({ min: 1, max: 65_536 })),
+      at: fc.nat(),
+      retain: fc.constantFrom(true, false, false, false),
+      wait: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 50, 600),
+      notice: fc.oneof(
+        { arbitrary: fc.constant(undefined), weight: 30 },
+        { arbitrary: fc.tuple(fc.nat(60), fc.nat(20)), weight: 1 },
+      ),
+    })
+    .filter(({ size, total }) => size > shardBytes(size, total) * (total - 1) && shardBytes(size, total) <= 4000);
+
+  const limits = { windowBytes: 6000, windowMessages: 16, maxMessageBytes: 3000 };
+  const bound = 2 * (limits.windowBytes + limits.maxMessageBytes);
+
+  test('memory stays below its bound, every message is delivered once or lost, and streams end once', () => {
+    fc.assert(
+      fc.property(fc.array(anyShard, { maxLength: 200, size: 'max' }), (sent) => {
+        const sinks: { size: number; written: number; ends: string[] }[] = [];
+        const stream = new Stream({
+          ...limits,
+          stream: ({ size }) => {
+            const sink = { size, written: 0, ends: [] as string[] };
+            sinks.push(sink);
+            return {
+              write: ({ length }) => (sink.written += length),
+              end: () => sink.ends.push(sink.written === size ? 'whole' : 'short'),
+              abort: () => sink.ends.push('aborted'),
+            };
+          },
+        });
+        for (const { at, size, total, seqId, wait, retain, notice } of sent) {
+          stream.now += wait;
+          if (notice) stream.reassembler.skip(notice[0], notice[0] + notice[1]);
+          const index = at % total;
+          const each = shardBytes(size, total);
+          const payload = new Uint8Array(Math.min(each, size - index * each));
+          stream.accept(shardOf({ seqId, index, total, size, payload }), retain ? retained : undefined);
+          expect(stream.reassembler.heldBytes).toBeLessThanOrEqual(bound);
+        }
+        stream.settle();
+        expect(stream.reassembler.heldBytes).toBe(0);
+        const inOrder = stream.delivered.filter(({ info }) => !info.stamp).map(({ seqId }) => seqId);
+        expect(inOrder).toEqual(inOrder.toSorted((a, b) => a - b));
+        expect(new Set(stream.ids).size).toBe(stream.ids.length);
+        for (const { fromSeqId, toSeqId } of stream.losses) {
+          expect(fromSeqId).toBeLessThanOrEqual(toSeqId);
+          expect(inOrder.some((seqId) => seqId >= fromSeqId && seqId <= toSeqId)).toBe(false);
+        }
+        for (const { ends } of sinks) expect([['whole'], ['aborted']]).toContainEqual(ends);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('shards of one byte cost what it takes to keep them', () => {
+    const stream = new Stream();
+    stream.accept(one(0));
+    // All but the first of 65,536: they wait for it.
+    const shards = shardsOf(1, 65_536, 1).slice(1);
+    for (const shard of shards) stream.accept(shard);
+    expect(stream.reassembler.heldBytes).toBeLessThanOrEqual(1024 * 1024 + 256 * 1024);
+    expect(stream.losses).toEqual([{ fromSeqId: 1, toSeqId: 1, reason: 'memory' }]);
+  });
+});
+
+describe('a hole', () => {
+  test('holds up what comes after it until its deadline, then the order goes on', () => {
+    const stream = new Stream({ holeTimeoutMs: 100 });
+    stream.accept(one(0));
+    stream.now = 10;
+    stream.accept(one(3));
+    expect(stream.reassembler.deadline).toBe(110);
+    stream.now = 50;
+    stream.accept(one(4));
+    stream.now = 109;
+    stream.reassembler.expire();
+    expect(stream.ids).toEqual([0]);
+    stream.now = 110;
+    stream.reassembler.expire();
+    expect(stream.ids).toEqual([0, 3, 4]);
+    expect(stream.losses).toEqual([{ fromSeqId: 1, toSeqId: 2, reason: 'deadline' }]);
+    expect(stream.accept(one(1))).toBe('stale');
+    expect(stream.reassembler.deadline).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('is not waited for twice: holes that are older than the deadline go together', () => {
+    const stream = new Stream({ holeTimeoutMs: 100 });
+    for (const seqId of [0, 2, 4, 6]) stream.accept(one(seqId));
+    stream.now = 100;
+    stream.reassembler.expire();
+    expect(stream.ids).toEqual([0, 2, 4, 6]);
+  });
+
+  test('is pushed out of the window by newer messages', () => {
+    const stream = new Stream({ windowMessages: 4 });
+    for (const seqId of [0, 2, 3, 4]) stream.accept(one(seqId));
+    expect(stream.ids).toEqual([0]);
+    stream.accept(one(5));
+    expect(stream.ids).toEqual([0, 2, 3, 4, 5]);
+    expect(stream.losses).toEqual([{ fromSeqId: 1, toSeqId: 1, reason: 'window' }]);
+  });
+
+  test('that the relay tells of is not waited for, before or after what follows it', () => {
+    const stream = new Stream();
+    stream.accept(one(0));
+    stream.accept(one(3));
+    stream.reassembler.skip(1, 2);
+    expect(stream.ids).toEqual([0, 3]);
+    stream.reassembler.skip(5, 6);
+    stream.accept(one(7));
+    expect(stream.ids).toEqual([0, 3]);
+    stream.accept(one(4));
+    expect(stream.ids).toEqual([0, 3, 4, 7]);
+    expect(stream.losses.map(({ reason }) => reason)).toEqual(['notice', 'notice']);
+  });
+
+  test('of thousands of messages is believed when two in a row say so', () => {
+    const stream = new Stream();
+    stream.accept(one(0));
+    expect(stream.accept(one(10_000))).toBe('jump');
+    expect(stream.accept(one(1))).toBeUndefined();
+    expect(stream.accept(one(20_000))).toBe('jump');
+    expect(stream.accept(one(20_000))).toBe('jump');
+    expect(stream.accept(one(20_001))).toBeUndefined();
+    expect(stream.ids).toEqual([0, 1, 20_001]);
+    expect(stream.losses).toEqual([{ fromSeqId: 2, toSeqId: 20_000, reason: 'jump' }]);
+  });
+});
+
+describe('a file', () => {
+  const file = { size: 50 * 1024 * 1024, total: Math.ceil((50 * 1024 * 1024) / maxShardBytes) };
+  const each = shardBytes(file.size, file.total);
+  const filePart = (index: number) =>
+    shardOf({
+      seqId: 1,
+      ...file,
+      index,
+      payload: new Uint8Array(Math.min(each, file.size - index * each)).fill(index),
+    });
+
+  test('of 50 MiB goes to its sink shard by shard, as it comes, and none of it waits', () => {
+    let [written, ended, most] = [0, 0, 0];
+    const stream = new Stream({
+      stream: (info) => {
+        expect(info).toMatchObject({ seqId: 1, size: file.size });
+        return {
+          write: (bytes) => {
+            if (bytes[0] === ((written / each) & 255)) written += bytes.length;
+          },
+          end: () => ended++,
+          abort: () => expect.fail(),
+        };
+      },
+    });
+    stream.accept(one(0));
+    for (let index = 0; index < file.total; index++) {
+      stream.accept(filePart(index));
+      most = Math.max(most, stream.reassembler.heldBytes);
+    }
+    stream.accept(one(2));
+    expect([written, ended]).toEqual([file.size, 1]);
+    expect(most).toBeLessThan(1024);
+    expect(stream.ids).toEqual([0, 2]);
+  });
+
+  test('that stops half way is aborted when its deadline is over, counted from its last shard', () => {
+    const events: string[] = [];
+    const sink = {
+      write: () => events.push('write'),
+      end: () => events.push('end'),
+      abort: () => events.push('abort'),
+    };
+    const stream = new Stream({ holeTimeoutMs: 100, stream: () => sink });
+    stream.accept(one(0));
+    for (const index of [0, 1]) {
+      stream.now += 90;
+      stream.accept(filePart(index));
+    }
+    stream.accept(one(2));
+    expect(stream.ids).toEqual([0]);
+    stream.settle();
+    expect(stream.now).toBe(280);
+    expect(events).toEqual(['write', 'write', 'abort']);
+    expect(stream.ids).toEqual([0, 2]);
+  });
+
+  test('is refused where nobody takes files, and lost where this one is not wanted', () => {
+    const none = new Stream();
+    expect(none.accept(filePart(0))).toBe('too-large');
+    const unwanted = new Stream({ stream: () => undefined });
+    unwanted.accept(filePart(0));
+    unwanted.accept(one(2));
+    expect(unwanted.ids).toEqual([2]);
+    expect(unwanted.losses).toEqual([{ fromSeqId: 1, toSeqId: 1, reason: 'unwanted' }]);
+  });
+
+  test('is aborted when its publisher goes', () => {
+    const events: string[] = [];
+    const stream = new Stream({
+      stream: () => ({ write: () => {}, end: () => {}, abort: () => events.push('abort') }),
+    });
+    stream.accept(filePart(0));
+    stream.reassembler.close();
+    expect(events).toEqual(['abort']);
+    expect(stream.reassembler.heldBytes).toBe(0);
+  });
+});
+
+describe('a retained message', () => {
+  test('is delivered to who comes later and opens no hole to what is sent then', () => {
+    const stream = new Stream();
+    for (const shard of shardsOf(5, 350)) stream.accept(shard, retained);
+    stream.accept(one(100));
+    stream.accept(one(101));
+    expect(stream.ids).toEqual([5, 100, 101]);
+    expect(stream.delivered[0]!.info.stamp?.retained).toBe(true);
+    expect(stream.losses).toEqual([]);
+  });
+
+  test('may be overtaken by what is sent then', () => {
+    const stream = new Stream();
+    const [first, ...others] = shardsOf(5, 350);
+    stream.accept(first!, retained);
+    stream.accept(one(100));
+    for (const shard of others) stream.accept(shard, retained);
+    expect(stream.ids).toEqual([100, 5]);
+  });
+
+  test('is delivered once, as a copy or as it was sent', () => {
+    const stream = new Stream();
+    stream.accept(one(5), retained);
+    expect(stream.accept(one(5), retained)).toBe('stale');
+    expect(stream.accept(one(5))).toBe('stale');
+    stream.accept(one(6));
+    expect(stream.accept(one(6), retained)).toBe('stale');
+    expect(stream.ids).toEqual([5, 6]);
+  });
+});

@@ -1,0 +1,3 @@
+import { testConfig } from '../../tools/vitest.mjs';
+
+export default testConfig();

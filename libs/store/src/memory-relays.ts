@@ -1,0 +1,58 @@
+import { FlotillaError, type RelayReport, type RelayView } from '@flotilla/contracts';
+import { chooseRelay } from './relay-choice.ts';
+import { nodeSilentMs, type RelayStore, retainedSeconds, type RetainedMessage } from './store.ts';
+
+/** Relays within one process, and what they keep. */
+export class MemoryRelays implements RelayStore {
+  readonly #relays = new Map<string, { report: RelayReport; lastSeenAt: number }>();
+  readonly #placed = new Map<string, string>();
+  readonly #retained = new Map<string, { messages: Map<string, RetainedMessage>; until: number }>();
+
+  constructor(private readonly now: () => number) {}
+
+  async report(report: RelayReport): Promise<void> {
+    this.#relays.set(report.id, { report, lastSeenAt: this.now() });
+  }
+
+  async list(): Promise<RelayView[]> {
+    const oldest = this.now() - nodeSilentMs;
+    return [...this.#relays.values()].map(({ report, lastSeenAt }) => ({
+      ...report,
+      lastSeenAt,
+      alive: lastSeenAt >= oldest,
+    }));
+  }
+
+  async remove(relayId: string): Promise<void> {
+    this.#relays.delete(relayId);
+  }
+
+  async place(roomId: string, exclude: readonly string[]): Promise<string> {
+    const relayId = chooseRelay(await this.list(), this.#placed.get(roomId), exclude);
+    if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
+    this.#placed.set(roomId, relayId);
+    return relayId;
+  }
+
+  async retain(roomId: string, message: RetainedMessage): Promise<void> {
+    let kept = this.#retained.get(roomId);
+    if (!kept || kept.until <= this.now()) this.#retained.set(roomId, (kept = { messages: new Map(), until: 0 }));
+    kept.messages.set(`${message.publisherId} ${message.topic}`, message);
+    kept.until = this.now() + retainedSeconds * 1000;
+  }
+
+  async forget(roomId: string, topic: string, publisherId: string): Promise<void> {
+    this.#retained.get(roomId)?.messages.delete(`${publisherId} ${topic}`);
+  }
+
+  async retained(roomId: string): Promise<RetainedMessage[]> {
+    const kept = this.#retained.get(roomId);
+    return kept && kept.until > this.now() ? [...kept.messages.values()] : [];
+  }
+
+  /** The room is gone. */
+  dropRoom(roomId: string): void {
+    this.#retained.delete(roomId);
+    this.#placed.delete(roomId);
+  }
+}

@@ -1,0 +1,63 @@
+import { FlotillaError, RelayReport, type RelayView } from '@flotilla/contracts';
+import { chooseRelay } from '../relay-choice.ts';
+import { nodeSilentMs, type RelayStore, retainedSeconds, type RetainedMessage } from '../store.ts';
+import type { Keys } from './keys.ts';
+import type { ScriptClient } from './script-client.ts';
+
+export class RedisRelays implements RelayStore {
+  constructor(
+    private readonly client: ScriptClient,
+    private readonly keys: Keys,
+  ) {}
+
+  async report(report: RelayReport): Promise<void> {
+    const { keys } = this;
+    await this.client.run('reportRelay', keys.relays(), keys.relayBeats(), report.id, JSON.stringify(report));
+  }
+
+  async list(): Promise<RelayView[]> {
+    const { keys } = this;
+    const [reports, beats, now] = await this.client.run<[string[], string[], string]>(
+      'listRelays',
+      keys.relays(),
+      keys.relayBeats(),
+    );
+    return reports.map((text) => {
+      const report = RelayReport.parse(JSON.parse(text));
+      const lastSeenAt = Number(beats[beats.indexOf(report.id) + 1] ?? 0);
+      return { ...report, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeSilentMs };
+    });
+  }
+
+  async remove(relayId: string): Promise<void> {
+    const { keys } = this;
+    await this.client.do((redis) => redis.multi().hdel(keys.relays(), relayId).zrem(keys.relayBeats(), relayId).exec());
+  }
+
+  async place(roomId: string, exclude: readonly string[]): Promise<string> {
+    const key = this.keys.roomRelay(roomId);
+    const [relays, preferred] = await Promise.all([this.list(), this.client.do((redis) => redis.get(key))]);
+    const relayId = chooseRelay(relays, preferred ?? undefined, exclude);
+    if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
+    // Two who find none at once may take two relays; the room then spans both, as it may.
+    await this.client.do((redis) => redis.set(key, relayId, 'EX', retainedSeconds));
+    return relayId;
+  }
+
+  async retain(roomId: string, message: RetainedMessage): Promise<void> {
+    const key = this.keys.retained(roomId);
+    const field = `${message.publisherId} ${message.topic}`;
+    await this.client.do((redis) =>
+      redis.multi().hset(key, field, JSON.stringify(message)).expire(key, retainedSeconds).exec(),
+    );
+  }
+
+  async forget(roomId: string, topic: string, publisherId: string): Promise<void> {
+    await this.client.do((redis) => redis.hdel(this.keys.retained(roomId), `${publisherId} ${topic}`));
+  }
+
+  async retained(roomId: string): Promise<RetainedMessage[]> {
+    const values = await this.client.do((redis) => redis.hvals(this.keys.retained(roomId)));
+    return values.map((text) => JSON.parse(text) as RetainedMessage);
+  }
+}

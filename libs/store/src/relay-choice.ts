@@ -1,0 +1,18 @@
+import type { RelayView } from '@flotilla/contracts';
+
+/**
+ * The relay for one more link: the preferred one while it takes more, so that a room stays on one relay and nothing has to
+ * cross, else the one with the smallest share of its links in use.
+ */
+export function chooseRelay(
+  relays: readonly RelayView[],
+  preferred: string | undefined,
+  exclude: readonly string[],
+): string | undefined {
+  const share = ({ links, capacity }: RelayView): number => links / capacity;
+  const open = relays
+    .filter(({ id, alive, state }) => alive && state === 'active' && !exclude.includes(id))
+    .filter(({ links, capacity }) => links < capacity)
+    .sort((a, b) => share(a) - share(b) || (a.id < b.id ? -1 : 1));
+  return (open.find(({ id }) => id === preferred) ?? open[0])?.id;
+}

@@ -1,0 +1,17 @@
+import { RawClient } from './raw-client.ts';
+import { gatewayUrl, type Topology } from './topology.ts';
+
+/** A client that joined a room, by a gateway of its own choice. `wanted` goes into its token; its first reply is that to the join. */
+export async function enter(
+  topology: Topology,
+  room: string,
+  gateway = 0,
+  wanted: Parameters<Topology['api']['issueToken']>[1] = {},
+): Promise<RawClient> {
+  const token = await topology.api.issueToken(room, wanted);
+  const client = await RawClient.connect(gatewayUrl(topology, gateway), { token });
+  await client.event('welcome');
+  const reply = await client.request('join', { room });
+  if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
+  return client;
+}

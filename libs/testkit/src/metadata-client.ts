@@ -1,0 +1,194 @@
+import {
+  channelIds,
+  type ChannelKind,
+  channelKinds,
+  MetadataSession,
+  type Reply,
+  signalRequests,
+  type TopicDeclaration,
+  type TopicInfo,
+  type TopicSelection,
+} from '@flotilla/contracts';
+import { decodeFrame, encodeFrame, type Frame, type FrameInit, split } from '@flotilla/framing';
+import { answerTo, channelSettings, dtlsParametersOf } from '@flotilla/metadata';
+import { type DataChannel, PeerConnection } from 'node-datachannel';
+import type { z } from 'zod';
+import { notYet, waitFor } from './wait-for.ts';
+
+/** A frame as it came: over which channel, what it says, and when (ms of `performance.now`). */
+export interface MetadataReceived extends Frame {
+  readonly channel: ChannelKind;
+  readonly at: number;
+}
+
+/** Whoever carries requests: a RawClient, or what stands for the gateway. */
+export interface Requester {
+  request(type: string, payload: unknown, to: string): Promise<Reply>;
+}
+
+export interface MetadataClientOptions {
+  readonly exceptRelay?: string;
+  /** Where the relay is reached instead, such as the near end of an impaired path. */
+  readonly detour?: (port: number) => number | Promise<number>;
+}
+
+/** A link to a metadata relay without a browser and without the SDK: libdatachannel, and requests over a RawClient. */
+export class MetadataClient {
+  readonly frames: MetadataReceived[] = [];
+  /** Sees each frame as it comes, in place of `frames`. */
+  onFrame: (frame: MetadataReceived) => void = (frame) => this.frames.push(frame);
+  readonly #nextSeq = new Map<string, number>();
+
+  private constructor(
+    private readonly signal: Requester,
+    private readonly room: string,
+    readonly session: MetadataSession,
+    readonly peer: PeerConnection,
+    readonly channels: Readonly<Record<ChannelKind, DataChannel>>,
+  ) {
+    for (const kind of channelKinds)
+      channels[kind].onMessage((data) => {
+        const frame = decodeFrame(data as Buffer, 'relay');
+        this.onFrame({ ...frame, channel: kind, at: performance.now() });
+      });
+  }
+
+  /** Connects to a relay of the room the client is in. Resolves when all channels are open. */
+  static async connect(
+    signal: Requester,
+    roomId: string,
+    { exceptRelay, detour }: MetadataClientOptions = {},
+  ): Promise<MetadataClient> {
+    const to = `room:${roomId}`;
+    const peer = new PeerConnection('metadata', {
+      iceServers: [],
+      disableAutoNegotiation: true,
+      bindAddress: '127.0.0.1',
+    });
+    const channels = {} as Record<ChannelKind, DataChannel>;
+    for (const kind of channelKinds) {
+      const { ordered, maxRetransmits } = channelSettings[kind];
+      channels[kind] = peer.createDataChannel(kind, {
+        negotiated: true,
+        id: channelIds[kind],
+        unordered: !ordered,
+        ...(maxRetransmits !== undefined && { maxRetransmits }),
+      });
+    }
+    const offer = await new Promise<string>((resolve) => {
+      peer.onLocalDescription(resolve);
+      peer.setLocalDescription('offer');
+    });
+    const reply = await signal.request(
+      'metadata.connect',
+      { dtlsParameters: dtlsParametersOf(offer), ...(exceptRelay !== undefined && { exceptRelay }) },
+      to,
+    );
+    if (!reply.ok) {
+      peer.close();
+      throw new Error(`no link: ${JSON.stringify(reply.error)}`);
+    }
+    const session = MetadataSession.parse(reply.payload);
+    if (detour) {
+      session.transport.iceCandidates = session.transport.iceCandidates.filter(({ protocol }) => protocol === 'udp');
+      for (const candidate of session.transport.iceCandidates) candidate.port = await detour(candidate.port);
+    }
+    const client = new MetadataClient(signal, to, session, peer, channels);
+    peer.setRemoteDescription(answerTo(offer, session), 'answer');
+    await waitFor(
+      'the channels open',
+      () => channelKinds.every((kind) => channels[kind].isOpen()) || notYet(peer.state()),
+      { everyMs: 5 },
+    );
+    return client;
+  }
+
+  get relayId(): string {
+    return this.session.relayId;
+  }
+
+  async #request(type: keyof typeof signalRequests, payload: object): Promise<unknown> {
+    const reply = await this.signal.request(type, { relayId: this.relayId, ...payload }, this.room);
+    if (!reply.ok) throw new Error(`${reply.error!.code}: ${reply.error!.message}`);
+    return reply.payload;
+  }
+
+  async publish(topic: string, rest: Omit<z.input<typeof TopicDeclaration>, 'topic'> = {}): Promise<TopicInfo> {
+    const reply = await this.#request('metadata.publish', { topic, ...rest });
+    return signalRequests['metadata.publish'].reply.parse(reply).topic;
+  }
+
+  async unpublish(topic: string): Promise<void> {
+    await this.#request('metadata.unpublish', { topic });
+  }
+
+  async subscribe(topics: TopicSelection): Promise<TopicInfo[]> {
+    const reply = await this.#request('metadata.subscribe', { topics });
+    return signalRequests['metadata.subscribe'].reply.parse(reply).topics;
+  }
+
+  async unsubscribe(topics: TopicSelection): Promise<void> {
+    await this.#request('metadata.unsubscribe', { topics });
+  }
+
+  async report(rttMs: number, loss: number): Promise<void> {
+    await this.#request('metadata.report', { rttMs, loss });
+  }
+
+  async disconnect(): Promise<void> {
+    await this.#request('metadata.disconnect', {});
+    this.close();
+  }
+
+  /** Sends a message in as many frames as it takes, and returns its sequence id. */
+  send(
+    topic: string,
+    message: Uint8Array | string,
+    { channel = 'limited', retain = false, captureTime = 0 }: SendOptions = {},
+  ): number {
+    const seqId = this.#nextSeq.get(topic) ?? 0;
+    this.#nextSeq.set(topic, seqId + 1);
+    for (const part of split(typeof message === 'string' ? Buffer.from(message) : message))
+      this.sendFrame(channel, {
+        body: {
+          case: 'shard',
+          value: { topic, seqId, captureTime, retain, reliable: channel !== 'unreliable', ...part },
+        },
+      });
+    return seqId;
+  }
+
+  sendFrame(channel: ChannelKind, init: FrameInit): void {
+    this.sendBytes(channel, encodeFrame(init));
+  }
+
+  sendBytes(channel: ChannelKind, bytes: Uint8Array): void {
+    this.channels[channel].sendMessageBinary(bytes);
+  }
+
+  /** Waits for a frame, seen already or to come. */
+  frame(what: string, matches: (frame: MetadataReceived) => boolean): Promise<MetadataReceived> {
+    return waitFor(
+      what,
+      () => this.frames.find(matches) ?? notYet(`${this.frames.length} frames came, none of them it`),
+      { everyMs: 5 },
+    );
+  }
+
+  /** The payloads of messages of one frame that came on a topic, as text, in the order they came. */
+  texts(topic: string): string[] {
+    return this.frames.flatMap(({ body }) =>
+      body.case === 'shard' && body.value.topic === topic ? [Buffer.from(body.value.payload).toString()] : [],
+    );
+  }
+
+  close(): void {
+    this.peer.close();
+  }
+}
+
+export interface SendOptions {
+  readonly channel?: ChannelKind;
+  readonly retain?: boolean;
+  readonly captureTime?: number;
+}

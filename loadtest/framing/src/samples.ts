@@ -1,0 +1,15 @@
+/** Durations of single operations. */
+export class Samples {
+  readonly #microseconds: number[] = [];
+
+  add(microseconds: number): void {
+    this.#microseconds.push(microseconds);
+  }
+
+  /** Durations in microseconds: nearest rank. */
+  percentiles(): { p50: number; p95: number; p99: number } {
+    const sorted = Float64Array.from(this.#microseconds).sort();
+    const at = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+    return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
+  }
+}

@@ -1,0 +1,36 @@
+import { clockConfig } from '@flotilla/clock';
+import { RelayId } from '@flotilla/contracts';
+import { brokerConfig, commonConfig, port, wholeNumber } from '@flotilla/runtime';
+import { z } from 'zod';
+
+/** What is the relay's own, apart from logs, metrics and brokers. */
+export const relayConfig = z.object({
+  ...clockConfig.shape,
+  FLOTILLA_RELAY_ID: RelayId.optional().describe(
+    'Who this relay is, such as rl_eu-1. Default: a new id at each start.',
+  ),
+  FLOTILLA_RELAY_CAPACITY: wholeNumber().min(1).default(1000).describe('How many clients have links to it at most.'),
+  FLOTILLA_RELAY_FRAMES_PER_SECOND: wholeNumber()
+    .min(1)
+    .default(1000)
+    .describe('Frames a second that one client may send, twice as many at once. More are dropped.'),
+  FLOTILLA_RELAY_BYTES_PER_SECOND: wholeNumber()
+    .min(1)
+    .default(8_388_608)
+    .describe('Bytes a second that one client may send, twice as many at once. More are dropped.'),
+  FLOTILLA_DRAIN_SECONDS: wholeNumber()
+    .default(20)
+    .describe('A relay that stops lets its clients move to others for this long. 0 cuts them at once.'),
+  FLOTILLA_RELAY_LISTEN_IP: z
+    .string()
+    .default('127.0.0.1')
+    .describe('The address clients connect to. 0.0.0.0 for all; then set the announced address.'),
+  FLOTILLA_RELAY_ANNOUNCED_ADDRESS: z
+    .string()
+    .optional()
+    .describe('The address clients are told, when it is not the one listened on.'),
+  FLOTILLA_RELAY_PORT: port().default(0).describe('Its port, UDP and TCP. 0 picks a free one.'),
+});
+export type RelayConfig = z.output<typeof relayConfig>;
+
+export const metadataRelayConfig = z.object({ ...commonConfig.shape, ...brokerConfig.shape, ...relayConfig.shape });

@@ -1,0 +1,111 @@
+import type { Serving } from '@flotilla/bus';
+import { NtpClient } from '@flotilla/clock';
+import { newId } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { RelayConfig } from './config.ts';
+import { drain } from './drain.ts';
+import { Heartbeat } from './heartbeat.ts';
+import { serveRelayCommands } from './inbound/commands.ts';
+import { Relay } from './relay.ts';
+import type { RoutingClock } from './routing/room-routing.ts';
+
+export interface MetadataRelayOptions {
+  readonly config: RelayConfig;
+  readonly fleet: Fleet;
+  readonly log: Logger;
+}
+
+/** A relay whose NTP servers do not answer starts all the same, by its machine's clock. */
+const calibrationMs = 3000;
+
+const routingClock = ({ clock }: NtpClient): RoutingClock => ({
+  monotonicMs: () => performance.now(),
+  fleetMicros: () => clock.now() * 1000,
+});
+
+/** One metadata relay: its links, the commands it serves, its heartbeat. */
+@Module({})
+export class MetadataRelayModule {
+  static register({ config, fleet, log }: MetadataRelayOptions): DynamicModule {
+    const id = config.FLOTILLA_RELAY_ID ?? newId('relay');
+    const relayLog = log.child({ relay: id });
+    return {
+      module: MetadataRelayModule,
+      providers: [
+        {
+          provide: NtpClient,
+          useFactory: () =>
+            new NtpClient({
+              servers: config.FLOTILLA_NTP_SERVERS,
+              intervalMs: config.FLOTILLA_NTP_INTERVAL_SECONDS * 1000,
+              logger: relayLog,
+            }),
+        },
+        {
+          provide: Relay,
+          useFactory: (time: NtpClient) =>
+            Relay.start({
+              id,
+              listen: {
+                ip: config.FLOTILLA_RELAY_LISTEN_IP,
+                announcedAddress: config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
+                portBase: config.FLOTILLA_RELAY_PORT,
+              },
+              capacity: config.FLOTILLA_RELAY_CAPACITY,
+              limits: {
+                framesPerSecond: config.FLOTILLA_RELAY_FRAMES_PER_SECOND,
+                bytesPerSecond: config.FLOTILLA_RELAY_BYTES_PER_SECOND,
+              },
+              clock: routingClock(time),
+              events: fleet.events,
+              relays: fleet.store.relays,
+              log: relayLog,
+            }),
+          inject: [NtpClient],
+        },
+        {
+          provide: RelayLife,
+          useFactory: (relay: Relay, time: NtpClient) =>
+            new RelayLife(relay, time, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
+          inject: [Relay, NtpClient],
+        },
+      ],
+    };
+  }
+}
+
+/** Serves first and reports then, so that whoever is sent here finds it; the other way round at the end. */
+class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #heartbeat: Heartbeat;
+  #serving: Serving | undefined;
+
+  constructor(
+    private readonly relay: Relay,
+    private readonly time: NtpClient,
+    private readonly fleet: Fleet,
+    private readonly drainMs: number,
+    private readonly log: Logger,
+  ) {
+    this.#heartbeat = new Heartbeat(relay, fleet.store.relays, log);
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    this.#serving = await serveRelayCommands(this.fleet.bus, this.relay);
+    // Clients learn the time from this relay: it knows it first, where it is told.
+    await this.time.calibrated(calibrationMs);
+    await this.#heartbeat.start();
+    this.log.info('metadata relay is up');
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await drain(this.relay, this.#heartbeat, this.drainMs, this.log);
+    await this.#heartbeat
+      .stop()
+      .catch((error: unknown) => this.log.warn({ err: error }, 'the relay could not take itself off'));
+    await this.#serving?.close();
+    this.relay.close();
+    await this.time.stop();
+  }
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type CommandType,
+  FlotillaError,
+  newId,
+  participantIdOf,
+  relayQueue,
+  type Reply,
+  type Room,
+} from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { connectFleet, type Fleet, memoryFleet } from '@flotilla/store';
+import { MetadataClient, type MetadataClientOptions, type Requester, testBrokers } from '@flotilla/testkit';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import 'reflect-metadata';
+import { MetadataRelayModule, relayConfig } from '../src/index.ts';
+
+export const log = createLogger({ service: 'test', level: 'error' });
+
+export const fleets: Record<string, () => Promise<Fleet & { close?(): Promise<void> }>> = {
+  memory: async () => memoryFleet(log),
+  'Redis and RabbitMQ': () => {
+    const { redisUrl, amqpUrl } = testBrokers();
+    const FLOTILLA_NAMESPACE = `t${randomUUID().slice(0, 8)}`;
+    return connectFleet({ REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE }, log);
+  },
+};
+
+/** Relays of one fleet, and clients that ask them by commands as the gateway would. */
+export class Harness {
+  readonly #relays: INestApplicationContext[] = [];
+  readonly #clients: MetadataClient[] = [];
+
+  private constructor(
+    readonly fleet: Fleet & { close?(): Promise<void> },
+    readonly room: Room,
+  ) {}
+
+  static async start(open: () => Promise<Fleet>, relayIds: readonly string[], settings: object = {}): Promise<Harness> {
+    const name = `r${randomUUID().slice(0, 8)}`;
+    const fleet = await open();
+    const room: Room = {
+      id: `rm_${name}`,
+      name,
+      createdAt: Date.now(),
+      maxParticipants: 100,
+      spread: false,
+      peerToPeer: false,
+      acceptBridged: false,
+      emptyTimeoutSeconds: 300,
+    };
+    await fleet.store.rooms.create(room);
+    const harness = new Harness(fleet, room);
+    for (const id of relayIds) await harness.startRelay(id, settings);
+    return harness;
+  }
+
+  async startRelay(id: string, settings: object = {}): Promise<INestApplicationContext> {
+    const config = relayConfig.parse({ FLOTILLA_RELAY_ID: id, FLOTILLA_DRAIN_SECONDS: '5', ...settings });
+    const relay = await NestFactory.createApplicationContext(
+      MetadataRelayModule.register({ config, fleet: this.fleet, log }),
+      { logger: false },
+    );
+    this.#relays.push(relay);
+    return relay;
+  }
+
+  /** A session of its own; requests go to its relay, `metadata.connect` to the one given, or placed. */
+  requester(relayId?: string, sessionId = newId('session')): Requester {
+    const { bus, store } = this.fleet;
+    return {
+      request: async (type: string, payload: unknown): Promise<Reply> => {
+        try {
+          const { relayId: named, exceptRelay, ...rest } = payload as { relayId?: string; exceptRelay?: string };
+          const excluded = exceptRelay === undefined ? [] : [exceptRelay];
+          const to = named ?? relayId ?? (await store.relays.place(this.room.id, excluded));
+          const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
+          const command = type.replace('metadata.', 'relay.') as CommandType;
+          const reply = await bus.call(relayQueue(to), command, { ...session, ...rest } as never);
+          return { replyTo: '1', ok: true, payload: reply };
+        } catch (error) {
+          return { replyTo: '1', ok: false, error: FlotillaError.from(error).body };
+        }
+      },
+    };
+  }
+
+  async client(
+    relayId?: string,
+    options: MetadataClientOptions & { sessionId?: string } = {},
+  ): Promise<MetadataClient> {
+    const client = await MetadataClient.connect(this.requester(relayId, options.sessionId), this.room.id, options);
+    this.#clients.push(client);
+    return client;
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await Promise.all(this.#relays.map((relay) => relay.close()));
+    await this.fleet.close?.();
+  }
+}

@@ -1,0 +1,130 @@
+import { notYet, waitFor } from '@flotilla/testkit';
+import { afterEach, describe, expect, test } from 'vitest';
+import { fleets, Harness } from './harness.ts';
+
+describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
+  let harness: Harness;
+  afterEach(() => harness.stop());
+
+  test('what one sends on a topic the others get, stamped with who sent it', async () => {
+    harness = await Harness.start(open, ['rl_a']);
+    const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
+    expect(await ada.publish('cursor', { mode: 'adaptive' })).toEqual({
+      name: 'cursor',
+      mode: 'adaptive',
+      retain: false,
+    });
+    expect(await bob.subscribe(['cursor'])).toEqual([{ name: 'cursor', mode: 'adaptive', retain: false }]);
+    await eve.subscribe(['other']);
+    const began = Date.now() * 1000;
+    ada.send('cursor', 'here', { captureTime: 123 });
+    const { body, stamp, channel } = await bob.frame('the frame', (frame) => frame.body.case === 'shard');
+    expect(body.value).toMatchObject({ topic: 'cursor', seqId: 0, captureTime: 123 });
+    expect(stamp!.publisherId).toMatch(/^pt_/);
+    expect(stamp!.routedAt).toBeGreaterThan(began - 1e6);
+    expect(channel).toBe('limited');
+    expect(bob.texts('cursor')).toEqual(['here']);
+    expect(eve.frames).toEqual([]);
+  });
+
+  test('who subscribes to everything gets topics that come later; who unsubscribes gets nothing more', async () => {
+    harness = await Harness.start(open, ['rl_a']);
+    const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
+    await bob.subscribe('*');
+    await eve.subscribe('*');
+    for (const [topic, mode] of [
+      ['a', 'reliable'],
+      ['b', 'unreliable'],
+    ] as const) {
+      await ada.publish(topic, { mode });
+      ada.send(topic, topic, { channel: mode });
+    }
+    await waitFor('both came', () => bob.frames.length === 2 || notYet(`${bob.frames.length}`));
+    await waitFor('both came', () => eve.frames.length === 2 || notYet(`${eve.frames.length}`));
+    expect(bob.frames.map(({ channel }) => channel).sort()).toEqual(['reliable', 'unreliable']);
+    await bob.unsubscribe('*');
+    ada.send('a', 'more', { channel: 'reliable' });
+    await waitFor('the other gets it', () => eve.texts('a').length === 2 || notYet('not yet'));
+    expect(bob.texts('a')).toEqual(['a']);
+  });
+
+  test('late subscribers get the last retained value of each publisher, however many frames it has', async () => {
+    harness = await Harness.start(open, ['rl_a']);
+    const [ada, bob] = [await harness.client(), await harness.client()];
+    for (const client of [ada, bob]) await client.publish('state', { mode: 'reliable', retain: true });
+    ada.send('state', 'old', { channel: 'reliable', retain: true });
+    ada.send('state', Buffer.alloc(40_000, 'x'), { channel: 'reliable', retain: true });
+    ada.send('state', 'not retained', { channel: 'reliable' });
+    bob.send('state', 'of bob', { channel: 'reliable', retain: true });
+    await waitFor('it is kept', async () => {
+      const kept = await harness.fleet.store.relays.retained(harness.room.id);
+      const seqIds = kept.map(({ seqId }) => seqId).sort();
+      if (seqIds.join() !== '0,1') notYet(`kept: ${seqIds.join()}`);
+    });
+    const late = await harness.client();
+    await late.subscribe(['state']);
+    await waitFor('all of it came', () => late.frames.length === 4 || notYet(`${late.frames.length} frames`));
+    expect(late.frames.every(({ stamp }) => stamp!.retained)).toBe(true);
+    expect(
+      late
+        .texts('state')
+        .filter((text) => text.startsWith('x'))
+        .join(''),
+    ).toHaveLength(40_000);
+    expect(late.texts('state')).toContain('of bob');
+    await ada.unpublish('state');
+    const later = await harness.client();
+    await later.subscribe(['state']);
+    await later.frame('what is left', ({ body }) => body.case === 'shard');
+    expect(later.texts('state')).toEqual(['of bob']);
+  });
+
+  test('a relay that takes a room over has what another retained', async () => {
+    harness = await Harness.start(open, ['rl_a']);
+    const ada = await harness.client('rl_a');
+    await ada.publish('state', { retain: true });
+    ada.send('state', 'kept', { retain: true });
+    await waitFor('it is written', async () => {
+      if ((await harness.fleet.store.relays.retained(harness.room.id)).length === 0) notYet('nothing is');
+    });
+    ada.close();
+    await harness.startRelay('rl_b');
+    const bob = await harness.client('rl_b');
+    await bob.subscribe('*');
+    await bob.frame('the kept value', ({ stamp }) => stamp?.retained === true);
+    expect(bob.texts('state')).toEqual(['kept']);
+  });
+
+  test('two relays of one room pass frames on to each other', async () => {
+    harness = await Harness.start(open, ['rl_a', 'rl_b']);
+    const [ada, bob] = [await harness.client('rl_a'), await harness.client('rl_b')];
+    expect(ada.relayId).not.toBe(bob.relayId);
+    await bob.subscribe('*');
+    await ada.publish('chat', { mode: 'reliable' });
+    // Until the relays know of each other nothing crosses.
+    await waitFor('a frame crosses', () => {
+      ada.send('chat', 'hello', { channel: 'reliable' });
+      return bob.texts('chat').length > 0 || notYet('none did');
+    });
+    const before = bob.texts('chat').length;
+    for (let index = 0; index < 200; index++) ada.send('chat', `${index}`, { channel: 'reliable' });
+    await waitFor('all came', () => bob.texts('chat').at(-1) === '199' || notYet(bob.texts('chat').at(-1) ?? 'none'));
+    const seqIds = bob.frames.flatMap(({ body }) => (body.case === 'shard' ? [body.value.seqId] : []));
+    expect(seqIds).toEqual([...seqIds].sort((a, b) => a - b));
+    expect(new Set(seqIds).size).toBe(seqIds.length);
+    expect(bob.texts('chat').length - before).toBeGreaterThanOrEqual(200);
+  });
+
+  test('answers time requests on the channel they came by', async () => {
+    harness = await Harness.start(open, ['rl_a']);
+    const ada = await harness.client();
+    const t1 = Date.now() * 1000;
+    ada.sendFrame('unreliable', { body: { case: 'timeRequest', value: { t1 } } });
+    const { body, channel } = await ada.frame('the answer', (frame) => frame.body.case === 'timeResponse');
+    const { t2, t3, ...rest } = body.value as { t1: number; t2: number; t3: number };
+    expect(rest).toMatchObject({ t1 });
+    expect(t3).toBeGreaterThanOrEqual(t2);
+    expect(Math.abs(t2 - t1)).toBeLessThan(60e6);
+    expect(channel).toBe('unreliable');
+  });
+});

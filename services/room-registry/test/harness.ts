@@ -1,0 +1,29 @@
+import 'reflect-metadata';
+import { tokenConfig } from '@flotilla/auth';
+import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
+import { memoryFleet } from '@flotilla/store';
+import { RestApi } from '@flotilla/testkit';
+import { NestFactory } from '@nestjs/core';
+import { onTestFinished } from 'vitest';
+import { RoomRegistryModule } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+
+/** A registry over memory with these token settings, until the test is over; `stranger` asks with a key that is not known. */
+export async function startRegistry(env: Record<string, string> = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) }) {
+  const config = loadConfig(tokenConfig, env);
+  const fleet = memoryFleet(log);
+  const key = 'a-key';
+  const app = await NestFactory.create(
+    RoomRegistryModule.register({
+      config: { ...config, FLOTILLA_API_KEYS: [key], FLOTILLA_API_OPEN: false, FLOTILLA_RESUME_WINDOW_SECONDS: 30 },
+      fleet,
+      log,
+    }),
+    { logger: nestLogger(log) },
+  );
+  onTestFinished(() => app.close());
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  return { config, fleet, api: new RestApi(url, key), stranger: new RestApi(url, 'another') };
+}
