@@ -103,6 +103,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_ADMIN_PORT: '0',
     // They stop together: there is nowhere to move to.
     FLOTILLA_DRAIN_SECONDS: '0',
+    // It is there to be tried, and broken.
+    FLOTILLA_REHEARSALS: 'true',
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 

@@ -1,6 +1,7 @@
 import { FlotillaError, migrationLingerMs, type RoomEventPayload } from '@flotilla/contracts';
 import type { Consumer } from 'mediasoup-client/types';
 import { firstMedia } from './first-media.ts';
+import { FrameGap } from './frame-gap.ts';
 import type { MediaLink, RoomRequest } from './media-link.ts';
 
 /** How long the new side may take to have a path, in milliseconds. */
@@ -42,8 +43,15 @@ export async function migrate(
   signal.addEventListener('abort', () => link.close(), { once: true });
   let takeBack: (() => void) | undefined;
   let used = false;
+  const began = performance.now();
+  const gap = new FrameGap();
   try {
     const consumers = await link.receive(media.subscriptions);
+    for (const [id, { track }] of consumers) {
+      const old = former.consumer(id)?.track;
+      if (old) gap.watch('old', id, old, () => host.shows(id));
+      gap.watch('new', id, track, () => host.shows(id));
+    }
     await host.applyWishes(request, [...consumers.keys()]);
     await Promise.all(
       [...consumers].map(async ([publicationId, consumer]) => {
@@ -60,11 +68,14 @@ export async function migrate(
     await link.established(pathWithinMs);
     signal.throwIfAborted();
     host.use(link, consumers);
+    gap.change();
     used = true;
     await host.request('migrated', { migrationId });
     moving = undefined;
     setTimeout(() => former.close(), migrationLingerMs);
+    void report(host, migrationId, performance.now() - began, gap);
   } catch (error) {
+    gap.stop();
     takeBack?.();
     if (used) host.use(former, new Map());
     link.close();
@@ -72,4 +83,12 @@ export async function migrate(
     await host.request('migration_failed', { migrationId, reason }).catch(() => undefined);
     throw error;
   }
+}
+
+/** Says what the move cost, for those who watch the fleet. Nobody waits for it, and an older server does not know it. */
+async function report(host: MigrationHost, migrationId: string, ms: number, gap: FrameGap): Promise<void> {
+  const gapMs = await gap.longest();
+  await host
+    .request('migration_report', { migrationId, ms: Math.round(ms), ...(gapMs !== undefined && { gapMs }) })
+    .catch(() => undefined);
 }

@@ -5,9 +5,10 @@
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
 import { DtlsParameters, MediaKind, MediaSession, RtpCapabilities, RtpParameters, Source } from './media.ts';
-import { Migration, MigrationReason } from './migration.ts';
 import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
-import { NodeState } from './node.ts';
+import { Migration, MigrationReason, MigrationReport } from './migration.ts';
+import { DrainSeconds, NodeState } from './node.ts';
+import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
 import { DisplayName, Member, Publication, RoomSnapshot } from './room.ts';
 import { LeaveReason } from './room-events.ts';
 import { signalRequests } from './signal.ts';
@@ -70,6 +71,18 @@ export const registryCommands = {
     version: 1,
     payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId, reason: z.string().max(256) }),
     reply: z.object({}),
+  },
+  /** What a client that moved measured. Of a migration that is forgotten, or somebody else's, it is dropped. */
+  'registry.migration_report': {
+    version: 1,
+    payload: z.object({ migrationId: MigrationId, sessionId: SessionId, ...MigrationReport.shape }),
+    reply: z.object({}),
+  },
+  /** Begins what is to be rehearsed. Errors: those of the requests it stands for, NOT_FOUND, REHEARSAL_REFUSED. */
+  'registry.rehearse': {
+    version: 1,
+    payload: z.object({ rehearsal: Rehearsal, by: z.string().max(256).describe('Who asked, for the log.') }),
+    reply: RehearsalBegun,
   },
 } as const satisfies Record<string, CommandSpec>;
 
@@ -144,12 +157,23 @@ export const sfuCommands = {
     payload: forSession(signalRequests.update_subscriptions.payload),
     reply: z.object({}),
   },
-  /** What the node is there for from now on; until it restarts. Answered once it has reported so. */
+  /**
+   * What the node is there for from now on; until it restarts. Answered once it has reported so. A node that drains ends
+   * when it is empty, or after so many seconds.
+   */
   'sfu.cordon': {
     version: 1,
-    payload: z.object({ state: NodeState }),
+    payload: z.object({ state: NodeState, drainSeconds: DrainSeconds }),
     reply: z.object({ state: NodeState }),
   },
+  /** A rehearsal: kills a mediasoup worker of the node, as a crash would. Errors: REHEARSAL_REFUSED, NOT_FOUND. */
+  'sfu.kill_worker': {
+    version: 1,
+    payload: z.object({ worker: z.int().nonnegative().optional() }),
+    reply: z.object({ worker: z.int().nonnegative() }),
+  },
+  /** A rehearsal: the node dies with its workers, as its machine would, once it has answered. Errors: REHEARSAL_REFUSED. */
+  'sfu.kill_node': { version: 1, payload: z.object({}), reply: z.object({}) },
   /** Node to node: opens the other end of the pipe that carries a room from the served node to the asking one. */
   'sfu.open_pipe': {
     version: 1,

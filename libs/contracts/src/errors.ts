@@ -180,6 +180,13 @@ export const errorCatalogue = {
     meaning: 'This migration was finished or undone before.',
     cure: 'Stay where you are: the room says where that is.',
   },
+  REHEARSAL_REFUSED: {
+    status: 403,
+    retry: false,
+    meaning:
+      'This SFU node does not die on request: rehearsals are turned off there, or it shares its process with every other service. The message says which.',
+    cure: 'Set FLOTILLA_REHEARSALS=true on the SFU nodes of a fleet that may be broken; to kill a node, run it as a process of its own (`npm run fleet`).',
+  },
   MEDIA_UNSUPPORTED: {
     status: 422,
     retry: false,

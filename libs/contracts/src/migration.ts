@@ -29,6 +29,34 @@ export const Migration = z.object({
 });
 export type Migration = z.infer<typeof Migration>;
 
+/** How a migration ends. */
+export const MigrationEnd = z.enum(['moved', 'undone', 'overdue']);
+export type MigrationEnd = z.infer<typeof MigrationEnd>;
+
+/** What the mover's client measured. */
+export const MigrationReport = z.object({
+  ms: z.number().nonnegative().max(60_000).describe('From `migrate` until it was on the new side.'),
+  gapMs: z
+    .number()
+    .nonnegative()
+    .max(60_000)
+    .optional()
+    .describe('The longest time without a new frame of any video it received. Absent when it saw none or cannot tell.'),
+});
+export type MigrationReport = z.infer<typeof MigrationReport>;
+
+/** A migration as it is remembered, under way or over. */
+export const MigrationRecord = z.object({
+  ...Migration.omit({ deadline: true }).shape,
+  endedAt: Timestamp.optional().describe('Absent while it is under way.'),
+  end: MigrationEnd.optional(),
+  ...MigrationReport.partial().shape,
+});
+export type MigrationRecord = z.infer<typeof MigrationRecord>;
+
+/** How many migrations are remembered, the newest. */
+export const keptMigrations = 100;
+
 /** How long a migration may take before it is undone, in milliseconds. */
 export const migrationTimeoutMs = 10_000;
 

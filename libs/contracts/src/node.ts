@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { NodeId } from './ids.ts';
 import { RtpCapabilities } from './media.ts';
-import { PeerQuality } from './quality.ts';
+import { NodeQuality, PeerQuality } from './quality.ts';
 import { Timestamp } from './room.ts';
 
 /** What an SFU node measured since its last report. Shares are fractions of one, of all cores where a node has several. */
@@ -24,10 +24,27 @@ export type NodeLoad = z.infer<typeof NodeLoad>;
 
 /**
  * What a node is there for: `active` takes new members, `cordoned` only keeps those it has, `draining` gives them to
- * others and stops when it is empty.
+ * others and ends when it is empty.
  */
 export const NodeState = z.enum(['active', 'cordoned', 'draining']);
 export type NodeState = z.infer<typeof NodeState>;
+
+/** How long a drain that is ordered may take. */
+export const DrainSeconds = z
+  .int()
+  .min(1)
+  .max(3600)
+  .default(60)
+  .describe('Who was not moved by then loses its media there and opens it again elsewhere. Only of a drain.');
+
+/** How far a drain is. */
+export const DrainProgress = z.object({
+  startedAt: Timestamp,
+  deadline: Timestamp.describe('Past it, who is left loses its media there and opens it again elsewhere.'),
+  sessions: z.int().nonnegative().describe('How many sessions had media on the node when it began.'),
+  left: z.int().nonnegative().describe('How many still have.'),
+});
+export type DrainProgress = z.infer<typeof DrainProgress>;
 
 /** An SFU node's heartbeat: who it is, what it can take, how it is doing. */
 export const NodeReport = z.object({
@@ -35,6 +52,8 @@ export const NodeReport = z.object({
   startedAt: Timestamp,
   capacity: z.int().positive().describe('How many sessions it takes.'),
   state: NodeState,
+  drain: DrainProgress.optional().describe('While it drains.'),
+  quality: NodeQuality.optional(),
   rtpCapabilities: RtpCapabilities,
   load: NodeLoad,
 });

@@ -18,3 +18,23 @@ export const PeerQuality = z.object({
   baselineRttMs: z.number().nonnegative().describe('What its round trip used to be.'),
 });
 export type PeerQuality = z.infer<typeof PeerQuality>;
+
+/**
+ * A peer's quality as the topology tells it: its score in coarse steps, told anew when its group changed or the score moved
+ * by more than `coarseScoreStep`.
+ */
+export const PeerStanding = PeerQuality.pick({ sessionId: true, roomId: true, score: true, group: true });
+export type PeerStanding = z.infer<typeof PeerStanding>;
+
+/** By how much a score must have moved to be told anew while its group stays. */
+export const coarseScoreStep = 0.05;
+
+/** How a node's peers fare as a whole. */
+export const NodeQuality = z.object({
+  stable: z.int().nonnegative(),
+  watch: z.int().nonnegative(),
+  move: z.int().nonnegative(),
+  mean: z.number().min(0).max(1).describe('Of their scores; 1 while there are none.'),
+  worst: z.number().min(0).max(1).describe('Of their scores; 1 while there are none.'),
+});
+export type NodeQuality = z.infer<typeof NodeQuality>;

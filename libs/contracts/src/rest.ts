@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
-import { NodeState, NodeSummary } from './node.ts';
+import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
+import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
@@ -21,6 +22,8 @@ export const ListRooms = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
   cursor: z.string().max(128).optional().describe('`next` of the page before.'),
 });
+
+export const DrainNode = z.strictObject({ drainSeconds: DrainSeconds });
 
 export const MigrateParticipant = z.strictObject({ toNode: NodeId.optional() });
 
@@ -65,7 +68,7 @@ interface Route {
   readonly summary: string;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
-  readonly body?: z.ZodObject;
+  readonly body?: z.ZodType;
   readonly status: number;
   readonly reply?: z.ZodType;
   /** A further media type that the reply may come in, as text. */
@@ -202,17 +205,37 @@ export const restRoutes = {
   drainNode: {
     method: 'post',
     path: '/v1/nodes/{node}/drain',
-    summary: 'Place nobody new on a node and move who is there to others. Answered when the drain begins.',
+    summary:
+      'Place nobody new on a node and move who is there to others; when it is empty, its process ends with exit code 0. Answered when the drain begins; GET /v1/nodes tells how far it is.',
     params: node,
+    body: DrainNode,
     status: 200,
     reply: NodeOrder,
-    errors: nodeErrors,
+    errors: [...nodeErrors, 'BAD_PAYLOAD'],
+  },
+  rehearse: {
+    method: 'post',
+    path: '/v1/rehearsals',
+    summary:
+      'Rehearse a failure or a move: migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun.',
+    body: Rehearsal,
+    status: 202,
+    reply: RehearsalBegun,
+    errors: [
+      ...nodeErrors,
+      'BAD_PAYLOAD',
+      'REHEARSAL_REFUSED',
+      'ROOM_NOT_FOUND',
+      'PARTICIPANT_NOT_FOUND',
+      'NO_CAPACITY',
+      'MIGRATION_RUNNING',
+    ],
   },
   getTopology: {
     method: 'get',
     path: '/v1/topology',
     summary:
-      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations. Made for looking, not for polling.',
+      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Made for looking, not for polling.',
     query: GetTopology,
     status: 200,
     reply: Topology,

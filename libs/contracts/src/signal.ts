@@ -25,6 +25,8 @@ import {
 import { LinkReport, MetadataSession, TopicDeclaration, TopicInfo, TopicName, TopicSelection } from './metadata.ts';
 import { ErrorBody } from './errors.ts';
 import { Negotiation, NegotiationState } from './negotiation.ts';
+import { MigrationReport } from './migration.ts';
+import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
 import { DisplayName, Publication, RoomSnapshot } from './room.ts';
 import { roomEvents } from './room-events.ts';
 import { TopologyUpdate } from './topology.ts';
@@ -172,6 +174,12 @@ export const signalRequests = {
     payload: z.strictObject({ migrationId: MigrationId, reason: z.string().max(256) }),
     reply: z.object({}),
   },
+  migration_report: {
+    to: 'room',
+    summary: 'Some time after `migrated`, if one likes: what the move cost. Those who watch the fleet are told.',
+    payload: z.strictObject({ migrationId: MigrationId, ...MigrationReport.shape }),
+    reply: z.object({}),
+  },
   negotiate: {
     to: 'room',
     summary:
@@ -236,11 +244,18 @@ export const signalRequests = {
   watch_topology: {
     to: 'none',
     summary:
-      'Be told of the whole fleet (grant `admin`): everything at once, then every 5 s what changed, as `topology_update`.',
+      'Be told of the whole fleet (grant `admin`): everything at once, then what changed, as `topology_update`: of nodes and migrations each second, of the rest every 5 s.',
     payload: Nothing,
     reply: z.object({}),
   },
   unwatch_topology: { to: 'none', summary: 'No more `topology_update`.', payload: Nothing, reply: z.object({}) },
+  rehearse: {
+    to: 'none',
+    summary:
+      'Rehearse a failure or a move (grant `admin`): migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun; `topology_update` tells what comes of it.',
+    payload: Rehearsal,
+    reply: RehearsalBegun,
+  },
   ping: { to: 'none', summary: 'Measure the way to the gateway and back.', payload: Nothing, reply: z.object({}) },
 } as const satisfies Record<
   string,

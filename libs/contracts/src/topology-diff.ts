@@ -38,7 +38,8 @@ export function applyTopologyUpdate(vertices: Map<string, TopologyVertex>, updat
  * every vertex there is: the loops make no arrays of keys.
  */
 function isSame(a: unknown, b: unknown): boolean {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   let keys = 0;
   for (const key in a) {
     if (!isSame(a[key as never], b[key as never])) return false;

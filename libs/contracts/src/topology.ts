@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { NegotiationState } from './negotiation.ts';
-import { NodeState } from './node.ts';
-import { MediaMode, Timestamp } from './room.ts';
+import { MigrationRecord } from './migration.ts';
+import { DrainProgress, NodeState } from './node.ts';
+import { NodeQuality, QualityGroup } from './quality.ts';
+import { DisplayName, MediaMode, Timestamp } from './room.ts';
 
 export const GatewayVertex = z.object({
   kind: z.literal('gateway'),
@@ -19,6 +21,8 @@ export const NodeVertex = z.object({
   capacity: z.int(),
   reserved: z.int().nonnegative(),
   cpu: z.number(),
+  drain: DrainProgress.optional().describe('While it drains.'),
+  quality: NodeQuality.optional(),
 });
 export const RoomVertex = z.object({
   kind: z.literal('room'),
@@ -32,9 +36,16 @@ export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
   userId: UserId,
+  name: DisplayName.optional().describe('As its token says.'),
   gatewayId: GatewayId,
   connected: z.boolean().describe('False within the resume window.'),
   rooms: z.array(RoomId),
+  media: z
+    .array(z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup }))
+    .default([])
+    .describe(
+      'Where it has media, and how that travels: told anew when its group changed or its score moved by more than 0.05.',
+    ),
 });
 /** A pair of participants that negotiates or has negotiated a peer-to-peer connection. */
 export const NegotiationVertex = z.object({
@@ -45,12 +56,16 @@ export const NegotiationVertex = z.object({
   state: NegotiationState.describe('As the first of the two sees it.'),
 });
 
+/** A migration under way, or one of the last that ended; see `keptMigrations`. */
+export const MigrationVertex = z.object({ kind: z.literal('migration'), ...MigrationRecord.shape });
+
 export const TopologyVertex = z.discriminatedUnion('kind', [
   GatewayVertex,
   NodeVertex,
   RoomVertex,
   SessionVertex,
   NegotiationVertex,
+  MigrationVertex,
 ]);
 export type TopologyVertex = z.infer<typeof TopologyVertex>;
 

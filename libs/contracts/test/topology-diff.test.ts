@@ -27,7 +27,45 @@ const vertex: fc.Arbitrary<TopologyVertex> = fc.oneof(
     gatewayId: id('gw_'),
     connected: fc.boolean(),
     rooms: fc.array(id('rm_'), { maxLength: 3 }),
+    media: fc.array(
+      fc.record({
+        roomId: id('rm_'),
+        nodeId: id('nd_'),
+        score: fc.constantFrom(0.5, 0.9),
+        group: fc.constantFrom('stable' as const, 'move' as const),
+      }),
+      { maxLength: 2 },
+    ),
   }),
+  fc.record(
+    {
+      kind: fc.constant('migration' as const),
+      id: id('mig_'),
+      roomId: id('rm_'),
+      sessionId: id('ss_'),
+      participantId: id('pt_'),
+      fromNode: id('nd_'),
+      toNode: id('nd_'),
+      reason: fc.constant('drain' as const),
+      step: fc.constantFrom('reserved' as const, 'prepared' as const),
+      startedAt: count,
+      gapMs: count,
+    },
+    {
+      requiredKeys: [
+        'kind',
+        'id',
+        'roomId',
+        'sessionId',
+        'participantId',
+        'fromNode',
+        'toNode',
+        'reason',
+        'step',
+        'startedAt',
+      ],
+    },
+  ),
   fc.record({
     kind: fc.constant('negotiation' as const),
     id: id('rm_0/pt_'),
@@ -52,6 +90,7 @@ const sessions = (from: number, to: number): Topology => ({
     gatewayId: 'gw_a',
     connected: true,
     rooms: [],
+    media: [],
   })),
 });
 

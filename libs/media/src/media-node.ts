@@ -86,13 +86,14 @@ export class MediaNode {
   }
 
   #leastLoaded(workers: readonly PooledWorker[]): PooledWorker {
-    const burden = (worker: PooledWorker): number => {
-      let sum = this.#placing.filter((each) => each === worker).length;
-      // A room without consumers still costs something.
-      for (const room of this.#opened) if (room.worker === worker) sum += room.counts.consumers + 1;
-      return sum;
-    };
-    return workers.reduce((least, each) => (burden(each) < burden(least) ? each : least));
+    return workers.reduce((least, each) => (this.#burden(each) < this.#burden(least) ? each : least));
+  }
+
+  #burden(worker: PooledWorker): number {
+    let sum = this.#placing.filter((each) => each === worker).length;
+    // A room without consumers still costs something.
+    for (const room of this.#opened) if (room.worker === worker) sum += room.counts.consumers + 1;
+    return sum;
   }
 
   #closeRoom(room: MediaRoom): void {
@@ -119,6 +120,23 @@ export class MediaNode {
 
   async #tell(roomId: string, payload: RoomEventPayload<'media_lost'>): Promise<void> {
     await appendRoomEvent(this.options.events, roomId, { type: 'media_lost', from: 'system', payload });
+  }
+
+  /** Kills a worker as a crash would, the one with the most to do unless told which. Throws NOT_FOUND. Returns its index. */
+  killWorker(index?: number): number {
+    const workers = this.#pool.workers;
+    const doomed =
+      index === undefined
+        ? workers.toSorted((a, b) => this.#burden(b) - this.#burden(a))[0]
+        : workers.find((each) => each.index === index);
+    if (!doomed) throw new FlotillaError('NOT_FOUND', 'no such media worker is up');
+    process.kill(doomed.worker.pid, 'SIGKILL');
+    return doomed.index;
+  }
+
+  /** The process ids of its workers. */
+  get workerPids(): number[] {
+    return this.#pool.workers.map(({ worker }) => worker.pid);
   }
 
   /** Sessions that have media here. */

@@ -13,6 +13,8 @@ export interface ServiceContext<C> {
   readonly health: Health;
   /** Something to undo when the service stops. The last added runs first; a failure is logged and the rest goes on. */
   readonly onStop: (name: string, stop: () => Promise<void> | void) => void;
+  /** Stops the service as SIGTERM would: its work is done. */
+  readonly stop: (why: string) => void;
 }
 
 export interface ServiceOptions<T extends z.ZodRawShape> {
@@ -92,7 +94,13 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       health,
     });
     stops.add('admin server', () => admin.close());
-    await options.start({ config, log, health, onStop: (name, undo) => stops.add(name, undo) });
+    await options.start({
+      config,
+      log,
+      health,
+      onStop: (name, undo) => stops.add(name, undo),
+      stop: (why) => void stop(why, 0),
+    });
     health.markStarted();
     log.info({ adminPort: admin.port }, 'started');
   } catch (error) {

@@ -1,4 +1,5 @@
 export * from './fleet.ts';
+export type { MigrationHistory } from './history.ts';
 export { brokenInvariants, takeInventory } from './invariants.ts';
 export { MemoryStore } from './memory.ts';
 export { type Candidate, choosePlace } from './placement.ts';

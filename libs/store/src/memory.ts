@@ -20,6 +20,7 @@ import {
   type NodeView,
   type Offset,
   type PeerQuality,
+  type PeerStanding,
   publicParticipant,
   publicPublication,
   type Room,
@@ -31,6 +32,7 @@ import {
 } from '@flotilla/contracts';
 import { choosePlace } from './placement.ts';
 import { missedMessages } from './inbox.ts';
+import { MemoryHistory } from './memory-history.ts';
 import { MemoryLeases } from './memory-leases.ts';
 import { MemoryRelays } from './memory-relays.ts';
 import { statsOf } from './node-stats.ts';
@@ -51,7 +53,7 @@ import {
   type SessionStore,
   type Store,
 } from './store.ts';
-import { gatewayLateMs, negotiationVertex, nodeVertex, topologyOf } from './topology.ts';
+import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex, topologyOf } from './topology.ts';
 
 interface RoomRecord {
   readonly room: Room;
@@ -72,6 +74,7 @@ export class MemoryStore implements Store {
   readonly nodes: MemoryNodes;
   readonly sessions: MemorySessions;
   readonly migrations: MigrationStore;
+  readonly history: MemoryHistory;
   readonly leases: MemoryLeases;
   readonly relays: MemoryRelays;
 
@@ -84,18 +87,26 @@ export class MemoryStore implements Store {
     this.rooms = new MemoryRooms(log, this.nodes, this.relays, now);
     this.sessions = new MemorySessions(log, now);
     this.migrations = this.rooms;
+    this.history = new MemoryHistory(now);
     this.leases = new MemoryLeases(now);
   }
 
   async topology(): Promise<Topology> {
-    const [gateways, sessions] = this.sessions.vertices();
+    const migrations = await this.history.recent();
+    const [gateways, sessions] = this.sessions.vertices(mediaOf(this.nodes.standings(), migrations));
     return topologyOf(this.now(), [
       gateways,
       this.nodes.view().map(nodeVertex),
       this.rooms.vertices(),
       sessions,
       this.rooms.negotiations(),
+      migrations.map(migrationVertex),
     ]);
+  }
+
+  async pulse(): Promise<TopologyVertex[]> {
+    const migrations = await this.history.recent();
+    return [...this.nodes.view().map(nodeVertex), ...migrations.map(migrationVertex)];
   }
 
   problem(): string | undefined {
@@ -106,7 +117,7 @@ export class MemoryStore implements Store {
 }
 
 class MemoryNodes implements NodeStore {
-  readonly #nodes = new Map<string, { report: NodeReport; lastSeenAt: number }>();
+  readonly #nodes = new Map<string, { report: NodeReport; standings: readonly PeerStanding[]; lastSeenAt: number }>();
   readonly #reserved = new Map<string, number>();
 
   constructor(
@@ -114,8 +125,12 @@ class MemoryNodes implements NodeStore {
     private readonly now: () => number,
   ) {}
 
-  async report(report: NodeReport, peers: readonly PeerQuality[] = []): Promise<void> {
-    this.#nodes.set(report.id, { report, lastSeenAt: this.now() });
+  async report(
+    report: NodeReport,
+    peers: readonly PeerQuality[] = [],
+    standings: readonly PeerStanding[] = [],
+  ): Promise<void> {
+    this.#nodes.set(report.id, { report, standings, lastSeenAt: this.now() });
     this.log.appendNow(nodeStream, JSON.stringify(statsOf(report, peers)));
   }
 
@@ -131,6 +146,14 @@ class MemoryNodes implements NodeStore {
       lastSeenAt,
       alive: lastSeenAt >= oldest,
     }));
+  }
+
+  /** What the nodes that are alive say of their peers. */
+  standings(): [string, readonly PeerStanding[]][] {
+    const oldest = this.now() - nodeSilentMs;
+    return [...this.#nodes].flatMap(([id, { standings, lastSeenAt }]) =>
+      lastSeenAt >= oldest ? [[id, standings]] : [],
+    );
   }
 
   reserve(nodeId: string, places: 1 | -1): void {
@@ -609,15 +632,24 @@ class MemorySessions implements SessionStore {
   }
 
   /** The gateways, and the sessions that are connected or may come back. */
-  vertices(): [TopologyVertex[], TopologyVertex[]] {
+  vertices(media: ReturnType<typeof mediaOf>): [TopologyVertex[], TopologyVertex[]] {
     const now = this.now();
     const connectedTo = new Map<string, number>();
     const sessions: TopologyVertex[] = [];
-    for (const { id, userId, gatewayId, rooms, dueAt } of this.#sessions.values()) {
+    for (const { id, userId, name, gatewayId, rooms, dueAt } of this.#sessions.values()) {
       if (dueAt !== undefined && dueAt <= now) continue;
       const connected = dueAt === undefined;
       if (connected) connectedTo.set(gatewayId, (connectedTo.get(gatewayId) ?? 0) + 1);
-      sessions.push({ kind: 'session', id, userId, gatewayId, connected, rooms: rooms.toSorted() });
+      sessions.push({
+        kind: 'session',
+        id,
+        userId,
+        ...(name !== undefined && { name }),
+        gatewayId,
+        connected,
+        rooms: rooms.toSorted(),
+        media: media.get(id) ?? [],
+      });
     }
     const gateways = [...this.#gateways].map(([id, seenAt]): TopologyVertex => {
       return { kind: 'gateway', id, alive: seenAt >= now - gatewayLateMs, sessions: connectedTo.get(id) ?? 0 };

@@ -12,13 +12,16 @@ import type {
   NodeView,
   Offset,
   PeerQuality,
+  PeerStanding,
   RelayReport,
   RelayView,
   Room,
   RoomSummary,
   Topology,
   TopicMode,
+  TopologyVertex,
 } from '@flotilla/contracts';
+import type { MigrationHistory } from './history.ts';
 
 /**
  * The fleet's state. What changes a room also appends the event that tells it, in the same step, so that the snapshot at an
@@ -31,10 +34,13 @@ export interface Store {
   readonly nodes: NodeStore;
   readonly sessions: SessionStore;
   readonly migrations: MigrationStore;
+  readonly history: MigrationHistory;
   readonly leases: LeaseStore;
   readonly relays: RelayStore;
   /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
   topology(): Promise<Topology>;
+  /** The part of it that is worth a look each second, and cheap to read: nodes and migrations. */
+  pulse(): Promise<TopologyVertex[]>;
   /** Undefined when the store is in reach, else why not. */
   problem(): string | undefined;
   close(): Promise<void>;
@@ -182,8 +188,11 @@ export interface MigrationStore {
 }
 
 export interface NodeStore {
-  /** A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. */
-  report(report: NodeReport, peers?: readonly PeerQuality[]): Promise<void>;
+  /**
+   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `standings` are what the topology
+   * tells of them.
+   */
+  report(report: NodeReport, peers?: readonly PeerQuality[], standings?: readonly PeerStanding[]): Promise<void>;
 
   /** All nodes that have not been removed, dead ones too, with their reservations. */
   list(): Promise<NodeView[]>;

@@ -1,7 +1,9 @@
 import {
   maxTopologyVertices,
   type NegotiationState,
+  type MigrationRecord,
   type NodeView,
+  type PeerStanding,
   type Topology,
   type TopologyVertex,
 } from '@flotilla/contracts';
@@ -10,8 +12,53 @@ import {
 export const gatewayLateMs = 6000;
 
 /** What a topology tells of a node. The load is rounded, so that it does not change with every report. */
-export function nodeVertex({ id, alive, state, capacity, reserved, load }: NodeView): TopologyVertex {
-  return { kind: 'node', id, alive, state, capacity, reserved, cpu: Math.round(load.cpu * 100) / 100 };
+export function nodeVertex(node: NodeView): TopologyVertex {
+  const { id, alive, state, capacity, reserved, load, drain, quality } = node;
+  return {
+    kind: 'node',
+    id,
+    alive,
+    state,
+    capacity,
+    reserved,
+    cpu: hundredths(load.cpu),
+    ...(drain && { drain }),
+    ...(quality && { quality: { ...quality, mean: hundredths(quality.mean), worst: hundredths(quality.worst) } }),
+  };
+}
+
+const hundredths = (value: number): number => Math.round(value * 100) / 100;
+
+export const migrationVertex = (record: MigrationRecord): TopologyVertex => ({ kind: 'migration', ...record });
+
+type Media = Extract<TopologyVertex, { kind: 'session' }>['media'];
+
+/**
+ * The media of each session by what its nodes say. One that was just moved has both sides for a moment, of
+ * which the one it was not moved away from counts.
+ */
+export function mediaOf(
+  standings: readonly (readonly [nodeId: string, of: readonly PeerStanding[]])[],
+  migrations: readonly MigrationRecord[],
+): ReadonlyMap<string, Media> {
+  const homes = new Map<string, string>();
+  // The newest come first.
+  for (const { sessionId, roomId, end, toNode, fromNode } of migrations) {
+    const key = `${sessionId} ${roomId}`;
+    if (!homes.has(key)) homes.set(key, end === 'moved' ? toNode : fromNode);
+  }
+  const media = new Map<string, Media>();
+  for (const [nodeId, peers] of standings) {
+    for (const { sessionId, roomId, score, group } of peers) {
+      const known = media.get(sessionId) ?? [];
+      media.set(sessionId, known);
+      const other = known.findIndex((each) => each.roomId === roomId);
+      if (other === -1) known.push({ roomId, nodeId, score, group });
+      else if (homes.get(`${sessionId} ${roomId}`) === nodeId) known[other] = { roomId, nodeId, score, group };
+    }
+  }
+  for (const each of media.values()) each.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
+  return media;
 }
 
 /** `pair` is the `pairKey` of the two. */

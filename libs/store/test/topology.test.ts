@@ -54,8 +54,24 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
       { kind: 'node', id: 'nd_a', alive: true, state: 'active', capacity: 10, reserved: 3, cpu: 0.12 },
       { kind: 'room', id: 'rm_one', name: 'one', mediaMode: 'sfu', participants: 2, homes: { nd_a: 2 } },
       { kind: 'room', id: 'rm_two', name: 'two', mediaMode: 'sfu', participants: 1, homes: { nd_a: 1 } },
-      { kind: 'session', id: 'ss_1', userId: 'ada', gatewayId: 'gw_a', connected: true, rooms: ['rm_one', 'rm_two'] },
-      { kind: 'session', id: 'ss_2', userId: 'grace', gatewayId: 'gw_b', connected: true, rooms: ['rm_one'] },
+      {
+        kind: 'session',
+        id: 'ss_1',
+        userId: 'ada',
+        gatewayId: 'gw_a',
+        connected: true,
+        rooms: ['rm_one', 'rm_two'],
+        media: [],
+      },
+      {
+        kind: 'session',
+        id: 'ss_2',
+        userId: 'grace',
+        gatewayId: 'gw_b',
+        connected: true,
+        rooms: ['rm_one'],
+        media: [],
+      },
     ]);
   });
 

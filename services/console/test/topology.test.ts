@@ -1,8 +1,9 @@
-import { newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts';
+import { type MigrationRecord, newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { draw, mostRooms, mostSessions, restId } from '../web/topology/drawing.ts';
 import { Fleet, type VertexOf } from '../web/topology/fleet.ts';
+import { gapOf, stepOf } from '../web/topology/migration-text.ts';
 import { Placement } from '../web/topology/placement.ts';
 
 const gateway = (id: string): TopologyVertex => ({ kind: 'gateway', id, alive: true, sessions: 1 });
@@ -30,6 +31,7 @@ const session = (userId: string, ...rooms: string[]): VertexOf<'session'> => ({
   gatewayId: 'gw_a',
   connected: true,
   rooms,
+  media: [],
 });
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const fleetOf = (...vertices: TopologyVertex[]) => new Fleet(new Map(vertices.map((vertex) => [vertex.id, vertex])));
@@ -62,6 +64,17 @@ describe('the drawing', () => {
     expect(edges.find(({ source, target }) => source === 'gw_a' && target === 'rm_room-7')).toMatchObject({
       weight: 10,
     });
+  });
+
+  test('has the group of each session and says what is not stable', () => {
+    const at = { roomId: 'rm_one', nodeId: 'nd_a' };
+    const ada = { ...session('ada', 'rm_one'), media: [{ ...at, score: 0.97, group: 'stable' as const }] };
+    const bob = { ...session('bob', 'rm_one'), media: [{ ...at, score: 0.7, group: 'watch' as const }] };
+    const fleet = fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: 2 }), ada, bob);
+    const { vertices } = draw(fleet, undefined);
+    expect(vertices.find(({ id }) => id === ada.id)).toMatchObject({ group: 'stable', label: 'ada' });
+    expect(vertices.find(({ id }) => id === bob.id)).toMatchObject({ group: 'watch', label: 'bob\nwatch, about 0.70' });
+    expect(fleet.sessionsOn('nd_a').map(({ userId }) => userId)).toEqual(['bob', 'ada']);
   });
 
   test('shows the people of a selected room, and the others as before', () => {
@@ -112,7 +125,64 @@ describe('the search', () => {
   });
 });
 
+describe('a migration in words', () => {
+  const now = 1_000_000;
+  const record: MigrationRecord = {
+    id: 'mig_a',
+    roomId: 'rm_a',
+    sessionId: 'ss_a',
+    participantId: 'pt_a',
+    fromNode: 'nd_a',
+    toNode: 'nd_b',
+    reason: 'drain',
+    step: 'prepared',
+    startedAt: now - 2000,
+  };
+
+  test('is a step while it is under way, and its end after', () => {
+    expect(stepOf({ ...record, step: 'reserved' })).toBe('opening the new side');
+    expect(stepOf(record)).toBe('changing over');
+    expect(stepOf({ ...record, end: 'moved' })).toBe('moved');
+    expect(stepOf({ ...record, end: 'overdue' })).toBe('undone, too late');
+  });
+
+  test('has the gap its client measured, or says why there is none', () => {
+    const moved = { ...record, end: 'moved' as const, endedAt: now - 1000 };
+    expect(gapOf(record, now)).toBe('');
+    expect(gapOf(moved, now)).toBe('measuring…');
+    expect(gapOf(moved, now + 60_000)).toBe('not measured');
+    expect(gapOf({ ...moved, ms: 400 }, now)).toBe('not measured');
+    expect(gapOf({ ...moved, ms: 400, gapMs: 82.6 }, now)).toBe('83 ms');
+    expect(gapOf({ ...moved, reason: 'node_lost' }, now)).toBe('');
+  });
+});
+
 describe('the placement', () => {
+  test('of one room lets nobody stand where its name is, and of a gateway where its name is', () => {
+    for (const count of range(40).slice(1)) {
+      const people = range(count).map((index) => session(`user-${index}`, 'rm_one'));
+      const guests = range(count).map((index) => session(`guest-${index}`));
+      const { vertices } = draw(
+        fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: count }), ...people, ...guests),
+        undefined,
+      );
+      const points = new Placement().place(vertices, true, 1.5);
+      for (const [ids, of, below] of [
+        [people, 'rm_one', 1],
+        [guests, 'gw_a', -1],
+      ] as const) {
+        const centre = points.get(of)!;
+        const reach = vertices.find(({ id }) => id === of)!.size / 2;
+        for (const { id } of ids) {
+          const [across, down] = [points.get(id)!.x - centre.x, below * (points.get(id)!.y - centre.y)];
+          // A name of two lines, 19 units each, and a little air.
+          const covers = Math.abs(across) < 40 && down > reach && down < reach + 45;
+          expect({ count, of, across, down, covers }).toMatchObject({ covers: false });
+        }
+      }
+    }
+  });
+
   test('of 1,000 sessions lets no two rooms, and no room and node, cover each other', () => {
     const { vertices, everybody } = draw(large(), undefined);
     const points = new Placement().place(vertices, everybody, 1.5);

@@ -18,10 +18,26 @@ export class Nodes {
    * Tells a node what it is there for. Placement knows when this resolves. Throws NOT_FOUND when there is no such node,
    * NODE_UNAVAILABLE when it fell silent.
    */
-  async order(id: string, state: NodeState): Promise<NodeOrder> {
+  async order(id: string, state: NodeState, drainSeconds?: number): Promise<NodeOrder> {
+    await this.#require(id);
+    const reply = await this.bus.call(sfuQueue(id), 'sfu.cordon', { state, drainSeconds });
+    return { id, state: reply.state };
+  }
+
+  /** Throws NOT_FOUND, NODE_UNAVAILABLE, REHEARSAL_REFUSED. Returns the index of the worker that was killed. */
+  async killWorker(id: string, worker: number | undefined): Promise<number> {
+    await this.#require(id);
+    return (await this.bus.call(sfuQueue(id), 'sfu.kill_worker', { worker })).worker;
+  }
+
+  /** Throws NOT_FOUND, NODE_UNAVAILABLE, REHEARSAL_REFUSED. */
+  async kill(id: string): Promise<void> {
+    await this.#require(id);
+    await this.bus.call(sfuQueue(id), 'sfu.kill_node', {});
+  }
+
+  async #require(id: string): Promise<void> {
     const nodes = await this.store.list();
     if (!nodes.some((node) => node.id === id)) throw new FlotillaError('NOT_FOUND', `there is no node ${id}`);
-    const reply = await this.bus.call(sfuQueue(id), 'sfu.cordon', { state });
-    return { id, state: reply.state };
   }
 }

@@ -9,6 +9,7 @@ import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
 import { Migrations } from './migrations/migrations.ts';
 import { Nodes } from './nodes.ts';
+import { Rehearsals } from './rehearsals.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -29,28 +30,29 @@ export class RoomRegistryModule {
       topology: () => fleet.store.topology(),
       log,
     };
+    const rooms = new Rooms(fleet.store.rooms);
+    const migrations = new Migrations(fleet.bus, fleet.store, fleet.events, log);
+    const nodes = new Nodes(fleet.store.nodes, fleet.bus);
+    const rehearsals = new Rehearsals(rooms, migrations, nodes, fleet.store.sessions, fleet.events, log);
     return {
       module: RoomRegistryModule,
       controllers: [RestController],
       providers: [
-        { provide: Rooms, useValue: new Rooms(fleet.store.rooms) },
-        { provide: Migrations, useValue: new Migrations(fleet.bus, fleet.store, fleet.events, log) },
-        { provide: Nodes, useValue: new Nodes(fleet.store.nodes, fleet.bus) },
+        { provide: Rooms, useValue: rooms },
+        { provide: Migrations, useValue: migrations },
+        { provide: Nodes, useValue: nodes },
+        { provide: Rehearsals, useValue: rehearsals },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,
-          useFactory: (rooms: Rooms, migrations: Migrations) =>
-            new Registry(
-              rooms,
-              migrations,
-              fleet,
-              new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, [
-                () => migrations.undoOverdue(),
-              ]),
-            ),
-          inject: [Rooms, Migrations],
+          useValue: new Registry(
+            () => serveRegistryCommands(fleet.bus, rooms, migrations, rehearsals),
+            new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, [
+              () => migrations.undoOverdue(),
+            ]),
+          ),
         },
       ],
     };
@@ -61,14 +63,12 @@ class Registry implements OnApplicationBootstrap, OnApplicationShutdown {
   #serving: Serving | undefined;
 
   constructor(
-    private readonly rooms: Rooms,
-    private readonly migrations: Migrations,
-    private readonly fleet: Fleet,
+    private readonly serve: () => Promise<Serving>,
     private readonly sweeper: Sweeper,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.#serving = await serveRegistryCommands(this.fleet.bus, this.rooms, this.migrations);
+    this.#serving = await this.serve();
     this.sweeper.start();
   }
 

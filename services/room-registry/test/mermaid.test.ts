@@ -31,7 +31,15 @@ function fleet(gateways: number, rooms: number, nodes: number): Topology {
       return { kind: 'room', id, name, mediaMode, participants: rooms - index, homes };
     }),
     ...range(gateways).map((index): TopologyVertex => {
-      return { kind: 'session', id: `ss_${index}`, userId: 'u', gatewayId: `gw_${index}`, connected: true, rooms: all };
+      return {
+        kind: 'session',
+        id: `ss_${index}`,
+        userId: 'u',
+        gatewayId: `gw_${index}`,
+        connected: true,
+        rooms: all,
+        media: [],
+      };
     }),
     ...all.slice(1, 2).map((roomId): TopologyVertex => {
       const participants: [string, string] = ['pt_0', 'pt_1'];

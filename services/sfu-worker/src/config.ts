@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { NodeId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the node's own, apart from logs, metrics and brokers. */
@@ -19,6 +19,11 @@ export const nodeConfig = z.object({
     .default(20)
     .describe(
       'A node that stops lets its peers be moved to others for this long. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; they open it again elsewhere.',
+    ),
+  FLOTILLA_REHEARSALS: flag()
+    .default(false)
+    .describe(
+      'true lets those with the grant `admin` or an API key kill this node and its media workers, to rehearse. See docs/rehearsals.md.',
     ),
   FLOTILLA_SFU_LISTEN_IP: z
     .string()

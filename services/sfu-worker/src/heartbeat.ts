@@ -1,8 +1,9 @@
-import { type NodeReport, type PeerQuality, QualityGroup } from '@flotilla/contracts';
+import { type NodeQuality, type NodeReport, type PeerQuality, QualityGroup } from '@flotilla/contracts';
 import { type MediaNode, routerRtpCapabilities } from '@flotilla/media';
 import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { OwnState } from './node-state.ts';
+import { Standings } from './standings.ts';
 
 const everyMs = 500;
 
@@ -38,6 +39,7 @@ const quality = gauge({
 /** Reports the node and its load, again and again. While the store is away it measures on and says so once. */
 export class Heartbeat {
   readonly #startedAt = Date.now();
+  readonly #standings = new Standings();
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
   #missed = 0;
@@ -80,16 +82,20 @@ export class Heartbeat {
     const { load: measured, peers } = await this.node.sample();
     const node = this.node.options.id;
     showLoad(node, measured);
-    showQuality(node, peers);
+    const fares = qualityOf(peers);
+    showQuality(node, fares);
+    const { current: state, drain } = this.state;
     const report: NodeReport = {
       id: node,
       startedAt: this.#startedAt,
       capacity: this.capacity,
-      state: this.state.current,
+      state,
+      ...(drain && { drain: { ...drain, left: measured.sessions } }),
+      quality: fares,
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
-    await this.nodes.report(report, peers);
+    await this.nodes.report(report, peers, this.#standings.of(peers));
   }
 
   /** Takes the node off, so that nobody is placed on it any more. */
@@ -109,13 +115,19 @@ function showLoad(node: string, measured: NodeReport['load']): void {
   bits.set({ node }, measured.bitsPerSecond);
 }
 
-function showQuality(node: string, peers: readonly PeerQuality[]): void {
-  for (const group of QualityGroup.options)
-    peersByGroup.set({ node, group }, peers.filter((peer) => peer.group === group).length);
+function qualityOf(peers: readonly PeerQuality[]): NodeQuality {
+  const inGroup = (group: QualityGroup): number => peers.filter((peer) => peer.group === group).length;
   const scores = peers.map(({ score }) => score);
-  quality.set(
-    { node, of: 'mean' },
-    scores.length > 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : 1,
-  );
-  quality.set({ node, of: 'worst' }, Math.min(1, ...scores));
+  return {
+    stable: inGroup('stable'),
+    watch: inGroup('watch'),
+    move: inGroup('move'),
+    mean: scores.length > 0 ? scores.reduce((sum, each) => sum + each, 0) / scores.length : 1,
+    worst: Math.min(1, ...scores),
+  };
+}
+
+function showQuality(node: string, fares: NodeQuality): void {
+  for (const group of QualityGroup.options) peersByGroup.set({ node, group }, fares[group]);
+  for (const which of ['mean', 'worst'] as const) quality.set({ node, of: which }, fares[which]);
 }

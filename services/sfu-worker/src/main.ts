@@ -8,13 +8,16 @@ import { SfuWorkerModule } from './sfu-worker.module.ts';
 await runService({
   name: 'sfu-worker',
   config: sfuWorkerConfig,
-  start: async ({ config, log, health, onStop }) => {
+  start: async ({ config, log, health, onStop, stop }) => {
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
-    const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), {
-      logger: nestLogger(log),
-    });
+    const app = await NestFactory.createApplicationContext(
+      SfuWorkerModule.register({ config, fleet, log, endProcess: () => stop('drained') }),
+      {
+        logger: nestLogger(log),
+      },
+    );
     onStop('application', () => app.close());
   },
 });

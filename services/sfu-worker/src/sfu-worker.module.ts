@@ -5,22 +5,25 @@ import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
-import { drain } from './drain.ts';
+import { Drain } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
 import { OwnState } from './node-state.ts';
 import { peerNodes } from './peer-nodes.ts';
+import { Rehearsals } from './rehearsals.ts';
 
 export interface SfuWorkerOptions {
   readonly config: NodeConfig;
   readonly fleet: Fleet;
   readonly log: Logger;
+  /** Ends the process, once the node was drained. Without it the process is not the node's alone. */
+  readonly endProcess?: () => void;
 }
 
 /** One SFU node: its media, the commands it serves, its heartbeat. */
 @Module({})
 export class SfuWorkerModule {
-  static register({ config, fleet, log }: SfuWorkerOptions): DynamicModule {
+  static register({ config, fleet, log, endProcess }: SfuWorkerOptions): DynamicModule {
     const id = config.FLOTILLA_NODE_ID ?? newId('node');
     const nodeLog = log.child({ node: id });
     return {
@@ -54,7 +57,11 @@ export class SfuWorkerModule {
             const state = new OwnState();
             const { FLOTILLA_SFU_CAPACITY: capacity } = config;
             const heartbeat = new Heartbeat(media, fleet.store.nodes, capacity, state, nodeLog);
-            return new SfuNode({ media, state, heartbeat }, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
+            const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
+            const settings = { allowed: config.FLOTILLA_REHEARSALS, ownProcess: endProcess !== undefined };
+            const rehearsals = new Rehearsals(media, settings, nodeLog);
+            const parts = { media, state, heartbeat, drain, rehearsals };
+            return new SfuNode(parts, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],
         },
@@ -82,7 +89,7 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await drain(this.parts, this.drainMs, this.log);
+    await this.parts.drain.stop(this.drainMs);
     await this.parts.heartbeat
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));

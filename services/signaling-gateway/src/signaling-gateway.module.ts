@@ -57,7 +57,7 @@ export class SignalingGatewayModule {
       lifecycle,
       memberships,
       nodes: new NodeDirectory(nodes, log),
-      topology: new TopologyFeed(() => fleet.store.topology(), log),
+      topology: new TopologyFeed(fleet.store, log),
       verifier,
       settings: {
         resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,

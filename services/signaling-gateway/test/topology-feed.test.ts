@@ -47,21 +47,26 @@ describe('the topology feed', () => {
   let mostUnderWay: number;
   let read: () => Promise<void>;
   let feed: TopologyFeed;
+  let pulse: TopologyVertex[];
 
   beforeEach(() => {
     ids = ['gw_a', 'gw_b'];
     reads = underWay = mostUnderWay = 0;
     read = async () => undefined;
+    pulse = [];
     feed = new TopologyFeed(
-      async (): Promise<Topology> => {
-        reads++;
-        mostUnderWay = Math.max(mostUnderWay, ++underWay);
-        try {
-          await read();
-          return { at: Date.now(), vertices: ids.map(gateway), truncated: false };
-        } finally {
-          underWay--;
-        }
+      {
+        topology: async (): Promise<Topology> => {
+          reads++;
+          mostUnderWay = Math.max(mostUnderWay, ++underWay);
+          try {
+            await read();
+            return { at: Date.now(), vertices: ids.map(gateway), truncated: false };
+          } finally {
+            underWay--;
+          }
+        },
+        pulse: async () => pulse,
       },
       createLogger({ service: 'test', level: 'error' }),
       { everyMs: 10, pauseMs: 1 },
@@ -84,6 +89,38 @@ describe('the topology feed', () => {
     const change = updates.find(({ removed }) => removed.length > 0);
     expect(change).toMatchObject({ reset: false, removed: ['gw_a'], changed: [{ id: 'gw_c' }] });
     expect(updates.filter(({ reset }) => reset)).toHaveLength(1);
+  });
+
+  test('tells between two reads of the whole what its pulse says of nodes and migrations', async () => {
+    const node = (id: string): TopologyVertex => ({
+      kind: 'node',
+      id,
+      alive: true,
+      state: 'active',
+      capacity: 1,
+      reserved: 0,
+      cpu: 0,
+    });
+    const slow = new TopologyFeed(
+      {
+        topology: async () => ({ at: 1, vertices: [...ids.map(gateway), node('nd_a')], truncated: false }),
+        pulse: async () => pulse,
+      },
+      createLogger({ service: 'test', level: 'error' }),
+      { everyMs: 60_000, pauseMs: 1 },
+    );
+    pulse = [node('nd_a')];
+    const { session, updates, knows } = watcher();
+    slow.watch(session);
+    await knows('gw_a', 'gw_b', 'nd_a');
+    pulse = [node('nd_b')];
+    await knows('gw_a', 'gw_b', 'nd_b');
+    expect(updates.filter(({ reset }) => reset)).toHaveLength(1);
+    expect(updates.find(({ removed }) => removed.length > 0)).toMatchObject({
+      removed: ['nd_a'],
+      changed: [{ id: 'nd_b' }],
+    });
+    slow.stop();
   });
 
   test('reads once for all who watch, and stops with the last of them', async () => {

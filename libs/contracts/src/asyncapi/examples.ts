@@ -164,6 +164,8 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
     reply: { expiresAt: at + 900_000 },
   },
   migrated: { to, payload: { migrationId }, reply: {} },
+  migration_report: { to, payload: { migrationId, ms: 412, gapMs: 83 }, reply: {} },
+  rehearse: { payload: { kind: 'kill_worker', node: nodeId }, reply: { worker: 0 } },
   migration_failed: { to, payload: { migrationId, reason: 'no frame came within 8 s' }, reply: {} },
   watch_topology: { payload: {}, reply: {} },
   unwatch_topology: { payload: {}, reply: {} },

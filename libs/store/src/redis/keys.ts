@@ -29,6 +29,10 @@ export class Keys {
   former = (id: string, participantId: string): string => `${this.namespace}:{${id}}:former:${participantId}`;
   /** Sorted set: `<room id>/<participant id>` -> deadline of its migration, ms. */
   running = (): string => `${this.namespace}:migrations`;
+  /** Hash: migration id -> MigrationRecord as JSON, of the last ones. */
+  history = (): string => `${this.namespace}:migrations:history`;
+  /** Sorted set: migration id -> when it began, ms. */
+  historyOrder = (): string => `${this.namespace}:migrations:history:order`;
   /** Any stream of the event log. */
   stream = (name: string): string => streamKey(this.namespace, name);
   /** Stream of the room's events. */
@@ -45,6 +49,8 @@ export class Keys {
   beats = (): string => `${this.namespace}:nodes:beats`;
   /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. */
   slots = (): string => `${this.namespace}:nodes:slots`;
+  /** Hash: node id -> PeerStandings as JSON: what the topology tells of its peers. */
+  standings = (): string => `${this.namespace}:nodes:standings`;
   /** Hash: node id -> reserved places. */
   reserved = (): string => `${this.namespace}:nodes:reserved`;
 

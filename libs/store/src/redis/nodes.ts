@@ -1,5 +1,6 @@
 import { nodeStream } from '@flotilla/bus';
-import { NodeReport, type NodeView, type PeerQuality } from '@flotilla/contracts';
+import { NodeReport, type NodeView, type PeerQuality, PeerStanding } from '@flotilla/contracts';
+import { z } from 'zod';
 import { statsOf } from '../node-stats.ts';
 import { nodeSilentMs, type NodeStore } from '../store.ts';
 import type { Keys } from './keys.ts';
@@ -11,7 +12,11 @@ export class RedisNodes implements NodeStore {
     private readonly keys: Keys,
   ) {}
 
-  async report(report: NodeReport, peers: readonly PeerQuality[] = []): Promise<void> {
+  async report(
+    report: NodeReport,
+    peers: readonly PeerQuality[] = [],
+    standings: readonly PeerStanding[] = [],
+  ): Promise<void> {
     const { keys } = this;
     const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
     await this.client.run(
@@ -20,10 +25,12 @@ export class RedisNodes implements NodeStore {
       keys.beats(),
       keys.slots(),
       keys.stream(nodeStream),
+      keys.standings(),
       report.id,
       JSON.stringify(report),
       slot,
       JSON.stringify(statsOf(report, peers)),
+      JSON.stringify(standings),
     );
   }
 
@@ -49,10 +56,23 @@ export class RedisNodes implements NodeStore {
     });
   }
 
+  /** What these nodes say of their peers. */
+  async standings(ids: readonly string[]): Promise<[string, PeerStanding[]][]> {
+    if (ids.length === 0) return [];
+    const texts = await this.client.do((redis) => redis.hmget(this.keys.standings(), ...ids));
+    return ids.map((id, index) => [id, z.array(PeerStanding).parse(JSON.parse(texts[index] ?? '[]'))]);
+  }
+
   async remove(nodeId: string): Promise<void> {
     const { keys } = this;
     await this.client.do((redis) =>
-      redis.multi().hdel(keys.nodes(), nodeId).zrem(keys.beats(), nodeId).hdel(keys.slots(), nodeId).exec(),
+      redis
+        .multi()
+        .hdel(keys.nodes(), nodeId)
+        .zrem(keys.beats(), nodeId)
+        .hdel(keys.slots(), nodeId)
+        .hdel(keys.standings(), nodeId)
+        .exec(),
     );
   }
 }

@@ -1,8 +1,10 @@
 import { connectRedis } from '@flotilla/bus';
-import type { Topology } from '@flotilla/contracts';
+import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
+import { migrationVertex, nodeVertex } from '../topology.ts';
+import { RedisHistory } from './history.ts';
 import { Keys } from './keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
@@ -22,6 +24,7 @@ export class RedisStore implements Store {
   readonly nodes: RedisNodes;
   readonly sessions: RedisSessions;
   readonly migrations: RedisMigrations;
+  readonly history: RedisHistory;
   readonly leases: RedisLeases;
   readonly relays: RedisRelays;
   readonly #redis: Redis;
@@ -34,9 +37,10 @@ export class RedisStore implements Store {
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
     this.migrations = new RedisMigrations(client, keys);
+    this.history = new RedisHistory(client, keys);
     this.leases = new RedisLeases(client, keys);
     this.relays = new RedisRelays(client, keys);
-    this.#topology = new RedisTopology(client, keys, this.nodes);
+    this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
   }
 
   static async connect(options: { url: string; namespace: string; log: Logger }): Promise<RedisStore> {
@@ -47,6 +51,11 @@ export class RedisStore implements Store {
 
   topology(): Promise<Topology> {
     return this.#topology.read();
+  }
+
+  async pulse(): Promise<TopologyVertex[]> {
+    const [nodes, migrations] = await Promise.all([this.nodes.list(), this.history.recent()]);
+    return [...nodes.map(nodeVertex), ...migrations.map(migrationVertex)];
   }
 
   problem(): string | undefined {

@@ -261,12 +261,13 @@ return 1`,
 
   /** keys: nodes, beats, slots, stream. args: node id, report JSON, slot, statistics JSON. */
   reportNode: {
-    numberOfKeys: 4,
+    numberOfKeys: 5,
     lua: `${prelude}
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ${keptReports}, '*', '${dataField}', ARGV[4])`,
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ${keptReports}, '*', '${dataField}', ARGV[4])
+redis.call('HSET', KEYS[5], ARGV[1], ARGV[5])`,
   },
 
   /** keys: nodes, beats, reserved. Returns {reports, beats with scores, reserved, now}. */
@@ -551,6 +552,36 @@ end
 local migration = drop_migration(KEYS[4], KEYS[5], KEYS[6], KEYS[2], KEYS[1], ARGV[1], ARGV[2])
 tell(KEYS[7], '{"type":"migration_undone","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. ARGV[3] .. '"}}')
 return restored`,
+  },
+
+  /**
+   * keys: history, historyOrder. args: migration id, when it began, record JSON, how many are kept. What was known of it and
+   * is not in the record stays.
+   */
+  rememberMigration: {
+    numberOfKeys: 2,
+    lua: `
+local known = redis.call('HGET', KEYS[1], ARGV[1])
+local record = known and cjson.decode(known) or {}
+for field, value in pairs(cjson.decode(ARGV[3])) do record[field] = value end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(record))
+redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])
+for _, id in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1 - ARGV[4])) do
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('ZREM', KEYS[2], id)
+end`,
+  },
+
+  /** keys: history. args: migration id, session id, report JSON. Returns 1, or 0 unless it is that session's and the first. */
+  reportMigration: {
+    numberOfKeys: 1,
+    lua: `
+local known = redis.call('HGET', KEYS[1], ARGV[1])
+local record = known and cjson.decode(known)
+if not record or record.sessionId ~= ARGV[2] or record.ms then return 0 end
+for field, value in pairs(cjson.decode(ARGV[3])) do record[field] = value end
+redis.call('HSET', KEYS[1], ARGV[1], cjson.encode(record))
+return 1`,
   },
 
   /** keys: lease, leaseTerms. args: holder, ms, the lease's name. Returns its term, or nil when somebody has it. */

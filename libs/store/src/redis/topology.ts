@@ -8,7 +8,8 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 import type { ChainableCommander } from 'ioredis';
-import { gatewayLateMs, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import type { RedisHistory } from './history.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
 import type { ScriptClient } from './script-client.ts';
@@ -24,19 +25,30 @@ export class RedisTopology {
     private readonly client: ScriptClient,
     private readonly keys: Keys,
     private readonly nodes: RedisNodes,
+    private readonly history: RedisHistory,
   ) {}
 
   async read(): Promise<Topology> {
     const [seconds, micros] = await this.client.do((redis) => redis.time());
     const at = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     const gateways = await this.#gateways(at);
-    const nodes = (await this.nodes.list()).map(nodeVertex);
+    const [nodes, migrations] = await Promise.all([this.nodes.list(), this.history.recent()]);
+    const alive = nodes.flatMap((node) => (node.alive ? [node.id] : []));
+    const media = mediaOf(await this.nodes.standings(alive), migrations);
     const rooms = await this.#rooms();
     const sessions = await this.#sessions(
       gateways.map(({ id }) => id),
       at,
+      media,
     );
-    return topologyOf(at, [gateways, nodes, rooms, sessions, await this.#negotiations(rooms)]);
+    return topologyOf(at, [
+      gateways,
+      nodes.map(nodeVertex),
+      rooms,
+      sessions,
+      await this.#negotiations(rooms),
+      migrations.map(migrationVertex),
+    ]);
   }
 
   async #negotiations(rooms: readonly TopologyVertex[]): Promise<TopologyVertex[]> {
@@ -95,7 +107,11 @@ export class RedisTopology {
     });
   }
 
-  async #sessions(gateways: readonly string[], now: number): Promise<TopologyVertex[]> {
+  async #sessions(
+    gateways: readonly string[],
+    now: number,
+    media: ReturnType<typeof mediaOf>,
+  ): Promise<TopologyVertex[]> {
     const { keys } = this;
     const away = await this.client.do((redis) =>
       redis.zrangebyscore(keys.detached(), `(${now}`, '+inf', 'LIMIT', 0, mostRead),
@@ -112,17 +128,20 @@ export class RedisTopology {
       } while (cursor !== '0' && connected.size < mostRead);
     }
     return this.#each([...connected].slice(0, mostRead), {
-      ask: (pipeline, [id]) => pipeline.hmget(keys.session(id), 'userId', 'gatewayId').smembers(keys.sessionRooms(id)),
+      ask: (pipeline, [id]) =>
+        pipeline.hmget(keys.session(id), 'userId', 'gatewayId', 'name').smembers(keys.sessionRooms(id)),
       tell: ([id, isConnected], [record, rooms]) => {
-        const [userId, gatewayId] = record as (string | null)[];
+        const [userId, gatewayId, name] = record as (string | null)[];
         if (userId === null || gatewayId === null) return undefined;
         return SessionVertex.parse({
           kind: 'session',
           id,
           userId,
+          ...(name && { name }),
           gatewayId,
           connected: isConnected,
           rooms: (rooms as string[]).toSorted(),
+          media: media.get(id) ?? [],
         });
       },
     });

@@ -1,5 +1,5 @@
-import { participantIdOf } from '@flotilla/contracts';
-import { amount, type Fleet, type Kind, nameOf, remarkOf, type VertexOf } from './fleet.ts';
+import { participantIdOf, type QualityGroup } from '@flotilla/contracts';
+import { amount, type Fleet, type Kind, nameOf, remarkOf, standingOf, type VertexOf } from './fleet.ts';
 
 /** Sessions are drawn one by one while there are no more than this; else those of the selected room or gateway are. */
 export const mostSessions = 150;
@@ -15,6 +15,10 @@ export interface DrawnVertex {
   /** Across, in the graph's units. */
   readonly size: number;
   readonly remark?: string | undefined;
+  /** How the media of a session fares. */
+  readonly group?: QualityGroup | undefined;
+  /** The SFU nodes that a session has media on. */
+  readonly nodes?: readonly string[] | undefined;
   /** The vertex it stands beside. */
   readonly beside?: string | undefined;
 }
@@ -59,6 +63,8 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     ...sessions.map((session) => ({
       ...titled(session),
       size: 13,
+      group: standingOf(session.media)?.group,
+      nodes: session.media.map(({ nodeId }) => nodeId),
       beside: session.rooms.find((id) => roomIds.has(id)) ?? session.gatewayId,
     })),
   ];
@@ -132,7 +138,10 @@ function signalWays(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<s
 
 function mediaWays({ id, homes, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
   if (mediaMode === 'peer') return [];
-  return Object.entries(homes).map(([node, weight]) => edge('media', id, node, weight));
+  const places = Object.entries(homes);
+  // Of a room on one node the number is the room's own.
+  const label = places.length === 1 ? '' : undefined;
+  return places.map(([node, weight]) => ({ ...edge('media', id, node, weight), label }));
 }
 
 function sessionWays(

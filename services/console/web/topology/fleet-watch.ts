@@ -5,6 +5,8 @@ import {
   ErrorBody,
   type ErrorCode,
   type Event,
+  type Rehearsal,
+  type RehearsalBegun,
   TopologyUpdate,
   type TopologyVertex,
 } from '@flotilla/contracts';
@@ -53,6 +55,12 @@ export class FleetWatch {
     sessionStorage.setItem(keyName, key);
     this.#enter('connecting');
     this.#wake();
+  }
+
+  /** Rejects with why it is not begun. */
+  async rehearse(rehearsal: Rehearsal): Promise<RehearsalBegun> {
+    if (!this.#socket || this.state !== 'live') throw new FlotillaError('UNAVAILABLE', 'the connection is lost');
+    return this.#socket.request('rehearse', rehearsal);
   }
 
   async #run(): Promise<void> {

@@ -1,7 +1,9 @@
 import type { TopologyVertex } from '@flotilla/contracts';
 
-export type Kind = TopologyVertex['kind'];
-export type VertexOf<K extends Kind> = Extract<TopologyVertex, { kind: K }>;
+/** What is drawn, listed and chosen. */
+export type Vertex = Exclude<TopologyVertex, { kind: 'migration' }>;
+export type Kind = Vertex['kind'];
+export type VertexOf<K extends TopologyVertex['kind']> = Extract<TopologyVertex, { kind: K }>;
 
 /** The fleet as it was last told, with what one asks of it at hand. */
 export class Fleet {
@@ -12,31 +14,44 @@ export class Fleet {
   /** In the order of their users. */
   readonly sessions: readonly VertexOf<'session'>[];
   readonly negotiations: readonly VertexOf<'negotiation'>[];
+  /** The newest first. */
+  readonly migrations: readonly VertexOf<'migration'>[];
   readonly #sessionsByRoom = new Map<string, VertexOf<'session'>[]>();
+  readonly #sessionsByNode = new Map<string, VertexOf<'session'>[]>();
   readonly #sessionsByGateway = new Map<string, VertexOf<'session'>[]>();
   readonly #negotiationsByRoom: ReadonlyMap<string, readonly VertexOf<'negotiation'>[]>;
 
   constructor(private readonly vertices: ReadonlyMap<string, TopologyVertex>) {
-    const of = <K extends Kind>(kind: K): VertexOf<K>[] =>
+    const of = <K extends TopologyVertex['kind']>(kind: K): VertexOf<K>[] =>
       [...vertices.values()].filter((vertex): vertex is VertexOf<K> => vertex.kind === kind);
     this.gateways = of('gateway').sort(byId);
     this.nodes = of('node').sort(byId);
     this.rooms = of('room').sort((a, b) => b.participants - a.participants || compare(a.name, b.name));
     this.sessions = of('session').sort((a, b) => compare(a.userId, b.userId) || byId(a, b));
     this.negotiations = of('negotiation').sort(byId);
+    this.migrations = of('migration').sort((a, b) => b.startedAt - a.startedAt || byId(a, b));
     for (const session of this.sessions) {
       for (const room of session.rooms) append(this.#sessionsByRoom, room, session);
       append(this.#sessionsByGateway, session.gatewayId, session);
+      for (const node of new Set(session.media.map(({ nodeId }) => nodeId)))
+        append(this.#sessionsByNode, node, session);
     }
     this.#negotiationsByRoom = Map.groupBy(this.negotiations, ({ roomId }) => roomId);
   }
 
-  get(id: string | undefined): TopologyVertex | undefined {
-    return id === undefined ? undefined : this.vertices.get(id);
+  get(id: string | undefined): Vertex | undefined {
+    const vertex = id === undefined ? undefined : this.vertices.get(id);
+    return vertex?.kind === 'migration' ? undefined : vertex;
   }
 
   sessionsOf(roomId: string): readonly VertexOf<'session'>[] {
     return this.#sessionsByRoom.get(roomId) ?? [];
+  }
+
+  /** Those with media on a node, the worst off first. */
+  sessionsOn(nodeId: string): readonly VertexOf<'session'>[] {
+    const score = ({ media }: VertexOf<'session'>): number => standingOf(media, nodeId)?.score ?? 1;
+    return (this.#sessionsByNode.get(nodeId) ?? []).toSorted((a, b) => score(a) - score(b));
   }
 
   sessionsAt(gatewayId: string): readonly VertexOf<'session'>[] {
@@ -52,17 +67,21 @@ export class Fleet {
   }
 
   /** What is called like that, or has that in its name or id: rooms and users first, whole names before parts. */
-  search(text: string, limit: number): TopologyVertex[] {
+  search(text: string, limit: number): Vertex[] {
     const wanted = text.trim().toLowerCase();
     if (wanted === '') return [];
-    const found: { vertex: TopologyVertex; rank: number }[] = [];
+    const found: { vertex: Vertex; rank: number }[] = [];
     for (const vertex of [...this.rooms, ...this.sessions, ...this.gateways, ...this.nodes]) {
       const name = nameOf(vertex).toLowerCase();
       const at = name.indexOf(wanted);
       if (name === wanted) found.push({ vertex, rank: 0 });
       else if (at === 0) found.push({ vertex, rank: 1 });
       else if (at > 0) found.push({ vertex, rank: 2 });
-      else if (vertex.id.includes(wanted)) found.push({ vertex, rank: 3 });
+      else if (
+        vertex.id.includes(wanted) ||
+        (vertex.kind === 'session' && vertex.userId.toLowerCase().includes(wanted))
+      )
+        found.push({ vertex, rank: 3 });
     }
     return found
       .sort((a, b) => a.rank - b.rank)
@@ -72,31 +91,52 @@ export class Fleet {
 }
 
 /** What people call it. */
-export function nameOf(vertex: TopologyVertex): string {
+export function nameOf(vertex: Vertex): string {
   switch (vertex.kind) {
     case 'room':
       return vertex.name;
     case 'session':
-      return vertex.userId;
+      return vertex.name ?? vertex.userId;
     default:
       return vertex.id;
   }
 }
 
 /** What is unusual about it, in words. */
-export function remarkOf(vertex: TopologyVertex): string | undefined {
+export function remarkOf(vertex: Vertex): string | undefined {
   switch (vertex.kind) {
     case 'gateway':
       return vertex.alive ? undefined : 'not alive';
     case 'node':
-      return vertex.alive ? (vertex.state === 'active' ? undefined : vertex.state) : 'not alive';
+      if (!vertex.alive) return 'not alive';
+      if (vertex.drain) return `draining, ${vertex.drain.left} left`;
+      return vertex.state === 'active' ? undefined : vertex.state;
     case 'room':
       return vertex.mediaMode === 'peer' ? 'peer to peer' : undefined;
     case 'session':
-      return vertex.connected ? undefined : 'away';
+      return vertex.connected ? troubleOf(vertex) : 'away';
     case 'negotiation':
       return vertex.state;
   }
+}
+
+type Standing = VertexOf<'session'>['media'][number];
+
+/** How the media of a session fares, on that node or on the one where it is worst. */
+export function standingOf(media: readonly Standing[], nodeId?: string): Standing | undefined {
+  const of = nodeId === undefined ? media : media.filter((each) => each.nodeId === nodeId);
+  return of.reduce<Standing | undefined>(
+    (worst, each) => (worst && worst.score <= each.score ? worst : each),
+    undefined,
+  );
+}
+
+/** A score and its group, as people read them. */
+export const standingText = ({ score, group }: Standing): string => `${group}, about ${score.toFixed(2)}`;
+
+function troubleOf({ media }: VertexOf<'session'>): string | undefined {
+  const standing = standingOf(media);
+  return standing && standing.group !== 'stable' ? standingText(standing) : undefined;
 }
 
 export const kindNames: Record<Kind, string> = {

@@ -1,4 +1,12 @@
-import type { StylesheetJson } from 'cytoscape';
+import type { Css, StylesheetJson } from 'cytoscape';
+
+const beside = (side: 'left' | 'right'): Css.Node => ({
+  'text-halign': side,
+  'text-valign': 'center',
+  'text-justification': side === 'left' ? 'right' : 'left',
+  'text-margin-x': side === 'left' ? -3 : 3,
+  'text-margin-y': 0,
+});
 
 /** The picture's style in the page's colours. Each kind has a shape of its own too, and what is unusual is in the label. */
 export function graphStyle(host: HTMLElement): StylesheetJson {
@@ -73,6 +81,12 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
         'z-index': 6,
       },
     },
+    // Beside the session, so that what stands below it can be read.
+    { selector: 'node[side = "left"][kind = "session"]', style: beside('left') },
+    { selector: 'node[side = "right"][kind = "session"]', style: beside('right') },
+    { selector: 'node[group = "stable"]', style: { 'background-color': colour('speak') } },
+    { selector: 'node[group = "watch"]', style: { 'background-color': colour('warn') } },
+    { selector: 'node[group = "move"]', style: { 'background-color': colour('danger') } },
     {
       selector: 'node[remark != ""]',
       style: { 'border-style': 'dashed', 'border-width': 3, 'border-color': colour('warn-ink') },
@@ -99,6 +113,10 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
     },
     { selector: 'edge[kind = "signal"]', style: { 'line-opacity': 0.16 } },
     { selector: 'edge[kind = "media"]', style: { 'line-color': colour('speak'), 'line-opacity': 0.45 } },
+    // Of a small fleet there is room for lines that can be seen.
+    { selector: 'edge.roomy', style: { width: 2 } },
+    { selector: 'edge[kind = "signal"].roomy', style: { 'line-opacity': 0.45 } },
+    { selector: 'edge[kind = "media"].roomy', style: { 'line-opacity': 0.7 } },
     {
       selector: 'edge[kind = "negotiation"]',
       style: {

@@ -5,7 +5,7 @@ import { icons } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
 import type { Drawing } from './drawing.ts';
 import { graphStyle } from './graph-style.ts';
-import { Placement } from './placement.ts';
+import { Placement, type Point } from './placement.ts';
 
 const panStep = 60;
 const zoomStep = 1.25;
@@ -117,10 +117,10 @@ export class TopologyGraph extends LitElement {
         .elements()
         .filter((element) => !kept.has(element.id()))
         .remove();
-      for (const { id, kind, label, size, remark = '' } of vertices) {
+      for (const { id, kind, label, size, remark = '', group = '', nodes = [], beside = '' } of vertices) {
         const known = graph.getElementById(id);
         const position = { ...(points.get(id) ?? { x: 0, y: 0 }) };
-        const data = { id, kind, label, size, remark };
+        const data = { id, kind, label, size, remark, group, nodes, side: sideOf(points.get(id), points.get(beside)) };
         if (known.empty()) graph.add({ group: 'nodes', data, position });
         else known.data(data).position(position);
         // With everybody around the rooms the whole is seen from further away.
@@ -131,6 +131,7 @@ export class TopologyGraph extends LitElement {
         const data = { id, source, target, kind, weight, label };
         if (known.empty()) graph.add({ group: 'edges', data });
         else known.data(data);
+        graph.getElementById(id).toggleClass('roomy', everybody);
       }
     });
     if (before === 0) this.#moved = false;
@@ -144,9 +145,17 @@ export class TopologyGraph extends LitElement {
       graph.elements().removeClass('selected near dim');
       const selected = this.selected === undefined ? graph.collection() : graph.getElementById(this.selected);
       if (selected.empty()) return;
-      const near = selected.closedNeighborhood();
+      const homes = selected.data('nodes') as string[];
+      // Sessions and nodes have no edge of their own between them.
+      const media = graph
+        .nodes()
+        .filter((each) => homes.includes(each.id()) || (each.data('nodes') as string[]).includes(selected.id()));
+      const near = selected.closedNeighborhood().union(media);
       // Around a room its people, and what each of them is joined to.
-      const around = near.union(near.nodes('[kind = "session"]').closedNeighborhood());
+      const around =
+        selected.data('kind') === 'node'
+          ? near.union(media.edgesWith(near))
+          : near.union(near.nodes('[kind = "session"]').closedNeighborhood());
       graph.elements().not(around).addClass('dim');
       around.addClass('near');
       selected.addClass('selected');
@@ -234,6 +243,12 @@ export class TopologyGraph extends LitElement {
       </div>
     `;
   }
+}
+
+/** On which side of what it belongs to something stands: its label goes there too, away from the other's. */
+function sideOf(point: Point | undefined, centre: Point | undefined): 'left' | 'right' | '' {
+  if (!point || !centre || Math.abs(point.x - centre.x) < 1) return '';
+  return point.x < centre.x ? 'left' : 'right';
 }
 
 declare global {

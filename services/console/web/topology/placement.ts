@@ -12,9 +12,11 @@ const roomySpacing = 60;
 /** Around a room: from one to the next, and from ring to ring. */
 const personSpacing = 40;
 const ringSpacing = 30;
+/** People stand around a room but not below it, and around a gateway but not above it: there is its name. */
+const openArc = (Math.PI * 4) / 3;
 const hubGap = 45;
 const nodeRadius = 70;
-const gatewaySpacing = 260;
+const gatewaySpacing = 320;
 const gatewayGap = 70;
 /** Places grow in steps, so that not everything moves with everybody who comes. */
 const leastRooms = 8;
@@ -97,13 +99,17 @@ export class Placement {
       top,
       points,
     );
+    const gateways = new Set(of('gateway').map(({ id }) => id));
     const sizes = new Map(vertices.map(({ id, size }) => [id, size]));
     for (const [beside, around] of people) {
       const centre = points.get(beside);
       const slots = this.#people.get(beside)!;
       const capacity = stepUp(slots.count, leastPeople);
       for (const { id } of centre ? around : [])
-        points.set(id, ring(centre!, sizes.get(beside)! / 2, slots.of(id), capacity));
+        points.set(
+          id,
+          ring(centre!, sizes.get(beside)! / 2, slots.of(id), capacity, gateways.has(beside) ? 'below' : 'above'),
+        );
     }
     return points;
   }
@@ -168,21 +174,33 @@ function seed({ x, y }: Point, index: number, inner: number, spacing: number): P
 }
 
 /** The place of one of those who stand around something, in as many rings as it takes. */
-function ring({ x, y }: Point, innerRadius: number, slot: number, capacity: number): Point {
-  let [first, radius, turn] = [0, innerRadius + ringSpacing, 0];
+function ring(
+  { x, y }: Point,
+  innerRadius: number,
+  slot: number,
+  capacity: number,
+  where: 'above' | 'below' = 'above',
+): Point {
+  let [first, radius] = [0, innerRadius + ringSpacing];
   let fit = fitting(radius);
   while (slot >= first + fit) {
     first += fit;
     radius += ringSpacing;
-    // So that those of one ring stand before the gaps of the other.
-    turn += 0.5;
     fit = fitting(radius);
   }
-  const angle = (2 * Math.PI * (slot - first + turn)) / Math.min(fit, capacity - first);
-  return { x: x + radius * Math.cos(angle), y: y + radius * Math.sin(angle) };
+  const places = Math.min(fit, capacity - first);
+  const angle = fromTop(slot - first, places) * (openArc / places) - Math.PI / 2;
+  return { x: x + radius * Math.cos(angle), y: y + (where === 'above' ? 1 : -1) * radius * Math.sin(angle) };
 }
 
-const fitting = (radius: number): number => Math.max(1, Math.floor((2 * Math.PI * radius) / personSpacing));
+/** How many steps from the top a place is: the first ones at the top, then by turns to the left (negative) and to the right. */
+function fromTop(index: number, places: number): number {
+  const even = places % 2 === 0;
+  const steps = even ? Math.floor(index / 2) + 0.5 : Math.ceil(index / 2);
+  return index % 2 === (even ? 0 : 1) ? -steps : steps;
+}
+
+const fitting = (radius: number): number => Math.max(1, Math.floor((openArc * radius) / personSpacing));
 
 /** How far the rings of so many reach around a room of middling size. */
 function ringsRadius(count: number): number {

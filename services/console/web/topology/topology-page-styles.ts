@@ -66,7 +66,7 @@ export const pageStyles = css`
   }
   main {
     display: grid;
-    grid-template: auto minmax(0, 1fr) / minmax(0, 1fr);
+    grid-template: auto minmax(0, 1fr) auto / minmax(0, 1fr);
     gap: 0.625rem 0.75rem;
     min-height: 0;
     padding: 0 1rem 1rem;
@@ -109,6 +109,15 @@ export const pageStyles = css`
   .mark.session {
     clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%);
   }
+  .mark.stable {
+    background: var(--speak);
+  }
+  .mark.watch {
+    background: var(--warn);
+  }
+  .mark.move {
+    background: var(--danger);
+  }
   .mark.negotiation {
     width: 1.125rem;
     height: 0;
@@ -124,6 +133,9 @@ export const pageStyles = css`
     border-radius: var(--radius-l);
     background: var(--surface);
     overflow: auto;
+  }
+  flotilla-migration-list {
+    grid-column: 1 / -1;
   }
   .nothing {
     display: grid;
@@ -150,7 +162,7 @@ export const pageStyles = css`
     }
     main,
     main.with-details {
-      grid-template: auto minmax(60dvh, auto) auto / minmax(0, 1fr);
+      grid-template: auto minmax(60dvh, auto) auto auto / minmax(0, 1fr);
     }
   }
 `;

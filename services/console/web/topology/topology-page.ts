@@ -1,3 +1,4 @@
+import type { QualityGroup, Rehearsal, RehearsalBegun } from '@flotilla/contracts';
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import '../announcer.ts';
@@ -5,11 +6,12 @@ import type { Announcer } from '../announcer.ts';
 import { icons, logo } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
 import { draw, type Drawing, mostRooms, restId } from './drawing.ts';
-import { amount, Fleet } from './fleet.ts';
+import { amount, Fleet, standingOf } from './fleet.ts';
 import { FleetWatch, type WatchState } from './fleet-watch.ts';
 import './graph.ts';
 import type { TopologyGraph } from './graph.ts';
 import './key-form.ts';
+import './migration-list.ts';
 import './search-box.ts';
 import { pageStyles } from './topology-page-styles.ts';
 import './vertex-details.ts';
@@ -35,6 +37,8 @@ export class TopologyPage extends LitElement {
   @state() private drawing: Drawing | undefined;
   @state() private watchState: WatchState = 'connecting';
   @state() private selected: string | undefined;
+  /** What came of the last drain. */
+  @state() private notice: string | undefined;
   @state() private view: 'picture' | 'table' = 'picture';
   @query('flotilla-topology-graph') private graph!: TopologyGraph | null;
   @query('flotilla-announcer') private announcer!: Announcer;
@@ -58,10 +62,25 @@ export class TopologyPage extends LitElement {
     this.watchState = now;
     this.#collecting ??= setTimeout(() => {
       this.#collecting = undefined;
+      const before = this.fleet;
       this.fleet = new Fleet(this.#watch.vertices);
-      if (this.selected !== undefined && !this.fleet.get(this.selected)) this.selected = undefined;
+      this.#noticeDrained(before);
+      if (this.selected !== undefined && !this.fleet.get(this.selected)) {
+        this.selected = undefined;
+        // The picture stood where it was.
+        void this.updateComplete.then(() => this.graph?.fit());
+      }
       this.drawing = draw(this.fleet, this.selected);
     }, collectMs);
+  }
+
+  /** A node that drained and is gone can't say so itself. */
+  #noticeDrained(before: Fleet): void {
+    for (const { id, drain } of before.nodes) {
+      if (!drain || this.fleet.get(id)) continue;
+      this.notice = `${id} was drained and has ended.`;
+      this.announcer?.say(this.notice);
+    }
   }
 
   /** Selects, and where it was chosen from elsewhere, moves the picture to it. */
@@ -87,6 +106,8 @@ export class TopologyPage extends LitElement {
   #show(view: 'picture' | 'table'): void {
     this.view = view;
   }
+
+  readonly #rehearse = (rehearsal: Rehearsal): Promise<RehearsalBegun> => this.#watch.rehearse(rehearsal);
 
   readonly #onKey = (event: KeyboardEvent): void => {
     if (event.key === 'Escape') this.#select(undefined, true);
@@ -125,8 +146,19 @@ export class TopologyPage extends LitElement {
                 data-testid="details"
                 .vertex=${selected}
                 .fleet=${this.fleet}
+                .rehearse=${this.#rehearse}
                 @choose=${({ detail }: CustomEvent<string | undefined>) => this.#chooseInDetails(detail)}
               ></flotilla-vertex-details>`
+            : nothing
+        }
+        ${
+          this.fleet.migrations.length > 0
+            ? html`<flotilla-migration-list
+                data-testid="migrations"
+                .fleet=${this.fleet}
+                .at=${this.#watch.at ?? 0}
+                @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+              ></flotilla-migration-list>`
             : nothing
         }
       </main>
@@ -166,9 +198,27 @@ export class TopologyPage extends LitElement {
             ><span><b>${count.toLocaleString('en')}</b> ${count === 1 ? one : `${one}s`}</span>
           </li>`,
       )}
+      ${this.#groups()}
+      ${this.notice === undefined ? nothing : html`<li data-testid="notice">${icons.info} ${this.notice}</li>`}
       ${this.#watch.truncated ? html`<li>${icons.warning} There is more than is listed here.</li>` : nothing}
       ${left > 0 ? html`<li>The ${mostRooms} largest rooms are drawn.</li>` : nothing}
     </ul>`;
+  }
+
+  /** How many sessions are in each group: what the colours mean. */
+  #groups(): TemplateResult[] {
+    const groups = Map.groupBy(this.fleet.sessions, ({ media }) => standingOf(media)?.group);
+    const shown: QualityGroup[] = ['stable', 'watch', 'move'];
+    return shown.flatMap((group) => {
+      const count = groups.get(group)?.length ?? 0;
+      return count === 0
+        ? []
+        : [
+            html`<li>
+              <span class="mark session ${group}"></span><span><b>${count.toLocaleString('en')}</b> ${group}</span>
+            </li>`,
+          ];
+    });
   }
 
   #content(): TemplateResult {

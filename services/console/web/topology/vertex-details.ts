@@ -1,9 +1,20 @@
-import type { TopologyVertex } from '@flotilla/contracts';
+import type { Rehearsal, RehearsalBegun } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { icons } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
-import { amount, type Fleet, kindNames, nameOf, remarkOf } from './fleet.ts';
+import {
+  amount,
+  type Fleet,
+  kindNames,
+  nameOf,
+  remarkOf,
+  standingOf,
+  standingText,
+  type Vertex,
+  type VertexOf,
+} from './fleet.ts';
+import './rehearsal-actions.ts';
 
 /** What is listed at most under a heading; the table has all. */
 const mostListed = 100;
@@ -65,6 +76,28 @@ export class VertexDetails extends LitElement {
         overflow-wrap: anywhere;
         font-variant-numeric: tabular-nums;
       }
+      .drain {
+        display: grid;
+        gap: 0.25rem;
+        margin-bottom: 0.875rem;
+        font-size: 0.8125rem;
+      }
+      progress,
+      progress::-webkit-progress-bar {
+        width: 100%;
+        height: 0.625rem;
+        border: 0;
+        border-radius: 0.3125rem;
+        background: var(--surface-3);
+        appearance: none;
+        overflow: hidden;
+      }
+      progress::-webkit-progress-value {
+        background: var(--speak);
+      }
+      progress::-moz-progress-bar {
+        background: var(--speak);
+      }
       h3 {
         margin: 1rem 0 0.375rem;
         font-size: 0.8125rem;
@@ -104,8 +137,9 @@ export class VertexDetails extends LitElement {
     `,
   ];
 
-  @property({ attribute: false }) vertex!: TopologyVertex;
+  @property({ attribute: false }) vertex!: Vertex;
   @property({ attribute: false }) fleet!: Fleet;
+  @property({ attribute: false }) rehearse!: (rehearsal: Rehearsal) => Promise<RehearsalBegun>;
   @query('h2') private heading!: HTMLElement;
   #chosenHere = false;
 
@@ -136,6 +170,12 @@ export class VertexDetails extends LitElement {
               <dd>${value}</dd>`,
         )}
       </dl>
+      ${vertex.kind === 'node' ? this.#drain(vertex) : nothing}
+      <flotilla-rehearsal-actions
+        .vertex=${vertex}
+        .fleet=${this.fleet}
+        .rehearse=${this.rehearse}
+      ></flotilla-rehearsal-actions>
       ${this.#lists().map(({ title, of }) => this.#list(title, of))}
     `;
   }
@@ -150,6 +190,7 @@ export class VertexDetails extends LitElement {
           ['Places taken', `${vertex.reserved} of ${vertex.capacity}`],
           ['CPU', `${Math.round(vertex.cpu * 100)} %`],
           ['State', vertex.state],
+          ...this.#fares(vertex),
         ];
       case 'room':
         return [
@@ -160,6 +201,11 @@ export class VertexDetails extends LitElement {
       case 'session':
         return [
           ['Connection', vertex.connected ? 'open' : 'lost, may come back'],
+          ...vertex.media.map((each): [string, string] => [
+            vertex.media.length > 1 ? `Quality in ${this.#nameOf(fleet.get(each.roomId), each.roomId)}` : 'Quality',
+            standingText(each),
+          ]),
+          ['User', vertex.userId],
           ['Id', vertex.id],
         ];
       case 'negotiation':
@@ -170,13 +216,33 @@ export class VertexDetails extends LitElement {
     }
   }
 
-  #nameOf(vertex: TopologyVertex | undefined, id: string): string {
+  #fares({ quality }: VertexOf<'node'>): [string, string][] {
+    if (!quality) return [];
+    const { stable, watch, move, mean, worst } = quality;
+    const people: [string, string] = ['Peers', `${stable} stable, ${watch} watch, ${move} move`];
+    return stable + watch + move === 0
+      ? [people]
+      : [people, ['Score', `mean ${mean.toFixed(2)}, worst ${worst.toFixed(2)}`]];
+  }
+
+  #drain({ drain }: VertexOf<'node'>): TemplateResult | typeof nothing {
+    if (!drain) return nothing;
+    const { sessions, left } = drain;
+    const most = Math.max(sessions, left);
+    const text = left === 0 ? 'Empty' : `${most - left} of ${amount(most, 'session')} moved`;
+    return html`<div class="drain" data-testid="drain-progress">
+      <progress aria-label="Drain" max=${Math.max(1, most)} value=${most === 0 ? 1 : most - left}></progress>
+      <span>${text}</span>
+    </div>`;
+  }
+
+  #nameOf(vertex: Vertex | undefined, id: string): string {
     return vertex ? nameOf(vertex) : id;
   }
 
   #lists(): { title: string; of: { id: string; more?: string }[] }[] {
     const { vertex, fleet } = this;
-    const ids = (all: readonly TopologyVertex[]): { id: string; more?: string }[] =>
+    const ids = (all: readonly Vertex[]): { id: string; more?: string }[] =>
       all.map((each) => ({ id: each.id, more: remarkOf(each) ?? '' }));
     switch (vertex.kind) {
       case 'gateway':
@@ -189,20 +255,39 @@ export class VertexDetails extends LitElement {
               .roomsOn(vertex.id)
               .map(({ id, homes }) => ({ id, more: amount(homes[vertex.id]!, 'person', 'people') })),
           },
+          {
+            title: 'Sessions',
+            of: fleet.sessionsOn(vertex.id).map(({ id, media }) => ({
+              id,
+              more: standingText(standingOf(media, vertex.id)!),
+            })),
+          },
         ];
       case 'room':
         return [
           {
             title: 'SFU nodes',
-            of: Object.entries(vertex.homes).map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
+            of: Object.entries(vertex.homes)
+              .sort(([, a], [, b]) => b - a)
+              .map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
           },
           { title: 'Negotiations', of: ids(fleet.negotiationsIn(vertex.id)) },
-          { title: 'Sessions', of: ids(fleet.sessionsOf(vertex.id)) },
+          {
+            title: 'Sessions',
+            of: fleet.sessionsOf(vertex.id).map((session) => {
+              const media = session.media.find(({ roomId }) => roomId === vertex.id);
+              return { id: session.id, more: media ? `${media.nodeId}, ${media.group}` : (remarkOf(session) ?? '') };
+            }),
+          },
         ];
       case 'session':
         return [
           { title: 'Gateway', of: [{ id: vertex.gatewayId }] },
           { title: 'Rooms', of: vertex.rooms.map((id) => ({ id })) },
+          {
+            title: 'SFU nodes',
+            of: [...new Set(vertex.media.map(({ nodeId }) => nodeId))].map((id) => ({ id })),
+          },
         ];
       case 'negotiation':
         return [{ title: 'Room', of: [{ id: vertex.roomId }] }];

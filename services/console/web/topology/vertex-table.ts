@@ -1,8 +1,7 @@
-import type { TopologyVertex } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { base, buttons } from '../styles.ts';
-import { type Fleet, type Kind, kindNames, nameOf, remarkOf } from './fleet.ts';
+import { type Fleet, type Kind, kindNames, nameOf, remarkOf, standingOf, standingText, type Vertex } from './fleet.ts';
 
 /** Rows that are shown before one asks for more. */
 const rowsAtOnce = 100;
@@ -12,9 +11,9 @@ const percent = (share: number): string => `${Math.round(share * 100)} %`;
 type Cell = string | number;
 const columns: { [K in Kind]: readonly string[] } = {
   gateway: ['Sessions', 'State'],
-  node: ['Places taken', 'CPU', 'State'],
+  node: ['Places taken', 'CPU', 'Worst score', 'State'],
   room: ['People', 'SFU nodes', 'Media'],
-  session: ['Rooms', 'Gateway', 'State'],
+  session: ['Rooms', 'SFU nodes', 'Quality', 'Gateway', 'State'],
   negotiation: ['Room', 'State'],
 };
 
@@ -90,7 +89,7 @@ export class VertexTable extends LitElement {
     ${this.#table('session', sessions)} ${this.#table('negotiation', negotiations)}`;
   }
 
-  #table(kind: Kind, all: readonly TopologyVertex[]): TemplateResult | typeof nothing {
+  #table(kind: Kind, all: readonly Vertex[]): TemplateResult | typeof nothing {
     if (all.length === 0) return nothing;
     const limit = this.shown[kind] ?? rowsAtOnce;
     const title = `${kindNames[kind]}s (${all.length.toLocaleString('en')})`;
@@ -117,7 +116,7 @@ export class VertexTable extends LitElement {
     </section>`;
   }
 
-  #row(vertex: TopologyVertex): TemplateResult {
+  #row(vertex: Vertex): TemplateResult {
     const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: vertex.id }));
     return html`<tr aria-current=${vertex.id === this.selected ? 'true' : nothing}>
       <th scope="row"><button @click=${choose}>${nameOf(vertex)}</button></th>
@@ -125,21 +124,33 @@ export class VertexTable extends LitElement {
     </tr>`;
   }
 
-  #cells(vertex: TopologyVertex): readonly Cell[] {
+  #cells(vertex: Vertex): readonly Cell[] {
     const roomName = (id: string): string => {
       const room = this.fleet.get(id);
       return room ? nameOf(room) : id;
     };
     const remark = remarkOf(vertex);
+    const standing = vertex.kind === 'session' ? standingOf(vertex.media) : undefined;
     switch (vertex.kind) {
       case 'gateway':
         return [vertex.sessions, remark ?? 'alive'];
       case 'node':
-        return [`${vertex.reserved} of ${vertex.capacity}`, percent(vertex.cpu), remark ?? 'active'];
+        return [
+          `${vertex.reserved} of ${vertex.capacity}`,
+          percent(vertex.cpu),
+          vertex.quality?.worst.toFixed(2) ?? '',
+          remark ?? 'active',
+        ];
       case 'room':
         return [vertex.participants, Object.keys(vertex.homes).join(', '), remark ?? 'SFU'];
       case 'session':
-        return [vertex.rooms.map(roomName).join(', '), vertex.gatewayId, remark ?? 'connected'];
+        return [
+          vertex.rooms.map(roomName).join(', '),
+          vertex.media.map(({ nodeId }) => nodeId).join(', '),
+          standing ? standingText(standing) : '',
+          vertex.gatewayId,
+          vertex.connected ? 'connected' : 'away',
+        ];
       case 'negotiation':
         return [roomName(vertex.roomId), vertex.state];
     }

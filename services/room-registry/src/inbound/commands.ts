@@ -1,10 +1,16 @@
 import type { CommandBus, Serving } from '@flotilla/bus';
 import { type RegistryCommandType, registryQueue } from '@flotilla/contracts';
 import type { Migrations } from '../migrations/migrations.ts';
+import type { Rehearsals } from '../rehearsals.ts';
 import type { Rooms } from '../rooms.ts';
 
 /** Serves the registry's queue, which all its instances share. */
-export function serveRegistryCommands(bus: CommandBus, rooms: Rooms, migrations: Migrations): Promise<Serving> {
+export function serveRegistryCommands(
+  bus: CommandBus,
+  rooms: Rooms,
+  migrations: Migrations,
+  rehearsals: Rehearsals,
+): Promise<Serving> {
   return bus.serve<RegistryCommandType>(registryQueue, 'shared', {
     'registry.join': (request) => rooms.join(request),
     'registry.leave': async ({ roomId, sessionId, reason }) => {
@@ -20,6 +26,11 @@ export function serveRegistryCommands(bus: CommandBus, rooms: Rooms, migrations:
       await migrations.failed(request);
       return {};
     },
+    'registry.migration_report': async (request) => {
+      await migrations.report(request);
+      return {};
+    },
+    'registry.rehearse': ({ rehearsal, by }) => rehearsals.begin(rehearsal, by),
     'registry.replace': ({ roomId, sessionId, excludeNodes }) => rooms.replace(roomId, sessionId, excludeNodes),
   });
 }

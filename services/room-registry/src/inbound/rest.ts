@@ -1,6 +1,7 @@
 import { isKnownKey, TokenIssuer } from '@flotilla/auth';
 import {
   CreateRoom,
+  DrainNode,
   errorCatalogue,
   FlotillaError,
   firstIssue,
@@ -18,6 +19,8 @@ import {
   type NodeSummary,
   type Participant,
   ParticipantId,
+  Rehearsal,
+  type RehearsalBegun,
   restRoutes,
   type Room,
   RoomRef,
@@ -52,6 +55,7 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { Nodes } from '../nodes.ts';
 import { Migrations } from '../migrations/migrations.ts';
+import { Rehearsals } from '../rehearsals.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
 import { openApiDocument } from './openapi.ts';
@@ -145,6 +149,7 @@ export class RestController {
     @Inject(Rooms) private readonly rooms: Rooms,
     @Inject(Migrations) private readonly migrations: Migrations,
     @Inject(Nodes) private readonly nodes: Nodes,
+    @Inject(Rehearsals) private readonly rehearsals: Rehearsals,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
     @Inject(REST_SETTINGS) private readonly settings: RestSettings,
   ) {}
@@ -238,8 +243,17 @@ export class RestController {
 
   @Post('/v1/nodes/:node/drain')
   @HttpCode(200)
-  drain(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
-    return this.nodes.order(node, 'draining');
+  drain(
+    @Param('node', nodeParam) node: string,
+    @Body(new Parsed(DrainNode)) { drainSeconds }: z.output<typeof DrainNode>,
+  ): Promise<NodeOrder> {
+    return this.nodes.order(node, 'draining', drainSeconds);
+  }
+
+  @Post(restRoutes.rehearse.path)
+  @HttpCode(202)
+  rehearse(@Body(new Parsed(Rehearsal)) rehearsal: Rehearsal): Promise<RehearsalBegun> {
+    return this.rehearsals.begin(rehearsal, 'an API key');
   }
 
   @Get(restRoutes.getTopology.path)

@@ -4,6 +4,8 @@ import {
   FlotillaError,
   type Member,
   type Migration,
+  type MigrationEnd,
+  type MigrationRecord,
   migrationTimeoutMs,
   newId,
   type NodeView,
@@ -28,6 +30,11 @@ const seconds = histogram({
   name: 'registry_migration_duration_seconds',
   help: 'From the beginning of a migration to its commit.',
   buckets: [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10],
+});
+const gaps = histogram({
+  name: 'registry_migration_gap_seconds',
+  help: 'The longest time without a new frame that a peer saw while it was moved, as its client measured it.',
+  buckets: [0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5],
 });
 
 /**
@@ -72,6 +79,7 @@ export class Migrations {
       outcomes.inc({ reason, outcome: FlotillaError.from(error).code });
       throw error;
     }
+    await this.#remember(migration);
     try {
       await this.#prepare(migration);
     } catch (error) {
@@ -103,7 +111,7 @@ export class Migrations {
     });
     outcomes.inc({ reason: 'node_lost', outcome: 'moved' });
     const now = Date.now();
-    return {
+    const migration: Migration = {
       id: newId('migration'),
       roomId,
       sessionId,
@@ -115,6 +123,8 @@ export class Migrations {
       startedAt: now,
       deadline: now,
     };
+    await this.#remember(migration, 'moved');
+    return migration;
   }
 
   /** On the node that the planner chose, or, when that has no place any more, on the best. */
@@ -145,6 +155,21 @@ export class Migrations {
       options,
     );
     if (!(await this.store.migrations.prepared(migration, media))) throw new FlotillaError('MIGRATION_OVER');
+    await this.#remember({ ...migration, step: 'prepared' });
+  }
+
+  /** For those who watch. What can't be remembered is moved all the same. */
+  async #remember({ deadline: _deadline, ...migration }: Migration, end?: MigrationEnd): Promise<void> {
+    const record: MigrationRecord = { ...migration, ...(end && { end, endedAt: Date.now() }) };
+    await this.store.history
+      .remember(record)
+      .catch((error: unknown) => this.log.debug({ err: error }, 'a migration is not remembered'));
+  }
+
+  /** What the client measured; see MigrationReport. */
+  async report({ migrationId, sessionId, ...report }: CommandPayload<'registry.migration_report'>): Promise<void> {
+    const taken = await this.store.history.report(migrationId, sessionId, report);
+    if (taken && report.gapMs !== undefined) gaps.observe(report.gapMs / 1000);
   }
 
   /** The client is on the new side. A second time does nothing. Throws MIGRATION_OVER when it was undone. */
@@ -155,6 +180,7 @@ export class Migrations {
       throw new FlotillaError('MIGRATION_OVER');
     outcomes.inc({ reason: migration.reason, outcome: 'moved' });
     seconds.observe((Date.now() - migration.startedAt) / 1000);
+    await this.#remember(migration, 'moved');
     // Its old side closes when the node hears that the member moved.
   }
 
@@ -175,7 +201,10 @@ export class Migrations {
   }
 
   /** The new side closes when its node hears of it. */
-  async #undo({ id, roomId, participantId, reason }: Migration, outcome: string): Promise<void> {
-    if (await this.store.migrations.undo(roomId, participantId, id)) outcomes.inc({ reason, outcome });
+  async #undo(migration: Migration, outcome: string): Promise<void> {
+    const { id, roomId, participantId, reason } = migration;
+    if (!(await this.store.migrations.undo(roomId, participantId, id))) return;
+    outcomes.inc({ reason, outcome });
+    await this.#remember(migration, outcome === 'overdue' ? 'overdue' : 'undone');
   }
 }

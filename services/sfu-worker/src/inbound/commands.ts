@@ -1,18 +1,25 @@
 import type { CommandBus, CommandHandlers, Serving } from '@flotilla/bus';
 import { type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { MediaNode } from '@flotilla/media';
+import type { Drain } from '../drain.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 import type { OwnState } from '../node-state.ts';
+import type { Rehearsals } from '../rehearsals.ts';
 
 /** What the commands act on. */
 export interface SfuNodeParts {
   readonly media: MediaNode;
   readonly state: OwnState;
   readonly heartbeat: Heartbeat;
+  readonly drain: Drain;
+  readonly rehearsals: Rehearsals;
 }
 
 /** Serves the node's queue: each command is a call of the node's media, or an order to the node itself. */
-export function serveSfuCommands(bus: CommandBus, { media: node, state, heartbeat }: SfuNodeParts): Promise<Serving> {
+export function serveSfuCommands(
+  bus: CommandBus,
+  { media: node, state, drain, rehearsals }: SfuNodeParts,
+): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
     'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
     'sfu.close_session': async ({ roomId, sessionId }) => {
@@ -55,9 +62,13 @@ export function serveSfuCommands(bus: CommandBus, { media: node, state, heartbea
       return {};
     },
     'sfu.cordon': async (order) => {
-      state.set(order.state);
-      await heartbeat.now();
+      await drain.order(order.state, order.drainSeconds);
       return { state: state.current };
+    },
+    'sfu.kill_worker': async ({ worker }) => ({ worker: rehearsals.killWorker(worker) }),
+    'sfu.kill_node': async () => {
+      rehearsals.killNode();
+      return {};
     },
     'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({
       endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint),

@@ -20,7 +20,7 @@ const readBatch = 500;
 
 /**
  * What reaches this gateway besides the events of rooms: messages to users and to everybody, and word of sessions that moved
- * elsewhere. One stream of its own, and one that all gateways follow, however many users there are.
+ * elsewhere or are to be cut off. One stream of its own, and one that all gateways follow, however many users there are.
  */
 export class Mail {
   #followings: Following[] = [];
@@ -32,6 +32,7 @@ export class Mail {
     private readonly store: SessionStore,
     private readonly events: EventLog,
     private readonly onReplaced: (sessionId: string) => void,
+    private readonly onCut: (sessionId: string) => void,
     private readonly log: Logger,
   ) {}
 
@@ -81,6 +82,7 @@ export class Mail {
     const event = GatewayEvent.safeParse(JSON.parse(data));
     if (!event.success) return this.log.debug({ data }, 'an entry of a newer gateway');
     if (event.data.type === 'session_replaced') return this.onReplaced(event.data.sessionId);
+    if (event.data.type === 'cut_socket') return this.onCut(event.data.sessionId);
     const { userId, seq, message } = event.data;
     const frame = eventFrame(userAddress(userId), seq, { type: 'message', ...message });
     for (const session of this.table.ofUser(userId)) session.inbox.deliver(seq, frame);

@@ -38,6 +38,9 @@ import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
 import type { Connected } from './signal.adapter.ts';
 
+/** Longer than the steps of a migration that the registry answers after. */
+const rehearsalTimeoutMs = 10_000;
+
 /** What the handlers work with. */
 export interface SignalContext {
   readonly fleet: Fleet;
@@ -358,6 +361,25 @@ export class SignalGateway implements OnGatewayConnection {
   ): Promise<ReplyPayload<'migration_failed'>> {
     session.membership(roomId);
     return this.#bus.call(registryQueue, 'registry.migration_failed', { ...payload, roomId, sessionId: session.id });
+  }
+
+  @SubscribeMessage('migration_report')
+  async migrationReport(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { roomId, payload }: Received<'migration_report'>,
+  ): Promise<ReplyPayload<'migration_report'>> {
+    session.membership(roomId);
+    return this.#bus.call(registryQueue, 'registry.migration_report', { ...payload, sessionId: session.id });
+  }
+
+  @SubscribeMessage('rehearse')
+  async rehearse(
+    @ConnectedSocket() session: Session,
+    @MessageBody() { payload: rehearsal }: Received<'rehearse'>,
+  ): Promise<ReplyPayload<'rehearse'>> {
+    session.requireGrant('admin');
+    const by = userAddress(session.identity.userId);
+    return this.#bus.call(registryQueue, 'registry.rehearse', { rehearsal, by }, { timeoutMs: rehearsalTimeoutMs });
   }
 
   @SubscribeMessage('ping')

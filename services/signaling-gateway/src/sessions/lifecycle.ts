@@ -69,7 +69,15 @@ export class Lifecycle {
     private readonly log: Logger,
   ) {
     this.feeds = new Feeds(events, (feed, placed) => this.#onRoomEvent(feed, placed));
-    this.mail = new Mail(gatewayId, table, store, events, (sessionId) => this.#replaced(sessionId), log);
+    this.mail = new Mail(
+      gatewayId,
+      table,
+      store,
+      events,
+      (sessionId) => this.#replaced(sessionId),
+      (sessionId) => this.table.get(sessionId)?.cut(),
+      log,
+    );
   }
 
   async start(): Promise<void> {

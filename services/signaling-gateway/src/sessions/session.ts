@@ -132,6 +132,11 @@ export class Session {
     if (this.isOpen) this.socket.ping();
   }
 
+  /** Cuts the connection without a word, as when a network goes. */
+  cut(): void {
+    this.socket.terminate();
+  }
+
   /** Closes with a code of ours. The client has two seconds to answer, then the socket is cut. */
   close(code: CloseCodeName, reason: string): void {
     this.socket.close(closeCodes[code], reason);

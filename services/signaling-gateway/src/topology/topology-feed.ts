@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 import { diffTopologies, systemAddress, type Topology, type TopologyUpdate, userAddress } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
+import type { Store } from '@flotilla/store';
 import { probeBacklogBytes, type Session } from '../sessions/session.ts';
 
+/** Between the beginnings of two reads of the whole fleet. */
 const everyMs = 5000;
-/** Between the end of a read and the next, however long it took. */
+/** Between the end of a read and the next, however long it took. Between two of the whole, its pulse is read. */
 const pauseMs = 1000;
 const drainCheckMs = 20;
 
@@ -22,8 +24,8 @@ interface Part {
 }
 
 /**
- * Tells the sessions of this gateway that asked for it what the fleet looks like: everything first, then every 5 s what
- * changed. The fleet is read once for all of them, and only while there are any. One that is slow to take it in is not sent
+ * Tells the sessions of this gateway that asked for it what the fleet looks like: everything first, then what changed, of
+ * nodes and migrations each second, of the rest every 5 s. The fleet is read once for all of them, and only while there are any. One that is slow to take it in is not sent
  * more than it takes, and is then told what changed since what it has.
  */
 export class TopologyFeed {
@@ -34,9 +36,10 @@ export class TopologyFeed {
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #stopped = false;
+  #wholeReadAt = -Infinity;
 
   constructor(
-    private readonly read: () => Promise<Topology>,
+    private readonly fleet: Pick<Store, 'topology' | 'pulse'>,
     private readonly log: Logger,
     private readonly interval = { everyMs, pauseMs },
   ) {}
@@ -70,18 +73,28 @@ export class TopologyFeed {
       this.#parts.clear();
       return;
     }
-    const startedAt = performance.now();
     try {
-      this.#latest = await this.read();
+      this.#latest = await this.#read();
       this.#parts.clear();
       for (const watcher of this.#watchers.values()) void this.#tell(watcher);
     } catch (error) {
       this.log.debug({ err: error }, 'topology not read');
     }
     if (this.#stopped) return;
-    const { everyMs, pauseMs } = this.interval;
-    const wait = Math.max(pauseMs, everyMs - (performance.now() - startedAt));
-    this.#timer = setTimeout(() => void this.#run(), wait);
+    this.#timer = setTimeout(() => void this.#run(), this.interval.pauseMs);
+  }
+
+  /** The whole when it is due, else the whole as it was, with what is read now of that which changes fast. */
+  async #read(): Promise<Topology> {
+    const now = performance.now();
+    if (!this.#latest || now - this.#wholeReadAt >= this.interval.everyMs) {
+      this.#wholeReadAt = now;
+      return this.fleet.topology();
+    }
+    const { vertices, truncated } = this.#latest;
+    const pulse = await this.fleet.pulse();
+    const others = vertices.filter(({ kind }) => kind !== 'node' && kind !== 'migration');
+    return { at: Date.now(), vertices: [...others, ...pulse], truncated };
   }
 
   /** It is there, it still wants to know, and its token still allows it. */

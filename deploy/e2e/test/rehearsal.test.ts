@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { type Grant, type Rehearsal, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+/** Updates come every second or five, on a machine that is busy. */
+const patience = { timeoutMs: 60_000 };
+const names = ['ada', 'bob'] as const;
+
+describe('the console rehearses failures while people talk', () => {
+  let fleet: Fleet;
+  let browser: Browser;
+  let api: RestApi;
+  let pages: readonly [CallPage, CallPage];
+  let operator: Page;
+  const problems: string[] = [];
+
+  beforeAll(async () => {
+    [fleet, browser] = await Promise.all([
+      startFleet({
+        sfuNodes: 3,
+        gateways: 2,
+        port: 0,
+        env: { FLOTILLA_NAMESPACE: `reh-${randomUUID().slice(0, 8)}` },
+        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
+      }),
+      launchBrowser(),
+    ]);
+    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+    // The two on different gateways, and the console on one of them.
+    pages = (await Promise.all(
+      names.map((name, index) =>
+        CallPage.join(browser, fleet.pageUrl, { room: 'standup', name, signalUrl: fleet.gatewayUrls[index]! }),
+      ),
+    )) as never;
+    await together();
+    operator = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    operator.setDefaultTimeout(patience.timeoutMs);
+    operator.on('pageerror', (error) => problems.push(error.message));
+    await operator.goto(`${fleet.pageUrl}/topology`);
+    await operator.getByTestId('key').fill(fleet.apiKey);
+    await operator.getByTestId('watch').click();
+    await operator.locator('.state.live').waitFor();
+    mkdirSync('.results', { recursive: true });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await fleet?.stop();
+  });
+
+  const together = async (): Promise<void> => {
+    await pages[0].hearsAndSees('bob', patience.timeoutMs);
+    await pages[1].hearsAndSees('ada', patience.timeoutMs);
+  };
+  const shot = (name: string): Promise<unknown> =>
+    operator.screenshot({ path: `.results/rehearsal-${name}.png`, animations: 'disabled' });
+  const select = async (text: string): Promise<void> => {
+    await operator.getByTestId('search').fill(text);
+    await operator.keyboard.press('Enter');
+    await operator.getByTestId('details').getByRole('heading', { name: text }).waitFor();
+  };
+  const press = (testId: string): Promise<void> => operator.getByTestId('details').getByTestId(testId).click();
+  const surely = async (testId: string): Promise<void> => {
+    await press(testId);
+    await press('sure');
+  };
+  const vertices = async (): Promise<TopologyVertex[]> =>
+    FleetTopology.parse((await api.request('GET', '/v1/topology')).body).vertices;
+
+  test('it is not for who lacks the grant', async () => {
+    const ask = async (grants: Grant[], rehearsal: Rehearsal) => {
+      const token = await api.issueFleetToken({ grants, userId: 'somebody' });
+      const client = await RawClient.connect(fleet.gatewayUrls[1]!, { token });
+      const answer = await client.request('rehearse', rehearsal);
+      client.close();
+      return answer;
+    };
+    const kill: Rehearsal = { kind: 'kill_node', node: 'nd_nobody' };
+    expect(await ask(['publish'], kill)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+    expect(await ask(['admin'], kill)).toMatchObject({ ok: false, error: { code: 'NOT_FOUND' } });
+    expect(await ask(['admin'], { ...kill, session: 'ss_a' } as never)).toMatchObject({
+      ok: false,
+      error: { code: 'BAD_PAYLOAD' },
+    });
+  });
+
+  test('it shows who is where, how well they fare, and the name of their room', async () => {
+    await waitFor(
+      'both have a quality',
+      async () => {
+        const standing = (await vertices()).filter(
+          ({ kind, ...each }) => kind === 'session' && 'media' in each && each.media.length > 0,
+        );
+        if (standing.length < 2) notYet(`${standing.length} have`);
+      },
+      patience,
+    );
+    await operator.getByRole('list', { name: 'The fleet in numbers' }).getByText('2 stable').waitFor();
+    await shot('at-rest');
+    await select('standup');
+    await operator.getByTestId('details').getByText('2 people').waitFor();
+    await shot('room');
+    const { nodeId } = await pages[0].room();
+    await select(nodeId!);
+    await operator.getByTestId('details').getByText('2 stable, 0 watch, 0 move').waitFor();
+    await shot('node');
+  });
+
+  test('Move: the person is on the other node, and the list says what gap its client measured', async () => {
+    const { nodeId: from } = await pages[0].room();
+    const to = ['nd_1', 'nd_2', 'nd_3'].find((id) => id !== from)!;
+    await select('ada');
+    await operator.getByTestId('details').getByRole('combobox').selectOption(to);
+    await press('move');
+    await operator.getByTestId('said').getByText('is being moved').waitFor();
+    await shot('moving');
+    const row = operator
+      .getByTestId('migrations')
+      .getByRole('row', { name: /^ada standup/ })
+      .first();
+    await row.getByText('moved', { exact: true }).waitFor();
+    await row
+      .getByText(/^\d+ ms$/)
+      .nth(1)
+      .waitFor();
+    expect((await pages[0].room()).nodeId).toBe(to);
+    console.log(`[rehearsal] ${await row.innerText()}`);
+    await together();
+    const record = (await vertices()).find(({ kind }) => kind === 'migration');
+    expect(record).toMatchObject({
+      fromNode: from,
+      toNode: to,
+      reason: 'asked_for',
+      end: 'moved',
+      ms: expect.any(Number) as number,
+      gapMs: expect.any(Number) as number,
+    });
+    await shot('moved');
+  });
+
+  test('Kill a worker: the call comes back on the same node', async () => {
+    const { nodeId } = await pages[1].room();
+    await select(nodeId!);
+    await press('kill-worker');
+    await shot('sure');
+    await press('not-sure');
+    await surely('kill-worker');
+    await operator.getByTestId('said').getByText('The worker is killed').waitFor();
+    await waitFor(
+      'the node has lost it',
+      () => fleet.processes.get(nodeId!)!.lines.some((line) => /media worker died/.test(line)) || notYet('not yet'),
+      patience,
+    );
+    await together();
+    await shot('worker-killed');
+  });
+
+  test('Cut the socket: the session resumes, on whichever gateway it is, and media goes on', async () => {
+    for (const page of pages) {
+      await page.watchState();
+      const before = await page.room();
+      await select(page.name);
+      await surely('cut-socket');
+      await waitFor(
+        `${page.name} lost the connection and is back`,
+        async () => {
+          const seen = await page.statesSeen();
+          if (!seen.includes('reconnecting') || seen.at(-1) !== 'connected') notYet(`seen: ${seen.join(', ')}`);
+        },
+        patience,
+      );
+      const after = await page.room();
+      expect({ id: after.id, me: after.me }).toEqual({ id: before.id, me: before.me });
+    }
+    await together();
+    await shot('cut');
+  });
+
+  test('Drain: everybody moves off the node, its process ends with 0, and the console says so', async () => {
+    const { nodeId } = await pages[1].room();
+    const node = fleet.processes.get(nodeId!)!;
+    await select(nodeId!);
+    await press('drain');
+    await press('sure');
+    await operator.getByTestId('said').getByText('drains').waitFor();
+    await operator.getByTestId('drain-progress').waitFor();
+    await shot('draining');
+    expect(await node.exited).toBe(0);
+    expect(node.lines.join('\n')).toMatch(/"msg":"drained"|drained/);
+    await operator.getByTestId('notice').getByText(`${nodeId} was drained and has ended.`).waitFor();
+    await operator.getByTestId('migrations').getByText('the node drains').first().waitFor();
+    await together();
+    expect((await pages[1].room()).nodeId).not.toBe(nodeId);
+    await shot('drained');
+  });
+
+  test('Kill the node: its people are placed on the one that is left', async () => {
+    const { nodeId } = await pages[0].room();
+    const node = fleet.processes.get(nodeId!)!;
+    expect(await api.request('POST', '/v1/rehearsals', { kind: 'kill_node', node: nodeId })).toMatchObject({
+      status: 202,
+    });
+    await node.exited;
+    await waitFor(
+      'nobody is on it',
+      async () => {
+        for (const page of pages) if ((await page.room()).nodeId === nodeId) notYet(`${page.name} is`);
+      },
+      patience,
+    );
+    await together();
+    await operator.getByTestId('migrations').getByText('the node is lost').first().waitFor();
+    await operator.getByTestId('table').click();
+    await shot('table');
+    expect(problems).toEqual([]);
+    for (const page of pages) expect(page.problems).toEqual([]);
+  });
+});

@@ -1,0 +1,28 @@
+import { keptMigrations, type MigrationRecord, type MigrationReport } from '@flotilla/contracts';
+import { closed, type MigrationHistory } from './history.ts';
+
+/** The last migrations, in this process. */
+export class MemoryHistory implements MigrationHistory {
+  readonly #records = new Map<string, MigrationRecord>();
+
+  constructor(private readonly now: () => number) {}
+
+  async remember(record: MigrationRecord): Promise<void> {
+    this.#records.set(record.id, { ...this.#records.get(record.id), ...record });
+    if (this.#records.size <= keptMigrations) return;
+    const oldest = [...this.#records.values()].reduce((a, b) => (b.startedAt < a.startedAt ? b : a));
+    this.#records.delete(oldest.id);
+  }
+
+  async report(id: string, sessionId: string, report: MigrationReport): Promise<boolean> {
+    const record = this.#records.get(id);
+    if (record?.sessionId !== sessionId || record.ms !== undefined) return false;
+    this.#records.set(id, { ...record, ...report });
+    return true;
+  }
+
+  async recent(): Promise<MigrationRecord[]> {
+    const now = this.now();
+    return [...this.#records.values()].sort((a, b) => b.startedAt - a.startedAt).map((record) => closed(record, now));
+  }
+}

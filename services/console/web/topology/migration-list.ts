@@ -1,0 +1,134 @@
+import type { MigrationRecord } from '@flotilla/contracts';
+import { css, html, LitElement, type TemplateResult } from 'lit';
+import { customElement, property } from 'lit/decorators.js';
+import { base, buttons } from '../styles.ts';
+import { type Fleet, nameOf } from './fleet.ts';
+import { gapOf, reasons, stepOf } from './migration-text.ts';
+
+/**
+ * The migrations under way and the last ones, the newest first.
+ *
+ * @fires choose - CustomEvent of the id of a vertex
+ */
+@customElement('flotilla-migration-list')
+export class MigrationList extends LitElement {
+  static override styles = [
+    base,
+    buttons,
+    css`
+      :host {
+        max-height: 12.5rem;
+        padding: 0.625rem 1rem 0.75rem;
+        border: 1px solid var(--line);
+        border-radius: var(--radius-l);
+        background: var(--surface);
+        overflow: auto;
+      }
+      h2 {
+        font-size: 0.9375rem;
+      }
+      table {
+        width: 100%;
+        margin-top: 0.25rem;
+        border-collapse: collapse;
+        font-size: 0.8125rem;
+        font-variant-numeric: tabular-nums;
+      }
+      th,
+      td {
+        padding: 0.1875rem 0.75rem 0.1875rem 0;
+        border-bottom: 1px solid var(--line);
+        text-align: left;
+        white-space: nowrap;
+      }
+      thead th {
+        color: var(--text-2);
+        font-weight: 500;
+      }
+      .number {
+        text-align: right;
+      }
+      tbody th {
+        font-weight: 500;
+      }
+      th button {
+        min-height: 1.5rem;
+        margin-left: -0.375rem;
+        padding: 0 0.375rem;
+        border-radius: var(--radius-s);
+        background: transparent;
+        color: var(--accent-ink);
+        font-size: inherit;
+      }
+      .step::before {
+        content: '';
+        display: inline-block;
+        width: 0.5rem;
+        height: 0.5rem;
+        margin-right: 0.4375rem;
+        border-radius: 50%;
+        background: var(--accent);
+      }
+      .step.moved::before {
+        background: var(--speak);
+      }
+      .step.undone::before,
+      .step.overdue::before {
+        background: var(--danger);
+      }
+    `,
+  ];
+
+  @property({ attribute: false }) fleet!: Fleet;
+  /** When the fleet looked like this, ms since the Unix epoch. */
+  @property({ attribute: false }) at = 0;
+
+  protected override render(): TemplateResult {
+    const { migrations } = this.fleet;
+    return html`<h2 id="migrations">Migrations (${migrations.length})</h2>
+      <table aria-labelledby="migrations">
+        <thead>
+          <tr>
+            <th scope="col">Who</th>
+            <th scope="col">Room</th>
+            <th scope="col">From</th>
+            <th scope="col">To</th>
+            <th scope="col">Why</th>
+            <th scope="col">Step</th>
+            <th scope="col" class="number">Took</th>
+            <th scope="col" class="number">Longest gap</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${migrations.map((migration) => this.#row(migration))}
+        </tbody>
+      </table>`;
+  }
+
+  #row(migration: MigrationRecord): TemplateResult {
+    const { sessionId, roomId, fromNode, toNode, reason, end, ms, startedAt, endedAt } = migration;
+    const name = (id: string): string => {
+      const vertex = this.fleet.get(id);
+      return vertex ? nameOf(vertex) : id;
+    };
+    // Off a lost node nobody was moved: there was nothing to move.
+    const took = ms ?? (endedAt === undefined || reason === 'node_lost' ? undefined : endedAt - startedAt);
+    const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: sessionId }));
+    return html`<tr>
+      <th scope="row"><button @click=${choose}>${name(sessionId)}</button></th>
+      <td>${name(roomId)}</td>
+      <td>${fromNode}</td>
+      <td>${toNode}</td>
+      <td>${reasons[reason]}</td>
+      <td><span class="step ${end ?? ''}">${stepOf(migration)}</span></td>
+      <td class="number">${took === undefined ? '' : `${Math.round(took)} ms`}</td>
+      <td class="number">${gapOf(migration, this.at)}</td>
+    </tr>`;
+  }
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    'flotilla-migration-list': MigrationList;
+  }
+}

@@ -1,0 +1,41 @@
+import { coarseScoreStep, type PeerQuality, QualityGroup } from '@flotilla/contracts';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Standings } from '../src/standings.ts';
+
+const peer = (score: number, group: QualityGroup): PeerQuality => ({
+  sessionId: 'ss_a',
+  participantId: 'pt_a',
+  roomId: 'rm_a',
+  score,
+  group,
+  loss: 0,
+  rttMs: 0,
+  jitterMs: 0,
+  baselineRttMs: 0,
+});
+
+test('what is told of a peer is never far off, has its group, and changes only for a reason', () => {
+  const measured = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...QualityGroup.options));
+  fc.assert(
+    fc.property(fc.array(measured), (scores) => {
+      const standings = new Standings();
+      let before: { score: number; group: QualityGroup } | undefined;
+      for (const [score, group] of scores) {
+        const [told] = standings.of([peer(score, group)]);
+        expect(told!.group).toBe(group);
+        expect(Math.abs(told!.score - score)).toBeLessThanOrEqual(coarseScoreStep);
+        if (before && before.group === group && Math.abs(before.score - score) <= coarseScoreStep)
+          expect(told!.score).toBe(before.score);
+        before = told;
+      }
+    }),
+  );
+});
+
+test('who is gone is forgotten', () => {
+  const standings = new Standings();
+  standings.of([peer(0.9, 'stable')]);
+  expect(standings.of([])).toEqual([]);
+  expect(standings.of([peer(0.91, 'stable')])).toMatchObject([{ score: 0.91 }]);
+});
