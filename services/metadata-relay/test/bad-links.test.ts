@@ -174,7 +174,7 @@ describe('a link that is reported to be bad', () => {
           const notice = bob.frames.find(({ body }) => body.case === 'modeSwitch' && body.value.reliable === reliable);
           return notice ?? notYet('not yet');
         },
-        { timeoutMs: 15_000, everyMs: 200 },
+        { timeoutMs: 25_000, everyMs: 200 },
       );
     const away = await switched(false);
     const back = await switched(true);
@@ -194,7 +194,7 @@ describe('a link that is reported to be bad', () => {
         ({ body, channel }) => body.case !== 'shard' || body.value.topic !== 'state' || channel === 'reliable',
       ),
     ).toBe(true);
-  }, 40_000);
+  }, 60_000);
 });
 
 describe('what the worker does about loss', () => {

@@ -5,13 +5,13 @@ import {
   maxMetadataFrameBytes,
   maxTopicsPerRoom,
   maxTopicsPerSession,
+  type RetainedMessage,
   type TopicDeclaration,
   type TopicInfo,
   type TopicMode,
   type TopicSelection,
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/framing';
-import type { RetainedMessage } from '@flotilla/store';
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, holds, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
