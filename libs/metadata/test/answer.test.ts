@@ -20,9 +20,23 @@ describe('offer and answer', () => {
         id: 't',
         iceParameters: { usernameFragment: 'u', password: 'p' },
         iceCandidates: [
-          { foundation: 'f', priority: 1, address: '::1', ip: '::1', protocol: 'tcp', port: 9, type: 'host', tcpType: 'passive' },
+          {
+            foundation: 'f',
+            priority: 1,
+            address: '::1',
+            ip: '::1',
+            protocol: 'tcp',
+            port: 9,
+            type: 'host',
+            tcpType: 'passive',
+          },
         ],
-        dtlsParameters: { fingerprints: [{ algorithm: 'sha-512', value: 'X' }, { algorithm: 'sha-256', value: 'Y' }] },
+        dtlsParameters: {
+          fingerprints: [
+            { algorithm: 'sha-512', value: 'X' },
+            { algorithm: 'sha-256', value: 'Y' },
+          ],
+        },
       },
       sctp: { port: 5000, maxMessageSize: 16_384 },
     });

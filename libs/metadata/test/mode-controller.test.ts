@@ -1,13 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  adaptiveRule,
-  initialMode,
-  type LinkMeasurement,
-  LinkMeter,
-  type ModeState,
-  nextMode,
-} from '../src/index.ts';
+import { adaptiveRule, initialMode, type LinkMeasurement, LinkMeter, type ModeState, nextMode } from '../src/index.ts';
 
 const everyMs = 250;
 const good: LinkMeasurement = { loss: 0, rttMs: 40, bufferedBytes: 0 };

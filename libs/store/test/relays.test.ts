@@ -35,7 +35,11 @@ describe.each(adapters)('relays in %s', (_name, open) => {
   test('are listed with what they report, until they take themselves off', async () => {
     await store.relays.report(report('rl_a', { links: 3 }));
     await store.relays.report(report('rl_b'));
-    expect((await store.relays.list()).map(({ id, links, alive }) => ({ id, links, alive })).toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
+    expect(
+      (await store.relays.list())
+        .map(({ id, links, alive }) => ({ id, links, alive }))
+        .toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+    ).toEqual([
       { id: 'rl_a', links: 3, alive: true },
       { id: 'rl_b', links: 0, alive: true },
     ]);
@@ -58,19 +62,24 @@ describe.each(adapters)('relays in %s', (_name, open) => {
 
   test('one that falls silent is given nothing more', async () => {
     await store.relays.report(report('rl_a'));
-    await waitFor(
-      'it counts as dead',
-      async () => (await store.relays.list())[0]!.alive && notYet('it is alive'),
-      { timeoutMs: nodeSilentMs * 3 },
-    );
+    await waitFor('it counts as dead', async () => (await store.relays.list())[0]!.alive && notYet('it is alive'), {
+      timeoutMs: nodeSilentMs * 3,
+    });
     await expect(store.relays.place('rm_1', [])).rejects.toThrow('no metadata relay');
   });
 
   test('the last message of each publisher on a topic is kept, until it is forgotten or the room goes', async () => {
-    for (const each of [message('t', 'pt_a', 1), message('t', 'pt_a', 2), message('t', 'pt_b', 7), message('u', 'pt_a', 0)])
+    for (const each of [
+      message('t', 'pt_a', 1),
+      message('t', 'pt_a', 2),
+      message('t', 'pt_b', 7),
+      message('u', 'pt_a', 0),
+    ])
       await store.relays.retain('rm_1', each);
     const kept = async (): Promise<string[]> =>
-      (await store.relays.retained('rm_1')).map(({ topic, publisherId, seqId }) => `${topic} ${publisherId} ${seqId}`).sort();
+      (await store.relays.retained('rm_1'))
+        .map(({ topic, publisherId, seqId }) => `${topic} ${publisherId} ${seqId}`)
+        .sort();
     expect(await kept()).toEqual(['t pt_a 2', 't pt_b 7', 'u pt_a 0']);
     await store.relays.forget('rm_1', 't', 'pt_a');
     expect(await kept()).toEqual(['t pt_b 7', 'u pt_a 0']);

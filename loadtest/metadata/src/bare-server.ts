@@ -29,7 +29,9 @@ async function open({ role, dtlsParameters }: Ask): Promise<MetadataSession> {
         paused: count < channelIds.limited,
       });
   }
-  await transport.connect({ dtlsParameters: dtlsParameters as Parameters<typeof transport.connect>[0]['dtlsParameters'] });
+  await transport.connect({
+    dtlsParameters: dtlsParameters as Parameters<typeof transport.connect>[0]['dtlsParameters'],
+  });
   const { id, iceParameters, iceCandidates, sctpParameters } = transport;
   return {
     relayId: 'rl_bare',

@@ -1,6 +1,15 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startFleet } from '@flotilla/fleet';
-import { endProgress, markdown, number, percentile, progress, readOptions, runInfo, writeReport } from '@flotilla/loadtest-kit';
+import {
+  endProgress,
+  markdown,
+  number,
+  percentile,
+  progress,
+  readOptions,
+  runInfo,
+  writeReport,
+} from '@flotilla/loadtest-kit';
 import { RestApi } from '@flotilla/testkit';
 import { cpuOf } from './cpu.ts';
 import { Bare, Crew, type Turn } from './crew.ts';
@@ -25,7 +34,6 @@ type Side = (typeof sides)[number];
 const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 2, port: 0 });
 const bare = await new Bare().start();
 const crews = new Map<Side, Crew>();
-let failure: unknown;
 try {
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
   const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
@@ -35,11 +43,11 @@ try {
     crews.set(side, crew);
     const room = `load-${sides.indexOf(side)}`;
     await api.createRoom({ name: room, maxParticipants: 1000 });
-    const tokens = await Promise.all(
-      Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)),
-    );
+    const tokens = await Promise.all(Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)));
     const to = (exceptRelay: string): Target =>
-      side === 'mediasoup alone' ? { kind: 'bare' } : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
+      side === 'mediasoup alone'
+        ? { kind: 'bare' }
+        : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
     await crew.connect(to('rl_2'), to(side === 'two relays' ? 'rl_1' : 'rl_2'), tokens);
   }
 
@@ -47,7 +55,8 @@ try {
   for (let turn = 1; turn <= options.turns; turn++)
     for (const side of sides) {
       progress(`turn ${turn} of ${options.turns}: ${side}`);
-      const pids = side === 'mediasoup alone' ? [bare.pid] : side === 'relay' ? [pidOf('rl_1')] : [pidOf('rl_1'), pidOf('rl_2')];
+      const pids =
+        side === 'mediasoup alone' ? [bare.pid] : side === 'relay' ? [pidOf('rl_1')] : [pidOf('rl_1'), pidOf('rl_2')];
       const before = pids.map(cpuOf);
       const result = results.get(side)!;
       result.turns.push(
@@ -109,11 +118,8 @@ try {
   console.log(`\n${shown.about}\n\n${markdown(shown.verdicts, shown.tables)}\n`);
   writeReport(import.meta.url, shown, { ...runInfo(), options, figures });
   if (shown.verdicts.some(({ met }) => !met)) process.exitCode = 1;
-} catch (error) {
-  failure = error;
 } finally {
   for (const crew of crews.values()) crew.stop();
   bare.stop();
   await fleet.stop();
 }
-if (failure !== undefined) throw failure;

@@ -77,7 +77,7 @@ export class Harness {
           const to = named ?? relayId ?? (await store.relays.place(this.room.id, excluded));
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;
-          const reply = await bus.call(relayQueue(to), command, { ...session, ...rest } as never);
+          const reply = await bus.call(relayQueue(to), command, { ...session, ...rest });
           return { replyTo: '1', ok: true, payload: reply };
         } catch (error) {
           return { replyTo: '1', ok: false, error: FlotillaError.from(error).body };

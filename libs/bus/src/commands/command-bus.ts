@@ -121,11 +121,9 @@ export class CommandBus {
       // The queue of one node lives and dies with it.
       const node = /^(?:sfu|relay)\.(.+)$/.exec(queue)?.[1];
       const gone = error.kind === 'unroutable' && node !== undefined;
-      throw new FlotillaError(
-        gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE',
-        gone ? `${node} is gone` : error.message,
-        { cause: error },
-      );
+      throw new FlotillaError(gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE', gone ? `${node} is gone` : error.message, {
+        cause: error,
+      });
     }
   }
 
