@@ -172,7 +172,8 @@ export class RelayRoom {
   }
 
   #onClosed(link: ClientLink): void {
-    if (this.#links.get(link.id)?.link !== link) return;
+    // With its worker all are gone: then the relay tells them, and needs to know whom.
+    if (this.#links.get(link.id)?.link !== link || this.worker.worker.died) return;
     this.#links.delete(link.id);
     this.#routing.close(link.id);
     this.#closeIfEmpty();
