@@ -8,13 +8,15 @@ import {
   type Reply,
   type Room,
 } from '@flotilla/contracts';
+import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { connectFleet, type Fleet, memoryFleet } from '@flotilla/store';
 import { MetadataClient, type MetadataClientOptions, type Requester, testBrokers } from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
-import { MetadataRelayModule, relayConfig } from '../src/index.ts';
+// As it is built: its thread is a file of its own.
+import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 
 export const log = createLogger({ service: 'test', level: 'error' });
 
@@ -57,7 +59,13 @@ export class Harness {
   }
 
   async startRelay(id: string, settings: object = {}): Promise<INestApplicationContext> {
-    const config = relayConfig.parse({ FLOTILLA_RELAY_ID: id, FLOTILLA_DRAIN_SECONDS: '5', ...settings });
+    const config = relayConfig.parse({
+      FLOTILLA_RELAY_ID: id,
+      FLOTILLA_DRAIN_SECONDS: '5',
+      // Both ways are tested, each over one kind of fleet.
+      FLOTILLA_RELAY_THREAD: String(!(this.fleet.events instanceof MemoryEventLog)),
+      ...settings,
+    });
     const relay = await NestFactory.createApplicationContext(
       MetadataRelayModule.register({ config, fleet: this.fleet, log }),
       { logger: false },

@@ -37,7 +37,7 @@ const deadAfterMs = 30_000;
  * while one entry is written go into the next one together, so a slow log makes entries longer and not more.
  */
 export class RoomExchange {
-  /** Relays that have the room as far as is known, and whether one of them lives. */
+  /** Relays that have the room as far as is known, and whether one of them lives. Nothing is to be forwarded while none does. */
   readonly #others = new Set<string>();
   #shared = false;
   #waiting: RoutedFrame[] = [];
@@ -53,6 +53,8 @@ export class RoomExchange {
     private readonly relays: RelayStore,
     private readonly log: Logger,
     private readonly onFrame: (routed: RoutedFrame) => void,
+    /** Another relay has the room too, or none any more. */
+    private readonly onShared: (shared: boolean) => void,
   ) {}
 
   async start(): Promise<void> {
@@ -78,7 +80,7 @@ export class RoomExchange {
   #onEntry({ from, kind, frames }: Entry): void {
     if (kind === 'close') this.#others.delete(from);
     else this.#others.add(from);
-    this.#shared = this.#others.size > 0;
+    this.#share(this.#others.size > 0);
     if (kind === 'open')
       this.#append({ kind: 'here' }).catch((error: unknown) => this.log.warn({ err: error }, 'relay not answered'));
     for (const { frame, ...rest } of frames) {
@@ -90,9 +92,14 @@ export class RoomExchange {
     }
   }
 
-  /** Sends a frame to the other relays that have the room, if there are any. */
+  #share(shared: boolean): void {
+    if (shared === this.#shared) return;
+    this.#shared = shared;
+    this.onShared(shared);
+  }
+
+  /** Sends a frame to the other relays that have the room. */
   forward(routed: RoutedFrame): void {
-    if (!this.#shared) return;
     this.#waiting.push(routed);
     this.#waitingBytes += routed.frame.length;
     while (this.#waitingBytes > maxWaitingBytes) this.#waitingBytes -= this.#waiting.shift()!.frame.length;
@@ -128,7 +135,7 @@ export class RoomExchange {
       const relays = await this.relays.list();
       const newest = Math.max(...relays.map(({ lastSeenAt }) => lastSeenAt));
       const living = relays.filter(({ lastSeenAt }) => lastSeenAt > newest - deadAfterMs);
-      this.#shared = living.some(({ id }) => this.#others.has(id));
+      this.#share(living.some(({ id }) => this.#others.has(id)));
     } catch (error) {
       this.log.debug({ err: error }, 'relays not read');
     }
