@@ -42,8 +42,8 @@ export interface Fleet {
   readonly processes: ReadonlyMap<string, Child>;
   /** Starts an SFU node more. */
   startSfuNode(id: string): Promise<Child>;
-  /** Starts a metadata relay more. */
-  startRelay(id: string): Promise<Child>;
+  /** Starts a metadata relay more, with settings of its own. */
+  startRelay(id: string, settings?: Readonly<Record<string, string>>): Promise<Child>;
   stop(): Promise<void>;
 }
 
@@ -107,7 +107,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       FLOTILLA_NODE_ID: id,
       FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
     });
-  const startRelay = (id: string): Promise<Child> => start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id });
+  const startRelay: Fleet['startRelay'] = (id, settings = {}) =>
+    start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id, ...settings });
 
   try {
     await Promise.all([

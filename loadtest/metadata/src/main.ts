@@ -15,8 +15,8 @@ import { cpuOf } from './cpu.ts';
 import { Bare, Crew, type Turn } from './crew.ts';
 import type { Target } from './protocol.ts';
 
-const about = `One publisher and many subscribers over a metadata relay of a fleet, over two relays of it (publisher on one, subscribers
-on the other), and over mediasoup alone, which passes messages on within its worker; in turns, in one run.`;
+const about = `One publisher and many subscribers over a metadata relay of a fleet, over one that routes in the thread that speaks with its
+worker, over both of them (publisher on one, subscribers on the other), and over mediasoup alone, which passes messages on within its worker; in turns, in one run.`;
 
 const options = readOptions('bench:metadata', about, {
   subscribers: number('subscribers', 50, 1, 500),
@@ -28,13 +28,22 @@ const options = readOptions('bench:metadata', about, {
 });
 const goalMs = 10;
 
-const sides = ['relay', 'two relays', 'mediasoup alone'] as const;
+const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'] as const;
 type Side = (typeof sides)[number];
 
-const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 2, port: 0 });
+const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0 });
+/** Who is to be avoided to publish and to subscribe on the relays of a side. */
+const avoid: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
+  relay: { publisher: 'rl_2', subscribers: 'rl_2' },
+  'relay with one thread': { publisher: 'rl_1', subscribers: 'rl_1' },
+  'two relays': { publisher: 'rl_2', subscribers: 'rl_1' },
+  'mediasoup alone': { publisher: '', subscribers: '' },
+};
 const bare = await new Bare().start();
 const crews = new Map<Side, Crew>();
 try {
+  await fleet.startRelay('rl_1');
+  await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'false' });
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
   const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
   for (const side of sides) {
@@ -48,7 +57,7 @@ try {
       side === 'mediasoup alone'
         ? { kind: 'bare' }
         : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
-    await crew.connect(to('rl_2'), to(side === 'two relays' ? 'rl_1' : 'rl_2'), tokens);
+    await crew.connect(to(avoid[side].publisher), to(avoid[side].subscribers), tokens);
   }
 
   const results = new Map(sides.map((side) => [side, { turns: [] as Turn[], cpu: { node: 0, workers: 0 } }]));
@@ -56,7 +65,9 @@ try {
     for (const side of sides) {
       progress(`turn ${turn} of ${options.turns}: ${side}`);
       const pids =
-        side === 'mediasoup alone' ? [bare.pid] : side === 'relay' ? [pidOf('rl_1')] : [pidOf('rl_1'), pidOf('rl_2')];
+        side === 'mediasoup alone'
+          ? [bare.pid]
+          : ['rl_1', 'rl_2'].filter((id) => id !== avoid[side].publisher || id !== avoid[side].subscribers).map(pidOf);
       const before = pids.map(cpuOf);
       const result = results.get(side)!;
       result.turns.push(
