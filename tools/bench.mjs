@@ -8,6 +8,7 @@ const benchmarks = {
   migration: ['redis', 'rabbitmq', 'chromium'],
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
+  metadata: ['redis', 'rabbitmq'],
   planner: [],
   framing: [],
   forwarding: [],

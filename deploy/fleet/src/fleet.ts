@@ -51,8 +51,8 @@ export interface Fleet {
   startSfuNode(id: string): Promise<Child>;
   /** Starts a process that ended, as it was. */
   startAgain(name: string): Promise<Child>;
-  /** Starts a metadata relay more. */
-  startRelay(id: string): Promise<Child>;
+  /** Starts a metadata relay more, with settings of its own. */
+  startRelay(id: string, settings?: Readonly<Record<string, string>>): Promise<Child>;
   stop(): Promise<void>;
 }
 
@@ -132,7 +132,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...options.sfuEnv?.(id),
       FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
     });
-  const startRelay = (id: string): Promise<Child> => start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id });
+  const startRelay: Fleet['startRelay'] = (id, settings = {}) =>
+    start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id, ...settings });
 
   try {
     await Promise.all([

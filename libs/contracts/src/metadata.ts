@@ -63,6 +63,16 @@ export const LinkReport = z.strictObject({
 });
 export type LinkReport = z.infer<typeof LinkReport>;
 
+/** What is kept for later subscribers: all frames of one message of a publisher on a topic. */
+export const RetainedMessage = z.object({
+  topic: TopicName,
+  mode: TopicMode,
+  publisherId: z.string(),
+  seqId: z.int().nonnegative(),
+  frames: z.array(z.base64()).describe('Stamped, in the order of their index.'),
+});
+export type RetainedMessage = z.infer<typeof RetainedMessage>;
+
 /** A relay's heartbeat. */
 export const RelayReport = z.object({
   id: RelayId,

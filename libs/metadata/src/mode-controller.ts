@@ -16,6 +16,8 @@ export interface ModeState {
   readonly since: number;
   /** Since when the measurements speak for the other channel, without a break; ms. */
   readonly againstSince: number | undefined;
+  /** How long it is kept at least, ms. */
+  readonly dwellMs: number;
 }
 
 /**
@@ -29,11 +31,19 @@ export const adaptiveRule = {
   clear: { loss: 0.1, rttMs: 150, bufferedBytes: 16 * 1024 },
   /** How long the measurements must say so. */
   confirmMs: { bad: 500, clear: 3000 },
-  /** A channel that was chosen is kept this long at least. */
-  dwellMs: 5000,
+  /**
+   * A channel that was chosen is kept this long at least; twice as long each time that the channel before it was given up
+   * within four times its own dwell. So a link that stays on the line is switched ever more rarely.
+   */
+  dwellMs: { least: 5000, most: 80_000 },
 } as const;
 
-export const initialMode = (now: number): ModeState => ({ channel: 'limited', since: now, againstSince: undefined });
+export const initialMode = (now: number): ModeState => ({
+  channel: 'limited',
+  since: now,
+  againstSince: undefined,
+  dwellMs: adaptiveRule.dwellMs.least,
+});
 
 /** The state after a measurement. Pure; `now` in ms of a clock that does not go back. */
 export function nextMode(state: ModeState, link: LinkMeasurement, now: number): ModeState {
@@ -45,6 +55,12 @@ export function nextMode(state: ModeState, link: LinkMeasurement, now: number): 
   if (!against) return state.againstSince === undefined ? state : { ...state, againstSince: undefined };
   const againstSince = state.againstSince ?? now;
   const confirmed = now - againstSince >= (isLimited ? confirmMs.bad : confirmMs.clear);
-  if (!confirmed || now - state.since < dwellMs) return { ...state, againstSince };
-  return { channel: isLimited ? 'unreliable' : 'limited', since: now, againstSince: undefined };
+  const keptMs = now - state.since;
+  if (!confirmed || keptMs < state.dwellMs) return { ...state, againstSince };
+  return {
+    channel: isLimited ? 'unreliable' : 'limited',
+    since: now,
+    againstSince: undefined,
+    dwellMs: keptMs < 4 * state.dwellMs ? Math.min(2 * state.dwellMs, dwellMs.most) : dwellMs.least,
+  };
 }

@@ -1,6 +1,6 @@
-import { FlotillaError, type RelayReport, type RelayView } from '@flotilla/contracts';
+import { FlotillaError, type RelayReport, type RelayView, type RetainedMessage } from '@flotilla/contracts';
 import { chooseRelay } from './relay-choice.ts';
-import { nodeSilentMs, type RelayStore, retainedSeconds, type RetainedMessage } from './store.ts';
+import { nodeSilentMs, type RelayStore, retainedSeconds } from './store.ts';
 
 /** Relays within one process, and what they keep. */
 export class MemoryRelays implements RelayStore {

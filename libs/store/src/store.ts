@@ -15,10 +15,10 @@ import type {
   PeerStanding,
   RelayReport,
   RelayView,
+  RetainedMessage,
   Room,
   RoomSummary,
   Topology,
-  TopicMode,
   TopologyVertex,
 } from '@flotilla/contracts';
 import type { MigrationHistory } from './history.ts';
@@ -199,16 +199,6 @@ export interface NodeStore {
 
   /** A node that stopped cleanly takes itself off. Its reservations go with the members that hold them. */
   remove(nodeId: string): Promise<void>;
-}
-
-/** A frame that is kept for later subscribers: all frames of one message of a publisher on a topic. */
-export interface RetainedMessage {
-  readonly topic: string;
-  readonly mode: TopicMode;
-  readonly publisherId: string;
-  readonly seqId: number;
-  /** Stamped frames in base64, in the order of their index. */
-  readonly frames: readonly string[];
 }
 
 /** The metadata relays, and what they keep of rooms. */

@@ -1,6 +1,6 @@
 import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the relay's own, apart from logs, metrics and brokers. */
@@ -29,6 +29,9 @@ export const relayConfig = z.object({
     .string()
     .optional()
     .describe('The address clients are told, when it is not the one listened on.'),
+  FLOTILLA_RELAY_THREAD: flag()
+    .default(true)
+    .describe('true routes frames in a thread of their own, false in the one that speaks with the worker.'),
   FLOTILLA_RELAY_PORT: port().default(0).describe('Its port, UDP and TCP. 0 picks a free one.'),
 });
 export type RelayConfig = z.output<typeof relayConfig>;

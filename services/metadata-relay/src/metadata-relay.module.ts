@@ -59,6 +59,7 @@ export class MetadataRelayModule {
                 bytesPerSecond: config.FLOTILLA_RELAY_BYTES_PER_SECOND,
               },
               clock: routingClock(time),
+              thread: config.FLOTILLA_RELAY_THREAD,
               events: fleet.events,
               relays: fleet.store.relays,
               log: relayLog,
@@ -105,7 +106,7 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'the relay could not take itself off'));
     await this.#serving?.close();
-    this.relay.close();
+    await this.relay.close();
     await this.time.stop();
   }
 }

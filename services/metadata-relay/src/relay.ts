@@ -6,7 +6,8 @@ import type { RelayStore } from '@flotilla/store';
 import type { DtlsParameters } from 'mediasoup/types';
 import { type RelayRoomDeps, RelayRoom } from './links/relay-room.ts';
 import type { LinkLimits } from './routing/link-state.ts';
-import type { RoutingClock } from './routing/room-routing.ts';
+import { RoomRouting, type RoutingClock } from './routing/room-routing.ts';
+import { RoutingThread } from './threads/routing-thread.ts';
 
 export interface RelayOptions {
   readonly id: string;
@@ -14,6 +15,8 @@ export interface RelayOptions {
   readonly capacity: number;
   readonly limits: LinkLimits;
   readonly clock: RoutingClock;
+  /** Frames are routed in a thread of their own. */
+  readonly thread: boolean;
   readonly events: EventLog;
   readonly relays: RelayStore;
   readonly log: Logger;
@@ -29,12 +32,16 @@ export class Relay {
   readonly #opened = new Set<RelayRoom>();
   readonly #startedAt = Date.now();
   readonly #deps: RelayRoomDeps;
+  #thread: RoutingThread | undefined;
   #pool!: WorkerPool;
   state: RelayReport['state'] = 'active';
 
   private constructor(readonly options: RelayOptions) {
-    const { id, events, relays, limits, clock, log } = options;
-    this.#deps = { relayId: id, events, relays, limits, clock, log };
+    const { id, events, relays, limits, clock, thread, log } = options;
+    if (thread) this.#startThread();
+    const routing: RelayRoomDeps['routing'] = (outlet) =>
+      this.#thread?.openRoom(outlet) ?? new RoomRouting(outlet, limits, clock);
+    this.#deps = { relayId: id, events, relays, routing, log };
   }
 
   static async start(options: RelayOptions): Promise<Relay> {
@@ -42,6 +49,17 @@ export class Relay {
     const { listen, log } = options;
     relay.#pool = await WorkerPool.start({ workers: 1, listen, log, onDied: (worker) => relay.#onWorkerDied(worker) });
     return relay;
+  }
+
+  #startThread(): void {
+    const { limits, clock, log } = this.options;
+    this.#thread = new RoutingThread(limits, clock, () => this.#onThreadDied(), log);
+  }
+
+  /** What it knew is gone: all links are told, and begin again with another thread. */
+  #onThreadDied(): void {
+    this.#startThread();
+    for (const room of this.#opened) this.#lose(room);
   }
 
   get id(): string {
@@ -111,12 +129,16 @@ export class Relay {
   #onWorkerDied(worker: PooledWorker): void {
     for (const room of this.#opened) {
       if (room.worker !== worker) continue;
-      const { sessionIds } = room;
-      this.#closeRoom(room);
-      retry(() => this.#tell(room.id, sessionIds, 'lost'), { forMs: tellLostMs }).catch((error: unknown) =>
-        this.options.log.error({ err: error, roomId: room.id }, 'could not tell that links were lost'),
-      );
+      this.#lose(room);
     }
+  }
+
+  #lose(room: RelayRoom): void {
+    const { sessionIds } = room;
+    this.#closeRoom(room);
+    retry(() => this.#tell(room.id, sessionIds, 'lost'), { forMs: tellLostMs }).catch((error: unknown) =>
+      this.options.log.error({ err: error, roomId: room.id }, 'could not tell that links were lost'),
+    );
   }
 
   async #tell(
@@ -143,8 +165,9 @@ export class Relay {
       if (each.status === 'rejected') this.options.log.warn({ err: each.reason as unknown }, 'a room was not told');
   }
 
-  close(): void {
+  async close(): Promise<void> {
     for (const room of this.#opened) this.#closeRoom(room);
     this.#pool.close();
+    await this.#thread?.close();
   }
 }

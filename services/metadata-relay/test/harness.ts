@@ -8,13 +8,15 @@ import {
   type Reply,
   type Room,
 } from '@flotilla/contracts';
+import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { connectFleet, type Fleet, memoryFleet } from '@flotilla/store';
 import { MetadataClient, type MetadataClientOptions, type Requester, testBrokers } from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
-import { MetadataRelayModule, relayConfig } from '../src/index.ts';
+// As it is built: its thread is a file of its own.
+import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 
 export const log = createLogger({ service: 'test', level: 'error' });
 
@@ -57,7 +59,13 @@ export class Harness {
   }
 
   async startRelay(id: string, settings: object = {}): Promise<INestApplicationContext> {
-    const config = relayConfig.parse({ FLOTILLA_RELAY_ID: id, FLOTILLA_DRAIN_SECONDS: '5', ...settings });
+    const config = relayConfig.parse({
+      FLOTILLA_RELAY_ID: id,
+      FLOTILLA_DRAIN_SECONDS: '5',
+      // Both ways are tested, each over one kind of fleet.
+      FLOTILLA_RELAY_THREAD: String(!(this.fleet.events instanceof MemoryEventLog)),
+      ...settings,
+    });
     const relay = await NestFactory.createApplicationContext(
       MetadataRelayModule.register({ config, fleet: this.fleet, log }),
       { logger: false },
@@ -77,7 +85,7 @@ export class Harness {
           const to = named ?? relayId ?? (await store.relays.place(this.room.id, excluded));
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;
-          const reply = await bus.call(relayQueue(to), command, { ...session, ...rest } as never);
+          const reply = await bus.call(relayQueue(to), command, { ...session, ...rest });
           return { replyTo: '1', ok: true, payload: reply };
         } catch (error) {
           return { replyTo: '1', ok: false, error: FlotillaError.from(error).body };

@@ -58,7 +58,7 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     bob.send('state', 'of bob', { channel: 'reliable', retain: true });
     await waitFor('it is kept', async () => {
       const kept = await harness.fleet.store.relays.retained(harness.room.id);
-      const seqIds = kept.map(({ seqId }) => seqId).sort();
+      const seqIds = kept.map(({ seqId }) => seqId).toSorted((a, b) => a - b);
       if (seqIds.join() !== '0,1') notYet(`kept: ${seqIds.join()}`);
     });
     const late = await harness.client();

@@ -1,6 +1,6 @@
-import { FlotillaError, RelayReport, type RelayView } from '@flotilla/contracts';
+import { FlotillaError, RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
 import { chooseRelay } from '../relay-choice.ts';
-import { nodeSilentMs, type RelayStore, retainedSeconds, type RetainedMessage } from '../store.ts';
+import { nodeSilentMs, type RelayStore, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
@@ -58,6 +58,6 @@ export class RedisRelays implements RelayStore {
 
   async retained(roomId: string): Promise<RetainedMessage[]> {
     const values = await this.client.do((redis) => redis.hvals(this.keys.retained(roomId)));
-    return values.map((text) => JSON.parse(text) as RetainedMessage);
+    return values.map((text) => RetainedMessage.parse(JSON.parse(text)));
   }
 }

@@ -69,6 +69,8 @@ export class ClientLink {
       maxSendMessageSize: maxMetadataFrameBytes,
       maxReceiveMessageSize: maxMetadataFrameBytes,
       iceConsentTimeout: consentSeconds,
+      // Above what it ever reaches: else the worker tells this process of each message that each subscriber was sent.
+      sctpDefaultStreamBufferedAmountLowThreshold: 2_000_000,
     });
     try {
       // The server's end of a channel and the client's have one id, so that each is one data channel of the client.

@@ -14,9 +14,8 @@ import type { RelayStore } from '@flotilla/store';
 import type { DataProducer, DirectTransport, DtlsParameters, Router } from 'mediasoup/types';
 import { RoomExchange } from '../peers/room-exchange.ts';
 import { RetainedWriter } from '../peers/retained-writer.ts';
-import type { LinkLimits } from '../routing/link-state.ts';
 import type { Outlet } from '../routing/outlet.ts';
-import { type RoutingClock, RoomRouting } from '../routing/room-routing.ts';
+import type { Routing } from '../routing/routing.ts';
 import { asBuffer, ClientLink } from './client-link.ts';
 
 /** What a room works with. */
@@ -24,8 +23,7 @@ export interface RelayRoomDeps {
   readonly relayId: string;
   readonly events: EventLog;
   readonly relays: RelayStore;
-  readonly limits: LinkLimits;
-  readonly clock: RoutingClock;
+  readonly routing: (outlet: Outlet) => Routing;
   readonly log: Logger;
 }
 
@@ -35,7 +33,7 @@ const tickMs = 100;
 export class RelayRoom {
   /** By session. */
   readonly #links = new Map<string, { link: ClientLink; participantId: string }>();
-  readonly #routing: RoomRouting;
+  readonly #routing: Routing;
   readonly #exchange: RoomExchange;
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
@@ -55,9 +53,15 @@ export class RelayRoom {
     private readonly log: Logger,
   ) {
     this.#writer = new RetainedWriter(id, deps.relays, log);
-    this.#routing = new RoomRouting(this.#outlet(), deps.limits, deps.clock);
-    this.#exchange = new RoomExchange(id, deps.relayId, deps.events, deps.relays, log, (routed) =>
-      this.#routing.receiveRemote(routed),
+    this.#routing = deps.routing(this.#outlet());
+    this.#exchange = new RoomExchange(
+      id,
+      deps.relayId,
+      deps.events,
+      deps.relays,
+      log,
+      (routed) => this.#routing.receiveRemote(routed),
+      (shared) => this.#routing.share(shared),
     );
     this.#timer = setInterval(() => this.#routing.tick(), tickMs);
   }
@@ -159,7 +163,7 @@ export class RelayRoom {
         throw new FlotillaError('METADATA_NOT_OPEN', 'the room is gone');
       }
       this.#links.set(sessionId, { link, participantId });
-      this.#routing.open(sessionId, participantId);
+      await this.#routing.open(sessionId, participantId);
       return link.parameters;
     } finally {
       this.#opening--;
@@ -172,7 +176,8 @@ export class RelayRoom {
   }
 
   #onClosed(link: ClientLink): void {
-    if (this.#links.get(link.id)?.link !== link) return;
+    // With its worker all are gone: then the relay tells them, and needs to know whom.
+    if (this.#links.get(link.id)?.link !== link || this.worker.worker.died) return;
     this.#links.delete(link.id);
     this.#routing.close(link.id);
     this.#closeIfEmpty();
@@ -182,24 +187,24 @@ export class RelayRoom {
     if (this.size === 0) this.onEmpty(this);
   }
 
-  publish(sessionId: string, declaration: TopicDeclaration): TopicInfo {
+  async publish(sessionId: string, declaration: TopicDeclaration): Promise<TopicInfo> {
     return this.#routing.publish(sessionId, declaration);
   }
 
-  unpublish(sessionId: string, topic: string): void {
-    this.#routing.unpublish(sessionId, topic);
+  async unpublish(sessionId: string, topic: string): Promise<void> {
+    await this.#routing.unpublish(sessionId, topic);
   }
 
-  subscribe(sessionId: string, topics: TopicSelection): TopicInfo[] {
+  async subscribe(sessionId: string, topics: TopicSelection): Promise<TopicInfo[]> {
     return this.#routing.subscribe(sessionId, topics);
   }
 
-  unsubscribe(sessionId: string, topics: TopicSelection): void {
-    this.#routing.unsubscribe(sessionId, topics);
+  async unsubscribe(sessionId: string, topics: TopicSelection): Promise<void> {
+    await this.#routing.unsubscribe(sessionId, topics);
   }
 
-  report(sessionId: string, report: LinkReport): void {
-    this.#routing.report(sessionId, report);
+  async report(sessionId: string, report: LinkReport): Promise<void> {
+    await this.#routing.report(sessionId, report);
   }
 
   close(): void {
@@ -209,6 +214,7 @@ export class RelayRoom {
     this.#following.stop();
     this.#exchange.stop();
     this.#writer.close();
+    this.#routing.end();
     for (const { link } of [...this.#links.values()]) link.close();
     this.router.close();
     this.onEmpty(this);

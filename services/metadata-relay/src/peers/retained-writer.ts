@@ -1,5 +1,6 @@
+import type { RetainedMessage } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { RelayStore, RetainedMessage } from '@flotilla/store';
+import type { RelayStore } from '@flotilla/store';
 
 /** A value that changes all the time is written so often, ms. What changed since is lost when the relay dies. */
 const everyMs = 250;

@@ -28,15 +28,18 @@ const streamOf = (roomId: string): string => `{${roomId}}:metadata`;
 /** What one entry takes at most, and what may wait while the log is slow or away; bytes. Beyond it the oldest is lost. */
 const maxEntryBytes = 64 * 1024;
 const maxWaitingBytes = 1024 * 1024;
-/** Relays that died said no `close`: who is silent is looked for this often, ms. */
+/** Relays that died said no `close`: the fleet is looked at this often for those who reported within this time; ms. */
 const lookEveryMs = 2000;
+const deadAfterMs = 30_000;
 
 /**
  * Frames between the relays of a room, over one stream. Nothing is written while no other relay has the room. Frames that come
  * while one entry is written go into the next one together, so a slow log makes entries longer and not more.
  */
 export class RoomExchange {
+  /** Relays that have the room as far as is known, and whether one of them lives. Nothing is to be forwarded while none does. */
   readonly #others = new Set<string>();
+  #shared = false;
   #waiting: RoutedFrame[] = [];
   #waitingBytes = 0;
   #writing = false;
@@ -50,6 +53,8 @@ export class RoomExchange {
     private readonly relays: RelayStore,
     private readonly log: Logger,
     private readonly onFrame: (routed: RoutedFrame) => void,
+    /** Another relay has the room too, or none any more. */
+    private readonly onShared: (shared: boolean) => void,
   ) {}
 
   async start(): Promise<void> {
@@ -58,7 +63,7 @@ export class RoomExchange {
       this.#read(entries),
     );
     await this.#append({ kind: 'open' });
-    this.#timer = setInterval(() => void this.#dropDead(), lookEveryMs);
+    this.#timer = setInterval(() => void this.#look(), lookEveryMs);
   }
 
   async #append(entry: Omit<z.input<typeof Entry>, 'from'>): Promise<void> {
@@ -73,8 +78,9 @@ export class RoomExchange {
   }
 
   #onEntry({ from, kind, frames }: Entry): void {
-    if (kind === 'close') return void this.#others.delete(from);
-    this.#others.add(from);
+    if (kind === 'close') this.#others.delete(from);
+    else this.#others.add(from);
+    this.#share(this.#others.size > 0);
     if (kind === 'open')
       this.#append({ kind: 'here' }).catch((error: unknown) => this.log.warn({ err: error }, 'relay not answered'));
     for (const { frame, ...rest } of frames) {
@@ -86,9 +92,14 @@ export class RoomExchange {
     }
   }
 
-  /** Sends a frame to the other relays that have the room, if there are any. */
+  #share(shared: boolean): void {
+    if (shared === this.#shared) return;
+    this.#shared = shared;
+    this.onShared(shared);
+  }
+
+  /** Sends a frame to the other relays that have the room. */
   forward(routed: RoutedFrame): void {
-    if (this.#others.size === 0) return;
     this.#waiting.push(routed);
     this.#waitingBytes += routed.frame.length;
     while (this.#waitingBytes > maxWaitingBytes) this.#waitingBytes -= this.#waiting.shift()!.frame.length;
@@ -117,11 +128,14 @@ export class RoomExchange {
     return batch;
   }
 
-  async #dropDead(): Promise<void> {
+  /** One that is only late with its reports is still passed on to: what it misses nobody sends again. */
+  async #look(): Promise<void> {
     if (this.#others.size === 0) return;
     try {
-      const alive = new Set((await this.relays.list()).filter((relay) => relay.alive).map(({ id }) => id));
-      for (const id of this.#others) if (!alive.has(id)) this.#others.delete(id);
+      const relays = await this.relays.list();
+      const newest = Math.max(...relays.map(({ lastSeenAt }) => lastSeenAt));
+      const living = relays.filter(({ lastSeenAt }) => lastSeenAt > newest - deadAfterMs);
+      this.#share(living.some(({ id }) => this.#others.has(id)));
     } catch (error) {
       this.log.debug({ err: error }, 'relays not read');
     }

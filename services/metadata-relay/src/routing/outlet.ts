@@ -1,5 +1,4 @@
-import type { ChannelKind, TopicMode } from '@flotilla/contracts';
-import type { RetainedMessage } from '@flotilla/store';
+import type { ChannelKind, RetainedMessage, TopicMode } from '@flotilla/contracts';
 
 /** A frame that was routed here and is for the other relays of the room too. */
 export interface RoutedFrame {

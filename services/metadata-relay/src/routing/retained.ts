@@ -52,7 +52,7 @@ export class Retained {
       this.#drop(this.#coming);
       this.#coming = { seqId, frames: Array.from({ length: total }), missing: total, bytes: 0 };
     }
-    const coming = this.#coming!;
+    const coming = this.#coming;
     if (coming.frames[index] || !this.budget.take(frame.length)) return false;
     coming.frames[index] = frame;
     coming.bytes += frame.length;

@@ -5,16 +5,17 @@ import {
   maxMetadataFrameBytes,
   maxTopicsPerRoom,
   maxTopicsPerSession,
+  type RetainedMessage,
   type TopicDeclaration,
   type TopicInfo,
   type TopicMode,
   type TopicSelection,
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/framing';
-import type { RetainedMessage } from '@flotilla/store';
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, holds, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
+import type { Routing } from './routing.ts';
 import { RetainedBudget } from './retained.ts';
 import { Topic } from './topic.ts';
 
@@ -32,10 +33,11 @@ const lastSubchannel = 65_535;
  * What happens to frames in one room: who may send on which topic, who gets it over which channel, what is kept for those who
  * come later. No I/O: it is told what came and asks the outlet for what is to be done, in order.
  */
-export class RoomRouting {
+export class RoomRouting implements Routing {
   readonly #topics = new Map<string, Topic>();
   readonly #links = new Map<string, LinkState>();
   readonly #budget = new RetainedBudget();
+  #shared = false;
   #nextSubchannel = firstSubchannel;
 
   constructor(
@@ -214,7 +216,17 @@ export class RoomRouting {
     const { publisherId } = link;
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros() });
     this.#route(topic, publisherId, shard, stamped);
-    this.outlet.forward({ topic: topic.name, mode: topic.mode, retain: topic.retain, publisherId, frame: stamped });
+    if (this.#shared)
+      this.outlet.forward({ topic: topic.name, mode: topic.mode, retain: topic.retain, publisherId, frame: stamped });
+  }
+
+  share(shared: boolean): void {
+    this.#shared = shared;
+  }
+
+  end(): void {
+    this.#links.clear();
+    this.#topics.clear();
   }
 
   #refuse(link: LinkState, reason: string, now: number): void {

@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { answerTo, channelFor, dtlsParametersOf } from '../src/index.ts';
+
+const offer =
+  'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE data\r\na=fingerprint:SHA-256 AB:CD\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\na=setup:actpass\r\n';
+
+describe('offer and answer', () => {
+  test('the fingerprint of the offer is what the relay is told', () => {
+    expect(dtlsParametersOf(offer)).toEqual({
+      role: 'client',
+      fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }],
+    });
+    expect(() => dtlsParametersOf('v=0\r\n')).toThrow('no fingerprint');
+  });
+
+  test('the answer names the transport for the section that was offered', () => {
+    const answer = answerTo(offer, {
+      relayId: 'rl_a',
+      transport: {
+        id: 't',
+        iceParameters: { usernameFragment: 'u', password: 'p' },
+        iceCandidates: [
+          {
+            foundation: 'f',
+            priority: 1,
+            address: '::1',
+            ip: '::1',
+            protocol: 'tcp',
+            port: 9,
+            type: 'host',
+            tcpType: 'passive',
+          },
+        ],
+        dtlsParameters: {
+          fingerprints: [
+            { algorithm: 'sha-512', value: 'X' },
+            { algorithm: 'sha-256', value: 'Y' },
+          ],
+        },
+      },
+      sctp: { port: 5000, maxMessageSize: 16_384 },
+    });
+    expect(answer.split('\r\n')).toEqual(
+      expect.arrayContaining([
+        'a=mid:data',
+        'a=group:BUNDLE data',
+        'a=setup:passive',
+        'a=fingerprint:sha-256 Y',
+        'a=sctp-port:5000',
+        'a=candidate:f 1 tcp 1 ::1 9 typ host tcptype passive',
+      ]),
+    );
+  });
+
+  test('a pinned topic takes its own channel whatever the link is', () => {
+    expect(channelFor('reliable', 'unreliable')).toBe('reliable');
+    expect(channelFor('unreliable', 'limited')).toBe('unreliable');
+    expect(channelFor('adaptive', 'limited')).toBe('limited');
+  });
+});

@@ -1,0 +1,136 @@
+import { availableParallelism, loadavg } from 'node:os';
+import { startFleet } from '@flotilla/fleet';
+import {
+  endProgress,
+  markdown,
+  number,
+  percentile,
+  progress,
+  readOptions,
+  runInfo,
+  writeReport,
+} from '@flotilla/loadtest-kit';
+import { RestApi } from '@flotilla/testkit';
+import { cpuOf } from './cpu.ts';
+import { Bare, Crew, type Turn } from './crew.ts';
+import type { Target } from './protocol.ts';
+
+const about = `One publisher and many subscribers over a metadata relay of a fleet, over one that routes in the thread that speaks with its
+worker, over both of them (publisher on one, subscribers on the other), and over mediasoup alone, which passes messages on within its worker; in turns, in one run.`;
+
+const options = readOptions('bench:metadata', about, {
+  subscribers: number('subscribers', 50, 1, 500),
+  rate: number('messages a second', 100, 1, 1000),
+  bytes: number('bytes of a message', 1024, 1, 15_000),
+  seconds: number('length of a turn', 10, 1, 300),
+  turns: number('turns of each side', 3, 1, 100),
+  processes: number('processes the subscribers live in', 2, 1, 16),
+});
+const goalMs = 10;
+
+const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'] as const;
+type Side = (typeof sides)[number];
+
+const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0 });
+/** Who is to be avoided to publish and to subscribe on the relays of a side. */
+const avoid: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
+  relay: { publisher: 'rl_2', subscribers: 'rl_2' },
+  'relay with one thread': { publisher: 'rl_1', subscribers: 'rl_1' },
+  'two relays': { publisher: 'rl_2', subscribers: 'rl_1' },
+  'mediasoup alone': { publisher: '', subscribers: '' },
+};
+const bare = await new Bare().start();
+const crews = new Map<Side, Crew>();
+try {
+  await fleet.startRelay('rl_1');
+  await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'false' });
+  const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
+  for (const side of sides) {
+    progress(`connecting: ${side}`);
+    const crew = new Crew(options.processes, side === 'mediasoup alone' ? bare : undefined);
+    crews.set(side, crew);
+    const room = `load-${sides.indexOf(side)}`;
+    await api.createRoom({ name: room, maxParticipants: 1000 });
+    const tokens = await Promise.all(Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)));
+    const to = (exceptRelay: string): Target =>
+      side === 'mediasoup alone'
+        ? { kind: 'bare' }
+        : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
+    await crew.connect(to(avoid[side].publisher), to(avoid[side].subscribers), tokens);
+  }
+
+  const results = new Map(sides.map((side) => [side, { turns: [] as Turn[], cpu: { node: 0, workers: 0 } }]));
+  for (let turn = 1; turn <= options.turns; turn++)
+    for (const side of sides) {
+      progress(`turn ${turn} of ${options.turns}: ${side}`);
+      const pids =
+        side === 'mediasoup alone'
+          ? [bare.pid]
+          : ['rl_1', 'rl_2'].filter((id) => id !== avoid[side].publisher || id !== avoid[side].subscribers).map(pidOf);
+      const before = pids.map(cpuOf);
+      const result = results.get(side)!;
+      result.turns.push(
+        await crews.get(side)!.turn({ perSecond: options.rate, bytes: options.bytes, seconds: options.seconds }),
+      );
+      for (const [index, after] of pids.map(cpuOf).entries()) {
+        result.cpu.node += after.node - before[index]!.node;
+        result.cpu.workers += after.workers - before[index]!.workers;
+      }
+    }
+  endProgress();
+
+  const under = options.turns * options.seconds;
+  const figures = sides.map((side) => {
+    const { turns, cpu } = results.get(side)!;
+    const sorted = turns.flatMap(({ latencies }) => latencies).toSorted((a, b) => a - b);
+    const at = (share: number): number => percentile(sorted, share) ?? Number.NaN;
+    const due = turns.reduce((sum, { sent }) => sum + sent * options.subscribers, 0);
+    return {
+      side,
+      p50: at(0.5),
+      p95: at(0.95),
+      p99: at(0.99),
+      max: at(1),
+      missing: due - sorted.length,
+      due,
+      node: cpu.node / under,
+      workers: cpu.workers / under,
+    };
+  });
+  const relay = figures[0]!;
+  const ms = (value: number): string => value.toFixed(2);
+  const shown = {
+    title: 'Metadata relay',
+    heading: `Metadata: ${options.bytes} bytes, ${options.rate} messages a second, ${options.subscribers} subscribers`,
+    ...runInfo(),
+    about: `From the call that sends to the callback that receives, over loopback; clients are libdatachannel in other processes. Processes that wanted a core, on average of the last minute: ${loadavg()[0]!.toFixed(1)} for ${availableParallelism()} cores.`,
+    verdicts: [
+      { what: `relay p99 below ${goalMs} ms`, met: relay.p99 < goalMs, figure: `${ms(relay.p99)} ms` },
+      { what: 'nothing is lost', met: relay.missing === 0, figure: `${relay.missing} of ${relay.due}` },
+    ],
+    tables: [
+      {
+        title: 'Figures',
+        head: ['', 'p50 ms', 'p95 ms', 'p99 ms', 'max ms', 'missing', 'CPU of Node', 'CPU of mediasoup'],
+        rows: figures.map(({ side, p50, p95, p99, max, missing, due, node, workers }) => [
+          side,
+          ms(p50),
+          ms(p95),
+          ms(p99),
+          ms(max),
+          `${missing} of ${due}`,
+          `${(node * 100).toFixed(1)} %`,
+          `${(workers * 100).toFixed(1)} %`,
+        ]),
+      },
+    ],
+  };
+  console.log(`\n${shown.about}\n\n${markdown(shown.verdicts, shown.tables)}\n`);
+  writeReport(import.meta.url, shown, { ...runInfo(), options, figures });
+  if (shown.verdicts.some(({ met }) => !met)) process.exitCode = 1;
+} finally {
+  for (const crew of crews.values()) crew.stop();
+  bare.stop();
+  await fleet.stop();
+}
