@@ -37,6 +37,7 @@ async function open({ role, dtlsParameters }: Ask): Promise<MetadataSession> {
     relayId: 'rl_bare',
     transport: { id, iceParameters, iceCandidates, dtlsParameters: transport.dtlsParameters },
     sctp: { port: sctpParameters!.port, maxMessageSize: sctpParameters!.maxReceiveMessageSize },
+    limits: { framesPerSecond: 10_000, bytesPerSecond: 100_000_000 },
   };
 }
 
