@@ -118,7 +118,7 @@ describe('what services write', () => {
 
   test('every command has a version and two schemas', () => {
     for (const [type, { version, payload, reply }] of Object.entries(commands)) {
-      expect(type).toMatch(/^(registry|sfu)\.[a-z_]+$/);
+      expect(type).toMatch(/^(registry|sfu|relay)\.[a-z_]+$/);
       expect(version).toBeGreaterThanOrEqual(1);
       expect(payload.safeParse('text').success).toBe(false);
       expect(reply.safeParse('text').success).toBe(false);

@@ -1,4 +1,4 @@
-import { counter, gauge, histogram, latencyBuckets } from '@flotilla/runtime';
+import { counter, gauge } from '@flotilla/runtime';
 
 export const framesIn = counter({
   name: 'metadata_frames_received_total',
@@ -25,11 +25,6 @@ export const holds = counter({
   name: 'metadata_channel_holds_total',
   help: 'Channels to slow subscribers that were held until they had caught up.',
   labelNames: ['channel'],
-});
-export const routeSeconds = histogram({
-  name: 'metadata_route_duration_seconds',
-  help: 'From the arrival of a frame in the relay process to its hand-over to the worker.',
-  buckets: [0.00001, 0.00005, 0.0001, ...latencyBuckets],
 });
 export const links = gauge({ name: 'metadata_links', help: 'Links to clients.', labelNames: ['relay'] });
 export const rooms = gauge({ name: 'metadata_rooms', help: 'Rooms with links.', labelNames: ['relay'] });

@@ -18,7 +18,8 @@ describe('standalone', () => {
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_NODES: '3', FLOTILLA_SFU_WORKERS: '1' });
     expect((await child.line(/Flotilla is ready: (\S+)/))[1]).toBe(`http://localhost:${port}`);
     const workers = mediaWorkersOf(child.process.pid!);
-    expect(workers).toHaveLength(3);
+    // And one for data.
+    expect(workers).toHaveLength(3 + 1);
     const page = await fetch(`http://127.0.0.1:${port}/`);
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
     for (const path of ['/sdk/flotilla-client.js', '/examples/call.html', '/v1/openapi.json']) {
