@@ -5,6 +5,7 @@ import { type Fleet, startFleet } from '@flotilla/fleet';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { picture } from './picture.ts';
 
 /** Updates come every second or five, on a machine that is busy. */
 const patience = { timeoutMs: 60_000 };
@@ -187,7 +188,8 @@ describe('the console rehearses failures while people talk', () => {
     await press('sure');
     await operator.getByTestId('said').getByText('drains').waitFor();
     await operator.getByTestId('drain-progress').waitFor();
-    await shot('draining');
+    await operator.mouse.move(0, 0);
+    await picture(operator, 'rehearsal');
     expect(await node.exited).toBe(0);
     expect(node.lines.join('\n')).toMatch(/"msg":"drained"|drained/);
     await operator.getByTestId('notice').getByText(`${nodeId} was drained and has ended.`).waitFor();
