@@ -3,7 +3,6 @@ import {
   type Event,
   FlotillaError,
   type MediaMode,
-  type MediaSession,
   newId,
   type Participant,
   type Publication,
@@ -11,22 +10,16 @@ import {
   type RequestPayload,
   type RequestType,
   roomAddress,
-  type RoomEventPayload,
   type RoomEventType,
   roomEvents,
   type RoomSnapshot,
   type Source,
-  type Subscription,
 } from '@flotilla/contracts';
 import { Device } from 'mediasoup-client';
-import type { Consumer } from 'mediasoup-client/types';
 import { Emitter } from './emitter.ts';
 import { producerOptions, type VideoCodec } from './encodings.ts';
-import { firstMedia } from './first-media.ts';
-import { MediaLink, type RoomRequest } from './media-link.ts';
 import { captureTimeExtension } from './metadata/frame-times.ts';
 import { RoomMetadata } from './metadata/room-metadata.ts';
-import { migrate, type MigrationHost } from './migration.ts';
 import { noProducer, PeerCall } from './peer-call.ts';
 import type { PeerReceived } from './peer-link.ts';
 import {
@@ -37,6 +30,7 @@ import {
   type SubscriptionWishes,
 } from './publication.ts';
 import { qualityLevel, type RoomStats, StatsSampler } from './quality.ts';
+import { SfuMedia, type SfuMediaHost } from './sfu-media.ts';
 import { SignalSession, type TokenSource } from './signal-session.ts';
 
 /** What `connect` is told. */
@@ -102,18 +96,12 @@ export type RoomEvents = {
 };
 
 const statsEveryMs = 2000;
-/** A subscription or a media connection that fails is tried again after these pauses, in milliseconds. */
-const retryPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
-
 /** A room you are in. Made by `connect`. */
 export class Room extends Emitter<RoomEvents> implements PublicationActions {
   readonly #options: ConnectOptions;
   #session!: SignalSession;
   #device!: Device;
-  #link: MediaLink | undefined;
-  /** The side that we moved away from; it goes on until the others have followed. */
-  #formerLink: MediaLink | undefined;
-  #migration: { readonly id: string; readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
+  readonly #sfu: SfuMedia;
   /** While media goes directly to the other participant, and until the SFU has taken over from it. */
   #peers: PeerCall | undefined;
   /** Data beside the media, by topic and on the fleet's clock. */
@@ -129,8 +117,6 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #sampler = new StatsSampler();
   #statsTimer: ReturnType<typeof setInterval> | undefined;
   #stats: RoomStats | undefined;
-  #reopening: Promise<void> | undefined;
-  #toSubscribe = new Set<string>();
   /** The latest about a publication of ours that the room has not been told. */
   readonly #unsaid = new Map<string, () => Promise<unknown>>();
 
@@ -140,8 +126,9 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.metadata = new RoomMetadata({
       request: (type, payload) => this.#request(type, payload),
       participants: this.#participants,
-      receiverOf: (track) => this.#link?.receiverOf(track) ?? this.#formerLink?.receiverOf(track),
+      receiverOf: (track) => this.#sfu.receiverOf(track),
     });
+    this.#sfu = new SfuMedia(this.#sfuHost());
   }
 
   /** @internal */
@@ -196,7 +183,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   /** The SFU node that carries your media; undefined while there is none. */
   get nodeId(): string | undefined {
-    return this.#link?.nodeId;
+    return this.#sfu.link?.nodeId;
   }
 
   /** `peer` while media goes directly to the other participant, `sfu` while it goes through an SFU node. */
@@ -220,9 +207,8 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   async publish(track: MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication> {
     const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
     if (this.#mediaMode === 'peer') return this.#publishToPeer(track, { source, label, muted, videoCodec });
-    // While the SFU takes over there is nowhere to publish yet.
-    if (!this.#link) await this.#reopening;
-    const { producer, publication } = await this.#openLink().publish(
+    const link = await this.#sfu.opened();
+    const { producer, publication } = await link.publish(
       { source, label, muted },
       { track, ...producerOptions(this.#device, track, source, videoCodec) },
     );
@@ -275,11 +261,11 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   async mute(publication: LocalPublication, muted: boolean): Promise<void> {
     publication.announced = { ...publication.announced, muted };
     // What still goes by the node that we moved away from is not muted by the new one.
-    if (muted) this.#formerLink?.close();
+    if (muted) this.#sfu.closeFormer();
     if (muted) publication.producer.pause();
     else publication.producer.resume();
     if (this.#mediaMode === 'peer') return this.#peers?.streamsChanged();
-    await this.#sayOrKeep(publication.id, () => this.#requestMedia('mute', { publicationId: publication.id, muted }));
+    await this.#sayOrKeep(publication.id, () => this.#sfu.request('mute', { publicationId: publication.id, muted }));
   }
 
   /** @internal */
@@ -288,7 +274,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#peers?.unpublish(publication.id);
     publication.producer.close();
     if (this.#mediaMode === 'peer') return;
-    await this.#sayOrKeep(publication.id, () => this.#requestMedia('unpublish', { publicationId: publication.id }));
+    await this.#sayOrKeep(publication.id, () => this.#sfu.request('unpublish', { publicationId: publication.id }));
   }
 
   /** Says something about a publication of ours; what can't be said now, as the latest about it, is said after a reconnect. */
@@ -313,17 +299,17 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   async setSubscribed(publication: RemotePublication, subscribed: boolean): Promise<void> {
     publication.wanted = subscribed;
     if (this.#mediaMode === 'peer') return this.#peers?.wishesChanged();
-    if (subscribed) return this.#subscribe([publication.id]);
-    this.#link?.drop(publication.id);
+    if (subscribed) return this.#sfu.subscribe([publication.id]);
+    this.#sfu.drop(publication.id);
     this.#trackChanged(publication, undefined);
-    await this.#requestMedia('unsubscribe', { publicationIds: [publication.id] });
+    await this.#sfu.request('unsubscribe', { publicationIds: [publication.id] });
   }
 
   /** @internal */
   async update(publication: RemotePublication, change: SubscriptionWishes): Promise<void> {
     Object.assign(publication.wishes, change);
     if (this.#mediaMode === 'peer') return this.#peers?.wishesChanged();
-    await this.#requestMedia('update_subscriptions', { publicationIds: [publication.id], ...change });
+    await this.#sfu.request('update_subscriptions', { publicationIds: [publication.id], ...change });
   }
 
   // Joining and coming back.
@@ -348,7 +334,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#startMedia(reply.snapshot.mediaMode);
     this.#applySnapshot(reply.snapshot);
     this.#setState('connected');
-    if (reply.media) await this.#useMedia(reply.media);
+    if (reply.media) await this.#sfu.use(reply.media);
   }
 
   /** Joins again with a new session, and publishes again what was published with the old one. */
@@ -364,8 +350,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.#peers?.close();
     this.#peers = undefined;
     if (mode === 'peer') {
-      this.#link?.close();
-      this.#link = undefined;
+      this.#sfu.close();
       this.#peers = new PeerCall({
         participantId: this.#me.id,
         iceServers: this.#options.iceServers ?? [],
@@ -424,9 +409,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #end(error: FlotillaError | undefined): void {
     if (this.#state === 'closed') return;
     clearInterval(this.#statsTimer);
-    void this.#endMigration('MIGRATION_OVER');
-    this.#link?.close();
-    this.#formerLink?.close();
+    this.#sfu.close();
     this.#peers?.close();
     this.metadata.close();
     this.#setState('closed');
@@ -469,16 +452,14 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       message: ({ data }) => this.emit('message', data, from, this.#participants.get(from)),
       media_lost: ({ participantIds }) => {
         // A node that we do not use yet is replaced when we do.
-        if (this.#mediaMode === 'sfu' && participantIds.includes(this.#me.id)) this.#reopenMedia();
+        if (this.#mediaMode === 'sfu' && participantIds.includes(this.#me.id)) this.#sfu.reopen();
       },
       media_mode: ({ mediaMode }) => {
         if (mediaMode === 'sfu') this.#moveToSfu();
       },
       negotiation: (part) => this.#peers?.receive(from, part),
-      migrate: (migration) => void this.#migrate(migration),
-      migration_undone: ({ migrationId }) => {
-        if (this.#migration?.id === migrationId) void this.#endMigration('MIGRATION_OVER');
-      },
+      migrate: (migration) => void this.#sfu.migrate(migration),
+      migration_undone: ({ migrationId }) => this.#sfu.migrationUndone(migrationId),
       participant_moved: () => undefined,
       metadata_moved: ({ relayId, reason }) => void this.metadata.moved(relayId, reason),
       room_deleted: () => {
@@ -522,9 +503,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     } else if (muted !== announced.muted) {
       this.emit('publicationUpdated', publication, participant);
     }
-    const received = this.#link?.consumer(publication.id);
-    if (received?.producerId === announced.producerId) this.#play(publication, received);
-    else if (publication.wanted && this.#link) this.#subscribeSoon(publication.id);
+    this.#sfu.announced(publication);
   }
 
   #removePublication(participantId: string, publicationId: string): void {
@@ -532,8 +511,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     const publication = participant?.publications.get(publicationId);
     if (!participant || !publication) return;
     participant.publications.delete(publicationId);
-    this.#toSubscribe.delete(publicationId);
-    this.#link?.drop(publicationId);
+    this.#sfu.drop(publicationId);
     this.#peers?.tookOver(publicationId);
     publication.setTrack(undefined);
     this.emit('publicationRemoved', publication, participant);
@@ -555,160 +533,36 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
 
   // Media.
 
-  /** Asks the node that our media is on, and while we move, the one whose media we use. */
-  #requestMedia<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>> {
-    return this.#link ? this.#link.request(type, payload) : this.#request(type, payload);
-  }
-
-  #openLink(): MediaLink {
-    if (!this.#link) throw new FlotillaError('MEDIA_NOT_OPEN', 'the media connection is being brought back');
-    return this.#link;
-  }
-
-  #newLink(media: MediaSession, request: RoomRequest): MediaLink {
-    const { iceServers = [] } = this.#options;
-    return new MediaLink(this.#device, media, request, (broken) => this.#onBroken(broken), iceServers);
-  }
-
-  /** Uses the transports of a node from now on. What the node sends already is received first, then what is missing. */
-  async #useMedia(media: MediaSession): Promise<void> {
-    const link = this.#newLink(media, (type, payload) => this.#request(type, payload));
-    const former = this.#link;
-    this.#link = link;
-    await this.#receive(link, media.subscriptions);
-    former?.close();
-    this.#subscribeMissing();
-  }
-
-  /** Asks for what is wanted and not received, or received of a producer that another took the place of meanwhile. */
-  #subscribeMissing(): void {
-    const missing = [...this.#participants.values()]
-      .flatMap((participant) => [...participant.publications.values()])
-      .filter(({ id, wanted, announced }) => wanted && this.#link?.consumer(id)?.producerId !== announced.producerId);
-    if (missing.length > 0) void this.#subscribe(missing.map(({ id }) => id));
-  }
-
-  async #receive(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
-    const consumers = await link.receive(subscriptions);
-    if (link !== this.#link) return;
-    for (const [publicationId, consumer] of consumers) {
-      const publication = this.#findPublication(publicationId);
-      // Of a publication whose announcement is still on its way; #putPublication finds the consumer then.
-      if (!publication) continue;
-      this.#play(publication, consumer);
-      // A new subscription knows nothing of what was asked of the one before.
-      const { wishes } = publication;
-      if (Object.keys(wishes).length > 0) this.update(publication, wishes).catch(() => undefined);
-    }
-  }
-
-  /** Plays what comes from the SFU; in place of something that is playing only once there is a picture. */
-  #play(publication: RemotePublication, consumer: Consumer): void {
-    const { track } = publication;
-    if (!track || track === consumer.track) return this.#trackChanged(publication, consumer.track);
-    const link = this.#link;
-    void firstMedia(consumer).then(() => {
-      if (this.#link !== link || link?.consumer(publication.id) !== consumer) return;
-      this.#trackChanged(publication, consumer.track);
-      link.letGoOfFormer(publication.id);
-      this.#peers?.tookOver(publication.id);
-    });
-  }
-
-  /** The room moves our media to another node. The old one goes on until we are on the new. */
-  async #migrate(migration: RoomEventPayload<'migrate'>): Promise<void> {
-    // One at a time: another is only asked for when this one is over for the room.
-    while (this.#migration) await this.#endMigration('MIGRATION_OVER');
-    const former = this.#link;
-    if (!former || this.#reopening) return;
-    const abort = new AbortController();
-    const ended = this.#changeNode(migration, former, abort.signal);
-    this.#migration = { id: migration.migrationId, abort, ended };
-    await ended;
-    this.#migration = undefined;
-  }
-
-  async #endMigration(code: 'MIGRATION_OVER' | 'MEDIA_NOT_OPEN'): Promise<void> {
-    this.#migration?.abort.abort(new FlotillaError(code));
-    await this.#migration?.ended;
-  }
-
-  /** Never rejects: what kept us from moving is told as an event. */
-  async #changeNode(migration: RoomEventPayload<'migrate'>, former: MediaLink, signal: AbortSignal): Promise<void> {
-    const began = performance.now();
-    try {
-      await migrate(this.#migrationHost(former, signal), migration, former);
-      this.emit('migrated', { fromNode: former.nodeId, toNode: migration.media.nodeId, ms: performance.now() - began });
-      this.#subscribeMissing();
-    } catch (error) {
-      this.emit('migrationFailed', FlotillaError.from(error));
-    }
-  }
-
-  #migrationHost(former: MediaLink, signal: AbortSignal): MigrationHost {
+  #sfuHost(): SfuMediaHost {
+    // Getters, as most of it is known only after the join.
+    const room = (): Room => this;
     return {
-      signal,
+      get device() {
+        return room().#device;
+      },
+      get goesOn() {
+        return room().#state !== 'closed';
+      },
+      iceServers: this.#options.iceServers ?? [],
+      subscribesByItself: this.#options.subscribe ?? true,
       request: (type, payload) => this.#request(type, payload),
-      openLink: (media, request) => this.#newLink(media, request),
-      shows: (id, producerId) => {
-        const publication = this.#findPublication(id);
-        if (!publication || (producerId !== undefined && publication.announced.producerId !== producerId)) return false;
-        return publication.wanted && !publication.muted && !publication.wishes.paused;
-      },
-      applyWishes: async (request, ids) => {
-        for (const id of ids) {
-          const wishes = this.#findPublication(id)?.wishes ?? {};
-          if (Object.keys(wishes).length > 0)
-            await request('update_subscriptions', { publicationIds: [id], ...wishes });
-        }
-      },
-      use: (link, consumers) => {
-        this.#link = link;
-        this.#formerLink = link === former ? undefined : former;
-        for (const participant of this.#participants.values()) {
-          for (const publication of participant.publications.values()) {
-            const consumer = consumers.get(publication.id) ?? link.consumer(publication.id);
-            if (consumer) this.#trackChanged(publication, consumer.track);
-          }
-        }
-      },
-      publishOn: async (link) => {
-        const before = [...this.#mine.values()].map((publication) => ({
-          publication,
-          producer: publication.producer,
-          announced: publication.announced,
-        }));
-        const takeBack = (): void => {
-          for (const { publication, producer, announced } of before) {
-            publication.producer = producer;
-            publication.announced = { ...announced, muted: publication.muted };
-          }
-        };
-        try {
-          await Promise.all(before.map(({ publication }) => this.#publishOn(link, publication, publication.id)));
-        } catch (error) {
-          takeBack();
-          throw error;
-        }
-        return takeBack;
+      published: () => [...this.#participants.values()].flatMap(({ publications }) => [...publications.values()]),
+      find: (id) => this.#findPublication(id),
+      mine: this.#mine,
+      codecOf: (publication) => this.#codecOf.get(publication),
+      trackChanged: (publication, track) => this.#trackChanged(publication, track),
+      tookOver: (id) => this.#peers?.tookOver(id),
+      askAgain: (publication) => void this.update(publication, publication.wishes).catch(() => undefined),
+      republish: () =>
+        Promise.all([...this.#mine.values()].map((publication) => this.#republish(publication, publication.id))),
+      mediaChanged: (state) => this.emit('mediaChanged', state),
+      migrated: (move) => this.emit('migrated', move),
+      migrationFailed: (error) => this.emit('migrationFailed', error),
+      failed: (error) => {
+        this.#session.close();
+        this.#end(error);
       },
     };
-  }
-
-  /** Puts a producer of the link behind a publication of ours: one that the room knows by that id, or a new one. */
-  async #publishOn(link: MediaLink, publication: LocalPublication, publicationId: string | undefined): Promise<void> {
-    const { track } = publication;
-    if (!track || track.readyState === 'ended') return;
-    const { source, label, muted } = publication.announced;
-    const options = producerOptions(this.#device, track, source, this.#codecOf.get(publication));
-    const { producer, publication: announced } = await link.publish(
-      { source, label, muted, publicationId },
-      { track, ...options },
-    );
-    // It may have been muted meanwhile.
-    if (publication.muted) producer.pause();
-    publication.producer = producer;
-    publication.announced = { ...announced, muted: publication.muted };
   }
 
   #receiveFromPeer(participantId: string, streams: readonly PeerReceived[], ended: readonly string[]): void {
@@ -731,7 +585,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     this.emit('mediaModeChanged', 'sfu');
     this.#peers?.beginHandOver();
     this.#sampler = new StatsSampler();
-    this.#reopenMedia();
+    this.#sfu.reopen();
   }
 
   /** The connection to the other participant is closed. `left`: what came by it and does not come from the SFU. */
@@ -740,7 +594,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     for (const id of left) {
       const publication = this.#findPublication(id);
       if (!publication) continue;
-      const received = this.#link?.consumer(id);
+      const received = this.#sfu.link?.consumer(id);
       if (received) this.#trackChanged(publication, received.track);
       else if (publication.announced.producerId === noProducer) this.#removePublication(publication.participantId, id);
       else this.#trackChanged(publication, undefined);
@@ -755,86 +609,13 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
     return undefined;
   }
 
-  /** Collects what is announced in one turn into one request. */
-  #subscribeSoon(publicationId: string): void {
-    if (this.#toSubscribe.size === 0) {
-      setTimeout(() => {
-        const ids = [...this.#toSubscribe];
-        this.#toSubscribe.clear();
-        if (ids.length > 0) void this.#subscribe(ids);
-      });
-    }
-    this.#toSubscribe.add(publicationId);
-  }
-
-  /** Asks for publications until they come, are gone, or turn out not to be receivable. */
-  async #subscribe(publicationIds: readonly string[], attempt = 0): Promise<void> {
-    const link = this.#link;
-    const wanted = publicationIds.filter((id) => this.#findPublication(id)?.wanted);
-    if (!link || link.closed || wanted.length === 0 || this.#state === 'closed') return;
-    let again: string[];
-    try {
-      const { subscriptions, failed } = await link.request('subscribe', { publicationIds: wanted });
-      await this.#receive(link, subscriptions);
-      again = failed
-        .filter(({ error }) => error.code !== 'MEDIA_UNSUPPORTED')
-        .map(({ publicationId }) => publicationId);
-    } catch (error) {
-      // Media that is gone is opened anew, and brings its subscriptions along.
-      if (FlotillaError.from(error).code === 'MEDIA_NOT_OPEN') return this.#onBroken(link);
-      again = wanted;
-    }
-    const pause = retryPausesMs[attempt];
-    if (again.length === 0 || pause === undefined) return;
-    setTimeout(() => void this.#subscribe(again, attempt + 1), pause);
-  }
-
-  #onBroken(link: MediaLink): void {
-    if (link === this.#link) this.#reopenMedia();
-  }
-
-  /** The node, or its worker, lost our media: open it anew, there or elsewhere, and publish again what we published. */
-  #reopenMedia(): void {
-    this.#reopening ??= this.#reopen()
-      .catch((error: unknown) => {
-        this.#session.close();
-        this.#end(FlotillaError.from(error));
-      })
-      .finally(() => (this.#reopening = undefined));
-  }
-
-  async #reopen(): Promise<void> {
-    // Moving to the SFU loses nothing.
-    const lost = this.#link !== undefined;
-    if (lost) this.emit('mediaChanged', 'lost');
-    // The side we would go back to is gone.
-    await this.#endMigration('MEDIA_NOT_OPEN');
-    // The old link stays until the new one is used: its last frames are better than none.
-    for (let attempt = 0; this.#state !== 'closed'; attempt++) {
-      try {
-        const media = await this.#request('open_media', {
-          rtpCapabilities: this.#receivable(),
-          subscribe: this.#options.subscribe ?? true,
-        });
-        await this.#useMedia(media);
-        await Promise.all([...this.#mine.values()].map((publication) => this.#republish(publication, publication.id)));
-        if (lost) this.emit('mediaChanged', 'restored');
-        return;
-      } catch (error) {
-        const pause = retryPausesMs[attempt];
-        if (pause === undefined) throw error;
-        await new Promise((resolve) => setTimeout(resolve, pause));
-      }
-    }
-  }
-
   /** Puts a new producer behind a publication: behind the one of that id, or, where the room knows none, a new one. */
   async #republish(publication: LocalPublication, publicationId: string | undefined): Promise<void> {
     const { track } = publication;
     if (!track || track.readyState === 'ended') {
       // Its device is gone: there is nothing to publish any more.
       this.#mine.delete(publication.id);
-      if (publicationId !== undefined) await this.#requestMedia('unpublish', { publicationId });
+      if (publicationId !== undefined) await this.#sfu.request('unpublish', { publicationId });
       return;
     }
     const { source, label, muted } = publication.announced;
@@ -845,17 +626,17 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       this.#mine.set(id, publication);
       return;
     }
-    await this.#publishOn(this.#openLink(), publication, publicationId).catch((error: unknown) => {
+    await this.#sfu.publish(publication, publicationId).catch((error: unknown) => {
       // Somebody else has that id: we get another.
       if (publicationId === undefined || FlotillaError.from(error).code !== 'PUBLICATION_NOT_FOUND') throw error;
       this.#mine.delete(publicationId);
-      return this.#publishOn(this.#openLink(), publication, undefined);
+      return this.#sfu.publish(publication, undefined);
     });
     this.#mine.set(publication.id, publication);
   }
 
   async #sampleStats(): Promise<void> {
-    const source = this.#link ?? this.#peers?.link;
+    const source = this.#sfu.link ?? this.#peers?.link;
     if (!source || source.closed) return;
     const byTrack = new Map<string, string>();
     for (const { id, track } of this.#mine.values()) if (track) byTrack.set(track.id, id);
