@@ -39,6 +39,7 @@ describe('offer and answer', () => {
         },
       },
       sctp: { port: 5000, maxMessageSize: 16_384 },
+      limits: { framesPerSecond: 1000, bytesPerSecond: 8_388_608 },
     });
     expect(answer.split('\r\n')).toEqual(
       expect.arrayContaining([
