@@ -31,6 +31,10 @@ export interface Measured {
 declare global {
   // eslint-disable-next-line no-var
   var takeMeasured: () => Promise<Measured>;
+  interface VideoFrame {
+    /** WebCodecs VideoFrame Metadata Registry. */
+    metadata(): { readonly rtpTimestamp?: number };
+  }
   /** Chromium's (MediaStreamTrack Insertable Media Processing using Streams), which TypeScript does not know yet. */
   class MediaStreamTrackProcessor {
     constructor(init: { track: MediaStreamTrack; maxBufferSize: number });
@@ -109,6 +113,8 @@ export async function watchCounter(page: Page): Promise<void> {
       };
 
       // Every callback of a frame, the SDK's among them, is told apart by the frame it is about.
+      // It is called with its element below.
+      // eslint-disable-next-line typescript/unbound-method
       const request = HTMLVideoElement.prototype.requestVideoFrameCallback;
       HTMLVideoElement.prototype.requestVideoFrameCallback = function (callback) {
         return request.call(this, (now, metadata) => {
@@ -126,7 +132,7 @@ export async function watchCounter(page: Page): Promise<void> {
         for (const reader = readable.getReader(); ;) {
           const { value: frame } = await reader.read();
           if (!frame) return;
-          const { rtpTimestamp } = frame.metadata() as { rtpTimestamp?: number };
+          const { rtpTimestamp } = frame.metadata();
           const n = await read(frame).catch(() => undefined);
           if (rtpTimestamp !== undefined) painted.set(rtpTimestamp, n);
         }
