@@ -1,0 +1,137 @@
+import { randomUUID } from 'node:crypto';
+import { type Fleet, startFleet } from '@flotilla/fleet';
+import { CallPage, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Measured, paintCounter, watchCounter } from './frame-counter.ts';
+import { useBrowser } from './use-topology.ts';
+
+const seconds = Number(process.env['ALIGNMENT_SECONDS'] ?? 20);
+const framesPerSecond = 25;
+/** What is promised is 99 %; a machine that has no time to decode is not the product's fault. */
+const leastShare = 0.9;
+
+describe('metadata is delivered with the frame it describes', () => {
+  let fleet: Fleet;
+  let browser: Browser;
+  let api: RestApi;
+  beforeAll(async () => {
+    fleet = await startFleet({
+      sfuNodes: 2,
+      gateways: 2,
+      port: 0,
+      env: { FLOTILLA_NAMESPACE: `align-${randomUUID().slice(0, 8)}` },
+      onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
+    });
+    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  });
+  afterAll(() => fleet?.stop());
+  useBrowser((it) => (browser = it));
+
+  test(
+    'also while the media of the sender, and of the viewer, moves to another node',
+    { timeout: 120_000 + seconds * 1000 },
+    async () => {
+      const [ada, bob] = [
+        await CallPage.join(browser, fleet.pageUrl, { room: 'aligned', name: 'ada' }),
+        await CallPage.join(browser, fleet.pageUrl, { room: 'aligned', name: 'bob' }),
+      ];
+      await bob.hearsAndSees('ada');
+      await watchCounter(bob.page);
+      await paintCounter(ada.page, framesPerSecond);
+      const take = (): Promise<Measured> => bob.page.evaluate(() => globalThis.takeMeasured());
+      await waitFor(
+        'metadata comes with frames',
+        async () => {
+          const { messages, frames } = await take();
+          const aligned = messages.filter(({ alignmentMs }) => alignmentMs !== undefined).length;
+          const read = frames.filter(({ painted }) => painted !== undefined).length;
+          if (aligned < 10 || read < 5)
+            notYet(`${aligned} of ${messages.length} messages, ${read} of ${frames.length} frames`);
+        },
+        { timeoutMs: 30_000 },
+      );
+
+      const phases: Record<string, Measured> = {};
+      const measure = async (phase: string, ms: number): Promise<void> => {
+        await bob.page.waitForTimeout(ms);
+        phases[phase] = await take();
+      };
+      const migrate = async (mover: CallPage): Promise<void> => {
+        await mover.watchMoves();
+        const { me } = await mover.room();
+        await take();
+        await api.request('POST', `/v1/rooms/aligned/participants/${me}/migrate`, {});
+        await waitFor(
+          `${mover.name} is on the other node`,
+          async () => {
+            if ((await mover.moves()).length === 0) notYet('not yet');
+          },
+          { timeoutMs: 20_000 },
+        );
+        expect(await mover.moves()).toEqual([{ ms: expect.any(Number) as number }]);
+      };
+      await measure('before', (seconds * 1000) / 4);
+      await migrate(ada);
+      await measure('the sender moves', (seconds * 1000) / 4);
+      await migrate(bob);
+      await measure('the viewer moves', (seconds * 1000) / 4);
+      await measure('after', (seconds * 1000) / 4);
+
+      const all = {
+        frames: Object.values(phases).flatMap(({ frames }) => frames),
+        messages: Object.values(phases).flatMap(({ messages }) => messages),
+      };
+      console.log(
+        [
+          'alignment, per frame presented:',
+          ...Object.entries({ ...phases, all }).map(([name, it]) => summary(name, it)),
+        ].join('\n'),
+      );
+      for (const [phase, measured] of Object.entries({ ...phases, all })) {
+        const { aligned, share } = judge(measured);
+        expect(aligned.length, `messages that came with a frame, ${phase}`).toBeGreaterThan(10);
+        expect(
+          aligned.map(({ n }) => n),
+          phase,
+        ).toEqual(aligned.map(({ n }) => n).toSorted((a, b) => a - b));
+        expect(share, `share of frames within one frame, ${phase}`).toBeGreaterThanOrEqual(leastShare);
+      }
+      await Promise.all([ada.close(), bob.close()]);
+    },
+  );
+});
+
+/** Frames between what a frame shows and the newest that metadata told with it. */
+function judge({ frames, messages }: Measured) {
+  const off = (key: 'painted' | 'drawable'): number[] =>
+    frames.flatMap(({ [key]: n, told }) => (n === undefined || told === undefined ? [] : [n - told]));
+  const within = (values: readonly number[]): number =>
+    values.filter((each) => Math.abs(each) <= 1).length / values.length;
+  const aligned = messages.filter(({ alignmentMs }) => alignmentMs !== undefined);
+  const errors = aligned.map(({ alignmentMs }) => Math.abs(alignmentMs!)).toSorted((a, b) => a - b);
+  return {
+    aligned,
+    read: off('painted'),
+    share: within(off('painted')),
+    drawableShare: within(off('drawable')),
+    errorAt: (share: number): number => errors[Math.ceil(errors.length * share) - 1] ?? NaN,
+  };
+}
+
+function summary(name: string, measured: Measured): string {
+  const { aligned, read, share, drawableShare, errorAt } = judge(measured);
+  const { frames, messages } = measured;
+  const counts = new Map<number, number>();
+  for (const each of read) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
+  return [
+    `  ${name}: ${percent(share)} of ${read.length} frames read (of ${frames.length}) within one frame`,
+    `off by ${[...counts]
+      .toSorted(([a], [b]) => a - b)
+      .map(([off, count]) => `${off}: ${count}`)
+      .join(', ')}`,
+    `what the element draws ${percent(drawableShare)}`,
+    `${aligned.length} of ${messages.length} messages with a frame, |alignmentMs| p50 ${errorAt(0.5).toFixed(1)}, p95 ${errorAt(0.95).toFixed(1)}`,
+  ].join('; ');
+}

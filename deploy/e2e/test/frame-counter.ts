@@ -1,0 +1,175 @@
+/** Runs in call pages: paints a counter into video and publishes it, and reads both on the other side. */
+import type { Room } from '@flotilla/client';
+import type { Page } from 'playwright-core';
+
+/** Bits of the counter, each a square; a second row is its complement, so that a garbled picture is not read as a number. */
+const bits = 16;
+const topic = 'counter';
+
+/** A message as it was delivered. */
+export interface Delivered {
+  readonly n: number;
+  /** Undefined: without a frame. */
+  readonly alignmentMs: number | undefined;
+}
+
+/** A frame as it was presented. */
+export interface Presented {
+  /** The counter in the very frame that the callback is about, found by its RTP timestamp; undefined when it was not read. */
+  readonly painted: number | undefined;
+  /** The counter in what the element gives at that moment, which may be a newer frame already. */
+  readonly drawable: number | undefined;
+  /** The newest counter that was delivered as metadata when the callbacks of the frame had run. */
+  readonly told: number | undefined;
+}
+
+export interface Measured {
+  readonly frames: readonly Presented[];
+  readonly messages: readonly Delivered[];
+}
+
+declare global {
+  // eslint-disable-next-line no-var
+  var takeMeasured: () => Promise<Measured>;
+  interface VideoFrame {
+    /** WebCodecs VideoFrame Metadata Registry. */
+    metadata(): { readonly rtpTimestamp?: number };
+  }
+  /** Chromium's (MediaStreamTrack Insertable Media Processing using Streams), which TypeScript does not know yet. */
+  class MediaStreamTrackProcessor {
+    constructor(init: { track: MediaStreamTrack; maxBufferSize: number });
+    readonly readable: ReadableStream<VideoFrame>;
+  }
+}
+
+/** Replaces the camera by a canvas with a counter, and publishes the counter with the moment it was painted. */
+export async function paintCounter(page: Page, framesPerSecond: number): Promise<void> {
+  await page.evaluate(
+    async ([bits_, topic_, fps]) => {
+      const { room } = globalThis.flotilla as unknown as { room: Room };
+      await room.metadata.ready();
+      const canvas = document.createElement('canvas');
+      canvas.width = 640;
+      canvas.height = 360;
+      const context = canvas.getContext('2d')!;
+      const side = canvas.width / bits_;
+      const [track] = canvas.captureStream(0).getVideoTracks() as [CanvasCaptureMediaStreamTrack];
+      let n = 0;
+      setInterval(() => {
+        n = (n + 1) % 2 ** bits_;
+        for (let bit = 0; bit < bits_; bit++) {
+          for (const row of [0, 1]) {
+            context.fillStyle = ((n >> bit) & 1) === row ? '#000' : '#fff';
+            context.fillRect(bit * side, (row * canvas.height) / 2, side, canvas.height / 2);
+          }
+        }
+        const captureTime = room.metadata.timeOf(performance.now());
+        track.requestFrame();
+        void room.metadata.publish(topic_, { n }, { captureTime });
+      }, 1000 / fps);
+      const camera = [...room.publications.values()].find(({ source }) => source === 'camera')!;
+      await camera.replaceTrack(track);
+    },
+    [bits, topic, framesPerSecond] as const,
+  );
+}
+
+/** Subscribes to the counter, aligned to frames, and reads the frames. From then on `takeMeasured` gives what came since. */
+export async function watchCounter(page: Page): Promise<void> {
+  await page.evaluate(
+    async ([bits_, topic_]) => {
+      interface Shown {
+        rtpTimestamp: number;
+        drawable: Promise<number | undefined> | undefined;
+        told: number | undefined;
+      }
+      const { room } = globalThis.flotilla as unknown as { room: Room };
+      const painted = new Map<number, number | undefined>();
+      let shown: Shown[] = [];
+      let messages: { n: number; alignmentMs: number | undefined }[] = [];
+      let told: number | undefined;
+
+      /** The counter in a frame; closes it. */
+      const read = async (frame: VideoFrame): Promise<number | undefined> => {
+        const width = frame.visibleRect!.width;
+        const rows = [0.25, 0.75].map((share) => 2 * Math.floor((frame.visibleRect!.height * share) / 2));
+        const values: number[] = [];
+        try {
+          for (const y of rows) {
+            const rect = { x: 0, y, width, height: 2 };
+            const plane = new Uint8Array(frame.allocationSize({ rect }));
+            // The first plane is luminance, whatever the format of the others.
+            const [{ offset }] = (await frame.copyTo(plane, { rect })) as [PlaneLayout];
+            let value = 0;
+            for (let bit = 0; bit < bits_; bit++)
+              if (plane[offset + Math.floor(((bit + 0.5) * width) / bits_)]! > 127) value |= 1 << bit;
+            values.push(value);
+          }
+        } finally {
+          frame.close();
+        }
+        const [n, complement] = values as [number, number];
+        return (n ^ complement) === 2 ** bits_ - 1 ? n : undefined;
+      };
+
+      // Every callback of a frame, the SDK's among them, is told apart by the frame it is about.
+      // It is called with its element below.
+      // eslint-disable-next-line typescript/unbound-method
+      const request = HTMLVideoElement.prototype.requestVideoFrameCallback;
+      HTMLVideoElement.prototype.requestVideoFrameCallback = function (callback) {
+        return request.call(this, (now, metadata) => {
+          callback(now, metadata);
+          const { rtpTimestamp } = metadata;
+          if (rtpTimestamp === undefined) return;
+          const last = shown.at(-1);
+          if (last?.rtpTimestamp === rtpTimestamp) last.told = told;
+          else shown.push({ rtpTimestamp, told, drawable: read(new VideoFrame(this)).catch(() => undefined) });
+        });
+      };
+
+      const process = async (track: MediaStreamTrack): Promise<void> => {
+        const { readable } = new MediaStreamTrackProcessor({ track, maxBufferSize: 30 });
+        for (const reader = readable.getReader(); ;) {
+          const { value: frame } = await reader.read();
+          if (!frame) return;
+          const { rtpTimestamp } = frame.metadata();
+          const n = await read(frame).catch(() => undefined);
+          if (rtpTimestamp !== undefined) painted.set(rtpTimestamp, n);
+        }
+      };
+      for (const { publications } of room.participants.values())
+        for (const { kind, track } of publications.values()) if (kind === 'video' && track) void process(track);
+      room.on('trackChanged', ({ kind, track }) => {
+        if (kind === 'video' && track) void process(track);
+      });
+
+      globalThis.takeMeasured = async () => {
+        const [frames, taken] = [shown, messages];
+        [shown, messages] = [[], []];
+        // Frames are read as they come, beside the page's own drawing: give the last ones their time.
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        return {
+          messages: taken,
+          frames: await Promise.all(
+            frames.map(async ({ rtpTimestamp, drawable, told: at }) => ({
+              painted: painted.get(rtpTimestamp),
+              drawable: await drawable,
+              told: at,
+            })),
+          ),
+        };
+      };
+
+      await room.metadata.subscribe(
+        topic_,
+        (message) => {
+          const { n } = message.json() as { n: number };
+          told = n;
+          messages.push({ n, alignmentMs: message.alignmentMs });
+        },
+        { align: 'frame' },
+      );
+    },
+    [bits, topic] as const,
+  );
+}
