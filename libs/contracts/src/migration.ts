@@ -64,4 +64,4 @@ export const migrationTimeoutMs = 10_000;
  * After a peer was moved, its old side goes on for this long, in milliseconds: the others change to the new one as soon as
  * they see its first frame.
  */
-export const migrationLingerMs = 3000;
+export const migrationLingerMs = 2000;
