@@ -144,10 +144,10 @@ export class CallView extends LitElement {
       flotilla-transfer-list {
         position: absolute;
         z-index: 2;
-        right: 0.75rem;
-        bottom: 0.75rem;
-        width: min(26rem, calc(100% - 1.5rem));
-        max-height: calc(100% - 1.5rem);
+        right: 0;
+        bottom: 0;
+        width: min(27rem, 100%);
+        max-height: 100%;
       }
       .drop {
         position: absolute;

@@ -239,7 +239,7 @@ export class Tile extends LitElement {
 
   /** Draws boxes on the frame that is on the screen. */
   drawBoxes({ boxes, alignmentMs }: FrameBoxes): void {
-    if (this.video) this.overlay?.show(boxes, alignmentMs, this.video);
+    this.overlay?.show(boxes, alignmentMs);
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -294,7 +294,7 @@ export class Tile extends LitElement {
           : nothing
       }
       ${this.held ?? nothing}
-      ${this.boxed && picture && this.shown === picture.key ? html`<flotilla-box-overlay></flotilla-box-overlay>` : nothing}
+      ${this.boxed && picture && this.shown === picture.key ? html`<flotilla-box-overlay .video=${this.video}></flotilla-box-overlay>` : nothing}
       <span class="ring"></span>
       ${screen && document.fullscreenEnabled ? this.#fullscreenButton() : nothing}
       <span class="label">

@@ -31,7 +31,11 @@ export class FileDrop {
     private readonly room: Room,
     private readonly host: FileDropHost,
   ) {
-    this.#receiver = new FileReceiver(room, () => this.#changed());
+    this.#receiver = new FileReceiver(
+      room,
+      () => this.#changed(),
+      ({ name, from, note }) => host.say(`${name} from ${from}: ${note || 'ready to download'}`),
+    );
     this.#stops = [
       room.on('message', (data, participantId) => {
         const message = participantId === room.me.id ? undefined : parseFileMessage(data);

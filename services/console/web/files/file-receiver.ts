@@ -23,6 +23,7 @@ export class FileReceiver {
   constructor(
     private readonly room: Room,
     private readonly changed: () => void,
+    private readonly ended: (transfer: Transfer) => void,
   ) {}
 
   /** How many are on their way. */
@@ -71,7 +72,7 @@ export class FileReceiver {
   #finish(participantId: string, { transfer, parts }: Incoming): void {
     // Without its type: no browser shall open it as a page of ours.
     transfer.url = URL.createObjectURL(new Blob(parts, { type: 'application/octet-stream' }));
-    transfer.end('done', 'Ready to download');
+    transfer.end('done', '');
     this.#end(participantId);
     this.#say({ say: 'got', file: transfer.id, to: participantId });
   }
@@ -113,6 +114,7 @@ export class FileReceiver {
   }
 
   #end(participantId: string): void {
+    this.ended(this.#incoming.get(participantId)!.transfer);
     this.#incoming.delete(participantId);
     if (this.#incoming.size > 0) return;
     clearInterval(this.#timer);

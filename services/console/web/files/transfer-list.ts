@@ -23,6 +23,8 @@ export class TransferList extends LitElement {
         flex-direction: column;
         gap: 0.5rem;
         max-height: 100%;
+        /* What scrolls cuts shadows off. */
+        padding: 0.75rem;
         overflow-y: auto;
       }
       li {
@@ -34,7 +36,7 @@ export class TransferList extends LitElement {
         border: 1px solid var(--line);
         border-radius: var(--radius-m);
         background: var(--surface);
-        box-shadow: var(--shadow-2);
+        box-shadow: var(--shadow-1);
         font-size: 0.875rem;
         line-height: 1.4;
       }
@@ -143,7 +145,7 @@ function status({ state, size, bytes, note, bytesPerSecond }: Transfer): string 
   const speed = `${(bytesPerSecond / 1_000_000).toFixed(1)} MB/s`;
   if (state === 'waiting') return `${megabytes(size)} · waiting`;
   if (state === 'moving') return `${megabytes(bytes)} of ${megabytes(size)} · ${speed}`;
-  if (state === 'done') return `${note} · ${megabytes(size)} · ${speed}`;
+  if (state === 'done') return [note, megabytes(size), speed].filter(Boolean).join(' · ');
   return `${note}.`;
 }
 

@@ -1,4 +1,4 @@
-/** Frames that the figures are made of. */
+/** Frames that the figures are made of: ten seconds or so. */
 const remembered = 300;
 
 /** What is told of how far metadata and frames are apart. */
@@ -6,11 +6,11 @@ export interface AlignmentFigures {
   /** Half of the frames are closer than this, and 95 % of them, ms. */
   readonly p50: number;
   readonly p95: number;
-  /** Messages that came with a frame so far. */
+  /** How many were drawn so far. */
   readonly frames: number;
 }
 
-/** Distances between frames and their metadata, of the last ten seconds or so. */
+/** Distances between frames and what was drawn on them. */
 export class AlignmentLog {
   readonly #errors: number[] = [];
   #frames = 0;

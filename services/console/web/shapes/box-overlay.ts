@@ -1,5 +1,5 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
-import { customElement, query, state } from 'lit/decorators.js';
+import { customElement, property, query, state } from 'lit/decorators.js';
 import { base } from '../styles.ts';
 import { type AlignmentFigures, AlignmentLog } from './alignment.ts';
 import { cover, type ShapeBox } from './boxes.ts';
@@ -7,8 +7,11 @@ import { cover, type ShapeBox } from './boxes.ts';
 const figuresEveryMs = 500;
 /** Boxes without a newer frame say nothing of what is seen now. */
 const staleAfterMs = 1000;
+/** A frame waits for boxes as close as this, but not for long. */
+const closeMs = 50;
+const holdMs = 250;
 
-/** Draws boxes over a video that covers the same space, and says how far they are from its frames. */
+/** Draws the frames of a video that covers the same space with boxes on them, and says how far the two are apart. */
 @customElement('flotilla-box-overlay')
 export class BoxOverlay extends LitElement {
   static override styles = [
@@ -46,15 +49,26 @@ export class BoxOverlay extends LitElement {
     `,
   ];
 
+  @property({ attribute: false }) video: HTMLVideoElement | null = null;
   @state() private figures: AlignmentFigures | undefined;
   @query('canvas') private canvas!: HTMLCanvasElement | null;
   readonly #log = new AlignmentLog();
+  #boxes: { readonly of: readonly ShapeBox[]; readonly at: number } | undefined;
+  /** Of the newest boxes, while they are not drawn. */
+  #alignmentMs: number | undefined;
   #figuresAt = -Infinity;
-  #clear: ReturnType<typeof setTimeout> | undefined;
+  #drawnAt = -Infinity;
+  #drawing = 0;
+  /** The frame that callbacks were told of last, by its RTP timestamp. */
+  #frame: number | undefined;
+  #watched: { readonly video: HTMLVideoElement; readonly callback: number } | undefined;
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    clearTimeout(this.#clear);
+    cancelAnimationFrame(this.#drawing);
+    this.#drawing = 0;
+    this.#watched?.video.cancelVideoFrameCallback(this.#watched.callback);
+    this.#watched = undefined;
   }
 
   protected override render(): TemplateResult {
@@ -68,30 +82,77 @@ export class BoxOverlay extends LitElement {
       }`;
   }
 
-  /** Draws at once: the frame is on the screen now. */
-  show(boxes: readonly ShapeBox[], alignmentMs: number | undefined, video: HTMLVideoElement): void {
-    const { canvas } = this;
-    if (!canvas || video.videoWidth === 0) return;
+  /** Boxes of the frame that is on the screen now. Where several come with a frame, the last ones are of it. */
+  show(boxes: readonly ShapeBox[], alignmentMs: number | undefined): void {
+    this.#boxes = { of: boxes, at: performance.now() };
+    this.#alignmentMs = alignmentMs;
+    this.#drawSoon();
+    if (this.video && this.#watched?.video !== this.video) this.#watch(this.video);
+  }
+
+  #watch(video: HTMLVideoElement): void {
+    this.#watched?.video.cancelVideoFrameCallback(this.#watched.callback);
+    const callback = video.requestVideoFrameCallback((_now, { rtpTimestamp }) => {
+      this.#watch(video);
+      this.#frame = rtpTimestamp;
+      this.#drawSoon();
+    });
+    this.#watched = { video, callback };
+  }
+
+  /** After all that is told of a frame, and before it is painted. */
+  #drawSoon(): void {
+    if (this.#drawing === 0) this.#drawing = requestAnimationFrame(() => this.#draw());
+  }
+
+  /**
+   * Draws the frame, too: a browser puts the next one of a video on the screen when it likes, but what is in one canvas comes
+   * at once. A frame whose boxes are late waits for them.
+   */
+  #draw(): void {
+    this.#drawing = 0;
+    const { canvas, video } = this;
+    if (!canvas || !video?.videoWidth || !this.#boxes) return;
+    const now = performance.now();
+    const close = this.#alignmentMs !== undefined && Math.abs(this.#alignmentMs) <= closeMs;
+    if (!close && now - this.#drawnAt < holdMs) return;
+    if (now - this.#boxes.at > staleAfterMs) return canvas.getContext('2d')!.reset();
+    const frame = new VideoFrame(video);
+    try {
+      this.#drawFrame(canvas, frame, this.#boxes.of, now);
+    } finally {
+      frame.close();
+      this.#alignmentMs = undefined;
+    }
+  }
+
+  #drawFrame(canvas: HTMLCanvasElement, frame: VideoFrame, boxes: readonly ShapeBox[], now: number): void {
+    const { rtpTimestamp } = (frame as TimedFrame).metadata?.() ?? {};
+    // The video may be ahead of its callbacks: then what is drawn stays until its callback comes.
+    if (this.#frame !== undefined && rtpTimestamp !== undefined && rtpTimestamp !== this.#frame) return;
     const element = { width: this.clientWidth, height: this.clientHeight };
-    const [width, height] = [
-      Math.round(element.width * devicePixelRatio),
-      Math.round(element.height * devicePixelRatio),
-    ];
-    // Setting them clears, too, but costs more.
+    const [width, height] = [element.width, element.height].map((side) => Math.round(side * devicePixelRatio));
+    // Setting them costs more than drawing over all of it.
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = canvas.getContext('2d')!;
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    context.clearRect(0, 0, element.width, element.height);
-    drawBoxes(context, boxes, cover({ width: video.videoWidth, height: video.videoHeight }, element));
-    clearTimeout(this.#clear);
-    this.#clear = setTimeout(() => context.clearRect(0, 0, element.width, element.height), staleAfterMs);
-    if (alignmentMs !== undefined) this.#log.add(alignmentMs);
-    const now = performance.now();
+    const picture = cover({ width: frame.displayWidth, height: frame.displayHeight }, element);
+    context.drawImage(frame, picture.left, picture.top, picture.width, picture.height);
+    drawBoxes(context, boxes, picture);
+    this.#drawnAt = now;
+    this.#count(now);
+  }
+
+  #count(now: number): void {
+    if (this.#alignmentMs !== undefined) this.#log.add(this.#alignmentMs);
     if (now - this.#figuresAt < figuresEveryMs) return;
     this.#figuresAt = now;
     this.figures = this.#log.figures;
   }
 }
+
+/** WebCodecs VideoFrame Metadata Registry; TypeScript does not know it yet, nor does every browser. */
+type TimedFrame = VideoFrame & { metadata?(): { readonly rtpTimestamp?: number } };
 
 function drawBoxes(
   context: CanvasRenderingContext2D,
