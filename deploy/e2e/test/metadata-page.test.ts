@@ -1,4 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
 import { CallPage, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
@@ -20,6 +19,22 @@ const readout = (page: Page, of: string): Promise<string> =>
     .getByTestId('alignment')
     .textContent({ timeout: 20_000 })
     .then((text) => text!.trim());
+
+/** Chooses a file of random bytes, made in the page: the way into it takes 50 MB. Gives their SHA-256. */
+const sendFile = ({ page }: CallPage, name: string, size: number): Promise<string> =>
+  page.getByTestId('file').evaluate(
+    async (input, [name_, size_]) => {
+      const bytes = new Uint8Array(size_);
+      for (let at = 0; at < size_; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+      const files = new DataTransfer();
+      files.items.add(new File([bytes], name_, { type: 'text/html' }));
+      (input as HTMLInputElement).files = files.files;
+      input.dispatchEvent(new Event('change'));
+      return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    },
+    [name, size] as const,
+  );
 
 describe('the call page shows what metadata is for', () => {
   let topology: Topology;
@@ -52,6 +67,8 @@ describe('the call page shows what metadata is for', () => {
     );
     console.log(`Bob: ${await readout(bob.page, 'Ada')}; Cleo: ${await readout(cleo.page, 'Ada')}`);
     await picture(bob.page, 'boxes');
+    await bob.page.emulateMedia({ colorScheme: 'dark' });
+    await picture(bob.page, 'boxes-dark');
     expect(await bob.page.locator('[data-name=Cleo]').getByTestId('alignment').count()).toBe(0);
 
     await shapes();
@@ -68,16 +85,15 @@ describe('the call page shows what metadata is for', () => {
       const pages = [await join('Ada', 'files'), await join('Bob', 'files'), await join('Cleo', 'files')];
       const [ada, bob, cleo] = pages as [CallPage, CallPage, CallPage];
       await bob.hearsAndSees('Ada');
-      const bytes = randomBytes(megabytes * 1_000_000);
-      const name = 'Ein <b>Bild</b> ☃.bin';
+      const sent = await sendFile(ada, 'Ein <b>Bild</b> ☃.bin', megabytes * 1_000_000);
       const began = performance.now();
-      await ada.page.getByTestId('file').setInputFiles({ name, mimeType: 'text/html', buffer: bytes });
       await bob.page.locator('[data-state=moving]').waitFor();
       await Promise.all([ada, bob].map(({ page, name: of }) => picture(page, `file-moving-${of}`)));
       const hashes = [bob, cleo].map(async ({ page }) => {
         const link = page.getByTestId('download');
-        await link.waitFor({ timeout: 60_000 + megabytes * 3000 });
+        await page.locator('[data-state=done], [data-state=stopped]').waitFor({ timeout: 60_000 + megabytes * 3000 });
         const tookMs = performance.now() - began;
+        expect(await page.getByTestId('transfer').locator('.what').textContent()).toMatch(/MB\/s$/);
         expect(await link.getAttribute('download')).toBe('Ein _b_Bild__b_ ☃.bin');
         const hash = await link.evaluate(async (element) => {
           const response = await fetch((element as HTMLAnchorElement).href);
@@ -92,7 +108,7 @@ describe('the call page shows what metadata is for', () => {
       for (const { type, hex, tookMs } of await Promise.all(hashes)) {
         expect({ type, hex }).toEqual({
           type: 'application/octet-stream',
-          hex: createHash('sha256').update(bytes).digest('hex'),
+          hex: sent,
         });
         console.log(
           `${megabytes} MB in ${(tookMs / 1000).toFixed(1)} s from the choice to the link: ${((megabytes * 1000) / tookMs).toFixed(1)} MB/s`,
@@ -102,6 +118,8 @@ describe('the call page shows what metadata is for', () => {
       for (const { page, name: of } of pages)
         console.log(`${of}: ${await page.getByTestId('transfer').locator('.what').textContent()}`);
       await Promise.all([ada, bob].map(({ page, name: of }) => picture(page, `file-done-${of}`)));
+      await bob.page.emulateMedia({ colorScheme: 'dark' });
+      await picture(bob.page, 'file-done-dark');
       for (const { problems } of pages) expect(problems).toEqual([]);
       await Promise.all(pages.map((page) => page.close()));
     },
@@ -110,17 +128,7 @@ describe('the call page shows what metadata is for', () => {
   test('a file is stopped by either side, and one that is too large does not begin', async () => {
     const [ada, bob] = [await join('Ada', 'stops'), await join('Bob', 'stops')];
     await bob.hearsAndSees('Ada');
-    const send = (name: string, size: number): Promise<void> =>
-      // Made in the page: the test's way into it takes 50 MB.
-      ada.page.getByTestId('file').evaluate(
-        (input, [name_, size_]) => {
-          const files = new DataTransfer();
-          files.items.add(new File([new Uint8Array(size_)], name_));
-          (input as HTMLInputElement).files = files.files;
-          input.dispatchEvent(new Event('change'));
-        },
-        [name, size] as const,
-      );
+    const send = (name: string, size: number): Promise<string> => sendFile(ada, name, size);
     const row = ({ page }: CallPage, name: string, state: string) =>
       page.locator(`[data-testid=transfer][data-name="${name}"][data-state=${state}]`);
 

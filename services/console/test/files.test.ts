@@ -6,6 +6,7 @@ import {
   packPiece,
   parseFileMessage,
   parsePiece,
+  parseTaken,
   tidyFileName,
 } from '../web/files/file-messages.ts';
 
@@ -24,7 +25,10 @@ describe('a file that is sent to the call', () => {
   });
 
   test('is not announced by anything else that is said in the room', () => {
-    fc.assert(fc.property(fc.jsonValue(), (said) => parseFileMessage(said) === undefined));
+    fc.assert(fc.property(fc.jsonValue(), (said) => !parseFileMessage(said) && !parseTaken(said)));
+    expect(parseTaken({ file: 7, bytes: 12 })).toEqual({ file: 7, bytes: 12 });
+    for (const wrong of [{ bytes: -1 }, { bytes: 1e9 }, { file: '7' }])
+      expect(parseTaken({ file: 7, bytes: 1, ...wrong })).toBeUndefined();
     const offer = { kind: 'file', say: 'offer', file: 7, name: 'notes.txt', size: 12 };
     for (const wrong of [
       { kind: 'chat' },

@@ -1,12 +1,16 @@
 /**
  * What sending a file needs. Who sends says so to the room (`offer`); who takes it subscribes to the topic and says `ready`.
- * Then the file goes over the topic, reliably, in pieces that each say which file they are of and where they begin.
+ * Then the file goes over the topic, reliably, in pieces that each say which file they are of and where they begin. Who takes
+ * it says on another topic how far they are: a relay keeps a mebibyte for whoever is slow, and no more.
  */
 export const filesTopic = 'demo.files';
+export const takenTopic = 'demo.files.taken';
 
 export const maxFileBytes = 100_000_000;
 /** With its head at most what is delivered as one message. */
 export const pieceBytes = 192 * 1024;
+/** So far may the slowest be behind. */
+export const windowBytes = 4 * pieceBytes;
 const headBytes = 8;
 const longestName = 200;
 
@@ -51,6 +55,20 @@ export function tidyFileName(name: string): string {
   // The ending says what it is: better to lose of the middle.
   const short = tidy.length > longestName ? `${tidy.slice(0, longestName - 20)}…${tidy.slice(-19)}` : tidy;
   return /^[._]*$/.test(short) ? 'file' : short;
+}
+
+/** How much of a file somebody has. */
+export interface Taken {
+  readonly [key: string]: number;
+  readonly file: number;
+  readonly bytes: number;
+}
+
+export function parseTaken(data: unknown): Taken | undefined {
+  if (typeof data !== 'object' || data === null) return undefined;
+  const { file, bytes } = data as Record<string, unknown>;
+  if (!isNumber(file, 0xffff_ffff) || !isNumber(bytes, maxFileBytes)) return undefined;
+  return { file, bytes };
 }
 
 /** Bytes of a file from `offset` on. */

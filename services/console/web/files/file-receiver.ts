@@ -1,5 +1,5 @@
 import type { MetadataMessage, Room } from '@flotilla/client';
-import { type FileMessage, fileMessage, filesTopic, parsePiece } from './file-messages.ts';
+import { type FileMessage, fileMessage, filesTopic, parsePiece, type Taken, takenTopic } from './file-messages.ts';
 import type { Transfer } from './transfer.ts';
 
 /** A file of which nothing came for so long does not come. */
@@ -45,9 +45,11 @@ export class FileReceiver {
       await (this.#subscribed ??= metadata.subscribe(filesTopic, (message) => this.#onPiece(message), {
         onLost: ({ participantId: from }) => this.#onLost(from),
       }));
+      // Who may not publish can't say how far they are.
+      await this.#tell({ file: transfer.id, bytes: 0 });
       this.#say({ say: 'ready', file: transfer.id, to: participantId });
     } catch {
-      this.#stop(participantId, 'The relay that brings files can’t be reached');
+      this.#stop(participantId, 'The relay that brings files can’t be used');
     }
   }
 
@@ -65,6 +67,8 @@ export class FileReceiver {
     // The message is ours only for now: this is the only copy.
     parts.push(new Blob([piece.bytes]));
     transfer.bytes += piece.bytes.length;
+    // Who sends has a deadline.
+    this.#tell({ file: transfer.id, bytes: transfer.bytes }).catch(() => undefined);
     if (transfer.bytes === transfer.size) this.#finish(participantId, incoming);
     this.changed();
   }
@@ -121,6 +125,10 @@ export class FileReceiver {
     this.#timer = undefined;
     this.#subscribed?.then((unsubscribe) => unsubscribe()).catch(() => undefined);
     this.#subscribed = undefined;
+  }
+
+  #tell(taken: Taken): Promise<boolean> {
+    return this.room.metadata.publish(takenTopic, taken, { mode: 'reliable' });
   }
 
   #say(message: FileMessage): void {
