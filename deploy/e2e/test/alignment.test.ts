@@ -102,36 +102,40 @@ describe('metadata is delivered with the frame it describes', () => {
   );
 });
 
-/** Frames between what a frame shows and the newest that metadata told with it. */
-function judge({ frames, messages }: Measured) {
-  const off = (key: 'painted' | 'drawable'): number[] =>
-    frames.flatMap(({ [key]: n, told }) => (n === undefined || told === undefined ? [] : [n - told]));
-  const within = (values: readonly number[]): number =>
-    values.filter((each) => Math.abs(each) <= 1).length / values.length;
-  const aligned = messages.filter(({ alignmentMs }) => alignmentMs !== undefined);
-  const errors = aligned.map(({ alignmentMs }) => Math.abs(alignmentMs!)).toSorted((a, b) => a - b);
-  return {
-    aligned,
-    read: off('painted'),
-    share: within(off('painted')),
-    drawableShare: within(off('drawable')),
-    errorAt: (share: number): number => errors[Math.ceil(errors.length * share) - 1] ?? NaN,
-  };
+/** Frames between what is seen and the newest that metadata told with it. */
+const offsets = ({ frames }: Measured, key: 'painted' | 'drawable'): number[] =>
+  frames.flatMap(({ [key]: n, told }) => (n === undefined || told === undefined ? [] : [n - told]));
+
+const within = (values: readonly number[]): number =>
+  values.filter((each) => Math.abs(each) <= 1).length / values.length;
+
+function judge(measured: Measured) {
+  const aligned = measured.messages.filter(({ alignmentMs }) => alignmentMs !== undefined);
+  return { aligned, share: within(offsets(measured, 'painted')) };
 }
 
 function summary(name: string, measured: Measured): string {
-  const { aligned, read, share, drawableShare, errorAt } = judge(measured);
-  const { frames, messages } = measured;
-  const counts = new Map<number, number>();
-  for (const each of read) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const { aligned } = judge(measured);
   const percent = (value: number): string => `${(value * 100).toFixed(1)} %`;
+  const show = (key: 'painted' | 'drawable'): string => {
+    const values = offsets(measured, key);
+    const counts = Object.entries(Object.groupBy(values, String)).map(
+      ([off, each]) => [Number(off), each!.length] as const,
+    );
+    const list = counts.toSorted(([a], [b]) => a - b).map(([off, count]) => `${off}: ${count}`);
+    return `${percent(within(values))} of ${values.length} within one (${list.join(', ')})`;
+  };
+  const quantiles = (errors: readonly number[]): string => {
+    const sorted = errors.map(Math.abs).toSorted((a, b) => a - b);
+    return [0.5, 0.95]
+      .map((share) => `p${share * 100} ${sorted[Math.ceil(sorted.length * share) - 1]?.toFixed(1)}`)
+      .join(', ');
+  };
+  const shown = measured.frames.flatMap(({ alignmentMs }) => alignmentMs ?? []);
   return [
-    `  ${name}: ${percent(share)} of ${read.length} frames read (of ${frames.length}) within one frame`,
-    `off by ${[...counts]
-      .toSorted(([a], [b]) => a - b)
-      .map(([off, count]) => `${off}: ${count}`)
-      .join(', ')}`,
-    `what the element draws ${percent(drawableShare)}`,
-    `${aligned.length} of ${messages.length} messages with a frame, |alignmentMs| p50 ${errorAt(0.5).toFixed(1)}, p95 ${errorAt(0.95).toFixed(1)}`,
-  ].join('; ');
+    `  ${name}: ${measured.frames.length} frames, ${aligned.length} of ${measured.messages.length} messages with a frame`,
+    `    of the frame itself: ${show('painted')}`,
+    `    of what the element draws in its callback: ${show('drawable')}`,
+    `    |alignmentMs| of the newest with each frame: ${quantiles(shown)}; of all: ${quantiles(aligned.map(({ alignmentMs }) => alignmentMs!))}`,
+  ].join('\n');
 }

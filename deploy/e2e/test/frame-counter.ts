@@ -21,6 +21,8 @@ export interface Presented {
   readonly drawable: number | undefined;
   /** The newest counter that was delivered as metadata when the callbacks of the frame had run. */
   readonly told: number | undefined;
+  /** Of that message, when it came with this frame. */
+  readonly alignmentMs: number | undefined;
 }
 
 export interface Measured {
@@ -82,12 +84,14 @@ export async function watchCounter(page: Page): Promise<void> {
         rtpTimestamp: number;
         drawable: Promise<number | undefined> | undefined;
         told: number | undefined;
+        alignmentMs: number | undefined;
       }
       const { room } = globalThis.flotilla as unknown as { room: Room };
       const painted = new Map<number, number | undefined>();
       let shown: Shown[] = [];
       let messages: { n: number; alignmentMs: number | undefined }[] = [];
       let told: number | undefined;
+      let alignmentMs: number | undefined;
 
       /** The counter in a frame; closes it. */
       const read = async (frame: VideoFrame): Promise<number | undefined> => {
@@ -122,8 +126,13 @@ export async function watchCounter(page: Page): Promise<void> {
           const { rtpTimestamp } = metadata;
           if (rtpTimestamp === undefined) return;
           const last = shown.at(-1);
-          if (last?.rtpTimestamp === rtpTimestamp) last.told = told;
-          else shown.push({ rtpTimestamp, told, drawable: read(new VideoFrame(this)).catch(() => undefined) });
+          if (last?.rtpTimestamp === rtpTimestamp)
+            Object.assign(last, { told, alignmentMs: alignmentMs ?? last.alignmentMs });
+          else {
+            const drawable = read(new VideoFrame(this)).catch(() => undefined);
+            shown.push({ rtpTimestamp, told, alignmentMs, drawable });
+          }
+          alignmentMs = undefined;
         });
       };
 
@@ -151,10 +160,10 @@ export async function watchCounter(page: Page): Promise<void> {
         return {
           messages: taken,
           frames: await Promise.all(
-            frames.map(async ({ rtpTimestamp, drawable, told: at }) => ({
+            frames.map(async ({ rtpTimestamp, drawable, ...frame }) => ({
+              ...frame,
               painted: painted.get(rtpTimestamp),
               drawable: await drawable,
-              told: at,
             })),
           ),
         };
@@ -165,6 +174,7 @@ export async function watchCounter(page: Page): Promise<void> {
         (message) => {
           const { n } = message.json() as { n: number };
           told = n;
+          ({ alignmentMs } = message);
           messages.push({ n, alignmentMs: message.alignmentMs });
         },
         { align: 'frame' },

@@ -77,6 +77,7 @@ export class CallPage extends LitElement {
               .local=${local}
               @command=${({ detail }: CustomEvent<Command>) => this.#obey(detail)}
               @choose=${({ detail }: CustomEvent<DeviceChoice>) => this.#choose(detail)}
+              @shapes=${({ detail }: CustomEvent<boolean>) => this.#media.showShapes(detail)}
               @notice=${({ detail }: CustomEvent<NoticeText>) => this.#notify(detail)}
             ></flotilla-call-view>`
           : html`<flotilla-lobby

@@ -11,6 +11,10 @@ import './audio-output.ts';
 import './chat.ts';
 import type { DeviceChoice, DeviceMenu } from './device-menu.ts';
 import './device-menu.ts';
+import { FileDrop } from './files/file-drop.ts';
+import { maxFileBytes, megabytes } from './files/file-messages.ts';
+import type { Transfer } from './files/transfer.ts';
+import './files/transfer-list.ts';
 import { type Box, layOut } from './grid-layout.ts';
 import { icons, logo } from './icons.ts';
 import { LayerControl } from './layer-control.ts';
@@ -18,9 +22,10 @@ import type { LocalView } from './media-controls.ts';
 import type { Notice } from './notices.ts';
 import { type ChatMessage, RoomWatcher } from './room-watcher.ts';
 import { recall, remember } from './settings.ts';
+import { BoxWatch } from './shapes/box-watch.ts';
 import { base, buttons } from './styles.ts';
 import { people, type PersonTile, type ScreenTile, screens, sounds } from './tile-model.ts';
-import { describe } from './tile.ts';
+import { describe, type Tile } from './tile.ts';
 import './tile.ts';
 import { canShareScreen, type Command, commandOf, type Toolbar } from './toolbar.ts';
 import './toolbar.ts';
@@ -33,6 +38,7 @@ export type NoticeText = Omit<Notice, 'id'>;
  *
  * @fires command - CustomEvent of a Command that is for the page: one about local media, or to leave
  * @fires choose - CustomEvent of a DeviceChoice
+ * @fires shapes - CustomEvent of whether moving shapes are to be sent in place of the camera
  * @fires notice - CustomEvent of a NoticeText
  */
 @customElement('flotilla-call-view')
@@ -135,6 +141,34 @@ export class CallView extends LitElement {
         flex: none;
         width: clamp(17rem, 26vw, 22rem);
       }
+      flotilla-transfer-list {
+        position: absolute;
+        z-index: 2;
+        right: 0;
+        bottom: 0;
+        width: min(27rem, 100%);
+        max-height: 100%;
+      }
+      .drop {
+        position: absolute;
+        z-index: 4;
+        inset: 0 var(--edge);
+        display: grid;
+        place-content: center;
+        gap: 0.25rem;
+        border: 3px dashed var(--accent);
+        border-radius: var(--radius-l);
+        background: color-mix(in srgb, var(--bg) 88%, transparent);
+        font-size: 1.125rem;
+        font-weight: 650;
+        text-align: center;
+        pointer-events: none;
+      }
+      .drop small {
+        color: var(--text-2);
+        font-size: 0.875rem;
+        font-weight: 400;
+      }
       .alone {
         position: absolute;
         z-index: 2;
@@ -208,6 +242,8 @@ export class CallView extends LitElement {
   @state() private unread = 0;
   @state() private chatOpen = false;
   @state() private speaker = recall('speaker');
+  /** A file is held over the page. */
+  @state() private dropping = false;
   @state() private shortcuts = recall('shortcuts') !== 'off';
   @query('.stage') private stage!: HTMLElement;
   @query('h1') private heading!: HTMLElement;
@@ -215,7 +251,10 @@ export class CallView extends LitElement {
   @query('flotilla-audio') private audio!: AudioOutput;
   @query('flotilla-toolbar') private toolbar!: Toolbar;
   @query('flotilla-device-menu') private deviceMenu!: DeviceMenu;
+  @query('input[type=file]') private fileInput!: HTMLInputElement;
   #watcher!: RoomWatcher;
+  #files!: FileDrop;
+  #boxes!: BoxWatch;
   #soundBlocked = false;
   #framed = false;
   readonly #layers = new LayerControl();
@@ -239,7 +278,16 @@ export class CallView extends LitElement {
       // At once: in a moment the last frames are gone.
       mediaLost: () => this.renderRoot.querySelectorAll('flotilla-tile').forEach((tile) => tile.hold()),
     });
+    this.#files = new FileDrop(this.room, {
+      changed: () => this.requestUpdate(),
+      say: (text) => this.announcer.say(text),
+    });
+    this.#boxes = new BoxWatch(this.room, (boxes) => {
+      const { participantId } = boxes;
+      this.renderRoot.querySelector<Tile>(`[data-tile="${participantId}"]`)?.drawBoxes(boxes);
+    });
     globalThis.addEventListener('keydown', this.#onKey);
+    for (const type of dragEvents) this.addEventListener(type, this.#onDrag);
   }
 
   override disconnectedCallback(): void {
@@ -248,6 +296,9 @@ export class CallView extends LitElement {
     this.#layers.stop();
     this.#resized.disconnect();
     globalThis.removeEventListener('keydown', this.#onKey);
+    for (const type of dragEvents) this.removeEventListener(type, this.#onDrag);
+    this.#files.close();
+    this.#boxes.stop();
   }
 
   protected override firstUpdated(): void {
@@ -257,6 +308,7 @@ export class CallView extends LitElement {
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
+    this.#boxes.look();
     const former = changed.get('local');
     if (!former || !this.hasUpdated) return;
     for (const [source, word] of [
@@ -317,7 +369,23 @@ export class CallView extends LitElement {
                 </div>`
               : nothing
           }
+          ${
+            this.#files.transfers.length > 0
+              ? html`<flotilla-transfer-list
+                  .transfers=${[...this.#files.transfers]}
+                  @cancel=${({ detail }: CustomEvent<Transfer>) => this.#files.cancel(detail)}
+                  @dismiss=${({ detail }: CustomEvent<Transfer>) => this.#files.dismiss(detail)}
+                ></flotilla-transfer-list>`
+              : nothing
+          }
         </div>
+        ${
+          this.dropping
+            ? html`<div class="drop">
+                Drop to send it to everybody here<small>Up to ${megabytes(maxFileBytes)}</small>
+              </div>`
+            : nothing
+        }
         ${this.chatOpen ? this.#chat() : nothing}
       </main>
       <footer>
@@ -334,8 +402,17 @@ export class CallView extends LitElement {
         .speaker=${this.speaker}
         .shortcuts=${this.shortcuts}
         @choose=${({ detail }: CustomEvent<DeviceChoice>) => this.#choose(detail)}
+        @shapes=${({ detail }: CustomEvent<boolean>) => this.dispatchEvent(new CustomEvent('shapes', { detail }))}
         @shortcuts=${({ detail }: CustomEvent<boolean>) => this.#setShortcuts(detail)}
       ></flotilla-device-menu>
+      <input
+        type="file"
+        multiple
+        hidden
+        data-testid="file"
+        aria-label="Files to send"
+        @change=${() => this.#sendFiles()}
+      />
       <flotilla-audio
         .sounds=${sounds(room)}
         .speaker=${this.speaker}
@@ -352,7 +429,7 @@ export class CallView extends LitElement {
   }
 
   #person(
-    { id, name, me, picture, mirrored, muted, speaking, active, quality }: PersonTile,
+    { id, name, me, picture, mirrored, boxed, muted, speaking, active, quality }: PersonTile,
     box: Box | undefined,
   ): TemplateResult {
     return html`<flotilla-tile
@@ -366,6 +443,7 @@ export class CallView extends LitElement {
       .me=${me}
       .picture=${picture}
       .mirrored=${mirrored}
+      .boxed=${boxed}
       .muted=${muted}
       .speaking=${speaking}
       .active=${active}
@@ -394,6 +472,7 @@ export class CallView extends LitElement {
       aria-label="Chat"
       .messages=${this.messages}
       @send=${({ detail }: CustomEvent<string>) => this.#send(detail)}
+      @attach=${() => this.fileInput.click()}
       @close=${() => this.#toggleChat()}
       @keydown=${({ key }: KeyboardEvent) => key === 'Escape' && this.#toggleChat()}
     ></flotilla-chat>`;
@@ -412,6 +491,23 @@ export class CallView extends LitElement {
     // The chat takes the focus as it opens, and gives it back to what opened it.
     if (!this.chatOpen) this.toolbar.focusOn('chat');
   }
+
+  #sendFiles(): void {
+    this.#files.send([...(this.fileInput.files ?? [])]);
+    // The same may be chosen again.
+    this.fileInput.value = '';
+  }
+
+  /** Files that are held over the page are taken; else the browser would open them in place of the call. */
+  readonly #onDrag = (event: DragEvent): void => {
+    const { dataTransfer, type } = event;
+    if (!dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    // Between elements of the page the pointer leaves one for the other.
+    if (type === 'dragleave') this.dropping = event.relatedTarget !== null;
+    else this.dropping = type !== 'drop';
+    if (type === 'drop') this.#files.send([...dataTransfer.files]);
+  };
 
   #onMessage(message: ChatMessage): void {
     this.messages = [...this.messages, message];
@@ -480,6 +576,8 @@ export class CallView extends LitElement {
     this.dispatchEvent(new CustomEvent<NoticeText>('notice', { detail }));
   }
 }
+
+const dragEvents = ['dragenter', 'dragover', 'dragleave', 'drop'] as const;
 
 function place(box: Box | undefined): DirectiveResult {
   const { x, y, width, height } = box ?? { x: 0, y: 0, width: 0, height: 0 };

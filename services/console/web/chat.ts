@@ -10,6 +10,7 @@ const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-di
  * What was written during the call. Nothing of it is stored: who joins later sees what comes later.
  *
  * @fires send - CustomEvent of the text
+ * @fires attach - a file is to be sent
  * @fires close
  */
 @customElement('flotilla-chat')
@@ -140,6 +141,15 @@ export class Chat extends LitElement {
           autocomplete="off"
           enterkeyhint="send"
         />
+        <button
+          type="button"
+          class="plain icon"
+          aria-label="Send a file"
+          title="Send a file"
+          @click=${() => this.dispatchEvent(new Event('attach'))}
+        >
+          ${icons.attach}
+        </button>
         <button class="primary icon" aria-label="Send">${icons.send}</button>
       </form>
     `;

@@ -20,6 +20,7 @@ const none: MediaDevices = { microphones: [], cameras: [], speakers: [] };
  * Which devices are used, and how the page behaves. Shown with `show`; the browser keeps the focus inside.
  *
  * @fires choose - CustomEvent of a DeviceChoice
+ * @fires shapes - CustomEvent of whether moving shapes are to be sent in place of the camera
  * @fires shortcuts - CustomEvent of whether keys without a modifier should do something
  */
 @customElement('flotilla-device-menu')
@@ -64,6 +65,9 @@ export class DeviceMenu extends LitElement {
         padding-top: 1rem;
         border-top: 1px solid var(--line);
         cursor: pointer;
+      }
+      .switch + .switch {
+        margin-top: 1rem;
       }
       .switch input {
         width: 1.25rem;
@@ -125,6 +129,19 @@ export class DeviceMenu extends LitElement {
       <label class="switch">
         <input
           type="checkbox"
+          data-testid="shapes"
+          .checked=${this.local.shapes}
+          @change=${({ target }: Event) => this.#fire('shapes', (target as HTMLInputElement).checked)}
+        />
+        <span
+          >Moving shapes instead of my camera<small
+            >A demonstration of metadata: the others see a box around each shape, drawn on the very frame</small
+          ></span
+        >
+      </label>
+      <label class="switch">
+        <input
+          type="checkbox"
           .checked=${this.shortcuts}
           @change=${({ target }: Event) => this.#fire('shortcuts', (target as HTMLInputElement).checked)}
         />
@@ -154,7 +171,7 @@ export class DeviceMenu extends LitElement {
     </div>`;
   }
 
-  #fire(name: 'choose' | 'shortcuts', detail: DeviceChoice | boolean): void {
+  #fire(name: 'choose' | 'shapes' | 'shortcuts', detail: DeviceChoice | boolean): void {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 

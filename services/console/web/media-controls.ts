@@ -1,6 +1,9 @@
 import { type LocalPublication, openCamera, openMicrophone, openScreen, type Room } from '@flotilla/client';
 import { openProblem, publishProblem } from './problems.ts';
 import { recall, remember } from './settings.ts';
+import { BoxSender } from './shapes/box-sender.ts';
+import { boxesTopic } from './shapes/boxes.ts';
+import { MovingShapes } from './shapes/moving-shapes.ts';
 
 /** A microphone or camera, as the page shows it. */
 export interface SourceView {
@@ -25,7 +28,15 @@ export interface ScreenView {
 export interface LocalView {
   readonly microphone: SourceView;
   readonly camera: SourceView;
+  /** The camera is replaced by moving shapes. */
+  readonly shapes: boolean;
   readonly screen: ScreenView;
+}
+
+/** What is sent in place of a device, under a label. */
+interface StandIn {
+  readonly label: string;
+  open(): MediaStreamTrack;
 }
 
 interface Kind {
@@ -61,10 +72,13 @@ class LocalSource {
   #wanted = false;
   #deviceId: string | undefined;
   #otherDevice = false;
+  #standIn: StandIn | undefined;
+  #wantedBefore = false;
   #settling = false;
   #problem: string | undefined;
   #stream: MediaStream | undefined;
   #publication: LocalPublication | undefined;
+  #label: string | undefined;
   /** What the room was told last; undefined while it may or may not have heard. */
   #muted: boolean | undefined;
 
@@ -80,14 +94,15 @@ class LocalSource {
   }
 
   get view(): SourceView {
-    const settings = this.#track?.getSettings();
+    // What stands in for a device is none that could be chosen.
+    const settings = this.#standIn ? undefined : this.#track?.getSettings();
     return {
       on: this.#wanted,
       busy: this.#settling,
       stream: this.#stream,
       deviceId: settings?.deviceId ?? this.#deviceId,
       problem: this.#problem,
-      facesAway: settings?.facingMode === 'environment',
+      facesAway: this.#standIn !== undefined || settings?.facingMode === 'environment',
     };
   }
 
@@ -107,8 +122,22 @@ class LocalSource {
     this.settle();
   }
 
+  /** Sends something else, even while the device is off; undefined gives the device back as it was. */
+  standIn(by: StandIn | undefined): void {
+    if (!this.#standIn) this.#wantedBefore = this.#wanted;
+    this.#standIn = by;
+    this.#otherDevice = this.#track !== undefined;
+    this.set(by !== undefined || this.#wantedBefore);
+  }
+
+  get hasStandIn(): boolean {
+    return this.#standIn !== undefined;
+  }
+
   /** The call is over. */
   end(): void {
+    if (this.#standIn) this.#wantedBefore = false;
+    this.#standIn = undefined;
     this.#wanted = false;
     this.#problem = undefined;
     this.#publication = undefined;
@@ -147,6 +176,8 @@ class LocalSource {
     // It was turned off before anybody could hear it.
     if (!this.#wanted && track && !publication) return async () => this.#stop();
     if (!room || !ready) return undefined;
+    // A label is for good: another one needs another publication.
+    if (publication && this.#wanted && this.#label !== this.#standIn?.label) return () => this.#withdraw();
     if (this.#wanted && track && !publication) return () => this.#publish(room, track);
     if (!publication) return undefined;
     if (!this.#wanted && this.#kind.whenOff === 'release') return () => this.#withdraw();
@@ -170,11 +201,13 @@ class LocalSource {
     track.enabled = this.#wanted;
     track.addEventListener('ended', () => this.#giveUp(`The ${this.#kind.source} was disconnected.`));
     this.#stream = new MediaStream([track]);
-    // A publication that can't take it is replaced.
-    await this.#publication?.replaceTrack(track).catch(() => this.#withdraw());
+    // A publication that can't take it is replaced; so is one with another label, later.
+    if (this.#label === this.#standIn?.label)
+      await this.#publication?.replaceTrack(track).catch(() => this.#withdraw());
   }
 
   async #openDevice(): Promise<MediaStreamTrack> {
+    if (this.#standIn) return this.#standIn.open();
     if (this.#deviceId === undefined) return this.#kind.open();
     try {
       return await this.#kind.open(this.#deviceId);
@@ -188,10 +221,12 @@ class LocalSource {
   }
 
   async #publish(room: Room, track: MediaStreamTrack): Promise<void> {
-    const publication = await room.publish(track, { source: this.#kind.source });
+    const label = this.#standIn?.label;
+    const publication = await room.publish(track, { source: this.#kind.source, ...(label !== undefined && { label }) });
     // The call ended, or the device was changed, meanwhile.
     if (room !== this.#stage.room) return;
     this.#publication = publication;
+    this.#label = label;
     this.#muted = false;
     const now = this.#track;
     if (now && now !== track) await publication.replaceTrack(now);
@@ -294,14 +329,31 @@ export class MediaControls {
   readonly screen: LocalScreen;
   readonly #stage: { room: Room | undefined; ready: boolean } = { room: undefined, ready: false };
 
+  readonly #listener: MediaListener;
+
   constructor(listener: MediaListener) {
+    this.#listener = listener;
     this.microphone = new LocalSource(microphone, this.#stage, listener);
     this.camera = new LocalSource(camera, this.#stage, listener);
     this.screen = new LocalScreen(this.#stage, listener);
   }
 
   get view(): LocalView {
-    return { microphone: this.microphone.view, camera: this.camera.view, screen: this.screen.view };
+    return {
+      microphone: this.microphone.view,
+      camera: this.camera.view,
+      shapes: this.camera.hasStandIn,
+      screen: this.screen.view,
+    };
+  }
+
+  /** Sends a video of moving shapes in place of the camera, and where they are in each frame as metadata; or no more. */
+  showShapes(on: boolean): void {
+    const { room } = this.#stage;
+    if (!on || !room) return this.camera.standIn(undefined);
+    const sender = new BoxSender(room, (text) => this.#listener.problem(text));
+    const open = (): MediaStreamTrack => new MovingShapes((boxes, at) => sender.send(boxes, at)).track;
+    this.camera.standIn({ label: boxesTopic, open });
   }
 
   /** Publishes into this room what is on, as it gets ready. */

@@ -1,6 +1,7 @@
 import type { RemotePublication, Room } from '@flotilla/client';
 import type { LocalView } from './media-controls.ts';
 import { isMuted, type RoomWatcher } from './room-watcher.ts';
+import { boxesTopic } from './shapes/boxes.ts';
 
 /** Something to play: `key` says which element plays it, `publicationId` is there when it comes from somebody else. */
 export interface Playable {
@@ -17,6 +18,8 @@ export interface PersonTile {
   readonly me: boolean;
   readonly picture: Playable | undefined;
   readonly mirrored: boolean;
+  /** Boxes come with the picture. */
+  readonly boxed: boolean;
   readonly muted: boolean;
   readonly speaking: boolean;
   readonly active: boolean;
@@ -40,6 +43,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
     me: true,
     picture: camera.on && camera.stream ? playableOwn(camera.stream) : undefined,
     mirrored: !camera.facesAway,
+    boxed: false,
     muted: !microphone.on,
     speaking: heard(room.me.id, !microphone.on),
     active: false,
@@ -55,6 +59,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
       me: false,
       picture: video && !video.muted ? playable(video) : undefined,
       mirrored: false,
+      boxed: video?.label === boxesTopic,
       muted,
       speaking: heard(id, muted),
       active: leads(id),

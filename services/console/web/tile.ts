@@ -3,6 +3,9 @@ import { customElement, property, query, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { styleMap } from 'lit/directives/style-map.js';
 import { icons } from './icons.ts';
+import type { BoxOverlay } from './shapes/box-overlay.ts';
+import './shapes/box-overlay.ts';
+import type { FrameBoxes } from './shapes/box-watch.ts';
 import { sourceObject } from './source-object.ts';
 import { base, buttons } from './styles.ts';
 import type { Playable } from './tile-model.ts';
@@ -213,6 +216,7 @@ export class Tile extends LitElement {
   @property({ type: Boolean, reflect: true }) speaking = false;
   @property({ type: Boolean, reflect: true }) active = false;
   @property({ type: Boolean, reflect: true }) screen = false;
+  @property({ type: Boolean }) boxed = false;
   @property({ type: Boolean }) muted = false;
   @property({ type: Number }) quality: number | undefined;
   /** The key of the picture of which something was seen: until then, and when it is gone, there is the avatar. */
@@ -220,6 +224,7 @@ export class Tile extends LitElement {
   /** The last frame of a stream that is about to get another track. */
   @state() private held: HTMLCanvasElement | undefined;
   @query('video') private video!: HTMLVideoElement | null;
+  @query('flotilla-box-overlay') private overlay!: BoxOverlay | null;
 
   /** Keeps what is seen now until the picture has a frame of its next track: better a still than a black tile. */
   hold(): void {
@@ -230,6 +235,11 @@ export class Tile extends LitElement {
     canvas.height = video.videoHeight;
     canvas.getContext('2d')?.drawImage(video, 0, 0);
     this.held = canvas;
+  }
+
+  /** Draws boxes on the frame that is on the screen. */
+  drawBoxes({ boxes, alignmentMs }: FrameBoxes): void {
+    this.overlay?.show(boxes, alignmentMs);
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
@@ -284,6 +294,7 @@ export class Tile extends LitElement {
           : nothing
       }
       ${this.held ?? nothing}
+      ${this.boxed && picture && this.shown === picture.key ? html`<flotilla-box-overlay .video=${this.video}></flotilla-box-overlay>` : nothing}
       <span class="ring"></span>
       ${screen && document.fullscreenEnabled ? this.#fullscreenButton() : nothing}
       <span class="label">

@@ -1,0 +1,156 @@
+import { CallPage, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import type { Browser, Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { fleet } from '../src/index.ts';
+import { picture } from './picture.ts';
+import { useBrowser, useTopology } from './use-topology.ts';
+
+const megabytes = Number(process.env['DROP_MEGABYTES'] ?? 5);
+
+/** Connections of the page that carry data, as those to relays do. */
+const relayLinks = (page: Page): Promise<number> =>
+  page.evaluate(
+    () => globalThis.connections.filter(({ sctp, connectionState }) => sctp && connectionState !== 'closed').length,
+  );
+
+const readout = (page: Page, of: string): Promise<string> =>
+  page
+    .locator(`[data-name=${of}]`)
+    .getByTestId('alignment')
+    .textContent({ timeout: 20_000 })
+    .then((text) => text!.trim());
+
+/** Chooses a file of random bytes, made in the page: the way into it takes 50 MB. Gives their SHA-256. */
+const sendFile = ({ page }: CallPage, name: string, size: number): Promise<string> =>
+  page.getByTestId('file').evaluate(
+    async (input, [name_, size_]) => {
+      const bytes = new Uint8Array(size_);
+      for (let at = 0; at < size_; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536));
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+      const files = new DataTransfer();
+      files.items.add(new File([bytes], name_, { type: 'text/html' }));
+      (input as HTMLInputElement).files = files.files;
+      input.dispatchEvent(new Event('change'));
+      return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    },
+    [name, size] as const,
+  );
+
+describe('the call page shows what metadata is for', () => {
+  let topology: Topology;
+  let browser: Browser;
+  useTopology(fleet, (it) => (topology = it));
+  useBrowser((it) => (browser = it));
+  const join = (name: string, room: string): Promise<CallPage> =>
+    CallPage.join(browser, topology.pageUrl, { room, name });
+
+  test('boxes are drawn on the moving shapes of somebody else, also for who comes later, and not for who has none', async () => {
+    const [ada, bob] = [await join('Ada', 'boxes'), await join('Bob', 'boxes')];
+    await bob.hearsAndSees('Ada');
+    expect([await relayLinks(ada.page), await relayLinks(bob.page)]).toEqual([0, 0]);
+    const shapes = async (): Promise<void> => {
+      await ada.press('devices');
+      await ada.press('shapes');
+      await ada.page.keyboard.press('Escape');
+    };
+    await shapes();
+    expect(await readout(bob.page, 'Ada')).toMatch(/^metadata ±\d+ ms, p95 \d+ ms, \d+ frames$/);
+    const cleo = await join('Cleo', 'boxes');
+    await readout(cleo.page, 'Ada');
+    await waitFor(
+      'many frames had boxes',
+      async () => {
+        const frames = Number(/(\d+) frames/.exec(await readout(bob.page, 'Ada'))![1]);
+        if (frames < 100) notYet(`${frames} had`);
+      },
+      { timeoutMs: 30_000 },
+    );
+    console.log(`Bob: ${await readout(bob.page, 'Ada')}; Cleo: ${await readout(cleo.page, 'Ada')}`);
+    await picture(bob.page, 'boxes');
+    await bob.page.emulateMedia({ colorScheme: 'dark' });
+    await picture(bob.page, 'boxes-dark');
+    expect(await bob.page.locator('[data-name=Cleo]').getByTestId('alignment').count()).toBe(0);
+
+    await shapes();
+    await bob.page.getByTestId('alignment').waitFor({ state: 'detached' });
+    await bob.hearsAndSees('Ada');
+    for (const { problems } of [ada, bob, cleo]) expect(problems).toEqual([]);
+    await Promise.all([ada.close(), bob.close(), cleo.close()]);
+  });
+
+  test(
+    `a file of ${megabytes} MB arrives as it was with everybody`,
+    { timeout: 120_000 + megabytes * 4000 },
+    async () => {
+      const pages = [await join('Ada', 'files'), await join('Bob', 'files'), await join('Cleo', 'files')];
+      const [ada, bob, cleo] = pages as [CallPage, CallPage, CallPage];
+      await bob.hearsAndSees('Ada');
+      const sent = await sendFile(ada, 'Ein <b>Bild</b> ☃.bin', megabytes * 1_000_000);
+      const began = performance.now();
+      await bob.page.locator('[data-state=moving]').waitFor();
+      await Promise.all([ada, bob].map(({ page, name: of }) => picture(page, `file-moving-${of}`)));
+      const hashes = [bob, cleo].map(async ({ page }) => {
+        const link = page.getByTestId('download');
+        await page.locator('[data-state=done], [data-state=stopped]').waitFor({ timeout: 60_000 + megabytes * 3000 });
+        const tookMs = performance.now() - began;
+        expect(await page.getByTestId('transfer').locator('.what').textContent()).toMatch(/MB\/s$/);
+        expect(await link.getAttribute('download')).toBe('Ein _b_Bild__b_ ☃.bin');
+        const hash = await link.evaluate(async (element) => {
+          const response = await fetch((element as HTMLAnchorElement).href);
+          const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await response.arrayBuffer()));
+          return {
+            type: response.headers.get('content-type'),
+            hex: [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join(''),
+          };
+        });
+        return { ...hash, tookMs };
+      });
+      for (const { type, hex, tookMs } of await Promise.all(hashes)) {
+        expect({ type, hex }).toEqual({
+          type: 'application/octet-stream',
+          hex: sent,
+        });
+        console.log(
+          `${megabytes} MB in ${(tookMs / 1000).toFixed(1)} s from the choice to the link: ${((megabytes * 1000) / tookMs).toFixed(1)} MB/s`,
+        );
+      }
+      await ada.page.locator('[data-state=done]').waitFor();
+      for (const { page, name: of } of pages)
+        console.log(`${of}: ${await page.getByTestId('transfer').locator('.what').textContent()}`);
+      await Promise.all([ada, bob].map(({ page, name: of }) => picture(page, `file-done-${of}`)));
+      await bob.page.emulateMedia({ colorScheme: 'dark' });
+      await picture(bob.page, 'file-done-dark');
+      for (const { problems } of pages) expect(problems).toEqual([]);
+      await Promise.all(pages.map((page) => page.close()));
+    },
+  );
+
+  test('a file is stopped by either side, and one that is too large does not begin', async () => {
+    const [ada, bob] = [await join('Ada', 'stops'), await join('Bob', 'stops')];
+    await bob.hearsAndSees('Ada');
+    const send = (name: string, size: number): Promise<string> => sendFile(ada, name, size);
+    const row = ({ page }: CallPage, name: string, state: string) =>
+      page.locator(`[data-testid=transfer][data-name="${name}"][data-state=${state}]`);
+
+    await send('one', 90_000_000);
+    await row(bob, 'one', 'moving').waitFor();
+    await row(ada, 'one', 'moving').getByRole('button', { name: 'Stop one' }).click();
+    await row(ada, 'one', 'stopped').waitFor();
+    await row(bob, 'one', 'stopped').getByText('The sender stopped it').waitFor();
+
+    await send('two', 90_000_000);
+    await row(bob, 'two', 'moving').getByRole('button', { name: 'Stop two' }).click();
+    await row(ada, 'two', 'stopped').getByText('Nobody takes it any more').waitFor();
+
+    await send('three', 100_000_001);
+    await row(ada, 'three', 'stopped').getByText('up to 100 MB can be sent').waitFor();
+    expect(await row(bob, 'three', 'stopped').count()).toBe(0);
+
+    // What was stopped leaves nothing in the way of the next.
+    await send('four', 300_000);
+    await row(bob, 'four', 'done').waitFor();
+    await row(ada, 'four', 'done').getByText('It arrived').waitFor();
+    for (const { problems } of [ada, bob]) expect(problems).toEqual([]);
+    await Promise.all([ada.close(), bob.close()]);
+  });
+});
