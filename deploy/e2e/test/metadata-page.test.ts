@@ -146,8 +146,13 @@ describe('the call page shows what metadata is for', () => {
     await row(ada, 'three', 'stopped').getByText('up to 100 MB can be sent').waitFor();
     expect(await row(bob, 'three', 'stopped').count()).toBe(0);
 
-    // What was stopped leaves nothing in the way of the next.
-    await send('four', 300_000);
+    // What was stopped leaves nothing in the way of the next, which is dropped on the call.
+    await ada.page.locator('flotilla-call-view').evaluate((view) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([new Uint8Array(300_000)], 'four'));
+      for (const type of ['dragenter', 'dragover', 'drop'])
+        view.dispatchEvent(new DragEvent(type, { dataTransfer, cancelable: true }));
+    });
     await row(bob, 'four', 'done').waitFor();
     await row(ada, 'four', 'done').getByText('It arrived').waitFor();
     for (const { problems } of [ada, bob]) expect(problems).toEqual([]);
