@@ -136,7 +136,7 @@ export class Chat extends LitElement {
       <form @submit=${(event: SubmitEvent) => this.#send(event)}>
         <input
           aria-label="Message"
-          placeholder="Message to everybody"
+          placeholder="To everybody"
           maxlength="2000"
           autocomplete="off"
           enterkeyhint="send"

@@ -70,6 +70,7 @@ export class DeviceMenu extends LitElement {
         margin-top: 1rem;
       }
       .switch input {
+        flex: none;
         width: 1.25rem;
         height: 1.25rem;
         margin: 0.05rem 0 0;

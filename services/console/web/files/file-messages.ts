@@ -97,4 +97,6 @@ export function parsePiece(message: Uint8Array): Piece | undefined {
 }
 
 export const megabytes = (bytes: number): string =>
-  bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1_000_000).toFixed(bytes < 10_000_000 ? 1 : 0)} MB`;
+  bytes < 1_000_000
+    ? `${Math.ceil(bytes / 1000)}\u00A0kB`
+    : `${(bytes / 1_000_000).toFixed(bytes < 10_000_000 ? 1 : 0)}\u00A0MB`;

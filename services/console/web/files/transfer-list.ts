@@ -142,7 +142,7 @@ export class TransferList extends LitElement {
 }
 
 function status({ state, size, bytes, note, bytesPerSecond }: Transfer): string {
-  const speed = `${(bytesPerSecond / 1_000_000).toFixed(1)} MB/s`;
+  const speed = `${(bytesPerSecond / 1_000_000).toFixed(1)}\u00A0MB/s`;
   if (state === 'waiting') return `${megabytes(size)} · waiting`;
   if (state === 'moving') return `${megabytes(bytes)} of ${megabytes(size)} · ${speed}`;
   if (state === 'done') return [note, megabytes(size), speed].filter(Boolean).join(' · ');
