@@ -371,7 +371,10 @@ function videoOf({ publications }: RemoteParticipant, source: Source) {
   );
 }
 
-/** What the browser stamps frames with. It is told in whole ms: half of one is what it lacks on average. */
-const wallClock = (): number => Date.now() + 0.5;
+/**
+ * What the browser stamps frames with: the wall clock as it was once, carried on by one that is never set (libwebrtc,
+ * TimeMicrosToNtp). `Date.now` follows every correction of the machine's clock: it drifts away from that.
+ */
+const wallClock = (): number => performance.timeOrigin + performance.now();
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
