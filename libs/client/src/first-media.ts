@@ -5,8 +5,11 @@ const lookEveryMs = 20;
 const waitAtMostMs = 3000;
 
 /** Resolves to true when a consumer has something to show or to be heard: a decoded frame, or a packet of sound. */
-export async function firstMedia(consumer: Consumer, signal?: AbortSignal): Promise<boolean> {
-  const deadline = performance.now() + waitAtMostMs;
+export async function firstMedia(
+  consumer: Consumer,
+  { signal, withinMs = waitAtMostMs }: { signal?: AbortSignal; withinMs?: number } = {},
+): Promise<boolean> {
+  const deadline = performance.now() + withinMs;
   const goesOn = (): boolean => !consumer.closed && signal?.aborted !== true && performance.now() < deadline;
   while (goesOn()) {
     const stats = await consumer.getStats().catch(() => undefined);

@@ -7,6 +7,9 @@ import type { MediaLink, RoomRequest } from './media-link.ts';
 /** How long the new side may take to have a path, in milliseconds. */
 const pathWithinMs = 5000;
 
+/** And a picture: a lost key frame is asked for again after a second, and may be lost again. In milliseconds. */
+const pictureWithinMs = 6000;
+
 /** What a migration needs of the room. */
 export interface MigrationHost {
   /** A link to the new node; its requests name the migration as long as `moving()` does. */
@@ -58,7 +61,11 @@ export async function migrate(
         const { kind, producerId } = consumer;
         if (!host.shows(publicationId)) return;
         // Its owner may have moved meanwhile, too.
-        if (!(await firstMedia(consumer, signal)) && kind === 'video' && host.shows(publicationId, producerId))
+        if (
+          !(await firstMedia(consumer, { signal, withinMs: pictureWithinMs })) &&
+          kind === 'video' &&
+          host.shows(publicationId, producerId)
+        )
           throw new FlotillaError('NODE_UNAVAILABLE', `no picture of ${publicationId} came from ${link.nodeId}`);
       }),
     );
