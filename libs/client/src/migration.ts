@@ -62,7 +62,7 @@ export async function migrate(
         if (!host.shows(publicationId)) return;
         // Its owner may have moved meanwhile, too.
         if (
-          !(await firstMedia(consumer, { signal, withinMs: pictureWithinMs })) &&
+          !(await firstMedia(consumer, { signal, ...(kind === 'video' && { withinMs: pictureWithinMs }) })) &&
           kind === 'video' &&
           host.shows(publicationId, producerId)
         )
