@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { CallPage, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Measured, paintCounter, watchCounter } from './frame-counter.ts';
 import { useBrowser } from './use-topology.ts';
+import { ownFleet } from './own-fleet.ts';
+import { percentile } from '@flotilla/loadtest-kit';
 
 const seconds = Number(process.env['ALIGNMENT_SECONDS'] ?? 20);
 const framesPerSecond = 25;
@@ -16,12 +17,9 @@ describe('metadata is delivered with the frame it describes', () => {
   let browser: Browser;
   let api: RestApi;
   beforeAll(async () => {
-    fleet = await startFleet({
+    fleet = await ownFleet('align', {
       sfuNodes: 2,
       gateways: 2,
-      port: 0,
-      env: { FLOTILLA_NAMESPACE: `align-${randomUUID().slice(0, 8)}` },
-      onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
     });
     api = new RestApi(fleet.registryUrl, fleet.apiKey);
   });
@@ -127,9 +125,7 @@ function summary(name: string, measured: Measured): string {
   };
   const quantiles = (errors: readonly number[]): string => {
     const sorted = errors.map(Math.abs).toSorted((a, b) => a - b);
-    return [0.5, 0.95]
-      .map((share) => `p${share * 100} ${sorted[Math.ceil(sorted.length * share) - 1]?.toFixed(1)}`)
-      .join(', ');
+    return [0.5, 0.95].map((share) => `p${share * 100} ${percentile(sorted, share)?.toFixed(1)}`).join(', ');
   };
   const shown = measured.frames.flatMap(({ alignmentMs }) => alignmentMs ?? []);
   return [

@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { CallPage, freePort, launchBrowser, notYet, UdpRelay, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
+import { spread } from './spread.ts';
 
 /** The relay tells clients this address, where the impaired path begins; it listens on 127.0.0.1, at the same port. */
 const pathHost = '127.0.0.2';
@@ -38,16 +39,13 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
   beforeAll(async () => {
     const port = await freePort();
     [fleet, browser] = await Promise.all([
-      startFleet({
+      ownFleet('bad', {
         sfuNodes: 1,
         gateways: 1,
-        port: 0,
         env: {
-          FLOTILLA_NAMESPACE: `bad-${randomUUID().slice(0, 8)}`,
           FLOTILLA_RELAY_PORT: String(port),
           FLOTILLA_RELAY_ANNOUNCED_ADDRESS: pathHost,
         },
-        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
       }),
       launchBrowser(),
     ]);
@@ -93,18 +91,14 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
           void metadata().publish('promised', { number: number / 10 }, { captureTime, mode: 'reliable' });
       }, 20);
     });
-    /** The delays of what bob got on a topic since he was last asked, sorted. */
+    /** The delays of what bob got on a topic since he was last asked. */
     const delays = async (topic: string): Promise<number[]> => {
-      const all = await bob.page.evaluate((wanted) => {
+      return bob.page.evaluate((wanted) => {
         const of = globalThis.heard.filter((each) => each.topic === wanted).map(({ ms }) => ms);
         globalThis.heard = globalThis.heard.filter((each) => each.topic !== wanted);
         return of;
       }, topic);
-      return all.toSorted((a, b) => a - b);
     };
-    const at = (values: readonly number[], share: number): number =>
-      Math.round(values[Math.ceil(values.length * share) - 1]!);
-    const spread = (values: readonly number[]): string => `p50 ${at(values, 0.5)}, p95 ${at(values, 0.95)} ms`;
     const channel = () => ada.page.evaluate(() => metadata().adaptiveChannel);
     const switches = async (to: string): Promise<number> => {
       const lines = (await relayMetrics()).match(
@@ -179,9 +173,9 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
 
     console.log(
       [
-        `delay on the good path: ${spread(before)}`,
-        `on the bad one, sent again up to three times: ${spread(lastLimited.toSorted((a, b) => a - b))}`,
-        `sent once, as of ${switchedMs} ms later: ${spread(unreliable)}`,
+        `delay on the good path: ${spread(before)} ms`,
+        `on the bad one, sent again up to three times: ${spread(lastLimited)} ms`,
+        `sent once, as of ${switchedMs} ms later: ${spread(unreliable)} ms`,
         `${promised.length} promised messages came, all in order`,
       ].join('\n'),
     );

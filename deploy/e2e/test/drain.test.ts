@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import type { NodeSummary, RoomSnapshot, Topology } from '@flotilla/contracts';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { endTransports, LightPeer } from '@flotilla/light-peer';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
+import { spread } from './spread.ts';
 
 const drained = 'nd_1';
 const roomCount = 10;
@@ -13,12 +14,7 @@ const peersOfRoom = 5;
 const deadlineMs = 60_000;
 const joinsAtOnce = 5;
 
-/** Percentiles by nearest rank. */
-function spread(values: readonly number[]): string {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1]!);
-  return `p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)} ms (${sorted.length})`;
-}
+const inMs = (values: readonly number[]): string => `${spread(values)} ms (${values.length})`;
 
 describe('a node with fifty people on it is drained', () => {
   let fleet: Fleet;
@@ -29,12 +25,9 @@ describe('a node with fifty people on it is drained', () => {
   const pages: CallPage[] = [];
 
   beforeEach(async () => {
-    fleet = await startFleet({
+    fleet = await ownFleet('drain', {
       sfuNodes: 3,
       gateways: 2,
-      port: 0,
-      env: { FLOTILLA_NAMESPACE: `drain-${randomUUID().slice(0, 8)}` },
-      onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
     });
     api = new RestApi(fleet.registryUrl, fleet.apiKey);
   });
@@ -184,15 +177,15 @@ describe('a node with fifty people on it is drained', () => {
     console.log(
       [
         `${peers.length + pages.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
-        `one move: ${spread(moves.map(({ ms }) => ms))}`,
+        `one move: ${inMs(moves.map(({ ms }) => ms))}`,
         ...(['path', 'picture', 'publish', 'commit'] as const).map(
-          (step) => `  ${step}: ${spread(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
+          (step) => `  ${step}: ${inMs(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
         ),
-        `longest time without a packet at rest: ${spread(atRest)}`,
-        `audio while draining: ${spread(gapsOf('audio'))}`,
-        `video while draining: ${spread(gapsOf('video'))}`,
+        `longest time without a packet at rest: ${inMs(atRest)}`,
+        `audio while draining: ${inMs(gapsOf('audio'))}`,
+        `video while draining: ${inMs(gapsOf('video'))}`,
         ...(pages.length > 0
-          ? [`between frames of the browsers: ${spread(frameGaps.map(({ longest }) => longest))}`]
+          ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
           : []),
         ...moves.flatMap(({ error }) => (error === undefined ? [] : [`a move that was tried again: ${error}`])),
       ].join('\n'),

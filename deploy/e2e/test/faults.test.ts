@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { createLogger } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
 import {
@@ -15,6 +15,7 @@ import {
 } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 const redisAwayMs = 30_000;
@@ -31,15 +32,13 @@ describe('things break while people are moved', () => {
   beforeAll(async () => {
     const namespace = `fault-${randomUUID().slice(0, 8)}`;
     [redis, rabbit, browser] = await Promise.all([startRedis({ durable: true }), startRabbitMq(), launchBrowser()]);
-    fleet = await startFleet({
+    fleet = await ownFleet('fault', {
       sfuNodes: 3,
       gateways: 1,
       registries: 2,
       autoscalers: 2,
-      port: 0,
       brokers: { redisUrl: redis.url, amqpUrl: rabbit.url, stop: async () => undefined },
       env: { FLOTILLA_NAMESPACE: namespace },
-      onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
     });
     store = await RedisStore.connect({
       url: redis.url,
@@ -136,30 +135,20 @@ describe('things break while people are moved', () => {
     }
   });
 
-  test('the node somebody is being moved to is killed', async () => {
-    for (const afterMs of [0, 200]) {
+  test.each([
+    { end: 'to', moments: [0, 200] },
+    { end: 'from', moments: [100, 400] },
+  ])('the node somebody is being moved $end is killed', async ({ end, moments }) => {
+    for (const afterMs of moments) {
       const toNode = await apart(0, 2);
+      const killed = end === 'to' ? toNode : await nodeOf(0);
       await takeGaps();
       const asked = move(0, 0, toNode);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
-      kill(toNode);
+      kill(killed);
       await asked;
-      await allIsWell(`target killed ${afterMs} ms into a migration`);
-      await fleet.startAgain(toNode);
-    }
-  });
-
-  test('the node somebody is being moved from is killed', async () => {
-    for (const afterMs of [100, 400]) {
-      const toNode = await apart(0, 2);
-      const fromNode = await nodeOf(0);
-      await takeGaps();
-      const asked = move(0, 0, toNode);
-      await new Promise((resolve) => setTimeout(resolve, afterMs));
-      kill(fromNode);
-      await asked;
-      await allIsWell(`source killed ${afterMs} ms into a migration`);
-      await fleet.startAgain(fromNode);
+      await allIsWell(`node moved ${end} killed ${afterMs} ms into a migration`);
+      await fleet.startAgain(killed);
     }
   });
 

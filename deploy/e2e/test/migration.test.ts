@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
+import { spread } from './spread.ts';
 
 const rounds = 6;
 
@@ -13,12 +14,9 @@ describe('a peer is moved to another node while it talks', () => {
 
   beforeAll(async () => {
     [fleet, browser] = await Promise.all([
-      startFleet({
+      ownFleet('mig', {
         sfuNodes: 3,
         gateways: 2,
-        port: 0,
-        env: { FLOTILLA_NAMESPACE: `mig-${randomUUID().slice(0, 8)}` },
-        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
       }),
       launchBrowser(),
     ]);
@@ -73,11 +71,7 @@ describe('a peer is moved to another node while it talks', () => {
         }
       }
     }
-    const show = (what: string, values: readonly number[]): string => {
-      const sorted = values.toSorted((a, b) => a - b);
-      const at = (share: number): number => Math.round(sorted[Math.ceil(sorted.length * share) - 1]!);
-      return `  ${what}: p50 ${at(0.5)}, p95 ${at(0.95)}, max ${at(1)}`;
-    };
+    const show = (what: string, values: readonly number[]): string => `  ${what}: ${spread(values)}`;
     console.log(
       [
         `${rounds} migrations took ${(await ada.moves()).map(({ ms }) => Math.round(ms!)).join(', ')} ms. Longest gap between frames, ms:`,

@@ -1,9 +1,9 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
 
 interface Span {
   readonly traceId: string;
@@ -45,11 +45,10 @@ describe('a fleet', () => {
 
   beforeAll(async () => {
     collector = await startCollector();
-    fleet = await startFleet({
+    fleet = await ownFleet('obs', {
       sfuNodes: 1,
       gateways: 1,
-      port: 0,
-      env: { FLOTILLA_NAMESPACE: `obs-${randomUUID().slice(0, 8)}`, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
     });
   });
   afterAll(async () => {

@@ -1,5 +1,3 @@
-import { randomUUID } from 'node:crypto';
-import { startFleet } from '@flotilla/fleet';
 import {
   allGot,
   type Broker,
@@ -12,6 +10,7 @@ import {
   waitFor,
 } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
 
 const outageMs = 120_000;
 const membersPerRoom = 10;
@@ -37,12 +36,11 @@ class Talk {
 async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) => Broker) {
   const [redis, rabbit] = await Promise.all([startRedis({ durable: true }), startRabbitMq()]);
   const broker = outage({ redis, rabbit });
-  const fleet = await startFleet({
+  const fleet = await ownFleet('out', {
     sfuNodes: 1,
     gateways: 2,
-    port: 0,
     brokers: { redisUrl: redis.url, amqpUrl: rabbit.url, stop: async () => undefined },
-    env: { FLOTILLA_NAMESPACE: `out-${randomUUID().slice(0, 8)}`, FLOTILLA_SFU_CAPACITY: '500' },
+    env: { FLOTILLA_SFU_CAPACITY: '500' },
   });
   try {
     const api = new RestApi(fleet.registryUrl, fleet.apiKey);

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { CallPage, launchBrowser, mediaWorkersOf, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 
@@ -14,12 +14,10 @@ describe('an SFU node goes away while people talk', () => {
 
   beforeEach(async () => {
     [fleet, browser] = await Promise.all([
-      startFleet({
+      ownFleet('rec', {
         sfuNodes: 3,
         gateways: 1,
-        port: 0,
-        env: { FLOTILLA_NAMESPACE: `rec-${randomUUID().slice(0, 8)}`, FLOTILLA_DRAIN_SECONDS: '20' },
-        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
+        env: { FLOTILLA_DRAIN_SECONDS: '20' },
       }),
       launchBrowser(),
     ]);

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { type Grant, type Rehearsal, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { picture } from './picture.ts';
+import { ownFleet } from './own-fleet.ts';
 
 /** Updates come every second or five, on a machine that is busy. */
 const patience = { timeoutMs: 120_000 };
@@ -21,12 +21,9 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
 
   beforeAll(async () => {
     [fleet, browser] = await Promise.all([
-      startFleet({
+      ownFleet('reh', {
         sfuNodes: 3,
         gateways: 2,
-        port: 0,
-        env: { FLOTILLA_NAMESPACE: `reh-${randomUUID().slice(0, 8)}` },
-        onLine: (name, line) => process.env['SHOW_LOGS'] && console.log(name, line),
       }),
       launchBrowser(),
     ]);

@@ -1,5 +1,4 @@
-import { randomUUID } from 'node:crypto';
-import { type Fleet, startFleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/fleet';
 import {
   allGot,
   CallPage,
@@ -12,6 +11,7 @@ import {
   waitFor,
 } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { ownFleet } from './own-fleet.ts';
 
 const drainSeconds = 6;
 
@@ -20,12 +20,10 @@ describe('a gateway is restarted while people talk', () => {
   let api: RestApi;
 
   beforeEach(async () => {
-    fleet = await startFleet({
+    fleet = await ownFleet('restart', {
       sfuNodes: 1,
       gateways: 2,
-      port: 0,
       env: {
-        FLOTILLA_NAMESPACE: `restart-${randomUUID().slice(0, 8)}`,
         FLOTILLA_DRAIN_SECONDS: String(drainSeconds),
         FLOTILLA_SFU_CAPACITY: '500',
       },

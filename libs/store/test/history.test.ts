@@ -1,17 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { MemoryEventLog } from '@flotilla/bus';
 import { keptMigrations, type MigrationRecord, newId, type NodeReport, type PeerStanding } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
-import { testBrokers } from '@flotilla/testkit';
+import { nodeReport } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
-
-const log = createLogger({ service: 'test', level: 'error' });
-
-const adapters: Record<string, () => Promise<Store>> = {
-  memory: async () => new MemoryStore(new MemoryEventLog()),
-  redis: () => RedisStore.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
-};
+import type { Store } from '../src/index.ts';
+import { adapters } from './adapters.ts';
 
 const migration = (startedAt: number, more: Partial<MigrationRecord> = {}): MigrationRecord => ({
   id: newId('migration'),
@@ -26,34 +17,21 @@ const migration = (startedAt: number, more: Partial<MigrationRecord> = {}): Migr
   ...more,
 });
 
-const node = (id: string): NodeReport => ({
-  id,
-  startedAt: 1,
-  capacity: 10,
-  state: 'draining',
-  drain: { startedAt: 1, deadline: 2, sessions: 3, left: 1 },
-  quality: { stable: 1, watch: 0, move: 0, mean: 0.9123, worst: 0.9123 },
-  rtpCapabilities: {},
-  load: {
-    cpu: 0,
-    eventLoopDelayMs: 0,
-    workers: [],
-    sessions: 0,
-    producers: 0,
-    consumers: 0,
-    pipes: 0,
-    packetsPerSecond: 0,
-    bitsPerSecond: 0,
-  },
-});
+const node = (id: string): NodeReport =>
+  nodeReport(id, {
+    state: 'draining',
+    drain: { startedAt: 1, deadline: 2, sessions: 3, left: 1 },
+    quality: { stable: 1, watch: 0, move: 0, mean: 0.9123, worst: 0.9123 },
+  });
 
-describe.each(Object.entries(adapters))('what is remembered in %s', (_name, open) => {
+describe.each(adapters)('what is remembered in %s', (_name, open) => {
   let store: Store;
+  let close: () => Promise<void>;
 
   beforeEach(async () => {
-    store = await open();
+    ({ store, close } = await open());
   });
-  afterEach(() => store.close());
+  afterEach(() => close());
 
   test('a migration from its beginning to what its client measured, in whatever order that comes', async () => {
     const now = Date.now();

@@ -1,3 +1,5 @@
+import { percentile } from '@flotilla/loadtest-kit';
+
 /** Durations of single operations. */
 export class Samples {
   readonly #microseconds: number[] = [];
@@ -8,8 +10,8 @@ export class Samples {
 
   /** Durations in microseconds: nearest rank. */
   percentiles(): { p50: number; p95: number; p99: number } {
-    const sorted = Float64Array.from(this.#microseconds).sort();
-    const at = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+    const sorted = this.#microseconds.toSorted((a, b) => a - b);
+    const at = (share: number): number => percentile(sorted, share) ?? Number.NaN;
     return { p50: at(0.5), p95: at(0.95), p99: at(0.99) };
   }
 }

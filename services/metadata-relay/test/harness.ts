@@ -11,7 +11,7 @@ import {
 import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { connectFleet, type Fleet, memoryFleet } from '@flotilla/store';
-import { MetadataClient, type MetadataClientOptions, type Requester, testBrokers } from '@flotilla/testkit';
+import { MetadataClient, type MetadataClientOptions, type Requester, roomRecord, testBrokers } from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
@@ -42,16 +42,7 @@ export class Harness {
   static async start(open: () => Promise<Fleet>, relayIds: readonly string[], settings: object = {}): Promise<Harness> {
     const name = `r${randomUUID().slice(0, 8)}`;
     const fleet = await open();
-    const room: Room = {
-      id: `rm_${name}`,
-      name,
-      createdAt: Date.now(),
-      maxParticipants: 100,
-      spread: false,
-      peerToPeer: false,
-      acceptBridged: false,
-      emptyTimeoutSeconds: 300,
-    };
+    const room = roomRecord(name);
     await fleet.store.rooms.create(room);
     const harness = new Harness(fleet, room);
     for (const id of relayIds) await harness.startRelay(id, settings);

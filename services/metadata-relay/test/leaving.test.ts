@@ -1,7 +1,7 @@
-import { mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { mediaWorkersOf, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { followRoom } from '@flotilla/bus';
 import type { RoomEvent } from '@flotilla/contracts';
-import { newId, participantIdOf, startOfStream } from '@flotilla/contracts';
+import { newId, startOfStream } from '@flotilla/contracts';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fleets, Harness } from './harness.ts';
 
@@ -70,26 +70,9 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
     harness = await Harness.start(open, ['rl_a']);
     const sessionId = newId('session');
     const { rooms, nodes } = harness.fleet.store;
-    await nodes.report({
-      id: 'nd_a',
-      startedAt: 1,
-      capacity: 10,
-      state: 'active',
-      rtpCapabilities: {},
-      load: {
-        cpu: 0,
-        eventLoopDelayMs: 0,
-        workers: [],
-        sessions: 0,
-        producers: 0,
-        consumers: 0,
-        pipes: 0,
-        packetsPerSecond: 0,
-        bitsPerSecond: 0,
-      },
-    });
-    const who = { roomId: harness.room.id, participantId: participantIdOf(sessionId) };
-    await rooms.join({ ...who, sessionId, userId: 'ada', name: 'Ada', joinedAt: 1, excludeNodes: [] });
+    await nodes.report(nodeReport('nd_a'));
+    const who = newcomer(harness.room.id, sessionId);
+    await rooms.join(who);
     const client = await harness.client('rl_a', { sessionId });
     await rooms.leave(who.roomId, who.participantId, 'left');
     await waitFor('the relay has no link', async () => {

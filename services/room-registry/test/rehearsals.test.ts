@@ -1,56 +1,22 @@
-import 'reflect-metadata';
-import { tokenConfig } from '@flotilla/auth';
 import { gatewayStream } from '@flotilla/bus';
-import { newId, participantIdOf, registryQueue, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
+import { newId, registryQueue, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { CommandHandlers } from '@flotilla/bus';
-import { createLogger, loadConfig, metricsRegistry, nestLogger } from '@flotilla/runtime';
-import { type Fleet, memoryFleet } from '@flotilla/store';
-import { NestFactory } from '@nestjs/core';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { RoomRegistryModule } from '../src/index.ts';
+import { metricsRegistry } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import { newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
+import { beforeEach, expect, test } from 'vitest';
+import { startRegistry } from './harness.ts';
 
-const log = createLogger({ service: 'test', level: 'silent' });
-const key = 'a-key';
+let registry: Awaited<ReturnType<typeof startRegistry>>;
 let fleet: Fleet;
-let url: string;
-let stop: () => Promise<void>;
 /** What the node was told. */
 let told: unknown[];
 
 beforeEach(async () => {
-  fleet = memoryFleet(log);
+  registry = await startRegistry();
+  ({ fleet } = registry);
   told = [];
-  const config = loadConfig(tokenConfig, { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) });
-  const app = await NestFactory.create(
-    RoomRegistryModule.register({
-      config: { ...config, FLOTILLA_API_KEYS: [key], FLOTILLA_API_OPEN: false, FLOTILLA_RESUME_WINDOW_SECONDS: 30 },
-      fleet,
-      log,
-    }),
-    { logger: nestLogger(log) },
-  );
-  stop = () => app.close();
-  await app.listen(0, '127.0.0.1');
-  url = await app.getUrl();
-  for (const id of ['nd_a', 'nd_b'])
-    await fleet.store.nodes.report({
-      id,
-      startedAt: 1,
-      capacity: 10,
-      state: 'active',
-      rtpCapabilities: {},
-      load: {
-        cpu: 0,
-        eventLoopDelayMs: 0,
-        workers: [],
-        sessions: 0,
-        producers: 0,
-        consumers: 0,
-        pipes: 0,
-        packetsPerSecond: 0,
-        bitsPerSecond: 0,
-      },
-    });
+  for (const id of ['nd_a', 'nd_b']) await fleet.store.nodes.report(nodeReport(id));
   const handlers = {
     'sfu.cordon': async (order) => {
       told.push(order);
@@ -67,16 +33,9 @@ beforeEach(async () => {
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
   await fleet.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'own', handlers);
 });
-afterEach(() => stop());
 
-async function rehearse(body: unknown, apiKey = key): Promise<{ status: number; body: unknown }> {
-  const response = await fetch(`${url}/v1/rehearsals`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
-  });
-  return { status: response.status, body: await response.json() };
-}
+const rehearse = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>
+  api.request('POST', '/v1/rehearsals', body);
 
 test('orders to a node reach it, and are counted', async () => {
   const node = 'nd_a';
@@ -113,7 +72,7 @@ test('a socket is cut by the gateway that has it', async () => {
 test('what can not be understood, and who may not ask, is refused', async () => {
   expect(await rehearse({ kind: 'set_fire', node: 'nd_a' })).toMatchObject({ status: 400 });
   expect(await rehearse({ kind: 'drain', node: 'nd_a', room: 'a' })).toMatchObject({ status: 400 });
-  expect(await rehearse({ kind: 'kill_node', node: 'nd_a' }, 'another')).toMatchObject({ status: 403 });
+  expect(await rehearse({ kind: 'kill_node', node: 'nd_a' }, registry.stranger)).toMatchObject({ status: 403 });
   expect(await rehearse({ kind: 'migrate', room: 'nowhere', participant: 'pt_a' })).toMatchObject({
     status: 404,
     body: { error: { code: 'ROOM_NOT_FOUND' } },
@@ -123,28 +82,17 @@ test('what can not be understood, and who may not ask, is refused', async () => 
 
 test('a migration that does not come about is remembered as undone', async () => {
   const roomId = 'rm_a';
-  await fleet.store.rooms.create({
-    id: roomId,
-    name: 'a',
-    createdAt: 1,
-    maxParticipants: 10,
-    spread: false,
-    peerToPeer: false,
-    acceptBridged: false,
-    emptyTimeoutSeconds: 0,
-  });
-  const sessionId = newId('session');
-  const participantId = participantIdOf(sessionId);
-  const who = { userId: 'u', name: 'U', joinedAt: 1, excludeNodes: ['nd_a'] };
-  await fleet.store.rooms.join({ roomId, participantId, sessionId, ...who });
+  await fleet.store.rooms.create(roomRecord('a'));
+  const who = newcomer(roomId, undefined, ['nd_a']);
+  await fleet.store.rooms.join(who);
   // Nobody serves the node it is on.
   await expect(
     fleet.bus.call(registryQueue, 'registry.rehearse', {
-      rehearsal: { kind: 'migrate', room: roomId, participant: participantId, toNode: 'nd_a' },
+      rehearsal: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_a' },
       by: 'user:ada',
     }),
   ).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
   expect(await fleet.store.history.recent()).toMatchObject([
-    { sessionId, fromNode: 'nd_b', toNode: 'nd_a', reason: 'asked_for', end: 'undone' },
+    { sessionId: who.sessionId, fromNode: 'nd_b', toNode: 'nd_a', reason: 'asked_for', end: 'undone' },
   ]);
 });
