@@ -4,6 +4,7 @@ import { type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import { LoadSampler } from './load.ts';
 import { MediaRoom, type MediaRoomDeps } from './media-room.ts';
+import { OpenRooms } from './open-rooms.ts';
 import type { PeerNodes, PipeListen } from './pipes.ts';
 import { NodeMeter } from './quality/node-meter.ts';
 import { type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
@@ -26,9 +27,7 @@ const tellLostMs = 60_000;
 
 /** The media of an SFU node: its workers and, in them, the rooms that have somebody homed here. */
 export class MediaNode {
-  /** By id, those that are being opened too. */
-  readonly #rooms = new Map<string, Promise<MediaRoom>>();
-  readonly #opened = new Set<MediaRoom>();
+  readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
   /** The workers of rooms that are being opened. */
   readonly #placing: PooledWorker[] = [];
   readonly #deps: MediaRoomDeps;
@@ -54,13 +53,7 @@ export class MediaNode {
 
   /** The room, opened on the worker with the least to do if it is not here yet. */
   openRoom(roomId: string): Promise<MediaRoom> {
-    let opening = this.#rooms.get(roomId);
-    if (!opening) {
-      opening = this.#open(roomId);
-      this.#rooms.set(roomId, opening);
-      opening.catch(() => this.#rooms.delete(roomId));
-    }
-    return opening;
+    return this.#rooms.open(roomId);
   }
 
   async #open(roomId: string): Promise<MediaRoom> {
@@ -70,9 +63,7 @@ export class MediaNode {
     // Counted until the room is there, so that rooms opened at once are spread.
     this.#placing.push(worker);
     try {
-      const room = await MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty));
-      this.#opened.add(room);
-      return room;
+      return await MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#rooms.close(empty));
     } finally {
       this.#placing.splice(this.#placing.indexOf(worker), 1);
     }
@@ -92,21 +83,15 @@ export class MediaNode {
   #burden(worker: PooledWorker): number {
     let sum = this.#placing.filter((each) => each === worker).length;
     // A room without consumers still costs something.
-    for (const room of this.#opened) if (room.worker === worker) sum += room.counts.consumers + 1;
+    for (const room of this.#rooms) if (room.worker === worker) sum += room.counts.consumers + 1;
     return sum;
   }
 
-  #closeRoom(room: MediaRoom): void {
-    if (!this.#opened.delete(room)) return;
-    this.#rooms.delete(room.id);
-    room.close();
-  }
-
   #onWorkerDied(worker: PooledWorker): void {
-    for (const room of this.#opened) {
+    for (const room of this.#rooms) {
       if (room.worker !== worker) continue;
       const { participantIds } = room;
-      this.#closeRoom(room);
+      this.#rooms.close(room);
       if (participantIds.length === 0) continue;
       retry(() => this.#tell(room.id, { participantIds, reason: 'worker_died' }), { forMs: tellLostMs }).catch(
         (error: unknown) =>
@@ -142,13 +127,13 @@ export class MediaNode {
   /** Sessions that have media here. */
   get sessions(): number {
     let sessions = 0;
-    for (const room of this.#opened) sessions += room.counts.sessions;
+    for (const room of this.#rooms) sessions += room.counts.sessions;
     return sessions;
   }
 
   /** What the node is doing and how its peers fare, measured since the last call. */
   async sample(): Promise<{ load: NodeLoad; peers: PeerQuality[] }> {
-    const rooms = [...this.#opened];
+    const rooms = [...this.#rooms];
     const workers = this.#pool.workers.map((pooled) => ({
       pooled,
       routers: rooms.filter(({ worker }) => worker === pooled).length,
@@ -175,11 +160,11 @@ export class MediaNode {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.allSettled(
-      [...this.#opened]
+      [...this.#rooms]
         .filter(({ participantIds }) => participantIds.length > 0)
         .map(({ id, participantIds }) => this.#tell(id, { participantIds, reason: 'node_lost' })),
     );
-    for (const room of this.#opened) this.#closeRoom(room);
+    for (const room of this.#rooms) this.#rooms.close(room);
     this.#sampler.close();
     this.#pool.close();
   }

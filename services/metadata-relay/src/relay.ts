@@ -1,6 +1,6 @@
 import { appendRoomEvent, type EventLog } from '@flotilla/bus';
 import { FlotillaError, type MetadataSession, type RelayReport, type RoomEventPayload } from '@flotilla/contracts';
-import { type ListenOptions, type PooledWorker, WorkerPool } from '@flotilla/media';
+import { type ListenOptions, OpenRooms, type PooledWorker, WorkerPool } from '@flotilla/media';
 import { type Logger, retry } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
 import type { DtlsParameters } from 'mediasoup/types';
@@ -27,9 +27,7 @@ const tellLostMs = 60_000;
 
 /** A metadata relay: one mediasoup worker for data alone and, in it, the rooms that have links here. */
 export class Relay {
-  /** By id, those that are being opened too. */
-  readonly #rooms = new Map<string, Promise<RelayRoom>>();
-  readonly #opened = new Set<RelayRoom>();
+  readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
   readonly #startedAt = Date.now();
   readonly #deps: RelayRoomDeps;
   #thread: RoutingThread | undefined;
@@ -59,7 +57,7 @@ export class Relay {
   /** What it knew is gone: all links are told, and begin again with another thread. */
   #onThreadDied(): void {
     this.#startThread();
-    for (const room of this.#opened) this.#lose(room);
+    for (const room of this.#rooms) this.#lose(room);
   }
 
   get id(): string {
@@ -68,13 +66,13 @@ export class Relay {
 
   get links(): number {
     let links = 0;
-    for (const room of this.#opened) links += room.size;
+    for (const room of this.#rooms) links += room.size;
     return links;
   }
 
   get report(): RelayReport {
     const { id, capacity } = this.options;
-    return { id, startedAt: this.#startedAt, state: this.state, capacity, links: this.links, rooms: this.#opened.size };
+    return { id, startedAt: this.#startedAt, state: this.state, capacity, links: this.links, rooms: this.#rooms.size };
   }
 
   async connect(request: {
@@ -84,7 +82,7 @@ export class Relay {
     dtlsParameters: DtlsParameters;
   }): Promise<MetadataSession> {
     if (this.links >= this.options.capacity || this.state !== 'active') throw new FlotillaError('NO_CAPACITY');
-    const room = await this.#openRoom(request.roomId);
+    const room = await this.#rooms.open(request.roomId);
     try {
       const parameters = await room.connect(request.sessionId, request.participantId, request.dtlsParameters);
       return { relayId: this.id, ...parameters, limits: this.options.limits };
@@ -102,32 +100,14 @@ export class Relay {
     return room;
   }
 
-  #openRoom(roomId: string): Promise<RelayRoom> {
-    let opening = this.#rooms.get(roomId);
-    if (!opening) {
-      opening = this.#open(roomId);
-      this.#rooms.set(roomId, opening);
-      opening.catch(() => this.#rooms.delete(roomId));
-    }
-    return opening;
-  }
-
   async #open(roomId: string): Promise<RelayRoom> {
     const [worker] = await this.#pool.upWorkers();
     if (!worker) throw new FlotillaError('NODE_UNAVAILABLE', 'the data worker is not up');
-    const room = await RelayRoom.open(roomId, worker, this.#deps, (empty) => this.#closeRoom(empty));
-    this.#opened.add(room);
-    return room;
-  }
-
-  #closeRoom(room: RelayRoom): void {
-    if (!this.#opened.delete(room)) return;
-    this.#rooms.delete(room.id);
-    room.close();
+    return RelayRoom.open(roomId, worker, this.#deps, (empty) => this.#rooms.close(empty));
   }
 
   #onWorkerDied(worker: PooledWorker): void {
-    for (const room of this.#opened) {
+    for (const room of this.#rooms) {
       if (room.worker !== worker) continue;
       this.#lose(room);
     }
@@ -135,7 +115,7 @@ export class Relay {
 
   #lose(room: RelayRoom): void {
     const { sessionIds } = room;
-    this.#closeRoom(room);
+    this.#rooms.close(room);
     retry(() => this.#tell(room.id, sessionIds, 'lost'), { forMs: tellLostMs }).catch((error: unknown) =>
       this.options.log.error({ err: error, roomId: room.id }, 'could not tell that links were lost'),
     );
@@ -159,14 +139,14 @@ export class Relay {
   /** Asks all who have links here to connect to another relay. */
   async sendAway(): Promise<void> {
     const told = await Promise.allSettled(
-      [...this.#opened].map((room) => this.#tell(room.id, room.sessionIds, 'draining')),
+      [...this.#rooms].map((room) => this.#tell(room.id, room.sessionIds, 'draining')),
     );
     for (const each of told)
       if (each.status === 'rejected') this.options.log.warn({ err: each.reason as unknown }, 'a room was not told');
   }
 
   async close(): Promise<void> {
-    for (const room of this.#opened) this.#closeRoom(room);
+    for (const room of this.#rooms) this.#rooms.close(room);
     this.#pool.close();
     await this.#thread?.close();
   }

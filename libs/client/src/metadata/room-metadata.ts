@@ -4,7 +4,6 @@ import {
   type ReplyPayload,
   type RequestPayload,
   type RequestType,
-  type Source,
   type TopicMode,
 } from '@flotilla/contracts';
 import { encodeFrame, type Frame, frameOverhead, split } from '@flotilla/framing';
@@ -111,7 +110,8 @@ export class RoomMetadata {
 
   /**
    * Publishes on a topic: 1 to 128 letters, digits and `_ . / : -`. Resolves when it was handed to the network: to true, or to
-   * false when it may be lost and was not sent, as the network does not keep up.
+   * false when it may be lost and was not sent, as the network does not keep up. When the relay or the link to it dies, what it
+   * had not passed on yet is lost, of reliable topics too; subscribers are told of the hole (`onLost`).
    *
    * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE
    */
@@ -146,13 +146,10 @@ export class RoomMetadata {
 
   #declare(topic: string, mode: TopicMode, retain: boolean): Declared {
     const known = this.#topics.get(topic);
-    if (known && known.mode === mode && known.retain === (known.retain || retain)) return known;
-    const declared = {
-      mode,
-      retain: retain || (known?.retain ?? false),
-      link: undefined,
-      nextSeqId: known?.nextSeqId ?? 0,
-    };
+    // What one message asks to be retained, all of its topic are.
+    const retained = retain || known?.retain === true;
+    if (known?.mode === mode && known.retain === retained) return known;
+    const declared = { mode, retain: retained, link: undefined, nextSeqId: known?.nextSeqId ?? 0 };
     this.#topics.set(topic, declared);
     return declared;
   }
@@ -269,7 +266,7 @@ export class RoomMetadata {
     for (const subscription of this.#subscriptions) subscription.expire();
     const aligns = [...this.#subscriptions].some((subscription) => subscription.aligns);
     for (const [participantId, participant] of this.host.participants) {
-      const video = aligns && this.#publisherTimes.has(participantId) ? videoOf(participant, 'camera') : undefined;
+      const video = aligns && this.#publisherTimes.has(participantId) ? cameraOf(participant) : undefined;
       if (this.#watches.get(participantId)?.publicationId === video?.id) continue;
       this.#watches.get(participantId)?.watch.stop();
       this.#watches.delete(participantId);
@@ -365,10 +362,8 @@ export class RoomMetadata {
   }
 }
 
-function videoOf({ publications }: RemoteParticipant, source: Source) {
-  return [...publications.values()].find(
-    (publication) => publication.kind === 'video' && publication.source === source,
-  );
+function cameraOf({ publications }: RemoteParticipant) {
+  return [...publications.values()].find(({ kind, source }) => kind === 'video' && source === 'camera');
 }
 
 /**
