@@ -13,8 +13,10 @@ afterEach(async () => {
   for (const stop of toStop.splice(0).toReversed()) await stop();
 });
 
+/** `CLOCK_SECONDS=150` looks at chronyd's time for that long, asked for as seldom as in a service. */
+const longSeconds = Number(process.env['CLOCK_SECONDS'] ?? 0);
 /** Short, so that the tests are; everything else is as in a service. */
-const intervalMs = 300;
+const intervalMs = longSeconds > 0 ? 5000 : 300;
 
 function ask(...ports: number[]): NtpClient {
   const servers = ports.map((port) => ({ host: '127.0.0.1', port }));
@@ -64,16 +66,25 @@ async function watch(clock: FleetClock, forMs: number): Promise<number[]> {
 }
 
 /** Never wrong by more than it says. */
-async function watchBound(clock: FleetClock, forMs: number): Promise<number[]> {
+async function watchBound(name: string, clock: FleetClock, seconds: number): Promise<number[]> {
   const errors: number[] = [];
-  const until = performance.now() + forMs;
+  const bounds: number[] = [];
+  const until = performance.now() + (longSeconds || seconds) * 1000;
   while (performance.now() < until) {
     const boundMs = clock.errorBoundMs;
     const [error] = await watch(clock, 1);
     expect(Math.abs(error!)).toBeLessThanOrEqual(boundMs + 2 * lookMs);
     errors.push(error!);
+    bounds.push(boundMs);
   }
+  console.log(`${name}: ${errors.length} looks, error ${spread(sizes(errors))}, bound ${spread(bounds)}`);
   return errors;
+}
+
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const [p50, p99, max] = [0.5, 0.99, 1].map((share) => sorted[Math.ceil(sorted.length * share) - 1]!.toFixed(2));
+  return `p50 ${p50}, p99 ${p99}, max ${max} ms`;
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -92,33 +103,42 @@ async function gaugeValue(name: string): Promise<number> {
 }
 
 describe('against chronyd', () => {
+  const limitMs = longSeconds * 1000 + 60_000;
   let chronyd: Chronyd;
   beforeAll(async () => {
     chronyd = await startChronyd();
     return chronyd.stop;
   });
 
-  test('on the same host it is within 1 ms', async () => {
-    const client = ask(chronyd.port);
-    expect(await client.calibrated(10_000)).toBe(true);
-    const errors = await watchBound(client.clock, 3000);
-    expect(median(sizes(errors))).toBeLessThan(1);
-    expect(client.clock.steps).toBe(0);
-  });
+  test(
+    'on the same host it is within 1 ms',
+    async () => {
+      const client = ask(chronyd.port);
+      expect(await client.calibrated(40_000)).toBe(true);
+      const errors = await watchBound('loopback', client.clock, 3);
+      expect(median(sizes(errors))).toBeLessThan(1);
+      expect(client.clock.steps).toBe(0);
+    },
+    limitMs,
+  );
 
-  test('over a path with 50 ms of uneven jitter each way it is within 10 ms', async () => {
-    const relay = await UdpRelay.start({
-      targetPort: chronyd.port,
-      up: { jitterMs: 50 },
-      down: { jitterMs: 50 },
-      seed: 3,
-    });
-    toStop.push(() => relay.close());
-    const client = ask(relay.port);
-    expect(await client.calibrated(10_000)).toBe(true);
-    const errors = await watchBound(client.clock, 6000);
-    expect(median(sizes(errors))).toBeLessThan(10);
-  });
+  test(
+    'over a path with 50 ms of uneven jitter each way it is within 10 ms',
+    async () => {
+      const relay = await UdpRelay.start({
+        targetPort: chronyd.port,
+        up: { jitterMs: 50 },
+        down: { jitterMs: 50 },
+        seed: 3,
+      });
+      toStop.push(() => relay.close());
+      const client = ask(relay.port);
+      expect(await client.calibrated(40_000)).toBe(true);
+      const errors = await watchBound('50 ms of jitter each way', client.clock, 6);
+      expect(median(sizes(errors))).toBeLessThan(10);
+    },
+    limitMs,
+  );
 
   test('over a path that loses every third datagram it is calibrated all the same', async () => {
     const relay = await UdpRelay.start({ targetPort: chronyd.port, up: { loss: 0.3 }, seed: 5 });

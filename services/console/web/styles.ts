@@ -128,6 +128,32 @@ export const buttons = css`
   }
 `;
 
+/** Tables whose first column chooses. */
+export const tables = css`
+  table {
+    width: 100%;
+    border-collapse: collapse;
+    font-variant-numeric: tabular-nums;
+  }
+  th,
+  td {
+    border-bottom: 1px solid var(--line);
+    text-align: left;
+  }
+  th {
+    font-weight: 500;
+  }
+  thead th {
+    color: var(--text-2);
+  }
+  th button {
+    border-radius: var(--radius-s);
+    background: transparent;
+    color: var(--accent-ink);
+    font-size: inherit;
+  }
+`;
+
 export const fields = css`
   label,
   .label {

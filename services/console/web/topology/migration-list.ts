@@ -1,7 +1,7 @@
 import type { MigrationRecord } from '@flotilla/contracts';
 import { css, html, LitElement, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { base, buttons } from '../styles.ts';
+import { base, buttons, tables } from '../styles.ts';
 import { type Fleet, nameOf } from './fleet.ts';
 import { gapOf, reasons, stepOf } from './migration-text.ts';
 
@@ -15,6 +15,7 @@ export class MigrationList extends LitElement {
   static override styles = [
     base,
     buttons,
+    tables,
     css`
       :host {
         max-height: 12.5rem;
@@ -28,37 +29,21 @@ export class MigrationList extends LitElement {
         font-size: 0.9375rem;
       }
       table {
-        width: 100%;
         margin-top: 0.25rem;
-        border-collapse: collapse;
         font-size: 0.8125rem;
-        font-variant-numeric: tabular-nums;
       }
       th,
       td {
         padding: 0.1875rem 0.75rem 0.1875rem 0;
-        border-bottom: 1px solid var(--line);
-        text-align: left;
         white-space: nowrap;
-      }
-      thead th {
-        color: var(--text-2);
-        font-weight: 500;
       }
       .number {
         text-align: right;
-      }
-      tbody th {
-        font-weight: 500;
       }
       th button {
         min-height: 1.5rem;
         margin-left: -0.375rem;
         padding: 0 0.375rem;
-        border-radius: var(--radius-s);
-        background: transparent;
-        color: var(--accent-ink);
-        font-size: inherit;
       }
       .step::before {
         content: '';

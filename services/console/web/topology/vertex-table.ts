@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { base, buttons } from '../styles.ts';
+import { base, buttons, tables } from '../styles.ts';
 import { type Fleet, type Kind, kindNames, nameOf, remarkOf, standingOf, standingText, type Vertex } from './fleet.ts';
 
 /** Rows that are shown before one asks for more. */
@@ -27,6 +27,7 @@ export class VertexTable extends LitElement {
   static override styles = [
     base,
     buttons,
+    tables,
     css`
       :host {
         border: 1px solid var(--line);
@@ -41,35 +42,21 @@ export class VertexTable extends LitElement {
         font-size: 1rem;
       }
       table {
-        width: 100%;
         margin: 0.375rem 0 0.75rem;
-        border-collapse: collapse;
         font-size: 0.875rem;
-        font-variant-numeric: tabular-nums;
       }
       th,
       td {
         padding: 0.125rem 0.75rem 0.125rem 0;
-        border-bottom: 1px solid var(--line);
-        text-align: left;
         overflow-wrap: anywhere;
       }
       thead th {
         overflow-wrap: normal;
-        color: var(--text-2);
-        font-weight: 500;
-      }
-      tbody th {
-        font-weight: 500;
       }
       th button {
         min-height: 2rem;
         margin-left: -0.5rem;
         padding: 0 0.5rem;
-        border-radius: var(--radius-s);
-        background: transparent;
-        color: var(--accent-ink);
-        font-size: inherit;
         line-height: 1.3;
         text-align: left;
       }
