@@ -99,7 +99,9 @@ export class WorkerPool {
 
   #replace(died: PooledWorker, error: Error): void {
     if (this.#closed) return;
-    this.log.error({ err: error, pid: died.worker.pid, index: died.index }, 'media worker died, replacing it');
+    const { index, worker } = died;
+    if (wasTold(error)) this.log.info({ pid: worker.pid, index }, 'media worker was told to end, replacing it');
+    else this.log.error({ err: error, pid: worker.pid, index }, 'media worker died, replacing it');
     this.#slots[died.index] = undefined;
     if (this.workers.length === 0) this.#up = Promise.withResolvers();
     this.onDied(died);
@@ -128,6 +130,9 @@ export class WorkerPool {
     this.#slots.length = 0;
   }
 }
+
+/** It ended in order, by SIGINT or SIGTERM: Ctrl-C in a terminal reaches workers too. mediasoup tells the code in words alone. */
+const wasTold = (error: Error): boolean => error.message.includes('code:0,');
 
 /**
  * mediasoup closes each worker by itself on SIGTERM and SIGINT (3.27.1, lib/Worker.js), at once and without a way to ask it
