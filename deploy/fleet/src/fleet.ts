@@ -7,7 +7,7 @@ import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
-import { gatewayConfig } from '@flotilla/signaling-gateway';
+import { gatewayConfig, nodeFlags as gatewayFlags } from '@flotilla/signaling-gateway';
 import { type Brokers, Child, freePort, startBrokers } from '@flotilla/testkit';
 import type { z } from 'zod';
 
@@ -65,6 +65,9 @@ const schemas: Record<string, z.ZodObject> = {
   autoscaler: autoscalerConfig,
 };
 
+/** How Node runs a service, where it matters. */
+const nodeFlags: Record<string, readonly string[]> = { 'signaling-gateway': gatewayFlags };
+
 const entry = (service: string): string =>
   fileURLToPath(new URL('./main.js', import.meta.resolve(`@flotilla/${service}`)));
 
@@ -112,7 +115,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const env = pickEnv(schemas[service]!, { ...process.env, ...shared, ...settings, ...options.env });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
-      const child = new Child(name, process.execPath, [entry(service)], { env, onLine: onOwnLine });
+      const child = new Child(name, process.execPath, [...(nodeFlags[service] ?? []), entry(service)], {
+        env,
+        onLine: onOwnLine,
+      });
       processes.set(name, child);
       await child.line(/"msg":"started"|started$|: started/, 30_000);
       return child;

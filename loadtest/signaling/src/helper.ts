@@ -17,8 +17,9 @@ export class Helper<T extends Calls<T>, Tick> {
     readonly name: string,
     script: string,
     onTick: (tick: Tick) => void,
+    nodeFlags: readonly string[] = [],
   ) {
-    this.#child = fork(new URL(script, import.meta.url), { execArgv: [] });
+    this.#child = fork(new URL(script, import.meta.url), { execArgv: [...nodeFlags] });
     this.#child.on('message', (message: Answer) => {
       if ('tick' in message) return onTick(message.tick as Tick);
       const waiting = this.#waiting.get(message.answer);

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Fleet, startFleet } from '@flotilla/fleet';
-import { gatewayConfig } from '@flotilla/signaling-gateway';
+import { gatewayConfig, nodeFlags } from '@flotilla/signaling-gateway';
 import { type Child, RestApi } from '@flotilla/testkit';
 import { Helper } from './helper.ts';
 import type { Options } from './options.ts';
@@ -38,7 +38,7 @@ export const canTls = 'FLOTILLA_TLS_CERT' in gatewayConfig.shape;
 export async function startServers(options: Options, onBareTick: (tick: BareTick) => void): Promise<Servers> {
   const tls = canTls && !options.plain;
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-bench-'));
-  const bare = new Helper<BareCalls, BareTick>('bare server', './bare-server.js', onBareTick);
+  const bare = new Helper<BareCalls, BareTick>('bare server', './bare-server.js', onBareTick, nodeFlags);
   let fleet: Fleet | undefined;
   const stop = async (): Promise<void> => {
     await Promise.all([bare.stop(), fleet?.stop()]);

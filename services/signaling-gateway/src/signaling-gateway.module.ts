@@ -19,7 +19,7 @@ import { Overload, watchOverload } from './limits/overload.ts';
 import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
-import { SessionTable, watchBacklog } from './sessions/session-table.ts';
+import { SessionTable } from './sessions/session-table.ts';
 import { TopologyFeed } from './topology/topology-feed.ts';
 import { Transport } from './transport/transport.ts';
 
@@ -95,7 +95,7 @@ export class SignalingGatewayModule {
         { provide: Handshake, useValue: handshake },
         { provide: Transport, useValue: transport },
         { provide: SESSION_LIMITS, useValue: limits },
-        { provide: FrontDoor, useValue: new FrontDoor(context, overload, table) },
+        { provide: FrontDoor, useValue: new FrontDoor(context, overload) },
       ],
     };
   }
@@ -109,15 +109,14 @@ class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly context: SignalContext,
     private readonly overload: Overload,
-    private readonly table: SessionTable,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { lifecycle, nodes, topology } = this.context;
     await lifecycle.start();
     nodes.start();
-    const watches = [watchOverload(this.overload), watchBacklog(this.table)];
-    this.#stops = [() => nodes.stop(), () => topology.stop(), ...watches.map((watch) => () => watch.stop())];
+    const overload = watchOverload(this.overload);
+    this.#stops = [() => nodes.stop(), () => topology.stop(), () => overload.stop()];
   }
 
   onApplicationShutdown(): void {

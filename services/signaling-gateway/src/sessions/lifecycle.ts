@@ -11,14 +11,13 @@ import type { RoomFeed } from '../rooms/room-feed.ts';
 import { closings, type LifecycleEffect, type LifecycleEvent, transition } from './lifecycle-table.ts';
 import { followMigration } from '../rooms/moving.ts';
 import { evacuate } from './evacuate.ts';
+import { Rounds } from './rounds.ts';
 import type { AddressOffsets, Session, SessionIdentity } from './session.ts';
-import type { SessionTable } from './session-table.ts';
+import { BacklogMeter, type SessionTable } from './session-table.ts';
 
 const gatewayBeatMs = 2000;
-/** Heartbeats are spread over ticks of this length. */
-const beatTickMs = 100;
-/** Deadlines of sessions are looked at this often: handshakes and tokens. */
-const deadlineBeatMs = 1000;
+/** Every session is looked at this often: heartbeat, handshake, token, backlog. */
+const roundMs = 1000;
 /** A connection that asks for nothing is closed after this long. */
 export const handshakeMs = 30_000;
 /** A client is told this long before its token expires; at once when it connects with less. */
@@ -53,10 +52,11 @@ export interface LifecycleSettings {
 export class Lifecycle {
   readonly feeds: Feeds;
   readonly mail: Mail;
-  #beats: NodeJS.Timeout[] = [];
+  #beat: NodeJS.Timeout | undefined;
+  readonly #backlog = new BacklogMeter();
+  readonly #rounds: Rounds;
   /** Sessions that are being put away. */
   readonly #repairs = new Set<Promise<void>>();
-  #tick = 0;
   #stopping: Promise<void> | undefined;
 
   constructor(
@@ -68,6 +68,12 @@ export class Lifecycle {
     private readonly settings: LifecycleSettings,
     private readonly log: Logger,
   ) {
+    this.#rounds = new Rounds(
+      table,
+      Math.min(roundMs, settings.heartbeatMs / 5),
+      (session) => this.#look(session),
+      () => this.#backlog.tell(),
+    );
     this.feeds = new Feeds(events, (feed, placed) => this.#onRoomEvent(feed, placed));
     this.mail = new Mail(
       gatewayId,
@@ -83,12 +89,8 @@ export class Lifecycle {
   async start(): Promise<void> {
     await this.store.gatewayAlive(this.gatewayId);
     await this.mail.start();
-    const every = (ms: number, work: () => void): NodeJS.Timeout => setInterval(work, ms);
-    this.#beats = [
-      every(gatewayBeatMs, () => void this.#reportAlive()),
-      every(beatTickMs, () => this.#beat()),
-      every(deadlineBeatMs, () => this.#checkDeadlines()),
-    ];
+    this.#beat = setInterval(() => void this.#reportAlive(), gatewayBeatMs);
+    this.#rounds.start();
   }
 
   /** A gateway that was taken for dead (it, or Redis, was out of reach) takes its sessions back. */
@@ -140,6 +142,8 @@ export class Lifecycle {
   connected(session: Session): void {
     this.table.add(session);
     session.onSlow = () => this.handle(session, 'slow');
+    // Those who come together are not asked together.
+    session.beatAt = session.openedAt + Math.random() * this.settings.heartbeatMs;
   }
 
   /** What happened to a session's connection, and all that follows from it. */
@@ -192,28 +196,22 @@ export class Lifecycle {
     if (session) this.handle(session, 'replaced');
   }
 
-  /** Asks those whose turn it is for a sign of life: a few at each tick, so that nobody else waits for it. */
-  #beat(): void {
-    const ticks = Math.max(1, Math.round(this.settings.heartbeatMs / beatTickMs));
-    this.#tick = (this.#tick + 1) % ticks;
-    for (const session of this.table) {
-      if (session.turn % ticks !== this.#tick) continue;
+  /** Whether it is time for a sign of life, or too late for something. */
+  #look(session: Session): void {
+    this.#backlog.add(session);
+    const now = performance.now();
+    if (now >= session.beatAt) {
+      session.beatAt = now + this.settings.heartbeatMs;
       const missed = session.silentBeats++;
       this.handle(session, missed < 2 ? 'beat' : missed === 2 ? 'silent' : 'lost');
     }
-  }
-
-  #checkDeadlines(): void {
-    const openedBefore = performance.now() - handshakeMs;
-    const now = Date.now();
-    for (const session of this.table) {
-      if (session.openedAt < openedBefore && session.state === 'handshaking') this.handle(session, 'handshake_late');
-      const left = session.identity.expiresAt - now;
-      if (left <= 0) this.handle(session, 'token_expired');
-      else if (left <= expiryWarningMs && !session.warnedOfExpiry) {
-        session.warnedOfExpiry = true;
-        tell(session, 'token_expiring', { expiresAt: session.identity.expiresAt });
-      }
+    if (session.state === 'handshaking' && session.openedAt < now - handshakeMs) this.handle(session, 'handshake_late');
+    const { expiresAt } = session.identity;
+    const left = expiresAt - Date.now();
+    if (left <= 0) this.handle(session, 'token_expired');
+    else if (left <= expiryWarningMs && !session.warnedOfExpiry) {
+      session.warnedOfExpiry = true;
+      tell(session, 'token_expiring', { expiresAt });
     }
   }
 
@@ -250,7 +248,8 @@ export class Lifecycle {
     await evacuate(this.table, this.settings.drainMs, (session) =>
       tell(session, 'move', { reason: 'this gateway is about to stop' }),
     );
-    for (const beat of this.#beats) clearInterval(beat);
+    clearInterval(this.#beat);
+    this.#rounds.stop();
     this.mail.stop();
     for (const session of this.table) this.handle(session, 'stopping');
     await Promise.race([Promise.all(this.#repairs), pause(putAwayMs)]);

@@ -51,18 +51,20 @@ const backlog = gauge({
   help: 'What waits to be sent: to all sessions (of=all), and to the slowest (of=slowest).',
   labelNames: ['of'],
 });
-const backlogEveryMs = 5000;
 
-/** Keeps the metric of what waits to be sent. */
-export function watchBacklog(table: SessionTable): { stop(): void } {
-  const timer = setInterval(() => {
-    let [all, slowest] = [0, 0];
-    for (const session of table) {
-      all += session.backlog;
-      slowest = Math.max(slowest, session.backlog);
-    }
-    backlog.set({ of: 'all' }, all);
-    backlog.set({ of: 'slowest' }, slowest);
-  }, backlogEveryMs);
-  return { stop: () => clearInterval(timer) };
+/** Adds up what waits to be sent, session by session; the metric is told of whole rounds. */
+export class BacklogMeter {
+  #all = 0;
+  #slowest = 0;
+
+  add({ backlog: bytes }: Session): void {
+    this.#all += bytes;
+    this.#slowest = Math.max(this.#slowest, bytes);
+  }
+
+  tell(): void {
+    backlog.set({ of: 'all' }, this.#all);
+    backlog.set({ of: 'slowest' }, this.#slowest);
+    this.#all = this.#slowest = 0;
+  }
 }

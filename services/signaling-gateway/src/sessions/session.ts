@@ -42,8 +42,6 @@ const probes = counter({
   help: 'Connections asked for a sign of life out of turn, because what is sent to them piles up.',
 });
 
-let nextTurn = 0;
-
 /** A client's session on this gateway: who it is, the rooms it is in, its connection. */
 export class Session {
   readonly rooms = new Map<string, Membership>();
@@ -58,8 +56,8 @@ export class Session {
   /** Called once, when more waits to be sent than a client may leave unread. */
   onSlow: () => void = () => undefined;
   readonly openedAt = performance.now();
-  /** Spreads what is done for each session from time to time. */
-  readonly turn = nextTurn++;
+  /** When it is asked for a sign of life next, by `performance.now`. */
+  beatAt = Infinity;
   #probed = false;
 
   constructor(
