@@ -58,10 +58,11 @@ function writeShard(writer: BinaryWriter, shard: Shard): void {
   if (payload.length > 0) writer.tag(shardFields.payload.number, WireType.LengthDelimited).bytes(payload);
 }
 
-function writeStamp(writer: BinaryWriter, { publisherId, routedAt, retained }: RelayStamp): void {
+function writeStamp(writer: BinaryWriter, { publisherId, routedAt, retained, once }: RelayStamp): void {
   writer.tag(stampField.number, WireType.LengthDelimited).fork();
   if (publisherId) writer.tag(stampFields.publisherId.number, WireType.LengthDelimited).string(publisherId);
   if (routedAt) writer.tag(stampFields.routedAt.number, WireType.Bit64).double(routedAt);
   if (retained) writer.tag(stampFields.retained.number, WireType.Varint).bool(retained);
+  if (once) writer.tag(stampFields.once.number, WireType.Varint).bool(once);
   writer.join();
 }

@@ -222,6 +222,79 @@ describe('a hole', () => {
     expect(stream.ids).toEqual([0, 2, 4, 6]);
   });
 
+  test('in the middle of a message is waited for longer while nothing newer came', () => {
+    const stream = new Stream({ holeTimeoutMs: 100, restMs: 1000 });
+    stream.accept(one(0));
+    stream.accept(shardsOf(1, 200)[0]!);
+    expect(stream.reassembler.deadline).toBe(1000);
+    stream.now = 500;
+    stream.accept(one(2));
+    expect(stream.reassembler.deadline).toBe(600);
+    stream.now = 600;
+    stream.reassembler.expire();
+    expect(stream.ids).toEqual([0, 2]);
+  });
+
+  describe('among what is sent once', () => {
+    const send = (stream: Stream, ...seqIds: number[]) => {
+      for (const seqId of seqIds) stream.accept(one(seqId), undefined, true);
+    };
+    const wait = (stream: Stream, now: number) => {
+      stream.now = now;
+      stream.reassembler.expire();
+    };
+
+    test('is waited for as long as packets overtake each other, no longer', () => {
+      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+      send(stream, 0, 2);
+      wait(stream, 19);
+      send(stream, 1);
+      expect(stream.ids).toEqual([0, 1, 2]);
+      send(stream, 4);
+      wait(stream, 39);
+      expect(stream.ids).toEqual([0, 1, 2, 4]);
+      expect(stream.losses).toEqual([{ fromSeqId: 3, toSeqId: 3, reason: 'deadline' }]);
+    });
+
+    test('is waited for longer when what is missing may have been sent before that, so that it may come again', () => {
+      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+      stream.accept(one(0));
+      send(stream, 2, 4);
+      wait(stream, 99);
+      expect(stream.ids).toEqual([0]);
+      stream.accept(one(1));
+      expect(stream.ids).toEqual([0, 1, 2]);
+      wait(stream, 99);
+      expect(stream.ids).toEqual([0, 1, 2, 4]);
+    });
+
+    test('is waited for as before once messages are sent again when lost', () => {
+      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+      send(stream, 0, 1);
+      stream.accept(one(3));
+      wait(stream, 99);
+      expect(stream.ids).toEqual([0, 1]);
+      wait(stream, 100);
+      expect(stream.ids).toEqual([0, 1, 3]);
+    });
+
+    test('in a message of several shards counts once something newer came; until then it may just be slow', () => {
+      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+      send(stream, 0);
+      const [first, second] = shardsOf(1, 200) as [Shard, Shard];
+      stream.accept(first, undefined, true);
+      wait(stream, 90);
+      stream.accept(second, undefined, true);
+      expect(stream.ids).toEqual([0, 1]);
+      stream.accept(shardsOf(2, 200)[0]!, undefined, true);
+      send(stream, 3);
+      wait(stream, 109);
+      expect(stream.ids).toEqual([0, 1]);
+      wait(stream, 110);
+      expect(stream.ids).toEqual([0, 1, 3]);
+    });
+  });
+
   test('is pushed out of the window by newer messages', () => {
     const stream = new Stream({ windowMessages: 4 });
     for (const seqId of [0, 2, 3, 4]) stream.accept(one(seqId));

@@ -33,9 +33,9 @@ export class Stream {
   }
 
   /** Takes a shard whose buffer is used for something else afterwards. */
-  accept(shard: Shard, stamp?: RelayStamp): Refusal | undefined {
+  accept(shard: Shard, stamp?: RelayStamp, once = false): Refusal | undefined {
     const payload = shard.payload.slice();
-    const refusal = this.reassembler.accept({ ...shard, payload }, stamp);
+    const refusal = this.reassembler.accept({ ...shard, payload }, stamp, once);
     payload.fill(0xee);
     return refusal;
   }

@@ -9,6 +9,7 @@ import {
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, type Frame, FrameError } from '@flotilla/framing';
 import { answerTo, channelSettings, dtlsParametersOf, LinkMeter } from '@flotilla/metadata';
+import { QueueAge } from './queue-age.ts';
 
 const openWithinMs = 8000;
 /** A path that was lost is given this long to come back by itself. */
@@ -36,7 +37,7 @@ export interface LinkHost {
   report(relayId: string, report: LinkReport): Promise<unknown>;
   /** Where the fleet's time is kept; it outlives the link. */
   readonly clock: FleetClock;
-  onFrame(frame: Frame): void;
+  onFrame(frame: Frame, channel: ChannelKind): void;
   /** The link is gone and was not closed by us. Once. */
   onLost(link: RelayLink): void;
 }
@@ -45,6 +46,7 @@ export interface LinkHost {
 export class RelayLink {
   readonly #pc: RTCPeerConnection;
   readonly #channels: Readonly<Record<ChannelKind, RTCDataChannel>>;
+  readonly #ages = { reliable: new QueueAge(), limited: new QueueAge(), unreliable: new QueueAge() };
   readonly #meter = new LinkMeter();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asked = 0;
@@ -66,7 +68,7 @@ export class RelayLink {
       });
       opened.binaryType = 'arraybuffer';
       opened.bufferedAmountLowThreshold = roomyBytes;
-      opened.addEventListener('message', ({ data }) => this.#receive(data));
+      opened.addEventListener('message', ({ data }) => this.#receive(kind, data));
       return opened;
     };
     this.#channels = { reliable: channel('reliable'), limited: channel('limited'), unreliable: channel('unreliable') };
@@ -115,6 +117,8 @@ export class RelayLink {
       this.#pc.addEventListener('connectionstatechange', () => {
         if (this.#pc.connectionState === 'failed') fail('no path to it');
       });
+      // Next door it may all have happened while the answer was being set.
+      look();
     });
   }
 
@@ -140,6 +144,11 @@ export class RelayLink {
     return this.#channels[channel].bufferedAmount;
   }
 
+  /** How long what waits to be sent over a channel has waited, ms. */
+  waitedMs(channel: ChannelKind): number {
+    return this.#ages[channel].ageMs(this.waiting(channel), performance.now());
+  }
+
   /** False when the link is closed. */
   send(channel: ChannelKind, frame: Uint8Array<ArrayBuffer>): boolean {
     if (this.#closed) return false;
@@ -147,7 +156,9 @@ export class RelayLink {
       this.#channels[channel].send(frame);
       const { framesPerSecond, bytesPerSecond } = this.#limits;
       const costMs = Math.max(1000 / framesPerSecond, (frame.length * 1000) / bytesPerSecond) / shareUsed;
-      this.#paidAt = Math.max(this.#paidAt, performance.now()) + costMs;
+      const now = performance.now();
+      this.#paidAt = Math.max(this.#paidAt, now) + costMs;
+      this.#ages[channel].sent(frame.length, this.waiting(channel), now);
       return true;
     } catch {
       // It closed in this very moment.
@@ -169,7 +180,7 @@ export class RelayLink {
     return !this.#closed;
   }
 
-  #receive(data: unknown): void {
+  #receive(channel: ChannelKind, data: unknown): void {
     const at = performance.now();
     let frame: Frame;
     try {
@@ -179,7 +190,7 @@ export class RelayLink {
       throw error;
     }
     if (frame.body.case === 'timeResponse') this.#takeTime(frame.body.value, at);
-    else this.host.onFrame(frame);
+    else this.host.onFrame(frame, channel);
   }
 
   // Time (RFC 5905, section 8): t1 and t4 are ours, t2 and t3 the relay's. Frames carry microseconds.

@@ -1,5 +1,6 @@
 import { FleetClock, SourceTimes } from '@flotilla/clock/sync';
 import {
+  type ChannelKind,
   FlotillaError,
   type ReplyPayload,
   type RequestPayload,
@@ -21,8 +22,13 @@ const lookEveryMs = 50;
 const adaptEveryMs = 250;
 /** A link that was lost is brought back after these pauses, the last one again and again. */
 const retryPausesMs = [0, 250, 500, 1000, 2000, 4000, 8000] as const;
-/** What may be lost is rather dropped than sent late: when this much waits in the browser. */
+/** What may be lost is rather dropped than sent late: when this much waits in the browser, or, of what is sent once, for so long. */
 const lateBytes = 64 * 1024;
+const lateMs = 100;
+/** The same while there is no link: it waits this long for one, unless it is to be retained. */
+const lateWithoutLinkMs = 2000;
+/** Messages of a topic that may wait for their turn. */
+const maxWaiting = 1024;
 
 export interface PublishMetadataOptions {
   /** When what it describes was captured, ms of the fleet's time: see `now` and `timeOf`. */
@@ -45,11 +51,14 @@ export interface MetadataHost extends FrameSource {
 }
 
 interface Declared {
-  readonly mode: TopicMode;
-  readonly retain: boolean;
+  mode: TopicMode;
+  retain: boolean;
   /** The link over which it was declared. */
   link: RelayLink | undefined;
   nextSeqId: number;
+  /** Messages that wait for their turn, and the last of them: they go in the order of their calls, whatever each waits for. */
+  waiting: number;
+  last: Promise<unknown>;
 }
 
 /**
@@ -113,18 +122,42 @@ export class RoomMetadata {
    * false when it may be lost and was not sent, as the network does not keep up. When the relay or the link to it dies, what it
    * had not passed on yet is lost, of reliable topics too; subscribers are told of the hole (`onLost`).
    *
-   * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE
+   * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE, RATE_LIMITED when
+   *   1,024 messages of the topic wait already
    */
   async publish(topic: string, data: MetadataData, options: PublishMetadataOptions = {}): Promise<boolean> {
-    const { captureTime, mode = 'adaptive', retain = false, onProgress } = options;
+    const { mode = 'adaptive', retain = false } = options;
     const declared = this.#declare(topic, mode, retain);
     const bytes = bytesOf(data);
+    if (declared.waiting >= maxWaiting) {
+      if (mode !== 'reliable') return false;
+      throw new FlotillaError('RATE_LIMITED', `${maxWaiting} messages on ${topic} wait to be sent`);
+    }
+    declared.waiting++;
+    const calledAt = performance.now();
+    const sent = declared.last.then(() => this.#send(topic, declared, bytes, calledAt, options));
+    declared.last = sent.catch(() => undefined);
+    return sent.finally(() => declared.waiting--);
+  }
+
+  async #send(
+    topic: string,
+    declared: Declared,
+    bytes: Uint8Array,
+    calledAt: number,
+    { captureTime, retain = false, onProgress }: PublishMetadataOptions,
+  ): Promise<boolean> {
+    const { mode } = declared;
     let link = await this.#declaredOn(topic, declared);
     if (captureTime !== undefined && topic !== clockTopic) this.#tellClock();
     const channel = channelFor(mode, this.#adapt(link));
+    const isLate = performance.now() - calledAt > lateWithoutLinkMs;
+    if (channel !== 'reliable' && isLate && !retain) return false;
     if (channel === 'reliable') {
       if (!(await link.roomy(channel))) link = await this.#declaredOn(topic, declared);
-    } else if (link.waiting(channel) > lateBytes) return false;
+    } else if (link.waiting(channel) > lateBytes || (channel === 'unreliable' && link.waitedMs(channel) > lateMs)) {
+      return false;
+    }
     const seqId = declared.nextSeqId++;
     let sent = 0;
     for (const part of split(bytes, link.maxFrameBytes - frameOverhead)) {
@@ -146,12 +179,16 @@ export class RoomMetadata {
 
   #declare(topic: string, mode: TopicMode, retain: boolean): Declared {
     const known = this.#topics.get(topic);
+    if (!known) {
+      const declared = { mode, retain, link: undefined, nextSeqId: 0, waiting: 0, last: Promise.resolve() };
+      this.#topics.set(topic, declared);
+      return declared;
+    }
     // What one message asks to be retained, all of its topic are.
-    const retained = retain || known?.retain === true;
-    if (known?.mode === mode && known.retain === retained) return known;
-    const declared = { mode, retain: retained, link: undefined, nextSeqId: known?.nextSeqId ?? 0 };
-    this.#topics.set(topic, declared);
-    return declared;
+    const retained = retain || known.retain;
+    if (known.mode !== mode || known.retain !== retained)
+      Object.assign(known, { mode, retain: retained, link: undefined });
+    return known;
   }
 
   async #declaredOn(topic: string, declared: Declared): Promise<RelayLink> {
@@ -231,13 +268,14 @@ export class RoomMetadata {
     return [...topics];
   }
 
-  #onFrame({ body, stamp }: Frame): void {
+  #onFrame({ body, stamp }: Frame, channel: ChannelKind): void {
     switch (body.case) {
       case 'shard': {
         if (!stamp) return;
         if (body.value.topic === clockTopic) this.#takeClock(stamp.publisherId, body.value.payload);
+        const once = stamp.once || channel === 'unreliable';
         for (const subscription of this.#subscriptions)
-          if (subscription.takes(body.value.topic)) subscription.accept(body.value, stamp);
+          if (subscription.takes(body.value.topic)) subscription.accept(body.value, stamp, once);
         return;
       }
       case 'lossNotice': {
@@ -306,7 +344,7 @@ export class RoomMetadata {
         connect: (payload) => this.host.request('metadata.connect', payload),
         report: (relayId, report) => this.host.request('metadata.report', { relayId, ...report }),
         clock: this.#clock,
-        onFrame: (frame) => this.#onFrame(frame),
+        onFrame: (frame, channel) => this.#onFrame(frame, channel),
         onLost: (lost) => void this.#onLost(lost),
       },
       exceptRelay,

@@ -9,8 +9,14 @@ import {
 import { Aligner } from './aligner.ts';
 import { MetadataMessage } from './message.ts';
 
-/** A hole in what loses nothing is closed by sending again, which takes as long as the path is bad; elsewhere it stays. */
-const holeTimeoutMs = { reliable: 30_000, lossy: 250 } as const;
+/**
+ * What loses nothing comes in order: a hole that something overtook was lost with a link, or is on its way over another. A long
+ * message may rest half sent for as long as the path is bad. Elsewhere what is missing is soon there or lost.
+ */
+const patience = {
+  reliable: { holeTimeoutMs: 2000, restMs: 30_000 },
+  lossy: { holeTimeoutMs: 250 },
+} as const;
 /** What was sent for a frame that does not come is delivered without one after this. */
 const frameTimeoutMs = 1000;
 /** Publishers remembered on a topic; the one silent for longest is forgotten. */
@@ -43,6 +49,8 @@ export type MetadataHandler = (message: MetadataMessage) => void;
 export class Subscription {
   readonly #streams = new Map<string, { readonly reassembler: Reassembler; readonly participantId: string }>();
   readonly #aligners = new Map<string, Aligner>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #expiresAt = 0;
 
   constructor(
     /** `*` for all. */
@@ -59,8 +67,30 @@ export class Subscription {
     return this.topic === '*' || this.topic === topic;
   }
 
-  accept(shard: Shard, stamp: RelayStamp): void {
-    this.#stream(shard.topic, stamp.publisherId, shard.reliable).accept(shard, stamp);
+  /** `once`: it came over a channel, from its publisher or from the relay, that sends nothing again. */
+  accept(shard: Shard, stamp: RelayStamp, once: boolean): void {
+    const reassembler = this.#stream(shard.topic, stamp.publisherId, shard.reliable);
+    reassembler.accept(shard, stamp, once);
+    if (Number.isFinite(reassembler.deadline)) this.#expireAt(reassembler.deadline);
+  }
+
+  /** One timer for all streams: it goes by the first deadline. */
+  #expireAt(deadline: number): void {
+    if (this.#timer && deadline >= this.#expiresAt) return;
+    clearTimeout(this.#timer);
+    this.#expiresAt = deadline;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, deadline - performance.now()));
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    let first = Infinity;
+    for (const { reassembler } of this.#streams.values()) {
+      if (reassembler.deadline <= now) reassembler.expire();
+      first = Math.min(first, reassembler.deadline);
+    }
+    if (Number.isFinite(first)) this.#expireAt(first);
   }
 
   skip(topic: string, participantId: string, fromSeqId: number, toSeqId: number): void {
@@ -74,7 +104,7 @@ export class Subscription {
     const { onLarge, onLost } = this.options;
     const reassembler = new Reassembler({
       now: () => performance.now(),
-      holeTimeoutMs: reliable ? holeTimeoutMs.reliable : holeTimeoutMs.lossy,
+      ...(reliable ? patience.reliable : patience.lossy),
       deliver: (bytes, info) => this.#deliver(bytes, info, participantId),
       ...(onLarge && { stream: ({ seqId, size }) => onLarge({ topic, participantId, seqId, size }) }),
       ...(onLost && { lost: (loss) => onLost({ ...loss, topic, participantId }) }),
@@ -111,10 +141,9 @@ export class Subscription {
     this.#aligners.get(participantId)?.frame(captureTime, performance.now());
   }
 
-  /** To be called a few times a second. */
+  /** To be called a few times a second: what waits for a frame that does not come. */
   expire(): void {
     const now = performance.now();
-    for (const { reassembler } of this.#streams.values()) if (reassembler.deadline <= now) reassembler.expire();
     for (const aligner of this.#aligners.values()) if (aligner.deadline <= now) aligner.expire(now);
   }
 
@@ -130,6 +159,7 @@ export class Subscription {
   }
 
   close(): void {
+    clearTimeout(this.#timer);
     for (const { participantId } of [...this.#streams.values()]) this.forget(participantId);
   }
 }

@@ -38,8 +38,12 @@ export interface ReassemblerOptions {
   windowBytes?: number;
   /** Longest message that is delivered whole. Default 256 KiB. */
   maxMessageBytes?: number;
-  /** How long a hole may hold up what came after it, and a message may rest half sent. Default 500 ms. */
+  /** How long a hole may hold up what came after it. Default 500 ms. */
   holeTimeoutMs?: number;
+  /** The same for a hole among what is sent once: what is missing is lost, or was overtaken. Default 20 ms. */
+  reorderMs?: number;
+  /** How long a message may rest half sent that holds up nothing. Default `holeTimeoutMs`. */
+  restMs?: number;
   /** A sequence id this far ahead is believed only when the one after it follows (RFC 3550, appendix A.1). Default 4,096. */
   maxJump?: number;
 }
@@ -64,6 +68,8 @@ export class Reassembler {
   /** Whose turn it is. */
   #next = 0;
   #jumpedTo: number | undefined;
+  /** From which sequence id on all shards that came were sent once; infinity when the newest was not. */
+  #onceFrom = Number.POSITIVE_INFINITY;
   #bytes = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #retained: Reassembler | undefined;
@@ -77,7 +83,9 @@ export class Reassembler {
       windowBytes: 1024 * 1024,
       maxMessageBytes: 256 * 1024,
       holeTimeoutMs: 500,
+      reorderMs: 20,
       maxJump: 4096,
+      restMs: options.holeTimeoutMs ?? 500,
       ...options,
     };
   }
@@ -94,10 +102,13 @@ export class Reassembler {
     return this.#bytes + collected + (this.#retained?.heldBytes ?? 0);
   }
 
-  /** Takes a shard that was decoded. One that is refused is counted and changes nothing. */
-  accept(shard: Shard, stamp?: RelayStamp): Refusal | undefined {
+  /**
+   * Takes a shard that was decoded. One that is refused is counted and changes nothing. `once`: it came over a channel that
+   * sends nothing again.
+   */
+  accept(shard: Shard, stamp?: RelayStamp, once = false): Refusal | undefined {
     const early = stamp?.retained && (this.#base === undefined || shard.seqId < this.#base);
-    const refusal = early ? this.#copies().#take(shard, stamp) : this.#take(shard, stamp);
+    const refusal = early ? this.#copies().#take(shard, stamp, false) : this.#take(shard, stamp, once);
     if (refusal) this.refused[refusal]++;
     return refusal;
   }
@@ -137,7 +148,7 @@ export class Reassembler {
     return (this.#retained ??= new Reassembler({ ...this.#options, ...alone }));
   }
 
-  #take(shard: Shard, stamp: RelayStamp | undefined): Refusal | undefined {
+  #take(shard: Shard, stamp: RelayStamp | undefined, once: boolean): Refusal | undefined {
     const { seqId, size, total } = shard;
     const { maxMessageBytes, stream, deliver } = this.#options;
     if (this.#open.size > 0) this.expire();
@@ -146,6 +157,8 @@ export class Reassembler {
     if (seqId < earliest) return 'stale';
     if (size > maxMessageBytes && !stream) return 'too-large';
     if (this.#base === undefined) this.#begin(seqId);
+    if (once) this.#onceFrom = Math.min(this.#onceFrom, seqId);
+    else if (seqId >= this.#onceFrom) this.#onceFrom = Number.POSITIVE_INFINITY;
     if (this.#open.size > 0 || seqId !== this.#next || total > 1 || size > maxMessageBytes)
       return this.#place(shard, stamp);
     this.#next++;
@@ -261,10 +274,17 @@ export class Reassembler {
   }
 
   #nextDeadline(): number {
-    // Whatever is open holds up or is held up; the oldest comes first.
-    const [oldest] = this.#open.values();
-    if (!oldest) return Number.POSITIVE_INFINITY;
-    const since = this.#open.get(this.#next)?.movedAt ?? oldest.openedAt;
-    return since + this.#options.holeTimeoutMs;
+    const { holeTimeoutMs, reorderMs, restMs } = this.#options;
+    const head = this.#open.get(this.#next);
+    const heldUp = this.#oldestBeside(head);
+    if (!heldUp) return head ? head.movedAt + restMs : Number.POSITIVE_INFINITY;
+    // What is sent once and overtaken does not come, but for a little disorder on the way.
+    const patienceMs = this.#next >= this.#onceFrom ? reorderMs : holeTimeoutMs;
+    return Math.max(heldUp.openedAt, head?.movedAt ?? 0) + patienceMs;
+  }
+
+  #oldestBeside(head: OpenMessage | undefined): OpenMessage | undefined {
+    for (const message of this.#open.values()) if (message !== head) return message;
+    return undefined;
   }
 }

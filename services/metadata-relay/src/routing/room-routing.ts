@@ -214,7 +214,8 @@ export class RoomRouting implements Routing {
     const topic = this.#topics.get(shard.topic);
     if (!topic?.publishers.has(linkId)) return this.#refuse(link, 'undeclared', now);
     const { publisherId } = link;
-    const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros() });
+    const once = channel === 'unreliable';
+    const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
     this.#route(topic, publisherId, shard, stamped);
     if (this.#shared)
       this.outlet.forward({ topic: topic.name, mode: topic.mode, retain: topic.retain, publisherId, frame: stamped });
