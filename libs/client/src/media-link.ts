@@ -10,6 +10,7 @@ import {
 } from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
+import { sendKeyFrames } from './key-frames.ts';
 
 /** How a publication is announced when its producer is made. */
 export interface Announcement {
@@ -113,6 +114,7 @@ export class MediaLink {
     options: ProducerOptions,
   ): Promise<{ producer: Producer; publication: Publication }> {
     const producer = await this.#send.produce({ ...options, stopTracks: false, appData: { ...announcement } });
+    if (producer.kind === 'video' && producer.rtpSender) sendKeyFrames(producer.rtpSender);
     return { producer, publication: this.#published.get(producer.id)! };
   }
 
@@ -150,6 +152,11 @@ export class MediaLink {
 
   consumer(publicationId: string): Consumer | undefined {
     return this.#consumers.get(publicationId);
+  }
+
+  /** What it takes the place of, until `letGoOfFormer`. */
+  formerConsumer(publicationId: string): Consumer | undefined {
+    return this.#former.get(publicationId);
   }
 
   /** What receives a track. */

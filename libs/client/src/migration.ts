@@ -61,8 +61,13 @@ export async function migrate(
         const { kind, producerId } = consumer;
         if (!host.shows(publicationId)) return;
         // Its owner may have moved meanwhile, too.
+        const inPlaceOf = former.consumer(publicationId);
         if (
-          !(await firstMedia(consumer, { signal, ...(kind === 'video' && { withinMs: pictureWithinMs }) })) &&
+          !(await firstMedia(consumer, {
+            signal,
+            inPlaceOf,
+            ...(kind === 'video' && { withinMs: pictureWithinMs }),
+          })) &&
           kind === 'video' &&
           host.shows(publicationId, producerId)
         )

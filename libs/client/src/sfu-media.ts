@@ -156,7 +156,7 @@ export class SfuMedia {
     const { track } = publication;
     if (!track || track === consumer.track) return this.host.trackChanged(publication, consumer.track);
     const link = this.#link;
-    void firstMedia(consumer).then(() => {
+    void firstMedia(consumer, { inPlaceOf: link?.formerConsumer(publication.id) }).then(() => {
       if (this.#link !== link || link?.consumer(publication.id) !== consumer) return;
       this.host.trackChanged(publication, consumer.track);
       link.letGoOfFormer(publication.id);

@@ -14,8 +14,14 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
+import { LayerShare } from './layers.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
 
+/**
+ * After a key frame was asked for, the next request waits this long: browsers drop what comes within 300 ms (libwebrtc,
+ * EncoderRtcpFeedback), and mediasoup would ask again only after a second.
+ */
+const keyFrameRequestDelayMs = 350;
 /** More than any client needs, and a bound on what one can make a node hold. */
 export const maxPublications = 16;
 export const maxSubscriptions = 1024;
@@ -48,6 +54,7 @@ export class MediaSession {
   /** Consumers that another took the place of. */
   readonly #replaced = new Map<string, Consumer>();
   readonly #consuming = new Map<string, Promise<Consumer>>();
+  readonly #layers = new LayerShare(() => this.#consumers.values());
   #closed = false;
 
   private constructor(
@@ -58,7 +65,11 @@ export class MediaSession {
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
     private readonly log: Logger,
-  ) {}
+  ) {
+    recv.on('dtlsstatechange', (state) => {
+      if (state === 'connected') this.#layers.changed();
+    });
+  }
 
   static async open(options: {
     id: string;
@@ -123,6 +134,7 @@ export class MediaSession {
         kind,
         rtpParameters: rtpParameters as Producer['rtpParameters'],
         paused: muted,
+        keyFrameRequestDelay: keyFrameRequestDelayMs,
         appData: { publicationId, participantId: this.participantId },
       }),
     );
@@ -185,6 +197,8 @@ export class MediaSession {
     );
     this.#former(publication.id);
     this.#consumers.set(publication.id, consumer);
+    if (!consumer.paused) this.#layers.changed();
+    consumer.on('producerresume', () => this.#layers.changed());
     consumer.observer.once('close', () => {
       if (this.#consumers.get(publication.id) === consumer) this.#consumers.delete(publication.id);
     });
@@ -225,20 +239,18 @@ export class MediaSession {
     const consumer = this.#consumers.get(publicationId);
     if (!consumer) throw new FlotillaError('SUBSCRIPTION_NOT_FOUND');
     const { paused, layers, priority } = change;
-    if (layers && consumer.type !== 'simple') {
-      await consumer.setPreferredLayers({
-        spatialLayer: layers.spatial,
-        ...(layers.temporal !== undefined && { temporalLayer: layers.temporal }),
-      });
-    }
+    if (layers && consumer.type !== 'simple') await this.#layers.prefer(consumer, layers);
     if (priority !== undefined) await consumer.setPriority(priority);
     if (paused === true) await consumer.pause();
-    if (paused === false) await consumer.resume();
+    if (paused !== false) return;
+    await consumer.resume();
+    this.#layers.changed();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#layers.close();
     this.send.close();
     this.recv.close();
     this.log.debug('media session closed');

@@ -112,6 +112,32 @@ function keepConnections(): void {
   };
 }
 
+/** What the camera gives, whatever the page asks for. */
+export interface CameraSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Runs in the page before all else. */
+function limitCamera({ width, height }: CameraSize): void {
+  const devices = navigator.mediaDevices;
+  const ask = devices.getUserMedia.bind(devices);
+  devices.getUserMedia = (constraints) => {
+    const { video } = constraints ?? {};
+    if (!video) return ask(constraints);
+    return ask({ ...constraints, video: { ...(video === true ? {} : video), width, height } });
+  };
+}
+
+export interface CallPageOptions {
+  readonly room: string;
+  readonly name: string;
+  /** Sends the page's signaling another way. */
+  readonly signalUrl?: string;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly camera?: CameraSize;
+}
+
 /** The call page in a browser of its own profile. */
 export class CallPage {
   readonly problems: string[] = [];
@@ -124,16 +150,13 @@ export class CallPage {
     page.on('pageerror', (error) => this.problems.push(error.message));
   }
 
-  /** Opens the page with `?room=&name=`, which joins at once. `signalUrl` sends its signaling another way. */
-  static async join(
-    browser: Browser,
-    pageUrl: string,
-    options: { room: string; name: string; signalUrl?: string; viewport?: { width: number; height: number } },
-  ): Promise<CallPage> {
-    const { room, name, signalUrl, viewport = { width: 1280, height: 800 } } = options;
+  /** Opens the page with `?room=&name=`, which joins at once. */
+  static async join(browser: Browser, pageUrl: string, options: CallPageOptions): Promise<CallPage> {
+    const { room, name, signalUrl, viewport = { width: 1280, height: 800 }, camera } = options;
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
     const call = new CallPage(name, await context.newPage(), context);
     await context.addInitScript(keepConnections);
+    if (camera) await context.addInitScript(limitCamera, camera);
     if (signalUrl !== undefined) {
       await call.page.route('**/console/entry', async (route) => {
         const response = await route.fetch();

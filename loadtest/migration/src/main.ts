@@ -23,11 +23,18 @@ const restEvery = 10;
 const about = `Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
 the longest time between two rendered frames around each move, and the sound that was made up for want of packets, beside those
 of the same call at rest. With loss, delay or jitter all media goes through relays that impair it, each way.`;
-const { migrations, loss, delay, jitter } = readOptions('bench:migration', about, {
+const { migrations, loss, delay, jitter, height, fps } = readOptions('bench:migration', about, {
   migrations: number('how many', 100, 1, 10_000),
   loss: share('fraction of packets that the relays lose', 0),
   delay: number('ms that the relays delay packets', 0, 0, 1000),
   jitter: number('ms that the relays delay packets besides, at most', 0, 0, 1000),
+  height: number(
+    'lines of the pictures: 180, 360 or 720. Three browsers share this machine with the fleet',
+    720,
+    180,
+    720,
+  ),
+  fps: number('pictures a second', 20, 10, 30),
 });
 const impaired = loss > 0 || delay > 0 || jitter > 0;
 /** Clients are told this address, where the relays listen; the nodes themselves listen on 127.0.0.1, at the same ports. */
@@ -77,7 +84,10 @@ const fleet = await startFleet({
   sfuEnv: (nodeId): Record<string, string> =>
     impaired ? { FLOTILLA_SFU_PORT_BASE: String(ports.get(nodeId)), FLOTILLA_SFU_ANNOUNCED_ADDRESS: relayHost } : {},
 });
-const browser = await launchBrowser();
+const browser = await launchBrowser({ args: [`--use-fake-device-for-media-stream=fps=${fps}`] });
+const camera = { width: (height * 16) / 9, height };
+/** Small pictures in small windows: drawing costs as much as decoding. */
+const viewport = height < 720 ? { width: 640, height: 480 } : { width: 1280, height: 800 };
 const gaps: Gap[] = [];
 const atRest: number[] = [];
 const took: number[] = [];
@@ -86,7 +96,9 @@ const concealed = { atRest: [] as number[], mover: [] as number[], others: [] as
 const failures: string[] = [];
 try {
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
-  const pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name })));
+  const pages = await Promise.all(
+    names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name, camera, viewport })),
+  );
   for (const page of pages) for (const name of names) if (name !== page.name) await page.hearsAndSees(name);
   const owners = new Map<string, string>();
   for (const page of pages) {
@@ -157,9 +169,10 @@ const soundRows = [
   row('the mover, of the others', concealed.mover),
   row('the others', concealed.others),
 ];
+const pictures = `Pictures of ${height} lines, ${fps} a second. `;
 const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';
 console.log(`
-${path}Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
+${pictures}${path}Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
 
 ${markdown([], [{ head: rowHead, rows }])}
 
@@ -168,5 +181,5 @@ Concealed sound, in ms per second of sound
 ${markdown([], [{ head: rowHead, rows: soundRows }])}
 
 ${failures.length} of ${migrations} failed${failures.length > 0 ? `:\n${failures.join('\n')}` : '.'}`);
-const results = { ...runInfo(), path, rows, soundRows, gaps, failures };
+const results = { ...runInfo(), path: pictures + path, rows, soundRows, gaps, failures };
 writeReport(import.meta.url, report(results), results);

@@ -49,7 +49,7 @@ svg { width: 100%; font-size: 12px; fill: currentColor; }
 export function report(results: {
   readonly when: string;
   readonly machine: string;
-  /** How the way to the nodes was impaired; empty when it was not. */
+  /** The pictures, and how the way to the nodes was impaired. */
   readonly path: string;
   readonly rows: readonly (readonly (string | number)[])[];
   readonly soundRows: readonly (readonly (string | number)[])[];

@@ -1,0 +1,76 @@
+import type { Layers } from '@flotilla/contracts';
+import type { Consumer, ConsumerLayers } from 'mediasoup/types';
+
+/** When layers are shared out anew after a subscription began or went on; ms. */
+const shareOutMs = [100, 250, 500, 800] as const;
+
+/**
+ * The layers of what one transport sends. mediasoup shares a transport's bit rate out among its consumers by what their layers
+ * bring at that moment, and then not for a second (3.27.1, TransportCongestionControlClient): a layer of which nothing has come
+ * yet is left out so long. A new stream would be dark for that second, and jerk along at its lowest frame rate for another. So
+ * it is made to share out anew while streams begin.
+ */
+export class LayerShare {
+  readonly #wanted = new WeakMap<Consumer, Layers>();
+  #timer: NodeJS.Timeout | undefined;
+  #step = 0;
+
+  /** `consumers`: those of the transport. */
+  constructor(private readonly consumers: () => Iterable<Consumer>) {}
+
+  /** What the client wants of a consumer at most. */
+  async prefer(consumer: Consumer, layers: Layers): Promise<void> {
+    this.#wanted.set(consumer, layers);
+    await consumer.setPreferredLayers(layersOf(layers));
+  }
+
+  /** A subscription began or went on. */
+  changed(): void {
+    this.#step = 0;
+    clearTimeout(this.#timer);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    const ms = shareOutMs[this.#step];
+    if (ms === undefined) return;
+    const before = shareOutMs[this.#step - 1] ?? 0;
+    this.#step++;
+    this.#timer = setTimeout(() => {
+      this.#shareOut();
+      this.#schedule();
+    }, ms - before);
+    this.#timer.unref();
+  }
+
+  /** One that does not get what it wants is enough: the bit rate is that of all. */
+  #shareOut(): void {
+    for (const consumer of this.consumers()) {
+      const { closed, paused, producerPaused, type, preferredLayers, currentLayers } = consumer;
+      if (closed || paused || producerPaused || type === 'simple' || !preferredLayers) continue;
+      const wanted = this.#wanted.get(consumer);
+      const layers = wanted ? layersOf(wanted) : preferredLayers;
+      if (layers.spatialLayer === currentLayers?.spatialLayer && layers.temporalLayer === currentLayers.temporalLayer)
+        continue;
+      // A preference that changes is the one thing that makes it share out: there and back, in one go.
+      for (const preferred of [besides(layers), layers]) consumer.setPreferredLayers(preferred).catch(() => undefined);
+      return;
+    }
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+const layersOf = ({ spatial, temporal }: Layers): ConsumerLayers => ({
+  spatialLayer: spatial,
+  ...(temporal !== undefined && { temporalLayer: temporal }),
+});
+
+/** Others, as near as can be. */
+function besides({ spatialLayer, temporalLayer }: ConsumerLayers): ConsumerLayers {
+  if (temporalLayer !== undefined && temporalLayer > 0) return { spatialLayer, temporalLayer: temporalLayer - 1 };
+  if (temporalLayer === undefined) return { spatialLayer, temporalLayer: 0 };
+  return spatialLayer > 0 ? { spatialLayer: spatialLayer - 1, temporalLayer } : { spatialLayer, temporalLayer: 1 };
+}
