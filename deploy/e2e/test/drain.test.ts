@@ -135,7 +135,12 @@ describe('a node with fifty people on it is drained', () => {
     if (browsers > 0) browser = await launchBrowser();
     for (let index = 0; index < browsers; index++)
       pages.push(
-        await CallPage.join(browser!, fleet.pageUrl, { room: `room-${roomCount - 1}`, name: `browser-${index}` }),
+        await CallPage.join(browser!, fleet.pageUrl, {
+          room: `room-${roomCount - 1}`,
+          name: `browser-${index}`,
+          camera: { width: 320, height: 180 },
+          viewport: { width: 640, height: 480 },
+        }),
       );
     const nodesInUse = async (): Promise<Set<string | undefined>> =>
       new Set([...peers, ...(await Promise.all(pages.map((page) => page.room())))].map(({ nodeId }) => nodeId));

@@ -2,7 +2,9 @@ import type { Layers } from '@flotilla/contracts';
 import type { Consumer, ConsumerLayers } from 'mediasoup/types';
 
 /** When layers are shared out anew after a subscription began or went on; ms. */
-const shareOutMs = [100, 250, 500, 800] as const;
+const shareOutMs = [100, 250, 500, 800, 1300, 2000, 3000, 4500] as const;
+/** A stream that is dark by then is asked for a key frame each time: mediasoup asks twice, a second apart, and then no more. */
+const darkMs = 500;
 
 /**
  * The layers of what one transport sends. mediasoup shares a transport's bit rate out among its consumers by what their layers
@@ -38,16 +40,29 @@ export class LayerShare {
     this.#step++;
     this.#timer = setTimeout(() => {
       this.#shareOut();
+      if (ms >= darkMs) this.#lightUp();
       this.#schedule();
     }, ms - before);
     this.#timer.unref();
   }
 
+  *#active(): Iterable<Consumer> {
+    for (const consumer of this.consumers()) {
+      const { closed, paused, producerPaused, type } = consumer;
+      if (!closed && !paused && !producerPaused && type !== 'simple') yield consumer;
+    }
+  }
+
+  #lightUp(): void {
+    for (const consumer of this.#active())
+      if (consumer.currentLayers === undefined) consumer.requestKeyFrame().catch(() => undefined);
+  }
+
   /** One that does not get what it wants is enough: the bit rate is that of all. */
   #shareOut(): void {
-    for (const consumer of this.consumers()) {
-      const { closed, paused, producerPaused, type, preferredLayers, currentLayers } = consumer;
-      if (closed || paused || producerPaused || type === 'simple' || !preferredLayers) continue;
+    for (const consumer of this.#active()) {
+      const { preferredLayers, currentLayers } = consumer;
+      if (!preferredLayers) continue;
       const wanted = this.#wanted.get(consumer);
       const layers = wanted ? layersOf(wanted) : preferredLayers;
       if (layers.spatialLayer === currentLayers?.spatialLayer && layers.temporalLayer === currentLayers.temporalLayer)
