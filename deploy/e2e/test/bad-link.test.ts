@@ -2,7 +2,8 @@ import type { Fleet } from '@flotilla/fleet';
 import { CallPage, freePort, launchBrowser, notYet, UdpRelay, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { metricsOf, ownFleet } from './own-fleet.ts';
+import { givePageMetadata } from './page-metadata.ts';
 import { spread } from './spread.ts';
 
 /** The relay tells clients this address, where the impaired path begins; it listens on 127.0.0.1, at the same port. */
@@ -10,26 +11,12 @@ const pathHost = '127.0.0.2';
 const bad = { loss: 0.2, delayMs: 125 } as const;
 const good = { loss: 0, delayMs: 0 } as const;
 
-/** What the tests look into of the SDK's metadata, in the page. */
-interface PageMetadata {
-  ready(): Promise<void>;
-  now(): number;
-  readonly adaptiveChannel: 'limited' | 'unreliable';
-  readonly path: { readonly rttMs: number; readonly loss: number } | undefined;
-  publish(topic: string, data: unknown, options?: { mode?: string; captureTime?: number }): Promise<boolean>;
-  subscribe(topic: string, handler: (message: PageMessage) => void): Promise<() => void>;
-}
-interface PageMessage {
-  readonly captureTime: number | undefined;
-  json(): unknown;
-}
 declare global {
   // eslint-disable-next-line no-var
   var heard: { topic: string; number: number; ms: number }[];
   // eslint-disable-next-line no-var
   var spoken: number;
 }
-const metadata = (): PageMetadata => (globalThis.flotilla.room as unknown as { metadata: PageMetadata }).metadata;
 
 describe('a path that loses one packet in five and takes 250 ms there and back', () => {
   let fleet: Fleet;
@@ -66,8 +53,7 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
   test('adaptive topics change over to what is sent once and come sooner for it; what is promised to come comes', async () => {
     const join = (name: string) => CallPage.join(browser, fleet.pageUrl, { room: 'far', name });
     const [ada, bob] = [await join('ada'), await join('bob')];
-    const define = `globalThis.metadata = ${metadata.toString()};`;
-    for (const { page } of [ada, bob]) await page.evaluate(define);
+    for (const { page } of [ada, bob]) await givePageMetadata(page);
     await bob.page.evaluate(async () => {
       globalThis.heard = [];
       for (const topic of ['adaptive', 'promised'])
@@ -101,14 +87,10 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
     };
     const channel = () => ada.page.evaluate(() => metadata().adaptiveChannel);
     const switches = async (to: string): Promise<number> => {
-      const lines = (await relayMetrics()).match(
+      const lines = (await metricsOf(fleet, 'rl_1')).match(
         new RegExp(`^metadata_mode_switches_total\\{[^}]*to="${to}"[^}]*\\} (\\d+)`, 'm'),
       );
       return Number(lines?.[1] ?? 0);
-    };
-    const relayMetrics = async (): Promise<string> => {
-      const [, port] = /"adminPort":(\d+)/.exec(fleet.processes.get('rl_1')!.lines.join('\n'))!;
-      return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
     };
     const promised: number[] = [];
     const keepPromised = async (): Promise<void> => {

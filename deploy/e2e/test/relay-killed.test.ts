@@ -2,18 +2,14 @@ import type { Fleet } from '@flotilla/fleet';
 import { CallPage, notYet, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { metricsOf, ownFleet } from './own-fleet.ts';
+import { givePageMetadata } from './page-metadata.ts';
 import { useBrowser } from './use-topology.ts';
 
-interface PageMetadata {
-  publish(topic: string, data: unknown, options?: { mode?: string; retain?: boolean }): Promise<boolean>;
-  subscribe(topic: string, handler: (message: { json(): unknown }) => void, options?: object): Promise<() => void>;
-}
 interface Told {
   readonly values: unknown[];
   readonly lost: { readonly fromSeqId: number; readonly toSeqId: number }[];
 }
-const metadata = (): PageMetadata => (globalThis.flotilla.room as unknown as { metadata: PageMetadata }).metadata;
 
 let fleet: Fleet;
 let browser: Browser;
@@ -25,7 +21,8 @@ afterAll(() => fleet?.stop());
 
 async function join(name: string): Promise<CallPage> {
   const call = await CallPage.join(browser, fleet.pageUrl, { room: 'relays', name });
-  await call.page.evaluate(`globalThis.metadata = ${metadata.toString()}; globalThis.told = { values: [], lost: [] };`);
+  await givePageMetadata(call.page);
+  await call.page.evaluate('globalThis.told = { values: [], lost: [] };');
   return call;
 }
 
@@ -40,10 +37,8 @@ const subscribe = (page: Page, topic: string): Promise<void> =>
 /** The relay that carries the room: the one with links. */
 async function relayInUse(): Promise<string> {
   for (const id of ['rl_1', 'rl_2']) {
-    const relay = fleet.processes.get(id)!;
-    if (relay.ended) continue;
-    const [, port] = /"adminPort":(\d+)/.exec(relay.lines.join('\n'))!;
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    if (fleet.processes.get(id)!.ended) continue;
+    const text = await metricsOf(fleet, id);
     if (/^metadata_links\{[^}]*\} [1-9]/m.test(text)) return id;
   }
   return notYet('no relay has links');

@@ -1,21 +1,11 @@
-import { keptMigrations, type MigrationRecord, newId, type NodeReport, type PeerStanding } from '@flotilla/contracts';
-import { nodeReport } from '@flotilla/testkit';
+import { keptMigrations, type MigrationRecord, type NodeReport, type PeerStanding } from '@flotilla/contracts';
+import { migrationRecord, nodeReport } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../src/index.ts';
 import { adapters } from './adapters.ts';
 
-const migration = (startedAt: number, more: Partial<MigrationRecord> = {}): MigrationRecord => ({
-  id: newId('migration'),
-  roomId: 'rm_a',
-  sessionId: 'ss_a',
-  participantId: 'pt_a',
-  fromNode: 'nd_a',
-  toNode: 'nd_b',
-  reason: 'drain',
-  step: 'reserved',
-  startedAt,
-  ...more,
-});
+const migration = (startedAt: number, more: Partial<MigrationRecord> = {}): MigrationRecord =>
+  migrationRecord({ startedAt, ...more });
 
 const node = (id: string): NodeReport =>
   nodeReport(id, {

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { type HomedPublication, type NodeReport, newId, participantIdOf, type Room } from '@flotilla/contracts';
+import {
+  type HomedPublication,
+  type MigrationRecord,
+  type NodeReport,
+  newId,
+  participantIdOf,
+  type Room,
+} from '@flotilla/contracts';
 
 const noLoad: NodeReport['load'] = {
   cpu: 0,
@@ -64,6 +71,22 @@ export function cameraOf(
     codec: 'video/VP8',
     muted: false,
     producerId: randomUUID(),
+    ...more,
+  };
+}
+
+/** A drain moves somebody, and the new side is kept free. */
+export function migrationRecord(more: Partial<MigrationRecord> = {}): MigrationRecord {
+  return {
+    id: newId('migration'),
+    roomId: 'rm_a',
+    sessionId: 'ss_a',
+    participantId: 'pt_a',
+    fromNode: 'nd_a',
+    toNode: 'nd_b',
+    reason: 'drain',
+    step: 'reserved',
+    startedAt: Date.now(),
     ...more,
   };
 }

@@ -1,4 +1,5 @@
-import { type MigrationRecord, newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts';
+import { newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts';
+import { migrationRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { draw, mostRooms, mostSessions, restId } from '../web/topology/drawing.ts';
@@ -127,17 +128,7 @@ describe('the search', () => {
 
 describe('a migration in words', () => {
   const now = 1_000_000;
-  const record: MigrationRecord = {
-    id: 'mig_a',
-    roomId: 'rm_a',
-    sessionId: 'ss_a',
-    participantId: 'pt_a',
-    fromNode: 'nd_a',
-    toNode: 'nd_b',
-    reason: 'drain',
-    step: 'prepared',
-    startedAt: now - 2000,
-  };
+  const record = migrationRecord({ step: 'prepared', startedAt: now - 2000 });
 
   test('is a step while it is under way, and its end after', () => {
     expect(stepOf({ ...record, step: 'reserved' })).toBe('opening the new side');
