@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import type { Fleet } from '@flotilla/fleet';
 import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { adminUrlOf, metricsOf, ownFleet } from './own-fleet.ts';
 
 interface Span {
   readonly traceId: string;
@@ -41,7 +42,6 @@ async function startCollector() {
 describe('a fleet', () => {
   let fleet: Fleet;
   let collector: Awaited<ReturnType<typeof startCollector>>;
-  const adminPort = async (name: string) => (await fleet.processes.get(name)!.line(/"adminPort":(\d+)/))[1]!;
 
   beforeAll(async () => {
     collector = await startCollector();
@@ -102,14 +102,14 @@ describe('a fleet', () => {
   });
 
   test.each(['gateway-1', 'registry-1', 'nd_1', 'console-1'])('%s serves metrics and probes', async (name) => {
-    const get = async (path: string) => fetch(`http://127.0.0.1:${await adminPort(name)}${path}`);
+    const get = async (path: string) => fetch(`${await adminUrlOf(fleet, name)}${path}`);
     for (const path of ['/livez', '/readyz', '/startupz'])
       expect({ path, status: (await get(path)).status }).toEqual({ path, status: 200 });
     expect(await (await get('/metrics')).text()).toContain('process_cpu_seconds_total');
   });
 
   test('the gateway counts connections, handshakes and messages', async () => {
-    const text = await (await fetch(`http://127.0.0.1:${await adminPort('gateway-1')}/metrics`)).text();
+    const text = await metricsOf(fleet, 'gateway-1');
     expect(text).toMatch(/^signaling_active_connections \d+$/m);
     expect(text).toMatch(/^signaling_handshake_duration_seconds_count\{outcome="ok"\} 2$/m);
     expect(text).toMatch(/^signaling_messages_total\{type="join",outcome="ok"\} 2$/m);
@@ -125,5 +125,19 @@ describe('a fleet', () => {
     const said = child.lines.join('\n');
     expect(said).toContain('FLOTILLA_TOKEN_SECRET: at least 32 characters');
     expect(said).toContain('FLOTILLA_SIGNAL_PROT is not a setting of this service; did you mean FLOTILLA_SIGNAL_PORT?');
+  });
+
+  test.each([
+    ['gateway-1', 'signaling is up'],
+    ['registry-1', 'REST API is up'],
+    ['console-1', 'console is up'],
+  ])('%s ends in order when told to, whoever holds a connection to it and asks nothing', async (name, up) => {
+    const child = fleet.processes.get(name)!;
+    const [, url] = await child.line(new RegExp(`"url":"([^"]+)".*${up}`));
+    const idle = connect(Number(new URL(url!).port), '127.0.0.1');
+    await once(idle, 'connect');
+    child.signal('SIGTERM');
+    expect(await child.exited).toBe(0);
+    idle.destroy();
   });
 });

@@ -10,3 +10,14 @@ export function ownFleet(name: string, options: Omit<FleetOptions, 'port' | 'onL
     onLine: (process_, line) => process.env['SHOW_LOGS'] && console.log(process_, line),
   });
 }
+
+/** Where a process of the fleet answers for itself: health and metrics. */
+export async function adminUrlOf(fleet: Fleet, name: string): Promise<string> {
+  const [, port] = await fleet.processes.get(name)!.line(/"adminPort":(\d+)/);
+  return `http://127.0.0.1:${port}`;
+}
+
+/** The metrics of a process of the fleet, as Prometheus reads them. */
+export async function metricsOf(fleet: Fleet, name: string): Promise<string> {
+  return (await fetch(`${await adminUrlOf(fleet, name)}/metrics`)).text();
+}

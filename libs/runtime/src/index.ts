@@ -1,4 +1,5 @@
 export * from './admin-server.ts';
+export * from './close-serving.ts';
 export * from './config.ts';
 export * from './health.ts';
 export * from './log.ts';

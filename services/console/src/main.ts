@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, nestLogger, runService } from '@flotilla/runtime';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { consoleConfig } from './config.ts';
@@ -19,7 +19,7 @@ await runService({
       }),
       { logger: nestLogger(log) },
     );
-    onStop('application', () => app.close());
+    onStop('application', () => closeServing(app));
     useConsole(app);
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
     log.info({ url: await app.getUrl() }, 'console is up');

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { checkTokens } from '@flotilla/auth';
-import { nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
 import { registryConfig } from './config.ts';
@@ -18,7 +18,7 @@ await runService({
     const app = await NestFactory.create(RoomRegistryModule.register({ config, fleet, log }), {
       logger: nestLogger(log),
     });
-    onStop('application', () => app.close());
+    onStop('application', () => closeServing(app));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
     log.info({ url: await app.getUrl() }, 'REST API is up');
   },

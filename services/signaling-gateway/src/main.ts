@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { Server } from 'node:https';
 import { timeHeader } from '@flotilla/contracts';
 import { checkTokens } from '@flotilla/auth';
-import { nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
 import { checkTransport, gatewayConfig } from './config.ts';
@@ -24,7 +24,7 @@ await runService({
       logger: nestLogger(log),
       ...(certificate && { httpsOptions: certificate.serverOptions }),
     });
-    onStop('application', () => app.close());
+    onStop('application', () => closeServing(app));
     useSignaling(app);
     const origins = config.FLOTILLA_ALLOWED_ORIGINS;
     app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });

@@ -5,7 +5,7 @@ import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { RoomRegistryModule } from '@flotilla/room-registry';
-import { commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
+import { closeServing, commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { frontDoorConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryFleet } from '@flotilla/store';
@@ -84,7 +84,7 @@ await runService({
       },
       { logger },
     );
-    onStop('application', () => app.close());
+    onStop('application', () => closeServing(app));
     useSignaling(app);
     useConsole(app);
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);
