@@ -13,17 +13,40 @@ const darkMs = 500;
  * it is made to share out anew while streams begin.
  */
 export class LayerShare {
-  readonly #wanted = new WeakMap<Consumer, Layers>();
+  /** What the client wants of a consumer at most; all there is, if it did not say. */
+  readonly #wanted = new WeakMap<Consumer, ConsumerLayers>();
   #timer: NodeJS.Timeout | undefined;
   #step = 0;
 
   /** `consumers`: those of the transport. */
   constructor(private readonly consumers: () => Iterable<Consumer>) {}
 
-  /** What the client wants of a consumer at most. */
-  async prefer(consumer: Consumer, layers: Layers): Promise<void> {
-    this.#wanted.set(consumer, layers);
-    await consumer.setPreferredLayers(layersOf(layers));
+  /** A subscription was made. */
+  begin(consumer: Consumer): void {
+    const { preferredLayers } = consumer;
+    if (!preferredLayers) return;
+    this.#wanted.set(consumer, preferredLayers);
+    if (!beginsLowest(consumer)) return;
+    const settle = (): void => {
+      if (!consumer.closed) consumer.setPreferredLayers(this.#layersFor(consumer)!).catch(() => undefined);
+    };
+    consumer.on('layerschange', settle);
+    settle();
+  }
+
+  /** The client wants so much of a consumer at most. */
+  async prefer(consumer: Consumer, { spatial, temporal }: Layers): Promise<void> {
+    this.#wanted.set(consumer, {
+      spatialLayer: spatial,
+      ...(temporal !== undefined && { temporalLayer: temporal }),
+    });
+    await consumer.setPreferredLayers(this.#layersFor(consumer)!);
+  }
+
+  /** What a consumer may have now, at most. Undefined: it has no layers. */
+  #layersFor(consumer: Consumer): ConsumerLayers | undefined {
+    if (beginsLowest(consumer) && !consumer.currentLayers) return { spatialLayer: 0, temporalLayer: 0 };
+    return this.#wanted.get(consumer);
   }
 
   /** A subscription began or went on. */
@@ -61,10 +84,9 @@ export class LayerShare {
   /** One that does not get what it wants is enough: the bit rate is that of all. */
   #shareOut(): void {
     for (const consumer of this.#active()) {
-      const { preferredLayers, currentLayers } = consumer;
-      if (!preferredLayers) continue;
-      const wanted = this.#wanted.get(consumer);
-      const layers = wanted ? layersOf(wanted) : preferredLayers;
+      const { currentLayers } = consumer;
+      const layers = this.#layersFor(consumer);
+      if (!layers) continue;
       if (layers.spatialLayer === currentLayers?.spatialLayer && layers.temporalLayer === currentLayers.temporalLayer)
         continue;
       // A preference that changes is the one thing that makes it share out: there and back, in one go.
@@ -78,10 +100,14 @@ export class LayerShare {
   }
 }
 
-const layersOf = ({ spatial, temporal }: Layers): ConsumerLayers => ({
-  spatialLayer: spatial,
-  ...(temporal !== undefined && { temporalLayer: temporal }),
-});
+/**
+ * VP8 in one stream with temporal layers. mediasoup (3.27.1, RTP/Codecs/VP8.cpp) drops its key frame, which is of the lowest layer,
+ * while a higher one is the target and none is current: it would begin with a picture of the highest layer, if one comes in
+ * time, and nothing that can be decoded before the next key frame. So it is told to begin with the lowest, and to go up from
+ * there. Simulcast has no such trouble.
+ */
+const beginsLowest = ({ type, rtpParameters }: Consumer): boolean =>
+  type === 'svc' && rtpParameters.codecs[0]?.mimeType.toLowerCase() === 'video/vp8';
 
 /** Others, as near as can be. */
 function besides({ spatialLayer, temporalLayer }: ConsumerLayers): ConsumerLayers {

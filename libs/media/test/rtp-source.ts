@@ -39,7 +39,26 @@ export function startRtpSource(
   };
 }
 
-/** Sends VP8, a frame of one packet every 33 ms, and answers requests for a key frame while it `answers`. */
+/** What a frame says of its layer, as libwebrtc has it with three temporal layers: at one whose `sync` is set one may go up to its layer. */
+const temporalLayers = [
+  { layer: 0, sync: false },
+  { layer: 2, sync: true },
+  { layer: 1, sync: true },
+  { layer: 2, sync: false },
+] as const;
+
+/** The frame in an RTP packet of VP8: its temporal layer, and whether it needs no other. RFC 3550 section 5.3.1, RFC 7741 section 4. */
+export function frameIn(packet: Buffer): { layer: number; isKey: boolean } {
+  const hasExtension = (packet[0]! & 0x10) !== 0;
+  const payload = packet.subarray(12 + (hasExtension ? 4 + 4 * packet.readUInt16BE(14) : 0));
+  const isLayered = (payload[0]! & 0x80) !== 0;
+  return { layer: isLayered ? payload[5]! >> 6 : 0, isKey: (payload[isLayered ? 6 : 1]! & 0x01) === 0 };
+}
+
+/**
+ * Sends VP8, a frame of one packet every 33 ms, and answers requests for a key frame while it `answers`. The frames of a
+ * `layered` one are of three temporal layers.
+ */
 export class VideoSource {
   static readonly ssrc = 2222;
   /** Picture loss indications that came (RFC 4585 section 6.3.1). */
@@ -49,8 +68,9 @@ export class VideoSource {
   readonly #socket = createSocket('udp4');
   readonly #timer: NodeJS.Timeout;
   #asked = true;
+  #lowestFrames = 0;
 
-  constructor({ tuple: { localAddress, localPort } }: PlainTransport, payloadType: number) {
+  constructor({ tuple: { localAddress, localPort } }: PlainTransport, payloadType: number, layered = false) {
     this.#socket.on('message', (packet) => this.#onRtcp(packet));
     const began = performance.now();
     this.#timer = setInterval(() => {
@@ -62,13 +82,21 @@ export class VideoSource {
         bytes.writeUInt16BE(this.frames & 0xffff, 2);
         bytes.writeUInt32BE(this.frames * 33 * 90, 4);
         bytes.writeUInt32BE(VideoSource.ssrc, 8);
-        // Start of a partition; then the frame's own header, whose lowest bit is 0 for a key frame (RFC 7741 section 4).
-        bytes[12] = 0x10;
-        bytes[13] = this.#asked && this.answers ? 0x00 : 0x01;
-        if (this.answers) this.#asked = false;
+        const isLowest = this.frames % temporalLayers.length === 0;
+        const isKey = this.#asked && this.answers && (isLowest || !layered);
+        if (layered && isLowest) this.#lowestFrames++;
+        bytes.set([...(layered ? this.#layerDescriptor(isKey) : [0x10]), isKey ? 0x00 : 0x01], 12);
+        if (isKey) this.#asked = false;
         this.#socket.send(bytes, localPort, localAddress);
       }
     }, 10);
+  }
+
+  /** Extended, start of a partition; PictureID of two bytes, TL0PICIDX, and the layer. */
+  #layerDescriptor(isKey: boolean): number[] {
+    const { layer, sync } = temporalLayers[this.frames % temporalLayers.length]!;
+    const [high, low] = [(this.frames >> 8) & 0x7f, this.frames & 0xff];
+    return [0x90, 0xe0, 0x80 | high, low, this.#lowestFrames & 0xff, (layer << 6) | (sync || isKey ? 0x20 : 0)];
   }
 
   #onRtcp(packet: Buffer): void {
