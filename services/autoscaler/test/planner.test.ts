@@ -137,6 +137,35 @@ describe('nodes that can not keep their peers', () => {
     expect(new Set(migrations.map(({ fromNode, reason }) => `${fromNode} ${reason}`))).toEqual(new Set(['nd_a drain']));
   });
 
+  test.each([
+    ['draining', { state: 'draining' as const }],
+    ['lost', { alive: false }],
+  ])('a %s one gives its peers to the coolest of warm nodes rather than to nobody', (_what, gone) => {
+    const its = peers(2);
+    const state = fleet(
+      node('nd_a', { ...gone, peers: its }),
+      node('nd_b', { cpu: 0.99 }),
+      node('nd_c', { cpu: 0.8 }),
+      node('nd_d', { cpu: 0.1, reserved: 100 }),
+      node('nd_e', { cpu: 0.1, state: 'cordoned' }),
+    );
+    const { migrations, waiting } = plan(state, emptyMemory(0), 0);
+    expect(migrations.map(({ toNode }) => toNode)).toEqual(['nd_c', 'nd_c']);
+    expect(waiting).toBe(0);
+  });
+
+  test('a draining one does not send peers to a warm node while a cool one only takes no more at once', () => {
+    const state = fleet(
+      node('nd_a', { state: 'draining', peers: peers(10) }),
+      node('nd_b', { state: 'draining', peers: peers(10) }),
+      node('nd_c'),
+      node('nd_d', { cpu: 0.8 }),
+    );
+    const { migrations, waiting } = plan(state, emptyMemory(0), 0);
+    expect(new Set(migrations.map(({ toNode }) => toNode))).toEqual(new Set(['nd_c']));
+    expect(waiting).toBe(10);
+  });
+
   test('drains while a new leader still keeps quiet, and cools nobody', () => {
     const state = fleet(
       node('nd_a', { state: 'draining', peers: peers(2) }),

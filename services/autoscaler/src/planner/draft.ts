@@ -100,7 +100,9 @@ export class Draft {
     const toNode =
       this.targets.best(newToIt, wish) ??
       // Where it came from, rather than nowhere.
-      (mustGo && from.length > 0 ? this.targets.best(itself, wish) : undefined);
+      (mustGo && from.length > 0 ? this.targets.best(itself, wish) : undefined) ??
+      // To a warm node: its own ends with the drain, or is gone.
+      (mustGo ? this.targets.leastWarm(itself, wish) : undefined);
     if (toNode === undefined) {
       this.#waiting++;
       return false;

@@ -100,6 +100,22 @@ export class Targets {
     return best;
   }
 
+  /**
+   * The coolest node that has a place free, however warm it is, for a peer that can't stay. Undefined while one that fits can be waited
+   * for: fitting nodes take so many at once only.
+   */
+  leastWarm(avoid: (nodeId: string) => boolean, wish: Wish): string | undefined {
+    if (this.best(avoid, { ...wish, atOnce: Infinity }) !== undefined) return undefined;
+    let least: Place | undefined;
+    for (const place of this.#places.values()) {
+      const { node } = place.examined;
+      if (node.state !== 'active' || !node.alive || avoid(node.id)) continue;
+      if (place.to >= wish.atOnce || place.reserved >= node.capacity) continue;
+      if (!least || place.cpu < least.cpu) least = place;
+    }
+    return least?.examined.node.id;
+  }
+
   /** A place on `to` is taken by a peer of `from`. */
   take(from: string, to: string): void {
     this.#count(from, to);
