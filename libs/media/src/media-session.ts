@@ -240,11 +240,16 @@ export class MediaSession {
     const consumer = this.#consumers.get(publicationId);
     if (!consumer) throw new FlotillaError('SUBSCRIPTION_NOT_FOUND');
     const { paused, layers, priority } = change;
-    if (layers && consumer.type !== 'simple') await this.#layers.prefer(consumer, layers);
-    if (priority !== undefined) await consumer.setPriority(priority);
-    if (paused === true) await consumer.pause();
-    if (paused !== false) return;
-    await consumer.resume();
+    try {
+      if (layers && consumer.type !== 'simple') await this.#layers.prefer(consumer, layers);
+      if (priority !== undefined) await consumer.setPriority(priority);
+      if (paused === true) await consumer.pause();
+      if (paused !== false) return;
+      await consumer.resume();
+    } catch (error) {
+      // It ended with its producer meanwhile.
+      throw consumer.closed ? new FlotillaError('SUBSCRIPTION_NOT_FOUND') : error;
+    }
     this.#layers.changed();
   }
 
