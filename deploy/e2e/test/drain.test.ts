@@ -72,12 +72,14 @@ describe('a node with fifty people on it is drained', () => {
     }
     return published;
   };
+  const describeOwner = (roomId: string, publicationId: string): string => {
+    const owner = peers.find((peer) => peer.roomId === roomId && peer.published.has(publicationId));
+    return owner ? `sent by ${owner.name} to ${owner.nodeId}` : 'sent by a browser';
+  };
   const roomIds = (): string[] => [...new Set(peers.map(({ roomId }) => roomId))];
 
   /** Everybody gets packets of everything that each of their neighbours publishes, and did not before this was called. */
   const allReceiveAll = async (): Promise<void> => {
-    const published = new Map<string, Map<string, readonly string[]>>();
-    for (const roomId of roomIds()) published.set(roomId, await publishedIn(roomId));
     const before = new Map(
       peers.flatMap((peer) =>
         peer
@@ -87,7 +89,9 @@ describe('a node with fifty people on it is drained', () => {
     );
     await waitFor(
       'everybody receives everything',
-      () => {
+      async () => {
+        const published = new Map<string, Map<string, readonly string[]>>();
+        for (const roomId of roomIds()) published.set(roomId, await publishedIn(roomId));
         for (const peer of peers) {
           const received = new Map(peer.takeReceived().map((each) => [each.publicationId, each.packets]));
           const wanted = [...published.get(peer.roomId)!].flatMap(([id, theirs]) =>
@@ -96,7 +100,7 @@ describe('a node with fifty people on it is drained', () => {
           expect([...received.keys()].toSorted()).toEqual(wanted.toSorted());
           for (const [id, packets] of received)
             if (packets < (before.get(`${peer.participantId} ${id}`) ?? 0) + 20)
-              notYet(`${peer.name} has ${packets} of ${id}`);
+              notYet(`${peer.name} on ${peer.nodeId} has ${packets} of ${id}, ${describeOwner(peer.roomId, id)}`);
         }
       },
       { timeoutMs: 20_000, everyMs: 200 },
@@ -132,14 +136,14 @@ describe('a node with fifty people on it is drained', () => {
       await Promise.all(
         Array.from({ length: Math.min(joinsAtOnce, lightPeers - index) }, (_, offset) => join(index + offset)),
       );
-    if (browsers > 0) browser = await launchBrowser();
+    if (browsers > 0) browser = await launchBrowser({ args: ['--use-fake-device-for-media-stream=fps=10'] });
     for (let index = 0; index < browsers; index++)
       pages.push(
         await CallPage.join(browser!, fleet.pageUrl, {
           room: `room-${roomCount - 1}`,
           name: `browser-${index}`,
           camera: { width: 320, height: 180 },
-          viewport: { width: 640, height: 480 },
+          viewport: { width: 480, height: 360 },
         }),
       );
     const nodesInUse = async (): Promise<Set<string | undefined>> =>
@@ -177,6 +181,7 @@ describe('a node with fifty people on it is drained', () => {
     await allReceiveAll();
 
     const moves = peers.flatMap((peer) => peer.moves);
+    const pageMoves = (await Promise.all(pages.map((page) => page.moves()))).flat();
     const gapsOf = (kind: string): number[] =>
       gaps.filter((each) => each.kind === kind).map(({ longestGapMs }) => longestGapMs!);
     console.log(
@@ -192,7 +197,8 @@ describe('a node with fifty people on it is drained', () => {
         ...(pages.length > 0
           ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
           : []),
-        ...moves.flatMap(({ error }) => (error === undefined ? [] : [`a move that was tried again: ${error}`])),
+        ...(pages.length > 0 ? [`one move of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
+        ...[...moves, ...pageMoves].flatMap(({ error }) => (error === undefined ? [] : [`a move that was tried again: ${error}`])),
       ].join('\n'),
     );
 

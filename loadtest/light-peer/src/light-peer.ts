@@ -228,7 +228,7 @@ export class LightPeer {
     let again: readonly string[];
     let why = '';
     try {
-      const { subscriptions, failed } = await this.#request('subscribe', { publicationIds });
+      const { subscriptions, failed } = await link.request('subscribe', { publicationIds });
       await link.receive(subscriptions);
       again = failed.map(({ publicationId }) => publicationId);
       why = failed[0]?.error.message ?? '';

@@ -63,7 +63,8 @@ export class LightLink {
 
   private constructor(
     private readonly media: MediaSession,
-    private readonly request: RoomRequest,
+    /** Asks the node of this link, also while the peer is being moved to it. */
+    readonly request: RoomRequest,
     /** Called for each RTP packet of a publication. */
     private readonly onPacket: (publicationId: string, now: number) => void,
   ) {
