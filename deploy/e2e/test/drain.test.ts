@@ -198,7 +198,9 @@ describe('a node with fifty people on it is drained', () => {
           ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
           : []),
         ...(pages.length > 0 ? [`one move of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
-        ...[...moves, ...pageMoves].flatMap(({ error }) => (error === undefined ? [] : [`a move that was tried again: ${error}`])),
+        ...[...moves, ...pageMoves].flatMap(({ error }) =>
+          error === undefined ? [] : [`a move that was tried again: ${error}`],
+        ),
       ].join('\n'),
     );
 

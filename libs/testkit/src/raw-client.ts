@@ -34,6 +34,8 @@ export interface RawOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Answer heartbeats. Default true. */
   readonly autoPong?: boolean;
+  /** The address it comes from: on Linux any 127.x.y.z. */
+  readonly localAddress?: string;
 }
 
 /** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all it was told. */
@@ -62,7 +64,7 @@ export class RawClient {
   /** Connects. Throws UpgradeRefused. */
   static async connect(
     url: string,
-    { token, protocols, headers = {}, autoPong = true }: RawOptions,
+    { token, protocols, headers = {}, autoPong = true, localAddress }: RawOptions,
   ): Promise<RawClient> {
     const address = new URL(signalPath, url.replace(/^http/, 'ws'));
     const offered = protocols ?? [subprotocol, ...(token === undefined ? [] : [tokenSubprotocolPrefix + token])];
@@ -70,6 +72,7 @@ export class RawClient {
       headers: { ...headers },
       perMessageDeflate: false,
       autoPong,
+      ...(localAddress !== undefined && { localAddress }),
     });
     const client = new RawClient(socket);
     await new Promise<void>((resolve, reject) => {

@@ -57,6 +57,7 @@ export async function startServers(options: Options, onBareTick: (tick: BareTick
         FLOTILLA_MAX_CONNECTIONS: String(options.sessions * 2),
         FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: String(options.sessions * 2),
         FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '100000',
+        FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: '100000',
         FLOTILLA_MESSAGES_PER_SECOND: '100000',
         ...(options.profile && { NODE_OPTIONS: '--inspect-port=127.0.0.1:0' }),
         ...(files && { FLOTILLA_TLS_CERT: files.cert, FLOTILLA_TLS_KEY: files.key }),

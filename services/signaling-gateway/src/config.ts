@@ -41,6 +41,10 @@ export const limitsConfig = z.object({
     .min(1)
     .default(100)
     .describe('Messages a second from one session; three times as many at once.'),
+  FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: wholeNumber()
+    .min(1)
+    .default(2000)
+    .describe('Messages a second from all sessions of one address; three times as many at once.'),
   FLOTILLA_MAX_ROOMS_PER_SESSION: wholeNumber().min(1).default(16).describe('Rooms one session is in.'),
   FLOTILLA_OVERLOAD_DELAY_MS: wholeNumber()
     .min(1)

@@ -73,6 +73,7 @@ export class SignalingGatewayModule {
         total: config.FLOTILLA_MAX_CONNECTIONS,
         perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
         perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
+        messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
       }),
       overload,
       transport,

@@ -126,6 +126,7 @@ describe('sessions come and go', () => {
       fleet: { bus, events, store },
       settings: {
         FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000000',
+        FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: '1000000',
         FLOTILLA_HEARTBEAT_SECONDS: '1',
         FLOTILLA_DRAIN_SECONDS: '0',
         FLOTILLA_OVERLOAD_DELAY_MS: '60000',

@@ -45,11 +45,17 @@ describe('a token bucket', () => {
 
 describe('the limits of connections', () => {
   const limits = (settings = {}) =>
-    new ConnectionLimits({ total: 5, perAddress: 3, perAddressPerSecond: 1, ...settings });
+    new ConnectionLimits({
+      total: 5,
+      perAddress: 3,
+      perAddressPerSecond: 1,
+      messagesPerAddressPerSecond: 2,
+      ...settings,
+    });
 
   test('hold for an address and for all, and a place that is given back can be taken again', () => {
     const connections = limits();
-    const releases = [1, 2, 3].map(() => connections.admit('a', 0));
+    const releases = [1, 2, 3].map(() => connections.admit('a', 0).release);
     expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
     connections.admit('b', 0);
     connections.admit('b', 0);
@@ -63,16 +69,25 @@ describe('the limits of connections', () => {
 
   test('an address that comes and goes too fast is refused until time has passed', () => {
     const connections = limits();
-    for (let count = 0; count < 10; count++) connections.admit('a', 0)();
+    for (let count = 0; count < 10; count++) connections.admit('a', 0).release();
     expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
-    connections.admit('a', 1000)();
+    connections.admit('a', 1000).release();
     expect(() => connections.admit('a', 1000)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+  });
+
+  test('what the connections of an address send counts together, and not that of others', () => {
+    const connections = limits();
+    const [one, other, elsewhere] = ['a', 'a', 'b'].map((address) => connections.admit(address, 0).messages);
+    const sent = [one, other, one, other, one, other, one].map((messages) => messages!.take(0));
+    expect(sent).toEqual([true, true, true, true, true, true, false]);
+    expect(elsewhere!.take(0)).toBe(true);
+    expect([other!.take(1000), one!.take(1000), other!.take(1000)]).toEqual([true, true, false]);
   });
 
   test('however many addresses come, what is remembered of them is bounded, and open connections are never forgotten', () => {
     const connections = limits({ total: 1_000_000 });
-    const staying = connections.admit('stays', 0);
-    for (let index = 0; index < 50_000; index++) connections.admit(`address-${index}`, 0)();
+    const staying = connections.admit('stays', 0).release;
+    for (let index = 0; index < 50_000; index++) connections.admit(`address-${index}`, 0).release();
     expect(connections.remembered).toBeLessThanOrEqual(10_001);
     expect(connections.open).toBe(1);
     staying();

@@ -7,7 +7,7 @@ import {
   type UpgradeAuthenticator,
 } from '@flotilla/auth';
 import { FlotillaError, newId, subprotocol, type TokenClaims } from '@flotilla/contracts';
-import { counter } from '@flotilla/runtime';
+import { counter, type TokenBucket } from '@flotilla/runtime';
 import { roomIdOf, type SessionClaims, type SessionStore } from '@flotilla/store';
 import type { ConnectionLimits } from '../limits/connection-limits.ts';
 import type { Overload } from '../limits/overload.ts';
@@ -21,6 +21,8 @@ export interface Admitted {
   /** What brings it back once more. */
   readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
+  /** What all connections of its address may send together. */
+  readonly messagesOfAddress: TokenBucket;
 }
 
 export interface HandshakeSettings {
@@ -85,7 +87,8 @@ export class Handshake {
     const former = resumeTokenOf(request);
     // Who is in a call comes back before anybody new gets in.
     if (this.overload.level >= (former === undefined ? 1 : 2)) throw new FlotillaError('OVERLOADED');
-    request.socket.once('close', this.limits.admit(this.transport.clientOf(request).address));
+    const { release, messages: messagesOfAddress } = this.limits.admit(this.transport.clientOf(request).address);
+    request.socket.once('close', release);
     checkClientTime(request, { required: this.settings.requireClientTime });
 
     const resumeToken = newResumeToken();
@@ -95,13 +98,13 @@ export class Handshake {
       const { rooms: _rooms, gatewayId: _former, ...identity } = record;
       // Messages to the user wait until `resume` says what was seen last.
       const offsets = { user: '0-0', everybody };
-      return { identity, resumed: true, resumeToken, offsets };
+      return { identity, resumed: true, resumeToken, offsets, messagesOfAddress };
     }
     const claims = await this.authenticator.authenticate(request);
     await useToken(this.store, claims);
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     const offsets = await this.lifecycle.open(identity, resumeToken.hash);
-    return { identity, resumed: false, resumeToken, offsets };
+    return { identity, resumed: false, resumeToken, offsets, messagesOfAddress };
   }
 
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */

@@ -75,6 +75,13 @@ export class RequestDispatcher {
 
   receive(text: string | undefined): void {
     if (!this.#bucket.take()) return this.#refuse(text);
+    // Others of the address may be to blame: this one is not closed for it.
+    if (this.session.messagesOfAddress?.take() === false)
+      return this.#fail(
+        idOf(text),
+        'unreadable',
+        new FlotillaError('RATE_LIMITED', 'too many messages a second from this address'),
+      );
     let request: Request;
     try {
       request = parseRequest(text);

@@ -108,12 +108,13 @@ export class SignalAdapter extends AbstractWsAdapter {
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, resumed, resumeToken, offsets } = await this.handshake.admit(request);
+    const { identity, resumed, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
     let connected = false;
     if (!socket.destroyed) {
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
         const session = new Session(identity, resumed, websocket, resumeToken.hash, offsets);
+        session.messagesOfAddress = messagesOfAddress;
         this.#connected(websocket, session, resumeToken.token);
       });
     }

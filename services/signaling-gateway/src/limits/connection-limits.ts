@@ -8,11 +8,22 @@ export interface ConnectionLimitSettings {
   readonly perAddress: number;
   /** New connections a second from one address, with ten times as many at once. */
   readonly perAddressPerSecond: number;
+  /** Messages a second from all connections of one address, with three times as many at once. */
+  readonly messagesPerAddressPerSecond: number;
 }
 
 interface Address {
   open: number;
   readonly bucket: TokenBucket;
+  readonly messages: TokenBucket;
+}
+
+/** A connection that was let in. */
+export interface Admission {
+  /** Counts it out again. */
+  readonly release: () => void;
+  /** What all connections of its address may send together. */
+  readonly messages: TokenBucket;
 }
 
 /** Addresses without an open connection that are remembered for their rate. */
@@ -25,8 +36,8 @@ export class ConnectionLimits {
 
   constructor(private readonly settings: ConnectionLimitSettings) {}
 
-  /** Counts a connection in and returns what counts it out again. Throws RATE_LIMITED, or OVERLOADED when the gateway is full. */
-  admit(address: string, now: number = performance.now()): () => void {
+  /** Counts a connection in. Throws RATE_LIMITED, or OVERLOADED when the gateway is full. */
+  admit(address: string, now: number = performance.now()): Admission {
     const { total, perAddress, perAddressPerSecond } = this.settings;
     const from = this.#address(address, now);
     if (from.open >= perAddress)
@@ -40,20 +51,25 @@ export class ConnectionLimits {
     from.open++;
     this.#open++;
     let counted = true;
-    return () => {
+    const release = (): void => {
       if (!counted) return;
       counted = false;
       from.open--;
       this.#open--;
     };
+    return { release, messages: from.messages };
   }
 
   #address(address: string, now: number): Address {
     let known = this.#addresses.get(address);
     if (!known) {
       if (this.#addresses.size >= maxIdleAddresses + this.#open) this.#forgetIdle(now);
-      const perSecond = this.settings.perAddressPerSecond;
-      known = { open: 0, bucket: new TokenBucket(perSecond, perSecond * 10, now) };
+      const { perAddressPerSecond: connects, messagesPerAddressPerSecond: messages } = this.settings;
+      known = {
+        open: 0,
+        bucket: new TokenBucket(connects, connects * 10, now),
+        messages: new TokenBucket(messages, messages * 3, now),
+      };
       this.#addresses.set(address, known);
     }
     return known;
@@ -62,7 +78,7 @@ export class ConnectionLimits {
   /** Forgets addresses that would be let in as if they were new; if that frees too little, the oldest idle ones. */
   #forgetIdle(now: number): void {
     const idle = [...this.#addresses].filter(([, { open }]) => open === 0);
-    const rested = idle.filter(([, { bucket }]) => bucket.isFull(now));
+    const rested = idle.filter(([, { bucket, messages }]) => bucket.isFull(now) && messages.isFull(now));
     const most = Math.ceil(maxIdleAddresses / 10);
     for (const [address] of rested.length >= most ? rested : idle.slice(0, most)) this.#addresses.delete(address);
   }

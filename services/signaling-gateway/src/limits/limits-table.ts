@@ -46,6 +46,12 @@ export const limitsTable: readonly Limit[] = [
     metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
   },
   {
+    of: 'Messages of all sessions of one address, a second (three times as many at once)',
+    value: 'FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS',
+    answer: '`RATE_LIMITED`; nobody is closed for it',
+    metric: rejected('request', 'RATE_LIMITED'),
+  },
+  {
     of: 'Requests of one session that await their answer',
     value: '64',
     answer: '`RATE_LIMITED`',

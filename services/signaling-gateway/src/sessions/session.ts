@@ -6,7 +6,7 @@ import {
   type Offset,
   type Reply,
 } from '@flotilla/contracts';
-import { counter } from '@flotilla/runtime';
+import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
 import { Listener } from '../delivery/listener.ts';
@@ -58,6 +58,8 @@ export class Session {
   readonly openedAt = performance.now();
   /** When it is asked for a sign of life next, by `performance.now`. */
   beatAt = Infinity;
+  /** What all connections of its address may send together. */
+  messagesOfAddress: TokenBucket | undefined;
   #probed = false;
 
   constructor(
