@@ -267,6 +267,8 @@ export class IncomingPipe {
       incoming.linger.unref();
       return;
     }
+    // What was said of another producer before is older than what was asked for by a command: commands overtake events.
+    if (incoming.consumers > 0) clearTimeout(incoming.linger);
     const producer = await incoming.producer.catch(() => undefined);
     if (!producer || producer.closed || producer.paused === muted) return;
     await (muted ? producer.pause() : producer.resume());

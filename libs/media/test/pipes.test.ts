@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import type { HomedPublication } from '@flotilla/contracts';
+import { type HomedPublication, migrationLingerMs } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { createWorker } from 'mediasoup';
@@ -142,6 +143,19 @@ describe('a room that spans three nodes', () => {
     };
     await askAll();
     await askAll();
+  });
+
+  test('what is watched goes on though word of the producer before it comes late', async () => {
+    const consumer = await watch(1);
+    const [pipe] = incoming;
+    pipe!.use(publication.id);
+    await pipe!.update({ ...publication, producerId: randomUUID() });
+    await pipe!.update(publication);
+    const { frames } = source;
+    const lingerFrames = migrationLingerMs / 33 + 10;
+    await waitFor('it would have ended', () => source.frames > frames + lingerFrames || notYet('not yet'));
+    expect(consumer.closed).toBe(false);
+    expect(pipe!.size).toBe(1);
   });
 
   test('what nobody watches any more stops crossing', async () => {
