@@ -13,6 +13,8 @@ import type { Membership, Session } from '../sessions/session.ts';
 /** A relay that does not answer, or takes nobody, is passed over this often. */
 const maxRelaysTried = 3;
 const openTimeoutMs = 4000;
+/** What reaches a relay's queue in the moment between the relay's end and the queue's is never answered; asked again, it fails at once. */
+const askAgainMs = 500;
 const passedOver: ReadonlySet<string> = new Set(['NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'NO_CAPACITY']);
 
 /** Opens links for metadata, on the room's relay or on another when that one does not answer. */
@@ -33,13 +35,25 @@ export class MetadataLinks {
     for (let tried = 1; ; tried++) {
       const relayId = await this.relays.place(roomId, exclude);
       try {
-        return await this.bus.call(relayQueue(relayId), 'relay.connect', payload, { timeoutMs: openTimeoutMs });
+        return await this.#open(relayId, payload);
       } catch (error) {
         const { code } = FlotillaError.from(error);
         if (!passedOver.has(code) || tried >= maxRelaysTried) throw error;
         this.log.warn({ relay: relayId, roomId, sessionId: session.id, code }, 'relay does not answer, taking another');
         exclude.push(relayId);
       }
+    }
+  }
+
+  /** Asked for twice, the second link takes the place of the first. */
+  async #open(relayId: string, payload: CommandPayload<'relay.connect'>): Promise<MetadataSession> {
+    const ask = (timeoutMs: number): Promise<MetadataSession> =>
+      this.bus.call(relayQueue(relayId), 'relay.connect', payload, { timeoutMs });
+    try {
+      return await ask(askAgainMs);
+    } catch (error) {
+      if (FlotillaError.from(error).code !== 'DEADLINE_EXCEEDED') throw error;
+      return ask(openTimeoutMs);
     }
   }
 }
