@@ -9,6 +9,10 @@ export interface ChildOptions {
   readonly onLine?: (line: string) => void;
 }
 
+/** A signal to us alone does not reach them: they go when we do, however we end. */
+const running = new Set<Child>();
+process.on('exit', () => running.forEach((child) => child.killGroup()));
+
 /** A process of our own, in a process group of its own, so that stopping it stops what it started. */
 export class Child {
   readonly name: string;
@@ -28,14 +32,17 @@ export class Child {
       cwd: options.cwd,
     });
     this.process = child;
+    running.add(this);
     this.exited = new Promise((resolve) => {
       child.on('error', (error) => {
         this.#take(String(error));
         this.#ended = true;
+        running.delete(this);
         resolve(error.message);
       });
       child.on('exit', (code, signal) => {
         this.#ended = true;
+        running.delete(this);
         resolve(code ?? signal ?? 'unknown');
       });
     });
@@ -90,17 +97,20 @@ export class Child {
   async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 10_000): Promise<number | string> {
     if (!this.#ended) {
       this.signal(signal);
-      const timer = setTimeout(() => this.#killGroup(), timeoutMs);
+      const timer = setTimeout(() => this.killGroup(), timeoutMs);
       await this.exited;
       clearTimeout(timer);
     }
-    this.#killGroup();
+    this.killGroup();
     return this.exited;
   }
 
-  #killGroup(): void {
+  /** Ends it and all it started, at once. */
+  killGroup(): void {
+    const { pid } = this.process;
+    if (pid === undefined) return;
     try {
-      process.kill(-this.process.pid!, 'SIGKILL');
+      process.kill(-pid, 'SIGKILL');
     } catch {
       // Nobody of the group is left.
     }

@@ -1,6 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startFleet } from '@flotilla/fleet';
 import {
+  endOnSignal,
   endProgress,
   markdown,
   number,
@@ -27,6 +28,7 @@ const options = readOptions('bench:metadata', about, {
   processes: number('processes the subscribers live in', 2, 1, 16),
 });
 const goalMs = 10;
+endOnSignal();
 
 const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'] as const;
 type Side = (typeof sides)[number];
