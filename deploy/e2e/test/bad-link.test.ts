@@ -12,9 +12,7 @@ const bad = { loss: 0.2, delayMs: 125 } as const;
 const good = { loss: 0, delayMs: 0 } as const;
 
 declare global {
-  // eslint-disable-next-line no-var
   var heard: { topic: string; number: number; ms: number }[];
-  // eslint-disable-next-line no-var
   var spoken: number;
 }
 

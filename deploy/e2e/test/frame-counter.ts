@@ -31,7 +31,6 @@ export interface Measured {
 }
 
 declare global {
-  // eslint-disable-next-line no-var
   var takeMeasured: () => Promise<Measured>;
   interface VideoFrame {
     /** WebCodecs VideoFrame Metadata Registry. */

@@ -3,7 +3,6 @@ import type { Page } from 'playwright-core';
 
 declare global {
   /** The metadata of the call that a page is in, in the page; see `givePageMetadata`. */
-  // eslint-disable-next-line no-var
   var metadata: () => Room['metadata'];
 }
 

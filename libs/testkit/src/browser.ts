@@ -84,19 +84,12 @@ interface PageRoom {
 }
 
 declare global {
-  // eslint-disable-next-line no-var
   var flotilla: { readonly room?: PageRoom };
-  // eslint-disable-next-line no-var
   var received: unknown[];
-  // eslint-disable-next-line no-var
   var statesSeen: unknown[];
-  // eslint-disable-next-line no-var
   var frameGaps: Map<string, { longest: number; frames: number; of: string }>;
-  // eslint-disable-next-line no-var
   var connections: RTCPeerConnection[];
-  // eslint-disable-next-line no-var
   var sound: Map<string, [number, number]>;
-  // eslint-disable-next-line no-var
   var moves: { ms?: number; error?: string }[];
 }
 

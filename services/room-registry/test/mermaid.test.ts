@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { topologyMermaid } from '../src/topology/mermaid.ts';
 
 declare global {
-  // eslint-disable-next-line no-var
   var mermaid: { render(id: string, text: string): Promise<{ svg: string }> };
 }
 
