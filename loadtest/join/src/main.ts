@@ -1,5 +1,14 @@
 import { fleet, standalone } from '@flotilla/e2e';
-import { endProgress, markdown, number, oneOf, progress, readOptions, summarize } from '@flotilla/loadtest-kit';
+import {
+  endOnSignal,
+  endProgress,
+  markdown,
+  number,
+  oneOf,
+  progress,
+  readOptions,
+  summarize,
+} from '@flotilla/loadtest-kit';
 import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 
@@ -10,6 +19,7 @@ const { joins, topology: only } = readOptions('bench:join', about, {
   joins: number('joins to measure on each topology', 30, 1, 1000),
   topology: oneOf('default: both, one after the other', ['standalone', 'fleet']),
 });
+endOnSignal();
 
 async function measure(topology: Topology, browser: Browser): Promise<number[]> {
   const room = `bench-${Date.now().toString(36)}`;
