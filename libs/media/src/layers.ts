@@ -23,6 +23,8 @@ export class LayerShare {
 
   /** A subscription was made. */
   begin(consumer: Consumer): void {
+    if (!consumer.paused) this.changed();
+    consumer.on('producerresume', () => this.changed());
     const { preferredLayers } = consumer;
     if (!preferredLayers) return;
     this.#wanted.set(consumer, preferredLayers);

@@ -198,8 +198,6 @@ export class MediaSession {
     this.#former(publication.id);
     this.#consumers.set(publication.id, consumer);
     this.#layers.begin(consumer);
-    if (!consumer.paused) this.#layers.changed();
-    consumer.on('producerresume', () => this.#layers.changed());
     consumer.observer.once('close', () => {
       if (this.#consumers.get(publication.id) === consumer) this.#consumers.delete(publication.id);
     });

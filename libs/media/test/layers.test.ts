@@ -40,7 +40,6 @@ describe('a picture in one stream with temporal layers', () => {
     layers = new LayerShare(() => [consumer]);
     layers.begin(consumer);
     source = new VideoSource(entrance, payloadType, true);
-    layers.changed();
   });
   afterEach(() => {
     source.stop();

@@ -34,17 +34,16 @@ export class Child {
     this.process = child;
     running.add(this);
     this.exited = new Promise((resolve) => {
+      const end = (how: number | string): void => {
+        this.#ended = true;
+        running.delete(this);
+        resolve(how);
+      };
       child.on('error', (error) => {
         this.#take(String(error));
-        this.#ended = true;
-        running.delete(this);
-        resolve(error.message);
+        end(error.message);
       });
-      child.on('exit', (code, signal) => {
-        this.#ended = true;
-        running.delete(this);
-        resolve(code ?? signal ?? 'unknown');
-      });
+      child.on('exit', (code, signal) => end(code ?? signal ?? 'unknown'));
     });
     if (options.onLine) this.#watchers.add(options.onLine);
     for (const stream of [child.stdout, child.stderr])

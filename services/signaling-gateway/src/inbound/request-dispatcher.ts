@@ -77,11 +77,7 @@ export class RequestDispatcher {
     if (!this.#bucket.take()) return this.#refuse(text);
     // Others of the address may be to blame: this one is not closed for it.
     if (this.session.messagesOfAddress?.take() === false)
-      return this.#fail(
-        idOf(text),
-        'unreadable',
-        new FlotillaError('RATE_LIMITED', 'too many messages a second from this address'),
-      );
+      return this.#tooFast(text, 'too many messages a second from this address');
     let request: Request;
     try {
       request = parseRequest(text);
@@ -104,12 +100,11 @@ export class RequestDispatcher {
   /** Above the rate. To answer costs less than to do, but who never stops is not answered for ever. */
   #refuse(text: string | undefined): void {
     if (!this.#refusals.take()) return this.limits.onFlood();
-    const { messagesPerSecond } = this.limits;
-    this.#fail(
-      idOf(text),
-      'unreadable',
-      new FlotillaError('RATE_LIMITED', `more than ${messagesPerSecond} messages a second`),
-    );
+    this.#tooFast(text, `more than ${this.limits.messagesPerSecond} messages a second`);
+  }
+
+  #tooFast(text: string | undefined, why: string): void {
+    this.#fail(idOf(text), 'unreadable', new FlotillaError('RATE_LIMITED', why));
   }
 
   async #handle(request: Request): Promise<void> {
