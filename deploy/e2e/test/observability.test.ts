@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import type { Fleet } from '@flotilla/fleet';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { adminUrlOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { adminUrlOf, metricsOf, ownFleet } from './own-fleet.ts';
+import { metricsOf, ownFleet } from './own-fleet.ts';
 
 interface Span {
   readonly traceId: string;
@@ -102,7 +102,7 @@ describe('a fleet', () => {
   });
 
   test.each(['gateway-1', 'registry-1', 'nd_1', 'console-1'])('%s serves metrics and probes', async (name) => {
-    const get = async (path: string) => fetch(`${await adminUrlOf(fleet, name)}${path}`);
+    const get = async (path: string) => fetch(`${await adminUrlOf(fleet.processes.get(name)!)}${path}`);
     for (const path of ['/livez', '/readyz', '/startupz'])
       expect({ path, status: (await get(path)).status }).toEqual({ path, status: 200 });
     expect(await (await get('/metrics')).text()).toContain('process_cpu_seconds_total');

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Fleet, type FleetOptions, startFleet } from '@flotilla/fleet';
+import { adminUrlOf } from '@flotilla/testkit';
 
 /** A fleet for one test file, in a namespace of its own. With SHOW_LOGS set, what its processes write is shown. */
 export function ownFleet(name: string, options: Omit<FleetOptions, 'port' | 'onLine'>): Promise<Fleet> {
@@ -11,13 +12,7 @@ export function ownFleet(name: string, options: Omit<FleetOptions, 'port' | 'onL
   });
 }
 
-/** Where a process of the fleet answers for itself: health and metrics. */
-export async function adminUrlOf(fleet: Fleet, name: string): Promise<string> {
-  const [, port] = await fleet.processes.get(name)!.line(/"adminPort":(\d+)/);
-  return `http://127.0.0.1:${port}`;
-}
-
 /** The metrics of a process of the fleet, as Prometheus reads them. */
 export async function metricsOf(fleet: Fleet, name: string): Promise<string> {
-  return (await fetch(`${await adminUrlOf(fleet, name)}/metrics`)).text();
+  return (await fetch(`${await adminUrlOf(fleet.processes.get(name)!)}/metrics`)).text();
 }

@@ -1,3 +1,4 @@
+export * from './admin-url.ts';
 export * from './brokers.ts';
 export * from './browser.ts';
 export * from './child.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import type { Child } from '@flotilla/testkit';
+import { adminUrlOf, type Child } from '@flotilla/testkit';
 
 /** Ticks of Linux's process accounting per second (USER_HZ, fixed for all programs). */
 const ticksPerSecond = 100;
@@ -87,8 +87,7 @@ export class MetricsProbe {
   private constructor(private readonly url: string) {}
 
   static async of(service: Child): Promise<MetricsProbe> {
-    const [, port] = await service.line(/"adminPort":(\d+)/);
-    return new MetricsProbe(`http://127.0.0.1:${port}/metrics`);
+    return new MetricsProbe(`${await adminUrlOf(service)}/metrics`);
   }
 
   /** What it said last, some seconds ago at most. */
