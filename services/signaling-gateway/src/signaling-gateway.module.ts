@@ -12,7 +12,7 @@ import {
 import type { FrontDoorConfig } from './config.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
-import { type SessionLimits, SignalAdapter } from './inbound/signal.adapter.ts';
+import { type SessionLimits, SignalAdapter, type Welcome } from './inbound/signal.adapter.ts';
 import { SIGNAL_CONTEXT, type SignalContext, SignalGateway } from './inbound/signal.gateway.ts';
 import { ConnectionLimits } from './limits/connection-limits.ts';
 import { Overload, watchOverload } from './limits/overload.ts';
@@ -20,6 +20,7 @@ import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
 import { SessionTable } from './sessions/session-table.ts';
+import { welcome } from './sessions/welcome.ts';
 import { TopologyFeed } from './topology/topology-feed.ts';
 import { Transport } from './transport/transport.ts';
 
@@ -127,8 +128,9 @@ class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
-  const { lifecycle, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
+  const { lifecycle, nodes, settings, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
   const [transport, handshake] = [app.get(Transport, { strict: false }), app.get(Handshake, { strict: false })];
   const limits = app.get<SessionLimits>(SESSION_LIMITS, { strict: false });
-  app.useWebSocketAdapter(new SignalAdapter(app, transport, handshake, lifecycle, limits, log));
+  const greet: Welcome = (session, resumeToken) => void welcome(session, resumeToken, nodes, settings);
+  app.useWebSocketAdapter(new SignalAdapter(app, transport, handshake, lifecycle, greet, limits, log));
 }

@@ -15,7 +15,7 @@ function listener(id: string): { session: Session; sent: { seq: string; payload:
     send: (frame: Buffer) => sent.push(JSON.parse(frame.toString()) as (typeof sent)[number]),
   };
   const identity = { id, userId: 'u', grants: [], bridge: [], expiresAt: Infinity };
-  return { session: new Session(identity, false, socket as never, '', { user: '0-0', everybody: '0-0' }), sent };
+  return { session: new Session(identity, undefined, socket as never, '', { user: '0-0', everybody: '0-0' }), sent };
 }
 
 const say = (events: EventLog, data: number, only?: string[]) =>

@@ -23,7 +23,7 @@ function watcher(grants: Grant[] = ['admin']) {
     ping: () => undefined,
   };
   const identity = { id: 'ss_a', userId: 'u', grants, bridge: [], expiresAt: Infinity };
-  const session = new Session(identity, false, socket as never, '', { user: '0-0', everybody: '0-0' });
+  const session = new Session(identity, undefined, socket as never, '', { user: '0-0', everybody: '0-0' });
   const told = () => {
     const vertices = new Map<string, TopologyVertex>();
     for (const update of updates) applyTopologyUpdate(vertices, update);

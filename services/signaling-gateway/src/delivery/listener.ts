@@ -12,6 +12,9 @@ export interface Delivery {
   readonly frame: string | Buffer | undefined;
 }
 
+/** Events that are missed are read so many at a time. A read that finds fewer was the last: what comes after it is delivered. */
+export const readBatch = 500;
+
 /** What may wait for a session that is catching up. Beyond it the session has to begin again. */
 const maxWaiting = 4096;
 
@@ -50,7 +53,7 @@ export class Listener {
   }
 
   /**
-   * Sends what `read` finds after the last event, batch by batch until there is no more, then what waited. False when `read`
+   * Sends what `read` finds after the last event, batch by batch until one is not full, then what waited. False when `read`
    * says that events are gone; then what waited goes on waiting.
    */
   async catchUp(read: (after: Offset) => Promise<readonly Delivery[] | 'gone'>, from = this.#after): Promise<boolean> {
@@ -59,8 +62,8 @@ export class Listener {
     for (;;) {
       const deliveries = await read(this.#after);
       if (deliveries === 'gone') return false;
-      if (deliveries.length === 0) break;
       for (const { offset, frame } of deliveries) this.#send(offset, frame);
+      if (deliveries.length < readBatch) break;
     }
     this.goOn();
     return true;

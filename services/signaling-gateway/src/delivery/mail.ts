@@ -13,10 +13,9 @@ import type { Session } from '../sessions/session.ts';
 import type { SessionTable } from '../sessions/session-table.ts';
 import { dispatchSeconds } from './dispatch-metric.ts';
 import { eventFrame } from './frames.ts';
-import type { Delivery } from './listener.ts';
+import { type Delivery, readBatch } from './listener.ts';
 
 const everybody = '*';
-const readBatch = 500;
 
 /**
  * What reaches this gateway besides the events of rooms: messages to users and to everybody, and word of sessions that moved

@@ -17,7 +17,8 @@ import type { Transport } from '../transport/transport.ts';
 
 export interface Admitted {
   readonly identity: SessionIdentity;
-  readonly resumed: boolean;
+  /** The rooms of a session that comes back. */
+  readonly formerRooms: readonly string[] | undefined;
   /** What brings it back once more. */
   readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
@@ -95,16 +96,16 @@ export class Handshake {
     if (former !== undefined) {
       const everybody = this.lifecycle.mail.lastBroadcast;
       const record = await this.lifecycle.resume(resumeTokenHash(former), resumeToken.hash);
-      const { rooms: _rooms, gatewayId: _former, ...identity } = record;
+      const { rooms: formerRooms, gatewayId: _former, ...identity } = record;
       // Messages to the user wait until `resume` says what was seen last.
       const offsets = { user: '0-0', everybody };
-      return { identity, resumed: true, resumeToken, offsets, messagesOfAddress };
+      return { identity, formerRooms, resumeToken, offsets, messagesOfAddress };
     }
     const claims = await this.authenticator.authenticate(request);
     await useToken(this.store, claims);
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     const offsets = await this.lifecycle.open(identity, resumeToken.hash);
-    return { identity, resumed: false, resumeToken, offsets, messagesOfAddress };
+    return { identity, formerRooms: undefined, resumeToken, offsets, messagesOfAddress };
   }
 
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */

@@ -31,20 +31,21 @@ const refusalsAtOnce = 500;
 
 /** A request a handler gets: parsed, and for one about a room, its id, else empty. */
 export interface Received<T extends RequestType> {
+  readonly session: Session;
   readonly payload: z.output<(typeof signalRequests)[T]['payload']>;
   readonly roomId: string;
   readonly to: Address | undefined;
 }
 
-/** What a session may send, and what happens to it otherwise. */
+/** What sessions may send, and what happens to them otherwise. */
 export interface RequestLimits {
   readonly messagesPerSecond: number;
   readonly messagesAtOnce: number;
   readonly overload: Overload;
   /** It goes on though it is refused. */
-  readonly onFlood: () => void;
+  readonly onFlood: (session: Session) => void;
   /** A request could be read. */
-  readonly onRequest: () => void;
+  readonly onRequest: (session: Session) => void;
 }
 
 /** A reply and what to do once it is on its way, such as sending what must come after it. */
@@ -55,7 +56,7 @@ export class ReplyThen<T> {
   ) {}
 }
 
-type Handler = (received: unknown) => unknown;
+export type Handler = (received: Received<RequestType>) => unknown;
 
 /** Reads one session's messages, hands them to their handlers, and answers each exactly once. */
 export class RequestDispatcher {
@@ -84,7 +85,7 @@ export class RequestDispatcher {
     } catch (error) {
       return this.#fail(idOf(text), 'unreadable', error);
     }
-    this.limits.onRequest();
+    this.limits.onRequest(this.session);
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
     if (this.#underWay >= maxUnderWay)
@@ -99,7 +100,7 @@ export class RequestDispatcher {
 
   /** Above the rate. To answer costs less than to do, but who never stops is not answered for ever. */
   #refuse(text: string | undefined): void {
-    if (!this.#refusals.take()) return this.limits.onFlood();
+    if (!this.#refusals.take()) return this.limits.onFlood(this.session);
     this.#tooFast(text, `more than ${this.limits.messagesPerSecond} messages a second`);
   }
 
@@ -110,7 +111,7 @@ export class RequestDispatcher {
   async #handle(request: Request): Promise<void> {
     const { id, type } = request;
     try {
-      const received = readPayload(request);
+      const received = { session: this.session, ...readPayload(request) };
       const handler = this.handlers.get(type)!;
       const result = await inSpan(
         `signal ${type}`,
@@ -171,7 +172,7 @@ function idOf(text: string | undefined): string | null {
   }
 }
 
-function readPayload({ type, to, payload }: Request): Received<RequestType> {
+function readPayload({ type, to, payload }: Request): Omit<Received<RequestType>, 'session'> {
   if (!Object.hasOwn(signalRequests, type)) throw new FlotillaError('UNKNOWN_TYPE', `there is no request "${type}"`);
   const spec = signalRequests[type as RequestType];
   const parsed = spec.payload.safeParse(payload);

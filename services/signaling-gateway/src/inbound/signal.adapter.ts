@@ -12,7 +12,7 @@ import { Session } from '../sessions/session.ts';
 import { refuse } from '../transport/refuse.ts';
 import type { Transport } from '../transport/transport.ts';
 import { type Handshake, selectSubprotocol } from './handshake.ts';
-import { RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
+import { type Handler, RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
 
 const handshakeSeconds = histogram({
   name: 'signaling_handshake_duration_seconds',
@@ -30,18 +30,15 @@ const handshakeTimeoutMs = 10_000;
 /** What each session may ask of the gateway. */
 export type SessionLimits = Omit<RequestLimits, 'onFlood' | 'onRequest'>;
 
-/** What the adapter tells the gateway of a connection: the session and the token that brings it back. */
-export interface Connected {
-  readonly session: Session;
-  readonly resumeToken: string;
-}
+/** Says the first word to a session that is connected. It comes back with the token. */
+export type Welcome = (session: Session, resumeToken: string) => void;
 
 /**
  * Nest's way to WebSockets. Its own adapter for `ws` drops what it can't read without a word; this one lets nobody in who
- * is not admitted, answers every message, and gives each connection to Nest as a Session.
+ * is not admitted, and answers every message. Nest binds the handlers once, as if for a single client, and each request says
+ * whose it is: bound anew for each of ten thousand sessions they are a quarter of the heap.
  */
 export class SignalAdapter extends AbstractWsAdapter {
-  readonly #server = new EventEmitter();
   readonly #websockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxFrameBytes,
@@ -51,7 +48,8 @@ export class SignalAdapter extends AbstractWsAdapter {
     closeTimeout: closeTimeoutMs,
     handleProtocols: selectSubprotocol,
   } as ServerOptions);
-  readonly #dispatchers = new WeakMap<Session, RequestDispatcher>();
+  #handlers: ReadonlyMap<string, Handler> = new Map();
+  readonly #limits: RequestLimits;
   readonly #http: Server;
 
   constructor(
@@ -59,16 +57,31 @@ export class SignalAdapter extends AbstractWsAdapter {
     private readonly transport: Transport,
     private readonly handshake: Handshake,
     private readonly lifecycle: Lifecycle,
-    private readonly limits: SessionLimits,
+    private readonly welcome: Welcome,
+    limits: SessionLimits,
     private readonly log: Logger,
   ) {
     super(app);
+    this.#limits = {
+      ...limits,
+      onFlood: (session) => lifecycle.handle(session, 'flood'),
+      onRequest: (session) => lifecycle.handle(session, 'request'),
+    };
     this.#http = this.httpServer as Server;
     this.#http.on('upgrade', this.#onUpgrade);
   }
 
   create(): EventEmitter {
-    return this.#server;
+    return new EventEmitter();
+  }
+
+  /** The one client that Nest knows. */
+  override bindClientConnect(_server: EventEmitter, connect: (client: object) => void): void {
+    connect({});
+  }
+
+  bindMessageHandlers(_client: object, handlers: MessageMappingProperties[]): void {
+    this.#handlers = new Map(handlers.map(({ message, callback }) => [String(message), callback]));
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -79,16 +92,12 @@ export class SignalAdapter extends AbstractWsAdapter {
       });
     const began = performance.now();
     const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
-    const onError = (error: Error): void => this.log.debug({ err: error }, 'socket error during the handshake');
     const problem = this.transport.upgradeProblem(request);
     if (problem) {
       finish(problem.error.code);
       return refuse(socket, problem);
     }
-    const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
-    socket.on('error', onError);
-    socket.once('close', () => clearTimeout(deadline));
-
+    const done = watchHandshake(socket, this.log);
     void this.#admit(request, socket, head)
       .then(
         () => finish('ok'),
@@ -99,30 +108,29 @@ export class SignalAdapter extends AbstractWsAdapter {
           refuse(socket, { error: failure, headers: {} });
         },
       )
-      .finally(() => {
-        clearTimeout(deadline);
-        socket.off('error', onError);
-      });
+      .finally(done);
   };
 
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, resumed, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
+    const { identity, formerRooms, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
     let connected = false;
     if (!socket.destroyed) {
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
-        const session = new Session(identity, resumed, websocket, resumeToken.hash, offsets);
+        const session = new Session(identity, formerRooms, websocket, resumeToken.hash, offsets);
         session.messagesOfAddress = messagesOfAddress;
-        this.#connected(websocket, session, resumeToken.token);
+        this.#connected(websocket, session);
+        this.welcome(session, resumeToken.token);
       });
     }
     // The client went away meanwhile.
     if (!connected) this.lifecycle.abandon(identity.id, resumeToken.hash);
   }
 
-  #connected(websocket: WebSocket, session: Session, resumeToken: string): void {
+  #connected(websocket: WebSocket, session: Session): void {
+    const dispatcher = new RequestDispatcher(session, this.#handlers, this.#limits, this.log);
     websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
     const showedLife = (): void => {
       session.showedLife();
@@ -131,29 +139,12 @@ export class SignalAdapter extends AbstractWsAdapter {
     websocket.on('pong', showedLife);
     websocket.on('message', (data, isBinary) => {
       showedLife();
-      this.#dispatchers.get(session)?.receive(isBinary ? undefined : (data as Buffer).toString());
+      dispatcher.receive(isBinary ? undefined : (data as Buffer).toString());
     });
     websocket.once('close', (code) =>
       this.lifecycle.handle(session, code === 1000 || code === 1001 ? 'goodbye' : 'gone'),
     );
     this.lifecycle.connected(session);
-    this.#server.emit('connection', session, { session, resumeToken } satisfies Connected);
-  }
-
-  bindMessageHandlers(session: Session, handlers: MessageMappingProperties[]): void {
-    this.#dispatchers.set(
-      session,
-      new RequestDispatcher(
-        session,
-        new Map(handlers.map(({ message, callback }) => [String(message), callback])),
-        {
-          ...this.limits,
-          onFlood: () => this.lifecycle.handle(session, 'flood'),
-          onRequest: () => this.lifecycle.handle(session, 'request'),
-        },
-        this.log,
-      ),
-    );
   }
 
   override bindClientDisconnect(): void {
@@ -166,4 +157,19 @@ export class SignalAdapter extends AbstractWsAdapter {
     this.#http.off('upgrade', this.#onUpgrade);
     this.#websockets.close();
   }
+}
+
+/**
+ * Bounds the time of a handshake. Call what it returns when it is over: a listener that stayed would keep the request, with
+ * its token, as long as the connection.
+ */
+function watchHandshake(socket: Duplex, log: Logger): () => void {
+  const onError = (error: Error): void => log.debug({ err: error }, 'socket error during the handshake');
+  const deadline = setTimeout(() => socket.destroy(), handshakeTimeoutMs);
+  const done = (): void => {
+    clearTimeout(deadline);
+    socket.off('error', onError).off('close', done);
+  };
+  socket.on('error', onError).on('close', done);
+  return done;
 }

@@ -17,14 +17,7 @@ import {
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
-import {
-  ConnectedSocket,
-  MessageBody,
-  type OnGatewayConnection,
-  SubscribeMessage,
-  WebSocketGateway,
-} from '@nestjs/websockets';
-import { tell } from '../delivery/frames.ts';
+import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Negotiations } from '../negotiation/negotiations.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import { comeBack } from '../rooms/coming-back.ts';
@@ -33,10 +26,10 @@ import { MetadataLinks } from '../rooms/metadata-links.ts';
 import { nodeFor } from '../rooms/moving.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
+import type { WelcomeSettings } from '../sessions/welcome.ts';
 import type { TopologyFeed } from '../topology/topology-feed.ts';
 import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
-import type { Connected } from './signal.adapter.ts';
 
 /** Longer than the steps of a migration that the registry answers after. */
 const rehearsalTimeoutMs = 10_000;
@@ -49,7 +42,7 @@ export interface SignalContext {
   readonly nodes: NodeDirectory;
   readonly topology: TopologyFeed;
   readonly verifier: TokenVerifier;
-  readonly settings: { readonly resumeWindowSeconds: number; readonly heartbeatSeconds: number };
+  readonly settings: WelcomeSettings;
   readonly log: Logger;
 }
 export const SIGNAL_CONTEXT = Symbol('signal context');
@@ -65,7 +58,7 @@ class PassOn implements ExceptionFilter {
 /** The requests of protocol flotilla.v1: each is checked against its session and passed to who can answer it. */
 @WebSocketGateway()
 @UseFilters(PassOn)
-export class SignalGateway implements OnGatewayConnection {
+export class SignalGateway {
   readonly #bus: CommandBus;
   readonly #negotiations: Negotiations;
   readonly #metadata: MetadataLinks;
@@ -76,29 +69,8 @@ export class SignalGateway implements OnGatewayConnection {
     this.#metadata = new MetadataLinks(this.#bus, context.fleet.store.relays, context.log);
   }
 
-  async handleConnection(session: Session, { resumeToken }: Connected): Promise<void> {
-    const { resumeWindowSeconds, heartbeatSeconds } = this.context.settings;
-    // Who comes back has them: they are most of this message.
-    const rtpCapabilities = session.resumed ? undefined : await this.context.nodes.rtpCapabilities();
-    tell(session, 'welcome', {
-      sessionId: session.id,
-      resumed: session.resumed,
-      resumeToken,
-      resumeWindowSeconds,
-      heartbeatSeconds,
-      expiresAt: session.identity.expiresAt,
-      offsets: session.resumed
-        ? {}
-        : { [userAddress(session.identity.userId)]: session.inbox.after, '*': session.broadcasts.after },
-      ...(rtpCapabilities && { rtpCapabilities }),
-    });
-  }
-
   @SubscribeMessage('join')
-  async join(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { payload }: Received<'join'>,
-  ): Promise<ReplyThen<ReplyPayload<'join'>>> {
+  async join(@MessageBody() { session, payload }: Received<'join'>): Promise<ReplyThen<ReplyPayload<'join'>>> {
     const reply = await this.context.memberships.join(session, payload);
     const { room, offset } = reply.snapshot;
     return new ReplyThen(reply, () => this.#attach(session, room.id, offset));
@@ -117,14 +89,11 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('resume')
-  async resume(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { payload }: Received<'resume'>,
-  ): Promise<ReplyThen<ReplyPayload<'resume'>>> {
+  async resume(@MessageBody() { session, payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
     const { fleet, lifecycle } = this.context;
     const [missed, back] = await Promise.all([
       lifecycle.mail.catchUp(session, payload.offsets),
-      comeBack(session, payload.offsets, fleet),
+      comeBack(session, payload.offsets, lifecycle.feeds, fleet),
     ]);
     return new ReplyThen({ rooms: back.map(({ reply }) => reply), missed }, () => {
       for (const { reply, attachAt } of back) this.#attach(session, reply.roomId, attachAt);
@@ -132,10 +101,7 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('leave')
-  async leave(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId }: Received<'leave'>,
-  ): Promise<ReplyPayload<'leave'>> {
+  async leave(@MessageBody() { session, roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {
     session.membership(roomId);
     this.context.lifecycle.feeds.detach(roomId, session);
     await this.context.memberships.leave(session, roomId, 'left');
@@ -144,83 +110,57 @@ export class SignalGateway implements OnGatewayConnection {
 
   @SubscribeMessage('open_media')
   async openMedia(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'open_media'>,
+    @MessageBody() { session, roomId, payload }: Received<'open_media'>,
   ): Promise<ReplyPayload<'open_media'>> {
     return this.context.memberships.openMedia(session, session.membership(roomId), payload);
   }
 
   @SubscribeMessage('connect_transport')
-  connectTransport(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'connect_transport'>,
-  ): Promise<ReplyPayload<'connect_transport'>> {
-    return this.#toNode(session, 'sfu.connect_transport', received);
+  connectTransport(@MessageBody() received: Received<'connect_transport'>): Promise<ReplyPayload<'connect_transport'>> {
+    return this.#toNode('sfu.connect_transport', received);
   }
 
   @SubscribeMessage('restart_ice')
-  restartIce(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'restart_ice'>,
-  ): Promise<ReplyPayload<'restart_ice'>> {
-    return this.#toNode(session, 'sfu.restart_ice', received);
+  restartIce(@MessageBody() received: Received<'restart_ice'>): Promise<ReplyPayload<'restart_ice'>> {
+    return this.#toNode('sfu.restart_ice', received);
   }
 
   @SubscribeMessage('publish')
-  publish(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'publish'>,
-  ): Promise<ReplyPayload<'publish'>> {
-    const { participantId } = session.membership(received.roomId);
-    return this.#toNode(
-      session,
-      'sfu.publish',
-      { ...received, payload: { ...received.payload, participantId } },
-      'publish',
-    );
+  publish(@MessageBody() received: Received<'publish'>): Promise<ReplyPayload<'publish'>> {
+    const { participantId } = received.session.membership(received.roomId);
+    return this.#toNode('sfu.publish', { ...received, payload: { ...received.payload, participantId } }, 'publish');
   }
 
   @SubscribeMessage('unpublish')
-  unpublish(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'unpublish'>,
-  ): Promise<ReplyPayload<'unpublish'>> {
-    return this.#toNode(session, 'sfu.unpublish', received, 'publish');
+  unpublish(@MessageBody() received: Received<'unpublish'>): Promise<ReplyPayload<'unpublish'>> {
+    return this.#toNode('sfu.unpublish', received, 'publish');
   }
 
   @SubscribeMessage('mute')
-  mute(@ConnectedSocket() session: Session, @MessageBody() received: Received<'mute'>): Promise<ReplyPayload<'mute'>> {
-    return this.#toNode(session, 'sfu.mute', received, 'publish');
+  mute(@MessageBody() received: Received<'mute'>): Promise<ReplyPayload<'mute'>> {
+    return this.#toNode('sfu.mute', received, 'publish');
   }
 
   @SubscribeMessage('subscribe')
-  subscribe(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'subscribe'>,
-  ): Promise<ReplyPayload<'subscribe'>> {
-    return this.#toNode(session, 'sfu.subscribe', received, 'subscribe');
+  subscribe(@MessageBody() received: Received<'subscribe'>): Promise<ReplyPayload<'subscribe'>> {
+    return this.#toNode('sfu.subscribe', received, 'subscribe');
   }
 
   @SubscribeMessage('unsubscribe')
-  unsubscribe(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'unsubscribe'>,
-  ): Promise<ReplyPayload<'unsubscribe'>> {
-    return this.#toNode(session, 'sfu.unsubscribe', received);
+  unsubscribe(@MessageBody() received: Received<'unsubscribe'>): Promise<ReplyPayload<'unsubscribe'>> {
+    return this.#toNode('sfu.unsubscribe', received);
   }
 
   @SubscribeMessage('update_subscriptions')
   updateSubscriptions(
-    @ConnectedSocket() session: Session,
     @MessageBody() received: Received<'update_subscriptions'>,
   ): Promise<ReplyPayload<'update_subscriptions'>> {
-    return this.#toNode(session, 'sfu.update_subscriptions', received);
+    return this.#toNode('sfu.update_subscriptions', received);
   }
 
   @SubscribeMessage('message')
   async message(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, to, payload }: Received<'message'>,
+    @MessageBody() { session, roomId, to, payload }: Received<'message'>,
   ): Promise<ReplyPayload<'message'>> {
     const { mail } = this.context.lifecycle;
     if (to === '*') {
@@ -253,64 +193,52 @@ export class SignalGateway implements OnGatewayConnection {
 
   @SubscribeMessage('metadata.connect')
   metadataConnect(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'metadata.connect'>,
+    @MessageBody() { session, roomId, payload }: Received<'metadata.connect'>,
   ): Promise<ReplyPayload<'metadata.connect'>> {
     return this.#metadata.connect(session, session.membership(roomId), payload);
   }
 
   @SubscribeMessage('metadata.disconnect')
   metadataDisconnect(
-    @ConnectedSocket() session: Session,
     @MessageBody() received: Received<'metadata.disconnect'>,
   ): Promise<ReplyPayload<'metadata.disconnect'>> {
-    return this.#toRelay(session, 'relay.disconnect', received);
+    return this.#toRelay('relay.disconnect', received);
   }
 
   @SubscribeMessage('metadata.publish')
-  metadataPublish(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'metadata.publish'>,
-  ): Promise<ReplyPayload<'metadata.publish'>> {
-    return this.#toRelay(session, 'relay.publish', received, 'publish');
+  metadataPublish(@MessageBody() received: Received<'metadata.publish'>): Promise<ReplyPayload<'metadata.publish'>> {
+    return this.#toRelay('relay.publish', received, 'publish');
   }
 
   @SubscribeMessage('metadata.unpublish')
   metadataUnpublish(
-    @ConnectedSocket() session: Session,
     @MessageBody() received: Received<'metadata.unpublish'>,
   ): Promise<ReplyPayload<'metadata.unpublish'>> {
-    return this.#toRelay(session, 'relay.unpublish', received, 'publish');
+    return this.#toRelay('relay.unpublish', received, 'publish');
   }
 
   @SubscribeMessage('metadata.subscribe')
   metadataSubscribe(
-    @ConnectedSocket() session: Session,
     @MessageBody() received: Received<'metadata.subscribe'>,
   ): Promise<ReplyPayload<'metadata.subscribe'>> {
-    return this.#toRelay(session, 'relay.subscribe', received, 'subscribe');
+    return this.#toRelay('relay.subscribe', received, 'subscribe');
   }
 
   @SubscribeMessage('metadata.unsubscribe')
   metadataUnsubscribe(
-    @ConnectedSocket() session: Session,
     @MessageBody() received: Received<'metadata.unsubscribe'>,
   ): Promise<ReplyPayload<'metadata.unsubscribe'>> {
-    return this.#toRelay(session, 'relay.unsubscribe', received);
+    return this.#toRelay('relay.unsubscribe', received);
   }
 
   @SubscribeMessage('metadata.report')
-  metadataReport(
-    @ConnectedSocket() session: Session,
-    @MessageBody() received: Received<'metadata.report'>,
-  ): Promise<ReplyPayload<'metadata.report'>> {
-    return this.#toRelay(session, 'relay.report', received);
+  metadataReport(@MessageBody() received: Received<'metadata.report'>): Promise<ReplyPayload<'metadata.report'>> {
+    return this.#toRelay('relay.report', received);
   }
 
   @SubscribeMessage('refresh_token')
   async refreshToken(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { payload }: Received<'refresh_token'>,
+    @MessageBody() { session, payload }: Received<'refresh_token'>,
   ): Promise<ReplyPayload<'refresh_token'>> {
     const { sessions } = this.context.fleet.store;
     const claims = await this.context.verifier.verifyRefresh(payload.token, session.identity);
@@ -323,30 +251,24 @@ export class SignalGateway implements OnGatewayConnection {
   }
 
   @SubscribeMessage('watch_topology')
-  watchTopology(@ConnectedSocket() session: Session): ReplyThen<ReplyPayload<'watch_topology'>> {
+  watchTopology(@MessageBody() { session }: Received<'watch_topology'>): ReplyThen<ReplyPayload<'watch_topology'>> {
     session.requireGrant('admin');
     return new ReplyThen({}, () => this.context.topology.watch(session));
   }
 
   @SubscribeMessage('unwatch_topology')
-  unwatchTopology(@ConnectedSocket() session: Session): ReplyPayload<'unwatch_topology'> {
+  unwatchTopology(@MessageBody() { session }: Received<'watch_topology'>): ReplyPayload<'unwatch_topology'> {
     this.context.topology.unwatch(session);
     return {};
   }
 
   @SubscribeMessage('negotiate')
-  negotiate(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'negotiate'>,
-  ): Promise<ReplyPayload<'negotiate'>> {
+  negotiate(@MessageBody() { session, roomId, payload }: Received<'negotiate'>): Promise<ReplyPayload<'negotiate'>> {
     return this.#negotiations.negotiate(session, roomId, payload);
   }
 
   @SubscribeMessage('migrated')
-  async migrated(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'migrated'>,
-  ): Promise<ReplyPayload<'migrated'>> {
+  async migrated(@MessageBody() { session, roomId, payload }: Received<'migrated'>): Promise<ReplyPayload<'migrated'>> {
     const membership = session.membership(roomId);
     await this.#bus.call(registryQueue, 'registry.migrated', { ...payload, roomId, sessionId: session.id });
     // The room's stream says so as well, perhaps later than the client's next request.
@@ -356,8 +278,7 @@ export class SignalGateway implements OnGatewayConnection {
 
   @SubscribeMessage('migration_failed')
   async migrationFailed(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'migration_failed'>,
+    @MessageBody() { session, roomId, payload }: Received<'migration_failed'>,
   ): Promise<ReplyPayload<'migration_failed'>> {
     session.membership(roomId);
     return this.#bus.call(registryQueue, 'registry.migration_failed', { ...payload, roomId, sessionId: session.id });
@@ -365,8 +286,7 @@ export class SignalGateway implements OnGatewayConnection {
 
   @SubscribeMessage('migration_report')
   async migrationReport(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { roomId, payload }: Received<'migration_report'>,
+    @MessageBody() { session, roomId, payload }: Received<'migration_report'>,
   ): Promise<ReplyPayload<'migration_report'>> {
     session.membership(roomId);
     return this.#bus.call(registryQueue, 'registry.migration_report', { ...payload, sessionId: session.id });
@@ -374,8 +294,7 @@ export class SignalGateway implements OnGatewayConnection {
 
   @SubscribeMessage('rehearse')
   async rehearse(
-    @ConnectedSocket() session: Session,
-    @MessageBody() { payload: rehearsal }: Received<'rehearse'>,
+    @MessageBody() { session, payload: rehearsal }: Received<'rehearse'>,
   ): Promise<ReplyPayload<'rehearse'>> {
     session.requireGrant('admin');
     const by = userAddress(session.identity.userId);
@@ -389,9 +308,8 @@ export class SignalGateway implements OnGatewayConnection {
 
   /** Passes a request on to the relay it names. What the session has no link to, it can't do anything with. */
   async #toRelay<T extends RelayCommandType>(
-    session: Session,
     command: T,
-    { roomId, payload }: { roomId: string; payload: { relayId: string } },
+    { session, roomId, payload }: { session: Session; roomId: string; payload: { relayId: string } },
     grant?: Grant,
   ): Promise<CommandReply<T>> {
     if (grant) session.requireGrant(grant);
@@ -402,9 +320,8 @@ export class SignalGateway implements OnGatewayConnection {
 
   /** Passes a request on to the node that has the session's media in that room. */
   async #toNode<T extends SfuCommandType>(
-    session: Session,
     command: T,
-    { roomId, payload }: { roomId: string; payload: object },
+    { session, roomId, payload }: { session: Session; roomId: string; payload: object },
     grant?: Grant,
   ): Promise<CommandReply<T>> {
     if (grant) session.requireGrant(grant);

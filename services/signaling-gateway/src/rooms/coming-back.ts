@@ -8,6 +8,7 @@ import {
   roomAddress,
 } from '@flotilla/contracts';
 import type { Fleet } from '@flotilla/store';
+import type { Feeds } from './feeds.ts';
 import type { Session } from '../sessions/session.ts';
 
 /** A room that a session came back to, and from where on it is told what happens there. */
@@ -17,17 +18,19 @@ export interface CameBack {
 }
 
 /**
- * Puts a session that came back into the rooms it is in, as of its record: with the events after the offset it names, or, when
- * some of those are gone, with the room as it is. Rooms it was taken out of meanwhile are left out.
+ * Puts a session that came back into the rooms it was in: with the events after the offset it names, or, when some of those
+ * are gone, with the room as it is. Rooms it was taken out of meanwhile are left out.
  */
 export async function comeBack(
   session: Session,
   offsets: Readonly<Record<string, Offset>>,
+  feeds: Feeds,
   fleet: Fleet,
 ): Promise<CameBack[]> {
-  const record = await fleet.store.sessions.get(session.id);
   const rooms = await Promise.all(
-    (record?.rooms ?? []).map((roomId) => comeBackTo(roomId, session, offsets[roomAddress(roomId)], fleet)),
+    [...new Set([...session.formerRooms, ...session.rooms.keys()])].map((roomId) =>
+      comeBackTo(roomId, session, offsets[roomAddress(roomId)], feeds, fleet),
+    ),
   );
   return rooms.filter((room) => room !== undefined);
 }
@@ -36,14 +39,16 @@ async function comeBackTo(
   roomId: string,
   session: Session,
   seen: Offset | undefined,
+  feeds: Feeds,
   { store, events }: Fleet,
 ): Promise<CameBack | undefined> {
   const participantId = participantIdOf(session.id);
+  const read = seen !== undefined && !feeds.isAt(roomId, seen);
   // Asked for together: many come back at once.
   const [member, migration, missed] = await Promise.all([
     store.rooms.member(roomId, participantId),
     store.migrations.of(roomId, participantId),
-    seen === undefined ? ('gone' as const) : events.readAfter(roomStream(roomId), seen, 1),
+    read ? events.readAfter(roomStream(roomId), seen, 1) : undefined,
   ]);
   if (!member) return undefined;
   session.rooms.set(roomId, {

@@ -34,6 +34,11 @@ export class Feeds {
     this.#feeds.get(roomId)?.offer(previous, placed);
   }
 
+  /** Whether the room is followed here, and nothing happened in it after the offset as far as is known. */
+  isAt(roomId: string, offset: Offset): boolean {
+    return this.#feeds.get(roomId)?.position === offset;
+  }
+
   #closeIfUnused(feed: RoomFeed): void {
     if (feed.size > 0) return;
     feed.close();

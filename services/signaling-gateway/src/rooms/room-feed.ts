@@ -11,10 +11,8 @@ import {
 import { compareOffsets, type Offset, roomAddress } from '@flotilla/contracts';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
-import { type Delivery, Listener } from '../delivery/listener.ts';
+import { type Delivery, Listener, readBatch } from '../delivery/listener.ts';
 import type { Session } from '../sessions/session.ts';
-
-const readBatch = 500;
 
 /**
  * A room's events on their way to the sessions of this gateway: one reader of the stream, one frame per event, however many
@@ -23,7 +21,6 @@ const readBatch = 500;
 export class RoomFeed {
   readonly #listeners = new Map<Session, Listener>();
   readonly #following: Following;
-  /** The last event that went out. */
   #position: Offset;
 
   constructor(
@@ -38,6 +35,11 @@ export class RoomFeed {
 
   get size(): number {
     return this.#listeners.size;
+  }
+
+  /** The last event that went out. */
+  get position(): Offset {
+    return this.#position;
   }
 
   get listeners(): IterableIterator<Session> {

@@ -64,15 +64,25 @@ export class Session {
 
   constructor(
     public identity: SessionIdentity,
-    /** It was here before: nothing is sent of its rooms until it said what it saw last. */
-    readonly resumed: boolean,
+    /** The rooms it was in before, when it was: nothing is sent of them until it said what it saw last. */
+    private readonly before: readonly string[] | undefined,
     private readonly socket: WebSocket,
     /** Of the token that brings it back after this connection. */
     readonly resumeHash: string,
     offsets: AddressOffsets,
   ) {
-    this.inbox = new Listener(this, offsets.user, resumed);
-    this.broadcasts = new Listener(this, offsets.everybody, resumed);
+    this.inbox = new Listener(this, offsets.user, this.resumed);
+    this.broadcasts = new Listener(this, offsets.everybody, this.resumed);
+  }
+
+  /** It was here before. */
+  get resumed(): boolean {
+    return this.before !== undefined;
+  }
+
+  /** The rooms it was in when it came back; some may have lost it meanwhile. */
+  get formerRooms(): readonly string[] {
+    return this.before ?? [];
   }
 
   get id(): string {
