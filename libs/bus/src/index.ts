@@ -6,4 +6,5 @@ export * from './events/event-log.ts';
 export * from './events/memory.ts';
 export { connectRedis, redisOp, streamKey, toEntries } from './events/redis-client.ts';
 export * from './events/redis-streams.ts';
+export * from './events/stream-script.ts';
 export * from './room-log.ts';

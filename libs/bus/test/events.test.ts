@@ -3,7 +3,14 @@ import { compareOffsets } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, startRedis, waitFor, testBrokers } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EventLog, type LogEntry, maxStreamLength, MemoryEventLog, RedisEventLog } from '../src/index.ts';
+import {
+  type EventLog,
+  type Following,
+  type LogEntry,
+  maxStreamLength,
+  MemoryEventLog,
+  RedisEventLog,
+} from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
@@ -150,6 +157,49 @@ describe('Redis', () => {
     await waitFor('an append works again', () => events.append('a', 'after'));
     await until(2);
     expect(seen).toEqual(['before', 'after']);
+    admin.disconnect();
+    await events.close();
+    await redis.stop();
+  });
+
+  test('followers come, stop and begin further back while the connection that hears of entries is cut again and again', async () => {
+    const redis = await startRedis();
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
+    const { Redis } = await import('ioredis');
+    const admin = new Redis(redis.url);
+    const streams = ['a', 'b', 'c'];
+    const written = new Map(streams.map((stream) => [stream, [] as { offset: string; data: string }[]]));
+    const all: { stream: string; from: number; seen: string[]; following: Following; stopped: boolean }[] = [];
+    for (let round = 0; round < 300; round++) {
+      const stream = streams[round % 3]!;
+      const entries = written.get(stream)!;
+      entries.push({ data: String(round), offset: await events.append(stream, String(round)) });
+      if (round % 20 === 7) await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+      if (round % 5 === 0) {
+        const from = Math.floor((entries.length * (round % 7)) / 6);
+        const { seen, onEntries } = collector();
+        const following = events.follow(stream, entries[from - 1]?.offset ?? '0-0', onEntries);
+        all.push({ stream, from, seen, following, stopped: false });
+      }
+      if (round % 11 === 10) {
+        const one = all[round % all.length]!;
+        one.following.stop();
+        one.stopped = true;
+      }
+    }
+    await waitFor('everybody has all', () => {
+      for (const { stream, from, seen, stopped } of all) {
+        const due = written.get(stream)!.length - from;
+        if (!stopped && seen.length < due) notYet(`${seen.length} of ${due} came on ${stream}`);
+      }
+    });
+    for (const { stream, from, seen } of all) {
+      const due = written
+        .get(stream)!
+        .slice(from)
+        .map(({ data }) => data);
+      expect(seen).toEqual(due.slice(0, seen.length));
+    }
     admin.disconnect();
     await events.close();
     await redis.stop();

@@ -10,7 +10,12 @@ export type RawEntry = [id: string, fields: string[]];
 export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
 
 /** A connection that fails fast while Redis is away and comes back by itself. */
-export function connectRedis(url: string, log: Logger, name: string): Redis {
+export function connectRedis(
+  url: string,
+  log: Logger,
+  name: string,
+  options: { autoResubscribe?: boolean } = {},
+): Redis {
   const redis = new Redis(url, {
     connectionName: `flotilla-${name}`,
     enableOfflineQueue: false,
@@ -19,6 +24,7 @@ export function connectRedis(url: string, log: Logger, name: string): Redis {
     commandTimeout: 5000,
     lazyConnect: true,
     retryStrategy: (attempt) => Math.min(50 * 2 ** attempt, 1000),
+    ...options,
   });
   redis.on('error', (error: Error) => log.debug({ err: error, connection: name }, 'Redis connection error'));
   redis.on('close', () => log.debug({ connection: name }, 'Redis connection closed'));

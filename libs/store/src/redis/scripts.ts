@@ -2,7 +2,7 @@
  * The store's Lua scripts. Each is one step: nobody sees half of it. A script opens with its keys, arguments and result.
  * JSON that the script does not have to look into comes ready from the caller.
  */
-import { maxStreamLength, dataField } from '@flotilla/bus';
+import { dataField, maxStreamLength, streamLua } from '@flotilla/bus';
 import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeSilentMs } from '../store.ts';
 
 /** Milliseconds of Redis's own clock: every service's clocks may differ, this one is the same for all. */
@@ -12,17 +12,13 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+${streamLua}
 local function tell(stream, event)
-  redis.call('XADD', stream, 'MAXLEN', '~', ${maxStreamLength}, '*', '${dataField}', event)
+  append(stream, ${maxStreamLength}, event)
 end
 
 local function media_mode(room, upgraded)
   return room.peerToPeer and redis.call('EXISTS', upgraded) == 0 and 'peer' or 'sfu'
-end
-
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
 end
 `;
 
@@ -266,7 +262,7 @@ return 1`,
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('ZADD', KEYS[2], now_ms(), ARGV[1])
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[3])
-redis.call('XADD', KEYS[4], 'MAXLEN', '~', ${keptReports}, '*', '${dataField}', ARGV[4])
+append(KEYS[4], ${keptReports}, ARGV[4])
 redis.call('HSET', KEYS[5], ARGV[1], ARGV[5])`,
   },
 

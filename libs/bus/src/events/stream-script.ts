@@ -1,0 +1,20 @@
+import { dataField } from './event-log.ts';
+
+/**
+ * Lua for scripts that work on streams which others follow. `append(key, entries to keep, data)` writes an entry and hands it,
+ * in the same step, to whoever listens at this moment: on the channel of the key's name, as `<offset> <previous offset> <data>`.
+ * It returns {offset, previous offset}.
+ */
+export const streamLua = `
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+
+local function append(stream, kept, data)
+  local previous = last_offset(stream)
+  local offset = redis.call('XADD', stream, 'MAXLEN', '~', kept, '*', '${dataField}', data)
+  redis.call('PUBLISH', stream, offset .. ' ' .. previous .. ' ' .. data)
+  return {offset, previous}
+end
+`;
