@@ -1,6 +1,6 @@
 /**
- * The measuring stick: a `ws` server that does the same sends and nothing else. Rooms are sets of sockets, nothing is
- * checked or kept. It speaks as much of flotilla.v1 as the clients here need, so that they are the same for both.
+ * The measuring stick: a `ws` server that does the same sends, pings among them, and nothing else. Rooms are sets of sockets,
+ * nothing is checked or kept. It speaks as much of flotilla.v1 as the clients here need, so that they are the same for both.
  */
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -17,8 +17,23 @@ interface Message {
   readonly payload: { readonly room?: string; readonly data?: unknown };
 }
 
+/** As the gateway does by default: each connection is pinged so often, and no two at once. */
+const heartbeatMs = 10_000;
+const tickMs = 10;
+
 const rooms = new Map<string, Set<WebSocket>>();
+const sockets = new Set<WebSocket>();
 let messages = 0;
+
+let walk = sockets.values();
+let due = 0;
+setInterval(() => {
+  for (due += (sockets.size * tickMs) / heartbeatMs; due >= 1; due--) {
+    let next = walk.next();
+    if (next.done) next = (walk = sockets.values()).next();
+    next.value?.ping();
+  }
+}, tickMs);
 
 function onConnection(socket: WebSocket): void {
   let room: Set<WebSocket> | undefined;
@@ -41,7 +56,11 @@ function onConnection(socket: WebSocket): void {
     socket.send(`{"replyTo":"${id}","ok":true,"payload":{"seq":"${seq}"}}`);
   });
   socket.on('error', () => socket.terminate());
-  socket.once('close', () => room?.delete(socket));
+  socket.once('close', () => {
+    room?.delete(socket);
+    sockets.delete(socket);
+  });
+  sockets.add(socket);
   socket.send('{"type":"welcome","payload":{"resumed":false}}');
 }
 
