@@ -4,18 +4,12 @@ import { notYet, waitFor } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Feeds } from '../src/rooms/feeds.ts';
-import { Session } from '../src/sessions/session.ts';
+import { listeningSession } from './listening-session.ts';
 
-/** A session whose connection only remembers what was sent to it. */
-function listener(id: string): { session: Session; sent: { seq: string; payload: { data: number } }[] } {
+/** A session that remembers what it heard. */
+function listener(id: string) {
   const sent: { seq: string; payload: { data: number } }[] = [];
-  const socket = {
-    readyState: 1,
-    bufferedAmount: 0,
-    send: (frame: Buffer) => sent.push(JSON.parse(frame.toString()) as (typeof sent)[number]),
-  };
-  const identity = { id, userId: 'u', grants: [], bridge: [], expiresAt: Infinity };
-  return { session: new Session(identity, undefined, socket as never, '', { user: '0-0', everybody: '0-0' }), sent };
+  return { sent, ...listeningSession(id, (text) => sent.push(JSON.parse(text) as (typeof sent)[number])) };
 }
 
 const say = (events: EventLog, data: number, only?: string[]) =>

@@ -8,22 +8,16 @@ import {
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Session } from '../src/sessions/session.ts';
 import { TopologyFeed } from '../src/topology/topology-feed.ts';
+import { listeningSession } from './listening-session.ts';
 
 type Update = SignalEventPayload<'topology_update'>;
 
-/** A watching session whose connection keeps what was sent to it, and may be made slow or be closed. */
+/** A session that watches, and remembers what it was told. */
 function watcher(grants: Grant[] = ['admin']) {
   const updates: Update[] = [];
-  const socket = {
-    readyState: 1,
-    bufferedAmount: 0,
-    send: (text: string) => updates.push((JSON.parse(text) as { payload: Update }).payload),
-    ping: () => undefined,
-  };
-  const identity = { id: 'ss_a', userId: 'u', grants, bridge: [], expiresAt: Infinity };
-  const session = new Session(identity, undefined, socket as never, '', { user: '0-0', everybody: '0-0' });
+  const hear = (text: string): void => void updates.push((JSON.parse(text) as { payload: Update }).payload);
+  const { session, websocket, connection } = listeningSession('ss_a', hear, grants);
   const told = () => {
     const vertices = new Map<string, TopologyVertex>();
     for (const update of updates) applyTopologyUpdate(vertices, update);
@@ -35,7 +29,7 @@ function watcher(grants: Grant[] = ['admin']) {
       () => JSON.stringify(told()) === JSON.stringify(ids.toSorted()) || notYet(`it knows ${told().join(', ')}`),
       { everyMs: 1 },
     );
-  return { session, socket, updates, told, knows };
+  return { session, websocket, connection, updates, told, knows };
 }
 
 const gateway = (id: string): TopologyVertex => ({ kind: 'gateway', id, alive: true, sessions: 0 });
@@ -130,7 +124,7 @@ describe('the topology feed', () => {
     expect(mostUnderWay).toBe(1);
     feed.unwatch(first.session);
     const had = first.updates.length;
-    gone.socket.readyState = 3;
+    gone.websocket.readyState = 3;
     demoted.session.identity = { ...demoted.session.identity, grants: [] };
     await readsMore(2);
     expect(first.updates).toHaveLength(had);
@@ -138,7 +132,7 @@ describe('the topology feed', () => {
     await readsMore(2);
     expect(demoted.updates).toHaveLength(hadBeforeDemotion);
 
-    second.socket.readyState = 3;
+    second.websocket.readyState = 3;
     await readsNoMore();
     const late = watcher();
     feed.watch(late.session);
@@ -172,7 +166,7 @@ describe('the topology feed', () => {
     feed.watch(slow.session);
     feed.watch(fast.session);
     await slow.knows(...ids);
-    slow.socket.bufferedAmount = 200_000;
+    slow.connection.writableLength = 200_000;
     // One update may have been on its way.
     await readsMore(2);
     const had = slow.updates.length;
@@ -181,7 +175,7 @@ describe('the topology feed', () => {
       await fast.knows(id);
     }
     expect(slow.updates).toHaveLength(had);
-    slow.socket.bufferedAmount = 0;
+    slow.connection.writableLength = 0;
     await slow.knows('gw_y');
     expect(slow.updates.filter(({ reset }) => reset)).toHaveLength(1);
   });

@@ -6,6 +6,7 @@ import {
   userAddress,
 } from '@flotilla/contracts';
 import type { Session } from '../sessions/session.ts';
+import { textFrame } from './websocket-frames.ts';
 
 /** A numbered event as a client gets it. Made once for all who get it. */
 export function eventFrame(
@@ -13,11 +14,11 @@ export function eventFrame(
   seq: Offset,
   { type, from, payload }: { type: string; from: string; payload: unknown },
 ): Buffer {
-  return Buffer.from(JSON.stringify({ seq, type, from, to, routedAt: Date.now(), payload }));
+  return textFrame(JSON.stringify({ seq, type, from, to, routedAt: Date.now(), payload }));
 }
 
 /** Tells a session something about its connection. */
 export function tell<T extends ConnectionEventType>(session: Session, type: T, payload: SignalEventPayload<T>): void {
   const to = userAddress(session.identity.userId);
-  session.send(JSON.stringify({ type, from: systemAddress, to, routedAt: Date.now(), payload }));
+  session.send(textFrame(JSON.stringify({ type, from: systemAddress, to, routedAt: Date.now(), payload })));
 }

@@ -2,14 +2,14 @@ import { type CloseCodeName, compareOffsets, type Offset } from '@flotilla/contr
 
 /** Who gets the frames. */
 export interface Receiver {
-  send(frame: string | Buffer): void;
+  send(frame: Buffer): void;
   close(code: CloseCodeName, reason: string): void;
 }
 
 /** A frame on its way to a session. `frame` is undefined for an event that is not for this session. */
 export interface Delivery {
   readonly offset: Offset;
-  readonly frame: string | Buffer | undefined;
+  readonly frame: Buffer | undefined;
 }
 
 /** Events that are missed are read so many at a time. A read that finds fewer was the last: what comes after it is delivered. */
@@ -40,13 +40,13 @@ export class Listener {
     return this.#after;
   }
 
-  deliver(offset: Offset, frame: string | Buffer | undefined): void {
+  deliver(offset: Offset, frame: Buffer | undefined): void {
     if (!this.#waiting) return this.#send(offset, frame);
     if (this.#waiting.length < maxWaiting) this.#waiting.push({ offset, frame });
     else this.receiver.close('SERVICE_RESTART', 'too much happened meanwhile, resume');
   }
 
-  #send(offset: Offset, frame: string | Buffer | undefined): void {
+  #send(offset: Offset, frame: Buffer | undefined): void {
     if (compareOffsets(offset, this.#after) <= 0) return;
     this.#after = offset;
     if (frame !== undefined) this.receiver.send(frame);

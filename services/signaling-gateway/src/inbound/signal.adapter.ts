@@ -119,7 +119,7 @@ export class SignalAdapter extends AbstractWsAdapter {
     if (!socket.destroyed) {
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
-        const session = new Session(identity, formerRooms, websocket, resumeToken.hash, offsets);
+        const session = new Session(identity, formerRooms, websocket, socket, resumeToken.hash, offsets);
         session.messagesOfAddress = messagesOfAddress;
         this.#connected(websocket, session);
         this.welcome(session, resumeToken.token);

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import {
   type CloseCodeName,
   closeCodes,
@@ -10,6 +11,7 @@ import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
 import { Listener } from '../delivery/listener.ts';
+import { pingFrame, textFrame } from '../delivery/websocket-frames.ts';
 import type { LifecycleState } from './lifecycle-table.ts';
 
 /** A room the session is in: who it is there, and where its media is. */
@@ -66,7 +68,9 @@ export class Session {
     public identity: SessionIdentity,
     /** The rooms it was in before, when it was: nothing is sent of them until it said what it saw last. */
     private readonly before: readonly string[] | undefined,
-    private readonly socket: WebSocket,
+    private readonly websocket: WebSocket,
+    /** The connection under the WebSocket: frames that are ready go there, between those that the WebSocket makes itself. */
+    private readonly connection: Duplex,
     /** Of the token that brings it back after this connection. */
     readonly resumeHash: string,
     offsets: AddressOffsets,
@@ -90,12 +94,12 @@ export class Session {
   }
 
   get isOpen(): boolean {
-    return this.socket.readyState === 1;
+    return this.websocket.readyState === 1;
   }
 
   /** Bytes that wait to be sent. */
   get backlog(): number {
-    return this.socket.bufferedAmount;
+    return this.connection.writableLength;
   }
 
   requireGrant(grant: Grant): void {
@@ -111,12 +115,12 @@ export class Session {
   }
 
   /** Sends a frame that is ready. A client whose frames pile up is probed; one that lets too much pile up is closed. */
-  send(text: string | Buffer): void {
+  send(frame: Buffer): void {
     if (!this.isOpen) return;
-    const backlog = this.socket.bufferedAmount;
+    const { backlog } = this;
     if (backlog > maxBacklogBytes) return this.onSlow();
     if (backlog > probeBacklogBytes) this.#probe();
-    this.socket.send(text, asText);
+    this.connection.write(frame);
   }
 
   #probe(): void {
@@ -135,23 +139,20 @@ export class Session {
   }
 
   reply(reply: Reply): void {
-    this.send(JSON.stringify(reply));
+    this.send(textFrame(JSON.stringify(reply)));
   }
 
   ping(): void {
-    if (this.isOpen) this.socket.ping();
+    if (this.isOpen) this.connection.write(pingFrame);
   }
 
   /** Cuts the connection without a word, as when a network goes. */
   cut(): void {
-    this.socket.terminate();
+    this.websocket.terminate();
   }
 
   /** Closes with a code of ours. The client has two seconds to answer, then the socket is cut. */
   close(code: CloseCodeName, reason: string): void {
-    this.socket.close(closeCodes[code], reason);
+    this.websocket.close(closeCodes[code], reason);
   }
 }
-
-/** A frame made once for many goes out as the text it is. */
-const asText = { binary: false } as const;

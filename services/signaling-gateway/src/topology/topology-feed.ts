@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { diffTopologies, systemAddress, type Topology, type TopologyUpdate, userAddress } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '@flotilla/store';
+import { textFrame } from '../delivery/websocket-frames.ts';
 import { probeBacklogBytes, type Session } from '../sessions/session.ts';
 
 /** Between the beginnings of two reads of the whole fleet. */
@@ -135,8 +136,8 @@ export class TopologyFeed {
 }
 
 /** The event with a payload that is text already. */
-function frame({ identity }: Session, payload: string): string {
+function frame({ identity }: Session, payload: string): Buffer {
   const to = userAddress(identity.userId);
   const envelope = JSON.stringify({ type: 'topology_update', from: systemAddress, to, routedAt: Date.now() });
-  return `${envelope.slice(0, -1)},"payload":${payload}}`;
+  return textFrame(`${envelope.slice(0, -1)},"payload":${payload}}`);
 }

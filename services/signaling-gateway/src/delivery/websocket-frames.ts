@@ -1,0 +1,29 @@
+/** The first byte of a frame: FIN, and the opcode of RFC 6455, section 5.2. */
+const finText = 0x81;
+const finPing = 0x89;
+
+/** A ping without a payload. */
+export const pingFrame = Buffer.from([finPing, 0]);
+
+/**
+ * A WebSocket message of text as it goes over the wire from a server: one frame, not masked (RFC 6455, section 5.2). Made once
+ * it is written as it is to all who get it, where a WebSocket's `send` makes a header for each and writes both parts.
+ */
+export function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const header = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.allocUnsafe(header + length);
+  frame[0] = finText;
+  if (header === 2) {
+    frame[1] = length;
+  } else if (header === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2);
+    frame.writeUInt32BE(length >>> 0, 6);
+  }
+  frame.write(text, header);
+  return frame;
+}
