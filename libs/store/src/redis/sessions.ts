@@ -6,17 +6,16 @@ import type { SessionClaims, SessionRecord, SessionStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
-const absent = (text: string): string | undefined => (text === '' ? undefined : text);
-
-/** The hash as it is kept: text fields only, empty for what there is not. */
 const Stored = z.object({
+  id: SessionId,
   userId: UserId,
-  name: z.string().transform(absent).optional(),
-  room: z.string().transform(absent).pipe(RoomRef.optional()).optional(),
-  grants: z.string().transform((text) => z.array(Grant).parse(JSON.parse(text))),
-  bridge: z.string().transform((text) => z.array(RoomRef).parse(JSON.parse(text))),
-  expiresAt: z.coerce.number(),
+  name: z.string().optional(),
+  room: RoomRef.optional(),
+  grants: z.array(Grant),
+  bridge: z.array(RoomRef),
+  expiresAt: z.number(),
   gatewayId: z.string(),
+  rooms: z.array(RoomId),
 });
 
 function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: SessionClaims): string[] {
@@ -142,9 +141,8 @@ export class RedisSessions implements SessionStore {
     );
     if (!answer) return undefined;
     const [id, flat, rooms] = answer;
-    const record = Object.fromEntries(
-      Array.from({ length: flat.length / 2 }, (_, index) => [flat[index * 2], flat[index * 2 + 1]]),
-    );
+    const record: Record<string, string> = {};
+    for (let index = 0; index < flat.length; index += 2) record[flat[index]!] = flat[index + 1]!;
     return parseSession(id, record, rooms);
   }
 
@@ -210,6 +208,18 @@ export class RedisSessions implements SessionStore {
   }
 }
 
-function parseSession(id: string, record: unknown, rooms: readonly string[]): SessionRecord {
-  return { id: SessionId.parse(id), ...Stored.parse(record), rooms: z.array(RoomId).parse(rooms) };
+/** The hash as it is kept has text fields only, empty for what there is not. */
+function parseSession(id: string, record: Readonly<Record<string, string>>, rooms: readonly string[]): SessionRecord {
+  const { userId, name, room, grants, bridge, expiresAt, gatewayId } = record;
+  return Stored.parse({
+    id,
+    userId,
+    name: name || undefined,
+    room: room || undefined,
+    grants: JSON.parse(grants ?? 'null'),
+    bridge: JSON.parse(bridge ?? 'null'),
+    expiresAt: Number(expiresAt),
+    gatewayId,
+    rooms,
+  });
 }

@@ -24,6 +24,8 @@ export const handshakeMs = 30_000;
 const expiryWarningMs = 60_000;
 /** Clean-up that meets a broker that is away is tried again for this long; then the sweeper of the registry has it. */
 const repairMs = 180_000;
+/** Most who lose their connection are back by then: nothing has to be written of it. */
+const backSoonMs = 1000;
 /** A gateway that stops waits this long for it. */
 const putAwayMs = 5000;
 
@@ -55,6 +57,8 @@ export class Lifecycle {
   #beat: NodeJS.Timeout | undefined;
   readonly #backlog = new BacklogMeter();
   readonly #rounds: Rounds;
+  /** Sessions without a connection for a moment, and how that is written down. */
+  readonly #away = new Map<string, { readonly timer: NodeJS.Timeout; readonly detach: () => void }>();
   /** Sessions that are being put away. */
   readonly #repairs = new Set<Promise<void>>();
   #stopping: Promise<void> | undefined;
@@ -136,10 +140,24 @@ export class Lifecycle {
 
   /** Nobody speaks for the session here any more: it may come back within the window, or is swept. */
   abandon(sessionId: string, resumeHash: string): void {
-    this.#repair(sessionId, () => this.store.detach(sessionId, resumeHash, this.settings.resumeWindowMs));
+    this.#isBack(sessionId);
+    const { resumeWindowMs } = this.settings;
+    const waitMs = this.stopping ? 0 : Math.min(backSoonMs, resumeWindowMs);
+    const detach = (): void => {
+      this.#isBack(sessionId);
+      this.#repair(sessionId, () => this.store.detach(sessionId, resumeHash, resumeWindowMs - waitMs));
+    };
+    if (waitMs === 0) detach();
+    else this.#away.set(sessionId, { detach, timer: setTimeout(detach, waitMs) });
+  }
+
+  #isBack(sessionId: string): void {
+    clearTimeout(this.#away.get(sessionId)?.timer);
+    this.#away.delete(sessionId);
   }
 
   connected(session: Session): void {
+    this.#isBack(session.id);
     this.table.add(session);
     session.onSlow = () => this.handle(session, 'slow');
     // Those who come together are not asked together.
@@ -252,6 +270,7 @@ export class Lifecycle {
     this.#rounds.stop();
     this.mail.stop();
     for (const session of this.table) this.handle(session, 'stopping');
+    for (const { detach } of [...this.#away.values()]) detach();
     await Promise.race([Promise.all(this.#repairs), pause(putAwayMs)]);
     this.feeds.close();
   }
