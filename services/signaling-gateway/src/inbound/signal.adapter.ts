@@ -117,6 +117,8 @@ export class SignalAdapter extends AbstractWsAdapter {
     const { identity, formerRooms, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
     let connected = false;
     if (!socket.destroyed) {
+      // The answer to the upgrade and the first message go out together.
+      socket.cork();
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
         const session = new Session(identity, formerRooms, websocket, socket, resumeToken.hash, offsets);
@@ -124,6 +126,7 @@ export class SignalAdapter extends AbstractWsAdapter {
         this.#connected(websocket, session);
         this.welcome(session, resumeToken.token);
       });
+      socket.uncork();
     }
     // The client went away meanwhile.
     if (!connected) this.lifecycle.abandon(identity.id, resumeToken.hash);
