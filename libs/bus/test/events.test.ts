@@ -143,6 +143,27 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
 });
 
 describe('Redis', () => {
+  test('a stream that nobody follows any more is not listened to', async () => {
+    const redis = await startRedis();
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
+    const { Redis } = await import('ioredis');
+    const admin = new Redis(redis.url);
+    const { onEntries, until } = collector();
+    events.follow('kept', '0-0', onEntries);
+    events.follow('left at once', '0-0', onEntries).stop();
+    const later = events.follow('left later', '0-0', onEntries);
+    await events.append('left later', 'x');
+    await until(1);
+    later.stop();
+    await waitFor('only one channel is left', async () => {
+      const channels = (await admin.call('PUBSUB', 'CHANNELS')) as string[];
+      if (channels.join() !== 't:kept') notYet(`there are ${channels.join(', ')}`);
+    });
+    admin.disconnect();
+    await events.close();
+    await redis.stop();
+  });
+
   test('a follower misses nothing when its connection is cut', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });

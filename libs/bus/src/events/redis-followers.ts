@@ -91,7 +91,8 @@ export class RedisFollowers {
     queueMicrotask(() => {
       const keys = this.#fresh;
       this.#fresh = [];
-      this.#subscribe(keys);
+      // Some are not followed any more.
+      this.#subscribe(keys.filter((key) => this.#streams.has(key)));
     });
   }
 
