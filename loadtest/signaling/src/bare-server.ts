@@ -17,23 +17,23 @@ interface Message {
   readonly payload: { readonly room?: string; readonly data?: unknown };
 }
 
-/** As the gateway does by default: each connection is pinged so often, and no two at once. */
-const heartbeatMs = 10_000;
-const tickMs = 10;
-
 const rooms = new Map<string, Set<WebSocket>>();
 const sockets = new Set<WebSocket>();
 let messages = 0;
 
-let walk = sockets.values();
-let due = 0;
-setInterval(() => {
-  for (due += (sockets.size * tickMs) / heartbeatMs; due >= 1; due--) {
-    let next = walk.next();
-    if (next.done) next = (walk = sockets.values()).next();
-    next.value?.ping();
-  }
-}, tickMs);
+/** Pings each connection so often, a few at each tick, as the gateway does. */
+function ping(heartbeatMs: number): void {
+  const tickMs = 10;
+  let walk = sockets.values();
+  let due = 0;
+  setInterval(() => {
+    for (due += (sockets.size * tickMs) / heartbeatMs; due >= 1; due--) {
+      let next = walk.next();
+      if (next.done) next = (walk = sockets.values()).next();
+      next.value?.ping();
+    }
+  }, tickMs);
+}
 
 function onConnection(socket: WebSocket): void {
   let room: Set<WebSocket> | undefined;
@@ -66,7 +66,8 @@ function onConnection(socket: WebSocket): void {
 
 serve<BareCalls>(
   {
-    listen: async (certificate) => {
+    listen: async ({ certificate, heartbeatMs }) => {
+      ping(heartbeatMs);
       const server = certificate ? createTlsServer(certificate) : createServer();
       new WebSocketServer({
         server,

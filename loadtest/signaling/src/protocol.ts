@@ -61,7 +61,7 @@ export interface CrowdTick {
 
 /** What the bare server does when it is told to. */
 export interface BareCalls {
-  listen(certificate: { cert: string; key: string } | null): Promise<number>;
+  listen(how: { certificate: { cert: string; key: string } | undefined; heartbeatMs: number }): Promise<number>;
 }
 
 export interface BareTick {

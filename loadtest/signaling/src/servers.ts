@@ -20,6 +20,8 @@ export interface Servers {
 }
 
 const roomsAtOnce = 16;
+/** How often either side pings each of its connections: what a gateway does that is told nothing else. */
+const heartbeatMs = gatewayConfig.shape.FLOTILLA_HEARTBEAT_SECONDS.parse(undefined) * 1000;
 
 /** A certificate of a day for this machine's loopback address, signed by itself. */
 function makeCertificate(dir: string): { cert: string; key: string } {
@@ -64,7 +66,7 @@ export async function startServers(options: Options, onBareTick: (tick: BareTick
       },
     });
     const pem = files && { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') };
-    const barePort = await bare.call('listen', pem ?? null);
+    const barePort = await bare.call('listen', { certificate: pem, heartbeatMs });
     const scheme = tls ? 'wss' : 'ws';
     return {
       urls: {

@@ -20,7 +20,7 @@ import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
 import { SessionTable } from './sessions/session-table.ts';
-import { welcome } from './sessions/welcome.ts';
+import { welcome, type WelcomeSettings } from './sessions/welcome.ts';
 import { TopologyFeed } from './topology/topology-feed.ts';
 import { Transport } from './transport/transport.ts';
 
@@ -57,15 +57,16 @@ export class SignalingGatewayModule {
       fleet,
       lifecycle,
       memberships,
-      nodes: new NodeDirectory(nodes, log),
       topology: new TopologyFeed(fleet.store, log),
       verifier,
-      settings: {
-        resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
-        heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
-      },
       log,
     };
+    const directory = new NodeDirectory(nodes, log);
+    const settings: WelcomeSettings = {
+      resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
+      heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
+    };
+    const greet: Welcome = (session, resumeToken) => void welcome(session, resumeToken, directory, settings);
     const handshake = new Handshake(
       new UpgradeAuthenticator(verifier),
       lifecycle,
@@ -97,24 +98,28 @@ export class SignalingGatewayModule {
         { provide: Handshake, useValue: handshake },
         { provide: Transport, useValue: transport },
         { provide: SESSION_LIMITS, useValue: limits },
-        { provide: FrontDoor, useValue: new FrontDoor(context, overload) },
+        { provide: WELCOME, useValue: greet },
+        { provide: FrontDoor, useValue: new FrontDoor(context, directory, overload) },
       ],
     };
   }
 }
 
 const SESSION_LIMITS = Symbol('session limits');
+const WELCOME = Symbol('welcome');
 
 class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
   #stops: (() => void)[] = [];
 
   constructor(
     private readonly context: SignalContext,
+    private readonly nodes: NodeDirectory,
     private readonly overload: Overload,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { lifecycle, nodes, topology } = this.context;
+    const { lifecycle, topology } = this.context;
+    const { nodes } = this;
     await lifecycle.start();
     nodes.start();
     const overload = watchOverload(this.overload);
@@ -128,9 +133,9 @@ class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
-  const { lifecycle, nodes, settings, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
+  const { lifecycle, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
   const [transport, handshake] = [app.get(Transport, { strict: false }), app.get(Handshake, { strict: false })];
   const limits = app.get<SessionLimits>(SESSION_LIMITS, { strict: false });
-  const greet: Welcome = (session, resumeToken) => void welcome(session, resumeToken, nodes, settings);
+  const greet = app.get<Welcome>(WELCOME, { strict: false });
   app.useWebSocketAdapter(new SignalAdapter(app, transport, handshake, lifecycle, greet, limits, log));
 }

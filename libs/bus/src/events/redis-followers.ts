@@ -170,9 +170,10 @@ export class RedisFollowers {
     for (const [key, raw] of pairs(answer)) {
       const { stream, offset } = from.get(key)!;
       if (this.#streams.get(key) !== stream) continue;
-      // A follower began further back meanwhile, or there is more than one read brings.
-      if (isBefore(stream.offset, offset) || raw.length === entriesPerRead) this.#behind.add(stream);
+      // A follower began further back meanwhile: the stream is read again from there.
       if (isBefore(stream.offset, offset)) continue;
+      // There may be more than one read brings.
+      if (raw.length === entriesPerRead) this.#behind.add(stream);
       const entries = toEntries(raw).filter((entry) => isBefore(stream.offset, entry.offset));
       if (entries.length > 0) this.#handOver(stream, entries);
     }

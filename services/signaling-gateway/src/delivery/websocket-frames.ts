@@ -21,8 +21,7 @@ export function textFrame(text: string): Buffer {
     frame.writeUInt16BE(length, 2);
   } else {
     frame[1] = 127;
-    frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2);
-    frame.writeUInt32BE(length >>> 0, 6);
+    frame.writeBigUInt64BE(BigInt(length), 2);
   }
   frame.write(text, header);
   return frame;

@@ -36,7 +36,7 @@ export type Welcome = (session: Session, resumeToken: string) => void;
 /**
  * Nest's way to WebSockets. Its own adapter for `ws` drops what it can't read without a word; this one lets nobody in who
  * is not admitted, and answers every message. Nest binds the handlers once, as if for a single client, and each request says
- * whose it is: bound anew for each of ten thousand sessions they are a quarter of the heap.
+ * whose it is: bound anew for each session they are 4 KB of its memory.
  */
 export class SignalAdapter extends AbstractWsAdapter {
   readonly #websockets = new WebSocketServer({

@@ -19,14 +19,12 @@ import type { Fleet } from '@flotilla/store';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Negotiations } from '../negotiation/negotiations.ts';
-import type { NodeDirectory } from '../node-directory.ts';
 import { comeBack } from '../rooms/coming-back.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import { MetadataLinks } from '../rooms/metadata-links.ts';
 import { nodeFor } from '../rooms/moving.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
-import type { WelcomeSettings } from '../sessions/welcome.ts';
 import type { TopologyFeed } from '../topology/topology-feed.ts';
 import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
@@ -39,10 +37,8 @@ export interface SignalContext {
   readonly fleet: Fleet;
   readonly lifecycle: Lifecycle;
   readonly memberships: Memberships;
-  readonly nodes: NodeDirectory;
   readonly topology: TopologyFeed;
   readonly verifier: TokenVerifier;
-  readonly settings: WelcomeSettings;
   readonly log: Logger;
 }
 export const SIGNAL_CONTEXT = Symbol('signal context');

@@ -28,7 +28,7 @@ export async function comeBack(
   fleet: Fleet,
 ): Promise<CameBack[]> {
   const rooms = await Promise.all(
-    [...new Set([...session.formerRooms, ...session.rooms.keys()])].map((roomId) =>
+    [...new Set([...(session.formerRooms ?? []), ...session.rooms.keys()])].map((roomId) =>
       comeBackTo(roomId, session, offsets[roomAddress(roomId)], feeds, fleet),
     ),
   );

@@ -138,26 +138,26 @@ export class Lifecycle {
     }
   }
 
-  /** Nobody speaks for the session here any more: it may come back within the window, or is swept. */
+  /** Nobody speaks for the session here any more: it may come back within the window, or is swept. Written down when it is not back soon. */
   abandon(sessionId: string, resumeHash: string): void {
-    this.#isBack(sessionId);
+    this.#forgetAway(sessionId);
     const { resumeWindowMs } = this.settings;
     const waitMs = this.stopping ? 0 : Math.min(backSoonMs, resumeWindowMs);
     const detach = (): void => {
-      this.#isBack(sessionId);
+      this.#forgetAway(sessionId);
       this.#repair(sessionId, () => this.store.detach(sessionId, resumeHash, resumeWindowMs - waitMs));
     };
     if (waitMs === 0) detach();
     else this.#away.set(sessionId, { detach, timer: setTimeout(detach, waitMs) });
   }
 
-  #isBack(sessionId: string): void {
+  #forgetAway(sessionId: string): void {
     clearTimeout(this.#away.get(sessionId)?.timer);
     this.#away.delete(sessionId);
   }
 
   connected(session: Session): void {
-    this.#isBack(session.id);
+    this.#forgetAway(session.id);
     this.table.add(session);
     session.onSlow = () => this.handle(session, 'slow');
     // Those who come together are not asked together.
@@ -270,7 +270,7 @@ export class Lifecycle {
     this.#rounds.stop();
     this.mail.stop();
     for (const session of this.table) this.handle(session, 'stopping');
-    for (const { detach } of [...this.#away.values()]) detach();
+    for (const { detach } of this.#away.values()) detach();
     await Promise.race([Promise.all(this.#repairs), pause(putAwayMs)]);
     this.feeds.close();
   }

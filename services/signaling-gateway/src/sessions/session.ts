@@ -67,7 +67,7 @@ export class Session {
   constructor(
     public identity: SessionIdentity,
     /** The rooms it was in before, when it was: nothing is sent of them until it said what it saw last. */
-    private readonly before: readonly string[] | undefined,
+    readonly formerRooms: readonly string[] | undefined,
     private readonly websocket: WebSocket,
     /** The connection under the WebSocket: frames that are ready go there, between those that the WebSocket makes itself. */
     private readonly connection: Duplex,
@@ -81,12 +81,7 @@ export class Session {
 
   /** It was here before. */
   get resumed(): boolean {
-    return this.before !== undefined;
-  }
-
-  /** The rooms it was in when it came back; some may have lost it meanwhile. */
-  get formerRooms(): readonly string[] {
-    return this.before ?? [];
+    return this.formerRooms !== undefined;
   }
 
   get id(): string {
