@@ -107,7 +107,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     // They stop together: there is nowhere to move to.
     FLOTILLA_DRAIN_SECONDS: '0',
     // It is there to be tried, and broken.
-    FLOTILLA_REHEARSALS: 'true',
+    FLOTILLA_DRILLS: 'true',
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 

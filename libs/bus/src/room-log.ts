@@ -1,6 +1,6 @@
 import { type Offset, RoomEvent } from '@flotilla/contracts';
 import { inSpan, injectTrace } from '@flotilla/runtime';
-import type { EventLog, Following, LogEntry } from './events/event-log.ts';
+import type { EventLog, StreamSubscription, LogEntry } from './events/event-log.ts';
 
 /** The stream that is the truth about a room. */
 export const roomStream = (roomId: string): string => `{${roomId}}:events`;
@@ -50,13 +50,13 @@ export function appendNextRoomEvent(
   return log.appendNext(roomStream(roomId), encodeRoomEvent(event));
 }
 
-export function followRoom(
+export function subscribeToRoom(
   log: EventLog,
   roomId: string,
   after: Offset,
   onEvents: (events: PlacedRoomEvent[]) => void,
-): Following {
-  return log.follow(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
+): StreamSubscription {
+  return log.subscribe(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
 }
 
 /** Does what an event asks for, as part of the trace that the event belongs to, if there is one. */

@@ -5,7 +5,7 @@ import { notYet, startRedis, waitFor, testBrokers } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type EventLog,
-  type Following,
+  type StreamSubscription,
   type LogEntry,
   maxStreamLength,
   MemoryEventLog,
@@ -64,16 +64,16 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
 
   test('an offset whose successors were trimmed is answered with gone, never with a part', async () => {
     const [first] = await append('a', 1);
-    expect(await events.readAfter('a', '1-1', 100)).toBe('gone');
+    expect(await events.readAfter('a', '1-1', 100)).toBe('trimmed');
     await append('a', maxStreamLength * 2);
-    expect(await events.readAfter('a', first!, 100)).toBe('gone');
-    expect(await events.readAfter('a', '0-0', 100)).toBe('gone');
+    expect(await events.readAfter('a', first!, 100)).toBe('trimmed');
+    expect(await events.readAfter('a', '0-0', 100)).toBe('trimmed');
   });
 
   test('a follower gets what is there already and then what comes, each once, in order', async () => {
     const [first] = await append('a', 5);
     const { seen, onEntries, until } = collector();
-    events.follow('a', first!, onEntries);
+    events.subscribe('a', first!, onEntries);
     await until(4);
     await append('a', 5, 5);
     await until(9);
@@ -83,7 +83,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
   test('an append can say what stands before it, and a follower can be spared what it has', async () => {
     expect(await events.appendNext('a', '0')).toMatchObject({ previous: '0-0' });
     const { seen, onEntries, until } = collector();
-    const following = events.follow('a', await events.lastOffset('a'), onEntries);
+    const following = events.subscribe('a', await events.lastOffset('a'), onEntries);
     let last = await events.append('a', '1');
     await until(1);
     for (let index = 2; index < 20; index++) {
@@ -105,9 +105,9 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
   test('followers of one stream may begin at different offsets', async () => {
     const offsets = await append('a', 6);
     const late = collector();
-    events.follow('a', offsets[5]!, late.onEntries);
+    events.subscribe('a', offsets[5]!, late.onEntries);
     const early = collector();
-    events.follow('a', offsets[1]!, early.onEntries);
+    events.subscribe('a', offsets[1]!, early.onEntries);
     await early.until(4);
     await append('a', 1, 6);
     await Promise.all([early.until(5), late.until(1)]);
@@ -118,8 +118,8 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
   test('streams do not mix, and one that stopped hears no more', async () => {
     const a = collector();
     const b = collector();
-    events.follow('a', '0-0', a.onEntries);
-    const following = events.follow('b', '0-0', b.onEntries);
+    events.subscribe('a', '0-0', a.onEntries);
+    const following = events.subscribe('b', '0-0', b.onEntries);
     await append('a', 3);
     await append('b', 2);
     await Promise.all([a.until(3), b.until(2)]);
@@ -133,7 +133,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
   test('200 streams are followed at once, subscribed while entries come', async () => {
     const collectors = Array.from({ length: 200 }, (_, index) => {
       const each = collector();
-      events.follow(`s${index}`, '0-0', each.onEntries);
+      events.subscribe(`s${index}`, '0-0', each.onEntries);
       return each;
     });
     await Promise.all(collectors.map((_, index) => append(`s${index}`, 5)));
@@ -149,9 +149,9 @@ describe('Redis', () => {
     const { Redis } = await import('ioredis');
     const admin = new Redis(redis.url);
     const { onEntries, until } = collector();
-    events.follow('kept', '0-0', onEntries);
-    events.follow('left at once', '0-0', onEntries).stop();
-    const later = events.follow('left later', '0-0', onEntries);
+    events.subscribe('kept', '0-0', onEntries);
+    events.subscribe('left at once', '0-0', onEntries).stop();
+    const later = events.subscribe('left later', '0-0', onEntries);
     await events.append('left later', 'x');
     await until(1);
     later.stop();
@@ -170,7 +170,7 @@ describe('Redis', () => {
     const { Redis } = await import('ioredis');
     const admin = new Redis(redis.url);
     const { seen, onEntries, until } = collector();
-    events.follow('a', '0-0', onEntries);
+    events.subscribe('a', '0-0', onEntries);
     await events.append('a', 'before');
     await until(1);
 
@@ -190,7 +190,7 @@ describe('Redis', () => {
     const admin = new Redis(redis.url);
     const streams = ['a', 'b', 'c'];
     const written = new Map(streams.map((stream) => [stream, [] as { offset: string; data: string }[]]));
-    const all: { stream: string; from: number; seen: string[]; following: Following; stopped: boolean }[] = [];
+    const all: { stream: string; from: number; seen: string[]; following: StreamSubscription; stopped: boolean }[] = [];
     for (let round = 0; round < 300; round++) {
       const stream = streams[round % 3]!;
       const entries = written.get(stream)!;
@@ -199,7 +199,7 @@ describe('Redis', () => {
       if (round % 5 === 0) {
         const from = Math.floor((entries.length * (round % 7)) / 6);
         const { seen, onEntries } = collector();
-        const following = events.follow(stream, entries[from - 1]?.offset ?? '0-0', onEntries);
+        const following = events.subscribe(stream, entries[from - 1]?.offset ?? '0-0', onEntries);
         all.push({ stream, from, seen, following, stopped: false });
       }
       if (round % 11 === 10) {
@@ -236,7 +236,7 @@ describe('Redis', () => {
     const again = await startRedis({ port: Number(new URL(redis.url).port) });
     await waitFor('Redis is back', () => events.problem() === undefined || notYet('still away'));
     const { onEntries, until } = collector();
-    events.follow('a', '0-0', onEntries);
+    events.subscribe('a', '0-0', onEntries);
     await events.append('a', 'y');
     await until(1);
     await events.close();

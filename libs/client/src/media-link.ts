@@ -1,6 +1,6 @@
 import {
   FlotillaError,
-  type MediaSession,
+  type MediaSessionParameters,
   type Publication,
   type ReplyPayload,
   type RequestPayload,
@@ -50,7 +50,7 @@ export class MediaLink {
 
   constructor(
     device: Device,
-    media: MediaSession,
+    media: MediaSessionParameters,
     request: RoomRequest,
     onBroken: (link: MediaLink) => void,
     iceServers: RTCIceServer[],
@@ -58,7 +58,7 @@ export class MediaLink {
     this.nodeId = media.nodeId;
     this.request = request;
     this.#onBroken = onBroken;
-    const options = (parameters: MediaSession['send']): TransportOptions => ({
+    const options = (parameters: MediaSessionParameters['send']): TransportOptions => ({
       ...(parameters as unknown as TransportOptions),
       iceServers,
     });

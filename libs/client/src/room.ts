@@ -459,7 +459,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
       },
       negotiation: (part) => this.#peers?.receive(from, part),
       migrate: (migration) => void this.#sfu.migrate(migration),
-      migration_undone: ({ migrationId }) => this.#sfu.migrationUndone(migrationId),
+      migration_rolled_back: ({ migrationId }) => this.#sfu.migrationUndone(migrationId),
       participant_moved: () => undefined,
       metadata_moved: ({ relayId, reason }) => void this.metadata.moved(relayId, reason),
       room_deleted: () => {

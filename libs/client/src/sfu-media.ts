@@ -1,6 +1,6 @@
 import {
   FlotillaError,
-  type MediaSession,
+  type MediaSessionParameters,
   type ReplyPayload,
   type RequestPayload,
   type RequestType,
@@ -82,7 +82,7 @@ export class SfuMedia {
     return this.#link?.receiverOf(track) ?? this.#former?.receiverOf(track);
   }
 
-  #newLink(media: MediaSession, request: RoomRequest): MediaLink {
+  #newLink(media: MediaSessionParameters, request: RoomRequest): MediaLink {
     return new MediaLink(
       this.host.device,
       media,
@@ -95,7 +95,7 @@ export class SfuMedia {
   }
 
   /** Uses the transports of a node from now on. What the node sends already is received first, then what is missing. */
-  async use(media: MediaSession): Promise<void> {
+  async use(media: MediaSessionParameters): Promise<void> {
     const link = this.#newLink(media, this.host.request);
     const former = this.#link;
     this.#link = link;
@@ -110,7 +110,7 @@ export class SfuMedia {
   }
 
   close(): void {
-    void this.#endMigration('MIGRATION_OVER');
+    void this.#endMigration('MIGRATION_NOT_ACTIVE');
     this.#link?.close();
     this.#former?.close();
     this.#link = undefined;
@@ -228,7 +228,7 @@ export class SfuMedia {
   /** The room moves our media to another node. The old one goes on until we are on the new. */
   async migrate(migration: RoomEventPayload<'migrate'>): Promise<void> {
     // One at a time: another is only asked for when this one is over for the room.
-    while (this.#migration) await this.#endMigration('MIGRATION_OVER');
+    while (this.#migration) await this.#endMigration('MIGRATION_NOT_ACTIVE');
     const former = this.#link;
     if (!former || this.#reopening) return;
     const abort = new AbortController();
@@ -240,10 +240,10 @@ export class SfuMedia {
 
   /** The room undid it. */
   migrationUndone(migrationId: string): void {
-    if (this.#migration?.id === migrationId) void this.#endMigration('MIGRATION_OVER');
+    if (this.#migration?.id === migrationId) void this.#endMigration('MIGRATION_NOT_ACTIVE');
   }
 
-  async #endMigration(code: 'MIGRATION_OVER' | 'MEDIA_NOT_OPEN'): Promise<void> {
+  async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {
     this.#migration?.abort.abort(new FlotillaError(code));
     await this.#migration?.ended;
   }

@@ -4,11 +4,11 @@
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
-import { DtlsParameters, MediaKind, MediaSession, RtpCapabilities, RtpParameters, Source } from './media.ts';
+import { DtlsParameters, MediaKind, MediaSessionParameters, RtpCapabilities, RtpParameters, Source } from './media.ts';
 import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
 import { Migration, MigrationReason, MigrationReport } from './migration.ts';
 import { DrainSeconds, NodeState } from './node.ts';
-import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
+import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Member, Publication, RoomSnapshot } from './room.ts';
 import { LeaveReason } from './room-events.ts';
 import { signalRequests } from './signal.ts';
@@ -47,7 +47,7 @@ export const registryCommands = {
   },
   /**
    * Begins to move a peer to another node, the given one or the best, and answers once that is under way. Errors:
-   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE; MIGRATION_OVER when it is not on `fromNode` any more.
+   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE; MIGRATION_NOT_ACTIVE when it is not on `fromNode` any more.
    */
   'registry.migrate': {
     version: 1,
@@ -60,7 +60,7 @@ export const registryCommands = {
     }),
     reply: z.object({ migration: Migration }),
   },
-  /** The client is on the new side. Errors: MIGRATION_OVER. A second time does nothing. */
+  /** The client is on the new side. Errors: MIGRATION_NOT_ACTIVE. A second time does nothing. */
   'registry.migrated': {
     version: 1,
     payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId }),
@@ -78,11 +78,11 @@ export const registryCommands = {
     payload: z.object({ migrationId: MigrationId, sessionId: SessionId, ...MigrationReport.shape }),
     reply: z.object({}),
   },
-  /** Begins what is to be rehearsed. Errors: those of the requests it stands for, NOT_FOUND, REHEARSAL_REFUSED. */
-  'registry.rehearse': {
+  /** Begins what is to be drilled. Errors: those of the requests it stands for, NOT_FOUND, DRILL_REFUSED. */
+  'registry.drill': {
     version: 1,
-    payload: z.object({ rehearsal: Rehearsal, by: z.string().max(256).describe('Who asked, for the log.') }),
-    reply: RehearsalBegun,
+    payload: z.object({ drill: Drill, by: z.string().max(256).describe('Who asked, for the log.') }),
+    reply: DrillStarted,
   },
 } as const satisfies Record<string, CommandSpec>;
 
@@ -110,7 +110,7 @@ export const sfuCommands = {
       rtpCapabilities: RtpCapabilities,
       subscribe: z.boolean(),
     }),
-    reply: MediaSession,
+    reply: MediaSessionParameters,
   },
   /** What a session on another node has to be opened with to be its like. */
   'sfu.describe_session': {
@@ -166,13 +166,13 @@ export const sfuCommands = {
     payload: z.object({ state: NodeState, drainSeconds: DrainSeconds }),
     reply: z.object({ state: NodeState }),
   },
-  /** A rehearsal: kills a mediasoup worker of the node, as a crash would. Errors: REHEARSAL_REFUSED, NOT_FOUND. */
+  /** A drill: kills a mediasoup worker of the node, as a crash would. Errors: DRILL_REFUSED, NOT_FOUND. */
   'sfu.kill_worker': {
     version: 1,
     payload: z.object({ worker: z.int().nonnegative().optional() }),
     reply: z.object({ worker: z.int().nonnegative() }),
   },
-  /** A rehearsal: the node dies with its workers, as its machine would, once it has answered. Errors: REHEARSAL_REFUSED. */
+  /** A drill: the node dies with its workers, as its machine would, once it has answered. Errors: DRILL_REFUSED. */
   'sfu.kill_node': { version: 1, payload: z.object({}), reply: z.object({}) },
   /** Node to node: opens the other end of the pipe that carries a room from the served node to the asking one. */
   'sfu.open_pipe': {

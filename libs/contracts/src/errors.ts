@@ -174,18 +174,18 @@ export const errorCatalogue = {
     meaning: 'This peer is being moved already.',
     cure: 'Wait until that is over.',
   },
-  MIGRATION_OVER: {
+  MIGRATION_NOT_ACTIVE: {
     status: 409,
     retry: false,
     meaning: 'This migration was finished or undone before.',
     cure: 'Stay where you are: the room says where that is.',
   },
-  REHEARSAL_REFUSED: {
+  DRILL_REFUSED: {
     status: 403,
     retry: false,
     meaning:
-      'This SFU node does not die on request: rehearsals are turned off there, or it shares its process with every other service. The message says which.',
-    cure: 'Set FLOTILLA_REHEARSALS=true on the SFU nodes of a fleet that may be broken; to kill a node, run it as a process of its own (`npm run fleet`).',
+      'This SFU node does not die on request: drills are turned off there, or it shares its process with every other service. The message says which.',
+    cure: 'Set FLOTILLA_DRILLS=true on the SFU nodes of a fleet that may be broken; to kill a node, run it as a process of its own (`npm run fleet`).',
   },
   MEDIA_UNSUPPORTED: {
     status: 422,

@@ -14,7 +14,7 @@ export type AddressedMessage = z.infer<typeof AddressedMessage>;
 export const GatewayEvent = z.discriminatedUnion('type', [
   /** Another connection has the session now. */
   z.object({ type: z.literal('session_replaced'), sessionId: SessionId }),
-  /** A rehearsal: the connection breaks, as when a network goes. */
+  /** A drill: the connection breaks, as when a network goes. */
   z.object({ type: z.literal('cut_socket'), sessionId: SessionId }),
   /** For all sessions of the user on this gateway; `seq` is the place among the messages to the user. */
   z.object({ type: z.literal('user_message'), userId: UserId, seq: Offset, message: AddressedMessage }),

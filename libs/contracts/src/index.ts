@@ -11,7 +11,7 @@ export * from './migration.ts';
 export * from './negotiation.ts';
 export * from './node.ts';
 export * from './quality.ts';
-export * from './rehearsal.ts';
+export * from './drill.ts';
 export * from './rest.ts';
 export * from './room-events.ts';
 export * from './room.ts';

@@ -139,10 +139,10 @@ export const Subscription = z.object({
 export type Subscription = z.infer<typeof Subscription>;
 
 /** The transports of a session on its SFU node, and what it subscribes to already. */
-export const MediaSession = z.object({
+export const MediaSessionParameters = z.object({
   nodeId: z.string(),
   send: TransportParameters,
   recv: TransportParameters,
   subscriptions: z.array(Subscription),
 });
-export type MediaSession = z.infer<typeof MediaSession>;
+export type MediaSessionParameters = z.infer<typeof MediaSessionParameters>;

@@ -4,12 +4,12 @@ import { MigrationId, NodeId, ParticipantId, RoomId, SessionId } from './ids.ts'
 import { Timestamp } from './room.ts';
 
 /** Why a peer is moved. */
-export const MigrationReason = z.enum(['node_load', 'rtt', 'quality', 'drain', 'node_lost', 'asked_for']);
+export const MigrationReason = z.enum(['node_load', 'rtt', 'quality', 'drain', 'node_lost', 'manual']);
 export type MigrationReason = z.infer<typeof MigrationReason>;
 
 /**
  * How far a migration is. `reserved`: a place on the new node is kept. `prepared`: the transports there are open and the
- * client was told. What is done is no longer under way: it was committed, or undone.
+ * client was told. What is done is no longer under way: it was committed, or rolled back.
  */
 export const MigrationStep = z.enum(['reserved', 'prepared']);
 export type MigrationStep = z.infer<typeof MigrationStep>;
@@ -25,12 +25,12 @@ export const Migration = z.object({
   reason: MigrationReason,
   step: MigrationStep,
   startedAt: Timestamp,
-  deadline: Timestamp.describe('Past it, it is undone.'),
+  deadline: Timestamp.describe('Past it, it is rolled back.'),
 });
 export type Migration = z.infer<typeof Migration>;
 
 /** How a migration ends. */
-export const MigrationEnd = z.enum(['moved', 'undone', 'overdue']);
+export const MigrationEnd = z.enum(['committed', 'rolled_back', 'timed_out']);
 export type MigrationEnd = z.infer<typeof MigrationEnd>;
 
 /** What the mover's client measured. */
@@ -57,7 +57,7 @@ export type MigrationRecord = z.infer<typeof MigrationRecord>;
 /** How many migrations are remembered, the newest. */
 export const keptMigrations = 100;
 
-/** How long a migration may take before it is undone, in milliseconds. */
+/** How long a migration may take before it is rolled back, in milliseconds. */
 export const migrationTimeoutMs = 10_000;
 
 /**

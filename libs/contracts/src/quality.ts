@@ -23,8 +23,8 @@ export type PeerQuality = z.infer<typeof PeerQuality>;
  * A peer's quality as the topology tells it: its score in coarse steps, told anew when its group changed or the score moved
  * by more than `coarseScoreStep`.
  */
-export const PeerStanding = PeerQuality.pick({ sessionId: true, roomId: true, score: true, group: true });
-export type PeerStanding = z.infer<typeof PeerStanding>;
+export const PeerScore = PeerQuality.pick({ sessionId: true, roomId: true, score: true, group: true });
+export type PeerScore = z.infer<typeof PeerScore>;
 
 /** By how much a score must have moved to be told anew while its group stays. */
 export const coarseScoreStep = 0.05;

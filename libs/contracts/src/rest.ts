@@ -4,7 +4,7 @@ import { ErrorBody, type ErrorCode } from './errors.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
-import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
+import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
@@ -213,18 +213,18 @@ export const restRoutes = {
     reply: NodeOrder,
     errors: [...nodeErrors, 'BAD_PAYLOAD'],
   },
-  rehearse: {
+  drill: {
     method: 'post',
-    path: '/v1/rehearsals',
+    path: '/v1/drills',
     summary:
-      'Rehearse a failure or a move: migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun.',
-    body: Rehearsal,
+      'Drill a failure or a move: migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun.',
+    body: Drill,
     status: 202,
-    reply: RehearsalBegun,
+    reply: DrillStarted,
     errors: [
       ...nodeErrors,
       'BAD_PAYLOAD',
-      'REHEARSAL_REFUSED',
+      'DRILL_REFUSED',
       'ROOM_NOT_FOUND',
       'PARTICIPANT_NOT_FOUND',
       'NO_CAPACITY',

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
-import { MediaSession } from './media.ts';
+import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
 import { ToldNegotiation } from './negotiation.ts';
 import { MediaMode, Participant, Publication } from './room.ts';
@@ -38,9 +38,14 @@ export const roomEvents = {
   /** A part of a peer-to-peer negotiation, from the participant in `from`. */
   negotiation: ToldNegotiation,
   /** To the one who is to move: connect to these transports beside the old ones, then say `migrated`. */
-  migrate: z.object({ migrationId: MigrationId, media: MediaSession, deadline: z.int(), reason: MigrationReason }),
+  migrate: z.object({
+    migrationId: MigrationId,
+    media: MediaSessionParameters,
+    deadline: z.int(),
+    reason: MigrationReason,
+  }),
   /** To the one who was to move: it is undone, stay on the old side. */
-  migration_undone: z.object({ migrationId: MigrationId }),
+  migration_rolled_back: z.object({ migrationId: MigrationId }),
   /** A participant is homed on another node now. Its publications keep their ids. */
   participant_moved: z.object({
     participantId: ParticipantId,
@@ -96,7 +101,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('media_mode'),
   variant('negotiation'),
   variant('migrate'),
-  variant('migration_undone'),
+  variant('migration_rolled_back'),
   variant('participant_moved'),
   variant('metadata_moved'),
   variant('room_deleted'),

@@ -71,8 +71,8 @@ export const Publication = z.object({
 export type Publication = z.infer<typeof Publication>;
 
 /** A publication and the node its producer lives on. */
-export const HomedPublication = z.object({ ...Publication.shape, nodeId: NodeId });
-export type HomedPublication = z.infer<typeof HomedPublication>;
+export const PublicationRecord = z.object({ ...Publication.shape, nodeId: NodeId });
+export type PublicationRecord = z.infer<typeof PublicationRecord>;
 
 /** How media travels in a room now: `peer` directly between two people, `sfu` through SFU nodes. */
 export const MediaMode = z.enum(['peer', 'sfu']);
@@ -93,6 +93,6 @@ export function publicParticipant({ id, userId, name, joinedAt }: Member): Parti
   return { id, userId, name, joinedAt };
 }
 
-export function publicPublication({ nodeId: _nodeId, ...publication }: HomedPublication): Publication {
+export function publicPublication({ nodeId: _nodeId, ...publication }: PublicationRecord): Publication {
   return publication;
 }

@@ -16,7 +16,7 @@ import {
   IceParameters,
   Layers,
   MediaKind,
-  MediaSession,
+  MediaSessionParameters,
   RtpCapabilities,
   RtpParameters,
   Source,
@@ -26,7 +26,7 @@ import { LinkReport, MetadataSession, TopicDeclaration, TopicInfo, TopicName, To
 import { ErrorBody } from './errors.ts';
 import { Negotiation, NegotiationState } from './negotiation.ts';
 import { MigrationReport } from './migration.ts';
-import { Rehearsal, RehearsalBegun } from './rehearsal.ts';
+import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Publication, RoomSnapshot } from './room.ts';
 import { roomEvents } from './room-events.ts';
 import { TopologyUpdate } from './topology.ts';
@@ -55,7 +55,7 @@ export const signalRequests = {
     reply: z.object({
       participantId: ParticipantId,
       snapshot: RoomSnapshot,
-      media: MediaSession.optional(),
+      media: MediaSessionParameters.optional(),
     }),
   },
   resume: {
@@ -87,7 +87,7 @@ export const signalRequests = {
     to: 'room',
     summary: 'Open the transports of a session anew, after `media_lost` or after a reconnect that found them dead.',
     payload: z.strictObject({ rtpCapabilities: RtpCapabilities, subscribe: z.boolean().default(true) }),
-    reply: MediaSession,
+    reply: MediaSessionParameters,
   },
   connect_transport: {
     to: 'room',
@@ -249,12 +249,12 @@ export const signalRequests = {
     reply: z.object({}),
   },
   unwatch_topology: { to: 'none', summary: 'No more `topology_update`.', payload: Nothing, reply: z.object({}) },
-  rehearse: {
+  drill: {
     to: 'none',
     summary:
-      'Rehearse a failure or a move (grant `admin`): migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun; `topology_update` tells what comes of it.',
-    payload: Rehearsal,
-    reply: RehearsalBegun,
+      'Drill a failure or a move (grant `admin`): migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun; `topology_update` tells what comes of it.',
+    payload: Drill,
+    reply: DrillStarted,
   },
   ping: { to: 'none', summary: 'Measure the way to the gateway and back.', payload: Nothing, reply: z.object({}) },
 } as const satisfies Record<

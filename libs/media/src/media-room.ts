@@ -1,10 +1,17 @@
-import { appendRoomEvent, type EventLog, type Following, followRoom, inTraceOf, roomStream } from '@flotilla/bus';
+import {
+  appendRoomEvent,
+  type EventLog,
+  type StreamSubscription,
+  subscribeToRoom,
+  inTraceOf,
+  roomStream,
+} from '@flotilla/bus';
 import {
   type CommandReply,
   FlotillaError,
-  type HomedPublication,
+  type PublicationRecord,
   migrationLingerMs,
-  type MediaSession as MediaSessionReply,
+  type MediaSessionParameters,
   type Publication,
   type RoomEvent,
   type RoomEventPayload,
@@ -15,7 +22,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import type { Producer, Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
-import { MediaSession, type PublishRequest } from './media-session.ts';
+import { PeerMedia, type PublishRequest } from './peer-media.ts';
 import { IncomingPipe, OutgoingPipe, type PeerNodes, type PipeEndpoint, type PipeListen } from './pipes.ts';
 import { RoomMeter } from './quality/room-meter.ts';
 import { SpeakerWatch } from './speakers.ts';
@@ -37,13 +44,13 @@ export interface MediaRoomDeps {
  * room. It follows the room's event stream, which is what closes things: whoever leaves the room leaves its media.
  */
 export class MediaRoom {
-  readonly #sessions = new Map<string, MediaSession>();
+  readonly #sessions = new Map<string, PeerMedia>();
   readonly #outgoing = new Map<string, OutgoingPipe>();
   readonly #incoming = new Map<string, IncomingPipe>();
   readonly #arriving = new Set<string>();
   /** What its peers' quality and its traffic are measured with. */
   readonly meter: RoomMeter;
-  #following: Following | undefined;
+  #following: StreamSubscription | undefined;
   #closed = false;
 
   private constructor(
@@ -76,7 +83,7 @@ export class MediaRoom {
       activeSpeaker: (participantId) =>
         room.#tell({ type: 'active_speaker', from: 'system', payload: { participantId } }),
     });
-    room.#following = followRoom(deps.events, id, offset, (events) => {
+    room.#following = subscribeToRoom(deps.events, id, offset, (events) => {
       for (const { event } of events) inTraceOf(event, 'follow', () => room.#onEvent(event));
     });
     return room;
@@ -129,7 +136,7 @@ export class MediaRoom {
       case 'participant_moved':
         this.#onMoved(event.payload);
         break;
-      case 'migration_undone':
+      case 'migration_rolled_back':
         for (const sessionId of event.only ?? []) if (this.#arriving.delete(sessionId)) this.closeSession(sessionId);
         break;
       case 'room_deleted':
@@ -161,11 +168,11 @@ export class MediaRoom {
     participantId: string;
     rtpCapabilities: RtpCapabilities;
     subscribe: boolean;
-  }): Promise<MediaSessionReply> {
+  }): Promise<MediaSessionParameters> {
     const { sessionId, participantId, rtpCapabilities, subscribe } = request;
     const { rooms, nodeId } = this.deps;
     const [session, state] = await Promise.all([
-      MediaSession.open({
+      PeerMedia.open({
         id: sessionId,
         participantId,
         rtpCapabilities,
@@ -198,7 +205,7 @@ export class MediaRoom {
     return { nodeId, ...session.transports, subscriptions };
   }
 
-  session(sessionId: string): MediaSession {
+  session(sessionId: string): PeerMedia {
     const session = this.#sessions.get(sessionId);
     if (!session) throw new FlotillaError('MEDIA_NOT_OPEN');
     return session;
@@ -258,8 +265,8 @@ export class MediaRoom {
 
   /** Subscribes to what can be subscribed to; one that fails does not keep the others waiting. */
   async #subscribe(
-    session: MediaSession,
-    publications: readonly HomedPublication[],
+    session: PeerMedia,
+    publications: readonly PublicationRecord[],
   ): Promise<CommandReply<'sfu.subscribe'>> {
     const subscriptions: Subscription[] = [];
     const failed: CommandReply<'sfu.subscribe'>['failed'] = [];
@@ -277,7 +284,7 @@ export class MediaRoom {
     return { subscriptions, failed };
   }
 
-  async #subscribeTo(session: MediaSession, publication: HomedPublication): Promise<Subscription> {
+  async #subscribeTo(session: PeerMedia, publication: PublicationRecord): Promise<Subscription> {
     if (publication.nodeId === this.deps.nodeId)
       return session.subscribe(publication, this.#ownProducer(publication.id), this.router);
     const pipe = this.#pipeFrom(publication.nodeId);

@@ -2,7 +2,7 @@ import {
   type CommandPayload,
   type CommandReply,
   FlotillaError,
-  type HomedPublication,
+  type PublicationRecord,
   type Publication,
   type RtpParameters,
   migrationLingerMs,
@@ -173,7 +173,7 @@ export class IncomingPipe {
   }
 
   /** The publication's producer in this node's router. Everyone who asks meanwhile gets the same. */
-  async producer(publication: HomedPublication): Promise<Producer> {
+  async producer(publication: PublicationRecord): Promise<Producer> {
     const known = this.#incoming.get(publication.id);
     if (known?.producerId === publication.producerId) return known.producer;
     this.drop(publication.id);
@@ -187,7 +187,7 @@ export class IncomingPipe {
     }
   }
 
-  async #fetch(publication: HomedPublication): Promise<Producer> {
+  async #fetch(publication: PublicationRecord): Promise<Producer> {
     const { roomId, fromNode, ownNode, peers } = this.options;
     const ask = async (): Promise<Producer> => {
       const transport = await this.#opened();

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type HomedPublication, migrationLingerMs } from '@flotilla/contracts';
+import { type PublicationRecord, migrationLingerMs } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { createWorker } from 'mediasoup';
@@ -21,7 +21,7 @@ describe('a room that spans three nodes', () => {
   let routers: Router[];
   let entrance: PlainTransport;
   let source: VideoSource;
-  let publication: HomedPublication;
+  let publication: PublicationRecord;
   let producer: Producer;
   let incoming: IncomingPipe[];
   const outgoing = new Map<string, OutgoingPipe>();

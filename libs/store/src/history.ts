@@ -19,5 +19,5 @@ const forgottenAfterMs = 2 * migrationTimeoutMs;
 export function closed(record: MigrationRecord, now: number): MigrationRecord {
   const { startedAt, endedAt } = record;
   if (endedAt !== undefined || startedAt + forgottenAfterMs > now) return record;
-  return { ...record, end: 'undone', endedAt: startedAt + migrationTimeoutMs };
+  return { ...record, end: 'rolled_back', endedAt: startedAt + migrationTimeoutMs };
 }

@@ -2,7 +2,7 @@ export * from './fleet.ts';
 export type { MigrationHistory } from './history.ts';
 export { brokenInvariants, takeInventory } from './invariants.ts';
 export { MemoryStore } from './memory.ts';
-export { type Candidate, choosePlace } from './placement.ts';
+export { type Candidate, chooseNode } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';
 export { roomIdOf } from './room-id.ts';
 export * from './store.ts';

@@ -1,6 +1,6 @@
 import { FlotillaError, type RelayReport, type RelayView, type RetainedMessage } from '@flotilla/contracts';
 import { chooseRelay } from './relay-choice.ts';
-import { nodeSilentMs, type RelayStore, retainedSeconds } from './store.ts';
+import { nodeTimeoutMs, type RelayStore, retainedSeconds } from './store.ts';
 
 /** Relays within one process, and what they keep. */
 export class MemoryRelays implements RelayStore {
@@ -15,7 +15,7 @@ export class MemoryRelays implements RelayStore {
   }
 
   async list(): Promise<RelayView[]> {
-    const oldest = this.now() - nodeSilentMs;
+    const oldest = this.now() - nodeTimeoutMs;
     return [...this.#relays.values()].map(({ report, lastSeenAt }) => ({
       ...report,
       lastSeenAt,
@@ -27,7 +27,7 @@ export class MemoryRelays implements RelayStore {
     this.#relays.delete(relayId);
   }
 
-  async place(roomId: string, exclude: readonly string[]): Promise<string> {
+  async assign(roomId: string, exclude: readonly string[]): Promise<string> {
     const relayId = chooseRelay(await this.list(), this.#placed.get(roomId), exclude);
     if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
     this.#placed.set(roomId, relayId);

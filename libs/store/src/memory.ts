@@ -9,10 +9,10 @@ import {
 } from '@flotilla/bus';
 import {
   FlotillaError,
-  type HomedPublication,
+  type PublicationRecord,
   type LeaveReason,
   type MediaMode,
-  type MediaSession,
+  type MediaSessionParameters,
   type Member,
   type Migration,
   type NegotiationState,
@@ -20,7 +20,7 @@ import {
   type NodeView,
   type Offset,
   type PeerQuality,
-  type PeerStanding,
+  type PeerScore,
   publicParticipant,
   publicPublication,
   type Room,
@@ -30,7 +30,7 @@ import {
   type Topology,
   type TopologyVertex,
 } from '@flotilla/contracts';
-import { choosePlace } from './placement.ts';
+import { chooseNode } from './placement.ts';
 import { missedMessages } from './inbox.ts';
 import { MemoryHistory } from './memory-history.ts';
 import { MemoryLeases } from './memory-leases.ts';
@@ -42,7 +42,7 @@ import {
   type MigrationRequest,
   type MigrationStore,
   type NodeStore,
-  nodeSilentMs,
+  nodeTimeoutMs,
   type PairChange,
   pairKey,
   type PairState,
@@ -58,11 +58,11 @@ import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex,
 interface RoomRecord {
   readonly room: Room;
   readonly members: Map<string, Member>;
-  readonly publications: Map<string, HomedPublication>;
+  readonly publications: Map<string, PublicationRecord>;
   /** By `pairKey`. */
   readonly pairs: Map<string, { version: number; state: NegotiationState; record: string }>;
   /** By the participant that is being moved. */
-  readonly migrations: Map<string, { migration: Migration; former: Map<string, HomedPublication> }>;
+  readonly migrations: Map<string, { migration: Migration; former: Map<string, PublicationRecord> }>;
   /** More than two have been in it since it was last empty. */
   upgraded: boolean;
   emptySince: number | undefined;
@@ -93,7 +93,7 @@ export class MemoryStore implements Store {
 
   async topology(): Promise<Topology> {
     const migrations = await this.history.recent();
-    const [gateways, sessions] = this.sessions.vertices(mediaOf(this.nodes.standings(), migrations));
+    const [gateways, sessions] = this.sessions.vertices(mediaOf(this.nodes.peerScores(), migrations));
     return topologyOf(this.now(), [
       gateways,
       this.nodes.view().map(nodeVertex),
@@ -117,7 +117,7 @@ export class MemoryStore implements Store {
 }
 
 class MemoryNodes implements NodeStore {
-  readonly #nodes = new Map<string, { report: NodeReport; standings: readonly PeerStanding[]; lastSeenAt: number }>();
+  readonly #nodes = new Map<string, { report: NodeReport; peerScores: readonly PeerScore[]; lastSeenAt: number }>();
   readonly #reserved = new Map<string, number>();
 
   constructor(
@@ -128,9 +128,9 @@ class MemoryNodes implements NodeStore {
   async report(
     report: NodeReport,
     peers: readonly PeerQuality[] = [],
-    standings: readonly PeerStanding[] = [],
+    peerScores: readonly PeerScore[] = [],
   ): Promise<void> {
-    this.#nodes.set(report.id, { report, standings, lastSeenAt: this.now() });
+    this.#nodes.set(report.id, { report, peerScores, lastSeenAt: this.now() });
     this.log.appendNow(nodeStream, JSON.stringify(statsOf(report, peers)));
   }
 
@@ -139,7 +139,7 @@ class MemoryNodes implements NodeStore {
   }
 
   view(): NodeView[] {
-    const oldest = this.now() - nodeSilentMs;
+    const oldest = this.now() - nodeTimeoutMs;
     return [...this.#nodes.values()].map(({ report, lastSeenAt }) => ({
       ...report,
       reserved: this.#reserved.get(report.id) ?? 0,
@@ -149,10 +149,10 @@ class MemoryNodes implements NodeStore {
   }
 
   /** What the nodes that are alive say of their peers. */
-  standings(): [string, readonly PeerStanding[]][] {
-    const oldest = this.now() - nodeSilentMs;
-    return [...this.#nodes].flatMap(([id, { standings, lastSeenAt }]) =>
-      lastSeenAt >= oldest ? [[id, standings]] : [],
+  peerScores(): [string, readonly PeerScore[]][] {
+    const oldest = this.now() - nodeTimeoutMs;
+    return [...this.#nodes].flatMap(([id, { peerScores, lastSeenAt }]) =>
+      lastSeenAt >= oldest ? [[id, peerScores]] : [],
     );
   }
 
@@ -256,7 +256,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
         cpu: load.cpu,
         hosting: !record.room.spread && hosting.has(id),
       }));
-    const place = choosePlace(candidates, [Math.random(), Math.random()]);
+    const place = chooseNode(candidates, [Math.random(), Math.random()]);
     if (!place) throw new FlotillaError('NO_CAPACITY');
     return place;
   }
@@ -327,7 +327,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     return migration;
   }
 
-  async prepared({ id, roomId, participantId }: Migration, media: MediaSession): Promise<boolean> {
+  async prepared({ id, roomId, participantId }: Migration, media: MediaSessionParameters): Promise<boolean> {
     const running = this.#running(roomId, participantId, id);
     if (!running) return false;
     const { sessionId, deadline, reason } = running.migration;
@@ -345,7 +345,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     roomId: string,
     participantId: string,
     migrationId: string,
-  ): { migration: Migration; former: Map<string, HomedPublication> } | undefined {
+  ): { migration: Migration; former: Map<string, PublicationRecord> } | undefined {
     const running = this.#rooms.get(roomId)?.migrations.get(participantId);
     return running?.migration.id === migrationId ? running : undefined;
   }
@@ -361,7 +361,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     return true;
   }
 
-  async undo(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
+  async rollBack(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
     const record = this.#rooms.get(roomId);
     const running = this.#running(roomId, participantId, migrationId);
     if (!record || !running) return false;
@@ -377,7 +377,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     }
     this.#dropMigration(record, participantId);
     this.#tell(roomId, {
-      type: 'migration_undone',
+      type: 'migration_rolled_back',
       from: 'system',
       only: [running.migration.sessionId],
       payload: { migrationId },
@@ -416,7 +416,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     return this.#rooms.get(roomId)?.members.get(participantId);
   }
 
-  async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
+  async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const record = this.#rooms.get(roomId);
     const { id, participantId, nodeId } = publication;
     const home = record?.members.get(participantId)?.nodeId;
@@ -461,7 +461,7 @@ class MemoryRooms implements RoomStore, MigrationStore {
     return true;
   }
 
-  async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
+  async publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]> {
     const record = this.#rooms.get(roomId);
     return ids.map((id) => record?.publications.get(id)).filter((each) => each !== undefined);
   }
@@ -617,7 +617,7 @@ class MemorySessions implements SessionStore {
     }
   }
 
-  async detachLost(silentMs: number, windowMs: number): Promise<number> {
+  async detachOrphaned(silentMs: number, windowMs: number): Promise<number> {
     let detached = 0;
     for (const [gatewayId, seenAt] of this.#gateways) {
       if (seenAt > this.now() - silentMs) continue;

@@ -20,7 +20,7 @@ export interface Candidate {
  *
  * @param random two numbers in [0, 1).
  */
-export function choosePlace(candidates: readonly Candidate[], random: readonly [number, number]): string | undefined {
+export function chooseNode(candidates: readonly Candidate[], random: readonly [number, number]): string | undefined {
   const load = ({ reserved, capacity, cpu }: Candidate): number => Math.max(reserved / capacity, cpu);
   const free = candidates
     .filter(({ reserved, capacity }) => reserved < capacity)

@@ -1,10 +1,10 @@
 import type { LogEntry } from '@flotilla/bus';
 import type {
   Grant,
-  HomedPublication,
+  PublicationRecord,
   LeaveReason,
   MediaMode,
-  MediaSession,
+  MediaSessionParameters,
   Member,
   Migration,
   NegotiationState,
@@ -12,7 +12,7 @@ import type {
   NodeView,
   Offset,
   PeerQuality,
-  PeerStanding,
+  PeerScore,
   RelayReport,
   RelayView,
   RetainedMessage,
@@ -50,7 +50,7 @@ export interface Store {
 export interface RoomState {
   readonly room: Room;
   readonly members: Member[];
-  readonly publications: HomedPublication[];
+  readonly publications: PublicationRecord[];
   readonly mediaMode: MediaMode;
   readonly offset: Offset;
 }
@@ -130,7 +130,7 @@ export interface RoomStore {
    * NOT_IN_ROOM unless its participant is a member homed on the publication's node, or being moved to it, PUBLICATION_NOT_FOUND when the id is
    * that of somebody else's.
    */
-  putPublication(roomId: string, publication: HomedPublication): Promise<void>;
+  putPublication(roomId: string, publication: PublicationRecord): Promise<void>;
 
   /** Tells `publication_removed`. False when it was not there. */
   removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
@@ -145,7 +145,7 @@ export interface RoomStore {
   putPair(roomId: string, change: PairChange): Promise<boolean>;
 
   /** Those of the publications that exist, in the order asked for. */
-  publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]>;
+  publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]>;
 
   /** Deletes the rooms that were empty for longer than they may be, and returns their ids. */
   deleteExpired(): Promise<string[]>;
@@ -169,16 +169,16 @@ export interface MigrationStore {
   begin(request: MigrationRequest): Promise<Migration>;
 
   /** The new side is open: tells the member `migrate`. False when the migration is over. */
-  prepared(migration: Migration, media: MediaSession): Promise<boolean>;
+  prepared(migration: Migration, media: MediaSessionParameters): Promise<boolean>;
 
   /** Homes the member on the new node and frees the place on the old one; tells `participant_moved`. False when it is over. */
   commit(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
 
   /**
-   * Frees the place on the new node and puts publications that moved back as they were; tells `migration_undone`. False when
+   * Frees the place on the new node and puts publications that moved back as they were; tells `migration_rolled_back`. False when
    * it is over.
    */
-  undo(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
+  rollBack(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
 
   /** The migration of a member, if it is being moved. */
   of(roomId: string, participantId: string): Promise<Migration | undefined>;
@@ -189,10 +189,10 @@ export interface MigrationStore {
 
 export interface NodeStore {
   /**
-   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `standings` are what the topology
+   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are what the topology
    * tells of them.
    */
-  report(report: NodeReport, peers?: readonly PeerQuality[], standings?: readonly PeerStanding[]): Promise<void>;
+  report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<void>;
 
   /** All nodes that have not been removed, dead ones too, with their reservations. */
   list(): Promise<NodeView[]>;
@@ -215,7 +215,7 @@ export interface RelayStore {
    * The relay for one more link of a room: the one that had its last link while it takes more, else the least loaded.
    * Throws NO_CAPACITY.
    */
-  place(roomId: string, exclude: readonly string[]): Promise<string>;
+  assign(roomId: string, exclude: readonly string[]): Promise<string>;
 
   /** Keeps a message in place of the last one of its publisher on its topic. */
   retain(roomId: string, message: RetainedMessage): Promise<void>;
@@ -325,7 +325,7 @@ export interface SessionStore {
   reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
 
   /** Detaches the sessions of gateways that were silent for longer, and takes those gateways off. Returns the number of sessions. */
-  detachLost(silentMs: number, windowMs: number): Promise<number>;
+  detachOrphaned(silentMs: number, windowMs: number): Promise<number>;
 
   /** Sessions whose window is over, at most `limit`. They stay due until they are closed. */
   due(limit: number): Promise<SessionRecord[]>;
@@ -335,7 +335,7 @@ export interface SessionStore {
 export const keptReports = 1024;
 
 /** A node that did not report for this long gets no new members. */
-export const nodeSilentMs = 2000;
+export const nodeTimeoutMs = 2000;
 
 /** Above this load a node that hosts the room already gives way to less loaded ones. */
 export const affinityLoadLimit = 0.8;

@@ -3,7 +3,7 @@ import {
   type NegotiationState,
   type MigrationRecord,
   type NodeView,
-  type PeerStanding,
+  type PeerScore,
   type Topology,
   type TopologyVertex,
 } from '@flotilla/contracts';
@@ -38,17 +38,17 @@ type Media = Extract<TopologyVertex, { kind: 'session' }>['media'];
  * which the one it was not moved away from counts.
  */
 export function mediaOf(
-  standings: readonly (readonly [nodeId: string, of: readonly PeerStanding[]])[],
+  peerScores: readonly (readonly [nodeId: string, of: readonly PeerScore[]])[],
   migrations: readonly MigrationRecord[],
 ): ReadonlyMap<string, Media> {
   const homes = new Map<string, string>();
   // The newest come first.
   for (const { sessionId, roomId, end, toNode, fromNode } of migrations) {
     const key = `${sessionId} ${roomId}`;
-    if (!homes.has(key)) homes.set(key, end === 'moved' ? toNode : fromNode);
+    if (!homes.has(key)) homes.set(key, end === 'committed' ? toNode : fromNode);
   }
   const media = new Map<string, Media>();
-  for (const [nodeId, peers] of standings) {
+  for (const [nodeId, peers] of peerScores) {
     for (const { sessionId, roomId, score, group } of peers) {
       const known = media.get(sessionId) ?? [];
       media.set(sessionId, known);

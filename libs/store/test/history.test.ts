@@ -1,4 +1,4 @@
-import { keptMigrations, type MigrationRecord, type NodeReport, type PeerStanding } from '@flotilla/contracts';
+import { keptMigrations, type MigrationRecord, type NodeReport, type PeerScore } from '@flotilla/contracts';
 import { migrationRecord, nodeReport } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../src/index.ts';
@@ -29,7 +29,7 @@ describe.each(adapters)('what is remembered in %s', (_name, open) => {
     await store.history.remember(one);
     expect(await store.history.recent()).toEqual([one]);
     await store.history.report(one.id, 'ss_a', { ms: 412.5, gapMs: 83 });
-    const moved = { ...one, step: 'prepared', end: 'moved', endedAt: now + 500 } as const;
+    const moved = { ...one, step: 'prepared', end: 'committed', endedAt: now + 500 } as const;
     await store.history.remember(moved);
     expect(await store.history.recent()).toEqual([{ ...moved, ms: 412.5, gapMs: 83 }]);
     expect(await store.pulse()).toEqual([{ kind: 'migration', ...moved, ms: 412.5, gapMs: 83 }]);
@@ -58,18 +58,18 @@ describe.each(adapters)('what is remembered in %s', (_name, open) => {
 
   test('one whose end nobody told did not come about', async () => {
     await store.history.remember(migration(Date.now() - 60_000));
-    expect(await store.history.recent()).toMatchObject([{ end: 'undone' }]);
+    expect(await store.history.recent()).toMatchObject([{ end: 'rolled_back' }]);
   });
 
   test('where sessions have their media and how it fares; of one that moved, on its new node', async () => {
-    const standing: PeerStanding = { sessionId: 'ss_a', roomId: 'rm_a', score: 0.97, group: 'stable' };
+    const peerScore: PeerScore = { sessionId: 'ss_a', roomId: 'rm_a', score: 0.97, group: 'stable' };
     const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
     await store.sessions.gatewayAlive('gw_a');
     await store.sessions.open({ id: 'ss_a', userId: 'ada', name: 'Ada', gatewayId: 'gw_a', ...claims }, 'hash');
     const session = async () => (await store.topology()).vertices.find(({ kind }) => kind === 'session');
     expect(await session()).toMatchObject({ name: 'Ada', media: [] });
     const at = { roomId: 'rm_a', score: 0.97, group: 'stable' };
-    await store.nodes.report(node('nd_a'), [], [standing]);
+    await store.nodes.report(node('nd_a'), [], [peerScore]);
     expect(await session()).toMatchObject({ media: [{ ...at, nodeId: 'nd_a' }] });
     // Both sides go on for a moment.
     const now = Date.now();
@@ -77,8 +77,8 @@ describe.each(adapters)('what is remembered in %s', (_name, open) => {
       ['nd_a', 'nd_b', now],
       ['nd_b', 'nd_a', now + 1],
     ] as const) {
-      await store.nodes.report(node(to), [], [standing]);
-      await store.history.remember(migration(startedAt, { fromNode: from, toNode: to, end: 'moved', endedAt: 1 }));
+      await store.nodes.report(node(to), [], [peerScore]);
+      await store.history.remember(migration(startedAt, { fromNode: from, toNode: to, end: 'committed', endedAt: 1 }));
       expect(await session()).toMatchObject({ media: [{ ...at, nodeId: to }] });
     }
     await store.nodes.remove('nd_a');

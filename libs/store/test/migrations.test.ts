@@ -1,18 +1,23 @@
 import type { EventLog } from '@flotilla/bus';
-import { type MediaSession, newId, participantIdOf } from '@flotilla/contracts';
+import { type MediaSessionParameters, newId, participantIdOf } from '@flotilla/contracts';
 import { cameraOf, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../src/index.ts';
 import { adapters, toldTo } from './adapters.ts';
 
-const transport: MediaSession['send'] = {
+const transport: MediaSessionParameters['send'] = {
   id: 't',
   iceParameters: { usernameFragment: 'ufrag', password: 'password' },
   iceCandidates: [],
   dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: '00:11' }] },
 };
-const media = (nodeId: string): MediaSession => ({ nodeId, send: transport, recv: transport, subscriptions: [] });
+const media = (nodeId: string): MediaSessionParameters => ({
+  nodeId,
+  send: transport,
+  recv: transport,
+  subscriptions: [],
+});
 
 describe.each(adapters)('migrations in %s', (_name, open) => {
   let store: Store;
@@ -35,7 +40,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
       roomId,
       sessionId: member.sessionId,
       participantId: member.id,
-      reason: 'asked_for',
+      reason: 'manual',
       startedAt: 1,
       deadline,
       toNode,
@@ -61,7 +66,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
 
     expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(true);
     expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(false);
-    expect(await store.migrations.undo(roomId, member.id, migration.id)).toBe(false);
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(false);
     expect(await store.rooms.member(roomId, member.id)).toEqual({ ...member, nodeId: migration.toNode });
     expect(await reserved()).toEqual({ [migration.toNode]: 1 });
     expect(await store.migrations.running(10)).toEqual([]);
@@ -88,15 +93,15 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await store.rooms.putPublication(roomId, { ...withdrawn, nodeId: 'nd_c', producerId: 'new' });
     await store.rooms.removePublication(roomId, member.id, withdrawn.id);
 
-    expect(await store.migrations.undo(roomId, member.id, migration.id)).toBe(true);
-    expect(await store.migrations.undo(roomId, member.id, migration.id)).toBe(false);
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(true);
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(false);
     expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(false);
     expect(await store.rooms.publications(roomId, [camera.id, withdrawn.id])).toEqual([camera]);
     expect(await store.rooms.member(roomId, member.id)).toEqual(member);
     expect(await reserved()).toEqual({ [member.nodeId]: 1 });
     expect((await told()).slice(-2)).toMatchObject([
       { type: 'publication_updated', payload: { publication: { id: camera.id, producerId: camera.producerId } } },
-      { type: 'migration_undone', only: [member.sessionId], payload: { migrationId: migration.id } },
+      { type: 'migration_rolled_back', only: [member.sessionId], payload: { migrationId: migration.id } },
     ]);
     // And it may be moved again.
     await begin(member);
@@ -137,9 +142,9 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
   });
 
   test('in whatever order things happen, places are those of members and of migrations, and none is left at the end', async () => {
-    type Step = { readonly what: 'join' | 'leave' | 'begin' | 'commit' | 'undo' | 'replace'; readonly who: number };
+    type Step = { readonly what: 'join' | 'leave' | 'begin' | 'commit' | 'rollBack' | 'replace'; readonly who: number };
     const step: fc.Arbitrary<Step> = fc.record({
-      what: fc.constantFrom('join', 'leave', 'begin', 'commit', 'undo', 'replace'),
+      what: fc.constantFrom('join', 'leave', 'begin', 'commit', 'rollBack', 'replace'),
       who: fc.nat({ max: 3 }),
     });
     await fc.assert(
@@ -155,7 +160,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
             leave: () => store.rooms.leave(roomId, id, 'left'),
             begin: () => begin({ id, sessionId }),
             commit: () => store.migrations.commit(roomId, id, running?.id ?? 'mig_none'),
-            undo: () => store.migrations.undo(roomId, id, running?.id ?? 'mig_none'),
+            rollBack: () => store.migrations.rollBack(roomId, id, running?.id ?? 'mig_none'),
             replace: () => store.rooms.replace(roomId, id, []),
           };
           await acts[what]().catch((error: { code?: string }) => expect(error.code).toBeDefined());

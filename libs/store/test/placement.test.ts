@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Candidate, choosePlace } from '../src/index.ts';
+import { type Candidate, chooseNode } from '../src/index.ts';
 
 const candidate = fc.record({
   id: fc.uuid(),
@@ -21,7 +21,7 @@ describe('choosing a place', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const free = nodes.filter(({ reserved, capacity }) => reserved < capacity);
-        const chosen = choosePlace(nodes, numbers);
+        const chosen = chooseNode(nodes, numbers);
         if (free.length === 0) expect(chosen).toBeUndefined();
         else expect(free.map(({ id }) => id)).toContain(chosen);
       }),
@@ -35,7 +35,7 @@ describe('choosing a place', () => {
           .map((node) => ({ ...node, hosting: false }))
           .filter(({ reserved, capacity }) => reserved < capacity);
         fc.pre(free.length > 1);
-        const chosen = free.find(({ id }) => id === choosePlace(free, numbers))!;
+        const chosen = free.find(({ id }) => id === chooseNode(free, numbers))!;
         expect(load(chosen)).toBeLessThanOrEqual(free.map(load).toSorted((a, b) => b - a)[1]!);
       }),
     );
@@ -48,7 +48,7 @@ describe('choosing a place', () => {
           .filter(({ reserved, capacity, hosting }) => hosting && reserved < capacity)
           .find((node) => load(node) < 0.8);
         fc.pre(host !== undefined);
-        expect(nodes.find(({ id }) => id === choosePlace(nodes, numbers))).toMatchObject({ hosting: true });
+        expect(nodes.find(({ id }) => id === chooseNode(nodes, numbers))).toMatchObject({ hosting: true });
       }),
     );
   });

@@ -2,7 +2,7 @@ import type { RelayReport, RelayView, RetainedMessage } from '@flotilla/contract
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chooseRelay } from '../src/relay-choice.ts';
-import { nodeSilentMs, type Store } from '../src/index.ts';
+import { nodeTimeoutMs, type Store } from '../src/index.ts';
 import { adapters } from './adapters.ts';
 
 const report = (id: string, settings: Partial<RelayReport> = {}): RelayReport => ({
@@ -50,22 +50,22 @@ describe.each(adapters)('relays in %s', (_name, open) => {
   test('a room stays on one relay while it takes more, and goes to the least loaded else', async () => {
     await store.relays.report(report('rl_a', { links: 5 }));
     await store.relays.report(report('rl_b', { links: 2 }));
-    expect(await store.relays.place('rm_1', [])).toBe('rl_b');
+    expect(await store.relays.assign('rm_1', [])).toBe('rl_b');
     await store.relays.report(report('rl_b', { links: 9 }));
-    expect(await store.relays.place('rm_1', [])).toBe('rl_b');
-    expect(await store.relays.place('rm_2', [])).toBe('rl_a');
-    expect(await store.relays.place('rm_1', ['rl_b'])).toBe('rl_a');
+    expect(await store.relays.assign('rm_1', [])).toBe('rl_b');
+    expect(await store.relays.assign('rm_2', [])).toBe('rl_a');
+    expect(await store.relays.assign('rm_1', ['rl_b'])).toBe('rl_a');
     await store.relays.report(report('rl_a', { state: 'draining' }));
     await store.relays.report(report('rl_b', { links: 10 }));
-    await expect(store.relays.place('rm_1', [])).rejects.toThrow('no metadata relay');
+    await expect(store.relays.assign('rm_1', [])).rejects.toThrow('no metadata relay');
   });
 
   test('one that falls silent is given nothing more', async () => {
     await store.relays.report(report('rl_a'));
     await waitFor('it counts as dead', async () => (await store.relays.list())[0]!.alive && notYet('it is alive'), {
-      timeoutMs: nodeSilentMs * 3,
+      timeoutMs: nodeTimeoutMs * 3,
     });
-    await expect(store.relays.place('rm_1', [])).rejects.toThrow('no metadata relay');
+    await expect(store.relays.assign('rm_1', [])).rejects.toThrow('no metadata relay');
   });
 
   test('the last message of each publisher on a topic is kept, until it is forgotten or the room goes', async () => {

@@ -361,7 +361,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.sessions.open(fine, hash('fine'));
       const detached = await waitFor('the silence is noticed', async () => {
         await store.sessions.gatewayAlive('gw_fine');
-        return (await store.sessions.detachLost(200, 10)) || notYet('nobody was silent for 200 ms');
+        return (await store.sessions.detachOrphaned(200, 10)) || notYet('nobody was silent for 200 ms');
       });
       expect(detached).toBe(1);
       await waitFor('it is due', async () =>
@@ -376,7 +376,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(true);
       for (const each of [mine, moved, ended]) await store.sessions.open(each, hash(each.id));
       await waitFor('the silence is noticed', async () =>
-        (await store.sessions.detachLost(20, 50)) > 0 ? undefined : notYet('it is not'),
+        (await store.sessions.detachOrphaned(20, 50)) > 0 ? undefined : notYet('it is not'),
       );
       await store.sessions.resume(hash(moved.id), hash('next'), 'gw_b');
       await store.sessions.close(ended.id);

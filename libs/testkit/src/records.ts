@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
-  type HomedPublication,
+  type PublicationRecord,
   type MigrationRecord,
   type NodeReport,
   newId,
@@ -60,8 +60,8 @@ export function newcomer(roomId: string, sessionId = newId('session'), excludeNo
 /** A camera that a member publishes from the node it is homed on. */
 export function cameraOf(
   { id, nodeId }: { readonly id: string; readonly nodeId: string },
-  more: Partial<HomedPublication> = {},
-): HomedPublication {
+  more: Partial<PublicationRecord> = {},
+): PublicationRecord {
   return {
     id: newId('publication'),
     participantId: id,

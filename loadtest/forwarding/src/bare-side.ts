@@ -1,4 +1,10 @@
-import type { MediaSession, ReplyPayload, RequestPayload, RtpParameters, Subscription } from '@flotilla/contracts';
+import type {
+  MediaSessionParameters,
+  ReplyPayload,
+  RequestPayload,
+  RtpParameters,
+  Subscription,
+} from '@flotilla/contracts';
 import { createWorker } from 'mediasoup';
 import type { Producer, WebRtcTransport } from 'mediasoup/types';
 import { receivable, serve, type Side } from './serve.ts';
@@ -33,7 +39,7 @@ const parametersOf = ({ id, iceParameters, iceCandidates, dtlsParameters }: WebR
 });
 
 const side: Side = {
-  open: async (index): Promise<MediaSession> => {
+  open: async (index): Promise<MediaSessionParameters> => {
     const [send, recv] = await Promise.all([
       router.createWebRtcTransport({ webRtcServer }),
       router.createWebRtcTransport({ webRtcServer }),

@@ -1,9 +1,15 @@
-import type { MediaSession, ReplyPayload, RequestPayload, RequestType, RtpCapabilities } from '@flotilla/contracts';
+import type {
+  MediaSessionParameters,
+  ReplyPayload,
+  RequestPayload,
+  RequestType,
+  RtpCapabilities,
+} from '@flotilla/contracts';
 
 /** The side that is measured: it opens sessions in one room and answers what their clients ask. */
 export interface Side {
   /** A session that gets all that is published by then. */
-  open(index: number): Promise<MediaSession>;
+  open(index: number): Promise<MediaSessionParameters>;
   request<T extends RequestType>(index: number, type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>>;
   close(): Promise<void>;
 }

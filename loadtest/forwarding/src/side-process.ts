@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { MediaSession } from '@flotilla/contracts';
+import type { MediaSessionParameters } from '@flotilla/contracts';
 import { LightLink, type RoomRequest } from '@flotilla/light-peer';
 import { mediaWorkersOf, waitFor, notYet } from '@flotilla/testkit';
 import type { Answer, Call } from './serve.ts';
@@ -84,8 +84,8 @@ export class SideProcess {
     return answer;
   }
 
-  #open(index: number): Promise<MediaSession> {
-    return this.#call({ open: index }) as Promise<MediaSession>;
+  #open(index: number): Promise<MediaSessionParameters> {
+    return this.#call({ open: index }) as Promise<MediaSessionParameters>;
   }
 
   #requests(index: number): RoomRequest {

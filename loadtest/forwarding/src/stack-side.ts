@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { type CommandType, type MediaSession, newId, participantIdOf, sfuQueue } from '@flotilla/contracts';
+import { type CommandType, type MediaSessionParameters, newId, participantIdOf, sfuQueue } from '@flotilla/contracts';
 import { createLogger, nestLogger } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { memoryFleet, roomIdOf } from '@flotilla/store';
@@ -36,7 +36,7 @@ const { rtpCapabilities } = (await fleet.store.nodes.list())[0]!;
 const sessions = new Map<number, { roomId: string; sessionId: string; participantId: string }>();
 
 const side: Side = {
-  open: async (index): Promise<MediaSession> => {
+  open: async (index): Promise<MediaSessionParameters> => {
     const sessionId = newId('session');
     const who = { roomId, sessionId, participantId: participantIdOf(sessionId) };
     sessions.set(index, who);

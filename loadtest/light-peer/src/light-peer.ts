@@ -2,7 +2,7 @@ import {
   type Event,
   FlotillaError,
   type MediaKind,
-  type MediaSession,
+  type MediaSessionParameters,
   migrationLingerMs,
   type Publication,
   type ReplyPayload,
@@ -244,7 +244,7 @@ export class LightPeer {
 
   // Media.
 
-  #openLink(media: MediaSession, request: RoomRequest): Promise<LightLink> {
+  #openLink(media: MediaSessionParameters, request: RoomRequest): Promise<LightLink> {
     return LightLink.open(media, request, (publicationId, now) => {
       let arrivals = this.#arrivals.get(publicationId);
       if (!arrivals) this.#arrivals.set(publicationId, (arrivals = new Arrivals()));

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import {
   type MediaKind,
-  type MediaSession,
+  type MediaSessionParameters,
   type Publication,
   type ReplyPayload,
   type RequestPayload,
@@ -62,7 +62,7 @@ export class LightLink {
   #closed = false;
 
   private constructor(
-    private readonly media: MediaSession,
+    private readonly media: MediaSessionParameters,
     /** Asks the node of this link, also while the peer is being moved to it. */
     readonly request: RoomRequest,
     /** Called for each RTP packet of a publication. */
@@ -73,7 +73,7 @@ export class LightLink {
 
   /** Resolves when media of what the node sends already can come. */
   static async open(
-    media: MediaSession,
+    media: MediaSessionParameters,
     request: RoomRequest,
     onPacket: (publicationId: string, now: number) => void,
   ): Promise<LightLink> {

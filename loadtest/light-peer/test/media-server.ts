@@ -1,4 +1,9 @@
-import { type MediaSession, type ReplyPayload, type RequestPayload, type Subscription } from '@flotilla/contracts';
+import {
+  type MediaSessionParameters,
+  type ReplyPayload,
+  type RequestPayload,
+  type Subscription,
+} from '@flotilla/contracts';
 import { createWorker } from 'mediasoup';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport, Worker } from 'mediasoup/types';
 import type { RoomRequest } from '../src/link.ts';
@@ -28,7 +33,7 @@ export class MediaServer {
 
   /** The transports of a session, and what answers its requests. */
   async session(): Promise<{
-    media: MediaSession;
+    media: MediaSessionParameters;
     request: RoomRequest;
     send: WebRtcTransport;
     recv: WebRtcTransport;

@@ -1,4 +1,4 @@
-import type { Following } from '@flotilla/bus';
+import type { StreamSubscription } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
@@ -7,8 +7,8 @@ import { FleetView } from './fleet-view.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { followStats } from './inbound/stats.ts';
 import { Leadership } from './leadership.ts';
-import { Mover } from './mover.ts';
-import { askNode, SecondOpinion } from './second-opinion.ts';
+import { MigrationDispatcher } from './migration-dispatcher.ts';
+import { askNode, LivenessProbe } from './liveness-probe.ts';
 
 export interface AutoscalerOptions {
   readonly fleet: Fleet;
@@ -28,9 +28,9 @@ export class AutoscalerModule {
 
 class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #leadership: Leadership;
-  readonly #mover: Mover;
+  readonly #mover: MigrationDispatcher;
   readonly #autoscaler: Autoscaler;
-  #following: Following | undefined;
+  #following: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -41,7 +41,7 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
     const view = new FleetView();
     const leadership = new Leadership(store.leases, 'autoscaler', log);
     this.#leadership = leadership;
-    this.#mover = new Mover({
+    this.#mover = new MigrationDispatcher({
       bus,
       mayAct: () => leadership.leads,
       onGone: (migration) => view.forgetPeer(migration),
@@ -50,9 +50,9 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#autoscaler = new Autoscaler({
       view,
       heartbeats: new Heartbeats(performance.now()),
-      secondOpinion: new SecondOpinion(async (nodeId) => {
+      livenessProbe: new LivenessProbe(async (nodeId) => {
         const peer = view.anyPeer(nodeId);
-        return peer ? askNode(bus, nodeId, peer) : 'mute';
+        return peer ? askNode(bus, nodeId, peer) : 'unresponsive';
       }),
       leadership,
       mover: this.#mover,

@@ -4,11 +4,11 @@ import type { NodeStore } from '@flotilla/store';
 import type { FleetView, NodeSigns } from './fleet-view.ts';
 import { type Heartbeats, judge } from './heartbeats.ts';
 import type { Leadership } from './leadership.ts';
-import type { Mover } from './mover.ts';
+import type { MigrationDispatcher } from './migration-dispatcher.ts';
 import { plan } from './planner/plan.ts';
 import { plannerSettings } from './planner/settings.ts';
 import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts';
-import type { SecondOpinion } from './second-opinion.ts';
+import type { LivenessProbe } from './liveness-probe.ts';
 
 /** Silence is looked for this often, and plans are made when one is due, a node was lost, or one is being drained. */
 export const lookEveryMs = 100;
@@ -40,9 +40,9 @@ export interface MigrationsView {
 export interface AutoscalerParts {
   readonly view: FleetView;
   readonly heartbeats: Heartbeats;
-  readonly secondOpinion: SecondOpinion;
+  readonly livenessProbe: LivenessProbe;
   readonly leadership: Pick<Leadership, 'leads' | 'term'>;
-  readonly mover: Mover;
+  readonly mover: MigrationDispatcher;
   readonly nodes: Pick<NodeStore, 'list'>;
   readonly migrations: MigrationsView;
   readonly log: Logger;
@@ -102,7 +102,7 @@ export class Autoscaler {
 
   /** True when a node was found dead just now. */
   #judge(now: number): boolean {
-    const { heartbeats, secondOpinion, view, log } = this.parts;
+    const { heartbeats, livenessProbe, view, log } = this.parts;
     const { frozen, lost: silent } = judge(heartbeats, now);
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
@@ -118,7 +118,7 @@ export class Autoscaler {
       if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);
       else this.#forget(id);
     }
-    const lost = secondOpinion.confirm(silentFor, now);
+    const lost = livenessProbe.confirm(silentFor, now);
     const isLost = new Set(lost);
     for (const id of this.#lost.keys()) if (!isLost.has(id)) this.#lost.delete(id);
     let found = false;

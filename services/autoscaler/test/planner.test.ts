@@ -76,7 +76,7 @@ describe('a hot node', () => {
   });
 });
 
-describe('a peer in trouble', () => {
+describe('a peer in degradation', () => {
   test('alone on a node whose others are fine stays: it is its own access network', () => {
     const its = [peer({ score: 0.2 }), ...peers(9)];
     expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b', { peers: peers(5) })), 120))).toEqual([]);
@@ -104,7 +104,7 @@ describe('a peer in trouble', () => {
     expect(movedIn(plans)).toMatchObject([{ sessionId: slow.sessionId, reason: 'rtt' }]);
   });
 
-  test('a round trip that was always long, or tripled from nothing to little, is no trouble', () => {
+  test('a round trip that was always long, or tripled from nothing to little, is no degradation', () => {
     const its = [peer({ rttMs: 400, baselineRttMs: 390 }), peer({ rttMs: 6, baselineRttMs: 1 }), ...peers(8)];
     expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b')), 60))).toEqual([]);
   });

@@ -133,12 +133,12 @@ describe('a migration in words', () => {
   test('is a step while it is under way, and its end after', () => {
     expect(stepOf({ ...record, step: 'reserved' })).toBe('opening the new side');
     expect(stepOf(record)).toBe('changing over');
-    expect(stepOf({ ...record, end: 'moved' })).toBe('moved');
-    expect(stepOf({ ...record, end: 'overdue' })).toBe('undone, too late');
+    expect(stepOf({ ...record, end: 'committed' })).toBe('committed');
+    expect(stepOf({ ...record, end: 'timed_out' })).toBe('timed out');
   });
 
   test('has the gap its client measured, or says why there is none', () => {
-    const moved = { ...record, end: 'moved' as const, endedAt: now - 1000 };
+    const moved = { ...record, end: 'committed' as const, endedAt: now - 1000 };
     expect(gapOf(record, now)).toBe('');
     expect(gapOf(moved, now)).toBe('measuring…');
     expect(gapOf(moved, now + 60_000)).toBe('not measured');

@@ -73,7 +73,7 @@ export class Harness {
         try {
           const { relayId: named, exceptRelay, ...rest } = payload as { relayId?: string; exceptRelay?: string };
           const excluded = exceptRelay === undefined ? [] : [exceptRelay];
-          const to = named ?? relayId ?? (await store.relays.place(this.room.id, excluded));
+          const to = named ?? relayId ?? (await store.relays.assign(this.room.id, excluded));
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;
           const reply = await bus.call(relayQueue(to), command, { ...session, ...rest });

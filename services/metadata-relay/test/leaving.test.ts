@@ -1,5 +1,5 @@
 import { mediaWorkersOf, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
-import { followRoom } from '@flotilla/bus';
+import { subscribeToRoom } from '@flotilla/bus';
 import type { RoomEvent } from '@flotilla/contracts';
 import { newId, startOfStream } from '@flotilla/contracts';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
 
   const movedEvents = (): RoomEvent<'metadata_moved'>[] => {
     const moved: RoomEvent<'metadata_moved'>[] = [];
-    followRoom(harness.fleet.events, harness.room.id, startOfStream, (placed) => {
+    subscribeToRoom(harness.fleet.events, harness.room.id, startOfStream, (placed) => {
       for (const { event } of placed) if (event.type === 'metadata_moved') moved.push(event);
     });
     return moved;

@@ -24,13 +24,13 @@ export class Nodes {
     return { id, state: reply.state };
   }
 
-  /** Throws NOT_FOUND, NODE_UNAVAILABLE, REHEARSAL_REFUSED. Returns the index of the worker that was killed. */
+  /** Throws NOT_FOUND, NODE_UNAVAILABLE, DRILL_REFUSED. Returns the index of the worker that was killed. */
   async killWorker(id: string, worker: number | undefined): Promise<number> {
     await this.#require(id);
     return (await this.bus.call(sfuQueue(id), 'sfu.kill_worker', { worker })).worker;
   }
 
-  /** Throws NOT_FOUND, NODE_UNAVAILABLE, REHEARSAL_REFUSED. */
+  /** Throws NOT_FOUND, NODE_UNAVAILABLE, DRILL_REFUSED. */
   async kill(id: string): Promise<void> {
     await this.#require(id);
     await this.bus.call(sfuQueue(id), 'sfu.kill_node', {});

@@ -9,7 +9,7 @@ import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
 import { Migrations } from './migrations/migrations.ts';
 import { Nodes } from './nodes.ts';
-import { Rehearsals } from './rehearsals.ts';
+import { Drills } from './drills.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -33,7 +33,7 @@ export class RoomRegistryModule {
     const rooms = new Rooms(fleet.store.rooms);
     const migrations = new Migrations(fleet.bus, fleet.store, fleet.events, log);
     const nodes = new Nodes(fleet.store.nodes, fleet.bus);
-    const rehearsals = new Rehearsals(rooms, migrations, nodes, fleet.store.sessions, fleet.events, log);
+    const drills = new Drills(rooms, migrations, nodes, fleet.store.sessions, fleet.events, log);
     return {
       module: RoomRegistryModule,
       controllers: [RestController],
@@ -41,16 +41,16 @@ export class RoomRegistryModule {
         { provide: Rooms, useValue: rooms },
         { provide: Migrations, useValue: migrations },
         { provide: Nodes, useValue: nodes },
-        { provide: Rehearsals, useValue: rehearsals },
+        { provide: Drills, useValue: drills },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,
           useValue: new Registry(
-            () => serveRegistryCommands(fleet.bus, rooms, migrations, rehearsals),
+            () => serveRegistryCommands(fleet.bus, rooms, migrations, drills),
             new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, [
-              () => migrations.undoOverdue(),
+              () => migrations.rollBackTimedOut(),
             ]),
           ),
         },

@@ -4,7 +4,7 @@ import type { Store } from '@flotilla/store';
 
 const everyMs = 1000;
 /** A gateway that was silent this long is gone; its sessions' windows begin. */
-const gatewaySilentMs = 10_000;
+const gatewayTimeoutMs = 10_000;
 const sessionsPerSweep = 200;
 /** Sweeps further apart than this had the store out of reach between them. */
 const brokenContactMs = 5000;
@@ -53,8 +53,8 @@ export class Sweeper {
     this.#lastSweptAt = now;
     const inReachMs = now - this.#inReachSince;
 
-    if (inReachMs >= gatewaySilentMs) {
-      const lost = await sessions.detachLost(gatewaySilentMs, this.windowMs);
+    if (inReachMs >= gatewayTimeoutMs) {
+      const lost = await sessions.detachOrphaned(gatewayTimeoutMs, this.windowMs);
       if (lost > 0) this.log.warn({ sessions: lost }, 'a gateway is gone, its sessions may resume elsewhere');
     }
     for (const { id, rooms: joined } of inReachMs >= this.windowMs ? due : []) {

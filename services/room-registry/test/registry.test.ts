@@ -69,7 +69,7 @@ describe('the OpenAPI document', () => {
       '/v1/nodes/{node}/cordon',
       '/v1/nodes/{node}/drain',
       '/v1/nodes/{node}/uncordon',
-      '/v1/rehearsals',
+      '/v1/drills',
       '/v1/rooms',
       '/v1/rooms/{room}',
       '/v1/rooms/{room}/participants',

@@ -20,10 +20,10 @@ export const nodeConfig = z.object({
     .describe(
       'A node that stops lets its peers be moved to others for this long. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; they open it again elsewhere.',
     ),
-  FLOTILLA_REHEARSALS: flag()
+  FLOTILLA_DRILLS: flag()
     .default(false)
     .describe(
-      'true lets those with the grant `admin` or an API key kill this node and its media workers, to rehearse. See docs/rehearsals.md.',
+      'true lets those with the grant `admin` or an API key kill this node and its media workers, to drill. See docs/drills.md.',
     ),
   FLOTILLA_SFU_LISTEN_IP: z
     .string()

@@ -3,7 +3,7 @@ import { type MediaNode, routerRtpCapabilities } from '@flotilla/media';
 import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { OwnState } from './node-state.ts';
-import { Standings } from './standings.ts';
+import { PeerScores } from './peer-scores.ts';
 
 const everyMs = 500;
 
@@ -39,7 +39,7 @@ const quality = gauge({
 /** Reports the node and its load, again and again. While the store is away it measures on and says so once. */
 export class Heartbeat {
   readonly #startedAt = Date.now();
-  readonly #standings = new Standings();
+  readonly #peerScores = new PeerScores();
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> | undefined;
   #missed = 0;
@@ -95,7 +95,7 @@ export class Heartbeat {
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
-    await this.nodes.report(report, peers, this.#standings.of(peers));
+    await this.nodes.report(report, peers, this.#peerScores.of(peers));
   }
 
   /** Takes the node off, so that nobody is placed on it any more. */

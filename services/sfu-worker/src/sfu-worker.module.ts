@@ -10,7 +10,7 @@ import { Heartbeat } from './heartbeat.ts';
 import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
 import { OwnState } from './node-state.ts';
 import { peerNodes } from './peer-nodes.ts';
-import { Rehearsals } from './rehearsals.ts';
+import { Drills } from './drills.ts';
 
 export interface SfuWorkerOptions {
   readonly config: NodeConfig;
@@ -58,9 +58,9 @@ export class SfuWorkerModule {
             const { FLOTILLA_SFU_CAPACITY: capacity } = config;
             const heartbeat = new Heartbeat(media, fleet.store.nodes, capacity, state, nodeLog);
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
-            const settings = { allowed: config.FLOTILLA_REHEARSALS, ownProcess: endProcess !== undefined };
-            const rehearsals = new Rehearsals(media, settings, nodeLog);
-            const parts = { media, state, heartbeat, drain, rehearsals };
+            const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
+            const drills = new Drills(media, settings, nodeLog);
+            const parts = { media, state, heartbeat, drain, drills };
             return new SfuNode(parts, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],

@@ -107,7 +107,7 @@ describe('a node that is ordered to drain', () => {
 
 describe('a node asked to die', () => {
   test('loses a media worker when it may, and gets another', async () => {
-    await startNode({ FLOTILLA_REHEARSALS: 'true' });
+    await startNode({ FLOTILLA_DRILLS: 'true' });
     const before = mediaWorkersOf(process.pid);
     expect(before).toHaveLength(1);
     expect(await fleet.bus.call(queue, 'sfu.kill_worker', {})).toEqual({ worker: 0 });
@@ -118,19 +118,19 @@ describe('a node asked to die', () => {
     await expect(fleet.bus.call(queue, 'sfu.kill_worker', { worker: 7 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('refuses where rehearsals are off, and says what turns them on', async () => {
+  test('refuses where drills are off, and says what turns them on', async () => {
     await startNode();
     for (const command of ['sfu.kill_worker', 'sfu.kill_node'] as const)
       await expect(fleet.bus.call(queue, command, {})).rejects.toMatchObject({
-        code: 'REHEARSAL_REFUSED',
-        message: expect.stringContaining('FLOTILLA_REHEARSALS=true') as string,
+        code: 'DRILL_REFUSED',
+        message: expect.stringContaining('FLOTILLA_DRILLS=true') as string,
       });
   });
 
   test('does not take the process of others along', async () => {
-    await startNode({ FLOTILLA_REHEARSALS: 'true' }, false);
+    await startNode({ FLOTILLA_DRILLS: 'true' }, false);
     await expect(fleet.bus.call(queue, 'sfu.kill_node', {})).rejects.toMatchObject({
-      code: 'REHEARSAL_REFUSED',
+      code: 'DRILL_REFUSED',
       message: expect.stringContaining('npm run fleet') as string,
     });
   });

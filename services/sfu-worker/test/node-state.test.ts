@@ -55,7 +55,7 @@ test('heartbeats keep telling the state, with every peer that has media', async 
   let offset = await fleet.events.lastOffset(nodeStream);
   const stats = await waitFor('a heartbeat with the peer', async () => {
     const entries = await fleet.events.readAfter(nodeStream, offset, 1);
-    if (entries === 'gone' || !entries[0]) return notYet('no heartbeat');
+    if (entries === 'trimmed' || !entries[0]) return notYet('no heartbeat');
     ({ offset } = entries[0]);
     const told = NodeStats.parse(JSON.parse(entries[0].data));
     return told.peers.length === 1 ? told : notYet('nobody in it');

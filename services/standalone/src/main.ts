@@ -20,7 +20,7 @@ const standaloneConfig = z.object({
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
   ...frontDoorConfig.shape,
-  FLOTILLA_REHEARSALS: nodeConfig.shape.FLOTILLA_REHEARSALS.unwrap().default(true),
+  FLOTILLA_DRILLS: nodeConfig.shape.FLOTILLA_DRILLS.unwrap().default(true),
   FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
   FLOTILLA_LOG_LEVEL: commonConfig.shape.FLOTILLA_LOG_LEVEL.unwrap().default('warn'),
   FLOTILLA_ADMIN_HOST: z.string().default('127.0.0.1'),

@@ -33,29 +33,29 @@ describe('standalone', () => {
     });
   });
 
-  test('can be rehearsed in, but for what would take it down', async () => {
+  test('can be drilled in, but for what would take it down', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
     await child.line(/Flotilla is ready/);
-    const rehearse = async (kind: string) => {
-      const response = await fetch(`http://127.0.0.1:${port}/v1/rehearsals`, {
+    const drill = async (kind: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}/v1/drills`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify({ kind, node: 'nd_local-1' }),
       });
       return { status: response.status, body: await response.json() };
     };
-    expect(await rehearse('kill_node')).toMatchObject({ status: 403, body: { error: { code: 'REHEARSAL_REFUSED' } } });
+    expect(await drill('kill_node')).toMatchObject({ status: 403, body: { error: { code: 'DRILL_REFUSED' } } });
     const before = mediaWorkersOf(child.process.pid!);
-    expect(await rehearse('kill_worker')).toEqual({ status: 202, body: { worker: 0 } });
+    expect(await drill('kill_worker')).toEqual({ status: 202, body: { worker: 0 } });
     await waitFor('there is another worker', () => {
       const now = mediaWorkersOf(child.process.pid!);
       if (now.length !== before.length || now.every((pid) => before.includes(pid)))
         notYet(`workers: ${now.join(', ')}`);
     });
     // Empty, it stays until it is taken back.
-    expect(await rehearse('drain')).toEqual({ status: 202, body: { state: 'draining' } });
-    expect(await rehearse('uncordon')).toEqual({ status: 202, body: { state: 'active' } });
+    expect(await drill('drain')).toEqual({ status: 202, body: { state: 'draining' } });
+    expect(await drill('uncordon')).toEqual({ status: 202, body: { state: 'active' } });
     expect(await child.stop('SIGTERM')).toBe(0);
   });
 

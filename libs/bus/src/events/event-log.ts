@@ -19,10 +19,10 @@ export interface EventLog {
   appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }>;
 
   /**
-   * The entries after an offset, oldest first, at most `limit`. Complete or refused: 'gone' when an entry after the offset
+   * The entries after an offset, oldest first, at most `limit`. Complete or refused: 'trimmed' when an entry after the offset
    * may have been trimmed, that is, when the entry at the offset is not there any more.
    */
-  readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'gone'>;
+  readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'>;
 
   /** The offset of the newest entry, `0-0` for a stream without entries. */
   lastOffset(stream: string): Promise<Offset>;
@@ -31,7 +31,7 @@ export interface EventLog {
    * Hands over every entry after an offset as it comes, in order, in batches. `onEntries` must not throw. While the log is
    * out of reach nothing comes, and afterwards what was missed.
    */
-  follow(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following;
+  subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription;
 
   /** Undefined when the log is in reach, else why not. */
   problem(): string | undefined;
@@ -39,8 +39,8 @@ export interface EventLog {
   close(): Promise<void>;
 }
 
-export interface Following {
-  /** The follower has the entries up to this one by another way: they are not handed over. */
+export interface StreamSubscription {
+  /** The subscriber has the entries up to this one by another way: they are not handed over. */
   skipTo(offset: Offset): void;
 
   /** No entry is handed over after this. */

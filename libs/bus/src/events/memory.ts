@@ -1,14 +1,14 @@
 import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
-import { type EventLog, type Following, type LogEntry, maxStreamLength } from './event-log.ts';
+import { type EventLog, type StreamSubscription, type LogEntry, maxStreamLength } from './event-log.ts';
 
-interface Follower {
+interface Subscriber {
   offset: Offset;
   readonly onEntries: (entries: readonly LogEntry[]) => void;
 }
 
 interface Stream {
   entries: LogEntry[];
-  readonly followers: Set<Follower>;
+  readonly subscribers: Set<Subscriber>;
   lastOffset: Offset;
 }
 
@@ -20,7 +20,7 @@ export class MemoryEventLog implements EventLog {
 
   #stream(name: string): Stream {
     let stream = this.#streams.get(name);
-    if (!stream) this.#streams.set(name, (stream = { entries: [], followers: new Set(), lastOffset: startOfStream }));
+    if (!stream) this.#streams.set(name, (stream = { entries: [], subscribers: new Set(), lastOffset: startOfStream }));
     return stream;
   }
 
@@ -45,14 +45,14 @@ export class MemoryEventLog implements EventLog {
     return offset;
   }
 
-  async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'gone'> {
+  async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
     const { entries } = this.#stream(name);
     const first = entries[0];
     // From the start: complete as long as the stream never grew to where it is trimmed.
-    if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'gone';
-    if (!first || compareOffsets(offset, first.offset) < 0) return 'gone';
+    if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'trimmed';
+    if (!first || compareOffsets(offset, first.offset) < 0) return 'trimmed';
     const at = indexAfter(entries, offset);
-    return entries[at - 1]?.offset === offset ? entries.slice(at, at + limit) : 'gone';
+    return entries[at - 1]?.offset === offset ? entries.slice(at, at + limit) : 'trimmed';
   }
 
   async lastOffset(name: string): Promise<Offset> {
@@ -63,17 +63,17 @@ export class MemoryEventLog implements EventLog {
     return this.#streams.get(name)?.lastOffset ?? startOfStream;
   }
 
-  follow(name: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
+  subscribe(name: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
     const stream = this.#stream(name);
-    const follower: Follower = { offset: after, onEntries };
-    stream.followers.add(follower);
+    const subscriber: Subscriber = { offset: after, onEntries };
+    stream.subscribers.add(subscriber);
     this.#pumpLater(stream);
     return {
       skipTo: (offset) => {
-        if (compareOffsets(offset, follower.offset) > 0) follower.offset = offset;
+        if (compareOffsets(offset, subscriber.offset) > 0) subscriber.offset = offset;
       },
       stop: () => {
-        stream.followers.delete(follower);
+        stream.subscribers.delete(subscriber);
       },
     };
   }
@@ -87,22 +87,22 @@ export class MemoryEventLog implements EventLog {
   #pump(): void {
     const due = [...this.#due];
     this.#due.clear();
-    for (const { entries, followers } of due) {
-      for (const follower of followers) {
-        const missed = entries.slice(indexAfter(entries, follower.offset));
+    for (const { entries, subscribers } of due) {
+      for (const subscriber of subscribers) {
+        const missed = entries.slice(indexAfter(entries, subscriber.offset));
         const last = missed.at(-1);
         if (!last) continue;
-        follower.offset = last.offset;
-        follower.onEntries(missed);
+        subscriber.offset = last.offset;
+        subscriber.onEntries(missed);
       }
     }
   }
 
-  /** Forgets a stream. Its followers hear nothing more unless it is written again. */
+  /** Forgets a stream. Its subscribers hear nothing more unless it is written again. */
   delete(name: string): void {
     const stream = this.#streams.get(name);
     if (!stream) return;
-    if (stream.followers.size === 0) this.#streams.delete(name);
+    if (stream.subscribers.size === 0) this.#streams.delete(name);
     else stream.entries = [];
   }
 

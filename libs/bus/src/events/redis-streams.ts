@@ -1,9 +1,9 @@
 import { type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
-import { type EventLog, type Following, type LogEntry, maxStreamLength } from './event-log.ts';
+import { type EventLog, type StreamSubscription, type LogEntry, maxStreamLength } from './event-log.ts';
 import { connectRedis, type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
-import { RedisFollowers } from './redis-followers.ts';
+import { RedisSubscriptions } from './redis-subscriptions.ts';
 import { streamLua } from './stream-script.ts';
 
 const append = 'appendEntry';
@@ -23,12 +23,12 @@ export interface RedisEventLogOptions {
  * followed.
  *
  * Lost when: Redis loses its data (a restart without persistence, or a failover before replication caught up): entries of
- * the last moment are then gone for everybody, and a listener whose offset is newer than the stream is answered 'gone'.
+ * the last moment are then gone for everybody, and a listener whose offset is newer than the stream is answered 'trimmed'.
  */
 export class RedisEventLog implements EventLog {
   readonly #redis: Redis;
   readonly #namespace: string;
-  #followers: RedisFollowers | undefined;
+  #subscriptions: RedisSubscriptions | undefined;
 
   private constructor(
     redis: Redis,
@@ -60,16 +60,16 @@ export class RedisEventLog implements EventLog {
     });
   }
 
-  readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'gone'> {
+  readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
     const key = streamKey(this.#namespace, stream);
     return redisOp(async () => {
       if (offset === startOfStream) {
         // Complete as long as the stream never grew to where it is trimmed.
-        if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'gone';
+        if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'trimmed';
         return toEntries(await this.#redis.xrange(key, '-', '+', 'COUNT', limit));
       }
       const raw = (await this.#redis.xrange(key, offset, '+', 'COUNT', limit + 1)) as RawEntry[];
-      return raw[0]?.[0] === offset ? toEntries(raw.slice(1)) : 'gone';
+      return raw[0]?.[0] === offset ? toEntries(raw.slice(1)) : 'trimmed';
     });
   }
 
@@ -86,23 +86,23 @@ export class RedisEventLog implements EventLog {
     });
   }
 
-  follow(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
+  subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
     const { url, log } = this.options;
-    this.#followers ??= new RedisFollowers(
-      connectRedis(url, log, 'followers', { autoResubscribe: false }),
+    this.#subscriptions ??= new RedisSubscriptions(
+      connectRedis(url, log, 'subscribers', { autoResubscribe: false }),
       this.#redis,
       log,
     );
-    return this.#followers.follow(streamKey(this.#namespace, stream), after, onEntries);
+    return this.#subscriptions.subscribe(streamKey(this.#namespace, stream), after, onEntries);
   }
 
   problem(): string | undefined {
     if (this.#redis.status !== 'ready') return 'Redis is out of reach';
-    return (this.#followers?.reachable ?? true) ? undefined : 'Redis is out of reach for followers';
+    return (this.#subscriptions?.reachable ?? true) ? undefined : 'Redis is out of reach for subscribers';
   }
 
   async close(): Promise<void> {
-    await this.#followers?.close();
+    await this.#subscriptions?.close();
     this.#redis.disconnect();
   }
 }

@@ -165,7 +165,7 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   },
   migrated: { to, payload: { migrationId }, reply: {} },
   migration_report: { to, payload: { migrationId, ms: 412, gapMs: 83 }, reply: {} },
-  rehearse: { payload: { kind: 'kill_worker', node: nodeId }, reply: { worker: 0 } },
+  drill: { payload: { kind: 'kill_worker', node: nodeId }, reply: { worker: 0 } },
   migration_failed: { to, payload: { migrationId, reason: 'no frame came within 8 s' }, reply: {} },
   watch_topology: { payload: {}, reply: {} },
   unwatch_topology: { payload: {}, reply: {} },
@@ -254,7 +254,7 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     'One is to move to another SFU node: connect to these transports beside the old ones, then say `migrated`.',
     { migrationId, media, deadline: at + 10_000, reason: 'drain' as const },
   ),
-  migration_undone: bySystem('The migration is undone: stay on the old side.', { migrationId }),
+  migration_rolled_back: bySystem('The migration is undone: stay on the old side.', { migrationId }),
   participant_moved: bySystem('A participant is homed on another node now.', {
     participantId: bob,
     nodeId,

@@ -14,7 +14,7 @@ export class Keys {
   members = (id: string): string => `${this.namespace}:{${id}}:members`;
   /** Hash: node id -> how many members are homed there. */
   homes = (id: string): string => `${this.namespace}:{${id}}:homes`;
-  /** Hash: publication id -> HomedPublication as JSON. */
+  /** Hash: publication id -> PublicationRecord as JSON. */
   publications = (id: string): string => `${this.namespace}:{${id}}:publications`;
   /** Set: ids of a participant's publications. */
   publicationsOf = (id: string, participantId: string): string =>
@@ -25,7 +25,7 @@ export class Keys {
   pairs = (id: string): string => `${this.namespace}:{${id}}:pairs`;
   /** Hash: participant id -> Migration as JSON, while it is moved. */
   migrations = (id: string): string => `${this.namespace}:{${id}}:migrations`;
-  /** Hash: publication id -> HomedPublication as JSON, as it was before it moved. */
+  /** Hash: publication id -> PublicationRecord as JSON, as it was before it moved. */
   former = (id: string, participantId: string): string => `${this.namespace}:{${id}}:former:${participantId}`;
   /** Sorted set: `<room id>/<participant id>` -> deadline of its migration, ms. */
   running = (): string => `${this.namespace}:migrations`;
@@ -49,8 +49,8 @@ export class Keys {
   beats = (): string => `${this.namespace}:nodes:beats`;
   /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. */
   slots = (): string => `${this.namespace}:nodes:slots`;
-  /** Hash: node id -> PeerStandings as JSON: what the topology tells of its peers. */
-  standings = (): string => `${this.namespace}:nodes:standings`;
+  /** Hash: node id -> PeerScores as JSON: what the topology tells of its peers. */
+  peerScores = (): string => `${this.namespace}:nodes:peerScores`;
   /** Hash: node id -> reserved places. */
   reserved = (): string => `${this.namespace}:nodes:reserved`;
 

@@ -1,5 +1,5 @@
 import { encodeRoomEvent } from '@flotilla/bus';
-import { FlotillaError, type MediaSession, Migration } from '@flotilla/contracts';
+import { FlotillaError, type MediaSessionParameters, Migration } from '@flotilla/contracts';
 import type { MigrationRequest, MigrationStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
@@ -36,7 +36,7 @@ export class RedisMigrations implements MigrationStore {
     return Migration.parse(JSON.parse(answer[0]));
   }
 
-  async prepared(migration: Migration, media: MediaSession): Promise<boolean> {
+  async prepared(migration: Migration, media: MediaSessionParameters): Promise<boolean> {
     const { id, roomId, participantId, sessionId, deadline, reason } = migration;
     const told = await this.client.run<number>(
       'migrationPrepared',
@@ -73,10 +73,10 @@ export class RedisMigrations implements MigrationStore {
     return committed === 1;
   }
 
-  async undo(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
+  async rollBack(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
     const { keys } = this;
     const restored = await this.client.run<string[] | null>(
-      'undoMigration',
+      'rollBackMigration',
       keys.homes(roomId),
       keys.reserved(),
       keys.publications(roomId),

@@ -1,8 +1,8 @@
 import { nodeStream } from '@flotilla/bus';
-import { NodeReport, type NodeView, type PeerQuality, PeerStanding } from '@flotilla/contracts';
+import { NodeReport, type NodeView, type PeerQuality, PeerScore } from '@flotilla/contracts';
 import { z } from 'zod';
 import { statsOf } from '../node-stats.ts';
-import { nodeSilentMs, type NodeStore } from '../store.ts';
+import { nodeTimeoutMs, type NodeStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
@@ -15,7 +15,7 @@ export class RedisNodes implements NodeStore {
   async report(
     report: NodeReport,
     peers: readonly PeerQuality[] = [],
-    standings: readonly PeerStanding[] = [],
+    peerScores: readonly PeerScore[] = [],
   ): Promise<void> {
     const { keys } = this;
     const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
@@ -25,12 +25,12 @@ export class RedisNodes implements NodeStore {
       keys.beats(),
       keys.slots(),
       keys.stream(nodeStream),
-      keys.standings(),
+      keys.peerScores(),
       report.id,
       JSON.stringify(report),
       slot,
       JSON.stringify(statsOf(report, peers)),
-      JSON.stringify(standings),
+      JSON.stringify(peerScores),
     );
   }
 
@@ -51,16 +51,16 @@ export class RedisNodes implements NodeStore {
         ...report,
         reserved: places.get(report.id) ?? 0,
         lastSeenAt,
-        alive: lastSeenAt >= Number(now) - nodeSilentMs,
+        alive: lastSeenAt >= Number(now) - nodeTimeoutMs,
       };
     });
   }
 
   /** What these nodes say of their peers. */
-  async standings(ids: readonly string[]): Promise<[string, PeerStanding[]][]> {
+  async peerScores(ids: readonly string[]): Promise<[string, PeerScore[]][]> {
     if (ids.length === 0) return [];
-    const texts = await this.client.do((redis) => redis.hmget(this.keys.standings(), ...ids));
-    return ids.map((id, index) => [id, z.array(PeerStanding).parse(JSON.parse(texts[index] ?? '[]'))]);
+    const texts = await this.client.do((redis) => redis.hmget(this.keys.peerScores(), ...ids));
+    return ids.map((id, index) => [id, z.array(PeerScore).parse(JSON.parse(texts[index] ?? '[]'))]);
   }
 
   async remove(nodeId: string): Promise<void> {
@@ -71,7 +71,7 @@ export class RedisNodes implements NodeStore {
         .hdel(keys.nodes(), nodeId)
         .zrem(keys.beats(), nodeId)
         .hdel(keys.slots(), nodeId)
-        .hdel(keys.standings(), nodeId)
+        .hdel(keys.peerScores(), nodeId)
         .exec(),
     );
   }

@@ -1,6 +1,6 @@
 import { FlotillaError, RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
 import { chooseRelay } from '../relay-choice.ts';
-import { nodeSilentMs, type RelayStore, retainedSeconds } from '../store.ts';
+import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
 
@@ -25,7 +25,7 @@ export class RedisRelays implements RelayStore {
     return reports.map((text) => {
       const report = RelayReport.parse(JSON.parse(text));
       const lastSeenAt = Number(beats[beats.indexOf(report.id) + 1] ?? 0);
-      return { ...report, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeSilentMs };
+      return { ...report, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeTimeoutMs };
     });
   }
 
@@ -34,7 +34,7 @@ export class RedisRelays implements RelayStore {
     await this.client.do((redis) => redis.multi().hdel(keys.relays(), relayId).zrem(keys.relayBeats(), relayId).exec());
   }
 
-  async place(roomId: string, exclude: readonly string[]): Promise<string> {
+  async assign(roomId: string, exclude: readonly string[]): Promise<string> {
     const key = this.keys.roomRelay(roomId);
     const [relays, preferred] = await Promise.all([this.list(), this.client.do((redis) => redis.get(key))]);
     const relayId = chooseRelay(relays, preferred ?? undefined, exclude);

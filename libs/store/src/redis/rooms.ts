@@ -1,7 +1,7 @@
 import { encodeRoomEvent } from '@flotilla/bus';
 import {
   FlotillaError,
-  HomedPublication,
+  PublicationRecord,
   type LeaveReason,
   type MediaMode,
   Member,
@@ -27,8 +27,8 @@ import type { ScriptClient } from './script-client.ts';
 const deletedStreamSeconds = 300;
 
 const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) => Member.parse(JSON.parse(text)));
-const parsePublications = (texts: readonly string[]): HomedPublication[] =>
-  texts.map((text) => HomedPublication.parse(JSON.parse(text)));
+const parsePublications = (texts: readonly string[]): PublicationRecord[] =>
+  texts.map((text) => PublicationRecord.parse(JSON.parse(text)));
 
 /** How long a publication that moved is kept as it was: longer than any migration takes. */
 const formerSeconds = 60;
@@ -239,7 +239,7 @@ export class RedisRooms implements RoomStore {
     return text === null ? undefined : Member.parse(JSON.parse(text));
   }
 
-  async putPublication(roomId: string, publication: HomedPublication): Promise<void> {
+  async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { keys } = this;
     const { id, participantId, nodeId } = publication;
     const event = (type: 'publication_added' | 'publication_updated'): string =>
@@ -323,7 +323,7 @@ export class RedisRooms implements RoomStore {
     return put === 1;
   }
 
-  async publications(roomId: string, ids: readonly string[]): Promise<HomedPublication[]> {
+  async publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]> {
     if (ids.length === 0) return [];
     const texts = await this.client.do((redis) => redis.hmget(this.keys.publications(roomId), ...ids));
     return parsePublications(texts.filter((text) => text !== null));

@@ -3,7 +3,7 @@
  * JSON that the script does not have to look into comes ready from the caller.
  */
 import { dataField, maxStreamLength, streamLua } from '@flotilla/bus';
-import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeSilentMs } from '../store.ts';
+import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeTimeoutMs } from '../store.ts';
 
 /** Milliseconds of Redis's own clock: every service's clocks may differ, this one is the same for all. */
 const prelude = `
@@ -22,10 +22,10 @@ local function media_mode(room, upgraded)
 end
 `;
 
-/** The same choice as choosePlace in placement.ts; its comments say why. */
-const choosePlace = `
-local function choose_place(beats, slots, reserved, homes, stay_together, exclude, random1, random2)
-  local alive = redis.call('ZRANGEBYSCORE', beats, now_ms() - ${nodeSilentMs}, '+inf')
+/** The same choice as chooseNode in placement.ts; its comments say why. */
+const chooseNode = `
+local function choose_node(beats, slots, reserved, homes, stay_together, exclude, random1, random2)
+  local alive = redis.call('ZRANGEBYSCORE', beats, now_ms() - ${nodeTimeoutMs}, '+inf')
   local free = {}
   for _, id in ipairs(alive) do
     local slot = redis.call('HGET', slots, id)
@@ -108,7 +108,7 @@ return nil`,
    */
   deleteRoom: {
     numberOfKeys: 13,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 if redis.call('DEL', KEYS[1]) == 0 then return 0 end
 local homes = redis.call('HGETALL', KEYS[3])
 for index = 1, #homes, 2 do reserve(KEYS[8], KEYS[3], homes[index], -tonumber(homes[index + 1])) end
@@ -129,14 +129,14 @@ return 1`,
    */
   join: {
     numberOfKeys: 11,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local room = redis.call('GET', KEYS[1])
 if not room then return 'ROOM_NOT_FOUND' end
 local settings = cjson.decode(room)
 local member = redis.call('HGET', KEYS[2], ARGV[2])
 if not member then
   if redis.call('HLEN', KEYS[2]) >= settings.maxParticipants then return 'ROOM_FULL' end
-  local node = choose_place(KEYS[7], KEYS[8], KEYS[9], KEYS[3], not settings.spread, set_of(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
+  local node = choose_node(KEYS[7], KEYS[8], KEYS[9], KEYS[3], not settings.spread, set_of(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
   if not node then return 'NO_CAPACITY' end
   member = string.sub(ARGV[3], 1, -2) .. ',"nodeId":"' .. node .. '"}'
   redis.call('HSET', KEYS[2], ARGV[2], member)
@@ -159,7 +159,7 @@ return {room, member, redis.call('HVALS', KEYS[2]), redis.call('HVALS', KEYS[4])
    */
   leave: {
     numberOfKeys: 13,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local member = redis.call('HGET', KEYS[2], ARGV[2])
 if not member then return 0 end
 redis.call('HDEL', KEYS[2], ARGV[2])
@@ -185,11 +185,11 @@ return 1`,
    */
   replace: {
     numberOfKeys: 10,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local old = redis.call('HGET', KEYS[2], ARGV[2])
 if not old then return 'NOT_IN_ROOM' end
 local spread = cjson.decode(redis.call('GET', KEYS[1])).spread
-local node = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, set_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
+local node = choose_node(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, set_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]))
 if not node then return 'NO_CAPACITY' end
 drop_migration(KEYS[8], KEYS[9], KEYS[10], KEYS[6], KEYS[3], ARGV[1], ARGV[2])
 local member = cjson.decode(old)
@@ -443,7 +443,7 @@ end`,
    * keys: gateways, detached. args: silent ms, window ms, gatewaySessions with a % for the id.
    * Returns how many sessions lost their gateway.
    */
-  detachLost: {
+  detachOrphaned: {
     numberOfKeys: 2,
     lua: `${prelude}
 local now = now_ms()
@@ -474,7 +474,7 @@ return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now_ms(), 'LIMIT', 0, ARGV[1
    */
   beginMigration: {
     numberOfKeys: 8,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local text = redis.call('HGET', KEYS[2], ARGV[2])
 if not text then return 'NOT_IN_ROOM' end
 if redis.call('HEXISTS', KEYS[7], ARGV[2]) == 1 then return 'MIGRATION_RUNNING' end
@@ -484,7 +484,7 @@ if ARGV[4] ~= '' then
   for _, id in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do exclude[id] = id ~= ARGV[4] or id == from end
 end
 local spread = cjson.decode(redis.call('GET', KEYS[1])).spread
-local to = choose_place(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, exclude, tonumber(ARGV[5]), tonumber(ARGV[6]))
+local to = choose_node(KEYS[4], KEYS[5], KEYS[6], KEYS[3], not spread, exclude, tonumber(ARGV[5]), tonumber(ARGV[6]))
 if not to then return 'NO_CAPACITY' end
 reserve(KEYS[6], KEYS[3], to, 1)
 local migration = string.sub(ARGV[3], 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
@@ -510,7 +510,7 @@ return 1`,
    */
   commitMigration: {
     numberOfKeys: 7,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local record = redis.call('HGET', KEYS[4], ARGV[2])
 if not record then return 0 end
 local migration = cjson.decode(record)
@@ -530,9 +530,9 @@ return 1`,
    * keys: homes, reserved, publications, migrations, running, former, events. args: room id, participant id, migration id.
    * Returns the ids of the publications that were put back, or nil when it is over.
    */
-  undoMigration: {
+  rollBackMigration: {
     numberOfKeys: 7,
-    lua: `${prelude}${choosePlace}
+    lua: `${prelude}${chooseNode}
 local record = redis.call('HGET', KEYS[4], ARGV[2])
 if not record or cjson.decode(record).id ~= ARGV[3] then return nil end
 local former = redis.call('HGETALL', KEYS[6])
@@ -546,7 +546,7 @@ for index = 1, #former, 2 do
   end
 end
 local migration = drop_migration(KEYS[4], KEYS[5], KEYS[6], KEYS[2], KEYS[1], ARGV[1], ARGV[2])
-tell(KEYS[7], '{"type":"migration_undone","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. ARGV[3] .. '"}}')
+tell(KEYS[7], '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. ARGV[3] .. '"}}')
 return restored`,
   },
 

@@ -185,9 +185,9 @@ export class RedisSessions implements SessionStore {
     }
   }
 
-  async detachLost(silentMs: number, windowMs: number): Promise<number> {
+  async detachOrphaned(silentMs: number, windowMs: number): Promise<number> {
     return this.client.run<number>(
-      'detachLost',
+      'detachOrphaned',
       this.keys.gateways(),
       this.keys.detached(),
       silentMs,

@@ -34,7 +34,7 @@ export class RedisTopology {
     const gateways = await this.#gateways(at);
     const [nodes, migrations] = await Promise.all([this.nodes.list(), this.history.recent()]);
     const alive = nodes.flatMap((node) => (node.alive ? [node.id] : []));
-    const media = mediaOf(await this.nodes.standings(alive), migrations);
+    const media = mediaOf(await this.nodes.peerScores(alive), migrations);
     const rooms = await this.#rooms();
     const sessions = await this.#sessions(
       gateways.map(({ id }) => id),

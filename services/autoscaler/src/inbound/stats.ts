@@ -1,4 +1,4 @@
-import { type EventLog, type Following, nodeStream } from '@flotilla/bus';
+import { type EventLog, type StreamSubscription, nodeStream } from '@flotilla/bus';
 import { NodeLoad, NodeStats, PeerQuality } from '@flotilla/contracts';
 import { z } from 'zod';
 import type { NodeSigns } from '../fleet-view.ts';
@@ -17,8 +17,11 @@ const Signs = z.object({
  *
  * @param onReports gets the reports of a batch, those that arrived together.
  */
-export async function followStats(events: EventLog, onReports: (reports: NodeSigns[]) => void): Promise<Following> {
-  return events.follow(nodeStream, await events.lastOffset(nodeStream), (entries) => {
+export async function followStats(
+  events: EventLog,
+  onReports: (reports: NodeSigns[]) => void,
+): Promise<StreamSubscription> {
+  return events.subscribe(nodeStream, await events.lastOffset(nodeStream), (entries) => {
     const reports = entries.flatMap(({ data }) => {
       const report = Signs.safeParse(JSON.parse(data));
       return report.success ? [report.data] : [];

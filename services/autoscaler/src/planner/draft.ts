@@ -120,7 +120,7 @@ export class Draft {
     return true;
   }
 
-  finish(observed: Pick<PlannerMemory, 'hot' | 'suspects' | 'faults'>): Plan {
+  finish(observed: Pick<PlannerMemory, 'hot' | 'degraded' | 'faults'>): Plan {
     const { memory, now, settings } = this;
     const recent = memory.recent.filter(({ at }) => now - at < settings.settleMs);
     for (const { fromNode, toNode } of this.#migrations) recent.push({ from: fromNode, to: toNode, at: now });

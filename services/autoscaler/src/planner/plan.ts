@@ -16,7 +16,7 @@ import { Targets } from './targets.ts';
  * done here. What is not done by the next time is simply seen again.
  *
  * In this order, as far as places and the bounds allow: peers of lost nodes (largest room first), of draining nodes, off
- * nodes above `hotCpu`, and peers in trouble that another node would serve better.
+ * nodes above `hotCpu`, and peers in degradation that another node would serve better.
  *
  * @param now a clock that never goes back, in milliseconds.
  */
@@ -27,18 +27,18 @@ export function plan(
   settings: PlannerSettings = plannerSettings,
 ): Plan {
   const memory =
-    now - remembered.at > settings.unseenMs ? { ...remembered, hot: new Map(), suspects: new Map() } : remembered;
+    now - remembered.at > settings.unseenMs ? { ...remembered, hot: new Map(), degraded: new Map() } : remembered;
   const examination = examine(state.nodes, memory, settings, now);
   const hot = hotNodes(state, memory, settings, now);
   const draft = new Draft(state, memory, settings, now, new Targets(examination, state, memory, settings, now));
 
-  saveLost(state, draft);
+  evacuateLostNodes(state, draft);
   emptyDraining(state, draft);
   if (now >= memory.quietUntil) {
     coolHot(state, hot, draft);
-    relieveSuspects(examination, draft);
+    moveDegradedPeers(examination, draft);
   }
-  return draft.finish({ hot, suspects: examination.suspects, faults: examination.faults });
+  return draft.finish({ hot, degraded: examination.degraded, faults: examination.faults });
 }
 
 function hotNodes(
@@ -57,7 +57,7 @@ function hotNodes(
   return hot;
 }
 
-function saveLost({ nodes }: FleetState, draft: Draft): void {
+function evacuateLostNodes({ nodes }: FleetState, draft: Draft): void {
   const lost = nodes.filter(({ alive, peers }) => !alive && peers.length > 0);
   if (lost.length === 0) return;
   const sizes = countRooms(nodes);
@@ -93,14 +93,14 @@ function coolHot({ nodes }: FleetState, hot: PlannerMemory['hot'], draft: Draft)
   }
 }
 
-function relieveSuspects({ nodes }: Examination, draft: Draft): void {
-  for (const [id, { suspects, atFault }] of nodes) {
-    for (const { peer, key, trouble } of suspects) {
+function moveDegradedPeers({ nodes }: Examination, draft: Draft): void {
+  for (const [id, { degraded, atFault }] of nodes) {
+    for (const { peer, key, degradation } of degraded) {
       if (draft.full || !draft.maySend(id)) break;
       // A longer way costs little score at first: any node that is well will do.
-      const least = trouble === 'rtt' ? draft.settings.poorScore : peer.score + draft.settings.gain;
-      if (atFault) draft.wanted(peer, key, id, trouble, least);
-      else if (trouble === 'rtt') draft.tried(peer, key, id, least);
+      const least = degradation === 'rtt' ? draft.settings.poorScore : peer.score + draft.settings.gain;
+      if (atFault) draft.wanted(peer, key, id, degradation, least);
+      else if (degradation === 'rtt') draft.tried(peer, key, id, least);
     }
   }
 }

@@ -6,13 +6,13 @@ export interface PlannerSettings {
   readonly coolCpu: number;
   /** Nobody is sent to a node at or above this. */
   readonly targetCpu: number;
-  /** A peer below this score for `suspectForMs` is looked at. */
+  /** A peer below this score for `degradedForMs` is looked at. */
   readonly poorScore: number;
-  /** So is one whose round trip is this many times its baseline, and this much longer: 2 ms in place of 0.5 is no trouble. */
+  /** So is one whose round trip is this many times its baseline, and this much longer: 2 ms in place of 0.5 is no degradation. */
   readonly rttFactor: number;
   readonly rttRiseMs: number;
-  readonly suspectForMs: number;
-  /** Trouble of at least this share of a node's peers, and this many, is the node's fault: see `faultOf`. */
+  readonly degradedForMs: number;
+  /** Degradation of at least this share of a node's peers, and this many, is the node's fault: see `faultOf`. */
   readonly faultShare: number;
   readonly faultPeers: number;
   /** A node that was at fault takes nobody for this long. */
@@ -51,7 +51,7 @@ export const plannerSettings: PlannerSettings = {
   poorScore: 0.6,
   rttFactor: 3,
   rttRiseMs: 50,
-  suspectForMs: 5000,
+  degradedForMs: 5000,
   faultShare: 0.5,
   faultPeers: 3,
   faultForMs: 300_000,

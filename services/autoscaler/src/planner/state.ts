@@ -49,8 +49,8 @@ export interface PlannerMemory {
   readonly quietUntil: number;
   /** Nodes above `hotCpu` and since when; once they give peers away, until they are below `coolCpu`. */
   readonly hot: ReadonlyMap<string, { readonly since: number; readonly gives: boolean }>;
-  /** Peers in trouble and since when, by `peerKey`. */
-  readonly suspects: ReadonlyMap<string, number>;
+  /** Peers in degradation and since when, by `peerKey`. */
+  readonly degraded: ReadonlyMap<string, number>;
   /** Nodes at fault, and until when they are kept in mind for it. */
   readonly faults: ReadonlyMap<string, number>;
   /** When somebody of a node was last tried elsewhere, those within `coolDownMs`. */
@@ -77,7 +77,7 @@ export function emptyMemory(quietUntil: number): PlannerMemory {
     at: -Infinity,
     quietUntil,
     hot: new Map(),
-    suspects: new Map(),
+    degraded: new Map(),
     faults: new Map(),
     trials: new Map(),
     moved: new Map(),

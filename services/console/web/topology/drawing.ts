@@ -1,5 +1,5 @@
 import { participantIdOf, type QualityGroup } from '@flotilla/contracts';
-import { amount, type Fleet, type Kind, nameOf, remarkOf, standingOf, type VertexOf } from './fleet.ts';
+import { amount, type Fleet, type Kind, nameOf, remarkOf, peerScoreOf, type VertexOf } from './fleet.ts';
 
 /** Sessions are drawn one by one while there are no more than this; else those of the selected room or gateway are. */
 export const mostSessions = 150;
@@ -63,7 +63,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     ...sessions.map((session) => ({
       ...titled(session),
       size: 13,
-      group: standingOf(session.media)?.group,
+      group: peerScoreOf(session.media)?.group,
       nodes: session.media.map(({ nodeId }) => nodeId),
       beside: session.rooms.find((id) => roomIds.has(id)) ?? session.gatewayId,
     })),

@@ -5,8 +5,8 @@ import {
   ErrorBody,
   type ErrorCode,
   type Event,
-  type Rehearsal,
-  type RehearsalBegun,
+  type Drill,
+  type DrillStarted,
   TopologyUpdate,
   type TopologyVertex,
 } from '@flotilla/contracts';
@@ -58,9 +58,9 @@ export class FleetWatch {
   }
 
   /** Rejects with why it is not begun. */
-  async rehearse(rehearsal: Rehearsal): Promise<RehearsalBegun> {
+  async drill(drill: Drill): Promise<DrillStarted> {
     if (!this.#socket || this.state !== 'live') throw new FlotillaError('UNAVAILABLE', 'the connection is lost');
-    return this.#socket.request('rehearse', rehearsal);
+    return this.#socket.request('drill', drill);
   }
 
   async #run(): Promise<void> {

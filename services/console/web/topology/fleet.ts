@@ -50,7 +50,7 @@ export class Fleet {
 
   /** Those with media on a node, the worst off first. */
   sessionsOn(nodeId: string): readonly VertexOf<'session'>[] {
-    const score = ({ media }: VertexOf<'session'>): number => standingOf(media, nodeId)?.score ?? 1;
+    const score = ({ media }: VertexOf<'session'>): number => peerScoreOf(media, nodeId)?.score ?? 1;
     return (this.#sessionsByNode.get(nodeId) ?? []).toSorted((a, b) => score(a) - score(b));
   }
 
@@ -123,7 +123,7 @@ export function remarkOf(vertex: Vertex): string | undefined {
 type Standing = VertexOf<'session'>['media'][number];
 
 /** How the media of a session fares, on that node or on the one where it is worst. */
-export function standingOf(media: readonly Standing[], nodeId?: string): Standing | undefined {
+export function peerScoreOf(media: readonly Standing[], nodeId?: string): Standing | undefined {
   const of = nodeId === undefined ? media : media.filter((each) => each.nodeId === nodeId);
   return of.reduce<Standing | undefined>(
     (worst, each) => (worst && worst.score <= each.score ? worst : each),
@@ -132,11 +132,11 @@ export function standingOf(media: readonly Standing[], nodeId?: string): Standin
 }
 
 /** A score and its group, as people read them. */
-export const standingText = ({ score, group }: Standing): string => `${group}, about ${score.toFixed(2)}`;
+export const peerScoreText = ({ score, group }: Standing): string => `${group}, about ${score.toFixed(2)}`;
 
 function troubleOf({ media }: VertexOf<'session'>): string | undefined {
-  const standing = standingOf(media);
-  return standing && standing.group !== 'stable' ? standingText(standing) : undefined;
+  const peerScore = peerScoreOf(media);
+  return peerScore && peerScore.group !== 'stable' ? peerScoreText(peerScore) : undefined;
 }
 
 export const kindNames: Record<Kind, string> = {

@@ -10,19 +10,19 @@ export const reasons: Record<MigrationReason, string> = {
   quality: 'quality fell',
   drain: 'the node drains',
   node_lost: 'the node is lost',
-  asked_for: 'asked for',
+  manual: 'asked for',
 };
 
 /** How far a migration is, in words. */
 export function stepOf({ end, step }: Pick<MigrationRecord, 'end' | 'step'>): string {
   if (end === undefined) return step === 'reserved' ? 'opening the new side' : 'changing over';
-  return { moved: 'moved', undone: 'undone', overdue: 'undone, too late' }[end];
+  return { committed: 'committed', rolled_back: 'rolled back', timed_out: 'timed out' }[end];
 }
 
 /** The gap its client measured, or why there is none. */
 export function gapOf({ end, gapMs, ms, endedAt, reason }: MigrationRecord, now: number): string {
   if (gapMs !== undefined) return `${Math.round(gapMs)} ms`;
-  if (end !== 'moved' || reason === 'node_lost') return '';
+  if (end !== 'committed' || reason === 'node_lost') return '';
   if (ms === undefined && endedAt !== undefined && now - endedAt < measuredWithinMs) return 'measuring…';
   return 'not measured';
 }

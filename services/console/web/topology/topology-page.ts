@@ -1,4 +1,4 @@
-import type { QualityGroup, Rehearsal, RehearsalBegun } from '@flotilla/contracts';
+import type { QualityGroup, Drill, DrillStarted } from '@flotilla/contracts';
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
 import '../announcer.ts';
@@ -6,7 +6,7 @@ import type { Announcer } from '../announcer.ts';
 import { icons, logo } from '../icons.ts';
 import { base, buttons } from '../styles.ts';
 import { draw, type Drawing, mostRooms, restId } from './drawing.ts';
-import { amount, Fleet, standingOf } from './fleet.ts';
+import { amount, Fleet, peerScoreOf } from './fleet.ts';
 import { FleetWatch, type WatchState } from './fleet-watch.ts';
 import './graph.ts';
 import type { TopologyGraph } from './graph.ts';
@@ -107,7 +107,7 @@ export class TopologyPage extends LitElement {
     this.view = view;
   }
 
-  readonly #rehearse = (rehearsal: Rehearsal): Promise<RehearsalBegun> => this.#watch.rehearse(rehearsal);
+  readonly #drill = (drill: Drill): Promise<DrillStarted> => this.#watch.drill(drill);
 
   readonly #onKey = (event: KeyboardEvent): void => {
     if (event.key === 'Escape') this.#select(undefined, true);
@@ -146,7 +146,7 @@ export class TopologyPage extends LitElement {
                 data-testid="details"
                 .vertex=${selected}
                 .fleet=${this.fleet}
-                .rehearse=${this.#rehearse}
+                .drill=${this.#drill}
                 @choose=${({ detail }: CustomEvent<string | undefined>) => this.#chooseInDetails(detail)}
               ></flotilla-vertex-details>`
             : nothing
@@ -207,7 +207,7 @@ export class TopologyPage extends LitElement {
 
   /** How many sessions are in each group: what the colours mean. */
   #groups(): TemplateResult[] {
-    const groups = Map.groupBy(this.fleet.sessions, ({ media }) => standingOf(media)?.group);
+    const groups = Map.groupBy(this.fleet.sessions, ({ media }) => peerScoreOf(media)?.group);
     const shown: QualityGroup[] = ['stable', 'watch', 'move'];
     return shown.flatMap((group) => {
       const count = groups.get(group)?.length ?? 0;

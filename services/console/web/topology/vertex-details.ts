@@ -1,4 +1,4 @@
-import type { Rehearsal, RehearsalBegun } from '@flotilla/contracts';
+import type { Drill, DrillStarted } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { icons } from '../icons.ts';
@@ -9,12 +9,12 @@ import {
   kindNames,
   nameOf,
   remarkOf,
-  standingOf,
-  standingText,
+  peerScoreOf,
+  peerScoreText,
   type Vertex,
   type VertexOf,
 } from './fleet.ts';
-import './rehearsal-actions.ts';
+import './drill-actions.ts';
 
 /** What is listed at most under a heading; the table has all. */
 const mostListed = 100;
@@ -139,7 +139,7 @@ export class VertexDetails extends LitElement {
 
   @property({ attribute: false }) vertex!: Vertex;
   @property({ attribute: false }) fleet!: Fleet;
-  @property({ attribute: false }) rehearse!: (rehearsal: Rehearsal) => Promise<RehearsalBegun>;
+  @property({ attribute: false }) drill!: (drill: Drill) => Promise<DrillStarted>;
   @query('h2') private heading!: HTMLElement;
   #chosenHere = false;
 
@@ -171,11 +171,7 @@ export class VertexDetails extends LitElement {
         )}
       </dl>
       ${vertex.kind === 'node' ? this.#drain(vertex) : nothing}
-      <flotilla-rehearsal-actions
-        .vertex=${vertex}
-        .fleet=${this.fleet}
-        .rehearse=${this.rehearse}
-      ></flotilla-rehearsal-actions>
+      <flotilla-drill-actions .vertex=${vertex} .fleet=${this.fleet} .drill=${this.drill}></flotilla-drill-actions>
       ${this.#lists().map(({ title, of }) => this.#list(title, of))}
     `;
   }
@@ -203,7 +199,7 @@ export class VertexDetails extends LitElement {
           ['Connection', vertex.connected ? 'open' : 'lost, may come back'],
           ...vertex.media.map((each): [string, string] => [
             vertex.media.length > 1 ? `Quality in ${this.#nameOf(fleet.get(each.roomId), each.roomId)}` : 'Quality',
-            standingText(each),
+            peerScoreText(each),
           ]),
           ['User', vertex.userId],
           ['Id', vertex.id],
@@ -259,7 +255,7 @@ export class VertexDetails extends LitElement {
             title: 'Sessions',
             of: fleet.sessionsOn(vertex.id).map(({ id, media }) => ({
               id,
-              more: standingText(standingOf(media, vertex.id)!),
+              more: peerScoreText(peerScoreOf(media, vertex.id)!),
             })),
           },
         ];

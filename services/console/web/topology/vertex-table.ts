@@ -1,7 +1,16 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { base, buttons, tables } from '../styles.ts';
-import { type Fleet, type Kind, kindNames, nameOf, remarkOf, standingOf, standingText, type Vertex } from './fleet.ts';
+import {
+  type Fleet,
+  type Kind,
+  kindNames,
+  nameOf,
+  remarkOf,
+  peerScoreOf,
+  peerScoreText,
+  type Vertex,
+} from './fleet.ts';
 
 /** Rows that are shown before one asks for more. */
 const rowsAtOnce = 100;
@@ -117,7 +126,7 @@ export class VertexTable extends LitElement {
       return room ? nameOf(room) : id;
     };
     const remark = remarkOf(vertex);
-    const standing = vertex.kind === 'session' ? standingOf(vertex.media) : undefined;
+    const peerScore = vertex.kind === 'session' ? peerScoreOf(vertex.media) : undefined;
     switch (vertex.kind) {
       case 'gateway':
         return [vertex.sessions, remark ?? 'alive'];
@@ -134,7 +143,7 @@ export class VertexTable extends LitElement {
         return [
           vertex.rooms.map(roomName).join(', '),
           vertex.media.map(({ nodeId }) => nodeId).join(', '),
-          standing ? standingText(standing) : '',
+          peerScore ? peerScoreText(peerScore) : '',
           vertex.gatewayId,
           vertex.connected ? 'connected' : 'away',
         ];

@@ -1,4 +1,4 @@
-import { type EventLog, type Following, followRoom, roomStream } from '@flotilla/bus';
+import { type EventLog, type StreamSubscription, subscribeToRoom, roomStream } from '@flotilla/bus';
 import {
   type ChannelKind,
   FlotillaError,
@@ -37,7 +37,7 @@ export class RelayRoom {
   readonly #exchange: RoomExchange;
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
-  #following!: Following;
+  #following!: StreamSubscription;
   /** Links that are being opened. */
   #opening = 0;
   #closed = false;
@@ -78,7 +78,7 @@ export class RelayRoom {
     const direct = await router.createDirectTransport();
     const source = await direct.produceData();
     const room = new RelayRoom(id, worker, router, direct, source, deps, onEmpty, log.child({ roomId: id }));
-    room.#following = followRoom(events, id, offset, (placed) => {
+    room.#following = subscribeToRoom(events, id, offset, (placed) => {
       for (const { event } of placed) room.#onEvent(event);
     });
     // The exchange first: what is retained meanwhile then comes by it.

@@ -1,4 +1,4 @@
-import type { EventLog, Following, LogEntry } from '@flotilla/bus';
+import type { EventLog, StreamSubscription, LogEntry } from '@flotilla/bus';
 import { RelayId, TopicMode, TopicName } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
@@ -43,7 +43,7 @@ export class RoomExchange {
   #waiting: RoutedFrame[] = [];
   #waitingBytes = 0;
   #writing = false;
-  #following: Following | undefined;
+  #following: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -59,7 +59,7 @@ export class RoomExchange {
 
   async start(): Promise<void> {
     const stream = streamOf(this.roomId);
-    this.#following = this.events.follow(stream, await this.events.lastOffset(stream), (entries) =>
+    this.#following = this.events.subscribe(stream, await this.events.lastOffset(stream), (entries) =>
       this.#read(entries),
     );
     await this.#append({ kind: 'open' });

@@ -1,7 +1,7 @@
 import type { CommandBus, Serving } from '@flotilla/bus';
 import { type RegistryCommandType, registryQueue } from '@flotilla/contracts';
 import type { Migrations } from '../migrations/migrations.ts';
-import type { Rehearsals } from '../rehearsals.ts';
+import type { Drills } from '../drills.ts';
 import type { Rooms } from '../rooms.ts';
 
 /** Serves the registry's queue, which all its instances share. */
@@ -9,7 +9,7 @@ export function serveRegistryCommands(
   bus: CommandBus,
   rooms: Rooms,
   migrations: Migrations,
-  rehearsals: Rehearsals,
+  drills: Drills,
 ): Promise<Serving> {
   return bus.serve<RegistryCommandType>(registryQueue, 'shared', {
     'registry.join': (request) => rooms.join(request),
@@ -30,7 +30,7 @@ export function serveRegistryCommands(
       await migrations.report(request);
       return {};
     },
-    'registry.rehearse': ({ rehearsal, by }) => rehearsals.begin(rehearsal, by),
+    'registry.drill': ({ drill, by }) => drills.begin(drill, by),
     'registry.replace': ({ roomId, sessionId, excludeNodes }) => rooms.replace(roomId, sessionId, excludeNodes),
   });
 }

@@ -19,8 +19,8 @@ import {
   type NodeSummary,
   type Participant,
   ParticipantId,
-  Rehearsal,
-  type RehearsalBegun,
+  Drill,
+  type DrillStarted,
   restRoutes,
   type Room,
   RoomRef,
@@ -55,7 +55,7 @@ import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { Nodes } from '../nodes.ts';
 import { Migrations } from '../migrations/migrations.ts';
-import { Rehearsals } from '../rehearsals.ts';
+import { Drills } from '../drills.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
 import { openApiDocument } from './openapi.ts';
@@ -149,7 +149,7 @@ export class RestController {
     @Inject(Rooms) private readonly rooms: Rooms,
     @Inject(Migrations) private readonly migrations: Migrations,
     @Inject(Nodes) private readonly nodes: Nodes,
-    @Inject(Rehearsals) private readonly rehearsals: Rehearsals,
+    @Inject(Drills) private readonly drills: Drills,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
     @Inject(REST_SETTINGS) private readonly settings: RestSettings,
   ) {}
@@ -199,7 +199,7 @@ export class RestController {
     @Body(new Parsed(MigrateParticipant)) { toNode }: z.output<typeof MigrateParticipant>,
   ): Promise<Migration> {
     const { roomId, sessionId } = await this.rooms.member(ref, participantId);
-    return this.migrations.begin({ roomId, sessionId, toNode, reason: 'asked_for' });
+    return this.migrations.begin({ roomId, sessionId, toNode, reason: 'manual' });
   }
 
   @Post('/v1/rooms/:room/tokens')
@@ -250,10 +250,10 @@ export class RestController {
     return this.nodes.order(node, 'draining', drainSeconds);
   }
 
-  @Post(restRoutes.rehearse.path)
+  @Post(restRoutes.drill.path)
   @HttpCode(202)
-  rehearse(@Body(new Parsed(Rehearsal)) rehearsal: Rehearsal): Promise<RehearsalBegun> {
-    return this.rehearsals.begin(rehearsal, 'an API key');
+  drill(@Body(new Parsed(Drill)) drill: Drill): Promise<DrillStarted> {
+    return this.drills.begin(drill, 'an API key');
   }
 
   @Get(restRoutes.getTopology.path)

@@ -1,6 +1,7 @@
 import { appendRoomEvent, type CommandBus, type EventLog } from '@flotilla/bus';
 import {
   type CommandPayload,
+  type ErrorCode,
   FlotillaError,
   type Member,
   type Migration,
@@ -23,7 +24,7 @@ const lostAfterMs = 600;
 
 const outcomes = counter({
   name: 'registry_migrations_total',
-  help: 'Migrations by reason and outcome: moved, undone, overdue, or the error code of one that did not begin.',
+  help: 'Migrations by reason and outcome: committed, rolled_back, timed_out, or the error code of one that did not begin.',
   labelNames: ['reason', 'outcome'],
 });
 const seconds = histogram({
@@ -52,7 +53,7 @@ export class Migrations {
   ) {}
 
   /**
-   * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_OVER, NODE_UNAVAILABLE, and what opening the
+   * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_NOT_ACTIVE, NODE_UNAVAILABLE, and what opening the
    * new side throws.
    */
   async begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
@@ -61,7 +62,7 @@ export class Migrations {
     // What nodes report is late: a peer that just moved may still be seen where it was.
     const member = fromNode && (await this.store.rooms.member(roomId, participantIdOf(sessionId)));
     if (member && member.nodeId !== fromNode)
-      throw new FlotillaError('MIGRATION_OVER', `it is on ${member.nodeId} already`);
+      throw new FlotillaError('MIGRATION_NOT_ACTIVE', `it is on ${member.nodeId} already`);
     const now = Date.now();
     let migration: Migration;
     try {
@@ -83,7 +84,7 @@ export class Migrations {
     try {
       await this.#prepare(migration);
     } catch (error) {
-      await this.#undo(migration, FlotillaError.from(error).code);
+      await this.#rollBack(migration, FlotillaError.from(error).code);
       throw error;
     }
     return migration;
@@ -91,7 +92,7 @@ export class Migrations {
 
   /**
    * The peer's node is gone, so there is nothing to break: it is given a place on another, and its client told to open media
-   * there. Throws MIGRATION_OVER when its node lives: then this was done already, or is not to be done.
+   * there. Throws MIGRATION_NOT_ACTIVE when its node lives: then this was done already, or is not to be done.
    */
   async #rehome({ roomId, sessionId, toNode: wanted }: CommandPayload<'registry.migrate'>): Promise<Migration> {
     const participantId = participantIdOf(sessionId);
@@ -102,14 +103,14 @@ export class Migrations {
     // Measured against the newest heartbeat of any: what keeps all of them away says nothing of this node.
     const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
     if (all.some(({ id, lastSeenAt }) => id === fromNode && newest - lastSeenAt < lostAfterMs))
-      throw new FlotillaError('MIGRATION_OVER', `${fromNode} is alive`);
+      throw new FlotillaError('MIGRATION_NOT_ACTIVE', `${fromNode} is alive`);
     const { nodeId: toNode } = await this.#replace(roomId, participantId, fromNode, wanted, all);
     await appendRoomEvent(this.events, roomId, {
       type: 'media_lost',
       from: 'system',
       payload: { participantIds: [participantId], reason: 'node_lost' },
     });
-    outcomes.inc({ reason: 'node_lost', outcome: 'moved' });
+    outcomes.inc({ reason: 'node_lost', outcome: 'committed' });
     const now = Date.now();
     const migration: Migration = {
       id: newId('migration'),
@@ -123,7 +124,7 @@ export class Migrations {
       startedAt: now,
       deadline: now,
     };
-    await this.#remember(migration, 'moved');
+    await this.#remember(migration, 'committed');
     return migration;
   }
 
@@ -154,7 +155,7 @@ export class Migrations {
       { roomId, sessionId, participantId, ...described },
       options,
     );
-    if (!(await this.store.migrations.prepared(migration, media))) throw new FlotillaError('MIGRATION_OVER');
+    if (!(await this.store.migrations.prepared(migration, media))) throw new FlotillaError('MIGRATION_NOT_ACTIVE');
     await this.#remember({ ...migration, step: 'prepared' });
   }
 
@@ -172,15 +173,15 @@ export class Migrations {
     if (taken && report.gapMs !== undefined) gaps.observe(report.gapMs / 1000);
   }
 
-  /** The client is on the new side. A second time does nothing. Throws MIGRATION_OVER when it was undone. */
+  /** The client is on the new side. A second time does nothing. Throws MIGRATION_NOT_ACTIVE when it was undone. */
   async migrated({ migrationId, roomId, sessionId }: CommandPayload<'registry.migrated'>): Promise<void> {
     const participantId = participantIdOf(sessionId);
     const migration = await this.store.migrations.of(roomId, participantId);
     if (migration?.id !== migrationId || !(await this.store.migrations.commit(roomId, participantId, migrationId)))
-      throw new FlotillaError('MIGRATION_OVER');
-    outcomes.inc({ reason: migration.reason, outcome: 'moved' });
+      throw new FlotillaError('MIGRATION_NOT_ACTIVE');
+    outcomes.inc({ reason: migration.reason, outcome: 'committed' });
     seconds.observe((Date.now() - migration.startedAt) / 1000);
-    await this.#remember(migration, 'moved');
+    await this.#remember(migration, 'committed');
     // Its old side closes when the node hears that the member moved.
   }
 
@@ -189,22 +190,22 @@ export class Migrations {
     const migration = await this.store.migrations.of(roomId, participantIdOf(sessionId));
     if (migration?.id !== migrationId) return;
     this.log.warn({ migration: migrationId, roomId, sessionId, reason }, 'a client could not move');
-    await this.#undo(migration, 'undone');
+    await this.#rollBack(migration, 'rolled_back');
   }
 
   /** Undoes what is past its deadline, whoever began it. */
-  async undoOverdue(now = Date.now()): Promise<void> {
+  async rollBackTimedOut(now = Date.now()): Promise<void> {
     for (const migration of await this.store.migrations.running(overduePerSweep)) {
       if (migration.deadline > now) return;
-      await this.#undo(migration, 'overdue');
+      await this.#rollBack(migration, 'timed_out');
     }
   }
 
   /** The new side closes when its node hears of it. */
-  async #undo(migration: Migration, outcome: string): Promise<void> {
+  async #rollBack(migration: Migration, outcome: MigrationEnd | ErrorCode): Promise<void> {
     const { id, roomId, participantId, reason } = migration;
-    if (!(await this.store.migrations.undo(roomId, participantId, id))) return;
+    if (!(await this.store.migrations.rollBack(roomId, participantId, id))) return;
     outcomes.inc({ reason, outcome });
-    await this.#remember(migration, outcome === 'overdue' ? 'overdue' : 'undone');
+    await this.#remember(migration, outcome === 'timed_out' ? 'timed_out' : 'rolled_back');
   }
 }

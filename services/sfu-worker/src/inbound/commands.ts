@@ -4,7 +4,7 @@ import type { MediaNode } from '@flotilla/media';
 import type { Drain } from '../drain.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 import type { OwnState } from '../node-state.ts';
-import type { Rehearsals } from '../rehearsals.ts';
+import type { Drills } from '../drills.ts';
 
 /** What the commands act on. */
 export interface SfuNodeParts {
@@ -12,13 +12,13 @@ export interface SfuNodeParts {
   readonly state: OwnState;
   readonly heartbeat: Heartbeat;
   readonly drain: Drain;
-  readonly rehearsals: Rehearsals;
+  readonly drills: Drills;
 }
 
 /** Serves the node's queue: each command is a call of the node's media, or an order to the node itself. */
 export function serveSfuCommands(
   bus: CommandBus,
-  { media: node, state, drain, rehearsals }: SfuNodeParts,
+  { media: node, state, drain, drills }: SfuNodeParts,
 ): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
     'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
@@ -65,9 +65,9 @@ export function serveSfuCommands(
       await drain.order(order.state, order.drainSeconds);
       return { state: state.current };
     },
-    'sfu.kill_worker': async ({ worker }) => ({ worker: rehearsals.killWorker(worker) }),
+    'sfu.kill_worker': async ({ worker }) => ({ worker: drills.killWorker(worker) }),
     'sfu.kill_node': async () => {
-      rehearsals.killNode();
+      drills.killNode();
       return {};
     },
     'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({

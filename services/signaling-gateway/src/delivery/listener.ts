@@ -56,12 +56,15 @@ export class Listener {
    * Sends what `read` finds after the last event, batch by batch until one is not full, then what waited. False when `read`
    * says that events are gone; then what waited goes on waiting.
    */
-  async catchUp(read: (after: Offset) => Promise<readonly Delivery[] | 'gone'>, from = this.#after): Promise<boolean> {
+  async catchUp(
+    read: (after: Offset) => Promise<readonly Delivery[] | 'trimmed'>,
+    from = this.#after,
+  ): Promise<boolean> {
     this.#waiting ??= [];
     this.#after = from;
     for (;;) {
       const deliveries = await read(this.#after);
-      if (deliveries === 'gone') return false;
+      if (deliveries === 'trimmed') return false;
       for (const { offset, frame } of deliveries) this.#send(offset, frame);
       if (deliveries.length < readBatch) break;
     }

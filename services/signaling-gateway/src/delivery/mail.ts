@@ -1,4 +1,4 @@
-import { broadcastStream, type EventLog, type Following, gatewayStream } from '@flotilla/bus';
+import { broadcastStream, type EventLog, type StreamSubscription, gatewayStream } from '@flotilla/bus';
 import {
   AddressedMessage,
   GatewayEvent,
@@ -22,7 +22,7 @@ const everybody = '*';
  * elsewhere or are to be cut off. One stream of its own, and one that all gateways follow, however many users there are.
  */
 export class Mail {
-  #followings: Following[] = [];
+  #followings: StreamSubscription[] = [];
   #lastBroadcast: Offset = startOfStream;
 
   constructor(
@@ -43,10 +43,10 @@ export class Mail {
     ]);
     this.#lastBroadcast = lastBroadcast;
     this.#followings = [
-      this.events.follow(own, ownOffset, (entries) => {
+      this.events.subscribe(own, ownOffset, (entries) => {
         for (const { data } of entries) this.#take(data);
       }),
-      this.events.follow(broadcastStream, lastBroadcast, (entries) => {
+      this.events.subscribe(broadcastStream, lastBroadcast, (entries) => {
         for (const { offset, data } of entries) this.#broadcast(offset, data);
       }),
     ];
@@ -126,9 +126,9 @@ export class Mail {
     return missed;
   }
 
-  async #readBroadcasts(after: Offset): Promise<Delivery[] | 'gone'> {
+  async #readBroadcasts(after: Offset): Promise<Delivery[] | 'trimmed'> {
     const entries = await this.events.readAfter(broadcastStream, after, readBatch);
-    return entries === 'gone' ? entries : entries.map((entry) => deliveryOf(everybody, entry));
+    return entries === 'trimmed' ? entries : entries.map((entry) => deliveryOf(everybody, entry));
   }
 }
 

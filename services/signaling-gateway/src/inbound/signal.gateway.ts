@@ -30,7 +30,7 @@ import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
 
 /** Longer than the steps of a migration that the registry answers after. */
-const rehearsalTimeoutMs = 10_000;
+const drillTimeoutMs = 10_000;
 
 /** What the handlers work with. */
 export interface SignalContext {
@@ -288,13 +288,11 @@ export class SignalGateway {
     return this.#bus.call(registryQueue, 'registry.migration_report', { ...payload, sessionId: session.id });
   }
 
-  @SubscribeMessage('rehearse')
-  async rehearse(
-    @MessageBody() { session, payload: rehearsal }: Received<'rehearse'>,
-  ): Promise<ReplyPayload<'rehearse'>> {
+  @SubscribeMessage('drill')
+  async drill(@MessageBody() { session, payload: drill }: Received<'drill'>): Promise<ReplyPayload<'drill'>> {
     session.requireGrant('admin');
     const by = userAddress(session.identity.userId);
-    return this.#bus.call(registryQueue, 'registry.rehearse', { rehearsal, by }, { timeoutMs: rehearsalTimeoutMs });
+    return this.#bus.call(registryQueue, 'registry.drill', { drill, by }, { timeoutMs: drillTimeoutMs });
   }
 
   @SubscribeMessage('ping')

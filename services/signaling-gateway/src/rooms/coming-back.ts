@@ -57,7 +57,7 @@ async function comeBackTo(
     nodeId: member.nodeId,
     migration: migration && { id: migration.id, toNode: migration.toNode },
   });
-  if (seen !== undefined && missed !== 'gone')
+  if (seen !== undefined && missed !== 'trimmed')
     return { reply: { roomId, participantId, resumed: true }, attachAt: seen };
   const state = await store.rooms.state(roomId);
   if (!state) return undefined;

@@ -2,7 +2,7 @@ import type { CommandBus } from '@flotilla/bus';
 import {
   type CommandPayload,
   FlotillaError,
-  type MediaSession,
+  type MediaSessionParameters,
   type Member,
   registryQueue,
   type ReplyPayload,
@@ -76,7 +76,7 @@ export class Memberships {
     session: Session,
     membership: Membership,
     request: { rtpCapabilities: RtpCapabilities; subscribe: boolean },
-  ): Promise<MediaSession> {
+  ): Promise<MediaSessionParameters> {
     const { roomId, participantId } = membership;
     const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...request };
     const gone: string[] = [];

@@ -33,7 +33,7 @@ export class MetadataLinks {
     const exclude = exceptRelay === undefined ? [] : [exceptRelay];
     const payload: CommandPayload<'relay.connect'> = { roomId, sessionId: session.id, participantId, dtlsParameters };
     for (let tried = 1; ; tried++) {
-      const relayId = await this.relays.place(roomId, exclude);
+      const relayId = await this.relays.assign(roomId, exclude);
       try {
         return await this.#open(relayId, payload);
       } catch (error) {

@@ -5,7 +5,7 @@ import type { Membership, Session } from '../sessions/session.ts';
 export function followMigration(
   session: Session,
   roomId: string,
-  event: RoomEvent<'migrate' | 'migration_undone' | 'participant_moved'>,
+  event: RoomEvent<'migrate' | 'migration_rolled_back' | 'participant_moved'>,
 ): void {
   const membership = session.rooms.get(roomId);
   if (!membership) return;
@@ -14,7 +14,7 @@ export function followMigration(
       if (event.only?.includes(session.id))
         membership.migration = { id: event.payload.migrationId, toNode: event.payload.media.nodeId };
       break;
-    case 'migration_undone':
+    case 'migration_rolled_back':
       if (membership.migration?.id === event.payload.migrationId) membership.migration = undefined;
       break;
     case 'participant_moved':
@@ -26,10 +26,10 @@ export function followMigration(
  * The node that a request is for: the one the session is homed on, or, when it names the migration, the new side. What is
  * still said to the old side after the move is answered MEDIA_NOT_OPEN by the new one, and harms nothing.
  *
- * @throws FlotillaError MIGRATION_OVER when the migration it names was undone.
+ * @throws FlotillaError MIGRATION_NOT_ACTIVE when the migration it names was undone.
  */
 export function nodeFor(membership: Membership, migrationId: string | undefined): string {
   if (migrationId === undefined) return membership.nodeId;
-  if (membership.migration?.id !== migrationId) throw new FlotillaError('MIGRATION_OVER');
+  if (membership.migration?.id !== migrationId) throw new FlotillaError('MIGRATION_NOT_ACTIVE');
   return membership.migration.toNode;
 }

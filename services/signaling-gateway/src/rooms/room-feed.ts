@@ -1,7 +1,7 @@
 import {
   type EventLog,
-  type Following,
-  followRoom,
+  type StreamSubscription,
+  subscribeToRoom,
   inTraceOf,
   type LogEntry,
   parseRoomEvents,
@@ -20,7 +20,7 @@ import type { Session } from '../sessions/session.ts';
  */
 export class RoomFeed {
   readonly #listeners = new Map<Session, Listener>();
-  readonly #following: Following;
+  readonly #following: StreamSubscription;
   #position: Offset;
 
   constructor(
@@ -30,7 +30,7 @@ export class RoomFeed {
     private readonly onEvent: (feed: RoomFeed, placed: PlacedRoomEvent) => void,
   ) {
     this.#position = after;
-    this.#following = followRoom(events, roomId, after, (placed) => this.#deliver(placed));
+    this.#following = subscribeToRoom(events, roomId, after, (placed) => this.#deliver(placed));
   }
 
   get size(): number {
@@ -58,7 +58,7 @@ export class RoomFeed {
     const complete = await listener.catchUp(async (from) => {
       const entries = await this.events.readAfter(roomStream(this.roomId), from, readBatch);
       if (this.#listeners.get(session) !== listener) return [];
-      return entries === 'gone' ? entries : entries.map((entry) => this.#deliveryTo(session, entry));
+      return entries === 'trimmed' ? entries : entries.map((entry) => this.#deliveryTo(session, entry));
     });
     if (!complete && this.#listeners.get(session) === listener) this.#listeners.delete(session);
     return complete;

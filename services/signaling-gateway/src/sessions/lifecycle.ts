@@ -236,7 +236,7 @@ export class Lifecycle {
   /** What the room's stream means for the sessions here: who was taken out of the room is out. */
   #onRoomEvent(feed: RoomFeed, { event }: PlacedRoomEvent): void {
     const { roomId } = feed;
-    if (event.type === 'migrate' || event.type === 'migration_undone' || event.type === 'participant_moved') {
+    if (event.type === 'migrate' || event.type === 'migration_rolled_back' || event.type === 'participant_moved') {
       for (const session of feed.listeners) followMigration(session, roomId, event);
     } else if (event.type === 'room_deleted') {
       for (const session of [...feed.listeners]) this.#outOf(session, roomId);

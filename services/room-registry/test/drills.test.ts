@@ -34,46 +34,46 @@ beforeEach(async () => {
   await fleet.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'own', handlers);
 });
 
-const rehearse = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>
-  api.request('POST', '/v1/rehearsals', body);
+const drill = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>
+  api.request('POST', '/v1/drills', body);
 
 test('orders to a node reach it, and are counted', async () => {
   const node = 'nd_a';
-  expect(await rehearse({ kind: 'drain', node })).toEqual({ status: 202, body: { state: 'draining' } });
-  expect(await rehearse({ kind: 'uncordon', node })).toEqual({ status: 202, body: { state: 'active' } });
-  expect(await rehearse({ kind: 'kill_worker', node, worker: 1 })).toEqual({ status: 202, body: { worker: 1 } });
-  expect(await rehearse({ kind: 'kill_node', node })).toEqual({ status: 202, body: {} });
+  expect(await drill({ kind: 'drain', node })).toEqual({ status: 202, body: { state: 'draining' } });
+  expect(await drill({ kind: 'uncordon', node })).toEqual({ status: 202, body: { state: 'active' } });
+  expect(await drill({ kind: 'kill_worker', node, worker: 1 })).toEqual({ status: 202, body: { worker: 1 } });
+  expect(await drill({ kind: 'kill_node', node })).toEqual({ status: 202, body: {} });
   expect(told).toEqual([
     { state: 'draining', drainSeconds: 60 },
     { state: 'active', drainSeconds: 60 },
     { worker: 1 },
     'die',
   ]);
-  expect(await rehearse({ kind: 'kill_node', node: 'nd_nobody' })).toMatchObject({ status: 404 });
-  expect(await rehearse({ kind: 'kill_node', node: 'nd_b' })).toMatchObject({
+  expect(await drill({ kind: 'kill_node', node: 'nd_nobody' })).toMatchObject({ status: 404 });
+  expect(await drill({ kind: 'kill_node', node: 'nd_b' })).toMatchObject({
     status: 503,
     body: { error: { code: 'NODE_UNAVAILABLE' } },
   });
   const metrics = await metricsRegistry.metrics();
-  expect(metrics).toContain('registry_rehearsals_total{kind="kill_node",outcome="begun"} 1');
-  expect(metrics).toContain('registry_rehearsals_total{kind="kill_node",outcome="NOT_FOUND"} 1');
+  expect(metrics).toContain('registry_drills_total{kind="kill_node",outcome="begun"} 1');
+  expect(metrics).toContain('registry_drills_total{kind="kill_node",outcome="NOT_FOUND"} 1');
 });
 
 test('a socket is cut by the gateway that has it', async () => {
   const session = newId('session');
-  expect(await rehearse({ kind: 'cut_socket', session })).toMatchObject({ status: 404 });
+  expect(await drill({ kind: 'cut_socket', session })).toMatchObject({ status: 404 });
   const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
   await fleet.store.sessions.open({ id: session, userId: 'ada', gatewayId: 'gw_far', ...claims }, 'hash');
-  expect(await rehearse({ kind: 'cut_socket', session })).toEqual({ status: 202, body: {} });
+  expect(await drill({ kind: 'cut_socket', session })).toEqual({ status: 202, body: {} });
   const entries = await fleet.events.readAfter(gatewayStream('gw_far'), '0-0', 10);
   expect(entries).toMatchObject([{ data: JSON.stringify({ type: 'cut_socket', sessionId: session }) }]);
 });
 
 test('what can not be understood, and who may not ask, is refused', async () => {
-  expect(await rehearse({ kind: 'set_fire', node: 'nd_a' })).toMatchObject({ status: 400 });
-  expect(await rehearse({ kind: 'drain', node: 'nd_a', room: 'a' })).toMatchObject({ status: 400 });
-  expect(await rehearse({ kind: 'kill_node', node: 'nd_a' }, registry.stranger)).toMatchObject({ status: 403 });
-  expect(await rehearse({ kind: 'migrate', room: 'nowhere', participant: 'pt_a' })).toMatchObject({
+  expect(await drill({ kind: 'set_fire', node: 'nd_a' })).toMatchObject({ status: 400 });
+  expect(await drill({ kind: 'drain', node: 'nd_a', room: 'a' })).toMatchObject({ status: 400 });
+  expect(await drill({ kind: 'kill_node', node: 'nd_a' }, registry.stranger)).toMatchObject({ status: 403 });
+  expect(await drill({ kind: 'migrate', room: 'nowhere', participant: 'pt_a' })).toMatchObject({
     status: 404,
     body: { error: { code: 'ROOM_NOT_FOUND' } },
   });
@@ -87,12 +87,12 @@ test('a migration that does not come about is remembered as undone', async () =>
   await fleet.store.rooms.join(who);
   // Nobody serves the node it is on.
   await expect(
-    fleet.bus.call(registryQueue, 'registry.rehearse', {
-      rehearsal: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_a' },
+    fleet.bus.call(registryQueue, 'registry.drill', {
+      drill: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_a' },
       by: 'user:ada',
     }),
   ).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
   expect(await fleet.store.history.recent()).toMatchObject([
-    { sessionId: who.sessionId, fromNode: 'nd_b', toNode: 'nd_a', reason: 'asked_for', end: 'undone' },
+    { sessionId: who.sessionId, fromNode: 'nd_b', toNode: 'nd_a', reason: 'manual', end: 'rolled_back' },
   ]);
 });

@@ -1,14 +1,14 @@
-import { coarseScoreStep, type PeerQuality, type PeerStanding } from '@flotilla/contracts';
+import { coarseScoreStep, type PeerQuality, type PeerScore } from '@flotilla/contracts';
 
 /**
  * What the topology tells of the peers' quality. Scores move a little all the time; one is told anew when its group changed
  * or when it moved by more than `coarseScoreStep`, so that those who watch are not told of all peers at each update.
  */
-export class Standings {
-  #told = new Map<string, PeerStanding>();
+export class PeerScores {
+  #told = new Map<string, PeerScore>();
 
-  /** The standings of these peers. Those who are not among them are forgotten. */
-  of(peers: readonly PeerQuality[]): PeerStanding[] {
+  /** The peerScores of these peers. Those who are not among them are forgotten. */
+  of(peers: readonly PeerQuality[]): PeerScore[] {
     const before = this.#told;
     this.#told = new Map(
       peers.map(({ sessionId, roomId, score, group }) => {

@@ -1,9 +1,9 @@
-/** Rehearsals: failures and moves that are asked for, to see calls go on. See docs/rehearsals.md. */
+/** Drills: failures and moves that are asked for, to see calls go on. See docs/drills.md. */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, RoomRef, SessionId } from './ids.ts';
 import { NodeState } from './node.ts';
 
-export const Rehearsal = z.discriminatedUnion('kind', [
+export const Drill = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('migrate'),
     room: RoomRef,
@@ -20,13 +20,13 @@ export const Rehearsal = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('kill_node'), node: NodeId }),
   z.strictObject({ kind: z.literal('cut_socket'), session: SessionId }),
 ]);
-export type Rehearsal = z.infer<typeof Rehearsal>;
+export type Drill = z.infer<typeof Drill>;
 
 /** What was begun. What comes of it is seen in the topology. */
-export const RehearsalBegun = z.object({
+export const DrillStarted = z.object({
   migrationId: MigrationId.optional().describe('Of `migrate`.'),
   toNode: NodeId.optional().describe('Of `migrate`.'),
   state: NodeState.optional().describe('Of `drain` and `uncordon`: what the node is now.'),
   worker: z.int().nonnegative().optional().describe('Of `kill_worker`: the one that was killed.'),
 });
-export type RehearsalBegun = z.infer<typeof RehearsalBegun>;
+export type DrillStarted = z.infer<typeof DrillStarted>;

@@ -13,7 +13,7 @@ const migrations = counter({
   labelNames: ['reason', 'outcome'],
 });
 
-export interface MoverOptions {
+export interface MigrationDispatcherOptions {
   readonly bus: Pick<CommandBus, 'call'>;
   /** Asked before each call. */
   readonly mayAct: () => boolean;
@@ -23,13 +23,13 @@ export interface MoverOptions {
 }
 
 /** Asks the registry for migrations, some at a time, in the order they came. Holds one plan's worth, see `perPlan`. */
-export class Mover {
+export class MigrationDispatcher {
   /** Those waiting and those asked for, by `peerKey`. */
   readonly #asked = new Map<string, PlannedMigration>();
   #waiting: PlannedMigration[] = [];
   readonly #workers = new Set<Promise<void>>();
 
-  constructor(private readonly options: MoverOptions) {}
+  constructor(private readonly options: MigrationDispatcherOptions) {}
 
   /** Migrations that were handed over and not answered yet. */
   get moving(): PlannedMigration[] {

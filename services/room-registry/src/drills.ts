@@ -1,5 +1,5 @@
 import { type EventLog, gatewayStream } from '@flotilla/bus';
-import { FlotillaError, type GatewayEvent, type Rehearsal, type RehearsalBegun } from '@flotilla/contracts';
+import { FlotillaError, type GatewayEvent, type Drill, type DrillStarted } from '@flotilla/contracts';
 import { counter, type Logger } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
 import type { Migrations } from './migrations/migrations.ts';
@@ -7,13 +7,13 @@ import type { Nodes } from './nodes.ts';
 import type { Rooms } from './rooms.ts';
 
 const outcomes = counter({
-  name: 'registry_rehearsals_total',
-  help: 'Rehearsals by kind and outcome: begun, or the error code.',
+  name: 'registry_drills_total',
+  help: 'Drills by kind and outcome: begun, or the error code.',
   labelNames: ['kind', 'outcome'],
 });
 
 /** Failures and moves that are asked for. Each is begun here, logged with who asked, and counted. */
-export class Rehearsals {
+export class Drills {
   constructor(
     private readonly rooms: Rooms,
     private readonly migrations: Migrations,
@@ -23,42 +23,42 @@ export class Rehearsals {
     private readonly log: Logger,
   ) {}
 
-  /** @throws FlotillaError NOT_FOUND, NODE_UNAVAILABLE, REHEARSAL_REFUSED, and what the requests it stands for throw. */
-  async begin(rehearsal: Rehearsal, by: string): Promise<RehearsalBegun> {
-    const { kind } = rehearsal;
+  /** @throws FlotillaError NOT_FOUND, NODE_UNAVAILABLE, DRILL_REFUSED, and what the requests it stands for throw. */
+  async begin(drill: Drill, by: string): Promise<DrillStarted> {
+    const { kind } = drill;
     try {
-      const begun = await this.#begin(rehearsal);
-      this.log.warn({ rehearsal, by, begun }, 'a rehearsal is begun');
+      const begun = await this.#begin(drill);
+      this.log.warn({ drill, by, begun }, 'a drill is begun');
       outcomes.inc({ kind, outcome: 'begun' });
       return begun;
     } catch (error) {
       const { code } = FlotillaError.from(error);
-      this.log.warn({ rehearsal, by, code }, 'a rehearsal was not begun');
+      this.log.warn({ drill, by, code }, 'a drill was not begun');
       outcomes.inc({ kind, outcome: code });
       throw error;
     }
   }
 
-  async #begin(rehearsal: Rehearsal): Promise<RehearsalBegun> {
-    switch (rehearsal.kind) {
+  async #begin(drill: Drill): Promise<DrillStarted> {
+    switch (drill.kind) {
       case 'migrate': {
-        const { roomId, sessionId } = await this.rooms.member(rehearsal.room, rehearsal.participant);
-        const wanted = { roomId, sessionId, toNode: rehearsal.toNode, reason: 'asked_for' } as const;
+        const { roomId, sessionId } = await this.rooms.member(drill.room, drill.participant);
+        const wanted = { roomId, sessionId, toNode: drill.toNode, reason: 'manual' } as const;
         const { id: migrationId, toNode } = await this.migrations.begin(wanted);
         return { migrationId, toNode };
       }
       case 'drain':
-        return { state: (await this.nodes.order(rehearsal.node, 'draining')).state };
+        return { state: (await this.nodes.order(drill.node, 'draining')).state };
       case 'uncordon':
-        return { state: (await this.nodes.order(rehearsal.node, 'active')).state };
+        return { state: (await this.nodes.order(drill.node, 'active')).state };
       case 'kill_worker':
-        return { worker: await this.nodes.killWorker(rehearsal.node, rehearsal.worker) };
+        return { worker: await this.nodes.killWorker(drill.node, drill.worker) };
       case 'kill_node':
-        await this.nodes.kill(rehearsal.node);
+        await this.nodes.kill(drill.node);
         return {};
       case 'cut_socket': {
-        const session = await this.sessions.get(rehearsal.session);
-        if (!session) throw new FlotillaError('NOT_FOUND', `there is no session ${rehearsal.session}`);
+        const session = await this.sessions.get(drill.session);
+        if (!session) throw new FlotillaError('NOT_FOUND', `there is no session ${drill.session}`);
         const event: GatewayEvent = { type: 'cut_socket', sessionId: session.id };
         await this.events.append(gatewayStream(session.gatewayId), JSON.stringify(event));
         return {};

@@ -1,17 +1,17 @@
 import { compareOffsets, type Offset } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
-import type { Following, LogEntry } from './event-log.ts';
+import type { StreamSubscription, LogEntry } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
 
-interface Followed {
+interface StreamState {
   readonly key: string;
-  /** The last entry that was handed over; further back when a follower began there. */
+  /** The last entry that was handed over; further back when a subscriber began there. */
   offset: Offset;
-  readonly followers: Set<Follower>;
+  readonly subscribers: Set<Subscriber>;
 }
 
-interface Follower {
+interface Subscriber {
   after: Offset;
   readonly onEntries: (entries: readonly LogEntry[]) => void;
 }
@@ -29,15 +29,15 @@ const pingMs = 5000;
  * streams are followed: a blocking XREAD names all of them anew after every entry. The stream is what counts: what was published
  * while nobody listened is read there, as soon as an entry does not follow right on the last, and after every (re)connection.
  */
-export class RedisFollowers {
+export class RedisSubscriptions {
   readonly #subscriber: Redis;
   readonly #reader: Redis;
   readonly #log: Logger;
-  readonly #streams = new Map<string, Followed>();
+  readonly #streams = new Map<string, StreamState>();
   /** Channels to be subscribed at the end of this turn. */
   #fresh: string[] = [];
   /** Streams that may hold entries which were not handed over. */
-  readonly #behind = new Set<Followed>();
+  readonly #behind = new Set<StreamState>();
   #reading: Promise<void> | undefined;
   #stopped = false;
   readonly #ping: NodeJS.Timeout;
@@ -59,11 +59,11 @@ export class RedisFollowers {
     return ['ready', 'wait', 'connecting', 'connect'].includes(this.#subscriber.status);
   }
 
-  follow(key: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): Following {
-    const follower: Follower = { after, onEntries };
+  subscribe(key: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
+    const subscriber: Subscriber = { after, onEntries };
     let stream = this.#streams.get(key);
     if (!stream) {
-      stream = { key, offset: after, followers: new Set() };
+      stream = { key, offset: after, subscribers: new Set() };
       this.#streams.set(key, stream);
       this.#subscribeLater(key);
     } else if (isBefore(after, stream.offset)) {
@@ -71,14 +71,14 @@ export class RedisFollowers {
       stream.offset = after;
       this.#readLater(stream);
     }
-    stream.followers.add(follower);
+    stream.subscribers.add(subscriber);
     return {
       skipTo: (offset) => {
-        if (isBefore(follower.after, offset)) follower.after = offset;
+        if (isBefore(subscriber.after, offset)) subscriber.after = offset;
       },
       stop: () => {
-        stream.followers.delete(follower);
-        if (stream.followers.size > 0 || this.#streams.get(key) !== stream) return;
+        stream.subscribers.delete(subscriber);
+        if (stream.subscribers.size > 0 || this.#streams.get(key) !== stream) return;
         this.#streams.delete(key);
         this.#behind.delete(stream);
         this.#subscriber.unsubscribe(key).catch(() => undefined);
@@ -121,21 +121,21 @@ export class RedisFollowers {
     this.#handOver(stream, [{ offset, data: message.slice(second + 1) }]);
   }
 
-  #handOver(stream: Followed, entries: readonly LogEntry[]): void {
+  #handOver(stream: StreamState, entries: readonly LogEntry[]): void {
     const last = entries.at(-1)!.offset;
     stream.offset = last;
-    for (const follower of stream.followers) {
-      if (!isBefore(follower.after, last)) continue;
-      const fresh = isBefore(follower.after, entries[0]!.offset)
+    for (const subscriber of stream.subscribers) {
+      if (!isBefore(subscriber.after, last)) continue;
+      const fresh = isBefore(subscriber.after, entries[0]!.offset)
         ? entries
-        : entries.filter(({ offset }) => isBefore(follower.after, offset));
-      follower.after = last;
-      follower.onEntries(fresh);
+        : entries.filter(({ offset }) => isBefore(subscriber.after, offset));
+      subscriber.after = last;
+      subscriber.onEntries(fresh);
     }
   }
 
-  #readLater(stream: Followed | undefined): void {
-    if (!stream || stream.followers.size === 0) return;
+  #readLater(stream: StreamState | undefined): void {
+    if (!stream || stream.subscribers.size === 0) return;
     this.#behind.add(stream);
     this.#reading ??= this.#readAll();
   }
@@ -150,14 +150,14 @@ export class RedisFollowers {
         await this.#read(streams);
       } catch (error) {
         this.#log.debug({ err: error }, 'waiting for Redis');
-        for (const stream of streams) if (stream.followers.size > 0) this.#behind.add(stream);
+        for (const stream of streams) if (stream.subscribers.size > 0) this.#behind.add(stream);
         await this.#connected();
       }
     }
     this.#reading = undefined;
   }
 
-  async #read(streams: readonly Followed[]): Promise<void> {
+  async #read(streams: readonly StreamState[]): Promise<void> {
     const from = new Map(streams.map((stream) => [stream.key, { stream, offset: stream.offset }]));
     const answer = await this.#reader.call(
       'XREAD',
@@ -170,7 +170,7 @@ export class RedisFollowers {
     for (const [key, raw] of pairs(answer)) {
       const { stream, offset } = from.get(key)!;
       if (this.#streams.get(key) !== stream) continue;
-      // A follower began further back meanwhile: the stream is read again from there.
+      // A subscriber began further back meanwhile: the stream is read again from there.
       if (isBefore(stream.offset, offset)) continue;
       // There may be more than one read brings.
       if (raw.length === entriesPerRead) this.#behind.add(stream);

@@ -1,5 +1,5 @@
 import { FlotillaError } from '@flotilla/client';
-import { participantIdOf, type Rehearsal, type RehearsalBegun } from '@flotilla/contracts';
+import { participantIdOf, type Drill, type DrillStarted } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { base, buttons, fields } from '../styles.ts';
@@ -8,7 +8,7 @@ import { amount, type Fleet, nameOf, type Vertex, type VertexOf } from './fleet.
 interface Action {
   readonly id: string;
   readonly label: string;
-  readonly rehearsal: Rehearsal;
+  readonly drill: Drill;
   /** What is asked before it is done. */
   readonly sure?: string;
   /** What is said once it is begun. */
@@ -16,8 +16,8 @@ interface Action {
 }
 
 /** What can be done to a node or a session, with a question before what somebody may notice. */
-@customElement('flotilla-rehearsal-actions')
-export class RehearsalActions extends LitElement {
+@customElement('flotilla-drill-actions')
+export class DrillActions extends LitElement {
   static override styles = [
     base,
     buttons,
@@ -75,7 +75,7 @@ export class RehearsalActions extends LitElement {
   @property({ attribute: false }) vertex!: Vertex;
   @property({ attribute: false }) fleet!: Fleet;
   /** Asks the fleet. Rejects with why it is not begun. */
-  @property({ attribute: false }) rehearse!: (rehearsal: Rehearsal) => Promise<RehearsalBegun>;
+  @property({ attribute: false }) drill!: (drill: Drill) => Promise<DrillStarted>;
   @state() private asked: Action | undefined;
   @state() private busy = false;
   @state() private said: { readonly text: string; readonly wrong: boolean } | undefined;
@@ -113,27 +113,27 @@ export class RehearsalActions extends LitElement {
         ? {
             id: 'drain',
             label: 'Drain',
-            rehearsal: { kind: 'drain', node: id },
+            drill: { kind: 'drain', node: id },
             sure: `Drain ${id}? Nobody is placed on it any more, its ${people} move to other nodes, and when it is empty it ends.`,
             done: `${id} drains.`,
           }
         : {
             id: 'uncordon',
             label: 'Take back',
-            rehearsal: { kind: 'uncordon', node: id },
+            drill: { kind: 'uncordon', node: id },
             done: `${id} takes people again.`,
           },
       {
         id: 'kill-worker',
         label: 'Kill a worker',
-        rehearsal: { kind: 'kill_worker', node: id },
+        drill: { kind: 'kill_worker', node: id },
         sure: `Kill the media worker of ${id} that has the most to do? The media of its people stops until they open it again.`,
         done: 'The worker is killed. Its people open their media again.',
       },
       {
         id: 'kill-node',
         label: 'Kill the node',
-        rehearsal: { kind: 'kill_node', node: id },
+        drill: { kind: 'kill_node', node: id },
         sure: `Kill ${id} with its ${people}? It dies at once, as its machine would, and nothing starts it again here.`,
         done: `${id} is killed. Its people are placed on other nodes.`,
       },
@@ -164,7 +164,7 @@ export class RehearsalActions extends LitElement {
           ${this.#button({
             id: 'move',
             label: withMedia.length > 1 ? `Move in ${roomName}` : 'Move',
-            rehearsal: {
+            drill: {
               kind: 'migrate',
               room,
               participant: participantIdOf(id),
@@ -180,7 +180,7 @@ export class RehearsalActions extends LitElement {
               ${this.#button({
                 id: 'cut-socket',
                 label: 'Cut the socket',
-                rehearsal: { kind: 'cut_socket', session: id },
+                drill: { kind: 'cut_socket', session: id },
                 sure: `Cut the signaling connection of ${name}? It breaks without a word, as when a network goes; the client comes back by itself, and media goes on.`,
                 done: 'The socket is cut.',
               })}
@@ -191,7 +191,7 @@ export class RehearsalActions extends LitElement {
   }
 
   readonly #button = (action: Action): TemplateResult => {
-    const danger = action.rehearsal.kind.startsWith('kill') || action.rehearsal.kind === 'cut_socket';
+    const danger = action.drill.kind.startsWith('kill') || action.drill.kind === 'cut_socket';
     return html`<button
       class="small ${danger ? 'danger' : ''}"
       data-testid=${action.id}
@@ -222,7 +222,7 @@ export class RehearsalActions extends LitElement {
     this.busy = true;
     this.said = undefined;
     try {
-      await this.rehearse(action.rehearsal);
+      await this.drill(action.drill);
       this.said = { text: action.done, wrong: false };
     } catch (error) {
       const { code, message } = FlotillaError.from(error);
@@ -235,6 +235,6 @@ export class RehearsalActions extends LitElement {
 
 declare global {
   interface HTMLElementTagNameMap {
-    'flotilla-rehearsal-actions': RehearsalActions;
+    'flotilla-drill-actions': DrillActions;
   }
 }

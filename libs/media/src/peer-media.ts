@@ -1,7 +1,7 @@
 import {
   type DtlsParameters,
   FlotillaError,
-  type HomedPublication,
+  type PublicationRecord,
   type Layers,
   type MediaKind,
   newId,
@@ -48,7 +48,7 @@ export interface PublishRequest {
  * One participant's media on this node: a transport each way, a producer for each publication, a consumer for each
  * subscription. Knows nothing of the room; the MediaRoom tells it what to consume.
  */
-export class MediaSession {
+export class PeerMedia {
   readonly #producers = new Map<string, Producer>();
   readonly #consumers = new Map<string, Consumer>();
   /** Consumers that another took the place of. */
@@ -79,7 +79,7 @@ export class MediaSession {
     router: Router;
     webRtcServer: WebRtcServer;
     log: Logger;
-  }): Promise<MediaSession> {
+  }): Promise<PeerMedia> {
     const { id, participantId, rtpCapabilities, subscribe, router, webRtcServer, log } = options;
     const appData = { sessionId: id, participantId } satisfies TransportOwner;
     const [send, recv] = await Promise.all([
@@ -87,7 +87,7 @@ export class MediaSession {
       router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData }),
     ]);
     const description = { rtpCapabilities, subscribe };
-    return new MediaSession(id, participantId, description, send, recv, log.child({ sessionId: id }));
+    return new PeerMedia(id, participantId, description, send, recv, log.child({ sessionId: id }));
   }
 
   get closed(): boolean {
@@ -173,7 +173,7 @@ export class MediaSession {
    * ask for a key frame when the transport connects, and by then the client is ready. Later it starts paused, until the
    * client says so.
    */
-  async subscribe(publication: HomedPublication, producer: Producer, router: Router): Promise<Subscription> {
+  async subscribe(publication: PublicationRecord, producer: Producer, router: Router): Promise<Subscription> {
     const known = this.#consumers.get(publication.id);
     if (known?.producerId === producer.id) return subscription(publication.id, known);
     if (!known && this.#consumers.size >= maxSubscriptions)
@@ -187,7 +187,7 @@ export class MediaSession {
     return subscription(publication.id, await consuming);
   }
 
-  async #consume(publication: HomedPublication, producer: Producer, router: Router): Promise<Consumer> {
+  async #consume(publication: PublicationRecord, producer: Producer, router: Router): Promise<Consumer> {
     const rtpCapabilities = this.description.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
     if (!router.canConsume({ producerId: producer.id, rtpCapabilities })) {
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);

@@ -1,7 +1,7 @@
 import { coarseScoreStep, type PeerQuality, QualityGroup } from '@flotilla/contracts';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Standings } from '../src/standings.ts';
+import { PeerScores } from '../src/peer-scores.ts';
 
 const peer = (score: number, group: QualityGroup): PeerQuality => ({
   sessionId: 'ss_a',
@@ -19,10 +19,10 @@ test('what is told of a peer is never far off, has its group, and changes only f
   const measured = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...QualityGroup.options));
   fc.assert(
     fc.property(fc.array(measured), (scores) => {
-      const standings = new Standings();
+      const peerScores = new PeerScores();
       let before: { score: number; group: QualityGroup } | undefined;
       for (const [score, group] of scores) {
-        const [told] = standings.of([peer(score, group)]);
+        const [told] = peerScores.of([peer(score, group)]);
         expect(told!.group).toBe(group);
         expect(Math.abs(told!.score - score)).toBeLessThanOrEqual(coarseScoreStep);
         if (before && before.group === group && Math.abs(before.score - score) <= coarseScoreStep)
@@ -34,8 +34,8 @@ test('what is told of a peer is never far off, has its group, and changes only f
 });
 
 test('who is gone is forgotten', () => {
-  const standings = new Standings();
-  standings.of([peer(0.9, 'stable')]);
-  expect(standings.of([])).toEqual([]);
-  expect(standings.of([peer(0.91, 'stable')])).toMatchObject([{ score: 0.91 }]);
+  const peerScores = new PeerScores();
+  peerScores.of([peer(0.9, 'stable')]);
+  expect(peerScores.of([])).toEqual([]);
+  expect(peerScores.of([peer(0.91, 'stable')])).toMatchObject([{ score: 0.91 }]);
 });

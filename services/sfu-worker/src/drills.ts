@@ -6,7 +6,7 @@ import type { Logger } from '@flotilla/runtime';
 const lastWordsMs = 100;
 
 /** Failures of this node that are asked for. They are real: SIGKILL gives nobody a chance to tidy up. */
-export class Rehearsals {
+export class Drills {
   constructor(
     private readonly media: MediaNode,
     private readonly settings: {
@@ -17,23 +17,23 @@ export class Rehearsals {
     private readonly log: Logger,
   ) {}
 
-  /** Kills a media worker, the one with the most to do unless told which. Throws REHEARSAL_REFUSED, NOT_FOUND. */
+  /** Kills a media worker, the one with the most to do unless told which. Throws DRILL_REFUSED, NOT_FOUND. */
   killWorker(index?: number): number {
     this.#require();
     const killed = this.media.killWorker(index);
-    this.log.warn({ worker: killed }, 'a rehearsal killed a media worker');
+    this.log.warn({ worker: killed }, 'a drill killed a media worker');
     return killed;
   }
 
-  /** Kills the node and its workers a moment later. Throws REHEARSAL_REFUSED. */
+  /** Kills the node and its workers a moment later. Throws DRILL_REFUSED. */
   killNode(): void {
     this.#require();
     if (!this.settings.ownProcess)
       throw new FlotillaError(
-        'REHEARSAL_REFUSED',
+        'DRILL_REFUSED',
         'this node shares its process with every other service: run them as processes of their own (`npm run fleet`)',
       );
-    this.log.warn('a rehearsal kills this node');
+    this.log.warn('a drill kills this node');
     setTimeout(() => {
       for (const pid of [...this.media.workerPids, process.pid]) process.kill(pid, 'SIGKILL');
     }, lastWordsMs);
@@ -42,8 +42,8 @@ export class Rehearsals {
   #require(): void {
     if (this.settings.allowed) return;
     throw new FlotillaError(
-      'REHEARSAL_REFUSED',
-      'rehearsals that kill are turned off on this node: it has no FLOTILLA_REHEARSALS=true',
+      'DRILL_REFUSED',
+      'drills that kill are turned off on this node: it has no FLOTILLA_DRILLS=true',
     );
   }
 }

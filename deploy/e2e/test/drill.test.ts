@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { type Grant, type Rehearsal, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
+import { type Grant, type Drill, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
 import type { Fleet } from '@flotilla/fleet';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
@@ -11,7 +11,7 @@ import { ownFleet } from './own-fleet.ts';
 const patience = { timeoutMs: 120_000 };
 const names = ['ada', 'bob'] as const;
 
-describe('the console rehearses failures while people talk', { timeout: 300_000 }, () => {
+describe('the console drills failures while people talk', { timeout: 300_000 }, () => {
   let fleet: Fleet;
   let browser: Browser;
   let api: RestApi;
@@ -54,7 +54,7 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
     await pages[1].hearsAndSees('ada', patience.timeoutMs);
   };
   const shot = (name: string): Promise<unknown> =>
-    operator.screenshot({ path: `.results/rehearsal-${name}.png`, animations: 'disabled' });
+    operator.screenshot({ path: `.results/drill-${name}.png`, animations: 'disabled' });
   const select = async (text: string): Promise<void> => {
     await operator.getByTestId('search').fill(text);
     await operator.keyboard.press('Enter');
@@ -69,14 +69,14 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
     FleetTopology.parse((await api.request('GET', '/v1/topology')).body).vertices;
 
   test('it is not for who lacks the grant', async () => {
-    const ask = async (grants: Grant[], rehearsal: Rehearsal) => {
+    const ask = async (grants: Grant[], drill: Drill) => {
       const token = await api.issueFleetToken({ grants, userId: 'somebody' });
       const client = await RawClient.connect(fleet.gatewayUrls[1]!, { token });
-      const answer = await client.request('rehearse', rehearsal);
+      const answer = await client.request('drill', drill);
       client.close();
       return answer;
     };
-    const kill: Rehearsal = { kind: 'kill_node', node: 'nd_nobody' };
+    const kill: Drill = { kind: 'kill_node', node: 'nd_nobody' };
     expect(await ask(['publish'], kill)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
     expect(await ask(['admin'], kill)).toMatchObject({ ok: false, error: { code: 'NOT_FOUND' } });
     expect(await ask(['admin'], { ...kill, session: 'ss_a' } as never)).toMatchObject({
@@ -89,10 +89,10 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
     await waitFor(
       'both have a quality',
       async () => {
-        const standing = (await vertices()).filter(
+        const peerScore = (await vertices()).filter(
           ({ kind, ...each }) => kind === 'session' && 'media' in each && each.media.length > 0,
         );
-        if (standing.length < 2) notYet(`${standing.length} have`);
+        if (peerScore.length < 2) notYet(`${peerScore.length} have`);
       },
       patience,
     );
@@ -135,13 +135,13 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
       .nth(1)
       .waitFor();
     expect(await pages[0].moves()).toContainEqual({ ms: expect.any(Number) as number });
-    console.log(`[rehearsal] ${await row.innerText()}`);
+    console.log(`[drill] ${await row.innerText()}`);
     await together();
     expect(await vertices()).toContainEqual(
       expect.objectContaining({
         kind: 'migration',
-        reason: 'asked_for',
-        end: 'moved',
+        reason: 'manual',
+        end: 'committed',
         ms: expect.any(Number) as number,
         gapMs: expect.any(Number) as number,
       }),
@@ -196,7 +196,7 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
     await operator.getByTestId('said').getByText('drains').waitFor();
     await operator.getByTestId('drain-progress').waitFor();
     await operator.mouse.move(0, 0);
-    await picture(operator, 'rehearsal');
+    await picture(operator, 'drill');
     expect(await node.exited).toBe(0);
     expect(node.lines.join('\n')).toMatch(/"msg":"drained"|drained/);
     await operator.getByTestId('notice').getByText(`${nodeId} was drained and has ended.`).waitFor();
@@ -209,7 +209,7 @@ describe('the console rehearses failures while people talk', { timeout: 300_000 
   test('Kill the node: its people are placed on the one that is left', async () => {
     const { nodeId } = await pages[0].room();
     const node = fleet.processes.get(nodeId!)!;
-    expect(await api.request('POST', '/v1/rehearsals', { kind: 'kill_node', node: nodeId })).toMatchObject({
+    expect(await api.request('POST', '/v1/drills', { kind: 'kill_node', node: nodeId })).toMatchObject({
       status: 202,
     });
     await node.exited;
