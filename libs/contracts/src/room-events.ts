@@ -7,7 +7,7 @@ import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId }
 import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
 import { ToldNegotiation } from './negotiation.ts';
-import { MediaMode, Participant, Publication } from './room.ts';
+import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
 export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'room_deleted', 'failed']);
 export type LeaveReason = z.infer<typeof LeaveReason>;
@@ -19,6 +19,8 @@ export const roomEvents = {
     reason: LeaveReason,
     publicationIds: z.array(PublicationId).describe('Its publications; they ended with it.'),
   }),
+  /** A participant's connection dropped and may resume within the resume window, or has resumed. */
+  participant_connection: z.object({ participantId: ParticipantId, connection: ParticipantConnection }),
   publication_added: z.object({ publication: Publication }),
   publication_updated: z.object({ publication: Publication }),
   publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
@@ -91,6 +93,7 @@ const variant = <T extends RoomEventType>(type: T) =>
 export const RoomEvent = z.discriminatedUnion('type', [
   variant('participant_joined'),
   variant('participant_left'),
+  variant('participant_connection'),
   variant('publication_added'),
   variant('publication_updated'),
   variant('publication_removed'),

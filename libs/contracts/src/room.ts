@@ -39,18 +39,23 @@ export const Room = z.object({
 });
 export type Room = z.infer<typeof Room>;
 
-/** Somebody in a room, as everybody in it sees them. */
+/** `reconnecting`: the signaling connection dropped and may still resume; the participant's place and publications are kept. */
+export const ParticipantConnection = z.enum(['connected', 'reconnecting']);
+export type ParticipantConnection = z.infer<typeof ParticipantConnection>;
+
+/** A person in a room, as everybody in it sees them. */
 export const Participant = z.object({
   id: ParticipantId,
   userId: UserId,
   name: DisplayName,
   joinedAt: Timestamp,
+  connection: ParticipantConnection.default('connected'),
 });
 export type Participant = z.infer<typeof Participant>;
 
 /** A participant with what only the fleet needs to know: the session that speaks for it and the node it is homed on. */
 export const Member = z.object({
-  ...Participant.shape,
+  ...Participant.omit({ connection: true }).shape,
   roomId: RoomId,
   sessionId: SessionId,
   nodeId: NodeId,
@@ -89,8 +94,11 @@ export const RoomSnapshot = z.object({
 export type RoomSnapshot = z.infer<typeof RoomSnapshot>;
 
 /** The view that leaves the fleet: without session and node. */
-export function publicParticipant({ id, userId, name, joinedAt }: Member): Participant {
-  return { id, userId, name, joinedAt };
+export function publicParticipant(
+  { id, userId, name, joinedAt }: Member,
+  connection: ParticipantConnection = 'connected',
+): Participant {
+  return { id, userId, name, joinedAt, connection };
 }
 
 export function publicPublication({ nodeId: _nodeId, ...publication }: PublicationRecord): Publication {
