@@ -432,6 +432,7 @@ export class Room extends Emitter<RoomEvents> implements PublicationActions {
   #apply(type: RoomEventType, payload: never, from: string): void {
     const apply: { [K in RoomEventType]: (payload: ReturnType<(typeof roomEvents)[K]['parse']>) => void } = {
       participant_joined: ({ participant }) => this.#addParticipant(participant),
+      participant_connection: () => {},
       participant_left: ({ participantId, reason }) => {
         if (participantId === this.#me.id) {
           this.#session.close();

@@ -93,11 +93,17 @@ export const RoomSnapshot = z.object({
 });
 export type RoomSnapshot = z.infer<typeof RoomSnapshot>;
 
+/** A member and the state of its signaling connection, which is kept apart from the member's record. */
+export type MemberWithConnection = Member & { readonly connection?: ParticipantConnection };
+
 /** The view that leaves the fleet: without session and node. */
-export function publicParticipant(
-  { id, userId, name, joinedAt }: Member,
-  connection: ParticipantConnection = 'connected',
-): Participant {
+export function publicParticipant({
+  id,
+  userId,
+  name,
+  joinedAt,
+  connection = 'connected',
+}: MemberWithConnection): Participant {
   return { id, userId, name, joinedAt, connection };
 }
 

@@ -69,7 +69,7 @@ const subscription = {
   paused: true,
 };
 const media = { nodeId, send: transport, recv: { ...transport, id: 'e0f4' }, subscriptions: [subscription] };
-const participant = { id: bob, userId: 'bob@example.com', name: 'Bob', joinedAt: at };
+const participant = { id: bob, userId: 'bob@example.com', name: 'Bob', joinedAt: at, connection: 'connected' as const };
 const snapshot = {
   room: {
     id: roomId,
@@ -219,6 +219,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     participantId: bob,
     reason: 'left' as const,
     publicationIds: [publicationId],
+  }),
+  participant_connection: bySystem("A participant's connection dropped and may resume, or has resumed.", {
+    participantId: bob,
+    connection: 'reconnecting' as const,
   }),
   publication_added: bySystem('Somebody offers media to the room.', { publication }),
   publication_updated: bySystem(
