@@ -33,13 +33,13 @@ export {
   openCameraAndMicrophone,
   openMicrophone,
   openScreen,
-} from './devices.ts';
+} from './media/devices.ts';
 export type { Emitter } from './emitter.ts';
-export type { VideoCodec } from './encodings.ts';
+export type { VideoCodec } from './media/encodings.ts';
 export type { LocalPublication, RemoteParticipant, RemotePublication } from './publication.ts';
 export type { Json, MetadataData, MetadataMessage } from './metadata/message.ts';
 export type { PublishMetadataOptions, RoomMetadata } from './metadata/room-metadata.ts';
 export type { LargeMessage, MetadataHandler, SubscribeOptions } from './metadata/subscription.ts';
-export type { ReceiveStats, RoomStats, SendStats } from './quality.ts';
+export type { ReceiveStats, RoomStats, SendStats } from './media/quality.ts';
 export type { ConnectOptions, PublishOptions, Room, RoomEvents, RoomState } from './room.ts';
-export type { TokenSource } from './signal-session.ts';
+export type { TokenSource } from './signaling/signal-session.ts';

@@ -1,5 +1,5 @@
 import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
-import type { Sending } from './peer-track.ts';
+import type { Sending } from './p2p/peer-track.ts';
 
 /** How a subscription is wanted. */
 export interface SubscriptionWishes {

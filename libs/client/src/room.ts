@@ -17,11 +17,11 @@ import {
 } from '@flotilla/contracts';
 import { Device } from 'mediasoup-client';
 import { Emitter } from './emitter.ts';
-import { producerOptions, type VideoCodec } from './encodings.ts';
+import { producerOptions, type VideoCodec } from './media/encodings.ts';
 import { captureTimeExtension } from './metadata/frame-times.ts';
 import { RoomMetadata } from './metadata/room-metadata.ts';
-import { noProducer, PeerCall } from './peer-call.ts';
-import type { PeerReceived } from './peer-link.ts';
+import { noProducer, PeerCall } from './p2p/peer-call.ts';
+import type { PeerReceived } from './p2p/peer-link.ts';
 import {
   LocalPublication,
   type PublicationActions,
@@ -29,9 +29,9 @@ import {
   RemotePublication,
   type SubscriptionWishes,
 } from './publication.ts';
-import { qualityLevel, type RoomStats, StatsSampler } from './quality.ts';
-import { SfuMedia, type SfuMediaHost } from './sfu-media.ts';
-import { SignalSession, type TokenSource } from './signal-session.ts';
+import { qualityLevel, type RoomStats, StatsSampler } from './media/quality.ts';
+import { SfuMedia, type SfuMediaHost } from './sfu/sfu-media.ts';
+import { SignalSession, type TokenSource } from './signaling/signal-session.ts';
 
 /** What `connect` is told. */
 export interface ConnectOptions {

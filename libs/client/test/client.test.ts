@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { Emitter } from '../src/emitter.ts';
-import { producerOptions } from '../src/encodings.ts';
-import { qualityLevel, StatsSampler } from '../src/quality.ts';
+import { producerOptions } from '../src/media/encodings.ts';
+import { qualityLevel, StatsSampler } from '../src/media/quality.ts';
 
 class Bell extends Emitter<{ ring: [times: number] }> {
   ring(times: number): void {

@@ -1,6 +1,6 @@
 import { type ErrorCode, FlotillaError, type ToldNegotiation } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
-import { PeerOutbox } from '../src/peer-outbox.ts';
+import { PeerOutbox } from '../src/p2p/peer-outbox.ts';
 
 const offer = (sdp: string): ToldNegotiation => ({ kind: 'offer', sdp, streams: [] });
 const end: ToldNegotiation = { kind: 'end_of_candidates', usernameFragment: 'u' };

@@ -1,5 +1,5 @@
 import type { MediaKind, PeerStream, Source } from '@flotilla/contracts';
-import type { VideoCodec } from './encodings.ts';
+import type { VideoCodec } from '../media/encodings.ts';
 
 /** What a local publication sends through: a mediasoup Producer on an SFU node, or a PeerTrack. */
 export interface Sending {

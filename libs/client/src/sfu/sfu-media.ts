@@ -9,11 +9,11 @@ import {
 } from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer } from 'mediasoup-client/types';
-import { producerOptions, type VideoCodec } from './encodings.ts';
+import { producerOptions, type VideoCodec } from '../media/encodings.ts';
 import { firstMedia } from './first-media.ts';
 import { MediaLink, type RoomRequest } from './media-link.ts';
 import { migrate, type MigrationHost } from './migration.ts';
-import type { LocalPublication, RemotePublication } from './publication.ts';
+import type { LocalPublication, RemotePublication } from '../publication.ts';
 
 /** A subscription or a media connection that fails is tried again after these pauses, in milliseconds. */
 const retryPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
