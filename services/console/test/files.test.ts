@@ -8,7 +8,7 @@ import {
   parsePiece,
   parseTaken,
   tidyFileName,
-} from '../web/files/file-messages.ts';
+} from '../web/call/files/file-messages.ts';
 
 const uint32 = { min: 1, max: 0xffff_ffff };
 

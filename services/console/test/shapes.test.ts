@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AlignmentLog } from '../web/shapes/alignment.ts';
-import { cover, packBoxes, parseBoxes, shapes } from '../web/shapes/boxes.ts';
+import { AlignmentLog } from '../web/call/shapes/alignment.ts';
+import { cover, packBoxes, parseBoxes, shapes } from '../web/call/shapes/boxes.ts';
 
 const share = fc.double({ min: -1, max: 1, noNaN: true });
 

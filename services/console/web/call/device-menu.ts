@@ -2,9 +2,9 @@ import { listDevices, type MediaDevice, type MediaDevices } from '@flotilla/clie
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { canChooseSpeaker } from './audio-output.ts';
-import { icons } from './icons.ts';
+import { icons } from '../shared/icons.ts';
 import type { LocalView } from './media-controls.ts';
-import { base, buttons, fields } from './styles.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 
 export type DeviceKind = 'microphone' | 'camera' | 'speaker';
 

@@ -1,8 +1,8 @@
 import { css, html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
-import { icons } from './icons.ts';
+import { icons } from '../shared/icons.ts';
 import type { ChatMessage } from './room-watcher.ts';
-import { base, buttons, fields } from './styles.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 

@@ -1,8 +1,8 @@
 import type { Drill, DrillStarted } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
-import { icons } from '../icons.ts';
-import { base, buttons } from '../styles.ts';
+import { icons } from '../shared/icons.ts';
+import { base, buttons } from '../shared/styles.ts';
 import {
   amount,
   type Fleet,

@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { base, buttons, tables } from '../styles.ts';
+import { base, buttons, tables } from '../shared/styles.ts';
 import {
   type Fleet,
   type Kind,

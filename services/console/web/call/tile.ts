@@ -2,12 +2,12 @@ import { css, html, LitElement, nothing, type PropertyValues, svg, type Template
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { styleMap } from 'lit/directives/style-map.js';
-import { icons } from './icons.ts';
+import { icons } from '../shared/icons.ts';
 import type { BoxOverlay } from './shapes/box-overlay.ts';
 import './shapes/box-overlay.ts';
 import type { FrameBoxes } from './shapes/box-watch.ts';
 import { sourceObject } from './source-object.ts';
-import { base, buttons } from './styles.ts';
+import { base, buttons } from '../shared/styles.ts';
 import type { Playable } from './tile-model.ts';
 
 const qualityWords = [

@@ -1,7 +1,7 @@
 import type { MigrationRecord } from '@flotilla/contracts';
 import { css, html, LitElement, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
-import { base, buttons, tables } from '../styles.ts';
+import { base, buttons, tables } from '../shared/styles.ts';
 import { type Fleet, nameOf } from './fleet.ts';
 import { gapOf, reasons, stepOf } from './migration-text.ts';
 

@@ -2,13 +2,13 @@ import type { FlotillaError } from '@flotilla/client';
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { classMap } from 'lit/directives/class-map.js';
-import { icons, logo } from './icons.ts';
+import { icons, logo } from '../shared/icons.ts';
 import type { Wish } from './join.ts';
 import type { LocalView } from './media-controls.ts';
 import { advice } from './problems.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
 import { sourceObject } from './source-object.ts';
-import { base, buttons, fields } from './styles.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 
 /** What a call begins with. */
 export interface JoinWith {

@@ -1,8 +1,8 @@
 import type { FlotillaError } from '@flotilla/client';
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
-import { logo } from '../icons.ts';
-import { base, buttons, fields } from '../styles.ts';
+import { logo } from '../shared/icons.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 
 /**
  * Asks for an API key.

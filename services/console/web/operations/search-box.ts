@@ -1,7 +1,7 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import { icons } from '../icons.ts';
-import { base, buttons, fields } from '../styles.ts';
+import { icons } from '../shared/icons.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 import { type Fleet, kindNames, nameOf, remarkOf } from './fleet.ts';
 
 const mostFound = 8;

@@ -2,10 +2,10 @@ import { newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts
 import { migrationRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { draw, mostRooms, mostSessions, restId } from '../web/topology/drawing.ts';
-import { Fleet, type VertexOf } from '../web/topology/fleet.ts';
-import { gapOf, stepOf } from '../web/topology/migration-text.ts';
-import { Placement } from '../web/topology/placement.ts';
+import { draw, mostRooms, mostSessions, restId } from '../web/operations/drawing.ts';
+import { Fleet, type VertexOf } from '../web/operations/fleet.ts';
+import { gapOf, stepOf } from '../web/operations/migration-text.ts';
+import { Placement } from '../web/operations/placement.ts';
 
 const gateway = (id: string): TopologyVertex => ({ kind: 'gateway', id, alive: true, sessions: 1 });
 const node = (id: string): TopologyVertex => ({

@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, query, state } from 'lit/decorators.js';
-import { base } from '../styles.ts';
+import { base } from '../../shared/styles.ts';
 import { type AlignmentFigures, AlignmentLog } from './alignment.ts';
 import { cover, type ShapeBox } from './boxes.ts';
 

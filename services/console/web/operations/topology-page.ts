@@ -1,10 +1,10 @@
 import type { QualityGroup, Drill, DrillStarted } from '@flotilla/contracts';
 import { html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import '../announcer.ts';
-import type { Announcer } from '../announcer.ts';
-import { icons, logo } from '../icons.ts';
-import { base, buttons } from '../styles.ts';
+import '../shared/announcer.ts';
+import type { Announcer } from '../shared/announcer.ts';
+import { icons, logo } from '../shared/icons.ts';
+import { base, buttons } from '../shared/styles.ts';
 import { draw, type Drawing, mostRooms, restId } from './drawing.ts';
 import { amount, Fleet, peerScoreOf } from './fleet.ts';
 import { FleetWatch, type WatchState } from './fleet-watch.ts';

@@ -2,7 +2,7 @@ import { FlotillaError } from '@flotilla/client';
 import { participantIdOf, type Drill, type DrillStarted } from '@flotilla/contracts';
 import { css, html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
-import { base, buttons, fields } from '../styles.ts';
+import { base, buttons, fields } from '../shared/styles.ts';
 import { amount, type Fleet, nameOf, type Vertex, type VertexOf } from './fleet.ts';
 
 interface Action {

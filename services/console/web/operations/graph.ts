@@ -1,8 +1,8 @@
 import cytoscape, { type Core } from 'cytoscape';
 import { css, html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
-import { icons } from '../icons.ts';
-import { base, buttons } from '../styles.ts';
+import { icons } from '../shared/icons.ts';
+import { base, buttons } from '../shared/styles.ts';
 import type { Drawing } from './drawing.ts';
 import { graphStyle } from './graph-style.ts';
 import { Placement, type Point } from './placement.ts';

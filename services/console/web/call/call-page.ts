@@ -12,7 +12,7 @@ import type { Notice } from './notices.ts';
 import './notices.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
 import { recall, remember } from './settings.ts';
-import { base } from './styles.ts';
+import { base } from '../shared/styles.ts';
 import type { Command } from './toolbar.ts';
 
 /** Long enough to read twice. What a warning says can be read again on the button it is about. */

@@ -1,8 +1,8 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { icons } from '../icons.ts';
-import { base, buttons } from '../styles.ts';
+import { icons } from '../../shared/icons.ts';
+import { base, buttons } from '../../shared/styles.ts';
 import { megabytes } from './file-messages.ts';
 import type { Transfer } from './transfer.ts';
 

@@ -1,9 +1,9 @@
 import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { classMap } from 'lit/directives/class-map.js';
-import { icons } from './icons.ts';
+import { icons } from '../shared/icons.ts';
 import type { LocalView } from './media-controls.ts';
-import { base, buttons } from './styles.ts';
+import { base, buttons } from '../shared/styles.ts';
 
 export const commands = ['mic', 'camera', 'screen', 'chat', 'devices', 'leave'] as const;
 export type Command = (typeof commands)[number];
