@@ -38,7 +38,7 @@ async function documents() {
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
-    'docs/limits.md': limitsPage(gateway.limitsTable, gateway.frontDoorConfig),
+    'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
     'libs/framing/src/generated/metadata_pb.ts': await metadataFrames(),

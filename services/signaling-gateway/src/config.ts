@@ -1,10 +1,10 @@
 import { clientTimeConfig, tokenConfig } from '@flotilla/auth';
 import { brokerConfig, commonConfig, flag, list, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
-import { trustOf } from './transport/client-connection.ts';
+import { trustOf } from './edge/client-connection.ts';
 
 /** Whose word on a connection counts. */
-export const transportConfig = z.object({
+export const proxyTrustConfig = z.object({
   FLOTILLA_TRUSTED_PROXIES: list()
     .superRefine((ranges, context) => {
       for (const range of ranges) {
@@ -71,9 +71,9 @@ export const sessionConfig = z.object({
 });
 
 /** What the gateway needs in whichever process it runs. */
-export const frontDoorConfig = z.object({
+export const edgeConfig = z.object({
   ...clientTimeConfig.shape,
-  ...transportConfig.shape,
+  ...proxyTrustConfig.shape,
   ...limitsConfig.shape,
   ...sessionConfig.shape,
   FLOTILLA_ALLOWED_ORIGINS: list()
@@ -82,13 +82,13 @@ export const frontDoorConfig = z.object({
       "Origins whose pages may connect, separated by commas, or * for all. Without any, only pages from the gateway's own host may.",
     ),
 });
-export type FrontDoorConfig = z.output<typeof frontDoorConfig>;
+export type EdgeConfig = z.output<typeof edgeConfig>;
 
 export const gatewayConfig = z.object({
   ...commonConfig.shape,
   ...brokerConfig.shape,
   ...tokenConfig.shape,
-  ...frontDoorConfig.shape,
+  ...edgeConfig.shape,
   FLOTILLA_SIGNAL_HOST: z.string().default('0.0.0.0').describe('Where the WebSocket endpoint listens.'),
   FLOTILLA_SIGNAL_PORT: port().default(8080).describe('Port of the WebSocket endpoint. 0 picks a free one.'),
   FLOTILLA_TLS_CERT: z
@@ -104,7 +104,7 @@ export const gatewayConfig = z.object({
 });
 
 /** What a schema of single settings can't say: which of them need each other. */
-export function checkTransport(
+export function checkEdge(
   { FLOTILLA_TLS_CERT, FLOTILLA_TLS_KEY, FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
   context: z.RefinementCtx,
 ): void {

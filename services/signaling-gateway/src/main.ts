@@ -5,15 +5,15 @@ import { checkTokens } from '@flotilla/auth';
 import { closeServing, nestLogger, runService } from '@flotilla/runtime';
 import { connectFleet, watchFleet } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
-import { checkTransport, gatewayConfig } from './config.ts';
+import { checkEdge, gatewayConfig } from './config.ts';
 import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
-import { Certificate } from './transport/certificate.ts';
-import { readFirstBytes } from './transport/first-bytes.ts';
-import { Transport } from './transport/transport.ts';
+import { Certificate } from './edge/certificate.ts';
+import { readFirstBytes } from './edge/first-bytes.ts';
+import { Edge } from './edge/edge.ts';
 
 await runService({
   name: 'signaling-gateway',
-  config: gatewayConfig.superRefine(checkTransport).superRefine(checkTokens),
+  config: gatewayConfig.superRefine(checkEdge).superRefine(checkTokens),
   start: async ({ config, log, health, onStop }) => {
     const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
     const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;
@@ -31,10 +31,10 @@ await runService({
     readFirstBytes(
       app.getHttpServer() as Server,
       { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
-      app.get(Transport, { strict: false }).trusts,
+      app.get(Edge, { strict: false }).trusts,
       log,
     );
-    if (certificate) onStop('certificate', certificate.follow(app.getHttpServer() as Server));
+    if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_SIGNAL_PORT, config.FLOTILLA_SIGNAL_HOST);
     log.info({ url: await app.getUrl() }, 'signaling is up');
   },

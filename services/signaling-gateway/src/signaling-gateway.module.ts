@@ -9,7 +9,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import type { FrontDoorConfig } from './config.ts';
+import type { EdgeConfig } from './config.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
 import { type SessionLimits, SignalAdapter, type Welcome } from './inbound/signal.adapter.ts';
@@ -20,12 +20,12 @@ import { NodeDirectory } from './node-directory.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
 import { SessionTable } from './sessions/session-table.ts';
-import { welcome, type WelcomeSettings } from './sessions/welcome.ts';
-import { TopologyFeed } from './topology/topology-feed.ts';
-import { Transport } from './transport/transport.ts';
+import { welcome, type WelcomeSettings } from './sessions/send-welcome.ts';
+import { TopologyStream } from './topology/topology-stream.ts';
+import { Edge } from './edge/edge.ts';
 
 export interface SignalingGatewayOptions {
-  readonly config: TokenConfig & FrontDoorConfig;
+  readonly config: TokenConfig & EdgeConfig;
   readonly fleet: Fleet;
   readonly log: Logger;
 }
@@ -52,12 +52,12 @@ export class SignalingGatewayModule {
     );
     const verifier = new TokenVerifier(tokenSettings(config));
     const overload = new Overload(config.FLOTILLA_OVERLOAD_DELAY_MS);
-    const transport = new Transport(config);
+    const edge = new Edge(config);
     const context: SignalContext = {
       fleet,
       lifecycle,
       memberships,
-      topology: new TopologyFeed(fleet.store, log),
+      topology: new TopologyStream(fleet.store, log),
       verifier,
       log,
     };
@@ -78,7 +78,7 @@ export class SignalingGatewayModule {
         messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
       }),
       overload,
-      transport,
+      edge,
       {
         allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS,
         requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME,
@@ -96,7 +96,7 @@ export class SignalingGatewayModule {
         SignalGateway,
         { provide: SIGNAL_CONTEXT, useValue: context },
         { provide: Handshake, useValue: handshake },
-        { provide: Transport, useValue: transport },
+        { provide: Edge, useValue: edge },
         { provide: SESSION_LIMITS, useValue: limits },
         { provide: WELCOME, useValue: greet },
         { provide: FrontDoor, useValue: new FrontDoor(context, directory, overload) },
@@ -134,8 +134,8 @@ class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
   const { lifecycle, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
-  const [transport, handshake] = [app.get(Transport, { strict: false }), app.get(Handshake, { strict: false })];
+  const [edge, handshake] = [app.get(Edge, { strict: false }), app.get(Handshake, { strict: false })];
   const limits = app.get<SessionLimits>(SESSION_LIMITS, { strict: false });
   const greet = app.get<Welcome>(WELCOME, { strict: false });
-  app.useWebSocketAdapter(new SignalAdapter(app, transport, handshake, lifecycle, greet, limits, log));
+  app.useWebSocketAdapter(new SignalAdapter(app, edge, handshake, lifecycle, greet, limits, log));
 }

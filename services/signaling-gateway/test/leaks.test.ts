@@ -16,7 +16,7 @@ import { metricsRegistry } from '@flotilla/runtime';
 import { MemoryStore, roomIdOf } from '@flotilla/store';
 import { nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { log, newToken, type RunningGateway, startGateway } from './transport-harness.ts';
+import { log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 const cycles = 100_000;
 const rounds = 5;

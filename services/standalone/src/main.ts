@@ -7,7 +7,7 @@ import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { RoomRegistryModule } from '@flotilla/room-registry';
 import { closeServing, commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
-import { frontDoorConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
+import { edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryFleet } from '@flotilla/store';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -19,7 +19,7 @@ const standaloneConfig = z.object({
   ...commonConfig.shape,
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
-  ...frontDoorConfig.shape,
+  ...edgeConfig.shape,
   FLOTILLA_DRILLS: nodeConfig.shape.FLOTILLA_DRILLS.unwrap().default(true),
   FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
   FLOTILLA_LOG_LEVEL: commonConfig.shape.FLOTILLA_LOG_LEVEL.unwrap().default('warn'),

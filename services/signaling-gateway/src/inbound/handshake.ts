@@ -13,12 +13,12 @@ import type { ConnectionLimits } from '../limits/connection-limits.ts';
 import type { Overload } from '../limits/overload.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { AddressOffsets, SessionIdentity } from '../sessions/session.ts';
-import type { Transport } from '../transport/transport.ts';
+import type { Edge } from '../edge/edge.ts';
 
 export interface Admitted {
   readonly identity: SessionIdentity;
   /** The rooms of a session that comes back. */
-  readonly formerRooms: readonly string[] | undefined;
+  readonly resumedRooms: readonly string[] | undefined;
   /** What brings it back once more. */
   readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
@@ -56,7 +56,7 @@ export class Handshake {
     private readonly store: SessionStore,
     private readonly limits: ConnectionLimits,
     private readonly overload: Overload,
-    private readonly transport: Transport,
+    private readonly edge: Edge,
     private readonly settings: HandshakeSettings,
   ) {}
 
@@ -88,7 +88,7 @@ export class Handshake {
     const former = resumeTokenOf(request);
     // Who is in a call comes back before anybody new gets in.
     if (this.overload.level >= (former === undefined ? 1 : 2)) throw new FlotillaError('OVERLOADED');
-    const { release, messages: messagesOfAddress } = this.limits.admit(this.transport.clientOf(request).address);
+    const { release, messages: messagesOfAddress } = this.limits.admit(this.edge.clientOf(request).address);
     request.socket.once('close', release);
     checkClientTime(request, { required: this.settings.requireClientTime });
 
@@ -96,16 +96,16 @@ export class Handshake {
     if (former !== undefined) {
       const everybody = this.lifecycle.mail.lastBroadcast;
       const record = await this.lifecycle.resume(resumeTokenHash(former), resumeToken.hash);
-      const { rooms: formerRooms, gatewayId: _former, ...identity } = record;
+      const { rooms: resumedRooms, gatewayId: _former, ...identity } = record;
       // Messages to the user wait until `resume` says what was seen last.
       const offsets = { user: '0-0', everybody };
-      return { identity, formerRooms, resumeToken, offsets, messagesOfAddress };
+      return { identity, resumedRooms, resumeToken, offsets, messagesOfAddress };
     }
     const claims = await this.authenticator.authenticate(request);
     await useToken(this.store, claims);
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     const offsets = await this.lifecycle.open(identity, resumeToken.hash);
-    return { identity, formerRooms: undefined, resumeToken, offsets, messagesOfAddress };
+    return { identity, resumedRooms: undefined, resumeToken, offsets, messagesOfAddress };
   }
 
   /** Says what is wrong with a credential without using it up; for clients that can't see why an upgrade failed. */

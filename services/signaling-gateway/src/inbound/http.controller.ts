@@ -1,8 +1,8 @@
 import { asyncApiDocument, errorCatalogue, FlotillaError, signalPath, timeHeader } from '@flotilla/contracts';
 import { All, Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { Transport } from '../transport/transport.ts';
-import type { Refusal } from '../transport/upgrade-check.ts';
+import { Edge } from '../edge/edge.ts';
+import type { Refusal } from '../edge/upgrade-check.ts';
 import { Handshake } from './handshake.ts';
 
 /** Plain HTTP on the path of the WebSocket endpoint. */
@@ -10,13 +10,13 @@ import { Handshake } from './handshake.ts';
 export class SignalHttpController {
   constructor(
     @Inject(Handshake) private readonly handshake: Handshake,
-    @Inject(Transport) private readonly transport: Transport,
+    @Inject(Edge) private readonly edge: Edge,
   ) {}
 
   /** A browser can't see why its WebSocket was refused. It asks here, with the same token: `Authorization: Bearer <token>`, or `Resume <token>`. */
   @Get(`${signalPath}/validate`)
   async validate(@Req() request: Request, @Res() response: Response): Promise<void> {
-    const problem = this.transport.plainProblem(request);
+    const problem = this.edge.plainProblem(request);
     if (problem) return answer(response, problem);
     try {
       await this.handshake.validate(request);
@@ -36,7 +36,7 @@ export class SignalHttpController {
   /** What comes here is no upgrade: those go to the adapter. */
   @All(signalPath)
   noUpgrade(@Req() request: Request, @Res() response: Response): void {
-    const problem = this.transport.upgradeProblem(request);
+    const problem = this.edge.upgradeProblem(request);
     answer(response, problem ?? { error: new FlotillaError('BAD_MESSAGE'), headers: {} });
   }
 }

@@ -9,8 +9,8 @@ import { AbstractWsAdapter, type MessageMappingProperties } from '@nestjs/websoc
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import { Session } from '../sessions/session.ts';
-import { refuse } from '../transport/refuse.ts';
-import type { Transport } from '../transport/transport.ts';
+import { refuse } from '../edge/refuse.ts';
+import type { Edge } from '../edge/edge.ts';
 import { type Handshake, selectSubprotocol } from './handshake.ts';
 import { type Handler, RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
 
@@ -54,7 +54,7 @@ export class SignalAdapter extends AbstractWsAdapter {
 
   constructor(
     app: INestApplicationContext,
-    private readonly transport: Transport,
+    private readonly edge: Edge,
     private readonly handshake: Handshake,
     private readonly lifecycle: Lifecycle,
     private readonly welcome: Welcome,
@@ -92,7 +92,7 @@ export class SignalAdapter extends AbstractWsAdapter {
       });
     const began = performance.now();
     const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
-    const problem = this.transport.upgradeProblem(request);
+    const problem = this.edge.upgradeProblem(request);
     if (problem) {
       finish(problem.error.code);
       return refuse(socket, problem);
@@ -114,14 +114,14 @@ export class SignalAdapter extends AbstractWsAdapter {
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, formerRooms, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
+    const { identity, resumedRooms, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
     let connected = false;
     if (!socket.destroyed) {
       // The answer to the upgrade and the first message go out together.
       socket.cork();
       this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
         connected = true;
-        const session = new Session(identity, formerRooms, websocket, socket, resumeToken.hash, offsets);
+        const session = new Session(identity, resumedRooms, websocket, socket, resumeToken.hash, offsets);
         session.messagesOfAddress = messagesOfAddress;
         this.#connected(websocket, session);
         this.welcome(session, resumeToken.token);
@@ -135,13 +135,13 @@ export class SignalAdapter extends AbstractWsAdapter {
   #connected(websocket: WebSocket, session: Session): void {
     const dispatcher = new RequestDispatcher(session, this.#handlers, this.#limits, this.log);
     websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
-    const showedLife = (): void => {
-      session.showedLife();
+    const recordActivity = (): void => {
+      session.recordActivity();
       this.lifecycle.handle(session, 'life');
     };
-    websocket.on('pong', showedLife);
+    websocket.on('pong', recordActivity);
     websocket.on('message', (data, isBinary) => {
-      showedLife();
+      recordActivity();
       dispatcher.receive(isBinary ? undefined : (data as Buffer).toString());
     });
     websocket.once('close', (code) =>

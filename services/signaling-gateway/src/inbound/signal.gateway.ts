@@ -19,13 +19,13 @@ import type { Fleet } from '@flotilla/store';
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, UseFilters } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import { Negotiations } from '../negotiation/negotiations.ts';
-import { comeBack } from '../rooms/coming-back.ts';
+import { resumeRooms } from '../rooms/resumed-rooms.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import { MetadataLinks } from '../rooms/metadata-links.ts';
-import { nodeFor } from '../rooms/moving.ts';
+import { nodeFor } from '../rooms/migration-routing.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
-import type { TopologyFeed } from '../topology/topology-feed.ts';
+import type { TopologyStream } from '../topology/topology-stream.ts';
 import { sessionClaims, useToken } from './handshake.ts';
 import { type Received, ReplyThen } from './request-dispatcher.ts';
 
@@ -37,7 +37,7 @@ export interface SignalContext {
   readonly fleet: Fleet;
   readonly lifecycle: Lifecycle;
   readonly memberships: Memberships;
-  readonly topology: TopologyFeed;
+  readonly topology: TopologyStream;
   readonly verifier: TokenVerifier;
   readonly log: Logger;
 }
@@ -89,7 +89,7 @@ export class SignalGateway {
     const { fleet, lifecycle } = this.context;
     const [missed, back] = await Promise.all([
       lifecycle.mail.catchUp(session, payload.offsets),
-      comeBack(session, payload.offsets, lifecycle.feeds, fleet),
+      resumeRooms(session, payload.offsets, lifecycle.feeds, fleet),
     ]);
     return new ReplyThen({ rooms: back.map(({ reply }) => reply), missed }, () => {
       for (const { reply, attachAt } of back) this.#attach(session, reply.roomId, attachAt);

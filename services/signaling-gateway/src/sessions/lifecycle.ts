@@ -4,14 +4,14 @@ import { FlotillaError, participantIdOf } from '@flotilla/contracts';
 import { counter, type Logger, retry } from '@flotilla/runtime';
 import type { SessionRecord, SessionStore } from '@flotilla/store';
 import { tell } from '../delivery/frames.ts';
-import { Mail } from '../delivery/mail.ts';
-import { Feeds } from '../rooms/feeds.ts';
+import { UserMessages } from '../messages/user-messages.ts';
+import { RoomStreams } from '../rooms/room-streams.ts';
 import type { Memberships } from '../rooms/memberships.ts';
-import type { RoomFeed } from '../rooms/room-feed.ts';
+import type { RoomStream } from '../rooms/room-stream.ts';
 import { closings, type LifecycleEffect, type LifecycleEvent, transition } from './lifecycle-table.ts';
-import { followMigration } from '../rooms/moving.ts';
-import { evacuate } from './evacuate.ts';
-import { Rounds } from './rounds.ts';
+import { applyMigrationEvent } from '../rooms/migration-routing.ts';
+import { drainSessions } from './drain.ts';
+import { SessionScan } from './session-scan.ts';
 import type { AddressOffsets, Session, SessionIdentity } from './session.ts';
 import { BacklogMeter, type SessionTable } from './session-table.ts';
 
@@ -52,11 +52,11 @@ export interface LifecycleSettings {
  * table, its feeds, its record) is given back here and nowhere else.
  */
 export class Lifecycle {
-  readonly feeds: Feeds;
-  readonly mail: Mail;
+  readonly feeds: RoomStreams;
+  readonly mail: UserMessages;
   #beat: NodeJS.Timeout | undefined;
   readonly #backlog = new BacklogMeter();
-  readonly #rounds: Rounds;
+  readonly #rounds: SessionScan;
   /** Sessions without a connection for a moment, and how that is written down. */
   readonly #away = new Map<string, { readonly timer: NodeJS.Timeout; readonly detach: () => void }>();
   /** Sessions that are being put away. */
@@ -72,14 +72,14 @@ export class Lifecycle {
     private readonly settings: LifecycleSettings,
     private readonly log: Logger,
   ) {
-    this.#rounds = new Rounds(
+    this.#rounds = new SessionScan(
       table,
       Math.min(roundMs, settings.heartbeatMs / 5),
       (session) => this.#look(session),
       () => this.#backlog.tell(),
     );
-    this.feeds = new Feeds(events, (feed, placed) => this.#onRoomEvent(feed, placed));
-    this.mail = new Mail(
+    this.feeds = new RoomStreams(events, (feed, placed) => this.#onRoomEvent(feed, placed));
+    this.mail = new UserMessages(
       gatewayId,
       table,
       store,
@@ -159,9 +159,9 @@ export class Lifecycle {
   connected(session: Session): void {
     this.#forgetAway(session.id);
     this.table.add(session);
-    session.onSlow = () => this.handle(session, 'slow');
+    session.onBacklogExceeded = () => this.handle(session, 'slow');
     // Those who come together are not asked together.
-    session.beatAt = session.openedAt + Math.random() * this.settings.heartbeatMs;
+    session.nextPingAt = session.openedAt + Math.random() * this.settings.heartbeatMs;
   }
 
   /** What happened to a session's connection, and all that follows from it. */
@@ -218,9 +218,9 @@ export class Lifecycle {
   #look(session: Session): void {
     this.#backlog.add(session);
     const now = performance.now();
-    if (now >= session.beatAt) {
-      session.beatAt = now + this.settings.heartbeatMs;
-      const missed = session.silentBeats++;
+    if (now >= session.nextPingAt) {
+      session.nextPingAt = now + this.settings.heartbeatMs;
+      const missed = session.missedPongs++;
       this.handle(session, missed < 2 ? 'beat' : missed === 2 ? 'silent' : 'lost');
     }
     if (session.state === 'handshaking' && session.openedAt < now - handshakeMs) this.handle(session, 'handshake_late');
@@ -234,10 +234,10 @@ export class Lifecycle {
   }
 
   /** What the room's stream means for the sessions here: who was taken out of the room is out. */
-  #onRoomEvent(feed: RoomFeed, { event }: PlacedRoomEvent): void {
+  #onRoomEvent(feed: RoomStream, { event }: PlacedRoomEvent): void {
     const { roomId } = feed;
     if (event.type === 'migrate' || event.type === 'migration_rolled_back' || event.type === 'participant_moved') {
-      for (const session of feed.listeners) followMigration(session, roomId, event);
+      for (const session of feed.listeners) applyMigrationEvent(session, roomId, event);
     } else if (event.type === 'room_deleted') {
       for (const session of [...feed.listeners]) this.#outOf(session, roomId);
     } else if (event.type === 'participant_left' && event.payload.reason !== 'left') {
@@ -263,7 +263,7 @@ export class Lifecycle {
   }
 
   async #stop(): Promise<void> {
-    await evacuate(this.table, this.settings.drainMs, (session) =>
+    await drainSessions(this.table, this.settings.drainMs, (session) =>
       tell(session, 'move', { reason: 'this gateway is about to stop' }),
     );
     clearInterval(this.#beat);

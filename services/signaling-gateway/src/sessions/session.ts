@@ -10,7 +10,7 @@ import {
 import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
-import { Listener } from '../delivery/listener.ts';
+import { OrderedDelivery } from '../delivery/ordered-delivery.ts';
 import { pingFrame, textFrame } from '../delivery/websocket-frames.ts';
 import type { LifecycleState } from './lifecycle-table.ts';
 
@@ -48,18 +48,18 @@ const probes = counter({
 export class Session {
   readonly rooms = new Map<string, Membership>();
   /** Messages to its user, and to everybody. */
-  readonly inbox: Listener;
-  readonly broadcasts: Listener;
+  readonly inbox: OrderedDelivery;
+  readonly broadcasts: OrderedDelivery;
   state: LifecycleState = 'handshaking';
   /** Heartbeats without a sign of life. */
-  silentBeats = 0;
+  missedPongs = 0;
   /** Told that its token expires soon. */
   warnedOfExpiry = false;
   /** Called once, when more waits to be sent than a client may leave unread. */
-  onSlow: () => void = () => undefined;
+  onBacklogExceeded: () => void = () => undefined;
   readonly openedAt = performance.now();
   /** When it is asked for a sign of life next, by `performance.now`. */
-  beatAt = Infinity;
+  nextPingAt = Infinity;
   /** What all connections of its address may send together. */
   messagesOfAddress: TokenBucket | undefined;
   #probed = false;
@@ -67,7 +67,7 @@ export class Session {
   constructor(
     public identity: SessionIdentity,
     /** The rooms it was in before, when it was: nothing is sent of them until it said what it saw last. */
-    readonly formerRooms: readonly string[] | undefined,
+    readonly resumedRooms: readonly string[] | undefined,
     private readonly websocket: WebSocket,
     /** The connection under the WebSocket: frames that are ready go there, between those that the WebSocket makes itself. */
     private readonly connection: Duplex,
@@ -75,13 +75,13 @@ export class Session {
     readonly resumeHash: string,
     offsets: AddressOffsets,
   ) {
-    this.inbox = new Listener(this, offsets.user, this.resumed);
-    this.broadcasts = new Listener(this, offsets.everybody, this.resumed);
+    this.inbox = new OrderedDelivery(this, offsets.user, this.resumed);
+    this.broadcasts = new OrderedDelivery(this, offsets.everybody, this.resumed);
   }
 
   /** It was here before. */
   get resumed(): boolean {
-    return this.formerRooms !== undefined;
+    return this.resumedRooms !== undefined;
   }
 
   get id(): string {
@@ -113,7 +113,7 @@ export class Session {
   send(frame: Buffer): void {
     if (!this.isOpen) return;
     const { backlog } = this;
-    if (backlog > maxBacklogBytes) return this.onSlow();
+    if (backlog > maxBacklogBytes) return this.onBacklogExceeded();
     if (backlog > probeBacklogBytes) this.#probe();
     this.connection.write(frame);
   }
@@ -123,13 +123,13 @@ export class Session {
     this.#probed = true;
     probes.inc();
     // Counts as a heartbeat: without an answer it is a zombie one beat sooner.
-    this.silentBeats = Math.max(this.silentBeats, 1);
+    this.missedPongs = Math.max(this.missedPongs, 1);
     this.ping();
   }
 
   /** A pong or a message came. */
-  showedLife(): void {
-    this.silentBeats = 0;
+  recordActivity(): void {
+    this.missedPongs = 0;
     this.#probed = false;
   }
 

@@ -1,22 +1,22 @@
 import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
 import type { Offset } from '@flotilla/contracts';
 import type { Session } from '../sessions/session.ts';
-import { RoomFeed } from './room-feed.ts';
+import { RoomStream } from './room-stream.ts';
 
 /** The feeds of the rooms that this gateway has sessions in. A room without any is not followed. */
-export class Feeds {
-  readonly #feeds = new Map<string, RoomFeed>();
+export class RoomStreams {
+  readonly #feeds = new Map<string, RoomStream>();
 
   constructor(
     private readonly events: EventLog,
     /** Sees each event once, after the sessions got it. */
-    private readonly onEvent: (feed: RoomFeed, placed: PlacedRoomEvent) => void,
+    private readonly onEvent: (feed: RoomStream, placed: PlacedRoomEvent) => void,
   ) {}
 
-  /** See RoomFeed.attach. */
+  /** See RoomStream.attach. */
   async attach(roomId: string, session: Session, after: Offset): Promise<boolean> {
     let feed = this.#feeds.get(roomId);
-    if (!feed) this.#feeds.set(roomId, (feed = new RoomFeed(roomId, after, this.events, this.onEvent)));
+    if (!feed) this.#feeds.set(roomId, (feed = new RoomStream(roomId, after, this.events, this.onEvent)));
     const complete = await feed.attach(session, after);
     if (!complete) this.#closeIfUnused(feed);
     return complete;
@@ -29,7 +29,7 @@ export class Feeds {
     this.#closeIfUnused(feed);
   }
 
-  /** See RoomFeed.offer. */
+  /** See RoomStream.offer. */
   offer(roomId: string, previous: Offset, placed: PlacedRoomEvent): void {
     this.#feeds.get(roomId)?.offer(previous, placed);
   }
@@ -39,7 +39,7 @@ export class Feeds {
     return this.#feeds.get(roomId)?.position === offset;
   }
 
-  #closeIfUnused(feed: RoomFeed): void {
+  #closeIfUnused(feed: RoomStream): void {
     if (feed.size > 0) return;
     feed.close();
     if (this.#feeds.get(feed.roomId) === feed) this.#feeds.delete(feed.roomId);

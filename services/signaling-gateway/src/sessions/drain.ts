@@ -8,7 +8,11 @@ const everyMs = 100;
  * Asks the sessions to move to another gateway, in random order and evenly over half of the time there is, so that the other
  * gateways don't meet all of them at once. Resolves when all are gone or the time is over.
  */
-export async function evacuate(table: SessionTable, withinMs: number, ask: (session: Session) => void): Promise<void> {
+export async function drainSessions(
+  table: SessionTable,
+  withinMs: number,
+  ask: (session: Session) => void,
+): Promise<void> {
   if (withinMs === 0) return;
   const began = performance.now();
   const waiting = shuffled([...table]);

@@ -8,11 +8,11 @@ import {
   roomAddress,
 } from '@flotilla/contracts';
 import type { Fleet } from '@flotilla/store';
-import type { Feeds } from './feeds.ts';
+import type { RoomStreams } from './room-streams.ts';
 import type { Session } from '../sessions/session.ts';
 
 /** A room that a session came back to, and from where on it is told what happens there. */
-export interface CameBack {
+export interface ResumedRoom {
   readonly reply: ReplyPayload<'resume'>['rooms'][number];
   readonly attachAt: Offset;
 }
@@ -21,27 +21,27 @@ export interface CameBack {
  * Puts a session that came back into the rooms it was in: with the events after the offset it names, or, when some of those
  * are gone, with the room as it is. Rooms it was taken out of meanwhile are left out.
  */
-export async function comeBack(
+export async function resumeRooms(
   session: Session,
   offsets: Readonly<Record<string, Offset>>,
-  feeds: Feeds,
+  feeds: RoomStreams,
   fleet: Fleet,
-): Promise<CameBack[]> {
+): Promise<ResumedRoom[]> {
   const rooms = await Promise.all(
-    [...new Set([...(session.formerRooms ?? []), ...session.rooms.keys()])].map((roomId) =>
-      comeBackTo(roomId, session, offsets[roomAddress(roomId)], feeds, fleet),
+    [...new Set([...(session.resumedRooms ?? []), ...session.rooms.keys()])].map((roomId) =>
+      resumeRoom(roomId, session, offsets[roomAddress(roomId)], feeds, fleet),
     ),
   );
   return rooms.filter((room) => room !== undefined);
 }
 
-async function comeBackTo(
+async function resumeRoom(
   roomId: string,
   session: Session,
   seen: Offset | undefined,
-  feeds: Feeds,
+  feeds: RoomStreams,
   { store, events }: Fleet,
-): Promise<CameBack | undefined> {
+): Promise<ResumedRoom | undefined> {
   const participantId = participantIdOf(session.id);
   const read = seen !== undefined && !feeds.isAt(roomId, seen);
   // Asked for together: many come back at once.

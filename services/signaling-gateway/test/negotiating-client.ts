@@ -5,8 +5,8 @@ import { apply, type PairRecord, type Side } from '../src/negotiation/pair.ts';
  * A client that does perfect negotiation as W3C WebRTC, section 10.7, over a server that applies what it is sent. Its
  * messages move one step at a time, when it is told: from making to sending, to the server, and to the other client.
  */
-export class HonestClient {
-  peer!: HonestClient;
+export class NegotiatingClient {
+  peer!: NegotiatingClient;
   state: NegotiationState = 'stable';
   wanted = false;
   /** What both sides hold once they are stable. */

@@ -29,7 +29,7 @@ interface Part {
  * nodes and migrations each second, of the rest every 5 s. The fleet is read once for all of them, and only while there are any. One that is slow to take it in is not sent
  * more than it takes, and is then told what changed since what it has.
  */
-export class TopologyFeed {
+export class TopologyStream {
   readonly #watchers = new Map<Session, Watcher>();
   #latest: Topology | undefined;
   /** What leads from what a watcher knows to the latest. */

@@ -11,9 +11,9 @@ import type { Logger } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
 import type { Session } from '../sessions/session.ts';
 import type { SessionTable } from '../sessions/session-table.ts';
-import { dispatchSeconds } from './dispatch-metric.ts';
-import { eventFrame } from './frames.ts';
-import { type Delivery, readBatch } from './listener.ts';
+import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
+import { eventFrame } from '../delivery/frames.ts';
+import { type Delivery, readBatch } from '../delivery/ordered-delivery.ts';
 
 const everybody = '*';
 
@@ -21,7 +21,7 @@ const everybody = '*';
  * What reaches this gateway besides the events of rooms: messages to users and to everybody, and word of sessions that moved
  * elsewhere or are to be cut off. One stream of its own, and one that all gateways follow, however many users there are.
  */
-export class Mail {
+export class UserMessages {
   #followings: StreamSubscription[] = [];
   #lastBroadcast: Offset = startOfStream;
 
@@ -113,16 +113,16 @@ export class Mail {
         if (!complete) missed.push(user);
         return entries.map((entry) => deliveryOf(user, entry));
       }, seen);
-    } else session.inbox.goOn();
+    } else session.inbox.flush();
 
     const heard = offsets[everybody];
     if (heard !== undefined) {
       const complete = await session.broadcasts.catchUp((after) => this.#readBroadcasts(after), heard);
       if (!complete) {
         missed.push(everybody);
-        session.broadcasts.goOn();
+        session.broadcasts.flush();
       }
-    } else session.broadcasts.goOn();
+    } else session.broadcasts.flush();
     return missed;
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseProxyHeader, ProxyHeaderError } from '../src/transport/proxy-header.ts';
+import { parseProxyHeader, ProxyHeaderError } from '../src/edge/proxy-header.ts';
 import { binaryHeader, lineHeader, signature, tlsVector, vector } from './proxy-headers.ts';
 
 const headers: readonly [string, Buffer, object][] = [

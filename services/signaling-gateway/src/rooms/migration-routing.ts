@@ -2,7 +2,7 @@ import { FlotillaError, type RoomEvent } from '@flotilla/contracts';
 import type { Membership, Session } from '../sessions/session.ts';
 
 /** What a room's stream says of migrations, for a session of this gateway: which node its requests go to. */
-export function followMigration(
+export function applyMigrationEvent(
   session: Session,
   roomId: string,
   event: RoomEvent<'migrate' | 'migration_rolled_back' | 'participant_moved'>,

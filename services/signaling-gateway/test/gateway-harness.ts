@@ -13,9 +13,9 @@ import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
 import { SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
-import { Certificate, type CertificateFiles } from '../src/transport/certificate.ts';
-import { readFirstBytes } from '../src/transport/first-bytes.ts';
-import { Transport } from '../src/transport/transport.ts';
+import { Certificate, type CertificateFiles } from '../src/edge/certificate.ts';
+import { readFirstBytes } from '../src/edge/first-bytes.ts';
+import { Edge } from '../src/edge/edge.ts';
 
 const secret = 'a secret for tests, 32 characters';
 const issuer = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
@@ -50,14 +50,14 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   });
   useSignaling(app);
   const server = app.getHttpServer() as Server;
-  const { trusts } = app.get(Transport, { strict: false });
+  const { trusts } = app.get(Edge, { strict: false });
   readFirstBytes(
     server,
     { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
     trusts,
     log,
   );
-  const unfollow = certificate?.follow(server, everyMs);
+  const stopReloading = certificate?.reloadOnChange(server, everyMs);
   await app.listen(0, host);
   const { port } = server.address() as AddressInfo;
   return {
@@ -65,7 +65,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
     port,
     server,
     stop: async () => {
-      unfollow?.();
+      stopReloading?.();
       await app.close();
     },
   };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gatewayConfig } from '../src/config.ts';
-import { clientConnection, type SeenConnection, trustOf } from '../src/transport/client-connection.ts';
+import { clientConnection, type SeenConnection, trustOf } from '../src/edge/client-connection.ts';
 
 const trusts = trustOf(['10.0.0.0/8', '2001:db8:a::/48', '192.0.2.1']);
 const seen = (given: Partial<SeenConnection>) =>

@@ -11,9 +11,9 @@ import { setImmediate } from 'node:timers/promises';
 import { signalPath } from '@flotilla/contracts';
 import { httpAnswer, openingHandshake, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Certificate } from '../src/transport/certificate.ts';
-import { readFirstBytes } from '../src/transport/first-bytes.ts';
-import { Transport } from '../src/transport/transport.ts';
+import { Certificate } from '../src/edge/certificate.ts';
+import { readFirstBytes } from '../src/edge/first-bytes.ts';
+import { Edge } from '../src/edge/edge.ts';
 import { binaryHeader, lineHeader, signature, tlsVector } from './proxy-headers.ts';
 import {
   connections,
@@ -27,7 +27,7 @@ import {
   type RunningGateway,
   secured,
   startGateway,
-} from './transport-harness.ts';
+} from './gateway-harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'flotilla-transport-'));
 const files = makeCertificate(directory);
@@ -174,7 +174,7 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
   let server: Server;
   let port: number;
   const ca = kind === 'HTTPS' ? files.pem : undefined;
-  const { clientOf, trusts } = new Transport({ FLOTILLA_TRUSTED_PROXIES: ['127.0.0.1'], FLOTILLA_ALLOW_PLAIN: false });
+  const { clientOf, trusts } = new Edge({ FLOTILLA_TRUSTED_PROXIES: ['127.0.0.1'], FLOTILLA_ALLOW_PLAIN: false });
 
   beforeAll(async () => {
     const { serverOptions } = await Certificate.load(files, log);

@@ -1,7 +1,7 @@
 import { memoryFleet } from '@flotilla/store';
 import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { connections, log, newToken, type RunningGateway, startGateway } from './transport-harness.ts';
+import { connections, log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 describe('a connection breaks', () => {
   const fleet = memoryFleet(log);

@@ -8,8 +8,8 @@ import {
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { TopologyFeed } from '../src/topology/topology-feed.ts';
-import { listeningSession } from './listening-session.ts';
+import { TopologyStream } from '../src/topology/topology-stream.ts';
+import { recordingSession } from './recording-session.ts';
 
 type Update = SignalEventPayload<'topology_update'>;
 
@@ -17,7 +17,7 @@ type Update = SignalEventPayload<'topology_update'>;
 function watcher(grants: Grant[] = ['admin']) {
   const updates: Update[] = [];
   const hear = (text: string): void => void updates.push((JSON.parse(text) as { payload: Update }).payload);
-  const { session, websocket, connection } = listeningSession('ss_a', hear, grants);
+  const { session, websocket, connection } = recordingSession('ss_a', hear, grants);
   const told = () => {
     const vertices = new Map<string, TopologyVertex>();
     for (const update of updates) applyTopologyUpdate(vertices, update);
@@ -40,7 +40,7 @@ describe('the topology feed', () => {
   let underWay: number;
   let mostUnderWay: number;
   let read: () => Promise<void>;
-  let feed: TopologyFeed;
+  let feed: TopologyStream;
   let pulse: TopologyVertex[];
 
   beforeEach(() => {
@@ -48,7 +48,7 @@ describe('the topology feed', () => {
     reads = underWay = mostUnderWay = 0;
     read = async () => undefined;
     pulse = [];
-    feed = new TopologyFeed(
+    feed = new TopologyStream(
       {
         topology: async (): Promise<Topology> => {
           reads++;
@@ -95,7 +95,7 @@ describe('the topology feed', () => {
       reserved: 0,
       cpu: 0,
     });
-    const slow = new TopologyFeed(
+    const slow = new TopologyStream(
       {
         topology: async () => ({ at: 1, vertices: [...ids.map(gateway), node('nd_a')], truncated: false }),
         pulse: async () => pulse,

@@ -3,13 +3,13 @@ import { compareOffsets } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Feeds } from '../src/rooms/feeds.ts';
-import { listeningSession } from './listening-session.ts';
+import { RoomStreams } from '../src/rooms/room-streams.ts';
+import { recordingSession } from './recording-session.ts';
 
 /** A session that remembers what it heard. */
 function listener(id: string) {
   const sent: { seq: string; payload: { data: number } }[] = [];
-  return { sent, ...listeningSession(id, (text) => sent.push(JSON.parse(text) as (typeof sent)[number])) };
+  return { sent, ...recordingSession(id, (text) => sent.push(JSON.parse(text) as (typeof sent)[number])) };
 }
 
 const say = (events: EventLog, data: number, only?: string[]) =>
@@ -26,7 +26,7 @@ describe('the feed of a room', () => {
         fc.integer({ min: 1, max: 20 }),
         async (starts, count) => {
           const events = new MemoryEventLog();
-          const feeds = new Feeds(events, () => undefined);
+          const feeds = new RoomStreams(events, () => undefined);
           const offsets = ['0-0'];
           const listeners = starts.map((start, index) => ({
             start: Math.min(start, count),
@@ -57,7 +57,7 @@ describe('the feed of a room', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }), async (offered) => {
         const events = new MemoryEventLog();
-        const feeds = new Feeds(events, () => undefined);
+        const feeds = new RoomStreams(events, () => undefined);
         const { session, sent } = listener('ss_a');
         await feeds.attach('rm_a', session, '0-0');
         await Promise.all(
@@ -83,7 +83,7 @@ describe('the feed of a room', () => {
 
   test('tells an event that is for some to those only', async () => {
     const events = new MemoryEventLog();
-    const feeds = new Feeds(events, () => undefined);
+    const feeds = new RoomStreams(events, () => undefined);
     const [a, b] = [listener('ss_a'), listener('ss_b')];
     await feeds.attach('rm_a', a.session, '0-0');
     await feeds.attach('rm_a', b.session, '0-0');
@@ -96,7 +96,7 @@ describe('the feed of a room', () => {
 
   test('does not attach a listener whose events are gone', async () => {
     const events = new MemoryEventLog();
-    const feeds = new Feeds(events, () => undefined);
+    const feeds = new RoomStreams(events, () => undefined);
     const ahead = listener('ss_ahead');
     const offset = await say(events, 1);
     await feeds.attach('rm_a', ahead.session, offset);
@@ -108,7 +108,7 @@ describe('the feed of a room', () => {
   });
 
   test('is closed with its last listener', async () => {
-    const feeds = new Feeds(new MemoryEventLog(), () => undefined);
+    const feeds = new RoomStreams(new MemoryEventLog(), () => undefined);
     const { session } = listener('ss_a');
     await feeds.attach('rm_a', session, '0-0');
     expect(feeds.size).toBe(1);

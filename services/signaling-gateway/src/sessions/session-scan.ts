@@ -7,7 +7,7 @@ const tickMs = 10;
  * Comes by every session again and again: once in `roundMs`, a few at each tick, so that with thousands of them no message
  * waits for it.
  */
-export class Rounds {
+export class SessionScan {
   #timer: NodeJS.Timeout | undefined;
   #walk: Iterator<Session>;
   #lastTick = performance.now();

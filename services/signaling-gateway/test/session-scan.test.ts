@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Rounds } from '../src/sessions/rounds.ts';
+import { SessionScan } from '../src/sessions/session-scan.ts';
 import type { Session } from '../src/sessions/session.ts';
 import { SessionTable } from '../src/sessions/session-table.ts';
 
@@ -15,7 +15,7 @@ test('every session is visited once a round, a few at a time, also those that co
   let most = 0;
   let inTick = 0;
   let rounds = 0;
-  const walk = new Rounds(
+  const walk = new SessionScan(
     table,
     1000,
     ({ id }) => {

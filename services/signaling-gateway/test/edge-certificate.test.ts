@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { metricsRegistry } from '@flotilla/runtime';
 import { Child, waitFor } from '@flotilla/testkit';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Certificate } from '../src/transport/certificate.ts';
-import { log, makeCertificate, open, openWebSocket, ping, startGateway } from './transport-harness.ts';
+import { Certificate } from '../src/edge/certificate.ts';
+import { log, makeCertificate, open, openWebSocket, ping, startGateway } from './gateway-harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'flotilla-certificate-'));
 afterAll(() => rmSync(directory, { recursive: true }));

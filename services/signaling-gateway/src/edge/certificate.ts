@@ -66,7 +66,7 @@ export class Certificate {
    *
    * @returns how to stop.
    */
-  follow(server: Server, everyMs = defaultEveryMs): () => void {
+  reloadOnChange(server: Server, everyMs = defaultEveryMs): () => void {
     let stopped = false;
     let timer: NodeJS.Timeout;
     const again = (): void => {

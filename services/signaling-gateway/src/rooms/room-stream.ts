@@ -11,15 +11,15 @@ import {
 import { compareOffsets, type Offset, roomAddress } from '@flotilla/contracts';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
-import { type Delivery, Listener, readBatch } from '../delivery/listener.ts';
+import { type Delivery, OrderedDelivery, readBatch } from '../delivery/ordered-delivery.ts';
 import type { Session } from '../sessions/session.ts';
 
 /**
  * A room's events on their way to the sessions of this gateway: one reader of the stream, one frame per event, however many
  * listen. Each listener gets every event after its own offset once, in order.
  */
-export class RoomFeed {
-  readonly #listeners = new Map<Session, Listener>();
+export class RoomStream {
+  readonly #listeners = new Map<Session, OrderedDelivery>();
   readonly #following: StreamSubscription;
   #position: Offset;
 
@@ -27,7 +27,7 @@ export class RoomFeed {
     readonly roomId: string,
     after: Offset,
     private readonly events: EventLog,
-    private readonly onEvent: (feed: RoomFeed, placed: PlacedRoomEvent) => void,
+    private readonly onEvent: (feed: RoomStream, placed: PlacedRoomEvent) => void,
   ) {
     this.#position = after;
     this.#following = subscribeToRoom(events, roomId, after, (placed) => this.#deliver(placed));
@@ -52,7 +52,7 @@ export class RoomFeed {
    */
   async attach(session: Session, after: Offset): Promise<boolean> {
     const behind = compareOffsets(after, this.#position) < 0;
-    const listener = new Listener(session, after, behind);
+    const listener = new OrderedDelivery(session, after, behind);
     this.#listeners.set(session, listener);
     if (!behind) return true;
     const complete = await listener.catchUp(async (from) => {

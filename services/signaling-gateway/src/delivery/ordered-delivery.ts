@@ -22,7 +22,7 @@ const maxWaiting = 4096;
  * A session's place in a numbered stream of events: every event after it goes out once, in order. While older ones are read,
  * or a session that resumed has not said what it saw last, newer ones wait.
  */
-export class Listener {
+export class OrderedDelivery {
   #waiting: Delivery[] | undefined;
   #after: Offset;
 
@@ -68,12 +68,12 @@ export class Listener {
       for (const { offset, frame } of deliveries) this.#send(offset, frame);
       if (deliveries.length < readBatch) break;
     }
-    this.goOn();
+    this.flush();
     return true;
   }
 
   /** Sends what waited; from now on nothing waits. */
-  goOn(): void {
+  flush(): void {
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     for (const { offset, frame } of waiting) this.#send(offset, frame);

@@ -5,14 +5,14 @@ import { type ClientConnection, clientConnection, type Trust, trustOf } from './
 import { relayedOver } from './first-bytes.ts';
 import { handshakeProblem, type Refusal, tlsRequired } from './upgrade-check.ts';
 
-export type TransportConfig = Pick<GatewayConfig, 'FLOTILLA_TRUSTED_PROXIES' | 'FLOTILLA_ALLOW_PLAIN'>;
+export type EdgeSettings = Pick<GatewayConfig, 'FLOTILLA_TRUSTED_PROXIES' | 'FLOTILLA_ALLOW_PLAIN'>;
 
 /** How requests come in: from whom, and whether anybody could read along. */
-export class Transport {
+export class Edge {
   readonly trusts: Trust;
   readonly #allowPlain: boolean;
 
-  constructor({ FLOTILLA_TRUSTED_PROXIES, FLOTILLA_ALLOW_PLAIN }: TransportConfig) {
+  constructor({ FLOTILLA_TRUSTED_PROXIES, FLOTILLA_ALLOW_PLAIN }: EdgeSettings) {
     this.trusts = trustOf(FLOTILLA_TRUSTED_PROXIES);
     this.#allowPlain = FLOTILLA_ALLOW_PLAIN;
   }

@@ -2,7 +2,7 @@ import { FlotillaError, maxSdpLength, type ToldNegotiation } from '@flotilla/con
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { apply, newPair, otherSide, PairRecord, type Side, stateOf, ufragsOf } from '../src/negotiation/pair.ts';
-import { HonestClient } from './honest-client.ts';
+import { NegotiatingClient } from './negotiating-client.ts';
 
 let version = 0;
 const sdp = (ufrag: string): string => `v=0\r\no=- 1 ${++version} IN IP4 127.0.0.1\r\na=ice-ufrag:${ufrag}\r\n`;
@@ -187,8 +187,8 @@ describe('whatever two sides say, in whatever order', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(7), { maxLength: 200 }), (choices) => {
         const server = { record: newPair };
-        const first = new HonestClient('first', server);
-        const second = new HonestClient('second', server);
+        const first = new NegotiatingClient('first', server);
+        const second = new NegotiatingClient('second', server);
         first.peer = second;
         second.peer = first;
         // Each number is a thing that happens next: somebody wants to negotiate, or one message gets one step further.

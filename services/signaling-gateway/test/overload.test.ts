@@ -2,7 +2,7 @@ import { userAddress } from '@flotilla/contracts';
 import { metricsRegistry } from '@flotilla/runtime';
 import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterEach, expect, test } from 'vitest';
-import { newToken, type RunningGateway, startGateway } from './transport-harness.ts';
+import { newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 let gateway: RunningGateway | undefined;
 const clients: RawClient[] = [];
