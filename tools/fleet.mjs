@@ -1,4 +1,4 @@
-// `npm run fleet`: the services as separate processes over real brokers. Options: see deploy/fleet.
+// `npm run fleet`: the services as separate processes over real brokers. Options: see deploy/local-fleet.
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
 import { bold, runMain } from './setup/steps.mjs';
@@ -8,5 +8,5 @@ await runMain(async () => {
   console.log(bold('Flotilla, as a fleet'));
   const system = [...(process.env.REDIS_URL ? [] : ['redis']), ...(process.env.AMQP_URL ? [] : ['rabbitmq'])];
   await prepare({ system });
-  return runInForeground('deploy/fleet/dist/main.js', args);
+  return runInForeground('deploy/local-fleet/dist/main.js', args);
 });

@@ -1,7 +1,7 @@
 // The checks of `npm test`, run by our own Node once the set-up is done.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startBrokers } from '@flotilla/testkit';
+import { startBrokers } from '@flotilla/processes';
 import { childEnv } from './setup/dependencies.mjs';
 import { bold, green, red, root, run, seconds } from './setup/steps.mjs';
 import { workspaceChecks } from './workspace-checks.mjs';

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
-import { startFleet } from '@flotilla/fleet';
-import { Child, freePort, RestApi, type Topology } from '@flotilla/testkit';
+import { startFleet } from '@flotilla/local-fleet';
+import { Child, freePort } from '@flotilla/processes';
+import { RestApi, type Topology } from '@flotilla/testkit';
 
 const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 

@@ -1,5 +1,6 @@
-import type { Fleet } from '@flotilla/fleet';
-import { CallPage, freePort, launchBrowser, notYet, UdpRelay, waitFor } from '@flotilla/testkit';
+import type { Fleet } from '@flotilla/local-fleet';
+import { freePort } from '@flotilla/processes';
+import { CallPage, launchBrowser, notYet, UdpRelay, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { metricsOf, ownFleet } from './own-fleet.ts';

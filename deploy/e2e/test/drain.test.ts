@@ -1,5 +1,5 @@
 import type { NodeSummary, RoomSnapshot, Topology } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/local-fleet';
 import { endTransports, LightPeer } from '@flotilla/light-peer';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';

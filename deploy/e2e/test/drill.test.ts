@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { type Grant, type Drill, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/local-fleet';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,18 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Fleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/local-fleet';
 import { createLogger } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
-import {
-  type Broker,
-  CallPage,
-  launchBrowser,
-  mediaWorkersOf,
-  notYet,
-  RestApi,
-  startRabbitMq,
-  startRedis,
-  waitFor,
-} from '@flotilla/testkit';
+import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
+import { CallPage, launchBrowser, mediaWorkersOf, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ownFleet } from './own-fleet.ts';

@@ -1,11 +1,9 @@
-import {
-  hostileClients,
-  hostileConnections,
-  hostileFrames,
-  hostileJson,
-  hostileLatency,
-  type Topology,
-} from '@flotilla/testkit';
+import type { Topology } from '@flotilla/testkit';
+import { hostileClients } from './scenarios/hostile-clients.ts';
+import { hostileConnections } from './scenarios/hostile-connections.ts';
+import { hostileFrames } from './scenarios/hostile-frames.ts';
+import { hostileJson } from './scenarios/hostile-json.ts';
+import { hostileLatency } from './scenarios/hostile-latency.ts';
 import { describe, test } from 'vitest';
 import { topologies, useTopology } from './use-topology.ts';
 

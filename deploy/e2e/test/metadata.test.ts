@@ -1,4 +1,5 @@
-import { metadataScenarios, type Topology } from '@flotilla/testkit';
+import type { Topology } from '@flotilla/testkit';
+import { metadataScenarios } from './scenarios/metadata.ts';
 import { describe, test } from 'vitest';
 import { topologies, useTopology } from './use-topology.ts';
 

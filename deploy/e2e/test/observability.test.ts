@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
-import type { Fleet } from '@flotilla/fleet';
-import { adminUrlOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import type { Fleet } from '@flotilla/local-fleet';
+import { adminUrlOf } from '@flotilla/processes';
+import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { metricsOf, ownFleet } from './own-fleet.ts';
 
@@ -116,7 +117,7 @@ describe('a fleet', () => {
   });
 
   test('a service that is told a setting it does not know names it and ends with 78', async () => {
-    const { Child } = await import('@flotilla/testkit');
+    const { Child } = await import('@flotilla/processes');
     const gateway = fleet.processes.get('gateway-1')!;
     const child = new Child('gateway', gateway.process.spawnfile, gateway.process.spawnargs.slice(1), {
       env: { FLOTILLA_TOKEN_SECRET: 'short', FLOTILLA_SIGNAL_PROT: '1' },

@@ -1,14 +1,6 @@
-import {
-  allGot,
-  type Broker,
-  Member,
-  notYet,
-  RawClient,
-  RestApi,
-  startRabbitMq,
-  startRedis,
-  waitFor,
-} from '@flotilla/testkit';
+import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
+import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { allGot, Member } from './crowd.ts';
 import { describe, expect, test } from 'vitest';
 import { ownFleet } from './own-fleet.ts';
 

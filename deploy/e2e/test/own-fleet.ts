@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Fleet, type FleetOptions, startFleet } from '@flotilla/fleet';
-import { adminUrlOf } from '@flotilla/testkit';
+import { type Fleet, type FleetOptions, startFleet } from '@flotilla/local-fleet';
+import { adminUrlOf } from '@flotilla/processes';
 
 /** A fleet for one test file, in a namespace of its own. With SHOW_LOGS set, what its processes write is shown. */
 export function ownFleet(name: string, options: Omit<FleetOptions, 'port' | 'onLine'>): Promise<Fleet> {

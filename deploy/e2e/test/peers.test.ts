@@ -1,4 +1,6 @@
-import { peerCallScenarios, peerScenarios, type Topology } from '@flotilla/testkit';
+import type { Topology } from '@flotilla/testkit';
+import { peerCallScenarios } from './scenarios/peer-calls.ts';
+import { peerScenarios } from './scenarios/peers.ts';
 import type { Browser } from 'playwright-core';
 import { describe, test } from 'vitest';
 import { topologies, useBrowser, useTopology } from './use-topology.ts';

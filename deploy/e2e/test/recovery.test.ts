@@ -1,4 +1,4 @@
-import type { Fleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/local-fleet';
 import { CallPage, launchBrowser, mediaWorkersOf, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-import type { Fleet } from '@flotilla/fleet';
+import type { Fleet } from '@flotilla/local-fleet';
 import { CallPage, notYet, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';

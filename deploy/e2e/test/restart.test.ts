@@ -1,15 +1,6 @@
-import type { Fleet } from '@flotilla/fleet';
-import {
-  allGot,
-  CallPage,
-  launchBrowser,
-  Member,
-  notYet,
-  RawClient,
-  RestApi,
-  TcpProxy,
-  waitFor,
-} from '@flotilla/testkit';
+import type { Fleet } from '@flotilla/local-fleet';
+import { CallPage, launchBrowser, notYet, RawClient, RestApi, TcpProxy, waitFor } from '@flotilla/testkit';
+import { allGot, Member } from './crowd.ts';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { ownFleet } from './own-fleet.ts';
 

@@ -1,4 +1,5 @@
-import { routingScenarios, type Topology } from '@flotilla/testkit';
+import type { Topology } from '@flotilla/testkit';
+import { routingScenarios } from './scenarios/routing.ts';
 import { describe, test } from 'vitest';
 import { topologies, useTopology } from './use-topology.ts';
 

@@ -1,4 +1,6 @@
-import { callScenarios, misuseScenarios, type Topology } from '@flotilla/testkit';
+import type { Topology } from '@flotilla/testkit';
+import { callScenarios } from './scenarios/calls.ts';
+import { misuseScenarios } from './scenarios/misuse.ts';
 import type { Browser } from 'playwright-core';
 import { describe, test } from 'vitest';
 import { topologies, useBrowser, useTopology } from './use-topology.ts';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { startRabbitMq, waitFor, notYet, testBrokers } from '@flotilla/testkit';
+import { startRabbitMq } from '@flotilla/processes';
+import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   CommandBus,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { compareOffsets } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { notYet, startRedis, waitFor, testBrokers } from '@flotilla/testkit';
+import { startRedis } from '@flotilla/processes';
+import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type EventLog,

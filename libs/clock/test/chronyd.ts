@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { Child, freePort, notYet, waitFor } from '@flotilla/testkit';
+import { Child, freePort } from '@flotilla/processes';
+import { notYet, waitFor } from '@flotilla/testkit';
 import { queryOnce } from '../src/ntp/query.ts';
 
 export interface Chronyd {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { metricsRegistry } from '@flotilla/runtime';
-import { freePort, notYet, UdpRelay, waitFor } from '@flotilla/testkit';
+import { freePort } from '@flotilla/processes';
+import { notYet, UdpRelay, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type FleetClock, NtpClient } from '../src/index.ts';
 import { PolledServer } from '../src/ntp/polled-server.ts';

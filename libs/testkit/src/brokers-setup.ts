@@ -1,6 +1,6 @@
 /** A vitest `globalSetup`: brokers for all the test files of a project, found through `testBrokers`. */
+import { startBrokers } from '@flotilla/processes';
 import type { TestProject } from 'vitest/node';
-import { startBrokers } from './brokers.ts';
 import './provided-context.ts';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {

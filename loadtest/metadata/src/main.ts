@@ -1,5 +1,5 @@
 import { availableParallelism, loadavg } from 'node:os';
-import { startFleet } from '@flotilla/fleet';
+import { startFleet } from '@flotilla/local-fleet';
 import {
   endOnSignal,
   endProgress,

@@ -1,4 +1,4 @@
-import { startFleet } from '@flotilla/fleet';
+import { startFleet } from '@flotilla/local-fleet';
 import {
   endOnSignal,
   endProgress,
@@ -11,7 +11,8 @@ import {
   summarize,
   writeReport,
 } from '@flotilla/loadtest-kit';
-import { CallPage, freePort, launchBrowser, notYet, RestApi, UdpRelay, waitFor } from '@flotilla/testkit';
+import { freePort } from '@flotilla/processes';
+import { CallPage, launchBrowser, notYet, RestApi, UdpRelay, waitFor } from '@flotilla/testkit';
 import { type Gap, report, rowHead } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];

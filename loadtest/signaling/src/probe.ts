@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { adminUrlOf, type Child } from '@flotilla/testkit';
+import { adminUrlOf, type Child } from '@flotilla/processes';
 
 /** Ticks of Linux's process accounting per second (USER_HZ, fixed for all programs). */
 const ticksPerSecond = 100;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Child } from '@flotilla/testkit';
+import type { Child } from '@flotilla/processes';
 import { WebSocket } from 'ws';
 
 /** V8's CPU profile, as the DevTools protocol has it. */

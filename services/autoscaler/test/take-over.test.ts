@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { Child, testBrokers } from '@flotilla/testkit';
+import { Child } from '@flotilla/processes';
+import { testBrokers } from '@flotilla/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));

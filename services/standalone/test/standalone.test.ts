@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { Child, freePort, mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { Child, freePort } from '@flotilla/processes';
+import { mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 
 const main = fileURLToPath(import.meta.resolve('@flotilla/standalone'));

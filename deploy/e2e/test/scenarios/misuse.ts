@@ -1,10 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { maxFrameBytes, resumeSubprotocolPrefix, signalPath, subprotocol } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { enter } from '../enter.ts';
-import { httpAnswer, openingHandshake } from '../http-answer.ts';
-import { RawClient, UpgradeRefused } from '../raw-client.ts';
-import type { Topology } from '../topology.ts';
+import { enter, httpAnswer, openingHandshake, RawClient, type Topology, UpgradeRefused } from '@flotilla/testkit';
 
 /** What goes wrong at the front door, and the documented answer. Each is followed by a proof that an honest client is served. */
 export interface MisuseScenario {

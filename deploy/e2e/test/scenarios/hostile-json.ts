@@ -1,7 +1,7 @@
 import { type ErrorCode, maxFrameBytes, maxNesting } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { enter } from '../enter.ts';
-import { HonestPair } from '../honest-pair.ts';
+import { enter } from '@flotilla/testkit';
+import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
 /** A mark that must show in nothing that others are answered. */

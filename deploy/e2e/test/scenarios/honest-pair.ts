@@ -1,7 +1,4 @@
-import { enter } from './enter.ts';
-import type { RawClient } from './raw-client.ts';
-import type { Topology } from './topology.ts';
-import { notYet, waitFor } from './wait-for.ts';
+import { enter, notYet, type RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
 /** A round trip that takes longer than this counts as not answered, in milliseconds. */
 const patienceMs = 5_000;

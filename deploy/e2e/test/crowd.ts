@@ -1,7 +1,5 @@
 import type { Event } from '@flotilla/contracts';
-import { RawClient } from './raw-client.ts';
-import type { RestApi } from './topology.ts';
-import { notYet, waitFor } from './wait-for.ts';
+import { notYet, RawClient, type RestApi, waitFor } from '@flotilla/testkit';
 
 /** Somebody of a crowd: stays in the room whatever happens to its connections, and writes down what it was told. */
 export class Member {

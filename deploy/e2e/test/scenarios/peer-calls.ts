@@ -1,7 +1,5 @@
 import { expect } from 'vitest';
-import type { CallPage } from '../browser.ts';
-import { TcpProxy } from '../tcp-proxy.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { type CallPage, notYet, TcpProxy, waitFor } from '@flotilla/testkit';
 import { type CallScenario, meets, withPages } from './calls.ts';
 import { newPeerRoom } from './peers.ts';
 

@@ -1,9 +1,7 @@
 import { closeCodes, maxFrameBytes } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { HonestPair } from '../honest-pair.ts';
-import { closeBody, frame, opcodes, RawFrames, withToken } from '../raw-frames.ts';
-import type { Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { HonestPair } from './honest-pair.ts';
+import { closeBody, frame, notYet, opcodes, RawFrames, type Topology, waitFor, withToken } from '@flotilla/testkit';
 
 /** An abuse, and the documented answer to it, while an honest pair goes on talking. */
 export interface HostileScenario {

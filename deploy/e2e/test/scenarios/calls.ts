@@ -1,9 +1,6 @@
 import type { Browser } from 'playwright-core';
 import { expect } from 'vitest';
-import { CallPage } from '../browser.ts';
-import { TcpProxy } from '../tcp-proxy.ts';
-import { mediaWorkersOf, type Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { CallPage, mediaWorkersOf, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
 
 /** What happens to people in a call, told once for every topology. Each makes rooms of its own. */
 export interface CallScenario {

@@ -8,7 +8,7 @@ import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
 import { gatewayConfig, nodeFlags as gatewayFlags } from '@flotilla/signaling-gateway';
-import { type Brokers, Child, freePort, startBrokers } from '@flotilla/testkit';
+import { type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
 import type { z } from 'zod';
 
 export interface FleetOptions {

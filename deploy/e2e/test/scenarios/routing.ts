@@ -1,8 +1,6 @@
 import { maxTokenSeconds, type Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { RawClient, UpgradeRefused } from '../raw-client.ts';
-import { gatewayUrl, type Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { gatewayUrl, notYet, RawClient, type Topology, UpgradeRefused, waitFor } from '@flotilla/testkit';
 
 /** Who reaches whom: users, rooms, everybody; now, or when they are back. Each leaves nothing behind. */
 export interface RoutingScenario {

@@ -1,6 +1,5 @@
-import { HonestPair } from '../honest-pair.ts';
-import { RawFrames, withToken } from '../raw-frames.ts';
-import type { Topology } from '../topology.ts';
+import { HonestPair } from './honest-pair.ts';
+import { RawFrames, type Topology, withToken } from '@flotilla/testkit';
 import { frameAbuses, type HostileScenario } from './hostile-frames.ts';
 
 /** Commits one abuse after the other, each on a connection of its own, until told to stop. Returns how many. */

@@ -1,9 +1,16 @@
 import { closeCodes } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { HonestPair } from '../honest-pair.ts';
-import { frame, opcodes, RawFrames, upgradeRequest, withToken } from '../raw-frames.ts';
-import type { Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { HonestPair } from './honest-pair.ts';
+import {
+  frame,
+  notYet,
+  opcodes,
+  RawFrames,
+  type Topology,
+  upgradeRequest,
+  waitFor,
+  withToken,
+} from '@flotilla/testkit';
 import type { HostileScenario } from './hostile-frames.ts';
 
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';

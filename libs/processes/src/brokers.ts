@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setInterval } from 'node:timers/promises';
 import { Child } from './child.ts';
-import { freePort } from './net.ts';
-import { notYet, waitFor } from './wait-for.ts';
+import { freePort } from './free-port.ts';
 
-/** A private server of ours. */
+/** A private Redis or RabbitMQ server. */
 export class Broker {
   #process: Child;
 
@@ -33,24 +33,24 @@ export class Broker {
     return this.#process;
   }
 
-  /** Stops it in order; what it keeps on disk stays. */
+  /** Stops it gracefully; its data on disk stays. */
   async halt(): Promise<void> {
     await this.#process.stop('SIGTERM', 30_000);
   }
 
-  /** Starts it again, at the same address with the same data. */
+  /** Starts it again at the same address with the same data. */
   async resume(): Promise<void> {
     this.#process = await this.launch();
   }
 
-  /** Stops it at once and deletes its data. */
+  /** Stops it and deletes its data. */
   async stop(): Promise<void> {
     await this.#process.stop(this.stopSignal);
     await this.cleanUp();
   }
 }
 
-/** Starts a Redis of our own on a free port of 127.0.0.1. It keeps nothing on disk unless it is `durable`. */
+/** Starts a private Redis on 127.0.0.1, on a free port unless one is given. Its data is on disk only if `durable`. */
 export async function startRedis(options: { port?: number; durable?: boolean } = {}): Promise<Broker> {
   const { port = await freePort(), durable = false } = options;
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-redis-'));
@@ -70,10 +70,10 @@ export async function startRedis(options: { port?: number; durable?: boolean } =
   );
 }
 
-/** Debian's wrapper in /usr/sbin switches users, which only root can; the server itself runs as anybody. */
+/** The server itself: Debian's wrapper in /usr/sbin switches users, which needs root. */
 const rabbitMqServer = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 
-/** Starts a RabbitMQ of our own on free ports of 127.0.0.1, with its own Erlang port mapper. Takes about 7 s. */
+/** Starts a private RabbitMQ on free ports of 127.0.0.1, with its own Erlang port mapper. Takes about 7 s. */
 export async function startRabbitMq(options: { port?: number } = {}): Promise<Broker> {
   const [port, distPort, epmdPort] = [options.port ?? (await freePort()), await freePort(), await freePort()];
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-rabbitmq-'));
@@ -93,7 +93,7 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
   const launch = async (): Promise<Child> => {
     const server = new Child('rabbitmq-server', rabbitMqServer, [], { env });
     await server.line(/Server startup complete/, 90_000);
-    await waitFor('RabbitMQ listens', () => canConnect(port));
+    await listens(port, 10_000);
     return server;
   };
   const env = {
@@ -101,7 +101,7 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     HOME: dir,
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    // Lets `epmd -kill` end it at once, while it still thinks its node is alive.
+    // Lets `epmd -kill` end the port mapper while a node is still registered.
     ERL_EPMD_RELAXED_COMMAND_CHECK: '1',
     RABBITMQ_NODENAME: `flotilla-${port}@${hostname().split('.')[0]}`,
     RABBITMQ_DIST_PORT: String(distPort),
@@ -119,7 +119,7 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     `amqp://guest:guest@127.0.0.1:${port}`,
     launch,
     async () => {
-      // Erlang's port mapper is a daemon that outlives its node.
+      // Erlang's port mapper is a daemon that outlives the server.
       await new Child('epmd', 'epmd', ['-kill'], {
         env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) },
       }).exited;
@@ -129,24 +129,33 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
   );
 }
 
-async function canConnect(port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve();
-    });
-    socket.once('error', reject);
-  }).catch(() => notYet(`nobody listens on ${port}`));
+/** Resolves once a TCP connection to the port succeeds. */
+async function listens(port: number, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for await (const _ of setInterval(50)) {
+    if (await canConnect(port)) return;
+    if (performance.now() >= deadline) throw new Error(`nothing listens on port ${port} after ${timeoutMs} ms`);
+  }
 }
 
-/** The addresses of the brokers a test run uses: given ones, or private ones started for it. */
+function canConnect(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** The addresses of a Redis and a RabbitMQ. */
 export interface Brokers {
   readonly redisUrl: string;
   readonly amqpUrl: string;
   stop(): Promise<void>;
 }
 
-/** Uses REDIS_URL and AMQP_URL where they are set, and starts what is missing. */
+/** Uses REDIS_URL and AMQP_URL if they are set, and starts a private server for each that is not. */
 export async function startBrokers(): Promise<Brokers> {
   const { REDIS_URL, AMQP_URL } = process.env;
   const [redis, rabbit] = await Promise.all([

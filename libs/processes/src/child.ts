@@ -1,23 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { NotYet } from './wait-for.ts';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Sees each line of output as it comes. */
+  /** Called with each line of output. */
   readonly onLine?: (line: string) => void;
 }
 
-/** A signal to us alone does not reach them: they go when we do, however we end. */
+/** Children have process groups of their own, so a signal to this process's group does not reach them. */
 const running = new Set<Child>();
 process.on('exit', () => running.forEach((child) => child.killGroup()));
 
-/** A process of our own, in a process group of its own, so that stopping it stops what it started. */
+/** A child process in a process group of its own: stopping it also stops its descendants. */
 export class Child {
   readonly name: string;
   readonly process: ChildProcess;
-  /** The last 500 lines it wrote. */
+  /** The last 500 lines of its output. */
   readonly lines: string[] = [];
   readonly exited: Promise<number | string>;
   #ended = false;
@@ -72,7 +71,7 @@ export class Child {
       return await new Promise((resolve, reject) => {
         const giveUp = (why: string): void =>
           reject(
-            new NotYet(`${this.name} ${why} before writing ${pattern}. It wrote:\n${this.lines.slice(-30).join('\n')}`),
+            new Error(`${this.name} ${why} before writing ${pattern}. It wrote:\n${this.lines.slice(-30).join('\n')}`),
           );
         watch = (line) => {
           const match = pattern.exec(line);
@@ -92,7 +91,7 @@ export class Child {
     if (!this.#ended) this.process.kill(signal);
   }
 
-  /** Asks it to stop, waits, and kills its whole group when it does not. Resolves to its exit code or signal. */
+  /** Sends the signal and kills the process group after `timeoutMs`. Resolves to the exit code or signal. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', timeoutMs = 10_000): Promise<number | string> {
     if (!this.#ended) {
       this.signal(signal);
@@ -104,14 +103,14 @@ export class Child {
     return this.exited;
   }
 
-  /** Ends it and all it started, at once. */
+  /** Kills the child and its descendants. */
   killGroup(): void {
     const { pid } = this.process;
     if (pid === undefined) return;
     try {
       process.kill(-pid, 'SIGKILL');
     } catch {
-      // Nobody of the group is left.
+      // No process of the group is left.
     }
   }
 }

@@ -1,9 +1,7 @@
 import { closeCodes } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { enter } from '../enter.ts';
-import { HonestPair } from '../honest-pair.ts';
-import { RawClient } from '../raw-client.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { enter, notYet, RawClient, waitFor } from '@flotilla/testkit';
+import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
 /** Waits for the close code of a client, which may take as long as its heartbeats. */

@@ -1,9 +1,7 @@
 import { isPolite, maxSdpLength, newId } from '@flotilla/contracts';
 import type { Event, Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { RawClient } from '../raw-client.ts';
-import { gatewayUrl, type Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { gatewayUrl, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
 /** What two people who negotiate through the gateways are answered and told, with plain WebSockets. */
 export interface PeerScenario {

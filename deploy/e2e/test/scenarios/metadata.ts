@@ -1,9 +1,5 @@
 import { expect } from 'vitest';
-import { enter } from '../enter.ts';
-import { MetadataClient } from '../metadata-client.ts';
-import type { RawClient } from '../raw-client.ts';
-import type { Topology } from '../topology.ts';
-import { notYet, waitFor } from '../wait-for.ts';
+import { enter, MetadataClient, notYet, type RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
 /** What clients without our SDK are promised of metadata, by requests to the gateways and over data channels. */
 export interface MetadataScenario {

@@ -1,0 +1,4 @@
+export * from './admin-url.ts';
+export * from './brokers.ts';
+export * from './child.ts';
+export * from './free-port.ts';
