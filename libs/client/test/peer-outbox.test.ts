@@ -1,13 +1,13 @@
-import { type ErrorCode, FlotillaError, type ToldNegotiation } from '@flotilla/contracts';
+import { type ErrorCode, FlotillaError, type NegotiationEvent } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
 import { PeerOutbox } from '../src/p2p/peer-outbox.ts';
 
-const offer = (sdp: string): ToldNegotiation => ({ kind: 'offer', sdp, streams: [] });
-const end: ToldNegotiation = { kind: 'end_of_candidates', usernameFragment: 'u' };
+const offer = (sdp: string): NegotiationEvent => ({ kind: 'offer', sdp, streams: [] });
+const end: NegotiationEvent = { kind: 'end_of_candidates', usernameFragment: 'u' };
 
 /** An outbox over a server that answers as told: with an error of that code, or well. */
 function outbox(answers: (ErrorCode | 'ok')[]) {
-  const tried: ToldNegotiation[] = [];
+  const tried: NegotiationEvent[] = [];
   const refused: string[] = [];
   const box = new PeerOutbox({
     send: async (part) => {
@@ -17,7 +17,7 @@ function outbox(answers: (ErrorCode | 'ok')[]) {
     },
     refused: ({ code }) => refused.push(code),
   });
-  const triedIs = (...parts: ToldNegotiation[]) =>
+  const triedIs = (...parts: NegotiationEvent[]) =>
     vi.waitFor(() => expect(tried).toEqual(parts), { timeout: 5000, interval: 5 });
   return { box, tried, refused, triedIs };
 }

@@ -1,32 +1,42 @@
-/** Drills: failures and moves that are asked for, to see calls go on. See docs/drills.md. */
+/** Drills: failures and moves on request. See docs/drills.md. */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, RoomRef, SessionId } from './ids.ts';
 import { NodeState } from './node.ts';
 
-export const Drill = z.discriminatedUnion('kind', [
-  z.strictObject({
+/** The payload of each kind of drill. */
+export const drillKinds = {
+  migrate: z.strictObject({
     kind: z.literal('migrate'),
     room: RoomRef,
     participant: ParticipantId,
-    toNode: NodeId.optional().describe('Default: the best.'),
+    toNode: NodeId.optional().describe('Default: the node with the best expected score.'),
   }),
-  z.strictObject({ kind: z.literal('drain'), node: NodeId }),
-  z.strictObject({ kind: z.literal('uncordon'), node: NodeId }),
-  z.strictObject({
+  drain: z.strictObject({ kind: z.literal('drain'), node: NodeId }),
+  uncordon: z.strictObject({ kind: z.literal('uncordon'), node: NodeId }),
+  kill_worker: z.strictObject({
     kind: z.literal('kill_worker'),
     node: NodeId,
-    worker: z.int().min(0).max(255).optional().describe('Its index. Default: the one with the most to do.'),
+    worker: z.int().min(0).max(255).optional().describe('Index of the worker. Default: the busiest.'),
   }),
-  z.strictObject({ kind: z.literal('kill_node'), node: NodeId }),
-  z.strictObject({ kind: z.literal('cut_socket'), session: SessionId }),
+  kill_node: z.strictObject({ kind: z.literal('kill_node'), node: NodeId }),
+  cut_socket: z.strictObject({ kind: z.literal('cut_socket'), session: SessionId }),
+} as const;
+
+export const Drill = z.discriminatedUnion('kind', [
+  drillKinds.migrate,
+  drillKinds.drain,
+  drillKinds.uncordon,
+  drillKinds.kill_worker,
+  drillKinds.kill_node,
+  drillKinds.cut_socket,
 ]);
 export type Drill = z.infer<typeof Drill>;
 
-/** What was begun. What comes of it is seen in the topology. */
+/** What a drill started. Its outcome shows in the topology. */
 export const DrillStarted = z.object({
-  migrationId: MigrationId.optional().describe('Of `migrate`.'),
-  toNode: NodeId.optional().describe('Of `migrate`.'),
-  state: NodeState.optional().describe('Of `drain` and `uncordon`: what the node is now.'),
-  worker: z.int().nonnegative().optional().describe('Of `kill_worker`: the one that was killed.'),
+  migrationId: MigrationId.optional().describe('Only for `migrate`.'),
+  toNode: NodeId.optional().describe('Only for `migrate`.'),
+  state: NodeState.optional().describe('Only for `drain` and `uncordon`: the new state of the node.'),
+  worker: z.int().nonnegative().optional().describe('Only for `kill_worker`: index of the killed worker.'),
 });
 export type DrillStarted = z.infer<typeof DrillStarted>;

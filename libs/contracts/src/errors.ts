@@ -72,6 +72,24 @@ export const errorCatalogue = {
     meaning: 'There is nothing at this path.',
     cure: 'The paths are in /v1/openapi.json.',
   },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    retry: false,
+    meaning: 'This path does not serve that HTTP method.',
+    cure: 'Use one of the methods in the `Allow` header of the response.',
+  },
+  BODY_TOO_LARGE: {
+    status: 413,
+    retry: false,
+    meaning: 'The body of a REST request is larger than 100 KiB.',
+    cure: 'Send less in one request.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    retry: false,
+    meaning: 'The body of a REST request is not `application/json` in UTF-8.',
+    cure: 'Send JSON with the header `Content-Type: application/json`.',
+  },
   ROOM_NOT_FOUND: {
     status: 404,
     retry: false,
@@ -258,11 +276,11 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
-/** The error part of a reply: a code from the catalogue and a sentence for a person. */
-export const ErrorBody = z.object({
-  code: z.enum(Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]).catch('INTERNAL'),
-  message: z.string(),
-});
+/** A code of the catalogue. A code that a newer server added is read as INTERNAL. */
+export const ErrorCode = z.enum(Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]).catch('INTERNAL');
+
+/** The error part of a reply: a code of the catalogue, for programs, and a sentence, for people. */
+export const ErrorBody = z.object({ code: ErrorCode, message: z.string() });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
 /** An error with a code of the catalogue. What a handler throws as this reaches the caller as it is; anything else becomes INTERNAL. */

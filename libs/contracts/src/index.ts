@@ -8,6 +8,7 @@ export * from './ids.ts';
 export * from './media.ts';
 export * from './metadata.ts';
 export * from './migration.ts';
+export * from './named-schemas.ts';
 export * from './negotiation.ts';
 export * from './node.ts';
 export * from './quality.ts';

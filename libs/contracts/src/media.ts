@@ -1,6 +1,6 @@
 /**
- * What a client and an SFU tell each other about transports and RTP, in mediasoup's terms (which are ORTC's). Arrays and
- * strings are bounded here; whether the parameters make sense together is for mediasoup, which checks them again.
+ * Transport and RTP parameters that clients and SFU nodes exchange, in mediasoup's terms (which are ORTC's). These schemas
+ * bound strings and arrays; mediasoup checks that the parameters are consistent.
  */
 import { z } from 'zod';
 
@@ -10,14 +10,14 @@ const uint = z.int().nonnegative();
 export const MediaKind = z.enum(['audio', 'video']);
 export type MediaKind = z.infer<typeof MediaKind>;
 
-/** What a publication shows or sounds. */
+/** What a publication captures. */
 export const Source = z.enum(['microphone', 'camera', 'screen', 'screen_audio', 'other']);
 export type Source = z.infer<typeof Source>;
 
 const CodecParameters = z.record(text, z.union([text, z.number(), z.boolean(), z.null()]));
-const RtcpFeedback = z.strictObject({ type: text, parameter: text.optional() });
+export const RtcpFeedback = z.strictObject({ type: text, parameter: text.optional() });
 
-const RtpCodecCapability = z.strictObject({
+export const RtpCodecCapability = z.strictObject({
   kind: MediaKind,
   mimeType: text,
   preferredPayloadType: uint.max(127).optional(),
@@ -27,7 +27,7 @@ const RtpCodecCapability = z.strictObject({
   rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
 });
 
-const RtpHeaderExtension = z.strictObject({
+export const RtpHeaderExtension = z.strictObject({
   kind: MediaKind,
   uri: text,
   preferredId: uint.max(255),
@@ -38,10 +38,15 @@ const RtpHeaderExtension = z.strictObject({
 export const RtpCapabilities = z.strictObject({
   codecs: z.array(RtpCodecCapability).max(64).optional(),
   headerExtensions: z.array(RtpHeaderExtension).max(64).optional(),
+  fecMechanisms: z
+    .array(text)
+    .max(16)
+    .optional()
+    .describe('Accepted because ORTC clients send it, and ignored: mediasoup negotiates FEC as codecs.'),
 });
 export type RtpCapabilities = z.infer<typeof RtpCapabilities>;
 
-const RtpEncoding = z.strictObject({
+export const RtpEncoding = z.strictObject({
   ssrc: uint.optional(),
   rid: z.string().max(32).optional(),
   codecPayloadType: uint.max(127).optional(),
@@ -57,33 +62,27 @@ const RtpEncoding = z.strictObject({
   networkPriority: text.optional(),
 });
 
+export const RtpCodecParameters = z.strictObject({
+  mimeType: text,
+  payloadType: uint.max(127),
+  clockRate: uint,
+  channels: uint.optional(),
+  parameters: CodecParameters.optional(),
+  rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
+});
+
+export const RtpHeaderExtensionParameters = z.strictObject({
+  uri: text,
+  id: uint.max(255),
+  encrypt: z.boolean().optional(),
+  parameters: CodecParameters.optional(),
+});
+
 export const RtpParameters = z.strictObject({
   mid: text.optional(),
   msid: text.optional(),
-  codecs: z
-    .array(
-      z.strictObject({
-        mimeType: text,
-        payloadType: uint.max(127),
-        clockRate: uint,
-        channels: uint.optional(),
-        parameters: CodecParameters.optional(),
-        rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
-      }),
-    )
-    .min(1)
-    .max(16),
-  headerExtensions: z
-    .array(
-      z.strictObject({
-        uri: text,
-        id: uint.max(255),
-        encrypt: z.boolean().optional(),
-        parameters: CodecParameters.optional(),
-      }),
-    )
-    .max(32)
-    .optional(),
+  codecs: z.array(RtpCodecParameters).min(1).max(16),
+  headerExtensions: z.array(RtpHeaderExtensionParameters).max(32).optional(),
   encodings: z.array(RtpEncoding).max(8).optional(),
   rtcp: z
     .strictObject({ cname: text.optional(), reducedSize: z.boolean().optional(), mux: z.boolean().optional() })
@@ -102,7 +101,7 @@ export type DtlsParameters = z.infer<typeof DtlsParameters>;
 
 export const IceParameters = z.object({ usernameFragment: text, password: text, iceLite: z.boolean().optional() });
 
-const IceCandidate = z.object({
+export const IceCandidate = z.object({
   foundation: text,
   priority: uint,
   address: text,
@@ -122,11 +121,11 @@ export const TransportParameters = z.object({
 });
 export type TransportParameters = z.infer<typeof TransportParameters>;
 
-/** Which simulcast or SVC layers a subscriber would like at most. 0 is the lowest. */
+/** The highest simulcast or SVC layers to forward to a subscriber. 0 is the lowest. */
 export const Layers = z.strictObject({ spatial: uint.max(7), temporal: uint.max(7).optional() });
 export type Layers = z.infer<typeof Layers>;
 
-/** The SFU's side of a subscription: what the client needs to receive one publication. */
+/** Consumer parameters: what the client needs to receive one publication. */
 export const Subscription = z.object({
   publicationId: z.string(),
   consumerId: text,
@@ -138,7 +137,7 @@ export const Subscription = z.object({
 });
 export type Subscription = z.infer<typeof Subscription>;
 
-/** The transports of a session on its SFU node, and what it subscribes to already. */
+/** The transports of a session on its SFU node, and its current subscriptions. */
 export const MediaSessionParameters = z.object({
   nodeId: z.string(),
   send: TransportParameters,

@@ -70,7 +70,7 @@ export const Negotiation = z.discriminatedUnion('kind', [
 export type Negotiation = z.output<typeof Negotiation>;
 
 /** The same as the other side is told; the sender is the event's `from`. */
-export const ToldNegotiation = z.discriminatedUnion('kind', [
+export const NegotiationEvent = z.discriminatedUnion('kind', [
   parts.offer,
   parts.pranswer,
   parts.answer,
@@ -80,7 +80,7 @@ export const ToldNegotiation = z.discriminatedUnion('kind', [
   parts.streams,
   parts.close,
 ]);
-export type ToldNegotiation = z.output<typeof ToldNegotiation>;
+export type NegotiationEvent = z.output<typeof NegotiationEvent>;
 
 /**
  * Who gives way when both offer at once (perfect negotiation): the one whose participant id sorts first is polite.

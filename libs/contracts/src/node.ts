@@ -4,11 +4,19 @@ import { RtpCapabilities } from './media.ts';
 import { NodeQuality, PeerQuality } from './quality.ts';
 import { Timestamp } from './room.ts';
 
+/** Load of one mediasoup worker process. `cpu` is a share of one core. */
+export const WorkerLoad = z.object({
+  pid: z.int(),
+  cpu: z.number().min(0),
+  routers: z.int(),
+  consumers: z.int(),
+});
+
 /** What an SFU node measured since its last report. Shares are fractions of one, of all cores where a node has several. */
 export const NodeLoad = z.object({
   cpu: z.number().min(0).describe('Share of the cores the node may use.'),
   eventLoopDelayMs: z.number().min(0).describe('99th percentile of the control process.'),
-  workers: z.array(z.object({ pid: z.int(), cpu: z.number().min(0), routers: z.int(), consumers: z.int() })),
+  workers: z.array(WorkerLoad),
   sessions: z.int().nonnegative(),
   producers: z.int().nonnegative(),
   consumers: z.int().nonnegative(),

@@ -9,27 +9,41 @@ import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
 
-/** A room and how many people are in it. */
+/** A room and its number of participants. */
 export const RoomSummary = z.object({ ...Room.shape, participants: z.int().nonnegative() });
 export type RoomSummary = z.infer<typeof RoomSummary>;
 
 export const CreateRoom = z.strictObject({
-  name: RoomName.optional().describe('Default: a random one.'),
+  name: RoomName.optional().describe('Default: a random name.'),
   ...RoomSettings.partial().shape,
 });
 
+/** Position in the list of rooms. Opaque to clients; its shape is that of the store's list key. */
+export const RoomCursor = z.string().regex(/^\d{15}:rm_[0-9a-z-]{1,60}$/, 'the `next` of a previous page');
+
 export const ListRooms = z.strictObject({
   limit: z.coerce.number().int().min(1).max(100).default(50),
-  cursor: z.string().max(128).optional().describe('`next` of the page before.'),
+  cursor: RoomCursor.optional().describe('`next` of the previous page. Default: the first page.'),
 });
+
+export const RoomList = z.object({
+  rooms: z.array(RoomSummary),
+  next: RoomCursor.nullable().describe('`cursor` of the next page, or null when this page is the last.'),
+});
+
+export const ParticipantList = z.object({ participants: z.array(Participant) });
+
+export const NodeList = z.object({ nodes: z.array(NodeSummary) });
 
 export const DrainNode = z.strictObject({ drainSeconds: DrainSeconds });
 
-export const MigrateParticipant = z.strictObject({ toNode: NodeId.optional() });
+export const MigrateParticipant = z.strictObject({
+  toNode: NodeId.optional().describe('Default: the node with the best expected score.'),
+});
 
 export const IssueToken = z.strictObject({
-  userId: UserId.optional().describe('Who it is for, as your application knows them. Default: a random one.'),
-  name: DisplayName.optional().describe('Shown to the others.'),
+  userId: UserId.optional().describe('Id of the user in your application. Default: a random id.'),
+  name: DisplayName.optional().describe('Display name for the other participants.'),
   grants: z
     .array(Grant)
     .max(16)
@@ -38,19 +52,30 @@ export const IssueToken = z.strictObject({
     .array(RoomRef)
     .max(64)
     .default([])
-    .describe('Rooms it may send messages into without being in them, if they accept that (`acceptBridged`).'),
-  ttlSeconds: z.int().min(10).max(maxTokenSeconds).default(maxTokenSeconds),
+    .describe(
+      'Rooms that the session may send messages to without joining them, if they were created with `acceptBridged`.',
+    ),
+  ttlSeconds: z
+    .int()
+    .min(10)
+    .max(maxTokenSeconds)
+    .default(maxTokenSeconds)
+    .describe('Lifetime of the token, in seconds.'),
 });
 
 export const IssueFleetToken = z.strictObject({
   ...IssueToken.shape,
-  room: RoomRef.optional().describe('The only room it lets its session join. Default: any room.'),
+  room: RoomRef.optional().describe('The only room that the session may join. Default: any room.'),
 });
 
-export const IssuedToken = z.object({ token: z.string(), userId: UserId, expiresAt: z.iso.datetime() });
+export const IssuedToken = z.object({
+  token: z.string().describe('JSON Web Token (RFC 7519). Opens one session.'),
+  userId: UserId,
+  expiresAt: z.iso.datetime(),
+});
 export type IssuedToken = z.infer<typeof IssuedToken>;
 
-/** The media type of Mermaid's text. */
+/** The media type of Mermaid diagrams. */
 export const mermaidType = 'text/vnd.mermaid';
 
 export const GetTopology = z.strictObject({
@@ -58,7 +83,7 @@ export const GetTopology = z.strictObject({
     .enum(['json', 'mermaid'])
     .optional()
     .describe(
-      `Default: by the header Accept, \`${mermaidType}\` or JSON. Mermaid sums up what is not among the largest.`,
+      `Default: chosen by the header Accept (\`${mermaidType}\` or JSON). Mermaid draws the largest vertices and counts the rest.`,
     ),
 });
 
@@ -71,17 +96,17 @@ interface Route {
   readonly body?: z.ZodType;
   readonly status: number;
   readonly reply?: z.ZodType;
-  /** A further media type that the reply may come in, as text. */
+  /** A second media type of the reply, as text. */
   readonly textReply?: string;
   readonly errors: readonly ErrorCode[];
 }
 
-const room = z.object({ room: RoomRef.describe('Id or name.') });
+const room = z.object({ room: RoomRef.describe('Id or name of a room.') });
 const node = z.object({ node: NodeId });
 
-/** What a node was told to be, and now is. */
-export const NodeOrder = z.object({ id: NodeId, state: NodeState });
-export type NodeOrder = z.infer<typeof NodeOrder>;
+/** The state of a node after it was cordoned, uncordoned or drained. */
+export const NodeStateChange = z.object({ id: NodeId, state: NodeState });
+export type NodeStateChange = z.infer<typeof NodeStateChange>;
 
 const nodeErrors = ['NOT_FOUND', 'NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const;
 
@@ -89,7 +114,7 @@ export const restRoutes = {
   createRoom: {
     method: 'post',
     path: '/v1/rooms',
-    summary: 'Create a room. Creating one that exists with the same settings returns it.',
+    summary: 'Create a room. If a room of that name exists with the same settings, returns it.',
     body: CreateRoom,
     status: 201,
     reply: Room,
@@ -101,7 +126,7 @@ export const restRoutes = {
     summary: 'List the rooms, oldest first.',
     query: ListRooms,
     status: 200,
-    reply: z.object({ rooms: z.array(RoomSummary), next: z.string().nullable() }),
+    reply: RoomList,
     errors: ['BAD_PAYLOAD'],
   },
   getRoom: {
@@ -116,7 +141,7 @@ export const restRoutes = {
   deleteRoom: {
     method: 'delete',
     path: '/v1/rooms/{room}',
-    summary: 'Delete a room. Everybody in it is told and leaves.',
+    summary: 'Delete a room. Its participants receive `room_deleted` and leave.',
     params: room,
     status: 204,
     errors: ['ROOM_NOT_FOUND'],
@@ -127,7 +152,7 @@ export const restRoutes = {
     summary: 'List the participants of a room.',
     params: room,
     status: 200,
-    reply: z.object({ participants: z.array(Participant) }),
+    reply: ParticipantList,
     errors: ['ROOM_NOT_FOUND'],
   },
   removeParticipant: {
@@ -141,7 +166,7 @@ export const restRoutes = {
   migrateParticipant: {
     method: 'post',
     path: '/v1/rooms/{room}/participants/{participant}/migrate',
-    summary: 'Move a participant to another SFU node while it talks: to the given one, or to the best.',
+    summary: 'Migrate a participant to another SFU node without interrupting its call.',
     params: room.extend({ participant: ParticipantId }),
     body: MigrateParticipant,
     status: 202,
@@ -169,7 +194,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/tokens',
     summary:
-      'Issue a token that opens one session for any room: for clients in several rooms, and for those that broadcast or watch the fleet.',
+      'Issue a token that opens one session for any room: for clients that join several rooms, broadcast, or watch the fleet.',
     body: IssueFleetToken,
     status: 201,
     reply: IssuedToken,
@@ -178,46 +203,45 @@ export const restRoutes = {
   listNodes: {
     method: 'get',
     path: '/v1/nodes',
-    summary:
-      'List the SFU nodes with their load: those that report, and those that fell silent and were not taken off.',
+    summary: 'List the SFU nodes with their load, including nodes that stopped reporting and were not removed yet.',
     status: 200,
-    reply: z.object({ nodes: z.array(NodeSummary) }),
+    reply: NodeList,
     errors: [],
   },
   cordonNode: {
     method: 'post',
     path: '/v1/nodes/{node}/cordon',
-    summary: 'Place nobody new on a node. Who is there stays. Holds until it is lifted or the node restarts.',
+    summary: 'Assign no new participants to a node. Those on it stay. Lasts until the node is uncordoned or restarts.',
     params: node,
     status: 200,
-    reply: NodeOrder,
+    reply: NodeStateChange,
     errors: nodeErrors,
   },
   uncordonNode: {
     method: 'post',
     path: '/v1/nodes/{node}/uncordon',
-    summary: 'Place people on a node again. Also ends a drain: who was not moved yet stays.',
+    summary: 'Assign participants to a node again. Also cancels a drain: participants that were not moved yet stay.',
     params: node,
     status: 200,
-    reply: NodeOrder,
+    reply: NodeStateChange,
     errors: nodeErrors,
   },
   drainNode: {
     method: 'post',
     path: '/v1/nodes/{node}/drain',
     summary:
-      'Place nobody new on a node and move who is there to others; when it is empty, its process ends with exit code 0. Answered when the drain begins; GET /v1/nodes tells how far it is.',
+      'Drain a node: assign no new participants to it and migrate those on it to other nodes. When it is empty, its process ends with exit code 0. Replies when the drain begins; `drain` in GET /v1/nodes shows its progress.',
     params: node,
     body: DrainNode,
     status: 200,
-    reply: NodeOrder,
+    reply: NodeStateChange,
     errors: [...nodeErrors, 'BAD_PAYLOAD'],
   },
   drill: {
     method: 'post',
     path: '/v1/drills',
     summary:
-      'Drill a failure or a move: migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun.',
+      'Inject a failure or start a move: migrate a participant, drain or uncordon a node, kill a media worker or a node, cut a connection. Replies when it has begun.',
     body: Drill,
     status: 202,
     reply: DrillStarted,
@@ -235,7 +259,7 @@ export const restRoutes = {
     method: 'get',
     path: '/v1/topology',
     summary:
-      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Made for looking, not for polling.',
+      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Expensive: to follow the fleet, use `watch_topology` of the signaling protocol.',
     query: GetTopology,
     status: 200,
     reply: Topology,
@@ -246,5 +270,5 @@ export const restRoutes = {
 
 export type RestRoute = keyof typeof restRoutes;
 
-/** What every REST error looks like. */
+/** The body of every REST error. */
 export const RestError = z.object({ error: ErrorBody });

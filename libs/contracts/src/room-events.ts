@@ -1,12 +1,12 @@
 /**
- * What is written to a room's event stream, and so what its participants are told. The stream is the truth about the room;
- * gateways forward its entries as they stand.
+ * The events of a room. They are the entries of the room's stream, which is the source of truth about the room; gateways
+ * forward the entries unchanged.
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
 import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
-import { ToldNegotiation } from './negotiation.ts';
+import { NegotiationEvent } from './negotiation.ts';
 import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
 export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'room_deleted', 'failed']);
@@ -17,47 +17,49 @@ export const roomEvents = {
   participant_left: z.object({
     participantId: ParticipantId,
     reason: LeaveReason,
-    publicationIds: z.array(PublicationId).describe('Its publications; they ended with it.'),
+    publicationIds: z.array(PublicationId).describe('The publications of the participant, which end.'),
   }),
-  /** A participant's connection dropped and may resume within the resume window, or has resumed. */
   participant_connection: z.object({ participantId: ParticipantId, connection: ParticipantConnection }),
   publication_added: z.object({ publication: Publication }),
   publication_updated: z.object({ publication: Publication }),
   publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
-  /** Who is heard. Only changes are told. `level` is in dBov: 0 is the loudest, -127 silence (RFC 6464). */
   speakers: z.object({
-    nodeId: z.string().describe('The node whose participants these are; the list replaces its previous one.'),
-    speakers: z.array(z.object({ participantId: ParticipantId, level: z.int().min(-127).max(0) })),
+    nodeId: z.string().describe('The SFU node that measured. The list replaces the previous list of this node.'),
+    speakers: z.array(
+      z.object({
+        participantId: ParticipantId,
+        level: z.int().min(-127).max(0).describe('In dBov (RFC 6464): 0 is the loudest, -127 is silence.'),
+      }),
+    ),
   }),
-  /** Who leads the conversation now. */
   active_speaker: z.object({ participantId: ParticipantId }),
-  /** Something an application sends to everybody in the room. */
   message: z.object({ data: z.unknown() }),
-  /** The transports of these sessions died with their worker or node: open media again. */
   media_lost: z.object({ participantIds: z.array(ParticipantId), reason: z.enum(['worker_died', 'node_lost']) }),
-  /** From now on media travels this way: `sfu` once a third person joined, see `peerToPeer`. Open media on the SFU. */
   media_mode: z.object({ mediaMode: MediaMode }),
-  /** A part of a peer-to-peer negotiation, from the participant in `from`. */
-  negotiation: ToldNegotiation,
-  /** To the one who is to move: connect to these transports beside the old ones, then say `migrated`. */
+  negotiation: NegotiationEvent,
   migrate: z.object({
     migrationId: MigrationId,
-    media: MediaSessionParameters,
-    deadline: z.int(),
+    media: MediaSessionParameters.describe('Transports and subscriptions of the new side.'),
+    deadline: z
+      .int()
+      .describe(
+        "When the migration is rolled back unless `migrated` arrived, in milliseconds since the Unix epoch, by the server's clock.",
+      ),
     reason: MigrationReason,
   }),
-  /** To the one who was to move: it is undone, stay on the old side. */
   migration_rolled_back: z.object({ migrationId: MigrationId }),
-  /** A participant is homed on another node now. Its publications keep their ids. */
   participant_moved: z.object({
     participantId: ParticipantId,
     nodeId: NodeId,
-    migrationId: MigrationId.optional(),
+    migrationId: MigrationId.optional().describe(
+      'Absent when the participant was assigned to another node because its node was lost.',
+    ),
   }),
-  /** To those with a link to this relay: connect again, publish and subscribe there, then disconnect from this one. */
   metadata_moved: z.object({
     relayId: RelayId,
-    reason: z.enum(['draining', 'lost']).describe('`draining`: the link goes on until then. `lost`: it is gone.'),
+    reason: z
+      .enum(['draining', 'lost'])
+      .describe('`draining`: the link works until the relay stops. `lost`: the link is closed.'),
   }),
   room_deleted: z.object({}),
 } as const;
@@ -66,8 +68,8 @@ export type RoomEventType = keyof typeof roomEvents;
 export type RoomEventPayload<T extends RoomEventType> = z.infer<(typeof roomEvents)[T]>;
 
 /**
- * An entry of a room's stream. `only` limits who is told to these sessions; `trace` is W3C trace context, `at` when a
- * gateway received it (ms since the Unix epoch); both stay inside the fleet.
+ * An entry of a room's stream. `only` restricts delivery to these sessions. `trace` is W3C trace context, `at` when a
+ * gateway received it (milliseconds since the Unix epoch); neither leaves the fleet.
  */
 export type RoomEvent<T extends RoomEventType = RoomEventType> = {
   [K in T]: {
@@ -89,7 +91,7 @@ const common = {
 const variant = <T extends RoomEventType>(type: T) =>
   z.object({ type: z.literal(type), payload: roomEvents[type], ...common });
 
-/** Unknown types and fields come from newer services and are let through or dropped by the reader, never an error. */
+/** Readers drop unknown types and fields, which newer services may write. */
 export const RoomEvent = z.discriminatedUnion('type', [
   variant('participant_joined'),
   variant('participant_left'),

@@ -1,4 +1,4 @@
-/** Protocol flotilla.v1: what a client may ask for and what it is told. */
+/** Protocol flotilla.v1: the requests that clients send, with their replies, and the events that they receive. */
 import { z } from 'zod';
 import {
   MigrationId,
@@ -33,24 +33,30 @@ import { TopologyUpdate } from './topology.ts';
 
 const Nothing = z.strictObject({});
 const transportId = z.string().max(64);
-/** In the requests of a session that is being moved: this one is about its new side. */
-const whileMoving = { migrationId: MigrationId.optional() };
-/** The relay that `metadata.connect` answered with. */
-const atRelay = { relayId: RelayId };
+/** Requests that act on one of the two sides of a session while it is migrated. */
+const duringMigration = {
+  migrationId: MigrationId.optional().describe(
+    'From `migrate`: apply this request to the new side, on the node that the session moves to. Absent: to the current side. MIGRATION_NOT_ACTIVE once the migration has ended.',
+  ),
+};
+const atRelay = { relayId: RelayId.describe('From the reply to `metadata.connect`.') };
 const publicationIds = z.array(PublicationId).min(1).max(256);
 
-/** Requests of a client: `to` says whether it is about a room it is in, `payload` and `reply` are its two schemas. */
+/** Requests by type. `to` is the kind of address a request takes; `payload` and `reply` are its two schemas. */
 export const signalRequests = {
   join: {
     to: 'none',
-    summary: 'Enter a room. The reply is the room as it is, and the transports of the session.',
+    summary: 'Enter a room. The reply has the state of the room and the transports of the session.',
     payload: z.strictObject({
       room: RoomRef,
-      name: DisplayName.optional().describe('Shown to the others. Default: the name in the token.'),
+      name: DisplayName.optional().describe('Display name for the other participants. Default: the name in the token.'),
       rtpCapabilities: RtpCapabilities.optional().describe(
-        'What this client can receive. Without it no media is opened.',
+        'What this client can receive. Without it, no media is opened.',
       ),
-      subscribe: z.boolean().default(true).describe('Subscribe at once to everything published.'),
+      subscribe: z
+        .boolean()
+        .default(true)
+        .describe('Subscribe to every publication of the room, those to come included.'),
     }),
     reply: z.object({
       participantId: ParticipantId,
@@ -60,23 +66,25 @@ export const signalRequests = {
   },
   resume: {
     to: 'none',
-    summary: 'After a reconnect: say what was seen last, receive what was missed, in order, before anything newer.',
+    summary: 'After a reconnect: send the last offsets seen. Missed events follow in order, before newer ones.',
     payload: z.strictObject({
       offsets: z
         .record(StreamAddress, Offset)
-        .describe('For each address that events came to (`room:<id>`, `user:<id>`, `*`), the last `seq` seen.'),
+        .describe('The last `seq` seen of each address (`room:<id>`, `user:<id>`, `*`).'),
     }),
     reply: z.object({
       missed: z
         .array(StreamAddress)
         .describe(
-          'Of `user:<id>` and `*`: those whose missed messages are not all there any more. What is left was sent.',
+          'Those of `user:<id>` and `*` whose missed messages were partly trimmed. The remaining ones are sent.',
         ),
       rooms: z.array(
         z.object({
           roomId: RoomId,
           participantId: ParticipantId,
-          resumed: z.boolean().describe('False: the missed events are gone, `snapshot` is the room as it is.'),
+          resumed: z
+            .boolean()
+            .describe('False: the missed events were trimmed; `snapshot` is the current state of the room.'),
           snapshot: RoomSnapshot.optional(),
         }),
       ),
@@ -85,53 +93,56 @@ export const signalRequests = {
   leave: { to: 'room', summary: 'Leave a room.', payload: Nothing, reply: z.object({}) },
   open_media: {
     to: 'room',
-    summary: 'Open the transports of a session anew, after `media_lost` or after a reconnect that found them dead.',
+    summary: 'Open new transports for a session, after `media_lost` or when a request was refused with MEDIA_NOT_OPEN.',
     payload: z.strictObject({ rtpCapabilities: RtpCapabilities, subscribe: z.boolean().default(true) }),
     reply: MediaSessionParameters,
   },
   connect_transport: {
     to: 'room',
-    summary: "Hand in the client's DTLS parameters.",
-    payload: z.strictObject({ ...whileMoving, transportId, dtlsParameters: DtlsParameters }),
+    summary: "Send the client's DTLS parameters for a transport.",
+    payload: z.strictObject({ ...duringMigration, transportId, dtlsParameters: DtlsParameters }),
     reply: z.object({}),
   },
   restart_ice: {
     to: 'room',
-    summary: 'New ICE credentials for a transport whose network path changed.',
-    payload: z.strictObject({ ...whileMoving, transportId }),
+    summary: 'Get new ICE credentials for a transport whose network path changed.',
+    payload: z.strictObject({ ...duringMigration, transportId }),
     reply: z.object({ iceParameters: IceParameters }),
   },
   publish: {
     to: 'room',
-    summary: "Offer media to the room. With `publicationId`, put a new producer behind a publication of one's own.",
+    summary:
+      'Publish media in the room. With `publicationId`, replace the producer of an existing publication of this session.',
     payload: z.strictObject({
-      ...whileMoving,
+      ...duringMigration,
       kind: MediaKind,
       source: Source,
       rtpParameters: RtpParameters,
       label: z.string().max(128).optional(),
       muted: z.boolean().default(false),
-      publicationId: PublicationId.optional(),
+      publicationId: PublicationId.optional().describe(
+        'An own publication whose producer is replaced. Default: a new one.',
+      ),
     }),
     reply: z.object({ publication: Publication }),
   },
   unpublish: {
     to: 'room',
-    summary: 'Withdraw a publication.',
-    payload: z.strictObject({ ...whileMoving, publicationId: PublicationId }),
+    summary: 'End a publication.',
+    payload: z.strictObject({ ...duringMigration, publicationId: PublicationId }),
     reply: z.object({}),
   },
   mute: {
     to: 'room',
-    summary: "Pause or resume a publication of one's own.",
-    payload: z.strictObject({ ...whileMoving, publicationId: PublicationId, muted: z.boolean() }),
+    summary: 'Mute or unmute an own publication; its producer is paused or resumed.',
+    payload: z.strictObject({ ...duringMigration, publicationId: PublicationId, muted: z.boolean() }),
     reply: z.object({}),
   },
   subscribe: {
     to: 'room',
     summary:
-      'Receive publications. One that starts paused waits for `update_subscriptions`, so that no key frame is lost.',
-    payload: z.strictObject({ ...whileMoving, publicationIds }),
+      'Receive publications. A subscription that starts paused needs `update_subscriptions` once its receiver exists, so that the first key frame is not lost.',
+    payload: z.strictObject({ ...duringMigration, publicationIds }),
     reply: z.object({
       subscriptions: z.array(Subscription),
       failed: z.array(z.object({ publicationId: PublicationId, error: ErrorBody })),
@@ -140,66 +151,74 @@ export const signalRequests = {
   unsubscribe: {
     to: 'room',
     summary: 'Stop receiving publications.',
-    payload: z.strictObject({ ...whileMoving, publicationIds }),
+    payload: z.strictObject({ ...duringMigration, publicationIds }),
     reply: z.object({}),
   },
   update_subscriptions: {
     to: 'room',
     summary: 'Pause or resume subscriptions, or choose their layers and priority.',
     payload: z.strictObject({
-      ...whileMoving,
+      ...duringMigration,
       publicationIds,
       paused: z.boolean().optional(),
       layers: Layers.optional(),
-      priority: z.int().min(1).max(255).optional(),
+      priority: z
+        .int()
+        .min(1)
+        .max(255)
+        .optional()
+        .describe('255 is the highest. Decides which layers drop first when bandwidth is short.'),
     }),
     reply: z.object({}),
   },
   message: {
     to: 'any',
     summary:
-      'Say something to everybody in a room, oneself included (`room:<id>`), to all sessions of a user (`user:<id>`), or to everybody (`*`, grant `broadcast`). A room one is not in takes it when the token names it in `bridge` and the room was created with `acceptBridged`.',
+      'Send a message to all participants of a room, the sender included (`room:<id>`), to all sessions of a user (`user:<id>`), or to every session (`*`, grant `broadcast`). A room that the session has not joined accepts it if the token names the room in `bridge` and the room was created with `acceptBridged`.',
     payload: z.strictObject({ data: z.unknown() }),
-    reply: z.object({ seq: Offset.describe('Where it stands among the messages to that address.') }),
+    reply: z.object({ seq: Offset.describe('Offset of the message in the stream of that address.') }),
   },
   migrated: {
     to: 'room',
-    summary: 'After `migrate`: everything is received and sent on the new side; it counts from now on.',
+    summary:
+      'After `migrate`: commit the migration. Everything is received and published on the new side, which becomes the current side. Idempotent: repeat it when the reply is lost.',
     payload: z.strictObject({ migrationId: MigrationId }),
     reply: z.object({}),
   },
   migration_failed: {
     to: 'room',
-    summary: 'After `migrate`: the new side could not be reached, the old one goes on.',
+    summary:
+      'After `migrate`: roll the migration back, because the new side could not be set up. The session stays on the old side.',
     payload: z.strictObject({ migrationId: MigrationId, reason: z.string().max(256) }),
     reply: z.object({}),
   },
   migration_report: {
     to: 'room',
-    summary: 'Some time after `migrated`, if one likes: what the move cost. Those who watch the fleet are told.',
+    summary:
+      'Optional, after `migrated`: report the duration and the media gap of the migration. It shows in the topology and in metrics.',
     payload: z.strictObject({ migrationId: MigrationId, ...MigrationReport.shape }),
     reply: z.object({}),
   },
   negotiate: {
     to: 'room',
     summary:
-      'In a room whose `mediaMode` is `peer`: pass a part of the offer/answer exchange to the other participant. The server keeps the state of each pair and refuses what does not fit it.',
+      'In a room whose `mediaMode` is `peer`: forward a part of the offer/answer exchange to the other participant. The server keeps the signaling state of each pair and refuses a part that does not fit it.',
     payload: Negotiation,
     reply: z.object({ state: NegotiationState }),
   },
   'metadata.connect': {
     to: 'room',
     summary:
-      'Open a link for metadata: a peer connection to a relay with three data channels. After `metadata_moved`, or when the link is lost, once more.',
+      'Open a metadata link: a peer connection to a relay with three data channels. Repeat it after `metadata_moved` and when the link is lost.',
     payload: z.strictObject({
-      dtlsParameters: DtlsParameters.describe("The client's, of the offer it made."),
-      exceptRelay: RelayId.optional().describe('A relay that could not be reached.'),
+      dtlsParameters: DtlsParameters.describe('Fingerprints of the SDP offer that the client made.'),
+      exceptRelay: RelayId.optional().describe('A relay that could not be reached and is not to be assigned again.'),
     }),
     reply: MetadataSession,
   },
   'metadata.disconnect': {
     to: 'room',
-    summary: 'Close a link for metadata; what was published and subscribed over it ends.',
+    summary: 'Close a metadata link, with its topics and subscriptions.',
     payload: z.strictObject(atRelay),
     reply: z.object({}),
   },
@@ -211,84 +230,84 @@ export const signalRequests = {
   },
   'metadata.unpublish': {
     to: 'room',
-    summary: "Send no more on a topic; one's retained value goes.",
+    summary: 'Stop publishing a topic. The retained value of this participant is deleted.',
     payload: z.strictObject({ ...atRelay, topic: TopicName }),
     reply: z.object({}),
   },
   'metadata.subscribe': {
     to: 'room',
     summary:
-      'Receive topics, those there are and those to come, from their retained values on (grant `subscribe`). `*` means all.',
+      'Receive topics, existing and future ones, beginning with their retained values (grant `subscribe`). `*` means all topics.',
     payload: z.strictObject({ ...atRelay, topics: TopicSelection }),
-    reply: z.object({ topics: z.array(TopicInfo).describe('Those of them that there are now.') }),
+    reply: z.object({ topics: z.array(TopicInfo).describe('Those of the topics that exist now.') }),
   },
   'metadata.unsubscribe': {
     to: 'room',
-    summary: 'Receive topics no more. `*` ends all subscriptions.',
+    summary: 'Stop receiving topics. `*` ends all subscriptions.',
     payload: z.strictObject({ ...atRelay, topics: TopicSelection }),
     reply: z.object({}),
   },
   'metadata.report': {
     to: 'room',
     summary:
-      'What the client measures of its link, at most once a second and while it is worse than it should be: the relay chooses the channel of adaptive topics by it.',
+      'Report the link quality that the client measures, at most once per second, while the link is degraded. It decides which channel carries adaptive topics to this client.',
     payload: z.strictObject({ ...atRelay, ...LinkReport.shape }),
     reply: z.object({}),
   },
   refresh_token: {
     to: 'none',
-    summary: 'Hand in a new token of the same user before the one in use expires; its grants count from now on.',
+    summary: 'Replace the token before it expires, with a new one of the same user. Its grants apply from now on.',
     payload: z.strictObject({ token: z.string().min(1).max(8192) }),
-    reply: z.object({ expiresAt: z.int().describe('When the new token expires, ms since the Unix epoch.') }),
+    reply: z.object({
+      expiresAt: z.int().describe('When the new token expires, in milliseconds since the Unix epoch.'),
+    }),
   },
   watch_topology: {
     to: 'none',
     summary:
-      'Be told of the whole fleet (grant `admin`): everything at once, then what changed, as `topology_update`: of nodes and migrations each second, of the rest every 5 s.',
+      'Watch the fleet (grant `admin`) through `topology_update` events: its full state first, then changes of nodes and migrations every second, other changes every 5 s.',
     payload: Nothing,
     reply: z.object({}),
   },
-  unwatch_topology: { to: 'none', summary: 'No more `topology_update`.', payload: Nothing, reply: z.object({}) },
+  unwatch_topology: { to: 'none', summary: 'Stop `topology_update` events.', payload: Nothing, reply: z.object({}) },
   drill: {
     to: 'none',
     summary:
-      'Drill a failure or a move (grant `admin`): migrate a participant, drain or take back a node, kill a media worker or a node, cut a socket. Answered when it is begun; `topology_update` tells what comes of it.',
+      'Inject a failure or start a move (grant `admin`): migrate a participant, drain or uncordon a node, kill a media worker or a node, cut a connection. The reply comes when it has begun; `topology_update` shows the outcome.',
     payload: Drill,
     reply: DrillStarted,
   },
-  ping: { to: 'none', summary: 'Measure the way to the gateway and back.', payload: Nothing, reply: z.object({}) },
+  ping: { to: 'none', summary: 'Measure the round trip to the gateway.', payload: Nothing, reply: z.object({}) },
 } as const satisfies Record<
   string,
   { to: 'none' | 'room' | 'any'; summary: string; payload: z.ZodType; reply: z.ZodType }
 >;
 
 export type RequestType = keyof typeof signalRequests;
-/** What a client writes. Fields with a default may be left out. */
+/** As a client sends it: fields with a default are optional. */
 export type RequestPayload<T extends RequestType> = z.input<(typeof signalRequests)[T]['payload']>;
 export type ReplyPayload<T extends RequestType> = z.infer<(typeof signalRequests)[T]['reply']>;
 
 /** Events of the connection itself; they carry no `seq`. */
 export const connectionEvents = {
-  /** The first message on every connection. */
   welcome: z.object({
     sessionId: SessionId,
-    resumed: z.boolean().describe('The session was here before: send `resume` next, with the offsets.'),
-    resumeToken: z.string().describe('Opens one more connection to this session, within the resume window.'),
-    resumeWindowSeconds: z.number(),
-    heartbeatSeconds: z.number(),
-    expiresAt: z.int().describe('When the token expires, ms since the Unix epoch: refresh it before.'),
+    resumed: z.boolean().describe('True when an existing session was resumed: send `resume` next, with the offsets.'),
+    resumeToken: z.string().describe('Single-use token for the next connection to this session.'),
+    resumeWindowSeconds: z.number().describe('How long the session is kept after its connection drops, in seconds.'),
+    heartbeatSeconds: z.number().describe('Interval of WebSocket pings from the server, in seconds.'),
+    expiresAt: z
+      .int()
+      .describe('When the token expires, in milliseconds since the Unix epoch. Send `refresh_token` before.'),
     offsets: z
       .record(StreamAddress, Offset)
-      .describe('Where the messages to this user and to everybody stand; what is said after comes as events.'),
+      .describe('Current offsets of the streams `user:<id>` and `*`. Later messages arrive as events.'),
     rtpCapabilities: RtpCapabilities.optional().describe(
-      "The SFU nodes' capabilities, to load a device with. Not told again to a session that resumed.",
+      'RTP capabilities of the SFU nodes, to load a device with. Absent when a session resumed.',
     ),
   }),
-  /** The token expires soon: send `refresh_token`. */
-  token_expiring: z.object({ expiresAt: z.int() }),
-  /** This gateway is about to stop: connect again with the resume token, to be let in by another. */
+  token_expiring: z.object({ expiresAt: z.int().describe('In milliseconds since the Unix epoch.') }),
   move: z.object({ reason: z.string() }),
-  /** Comes to whoever asked with `watch_topology`. */
   topology_update: TopologyUpdate,
 } as const;
 
@@ -297,7 +316,7 @@ export type ConnectionEventType = keyof typeof connectionEvents;
 /** Messages to a user (`user:<id>`) or to everybody (`*`); they carry a `seq` of that address. */
 export const addressEvents = { message: roomEvents.message } as const;
 
-/** Everything a client may be told, with the schema of its payload. */
+/** Every event, with the schema of its payload. `eventExamples` says when each is sent. */
 export const signalEvents = { ...connectionEvents, ...addressEvents, ...roomEvents } as const;
 export type SignalEventType = keyof typeof signalEvents;
 export type SignalEventPayload<T extends SignalEventType> = z.infer<(typeof signalEvents)[T]>;

@@ -32,6 +32,9 @@ export const RoomVertex = z.object({
   participants: z.int().nonnegative(),
   homes: z.record(NodeId, z.int()).describe('How many of its participants are homed on each node.'),
 });
+/** A session's media in one room: the node that serves it, and its peer score. */
+export const SessionMedia = z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup });
+
 export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
@@ -41,7 +44,7 @@ export const SessionVertex = z.object({
   connected: z.boolean().describe('False within the resume window.'),
   rooms: z.array(RoomId),
   media: z
-    .array(z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup }))
+    .array(SessionMedia)
     .default([])
     .describe(
       'Where it has media, and how that travels: told anew when its group changed or its score moved by more than 0.05.',

@@ -135,7 +135,13 @@ describe('what services write', () => {
       sessionId: 'ss_a',
       nodeId: 'nd_a',
     });
-    expect(publicParticipant(member)).toEqual({ id: 'pt_a', userId: 'u', name: 'U', joinedAt: 1 });
+    expect(publicParticipant(member)).toEqual({
+      id: 'pt_a',
+      userId: 'u',
+      name: 'U',
+      joinedAt: 1,
+      connection: 'connected',
+    });
   });
 });
 

@@ -1,5 +1,5 @@
 import type { CommandBus } from '@flotilla/bus';
-import { FlotillaError, type NodeOrder, type NodeState, type NodeSummary, sfuQueue } from '@flotilla/contracts';
+import { FlotillaError, type NodeStateChange, type NodeState, type NodeSummary, sfuQueue } from '@flotilla/contracts';
 import type { NodeStore } from '@flotilla/store';
 
 /** The SFU nodes, as those who run the fleet see them. */
@@ -18,7 +18,7 @@ export class Nodes {
    * Tells a node what it is there for. Placement knows when this resolves. Throws NOT_FOUND when there is no such node,
    * NODE_UNAVAILABLE when it fell silent.
    */
-  async order(id: string, state: NodeState, drainSeconds?: number): Promise<NodeOrder> {
+  async order(id: string, state: NodeState, drainSeconds?: number): Promise<NodeStateChange> {
     await this.#require(id);
     const reply = await this.bus.call(sfuQueue(id), 'sfu.cordon', { state, drainSeconds });
     return { id, state: reply.state };

@@ -25,5 +25,5 @@ export async function startRegistry(env: Record<string, string> = { FLOTILLA_TOK
   onTestFinished(() => app.close());
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
-  return { config, fleet, api: new RestApi(url, key), stranger: new RestApi(url, 'another') };
+  return { config, fleet, url, key, api: new RestApi(url, key), stranger: new RestApi(url, 'another') };
 }

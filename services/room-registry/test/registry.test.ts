@@ -3,7 +3,6 @@ import { createLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
 import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
-import { openApiDocument } from '../src/index.ts';
 import { Rooms } from '../src/rooms.ts';
 import { Sweeper } from '../src/sweeper.ts';
 
@@ -55,36 +54,5 @@ describe('the sweeper', () => {
     expect(await rooms.participants('daily')).toMatchObject([{ id: participantIdOf(sessions[1]!) }]);
     expect(await store.sessions.get(sessions[0]!)).toBeUndefined();
     expect(await store.nodes.list()).toMatchObject([{ reserved: 1 }]);
-  });
-});
-
-describe('the OpenAPI document', () => {
-  test('has every route with its errors, and asks for a key', () => {
-    const document = openApiDocument() as {
-      paths: Record<string, Record<string, { responses: Record<string, unknown> }>>;
-      security: unknown[];
-    };
-    expect(Object.keys(document.paths).toSorted()).toEqual([
-      '/v1/nodes',
-      '/v1/nodes/{node}/cordon',
-      '/v1/nodes/{node}/drain',
-      '/v1/nodes/{node}/uncordon',
-      '/v1/drills',
-      '/v1/rooms',
-      '/v1/rooms/{room}',
-      '/v1/rooms/{room}/participants',
-      '/v1/rooms/{room}/participants/{participant}',
-      '/v1/rooms/{room}/participants/{participant}/migrate',
-      '/v1/rooms/{room}/tokens',
-      '/v1/tokens',
-      '/v1/topology',
-    ]);
-    expect(Object.keys(document.paths['/v1/rooms']!['post']!.responses)).toEqual(
-      expect.arrayContaining(['201', '400', '401', '403', '409', '503']),
-    );
-    expect(Object.keys(document.paths['/v1/nodes/{node}/drain']!['post']!.responses)).toEqual(
-      expect.arrayContaining(['200', '404', '503', '504']),
-    );
-    expect(document.security).toEqual([{ apiKey: [] }]);
   });
 });

@@ -1,4 +1,4 @@
-import { FlotillaError, type NegotiationState, type ToldNegotiation } from '@flotilla/contracts';
+import { FlotillaError, type NegotiationState, type NegotiationEvent } from '@flotilla/contracts';
 import { apply, type PairRecord, type Side } from '../src/negotiation/pair.ts';
 
 /**
@@ -14,9 +14,9 @@ export class NegotiatingClient {
   readonly unexpected: string[] = [];
   #pending = '';
   #generation = 0;
-  #made: ToldNegotiation | undefined;
-  readonly #toServer: ToldNegotiation[] = [];
-  readonly #fromServer: ToldNegotiation[] = [];
+  #made: NegotiationEvent | undefined;
+  readonly #toServer: NegotiationEvent[] = [];
+  readonly #fromServer: NegotiationEvent[] = [];
 
   constructor(
     private readonly side: Side,
@@ -44,11 +44,11 @@ export class NegotiatingClient {
     if (queue === 2) this.#receive();
   }
 
-  #describe(kind: 'offer' | 'answer'): ToldNegotiation {
+  #describe(kind: 'offer' | 'answer'): NegotiationEvent {
     return { kind, sdp: `a=ice-ufrag:${this.side}${++this.#generation}\r\n`, streams: [] };
   }
 
-  #sendOffer(offer: ToldNegotiation): void {
+  #sendOffer(offer: NegotiationEvent): void {
     this.#made = undefined;
     // What came while the offer was made may have changed the state: setLocalDescription() then makes no offer.
     if (this.state !== 'stable') return;
@@ -57,7 +57,7 @@ export class NegotiatingClient {
     this.#send(offer);
   }
 
-  #send(description: ToldNegotiation): void {
+  #send(description: NegotiationEvent): void {
     this.#pending = (description as { sdp: string }).sdp;
     const usernameFragment = `${this.side}${this.#generation}`;
     this.#toServer.push(
@@ -96,7 +96,7 @@ export class NegotiatingClient {
     if (collision) this.wanted = true;
     this.#made = undefined;
     this.state = 'stable';
-    const answer = this.#describe('answer') as ToldNegotiation & { sdp: string };
+    const answer = this.#describe('answer') as NegotiationEvent & { sdp: string };
     this.agreed = `${part.sdp} ${answer.sdp}`;
     this.#send(answer);
   }

@@ -1,4 +1,4 @@
-import { FlotillaError, maxSdpLength, type ToldNegotiation } from '@flotilla/contracts';
+import { FlotillaError, maxSdpLength, type NegotiationEvent } from '@flotilla/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { apply, newPair, otherSide, PairRecord, type Side, stateOf, ufragsOf } from '../src/negotiation/pair.ts';
@@ -6,18 +6,18 @@ import { NegotiatingClient } from './negotiating-client.ts';
 
 let version = 0;
 const sdp = (ufrag: string): string => `v=0\r\no=- 1 ${++version} IN IP4 127.0.0.1\r\na=ice-ufrag:${ufrag}\r\n`;
-const said = (kind: 'offer' | 'pranswer' | 'answer', ufrag = 'u'): ToldNegotiation => ({
+const said = (kind: 'offer' | 'pranswer' | 'answer', ufrag = 'u'): NegotiationEvent => ({
   kind,
   sdp: sdp(ufrag),
   streams: [],
 });
-const candidate = (usernameFragment: string): ToldNegotiation => ({
+const candidate = (usernameFragment: string): NegotiationEvent => ({
   kind: 'candidate',
   candidate: { candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: 0, usernameFragment },
 });
-const after = (...steps: [Side, ToldNegotiation][]): PairRecord =>
+const after = (...steps: [Side, NegotiationEvent][]): PairRecord =>
   steps.reduce((record, [side, part]) => apply(record, side, part).record, newPair);
-const refusal = (record: PairRecord, side: Side, part: ToldNegotiation): FlotillaError => {
+const refusal = (record: PairRecord, side: Side, part: NegotiationEvent): FlotillaError => {
   try {
     apply(record, side, part);
   } catch (error) {
@@ -58,7 +58,7 @@ describe('a negotiation', () => {
       { kind: 'streams', streams: [] },
       'closed',
     ],
-  ] as [string, PairRecord, ToldNegotiation, string][])(
+  ] as [string, PairRecord, NegotiationEvent, string][])(
     '%s is refused with the state',
     (_what, record, part, state) => {
       const { code, message } = refusal(record, 'first', part);
@@ -100,7 +100,7 @@ describe('a negotiation', () => {
   });
 
   test('a description above the limit is refused with the state, one of just the limit is not', () => {
-    const fits: ToldNegotiation & { sdp: string } = { kind: 'offer', sdp: 'x'.repeat(maxSdpLength), streams: [] };
+    const fits: NegotiationEvent & { sdp: string } = { kind: 'offer', sdp: 'x'.repeat(maxSdpLength), streams: [] };
     expect(apply(newPair, 'first', fits).forward).toBe(fits);
     expect(refusal(newPair, 'first', { ...fits, sdp: `${fits.sdp}x` })).toMatchObject({
       code: 'SDP_TOO_BIG',
@@ -129,17 +129,17 @@ describe('a negotiation', () => {
 
 const anySide = fc.constantFrom<Side>('first', 'second');
 const anyUfrag = fc.constantFrom('u1', 'u2', 'u3');
-const anyPart: fc.Arbitrary<ToldNegotiation> = fc.oneof(
+const anyPart: fc.Arbitrary<NegotiationEvent> = fc.oneof(
   fc
     .tuple(fc.constantFrom('offer', 'pranswer', 'answer'), anyUfrag, fc.nat(4))
-    .map(([kind, ufrag, number]): ToldNegotiation => ({
+    .map(([kind, ufrag, number]): NegotiationEvent => ({
       kind,
       sdp: `a=ice-ufrag:${ufrag}\r\ns=${number}`,
       streams: [],
     })),
-  fc.constantFrom<ToldNegotiation>({ kind: 'rollback' }, { kind: 'close' }, { kind: 'streams', streams: [] }),
+  fc.constantFrom<NegotiationEvent>({ kind: 'rollback' }, { kind: 'close' }, { kind: 'streams', streams: [] }),
   anyUfrag.map(candidate),
-  anyUfrag.map((usernameFragment): ToldNegotiation => ({ kind: 'end_of_candidates', usernameFragment })),
+  anyUfrag.map((usernameFragment): NegotiationEvent => ({ kind: 'end_of_candidates', usernameFragment })),
 );
 const mirrored = {
   stable: 'stable',

@@ -1,4 +1,4 @@
-import { isPolite, type Negotiation, type ToldNegotiation } from '@flotilla/contracts';
+import { isPolite, type Negotiation, type NegotiationEvent } from '@flotilla/contracts';
 import { PeerLink, type PeerReceived } from './peer-link.ts';
 import { PeerTrack, type PeerTrackOptions } from './peer-track.ts';
 
@@ -102,7 +102,7 @@ export class PeerCall {
     this.host.received(peerId, streams, ended);
   }
 
-  receive(from: string, part: ToldNegotiation): void {
+  receive(from: string, part: NegotiationEvent): void {
     if (this.#handingOver) return;
     this.meet(from);
     if (from !== this.#peerId) return;

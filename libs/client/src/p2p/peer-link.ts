@@ -1,4 +1,4 @@
-import type { PeerStream, ToldNegotiation } from '@flotilla/contracts';
+import type { PeerStream, NegotiationEvent } from '@flotilla/contracts';
 import { PeerOutbox } from './peer-outbox.ts';
 import type { PeerTrack } from './peer-track.ts';
 
@@ -9,7 +9,7 @@ export interface PeerReceived extends PeerStream {
 }
 
 export interface PeerLinkHost {
-  send(part: ToldNegotiation): Promise<unknown>;
+  send(part: NegotiationEvent): Promise<unknown>;
   /** Everything that the other side sends now. */
   received(streams: readonly PeerReceived[]): void;
   /** Whether this side wants to receive it. */
@@ -92,7 +92,7 @@ export class PeerLink {
     if (this.#pc.localDescription) this.say({ kind: 'streams', streams: this.#streams });
   }
 
-  say(part: ToldNegotiation): void {
+  say(part: NegotiationEvent): void {
     this.#outbox.say(part);
   }
 
@@ -139,12 +139,12 @@ export class PeerLink {
   }
 
   /** What the other side said, in the order it was said. */
-  receive(part: Exclude<ToldNegotiation, { kind: 'close' }>): void {
+  receive(part: Exclude<NegotiationEvent, { kind: 'close' }>): void {
     if ('sdp' in part) this.#remoteConnection = connectionOf(part.sdp);
     this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(part)));
   }
 
-  async #take(part: Exclude<ToldNegotiation, { kind: 'close' }>): Promise<void> {
+  async #take(part: Exclude<NegotiationEvent, { kind: 'close' }>): Promise<void> {
     switch (part.kind) {
       case 'offer':
       case 'pranswer':
@@ -165,7 +165,7 @@ export class PeerLink {
     }
   }
 
-  async #receiveDescription({ kind, sdp, streams }: Extract<ToldNegotiation, { sdp: string }>): Promise<void> {
+  async #receiveDescription({ kind, sdp, streams }: Extract<NegotiationEvent, { sdp: string }>): Promise<void> {
     const pc = this.#pc;
     const answered = sdp.split(answersAttribute)[1]?.trim();
     // It answers an offer of the connection before this one.

@@ -1,25 +1,25 @@
-import { errorCatalogue, FlotillaError, type ToldNegotiation } from '@flotilla/contracts';
+import { errorCatalogue, FlotillaError, type NegotiationEvent } from '@flotilla/contracts';
 
 /** Parts that may wait. A connection needs some tens; with more than this the two are out of step. */
 const maxWaiting = 256;
 const longestPauseMs = 4000;
 
 export interface OutboxHost {
-  send(part: ToldNegotiation): Promise<unknown>;
+  send(part: NegotiationEvent): Promise<unknown>;
   /** What was refused for good, and so whether the other side has it is not what this side thinks. */
   refused(error: FlotillaError): void;
 }
 
 /** Parts of a negotiation on their way to the server: in order, each until it is answered, also across a reconnect. */
 export class PeerOutbox {
-  readonly #waiting: ToldNegotiation[] = [];
+  readonly #waiting: NegotiationEvent[] = [];
   #sending = false;
   #closed = false;
   #wake: () => void = () => undefined;
 
   constructor(private readonly host: OutboxHost) {}
 
-  say(part: ToldNegotiation): void {
+  say(part: NegotiationEvent): void {
     if (this.#closed) return;
     if (this.#waiting.length >= maxWaiting) return this.host.refused(new FlotillaError('RATE_LIMITED'));
     this.#waiting.push(part);
@@ -71,7 +71,7 @@ export class PeerOutbox {
 }
 
 /** Whether a refusal means more than that the part came too late. */
-function matters({ kind }: ToldNegotiation, { code }: FlotillaError): boolean {
+function matters({ kind }: NegotiationEvent, { code }: FlotillaError): boolean {
   // Their offer counts, and is with us or on its way.
   if (code === 'GLARE') return false;
   // They left; the room tells.

@@ -1,7 +1,7 @@
 import { systemAddress } from '../envelope.ts';
 import type { ReplyPayload, RequestPayload, RequestType, SignalEventPayload, SignalEventType } from '../signal.ts';
 
-/** One exchange as it may look on the wire: where the request goes, what it says, and what it is answered. */
+/** One example exchange: address and payload of a request, and the payload of its reply. */
 export interface RequestExample<T extends RequestType> {
   readonly to?: string;
   readonly payload: RequestPayload<T>;
@@ -9,7 +9,7 @@ export interface RequestExample<T extends RequestType> {
 }
 
 const sessionId = 'ss_7k3m9q2x4v8n1c5d';
-/** Whoever reads the document, and somebody they talk to. */
+/** `ada` is the reader of the document, `bob` another participant. */
 const ada = 'pt_7k3m9q2x4v8n1c5d';
 const bob = 'pt_2w6r8t0y3h5j7k9m';
 const roomId = 'rm_4f8g2h6j0k3m5n7p';
@@ -117,12 +117,12 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   mute: { to, payload: { publicationId, muted: true }, reply: {} },
   subscribe: {
     to,
-    payload: { publicationIds: [publicationId, 'pub_gone'] },
+    payload: { publicationIds: [publicationId, 'pub_0x1unknown'] },
     reply: {
       subscriptions: [subscription],
       failed: [
         {
-          publicationId: 'pub_gone',
+          publicationId: 'pub_0x1unknown',
           error: {
             code: 'PUBLICATION_NOT_FOUND',
             message: 'No such publication in the room, or it is not yours.',
@@ -137,7 +137,7 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
     payload: { publicationIds: [publicationId], paused: false, layers: { spatial: 1, temporal: 2 }, priority: 100 },
     reply: {},
   },
-  message: { to, payload: { data: { text: 'Hello' } }, reply: { seq: offset } },
+  message: { to, payload: { data: { kind: 'chat', text: 'Hello' } }, reply: { seq: offset } },
   negotiate: { to, payload: { ...offer, peer: bob }, reply: { state: 'have-local-offer' } },
   'metadata.connect': {
     to,
@@ -166,13 +166,13 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   migrated: { to, payload: { migrationId }, reply: {} },
   migration_report: { to, payload: { migrationId, ms: 412, gapMs: 83 }, reply: {} },
   drill: { payload: { kind: 'kill_worker', node: nodeId }, reply: { worker: 0 } },
-  migration_failed: { to, payload: { migrationId, reason: 'no frame came within 8 s' }, reply: {} },
+  migration_failed: { to, payload: { migrationId, reason: 'no frame was decoded within 8 s' }, reply: {} },
   watch_topology: { payload: {}, reply: {} },
   unwatch_topology: { payload: {}, reply: {} },
   ping: { payload: {}, reply: {} },
 };
 
-/** What an event means, where one of it comes from and goes to, and what it says. */
+/** When an event is sent, and an example of its sender, address and payload. */
 export interface EventExample<T extends SignalEventType> {
   readonly summary: string;
   readonly from: string;
@@ -181,7 +181,7 @@ export interface EventExample<T extends SignalEventType> {
 }
 
 const user = 'user:ada@example.com';
-const says =
+const eventFrom =
   (address: string) =>
   <P>(summary: string, payload: P): { summary: string; from: string; to: string; payload: P } => ({
     summary,
@@ -189,8 +189,8 @@ const says =
     to: address,
     payload,
   });
-const bySystem = says(to);
-const toConnection = says(user);
+const bySystem = eventFrom(to);
+const toConnection = eventFrom(user);
 
 export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> } = {
   welcome: toConnection('The first message on every connection.', {
@@ -204,18 +204,21 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     rtpCapabilities,
   }),
   token_expiring: toConnection('The token expires soon: send `refresh_token`.', { expiresAt: at + 60_000 }),
-  move: toConnection('This gateway is about to stop: connect again with the resume token, to be let in by another.', {
-    reason: 'this gateway is about to stop',
-  }),
-  topology_update: toConnection('What changed in the fleet. Comes to whoever asked with `watch_topology`.', {
+  move: toConnection(
+    'This gateway is about to stop: connect again with the resume token; another gateway admits the session.',
+    {
+      reason: 'this gateway is about to stop',
+    },
+  ),
+  topology_update: toConnection('Changes in the fleet, for sessions that sent `watch_topology`.', {
     at,
     reset: true,
     changed: [{ kind: 'gateway' as const, id: 'gw_1', alive: true, sessions: 2 }],
     removed: [],
     truncated: false,
   }),
-  participant_joined: bySystem('Somebody entered the room, perhaps oneself.', { participant }),
-  participant_left: bySystem('Somebody is out of the room, and why.', {
+  participant_joined: bySystem('A participant joined the room. Also sent to that participant.', { participant }),
+  participant_left: bySystem('A participant left the room; `reason` says why. Its publications end.', {
     participantId: bob,
     reason: 'left' as const,
     publicationIds: [publicationId],
@@ -224,28 +227,28 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     participantId: bob,
     connection: 'reconnecting' as const,
   }),
-  publication_added: bySystem('Somebody offers media to the room.', { publication }),
+  publication_added: bySystem('A participant published media.', { publication }),
   publication_updated: bySystem(
-    'A publication was muted or unmuted, or has another producer behind it: then subscribe again.',
+    'A publication was muted or unmuted, or its producer was replaced: then subscribe again.',
     { publication: { ...publication, muted: true } },
   ),
   publication_removed: bySystem('A publication ended.', { publicationId, participantId: bob }),
-  speakers: bySystem('Who is heard, by SFU node. Only changes are told.', {
+  speakers: bySystem('Current speakers by SFU node. Sent when they change.', {
     nodeId,
     speakers: [{ participantId: bob, level: -31 }],
   }),
-  active_speaker: bySystem('Who leads the conversation now.', { participantId: bob }),
+  active_speaker: bySystem('The dominant speaker changed.', { participantId: bob }),
   message: {
-    summary: 'Something an application says to a room, to a user or to everybody; `to` says which.',
+    summary: 'An application message to a room, to a user or to every session, as `to` says.',
     from: bob,
     to,
-    payload: { data: { text: 'Hello' } },
+    payload: { data: { kind: 'chat', text: 'Hello' } },
   },
   media_lost: bySystem(
-    'The transports of these participants died with their worker or node: if it is oneself, send `open_media`.',
+    'These participants lost their transports with a worker or node. A participant that is listed sends `open_media`.',
     { participantIds: [ada], reason: 'worker_died' as const },
   ),
-  media_mode: bySystem('From now on media travels this way. `sfu`: open media on the SFU.', {
+  media_mode: bySystem('The media mode of the room changed. `sfu`: send `open_media`.', {
     mediaMode: 'sfu' as const,
   }),
   negotiation: {
@@ -255,18 +258,24 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     payload: offer,
   },
   migrate: bySystem(
-    'One is to move to another SFU node: connect to these transports beside the old ones, then say `migrated`.',
+    'This session is to move to another SFU node: connect the given transports beside the old ones, then send `migrated`. Sent to that session only.',
     { migrationId, media, deadline: at + 10_000, reason: 'drain' as const },
   ),
-  migration_rolled_back: bySystem('The migration is undone: stay on the old side.', { migrationId }),
-  participant_moved: bySystem('A participant is homed on another node now.', {
+  migration_rolled_back: bySystem(
+    'The migration was rolled back: close the new side and stay on the old one. Sent to that session only.',
+    { migrationId },
+  ),
+  participant_moved: bySystem('A participant was assigned to another SFU node. Its publications keep their ids.', {
     participantId: bob,
     nodeId,
     migrationId,
   }),
-  metadata_moved: bySystem('The relay is about to stop: connect to another.', { relayId, reason: 'draining' }),
-  room_deleted: bySystem('The room is gone, and everybody is out of it.', {}),
+  metadata_moved: bySystem(
+    'A metadata relay is about to stop or was lost: send `metadata.connect`. Sent to sessions with a link to it.',
+    { relayId, reason: 'draining' },
+  ),
+  room_deleted: bySystem('The room was deleted and all participants left it.', {}),
 };
 
-/** Of any event: when it was sent on, and the place of one that is numbered. */
+/** `routedAt` of every example event, and `seq` of the numbered ones. */
 export const exampleMoment = { routedAt: at + 2, seq: offset };

@@ -15,7 +15,7 @@ import {
   type Migration,
   newId,
   NodeId,
-  type NodeOrder,
+  type NodeStateChange,
   type NodeSummary,
   type Participant,
   ParticipantId,
@@ -29,6 +29,7 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
+  All,
   type ArgumentsHost,
   Body,
   type CanActivate,
@@ -64,13 +65,13 @@ import { openApiDocument } from './openapi.ts';
 export const REST_SETTINGS = Symbol('rest settings');
 export interface RestSettings {
   readonly apiKeys: readonly string[];
-  /** No key is asked for. */
+  /** Serve requests without an API key. */
   readonly open: boolean;
   readonly topology: () => Promise<Topology>;
   readonly log: Logger;
 }
 
-/** Parses a part of a request by its schema; what does not fit is BAD_PAYLOAD. */
+/** Parses a part of a request by its schema. Throws BAD_PAYLOAD. */
 class Parsed implements PipeTransform {
   constructor(private readonly schema: z.ZodType) {}
 
@@ -81,7 +82,7 @@ class Parsed implements PipeTransform {
   }
 }
 
-/** A path parameter that does not even look like an id names nothing. */
+/** Parses a path parameter. A value that cannot be an id is answered as an unknown id is. */
 class Named implements PipeTransform {
   constructor(
     private readonly schema: z.ZodType,
@@ -100,7 +101,18 @@ const nodeParam = new Named(NodeId, 'NOT_FOUND');
 
 const Public = SetMetadata('public', true);
 
-/** Asks for an API key, unless the API is open. */
+/** Refuses a body that is not JSON, which the body parser would leave unread. Throws UNSUPPORTED_MEDIA_TYPE. */
+class JsonBodyGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    const request = context.switchToHttp().getRequest<Request>();
+    const isEmpty = request.headers['content-length'] === '0';
+    // Express returns null when the request has no body, false when the body has another type.
+    if (isEmpty || request.is('application/json') !== false) return true;
+    throw new FlotillaError('UNSUPPORTED_MEDIA_TYPE');
+  }
+}
+
+/** Requires an API key, unless the API is open. */
 class ApiKeyGuard implements CanActivate {
   constructor(
     @Inject(REST_SETTINGS) private readonly settings: RestSettings,
@@ -112,12 +124,16 @@ class ApiKeyGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>();
     const key = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (key === undefined) throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
-    if (!isKnownKey(key, this.settings.apiKeys)) throw new FlotillaError('FORBIDDEN', 'that API key is not known here');
+    if (!isKnownKey(key, this.settings.apiKeys))
+      throw new FlotillaError('FORBIDDEN', 'unknown API key; it must be one of FLOTILLA_API_KEYS');
     return true;
   }
 }
 
-/** Every failure as `{error: {code, message}}` with the status of its code. For the whole application: a body that is no JSON fails before it finds a controller. */
+/**
+ * Answers every failure with `{error: {code, message}}` and the status of its code. Applies to the whole application, since
+ * an unreadable body fails before a controller is chosen.
+ */
 @Catch()
 export class RestErrors implements ExceptionFilter {
   constructor(@Inject(REST_SETTINGS) private readonly settings: RestSettings) {}
@@ -133,17 +149,32 @@ export class RestErrors implements ExceptionFilter {
   }
 }
 
-/** Nest's own errors: no such path, a body that is no JSON or is too large. */
+/** Errors of Nest and of the body parser that are the client's: unknown path, unreadable or too large body. */
 function fromHttp(error: unknown): FlotillaError | undefined {
-  if (!(error instanceof HttpException)) return undefined;
-  return error.getStatus() === 404
-    ? new FlotillaError('NOT_FOUND', error.message)
-    : new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
+  const status = error instanceof HttpException ? error.getStatus() : statusOf(error);
+  if (!(error instanceof Error) || status === undefined || status < 400 || status >= 500) return undefined;
+  if (status === 404) return new FlotillaError('NOT_FOUND', error.message);
+  if (status === 413) return new FlotillaError('BODY_TOO_LARGE');
+  if (status === 415) return new FlotillaError('UNSUPPORTED_MEDIA_TYPE', error.message);
+  return new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
 }
 
-/** The REST API that backends call. Its table is `restRoutes` in the contracts. */
+/** The status that `http-errors`, which Express and its body parser throw, puts on an error. */
+function statusOf(error: unknown): number | undefined {
+  const status = typeof error === 'object' && error !== null && 'status' in error ? error.status : undefined;
+  return typeof status === 'number' ? status : undefined;
+}
+
+/** The methods of each path, as Express spells it. */
+const methodsByPath = new Map<string, string[]>([['/v1/openapi.json', ['GET']]]);
+for (const { path, method } of Object.values(restRoutes)) {
+  const route = path.replaceAll(/\{(\w+)\}/g, ':$1');
+  methodsByPath.set(route, [...(methodsByPath.get(route) ?? []), method.toUpperCase()]);
+}
+
+/** The REST API for backends. `restRoutes` in the contracts is its table. */
 @Controller()
-@UseGuards(ApiKeyGuard)
+@UseGuards(ApiKeyGuard, JsonBodyGuard)
 export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,
@@ -217,9 +248,9 @@ export class RestController {
     return this.#issue(body, body.room);
   }
 
-  async #issue(wanted: z.output<typeof IssueToken>, ref: string | undefined): Promise<IssuedToken> {
+  async #issue(request: z.output<typeof IssueToken>, ref: string | undefined): Promise<IssuedToken> {
     const room = ref === undefined ? undefined : (await this.rooms.get(ref)).id;
-    const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = wanted;
+    const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = request;
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
     return { token, userId, expiresAt: expiresAt.toISOString() };
   }
@@ -231,13 +262,13 @@ export class RestController {
 
   @Post('/v1/nodes/:node/cordon')
   @HttpCode(200)
-  cordon(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
+  cordon(@Param('node', nodeParam) node: string): Promise<NodeStateChange> {
     return this.nodes.order(node, 'cordoned');
   }
 
   @Post('/v1/nodes/:node/uncordon')
   @HttpCode(200)
-  uncordon(@Param('node', nodeParam) node: string): Promise<NodeOrder> {
+  uncordon(@Param('node', nodeParam) node: string): Promise<NodeStateChange> {
     return this.nodes.order(node, 'active');
   }
 
@@ -246,7 +277,7 @@ export class RestController {
   drain(
     @Param('node', nodeParam) node: string,
     @Body(new Parsed(DrainNode)) { drainSeconds }: z.output<typeof DrainNode>,
-  ): Promise<NodeOrder> {
+  ): Promise<NodeStateChange> {
     return this.nodes.order(node, 'draining', drainSeconds);
   }
 
@@ -275,6 +306,15 @@ export class RestController {
   openApi(): object {
     return (this.#openApi ??= openApiDocument());
   }
-  /** Made when first asked for: anybody may ask, as often as they like. */
+  /** Built on the first request and kept, since the route is public. */
   #openApi: object | undefined;
+
+  /** Declared last: reached by methods that no handler above serves. */
+  @All([...methodsByPath.keys()])
+  @Public
+  otherMethod(@Req() request: Request, @Res({ passthrough: true }) response: Response): never {
+    const { path } = request.route as { path: string };
+    response.set('Allow', (methodsByPath.get(path) ?? []).join(', '));
+    throw new FlotillaError('METHOD_NOT_ALLOWED');
+  }
 }

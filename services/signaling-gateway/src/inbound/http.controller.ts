@@ -20,7 +20,7 @@ export class SignalHttpController {
     if (problem) return answer(response, problem);
     try {
       await this.handshake.validate(request);
-      response.status(204).end();
+      response.status(204).set(timeHeader, String(Date.now())).end();
     } catch (error) {
       answer(response, { error: FlotillaError.from(error), headers: {} });
     }

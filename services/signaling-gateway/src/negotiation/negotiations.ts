@@ -1,5 +1,5 @@
 import { encodeRoomEvent } from '@flotilla/bus';
-import { FlotillaError, type Negotiation, type ReplyPayload, type ToldNegotiation } from '@flotilla/contracts';
+import { FlotillaError, type Negotiation, type ReplyPayload, type NegotiationEvent } from '@flotilla/contracts';
 import { pairKey, type RoomStore } from '@flotilla/store';
 import type { Session } from '../sessions/session.ts';
 import { apply, newPair, PairRecord, type Side, stateOf } from './pair.ts';
@@ -38,7 +38,7 @@ export class Negotiations {
     }
   }
 
-  async #pass(roomId: string, from: string, to: string, part: ToldNegotiation): Promise<ReplyPayload<'negotiate'>> {
+  async #pass(roomId: string, from: string, to: string, part: NegotiationEvent): Promise<ReplyPayload<'negotiate'>> {
     const side: Side = from < to ? 'first' : 'second';
     for (let attempt = 0; attempt < maxTries; attempt++) {
       const { mediaMode, peer, version, record: text } = await this.rooms.pair(roomId, from, to);

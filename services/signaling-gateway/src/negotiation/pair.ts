@@ -3,7 +3,7 @@
  * It knows nothing of who they are or where the record is kept.
  */
 import { createHash } from 'node:crypto';
-import { FlotillaError, maxSdpLength, type NegotiationState, type ToldNegotiation } from '@flotilla/contracts';
+import { FlotillaError, maxSdpLength, type NegotiationState, type NegotiationEvent } from '@flotilla/contracts';
 import { z } from 'zod';
 
 /** `first` is the one whose participant id sorts first: the polite one. */
@@ -37,7 +37,7 @@ export const newPair: PairRecord = { phase: 'stable', first: silent, second: sil
 /** What came of a part: the record as it is now, and what the other side is told, unless it knows it. */
 export interface Applied {
   readonly record: PairRecord;
-  readonly forward?: ToldNegotiation;
+  readonly forward?: NegotiationEvent;
 }
 
 /** RTCPeerConnection.signalingState as that side has it once it acted on all it was told. */
@@ -53,7 +53,7 @@ export function stateOf({ phase, offerer }: PairRecord, side: Side): Negotiation
 }
 
 /** Takes in what a side says. Throws WRONG_STATE, which names the side's state, GLARE or SDP_TOO_BIG; then nothing changed. */
-export function apply(record: PairRecord, side: Side, part: ToldNegotiation): Applied {
+export function apply(record: PairRecord, side: Side, part: NegotiationEvent): Applied {
   switch (part.kind) {
     case 'offer':
     case 'pranswer':
@@ -76,7 +76,7 @@ export function apply(record: PairRecord, side: Side, part: ToldNegotiation): Ap
   }
 }
 
-type Description = Extract<ToldNegotiation, { sdp: string }>;
+type Description = Extract<NegotiationEvent, { sdp: string }>;
 
 function describe(record: PairRecord, side: Side, part: Description): Applied {
   if (part.sdp.length > maxSdpLength)
