@@ -180,8 +180,10 @@ export class RemotePublication {
   setTrack(track: MediaStreamTrack | undefined): void {
     const former = this.track;
     if (former === track) return;
-    if (track) this.stream.addTrack(track);
+    // In this order: Firefox selects a video track only when it is added to a stream without a selected one. Added before the
+    // previous track is removed, it is never shown.
     if (former) this.stream.removeTrack(former);
+    if (track) this.stream.addTrack(track);
     // Chrome never begins to play an audio element whose stream was empty when it was given.
     for (const element of this.#elements)
       if (element.srcObject !== this.stream && track) element.srcObject = this.stream;
