@@ -134,16 +134,16 @@ describe('the call page shows what metadata is for', () => {
 
     await send('one', 90_000_000);
     await row(bob, 'one', 'moving').waitFor();
-    await row(ada, 'one', 'moving').getByRole('button', { name: 'Stop one' }).click();
+    await row(ada, 'one', 'moving').getByRole('button', { name: 'Cancel one' }).click();
     await row(ada, 'one', 'stopped').waitFor();
-    await row(bob, 'one', 'stopped').getByText('The sender stopped it').waitFor();
+    await row(bob, 'one', 'stopped').getByText('The sender cancelled').waitFor();
 
     await send('two', 90_000_000);
-    await row(bob, 'two', 'moving').getByRole('button', { name: 'Stop two' }).click();
-    await row(ada, 'two', 'stopped').getByText('Nobody takes it any more').waitFor();
+    await row(bob, 'two', 'moving').getByRole('button', { name: 'Cancel two' }).click();
+    await row(ada, 'two', 'stopped').getByText('No one is receiving it any more').waitFor();
 
     await send('three', 100_000_001);
-    await row(ada, 'three', 'stopped').getByText('up to 100 MB can be sent').waitFor();
+    await row(ada, 'three', 'stopped').getByText('the limit is 100 MB').waitFor();
     expect(await row(bob, 'three', 'stopped').count()).toBe(0);
 
     // What was stopped leaves nothing in the way of the next, which is dropped on the call.
@@ -154,7 +154,7 @@ describe('the call page shows what metadata is for', () => {
         view.dispatchEvent(new DragEvent(type, { dataTransfer, cancelable: true }));
     });
     await row(bob, 'four', 'done').waitFor();
-    await row(ada, 'four', 'done').getByText('It arrived').waitFor();
+    await row(ada, 'four', 'done').getByText('Received').waitFor();
     for (const { problems } of [ada, bob]) expect(problems).toEqual([]);
     await Promise.all([ada.close(), bob.close()]);
   });

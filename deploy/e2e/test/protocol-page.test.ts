@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { notYet, type Topology, waitFor } from '@flotilla/testkit';
@@ -16,7 +16,17 @@ test('the transcript in docs/protocol.md is what is said today: the same message
   );
 });
 
-test('the client in examples/ joins, says who is there, chats and leaves', async () => {
+test('examples/token-backend.mjs issues a join token for a room that does not exist, and again for the same room', () => {
+  const script = fileURLToPath(new URL('../../../examples/token-backend.mjs', import.meta.url));
+  const run = (): string =>
+    execFileSync(process.execPath, [script, 'own-page', 'Ada'], {
+      env: { FLOTILLA_URL: topology.pageUrl },
+      encoding: 'utf8',
+    });
+  for (const token of [run(), run()]) expect(token).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+});
+
+test('examples/plain-client.mjs joins, lists participants, chats and leaves', async () => {
   const script = fileURLToPath(new URL('../../../examples/plain-client.mjs', import.meta.url));
   const start = (name: string): ChildProcess & { said?: string } => {
     const client: ChildProcess & { said?: string } = spawn(
@@ -37,11 +47,11 @@ test('the client in examples/ joins, says who is there, chats and leaves', async
   await says(ada, 'In plain: Ada.');
   const bob = start('Bob');
   await says(bob, 'In plain: Ada, Bob.');
-  await says(ada, '* Bob is here');
+  await says(ada, '* Bob joined');
   ada.stdin!.write('Good morning\n');
   await says(bob, 'Ada: Good morning');
   const ended = new Promise((resolve) => bob.once('exit', resolve));
   bob.stdin!.end();
   expect(await ended).toBe(0);
-  await says(ada, '* Bob is gone (left)');
+  await says(ada, '* Bob left (left)');
 });

@@ -3,16 +3,18 @@ import { z } from 'zod';
 
 export const consoleConfig = z.object({
   ...commonConfig.shape,
-  FLOTILLA_CONSOLE_HOST: z.string().default('0.0.0.0').describe('Where the console listens.'),
-  FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free one.'),
+  FLOTILLA_CONSOLE_HOST: z.string().default('0.0.0.0').describe('Address that the console listens on.'),
+  FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),
   FLOTILLA_CONSOLE_OPEN: flag()
     .default(false)
-    .describe('true lets everybody who reaches the console join any room. Otherwise the page wants a join token.'),
-  FLOTILLA_REGISTRY_URL: z.url().default('http://127.0.0.1:8081').describe('The REST API, to get tokens from.'),
-  FLOTILLA_API_KEY: z.string().optional().describe('The key that an open console gets join tokens with.'),
+    .describe(
+      'true lets everybody who reaches the console join any room. false makes the call page ask for a join token.',
+    ),
+  FLOTILLA_REGISTRY_URL: z.url().default('http://127.0.0.1:8081').describe('URL of the REST API, which issues tokens.'),
+  FLOTILLA_API_KEY: z.string().optional().describe('API key that an open console requests join tokens with.'),
   FLOTILLA_SIGNAL_URL: z
     .url()
     .optional()
-    .describe('Where pages find signaling, such as wss://calls.example. Default: the host the page came from.'),
+    .describe('URL of signaling for the pages, such as wss://calls.example. Default: the host that served the page.'),
 });
 export type ConsoleConfig = z.output<typeof consoleConfig>;

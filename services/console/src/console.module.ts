@@ -6,14 +6,13 @@ import type { Response } from 'express';
 import { z } from 'zod';
 import { RegistryClient } from './registry-client.ts';
 
-/** What the page asks with, and gets: where to connect, and a token when the console is open. */
-const Entry = z.strictObject({ room: RoomName, name: z.string().trim().min(1).max(64) });
+const EntryRequest = z.strictObject({ room: RoomName, name: z.string().trim().min(1).max(64) });
 
 export interface ConsoleOptions {
-  /** Undefined: the page's own host. */
+  /** URL of signaling; undefined for the host that served the page. */
   readonly signalUrl: string | undefined;
   readonly registry: RegistryClient;
-  /** Everybody may join any room. Otherwise the call page wants a token. */
+  /** Issues a join token for any room to everybody. When false, users have to bring a token. */
   readonly open: boolean;
 }
 const OPTIONS = Symbol('console options');
@@ -23,23 +22,23 @@ class ConsoleController {
   constructor(@Inject(OPTIONS) private readonly options: ConsoleOptions) {}
 
   @Post('entry')
-  enter(@Body() body: unknown, @Res() response: Response): Promise<void> {
+  entry(@Body() body: unknown, @Res() response: Response): Promise<void> {
     return this.#answer(response, async () => {
-      const entry = Entry.safeParse(body);
+      const entry = EntryRequest.safeParse(body);
       if (!entry.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(entry.error));
-      if (!this.options.open) throw new FlotillaError('FORBIDDEN', 'this console is not open: bring a join token');
-      return this.options.registry.enter(entry.data.room, entry.data.name);
+      if (!this.options.open) throw new FlotillaError('FORBIDDEN', 'this server admits only users with a join token');
+      return this.options.registry.issueJoinToken(entry.data.room, entry.data.name);
     });
   }
 
-  /** Who watches the fleet must have an API key; the registry checks it, and asks for none where it is open. */
+  /** Issues a token for the topology page. The registry checks the caller's API key; without configured keys it asks for none. */
   @Post('topology-entry')
-  watch(@Headers('authorization') authorization: string | undefined, @Res() response: Response): Promise<void> {
+  topologyEntry(@Headers('authorization') authorization: string | undefined, @Res() response: Response): Promise<void> {
     const key = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
-    return this.#answer(response, () => this.options.registry.watch(key));
+    return this.#answer(response, () => this.options.registry.issueFleetToken(key));
   }
 
-  /** The token, or why not; and where to connect in any case. */
+  /** Answers with the token or the error, and in both cases with the URL of signaling. */
   async #answer(response: Response, issue: () => Promise<IssuedToken>): Promise<void> {
     const { signalUrl: url } = this.options;
     try {
@@ -52,7 +51,7 @@ class ConsoleController {
   }
 }
 
-/** The call page and the topology page, and what they need to enter a room and to watch the fleet. */
+/** Issues the tokens that the call page and the topology page connect with. */
 @Module({})
 export class ConsoleModule {
   static register(options: ConsoleOptions): DynamicModule {
@@ -64,10 +63,10 @@ export class ConsoleModule {
   }
 }
 
-/** Serves the pages, the SDK as one file under /sdk/, and the examples. */
+/** Serves the pages at / and /topology, the bundled SDK under /sdk/ and the examples under /examples/. */
 export function useConsole(app: NestExpressApplication): void {
   const files = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-  // So that /topology is topology.html.
+  // Serves /topology from topology.html.
   app.useStaticAssets(files('./web'), { extensions: ['html'] });
   app.useStaticAssets(fileURLToPath(new URL('.', import.meta.resolve('@flotilla/client/bundle'))), { prefix: '/sdk/' });
   app.useStaticAssets(files('../../../examples'), { prefix: '/examples/' });

@@ -22,6 +22,6 @@ await runService({
     onStop('application', () => closeServing(app));
     useConsole(app);
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
-    log.info({ url: await app.getUrl() }, 'console is up');
+    log.info({ url: await app.getUrl() }, 'console started');
   },
 });

@@ -12,32 +12,32 @@ import type { z } from 'zod';
 
 const timeoutMs = 5000;
 
-/** The registry's REST API, as far as the console needs it. */
+/** Client of the registry's REST API. */
 export class RegistryClient {
   constructor(
-    /** Where it is; asked at each call, for one that is known only later. */
+    /** Returns the base URL. Called at each request: in standalone the port is known only after listening. */
     private readonly url: () => string,
     private readonly apiKey: string | undefined,
   ) {}
 
-  /** A token for a room, which is created when there is none of that name. */
-  async enter(room: string, name: string): Promise<IssuedToken> {
-    const created: z.input<typeof CreateRoom> = { name: RoomName.parse(room) };
-    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], created, this.apiKey).catch(
+  /** Issues a join token; creates the room if no room has that name. */
+  async issueJoinToken(room: string, name: string): Promise<IssuedToken> {
+    const newRoom: z.input<typeof CreateRoom> = { name: RoomName.parse(room) };
+    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], newRoom, this.apiKey).catch(
       (error: unknown) => {
-        // It is there already, with settings of its own.
+        // An existing room keeps its settings.
         if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
       },
     );
-    const wanted: z.input<typeof IssueToken> = { name };
-    return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, wanted, this.apiKey));
+    const request: z.input<typeof IssueToken> = { name };
+    return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, request, this.apiKey));
   }
 
-  /** A token to watch the fleet with, for whoever has that key: the console's own is for its guests' calls only. */
-  async watch(key: string | undefined): Promise<IssuedToken> {
-    const wanted: z.input<typeof IssueFleetToken> = { grants: ['admin'], userId: 'console' };
+  /** Issues a fleet token with the caller's API key, never with the console's: that one is for guests' join tokens only. */
+  async issueFleetToken(key: string | undefined): Promise<IssuedToken> {
+    const request: z.input<typeof IssueFleetToken> = { grants: ['admin'], userId: 'console' };
     const path: (typeof restRoutes)['issueFleetToken']['path'] = '/v1/tokens';
-    return IssuedToken.parse(await this.#post(path, wanted, key));
+    return IssuedToken.parse(await this.#post(path, request, key));
   }
 
   async #post(path: string, body: object, key: string | undefined): Promise<unknown> {
@@ -53,7 +53,9 @@ export class RegistryClient {
         signal: AbortSignal.timeout(timeoutMs),
       });
     } catch (error) {
-      throw new FlotillaError('UNAVAILABLE', 'the room registry is out of reach', { cause: error });
+      throw new FlotillaError('UNAVAILABLE', 'the room registry cannot be reached', {
+        cause: error,
+      });
     }
     const reply: unknown = await response.json();
     if (response.ok) return reply;

@@ -6,33 +6,33 @@ import {
   packPiece,
   parseFileMessage,
   parsePiece,
-  parseTaken,
-  tidyFileName,
+  parseProgress,
+  sanitizeFileName,
 } from '../web/call/files/file-messages.ts';
 
 const uint32 = { min: 1, max: 0xffff_ffff };
 
-describe('a file that is sent to the call', () => {
-  test('is announced, taken and stopped by messages that come back as they were', () => {
+describe('file transfer messages', () => {
+  test('every kind of file message is parsed as it was sent', () => {
     const messages: FileMessage[] = [
-      { say: 'offer', file: 7, name: 'notes.txt', size: 12 },
-      { say: 'cancel', file: 7 },
-      { say: 'ready', file: 7, to: 'pt_ada' },
-      { say: 'got', file: 7, to: 'pt_ada' },
-      { say: 'refused', file: 7, to: 'pt_ada' },
+      { type: 'offer', file: 7, name: 'notes.txt', size: 12 },
+      { type: 'cancel', file: 7 },
+      { type: 'ready', file: 7, to: 'pt_ada' },
+      { type: 'received', file: 7, to: 'pt_ada' },
+      { type: 'refused', file: 7, to: 'pt_ada' },
     ];
     for (const message of messages) expect(parseFileMessage(fileMessage(message))).toEqual(message);
   });
 
-  test('is not announced by anything else that is said in the room', () => {
-    fc.assert(fc.property(fc.jsonValue(), (said) => !parseFileMessage(said) && !parseTaken(said)));
-    expect(parseTaken({ file: 7, bytes: 12 })).toEqual({ file: 7, bytes: 12 });
+  test('data that is no file message, or has invalid fields, is rejected', () => {
+    fc.assert(fc.property(fc.jsonValue(), (data) => !parseFileMessage(data) && !parseProgress(data)));
+    expect(parseProgress({ file: 7, bytes: 12 })).toEqual({ file: 7, bytes: 12 });
     for (const wrong of [{ bytes: -1 }, { bytes: 1e9 }, { file: '7' }])
-      expect(parseTaken({ file: 7, bytes: 1, ...wrong })).toBeUndefined();
-    const offer = { kind: 'file', say: 'offer', file: 7, name: 'notes.txt', size: 12 };
+      expect(parseProgress({ file: 7, bytes: 1, ...wrong })).toBeUndefined();
+    const offer = { kind: 'file', type: 'offer', file: 7, name: 'notes.txt', size: 12 };
     for (const wrong of [
       { kind: 'chat' },
-      { say: 'else' },
+      { type: 'else' },
       { file: 0 },
       { file: 2 ** 32 },
       { name: 7 },
@@ -41,10 +41,10 @@ describe('a file that is sent to the call', () => {
       { size: -1 },
     ])
       expect(parseFileMessage({ ...offer, ...wrong })).toBeUndefined();
-    expect(parseFileMessage({ kind: 'file', say: 'ready', file: 7 })).toBeUndefined();
+    expect(parseFileMessage({ kind: 'file', type: 'ready', file: 7 })).toBeUndefined();
   });
 
-  test('comes in pieces that say where they belong', () => {
+  test('a packed piece is parsed with its file, offset and bytes', () => {
     fc.assert(
       fc.property(
         fc.integer(uint32),
@@ -52,7 +52,7 @@ describe('a file that is sent to the call', () => {
         fc.uint8Array({ minLength: 1 }),
         (file, offset, data) => {
           const bytes = new Uint8Array(data);
-          // As it comes out of a larger buffer.
+          // A message is a view into a larger buffer.
           const packed = packPiece({ file, offset, bytes });
           const received = new Uint8Array(packed.length + 5);
           received.set(packed, 5);
@@ -64,15 +64,15 @@ describe('a file that is sent to the call', () => {
     expect(parsePiece(new Uint8Array(8))).toBeUndefined();
   });
 
-  test('has a name that shows what it is, whatever its sender calls it', () => {
-    expect(tidyFileName('Ferien 2026 ☃.jpeg')).toBe('Ferien 2026 ☃.jpeg');
-    expect(tidyFileName('../../etc/passwd')).toBe('.._.._etc_passwd');
-    expect(tidyFileName('photo\u202Egpj.exe')).toBe('photogpj.exe');
-    expect(tidyFileName('a\u0000b\nc')).toBe('abc');
-    for (const none of ['', ' ', '.', '..', '/']) expect(tidyFileName(none)).toBe('file');
+  test('a received file name has no path, no invisible characters, and keeps its extension', () => {
+    expect(sanitizeFileName('Ferien 2026 ☃.jpeg')).toBe('Ferien 2026 ☃.jpeg');
+    expect(sanitizeFileName('../../etc/passwd')).toBe('.._.._etc_passwd');
+    expect(sanitizeFileName('photo\u202Egpj.exe')).toBe('photogpj.exe');
+    expect(sanitizeFileName('a\u0000b\nc')).toBe('abc');
+    for (const none of ['', ' ', '.', '..', '/']) expect(sanitizeFileName(none)).toBe('file');
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 1000 }), (name) => {
-        const tidy = tidyFileName(`${name}.exe`);
+        const tidy = sanitizeFileName(`${name}.exe`);
         expect(tidy.length).toBeLessThanOrEqual(200);
         expect(tidy).toMatch(/exe$/);
         expect(tidy).not.toMatch(/[/\\\p{Cc}\p{Cf}]/u);

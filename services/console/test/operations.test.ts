@@ -37,7 +37,7 @@ const session = (userId: string, ...rooms: string[]): VertexOf<'session'> => ({
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const fleetOf = (...vertices: TopologyVertex[]) => new Fleet(new Map(vertices.map((vertex) => [vertex.id, vertex])));
 
-/** 1,000 people in 100 rooms. */
+/** 1,000 sessions in 100 rooms. */
 const large = () =>
   fleetOf(
     gateway('gw_a'),
@@ -47,8 +47,8 @@ const large = () =>
     ...range(1000).map((index) => session(`user-${index}`, `rm_room-${index % 100}`)),
   );
 
-describe('the drawing', () => {
-  test('of a small fleet has everybody', () => {
+describe('the topology drawing', () => {
+  test('a small fleet is drawn with every session', () => {
     const ada = session('ada', 'rm_one');
     const { vertices, edges } = draw(fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: 1 }), ada), undefined);
     expect(vertices.map(({ id }) => id)).toEqual(['gw_a', 'nd_a', 'rm_one', ada.id]);
@@ -59,7 +59,7 @@ describe('the drawing', () => {
     ]);
   });
 
-  test('of a large fleet has its people as sizes and weights', () => {
+  test('a large fleet is drawn without sessions; edge weights count them', () => {
     const { vertices, edges } = draw(large(), undefined);
     expect(vertices).toHaveLength(103);
     expect(edges.find(({ source, target }) => source === 'gw_a' && target === 'rm_room-7')).toMatchObject({
@@ -67,7 +67,7 @@ describe('the drawing', () => {
     });
   });
 
-  test('has the group of each session and says what is not stable', () => {
+  test('a session has its quality group, and its label names the group unless it is stable', () => {
     const at = { roomId: 'rm_one', nodeId: 'nd_a' };
     const ada = { ...session('ada', 'rm_one'), media: [{ ...at, score: 0.97, group: 'stable' as const }] };
     const bob = { ...session('bob', 'rm_one'), media: [{ ...at, score: 0.7, group: 'watch' as const }] };
@@ -78,14 +78,14 @@ describe('the drawing', () => {
     expect(fleet.sessionsOn('nd_a').map(({ userId }) => userId)).toEqual(['bob', 'ada']);
   });
 
-  test('shows the people of a selected room, and the others as before', () => {
+  test('selecting a room of a large fleet draws its sessions only', () => {
     const { vertices, edges } = draw(large(), 'rm_room-7');
     expect(vertices.filter(({ kind }) => kind === 'session')).toHaveLength(10);
     expect(edges.some(({ source, target }) => source === 'gw_a' && target === 'rm_room-7')).toBe(false);
     expect(edges.some(({ source, target }) => source === 'gw_a' && target === 'rm_room-8')).toBe(true);
   });
 
-  test('is bounded, and what is selected is in it all the same', () => {
+  test('rooms and sessions are bounded, and a selected room is drawn beyond the bound', () => {
     const rooms = range(mostRooms + 50).map((index) => room(`r${index}`, { nd_a: index === 449 ? 0 : 2 }));
     const crowd = range(mostSessions + 50).map((index) => session(`user-${index}`, 'rm_r449'));
     const { vertices } = draw(fleetOf(node('nd_a'), ...rooms, ...crowd), 'rm_r449');
@@ -95,7 +95,7 @@ describe('the drawing', () => {
     expect(vertices.find(({ id }) => id === restId)?.label).toBe('49 smaller rooms');
   });
 
-  test('joins two who negotiate, and shows it at their room while they are not drawn', () => {
+  test('a negotiation connects its two sessions, or is a loop at the room while they are not drawn', () => {
     const [ada, grace] = [session('ada', 'rm_room-1'), session('grace', 'rm_room-1')];
     const participants: [string, string] = [participantIdOf(ada.id), participantIdOf(grace.id)];
     const negotiation: TopologyVertex = {
@@ -114,8 +114,8 @@ describe('the drawing', () => {
   });
 });
 
-describe('the search', () => {
-  test('finds rooms and users by whole names first, then by how they begin, then by parts', () => {
+describe('the search for vertices', () => {
+  test('results are ordered: whole names, then prefixes, then other matches', () => {
     const fleet = fleetOf(room('my-ada', {}), room('ada', {}), session('adam'), session('grace'));
     const named = (text: string) => fleet.search(text, 10).map((vertex) => vertex.id);
     expect(named('ADA').slice(0, 1)).toEqual(['rm_ada']);
@@ -126,18 +126,18 @@ describe('the search', () => {
   });
 });
 
-describe('a migration in words', () => {
+describe('migration texts', () => {
   const now = 1_000_000;
   const record = migrationRecord({ step: 'prepared', startedAt: now - 2000 });
 
-  test('is a step while it is under way, and its end after', () => {
+  test('an active migration shows its step, an ended one its outcome', () => {
     expect(stepOf({ ...record, step: 'reserved' })).toBe('opening the new side');
     expect(stepOf(record)).toBe('changing over');
     expect(stepOf({ ...record, end: 'committed' })).toBe('committed');
     expect(stepOf({ ...record, end: 'timed_out' })).toBe('timed out');
   });
 
-  test('has the gap its client measured, or says why there is none', () => {
+  test('an ended migration shows the gap that its client measured, or that there is none', () => {
     const moved = { ...record, end: 'committed' as const, endedAt: now - 1000 };
     expect(gapOf(record, now)).toBe('');
     expect(gapOf(moved, now)).toBe('measuring…');
@@ -148,8 +148,8 @@ describe('a migration in words', () => {
   });
 });
 
-describe('the placement', () => {
-  test('of one room lets nobody stand where its name is, and of a gateway where its name is', () => {
+describe('the topology layout', () => {
+  test('sessions around a room or a gateway do not cover its label', () => {
     for (const count of range(40).slice(1)) {
       const people = range(count).map((index) => session(`user-${index}`, 'rm_one'));
       const guests = range(count).map((index) => session(`guest-${index}`));
@@ -174,7 +174,7 @@ describe('the placement', () => {
     }
   });
 
-  test('of 1,000 sessions lets no two rooms, and no room and node, cover each other', () => {
+  test('with 1,000 sessions, no two rooms and no room and node overlap', () => {
     const { vertices, everybody } = draw(large(), undefined);
     const points = new Placement().place(vertices, everybody, 1.5);
     for (const [index, a] of vertices.entries()) {
@@ -189,7 +189,7 @@ describe('the placement', () => {
     }
   });
 
-  test('leaves what stays where it is, whoever comes and goes', () => {
+  test('vertices keep their positions while others are added and removed', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.nat({ max: 7 }), { minLength: 1, maxLength: 8 }),

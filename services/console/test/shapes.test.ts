@@ -5,8 +5,8 @@ import { cover, packBoxes, parseBoxes, shapes } from '../web/call/shapes/boxes.t
 
 const share = fc.double({ min: -1, max: 1, noNaN: true });
 
-describe('boxes around shapes', () => {
-  test('come as they were sent, to a ten-thousandth of the frame', () => {
+describe('boxes of shapes', () => {
+  test('packed boxes are parsed to within 1/10,000 of the frame', () => {
     const box = fc.record({ shape: fc.constantFrom(...shapes), x: share, y: share, width: share, height: share });
     fc.assert(
       fc.property(fc.array(box, { maxLength: 32 }), (boxes) => {
@@ -19,7 +19,7 @@ describe('boxes around shapes', () => {
     );
   });
 
-  test('are nothing else that somebody may publish', () => {
+  test('data that is no list of boxes, or has more than 32, is rejected', () => {
     for (const wrong of [
       null,
       {},
@@ -34,7 +34,7 @@ describe('boxes around shapes', () => {
     expect(parseBoxes(Array.from({ length: 33 }, () => [0, 0, 0, 0, 0]))).toBeUndefined();
   });
 
-  test('lie on a picture that covers its element: centred, its shape kept, nothing of the element left free', () => {
+  test('a picture that covers an element is centred, keeps its aspect ratio, and leaves no part of the element uncovered', () => {
     expect(cover({ width: 640, height: 360 }, { width: 320, height: 180 })).toEqual({
       left: 0,
       top: 0,
@@ -56,7 +56,7 @@ describe('boxes around shapes', () => {
   });
 });
 
-test('the figures of alignment are of the last frames, whichever side they err on', () => {
+test('alignment figures are percentiles of the absolute errors of the last 300 frames', () => {
   const log = new AlignmentLog();
   expect(log.figures).toBeUndefined();
   for (let frame = 1; frame <= 100; frame++) log.add(frame % 2 === 0 ? frame : -frame);

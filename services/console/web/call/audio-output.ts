@@ -7,9 +7,9 @@ import type { Playable } from './tile-model.ts';
 export const canChooseSpeaker = 'setSinkId' in HTMLMediaElement.prototype;
 
 /**
- * Plays what the others say.
+ * Plays the audio of the other participants.
  *
- * @fires blocked - the browser plays nothing before a click or key press; call `play` from one
+ * @fires blocked - the browser's autoplay policy refused playback; call `play` from a click or key press
  */
 @customElement('flotilla-audio')
 export class AudioOutput extends LitElement {
@@ -20,7 +20,7 @@ export class AudioOutput extends LitElement {
   `;
 
   @property({ attribute: false }) sounds: readonly Playable[] = [];
-  /** The id of the speaker; undefined for the default one. */
+  /** Device id of the speaker; undefined for the system default. */
   @property() speaker: string | undefined;
 
   async play(): Promise<void> {
@@ -31,7 +31,7 @@ export class AudioOutput extends LitElement {
     try {
       if (canChooseSpeaker && audio.sinkId !== (this.speaker ?? '')) await audio.setSinkId(this.speaker ?? '');
     } catch {
-      // The one that was chosen is not plugged in today: the default one plays.
+      // The chosen speaker is not plugged in: the default speaker plays.
     }
     if (!audio.paused || !audio.srcObject) return;
     try {

@@ -4,21 +4,21 @@ import { customElement, query, state } from 'lit/decorators.js';
 import type { NoticeText } from './call-view.ts';
 import './call-view.ts';
 import type { DeviceChoice } from './device-menu.ts';
-import { enterRoom, type Wish } from './join.ts';
+import { joinRoom, type JoinRequest } from './join.ts';
 import type { JoinWith, Lobby } from './lobby.ts';
 import './lobby.ts';
 import { MediaControls } from './media-controls.ts';
 import type { Notice } from './notices.ts';
 import './notices.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
-import { recall, remember } from './settings.ts';
+import { loadSetting, saveSetting } from './settings.ts';
 import { base } from '../shared/styles.ts';
 import type { Command } from './toolbar.ts';
 
-/** Long enough to read twice. What a warning says can be read again on the button it is about. */
-const noticeStaysMs = { info: 6000, warning: 15_000 } as const;
+/** How long a notice without a button is shown, ms. */
+const noticeDurationMs = { info: 6000, warning: 15_000 } as const;
 
-/** The page: a lobby, then a call, then the lobby again. Owns the room and the user's devices. */
+/** The call page: shows the lobby or the call. Owns the room and the user's devices. */
 @customElement('flotilla-call-page')
 export class CallPage extends LitElement {
   static override styles = base;
@@ -28,7 +28,7 @@ export class CallPage extends LitElement {
     problem: (text) => this.#onProblem(text),
   });
   @state() private local = this.#media.view;
-  /** The call that is under way. */
+  /** The current call. */
   @state() room: Room | undefined;
   @state() private joining = false;
   @state() private problem: FlotillaError | undefined;
@@ -37,21 +37,21 @@ export class CallPage extends LitElement {
   @state() private joinWith: JoinWith = { microphone: true, camera: true };
   @state() private notices: readonly Notice[] = [];
   @query('flotilla-lobby') private lobby!: Lobby;
-  #wish: Wish = { room: '', name: '' };
+  #request: JoinRequest = { room: '', name: '' };
   #lastNotice = 0;
-  // A tab that is closed would stay in the room for as long as a lost one may come back.
+  // Without leaving, a closed tab would stay in the room until its resume window ends.
   readonly #onPageHide = (): void => void this.room?.leave();
 
   override connectedCallback(): void {
     super.connectedCallback();
     globalThis.addEventListener('pagehide', this.#onPageHide);
-    const asked = new URLSearchParams(location.search);
-    const room = tidyRoomName(asked.get('room') ?? '');
-    const name = asked.get('name')?.trim();
+    const query = new URLSearchParams(location.search);
+    const room = tidyRoomName(query.get('room') ?? '');
+    const name = query.get('name')?.trim();
     const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? undefined;
-    // A token is a secret: it should not stay where a shared screen or a copied address shows it.
+    // A token is a secret: remove it from the address bar, where a shared screen or a copied address would show it.
     if (token !== undefined) history.replaceState(null, '', location.pathname + location.search);
-    this.#wish = { room, name: name ?? recall('name') ?? '', token };
+    this.#request = { room, name: name ?? loadSetting('name') ?? '', token };
     this.needsToken = token !== undefined;
     if (room !== '' && name !== undefined) void this.#joinFromAddress();
     else void this.#previewIfAllowed();
@@ -75,22 +75,22 @@ export class CallPage extends LitElement {
           ? html`<flotilla-call-view
               .room=${room}
               .local=${local}
-              @command=${({ detail }: CustomEvent<Command>) => this.#obey(detail)}
+              @command=${({ detail }: CustomEvent<Command>) => this.#run(detail)}
               @choose=${({ detail }: CustomEvent<DeviceChoice>) => this.#choose(detail)}
               @shapes=${({ detail }: CustomEvent<boolean>) => this.#media.showShapes(detail)}
               @notice=${({ detail }: CustomEvent<NoticeText>) => this.#notify(detail)}
             ></flotilla-call-view>`
           : html`<flotilla-lobby
-              .name=${this.#wish.name}
-              .room=${this.#wish.room}
-              .token=${this.#wish.token ?? ''}
+              .name=${this.#request.name}
+              .room=${this.#request.room}
+              .token=${this.#request.token ?? ''}
               .needsToken=${this.needsToken}
               .joining=${this.joining}
               .left=${this.left}
               .problem=${this.problem}
               .joinWith=${this.joinWith}
               .local=${local}
-              @join=${({ detail }: CustomEvent<Wish>) => this.#joinFromLobby(detail)}
+              @join=${({ detail }: CustomEvent<JoinRequest>) => this.#joinFromLobby(detail)}
               @joinwith=${({ detail }: CustomEvent<JoinWith>) => this.#setJoinWith(detail)}
               @preview=${() => this.#media.camera.set(true)}
             ></flotilla-lobby>`
@@ -102,42 +102,40 @@ export class CallPage extends LitElement {
     `;
   }
 
-  // Joining and leaving.
-
   async #joinFromAddress(): Promise<void> {
-    const { room, name } = this.#wish;
-    if (roomNameProblem(room) === undefined && displayNameProblem(name) === undefined) return this.#join(this.#wish);
+    const { room, name } = this.#request;
+    if (roomNameProblem(room) === undefined && displayNameProblem(name) === undefined) return this.#join(this.#request);
     void this.#previewIfAllowed();
     await this.updateComplete;
-    await this.lobby.check();
+    await this.lobby.validate();
     return undefined;
   }
 
-  #joinFromLobby(wish: Wish): void {
-    history.replaceState(null, '', `?room=${wish.room}`);
-    void this.#join(wish);
+  #joinFromLobby(request: JoinRequest): void {
+    history.replaceState(null, '', `?room=${request.room}`);
+    void this.#join(request);
   }
 
-  /** Devices are opened while the room is entered, and published when both are there. */
-  async #join(wish: Wish): Promise<void> {
+  /** Opens the devices while it joins the room; each is published when it is open and the room is joined. */
+  async #join(request: JoinRequest): Promise<void> {
     if (this.joining) return;
     performance.mark('flotilla:join');
-    this.#wish = wish;
+    this.#request = request;
     this.joining = true;
     this.problem = undefined;
     this.left = undefined;
-    const entering = enterRoom(wish);
+    const joined = joinRoom(request);
     this.#media.microphone.set(this.joinWith.microphone);
     this.#media.camera.set(this.joinWith.camera);
-    remember('name', wish.name);
+    saveSetting('name', request.name);
     try {
-      const room = await entering;
+      const room = await joined;
       performance.mark('flotilla:connected');
       room.on('closed', (error) => this.#ended(room, error));
       this.#media.attach(room);
       this.room = room;
-      // It is used up.
-      this.#wish = { ...wish, token: undefined };
+      // A token works once.
+      this.#request = { ...request, token: undefined };
       for (const { problem } of [this.local.microphone, this.local.camera]) if (problem) this.#onProblem(problem);
     } catch (error) {
       this.problem = this.#explain(error);
@@ -156,7 +154,7 @@ export class CallPage extends LitElement {
   #leave(): void {
     const { room } = this;
     if (!room) return;
-    // The person is gone at once, whatever the server says to it.
+    // The page shows the lobby at once; it does not wait for the server's reply.
     this.#ended(room, undefined);
     void room.leave();
   }
@@ -164,7 +162,7 @@ export class CallPage extends LitElement {
   #ended(room: Room, error: FlotillaError | undefined): void {
     if (this.room !== room) return;
     const { microphone, camera } = this.local;
-    // What did not work may work the next time.
+    // A device that failed is tried again in the next call.
     this.joinWith = {
       microphone: microphone.on || microphone.problem !== undefined,
       camera: camera.on || camera.problem !== undefined,
@@ -174,13 +172,11 @@ export class CallPage extends LitElement {
     this.problem = error;
     this.notices = [];
     this.#media.detach();
-    // Without the name that would join again when the page is loaded again.
+    // With the name in the address, reloading the page would join again.
     history.replaceState(null, '', `?room=${room.name}`);
   }
 
-  // Local media.
-
-  #obey(command: Command): void {
+  #run(command: Command): void {
     const { microphone, camera, screen } = this.#media;
     if (command === 'mic') microphone.set(!this.local.microphone.on);
     else if (command === 'camera') camera.set(!this.local.camera.on);
@@ -189,7 +185,7 @@ export class CallPage extends LitElement {
   }
 
   #onProblem(text: string): void {
-    // Before the call there is the preview to show it, and a form that should not be covered.
+    // Before the call the preview shows it; a notice would cover the form.
     if (this.room) this.#notify({ kind: 'warning', text });
   }
 
@@ -197,28 +193,26 @@ export class CallPage extends LitElement {
     if (kind !== 'speaker') this.#media[kind].use(id);
   }
 
-  #setJoinWith(wanted: JoinWith): void {
-    if (wanted.camera !== this.joinWith.camera) this.#media.camera.set(wanted.camera);
-    this.joinWith = wanted;
+  #setJoinWith(joinWith: JoinWith): void {
+    if (joinWith.camera !== this.joinWith.camera) this.#media.camera.set(joinWith.camera);
+    this.joinWith = joinWith;
   }
 
-  /** Nobody is asked for permission just for opening the page. */
+  /** Starts the preview only where permission is granted already, so that opening the page does not ask for it. */
   async #previewIfAllowed(): Promise<void> {
     try {
       const { state: permission } = await navigator.permissions.query({ name: 'camera' });
       if (permission === 'granted' && !this.joining && !this.room && this.joinWith.camera) this.#media.camera.set(true);
     } catch {
-      // A browser that can't tell: then the preview is a click away.
+      // The browser does not implement this query: the user can start the preview with a click.
     }
   }
-
-  // Notices.
 
   #notify(notice: NoticeText): void {
     const id = ++this.#lastNotice;
     this.notices = [...this.notices.filter(({ text }) => text !== notice.text), { ...notice, id }];
-    // One with a button waits for it.
-    if (!notice.action) setTimeout(() => this.#dismiss(id), noticeStaysMs[notice.kind]);
+    // A notice with a button stays until the user acts.
+    if (!notice.action) setTimeout(() => this.#dismiss(id), noticeDurationMs[notice.kind]);
   }
 
   #dismiss(id: number): void {

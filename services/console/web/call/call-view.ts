@@ -9,6 +9,7 @@ import '../shared/announcer.ts';
 import type { AudioOutput } from './audio-output.ts';
 import './audio-output.ts';
 import './chat.ts';
+import { chatData } from './chat-message.ts';
 import type { DeviceChoice, DeviceMenu } from './device-menu.ts';
 import './device-menu.ts';
 import { FileDrop } from './files/file-drop.ts';
@@ -21,7 +22,7 @@ import { LayerControl } from './layer-control.ts';
 import type { LocalView } from './media-controls.ts';
 import type { Notice } from './notices.ts';
 import { type ChatMessage, RoomWatcher } from './room-watcher.ts';
-import { recall, remember } from './settings.ts';
+import { loadSetting, saveSetting } from './settings.ts';
 import { BoxWatch } from './shapes/box-watch.ts';
 import { base, buttons } from '../shared/styles.ts';
 import { people, type PersonTile, type ScreenTile, screens, sounds } from './tile-model.ts';
@@ -30,15 +31,15 @@ import './tile.ts';
 import { canShareScreen, type Command, commandOf, type Toolbar } from './toolbar.ts';
 import './toolbar.ts';
 
-/** A note for the page to show: a notice without the id that the page gives it. */
+/** A notice without its id, which the page assigns. */
 export type NoticeText = Omit<Notice, 'id'>;
 
 /**
- * A call that is under way.
+ * The view of a joined call.
  *
- * @fires command - CustomEvent of a Command that is for the page: one about local media, or to leave
+ * @fires command - CustomEvent of a Command that the page handles: one about local media, or to leave
  * @fires choose - CustomEvent of a DeviceChoice
- * @fires shapes - CustomEvent of whether moving shapes are to be sent in place of the camera
+ * @fires shapes - CustomEvent of a boolean: publish moving shapes in place of the camera
  * @fires notice - CustomEvent of a NoticeText
  */
 @customElement('flotilla-call-view')
@@ -129,7 +130,7 @@ export class CallView extends LitElement {
       flotilla-tile {
         position: absolute;
       }
-      /* Tiles move when somebody comes or goes, but not into their first places. */
+      /* Tiles are animated when the layout changes, but not at the first layout. */
       :host([settled]) flotilla-tile {
         transition:
           left 0.25s ease,
@@ -197,13 +198,13 @@ export class CallView extends LitElement {
         .alone {
           bottom: 0.75rem;
         }
-        /* Over the tiles, which would have too little room beside it. */
+        /* The chat covers the tiles: there is no space beside them. */
         flotilla-chat {
           position: absolute;
           z-index: 3;
           inset: 0 var(--edge);
           width: auto;
-          /* Covers the corners of what is behind its own. */
+          /* Hides the tiles behind its rounded corners. */
           outline: var(--edge) solid var(--bg);
         }
       }
@@ -241,10 +242,10 @@ export class CallView extends LitElement {
   @state() private messages: readonly ChatMessage[] = [];
   @state() private unread = 0;
   @state() private chatOpen = false;
-  @state() private speaker = recall('speaker');
-  /** A file is held over the page. */
+  @state() private speaker = loadSetting('speaker');
+  /** A file is being dragged over the page. */
   @state() private dropping = false;
-  @state() private shortcuts = recall('shortcuts') !== 'off';
+  @state() private shortcuts = loadSetting('shortcuts') !== 'off';
   @query('.stage') private stage!: HTMLElement;
   @query('h1') private heading!: HTMLElement;
   @query('flotilla-announcer') private announcer!: Announcer;
@@ -266,21 +267,21 @@ export class CallView extends LitElement {
     const command = this.shortcuts && !this.deviceMenu.open ? commandOf(event) : undefined;
     if (!command) return;
     event.preventDefault();
-    this.#obey(command);
+    this.#run(command);
   };
 
   override connectedCallback(): void {
     super.connectedCallback();
     this.#watcher = new RoomWatcher(this.room, {
       changed: () => this.requestUpdate(),
-      say: (text) => this.announcer.say(text),
+      announce: (text) => this.announcer.announce(text),
       message: (message) => this.#onMessage(message),
-      // At once: in a moment the last frames are gone.
-      mediaLost: () => this.renderRoot.querySelectorAll('flotilla-tile').forEach((tile) => tile.hold()),
+      // Synchronously: the video elements lose their last frames with the tracks.
+      mediaLost: () => this.renderRoot.querySelectorAll('flotilla-tile').forEach((tile) => tile.keepFrame()),
     });
     this.#files = new FileDrop(this.room, {
       changed: () => this.requestUpdate(),
-      say: (text) => this.announcer.say(text),
+      announce: (text) => this.announcer.announce(text),
     });
     this.#boxes = new BoxWatch(this.room, (boxes) => {
       const { participantId } = boxes;
@@ -303,21 +304,21 @@ export class CallView extends LitElement {
 
   protected override firstUpdated(): void {
     this.#resized.observe(this.stage);
-    // Whoever comes by keyboard or screen reader is told where they are, one Tab before the call's controls.
+    // Screen readers read the room's name, and the next Tab leads to the call's controls.
     this.heading.focus({ preventScroll: true });
   }
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    this.#boxes.look();
-    const former = changed.get('local');
-    if (!former || !this.hasUpdated) return;
+    this.#boxes.update();
+    const previous = changed.get('local');
+    if (!previous || !this.hasUpdated) return;
     for (const [source, word] of [
       ['microphone', 'Microphone'],
       ['camera', 'Camera'],
       ['screen', 'Screen sharing'],
     ] as const) {
-      if (former[source].on !== this.local[source].on)
-        this.announcer.say(`${word} ${this.local[source].on ? 'on' : 'off'}`);
+      if (previous[source].on !== this.local[source].on)
+        this.announcer.announce(`${word} ${this.local[source].on ? 'on' : 'off'}`);
     }
   }
 
@@ -364,7 +365,7 @@ export class CallView extends LitElement {
           ${
             count === 1 && shared.length === 0 && !this.chatOpen
               ? html`<div class="alone" role="note">
-                  <span>Nobody else is here yet.</span
+                  <span>You are the only one here. Share the link to invite others.</span
                   ><button class="primary small" @click=${() => this.#copyInvite()}>Copy link</button>
                 </div>`
               : nothing
@@ -382,7 +383,7 @@ export class CallView extends LitElement {
         ${
           this.dropping
             ? html`<div class="drop">
-                Drop to send it to everybody here<small>Up to ${megabytes(maxFileBytes)}</small>
+                Drop to send to everyone in the call<small>Up to ${megabytes(maxFileBytes)}</small>
               </div>`
             : nothing
         }
@@ -394,7 +395,7 @@ export class CallView extends LitElement {
           .chatOpen=${this.chatOpen}
           .unread=${this.unread}
           .shortcuts=${this.shortcuts}
-          @command=${({ detail }: CustomEvent<Command>) => this.#obey(detail)}
+          @command=${({ detail }: CustomEvent<Command>) => this.#run(detail)}
         ></flotilla-toolbar>
       </footer>
       <flotilla-device-menu
@@ -478,7 +479,7 @@ export class CallView extends LitElement {
     ></flotilla-chat>`;
   }
 
-  #obey(command: Command): void {
+  #run(command: Command): void {
     if (command === 'chat') this.#toggleChat();
     else if (command === 'devices') this.deviceMenu.show();
     else if (command !== 'screen' || canShareScreen)
@@ -488,22 +489,22 @@ export class CallView extends LitElement {
   #toggleChat(): void {
     this.chatOpen = !this.chatOpen;
     this.unread = 0;
-    // The chat takes the focus as it opens, and gives it back to what opened it.
+    // The chat takes the focus when it opens; closing it returns the focus to its button.
     if (!this.chatOpen) this.toolbar.focusOn('chat');
   }
 
   #sendFiles(): void {
     this.#files.send([...(this.fileInput.files ?? [])]);
-    // The same may be chosen again.
+    // Lets the user choose the same file again: without this, there is no change event.
     this.fileInput.value = '';
   }
 
-  /** Files that are held over the page are taken; else the browser would open them in place of the call. */
+  /** Handles dragged files; without this, the browser would navigate to a dropped file. */
   readonly #onDrag = (event: DragEvent): void => {
     const { dataTransfer, type } = event;
     if (!dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
-    // Between elements of the page the pointer leaves one for the other.
+    // Moving between elements of the page fires dragleave too, with the next element as relatedTarget.
     if (type === 'dragleave') this.dropping = event.relatedTarget !== null;
     else this.dropping = type !== 'drop';
     if (type === 'drop') this.#files.send([...dataTransfer.files]);
@@ -513,16 +514,16 @@ export class CallView extends LitElement {
     this.messages = [...this.messages, message];
     if (this.chatOpen) return;
     this.unread++;
-    this.announcer.say(`New message from ${message.from ?? 'you'}`);
+    this.announcer.announce(`New message from ${message.from ?? 'you'}`);
   }
 
   async #send(text: string): Promise<void> {
     try {
-      await this.room.send({ kind: 'chat', text });
+      await this.room.send(chatData(text));
     } catch {
       this.#notify({
         kind: 'warning',
-        text: `Your message was not sent: “${text.slice(0, 80)}”. Try again when you are connected.`,
+        text: `Your message was not sent: “${text.slice(0, 80)}”. Send it again when the connection is back.`,
       });
     }
   }
@@ -531,10 +532,10 @@ export class CallView extends LitElement {
     const link = new URL(`?room=${encodeURIComponent(this.room.name)}`, location.origin + location.pathname).href;
     try {
       await navigator.clipboard.writeText(link);
-      this.#notify({ kind: 'info', text: 'The invitation link is copied. Whoever opens it joins this call.' });
+      this.#notify({ kind: 'info', text: 'Invitation link copied. Everyone who opens it can join this call.' });
     } catch {
-      // No permission, or not a secure context: then it is there to be copied by hand.
-      this.#notify({ kind: 'info', text: `The invitation link is ${link}` });
+      // No permission, or not a secure context: the user copies it by hand.
+      this.#notify({ kind: 'info', text: `Copy this invitation link: ${link}` });
     }
   }
 
@@ -544,12 +545,12 @@ export class CallView extends LitElement {
       return;
     }
     this.speaker = detail.id;
-    remember('speaker', detail.id);
+    saveSetting('speaker', detail.id);
   }
 
   #setShortcuts(on: boolean): void {
     this.shortcuts = on;
-    remember('shortcuts', on ? undefined : 'off');
+    saveSetting('shortcuts', on ? undefined : 'off');
   }
 
   #onSoundBlocked(): void {
@@ -561,7 +562,7 @@ export class CallView extends LitElement {
     };
     this.#notify({
       kind: 'warning',
-      text: 'The browser waits for a click before it plays sound.',
+      text: 'The browser blocks sound until you click.',
       action: { label: 'Enable sound', run },
     });
   }

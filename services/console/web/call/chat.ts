@@ -1,16 +1,17 @@
 import { css, html, LitElement, type PropertyValues, type TemplateResult } from 'lit';
 import { customElement, property, query } from 'lit/decorators.js';
 import { icons } from '../shared/icons.ts';
+import { maxChatLength } from './chat-message.ts';
 import type { ChatMessage } from './room-watcher.ts';
 import { base, buttons, fields } from '../shared/styles.ts';
 
 const time = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 
 /**
- * What was written during the call. Nothing of it is stored: who joins later sees what comes later.
+ * Messages written during the call. They are not stored: a participant sees messages sent after joining.
  *
  * @fires send - CustomEvent of the text
- * @fires attach - a file is to be sent
+ * @fires attach - the user wants to send a file
  * @fires close
  */
 @customElement('flotilla-chat')
@@ -130,14 +131,14 @@ export class Chat extends LitElement {
         ${
           this.messages.length > 0
             ? this.messages.map(message)
-            : html`<li class="empty">Everybody in the call can read what you write. It is gone when the call ends.</li>`
+            : html`<li class="empty">No messages yet. Everyone in the call can read them; they are not stored.</li>`
         }
       </ol>
       <form @submit=${(event: SubmitEvent) => this.#send(event)}>
         <input
           aria-label="Message"
-          placeholder="To everybody"
-          maxlength="2000"
+          placeholder="Message to everyone"
+          maxlength=${maxChatLength}
           autocomplete="off"
           enterkeyhint="send"
         />

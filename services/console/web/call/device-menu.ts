@@ -17,11 +17,11 @@ const words: Record<DeviceKind, string> = { microphone: 'Microphone', camera: 'C
 const none: MediaDevices = { microphones: [], cameras: [], speakers: [] };
 
 /**
- * Which devices are used, and how the page behaves. Shown with `show`; the browser keeps the focus inside.
+ * Modal dialog for devices and settings.
  *
  * @fires choose - CustomEvent of a DeviceChoice
- * @fires shapes - CustomEvent of whether moving shapes are to be sent in place of the camera
- * @fires shortcuts - CustomEvent of whether keys without a modifier should do something
+ * @fires shapes - CustomEvent of a boolean: publish moving shapes in place of the camera
+ * @fires shortcuts - CustomEvent of a boolean: keyboard shortcuts are enabled
  */
 @customElement('flotilla-device-menu')
 export class DeviceMenu extends LitElement {
@@ -97,7 +97,7 @@ export class DeviceMenu extends LitElement {
     return this.dialog.open;
   }
 
-  /** Opens it. The focus goes back to where it was when it closes. */
+  /** Opens the dialog. When it closes, the focus returns to the element that had it. */
   show(): void {
     this.#refresh();
     if (!this.dialog.open) this.dialog.showModal();
@@ -136,7 +136,7 @@ export class DeviceMenu extends LitElement {
         />
         <span
           >Moving shapes instead of my camera<small
-            >A demonstration of metadata: the others see a box around each shape, drawn on the very frame</small
+            >Demonstrates metadata: others see a box around each shape, drawn on the frame it belongs to</small
           ></span
         >
       </label>
@@ -156,7 +156,7 @@ export class DeviceMenu extends LitElement {
   }
 
   #choice(kind: DeviceKind, devices: readonly MediaDevice[], current: string | undefined): TemplateResult {
-    // A browser that hides its devices until one is used lists none, or one without a name.
+    // Before permission is granted, browsers list no devices, or one without a label per kind.
     const chosen = devices.some(({ id }) => id === current) ? current : devices[0]?.id;
     const option = ({ id, label }: MediaDevice, index: number): TemplateResult =>
       html`<option value=${id} .selected=${id === chosen}>${label || `${words[kind]} ${index + 1}`}</option>`;
@@ -176,7 +176,7 @@ export class DeviceMenu extends LitElement {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  /** The dialog itself is clicked only where its contents are not: on the backdrop, or on its edge. */
+  /** Closes the dialog on a click on its backdrop. Clicks on the backdrop and on the dialog's padding target the dialog. */
   #clickOutside(event: MouseEvent): void {
     if (event.target !== this.dialog) return;
     const { left, right, top, bottom } = this.dialog.getBoundingClientRect();

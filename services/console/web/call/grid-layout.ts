@@ -5,7 +5,7 @@ export interface Box {
   readonly height: number;
 }
 
-/** Where everything is: shared screens on the stage, people in the grid or, beside a stage, in the strip. */
+/** Positions of all tiles: shared screens on the stage; people in the grid or, beside a stage, in the strip. */
 export interface CallLayout {
   readonly screens: readonly Box[];
   readonly people: readonly Box[];
@@ -14,8 +14,8 @@ export interface CallLayout {
 const widest = 16 / 9;
 
 /**
- * Packs `count` equal boxes into an area, as large as they can be. Their shape gives way a little, between `narrowest` and
- * 16:9, where that fills the area better. A last row that is not full stands in the middle.
+ * Packs `count` equal boxes into an area, as large as possible. Their aspect ratio varies between `narrowest` and 16:9 to
+ * fill the area better. A last row that is not full is centred.
  */
 export function pack(count: number, area: Box, gap: number, narrowest: number): Box[] {
   let best = { size: 0, columns: 1, width: 0, height: 0 };
@@ -47,26 +47,26 @@ export function pack(count: number, area: Box, gap: number, narrowest: number): 
 
 export function layOut(people: number, screens: number, width: number, height: number): CallLayout {
   const gap = Math.min(width, height) < 480 ? 8 : 12;
-  const upright = width < height;
+  const portrait = width < height;
   if (screens === 0)
-    return { screens: [], people: pack(people, { x: 0, y: 0, width, height }, gap, upright ? 4 / 5 : 4 / 3) };
-  // The strip is beneath the stage where the page is upright, else beside it; it grows when there are many to show.
-  const strip = upright
+    return { screens: [], people: pack(people, { x: 0, y: 0, width, height }, gap, portrait ? 4 / 5 : 4 / 3) };
+  // The strip is below the stage in portrait, beside it in landscape; it is wider for more than six people.
+  const strip = portrait
     ? height - gap - Math.min(width * 0.7, height * 0.6)
     : Math.min(Math.max(width * (people > 6 ? 0.28 : 0.2), 120), 400);
   const packed = pack(
     people,
-    { x: 0, y: 0, width: upright ? width : strip, height: upright ? strip : height },
+    { x: 0, y: 0, width: portrait ? width : strip, height: portrait ? strip : height },
     gap,
     4 / 3,
   );
-  // What the tiles leave of the strip is the stage's.
-  const used = upright ? extent(packed, 'y', 'height') : extent(packed, 'x', 'width');
-  const shift = upright ? { x: 0, y: height - used.to } : { x: width - used.to, y: 0 };
-  const space = (upright ? height : width) - (used.to - used.from) - gap;
-  const stage: Box = { x: 0, y: 0, width: upright ? width : space, height: upright ? space : height };
+  // The stage gets the part of the strip that the tiles leave free.
+  const used = portrait ? extent(packed, 'y', 'height') : extent(packed, 'x', 'width');
+  const shift = portrait ? { x: 0, y: height - used.to } : { x: width - used.to, y: 0 };
+  const space = (portrait ? height : width) - (used.to - used.from) - gap;
+  const stage: Box = { x: 0, y: 0, width: portrait ? width : space, height: portrait ? space : height };
   return {
-    // A single screen has the whole stage: its picture keeps its own shape inside.
+    // A single screen gets the whole stage; its video keeps its aspect ratio inside.
     screens: screens === 1 ? [stage] : pack(screens, stage, gap, 1),
     people: packed.map((box) => ({ ...box, x: box.x + shift.x, y: box.y + shift.y })),
   };

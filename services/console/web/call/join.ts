@@ -1,14 +1,14 @@
 import { connect, FlotillaError, type Room } from '@flotilla/client';
 import { ErrorBody } from '@flotilla/contracts';
 
-/** Who wants in where. `token` is one the person brought; without it the console is asked for one. */
-export interface Wish {
+/** Input of the lobby. Without a `token` the page requests one from the console. */
+export interface JoinRequest {
   readonly room: string;
   readonly name: string;
   readonly token?: string | undefined;
 }
 
-/** What the console answers. A console that is not open refuses the token but still says where signaling is. */
+/** Reply of `console/entry`. A console that issues no tokens answers with an error and the URL of signaling. */
 interface Entry {
   readonly token?: string;
   readonly url?: string;
@@ -17,7 +17,7 @@ interface Entry {
 
 const entryTimeoutMs = 10_000;
 
-async function askEntry({ room, name }: Wish): Promise<Entry> {
+async function requestEntry({ room, name }: JoinRequest): Promise<Entry> {
   let response: Response;
   try {
     response = await fetch('console/entry', {
@@ -27,12 +27,12 @@ async function askEntry({ room, name }: Wish): Promise<Entry> {
       signal: AbortSignal.timeout(entryTimeoutMs),
     });
   } catch (error) {
-    throw new FlotillaError('UNAVAILABLE', 'The server is out of reach.', { cause: error });
+    throw new FlotillaError('UNAVAILABLE', 'The server cannot be reached.', { cause: error });
   }
   try {
     return (await response.json()) as Entry;
   } catch (error) {
-    // A proxy answered in its place.
+    // The reply is not JSON: a proxy answered in place of the console.
     throw new FlotillaError('UNAVAILABLE', `The server is not ready (HTTP ${response.status}).`, { cause: error });
   }
 }
@@ -42,17 +42,18 @@ function tokenOf({ token, error }: Entry): string {
   const body = ErrorBody.safeParse(error);
   throw body.success
     ? new FlotillaError(body.data.code, body.data.message)
-    : new FlotillaError('INTERNAL', 'The server’s answer can’t be read.');
+    : new FlotillaError('INTERNAL', 'The server sent an unreadable reply.');
 }
 
-/** Gets what it takes and joins. Given a way to get more tokens, the SDK comes back by itself even after a long outage. */
-export async function enterRoom(wish: Wish): Promise<Room> {
-  const entry = await askEntry(wish);
-  let unused: string | undefined = wish.token ?? tokenOf(entry);
-  const anotherToken = async (): Promise<string> => {
+/** Requests a token and joins. The SDK gets a token source, so that it can reconnect after a session has expired. */
+export async function joinRoom(request: JoinRequest): Promise<Room> {
+  const entry = await requestEntry(request);
+  const { room, name } = request;
+  let unused: string | undefined = request.token ?? tokenOf(entry);
+  const nextToken = async (): Promise<string> => {
     const token = unused;
     unused = undefined;
-    return token ?? tokenOf(await askEntry(wish));
+    return token ?? tokenOf(await requestEntry(request));
   };
-  return connect(entry.url ?? location.origin, { token: wish.token ?? anotherToken, room: wish.room, name: wish.name });
+  return connect(entry.url ?? location.origin, { token: request.token ?? nextToken, room, name });
 }

@@ -3,14 +3,14 @@ import { css, html, LitElement, nothing, type PropertyValues, type TemplateResul
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { classMap } from 'lit/directives/class-map.js';
 import { icons, logo } from '../shared/icons.ts';
-import type { Wish } from './join.ts';
+import type { JoinRequest } from './join.ts';
 import type { LocalView } from './media-controls.ts';
 import { advice } from './problems.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
 import { sourceObject } from './source-object.ts';
 import { base, buttons, fields } from '../shared/styles.ts';
 
-/** What a call begins with. */
+/** Which devices are on when the call starts. */
 export interface JoinWith {
   readonly microphone: boolean;
   readonly camera: boolean;
@@ -32,22 +32,22 @@ const formFields: Record<FieldId, Field> = {
     label: 'Room',
     placeholder: 'team-standup',
     autocomplete: 'off',
-    hint: 'Lower-case letters, digits, “-” and “_”. A new name makes a new room.',
+    hint: 'Lower-case letters, digits, “-” and “_”. A new name creates a new room.',
   },
   token: {
     label: 'Join token',
     placeholder: 'eyJ…',
     autocomplete: 'off',
-    hint: 'This server lets in only who has a token. Whoever invited you can make one; it works once.',
+    hint: 'This server requires a join token. The person who invited you can issue one. A token works once.',
   },
 };
 
 /**
- * Where a call begins: who, where, and with what.
+ * The form that a call starts from: name, room and devices.
  *
- * @fires join - CustomEvent of a Wish
+ * @fires join - CustomEvent of a JoinRequest
  * @fires joinwith - CustomEvent of a JoinWith
- * @fires preview - the camera should be shown now
+ * @fires preview - the user wants to see the camera
  */
 @customElement('flotilla-lobby')
 export class Lobby extends LitElement {
@@ -233,18 +233,18 @@ export class Lobby extends LitElement {
   @property() name = '';
   @property() room = '';
   @property() token = '';
-  /** The console is not open: a token is wanted. */
+  /** The console issues no tokens: the user has to enter one. */
   @property({ type: Boolean }) needsToken = false;
   @property({ type: Boolean }) joining = false;
-  /** The name of the room that was left just now. */
+  /** Name of the room that the user has just left. */
   @property() left: string | undefined;
   @property({ attribute: false }) problem: FlotillaError | undefined;
   @property({ attribute: false }) joinWith!: JoinWith;
   @property({ attribute: false }) local!: LocalView;
-  /** Nobody is told that a field is empty before they had a chance to fill it. */
+  /** Fields that show their problem: those that the user has edited or submitted. */
   @state() private checked = { name: false, room: false, token: false };
-  /** The room ends in a dash that was typed as a space, as phones do after a word. */
-  #strayDash = false;
+  /** The room name ends in a dash that was typed as a space; phone keyboards append one after a word. */
+  #trailingDash = false;
   @query('form button') private joinButton!: HTMLButtonElement;
 
   override focus(): void {
@@ -252,13 +252,13 @@ export class Lobby extends LitElement {
     (first === undefined ? this.joinButton : this.renderRoot.querySelector<HTMLElement>(first))?.focus();
   }
 
-  /** Shows what is wrong and leads there; says whether all is well. */
-  async check(): Promise<boolean> {
+  /** Validates all fields, focuses the first invalid one, and returns whether all are valid. */
+  async validate(): Promise<boolean> {
     this.checked = { name: true, room: true, token: true };
     await this.updateComplete;
-    const wrong = this.renderRoot.querySelector<HTMLElement>('[aria-invalid=true]');
-    wrong?.focus();
-    return wrong === null;
+    const invalid = this.renderRoot.querySelector<HTMLElement>('[aria-invalid=true]');
+    invalid?.focus();
+    return invalid === null;
   }
 
   protected override firstUpdated(): void {
@@ -269,13 +269,13 @@ export class Lobby extends LitElement {
     if (changed.get('joining') === true || (changed.has('needsToken') && this.needsToken)) this.focus();
   }
 
-  #wrong(): { id: FieldId; problem: string | undefined }[] {
+  #problems(): { id: FieldId; problem: string | undefined }[] {
     return [
       { id: 'name', problem: displayNameProblem(this.name) },
       { id: 'room', problem: roomNameProblem(this.room) },
       {
         id: 'token',
-        problem: this.needsToken && this.token === '' ? 'Paste the token that you were given.' : undefined,
+        problem: this.needsToken && this.token === '' ? 'Paste your join token.' : undefined,
       },
     ];
   }
@@ -304,13 +304,13 @@ export class Lobby extends LitElement {
   }
 
   #lead(): TemplateResult {
-    if (this.left !== undefined) return html`Go back to <b>${this.left}</b>, or join another room.`;
-    return html`Name a room and share its link. Whoever opens it is in the same call.`;
+    if (this.left !== undefined) return html`Join <b>${this.left}</b> again, or enter another room.`;
+    return html`Choose a room name. Everyone who joins the room with that name is in the same call.`;
   }
 
   #action(): string {
     if (this.left !== undefined) return 'Join again';
-    // That a token is wanted is news, not a failure to be tried again.
+    // A request for a token is not a failed attempt.
     return this.problem && this.problem.code !== 'FORBIDDEN' ? 'Try again' : 'Join';
   }
 
@@ -326,7 +326,7 @@ export class Lobby extends LitElement {
               playsinline
               .muted=${true}
               .srcObject=${sourceObject(stream)}
-              aria-label="What your camera shows"
+              aria-label="Preview of your camera"
             ></video>`
           : this.#noPreview()
       }
@@ -359,7 +359,7 @@ export class Lobby extends LitElement {
     const { busy, problem } = this.local.camera;
     const { camera } = this.joinWith;
     const text = !camera
-      ? 'You join with your camera off'
+      ? 'Your camera is off'
       : (problem ?? (busy ? 'Starting the camera…' : 'Your camera starts when you join'));
     const preview = (): boolean => this.dispatchEvent(new Event('preview'));
     return html`<div class="absent">
@@ -375,7 +375,7 @@ export class Lobby extends LitElement {
 
   #field(id: FieldId): TemplateResult {
     const { label, autocomplete, placeholder, maxlength, hint } = formFields[id];
-    const problem = this.checked[id] ? this.#wrong().find((field) => field.id === id)?.problem : undefined;
+    const problem = this.checked[id] ? this.#problems().find((field) => field.id === id)?.problem : undefined;
     return html`<div class="field">
       <label for=${id}>${label}</label>
       <input
@@ -391,24 +391,24 @@ export class Lobby extends LitElement {
         aria-required="true"
         aria-invalid=${problem !== undefined}
         aria-describedby="${id}-note"
-        @input=${(event: Event) => this.#typed(id, event.target as HTMLInputElement)}
+        @input=${(event: Event) => this.#onInput(id, event.target as HTMLInputElement)}
         @change=${() => (this.checked = { ...this.checked, [id]: true })}
       />
       <p id="${id}-note" class=${problem === undefined ? 'hint' : 'wrong'}>${problem ?? hint ?? ''}</p>
     </div>`;
   }
 
-  #typed(id: FieldId, input: HTMLInputElement): void {
+  #onInput(id: FieldId, input: HTMLInputElement): void {
     if (id === 'room') {
-      this.#strayDash = /\s$/.test(input.value);
+      this.#trailingDash = /\s$/.test(input.value);
       const tidy = tidyRoomName(input.value);
       if (tidy !== input.value) {
-        // Setting a value moves the cursor to its end.
+        // Assigning a value moves the cursor to its end.
         const fromEnd = input.value.length - (input.selectionEnd ?? input.value.length);
         input.value = tidy;
         input.setSelectionRange(tidy.length - fromEnd, tidy.length - fromEnd);
       }
-      // A letter that can't be is better told while the finger is on its key.
+      // Invalid characters are reported while typing.
       if (/[^a-z0-9_-]/.test(tidy)) this.checked = { ...this.checked, room: true };
     }
     this[id] = id === 'token' ? input.value.trim() : input.value;
@@ -420,10 +420,10 @@ export class Lobby extends LitElement {
 
   async #submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
-    if (this.#strayDash) this.room = this.room.replace(/-$/, '');
-    this.#strayDash = false;
-    if (!(await this.check())) return;
-    const detail: Wish = { room: this.room, name: this.name.trim(), token: this.token || undefined };
+    if (this.#trailingDash) this.room = this.room.replace(/-$/, '');
+    this.#trailingDash = false;
+    if (!(await this.validate())) return;
+    const detail: JoinRequest = { room: this.room, name: this.name.trim(), token: this.token || undefined };
     this.dispatchEvent(new CustomEvent('join', { detail }));
   }
 }
@@ -439,7 +439,7 @@ function explain({ code, message }: FlotillaError): TemplateResult {
   </div>`;
 }
 
-/** Servers say "the room was deleted"; a page starts with a capital and ends with a stop. */
+/** Turns an error message, which has no capital and no full stop, into a sentence. */
 function sentence(text: string): string {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;

@@ -1,21 +1,21 @@
 import { type LocalPublication, openCamera, openMicrophone, openScreen, type Room } from '@flotilla/client';
 import { openProblem, publishProblem } from './problems.ts';
-import { recall, remember } from './settings.ts';
+import { loadSetting, saveSetting } from './settings.ts';
 import { BoxSender } from './shapes/box-sender.ts';
 import { boxesTopic } from './shapes/boxes.ts';
 import { MovingShapes } from './shapes/moving-shapes.ts';
 
-/** A microphone or camera, as the page shows it. */
+/** State of a microphone or camera for the view. */
 export interface SourceView {
-  /** Wanted, whether or not it is there yet: what a switch shows. */
+  /** The user has turned it on; it may still be opening. */
   readonly on: boolean;
-  /** On its way: being opened, published or muted. */
+  /** It is being opened, published or muted. */
   readonly busy: boolean;
   readonly stream: MediaStream | undefined;
   readonly deviceId: string | undefined;
-  /** Why it is off although it was wanted. */
+  /** Why it is off although the user turned it on. */
   readonly problem: string | undefined;
-  /** The camera at the back of a phone shows the world, which must not be mirrored. */
+  /** The camera faces away from the user; its video is not mirrored. */
   readonly facesAway: boolean;
 }
 
@@ -28,20 +28,21 @@ export interface ScreenView {
 export interface LocalView {
   readonly microphone: SourceView;
   readonly camera: SourceView;
-  /** The camera is replaced by moving shapes. */
+  /** Moving shapes replace the camera. */
   readonly shapes: boolean;
   readonly screen: ScreenView;
 }
 
-/** What is sent in place of a device, under a label. */
-interface StandIn {
+/** A source that replaces a device. */
+interface Replacement {
+  /** Label of the publication. */
   readonly label: string;
   open(): MediaStreamTrack;
 }
 
 interface Kind {
   readonly source: 'microphone' | 'camera';
-  /** Off: a microphone is muted, to be back at once; a camera is released, so that its light goes out. */
+  /** `mute` keeps the device open, for a fast return. `release` closes it, so that a camera's light goes out. */
   readonly whenOff: 'mute' | 'release';
   open(deviceId?: string): Promise<MediaStreamTrack>;
 }
@@ -49,44 +50,45 @@ interface Kind {
 const microphone: Kind = { source: 'microphone', whenOff: 'mute', open: openMicrophone };
 const camera: Kind = { source: 'camera', whenOff: 'release', open: openCamera };
 
-/** What the owner is told. */
 export interface MediaListener {
   changed(): void;
   problem(text: string): void;
 }
 
-/** The room, as far as local media needs it: undefined before the call, and not ready while its connection is away. */
 interface Stage {
+  /** Undefined before and after a call. */
   readonly room: Room | undefined;
+  /** Signaling and media are connected. */
   readonly ready: boolean;
 }
 
 /**
- * A microphone or camera. It is told what is wanted, at any time; track and publication follow one step after the other, and
- * wait for the connection where they need it.
+ * Reconciles a microphone or camera with its settings, which may change at any time: opens the device, publishes the track,
+ * mutes or unpublishes it, one step at a time. Steps that need the connection wait for it.
  */
 class LocalSource {
   readonly #kind: Kind;
   readonly #stage: Stage;
   readonly #listener: MediaListener;
-  #wanted = false;
+  #on = false;
   #deviceId: string | undefined;
-  #otherDevice = false;
-  #standIn: StandIn | undefined;
-  #wantedBefore = false;
-  #settling = false;
+  /** The open track is not of the chosen device. */
+  #deviceChanged = false;
+  #replacement: Replacement | undefined;
+  #onBefore = false;
+  #reconciling = false;
   #problem: string | undefined;
   #stream: MediaStream | undefined;
   #publication: LocalPublication | undefined;
   #label: string | undefined;
-  /** What the room was told last; undefined while it may or may not have heard. */
+  /** Last acknowledged state; undefined while a request is pending or after one has failed. */
   #muted: boolean | undefined;
 
   constructor(kind: Kind, stage: Stage, listener: MediaListener) {
     this.#kind = kind;
     this.#stage = stage;
     this.#listener = listener;
-    this.#deviceId = recall(kind.source);
+    this.#deviceId = loadSetting(kind.source);
   }
 
   get #track(): MediaStreamTrack | undefined {
@@ -94,76 +96,76 @@ class LocalSource {
   }
 
   get view(): SourceView {
-    // What stands in for a device is none that could be chosen.
-    const settings = this.#standIn ? undefined : this.#track?.getSettings();
+    // The settings of a replacement name no device.
+    const settings = this.#replacement ? undefined : this.#track?.getSettings();
     return {
-      on: this.#wanted,
-      busy: this.#settling,
+      on: this.#on,
+      busy: this.#reconciling,
       stream: this.#stream,
       deviceId: settings?.deviceId ?? this.#deviceId,
       problem: this.#problem,
-      facesAway: this.#standIn !== undefined || settings?.facingMode === 'environment',
+      facesAway: this.#replacement !== undefined || settings?.facingMode === 'environment',
     };
   }
 
-  set(wanted: boolean): void {
-    this.#wanted = wanted;
+  set(on: boolean): void {
+    this.#on = on;
     this.#problem = undefined;
-    // Nobody should be heard or seen until some reply comes.
-    if (this.#track) this.#track.enabled = wanted;
-    if (!wanted && this.#kind.whenOff === 'release') this.#stop();
-    this.settle();
+    // Takes effect at once, without waiting for the server's reply.
+    if (this.#track) this.#track.enabled = on;
+    if (!on && this.#kind.whenOff === 'release') this.#stop();
+    this.reconcile();
   }
 
   use(deviceId: string): void {
     this.#deviceId = deviceId;
-    remember(this.#kind.source, deviceId);
-    this.#otherDevice = this.#track !== undefined;
-    this.settle();
+    saveSetting(this.#kind.source, deviceId);
+    this.#deviceChanged = this.#track !== undefined;
+    this.reconcile();
   }
 
-  /** Sends something else, even while the device is off; undefined gives the device back as it was. */
-  standIn(by: StandIn | undefined): void {
-    if (!this.#standIn) this.#wantedBefore = this.#wanted;
-    this.#standIn = by;
-    this.#otherDevice = this.#track !== undefined;
-    this.set(by !== undefined || this.#wantedBefore);
+  /** Publishes a replacement, also while the device is off; undefined restores the device and its previous state. */
+  replaceWith(replacement: Replacement | undefined): void {
+    if (!this.#replacement) this.#onBefore = this.#on;
+    this.#replacement = replacement;
+    this.#deviceChanged = this.#track !== undefined;
+    this.set(replacement !== undefined || this.#onBefore);
   }
 
-  get hasStandIn(): boolean {
-    return this.#standIn !== undefined;
+  get isReplaced(): boolean {
+    return this.#replacement !== undefined;
   }
 
-  /** The call is over. */
+  /** Closes the device when the call has ended. */
   end(): void {
-    if (this.#standIn) this.#wantedBefore = false;
-    this.#standIn = undefined;
-    this.#wanted = false;
+    if (this.#replacement) this.#onBefore = false;
+    this.#replacement = undefined;
+    this.#on = false;
     this.#problem = undefined;
     this.#publication = undefined;
     this.#stop();
     this.#listener.changed();
   }
 
-  /** Takes the steps that are due. Called when anything changed that they depend on. */
-  settle(): void {
-    // The steps that are being taken come past the change.
-    if (!this.#settling) void this.#takeSteps();
+  /** To be called when anything changed that the steps depend on. */
+  reconcile(): void {
+    // Running steps see the change, as each reads the current state.
+    if (!this.#reconciling) void this.#takeSteps();
     this.#listener.changed();
   }
 
   async #takeSteps(): Promise<void> {
-    this.#settling = true;
+    this.#reconciling = true;
     try {
       for (let step = this.#next(); step; step = this.#next()) {
         await step();
         this.#listener.changed();
       }
     } catch (error) {
-      // With the connection away the step is due again when it is back; else it will not get better.
+      // While disconnected, the step is repeated after the reconnection.
       if (this.#stage.ready) this.#giveUp(publishProblem(this.#kind.source, error));
     } finally {
-      this.#settling = false;
+      this.#reconciling = false;
       this.#listener.changed();
     }
   }
@@ -172,21 +174,21 @@ class LocalSource {
     const { room, ready } = this.#stage;
     const track = this.#track;
     const publication = this.#publication;
-    if (this.#wanted && (!track || this.#otherDevice)) return () => this.#open();
-    // It was turned off before anybody could hear it.
-    if (!this.#wanted && track && !publication) return async () => this.#stop();
+    if (this.#on && (!track || this.#deviceChanged)) return () => this.#open();
+    // Turned off before it was published.
+    if (!this.#on && track && !publication) return async () => this.#stop();
     if (!room || !ready) return undefined;
-    // A label is for good: another one needs another publication.
-    if (publication && this.#wanted && this.#label !== this.#standIn?.label) return () => this.#withdraw();
-    if (this.#wanted && track && !publication) return () => this.#publish(room, track);
+    // The label of a publication cannot change.
+    if (publication && this.#on && this.#label !== this.#replacement?.label) return () => this.#withdraw();
+    if (this.#on && track && !publication) return () => this.#publish(room, track);
     if (!publication) return undefined;
-    if (!this.#wanted && this.#kind.whenOff === 'release') return () => this.#withdraw();
-    return this.#muted === !this.#wanted ? undefined : () => this.#mute(publication, !this.#wanted);
+    if (!this.#on && this.#kind.whenOff === 'release') return () => this.#withdraw();
+    return this.#muted === !this.#on ? undefined : () => this.#mute(publication, !this.#on);
   }
 
   async #open(): Promise<void> {
-    this.#otherDevice = false;
-    // A phone has one camera open at a time.
+    this.#deviceChanged = false;
+    // Phones open one camera at a time.
     if (this.#kind.source === 'camera') this.#stop();
     const { room } = this.#stage;
     let track: MediaStreamTrack;
@@ -195,35 +197,35 @@ class LocalSource {
     } catch (error) {
       return this.#giveUp(openProblem(this.#kind.source, error));
     }
-    // The call ended meanwhile.
+    // The call ended while the device opened.
     if (room && room !== this.#stage.room) return track.stop();
     this.#stop();
-    track.enabled = this.#wanted;
+    track.enabled = this.#on;
     track.addEventListener('ended', () => this.#giveUp(`The ${this.#kind.source} was disconnected.`));
     this.#stream = new MediaStream([track]);
-    // A publication that can't take it is replaced; so is one with another label, later.
-    if (this.#label === this.#standIn?.label)
+    // A publication that rejects the track is replaced; one with another label is replaced in a later step.
+    if (this.#label === this.#replacement?.label)
       await this.#publication?.replaceTrack(track).catch(() => this.#withdraw());
   }
 
   async #openDevice(): Promise<MediaStreamTrack> {
-    if (this.#standIn) return this.#standIn.open();
+    if (this.#replacement) return this.#replacement.open();
     if (this.#deviceId === undefined) return this.#kind.open();
     try {
       return await this.#kind.open(this.#deviceId);
     } catch (error) {
       if (!(error instanceof DOMException) || !['OverconstrainedError', 'NotFoundError'].includes(error.name))
         throw error;
-      // The one that was chosen is not plugged in today.
+      // The chosen device is not connected.
       this.#deviceId = undefined;
       return this.#kind.open();
     }
   }
 
   async #publish(room: Room, track: MediaStreamTrack): Promise<void> {
-    const label = this.#standIn?.label;
+    const label = this.#replacement?.label;
     const publication = await room.publish(track, { source: this.#kind.source, ...(label !== undefined && { label }) });
-    // The call ended, or the device was changed, meanwhile.
+    // The call ended during the request.
     if (room !== this.#stage.room) return;
     this.#publication = publication;
     this.#label = label;
@@ -241,16 +243,16 @@ class LocalSource {
   async #withdraw(): Promise<void> {
     const publication = this.#publication;
     this.#publication = undefined;
-    // If the server doesn't hear it, it learns from the media, or with the end of the session.
+    // If the request fails, the publication ends with the session at the latest.
     await publication?.unpublish().catch(() => undefined);
   }
 
   #giveUp(problem: string): void {
     this.#problem = problem;
     this.#listener.problem(problem);
-    this.#wanted = false;
+    this.#on = false;
     this.#stop();
-    this.settle();
+    this.reconcile();
   }
 
   #stop(): void {
@@ -259,7 +261,7 @@ class LocalSource {
   }
 }
 
-/** The user's screen: begun and ended as a whole, since the browser asks each time. */
+/** The user's shared screen, with its audio where the browser offers it. */
 class LocalScreen {
   readonly #stage: Stage;
   readonly #listener: MediaListener;
@@ -277,7 +279,7 @@ class LocalScreen {
     return { on: this.#stream !== undefined, busy: this.#busy, stream: this.#stream };
   }
 
-  /** Only a click or a key press may lead here: browsers want that. */
+  /** To be called from a click or key press: browsers require a user gesture. */
   async start(): Promise<void> {
     const { room } = this.#stage;
     if (!room || this.#busy || this.#stream) return;
@@ -286,11 +288,11 @@ class LocalScreen {
       const { video, audio } = await openScreen();
       this.#tracks = audio ? [video, audio] : [video];
       this.#stream = new MediaStream([video]);
-      // The browser has a button of its own that ends it.
+      // The browser shows its own button to stop sharing.
       video.addEventListener('ended', () => void this.stop());
       this.#publications.push(await room.publish(video, { source: 'screen' }));
       if (audio) this.#publications.push(await room.publish(audio, { source: 'screen_audio' }));
-      // Either may have ended meanwhile.
+      // Sharing or the call may have ended during the requests.
       if (video.readyState === 'ended' || this.#stage.room !== room) await this.stop();
     } catch (error) {
       await this.stop();
@@ -312,7 +314,7 @@ class LocalScreen {
 
   #explain(error: unknown): void {
     if (!(error instanceof DOMException)) this.#listener.problem(publishProblem('screen', error));
-    // Closing the browser's chooser is an answer, not a problem.
+    // NotAllowedError: the user closed the browser's picker.
     else if (error.name !== 'NotAllowedError') this.#listener.problem(openProblem('screen', error));
   }
 
@@ -322,7 +324,7 @@ class LocalScreen {
   }
 }
 
-/** Everything the user sends. */
+/** The user's microphone, camera and screen. */
 export class MediaControls {
   readonly microphone: LocalSource;
   readonly camera: LocalSource;
@@ -342,29 +344,29 @@ export class MediaControls {
     return {
       microphone: this.microphone.view,
       camera: this.camera.view,
-      shapes: this.camera.hasStandIn,
+      shapes: this.camera.isReplaced,
       screen: this.screen.view,
     };
   }
 
-  /** Sends a video of moving shapes in place of the camera, and where they are in each frame as metadata; or no more. */
+  /** Publishes moving shapes in place of the camera, with their positions in each frame as metadata, or restores the camera. */
   showShapes(on: boolean): void {
     const { room } = this.#stage;
-    if (!on || !room) return this.camera.standIn(undefined);
+    if (!on || !room) return this.camera.replaceWith(undefined);
     const sender = new BoxSender(room, (text) => this.#listener.problem(text));
     const open = (): MediaStreamTrack => new MovingShapes((boxes, at) => sender.send(boxes, at)).track;
-    this.camera.standIn({ label: boxesTopic, open });
+    this.camera.replaceWith({ label: boxesTopic, open });
   }
 
-  /** Publishes into this room what is on, as it gets ready. */
+  /** Publishes to this room. */
   attach(room: Room): void {
     this.#stage.room = room;
     let mediaLost = false;
     const check = (): void => {
       if (this.#stage.room !== room) return;
       this.#stage.ready = room.state === 'connected' && !mediaLost;
-      this.microphone.settle();
-      this.camera.settle();
+      this.microphone.reconcile();
+      this.camera.reconcile();
     };
     room.on('stateChanged', check);
     room.on('mediaChanged', (state) => {
@@ -374,7 +376,7 @@ export class MediaControls {
     check();
   }
 
-  /** The call is over: lets go of every device. */
+  /** Closes all devices when the call has ended. */
   detach(): void {
     this.#stage.room = undefined;
     this.#stage.ready = false;

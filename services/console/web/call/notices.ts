@@ -8,12 +8,12 @@ export interface Notice {
   readonly id: number;
   readonly kind: 'info' | 'warning';
   readonly text: string;
-  /** What a button on it does, such as enabling sound. */
+  /** A button, such as one to enable sound. */
   readonly action?: { readonly label: string; readonly run: () => void } | undefined;
 }
 
 /**
- * Notes that float above the page and leave it usable.
+ * Non-modal messages above the page.
  *
  * @fires dismiss - CustomEvent of the notice's id
  */
@@ -36,7 +36,7 @@ export class Notices extends LitElement {
         display: flex;
         flex-direction: column;
       }
-      /* One with a button matters most. */
+      /* Notices with a button come first. */
       li:has(button.primary) {
         order: -1;
       }

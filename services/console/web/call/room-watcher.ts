@@ -1,4 +1,5 @@
 import type { RemoteParticipant, Room } from '@flotilla/client';
+import { parseChatData } from './chat-message.ts';
 
 export interface ChatMessage {
   /** Undefined: you. */
@@ -8,65 +9,65 @@ export interface ChatMessage {
 }
 
 export interface WatcherHost {
-  /** Something that can be seen changed. */
+  /** Something that the view shows has changed. */
   readonly changed: () => void;
-  /** Something happened that a person who does not look should hear of. */
-  readonly say: (text: string) => void;
-  /** What comes from the others is about to stop, until media is restored. */
+  /** Announces an event to screen readers. */
+  readonly announce: (text: string) => void;
+  /** Remote media was lost; called before tracks are removed. */
   readonly mediaLost: () => void;
   readonly message: (message: ChatMessage) => void;
 }
 
-/** In a larger room, every muting would be noise. */
-const sayMutingUpTo = 8;
-const longestMessage = 4000;
+/** Largest room, in participants, in which muting is announced. */
+const announceMutingUpTo = 8;
 
-/** Follows a room for a view, and keeps what the room tells only in passing. */
+/** Observes a room for a view and keeps the state that the room reports only as events. */
 export class RoomWatcher {
   speakers: ReadonlySet<string> = new Set();
   activeSpeaker: string | undefined;
   mediaLost = false;
-  /** Which publications are muted, by id. */
+  /** Muted state by publication id. */
   readonly #muted = new Map<string, boolean>();
   readonly #stops: (() => void)[];
 
   constructor(room: Room, host: WatcherHost) {
-    const { changed, say } = host;
+    const { changed, announce } = host;
     for (const { publications } of room.participants.values())
       for (const { id, muted } of publications.values()) this.#muted.set(id, muted);
     this.#stops = [
       room.on('stateChanged', (state) => {
-        if (state !== 'closed') say(state === 'reconnecting' ? 'Connection lost. Reconnecting' : 'Connected again');
+        if (state !== 'closed')
+          announce(state === 'reconnecting' ? 'Connection lost. Reconnecting' : 'Connected again');
         changed();
       }),
       room.on('mediaChanged', (state) => {
         this.mediaLost = state === 'lost';
         if (this.mediaLost) host.mediaLost();
-        say(this.mediaLost ? 'Restoring audio and video' : 'Audio and video are back');
+        announce(this.mediaLost ? 'Restoring audio and video' : 'Audio and video are back');
         changed();
       }),
       room.on('participantJoined', ({ name }) => {
-        say(`${name} joined`);
+        announce(`${name} joined`);
         changed();
       }),
       room.on('participantLeft', ({ name }) => {
-        say(`${name} left`);
+        announce(`${name} left`);
         changed();
       }),
       room.on('publicationAdded', ({ id, source, muted }, { name }) => {
         this.#muted.set(id, muted);
-        if (source === 'screen') say(`${name} shares a screen`);
+        if (source === 'screen') announce(`${name} shares a screen`);
         changed();
       }),
       room.on('publicationRemoved', ({ id, source }, { name }) => {
         this.#muted.delete(id);
-        if (source === 'screen') say(`${name} stopped sharing`);
+        if (source === 'screen') announce(`${name} stopped sharing`);
         changed();
       }),
       room.on('publicationUpdated', ({ id, source, muted }, { name }) => {
-        // An update may also be about where it is sent from.
-        if (source === 'microphone' && this.#muted.get(id) !== muted && room.participants.size < sayMutingUpTo)
-          say(`${name} ${muted ? 'muted' : 'unmuted'}`);
+        // An update may also be about the SFU node.
+        if (source === 'microphone' && this.#muted.get(id) !== muted && room.participants.size < announceMutingUpTo)
+          announce(`${name} ${muted ? 'muted' : 'unmuted'}`);
         this.#muted.set(id, muted);
         changed();
       }),
@@ -81,8 +82,8 @@ export class RoomWatcher {
         changed();
       }),
       room.on('message', (data, id, sender) => {
-        const text = chatText(data);
-        const from = id === room.me.id ? undefined : (sender?.name ?? 'Somebody who left');
+        const text = parseChatData(data);
+        const from = id === room.me.id ? undefined : (sender?.name ?? 'A former participant');
         if (text !== undefined) host.message({ from, text, at: new Date() });
       }),
     ];
@@ -93,21 +94,7 @@ export class RoomWatcher {
   }
 }
 
-/** Anybody in the room may send anything; only what looks like chat is chat. */
-function chatText(data: unknown): string | undefined {
-  if (
-    typeof data !== 'object' ||
-    data === null ||
-    !('kind' in data) ||
-    data.kind !== 'chat' ||
-    !('text' in data) ||
-    typeof data.text !== 'string'
-  )
-    return undefined;
-  return data.text.slice(0, longestMessage);
-}
-
-/** Somebody's microphone is heard unless they have none or it is muted. */
+/** Whether a participant has no microphone or has muted it. */
 export function isMuted(participant: RemoteParticipant): boolean {
   return participant.find('microphone')?.muted ?? true;
 }

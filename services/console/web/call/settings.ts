@@ -1,7 +1,7 @@
 type Key = 'name' | 'microphone' | 'camera' | 'speaker' | 'shortcuts';
 
-/** What the page remembers between calls. Storage may be forbidden; then nothing is remembered. */
-export function recall(key: Key): string | undefined {
+/** Reads a setting that is kept between calls; undefined where the browser forbids storage. */
+export function loadSetting(key: Key): string | undefined {
   try {
     return localStorage.getItem(`flotilla.${key}`) ?? undefined;
   } catch {
@@ -9,11 +9,12 @@ export function recall(key: Key): string | undefined {
   }
 }
 
-export function remember(key: Key, value: string | undefined): void {
+/** Stores a setting; undefined removes it. Does nothing where the browser forbids storage. */
+export function saveSetting(key: Key, value: string | undefined): void {
   try {
     if (value === undefined) localStorage.removeItem(`flotilla.${key}`);
     else localStorage.setItem(`flotilla.${key}`, value);
   } catch {
-    // See above.
+    // Storage is forbidden.
   }
 }

@@ -3,12 +3,14 @@ import type { LocalView } from './media-controls.ts';
 import { isMuted, type RoomWatcher } from './room-watcher.ts';
 import { boxesTopic } from './shapes/boxes.ts';
 
-/** Something to play: `key` says which element plays it, `publicationId` is there when it comes from somebody else. */
+/** A stream for a media element. */
 export interface Playable {
+  /** Identifies the media element that plays it. */
   readonly key: string;
   readonly stream: MediaStream;
-  /** Changes when the stream carries another track. */
+  /** Changes when the track of the stream is replaced. */
   readonly trackId: string | undefined;
+  /** Undefined for local media. */
   readonly publicationId?: string;
 }
 
@@ -18,7 +20,7 @@ export interface PersonTile {
   readonly me: boolean;
   readonly picture: Playable | undefined;
   readonly mirrored: boolean;
-  /** Boxes come with the picture. */
+  /** The publisher sends boxes for the frames. */
   readonly boxed: boolean;
   readonly muted: boolean;
   readonly speaking: boolean;
@@ -35,9 +37,9 @@ export interface ScreenTile {
 
 export function people(room: Room, watcher: RoomWatcher, local: LocalView): PersonTile[] {
   const { microphone, camera } = local;
-  const heard = (id: string, muted: boolean): boolean => !muted && watcher.speakers.has(id);
-  const leads = (id: string): boolean => watcher.activeSpeaker === id && room.participants.size > 1;
-  const mine: PersonTile = {
+  const isSpeaking = (id: string, muted: boolean): boolean => !muted && watcher.speakers.has(id);
+  const isActive = (id: string): boolean => watcher.activeSpeaker === id && room.participants.size > 1;
+  const own: PersonTile = {
     id: room.me.id,
     name: room.me.name,
     me: true,
@@ -45,7 +47,7 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
     mirrored: !camera.facesAway,
     boxed: false,
     muted: !microphone.on,
-    speaking: heard(room.me.id, !microphone.on),
+    speaking: isSpeaking(room.me.id, !microphone.on),
     active: false,
     quality: undefined,
   };
@@ -61,12 +63,12 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
       mirrored: false,
       boxed: video?.label === boxesTopic,
       muted,
-      speaking: heard(id, muted),
-      active: leads(id),
+      speaking: isSpeaking(id, muted),
+      active: isActive(id),
       quality: worst([...participant.publications.values()]),
     };
   });
-  return [mine, ...others];
+  return [own, ...others];
 }
 
 export function screens(room: Room, local: LocalView): ScreenTile[] {
@@ -80,8 +82,8 @@ export function screens(room: Room, local: LocalView): ScreenTile[] {
 }
 
 /**
- * What is to be played aloud. Chrome never starts an `<audio>` whose stream had no track when it was given, so a publication
- * counts from its first track on.
+ * Audio of the other participants. Chrome never starts an `<audio>` element whose stream had no track when it was assigned, so
+ * publications without a track are left out.
  */
 export function sounds(room: Room): Playable[] {
   return [...room.participants.values()]

@@ -18,7 +18,7 @@ const qualityWords = [
   'very good connection',
 ] as const;
 
-/** What a screen reader is told of a person's tile. */
+/** Accessible name of a person's tile. */
 export function describe(name: string, me: boolean, muted: boolean, quality: number | undefined): string {
   return [
     me ? `${name} (you)` : name,
@@ -30,9 +30,9 @@ export function describe(name: string, me: boolean, muted: boolean, quality: num
 }
 
 /**
- * One person, or one shared screen. Who it stands for and where it is are attributes of the host, set by the call view.
+ * One person or one shared screen. The call view sets its identity and position as attributes of the host.
  *
- * @fires frame - somebody else's picture, or the picture of another track, is there
+ * @fires frame - the first frame of a remote track was presented
  */
 @customElement('flotilla-tile')
 export class Tile extends LitElement {
@@ -88,12 +88,12 @@ export class Tile extends LitElement {
         font-weight: 600;
         letter-spacing: 0.02em;
       }
-      /* Above the picture, so that a ring shows on both. */
+      /* Above the video, so that the ring is visible on it. */
       .ring {
         position: absolute;
         inset: 0;
         border: 3px solid var(--speak);
-        /* Sets it off from any picture. */
+        /* Separates the ring from a video of the same colour. */
         box-shadow: inset 0 0 0 1.5px rgb(255 255 255 / 0.85);
         border-radius: inherit;
         opacity: 0;
@@ -171,7 +171,7 @@ export class Tile extends LitElement {
       .fullscreen:focus-visible {
         outline-color: #fff;
       }
-      /* The label must not cover the face of a small tile. */
+      /* In a small tile the label must not cover the avatar. */
       @container (max-height: 8rem) {
         .avatar {
           bottom: 1.75rem;
@@ -219,15 +219,15 @@ export class Tile extends LitElement {
   @property({ type: Boolean }) boxed = false;
   @property({ type: Boolean }) muted = false;
   @property({ type: Number }) quality: number | undefined;
-  /** The key of the picture of which something was seen: until then, and when it is gone, there is the avatar. */
+  /** Key of the picture that has presented a frame. The avatar is shown for every other picture. */
   @state() private shown: string | undefined;
-  /** The last frame of a stream that is about to get another track. */
+  /** The last frame of a stream whose track is being replaced. */
   @state() private held: HTMLCanvasElement | undefined;
   @query('video') private video!: HTMLVideoElement | null;
   @query('flotilla-box-overlay') private overlay!: BoxOverlay | null;
 
-  /** Keeps what is seen now until the picture has a frame of its next track: better a still than a black tile. */
-  hold(): void {
+  /** Shows the current frame as a still until the next track has presented a frame, instead of a black tile. */
+  keepFrame(): void {
     const { video } = this;
     if (!this.shown || !video?.videoWidth || this.picture?.publicationId === undefined) return;
     const canvas = document.createElement('canvas');
@@ -237,7 +237,7 @@ export class Tile extends LitElement {
     this.held = canvas;
   }
 
-  /** Draws boxes on the frame that is on the screen. */
+  /** Draws boxes on the current frame. */
   drawBoxes({ boxes, alignmentMs }: FrameBoxes): void {
     this.overlay?.show(boxes, alignmentMs);
   }
@@ -246,18 +246,18 @@ export class Tile extends LitElement {
     if (this.picture?.key !== this.shown) {
       this.shown = undefined;
       this.held = undefined;
-    } else if (changed.has('picture') && !this.held) this.hold();
+    } else if (changed.has('picture') && !this.held) this.keepFrame();
   }
 
   protected override updated(changed: PropertyValues<this>): void {
     const { picture, video } = this;
     if (!changed.has('picture') || !picture || !video) return;
     this.#awaitFrame(video, picture);
-    // A stream that had no track for a while has stopped playing.
+    // A media element pauses when its stream has had no track.
     if (changed.get('picture')?.key === picture.key && video.paused) void video.play().catch(() => undefined);
   }
 
-  /** Shows the picture again at its second frame: the first may be the black one with which the former track ended. */
+  /** Removes the still at the second frame of the new track: the first may be the black one that ended the previous track. */
   #awaitFrame(video: HTMLVideoElement, { key, trackId, publicationId }: Playable, seen = 0): void {
     if (!('requestVideoFrameCallback' in video)) {
       this.held = undefined;
@@ -342,14 +342,14 @@ function bars(level: number): TemplateResult {
 
 const letters = new Intl.Segmenter();
 
-/** First letters of the first and the last word. */
+/** First letters of the first and last words. */
 function initials(name: string): string {
   const words = name.trim().split(/\s+/);
   const chosen = words.length > 1 ? [words[0], words.at(-1)] : words;
   return chosen.map((word = '') => [...letters.segment(word)][0]?.segment.toLocaleUpperCase() ?? '').join('');
 }
 
-/** The same name has the same colour for everybody. */
+/** Hue of a name, in degrees; the same on every page. */
 function hue(name: string): number {
   let sum = 0;
   for (const letter of name) sum = (sum * 31 + (letter.codePointAt(0) ?? 0)) % 360;

@@ -8,7 +8,7 @@ import { base, buttons } from '../shared/styles.ts';
 export const commands = ['mic', 'camera', 'screen', 'chat', 'devices', 'leave'] as const;
 export type Command = (typeof commands)[number];
 
-/** Leaving takes two keys: a call should not end because somebody believed the cursor was in the chat. */
+/** Leaving takes two keys, so that text typed outside the chat field does not end the call. */
 const shortcuts: Record<Command, string> = {
   mic: 'M',
   camera: 'V',
@@ -18,7 +18,7 @@ const shortcuts: Record<Command, string> = {
   leave: 'Shift+L',
 };
 
-/** The command that a key press stands for, unless the person is typing. */
+/** Command of a key press; undefined while the user is typing. */
 export function commandOf(event: KeyboardEvent): Command | undefined {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return undefined;
   const target = event.composedPath()[0];
@@ -37,15 +37,15 @@ interface Button {
   readonly command: Command;
   readonly name: string;
   readonly icon: TemplateResult;
-  /** What a press does. */
+  /** Describes the effect of a press. */
   readonly tip: string;
   readonly look?: 'off' | 'active' | 'leave' | undefined;
   readonly pressed?: boolean;
   readonly busy?: boolean;
   readonly dialog?: boolean;
-  /** Stands on its corner. */
+  /** Text in the corner of the button. */
   readonly badge?: string | undefined;
-  /** Why what it stands for does not work; told in place of the tip. */
+  /** Why the device does not work; shown in place of the tip. */
   readonly problem?: string | undefined;
 }
 
@@ -154,7 +154,7 @@ export class Toolbar extends LitElement {
         max-width: min(18rem, 80vw);
         translate: -50% 0;
       }
-      /* Bridges the gap, so that the pointer can rest on the tip. */
+      /* Bridges the gap, so that the pointer can move onto the tip. */
       .tip::after {
         content: '';
         position: absolute;
@@ -186,7 +186,7 @@ export class Toolbar extends LitElement {
           display: block;
         }
       }
-      /* Escape puts the tips away until the pointer or the focus moves on. */
+      /* Escape hides the tips until the pointer or the focus moves. */
       :host([quiet]) .place .tip {
         display: none;
       }
@@ -209,7 +209,7 @@ export class Toolbar extends LitElement {
   @property({ attribute: false }) local!: LocalView;
   @property({ type: Boolean }) chatOpen = false;
   @property({ type: Number }) unread = 0;
-  /** Whether the keys do something, and so are worth telling. */
+  /** Keyboard shortcuts are enabled; the tips show them. */
   @property({ type: Boolean }) shortcuts = true;
   @property({ type: Boolean, reflect: true }) quiet = false;
 
@@ -222,19 +222,19 @@ export class Toolbar extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    const speakUp = (): void => {
+    const allowTips = (): void => {
       this.quiet = false;
     };
-    const hush = ({ key }: KeyboardEvent): void => {
+    const hideTips = ({ key }: KeyboardEvent): void => {
       if (key === 'Escape') this.quiet = true;
     };
     return html`<div
       class="bar"
       role="group"
       aria-label="Call controls"
-      @pointerover=${speakUp}
-      @focusin=${speakUp}
-      @keydown=${hush}
+      @pointerover=${allowTips}
+      @focusin=${allowTips}
+      @keydown=${hideTips}
     >
       ${this.#buttons().map((button) => this.#button(button))}
     </div>`;

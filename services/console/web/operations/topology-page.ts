@@ -58,7 +58,7 @@ export class TopologyPage extends LitElement {
 
   #onChange(): void {
     const { state: now } = this.#watch;
-    if (now !== this.watchState) this.announcer?.say(stateNames[now]);
+    if (now !== this.watchState) this.announcer?.announce(stateNames[now]);
     this.watchState = now;
     this.#collecting ??= setTimeout(() => {
       this.#collecting = undefined;
@@ -79,7 +79,7 @@ export class TopologyPage extends LitElement {
     for (const { id, drain } of before.nodes) {
       if (!drain || this.fleet.get(id)) continue;
       this.notice = `${id} was drained and has ended.`;
-      this.announcer?.say(this.notice);
+      this.announcer?.announce(this.notice);
     }
   }
 

@@ -2,31 +2,32 @@ import { html, LitElement, type TemplateResult } from 'lit';
 import { customElement, state } from 'lit/decorators.js';
 import { base } from './styles.ts';
 
+/** Announcements within this period are read as one. */
 const collectMs = 250;
-const forgetMs = 8000;
+/** Removes the text after it was read, so that reading through the page does not meet it again. */
+const clearAfterMs = 8000;
 
-/** Says things to screen readers, politely. What happens at about the same time is said as one. */
+/** Announces messages to screen readers through a polite live region. */
 @customElement('flotilla-announcer')
 export class Announcer extends LitElement {
   static override styles = base;
 
-  @state() private said = '';
+  @state() private text = '';
   #pending: string[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  say(text: string): void {
-    this.#pending.push(text);
+  announce(message: string): void {
+    this.#pending.push(message);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.said = this.#pending.join('. ');
+      this.text = this.#pending.join('. ');
       this.#pending = [];
-      // Text that stays would be met again by somebody who reads through the page.
-      this.#timer = setTimeout(() => (this.said = ''), forgetMs);
+      this.#timer = setTimeout(() => (this.text = ''), clearAfterMs);
     }, collectMs);
   }
 
   protected override render(): TemplateResult {
-    return html`<div class="unseen" role="status" aria-live="polite">${this.said}</div>`;
+    return html`<div class="unseen" role="status" aria-live="polite">${this.text}</div>`;
   }
 }
 

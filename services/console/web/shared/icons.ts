@@ -1,6 +1,6 @@
 import { html, type SVGTemplateResult, svg, type TemplateResult } from 'lit';
 
-/** A line icon on a grid of 24, hidden from screen readers: the control it is on has a name. */
+/** A line icon on a grid of 24 by 24, hidden from screen readers: the control that shows it has a name. */
 const line = (shapes: SVGTemplateResult): TemplateResult =>
   html`<svg
     viewBox="0 0 24 24"
@@ -57,7 +57,7 @@ export const icons = {
   fullscreen: line(svg`<path d="M4 9V4.5h5M15 4.5h5V9M20 15v4.5h-5M9 19.5H4V15" />`),
 } as const;
 
-/** Two sails on a hull; the favicon in index.html is the same drawing. */
+/** The favicon in index.html and topology.html is the same drawing. */
 export const logo = html`<svg viewBox="0 0 32 32" aria-hidden="true" focusable="false">
   <rect width="32" height="32" rx="8" fill="#4650d8" />
   <path d="M15 6v15H6.5zM18 11l7.5 10H18z" fill="#fff" />

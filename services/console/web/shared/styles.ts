@@ -1,6 +1,6 @@
 import { css } from 'lit';
 
-/** What the components share; the colours come from theme.css. */
+/** Styles that every component includes; colours come from theme.css. */
 export const base = css`
   :host {
     display: block;
@@ -38,7 +38,7 @@ export const base = css`
     outline: 2px solid var(--focus);
     outline-offset: 2px;
   }
-  /* A heading takes the focus only to be read aloud; nothing can be done with it. */
+  /* A heading gets the focus only so that screen readers read it. */
   h1:focus {
     outline: none;
   }
@@ -117,7 +117,7 @@ export const buttons = css`
     width: 2.25rem;
     padding: 0;
   }
-  /* Windows' contrast themes take the backgrounds away. */
+  /* Contrast themes of Windows remove backgrounds. */
   @media (forced-colors: active) {
     button {
       border-color: ButtonText;
@@ -128,7 +128,7 @@ export const buttons = css`
   }
 `;
 
-/** Tables whose first column chooses. */
+/** Tables whose first column has a button that selects the row. */
 export const tables = css`
   table {
     width: 100%;

@@ -1,99 +1,101 @@
 /**
- * What sending a file needs. Who sends says so to the room (`offer`); who takes it subscribes to the topic and says `ready`.
- * Then the file goes over the topic, reliably, in pieces that each say which file they are of and where they begin. Who takes
- * it says on another topic how far they are: a relay keeps a mebibyte for whoever is slow, and no more.
+ * Protocol of a file transfer. The sender announces the file to the room (`offer`); each receiver subscribes to `filesTopic`
+ * and replies `ready`. The sender publishes the file on `filesTopic` reliably, in pieces that carry the file's number and
+ * their offset. Receivers publish their progress on `progressTopic`, so that the sender stays within the 1 MiB that a relay
+ * buffers for a slow receiver.
  */
 export const filesTopic = 'demo.files';
-export const takenTopic = 'demo.files.taken';
+export const progressTopic = 'demo.files.progress';
 
 export const maxFileBytes = 100_000_000;
-/** With its head at most what is delivered as one message. */
+/** Payload of one piece: with its header below the 256 KiB limit of a metadata message. */
 export const pieceBytes = 192 * 1024;
-/** So far may the slowest be behind. */
+/** How far the sender may be ahead of the slowest receiver. */
 export const windowBytes = 4 * pieceBytes;
-const headBytes = 8;
-const longestName = 200;
+const headerBytes = 8;
+const maxNameLength = 200;
 
-/** Something said about a file; `file` is the sender's number for it, `to` is who sends it. */
+/** Room message about a file. `file` is the number that its sender chose; `to` is the sender's participant id. */
 export type FileMessage =
-  | { readonly say: 'offer'; readonly file: number; readonly name: string; readonly size: number }
-  | { readonly say: 'cancel'; readonly file: number }
-  | { readonly say: 'ready' | 'got' | 'refused'; readonly file: number; readonly to: string };
+  | { readonly type: 'offer'; readonly file: number; readonly name: string; readonly size: number }
+  | { readonly type: 'cancel'; readonly file: number }
+  | { readonly type: 'ready' | 'received' | 'refused'; readonly file: number; readonly to: string };
 
-/** What `room.send` takes. */
+/** Data for `room.send`. */
 export const fileMessage = (message: FileMessage): object => ({ kind: 'file', ...message });
 
-const isNumber = (value: unknown, most: number): value is number =>
-  Number.isInteger(value) && (value as number) > 0 && (value as number) <= most;
+const isPositiveInteger = (value: unknown, max: number): value is number =>
+  Number.isInteger(value) && (value as number) > 0 && (value as number) <= max;
 
-/** Anybody in the room may send anything: undefined for what is not about a file. */
+/** Undefined for data that is no file message. Any participant may send any data to the room. */
 export function parseFileMessage(data: unknown): FileMessage | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
-  const { kind, say, file, name, size, to } = data as Record<string, unknown>;
-  if (kind !== 'file' || !isNumber(file, 0xffff_ffff)) return undefined;
-  switch (say) {
+  const { kind, type, file, name, size, to } = data as Record<string, unknown>;
+  if (kind !== 'file' || !isPositiveInteger(file, 0xffff_ffff)) return undefined;
+  switch (type) {
     case 'offer':
-      if (typeof name !== 'string' || !isNumber(size, Number.MAX_SAFE_INTEGER)) return undefined;
-      return { say, file, name: tidyFileName(name), size };
+      if (typeof name !== 'string' || !isPositiveInteger(size, Number.MAX_SAFE_INTEGER)) return undefined;
+      return { type, file, name: sanitizeFileName(name), size };
     case 'cancel':
-      return { say, file };
+      return { type, file };
     case 'ready':
-    case 'got':
+    case 'received':
     case 'refused':
-      return typeof to === 'string' ? { say, file, to } : undefined;
+      return typeof to === 'string' ? { type, file, to } : undefined;
     default:
       return undefined;
   }
 }
 
-/** A name without a path, and without letters that can't be seen or turn the direction of writing, and hide its ending. */
-export function tidyFileName(name: string): string {
-  const tidy = name
+/** Removes path separators and characters that are invisible or change the writing direction, which can hide the extension. */
+export function sanitizeFileName(name: string): string {
+  const visible = name
     .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu, '')
     .replaceAll(/[/\\:*?"<>|]/g, '_')
     .trim();
-  // The ending says what it is: better to lose of the middle.
-  const short = tidy.length > longestName ? `${tidy.slice(0, longestName - 20)}…${tidy.slice(-19)}` : tidy;
+  // Shortens the middle, to keep the extension.
+  const short =
+    visible.length > maxNameLength ? `${visible.slice(0, maxNameLength - 20)}…${visible.slice(-19)}` : visible;
   return /^[._]*$/.test(short) ? 'file' : short;
 }
 
-/** How much of a file somebody has. */
-export interface Taken {
+/** Bytes of a file that a receiver has. */
+export interface Progress {
   readonly [key: string]: number;
   readonly file: number;
   readonly bytes: number;
 }
 
-export function parseTaken(data: unknown): Taken | undefined {
+export function parseProgress(data: unknown): Progress | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { file, bytes } = data as Record<string, unknown>;
-  if (!isNumber(file, 0xffff_ffff) || !isNumber(bytes, maxFileBytes)) return undefined;
+  if (!isPositiveInteger(file, 0xffff_ffff) || !isPositiveInteger(bytes, maxFileBytes)) return undefined;
   return { file, bytes };
 }
 
-/** Bytes of a file from `offset` on. */
+/** Bytes of a file at `offset`. */
 export interface Piece {
   readonly file: number;
   readonly offset: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** File and offset as 32-bit numbers, the first byte the highest, then the bytes. */
+/** Encodes file and offset as big-endian 32-bit numbers, followed by the bytes. */
 export function packPiece({ file, offset, bytes }: Piece): Uint8Array {
-  const packed = new Uint8Array(headBytes + bytes.length);
-  const head = new DataView(packed.buffer);
-  head.setUint32(0, file);
-  head.setUint32(4, offset);
-  packed.set(bytes, headBytes);
+  const packed = new Uint8Array(headerBytes + bytes.length);
+  const header = new DataView(packed.buffer);
+  header.setUint32(0, file);
+  header.setUint32(4, offset);
+  packed.set(bytes, headerBytes);
   return packed;
 }
 
-/** The bytes are a view of the message. Undefined for what is no piece. */
+/** The bytes are a view of the message. Undefined for a message without payload. */
 export function parsePiece(message: Uint8Array): Piece | undefined {
-  if (message.length <= headBytes) return undefined;
-  const head = new DataView(message.buffer, message.byteOffset, headBytes);
-  const bytes = message.subarray(headBytes) as Uint8Array<ArrayBuffer>;
-  return { file: head.getUint32(0), offset: head.getUint32(4), bytes };
+  if (message.length <= headerBytes) return undefined;
+  const header = new DataView(message.buffer, message.byteOffset, headerBytes);
+  const bytes = message.subarray(headerBytes) as Uint8Array<ArrayBuffer>;
+  return { file: header.getUint32(0), offset: header.getUint32(4), bytes };
 }
 
 export const megabytes = (bytes: number): string =>

@@ -1,19 +1,26 @@
 import type { MetadataMessage, Room } from '@flotilla/client';
-import { type FileMessage, fileMessage, filesTopic, parsePiece, type Taken, takenTopic } from './file-messages.ts';
+import {
+  type FileMessage,
+  fileMessage,
+  filesTopic,
+  parsePiece,
+  type Progress,
+  progressTopic,
+} from './file-messages.ts';
 import type { Transfer } from './transfer.ts';
 
-/** A file of which nothing came for so long does not come. */
+/** A transfer fails when no piece arrives for this long. */
 const idleMs = 30_000;
-const lookEveryMs = 1000;
+const checkEveryMs = 1000;
 
 interface Incoming {
   readonly transfer: Transfer;
-  /** Kept by the browser, which may put them on disk. */
+  /** Blobs: the browser may move them to disk. */
   readonly parts: Blob[];
-  heardAt: number;
+  activeAt: number;
 }
 
-/** Receives files, one of each sender at a time. It is subscribed only while some are on their way. */
+/** Receives files, one per sender at a time. Subscribes only while a transfer is active. */
 export class FileReceiver {
   /** By sender. */
   readonly #incoming = new Map<string, Incoming>();
@@ -26,7 +33,7 @@ export class FileReceiver {
     private readonly ended: (transfer: Transfer) => void,
   ) {}
 
-  /** How many are on their way. */
+  /** Active transfers. */
   get size(): number {
     return this.#incoming.size;
   }
@@ -35,66 +42,65 @@ export class FileReceiver {
     return this.#incoming.has(participantId);
   }
 
-  /** Tells the sender when it can begin. */
-  async take(participantId: string, transfer: Transfer): Promise<void> {
-    const incoming = { transfer, parts: [], heardAt: performance.now() };
+  /** Subscribes and notifies the sender that it can start. */
+  async accept(participantId: string, transfer: Transfer): Promise<void> {
+    const incoming = { transfer, parts: [], activeAt: performance.now() };
     this.#incoming.set(participantId, incoming);
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs);
+    this.#timer ??= setInterval(() => this.#checkIdle(), checkEveryMs);
     try {
       const { metadata } = this.room;
       await (this.#subscribed ??= metadata.subscribe(filesTopic, (message) => this.#onPiece(message), {
         onLost: ({ participantId: from }) => this.#onLost(from),
       }));
-      // Who may not publish can't say how far they are.
-      await this.#tell({ file: transfer.id, bytes: 0 });
-      this.#say({ say: 'ready', file: transfer.id, to: participantId });
+      // Fails without the grant to publish, which the progress needs.
+      await this.#sendProgress({ file: transfer.id, bytes: 0 });
+      this.#reply({ type: 'ready', file: transfer.id, to: participantId });
     } catch {
-      this.#stop(participantId, 'The relay that brings files can’t be used');
+      this.#stop(participantId, 'The metadata relay, which carries files, cannot be used');
     }
   }
 
   #onPiece({ participantId, bytes: message }: MetadataMessage): void {
     const incoming = this.#incoming.get(participantId);
     const piece = parsePiece(message);
-    // What is on its way of a file that was stopped.
+    // Pieces of a stopped transfer may still arrive.
     if (!incoming || !piece || piece.file !== incoming.transfer.id) return;
     const { transfer, parts } = incoming;
     if (piece.offset !== transfer.bytes) return this.#onLost(participantId);
     if (transfer.bytes + piece.bytes.length > transfer.size)
-      return this.#stop(participantId, 'More came than was announced');
+      return this.#stop(participantId, 'The file is larger than announced');
     if (transfer.bytes === 0) transfer.begin();
-    incoming.heardAt = performance.now();
-    // The message is ours only for now: this is the only copy.
+    incoming.activeAt = performance.now();
+    // Copies the bytes: the SDK reuses the buffer of the message after this callback.
     parts.push(new Blob([piece.bytes]));
     transfer.bytes += piece.bytes.length;
-    // Who sends has a deadline.
-    this.#tell({ file: transfer.id, bytes: transfer.bytes }).catch(() => undefined);
+    // On failure the sender's deadline ends the transfer.
+    this.#sendProgress({ file: transfer.id, bytes: transfer.bytes }).catch(() => undefined);
     if (transfer.bytes === transfer.size) this.#finish(participantId, incoming);
     this.changed();
   }
 
   #finish(participantId: string, { transfer, parts }: Incoming): void {
-    // Without its type: no browser shall open it as a page of ours.
+    // A neutral type: the browser must not open the file as a page of this origin.
     transfer.url = URL.createObjectURL(new Blob(parts, { type: 'application/octet-stream' }));
     transfer.end('done', '');
     this.#end(participantId);
-    this.#say({ say: 'got', file: transfer.id, to: participantId });
+    this.#reply({ type: 'received', file: transfer.id, to: participantId });
   }
 
   #onLost(participantId: string): void {
     const incoming = this.#incoming.get(participantId);
-    // Before its first piece it is about something else.
+    // Before the first piece, the loss concerns other messages of the topic.
     if (incoming && incoming.transfer.bytes > 0)
-      this.#stop(participantId, 'Parts of it were lost on the way; ask for it again');
+      this.#stop(participantId, 'Parts of the file were lost; ask for it again');
   }
 
-  #look(): void {
-    for (const [participantId, { heardAt }] of this.#incoming)
-      if (performance.now() - heardAt > idleMs)
-        this.#stop(participantId, 'Nothing of it came any more; ask for it again');
+  #checkIdle(): void {
+    for (const [participantId, { activeAt }] of this.#incoming)
+      if (performance.now() - activeAt > idleMs) this.#stop(participantId, 'The transfer stalled; ask for it again');
   }
 
-  /** The one who takes it wants no more of it, or can't have it. */
+  /** Stops a transfer on this side and notifies the sender. */
   stop(transfer: Transfer, why: string): void {
     for (const [participantId, incoming] of this.#incoming)
       if (incoming.transfer === transfer) this.#stop(participantId, why);
@@ -103,12 +109,12 @@ export class FileReceiver {
   #stop(participantId: string, why: string): void {
     const { transfer } = this.#incoming.get(participantId) ?? {};
     if (!transfer?.end('stopped', why)) return;
-    this.#say({ say: 'refused', file: transfer.id, to: participantId });
+    this.#reply({ type: 'refused', file: transfer.id, to: participantId });
     this.#end(participantId);
     this.changed();
   }
 
-  /** The one who sends it stopped, or is gone. */
+  /** Ends a transfer that its sender stopped, or whose sender left. */
   stoppedBy(participantId: string, why: string, file?: number): void {
     const { transfer } = this.#incoming.get(participantId) ?? {};
     if (!transfer || (file !== undefined && transfer.id !== file)) return;
@@ -127,17 +133,16 @@ export class FileReceiver {
     this.#subscribed = undefined;
   }
 
-  #tell(taken: Taken): Promise<boolean> {
-    return this.room.metadata.publish(takenTopic, taken, { mode: 'reliable' });
+  #sendProgress(progress: Progress): Promise<boolean> {
+    return this.room.metadata.publish(progressTopic, progress, { mode: 'reliable' });
   }
 
-  #say(message: FileMessage): void {
-    // Who sends has a deadline.
+  #reply(message: FileMessage): void {
+    // On failure the sender's deadline ends the transfer.
     this.room.send(fileMessage(message)).catch(() => undefined);
   }
 
-  /** The call is over. */
   close(): void {
-    for (const participantId of this.#incoming.keys()) this.stoppedBy(participantId, 'The call is over');
+    for (const participantId of this.#incoming.keys()) this.stoppedBy(participantId, 'The call has ended');
   }
 }

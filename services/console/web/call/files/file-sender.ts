@@ -5,23 +5,26 @@ import {
   filesTopic,
   megabytes,
   packPiece,
-  parseTaken,
+  parseProgress,
   pieceBytes,
-  takenTopic,
+  type Progress,
+  progressTopic,
   windowBytes,
 } from './file-messages.ts';
 import type { Transfer } from './transfer.ts';
 
-/** The others are given this long to say that they take it, and then that they have more of it. */
+/** Deadline for receivers to answer an offer. */
 const readyWithinMs = 5000;
-const moreWithinMs = 30_000;
-const lookEveryMs = 50;
+/** Deadline for a receiver to catch up with the window, and at the end with the file. */
+const progressWithinMs = 30_000;
+const pollMs = 50;
 
-/** Sends one file to those who are in the room. */
+/** Sends one file to the participants who are in the room at its start. */
 export class FileSender {
   readonly #ready = new Set<string>();
-  readonly #taken = new Map<string, number>();
-  readonly #answered = new Map<string, 'got' | 'refused'>();
+  /** Bytes by receiver. */
+  readonly #progress = new Map<string, number>();
+  readonly #ended = new Map<string, 'received' | 'refused'>();
 
   constructor(
     private readonly room: Room,
@@ -31,39 +34,39 @@ export class FileSender {
     private readonly changed: () => void,
   ) {}
 
-  /** Something was heard that is waited for. */
+  /** Resumes the current wait. */
   #wake: () => void = () => {};
 
-  /** Something that somebody else said about it. */
-  hear(say: 'ready' | 'got' | 'refused', participantId: string): void {
-    if (say === 'ready') this.#ready.add(participantId);
-    else this.#answered.set(participantId, say);
+  /** Handles a receiver's reply. */
+  onReply(reply: 'ready' | 'received' | 'refused', participantId: string): void {
+    if (reply === 'ready') this.#ready.add(participantId);
+    else this.#ended.set(participantId, reply);
     this.#wake();
   }
 
-  #hearTaken(message: MetadataMessage): void {
-    const { file, bytes } = parsedTaken(message) ?? {};
+  #onProgress(message: MetadataMessage): void {
+    const { file, bytes } = progressOf(message) ?? {};
     if (bytes === undefined || file !== this.transfer.id) return;
-    this.#taken.set(message.participantId, bytes);
+    this.#progress.set(message.participantId, bytes);
     this.#wake();
   }
 
   cancel(): void {
-    if (this.transfer.end('stopped', 'You stopped it')) this.#say({ say: 'cancel', file: this.transfer.id });
+    if (this.transfer.end('stopped', 'You cancelled')) this.#send({ type: 'cancel', file: this.transfer.id });
   }
 
-  /** Never rejects: how it ended is in the transfer. */
+  /** Never rejects; the transfer has the outcome. */
   async run(): Promise<void> {
     const { transfer } = this;
     let unsubscribe: (() => void) | undefined;
     try {
-      unsubscribe = await this.room.metadata.subscribe(takenTopic, (message) => this.#hearTaken(message));
+      unsubscribe = await this.room.metadata.subscribe(progressTopic, (message) => this.#onProgress(message));
       await this.#offer();
-      await this.#send();
+      await this.#sendPieces();
       await this.#awaitEnd();
     } catch (error) {
       if (!transfer.end('stopped', explain(error))) return;
-      this.#say({ say: 'cancel', file: transfer.id });
+      this.#send({ type: 'cancel', file: transfer.id });
     } finally {
       unsubscribe?.();
       this.changed();
@@ -72,23 +75,23 @@ export class FileSender {
 
   async #offer(): Promise<void> {
     const { id: file, name, size } = this.transfer;
-    const asked = new Set(this.room.participants.keys());
-    if (asked.size === 0) throw new Stop('Nobody else is here to take it');
-    await this.room.send(fileMessage({ say: 'offer', file, name, size }));
-    const missing = (): boolean =>
-      [...asked].some((id) => this.room.participants.has(id) && !this.#ready.has(id) && !this.#answered.has(id));
-    await this.#until(() => !missing(), readyWithinMs);
-    if (this.#ready.size === 0) throw new Stop(this.#answered.size > 0 ? 'Nobody takes it' : 'Nobody answered');
+    const invited = new Set(this.room.participants.keys());
+    if (invited.size === 0) throw new Stop('No one else is in the call');
+    await this.room.send(fileMessage({ type: 'offer', file, name, size }));
+    const pending = (): boolean =>
+      [...invited].some((id) => this.room.participants.has(id) && !this.#ready.has(id) && !this.#ended.has(id));
+    await this.#until(() => !pending(), readyWithinMs);
+    if (this.#ready.size === 0) throw new Stop(this.#ended.size > 0 ? 'No one accepted it' : 'No one answered');
   }
 
-  async #send(): Promise<void> {
+  async #sendPieces(): Promise<void> {
     const { transfer, file, room } = this;
     if (transfer.over) return;
     transfer.begin();
     for (let offset = 0; offset < file.size && !transfer.over; offset += pieceBytes) {
-      await this.#untilNear(offset);
-      if ([...this.#ready].every((id) => this.#isDone(id))) throw new Stop('Nobody takes it any more');
-      // Piece by piece: the file is nowhere in memory as a whole.
+      await this.#untilInWindow(offset);
+      if ([...this.#ready].every((id) => this.#isDone(id))) throw new Stop('No one is receiving it any more');
+      // Reads piece by piece, so that the file is never in memory as a whole.
       const bytes = new Uint8Array(await file.slice(offset, offset + pieceBytes).arrayBuffer());
       const sent = await room.metadata.publish(filesTopic, packPiece({ file: transfer.id, offset, bytes }), {
         mode: 'reliable',
@@ -100,23 +103,23 @@ export class FileSender {
   }
 
   async #awaitEnd(): Promise<void> {
-    await this.#until(() => [...this.#ready].every((id) => this.#isDone(id)), moreWithinMs);
-    const got = [...this.#ready].filter((id) => this.#answered.get(id) === 'got').length;
-    if (got === 0) throw new Stop('Nobody got all of it; send it again');
+    await this.#until(() => [...this.#ready].every((id) => this.#isDone(id)), progressWithinMs);
+    const received = [...this.#ready].filter((id) => this.#ended.get(id) === 'received').length;
+    if (received === 0) throw new Stop('No one received the whole file; send it again');
     const all = this.#ready.size;
-    this.transfer.end('done', all === 1 ? 'It arrived' : `It arrived with ${got} of ${all}`);
+    this.transfer.end('done', all === 1 ? 'Received' : `Received by ${received} of ${all}`);
   }
 
-  /** Waits until nobody is farther behind than the window, and gives up those who do not come on. */
-  async #untilNear(offset: number): Promise<void> {
+  /** Waits until every receiver is within the window; gives up receivers that miss the deadline. */
+  async #untilInWindow(offset: number): Promise<void> {
     const behind = (): string[] =>
-      [...this.#ready].filter((id) => !this.#isDone(id) && (this.#taken.get(id) ?? 0) < offset - windowBytes);
-    await this.#until(() => behind().length === 0, moreWithinMs);
-    if (!this.transfer.over) for (const id of behind()) this.#answered.set(id, 'refused');
+      [...this.#ready].filter((id) => !this.#isDone(id) && (this.#progress.get(id) ?? 0) < offset - windowBytes);
+    await this.#until(() => behind().length === 0, progressWithinMs);
+    if (!this.transfer.over) for (const id of behind()) this.#ended.set(id, 'refused');
   }
 
   #isDone(participantId: string): boolean {
-    return this.#answered.has(participantId) || !this.room.participants.has(participantId);
+    return this.#ended.has(participantId) || !this.room.participants.has(participantId);
   }
 
   async #until(condition: () => boolean, withinMs: number): Promise<void> {
@@ -124,33 +127,33 @@ export class FileSender {
     while (!condition() && performance.now() < deadline && !this.transfer.over && this.room.state !== 'closed')
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        setTimeout(resolve, lookEveryMs);
+        setTimeout(resolve, pollMs);
       });
   }
 
-  #say(message: FileMessage): void {
-    // Whoever does not hear it finds that nothing comes any more.
+  #send(message: FileMessage): void {
+    // On failure the receivers' idle deadline ends the transfer.
     this.room.send(fileMessage(message)).catch(() => undefined);
   }
 }
 
-function parsedTaken(message: MetadataMessage) {
+function progressOf(message: MetadataMessage): Progress | undefined {
   try {
-    return parseTaken(message.json());
+    return parseProgress(message.json());
   } catch {
     return undefined;
   }
 }
 
-/** An end that is told in words. */
+/** Ends a transfer with a message for the user. */
 class Stop extends Error {}
 
 function explain(error: unknown): string {
   if (error instanceof Stop) return error.message;
-  if (error instanceof DOMException) return 'The file can’t be read; it may have been moved, or is a folder';
+  if (error instanceof DOMException) return 'The file could not be read; it may have been moved, or is a folder';
   const { message, code } = FlotillaError.from(error);
-  return `It can’t be sent: ${message} (${code})`;
+  return `The file could not be sent: ${message} (${code})`;
 }
 
 export const tooLarge = (size: number, most: number): string =>
-  `It has ${megabytes(size)}; up to ${megabytes(most)} can be sent. Make it smaller, or share a link to it`;
+  `The file has ${megabytes(size)}, the limit is ${megabytes(most)}. Make it smaller, or share a link to it`;

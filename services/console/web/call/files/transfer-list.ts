@@ -7,7 +7,7 @@ import { megabytes } from './file-messages.ts';
 import type { Transfer } from './transfer.ts';
 
 /**
- * Files on their way, and those that arrived.
+ * Active and ended file transfers.
  *
  * @fires cancel - CustomEvent of the Transfer
  * @fires dismiss - CustomEvent of the Transfer
@@ -23,7 +23,7 @@ export class TransferList extends LitElement {
         flex-direction: column;
         gap: 0.5rem;
         max-height: 100%;
-        /* What scrolls cuts shadows off. */
+        /* A scrolling box clips shadows. */
         padding: 0.75rem;
         overflow-y: auto;
       }
@@ -102,7 +102,7 @@ export class TransferList extends LitElement {
     `,
   ];
 
-  /** The newest last. */
+  /** In the order in which they were added. */
   @property({ attribute: false }) transfers: readonly Transfer[] = [];
 
   protected override render(): TemplateResult {
@@ -130,8 +130,8 @@ export class TransferList extends LitElement {
         ${url === undefined ? nothing : html`<a href=${url} download=${name} data-testid="download">Download</a>`}
         <button
           class="plain small icon"
-          aria-label=${over ? `Dismiss ${name}` : `Stop ${name}`}
-          title=${over ? 'Dismiss' : 'Stop'}
+          aria-label=${over ? `Dismiss ${name}` : `Cancel ${name}`}
+          title=${over ? 'Dismiss' : 'Cancel'}
           @click=${() => fire(over ? 'dismiss' : 'cancel')}
         >
           ${icons.close}

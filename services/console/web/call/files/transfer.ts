@@ -1,13 +1,13 @@
 export type TransferState = 'waiting' | 'moving' | 'done' | 'stopped';
 
-/** A file on its way, as it is shown. */
+/** State of a file transfer for the view. */
 export class Transfer {
   state: TransferState = 'waiting';
   /** Bytes handed to the network, or received. */
   bytes = 0;
-  /** What became of it, or why it stopped. */
+  /** The outcome: who received it, or why it stopped. */
   note = '';
-  /** Where a received file can be had. */
+  /** Object URL of a received file. */
   url: string | undefined;
   #began = 0;
   #ended: number | undefined;
@@ -16,7 +16,7 @@ export class Transfer {
     readonly id: number,
     readonly name: string,
     readonly size: number,
-    /** Who sends it; undefined: you. */
+    /** Name of the sender; undefined for own files. */
     readonly from: string | undefined,
   ) {}
 
@@ -24,7 +24,7 @@ export class Transfer {
     return this.state === 'done' || this.state === 'stopped';
   }
 
-  /** Since its first byte; 0 before. */
+  /** Mean rate since the first byte; 0 before. */
   get bytesPerSecond(): number {
     const ms = (this.#ended ?? performance.now()) - this.#began;
     return this.#began === 0 || ms <= 0 ? 0 : (this.bytes * 1000) / ms;
@@ -35,7 +35,7 @@ export class Transfer {
     this.#began = performance.now();
   }
 
-  /** The first end counts. */
+  /** Returns false, and changes nothing, if the transfer has ended already. */
   end(state: 'done' | 'stopped', note: string): boolean {
     if (this.over) return false;
     this.state = state;

@@ -1,23 +1,24 @@
-/** Frames that the figures are made of: ten seconds or so. */
-const remembered = 300;
+/** Most recent frames that percentiles are computed from: ten seconds at 30 frames per second. */
+const sampleFrames = 300;
 
-/** What is told of how far metadata and frames are apart. */
+/** Distance between the capture times of a frame and of the metadata drawn on it. */
 export interface AlignmentFigures {
-  /** Half of the frames are closer than this, and 95 % of them, ms. */
+  /** Median, ms. */
   readonly p50: number;
+  /** 95th percentile, ms. */
   readonly p95: number;
-  /** How many were drawn so far. */
+  /** Frames drawn so far. */
   readonly frames: number;
 }
 
-/** Distances between frames and what was drawn on them. */
+/** Collects alignment errors of drawn frames. */
 export class AlignmentLog {
   readonly #errors: number[] = [];
   #frames = 0;
 
   /** @param errorMs capture time of the frame minus that of the message. */
   add(errorMs: number): void {
-    this.#errors[this.#frames++ % remembered] = Math.abs(errorMs);
+    this.#errors[this.#frames++ % sampleFrames] = Math.abs(errorMs);
   }
 
   get figures(): AlignmentFigures | undefined {

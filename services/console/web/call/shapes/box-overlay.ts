@@ -5,13 +5,14 @@ import { type AlignmentFigures, AlignmentLog } from './alignment.ts';
 import { cover, type ShapeBox } from './boxes.ts';
 
 const figuresEveryMs = 500;
-/** Boxes without a newer frame say nothing of what is seen now. */
+/** Boxes older than this are not drawn. */
 const staleAfterMs = 1000;
-/** A frame waits for boxes as close as this, but not for long. */
+/** A frame is drawn at once with boxes that are at most this far from its capture time. */
 const closeMs = 50;
+/** How long the previous frame stays when boxes of the next frame are missing. */
 const holdMs = 250;
 
-/** Draws the frames of a video that covers the same space with boxes on them, and says how far the two are apart. */
+/** Covers a video, draws its frames with boxes on them, and shows the alignment error of the two. */
 @customElement('flotilla-box-overlay')
 export class BoxOverlay extends LitElement {
   static override styles = [
@@ -54,12 +55,12 @@ export class BoxOverlay extends LitElement {
   @query('canvas') private canvas!: HTMLCanvasElement | null;
   readonly #log = new AlignmentLog();
   #boxes: { readonly of: readonly ShapeBox[]; readonly at: number } | undefined;
-  /** Of the newest boxes, while they are not drawn. */
+  /** Alignment error of the newest boxes; undefined once they are drawn. */
   #alignmentMs: number | undefined;
   #figuresAt = -Infinity;
   #drawnAt = -Infinity;
   #drawing = 0;
-  /** The frame that callbacks were told of last, by its RTP timestamp. */
+  /** RTP timestamp of the frame of the last video frame callback. */
   #frame: number | undefined;
   #watched: { readonly video: HTMLVideoElement; readonly callback: number } | undefined;
 
@@ -75,18 +76,21 @@ export class BoxOverlay extends LitElement {
     const { figures } = this;
     return html`<canvas aria-hidden="true"></canvas> ${
         figures
-          ? html`<p data-testid="alignment" title="Between a frame and the boxes drawn on it: median, 95 of 100">
+          ? html`<p
+              data-testid="alignment"
+              title="Time between a frame and the boxes drawn on it: median and 95th percentile"
+            >
               metadata ±${Math.round(figures.p50)} ms, p95 ${Math.round(figures.p95)} ms, ${figures.frames} frames
             </p>`
           : nothing
       }`;
   }
 
-  /** Boxes of the frame that is on the screen now. Where several come with a frame, the last ones are of it. */
+  /** Draws boxes with the current frame. Of several boxes for one frame, the last are drawn. */
   show(boxes: readonly ShapeBox[], alignmentMs: number | undefined): void {
     this.#boxes = { of: boxes, at: performance.now() };
     this.#alignmentMs = alignmentMs;
-    this.#drawSoon();
+    this.#scheduleDraw();
     if (this.video && this.#watched?.video !== this.video) this.#watch(this.video);
   }
 
@@ -95,19 +99,19 @@ export class BoxOverlay extends LitElement {
     const callback = video.requestVideoFrameCallback((_now, { rtpTimestamp }) => {
       this.#watch(video);
       this.#frame = rtpTimestamp;
-      this.#drawSoon();
+      this.#scheduleDraw();
     });
     this.#watched = { video, callback };
   }
 
-  /** After all that is told of a frame, and before it is painted. */
-  #drawSoon(): void {
+  /** Draws after all callbacks of a frame and before the browser paints. */
+  #scheduleDraw(): void {
     if (this.#drawing === 0) this.#drawing = requestAnimationFrame(() => this.#draw());
   }
 
   /**
-   * Draws the frame, too: a browser puts the next one of a video on the screen when it likes, but what is in one canvas comes
-   * at once. A frame whose boxes are late waits for them.
+   * Draws the frame and its boxes into one canvas, as a video element may present its next frame at any time. A frame waits
+   * up to `holdMs` for late boxes.
    */
   #draw(): void {
     this.#drawing = 0;
@@ -128,11 +132,11 @@ export class BoxOverlay extends LitElement {
 
   #drawFrame(canvas: HTMLCanvasElement, frame: VideoFrame, boxes: readonly ShapeBox[], now: number): void {
     const { rtpTimestamp } = (frame as TimedFrame).metadata?.() ?? {};
-    // The video may be ahead of its callbacks: then what is drawn stays until its callback comes.
+    // The video may be ahead of its callbacks: keep the canvas until the callback of this frame.
     if (this.#frame !== undefined && rtpTimestamp !== undefined && rtpTimestamp !== this.#frame) return;
     const element = { width: this.clientWidth, height: this.clientHeight };
     const [width, height] = [element.width, element.height].map((side) => Math.round(side * devicePixelRatio));
-    // Setting them costs more than drawing over all of it.
+    // Assigning the size clears the canvas, which costs more than drawing over it.
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const context = canvas.getContext('2d')!;
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
@@ -151,7 +155,7 @@ export class BoxOverlay extends LitElement {
   }
 }
 
-/** WebCodecs VideoFrame Metadata Registry; TypeScript does not know it yet, nor does every browser. */
+/** WebCodecs VideoFrame Metadata Registry; missing in TypeScript and in some browsers. */
 type TimedFrame = VideoFrame & { metadata?(): { readonly rtpTimestamp?: number } };
 
 function drawBoxes(

@@ -1,7 +1,7 @@
 import { FlotillaError, type Room } from '@flotilla/client';
 import { boxesTopic, packBoxes, type ShapeBox } from './boxes.ts';
 
-/** Publishes the boxes of frames. Those before the fleet's time is known stay here. */
+/** Publishes the boxes of frames. Boxes are dropped until the fleet's clock is synchronised. */
 export class BoxSender {
   #ready = false;
 
@@ -27,7 +27,7 @@ export class BoxSender {
   #fail(error: unknown): void {
     this.#ready = false;
     const { code, message } = FlotillaError.from(error);
-    // Leaving is none.
-    if (code !== 'NOT_IN_ROOM') this.problem(`The boxes can’t be sent: ${message} (${code})`);
+    // NOT_IN_ROOM: the user has left.
+    if (code !== 'NOT_IN_ROOM') this.problem(`The boxes could not be sent: ${message} (${code})`);
   }
 }

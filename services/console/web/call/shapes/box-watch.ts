@@ -1,14 +1,14 @@
 import type { MetadataMessage, Room } from '@flotilla/client';
 import { boxesTopic, parseBoxes, type ShapeBox } from './boxes.ts';
 
-/** Boxes of the frame that is on the screen. `alignmentMs` is undefined when there was no frame for them. */
+/** Boxes of the current frame. `alignmentMs` is undefined when no frame matched. */
 export interface FrameBoxes {
   readonly participantId: string;
   readonly boxes: readonly ShapeBox[];
   readonly alignmentMs: number | undefined;
 }
 
-/** Receives boxes for as long as somebody publishes video that has some. */
+/** Subscribes to boxes while a participant publishes a video that has them. */
 export class BoxWatch {
   #stop: Promise<() => void> | undefined;
 
@@ -18,17 +18,17 @@ export class BoxWatch {
   ) {}
 
   /** To be called when publications changed. */
-  look(): void {
-    const wanted = [...this.room.participants.values()].some((each) => each.find('camera')?.label === boxesTopic);
-    if (wanted === (this.#stop !== undefined)) return;
-    if (!wanted) return this.stop();
-    const stop = this.room.metadata.subscribe(boxesTopic, (message) => this.#take(message), { align: 'frame' });
+  update(): void {
+    const needed = [...this.room.participants.values()].some((each) => each.find('camera')?.label === boxesTopic);
+    if (needed === (this.#stop !== undefined)) return;
+    if (!needed) return this.stop();
+    const stop = this.room.metadata.subscribe(boxesTopic, (message) => this.#onMessage(message), { align: 'frame' });
     this.#stop = stop;
-    // No relay, or no leave to: pictures are shown without boxes, until somebody comes or goes.
+    // No relay, or no grant: videos are shown without boxes. The next update tries again.
     stop.catch(() => this.#stop === stop && (this.#stop = undefined));
   }
 
-  #take(message: MetadataMessage): void {
+  #onMessage(message: MetadataMessage): void {
     let data: unknown;
     try {
       data = message.json();

@@ -7,13 +7,14 @@ interface Body {
   readonly shape: Shape;
   readonly colour: string;
   readonly radius: number;
-  /** Centre, px, and its way in a second. */
+  /** Centre, px. */
   x: number;
   y: number;
-  readonly way: { x: number; y: number };
+  /** Pixels per second. */
+  readonly velocity: { x: number; y: number };
 }
 
-/** A video of shapes that move before a pattern. */
+/** A video track of shapes that move in front of a pattern. */
 export class MovingShapes {
   readonly track: MediaStreamTrack;
   readonly #canvas = document.createElement('canvas');
@@ -29,12 +30,12 @@ export class MovingShapes {
       radius,
       x: size.width * (0.2 + 0.2 * index),
       y: size.height * (0.3 + 0.15 * index),
-      way: { x: 150 - 85 * index, y: 70 + 25 * index },
+      velocity: { x: 150 - 85 * index, y: 70 + 25 * index },
     };
   });
   #drawnAt = performance.now();
 
-  /** @param onFrame is told where the shapes of a frame are, and when it was captured (`performance.now`). */
+  /** @param onFrame gets the boxes of each frame and its capture time (`performance.now`). */
   constructor(private readonly onFrame: (boxes: readonly ShapeBox[], capturedAt: number) => void) {
     Object.assign(this.#canvas, size);
     this.#context = this.#canvas.getContext('2d', { alpha: false })!;
@@ -48,7 +49,7 @@ export class MovingShapes {
   }
 
   #tick(): void {
-    // Whoever is done with a camera stops its track.
+    // The owner of the track stops it to end the video.
     if (this.track.readyState === 'ended') return this.#ticker.terminate();
     const now = performance.now();
     const seconds = Math.min(now - this.#drawnAt, 200) / 1000;
@@ -72,15 +73,15 @@ export class MovingShapes {
   }
 }
 
-/** Turns back at the edges. */
+/** Moves a body and reverses it at the edges. */
 function move(body: Body, seconds: number): void {
   for (const [axis, length] of [
     ['x', size.width],
     ['y', size.height],
   ] as const) {
-    body[axis] += body.way[axis] * seconds;
+    body[axis] += body.velocity[axis] * seconds;
     const inside = Math.min(Math.max(body[axis], body.radius), length - body.radius);
-    if (inside !== body[axis]) body.way[axis] *= -1;
+    if (inside !== body[axis]) body.velocity[axis] *= -1;
     body[axis] = inside;
   }
 }
@@ -91,7 +92,7 @@ function draw(context: CanvasRenderingContext2D, { shape, colour, radius, x, y }
   if (shape === 'disc') context.arc(x, y, radius, 0, 2 * Math.PI);
   else if (shape === 'square') context.rect(x - radius, y - radius, 2 * radius, 2 * radius);
   else {
-    // The box is that of the circle around it.
+    // The corners are on the circle that the box encloses.
     const corners = shape === 'triangle' ? 3 : 10;
     for (let corner = 0; corner < corners; corner++) {
       const distance = shape === 'star' && corner % 2 === 1 ? radius * 0.45 : radius;
@@ -102,7 +103,7 @@ function draw(context: CanvasRenderingContext2D, { shape, colour, radius, x, y }
   context.fill();
 }
 
-/** Something that a codec has to work for, as it has for a room. */
+/** A background with as much detail for the encoder as a room has. */
 function pattern(): HTMLCanvasElement {
   const canvas = Object.assign(document.createElement('canvas'), size);
   const context = canvas.getContext('2d', { alpha: false })!;

@@ -1,2 +1,2 @@
-/** Runs in a worker, since browsers slow the timers of a page that is hidden. Its name says how often it ticks, in ms. */
+/** A worker, as browsers throttle the timers of hidden pages. Its name is the interval, ms. */
 setInterval(() => postMessage(0), Number(name));
