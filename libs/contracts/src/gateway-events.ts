@@ -12,8 +12,8 @@ export type AddressedMessage = z.infer<typeof AddressedMessage>;
 
 /** An entry of a gateway's own stream. */
 export const GatewayEvent = z.discriminatedUnion('type', [
-  /** Another connection has the session now. */
-  z.object({ type: z.literal('session_replaced'), sessionId: SessionId }),
+  /** Another connection resumed the session. `resumeHash` is the hash of the resume token that the replaced one was given. */
+  z.object({ type: z.literal('session_replaced'), sessionId: SessionId, resumeHash: z.string() }),
   /** A drill: the connection breaks, as when a network goes. */
   z.object({ type: z.literal('cut_socket'), sessionId: SessionId }),
   /** For all sessions of the user on this gateway; `seq` is the place among the messages to the user. */

@@ -3,7 +3,7 @@ import { brokerConfig, commonConfig, flag, list, port, wholeNumber } from '@flot
 import { z } from 'zod';
 import { trustOf } from './edge/client-connection.ts';
 
-/** Whose word on a connection counts. */
+/** Which proxies are trusted, and whether plain HTTP is served. */
 export const proxyTrustConfig = z.object({
   FLOTILLA_TRUSTED_PROXIES: list()
     .superRefine((ranges, context) => {
@@ -11,7 +11,7 @@ export const proxyTrustConfig = z.object({
         try {
           trustOf([range]);
         } catch {
-          context.addIssue(`${range} is no IP address or CIDR range, such as 10.0.0.0/8 or 2001:db8::1`);
+          context.addIssue(`${range} is no IP address or CIDR range such as 10.0.0.0/8 or 2001:db8::1`);
         }
       }
     })
@@ -22,30 +22,33 @@ export const proxyTrustConfig = z.object({
   FLOTILLA_ALLOW_PLAIN: flag()
     .default(false)
     .describe(
-      'true serves clients that did not come over TLS. For a mesh that encrypts by itself; tokens can be read along otherwise.',
+      'true serves clients that did not connect over TLS. For a service mesh that encrypts by itself; otherwise tokens can be intercepted.',
     ),
 });
 
-/** How much a gateway takes on, from whom, and what it does when that is too much. docs/limits.md is made from it. */
+/** Limits of a gateway. docs/limits.md is generated from them. */
 export const limitsConfig = z.object({
-  FLOTILLA_MAX_CONNECTIONS: wholeNumber().min(1).default(12_000).describe('Connections of one gateway.'),
+  FLOTILLA_MAX_CONNECTIONS: wholeNumber()
+    .min(1)
+    .default(12_000)
+    .describe('Maximum number of connections of one gateway.'),
   FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(500)
-    .describe('Connections from one address. An office behind NAT is one address.'),
+    .describe('Maximum number of connections from one address. An office behind NAT is one address.'),
   FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(50)
-    .describe('New connections a second from one address; ten times as many at once.'),
+    .describe('New connections per second from one address; bursts of ten times as many.'),
   FLOTILLA_MESSAGES_PER_SECOND: wholeNumber()
     .min(1)
     .default(100)
-    .describe('Messages a second from one session; three times as many at once.'),
+    .describe('Messages per second from one session; bursts of three times as many.'),
   FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(2000)
-    .describe('Messages a second from all sessions of one address; three times as many at once.'),
-  FLOTILLA_MAX_ROOMS_PER_SESSION: wholeNumber().min(1).default(16).describe('Rooms one session is in.'),
+    .describe('Messages per second from all sessions of one address; bursts of three times as many.'),
+  FLOTILLA_MAX_ROOMS_PER_SESSION: wholeNumber().min(1).default(16).describe('Maximum number of rooms of one session.'),
   FLOTILLA_OVERLOAD_DELAY_MS: wholeNumber()
     .min(1)
     .default(500)
@@ -54,23 +57,23 @@ export const limitsConfig = z.object({
     ),
 });
 
-/** How long a session lasts without its client. */
+/** How sessions outlive their connections. */
 export const sessionConfig = z.object({
   FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
     .default(30)
-    .describe('How long a session whose connection was lost may come back.'),
+    .describe('Seconds within which a session whose connection was lost may resume.'),
   FLOTILLA_HEARTBEAT_SECONDS: wholeNumber()
     .min(1)
     .default(10)
-    .describe('How often a connection is asked for a sign of life. After three without one it is closed.'),
+    .describe('Interval of the pings on a connection. After three without an answer it is closed.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(10)
     .describe(
-      'A gateway that stops sends its sessions to others over this long. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 cuts them at once; they come back by themselves.',
+      'Seconds over which a stopping gateway moves its sessions to other gateways. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 closes them at once; clients resume by themselves.',
     ),
 });
 
-/** What the gateway needs in whichever process it runs. */
+/** Settings of a gateway in any process, its own or standalone. */
 export const edgeConfig = z.object({
   ...clientTimeConfig.shape,
   ...proxyTrustConfig.shape,
@@ -79,7 +82,7 @@ export const edgeConfig = z.object({
   FLOTILLA_ALLOWED_ORIGINS: list()
     .default([])
     .describe(
-      "Origins whose pages may connect, separated by commas, or * for all. Without any, only pages from the gateway's own host may.",
+      "Origins whose pages may connect, separated by commas, or * for all. Without any, only pages from the gateway's own host may connect.",
     ),
 });
 export type EdgeConfig = z.output<typeof edgeConfig>;
@@ -89,21 +92,21 @@ export const gatewayConfig = z.object({
   ...brokerConfig.shape,
   ...tokenConfig.shape,
   ...edgeConfig.shape,
-  FLOTILLA_SIGNAL_HOST: z.string().default('0.0.0.0').describe('Where the WebSocket endpoint listens.'),
-  FLOTILLA_SIGNAL_PORT: port().default(8080).describe('Port of the WebSocket endpoint. 0 picks a free one.'),
+  FLOTILLA_SIGNAL_HOST: z.string().default('0.0.0.0').describe('Address that the WebSocket endpoint listens on.'),
+  FLOTILLA_SIGNAL_PORT: port().default(8080).describe('Port of the WebSocket endpoint. 0 chooses a free one.'),
   FLOTILLA_TLS_CERT: z
     .string()
     .optional()
-    .describe('Path of the certificate with its chain, in PEM, to serve TLS with. Read again when it changes.'),
-  FLOTILLA_TLS_KEY: z.string().optional().describe('Path of its private key, in PEM.'),
+    .describe('Path of the certificate with its chain, in PEM, to serve TLS with. Reloaded when it changes.'),
+  FLOTILLA_TLS_KEY: z.string().optional().describe('Path of the private key of FLOTILLA_TLS_CERT, in PEM.'),
   FLOTILLA_PROXY_PROTOCOL: flag()
     .default(false)
     .describe(
-      'true for a load balancer that sends PROXY headers, version 1 or 2: each connection must come from a trusted proxy and begin with one. A balancer that ends TLS has to say so (version 2 with PP2_TYPE_SSL), or FLOTILLA_ALLOW_PLAIN be set.',
+      'true for a load balancer that sends PROXY headers, version 1 or 2: each connection must come from a trusted proxy and begin with one. A balancer that terminates TLS must declare it (version 2 with PP2_TYPE_SSL), or FLOTILLA_ALLOW_PLAIN must be set.',
     ),
 });
 
-/** What a schema of single settings can't say: which of them need each other. */
+/** Reports settings that require another one that is missing. */
 export function checkEdge(
   { FLOTILLA_TLS_CERT, FLOTILLA_TLS_KEY, FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
   context: z.RefinementCtx,

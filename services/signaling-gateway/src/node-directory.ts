@@ -2,9 +2,9 @@ import type { RtpCapabilities } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 
-const everyMs = 5000;
+const refreshMs = 5000;
 
-/** What the gateway knows of the SFU nodes: the capabilities that clients load their devices with. */
+/** Keeps the RTP capabilities of the SFU nodes, which clients load their devices with. */
 export class NodeDirectory {
   #rtpCapabilities: RtpCapabilities | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -14,22 +14,22 @@ export class NodeDirectory {
     private readonly log: Logger,
   ) {}
 
-  start(): void {
-    const refresh = (): void => void this.#refresh();
-    refresh();
-    this.#timer = setInterval(refresh, everyMs);
+  async start(): Promise<void> {
+    await this.#refresh();
+    this.#timer = setInterval(() => void this.#refresh(), refreshMs);
   }
 
   async #refresh(): Promise<void> {
     try {
       const alive = (await this.nodes.list()).filter((node) => node.alive).sort((a, b) => b.startedAt - a.startedAt);
-      // All nodes speak the same; while they are being upgraded the newest sets the tone.
+      // All nodes have the same; during an upgrade those of the newest count.
       this.#rtpCapabilities = alive[0]?.rtpCapabilities ?? this.#rtpCapabilities;
     } catch (error) {
       this.log.debug({ err: error }, 'nodes not read');
     }
   }
 
+  /** Undefined until an SFU node has reported. */
   async rtpCapabilities(): Promise<RtpCapabilities | undefined> {
     if (!this.#rtpCapabilities) await this.#refresh();
     return this.#rtpCapabilities;

@@ -10,19 +10,34 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import type { EdgeConfig } from './config.ts';
+import { Edge } from './edge/edge.ts';
+import { Gateway } from './gateway.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
-import { type SessionLimits, SignalAdapter, type Welcome } from './inbound/signal.adapter.ts';
-import { SIGNAL_CONTEXT, type SignalContext, SignalGateway } from './inbound/signal.gateway.ts';
+import { SessionAdmission } from './inbound/session-admission.ts';
+import { SignalAdapter, type SignalServices } from './inbound/signal.adapter.ts';
+import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
 import { ConnectionLimits } from './limits/connection-limits.ts';
-import { Overload, watchOverload } from './limits/overload.ts';
+import { Overload } from './limits/overload.ts';
+import { UserMessages } from './messages/user-messages.ts';
+import { Negotiations } from './negotiation/negotiations.ts';
 import { NodeDirectory } from './node-directory.ts';
+import { MessageRequests } from './requests/message-requests.ts';
+import { MigrationRequests } from './requests/migration-requests.ts';
+import { NodeRequests } from './requests/node-requests.ts';
+import { requestHandlers } from './requests/request-handlers.ts';
+import { RoomRequests } from './requests/room-requests.ts';
+import { TokenRequests } from './requests/token-requests.ts';
 import { Memberships } from './rooms/memberships.ts';
+import { MetadataLinks } from './rooms/metadata-links.ts';
+import { applyRoomEvent } from './rooms/room-event-effects.ts';
+import { RoomStreams } from './rooms/room-streams.ts';
+import { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
+import type { Session } from './sessions/session.ts';
+import { SessionCleanup } from './sessions/session-cleanup.ts';
 import { SessionTable } from './sessions/session-table.ts';
-import { welcome, type WelcomeSettings } from './sessions/send-welcome.ts';
 import { TopologyStream } from './topology/topology-stream.ts';
-import { Edge } from './edge/edge.ts';
 
 export interface SignalingGatewayOptions {
   readonly config: TokenConfig & EdgeConfig;
@@ -30,112 +45,153 @@ export interface SignalingGatewayOptions {
   readonly log: Logger;
 }
 
-/** The WSS front door. After the application is created, `useSignaling` opens it. */
+/** The WebSocket edge of the fleet. `useSignaling` opens its endpoint after the application is created. */
 @Module({})
 export class SignalingGatewayModule {
-  static register({ config, fleet, log }: SignalingGatewayOptions): DynamicModule {
-    const { sessions, nodes } = fleet.store;
-    const table = new SessionTable();
-    const memberships = new Memberships(fleet.bus, sessions, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
-    const lifecycle = new Lifecycle(
-      newId('gateway'),
-      table,
-      memberships,
-      sessions,
-      fleet.events,
-      {
-        resumeWindowMs: config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
-        heartbeatMs: config.FLOTILLA_HEARTBEAT_SECONDS * 1000,
-        drainMs: config.FLOTILLA_DRAIN_SECONDS * 1000,
-      },
-      log,
-    );
-    const verifier = new TokenVerifier(tokenSettings(config));
-    const overload = new Overload(config.FLOTILLA_OVERLOAD_DELAY_MS);
-    const edge = new Edge(config);
-    const context: SignalContext = {
-      fleet,
-      lifecycle,
-      memberships,
-      topology: new TopologyStream(fleet.store, log),
-      verifier,
-      log,
-    };
-    const directory = new NodeDirectory(nodes, log);
-    const settings: WelcomeSettings = {
-      resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
-      heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
-    };
-    const greet: Welcome = (session, resumeToken) => void welcome(session, resumeToken, directory, settings);
-    const handshake = new Handshake(
-      new UpgradeAuthenticator(verifier),
-      lifecycle,
-      sessions,
-      new ConnectionLimits({
-        total: config.FLOTILLA_MAX_CONNECTIONS,
-        perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
-        perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
-        messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
-      }),
-      overload,
-      edge,
-      {
-        allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS,
-        requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME,
-      },
-    );
-    const limits: SessionLimits = {
-      messagesPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND,
-      messagesAtOnce: config.FLOTILLA_MESSAGES_PER_SECOND * 3,
-      overload,
-    };
+  static register(options: SignalingGatewayOptions): DynamicModule {
+    const { gateway, services } = compose(options);
     return {
       module: SignalingGatewayModule,
       controllers: [SignalHttpController],
       providers: [
         SignalGateway,
-        { provide: SIGNAL_CONTEXT, useValue: context },
-        { provide: Handshake, useValue: handshake },
-        { provide: Edge, useValue: edge },
-        { provide: SESSION_LIMITS, useValue: limits },
-        { provide: WELCOME, useValue: greet },
-        { provide: FrontDoor, useValue: new FrontDoor(context, directory, overload) },
+        { provide: REQUEST_HANDLERS, useValue: services.handlers },
+        { provide: SIGNAL_SERVICES, useValue: services },
+        { provide: Handshake, useValue: services.handshake },
+        { provide: Edge, useValue: services.edge },
+        { provide: GatewayHooks, useValue: new GatewayHooks(gateway) },
       ],
     };
   }
 }
 
-const SESSION_LIMITS = Symbol('session limits');
-const WELCOME = Symbol('welcome');
+const SIGNAL_SERVICES = Symbol('signal services');
 
-class FrontDoor implements OnApplicationBootstrap, OnApplicationShutdown {
-  #stops: (() => void)[] = [];
-
-  constructor(
-    private readonly context: SignalContext,
-    private readonly nodes: NodeDirectory,
-    private readonly overload: Overload,
-  ) {}
+/** Starts and stops the gateway with the application. */
+class GatewayHooks implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(private readonly gateway: Gateway) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { lifecycle, topology } = this.context;
-    const { nodes } = this;
-    await lifecycle.start();
-    nodes.start();
-    const overload = watchOverload(this.overload);
-    this.#stops = [() => nodes.stop(), () => topology.stop(), () => overload.stop()];
+    await this.gateway.start();
   }
 
   onApplicationShutdown(): void {
-    for (const stop of this.#stops) stop();
+    this.gateway.stop();
   }
+}
+
+function compose({ config, fleet, log }: SignalingGatewayOptions): { gateway: Gateway; services: SignalServices } {
+  const { store, bus, events } = fleet;
+  const gatewayId = newId('gateway');
+  const table = new SessionTable();
+  const memberships = new Memberships(bus, store.sessions, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
+  const streams: RoomStreams = new RoomStreams(events, (session, roomId, placed) =>
+    applyRoomEvent(session, roomId, placed, onRemoved),
+  );
+  const onRemoved = (session: Session, roomId: string): void => {
+    session.rooms.delete(roomId);
+    streams.detach(roomId, session);
+    store.sessions
+      .setRoom(session.id, roomId, false)
+      .catch((error: unknown) => log.debug({ err: error, sessionId: session.id }, 'room not removed from the session'));
+  };
+  const cleanup = new SessionCleanup(
+    table,
+    store.sessions,
+    async (session, rooms) => {
+      for (const roomId of rooms) await memberships.leave(session, roomId, 'left');
+    },
+    gatewayId,
+    config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
+    log,
+  );
+  const lifecycle = new Lifecycle(
+    table,
+    cleanup,
+    (session) => streams.detachAll(session),
+    config.FLOTILLA_HEARTBEAT_SECONDS * 1000,
+    log,
+  );
+  const messages = new UserMessages(
+    gatewayId,
+    table,
+    store.sessions,
+    events,
+    {
+      onReplaced: (sessionId, resumeHash) => lifecycle.replaced(sessionId, resumeHash),
+      onCutSocket: (sessionId) => table.get(sessionId)?.cut(),
+    },
+    log,
+  );
+  const verifier = new TokenVerifier(tokenSettings(config));
+  const nodes = new NodeDirectory(store.nodes, log);
+  const overload = new Overload(config.FLOTILLA_OVERLOAD_DELAY_MS);
+  const edge = new Edge({
+    trustedProxies: config.FLOTILLA_TRUSTED_PROXIES,
+    allowPlain: config.FLOTILLA_ALLOW_PLAIN,
+  });
+  const handshake = new Handshake(
+    new UpgradeAuthenticator(verifier),
+    new SessionAdmission(gatewayId, store.sessions, lifecycle, messages, nodes),
+    new ConnectionLimits({
+      total: config.FLOTILLA_MAX_CONNECTIONS,
+      perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
+      perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
+      messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
+    }),
+    overload,
+    edge,
+    { allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS, requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME },
+  );
+  const topology = new TopologyStream(store, log);
+  const handlers = requestHandlers({
+    rooms: new RoomRequests(fleet, memberships, streams, messages, log),
+    memberships,
+    nodes: new NodeRequests(bus),
+    messages: new MessageRequests(fleet, messages, streams),
+    migrations: new MigrationRequests(bus),
+    negotiations: new Negotiations(store.rooms),
+    metadata: new MetadataLinks(bus, store.relays, log),
+    tokens: new TokenRequests(verifier, store.sessions),
+    topology,
+  });
+  const gateway = new Gateway(
+    {
+      table,
+      heartbeat: new GatewayHeartbeat(gatewayId, table, store.sessions, log),
+      messages,
+      lifecycle,
+      cleanup,
+      streams,
+      nodes,
+      overload,
+      topology,
+      handshake,
+    },
+    config.FLOTILLA_DRAIN_SECONDS * 1000,
+  );
+  const services: SignalServices = {
+    edge,
+    handshake,
+    lifecycle,
+    cleanup,
+    handlers,
+    limits: {
+      messagesPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND,
+      messageBurst: config.FLOTILLA_MESSAGES_PER_SECOND * 3,
+      overload,
+    },
+    welcome: {
+      resumeWindowSeconds: config.FLOTILLA_RESUME_WINDOW_SECONDS,
+      heartbeatSeconds: config.FLOTILLA_HEARTBEAT_SECONDS,
+    },
+    drain: (handshakes) => gateway.drain(handshakes),
+    log,
+  };
+  return { gateway, services };
 }
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
-  const { lifecycle, log } = app.get<SignalContext>(SIGNAL_CONTEXT, { strict: false });
-  const [edge, handshake] = [app.get(Edge, { strict: false }), app.get(Handshake, { strict: false })];
-  const limits = app.get<SessionLimits>(SESSION_LIMITS, { strict: false });
-  const greet = app.get<Welcome>(WELCOME, { strict: false });
-  app.useWebSocketAdapter(new SignalAdapter(app, edge, handshake, lifecycle, greet, limits, log));
+  app.useWebSocketAdapter(new SignalAdapter(app, app.get<SignalServices>(SIGNAL_SERVICES, { strict: false })));
 }

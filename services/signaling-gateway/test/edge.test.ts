@@ -174,7 +174,7 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
   let server: Server;
   let port: number;
   const ca = kind === 'HTTPS' ? files.pem : undefined;
-  const { clientOf, trusts } = new Edge({ FLOTILLA_TRUSTED_PROXIES: ['127.0.0.1'], FLOTILLA_ALLOW_PLAIN: false });
+  const { clientOf, trusts } = new Edge({ trustedProxies: ['127.0.0.1'], allowPlain: false });
 
   beforeAll(async () => {
     const { serverOptions } = await Certificate.load(files, log);

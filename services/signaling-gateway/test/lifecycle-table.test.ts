@@ -11,7 +11,7 @@ import {
 
 const events = Object.keys(lifecycleTable.active) as LifecycleEvent[];
 
-/** What a connection went through. */
+/** States and effects of a connection that goes through the events. */
 function run(sequence: readonly LifecycleEvent[]): { states: LifecycleState[]; effects: LifecycleEffect[] } {
   let state: LifecycleState = 'handshaking';
   const states: LifecycleState[] = [state];
@@ -25,8 +25,8 @@ function run(sequence: readonly LifecycleEvent[]): { states: LifecycleState[]; e
   return { states, effects };
 }
 
-describe('the lifecycle of a connection', () => {
-  test('in whatever order things happen: what it holds is given back once, it ends or waits or moved, and stays closed', () => {
+describe('lifecycle of a connection', () => {
+  test('any order of events releases it once, ends or detaches its session once, and leaves it closed', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...events), { maxLength: 40 }), (sequence) => {
         const { states, effects } = run(sequence);
@@ -36,7 +36,7 @@ describe('the lifecycle of a connection', () => {
         expect(count('end') + count('detach')).toBeLessThanOrEqual(1);
         if (closedAt !== -1) {
           expect(states.slice(closedAt).every((state) => state === 'closed')).toBe(true);
-          // Who is not replaced either ends or may come back.
+          // A replaced connection leaves the session to its successor.
           if (sequence[closedAt - 1] !== 'replaced') expect(count('end') + count('detach')).toBe(1);
         }
       }),
@@ -44,22 +44,25 @@ describe('the lifecycle of a connection', () => {
     );
   });
 
-  test('every event that closes the WebSocket has a code to say so', () => {
+  test('every event that closes the WebSocket has a close code', () => {
     for (const state of ['handshaking', 'active', 'zombie'] as const)
       for (const event of events)
         if (lifecycleTable[state][event].effects.includes('close')) expect(closings[event], event).toBeDefined();
   });
 
-  test('two heartbeats missed make a zombie, one sign of life wakes it, a third missed ends it and lets it come back', () => {
-    expect(run(['request', 'beat', 'beat', 'silent', 'life']).states.slice(-2)).toEqual(['zombie', 'active']);
-    expect(run(['request', 'beat', 'beat', 'silent', 'lost'])).toMatchObject({
+  test('two unanswered pings make it a zombie, a pong makes it active, a third unanswered ping closes and detaches it', () => {
+    expect(run(['request', 'ping_due', 'ping_due', 'pong_missed', 'activity']).states.slice(-2)).toEqual([
+      'zombie',
+      'active',
+    ]);
+    expect(run(['request', 'ping_due', 'ping_due', 'pong_missed', 'heartbeat_timeout'])).toMatchObject({
       states: ['handshaking', 'active', 'active', 'active', 'zombie', 'closed'],
       effects: ['ping', 'ping', 'ping', 'release', 'close', 'detach'],
     });
   });
 
-  test('who asks for nothing is closed; who asked in time is not', () => {
-    expect(run(['life', 'beat', 'handshake_late']).states.at(-1)).toBe('closed');
-    expect(run(['request', 'handshake_late']).states.at(-1)).toBe('active');
+  test('the handshake timeout closes it unless a request was received', () => {
+    expect(run(['activity', 'ping_due', 'handshake_timeout']).states.at(-1)).toBe('closed');
+    expect(run(['request', 'handshake_timeout']).states.at(-1)).toBe('active');
   });
 });

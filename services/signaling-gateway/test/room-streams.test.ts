@@ -68,7 +68,7 @@ describe('the feed of a room', () => {
             }
             const event = { type: 'message', from: 'pt_x', payload: { data } } as const;
             const { offset, previous } = await appendNextRoomEvent(events, 'rm_a', event);
-            feeds.offer('rm_a', previous, { offset, event });
+            feeds.deliverOwn('rm_a', previous, { offset, event });
           }),
         );
         await until(sent, offered.length);

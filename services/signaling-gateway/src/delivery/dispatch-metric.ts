@@ -1,9 +1,9 @@
 import { histogram, latencyBuckets } from '@flotilla/runtime';
 
-/** Between gateways it includes the difference of their clocks. */
+/** Includes the clock difference between the sender's gateway and this one. */
 export const dispatchSeconds = histogram({
   name: 'signaling_dispatch_duration_seconds',
-  help: 'From the receipt of a message by its gateway to its sending to all who get it here, by kind of address.',
+  help: "From the receipt of a message by the sender's gateway to its delivery to all recipients on this one, by kind of address.",
   labelNames: ['to'],
   buckets: latencyBuckets,
 });

@@ -5,10 +5,9 @@ import {
   systemAddress,
   userAddress,
 } from '@flotilla/contracts';
-import type { Session } from '../sessions/session.ts';
 import { textFrame } from './websocket-frames.ts';
 
-/** A numbered event as a client gets it. Made once for all who get it. */
+/** Frame of an event that has an offset in a stream. Encoded once for all of its recipients. */
 export function eventFrame(
   to: string,
   seq: Offset,
@@ -17,8 +16,12 @@ export function eventFrame(
   return textFrame(JSON.stringify({ seq, type, from, to, routedAt: Date.now(), payload }));
 }
 
-/** Tells a session something about its connection. */
-export function tell<T extends ConnectionEventType>(session: Session, type: T, payload: SignalEventPayload<T>): void {
-  const to = userAddress(session.identity.userId);
-  session.send(textFrame(JSON.stringify({ type, from: systemAddress, to, routedAt: Date.now(), payload })));
+/** Frame of an event about a connection. */
+export function connectionEventFrame<T extends ConnectionEventType>(
+  userId: string,
+  type: T,
+  payload: SignalEventPayload<T>,
+): Buffer {
+  const to = userAddress(userId);
+  return textFrame(JSON.stringify({ type, from: systemAddress, to, routedAt: Date.now(), payload }));
 }

@@ -1,49 +1,49 @@
 import { type CloseCodeName, compareOffsets, type Offset } from '@flotilla/contracts';
 
-/** Who gets the frames. */
+/** The connection that frames are sent to. */
 export interface Receiver {
   send(frame: Buffer): void;
   close(code: CloseCodeName, reason: string): void;
 }
 
-/** A frame on its way to a session. `frame` is undefined for an event that is not for this session. */
+/** A stream entry for one receiver. `frame` is undefined for an event that is addressed to other receivers. */
 export interface Delivery {
   readonly offset: Offset;
   readonly frame: Buffer | undefined;
 }
 
-/** Events that are missed are read so many at a time. A read that finds fewer was the last: what comes after it is delivered. */
+/** Entries per read while catching up. A read that returns fewer has reached the end of the stream. */
 export const readBatch = 500;
 
-/** What may wait for a session that is catching up. Beyond it the session has to begin again. */
-const maxWaiting = 4096;
+/** Number of live deliveries to hold while catching up. Beyond it the connection is closed. */
+const maxHeld = 4096;
 
 /**
- * A session's place in a numbered stream of events: every event after it goes out once, in order. While older ones are read,
- * or a session that resumed has not said what it saw last, newer ones wait.
+ * A receiver's position in one stream: sends every entry after it once, in order. Live deliveries are held while older
+ * entries are read, and until a resumed session has named its offsets.
  */
 export class OrderedDelivery {
-  #waiting: Delivery[] | undefined;
+  #held: Delivery[] | undefined;
   #after: Offset;
 
   constructor(
     private readonly receiver: Receiver,
     after: Offset,
-    waits: boolean,
+    hold: boolean,
   ) {
     this.#after = after;
-    if (waits) this.#waiting = [];
+    if (hold) this.#held = [];
   }
 
-  /** The last event it has. */
+  /** Offset of the last entry that was sent or skipped. */
   get after(): Offset {
     return this.#after;
   }
 
   deliver(offset: Offset, frame: Buffer | undefined): void {
-    if (!this.#waiting) return this.#send(offset, frame);
-    if (this.#waiting.length < maxWaiting) this.#waiting.push({ offset, frame });
-    else this.receiver.close('SERVICE_RESTART', 'too much happened meanwhile, resume');
+    if (!this.#held) return this.#send(offset, frame);
+    if (this.#held.length < maxHeld) this.#held.push({ offset, frame });
+    else this.receiver.close('SERVICE_RESTART', 'too many events while catching up, resume');
   }
 
   #send(offset: Offset, frame: Buffer | undefined): void {
@@ -53,14 +53,14 @@ export class OrderedDelivery {
   }
 
   /**
-   * Sends what `read` finds after the last event, batch by batch until one is not full, then what waited. False when `read`
-   * says that events are gone; then what waited goes on waiting.
+   * Sends what `read` returns after `from`, until a batch is not full, then the held deliveries. Returns false when `read`
+   * reports that entries were trimmed; deliveries stay held then.
    */
   async catchUp(
     read: (after: Offset) => Promise<readonly Delivery[] | 'trimmed'>,
     from = this.#after,
   ): Promise<boolean> {
-    this.#waiting ??= [];
+    this.#held ??= [];
     this.#after = from;
     for (;;) {
       const deliveries = await read(this.#after);
@@ -72,10 +72,10 @@ export class OrderedDelivery {
     return true;
   }
 
-  /** Sends what waited; from now on nothing waits. */
+  /** Sends the held deliveries. Later ones are sent as they arrive. */
   flush(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const { offset, frame } of waiting) this.#send(offset, frame);
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { offset, frame } of held) this.#send(offset, frame);
   }
 }

@@ -1,4 +1,4 @@
-/** The first byte of a frame: FIN, and the opcode of RFC 6455, section 5.2. */
+/** First byte of a frame: FIN and the opcode, RFC 6455 section 5.2. */
 const finText = 0x81;
 const finPing = 0x89;
 
@@ -6,8 +6,8 @@ const finPing = 0x89;
 export const pingFrame = Buffer.from([finPing, 0]);
 
 /**
- * A WebSocket message of text as it goes over the wire from a server: one frame, not masked (RFC 6455, section 5.2). Made once
- * it is written as it is to all who get it, where a WebSocket's `send` makes a header for each and writes both parts.
+ * An unmasked text frame, as a server sends it (RFC 6455 section 5.2). Encoded once, it is written to every recipient
+ * unchanged; `send` of `ws` would build a header per recipient and write two buffers.
  */
 export function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);

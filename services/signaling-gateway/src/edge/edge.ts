@@ -1,23 +1,27 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import type { GatewayConfig } from '../config.ts';
 import { type ClientConnection, clientConnection, type Trust, trustOf } from './client-connection.ts';
 import { relayedOver } from './first-bytes.ts';
 import { handshakeProblem, type Refusal, tlsRequired } from './upgrade-check.ts';
 
-export type EdgeSettings = Pick<GatewayConfig, 'FLOTILLA_TRUSTED_PROXIES' | 'FLOTILLA_ALLOW_PLAIN'>;
+export interface EdgeSettings {
+  /** Addresses or CIDR ranges of proxies whose PROXY and X-Forwarded-* headers count. */
+  readonly trustedProxies: readonly string[];
+  /** Serve clients that did not connect over TLS. */
+  readonly allowPlain: boolean;
+}
 
-/** How requests come in: from whom, and whether anybody could read along. */
+/** Determines the client behind a request, and whether the connection is encrypted. */
 export class Edge {
   readonly trusts: Trust;
   readonly #allowPlain: boolean;
 
-  constructor({ FLOTILLA_TRUSTED_PROXIES, FLOTILLA_ALLOW_PLAIN }: EdgeSettings) {
-    this.trusts = trustOf(FLOTILLA_TRUSTED_PROXIES);
-    this.#allowPlain = FLOTILLA_ALLOW_PLAIN;
+  constructor({ trustedProxies, allowPlain }: EdgeSettings) {
+    this.trusts = trustOf(trustedProxies);
+    this.#allowPlain = allowPlain;
   }
 
-  /** The client behind a request. Ask before the first `await`: the address of a socket is gone once it has closed. */
+  /** The client behind a request. Call it before the first `await`: a closed socket has no address. */
   readonly clientOf = ({ socket, headers }: IncomingMessage): ClientConnection =>
     clientConnection(
       {
@@ -29,12 +33,12 @@ export class Edge {
       this.trusts,
     );
 
-  /** Credentials travel in requests to the gateway: over plain HTTP only from this machine, or where that is allowed. */
+  /** Requests carry credentials: plain HTTP is refused, except from this machine or with `allowPlain`. */
   plainProblem(request: IncomingMessage): Refusal | undefined {
     return this.#allowPlain || this.clientOf(request).secure ? undefined : tlsRequired();
   }
 
-  /** Why a request on the path of the endpoint can't become a WebSocket. */
+  /** The reason why a request on the path of the endpoint can't be upgraded to a WebSocket. */
   upgradeProblem(request: IncomingMessage): Refusal | undefined {
     return this.plainProblem(request) ?? handshakeProblem(request);
   }

@@ -1,5 +1,4 @@
 import {
-  type Address,
   addressee,
   firstIssue,
   FlotillaError,
@@ -11,11 +10,11 @@ import {
 } from '@flotilla/contracts';
 import { counter, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
-import type { z } from 'zod';
 import { nestsDeeperThan } from '../limits/nesting.ts';
 import type { Overload } from '../limits/overload.ts';
+import { countRejection } from '../limits/rejections.ts';
+import { type Received, ReplyThen, type RequestHandler, type RequestHandlers } from '../requests/request-handler.ts';
 import type { Session } from '../sessions/session.ts';
-import { countRejection } from './handshake.ts';
 
 const messages = counter({
   name: 'signaling_messages_total',
@@ -23,60 +22,47 @@ const messages = counter({
   labelNames: ['type', 'outcome'],
 });
 
-/** Requests of one session that may be under way at a time. */
-const maxUnderWay = 64;
+/** Requests of one session that may await their answer at a time. */
+const maxInFlight = 64;
 
-/** How often a session may be refused for sending too fast: so often at once, and as often a second as it may send. Beyond it is closed. */
-const refusalsAtOnce = 500;
+/** Refusals for sending too fast that are answered at once; then as many per second as messages are allowed. Beyond it the connection is closed. */
+const refusalBurst = 500;
 
-/** A request a handler gets: parsed, and for one about a room, its id, else empty. */
-export interface Received<T extends RequestType> {
-  readonly session: Session;
-  readonly payload: z.output<(typeof signalRequests)[T]['payload']>;
-  readonly roomId: string;
-  readonly to: Address | undefined;
-}
-
-/** What sessions may send, and what happens to them otherwise. */
+/** Limits of what a session may send, and notifications of the dispatcher. */
 export interface RequestLimits {
   readonly messagesPerSecond: number;
-  readonly messagesAtOnce: number;
+  readonly messageBurst: number;
   readonly overload: Overload;
-  /** It goes on though it is refused. */
+  /** The client keeps sending after refusals. */
   readonly onFlood: (session: Session) => void;
-  /** A request could be read. */
+  /** A well-formed request was received. */
   readonly onRequest: (session: Session) => void;
 }
 
-/** A reply and what to do once it is on its way, such as sending what must come after it. */
-export class ReplyThen<T> {
-  constructor(
-    readonly payload: T,
-    readonly afterwards: () => void,
-  ) {}
+/** The handlers of all requests: the table, and its `handle` functions as Nest bound them. */
+export interface BoundHandlers {
+  readonly table: RequestHandlers;
+  readonly callbacks: ReadonlyMap<string, (received: Received<RequestType>) => unknown>;
 }
 
-export type Handler = (received: Received<RequestType>) => unknown;
-
-/** Reads one session's messages, hands them to their handlers, and answers each exactly once. */
+/** Parses the messages of one session, passes them to their handlers, and answers each exactly once. */
 export class RequestDispatcher {
-  #underWay = 0;
   readonly #bucket: TokenBucket;
   readonly #refusals: TokenBucket;
 
   constructor(
     private readonly session: Session,
-    private readonly handlers: ReadonlyMap<string, Handler>,
+    private readonly handlers: BoundHandlers,
     private readonly limits: RequestLimits,
     private readonly log: Logger,
   ) {
-    this.#bucket = new TokenBucket(limits.messagesPerSecond, limits.messagesAtOnce);
-    this.#refusals = new TokenBucket(limits.messagesPerSecond, refusalsAtOnce);
+    this.#bucket = new TokenBucket(limits.messagesPerSecond, limits.messageBurst);
+    this.#refusals = new TokenBucket(limits.messagesPerSecond, refusalBurst);
   }
 
   receive(text: string | undefined): void {
     if (!this.#bucket.take()) return this.#refuse(text);
-    // Others of the address may be to blame: this one is not closed for it.
+    // The limit is shared with other sessions of the address, so this one is not closed for it.
     if (this.session.messagesOfAddress?.take() === false)
       return this.#tooFast(text, 'too many messages a second from this address');
     let request: Request;
@@ -88,35 +74,50 @@ export class RequestDispatcher {
     this.limits.onRequest(this.session);
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
-    if (this.#underWay >= maxUnderWay)
+    if (this.session.requests.size >= maxInFlight)
       return this.#fail(
         request.id,
         request.type,
-        new FlotillaError('RATE_LIMITED', `${maxUnderWay} requests await their answer`),
+        new FlotillaError('RATE_LIMITED', `${maxInFlight} requests await their answer`),
       );
-    this.#underWay++;
-    void this.#handle(request).finally(() => this.#underWay--);
+    this.#enqueue(request);
   }
 
-  /** Above the rate. To answer costs less than to do, but who never stops is not answered for ever. */
+  /** Refusing costs less than handling, but a client that never stops is not answered forever. */
   #refuse(text: string | undefined): void {
     if (!this.#refusals.take()) return this.limits.onFlood(this.session);
     this.#tooFast(text, `more than ${this.limits.messagesPerSecond} messages a second`);
   }
 
-  #tooFast(text: string | undefined, why: string): void {
-    this.#fail(idOf(text), 'unreadable', new FlotillaError('RATE_LIMITED', why));
+  #tooFast(text: string | undefined, message: string): void {
+    this.#fail(idOf(text), 'unreadable', new FlotillaError('RATE_LIMITED', message));
   }
 
-  async #handle(request: Request): Promise<void> {
-    const { id, type } = request;
+  #enqueue(request: Request): void {
     try {
       const received = { session: this.session, ...readPayload(request) };
-      const handler = this.handlers.get(type)!;
+      const handler = this.handlers.table[request.type as RequestType] as RequestHandler<RequestType>;
+      void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received, handler));
+    } catch (error) {
+      this.#fail(request.id, request.type, error);
+    }
+  }
+
+  async #handle(
+    { id, type }: Request,
+    received: Received<RequestType>,
+    { grant }: RequestHandler<RequestType>,
+  ): Promise<void> {
+    // It may have closed while the request waited for its turn, and messages arrive until the close frame is answered.
+    if (!this.session.isOpen) return;
+    try {
+      const needed = typeof grant === 'function' ? grant(received) : grant;
+      if (needed !== 'none') this.session.requireGrant(needed);
+      const handle = this.handlers.callbacks.get(type)!;
       const result = await inSpan(
         `signal ${type}`,
         { kind: 'server', attributes: { 'flotilla.session': this.session.id } },
-        async () => handler(received),
+        async () => handle(received),
       );
       const payload = (result instanceof ReplyThen ? result.payload : result) as Record<string, unknown>;
       this.session.reply({ replyTo: id, ok: true, payload });
@@ -137,10 +138,10 @@ export class RequestDispatcher {
   }
 }
 
-/** Refusals that are about who asks or how much, rather than about what is asked. */
+/** Errors that `signaling_rejected_total` counts: a permission is missing or a limit is reached. */
 const rejections: ReadonlySet<string> = new Set(['FORBIDDEN', 'RATE_LIMITED', 'OVERLOADED', 'TOO_MANY_ROOMS']);
 
-/** The overload level at which a request is refused. Calls in progress go on at any. */
+/** The overload level from which on a request is refused. Requests of calls in progress are always served. */
 function shedAt({ type, to }: Request): number {
   if (type === 'join' || type === 'watch_topology') return 1;
   return type === 'message' && !to?.startsWith('room:') ? 2 : Infinity;
@@ -161,7 +162,7 @@ function parseRequest(text: string | undefined): Request {
   return request.data;
 }
 
-/** The id of a message that is JSON at least, so that its sender can match the refusal. */
+/** The id of a message, if it is JSON, so that the client can match the refusal. */
 function idOf(text: string | undefined): string | null {
   if (text === undefined || nestsDeeperThan(text, maxNesting)) return null;
   try {

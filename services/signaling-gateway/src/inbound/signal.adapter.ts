@@ -1,18 +1,21 @@
+import { EventEmitter } from 'node:events';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { EventEmitter } from 'node:events';
 import { offeredSubprotocols } from '@flotilla/auth';
 import { FlotillaError, maxFrameBytes, signalPath, subprotocol } from '@flotilla/contracts';
 import { histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { INestApplicationContext } from '@nestjs/common';
 import { AbstractWsAdapter, type MessageMappingProperties } from '@nestjs/websockets';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
-import type { Lifecycle } from '../sessions/lifecycle.ts';
-import { Session } from '../sessions/session.ts';
-import { refuse } from '../edge/refuse.ts';
 import type { Edge } from '../edge/edge.ts';
-import { type Handshake, selectSubprotocol } from './handshake.ts';
-import { type Handler, RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
+import { refuse } from '../edge/refuse.ts';
+import type { RequestHandlers } from '../requests/request-handler.ts';
+import type { Lifecycle } from '../sessions/lifecycle.ts';
+import { sendWelcome, type WelcomeSettings } from '../sessions/send-welcome.ts';
+import { Session } from '../sessions/session.ts';
+import type { SessionCleanup } from '../sessions/session-cleanup.ts';
+import { type Admitted, type Handshake, selectSubprotocol } from './handshake.ts';
+import { type BoundHandlers, RequestDispatcher, type RequestLimits } from './request-dispatcher.ts';
 
 const handshakeSeconds = histogram({
   name: 'signaling_handshake_duration_seconds',
@@ -21,47 +24,55 @@ const handshakeSeconds = histogram({
   buckets: latencyBuckets,
 });
 
-/** A client that does not answer a close frame is cut after this long. Types of `ws` don't know the option yet. */
+/** A client that does not answer a close frame is disconnected after this long, ms. Missing in the types of `ws`. */
 const closeTimeoutMs = 2000;
 
-/** How long a client may take to be let in. */
+/** Time limit of a handshake, ms. */
 const handshakeTimeoutMs = 10_000;
 
-/** What each session may ask of the gateway. */
 export type SessionLimits = Omit<RequestLimits, 'onFlood' | 'onRequest'>;
 
-/** Says the first word to a session that is connected. It comes back with the token. */
-export type Welcome = (session: Session, resumeToken: string) => void;
+/** What the adapter works with. */
+export interface SignalServices {
+  readonly edge: Edge;
+  readonly handshake: Handshake;
+  readonly lifecycle: Lifecycle;
+  readonly cleanup: SessionCleanup;
+  readonly handlers: RequestHandlers;
+  readonly limits: SessionLimits;
+  readonly welcome: WelcomeSettings;
+  /** Moves all sessions to other gateways. `handshakes` resolves when no handshake is in progress. */
+  readonly drain: (handshakes: () => Promise<void>) => Promise<void>;
+  readonly log: Logger;
+}
 
 /**
- * Nest's way to WebSockets. Its own adapter for `ws` drops what it can't read without a word; this one lets nobody in who
- * is not admitted, and answers every message. Nest binds the handlers once, as if for a single client, and each request says
- * whose it is: bound anew for each session they are 4 KB of its memory.
+ * WebSocket adapter for Nest. The one for `ws` drops messages that it can't parse without an answer; this one admits
+ * connections and answers every message. Nest binds the handlers once, as if for a single client, and each request names its
+ * session: bound for each session, the handlers take 4 KB of memory.
  */
 export class SignalAdapter extends AbstractWsAdapter {
   readonly #websockets = new WebSocketServer({
     noServer: true,
     maxPayload: maxFrameBytes,
-    // Fragments memory, and signaling messages are small.
+    // Compression fragments memory, and signaling messages are small.
     perMessageDeflate: false,
     clientTracking: false,
     closeTimeout: closeTimeoutMs,
     handleProtocols: selectSubprotocol,
   } as ServerOptions);
-  #handlers: ReadonlyMap<string, Handler> = new Map();
+  #handlers: BoundHandlers;
   readonly #limits: RequestLimits;
   readonly #http: Server;
+  readonly #handshakes = new Set<Promise<void>>();
 
   constructor(
     app: INestApplicationContext,
-    private readonly edge: Edge,
-    private readonly handshake: Handshake,
-    private readonly lifecycle: Lifecycle,
-    private readonly welcome: Welcome,
-    limits: SessionLimits,
-    private readonly log: Logger,
+    private readonly services: SignalServices,
   ) {
     super(app);
+    const { limits, lifecycle, handlers } = services;
+    this.#handlers = { table: handlers, callbacks: new Map() };
     this.#limits = {
       ...limits,
       onFlood: (session) => lifecycle.handle(session, 'flood'),
@@ -75,13 +86,14 @@ export class SignalAdapter extends AbstractWsAdapter {
     return new EventEmitter();
   }
 
-  /** The one client that Nest knows. */
+  /** Reports a single client to Nest. */
   override bindClientConnect(_server: EventEmitter, connect: (client: object) => void): void {
     connect({});
   }
 
   bindMessageHandlers(_client: object, handlers: MessageMappingProperties[]): void {
-    this.#handlers = new Map(handlers.map(({ message, callback }) => [String(message), callback]));
+    const callbacks = new Map(handlers.map(({ message, callback }) => [String(message), callback]));
+    this.#handlers = { table: this.services.handlers, callbacks };
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -90,54 +102,67 @@ export class SignalAdapter extends AbstractWsAdapter {
         error: new FlotillaError('NOT_FOUND', `the WebSocket endpoint is ${signalPath}`),
         headers: {},
       });
-    const began = performance.now();
-    const finish = (outcome: string): void => handshakeSeconds.observe({ outcome }, (performance.now() - began) / 1000);
-    const problem = this.edge.upgradeProblem(request);
+    const startedAt = performance.now();
+    const finish = (outcome: string): void =>
+      handshakeSeconds.observe({ outcome }, (performance.now() - startedAt) / 1000);
+    const problem = this.services.edge.upgradeProblem(request);
     if (problem) {
       finish(problem.error.code);
       return refuse(socket, problem);
     }
-    const done = watchHandshake(socket, this.log);
-    void this.#admit(request, socket, head)
+    const done = watchHandshake(socket, this.services.log);
+    const handshake = this.#admit(request, socket, head)
       .then(
         () => finish('ok'),
         (error: unknown) => {
           const failure = FlotillaError.from(error);
-          if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'handshake failed');
+          if (failure.code === 'INTERNAL') this.services.log.error({ err: failure.cause }, 'handshake failed');
           finish(failure.code);
           refuse(socket, { error: failure, headers: {} });
         },
       )
-      .finally(done);
+      .finally(() => {
+        done();
+        this.#handshakes.delete(handshake);
+      });
+    this.#handshakes.add(handshake);
   };
 
   async #admit(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     if (!offeredSubprotocols(request).includes(subprotocol))
       throw new FlotillaError('BAD_MESSAGE', `offer the subprotocol ${subprotocol}`);
-    const { identity, resumedRooms, resumeToken, offsets, messagesOfAddress } = await this.handshake.admit(request);
-    let connected = false;
-    if (!socket.destroyed) {
-      // The answer to the upgrade and the first message go out together.
-      socket.cork();
-      this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
-        connected = true;
-        const session = new Session(identity, resumedRooms, websocket, socket, resumeToken.hash, offsets);
-        session.messagesOfAddress = messagesOfAddress;
-        this.#connected(websocket, session);
-        this.welcome(session, resumeToken.token);
-      });
-      socket.uncork();
-    }
-    // The client went away meanwhile.
-    if (!connected) this.lifecycle.abandon(identity.id, resumeToken.hash);
+    const admitted = await this.services.handshake.admit(request);
+    // Meanwhile the client may have disconnected, or this gateway stopped.
+    const { stopped } = this.services.lifecycle;
+    if (socket.destroyed || stopped || !this.#open(admitted, request, socket, head))
+      this.services.cleanup.scheduleDetach(admitted.identity.id, admitted.resumeToken.hash);
+    if (stopped) throw new FlotillaError('UNAVAILABLE', 'this gateway stopped, connect to another');
+  }
+
+  /** Completes the upgrade. Returns false when `ws` refuses it. */
+  #open(admitted: Admitted, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
+    const { identity, resumedRooms, resumeToken, offsets, rtpCapabilities, messagesOfAddress } = admitted;
+    let opened = false;
+    // Sends the answer to the upgrade and the first message in one segment.
+    socket.cork();
+    this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
+      opened = true;
+      const session = new Session(identity, resumedRooms, websocket, socket, resumeToken.hash, offsets);
+      session.messagesOfAddress = messagesOfAddress;
+      this.#connected(websocket, session);
+      sendWelcome(session, resumeToken.token, rtpCapabilities, this.services.welcome);
+    });
+    socket.uncork();
+    return opened;
   }
 
   #connected(websocket: WebSocket, session: Session): void {
-    const dispatcher = new RequestDispatcher(session, this.#handlers, this.#limits, this.log);
-    websocket.on('error', (error) => this.log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
+    const { lifecycle, log } = this.services;
+    const dispatcher = new RequestDispatcher(session, this.#handlers, this.#limits, log);
+    websocket.on('error', (error) => log.debug({ err: error, sessionId: session.id }, 'WebSocket error'));
     const recordActivity = (): void => {
       session.recordActivity();
-      this.lifecycle.handle(session, 'life');
+      lifecycle.handle(session, 'activity');
     };
     websocket.on('pong', recordActivity);
     websocket.on('message', (data, isBinary) => {
@@ -145,26 +170,26 @@ export class SignalAdapter extends AbstractWsAdapter {
       dispatcher.receive(isBinary ? undefined : (data as Buffer).toString());
     });
     websocket.once('close', (code) =>
-      this.lifecycle.handle(session, code === 1000 || code === 1001 ? 'goodbye' : 'gone'),
+      lifecycle.handle(session, code === 1000 || code === 1001 ? 'closed_by_client' : 'disconnected'),
     );
-    this.lifecycle.connected(session);
+    lifecycle.connected(session);
   }
 
   override bindClientDisconnect(): void {
-    // The lifecycle hears of it from the socket itself.
+    // The lifecycle observes the socket itself.
   }
 
   override async close(): Promise<void> {
-    // Who connects meanwhile is told to go elsewhere.
-    await this.lifecycle.stop();
+    // Upgrades are answered with UNAVAILABLE until all sessions have moved.
+    await this.services.drain(async () => void (await Promise.all(this.#handshakes)));
     this.#http.off('upgrade', this.#onUpgrade);
     this.#websockets.close();
   }
 }
 
 /**
- * Bounds the time of a handshake. Call what it returns when it is over: a listener that stayed would keep the request, with
- * its token, as long as the connection.
+ * Bounds the time of a handshake. The returned function ends it: a listener that stayed would keep the request, with its
+ * token, in memory as long as the connection.
  */
 function watchHandshake(socket: Duplex, log: Logger): () => void {
   const onError = (error: Error): void => log.debug({ err: error }, 'socket error during the handshake');

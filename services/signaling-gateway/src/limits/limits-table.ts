@@ -1,10 +1,10 @@
 import { closeCodes, maxFrameBytes, maxNesting, maxSdpLength } from '@flotilla/contracts';
 import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
 
-/** A bound of the gateway, what happens at it, and where it is seen. docs/limits.md is made from these. */
+/** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
 export interface Limit {
   readonly of: string;
-  /** The setting that changes it, or its fixed value. */
+  /** Name of its setting, or its constant value. */
   readonly value: string;
   readonly answer: string;
   readonly metric: string;
@@ -28,7 +28,7 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('connection', 'RATE_LIMITED'),
   },
   {
-    of: 'New connections from one address, a second (ten times as many at once)',
+    of: 'New connections from one address, per second (bursts of ten times as many)',
     value: 'FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS',
     answer: 'HTTP 429 `RATE_LIMITED` with `Retry-After`',
     metric: rejected('connection', 'RATE_LIMITED'),
@@ -37,18 +37,18 @@ export const limitsTable: readonly Limit[] = [
     of: 'Time to the first request',
     value: '30 s',
     answer: `close ${closeCodes.HANDSHAKE_TIMEOUT}`,
-    metric: ended('handshake_late'),
+    metric: ended('handshake_timeout'),
   },
   {
-    of: 'Messages of one session, a second (three times as many at once)',
+    of: 'Messages of one session, per second (bursts of three times as many)',
     value: 'FLOTILLA_MESSAGES_PER_SECOND',
-    answer: `\`RATE_LIMITED\`; after 500 refusals in a row, or as many a second as may be sent, close ${closeCodes.RATE_LIMITED}`,
+    answer: `\`RATE_LIMITED\`; after 500 refusals at once, or as many a second as messages are allowed, close ${closeCodes.RATE_LIMITED}`,
     metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
   },
   {
-    of: 'Messages of all sessions of one address, a second (three times as many at once)',
+    of: 'Messages of all sessions of one address, per second (bursts of three times as many)',
     value: 'FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS',
-    answer: '`RATE_LIMITED`; nobody is closed for it',
+    answer: '`RATE_LIMITED`; no connection is closed for it',
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
@@ -61,7 +61,7 @@ export const limitsTable: readonly Limit[] = [
     of: 'A message',
     value: `${maxFrameBytes / 1024} KiB`,
     answer: `close ${closeCodes.MESSAGE_TOO_BIG}`,
-    metric: ended('gone'),
+    metric: ended('disconnected'),
   },
   {
     of: 'Nesting of a message',
@@ -82,31 +82,31 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'TOO_MANY_ROOMS'),
   },
   {
-    of: 'What waits to be sent to one client',
+    of: 'Unsent bytes of one client',
     value: `${probeBacklogBytes / 1024} KiB, ${maxBacklogBytes / 1024} KiB`,
-    answer: `it is asked for a sign of life; close ${closeCodes.SLOW_CONSUMER}`,
-    metric: `signaling_probes_total, ${ended('slow')}, signaling_backlog_bytes`,
+    answer: `ping; close ${closeCodes.SLOW_CONSUMER}`,
+    metric: `signaling_probes_total, ${ended('backlog_exceeded')}, signaling_backlog_bytes`,
   },
   {
-    of: 'Heartbeats without an answer',
+    of: 'Pings without an answer',
     value: '3 of FLOTILLA_HEARTBEAT_SECONDS',
-    answer: 'the connection is cut; the session may come back',
-    metric: ended('lost'),
+    answer: 'the connection is closed; the session may resume',
+    metric: ended('heartbeat_timeout'),
   },
   {
     of: 'Event-loop delay (99th percentile of a second, two seconds in a row), or 85 % of the heap',
     value: 'FLOTILLA_OVERLOAD_DELAY_MS',
-    answer: 'new sessions and joins: `OVERLOADED`. Calls in progress go on',
+    answer: 'new sessions and joins: `OVERLOADED`. Calls in progress continue',
     metric: 'signaling_overload_level 1',
   },
   {
     of: 'Four times that delay, or 95 % of the heap',
     value: 'FLOTILLA_OVERLOAD_DELAY_MS',
-    answer: 'also resumes, and messages to users and to everybody: `OVERLOADED`. Calls in progress go on',
+    answer: 'also resumes, and messages to users and to everybody: `OVERLOADED`. Calls in progress continue',
     metric: 'signaling_overload_level 2',
   },
   {
-    of: 'Messages kept for a user who may come back',
+    of: 'Messages kept for a user who may resume',
     value: '256 of the newest, for 10 minutes',
     answer: 'the `resume` reply lists the address under `missed`',
     metric: 'none',

@@ -1,4 +1,4 @@
-import { broadcastStream, type EventLog, type StreamSubscription, gatewayStream } from '@flotilla/bus';
+import { broadcastStream, type EventLog, gatewayStream, type StreamSubscription } from '@flotilla/bus';
 import {
   AddressedMessage,
   GatewayEvent,
@@ -9,20 +9,26 @@ import {
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
-import type { Session } from '../sessions/session.ts';
-import type { SessionTable } from '../sessions/session-table.ts';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
 import { type Delivery, readBatch } from '../delivery/ordered-delivery.ts';
+import type { Session } from '../sessions/session.ts';
+import type { SessionTable } from '../sessions/session-table.ts';
 
 const everybody = '*';
 
+/** What other services ask of a gateway through its stream. */
+export interface GatewayEventHandlers {
+  readonly onReplaced: (sessionId: string, resumeHash: string) => void;
+  readonly onCutSocket: (sessionId: string) => void;
+}
+
 /**
- * What reaches this gateway besides the events of rooms: messages to users and to everybody, and word of sessions that moved
- * elsewhere or are to be cut off. One stream of its own, and one that all gateways follow, however many users there are.
+ * Messages to users and to everybody. A gateway reads two streams, however many users it has: its own, which also carries
+ * requests of other services about its sessions, and the one for everybody.
  */
 export class UserMessages {
-  #followings: StreamSubscription[] = [];
+  #subscriptions: StreamSubscription[] = [];
   #lastBroadcast: Offset = startOfStream;
 
   constructor(
@@ -30,8 +36,7 @@ export class UserMessages {
     private readonly table: SessionTable,
     private readonly store: SessionStore,
     private readonly events: EventLog,
-    private readonly onReplaced: (sessionId: string) => void,
-    private readonly onCut: (sessionId: string) => void,
+    private readonly handlers: GatewayEventHandlers,
     private readonly log: Logger,
   ) {}
 
@@ -42,9 +47,9 @@ export class UserMessages {
       this.events.lastOffset(broadcastStream),
     ]);
     this.#lastBroadcast = lastBroadcast;
-    this.#followings = [
+    this.#subscriptions = [
       this.events.subscribe(own, ownOffset, (entries) => {
-        for (const { data } of entries) this.#take(data);
+        for (const { data } of entries) this.#receive(data);
       }),
       this.events.subscribe(broadcastStream, lastBroadcast, (entries) => {
         for (const { offset, data } of entries) this.#broadcast(offset, data);
@@ -53,35 +58,36 @@ export class UserMessages {
   }
 
   stop(): void {
-    for (const following of this.#followings) following.stop();
+    for (const subscription of this.#subscriptions) subscription.stop();
   }
 
-  /** Where the messages to everybody stand: a session that connects now gets what comes after. */
+  /** Offset of the last message to everybody. A session that connects now receives what follows it. */
   get lastBroadcast(): Offset {
     return this.#lastBroadcast;
   }
 
   /** Throws RECIPIENT_OFFLINE, UNAVAILABLE. */
   sendToUser(session: Session, userId: string, data: unknown): Promise<Offset> {
-    return this.store.sendToUser(userId, messageOf(session, data));
+    return this.store.sendToUser(userId, encode(session, data));
   }
 
   /** Throws UNAVAILABLE. */
   sendToEverybody(session: Session, data: unknown): Promise<Offset> {
-    return this.events.append(broadcastStream, messageOf(session, data));
+    return this.events.append(broadcastStream, encode(session, data));
   }
 
-  /** Tells another gateway that a session is no longer its own. */
-  async tellReplaced(gatewayId: string, sessionId: string): Promise<void> {
-    const event: GatewayEvent = { type: 'session_replaced', sessionId };
+  /** Notifies another gateway that the connection with this resume token was replaced. */
+  async notifyReplaced(gatewayId: string, sessionId: string, resumeHash: string): Promise<void> {
+    const event: GatewayEvent = { type: 'session_replaced', sessionId, resumeHash };
     await this.events.append(gatewayStream(gatewayId), JSON.stringify(event));
   }
 
-  #take(data: string): void {
+  #receive(data: string): void {
     const event = GatewayEvent.safeParse(JSON.parse(data));
-    if (!event.success) return this.log.debug({ data }, 'an entry of a newer gateway');
-    if (event.data.type === 'session_replaced') return this.onReplaced(event.data.sessionId);
-    if (event.data.type === 'cut_socket') return this.onCut(event.data.sessionId);
+    if (!event.success) return this.log.debug({ data }, 'unknown entry in the stream of this gateway skipped');
+    const { onReplaced, onCutSocket } = this.handlers;
+    if (event.data.type === 'session_replaced') return onReplaced(event.data.sessionId, event.data.resumeHash);
+    if (event.data.type === 'cut_socket') return onCutSocket(event.data.sessionId);
     const { userId, seq, message } = event.data;
     const frame = eventFrame(userAddress(userId), seq, { type: 'message', ...message });
     for (const session of this.table.ofUser(userId)) session.inbox.deliver(seq, frame);
@@ -98,26 +104,26 @@ export class UserMessages {
   }
 
   /**
-   * Sends a session that came back the messages to its user and to everybody that it missed. Without an offset it gets what
-   * came since it connected. Returns the addresses whose messages are not all there any more; what is left is sent.
+   * Sends a resumed session the messages to its user and to everybody after the offsets that it names; without an offset,
+   * those since it connected. Returns the addresses of which messages are lost; the remaining ones are sent.
    */
   async catchUp(session: Session, offsets: Readonly<Record<string, Offset>>): Promise<StreamAddress[]> {
     const { userId } = session.identity;
     const user = userAddress(userId);
     const missed: StreamAddress[] = [];
 
-    const seen = offsets[user];
-    if (seen !== undefined) {
+    const lastOfUser = offsets[user];
+    if (lastOfUser !== undefined) {
       await session.inbox.catchUp(async (after) => {
         const { complete, entries } = await this.store.messagesToUser(userId, after);
         if (!complete) missed.push(user);
         return entries.map((entry) => deliveryOf(user, entry));
-      }, seen);
+      }, lastOfUser);
     } else session.inbox.flush();
 
-    const heard = offsets[everybody];
-    if (heard !== undefined) {
-      const complete = await session.broadcasts.catchUp((after) => this.#readBroadcasts(after), heard);
+    const lastOfEverybody = offsets[everybody];
+    if (lastOfEverybody !== undefined) {
+      const complete = await session.broadcasts.catchUp((after) => this.#readBroadcasts(after), lastOfEverybody);
       if (!complete) {
         missed.push(everybody);
         session.broadcasts.flush();
@@ -132,7 +138,7 @@ export class UserMessages {
   }
 }
 
-function messageOf(session: Session, data: unknown): string {
+function encode(session: Session, data: unknown): string {
   const message: AddressedMessage = {
     from: userAddress(session.identity.userId),
     payload: { data },
@@ -141,7 +147,7 @@ function messageOf(session: Session, data: unknown): string {
   return JSON.stringify(message);
 }
 
-/** An entry that can't be read comes from a newer gateway and is passed over. */
+/** An entry that can't be parsed was written by a newer version; it is skipped. */
 function deliveryOf(to: string, { offset, data }: { offset: Offset; data: string }): Delivery {
   const message = AddressedMessage.safeParse(JSON.parse(data));
   return { offset, frame: message.success ? eventFrame(to, offset, { type: 'message', ...message.data }) : undefined };

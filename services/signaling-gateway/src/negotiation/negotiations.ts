@@ -4,60 +4,54 @@ import { pairKey, type RoomStore } from '@flotilla/store';
 import type { Session } from '../sessions/session.ts';
 import { apply, newPair, PairRecord, type Side, stateOf } from './pair.ts';
 
-/** How often a part is tried again when the other side spoke at the same moment. Each time one of the two gets through. */
-const maxTries = 8;
+/** Attempts to store a message while the other side stores its own. At each collision one of the two succeeds. */
+const maxAttempts = 8;
 
 /**
- * Passes on what two participants negotiate. The record of each pair is in the store, and a part is told in the same step
- * that changes it: whichever gateways the two are on, there is one order of what was said.
+ * Passes offers, answers and candidates between two participants. The store keeps the record of each pair and appends the
+ * event in the same step, so that both sides see one order of messages, whichever gateways they are on.
  */
 export class Negotiations {
-  /** The part of a session that is under way, in each room: those after it wait, so that they count in the order sent. */
-  readonly #underWay = new Map<string, Promise<unknown>>();
-
   constructor(private readonly rooms: RoomStore) {}
 
-  /** Throws WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND, FORBIDDEN; UNAVAILABLE when the two get in each other's way for too long. */
+  /** Throws WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND; UNAVAILABLE after too many collisions. */
   async negotiate(
     session: Session,
     roomId: string,
-    { peer, ...part }: Negotiation,
+    { peer: to, ...part }: Negotiation,
   ): Promise<ReplyPayload<'negotiate'>> {
-    const { participantId } = session.membership(roomId);
-    if ('streams' in part && part.streams.length > 0) session.requireGrant('publish');
-    const key = `${session.id}/${roomId}`;
-    const turn = (this.#underWay.get(key) ?? Promise.resolve()).then(() =>
-      this.#pass(roomId, participantId, peer, part),
-    );
-    const settled = turn.catch(() => undefined);
-    this.#underWay.set(key, settled);
-    try {
-      return await turn;
-    } finally {
-      if (this.#underWay.get(key) === settled) this.#underWay.delete(key);
+    const { participantId: from } = session.membership(roomId);
+    const side: Side = from < to ? 'first' : 'second';
+    for (let attempt = 0; attempt < maxAttempts; attempt++) {
+      const state = await this.#tryPass(roomId, side, from, to, part);
+      if (state !== undefined) return { state };
     }
+    throw new FlotillaError('UNAVAILABLE', 'the other side sends without a pause, try again');
   }
 
-  async #pass(roomId: string, from: string, to: string, part: NegotiationEvent): Promise<ReplyPayload<'negotiate'>> {
-    const side: Side = from < to ? 'first' : 'second';
-    for (let attempt = 0; attempt < maxTries; attempt++) {
-      const { mediaMode, peer, version, record: text } = await this.rooms.pair(roomId, from, to);
-      if (mediaMode === 'sfu') throw new FlotillaError('WRONG_STATE', "the room's media goes through the SFU");
-      if (!peer || from === to) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
-      const known = text === undefined ? newPair : PairRecord.parse(JSON.parse(text));
-      const { record, forward } = apply(known, side, part);
-      const state = stateOf(record, side);
-      // Said before, or the end of what never began.
-      if (!forward || (part.kind === 'close' && text === undefined)) return { state };
-      const put = await this.rooms.putPair(roomId, {
-        pair: pairKey(from, to),
-        participants: [from, to],
-        expectedVersion: version,
-        update: record === known ? undefined : { state: stateOf(record, 'first'), record: JSON.stringify(record) },
-        event: encodeRoomEvent({ type: 'negotiation', from, payload: forward, only: [peer.sessionId] }),
-      });
-      if (put) return { state };
-    }
-    throw new FlotillaError('UNAVAILABLE', 'the other side speaks without a pause');
+  /** Returns the state of the sender's side, undefined when the other side's message was stored meanwhile. */
+  async #tryPass(
+    roomId: string,
+    side: Side,
+    from: string,
+    to: string,
+    part: NegotiationEvent,
+  ): Promise<ReplyPayload<'negotiate'>['state'] | undefined> {
+    const { mediaMode, peer, version, record: text } = await this.rooms.pair(roomId, from, to);
+    if (mediaMode === 'sfu') throw new FlotillaError('WRONG_STATE', "the room's media goes through the SFU");
+    if (!peer || from === to) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
+    const known = text === undefined ? newPair : PairRecord.parse(JSON.parse(text));
+    const { record, forward } = apply(known, side, part);
+    const state = stateOf(record, side);
+    // A repeated message, or the end of a negotiation that never began.
+    if (!forward || (part.kind === 'close' && text === undefined)) return state;
+    const stored = await this.rooms.putPair(roomId, {
+      pair: pairKey(from, to),
+      participants: [from, to],
+      expectedVersion: version,
+      update: record === known ? undefined : { state: stateOf(record, 'first'), record: JSON.stringify(record) },
+      event: encodeRoomEvent({ type: 'negotiation', from, payload: forward, only: [peer.sessionId] }),
+    });
+    return stored ? state : undefined;
   }
 }

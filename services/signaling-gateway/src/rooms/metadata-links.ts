@@ -10,14 +10,17 @@ import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
 
-/** A relay that does not answer, or takes nobody, is passed over this often. */
+/** Number of relays to try before `metadata.connect` fails. */
 const maxRelaysTried = 3;
 const openTimeoutMs = 4000;
-/** What reaches a relay's queue in the moment between the relay's end and the queue's is never answered; asked again, it fails at once. */
-const askAgainMs = 500;
-const passedOver: ReadonlySet<string> = new Set(['NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'NO_CAPACITY']);
+/**
+ * Timeout of the first attempt, ms. A command that arrives between the end of a relay and that of its queue is never
+ * answered; repeated, it fails at once.
+ */
+const firstAttemptTimeoutMs = 500;
+const retryableCodes: ReadonlySet<string> = new Set(['NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'NO_CAPACITY']);
 
-/** Opens links for metadata, on the room's relay or on another when that one does not answer. */
+/** Opens metadata links on the room's relay, or on another one when that does not answer. */
 export class MetadataLinks {
   constructor(
     private readonly bus: CommandBus,
@@ -25,35 +28,39 @@ export class MetadataLinks {
     private readonly log: Logger,
   ) {}
 
+  /** Throws NOT_IN_ROOM when the membership ends meanwhile; the link is closed then. */
   async connect(
     session: Session,
-    { roomId, participantId }: Membership,
+    membership: Membership,
     { dtlsParameters, exceptRelay }: RequestPayload<'metadata.connect'>,
   ): Promise<MetadataSession> {
+    const { roomId, participantId } = membership;
     const exclude = exceptRelay === undefined ? [] : [exceptRelay];
     const payload: CommandPayload<'relay.connect'> = { roomId, sessionId: session.id, participantId, dtlsParameters };
     for (let tried = 1; ; tried++) {
       const relayId = await this.relays.assign(roomId, exclude);
-      try {
-        return await this.#open(relayId, payload);
-      } catch (error) {
+      const link = await this.#open(relayId, payload).catch((error: unknown) => {
         const { code } = FlotillaError.from(error);
-        if (!passedOver.has(code) || tried >= maxRelaysTried) throw error;
-        this.log.warn({ relay: relayId, roomId, sessionId: session.id, code }, 'relay does not answer, taking another');
+        if (!retryableCodes.has(code) || tried >= maxRelaysTried) throw error;
+        this.log.warn({ relayId, roomId, sessionId: session.id, code }, 'relay does not answer, trying another');
         exclude.push(relayId);
-      }
+      });
+      // The participant may have been removed while the link was opened.
+      if (link && session.rooms.has(roomId)) return link;
+      if (link) await this.bus.call(relayQueue(relayId), 'relay.disconnect', { roomId, sessionId: session.id });
+      if (!session.rooms.has(roomId)) throw new FlotillaError('NOT_IN_ROOM');
     }
   }
 
-  /** Asked for twice, the second link takes the place of the first. */
+  /** A repeated command replaces the link that the first may have opened. */
   async #open(relayId: string, payload: CommandPayload<'relay.connect'>): Promise<MetadataSession> {
-    const ask = (timeoutMs: number): Promise<MetadataSession> =>
+    const attempt = (timeoutMs: number): Promise<MetadataSession> =>
       this.bus.call(relayQueue(relayId), 'relay.connect', payload, { timeoutMs });
     try {
-      return await ask(askAgainMs);
+      return await attempt(firstAttemptTimeoutMs);
     } catch (error) {
       if (FlotillaError.from(error).code !== 'DEADLINE_EXCEEDED') throw error;
-      return ask(openTimeoutMs);
+      return attempt(openTimeoutMs);
     }
   }
 }

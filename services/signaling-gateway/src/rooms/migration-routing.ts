@@ -1,14 +1,10 @@
 import { FlotillaError, type RoomEvent } from '@flotilla/contracts';
 import type { Membership, Session } from '../sessions/session.ts';
 
-/** What a room's stream says of migrations, for a session of this gateway: which node its requests go to. */
-export function applyMigrationEvent(
-  session: Session,
-  roomId: string,
-  event: RoomEvent<'migrate' | 'migration_rolled_back' | 'participant_moved'>,
-): void {
-  const membership = session.rooms.get(roomId);
-  if (!membership) return;
+export type MigrationEvent = RoomEvent<'migrate' | 'migration_rolled_back' | 'participant_moved'>;
+
+/** Updates the SFU node that a session's requests are sent to. */
+export function applyMigrationEvent(session: Session, membership: Membership, event: MigrationEvent): void {
   switch (event.type) {
     case 'migrate':
       if (event.only?.includes(session.id))
@@ -23,12 +19,12 @@ export function applyMigrationEvent(
 }
 
 /**
- * The node that a request is for: the one the session is homed on, or, when it names the migration, the new side. What is
- * still said to the old side after the move is answered MEDIA_NOT_OPEN by the new one, and harms nothing.
+ * The SFU node that a request is for: the assigned one, or the target of the migration that the request names. After the
+ * commit, a request about the previous node's media gets MEDIA_NOT_OPEN from the new node.
  *
- * @throws FlotillaError MIGRATION_NOT_ACTIVE when the migration it names was undone.
+ * @throws FlotillaError MIGRATION_NOT_ACTIVE when the named migration was rolled back or replaced.
  */
-export function nodeFor(membership: Membership, migrationId: string | undefined): string {
+export function targetNode(membership: Membership, migrationId: string | undefined): string {
   if (migrationId === undefined) return membership.nodeId;
   if (membership.migration?.id !== migrationId) throw new FlotillaError('MIGRATION_NOT_ACTIVE');
   return membership.migration.toNode;

@@ -1,111 +1,125 @@
 import {
   type EventLog,
-  type StreamSubscription,
-  subscribeToRoom,
   inTraceOf,
   type LogEntry,
   parseRoomEvents,
   type PlacedRoomEvent,
   roomStream,
+  type StreamSubscription,
+  subscribeToRoom,
 } from '@flotilla/bus';
 import { compareOffsets, type Offset, roomAddress } from '@flotilla/contracts';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
 import { type Delivery, OrderedDelivery, readBatch } from '../delivery/ordered-delivery.ts';
 import type { Session } from '../sessions/session.ts';
+import { changesMembership } from './room-event-effects.ts';
+
+/** Applies an event that changes memberships to a session. Called once per session and event, in order. */
+export type ApplyRoomEvent = (session: Session, roomId: string, placed: PlacedRoomEvent) => void;
 
 /**
- * A room's events on their way to the sessions of this gateway: one reader of the stream, one frame per event, however many
- * listen. Each listener gets every event after its own offset once, in order.
+ * A room's events for the sessions of this gateway: one subscription and one encoded frame per event, however many sessions
+ * are attached. Each session gets every event after its own offset once, in order.
  */
 export class RoomStream {
-  readonly #listeners = new Map<Session, OrderedDelivery>();
-  readonly #following: StreamSubscription;
+  readonly #deliveries = new Map<Session, OrderedDelivery>();
+  readonly #subscription: StreamSubscription;
   #position: Offset;
 
   constructor(
     readonly roomId: string,
     after: Offset,
     private readonly events: EventLog,
-    private readonly onEvent: (feed: RoomStream, placed: PlacedRoomEvent) => void,
+    private readonly applyEvent: ApplyRoomEvent,
   ) {
     this.#position = after;
-    this.#following = subscribeToRoom(events, roomId, after, (placed) => this.#deliver(placed));
+    this.#subscription = subscribeToRoom(events, roomId, after, (placed) => this.#deliverAll(placed));
   }
 
+  /** Number of attached sessions. */
   get size(): number {
-    return this.#listeners.size;
+    return this.#deliveries.size;
   }
 
-  /** The last event that went out. */
+  /** Offset of the last event that was delivered. */
   get position(): Offset {
     return this.#position;
   }
 
-  get listeners(): IterableIterator<Session> {
-    return this.#listeners.keys();
-  }
-
   /**
-   * Sends the session all events after the offset. Resolves when it has caught up with the others; false when events it
-   * misses are gone, and then it does not listen.
+   * Sends the session all events after the offset. Resolves once it has caught up; false when events after the offset were
+   * trimmed, and then it is not attached.
    */
   async attach(session: Session, after: Offset): Promise<boolean> {
     const behind = compareOffsets(after, this.#position) < 0;
-    const listener = new OrderedDelivery(session, after, behind);
-    this.#listeners.set(session, listener);
+    const delivery = new OrderedDelivery(session, after, behind);
+    this.#deliveries.set(session, delivery);
     if (!behind) return true;
-    const complete = await listener.catchUp(async (from) => {
+    const complete = await delivery.catchUp(async (from) => {
       const entries = await this.events.readAfter(roomStream(this.roomId), from, readBatch);
-      if (this.#listeners.get(session) !== listener) return [];
-      return entries === 'trimmed' ? entries : entries.map((entry) => this.#deliveryTo(session, entry));
+      return entries === 'trimmed' ? entries : this.#missedBy(session, delivery, entries);
     });
-    if (!complete && this.#listeners.get(session) === listener) this.#listeners.delete(session);
+    if (!complete && this.#deliveries.get(session) === delivery) this.#deliveries.delete(session);
     return complete;
   }
 
-  #deliveryTo(session: Session, entry: LogEntry): Delivery {
-    const [placed] = parseRoomEvents([entry]);
-    return {
-      offset: entry.offset,
-      frame: placed && isFor(session, placed) ? frameOf(this.roomId, placed) : undefined,
-    };
+  /** Applies the entries that were delivered before the session attached. Ends where one of them detaches the session. */
+  #missedBy(session: Session, delivery: OrderedDelivery, entries: readonly LogEntry[]): Delivery[] {
+    const missed: Delivery[] = [];
+    for (const entry of entries) {
+      if (this.#deliveries.get(session) !== delivery) break;
+      const [placed] = parseRoomEvents([entry]);
+      const frame = placed && isAddressedTo(session, placed) ? frameOf(this.roomId, placed) : undefined;
+      missed.push({ offset: entry.offset, frame });
+      if (placed && changesMembership(placed) && compareOffsets(entry.offset, this.#position) <= 0)
+        this.applyEvent(session, this.roomId, placed);
+    }
+    return missed;
   }
 
-  detach(session: Session): void {
-    this.#listeners.delete(session);
+  /** Returns the offset of the last event that the session was sent, undefined when it was not attached. */
+  detach(session: Session): Offset | undefined {
+    const delivery = this.#deliveries.get(session);
+    this.#deliveries.delete(session);
+    return delivery?.after;
   }
 
-  #deliver(events: readonly PlacedRoomEvent[]): void {
-    for (const placed of events) inTraceOf(placed.event, 'deliver', () => this.#deliverOne(placed));
+  #deliverAll(events: readonly PlacedRoomEvent[]): void {
+    for (const placed of events) inTraceOf(placed.event, 'deliver', () => this.#deliver(placed));
   }
 
-  #deliverOne(placed: PlacedRoomEvent): void {
+  #deliver(placed: PlacedRoomEvent): void {
     this.#position = placed.offset;
     const frame = frameOf(this.roomId, placed);
-    for (const [session, listener] of this.#listeners)
-      listener.deliver(placed.offset, isFor(session, placed) ? frame : undefined);
+    const applies = changesMembership(placed);
+    for (const [session, delivery] of this.#deliveries) {
+      // A session whose room snapshot is newer than the event has its effect already.
+      const isNew = applies && compareOffsets(placed.offset, delivery.after) > 0;
+      delivery.deliver(placed.offset, isAddressedTo(session, placed) ? frame : undefined);
+      if (isNew) this.applyEvent(session, this.roomId, placed);
+    }
     if (placed.event.at !== undefined) dispatchSeconds.observe({ to: 'room' }, (Date.now() - placed.event.at) / 1000);
-    this.onEvent(this, placed);
   }
 
   /**
-   * An event that this gateway appended itself. When it follows right on the last that went out, it goes out at once, and not
-   * again when the stream brings it: that spares the way through Redis and back.
+   * Delivers an event that this gateway appended, without the round trip through Redis. Does nothing unless `previous` is the
+   * last delivered event; the subscription delivers it then.
    */
-  offer(previous: Offset, placed: PlacedRoomEvent): void {
+  deliverOwn(previous: Offset, placed: PlacedRoomEvent): void {
     if (compareOffsets(previous, this.#position) !== 0) return;
-    this.#following.skipTo(placed.offset);
-    this.#deliverOne(placed);
+    this.#subscription.skipTo(placed.offset);
+    this.#deliver(placed);
   }
 
   close(): void {
-    this.#following.stop();
-    this.#listeners.clear();
+    this.#subscription.stop();
+    this.#deliveries.clear();
   }
 }
 
-const isFor = (session: Session, { event }: PlacedRoomEvent): boolean => !event.only || event.only.includes(session.id);
+const isAddressedTo = (session: Session, { event }: PlacedRoomEvent): boolean =>
+  !event.only || event.only.includes(session.id);
 
 const frameOf = (roomId: string, { offset, event }: PlacedRoomEvent): Buffer =>
   eventFrame(roomAddress(roomId), offset, event);

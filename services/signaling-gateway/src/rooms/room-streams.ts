@@ -1,56 +1,61 @@
 import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
 import type { Offset } from '@flotilla/contracts';
 import type { Session } from '../sessions/session.ts';
-import { RoomStream } from './room-stream.ts';
+import { type ApplyRoomEvent, RoomStream } from './room-stream.ts';
 
-/** The feeds of the rooms that this gateway has sessions in. A room without any is not followed. */
+/** The streams of the rooms that sessions of this gateway are in. A room without sessions is not subscribed to. */
 export class RoomStreams {
-  readonly #feeds = new Map<string, RoomStream>();
+  readonly #streams = new Map<string, RoomStream>();
 
   constructor(
     private readonly events: EventLog,
-    /** Sees each event once, after the sessions got it. */
-    private readonly onEvent: (feed: RoomStream, placed: PlacedRoomEvent) => void,
+    private readonly applyEvent: ApplyRoomEvent,
   ) {}
 
   /** See RoomStream.attach. */
   async attach(roomId: string, session: Session, after: Offset): Promise<boolean> {
-    let feed = this.#feeds.get(roomId);
-    if (!feed) this.#feeds.set(roomId, (feed = new RoomStream(roomId, after, this.events, this.onEvent)));
-    const complete = await feed.attach(session, after);
-    if (!complete) this.#closeIfUnused(feed);
+    let stream = this.#streams.get(roomId);
+    if (!stream) this.#streams.set(roomId, (stream = new RoomStream(roomId, after, this.events, this.applyEvent)));
+    const complete = await stream.attach(session, after);
+    if (!complete) this.#closeIfUnused(stream);
     return complete;
   }
 
-  detach(roomId: string, session: Session): void {
-    const feed = this.#feeds.get(roomId);
-    if (!feed) return;
-    feed.detach(session);
-    this.#closeIfUnused(feed);
+  /** Returns the offset of the last event that the session was sent, undefined when it was not attached. */
+  detach(roomId: string, session: Session): Offset | undefined {
+    const stream = this.#streams.get(roomId);
+    const after = stream?.detach(session);
+    if (stream) this.#closeIfUnused(stream);
+    return after;
   }
 
-  /** See RoomStream.offer. */
-  offer(roomId: string, previous: Offset, placed: PlacedRoomEvent): void {
-    this.#feeds.get(roomId)?.offer(previous, placed);
+  /** Detaches a session from all of its rooms. */
+  detachAll(session: Session): void {
+    for (const roomId of session.rooms.keys()) this.detach(roomId, session);
   }
 
-  /** Whether the room is followed here, and nothing happened in it after the offset as far as is known. */
+  /** See RoomStream.deliverOwn. */
+  deliverOwn(roomId: string, previous: Offset, placed: PlacedRoomEvent): void {
+    this.#streams.get(roomId)?.deliverOwn(previous, placed);
+  }
+
+  /** Whether the room is subscribed to and the offset is that of its last known event. */
   isAt(roomId: string, offset: Offset): boolean {
-    return this.#feeds.get(roomId)?.position === offset;
+    return this.#streams.get(roomId)?.position === offset;
   }
 
-  #closeIfUnused(feed: RoomStream): void {
-    if (feed.size > 0) return;
-    feed.close();
-    if (this.#feeds.get(feed.roomId) === feed) this.#feeds.delete(feed.roomId);
+  #closeIfUnused(stream: RoomStream): void {
+    if (stream.size > 0) return;
+    stream.close();
+    if (this.#streams.get(stream.roomId) === stream) this.#streams.delete(stream.roomId);
   }
 
   get size(): number {
-    return this.#feeds.size;
+    return this.#streams.size;
   }
 
   close(): void {
-    for (const feed of this.#feeds.values()) feed.close();
-    this.#feeds.clear();
+    for (const stream of this.#streams.values()) stream.close();
+    this.#streams.clear();
   }
 }

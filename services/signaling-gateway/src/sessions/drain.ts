@@ -2,29 +2,30 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
-const everyMs = 100;
+/** Interval between two groups of sessions, ms. */
+const intervalMs = 100;
 
 /**
- * Asks the sessions to move to another gateway, in random order and evenly over half of the time there is, so that the other
- * gateways don't meet all of them at once. Resolves when all are gone or the time is over.
+ * Asks all sessions to move to another gateway, in random order and spread evenly over half of `withinMs`, which bounds the
+ * rate at which other gateways receive them. Resolves when all have left or `withinMs` is over.
  */
 export async function drainSessions(
   table: SessionTable,
   withinMs: number,
-  ask: (session: Session) => void,
+  askToMove: (session: Session) => void,
 ): Promise<void> {
   if (withinMs === 0) return;
-  const began = performance.now();
-  const waiting = shuffled([...table]);
-  const rounds = Math.max(1, Math.floor(withinMs / 2 / everyMs));
-  const perRound = Math.ceil(waiting.length / rounds);
-  while (table.size > 0 && performance.now() - began < withinMs) {
-    for (const session of waiting.splice(0, perRound)) ask(session);
-    await pause(everyMs);
+  const startedAt = performance.now();
+  const remaining = shuffled([...table]);
+  const groups = Math.max(1, Math.floor(withinMs / 2 / intervalMs));
+  const groupSize = Math.ceil(remaining.length / groups);
+  while (table.size > 0 && performance.now() - startedAt < withinMs) {
+    for (const session of remaining.splice(0, groupSize)) askToMove(session);
+    await pause(intervalMs);
   }
 }
 
-/** Fisher and Yates. */
+/** Fisher-Yates shuffle in place. */
 function shuffled<T>(items: T[]): T[] {
   for (let index = items.length - 1; index > 0; index--) {
     const other = Math.floor(Math.random() * (index + 1));

@@ -1,49 +1,49 @@
 import type { CloseCodeName } from '@flotilla/contracts';
 
 /**
- * `handshaking`: connected, nothing asked for yet. `active`. `zombie`: two heartbeats without a sign of life; it is still sent
- * to, and one pong brings it back. `closed`: this connection is over; the session may go on elsewhere.
+ * `handshaking`: connected, no request received. `active`: in use. `zombie`: two pings unanswered; frames are still sent, and
+ * one pong makes it active. `closed`: the connection has ended; the session may resume over another one.
  */
 export type LifecycleState = 'handshaking' | 'active' | 'zombie' | 'closed';
 
-/** What happens to a session's connection. */
+/** What happens to a connection. */
 export type LifecycleEvent =
-  /** A request that could be read. */
+  /** A well-formed request was received. */
   | 'request'
-  /** A pong, or anything else the client sent. */
-  | 'life'
-  /** A heartbeat is due, and the client answered one of the last two. */
-  | 'beat'
-  /** A heartbeat is due; two went unanswered. */
-  | 'silent'
-  /** A heartbeat is due; three went unanswered. */
-  | 'lost'
-  /** It is open for long and asked for nothing. */
-  | 'handshake_late'
+  /** A pong or any message was received. */
+  | 'activity'
+  /** A ping is due; at most one of the last two is unanswered. */
+  | 'ping_due'
+  /** A ping is due; two are unanswered. */
+  | 'pong_missed'
+  /** A ping is due; three are unanswered. */
+  | 'heartbeat_timeout'
+  /** No request was received in time. */
+  | 'handshake_timeout'
   | 'token_expired'
-  /** It does not read what is sent to it. */
-  | 'slow'
-  /** It goes on sending though it is refused. */
+  /** Too many bytes are unsent. */
+  | 'backlog_exceeded'
+  /** The client keeps sending above its rate. */
   | 'flood'
   /** Another connection resumed the session. */
   | 'replaced'
   /** This gateway stops. */
   | 'stopping'
-  /** The client closed the connection and meant it. */
-  | 'goodbye'
+  /** The client closed the connection with code 1000 or 1001. */
+  | 'closed_by_client'
   /** The connection broke. */
-  | 'gone';
+  | 'disconnected';
 
-/** What is to be done. */
+/** What a transition does. */
 export type LifecycleEffect =
   | 'ping'
-  /** Give back its place in the table, its feeds and buffers. */
+  /** Remove the session from the table and from the streams of its rooms. */
   | 'release'
-  /** Close the WebSocket with the event's code; the socket is cut when that is not answered. */
+  /** Close the WebSocket with the event's code. */
   | 'close'
-  /** The session may come back within the resume window. */
+  /** Keep the session for the resume window. */
   | 'detach'
-  /** The session ends: it leaves its rooms. */
+  /** End the session: leave its rooms, delete its record. */
   | 'end';
 
 export interface Transition {
@@ -54,42 +54,42 @@ export interface Transition {
 const closed = (...effects: LifecycleEffect[]): Transition => ({ to: 'closed', effects: ['release', ...effects] });
 const stay = (to: LifecycleState, ...effects: LifecycleEffect[]): Transition => ({ to, effects });
 
-/** What ends a connection ends it in any state. */
+/** Events that close the connection from any state. */
 const endings = {
-  lost: closed('close', 'detach'),
-  handshake_late: closed('close', 'detach'),
+  heartbeat_timeout: closed('close', 'detach'),
+  handshake_timeout: closed('close', 'detach'),
   token_expired: closed('close', 'end'),
-  slow: closed('close', 'detach'),
+  backlog_exceeded: closed('close', 'detach'),
   flood: closed('close', 'end'),
   replaced: closed('close'),
   stopping: closed('close', 'detach'),
-  goodbye: closed('end'),
-  gone: closed('detach'),
+  closed_by_client: closed('end'),
+  disconnected: closed('detach'),
 } as const satisfies Partial<Record<LifecycleEvent, Transition>>;
 
-/** The lifecycle of a connection: from each state, what each event leads to. Once closed, nothing does anything. */
+/** The transitions of a connection. A closed connection ignores all events. */
 export const lifecycleTable: Readonly<Record<Exclude<LifecycleState, 'closed'>, Record<LifecycleEvent, Transition>>> = {
   handshaking: {
     request: stay('active'),
-    life: stay('handshaking'),
-    beat: stay('handshaking', 'ping'),
-    silent: stay('zombie', 'ping'),
+    activity: stay('handshaking'),
+    ping_due: stay('handshaking', 'ping'),
+    pong_missed: stay('zombie', 'ping'),
     ...endings,
   },
   active: {
     request: stay('active'),
-    life: stay('active'),
-    beat: stay('active', 'ping'),
-    silent: stay('zombie', 'ping'),
+    activity: stay('active'),
+    ping_due: stay('active', 'ping'),
+    pong_missed: stay('zombie', 'ping'),
     ...endings,
-    // Something was asked for just in time.
-    handshake_late: stay('active'),
+    // A request arrived between the check and the event.
+    handshake_timeout: stay('active'),
   },
   zombie: {
     request: stay('active'),
-    life: stay('active'),
-    beat: stay('zombie', 'ping'),
-    silent: stay('zombie', 'ping'),
+    activity: stay('active'),
+    ping_due: stay('zombie', 'ping'),
+    pong_missed: stay('zombie', 'ping'),
     ...endings,
   },
 };
@@ -98,13 +98,13 @@ export function transition(state: LifecycleState, event: LifecycleEvent): Transi
   return state === 'closed' ? { to: 'closed', effects: [] } : lifecycleTable[state][event];
 }
 
-/** How the gateway says why it closes. */
+/** Close code and reason of the events with the effect `close`. */
 export const closings: Readonly<Partial<Record<LifecycleEvent, { code: CloseCodeName; reason: string }>>> = {
-  lost: { code: 'HEARTBEAT_MISSED', reason: 'three heartbeats missed' },
-  handshake_late: { code: 'HANDSHAKE_TIMEOUT', reason: 'nothing was asked for' },
+  heartbeat_timeout: { code: 'HEARTBEAT_MISSED', reason: 'three heartbeats missed' },
+  handshake_timeout: { code: 'HANDSHAKE_TIMEOUT', reason: 'no request was received in time' },
   token_expired: { code: 'TOKEN_EXPIRED', reason: 'the token expired and was not refreshed' },
-  slow: { code: 'SLOW_CONSUMER', reason: 'too much waits to be sent' },
-  flood: { code: 'RATE_LIMITED', reason: 'too many messages, though they were refused' },
+  backlog_exceeded: { code: 'SLOW_CONSUMER', reason: 'too many bytes are unsent' },
+  flood: { code: 'RATE_LIMITED', reason: 'messages kept arriving above the rate limit' },
   replaced: { code: 'SESSION_REPLACED', reason: 'the session was resumed by another connection' },
   stopping: { code: 'SERVICE_RESTART', reason: 'this gateway restarts, resume elsewhere' },
 };

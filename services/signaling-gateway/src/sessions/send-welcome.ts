@@ -1,6 +1,4 @@
-import { userAddress } from '@flotilla/contracts';
-import { tell } from '../delivery/frames.ts';
-import type { NodeDirectory } from '../node-directory.ts';
+import { type RtpCapabilities, userAddress } from '@flotilla/contracts';
 import type { Session } from './session.ts';
 
 export interface WelcomeSettings {
@@ -8,16 +6,17 @@ export interface WelcomeSettings {
   readonly heartbeatSeconds: number;
 }
 
-/** The first message on a connection: who the session is, how it comes back, and what a client needs to begin. */
-export async function welcome(
+/**
+ * Sends the first message of a connection: the session, its resume token, and what a client needs to start. A client that
+ * resumes has the RTP capabilities, which are most of the message.
+ */
+export function sendWelcome(
   session: Session,
   resumeToken: string,
-  nodes: NodeDirectory,
+  rtpCapabilities: RtpCapabilities | undefined,
   { resumeWindowSeconds, heartbeatSeconds }: WelcomeSettings,
-): Promise<void> {
-  // Who comes back has them: they are most of this message.
-  const rtpCapabilities = session.resumed ? undefined : await nodes.rtpCapabilities();
-  tell(session, 'welcome', {
+): void {
+  session.notify('welcome', {
     sessionId: session.id,
     resumed: session.resumed,
     resumeToken,

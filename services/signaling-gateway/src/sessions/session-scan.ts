@@ -1,27 +1,24 @@
 import type { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
+/** Interval between two groups of visits, ms. */
 const tickMs = 10;
 
-/**
- * Comes by every session again and again: once in `roundMs`, a few at each tick, so that with thousands of them no message
- * waits for it.
- */
+/** Visits every session once per `scanMs`, a few per tick, so that a scan never blocks the event loop. */
 export class SessionScan {
   #timer: NodeJS.Timeout | undefined;
-  #walk: Iterator<Session>;
+  #remaining: Iterator<Session>;
   #lastTick = performance.now();
-  /** Visits that are due. */
-  #due = 0;
+  #dueVisits = 0;
 
   constructor(
     private readonly table: SessionTable,
-    private readonly roundMs: number,
+    private readonly scanMs: number,
     private readonly visit: (session: Session) => void,
-    /** All were visited. */
-    private readonly onRound: () => void,
+    /** Called after each complete scan. */
+    private readonly onScanned: () => void,
   ) {
-    this.#walk = table[Symbol.iterator]();
+    this.#remaining = table[Symbol.iterator]();
   }
 
   start(): void {
@@ -31,19 +28,19 @@ export class SessionScan {
   #tick(): void {
     const now = performance.now();
     const { size } = this.table;
-    this.#due = Math.min(size, this.#due + (size * (now - this.#lastTick)) / this.roundMs);
+    this.#dueVisits = Math.min(size, this.#dueVisits + (size * (now - this.#lastTick)) / this.scanMs);
     this.#lastTick = now;
-    for (; this.#due >= 1; this.#due--) this.visit(this.#next());
-    if (size === 0) this.onRound();
+    for (; this.#dueVisits >= 1; this.#dueVisits--) this.visit(this.#next());
+    if (size === 0) this.onScanned();
   }
 
-  /** Those who came since the round began are met in it. */
+  /** Sessions that were added since the scan began are part of it. */
   #next(): Session {
     for (;;) {
-      const { value, done } = this.#walk.next();
+      const { value, done } = this.#remaining.next();
       if (!done) return value;
-      this.#walk = this.table[Symbol.iterator]();
-      this.onRound();
+      this.#remaining = this.table[Symbol.iterator]();
+      this.onScanned();
     }
   }
 

@@ -3,9 +3,9 @@ import type { Session } from './session.ts';
 
 const active = gauge({ name: 'signaling_active_connections', help: 'Open WebSocket sessions of this gateway.' });
 
-const nobody: ReadonlySet<Session> = new Set();
+const none: ReadonlySet<Session> = new Set();
 
-/** The sessions connected to this gateway, by their ids and by their users. */
+/** The sessions connected to this gateway, by session id and by user id. */
 export class SessionTable {
   readonly #sessions = new Map<string, Session>();
   readonly #byUser = new Map<string, Set<Session>>();
@@ -15,23 +15,23 @@ export class SessionTable {
   }
 
   ofUser(userId: string): ReadonlySet<Session> {
-    return this.#byUser.get(userId) ?? nobody;
+    return this.#byUser.get(userId) ?? none;
   }
 
   add(session: Session): void {
     this.#sessions.set(session.id, session);
     const { userId } = session.identity;
-    const others = this.#byUser.get(userId);
-    if (others) others.add(session);
+    const sessions = this.#byUser.get(userId);
+    if (sessions) sessions.add(session);
     else this.#byUser.set(userId, new Set([session]));
     active.set(this.#sessions.size);
   }
 
-  /** Takes out this very session; one that took its place stays. */
+  /** Removes this object. Another connection of the same session stays. */
   remove(session: Session): void {
     const { userId } = session.identity;
-    const others = this.#byUser.get(userId);
-    if (others?.delete(session) && others.size === 0) this.#byUser.delete(userId);
+    const sessions = this.#byUser.get(userId);
+    if (sessions?.delete(session) && sessions.size === 0) this.#byUser.delete(userId);
     if (this.#sessions.get(session.id) !== session) return;
     this.#sessions.delete(session.id);
     active.set(this.#sessions.size);
@@ -48,11 +48,11 @@ export class SessionTable {
 
 const backlog = gauge({
   name: 'signaling_backlog_bytes',
-  help: 'What waits to be sent: to all sessions (of=all), and to the slowest (of=slowest).',
+  help: 'Unsent bytes: of all sessions (of=all), and of the one with most (of=slowest).',
   labelNames: ['of'],
 });
 
-/** Adds up what waits to be sent, session by session; the metric is told of whole rounds. */
+/** Adds up unsent bytes session by session, and publishes the sums of complete scans. */
 export class BacklogMeter {
   #all = 0;
   #slowest = 0;
@@ -62,7 +62,7 @@ export class BacklogMeter {
     this.#slowest = Math.max(this.#slowest, bytes);
   }
 
-  tell(): void {
+  publish(): void {
     backlog.set({ of: 'all' }, this.#all);
     backlog.set({ of: 'slowest' }, this.#slowest);
     this.#all = this.#slowest = 0;

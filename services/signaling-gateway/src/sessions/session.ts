@@ -2,76 +2,83 @@ import type { Duplex } from 'node:stream';
 import {
   type CloseCodeName,
   closeCodes,
+  type ConnectionEventType,
   FlotillaError,
   type Grant,
   type Offset,
   type Reply,
+  type SignalEventPayload,
 } from '@flotilla/contracts';
 import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
+import { connectionEventFrame } from '../delivery/frames.ts';
 import { OrderedDelivery } from '../delivery/ordered-delivery.ts';
 import { pingFrame, textFrame } from '../delivery/websocket-frames.ts';
 import type { LifecycleState } from './lifecycle-table.ts';
+import { RequestQueue } from './request-queue.ts';
 
-/** A room the session is in: who it is there, and where its media is. */
+/** A room the session is in: its participant there, and the SFU node of its media. */
 export interface Membership {
   readonly roomId: string;
   readonly participantId: string;
   nodeId: string;
-  /** While it is being moved, and of the last move: requests that name it are about its new side. */
+  /** The latest migration. Requests that name it go to its target node. */
   migration?: { readonly id: string; readonly toNode: string } | undefined;
 }
 
-/** Who a session is, and what its token says it may. */
+/** The session's user and the claims of its token. */
 export interface SessionIdentity extends SessionClaims {
   readonly id: string;
   readonly userId: string;
 }
 
-/** Where a session begins in the messages to its user and to everybody. */
+/** Offsets after which a session receives the messages to its user and to everybody. */
 export interface AddressOffsets {
   readonly user: Offset;
   readonly everybody: Offset;
 }
 
-/** What waits to be sent to a client before it is asked for a sign of life, and before it is too slow to keep; bytes. */
+/** Unsent bytes above which a client is pinged out of turn, and above which its connection is closed. */
 export const probeBacklogBytes = 64 * 1024;
 export const maxBacklogBytes = 1024 * 1024;
 
 const probes = counter({
   name: 'signaling_probes_total',
-  help: 'Connections asked for a sign of life out of turn, because what is sent to them piles up.',
+  help: 'Pings sent out of turn because of a backlog of unsent bytes.',
 });
 
-/** A client's session on this gateway: who it is, the rooms it is in, its connection. */
+/** A client's session on this gateway: its identity, its rooms and its connection. */
 export class Session {
   readonly rooms = new Map<string, Membership>();
-  /** Messages to its user, and to everybody. */
+  /** Requests that were received and not answered yet. */
+  readonly requests = new RequestQueue();
+  /** Messages to its user. */
   readonly inbox: OrderedDelivery;
+  /** Messages to everybody. */
   readonly broadcasts: OrderedDelivery;
   state: LifecycleState = 'handshaking';
-  /** Heartbeats without a sign of life. */
+  /** Consecutive pings without a pong or a message. */
   missedPongs = 0;
-  /** Told that its token expires soon. */
+  /** Whether `token_expiring` was sent for the token in use. */
   warnedOfExpiry = false;
-  /** Called once, when more waits to be sent than a client may leave unread. */
+  /** Called when more bytes are unsent than `maxBacklogBytes`. */
   onBacklogExceeded: () => void = () => undefined;
   readonly openedAt = performance.now();
-  /** When it is asked for a sign of life next, by `performance.now`. */
+  /** Time of the next ping, by `performance.now`. */
   nextPingAt = Infinity;
-  /** What all connections of its address may send together. */
+  /** Rate limit shared by all connections of the client's address. */
   messagesOfAddress: TokenBucket | undefined;
   #probed = false;
 
   constructor(
     public identity: SessionIdentity,
-    /** The rooms it was in before, when it was: nothing is sent of them until it said what it saw last. */
+    /** The rooms of a session that resumes, undefined for a new one. Their events are sent after the `resume` request. */
     readonly resumedRooms: readonly string[] | undefined,
     private readonly websocket: WebSocket,
-    /** The connection under the WebSocket: frames that are ready go there, between those that the WebSocket makes itself. */
+    /** The connection under the WebSocket. Encoded frames are written to it, between those that `websocket` writes itself. */
     private readonly connection: Duplex,
-    /** Of the token that brings it back after this connection. */
+    /** SHA-256 of the resume token that this connection was given. Identifies the connection among those of the session. */
     readonly resumeHash: string,
     offsets: AddressOffsets,
   ) {
@@ -79,7 +86,7 @@ export class Session {
     this.broadcasts = new OrderedDelivery(this, offsets.everybody, this.resumed);
   }
 
-  /** It was here before. */
+  /** Whether an earlier connection of the session existed. */
   get resumed(): boolean {
     return this.resumedRooms !== undefined;
   }
@@ -92,24 +99,25 @@ export class Session {
     return this.websocket.readyState === 1;
   }
 
-  /** Bytes that wait to be sent. */
+  /** Unsent bytes. */
   get backlog(): number {
     return this.connection.writableLength;
   }
 
+  /** Throws FORBIDDEN. */
   requireGrant(grant: Grant): void {
     if (!this.identity.grants.includes(grant))
       throw new FlotillaError('FORBIDDEN', `the token does not grant "${grant}"`);
   }
 
-  /** The room a request is about. Throws NOT_IN_ROOM. */
+  /** The membership of a room. Throws NOT_IN_ROOM. */
   membership(roomId: string): Membership {
     const membership = this.rooms.get(roomId);
     if (!membership) throw new FlotillaError('NOT_IN_ROOM');
     return membership;
   }
 
-  /** Sends a frame that is ready. A client whose frames pile up is probed; one that lets too much pile up is closed. */
+  /** Sends an encoded frame. Pings the client when unsent bytes accumulate, and reports when they exceed the limit. */
   send(frame: Buffer): void {
     if (!this.isOpen) return;
     const { backlog } = this;
@@ -122,12 +130,12 @@ export class Session {
     if (this.#probed) return;
     this.#probed = true;
     probes.inc();
-    // Counts as a heartbeat: without an answer it is a zombie one beat sooner.
+    // Counts as a regular ping, so that a dead connection is detected one interval sooner.
     this.missedPongs = Math.max(this.missedPongs, 1);
     this.ping();
   }
 
-  /** A pong or a message came. */
+  /** Notes that a pong or a message was received. */
   recordActivity(): void {
     this.missedPongs = 0;
     this.#probed = false;
@@ -137,16 +145,21 @@ export class Session {
     this.send(textFrame(JSON.stringify(reply)));
   }
 
+  /** Sends an event about the connection. */
+  notify<T extends ConnectionEventType>(type: T, payload: SignalEventPayload<T>): void {
+    this.send(connectionEventFrame(this.identity.userId, type, payload));
+  }
+
   ping(): void {
     if (this.isOpen) this.connection.write(pingFrame);
   }
 
-  /** Cuts the connection without a word, as when a network goes. */
+  /** Destroys the socket without a close frame, as a network failure does. */
   cut(): void {
     this.websocket.terminate();
   }
 
-  /** Closes with a code of ours. The client has two seconds to answer, then the socket is cut. */
+  /** Sends a close frame. The socket is destroyed when the client does not answer it within two seconds. */
   close(code: CloseCodeName, reason: string): void {
     this.websocket.close(closeCodes[code], reason);
   }

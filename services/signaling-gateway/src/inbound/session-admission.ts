@@ -1,0 +1,79 @@
+import { newResumeToken, resumeTokenHash } from '@flotilla/auth';
+import { FlotillaError, newId, type RtpCapabilities, type TokenClaims } from '@flotilla/contracts';
+import { counter } from '@flotilla/runtime';
+import type { SessionRecord, SessionStore } from '@flotilla/store';
+import type { UserMessages } from '../messages/user-messages.ts';
+import type { NodeDirectory } from '../node-directory.ts';
+import type { Lifecycle } from '../sessions/lifecycle.ts';
+import type { AddressOffsets, SessionIdentity } from '../sessions/session.ts';
+import { sessionClaims, useToken } from '../sessions/token-claims.ts';
+
+/** A session that a connection may be opened for. */
+export interface AdmittedSession {
+  readonly identity: SessionIdentity;
+  /** The rooms of a session that resumes, undefined for a new one. */
+  readonly resumedRooms: readonly string[] | undefined;
+  /** Single-use token for the next resume. */
+  readonly resumeToken: { readonly token: string; readonly hash: string };
+  readonly offsets: AddressOffsets;
+  /** For a new session: its client loads a device with them. Undefined while no SFU node is known. */
+  readonly rtpCapabilities?: RtpCapabilities | undefined;
+}
+
+const resumes = counter({
+  name: 'signaling_resumes_total',
+  help: 'Attempts to resume a session: ok, ok_moved (from another gateway), or the error code.',
+  labelNames: ['outcome'],
+});
+
+/** Creates sessions, and hands existing ones over to a new connection. */
+export class SessionAdmission {
+  constructor(
+    private readonly gatewayId: string,
+    private readonly store: SessionStore,
+    private readonly lifecycle: Lifecycle,
+    private readonly messages: UserMessages,
+    private readonly nodes: NodeDirectory,
+  ) {}
+
+  /** Creates a session and uses the token up. Throws TOKEN_REPLAYED, UNAVAILABLE. */
+  async open(claims: TokenClaims): Promise<AdmittedSession> {
+    const resumeToken = newResumeToken();
+    const rtpCapabilities = await this.nodes.rtpCapabilities();
+    await useToken(this.store, claims);
+    const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
+    // Read first: a message that is sent meanwhile is then delivered rather than missed.
+    const everybody = this.messages.lastBroadcast;
+    const user = await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeToken.hash);
+    return { identity, resumedRooms: undefined, resumeToken, offsets: { everybody, user }, rtpCapabilities };
+  }
+
+  /** Takes a session over, and closes its previous connection on whichever gateway it is. Throws SESSION_EXPIRED, UNAVAILABLE. */
+  async resume(token: string): Promise<AdmittedSession> {
+    const resumeToken = newResumeToken();
+    const everybody = this.messages.lastBroadcast;
+    try {
+      const record = await this.#takeOver(resumeTokenHash(token), resumeToken.hash);
+      const { rooms: resumedRooms, gatewayId: previousGateway, ...identity } = record;
+      resumes.inc({ outcome: previousGateway === this.gatewayId ? 'ok' : 'ok_moved' });
+      // Messages to the user are held until the `resume` request names the last one seen.
+      return { identity, resumedRooms, resumeToken, offsets: { user: '0-0', everybody } };
+    } catch (error) {
+      resumes.inc({ outcome: FlotillaError.from(error).code });
+      throw error;
+    }
+  }
+
+  async #takeOver(resumeHash: string, nextHash: string): Promise<SessionRecord> {
+    const record = await this.store.resume(resumeHash, nextHash, this.gatewayId);
+    if (!record) throw new FlotillaError('SESSION_EXPIRED');
+    if (record.gatewayId === this.gatewayId) this.lifecycle.replaced(record.id, resumeHash);
+    else await this.messages.notifyReplaced(record.gatewayId, record.id, resumeHash);
+    return record;
+  }
+
+  /** Throws SESSION_EXPIRED unless the token can be used to resume now. Does not use it up. */
+  async requireResumable(token: string): Promise<void> {
+    if (!(await this.store.isResumable(resumeTokenHash(token)))) throw new FlotillaError('SESSION_EXPIRED');
+  }
+}

@@ -1,0 +1,117 @@
+import { roomIdOf } from '@flotilla/store';
+import type { Negotiations } from '../negotiation/negotiations.ts';
+import type { Memberships } from '../rooms/memberships.ts';
+import type { MetadataLinks } from '../rooms/metadata-links.ts';
+import type { TopologyStream } from '../topology/topology-stream.ts';
+import type { MessageRequests } from './message-requests.ts';
+import type { MigrationRequests } from './migration-requests.ts';
+import type { NodeRequests } from './node-requests.ts';
+import { ReplyThen, type RequestHandlers } from './request-handler.ts';
+import type { RoomRequests } from './room-requests.ts';
+import type { TokenRequests } from './token-requests.ts';
+
+export interface RequestServices {
+  readonly rooms: RoomRequests;
+  readonly memberships: Memberships;
+  readonly nodes: NodeRequests;
+  readonly messages: MessageRequests;
+  readonly migrations: MigrationRequests;
+  readonly negotiations: Negotiations;
+  readonly metadata: MetadataLinks;
+  readonly tokens: TokenRequests;
+  readonly topology: TopologyStream;
+}
+
+interface AboutRoom {
+  readonly roomId: string;
+}
+/** Requests that change the membership of a room, or depend on it. */
+const inRoom = ({ roomId }: AboutRoom): string => `room ${roomId}`;
+/** Apart from `inRoom`: media must not wait for a relay that does not answer. */
+const onMetadataLink = ({ roomId }: AboutRoom): string => `metadata ${roomId}`;
+const inNegotiation = ({ roomId, payload }: AboutRoom & { readonly payload: { readonly peer: string } }): string =>
+  `negotiation ${roomId} ${payload.peer}`;
+/** Requests about one publication: the last of `mute: true, mute: false` decides. */
+const onPublication = ({ payload }: { readonly payload: { readonly publicationId: string } }): string =>
+  `publication ${payload.publicationId}`;
+
+/** All requests of protocol flotilla.v1. */
+export function requestHandlers(services: RequestServices): RequestHandlers {
+  const { rooms, memberships, nodes, messages, migrations, negotiations, metadata, tokens, topology } = services;
+  return {
+    join: {
+      grant: 'none',
+      orderKey: ({ payload }) => inRoom({ roomId: roomIdOf(payload.room) }),
+      handle: (received) => rooms.join(received),
+    },
+    resume: { grant: 'none', orderKey: () => 'resume', handle: (received) => rooms.resume(received) },
+    leave: { grant: 'none', orderKey: inRoom, handle: (received) => rooms.leave(received) },
+    open_media: {
+      grant: 'none',
+      orderKey: inRoom,
+      handle: ({ session, roomId, payload }) => memberships.openMedia(session, session.membership(roomId), payload),
+    },
+    connect_transport: { grant: 'none', handle: (received) => nodes.toSfu('sfu.connect_transport', received) },
+    restart_ice: { grant: 'none', handle: (received) => nodes.toSfu('sfu.restart_ice', received) },
+    publish: {
+      grant: 'publish',
+      handle: ({ session, roomId, payload }) => {
+        const { participantId } = session.membership(roomId);
+        return nodes.toSfu('sfu.publish', { session, roomId, payload: { ...payload, participantId } });
+      },
+    },
+    unpublish: {
+      grant: 'publish',
+      orderKey: onPublication,
+      handle: (received) => nodes.toSfu('sfu.unpublish', received),
+    },
+    mute: { grant: 'publish', orderKey: onPublication, handle: (received) => nodes.toSfu('sfu.mute', received) },
+    subscribe: { grant: 'subscribe', handle: (received) => nodes.toSfu('sfu.subscribe', received) },
+    unsubscribe: { grant: 'none', handle: (received) => nodes.toSfu('sfu.unsubscribe', received) },
+    update_subscriptions: {
+      grant: 'none',
+      handle: (received) => nodes.toSfu('sfu.update_subscriptions', received),
+    },
+    message: {
+      grant: ({ to }) => (to === '*' ? 'broadcast' : 'data'),
+      handle: (received) => messages.send(received),
+    },
+    migrated: { grant: 'none', handle: (received) => migrations.migrated(received) },
+    migration_failed: { grant: 'none', handle: (received) => migrations.failed(received) },
+    migration_report: { grant: 'none', handle: (received) => migrations.report(received) },
+    negotiate: {
+      grant: ({ payload }) => ('streams' in payload && payload.streams.length > 0 ? 'publish' : 'none'),
+      orderKey: inNegotiation,
+      handle: ({ session, roomId, payload }) => negotiations.negotiate(session, roomId, payload),
+    },
+    'metadata.connect': {
+      grant: 'none',
+      orderKey: onMetadataLink,
+      handle: ({ session, roomId, payload }) => metadata.connect(session, session.membership(roomId), payload),
+    },
+    'metadata.disconnect': {
+      grant: 'none',
+      orderKey: onMetadataLink,
+      handle: (received) => nodes.toRelay('relay.disconnect', received),
+    },
+    'metadata.publish': { grant: 'publish', handle: (received) => nodes.toRelay('relay.publish', received) },
+    'metadata.unpublish': { grant: 'publish', handle: (received) => nodes.toRelay('relay.unpublish', received) },
+    'metadata.subscribe': { grant: 'subscribe', handle: (received) => nodes.toRelay('relay.subscribe', received) },
+    'metadata.unsubscribe': { grant: 'none', handle: (received) => nodes.toRelay('relay.unsubscribe', received) },
+    'metadata.report': { grant: 'none', handle: (received) => nodes.toRelay('relay.report', received) },
+    refresh_token: { grant: 'none', orderKey: () => 'token', handle: (received) => tokens.refresh(received) },
+    watch_topology: {
+      grant: 'admin',
+      handle: ({ session }) => new ReplyThen({}, () => topology.watch(session)),
+    },
+    unwatch_topology: {
+      grant: 'none',
+      handle: ({ session }) => {
+        topology.unwatch(session);
+        return {};
+      },
+    },
+    drill: { grant: 'admin', handle: (received) => migrations.drill(received) },
+    ping: { grant: 'none', handle: () => ({}) },
+  };
+}

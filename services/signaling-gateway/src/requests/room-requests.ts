@@ -1,0 +1,61 @@
+import type { Offset, ReplyPayload } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { Fleet } from '@flotilla/store';
+import type { UserMessages } from '../messages/user-messages.ts';
+import type { Memberships } from '../rooms/memberships.ts';
+import { resumeRooms } from '../rooms/resumed-rooms.ts';
+import type { RoomStreams } from '../rooms/room-streams.ts';
+import type { Session } from '../sessions/session.ts';
+import { type Received, ReplyThen } from './request-handler.ts';
+
+/** Joins, resumes and leaves rooms, together with the streams of their events. */
+export class RoomRequests {
+  constructor(
+    private readonly fleet: Fleet,
+    private readonly memberships: Memberships,
+    private readonly streams: RoomStreams,
+    private readonly messages: UserMessages,
+    private readonly log: Logger,
+  ) {}
+
+  async join({ session, payload }: Received<'join'>): Promise<ReplyThen<ReplyPayload<'join'>>> {
+    const reply = await this.memberships.join(session, payload);
+    const { room, offset } = reply.snapshot;
+    return new ReplyThen(reply, () => this.#attach(session, room.id, offset));
+  }
+
+  async resume({ session, payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
+    const [missed, resumed] = await Promise.all([
+      this.messages.catchUp(session, payload.offsets),
+      resumeRooms(session, payload.offsets, this.streams, this.fleet),
+    ]);
+    return new ReplyThen({ rooms: resumed.map(({ reply }) => reply), missed }, () => {
+      for (const { reply, attachAt } of resumed) this.#attach(session, reply.roomId, attachAt);
+    });
+  }
+
+  async leave({ session, roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {
+    session.membership(roomId);
+    const after = this.streams.detach(roomId, session);
+    try {
+      await this.memberships.leave(session, roomId, 'left');
+    } catch (error) {
+      if (after !== undefined) this.#attach(session, roomId, after);
+      throw error;
+    }
+    return {};
+  }
+
+  /** Sends the room's events after the offset. Closes the connection when that is not possible; a resume starts over. */
+  #attach(session: Session, roomId: string, after: Offset): void {
+    // Either may have ended while the request was awaited.
+    if (!session.isOpen || !session.rooms.has(roomId)) return;
+    this.streams.attach(roomId, session, after).then(
+      (complete) => complete || session.close('SERVICE_RESTART', 'events were missed, resume'),
+      (error: unknown) => {
+        this.log.warn({ err: error, sessionId: session.id, roomId }, 'missed events could not be read');
+        session.close('SERVICE_RESTART', 'events could not be read, resume');
+      },
+    );
+  }
+}
