@@ -1,4 +1,4 @@
-// The checks of `npm test`, run by our own Node once the set-up is done.
+// The checks and tests of `npm test`, run by the packaged Node once the set-up is done. Arguments: the tiers to run.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBrokers } from '@flotilla/processes';
@@ -6,85 +6,120 @@ import { childEnv } from './setup/dependencies.mjs';
 import { bold, green, red, root, run, seconds } from './setup/steps.mjs';
 import { workspaceChecks } from './workspace-checks.mjs';
 
-const fast = process.argv.includes('--fast');
+/** @typedef {{ dir: string, name: string }} Project */
+
 const nx = join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js');
-const counts = { passed: 0, failed: 0 };
 
-function record(name, ok) {
-  counts[ok ? 'passed' : 'failed']++;
-  console.log(`  ${ok ? green('✓') : red('✗')} ${name}`);
+class Tally {
+  passed = 0;
+  failed = 0;
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+    this.began = performance.now();
+  }
+
+  /** @param {string} what @param {number} passed @param {number} failed */
+  add(what, passed, failed) {
+    this.passed += passed;
+    this.failed += failed;
+    const counts = `${passed} passed${failed > 0 ? red(`, ${failed} failed`) : ''}`;
+    console.log(`  ${failed === 0 ? green('✓') : red('✗')} ${what}: ${counts}`);
+  }
+
+  end() {
+    this.summary = `${this.name}: ${this.passed} passed, ${this.failed} failed in ${seconds(this.began)}`;
+    console.log(bold(this.summary));
+  }
 }
 
-/** Projects with a target, and where they are. */
+/**
+ * The projects with an Nx target.
+ * @param {string} target
+ * @returns {Project[]}
+ */
 function projectsWith(target) {
-  return ['libs', 'services', 'deploy', 'loadtest', '.']
-    .flatMap((group) =>
-      existsSync(join(root, group))
-        ? readdirSync(join(root, group), { withFileTypes: true })
-            .filter((entry) => entry.isDirectory() && existsSync(join(root, group, entry.name, 'package.json')))
-            .map((entry) => join(root, group, entry.name))
-        : [],
-    )
-    .filter((dir) => JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')).scripts?.[target])
-    .map((dir) => ({ dir, name: JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8')).name }));
+  return ['libs', 'services', 'deploy', 'loadtest'].flatMap((group) =>
+    readdirSync(join(root, group))
+      .map((folder) => ({ dir: join(root, group, folder), manifest: join(root, group, folder, 'package.json') }))
+      .filter(({ manifest }) => existsSync(manifest))
+      .map(({ dir, manifest }) => ({ dir, ...JSON.parse(readFileSync(manifest, 'utf8')) }))
+      .filter(({ scripts }) => scripts?.[target]),
+  );
 }
 
-/** Counts the tests a project's run wrote down. A skipped test counts as failed: nothing is skipped silently. */
-function countResults({ dir, name }) {
-  const path = join(dir, '.results', 'tests.json');
-  if (!existsSync(path)) return record(`${name}: no results were written`, false);
+/**
+ * Counts the results that a project's tests wrote. A skipped test and a file that did not load count as failed.
+ * @param {Tally} tally
+ * @param {Project} project
+ */
+function countResults(tally, { dir, name }) {
+  const path = resultsOf(dir, tally.name);
+  if (!existsSync(path)) return tally.add(`${name} wrote no results`, 0, 1);
   const { numPassedTests, numTotalTests, testResults } = JSON.parse(readFileSync(path, 'utf8'));
-  counts.passed += numPassedTests;
-  counts.failed += numTotalTests - numPassedTests;
   const broken = testResults.filter(
-    ({ status, assertionResults }) => status === 'failed' && assertionResults.length === 0,
+    (/** @type {{ status: string, assertionResults: unknown[] }} */ { status, assertionResults }) =>
+      status === 'failed' && assertionResults.length === 0,
   );
-  counts.failed += broken.length;
-  const bad = numTotalTests - numPassedTests + broken.length;
-  console.log(
-    `  ${bad === 0 ? green('✓') : red('✗')} ${name}: ${numPassedTests} passed${bad > 0 ? red(`, ${bad} failed`) : ''}`,
-  );
+  tally.add(name, numPassedTests, numTotalTests - numPassedTests + broken.length);
 }
 
-async function nxRun(args, env = {}) {
+/** @param {string} dir @param {string} tier */
+const resultsOf = (dir, tier) => join(dir, '.results', `${tier}.json`);
+
+/** @param {readonly string[]} args @param {Record<string, string>} [env] */
+function nxRun(args, env = {}) {
   return run(process.execPath, [nx, 'run-many', '--outputStyle=static', '--nxBail=false', ...args], {
     env: childEnv(env),
     show: true,
   });
 }
 
-const began = performance.now();
-console.log(bold('\nWorkspace'));
-for (const { name, check } of workspaceChecks) {
-  const problem = await check();
-  record(name, !problem);
-  if (problem) console.log(problem);
+async function checks() {
+  console.log(bold('\nWorkspace, lint and types'));
+  const tally = new Tally('checks');
+  for (const { name, check } of workspaceChecks) {
+    const problem = await check();
+    if (problem) console.log(problem);
+    tally.add(name, problem ? 0 : 1, problem ? 1 : 0);
+  }
+  const lint = await nxRun(['-t', 'lint', '--parallel=2']);
+  for (const { name } of projectsWith('lint')) {
+    const failed = new RegExp(`✖\\s+(nx run )?${name}:lint|- ${name}:lint`).test(lint.output);
+    tally.add(`${name} lint`, failed ? 0 : 1, failed ? 1 : 0);
+  }
+  if (lint.code !== 0 && tally.failed === 0) tally.add('lint', 0, 1);
+  tally.end();
+  return tally;
 }
 
-console.log(bold('\nLint and types'));
-const lint = await nxRun(['-t', 'lint', '--parallel=2']);
-for (const { name } of projectsWith('lint'))
-  record(`${name} lint`, !new RegExp(`✖\\s+(nx run )?${name}:lint|- ${name}:lint`).test(lint.output));
-if (lint.code !== 0 && counts.failed === 0) record('lint', false);
+/** @param {string} tier @param {Record<string, string>} env */
+async function runTier(tier, env) {
+  console.log(bold(`\nTests: ${tier}`));
+  const tally = new Tally(tier);
+  const projects = projectsWith(tier);
+  for (const { dir } of projects) rmSync(resultsOf(dir, tier), { force: true });
+  // Browsers and fleets need the machine for themselves.
+  const parallel = tier === 'test' || tier === 'integration' ? 2 : 1;
+  await nxRun(['-t', tier, `--parallel=${parallel}`], env);
+  for (const project of projects) countResults(tally, project);
+  tally.end();
+  return tally;
+}
 
-console.log(bold('\nTests'));
+const began = performance.now();
+const tallies = [await checks()];
 const brokers = await startBrokers();
 try {
-  const all = projectsWith('test');
-  const browsers = all.filter(({ name }) => name === '@flotilla/e2e' || name === '@flotilla/sfu-worker');
-  const others = all.filter((project) => !browsers.includes(project));
-  for (const { dir } of all) rmSync(join(dir, '.results'), { recursive: true, force: true });
-  const env = { REDIS_URL: brokers.redisUrl, AMQP_URL: brokers.amqpUrl };
-  const names = (projects) => projects.map(({ name }) => name).join(',');
-  await nxRun(['-t', 'test', '-p', names(others), '--parallel=2'], env);
-  // Browsers want the machine for themselves.
-  if (!fast) await nxRun(['-t', 'test', '-p', names(browsers), '--parallel=1'], env);
-  console.log(bold('\nResults'));
-  for (const project of fast ? others : all) countResults(project);
+  for (const tier of process.argv.slice(2))
+    tallies.push(await runTier(tier, { REDIS_URL: brokers.redisUrl, AMQP_URL: brokers.amqpUrl }));
 } finally {
   await brokers.stop();
 }
 
-console.log(`\nin ${seconds(began)}`);
-console.log(`tests: ${counts.passed} passed, ${counts.failed} failed`);
-process.exitCode = counts.failed === 0 ? 0 : 1;
+console.log(`\n${tallies.map(({ summary }) => summary).join('\n')}\nall in ${seconds(began)}`);
+/** @param {'passed' | 'failed'} which */
+const sum = (which) => tallies.reduce((total, tally) => total + tally[which], 0);
+console.log(`tests: ${sum('passed')} passed, ${sum('failed')} failed`);
+process.exitCode = sum('failed') === 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-// `npm test`: sets up what is missing, then checks everything, and ends with one line: `tests: N passed, N failed`.
+// `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { prepare } from './setup/prepare.mjs';
@@ -8,18 +8,26 @@ import { workerPath } from './setup/worker.mjs';
 
 const usage = `npm test -- [options]
 
-Lint, types, unit, conformance, integration and browser tests, against private Redis, RabbitMQ and NTP servers.
+Lint, types, and the tests by tier, each as fast as what it starts: the name of a file says its tier.
 
-  --fast      without the browser tests
+  test          *.test.ts               needs Node alone
+  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private
+  e2e           *.e2e.test.ts           browsers and whole topologies
+  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, a minute of aligned frames
+
+  --fast      test and integration only
+  --all       soak too, as .ci/run does
   --help      this text
 
-One project: npx nx test @flotilla/bus
+One tier of one project: npx nx integration @flotilla/bus
 `;
 
 await runMain(async () => {
   let values;
   try {
-    ({ values } = parseArgs({ options: { fast: { type: 'boolean', default: false }, help: { type: 'boolean' } } }));
+    ({ values } = parseArgs({
+      options: { fast: { type: 'boolean' }, all: { type: 'boolean' }, help: { type: 'boolean' } },
+    }));
   } catch (error) {
     throw new SetupError(`${error.message}\n\n${usage}`);
   }
@@ -30,8 +38,8 @@ await runMain(async () => {
   console.log(bold('Setting up'));
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony'] });
   return new Promise((resolve, reject) => {
-    const args = ['tools/run-tests.mjs', ...(values.fast ? ['--fast'] : [])];
-    const child = spawn(node24(), args, {
+    const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
+    const child = spawn(node24(), ['tools/run-tests.mjs', ...tiers], {
       cwd: root,
       stdio: 'inherit',
       env: childEnv({ MEDIASOUP_WORKER_BIN: workerPath() }),

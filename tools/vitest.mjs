@@ -1,20 +1,31 @@
-// The vitest configuration that every project shares.
+// The vitest configuration of every project. A file's name says its tier, and vitest's mode selects the tier to run.
 import { defineConfig } from 'vitest/config';
 import { workerPath } from './setup/worker.mjs';
 
-/** `brokers`: the tests need Redis and RabbitMQ. `browser`: they drive Chromium, one file at a time. */
-export function testConfig({ brokers = false, browser = false, include = ['test/**/*.test.ts'] } = {}) {
-  return defineConfig({
-    test: {
-      include,
-      env: { MEDIASOUP_WORKER_BIN: workerPath() },
-      globalSetup: brokers ? ['@flotilla/testkit/brokers-setup'] : [],
-      reporters: ['default', 'json'],
-      outputFile: { json: '.results/tests.json' },
-      testTimeout: browser ? 90_000 : 20_000,
-      hookTimeout: browser ? 120_000 : 60_000,
-      fileParallelism: !browser,
-      passWithNoTests: false,
-    },
-  });
-}
+const inParallel = { fileParallelism: true, testTimeout: 60_000, hookTimeout: 60_000 };
+/** One process for all files of a project, one file at a time: they share what takes long to start. */
+const oneByOne = { fileParallelism: false, isolate: false, testTimeout: 90_000, hookTimeout: 120_000 };
+const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
+
+/** The tiers, and how their files run. `vitest run` without a mode runs `test`. */
+const tiers = {
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['**/*.{integration,e2e,soak}.test.ts'],
+    ...inParallel,
+    testTimeout: 20_000,
+  },
+  integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
+  e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },
+  soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
+};
+
+export const testConfig = defineConfig(({ mode }) => ({
+  test: {
+    ...tiers[mode],
+    env: { MEDIASOUP_WORKER_BIN: workerPath() },
+    reporters: ['default', 'json'],
+    outputFile: { json: `.results/${mode}.json` },
+    passWithNoTests: false,
+  },
+}));

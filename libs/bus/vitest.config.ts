@@ -1,3 +1,1 @@
-import { testConfig } from '../../tools/vitest.mjs';
-
-export default testConfig({ brokers: true });
+export { testConfig as default } from '../../tools/vitest.mjs';

@@ -1,9 +1,8 @@
 import { CallPage, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { standalone } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { useBrowser, useTopology } from './use-topology.ts';
+import { useBrowser, useStandalone } from './use-topology.ts';
 
 const focused = (page: Page): Promise<string | null> =>
   page.evaluate(() => {
@@ -15,7 +14,7 @@ const focused = (page: Page): Promise<string | null> =>
 describe('the call page', () => {
   let topology: Topology;
   let browser: Browser;
-  useTopology(standalone, (it) => (topology = it));
+  useStandalone((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
   test('shows a call as the README pictures it', async () => {

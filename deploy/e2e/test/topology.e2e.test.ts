@@ -10,7 +10,7 @@ import type { Browser } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
 import { fleet, standalone } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { topologies, useBrowser, useTopology } from './use-topology.ts';
+import { useBrowser, useOwnTopology } from './use-topology.ts';
 
 /** An update comes every 5 s. */
 const updates = { timeoutMs: 15_000 };
@@ -31,9 +31,12 @@ async function watching(topology: Topology): Promise<{ client: RawClient; vertic
   return { client, vertices };
 }
 
-describe.each(topologies)('the topology of %s', (_name, start) => {
+describe.each([
+  { name: 'standalone', start: standalone },
+  { name: 'fleet', start: fleet },
+])('the topology of $name', ({ start }) => {
   let topology: Topology;
-  useTopology(start, (it) => (topology = it));
+  useOwnTopology(start, (it) => (topology = it));
 
   test('is told to who has the grant: everything first, then who comes and goes', async () => {
     await topology.api.createRoom({ name: 'watched' });
@@ -112,7 +115,7 @@ describe.each(topologies)('the topology of %s', (_name, start) => {
 describe('the topology page', () => {
   let topology: Topology;
   let browser: Browser;
-  useTopology(standalone, (it) => (topology = it));
+  useOwnTopology(standalone, (it) => (topology = it));
   useBrowser((it) => (browser = it));
 
   test('shows gateways, nodes, rooms and people as they are, and finds them, by keyboard alone', async () => {
@@ -175,7 +178,7 @@ describe('the topology page of a fleet with API keys', () => {
     FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000',
     FLOTILLA_SFU_CAPACITY: '1000',
   };
-  useTopology(
+  useOwnTopology(
     () => fleet(crowd),
     (it) => (topology = it),
   );

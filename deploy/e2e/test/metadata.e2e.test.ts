@@ -1,11 +1,11 @@
 import type { Topology } from '@flotilla/testkit';
 import { metadataScenarios } from './scenarios/metadata.ts';
 import { describe, test } from 'vitest';
-import { topologies, useTopology } from './use-topology.ts';
+import { topologies } from './use-topology.ts';
 
-describe.each(topologies)('metadata, on %s', (_name, start) => {
+describe.each(topologies)('metadata, on %s', (_name, use) => {
   let topology: Topology;
-  useTopology(start, (it) => (topology = it));
+  use((it) => (topology = it));
 
   test.each(metadataScenarios)('$promise', ({ run }) => run(topology));
 });

@@ -5,11 +5,15 @@ import { hostileFrames } from './scenarios/hostile-frames.ts';
 import { hostileJson } from './scenarios/hostile-json.ts';
 import { hostileLatency } from './scenarios/hostile-latency.ts';
 import { describe, test } from 'vitest';
-import { topologies, useTopology } from './use-topology.ts';
+import { fleet, standalone } from '../src/index.ts';
+import { useOwnTopology } from './use-topology.ts';
 
-describe.each(topologies)('on %s', (name, start) => {
+describe.each([
+  { name: 'standalone', start: standalone },
+  { name: 'fleet', start: fleet },
+])('on $name', ({ name, start }) => {
   let topology: Topology;
-  useTopology(
+  useOwnTopology(
     () => start({ FLOTILLA_HEARTBEAT_SECONDS: '1' }),
     (it) => (topology = it),
   );

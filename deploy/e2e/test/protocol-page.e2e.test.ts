@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { notYet, type Topology, waitFor } from '@flotilla/testkit';
 import { expect, onTestFinished, test } from 'vitest';
-import { recordTranscript, shapeOf, standalone, transcriptPath } from '../src/index.ts';
-import { useTopology } from './use-topology.ts';
+import { recordTranscript, shapeOf, transcriptPath } from '../src/index.ts';
+import { useStandalone } from './use-topology.ts';
 
 let topology: Topology;
-useTopology(standalone, (it) => (topology = it));
+useStandalone((it) => (topology = it));
 
 test('the transcript in docs/protocol.md is what is said today: the same messages with the same fields', async () => {
   const said = await recordTranscript(topology);

@@ -3,12 +3,12 @@ import { peerCallScenarios } from './scenarios/peer-calls.ts';
 import { peerScenarios } from './scenarios/peers.ts';
 import type { Browser } from 'playwright-core';
 import { describe, test } from 'vitest';
-import { topologies, useBrowser, useTopology } from './use-topology.ts';
+import { topologies, useBrowser } from './use-topology.ts';
 
-describe.each(topologies)('two people without a node between them, on %s', (name, start) => {
+describe.each(topologies)('two people without a node between them, on %s', (name, use) => {
   let topology: Topology;
   let browser: Browser;
-  useTopology(start, (it) => (topology = it));
+  use((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
   test.each(peerScenarios)('$promise', ({ run }) => run(topology));

@@ -3,12 +3,12 @@ import { callScenarios } from './scenarios/calls.ts';
 import { misuseScenarios } from './scenarios/misuse.ts';
 import type { Browser } from 'playwright-core';
 import { describe, test } from 'vitest';
-import { topologies, useBrowser, useTopology } from './use-topology.ts';
+import { topologies, useBrowser } from './use-topology.ts';
 
-describe.each(topologies)('on %s', (name, start) => {
+describe.each(topologies)('on %s', (name, use) => {
   let topology: Topology;
   let browser: Browser;
-  useTopology(start, (it) => (topology = it));
+  use((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
   test.each(misuseScenarios)('$promise', ({ run }) => run(topology));

@@ -1,9 +1,8 @@
 import { CallPage, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { fleet } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { useBrowser, useTopology } from './use-topology.ts';
+import { useBrowser, useFleet } from './use-topology.ts';
 
 const megabytes = Number(process.env['DROP_MEGABYTES'] ?? 5);
 
@@ -39,7 +38,7 @@ const sendFile = ({ page }: CallPage, name: string, size: number): Promise<strin
 describe('the call page shows what metadata is for', () => {
   let topology: Topology;
   let browser: Browser;
-  useTopology(fleet, (it) => (topology = it));
+  useFleet((it) => (topology = it));
   useBrowser((it) => (browser = it));
   const join = (name: string, room: string): Promise<CallPage> =>
     CallPage.join(browser, topology.pageUrl, { room, name });

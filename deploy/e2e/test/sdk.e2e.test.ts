@@ -1,8 +1,7 @@
 import { notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { standalone } from '../src/index.ts';
-import { useBrowser, useTopology } from './use-topology.ts';
+import { useBrowser, useStandalone } from './use-topology.ts';
 
 /** The SDK as a page gets it from /sdk/, and the rooms made with it. */
 type Sdk = typeof import('@flotilla/client');
@@ -23,7 +22,7 @@ describe('the SDK', () => {
   let room: string;
   let rooms = 0;
 
-  useTopology(standalone, (it) => (topology = it));
+  useStandalone((it) => (topology = it));
   useBrowser((it) => (browser = it));
   beforeEach(async () => {
     pages = [];
