@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run, SetupError } from './setup/steps.mjs';
+import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './transcript.mjs';
 
 const read = (path) => readFileSync(join(root, path), 'utf8');
@@ -41,6 +42,7 @@ async function documents() {
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
+    'libs/store/src/redis/scripts/generated/scripts.ts': redisScripts(),
     'libs/framing/src/generated/metadata_pb.ts': await metadataFrames(),
   };
 }

@@ -207,13 +207,13 @@ describe('a node with fifty people on it is drained', () => {
     expect(peers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
     for (const { problems } of pages) expect(problems).toEqual([]);
     const { vertices } = await topology();
-    const homes = vertices.flatMap((each) => (each.kind === 'room' ? [each.homes] : []));
+    const assignments = vertices.flatMap((each) => (each.kind === 'room' ? [each.assignments] : []));
     for (const { kind, id, ...node } of vertices.filter((each) => each.kind === 'node')) {
-      const homed = homes.reduce((sum, each) => sum + (each[id] ?? 0), 0);
+      const homed = assignments.reduce((sum, each) => sum + (each[id] ?? 0), 0);
       expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({ kind, id, reserved: homed });
       if (id === drained) expect(homed).toBe(0);
     }
-    expect(homes.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
+    expect(assignments.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
       Array.from({ length: roomCount }, () => peersOfRoom),
     );
     // Two streams each, to each of the others; what went beside them while they moved is over.

@@ -45,16 +45,17 @@ describe('an SFU node goes away while people talk', () => {
     waitFor('places are those of the people', async () => {
       const { body } = await api.request('GET', '/v1/topology');
       const { vertices } = body as {
-        vertices: { kind: string; id: string; homes: Record<string, number>; reserved: number }[];
+        vertices: { kind: string; id: string; assignments: Record<string, number>; reserved: number }[];
       };
       const room = vertices.find(({ kind }) => kind === 'room');
       const nodes = vertices.filter(({ kind }) => kind === 'node');
-      const homes = Object.entries(room!.homes);
-      if (homes.some(([id]) => id === gone)) notYet(`somebody is homed on ${gone}`);
-      if (homes.reduce((sum, [, count]) => sum + count, 0) !== 3) notYet(`homes: ${JSON.stringify(homes)}`);
+      const assignments = Object.entries(room!.assignments);
+      if (assignments.some(([id]) => id === gone)) notYet(`somebody is homed on ${gone}`);
+      if (assignments.reduce((sum, [, count]) => sum + count, 0) !== 3)
+        notYet(`assignments: ${JSON.stringify(assignments)}`);
       for (const { id, reserved } of nodes)
-        if (reserved !== (room!.homes[id] ?? 0))
-          notYet(`${id} has ${reserved} places, homes: ${JSON.stringify(homes)}`);
+        if (reserved !== (room!.assignments[id] ?? 0))
+          notYet(`${id} has ${reserved} places, assignments: ${JSON.stringify(assignments)}`);
     });
 
   test('told to stop, it sends its people to others and ends when it is empty; nobody loses the call', async () => {

@@ -30,7 +30,7 @@ export const RoomVertex = z.object({
   name: RoomName,
   mediaMode: MediaMode,
   participants: z.int().nonnegative(),
-  homes: z.record(NodeId, z.int()).describe('How many of its participants are homed on each node.'),
+  assignments: z.record(NodeId, z.int()).describe('How many of its participants are assigned to each node.'),
 });
 /** A session's media in one room: the node that serves it, and its peer score. */
 export const SessionMedia = z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup });

@@ -18,7 +18,7 @@ const vertex: fc.Arbitrary<TopologyVertex> = fc.oneof(
     name: fc.constant('a'),
     mediaMode: fc.constantFrom('sfu' as const, 'peer' as const),
     participants: count,
-    homes: fc.dictionary(id('nd_'), count, { maxKeys: 3 }),
+    assignments: fc.dictionary(id('nd_'), count, { maxKeys: 3 }),
   }),
   fc.record({
     kind: fc.constant('session' as const),
@@ -113,12 +113,14 @@ describe('the difference of two topologies', () => {
         expect(diffTopologies(again, now)).toEqual([{ at, truncated, reset: false, changed: [], removed: [] }]);
       }),
     );
-    const homes = (order: Record<string, number>): Topology => ({
+    const assignments = (order: Record<string, number>): Topology => ({
       at: 1,
       truncated: false,
-      vertices: [{ kind: 'room', id: 'rm_a', name: 'a', mediaMode: 'sfu', participants: 3, homes: order }],
+      vertices: [{ kind: 'room', id: 'rm_a', name: 'a', mediaMode: 'sfu', participants: 3, assignments: order }],
     });
-    expect(diffTopologies(homes({ nd_a: 1, nd_b: 2 }), homes({ nd_b: 2, nd_a: 1 }))[0]).toMatchObject({ changed: [] });
+    expect(diffTopologies(assignments({ nd_a: 1, nd_b: 2 }), assignments({ nd_b: 2, nd_a: 1 }))[0]).toMatchObject({
+      changed: [],
+    });
   });
 
   test('comes in parts of at most 500 that belong together, and only the first resets', () => {

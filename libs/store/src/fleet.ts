@@ -7,7 +7,7 @@ import {
   RedisEventLog,
 } from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
-import { MemoryStore } from './memory.ts';
+import { MemoryStore } from './memory/memory-store.ts';
 import { RedisStore } from './redis/redis-store.ts';
 import type { Store } from './store.ts';
 

@@ -1,7 +1,7 @@
 export * from './fleet.ts';
 export type { MigrationHistory } from './history.ts';
 export { brokenInvariants, takeInventory } from './invariants.ts';
-export { MemoryStore } from './memory.ts';
+export { MemoryStore } from './memory/memory-store.ts';
 export { type Candidate, chooseNode } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';
 export { roomIdOf } from './room-id.ts';

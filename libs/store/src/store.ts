@@ -1,12 +1,15 @@
 import type { LogEntry } from '@flotilla/bus';
 import type {
+  CommandPayload,
   Grant,
   PublicationRecord,
   LeaveReason,
   MediaMode,
   MediaSessionParameters,
   Member,
+  MemberWithConnection,
   Migration,
+  MigrationEnd,
   NegotiationState,
   NodeReport,
   NodeView,
@@ -49,20 +52,29 @@ export interface Store {
 /** All that a newcomer to a room must know, true at `offset` of its stream. */
 export interface RoomState {
   readonly room: Room;
-  readonly members: Member[];
+  readonly members: MemberWithConnection[];
   readonly publications: PublicationRecord[];
   readonly mediaMode: MediaMode;
   readonly offset: Offset;
 }
 
+/** What a participant's media is opened with on a node. */
+export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe'>;
+
 export interface JoinRequest {
   readonly roomId: string;
   readonly participantId: string;
+  /** The session that joins; it must not have ended. */
   readonly sessionId: string;
   readonly userId: string;
   readonly name: string;
+  /** ms since the Unix epoch. */
   readonly joinedAt: number;
   readonly excludeNodes: readonly string[];
+  /** Number of rooms that the session may be in. */
+  readonly maxRooms: number;
+  /** Kept for a migration of the member. Absent for a participant without media. */
+  readonly media?: MediaRequest | undefined;
 }
 
 /**
@@ -101,24 +113,34 @@ export interface RoomStore {
   /** Rooms in order of creation. `next` is null on the last page. */
   list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }>;
 
-  /** Deletes a room and frees its places; tells `room_deleted`. False when there was none. */
+  /**
+   * Deletes a room, takes out its members and releases their capacity; appends `room_deleted`. False when there was none. One that
+   * is interrupted is finished by `deleteExpired`.
+   */
   delete(roomId: string): Promise<boolean>;
 
   /**
-   * Adds a member and reserves a place for it on a node, in one step; tells `participant_joined`. The third in a
-   * peer-to-peer room moves it to the SFU until it is empty (tells `media_mode`), for which the first two have their places.
-   * A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY.
+   * Adds a member to a room and the room to its session's rooms, and reserves capacity on a node, in one step; appends
+   * `participant_joined`. The third member of a peer-to-peer room moves its media to the SFU until the room is empty (appends
+   * `media_mode`). A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY,
+   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended.
    */
   join(request: JoinRequest): Promise<RoomState & { member: Member }>;
 
-  /** Takes a member out with its publications and frees its place; tells `participant_left`. False when it was not there. */
+  /**
+   * Takes a member out with its publications and its session's entry, and releases its capacity; appends `participant_left`.
+   * False when it was not there.
+   */
   leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
 
   /**
-   * Gives a member a place on another node and frees the old one; tells `participant_moved`. A migration of it is over.
-   * Throws NOT_IN_ROOM, NO_CAPACITY.
+   * Assigns a member to another node, whose capacity it reserves; appends `participant_moved`. A migration of it ends. Throws
+   * NOT_IN_ROOM, NO_CAPACITY.
    */
-  replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member>;
+  reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member>;
+
+  /** Keeps what a member's media is opened with. Throws NOT_IN_ROOM. */
+  describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void>;
 
   /** The room with all that is in it. */
   state(roomId: string): Promise<RoomState | undefined>;
@@ -126,13 +148,13 @@ export interface RoomStore {
   member(roomId: string, participantId: string): Promise<Member | undefined>;
 
   /**
-   * Adds a publication (tells `publication_added`) or replaces the one of that id (`publication_updated`). Throws
-   * NOT_IN_ROOM unless its participant is a member homed on the publication's node, or being moved to it, PUBLICATION_NOT_FOUND when the id is
-   * that of somebody else's.
+   * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`). Throws NOT_IN_ROOM
+   * unless its participant is assigned to the publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is
+   * another participant's, RATE_LIMITED above `maxPublications`.
    */
   putPublication(roomId: string, publication: PublicationRecord): Promise<void>;
 
-  /** Tells `publication_removed`. False when it was not there. */
+  /** Appends `publication_removed`. False when it was not there. */
   removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
 
   /** What `from` and `to` have negotiated, and whether they may; see PairState. Throws ROOM_NOT_FOUND. */
@@ -149,41 +171,78 @@ export interface RoomStore {
 
   /** Deletes the rooms that were empty for longer than they may be, and returns their ids. */
   deleteExpired(): Promise<string[]>;
+
+  /**
+   * Looks at one page of the rooms, from a cursor on, and takes out members whose session does not exist. Returns the number of
+   * those, and the cursor of the next page; undefined at the end.
+   */
+  repair(cursor?: string): Promise<{ removed: number; next: string | undefined }>;
 }
+
+/** The number of publications that a participant may have in a room. */
+export const maxPublications = 16;
 
 /** What a migration is begun with. */
 export type MigrationRequest = Pick<
   Migration,
   'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
-> & { readonly toNode?: string | undefined };
+> & {
+  /** The node that the caller believes the member to be assigned to. */
+  readonly fromNode?: string | undefined;
+  readonly toNode?: string | undefined;
+};
+
+/** A member whose node does not answer is assigned to another one. */
+export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'participantId' | 'startedAt'> & {
+  /** Preferred when it has capacity. */
+  readonly toNode?: string | undefined;
+  /** The node counts as alive while its heartbeat is not this much older than the newest of any node, ms. */
+  readonly lostAfterMs: number;
+};
 
 /**
- * The journal of migrations under way. Each step is one with the change it stands for, so that whoever looks at the journal
- * can go on from there, or undo it, any number of times.
+ * The journal of active migrations. Each step is one with the change it stands for and with its line in the history, so that
+ * whoever reads the journal can continue a migration, or roll it back, any number of times.
  */
 export interface MigrationStore {
   /**
-   * Reserves a place for a member on another node, the given one or the best, and writes the migration down. Throws
-   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING.
+   * Reserves capacity for a member on another node, the given one or the best, and writes the migration to the journal. Returns
+   * it with what the member's media was opened with. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MEDIA_NOT_OPEN,
+   * MIGRATION_NOT_ACTIVE when the member is not on `fromNode`.
    */
-  begin(request: MigrationRequest): Promise<Migration>;
+  begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }>;
 
-  /** The new side is open: tells the member `migrate`. False when the migration is over. */
+  /** The new side is open: appends `migrate` for the member. False when the migration is not active. */
   prepared(migration: Migration, media: MediaSessionParameters): Promise<boolean>;
 
-  /** Homes the member on the new node and frees the place on the old one; tells `participant_moved`. False when it is over. */
-  commit(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
+  /**
+   * Assigns the member to the new node and releases the old one; appends `participant_moved`. Publications that are not on the
+   * new node end (`publication_removed`). Returns the migration; undefined when it was committed before, which is no error.
+   * Throws MIGRATION_NOT_ACTIVE when it was rolled back or never prepared.
+   */
+  commit(roomId: string, participantId: string, migrationId: string): Promise<Migration | undefined>;
 
   /**
-   * Frees the place on the new node and puts publications that moved back as they were; tells `migration_rolled_back`. False when
-   * it is over.
+   * Releases the new node and restores publications that were republished there; appends `migration_rolled_back`. False when
+   * the migration is not active.
    */
-  rollBack(roomId: string, participantId: string, migrationId: string): Promise<boolean>;
+  rollBack(
+    roomId: string,
+    participantId: string,
+    migrationId: string,
+    end: Exclude<MigrationEnd, 'committed'>,
+  ): Promise<boolean>;
 
-  /** The migration of a member, if it is being moved. */
+  /**
+   * Assigns a member to another node because its own was lost; appends `participant_moved` and `media_lost`, and writes the
+   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive.
+   */
+  reassignLost(request: LostNodeRequest): Promise<Migration>;
+
+  /** The active migration of a member. */
   of(roomId: string, participantId: string): Promise<Migration | undefined>;
 
-  /** Migrations under way, those whose deadline comes first, at most `limit`. */
+  /** Active migrations, those whose deadline comes first, at most `limit`. */
   running(limit: number): Promise<Migration[]>;
 }
 
@@ -295,9 +354,6 @@ export interface SessionStore {
   /** Messages to a user after an offset, oldest first. `complete` is false when some of them are gone already. */
   messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }>;
 
-  /** The session is now in a room, or no longer. Does nothing to a session that ended. */
-  setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void>;
-
   get(sessionId: string): Promise<SessionRecord | undefined>;
 
   /**
@@ -315,8 +371,8 @@ export interface SessionStore {
   /** Whether a resume token would bring a session back now. Does not use it up. */
   isResumable(resumeHash: string): Promise<boolean>;
 
-  /** Ends a session. */
-  close(sessionId: string): Promise<void>;
+  /** Ends a session and takes it out of its rooms, in one step; nothing is done twice. Returns the ids of the rooms it left. */
+  close(sessionId: string, reason: LeaveReason): Promise<readonly string[]>;
 
   /** A gateway's heartbeat. False when it was not known, or taken off for its silence: then its sessions count as lost. */
   gatewayAlive(gatewayId: string): Promise<boolean>;
@@ -324,11 +380,14 @@ export interface SessionStore {
   /** The gateway has these sessions after all. Those that ended, or moved, are passed over. */
   reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
 
-  /** Detaches the sessions of gateways that were silent for longer, and takes those gateways off. Returns the number of sessions. */
-  detachOrphaned(silentMs: number, windowMs: number): Promise<number>;
+  /**
+   * Detaches sessions of gateways whose heartbeat is older than `timeoutMs`, at most `limit`, and takes off gateways that have no
+   * more. Returns the number of sessions, and whether there may be more.
+   */
+  detachOrphaned(timeoutMs: number, windowMs: number, limit: number): Promise<{ detached: number; more: boolean }>;
 
-  /** Sessions whose window is over, at most `limit`. They stay due until they are closed. */
-  due(limit: number): Promise<SessionRecord[]>;
+  /** Ids of sessions whose resume window has passed, at most `limit`. They stay due until they are closed. */
+  due(limit: number): Promise<string[]>;
 }
 
 /** How many heartbeats of all nodes are kept: each carries up to all peers of its node. */

@@ -41,11 +41,11 @@ export function mediaOf(
   peerScores: readonly (readonly [nodeId: string, of: readonly PeerScore[]])[],
   migrations: readonly MigrationRecord[],
 ): ReadonlyMap<string, Media> {
-  const homes = new Map<string, string>();
+  const assignments = new Map<string, string>();
   // The newest come first.
   for (const { sessionId, roomId, end, toNode, fromNode } of migrations) {
     const key = `${sessionId} ${roomId}`;
-    if (!homes.has(key)) homes.set(key, end === 'committed' ? toNode : fromNode);
+    if (!assignments.has(key)) assignments.set(key, end === 'committed' ? toNode : fromNode);
   }
   const media = new Map<string, Media>();
   for (const [nodeId, peers] of peerScores) {
@@ -54,7 +54,7 @@ export function mediaOf(
       media.set(sessionId, known);
       const other = known.findIndex((each) => each.roomId === roomId);
       if (other === -1) known.push({ roomId, nodeId, score, group });
-      else if (homes.get(`${sessionId} ${roomId}`) === nodeId) known[other] = { roomId, nodeId, score, group };
+      else if (assignments.get(`${sessionId} ${roomId}`) === nodeId) known[other] = { roomId, nodeId, score, group };
     }
   }
   for (const each of media.values()) each.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));

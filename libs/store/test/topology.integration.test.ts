@@ -52,8 +52,8 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
       { kind: 'gateway', id: 'gw_a', alive: true, sessions: 1 },
       { kind: 'gateway', id: 'gw_b', alive: true, sessions: 1 },
       { kind: 'node', id: 'nd_a', alive: true, state: 'active', capacity: 10, reserved: 3, cpu: 0.12 },
-      { kind: 'room', id: 'rm_one', name: 'one', mediaMode: 'sfu', participants: 2, homes: { nd_a: 2 } },
-      { kind: 'room', id: 'rm_two', name: 'two', mediaMode: 'sfu', participants: 1, homes: { nd_a: 1 } },
+      { kind: 'room', id: 'rm_one', name: 'one', mediaMode: 'sfu', participants: 2, assignments: { nd_a: 2 } },
+      { kind: 'room', id: 'rm_two', name: 'two', mediaMode: 'sfu', participants: 1, assignments: { nd_a: 1 } },
       {
         kind: 'session',
         id: 'ss_1',
@@ -96,7 +96,7 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     await join('ss_1', 'rm_one');
     await store.rooms.leave('rm_one', participantIdOf('ss_1'), 'left');
     await store.sessions.setRoom('ss_1', 'rm_one', false);
-    expect(await vertex('rm_one')).toMatchObject({ participants: 0, homes: {} });
+    expect(await vertex('rm_one')).toMatchObject({ participants: 0, assignments: {} });
     expect(await vertex('ss_1')).toMatchObject({ rooms: [] });
     await store.rooms.delete('rm_one');
     await store.nodes.remove('nd_a');

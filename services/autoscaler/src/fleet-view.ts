@@ -21,13 +21,13 @@ interface SeenNode {
 export class FleetView {
   readonly #nodes = new Map<string, SeenNode>();
   /** The nodes that report a peer, by `peerKey`; the one it came to last comes last. */
-  readonly #homes = new Map<string, readonly string[]>();
+  readonly #assignments = new Map<string, readonly string[]>();
 
   take(signs: NodeSigns): void {
     const before = this.#nodes.get(signs.id)?.peers;
     const peers = new Map(signs.peers.map((peer) => [peerKey(peer), peer]));
     for (const key of peers.keys()) {
-      if (!before?.has(key)) this.#homes.set(key, [...(this.#homes.get(key) ?? []), signs.id]);
+      if (!before?.has(key)) this.#assignments.set(key, [...(this.#assignments.get(key) ?? []), signs.id]);
     }
     for (const key of before?.keys() ?? []) {
       if (!peers.has(key)) this.#left(key, signs.id);
@@ -36,9 +36,9 @@ export class FleetView {
   }
 
   #left(key: string, nodeId: string): void {
-    const rest = this.#homes.get(key)?.filter((id) => id !== nodeId) ?? [];
-    if (rest.length === 0) this.#homes.delete(key);
-    else this.#homes.set(key, rest);
+    const rest = this.#assignments.get(key)?.filter((id) => id !== nodeId) ?? [];
+    if (rest.length === 0) this.#assignments.delete(key);
+    else this.#assignments.set(key, rest);
   }
 
   /** The peer is not in the room any more, or on another node that has not reported it yet. */
@@ -53,7 +53,7 @@ export class FleetView {
   /** One of those whose home it is, if there is any. */
   anyPeer(nodeId: string): PlannerPeer | undefined {
     for (const [key, peer] of this.#nodes.get(nodeId)?.peers ?? []) {
-      if (this.#homes.get(key)?.at(-1) === nodeId) return peer;
+      if (this.#assignments.get(key)?.at(-1) === nodeId) return peer;
     }
     return undefined;
   }
@@ -78,7 +78,7 @@ export class FleetView {
         capacity: signs.capacity,
         reserved: node?.reserved ?? signs.capacity,
         alive: !lost.has(id),
-        peers: [...peers].flatMap(([key, peer]) => (this.#homes.get(key)?.at(-1) === id ? [peer] : [])),
+        peers: [...peers].flatMap(([key, peer]) => (this.#assignments.get(key)?.at(-1) === id ? [peer] : [])),
       };
     });
   }

@@ -16,7 +16,7 @@ const listed = (id: string): NodeView => ({
   alive: true,
 });
 
-const homes = (view: FleetView) =>
+const assignments = (view: FleetView) =>
   Object.fromEntries(view.nodes([], new Set()).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]));
 
 test('a peer that two nodes report is where it came to last, and back when that came to nothing', () => {
@@ -26,12 +26,12 @@ test('a peer that two nodes report is where it came to last, and back when that 
   view.take(signs('nd_b', []));
   view.take(signs('nd_b', [ada]));
   view.take(signs('nd_a', [ada, bob]));
-  expect(homes(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
+  expect(assignments(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
   view.take(signs('nd_b', []));
-  expect(homes(view)).toEqual({ nd_a: [ada, bob], nd_b: [] });
+  expect(assignments(view)).toEqual({ nd_a: [ada, bob], nd_b: [] });
   view.take(signs('nd_b', [ada]));
   view.take(signs('nd_a', [bob]));
-  expect(homes(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
+  expect(assignments(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
 });
 
 test('the peers of a silent node stay its own until they are seen elsewhere, leave, or it is forgotten', () => {
@@ -40,9 +40,9 @@ test('the peers of a silent node stay its own until they are seen elsewhere, lea
   view.take(signs('nd_a', [ada, bob, eve]));
   view.take(signs('nd_b', [ada]));
   view.forgetPeer({ roomId: 'rm_a', sessionId: bob, fromNode: 'nd_a' });
-  expect(homes(view)).toEqual({ nd_a: [eve], nd_b: [ada] });
+  expect(assignments(view)).toEqual({ nd_a: [eve], nd_b: [ada] });
   view.forget('nd_a');
-  expect(homes(view)).toEqual({ nd_b: [ada] });
+  expect(assignments(view)).toEqual({ nd_b: [ada] });
 });
 
 test('places and state are what the store says; a node that took itself off gets nobody', () => {

@@ -17,13 +17,13 @@ const node = (id: string): TopologyVertex => ({
   reserved: 1,
   cpu: 0,
 });
-const room = (name: string, homes: Record<string, number>): VertexOf<'room'> => ({
+const room = (name: string, assignments: Record<string, number>): VertexOf<'room'> => ({
   kind: 'room',
   id: `rm_${name}`,
   name,
   mediaMode: 'sfu',
-  participants: Object.values(homes).reduce((sum, count) => sum + count, 0),
-  homes,
+  participants: Object.values(assignments).reduce((sum, count) => sum + count, 0),
+  assignments,
 });
 const session = (userId: string, ...rooms: string[]): VertexOf<'session'> => ({
   kind: 'session',

@@ -25,9 +25,9 @@ function fleet(gateways: number, rooms: number, nodes: number): Topology {
     }),
     ...all.map((id, index): TopologyVertex => {
       const name = index === 0 ? 'end' : `room-${index}`;
-      const homes = Object.fromEntries(range(nodes).map((node) => [`nd_${node}`, 1]));
+      const assignments = Object.fromEntries(range(nodes).map((node) => [`nd_${node}`, 1]));
       const mediaMode = index === 1 ? 'peer' : 'sfu';
-      return { kind: 'room', id, name, mediaMode, participants: rooms - index, homes };
+      return { kind: 'room', id, name, mediaMode, participants: rooms - index, assignments };
     }),
     ...range(gateways).map((index): TopologyVertex => {
       return {

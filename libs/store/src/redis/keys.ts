@@ -1,89 +1,132 @@
-import { roomStream, streamKey } from '@flotilla/bus';
+import { gatewayStream, nodeStream, roomStream, streamKey } from '@flotilla/bus';
 
 /**
- * Every key of the store. Room keys carry the room id in braces, so that a room lives in one cluster slot. A join also
- * touches the node keys, which no hash tag can put beside every room: the store wants one Redis (with replicas and
- * Sentinel, not Cluster); the event streams alone may be moved to a cluster.
+ * Every key of the store, without the namespace; %1 and %2 stand for ids. Room keys carry the room id in braces. A join also
+ * touches node and session keys, which no hash tag can put beside every room: the store needs one Redis (with replicas and
+ * Sentinel, not Cluster). Scripts use the same names as `key.members(room)`.
  */
-export class Keys {
-  constructor(private readonly namespace: string) {}
-
-  /** String: the Room as JSON. */
-  room = (id: string): string => `${this.namespace}:{${id}}:room`;
-  /** Hash: participant id -> Member as JSON. */
-  members = (id: string): string => `${this.namespace}:{${id}}:members`;
-  /** Hash: node id -> how many members are homed there. */
-  homes = (id: string): string => `${this.namespace}:{${id}}:homes`;
-  /** Hash: publication id -> PublicationRecord as JSON. */
-  publications = (id: string): string => `${this.namespace}:{${id}}:publications`;
+const templates = {
+  /** String: the Room as JSON. Owner: the room; deleted with it. So are all keys with a room id in braces. */
+  room: '{%1}:room',
+  /** Hash: participant id -> `<node id> <id of its last committed migration, or -> <Member without nodeId as JSON>`. */
+  members: '{%1}:members',
+  /** Hash: node id -> number of members assigned to it, and of those that are being moved to it. */
+  assignments: '{%1}:assignments',
+  /** Hash: participant id -> MediaRequest as JSON: what its media was opened with. */
+  mediaRequests: '{%1}:media-requests',
+  /** Set: participants whose connection dropped and may resume. */
+  reconnecting: '{%1}:reconnecting',
+  /** Hash: publication id -> `<node id> <Publication as JSON>`. */
+  publications: '{%1}:publications',
   /** Set: ids of a participant's publications. */
-  publicationsOf = (id: string, participantId: string): string =>
-    `${this.namespace}:{${id}}:publications:${participantId}`;
-  /** String, there while more than two have been in a peer-to-peer room since it was last empty. */
-  upgraded = (id: string): string => `${this.namespace}:{${id}}:upgraded`;
+  publicationsOf: '{%1}:publications:%2',
+  /** String, present while more than two have been in a peer-to-peer room since it was last empty. */
+  upgraded: '{%1}:upgraded',
   /** Hash: pair of participants -> `<version> <state> <record>` of their peer-to-peer negotiation. */
-  pairs = (id: string): string => `${this.namespace}:{${id}}:pairs`;
-  /** Hash: participant id -> Migration as JSON, while it is moved. */
-  migrations = (id: string): string => `${this.namespace}:{${id}}:migrations`;
-  /** Hash: publication id -> PublicationRecord as JSON, as it was before it moved. */
-  former = (id: string, participantId: string): string => `${this.namespace}:{${id}}:former:${participantId}`;
-  /** Sorted set: `<room id>/<participant id>` -> deadline of its migration, ms. */
-  running = (): string => `${this.namespace}:migrations`;
-  /** Hash: migration id -> MigrationRecord as JSON, of the last ones. */
-  history = (): string => `${this.namespace}:migrations:history`;
-  /** Sorted set: migration id -> when it began, ms. */
-  historyOrder = (): string => `${this.namespace}:migrations:history:order`;
-  /** Any stream of the event log. */
-  stream = (name: string): string => streamKey(this.namespace, name);
-  /** Stream of the room's events. */
-  events = (id: string): string => this.stream(roomStream(id));
+  pairs: '{%1}:pairs',
+  /** Hash: participant id -> Migration as JSON, while it is active. */
+  migrations: '{%1}:migrations',
+  /** Hash: publication id -> its record before a migration republished it. Expires. */
+  previous: '{%1}:previous:%2',
+  /** Stream of the room's events. Expires after the room is deleted. */
+  events: roomStream('%1'),
+  /** Stream between the relays of a room. Expires when the room empties. */
+  metadata: '{%1}:metadata',
+  /** String: the relay that had the room's last link. Expires. */
+  roomRelay: '{%1}:relay',
+  /** Hash: `<publisher> <topic>` -> RetainedMessage as JSON. Expires. */
+  retained: '{%1}:retained',
 
   /** Sorted set, all scores 0: `<createdAt>:<room id>`. */
-  rooms = (): string => `${this.namespace}:rooms`;
-  /** Sorted set: room id -> when it is deleted for being empty, ms. */
-  emptyRooms = (): string => `${this.namespace}:rooms:empty`;
+  rooms: 'rooms',
+  /** Sorted set: room id -> when it is deleted for being empty, ms; 0 while it is being deleted. */
+  emptyRooms: 'rooms:empty',
 
-  /** Hash: node id -> NodeReport as JSON. */
-  nodes = (): string => `${this.namespace}:nodes`;
-  /** Sorted set: node id -> when it last reported, ms of Redis's clock. */
-  beats = (): string => `${this.namespace}:nodes:beats`;
+  /** Sorted set: `<room id>/<participant id>` -> deadline of its migration, ms. */
+  running: 'migrations',
+  /** Hash: migration id -> MigrationRecord as JSON, of the newest. */
+  history: 'migrations:history',
+  /** Sorted set: migration id -> when it began, ms. */
+  historyOrder: 'migrations:history:order',
+
+  /** Hash: node id -> NodeReport as JSON. Nodes that stay silent are removed by the sweeper. */
+  nodes: 'nodes',
+  /** Sorted set: node id -> time of its last heartbeat, ms of Redis's clock. */
+  beats: 'nodes:beats',
   /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. */
-  slots = (): string => `${this.namespace}:nodes:slots`;
-  /** Hash: node id -> PeerScores as JSON: what the topology tells of its peers. */
-  peerScores = (): string => `${this.namespace}:nodes:peerScores`;
-  /** Hash: node id -> reserved places. */
-  reserved = (): string => `${this.namespace}:nodes:reserved`;
+  slots: 'nodes:slots',
+  /** Hash: node id -> PeerScores as JSON, for the topology. */
+  peerScores: 'nodes:peerScores',
+  /** Hash: node id -> reserved capacity: the sum of its assignments over all rooms. */
+  reserved: 'nodes:reserved',
+  /** Stream of all nodes' statistics. */
+  nodeStats: nodeStream,
 
   /** Hash: relay id -> RelayReport as JSON. */
-  relays = (): string => `${this.namespace}:relays`;
-  /** Sorted set: relay id -> when it last reported, ms of Redis's clock. */
-  relayBeats = (): string => `${this.namespace}:relays:beats`;
-  /** String: the relay that had the room's last link. */
-  roomRelay = (id: string): string => `${this.namespace}:{${id}}:relay`;
-  /** Hash: `<publisher> <topic>` -> RetainedMessage as JSON. */
-  retained = (id: string): string => `${this.namespace}:{${id}}:retained`;
+  relays: 'relays',
+  /** Sorted set: relay id -> time of its last heartbeat, ms of Redis's clock. */
+  relayBeats: 'relays:beats',
 
-  /** String that expires: who holds a lease. */
-  lease = (name: string): string => `${this.namespace}:lease:${name}`;
+  /** String that expires: the holder of a lease. */
+  lease: 'lease:%1',
   /** Hash: lease -> its last term. */
-  leaseTerms = (): string => `${this.namespace}:leases:terms`;
+  leaseTerms: 'leases:terms',
 
   /** Hash: the record of a session. */
-  session = (id: string): string => `${this.namespace}:session:${id}`;
-  /** Set: the rooms of a session. */
-  sessionRooms = (id: string): string => `${this.namespace}:session:${id}:rooms`;
+  session: 'session:%1',
+  /** Set: the rooms of a session. An index of the rooms' members, written by the same scripts. */
+  sessionRooms: 'session:%1:rooms',
   /** String: the session behind a resume token's hash. */
-  resume = (hash: string): string => `${this.namespace}:resume:${hash}`;
+  resume: 'resume:%1',
   /** Sorted set: session id -> when its resume window ends, ms. */
-  detached = (): string => `${this.namespace}:sessions:detached`;
-  /** Sorted set: gateway id -> when it was last alive, ms. */
-  gateways = (): string => `${this.namespace}:gateways`;
-  /** Set: the sessions a gateway has. */
-  gatewaySessions = (id: string): string => `${this.namespace}:gateway:${id}:sessions`;
+  detached: 'sessions:detached',
+  /** Sorted set: gateway id -> time of its last heartbeat, ms. */
+  gateways: 'gateways',
+  /** Set: the sessions that are connected to a gateway. */
+  gatewaySessions: 'gateway:%1:sessions',
+  /** Stream of what concerns a gateway. Expires after the gateway is taken off. */
+  gatewayStream: gatewayStream('%1'),
   /** Set: the sessions of a user. */
-  userSessions = (userId: string): string => `${this.namespace}:user:${userId}:sessions`;
-  /** Stream: the newest messages to a user. */
-  inbox = (userId: string): string => `${this.namespace}:user:${userId}:inbox`;
+  userSessions: 'user:%1:sessions',
+  /** Stream: the newest messages to a user. Expires. */
+  inbox: 'user:%1:inbox',
   /** String that expires with the token. */
-  usedToken = (jti: string): string => `${this.namespace}:token:${jti}`;
+  usedToken: 'token:%1',
+} as const;
+
+type Templates = typeof templates;
+type Ids<Template> = Template extends `${string}%2${string}`
+  ? [first: string, second: string]
+  : Template extends `${string}%1${string}`
+    ? [id: string]
+    : string extends Template
+      ? [id: string]
+      : [];
+export type Keys = { readonly [Name in keyof Templates]: (...ids: Ids<Templates[Name]>) => string };
+
+const fill = (template: string, ids: readonly string[]): string =>
+  template.replace(/%([12])/g, (_, index: string) => ids[Number(index) - 1]!);
+
+/** The key functions of a namespace: `keys.members(roomId)`. */
+export function keysOf(namespace: string): Keys {
+  return Object.fromEntries(
+    Object.entries(templates).map(([name, template]) => [
+      name,
+      (...ids: string[]) => streamKey(namespace, fill(template, ids)),
+    ]),
+  ) as unknown as Keys;
 }
+
+/** Lua that defines `key.<name>(...)` for those names; `namespace` is a local of the script. */
+export function luaKeys(names: readonly string[]): string {
+  const functions = names.map((name) => {
+    const template = (templates as Record<string, string>)[name];
+    if (template === undefined) throw new Error(`a script uses the key ${name}, which keys.ts does not have`);
+    const parameters = template.includes('%2') ? 'a, b' : template.includes('%1') ? 'a' : '';
+    const parts = `:${template}`.split(/(%[12])/).map((part) => ({ '%1': 'a', '%2': 'b' })[part] ?? `'${part}'`);
+    return `function key.${name}(${parameters}) return namespace .. ${parts.filter((part) => part !== "''").join(' .. ')} end`;
+  });
+  return ['local key = {}', ...functions].join('\n');
+}
+
+export const keyNames: readonly string[] = Object.keys(templates);

@@ -1,7 +1,14 @@
 import { encodeRoomEvent } from '@flotilla/bus';
-import { FlotillaError, type MediaSessionParameters, Migration } from '@flotilla/contracts';
-import type { MigrationRequest, MigrationStore } from '../store.ts';
+import {
+  FlotillaError,
+  type MediaSessionParameters,
+  Migration,
+  type MigrationEnd,
+  participantIdOf,
+} from '@flotilla/contracts';
+import type { LostNodeRequest, MediaRequest, MigrationRequest, MigrationStore } from '../store.ts';
 import type { Keys } from './keys.ts';
+import { parseMember } from './room-records.ts';
 import type { ScriptClient } from './script-client.ts';
 
 export class RedisMigrations implements MigrationStore {
@@ -10,85 +17,85 @@ export class RedisMigrations implements MigrationStore {
     private readonly keys: Keys,
   ) {}
 
-  async begin({ toNode = '', ...request }: MigrationRequest): Promise<Migration> {
-    const { keys } = this;
-    const { roomId, participantId, deadline } = request;
-    const answer = await this.client.run<[string] | string>(
-      'beginMigration',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.beats(),
-      keys.slots(),
-      keys.reserved(),
-      keys.migrations(roomId),
-      keys.running(),
-      roomId,
-      participantId,
-      JSON.stringify(request),
+  async begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }> {
+    const { fromNode = '', toNode = '', ...migration } = request;
+    const answer = await this.client.run('beginMigration', {
+      roomId: migration.roomId,
+      participantId: migration.participantId,
+      migration: JSON.stringify(migration),
+      migrationId: migration.id,
+      startedAt: migration.startedAt,
+      deadline: migration.deadline,
+      fromNode,
       toNode,
-      Math.random(),
-      Math.random(),
-      deadline,
-    );
-    if (typeof answer === 'string')
-      throw new FlotillaError(answer as 'NOT_IN_ROOM' | 'NO_CAPACITY' | 'MIGRATION_RUNNING');
-    return Migration.parse(JSON.parse(answer[0]));
+      random1: Math.random(),
+      random2: Math.random(),
+    });
+    if (typeof answer === 'string') throw new FlotillaError(answer);
+    return { migration: Migration.parse(JSON.parse(answer[0])), media: JSON.parse(answer[1]) as MediaRequest };
   }
 
   async prepared(migration: Migration, media: MediaSessionParameters): Promise<boolean> {
     const { id, roomId, participantId, sessionId, deadline, reason } = migration;
-    const told = await this.client.run<number>(
-      'migrationPrepared',
-      this.keys.migrations(roomId),
-      this.keys.events(roomId),
+    const prepared = await this.client.run('prepareMigration', {
+      roomId,
       participantId,
-      id,
-      JSON.stringify({ ...migration, step: 'prepared' } satisfies Migration),
-      encodeRoomEvent({
+      migrationId: id,
+      event: encodeRoomEvent({
         type: 'migrate',
         from: 'system',
         only: [sessionId],
         payload: { migrationId: id, media, deadline, reason },
       }),
-    );
-    return told === 1;
+    });
+    return prepared === 1;
   }
 
-  async commit(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
-    const { keys } = this;
-    const committed = await this.client.run<number>(
-      'commitMigration',
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.reserved(),
-      keys.migrations(roomId),
-      keys.running(),
-      keys.former(roomId, participantId),
-      keys.events(roomId),
-      roomId,
-      participantId,
-      migrationId,
-    );
-    return committed === 1;
+  async commit(roomId: string, participantId: string, migrationId: string): Promise<Migration | undefined> {
+    const values = { roomId, participantId, migrationId, endedAt: Date.now() };
+    const answer = await this.client.run('commitMigration', values);
+    if (answer === 'MIGRATION_NOT_ACTIVE') throw new FlotillaError(answer);
+    return answer === 'repeated' ? undefined : Migration.parse(JSON.parse(answer[0]));
   }
 
-  async rollBack(roomId: string, participantId: string, migrationId: string): Promise<boolean> {
-    const { keys } = this;
-    const restored = await this.client.run<string[] | null>(
-      'rollBackMigration',
-      keys.homes(roomId),
-      keys.reserved(),
-      keys.publications(roomId),
-      keys.migrations(roomId),
-      keys.running(),
-      keys.former(roomId, participantId),
-      keys.events(roomId),
+  async rollBack(
+    roomId: string,
+    participantId: string,
+    migrationId: string,
+    end: Exclude<MigrationEnd, 'committed'>,
+  ): Promise<boolean> {
+    const values = { roomId, participantId, migrationId, ending: end, endedAt: Date.now() };
+    return (await this.client.run('rollBackMigration', values)) === 1;
+  }
+
+  async reassignLost({ toNode = '', lostAfterMs, ...request }: LostNodeRequest): Promise<Migration> {
+    const { id, roomId, sessionId, startedAt } = request;
+    const participantId = participantIdOf(sessionId);
+    const migration = {
+      ...request,
+      participantId,
+      reason: 'node_lost' as const,
+      step: 'prepared' as const,
+      end: 'committed' as const,
+      endedAt: startedAt,
+    };
+    const answer = await this.client.run('reassign', {
       roomId,
       participantId,
-      migrationId,
-    );
-    return restored !== null;
+      excludeNodes: '[]',
+      toNode,
+      random1: Math.random(),
+      random2: Math.random(),
+      migration: JSON.stringify(migration),
+      migrationId: id,
+      startedAt,
+      lostAfterMs,
+    });
+    if (answer === 'NODE_ALIVE')
+      throw new FlotillaError('MIGRATION_NOT_ACTIVE', 'the node that the participant is on is alive');
+    if (typeof answer === 'string') throw new FlotillaError(answer);
+    const [member, fromNode] = answer;
+    return { ...migration, fromNode, toNode: parseMember(member).nodeId, deadline: startedAt };
   }
 
   async of(roomId: string, participantId: string): Promise<Migration | undefined> {
@@ -104,7 +111,6 @@ export class RedisMigrations implements MigrationStore {
       const [roomId, participantId] = name.split('/') as [string, string];
       const migration = await this.of(roomId, participantId);
       if (migration) found.push(migration);
-      // Its room was deleted.
       else await this.client.do((redis) => redis.zrem(keys.running(), name));
     }
     return found;

@@ -1,4 +1,3 @@
-import { nodeStream } from '@flotilla/bus';
 import { NodeReport, type NodeView, type PeerQuality, PeerScore } from '@flotilla/contracts';
 import { z } from 'zod';
 import { statsOf } from '../node-stats.ts';
@@ -17,42 +16,33 @@ export class RedisNodes implements NodeStore {
     peers: readonly PeerQuality[] = [],
     peerScores: readonly PeerScore[] = [],
   ): Promise<void> {
-    const { keys } = this;
-    const slot = `${report.state} ${report.capacity} ${report.load.cpu}`;
-    await this.client.run(
-      'reportNode',
-      keys.nodes(),
-      keys.beats(),
-      keys.slots(),
-      keys.stream(nodeStream),
-      keys.peerScores(),
-      report.id,
-      JSON.stringify(report),
-      slot,
-      JSON.stringify(statsOf(report, peers)),
-      JSON.stringify(peerScores),
-    );
+    await this.client.run('reportNode', {
+      nodeId: report.id,
+      report: JSON.stringify(report),
+      slot: `${report.state} ${report.capacity} ${report.load.cpu}`,
+      stats: JSON.stringify(statsOf(report, peers)),
+      peerScores: JSON.stringify(peerScores),
+    });
   }
 
+  /** A report that this version cannot read is left out, so that it does not hide the others. */
   async list(): Promise<NodeView[]> {
-    const { keys } = this;
-    const [reports, beats, reserved, now] = await this.client.run<[string[], string[], string[], string]>(
-      'listNodes',
-      keys.nodes(),
-      keys.beats(),
-      keys.reserved(),
-    );
+    const [reports, beats, reserved, now] = await this.client.run('listNodes', {});
     const seenAt = pairUp(beats);
-    const places = pairUp(reserved);
-    return reports.map((text) => {
-      const report = NodeReport.parse(JSON.parse(text));
-      const lastSeenAt = seenAt.get(report.id) ?? 0;
-      return {
-        ...report,
-        reserved: places.get(report.id) ?? 0,
-        lastSeenAt,
-        alive: lastSeenAt >= Number(now) - nodeTimeoutMs,
-      };
+    const reservedOf = pairUp(reserved);
+    return reports.flatMap((text) => {
+      const report = NodeReport.safeParse(JSON.parse(text));
+      if (!report.success) return [];
+      const { id } = report.data;
+      const lastSeenAt = seenAt.get(id) ?? 0;
+      return [
+        {
+          ...report.data,
+          reserved: reservedOf.get(id) ?? 0,
+          lastSeenAt,
+          alive: lastSeenAt >= Number(now) - nodeTimeoutMs,
+        },
+      ];
     });
   }
 
@@ -64,16 +54,7 @@ export class RedisNodes implements NodeStore {
   }
 
   async remove(nodeId: string): Promise<void> {
-    const { keys } = this;
-    await this.client.do((redis) =>
-      redis
-        .multi()
-        .hdel(keys.nodes(), nodeId)
-        .zrem(keys.beats(), nodeId)
-        .hdel(keys.slots(), nodeId)
-        .hdel(keys.peerScores(), nodeId)
-        .exec(),
-    );
+    await this.client.run('removeNode', { nodeId });
   }
 }
 

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
 import { migrationVertex, nodeVertex } from '../topology.ts';
 import { RedisHistory } from './history.ts';
-import { Keys } from './keys.ts';
+import { keysOf } from './keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
@@ -30,15 +30,16 @@ export class RedisStore implements Store {
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
-  private constructor(redis: Redis, keys: Keys) {
+  private constructor(redis: Redis, namespace: string) {
     this.#redis = redis;
-    const client = new ScriptClient(redis);
+    const keys = keysOf(namespace);
+    const client = new ScriptClient(redis, namespace);
     this.rooms = new RedisRooms(client, keys);
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
     this.migrations = new RedisMigrations(client, keys);
     this.history = new RedisHistory(client, keys);
-    this.leases = new RedisLeases(client, keys);
+    this.leases = new RedisLeases(client);
     this.relays = new RedisRelays(client, keys);
     this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
   }
@@ -46,7 +47,7 @@ export class RedisStore implements Store {
   static async connect(options: { url: string; namespace: string; log: Logger }): Promise<RedisStore> {
     const redis = connectRedis(options.url, options.log, 'store');
     await redis.connect();
-    return new RedisStore(redis, new Keys(options.namespace));
+    return new RedisStore(redis, options.namespace);
   }
 
   topology(): Promise<Topology> {

@@ -11,27 +11,22 @@ export class RedisRelays implements RelayStore {
   ) {}
 
   async report(report: RelayReport): Promise<void> {
-    const { keys } = this;
-    await this.client.run('reportRelay', keys.relays(), keys.relayBeats(), report.id, JSON.stringify(report));
+    await this.client.run('reportRelay', { relayId: report.id, report: JSON.stringify(report) });
   }
 
+  /** A report that this version cannot read is left out, so that it does not hide the others. */
   async list(): Promise<RelayView[]> {
-    const { keys } = this;
-    const [reports, beats, now] = await this.client.run<[string[], string[], string]>(
-      'listRelays',
-      keys.relays(),
-      keys.relayBeats(),
-    );
-    return reports.map((text) => {
-      const report = RelayReport.parse(JSON.parse(text));
-      const lastSeenAt = Number(beats[beats.indexOf(report.id) + 1] ?? 0);
-      return { ...report, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeTimeoutMs };
+    const [reports, beats, now] = await this.client.run('listRelays', {});
+    return reports.flatMap((text) => {
+      const report = RelayReport.safeParse(JSON.parse(text));
+      if (!report.success) return [];
+      const lastSeenAt = Number(beats[beats.indexOf(report.data.id) + 1] ?? 0);
+      return [{ ...report.data, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeTimeoutMs }];
     });
   }
 
   async remove(relayId: string): Promise<void> {
-    const { keys } = this;
-    await this.client.do((redis) => redis.multi().hdel(keys.relays(), relayId).zrem(keys.relayBeats(), relayId).exec());
+    await this.client.run('removeRelay', { relayId });
   }
 
   async assign(roomId: string, exclude: readonly string[]): Promise<string> {

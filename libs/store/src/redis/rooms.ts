@@ -1,19 +1,19 @@
 import { encodeRoomEvent } from '@flotilla/bus';
 import {
   FlotillaError,
-  PublicationRecord,
   type LeaveReason,
-  type MediaMode,
-  Member,
+  type Member,
   publicParticipant,
   publicPublication,
+  type PublicationRecord,
   Room,
   type RoomSummary,
 } from '@flotilla/contracts';
-import { injectTrace } from '@flotilla/runtime';
-import { listKey, sameSettings } from '../memory.ts';
+import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
   type JoinRequest,
+  maxPublications,
+  type MediaRequest,
   type PairChange,
   pairKey,
   type PairState,
@@ -21,17 +21,18 @@ import {
   type RoomStore,
 } from '../store.ts';
 import type { Keys } from './keys.ts';
+import { parseMember, parseMembers, parsePublications } from './room-records.ts';
 import type { ScriptClient } from './script-client.ts';
+import { traceField } from './trace-field.ts';
 
-/** How long a deleted room's stream is kept, so that those who were in it hear of it, in seconds. */
+/** How long a deleted room's stream is kept, so that its participants receive `room_deleted`, in seconds. */
 const deletedStreamSeconds = 300;
-
-const parseMembers = (texts: readonly string[]): Member[] => texts.map((text) => Member.parse(JSON.parse(text)));
-const parsePublications = (texts: readonly string[]): PublicationRecord[] =>
-  texts.map((text) => PublicationRecord.parse(JSON.parse(text)));
-
-/** How long a publication that moved is kept as it was: longer than any migration takes. */
-const formerSeconds = 60;
+/** Members that one run of a script takes out: Redis serves nobody else meanwhile. */
+const membersPerRun = 500;
+/** How long a publication's record is kept after a migration republished it, in seconds: longer than any migration takes. */
+const previousSeconds = 60;
+const expiredPerCall = 100;
+const roomsPerRepair = 20;
 
 export class RedisRooms implements RoomStore {
   constructor(
@@ -40,19 +41,18 @@ export class RedisRooms implements RoomStore {
   ) {}
 
   async create(room: Room): Promise<Room> {
-    const { keys } = this;
-    const known = await this.client.run<string | null>(
-      'createRoom',
-      keys.room(room.id),
-      keys.rooms(),
-      keys.emptyRooms(),
-      keys.events(room.id),
-      JSON.stringify(room),
-      listKey(room),
-      room.id,
-      room.emptyTimeoutSeconds * 1000,
-    );
-    return known === null ? room : sameSettings(Room.parse(JSON.parse(known)), room);
+    const values = {
+      roomId: room.id,
+      room: JSON.stringify(room),
+      listKey: listKey(room),
+      emptyTimeoutMs: room.emptyTimeoutSeconds * 1000,
+    };
+    for (;;) {
+      const [outcome, known] = await this.client.run('createRoom', values);
+      if (outcome === 'created') return room;
+      if (outcome === 'known') return sameSettings(Room.parse(JSON.parse(known)), room);
+      await this.delete(room.id);
+    }
   }
 
   async get(roomId: string): Promise<RoomSummary | undefined> {
@@ -85,69 +85,42 @@ export class RedisRooms implements RoomStore {
   }
 
   async delete(roomId: string): Promise<boolean> {
-    const { keys } = this;
-    const room = await this.get(roomId);
-    if (!room) return false;
-    const deleted = await this.client.run<number>(
-      'deleteRoom',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.publications(roomId),
-      keys.events(roomId),
-      keys.rooms(),
-      keys.emptyRooms(),
-      keys.reserved(),
-      keys.upgraded(roomId),
-      keys.pairs(roomId),
-      keys.migrations(roomId),
-      keys.retained(roomId),
-      keys.roomRelay(roomId),
-      roomId,
-      listKey(room),
-      encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} }),
-      keys.publicationsOf(roomId, ''),
-      deletedStreamSeconds,
-    );
-    return deleted === 1;
+    const event = encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} });
+    const values = { roomId, event, deletedSeconds: deletedStreamSeconds, limit: membersPerRun };
+    let deleted = false;
+    for (;;) {
+      const [closed, remaining] = await this.client.run('deleteRoom', values);
+      deleted ||= closed === 1;
+      if (remaining === 0) return deleted;
+    }
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
-    const { keys } = this;
-    const { roomId, participantId, excludeNodes, ...who } = request;
-    const member = { id: participantId, roomId, ...who };
-    const answer = await this.client.run<[string, string, string[], string[], string, MediaMode] | string>(
-      'join',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.publications(roomId),
-      keys.events(roomId),
-      keys.emptyRooms(),
-      keys.beats(),
-      keys.slots(),
-      keys.reserved(),
-      keys.upgraded(roomId),
-      keys.pairs(roomId),
+    const { roomId, participantId, excludeNodes, maxRooms, media, ...session } = request;
+    const member = { id: participantId, roomId, ...session };
+    const answer = await this.client.run('join', {
       roomId,
       participantId,
-      JSON.stringify(member),
-      encodeRoomEvent({
+      sessionId: request.sessionId,
+      member: JSON.stringify(member),
+      mediaRequest: media ? JSON.stringify(media) : '',
+      joinedEvent: encodeRoomEvent({
         type: 'participant_joined',
         from: 'system',
         payload: { participant: publicParticipant({ ...member, nodeId: '' }) },
       }),
-      JSON.stringify(excludeNodes),
-      Math.random(),
-      Math.random(),
-      encodeRoomEvent({ type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } }),
-    );
-    if (typeof answer === 'string') throw new FlotillaError(answer as 'ROOM_NOT_FOUND' | 'ROOM_FULL' | 'NO_CAPACITY');
-    const [room, joined, members, publications, offset, mediaMode] = answer;
+      sfuEvent: encodeRoomEvent({ type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } }),
+      excludeNodes: JSON.stringify(excludeNodes),
+      random1: Math.random(),
+      random2: Math.random(),
+      maxRooms,
+    });
+    if (typeof answer === 'string') throw new FlotillaError(answer);
+    const [room, joined, members, publications, reconnecting, offset, mediaMode] = answer;
     return {
       room: Room.parse(JSON.parse(room)),
-      member: Member.parse(JSON.parse(joined)),
-      members: parseMembers(members),
+      member: parseMember(joined),
+      members: parseMembers(members, reconnecting),
       publications: parsePublications(publications),
       mediaMode,
       offset,
@@ -155,52 +128,30 @@ export class RedisRooms implements RoomStore {
   }
 
   async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
-    const { keys } = this;
-    const left = await this.client.run<number>(
-      'leave',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.publications(roomId),
-      keys.publicationsOf(roomId, participantId),
-      keys.events(roomId),
-      keys.emptyRooms(),
-      keys.reserved(),
-      keys.upgraded(roomId),
-      keys.pairs(roomId),
-      keys.migrations(roomId),
-      keys.running(),
-      keys.former(roomId, participantId),
-      roomId,
-      participantId,
-      reason,
-      traceField(),
-    );
-    return left === 1;
+    return (await this.client.run('leave', { roomId, participantId, reason, trace: traceField() })) === 1;
   }
 
-  async replace(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {
-    const { keys } = this;
-    const answer = await this.client.run<[string] | string>(
-      'replace',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.homes(roomId),
-      keys.beats(),
-      keys.slots(),
-      keys.reserved(),
-      keys.events(roomId),
-      keys.migrations(roomId),
-      keys.running(),
-      keys.former(roomId, participantId),
+  async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {
+    const answer = await this.client.run('reassign', {
       roomId,
       participantId,
-      JSON.stringify(excludeNodes),
-      Math.random(),
-      Math.random(),
-    );
-    if (typeof answer === 'string') throw new FlotillaError(answer as 'NOT_IN_ROOM' | 'NO_CAPACITY');
-    return Member.parse(JSON.parse(answer[0]));
+      excludeNodes: JSON.stringify(excludeNodes),
+      toNode: '',
+      random1: Math.random(),
+      random2: Math.random(),
+      migration: '',
+      migrationId: '',
+      startedAt: 0,
+      lostAfterMs: 0,
+    });
+    if (answer === 'NODE_ALIVE') throw new FlotillaError('INTERNAL');
+    if (typeof answer === 'string') throw new FlotillaError(answer);
+    return parseMember(answer[0]);
+  }
+
+  async describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void> {
+    const values = { roomId, participantId, mediaRequest: JSON.stringify(media) };
+    if ((await this.client.run('describeMedia', values)) === 0) throw new FlotillaError('NOT_IN_ROOM');
   }
 
   async state(roomId: string): Promise<RoomState | undefined> {
@@ -212,12 +163,14 @@ export class RedisRooms implements RoomStore {
         .get(keys.room(roomId))
         .hvals(keys.members(roomId))
         .hvals(keys.publications(roomId))
+        .smembers(keys.reconnecting(roomId))
         .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
         .exists(keys.upgraded(roomId))
         .exec(),
     );
-    const [text, members, publications, newest, upgraded] = answers!.map(([, value]) => value) as [
+    const [text, members, publications, reconnecting, newest, upgraded] = answers!.map(([, value]) => value) as [
       string | null,
+      string[],
       string[],
       string[],
       [string, string[]][],
@@ -227,54 +180,41 @@ export class RedisRooms implements RoomStore {
     const room = Room.parse(JSON.parse(text));
     return {
       room,
-      members: parseMembers(members),
+      members: parseMembers(members, reconnecting),
       publications: parsePublications(publications),
-      mediaMode: mediaModeOf(room, upgraded),
+      mediaMode: mediaModeOf(room, upgraded === 1),
       offset: newest[0]?.[0] ?? '0-0',
     };
   }
 
   async member(roomId: string, participantId: string): Promise<Member | undefined> {
     const text = await this.client.do((redis) => redis.hget(this.keys.members(roomId), participantId));
-    return text === null ? undefined : Member.parse(JSON.parse(text));
+    return text === null ? undefined : parseMember(text);
   }
 
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
-    const { keys } = this;
     const { id, participantId, nodeId } = publication;
+    const shown = publicPublication(publication);
     const event = (type: 'publication_added' | 'publication_updated'): string =>
-      encodeRoomEvent({ type, from: participantId, payload: { publication: publicPublication(publication) } });
-    const put = await this.client.run<number>(
-      'putPublication',
-      keys.members(roomId),
-      keys.publications(roomId),
-      keys.publicationsOf(roomId, participantId),
-      keys.events(roomId),
-      keys.migrations(roomId),
-      keys.former(roomId, participantId),
+      encodeRoomEvent({ type, from: participantId, payload: { publication: shown } });
+    const outcome = await this.client.run('putPublication', {
+      roomId,
       participantId,
-      id,
+      publicationId: id,
       nodeId,
-      JSON.stringify(publication),
-      event('publication_added'),
-      event('publication_updated'),
-      formerSeconds,
-    );
-    if (put === 0) throw new FlotillaError('NOT_IN_ROOM');
-    if (put === -1) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+      publication: JSON.stringify(shown),
+      addedEvent: event('publication_added'),
+      updatedEvent: event('publication_updated'),
+      maxPublications,
+      previousSeconds,
+    });
+    if (outcome === 'RATE_LIMITED')
+      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+    if (outcome !== 'put') throw new FlotillaError(outcome);
   }
 
   async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
-    const { keys } = this;
-    const removed = await this.client.run<number>(
-      'removePublication',
-      keys.publications(roomId),
-      keys.publicationsOf(roomId, participantId),
-      keys.events(roomId),
-      publicationId,
-      encodeRoomEvent({ type: 'publication_removed', from: participantId, payload: { publicationId, participantId } }),
-    );
-    return removed === 1;
+    return (await this.client.run('removePublication', { roomId, participantId, publicationId })) === 1;
   }
 
   async pair(roomId: string, from: string, to: string): Promise<PairState> {
@@ -297,29 +237,25 @@ export class RedisRooms implements RoomStore {
     if (room === null) throw new FlotillaError('ROOM_NOT_FOUND');
     const [, version = '0', , record] = /^(\d+) (\S+) (.*)$/s.exec(pair ?? '') ?? [];
     return {
-      mediaMode: mediaModeOf(Room.parse(JSON.parse(room)), upgraded),
-      peer: peer === null ? undefined : Member.parse(JSON.parse(peer)),
+      mediaMode: mediaModeOf(Room.parse(JSON.parse(room)), upgraded === 1),
+      peer: peer === null ? undefined : parseMember(peer),
       version: Number(version),
       record,
     };
   }
 
   async putPair(roomId: string, change: PairChange): Promise<boolean> {
-    const { keys } = this;
     const { pair, participants, expectedVersion, update, event } = change;
-    const put = await this.client.run<number>(
-      'putPair',
-      keys.room(roomId),
-      keys.members(roomId),
-      keys.upgraded(roomId),
-      keys.pairs(roomId),
-      keys.events(roomId),
+    const [one, other] = participants;
+    const put = await this.client.run('putPair', {
+      roomId,
       pair,
-      ...participants,
+      one,
+      other,
       expectedVersion,
-      update ? `${update.state} ${update.record}` : '',
+      update: update ? `${update.state} ${update.record}` : '',
       event,
-    );
+    });
     return put === 1;
   }
 
@@ -330,21 +266,22 @@ export class RedisRooms implements RoomStore {
   }
 
   async deleteExpired(): Promise<string[]> {
-    const due = await this.client.run<string[]>('expiredRooms', this.keys.emptyRooms(), 100);
-    for (const id of due) {
-      // A room that vanished otherwise leaves only its entry here.
-      if (!(await this.delete(id))) await this.client.do((redis) => redis.zrem(this.keys.emptyRooms(), id));
-    }
+    const due = await this.client.run('expiredRooms', { limit: expiredPerCall });
+    for (const id of due) await this.delete(id);
     return due;
   }
-}
 
-function mediaModeOf(room: Room, upgraded: number): MediaMode {
-  return room.peerToPeer && upgraded === 0 ? 'peer' : 'sfu';
-}
-
-/** The active trace as a further field of an event that a script writes; nothing where tracing is off. */
-function traceField(): string {
-  const trace = injectTrace();
-  return Object.keys(trace).length > 0 ? `,"trace":${JSON.stringify(trace)}` : '';
+  async repair(cursor?: string): Promise<{ removed: number; next: string | undefined }> {
+    const { rooms, next } = await this.list(roomsPerRepair, cursor);
+    let removed = 0;
+    for (const { id } of rooms) {
+      let at = '0';
+      do {
+        const [following, count] = await this.client.run('repairRoom', { roomId: id, cursor: at });
+        at = following;
+        removed += count;
+      } while (at !== '0');
+    }
+    return { removed, next: next ?? undefined };
+  }
 }

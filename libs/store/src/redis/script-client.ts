@@ -1,21 +1,74 @@
-import { redisOp } from '@flotilla/bus';
+import { dataField, maxStreamLength, redisOp } from '@flotilla/bus';
+import { keptMigrations } from '@flotilla/contracts';
 import type { Redis } from 'ioredis';
-import { type ScriptName, scripts } from './scripts.ts';
+import type { z } from 'zod';
+import {
+  affinityLoadLimit,
+  keptMessagesPerUser,
+  keptReports,
+  messagesKeptSeconds,
+  nodeTimeoutMs,
+  retainedSeconds,
+} from '../store.ts';
+import { keyNames, luaKeys } from './keys.ts';
+import { type ScriptArguments, type ScriptName, scripts } from './scripts/generated/scripts.ts';
 
-/** The one way the store talks to Redis: scripts by name, and plain commands, with failures as UNAVAILABLE. */
+/** Constants that scripts use by name. */
+const constants: Readonly<Record<string, string | number>> = {
+  affinityLoadLimit,
+  dataField,
+  keptMessagesPerUser,
+  keptMigrations,
+  keptReports,
+  maxStreamLength,
+  messagesKeptSeconds,
+  nodeTimeoutMs,
+  retainedSeconds,
+};
+
+export type ScriptResult<Name extends ScriptName> = z.output<(typeof scripts)[Name]['result']>;
+
+/** A script as Redis gets it: its arguments, constants and keys as locals in front of its body. The one key is the namespace. */
+export function luaOf(name: ScriptName): string {
+  const { args, lua } = scripts[name];
+  const uses = (word: string): boolean => new RegExp(`\\b${word}\\b`).test(lua);
+  const locals = args.map((arg, index) =>
+    arg.startsWith('...')
+      ? `local ${arg.slice(3)} = { unpack(ARGV, ${index + 1}) }`
+      : `local ${arg} = ARGV[${index + 1}]`,
+  );
+  const named = Object.entries(constants).flatMap(([constant, value]) =>
+    uses(constant) ? [`local ${constant} = ${typeof value === 'string' ? `'${value}'` : value}`] : [],
+  );
+  const listed = keyNames.filter((key) => lua.includes(`key.${key}(`) || lua.includes(`'${key}'`));
+  return ['local namespace = KEYS[1]', ...locals, ...named, luaKeys(listed), lua].join('\n');
+}
+
+/** The one way in which the store uses Redis: scripts by name, and plain commands. Failures become UNAVAILABLE. */
 export class ScriptClient {
   readonly #redis: Redis;
 
-  constructor(redis: Redis) {
+  constructor(
+    redis: Redis,
+    private readonly namespace: string,
+    /** What a test runs in place of a script. */
+    define: (name: ScriptName) => string = luaOf,
+  ) {
     this.#redis = redis;
-    for (const [name, { numberOfKeys, lua }] of Object.entries(scripts))
-      redis.defineCommand(name, { numberOfKeys, lua });
+    for (const name of Object.keys(scripts) as ScriptName[])
+      redis.defineCommand(name, { numberOfKeys: 1, lua: define(name) });
   }
 
-  /** Runs a script. What it returns is in its comment; the caller knows it as `T`. */
-  run<T>(script: ScriptName, ...keysAndArgs: (string | number)[]): Promise<T> {
-    const commands = this.#redis as unknown as Record<ScriptName, (...args: (string | number)[]) => Promise<T>>;
-    return redisOp(() => commands[script](...keysAndArgs));
+  /** Runs a script; the file of its name says what it does and returns. */
+  async run<Name extends ScriptName>(name: Name, values: ScriptArguments[Name]): Promise<ScriptResult<Name>> {
+    const { args, result } = scripts[name];
+    const flat = (args as readonly string[]).flatMap((arg) => {
+      const value = (values as Record<string, string | number | readonly string[]>)[arg.replace('...', '')]!;
+      return Array.isArray(value) ? (value as readonly string[]) : [String(value)];
+    });
+    const commands = this.#redis as unknown as Record<ScriptName, (...args: string[]) => Promise<unknown>>;
+    const answer = await redisOp(() => commands[name](this.namespace, ...flat));
+    return result.parse(answer) as ScriptResult<Name>;
   }
 
   do<T>(work: (redis: Redis) => Promise<T>): Promise<T> {

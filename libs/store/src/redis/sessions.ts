@@ -1,10 +1,20 @@
-import { gatewayStream, type LogEntry, toEntries } from '@flotilla/bus';
-import { FlotillaError, Grant, type Offset, RoomId, RoomRef, SessionId, UserId } from '@flotilla/contracts';
+import { type LogEntry, toEntries } from '@flotilla/bus';
+import {
+  FlotillaError,
+  Grant,
+  type LeaveReason,
+  type Offset,
+  RoomId,
+  RoomRef,
+  SessionId,
+  UserId,
+} from '@flotilla/contracts';
 import { z } from 'zod';
 import { missedMessages } from '../inbox.ts';
 import type { SessionClaims, SessionRecord, SessionStore } from '../store.ts';
 import type { Keys } from './keys.ts';
 import type { ScriptClient } from './script-client.ts';
+import { traceField } from './trace-field.ts';
 
 const Stored = z.object({
   id: SessionId,
@@ -30,6 +40,8 @@ function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: Sessi
 
 /** Sessions one script run looks at: Redis serves nobody else meanwhile. */
 const reattachBatch = 500;
+/** How long the stream of a gateway that was taken off is kept, in seconds. */
+const gatewayStreamSeconds = 600;
 
 export class RedisSessions implements SessionStore {
   constructor(
@@ -45,27 +57,13 @@ export class RedisSessions implements SessionStore {
   }
 
   async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
-    const { keys } = this;
     const { id, userId, gatewayId } = session;
-    return this.client.run<Offset>(
-      'openSession',
-      keys.session(id),
-      keys.resume(resumeHash),
-      keys.gatewaySessions(gatewayId),
-      keys.userSessions(userId),
-      keys.inbox(userId),
-      id,
-      resumeHash,
-      'userId',
-      userId,
-      'gatewayId',
-      gatewayId,
-      ...storedClaims(session),
-    );
+    const claims = storedClaims(session);
+    return this.client.run('openSession', { sessionId: id, resumeHash, userId, gatewayId, claims });
   }
 
   async refresh(sessionId: string, claims: SessionClaims): Promise<void> {
-    await this.client.run('refreshSession', this.keys.session(sessionId), ...storedClaims(claims));
+    await this.client.run('refreshSession', { sessionId, claims: storedClaims(claims) });
   }
 
   async ofUser(userId: string): Promise<SessionRecord[]> {
@@ -75,17 +73,7 @@ export class RedisSessions implements SessionStore {
   }
 
   async sendToUser(userId: string, message: string): Promise<Offset> {
-    const { keys } = this;
-    const offset = await this.client.run<Offset | null>(
-      'sendToUser',
-      keys.userSessions(userId),
-      keys.inbox(userId),
-      keys.detached(),
-      userId,
-      message,
-      keys.session(''),
-      keys.stream(gatewayStream('')),
-    );
+    const offset = await this.client.run('sendToUser', { userId, message });
     if (offset === null) throw new FlotillaError('RECIPIENT_OFFLINE');
     return offset;
   }
@@ -93,16 +81,6 @@ export class RedisSessions implements SessionStore {
   async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
     const raw = await this.client.do((redis) => redis.xrange(this.keys.inbox(userId), '-', '+'));
     return missedMessages(toEntries(raw), after);
-  }
-
-  async setRoom(sessionId: string, roomId: string, inRoom: boolean): Promise<void> {
-    await this.client.run(
-      'setSessionRoom',
-      this.keys.session(sessionId),
-      this.keys.sessionRooms(sessionId),
-      roomId,
-      inRoom ? 1 : 0,
-    );
   }
 
   async get(sessionId: string): Promise<SessionRecord | undefined> {
@@ -114,31 +92,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void> {
-    const { keys } = this;
-    await this.client.run(
-      'detachSession',
-      keys.session(sessionId),
-      keys.detached(),
-      sessionId,
-      resumeHash,
-      windowMs,
-      keys.gatewaySessions('%'),
-    );
+    await this.client.run('detachSession', { sessionId, resumeHash, windowMs });
   }
 
   async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
-    const { keys } = this;
-    const answer = await this.client.run<[string, string[], string[]] | null>(
-      'resumeSession',
-      keys.resume(resumeHash),
-      keys.resume(nextHash),
-      keys.detached(),
-      keys.gatewaySessions(gatewayId),
-      keys.session(''),
-      nextHash,
-      gatewayId,
-      keys.gatewaySessions('%'),
-    );
+    const answer = await this.client.run('resumeSession', { resumeHash, nextHash, gatewayId });
     if (!answer) return undefined;
     const [id, flat, rooms] = answer;
     const record: Record<string, string> = {};
@@ -147,64 +105,36 @@ export class RedisSessions implements SessionStore {
   }
 
   async isResumable(resumeHash: string): Promise<boolean> {
-    const { keys } = this;
-    return (
-      (await this.client.run<number>('isResumable', keys.resume(resumeHash), keys.detached(), keys.session(''))) === 1
-    );
+    return (await this.client.run('isResumable', { resumeHash })) === 1;
   }
 
-  async close(sessionId: string): Promise<void> {
-    const { keys } = this;
-    await this.client.run(
-      'closeSession',
-      keys.session(sessionId),
-      keys.sessionRooms(sessionId),
-      keys.detached(),
-      sessionId,
-      keys.resume(''),
-      keys.gatewaySessions('%'),
-      keys.userSessions('%'),
-    );
+  async close(sessionId: string, reason: LeaveReason): Promise<readonly string[]> {
+    return this.client.run('closeSession', { sessionId, reason, trace: traceField() });
   }
 
   async gatewayAlive(gatewayId: string): Promise<boolean> {
-    return (await this.client.run<number>('gatewayAlive', this.keys.gateways(), gatewayId)) === 1;
+    return (await this.client.run('gatewayAlive', { gatewayId })) === 1;
   }
 
   async reattach(sessionIds: readonly string[], gatewayId: string): Promise<void> {
-    const { keys } = this;
     for (let from = 0; from < sessionIds.length; from += reattachBatch) {
-      await this.client.run(
-        'reattachSessions',
-        keys.detached(),
-        keys.gatewaySessions(gatewayId),
-        gatewayId,
-        keys.session(''),
-        ...sessionIds.slice(from, from + reattachBatch),
-      );
+      const batch = sessionIds.slice(from, from + reattachBatch);
+      await this.client.run('reattachSessions', { gatewayId, sessionIds: batch });
     }
   }
 
-  async detachOrphaned(silentMs: number, windowMs: number): Promise<number> {
-    return this.client.run<number>(
-      'detachOrphaned',
-      this.keys.gateways(),
-      this.keys.detached(),
-      silentMs,
-      windowMs,
-      this.keys.gatewaySessions('%'),
-    );
+  async detachOrphaned(
+    timeoutMs: number,
+    windowMs: number,
+    limit: number,
+  ): Promise<{ detached: number; more: boolean }> {
+    const values = { timeoutMs, windowMs, limit, streamSeconds: gatewayStreamSeconds };
+    const [detached, more] = await this.client.run('detachOrphaned', values);
+    return { detached, more: more === 1 };
   }
 
-  async due(limit: number): Promise<SessionRecord[]> {
-    const ids = await this.client.run<string[]>('dueSessions', this.keys.detached(), limit);
-    const found: SessionRecord[] = [];
-    for (const id of ids) {
-      const session = await this.get(id);
-      if (session) found.push(session);
-      else await this.close(id);
-    }
-    return found;
+  due(limit: number): Promise<string[]> {
+    return this.client.run('dueSessions', { limit });
   }
 }
 

@@ -9,6 +9,7 @@ import {
 } from '@flotilla/contracts';
 import type { ChainableCommander } from 'ioredis';
 import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { mediaModeOf } from '../room-record.ts';
 import type { RedisHistory } from './history.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
@@ -16,7 +17,7 @@ import type { ScriptClient } from './script-client.ts';
 
 /** What one round trip asks about at most, so that neither side serves nobody else for longer than a few milliseconds. */
 const perRoundTrip = 100;
-/** One more than is told: then there is more. */
+/** One more than is returned, which shows that there are more. */
 const mostRead = maxTopologyVertices + 1;
 
 /** Reads the fleet as a graph. It changes meanwhile; what vanished between two reads is left out. */
@@ -56,7 +57,7 @@ export class RedisTopology {
     return this.#each(peerToPeer, {
       ask: (pipeline, { id }) => pipeline.hgetall(this.keys.pairs(id)),
       // A room has one pair at most.
-      tell: ({ id }, [pairs]) => {
+      toVertex: ({ id }, [pairs]) => {
         const [found] = Object.entries(pairs as Record<string, string>);
         const state = NegotiationState.safeParse(found?.[1].split(' ', 2)[1]);
         return found && state.success ? negotiationVertex(id, found[0], state.data) : undefined;
@@ -75,7 +76,7 @@ export class RedisTopology {
     }));
     return this.#each(gateways, {
       ask: (pipeline, { id }) => pipeline.scard(keys.gatewaySessions(id)),
-      tell: ({ id, seenAt }, [sessions]) => ({
+      toVertex: ({ id, seenAt }, [sessions]) => ({
         kind: 'gateway',
         id,
         alive: seenAt >= now - gatewayLateMs,
@@ -90,18 +91,21 @@ export class RedisTopology {
     const ids = listed.map((key) => key.slice(key.indexOf(':') + 1));
     return this.#each(ids, {
       ask: (pipeline, id) =>
-        pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.homes(id)).exists(keys.upgraded(id)),
-      tell: (id, [text, participants, homes, upgraded]) => {
+        pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.assignments(id)).exists(keys.upgraded(id)),
+      toVertex: (id, [text, participants, assignments, upgraded]) => {
         if (text === null) return undefined;
         const { name, peerToPeer } = Room.parse(JSON.parse(text as string));
-        const places = Object.entries(homes as Record<string, string>).map(([node, count]) => [node, Number(count)]);
+        const counts = Object.entries(assignments as Record<string, string>).map(([node, count]) => [
+          node,
+          Number(count),
+        ]);
         return RoomVertex.parse({
           kind: 'room',
           id,
           name,
-          mediaMode: peerToPeer && upgraded === 0 ? 'peer' : 'sfu',
+          mediaMode: mediaModeOf({ peerToPeer }, upgraded === 1),
           participants,
-          homes: Object.fromEntries(places) as unknown,
+          assignments: Object.fromEntries(counts) as unknown,
         });
       },
     });
@@ -130,7 +134,7 @@ export class RedisTopology {
     return this.#each([...connected].slice(0, mostRead), {
       ask: (pipeline, [id]) =>
         pipeline.hmget(keys.session(id), 'userId', 'gatewayId', 'name').smembers(keys.sessionRooms(id)),
-      tell: ([id, isConnected], [record, rooms]) => {
+      toVertex: ([id, isConnected], [record, rooms]) => {
         const [userId, gatewayId, name] = record as (string | null)[];
         if (userId === null || gatewayId === null) return undefined;
         return SessionVertex.parse({
@@ -147,12 +151,12 @@ export class RedisTopology {
     });
   }
 
-  /** Asks about each of many things, a bounded number in a round trip, and tells what was found of those that are there. */
+  /** Reads each of many things, a bounded number in a round trip, and returns the vertices of those that exist. */
   async #each<T>(
     all: readonly T[],
     how: {
       ask(pipeline: ChainableCommander, one: T): unknown;
-      tell(one: T, answers: readonly unknown[]): TopologyVertex | undefined;
+      toVertex(one: T, answers: readonly unknown[]): TopologyVertex | undefined;
     },
   ): Promise<TopologyVertex[]> {
     const found: TopologyVertex[] = [];
@@ -168,7 +172,7 @@ export class RedisTopology {
       });
       const each = answers.length / batch.length;
       batch.forEach((one, index) => {
-        const vertex = how.tell(one, answers.slice(index * each, (index + 1) * each));
+        const vertex = how.toVertex(one, answers.slice(index * each, (index + 1) * each));
         if (vertex) found.push(vertex);
       });
     }

@@ -123,8 +123,8 @@ function shownSessions(fleet: Fleet, selectedId: string | undefined): readonly V
 }
 
 /** The node that has most of a room's people. */
-function mainHome({ homes }: VertexOf<'room'>): string | undefined {
-  return Object.entries(homes).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
+function mainHome({ assignments }: VertexOf<'room'>): string | undefined {
+  return Object.entries(assignments).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
 }
 
 /** The gateways of those in the room who are not drawn themselves. */
@@ -136,9 +136,9 @@ function signalWays(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<s
   return [...ways].map(([gateway, weight]) => edge('signal', gateway, id, weight));
 }
 
-function mediaWays({ id, homes, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
+function mediaWays({ id, assignments, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
   if (mediaMode === 'peer') return [];
-  const places = Object.entries(homes);
+  const places = Object.entries(assignments);
   // Of a room on one node the number is the room's own.
   const label = places.length === 1 ? '' : undefined;
   return places.map(([node, weight]) => ({ ...edge('media', id, node, weight), label }));

@@ -63,7 +63,7 @@ export class Fleet {
   }
 
   roomsOn(nodeId: string): readonly VertexOf<'room'>[] {
-    return this.rooms.filter(({ homes }) => (homes[nodeId] ?? 0) > 0);
+    return this.rooms.filter(({ assignments }) => (assignments[nodeId] ?? 0) > 0);
   }
 
   /** What is called like that, or has that in its name or id: rooms and users first, whole names before parts. */

@@ -145,11 +145,11 @@ export class TopologyGraph extends LitElement {
       graph.elements().removeClass('selected near dim');
       const selected = this.selected === undefined ? graph.collection() : graph.getElementById(this.selected);
       if (selected.empty()) return;
-      const homes = selected.data('nodes') as string[];
+      const assignments = selected.data('nodes') as string[];
       // Sessions and nodes have no edge of their own between them.
       const media = graph
         .nodes()
-        .filter((each) => homes.includes(each.id()) || (each.data('nodes') as string[]).includes(selected.id()));
+        .filter((each) => assignments.includes(each.id()) || (each.data('nodes') as string[]).includes(selected.id()));
       const near = selected.closedNeighborhood().union(media);
       // Around a room its people, and what each of them is joined to.
       const around =

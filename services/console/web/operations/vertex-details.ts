@@ -249,7 +249,7 @@ export class VertexDetails extends LitElement {
             title: 'Rooms',
             of: fleet
               .roomsOn(vertex.id)
-              .map(({ id, homes }) => ({ id, more: amount(homes[vertex.id]!, 'person', 'people') })),
+              .map(({ id, assignments }) => ({ id, more: amount(assignments[vertex.id]!, 'person', 'people') })),
           },
           {
             title: 'Sessions',
@@ -263,7 +263,7 @@ export class VertexDetails extends LitElement {
         return [
           {
             title: 'SFU nodes',
-            of: Object.entries(vertex.homes)
+            of: Object.entries(vertex.assignments)
               .sort(([, a], [, b]) => b - a)
               .map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
           },

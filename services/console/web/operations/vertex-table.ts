@@ -138,7 +138,7 @@ export class VertexTable extends LitElement {
           remark ?? 'active',
         ];
       case 'room':
-        return [vertex.participants, Object.keys(vertex.homes).join(', '), remark ?? 'SFU'];
+        return [vertex.participants, Object.keys(vertex.assignments).join(', '), remark ?? 'SFU'];
       case 'session':
         return [
           vertex.rooms.map(roomName).join(', '),

@@ -98,9 +98,9 @@ function drawnRooms(
   );
   const all = rooms
     .toSorted((a, b) => b.participants - a.participants || (a.name < b.name ? -1 : 1))
-    .map(({ id, name, participants, homes, mediaMode }): DrawnRoom => {
+    .map(({ id, name, participants, assignments, mediaMode }): DrawnRoom => {
       const nodes = new Map<string, number>();
-      for (const [node, count] of Object.entries(homes)) add(nodes, nodeNames.get(node), count);
+      for (const [node, count] of Object.entries(assignments)) add(nodes, nodeNames.get(node), count);
       const pairs = negotiating.get(id)?.length ?? 0;
       const remarks = [
         people(participants),

@@ -1,4 +1,4 @@
-import type { LeaseStore } from './store.ts';
+import type { LeaseStore } from '../store.ts';
 
 /** Leases within one process. */
 export class MemoryLeases implements LeaseStore {

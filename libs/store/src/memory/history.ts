@@ -1,13 +1,12 @@
 import { keptMigrations, type MigrationRecord, type MigrationReport } from '@flotilla/contracts';
-import { closed, type MigrationHistory } from './history.ts';
+import type { MigrationHistory } from '../history.ts';
 
-/** The last migrations, in this process. */
+/** The newest migrations, in this process. */
 export class MemoryHistory implements MigrationHistory {
   readonly #records = new Map<string, MigrationRecord>();
 
-  constructor(private readonly now: () => number) {}
-
-  async remember(record: MigrationRecord): Promise<void> {
+  /** Writes what is new about a migration. */
+  write(record: MigrationRecord): void {
     this.#records.set(record.id, { ...this.#records.get(record.id), ...record });
     if (this.#records.size <= keptMigrations) return;
     const oldest = [...this.#records.values()].reduce((a, b) => (b.startedAt < a.startedAt ? b : a));
@@ -22,7 +21,6 @@ export class MemoryHistory implements MigrationHistory {
   }
 
   async recent(): Promise<MigrationRecord[]> {
-    const now = this.now();
-    return [...this.#records.values()].sort((a, b) => b.startedAt - a.startedAt).map((record) => closed(record, now));
+    return [...this.#records.values()].sort((a, b) => b.startedAt - a.startedAt);
   }
 }

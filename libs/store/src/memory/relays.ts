@@ -1,11 +1,11 @@
 import { FlotillaError, type RelayReport, type RelayView, type RetainedMessage } from '@flotilla/contracts';
-import { chooseRelay } from './relay-choice.ts';
-import { nodeTimeoutMs, type RelayStore, retainedSeconds } from './store.ts';
+import { chooseRelay } from '../relay-choice.ts';
+import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 
 /** Relays within one process, and what they keep. */
 export class MemoryRelays implements RelayStore {
   readonly #relays = new Map<string, { report: RelayReport; lastSeenAt: number }>();
-  readonly #placed = new Map<string, string>();
+  readonly #assigned = new Map<string, string>();
   readonly #retained = new Map<string, { messages: Map<string, RetainedMessage>; until: number }>();
 
   constructor(private readonly now: () => number) {}
@@ -28,9 +28,9 @@ export class MemoryRelays implements RelayStore {
   }
 
   async assign(roomId: string, exclude: readonly string[]): Promise<string> {
-    const relayId = chooseRelay(await this.list(), this.#placed.get(roomId), exclude);
+    const relayId = chooseRelay(await this.list(), this.#assigned.get(roomId), exclude);
     if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
-    this.#placed.set(roomId, relayId);
+    this.#assigned.set(roomId, relayId);
     return relayId;
   }
 
@@ -50,9 +50,9 @@ export class MemoryRelays implements RelayStore {
     return kept && kept.until > this.now() ? [...kept.messages.values()] : [];
   }
 
-  /** The room is gone. */
+  /** The room was deleted. */
   dropRoom(roomId: string): void {
     this.#retained.delete(roomId);
-    this.#placed.delete(roomId);
+    this.#assigned.delete(roomId);
   }
 }

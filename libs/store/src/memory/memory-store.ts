@@ -1,0 +1,61 @@
+import type { MemoryEventLog } from '@flotilla/bus';
+import type { Topology, TopologyVertex } from '@flotilla/contracts';
+import type { Store } from '../store.ts';
+import { mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { MemoryHistory } from './history.ts';
+import { MemoryLeases } from './leases.ts';
+import { MemoryMigrations } from './migrations.ts';
+import { MemoryNodes } from './nodes.ts';
+import { MemoryRelays } from './relays.ts';
+import { MemoryRooms } from './rooms.ts';
+import { MemorySessions } from './sessions.ts';
+import { MemoryState } from './state.ts';
+
+/** The fleet's state within one process. It ends with it. */
+export class MemoryStore implements Store {
+  readonly rooms: MemoryRooms;
+  readonly nodes: MemoryNodes;
+  readonly sessions: MemorySessions;
+  readonly migrations: MemoryMigrations;
+  readonly history: MemoryHistory;
+  readonly leases: MemoryLeases;
+  readonly relays: MemoryRelays;
+
+  constructor(
+    log: MemoryEventLog,
+    private readonly now: () => number = Date.now,
+  ) {
+    this.nodes = new MemoryNodes(log, now);
+    this.relays = new MemoryRelays(now);
+    this.history = new MemoryHistory();
+    const shared = new MemoryState(log, this.nodes, this.history, now);
+    this.rooms = new MemoryRooms(shared, this.relays);
+    this.sessions = new MemorySessions(shared);
+    this.migrations = new MemoryMigrations(shared);
+    this.leases = new MemoryLeases(now);
+  }
+
+  async topology(): Promise<Topology> {
+    const migrations = await this.history.recent();
+    const [gateways, sessions] = this.sessions.vertices(mediaOf(this.nodes.peerScores(), migrations));
+    return topologyOf(this.now(), [
+      gateways,
+      this.nodes.view().map(nodeVertex),
+      this.rooms.vertices(),
+      sessions,
+      this.rooms.negotiations(),
+      migrations.map(migrationVertex),
+    ]);
+  }
+
+  async pulse(): Promise<TopologyVertex[]> {
+    const migrations = await this.history.recent();
+    return [...this.nodes.view().map(nodeVertex), ...migrations.map(migrationVertex)];
+  }
+
+  problem(): string | undefined {
+    return undefined;
+  }
+
+  async close(): Promise<void> {}
+}

@@ -1,0 +1,54 @@
+import { type MemoryEventLog, nodeStream } from '@flotilla/bus';
+import type { NodeReport, NodeView, PeerQuality, PeerScore } from '@flotilla/contracts';
+import { statsOf } from '../node-stats.ts';
+import { type NodeStore, nodeTimeoutMs } from '../store.ts';
+
+export class MemoryNodes implements NodeStore {
+  readonly #nodes = new Map<string, { report: NodeReport; peerScores: readonly PeerScore[]; lastSeenAt: number }>();
+  readonly #reserved = new Map<string, number>();
+
+  constructor(
+    private readonly log: MemoryEventLog,
+    private readonly now: () => number,
+  ) {}
+
+  async report(
+    report: NodeReport,
+    peers: readonly PeerQuality[] = [],
+    peerScores: readonly PeerScore[] = [],
+  ): Promise<void> {
+    this.#nodes.set(report.id, { report, peerScores, lastSeenAt: this.now() });
+    this.log.appendNow(nodeStream, JSON.stringify(statsOf(report, peers)));
+  }
+
+  async list(): Promise<NodeView[]> {
+    return this.view();
+  }
+
+  view(): NodeView[] {
+    const oldest = this.now() - nodeTimeoutMs;
+    return [...this.#nodes.values()].map(({ report, lastSeenAt }) => ({
+      ...report,
+      reserved: this.#reserved.get(report.id) ?? 0,
+      lastSeenAt,
+      alive: lastSeenAt >= oldest,
+    }));
+  }
+
+  /** The peer scores that live nodes report. */
+  peerScores(): [string, readonly PeerScore[]][] {
+    const oldest = this.now() - nodeTimeoutMs;
+    return [...this.#nodes].flatMap(([id, { peerScores, lastSeenAt }]) =>
+      lastSeenAt >= oldest ? [[id, peerScores]] : [],
+    );
+  }
+
+  reserve(nodeId: string, change: 1 | -1): void {
+    this.#reserved.set(nodeId, Math.max(0, (this.#reserved.get(nodeId) ?? 0) + change));
+  }
+
+  async remove(nodeId: string): Promise<void> {
+    this.#nodes.delete(nodeId);
+    if (this.#reserved.get(nodeId) === 0) this.#reserved.delete(nodeId);
+  }
+}

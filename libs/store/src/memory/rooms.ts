@@ -1,0 +1,215 @@
+import { roomStream } from '@flotilla/bus';
+import {
+  FlotillaError,
+  type LeaveReason,
+  type Member,
+  publicPublication,
+  type PublicationRecord,
+  type Room,
+  type RoomSummary,
+  type TopologyVertex,
+} from '@flotilla/contracts';
+import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
+import {
+  type JoinRequest,
+  maxPublications,
+  type MediaRequest,
+  type PairChange,
+  pairKey,
+  type PairState,
+  type RoomState,
+  type RoomStore,
+} from '../store.ts';
+import { negotiationVertex } from '../topology.ts';
+import type { MemoryRelays } from './relays.ts';
+import type { MemoryState, RoomRecord } from './state.ts';
+
+export class MemoryRooms implements RoomStore {
+  readonly #rooms: Map<string, RoomRecord>;
+
+  constructor(
+    private readonly shared: MemoryState,
+    private readonly relays: MemoryRelays,
+  ) {
+    this.#rooms = shared.rooms;
+  }
+
+  async create(room: Room): Promise<Room> {
+    const known = this.#rooms.get(room.id)?.room;
+    if (known) return sameSettings(known, room);
+    this.#rooms.set(room.id, {
+      room,
+      members: new Map(),
+      mediaRequests: new Map(),
+      reconnecting: new Set(),
+      publications: new Map(),
+      pairs: new Map(),
+      migrations: new Map(),
+      committed: new Map(),
+      upgraded: false,
+      emptySince: this.shared.now(),
+    });
+    return room;
+  }
+
+  async get(roomId: string): Promise<RoomSummary | undefined> {
+    const record = this.#rooms.get(roomId);
+    return record && { ...record.room, participants: record.members.size };
+  }
+
+  async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    const all = [...this.#rooms.values()]
+      .map(({ room, members }) => ({ key: listKey(room), summary: { ...room, participants: members.size } }))
+      .filter(({ key }) => cursor === undefined || key > cursor)
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    const page = all.slice(0, limit);
+    return { rooms: page.map(({ summary }) => summary), next: all.length > limit ? page.at(-1)!.key : null };
+  }
+
+  async delete(roomId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    if (!record) return false;
+    for (const { id, sessionId, nodeId } of record.members.values()) {
+      this.shared.nodes.reserve(nodeId, -1);
+      this.shared.abortMigration(record, id);
+      this.shared.removeSessionRoom(sessionId, roomId);
+    }
+    this.#rooms.delete(roomId);
+    this.relays.dropRoom(roomId);
+    this.shared.append(roomId, { type: 'room_deleted', from: 'system', payload: {} });
+    return true;
+  }
+
+  async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
+    const record = this.#rooms.get(request.roomId);
+    if (!record) throw new FlotillaError('ROOM_NOT_FOUND');
+    const member = this.shared.join(record, request);
+    return { ...this.shared.view(record), member };
+  }
+
+  async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
+    return this.shared.leave(roomId, participantId, reason);
+  }
+
+  async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {
+    const { record, member } = this.#member(roomId, participantId);
+    const nodeId = this.shared.chooseNode(record, { exclude: excludeNodes });
+    this.shared.nodes.reserve(nodeId, 1);
+    this.shared.abortMigration(record, participantId);
+    const moved = this.shared.assign(record, member, nodeId);
+    this.shared.append(roomId, { type: 'participant_moved', from: 'system', payload: { participantId, nodeId } });
+    return moved;
+  }
+
+  #member(roomId: string, participantId: string): { record: RoomRecord; member: Member } {
+    const record = this.#rooms.get(roomId);
+    const member = record?.members.get(participantId);
+    if (!record || !member) throw new FlotillaError('NOT_IN_ROOM');
+    return { record, member };
+  }
+
+  async describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void> {
+    this.#member(roomId, participantId).record.mediaRequests.set(participantId, media);
+  }
+
+  async state(roomId: string): Promise<RoomState | undefined> {
+    const record = this.#rooms.get(roomId);
+    return record && this.shared.view(record);
+  }
+
+  async member(roomId: string, participantId: string): Promise<Member | undefined> {
+    return this.#rooms.get(roomId)?.members.get(participantId);
+  }
+
+  async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
+    const { id, participantId, nodeId } = publication;
+    const { record, member } = this.#member(roomId, participantId);
+    const known = record.publications.get(id);
+    if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    const own = [...record.publications.values()].filter((each) => each.participantId === participantId);
+    if (!known && own.length >= maxPublications)
+      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+    if (member.nodeId !== nodeId) {
+      const active = record.migrations.get(participantId);
+      if (active?.migration.toNode !== nodeId) throw new FlotillaError('NOT_IN_ROOM');
+      if (known && !active.previous.has(id)) active.previous.set(id, known);
+    }
+    record.publications.set(id, publication);
+    this.shared.append(roomId, {
+      type: known ? 'publication_updated' : 'publication_added',
+      from: participantId,
+      payload: { publication: publicPublication(publication) },
+    });
+  }
+
+  async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
+    const record = this.#rooms.get(roomId);
+    if (record?.publications.get(publicationId)?.participantId !== participantId) return false;
+    this.shared.unpublish(record, participantId, publicationId);
+    return true;
+  }
+
+  async pair(roomId: string, from: string, to: string): Promise<PairState> {
+    const room = this.#rooms.get(roomId);
+    if (!room) throw new FlotillaError('ROOM_NOT_FOUND');
+    const { version, record } = room.pairs.get(pairKey(from, to)) ?? { version: 0, record: undefined };
+    return { mediaMode: mediaModeOf(room.room, room.upgraded), peer: room.members.get(to), version, record };
+  }
+
+  async putPair(roomId: string, { pair, participants, expectedVersion, update, event }: PairChange): Promise<boolean> {
+    const room = this.#rooms.get(roomId);
+    if (!room || mediaModeOf(room.room, room.upgraded) !== 'peer' || !participants.every((id) => room.members.has(id)))
+      return false;
+    if ((room.pairs.get(pair)?.version ?? 0) !== expectedVersion) return false;
+    if (update) room.pairs.set(pair, { version: expectedVersion + 1, ...update });
+    this.shared.log.appendNow(roomStream(roomId), event);
+    return true;
+  }
+
+  async publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]> {
+    const record = this.#rooms.get(roomId);
+    return ids.map((id) => record?.publications.get(id)).filter((each) => each !== undefined);
+  }
+
+  negotiations(): TopologyVertex[] {
+    return [...this.#rooms].flatMap(([roomId, { pairs }]) =>
+      [...pairs].map(([pair, { state }]) => negotiationVertex(roomId, pair, state)),
+    );
+  }
+
+  vertices(): TopologyVertex[] {
+    return [...this.#rooms.values()].map((record) => {
+      const { room, members } = record;
+      const assignments: Record<string, number> = {};
+      for (const { nodeId } of members.values()) assignments[nodeId] = (assignments[nodeId] ?? 0) + 1;
+      return {
+        kind: 'room',
+        id: room.id,
+        name: room.name,
+        mediaMode: mediaModeOf(room, record.upgraded),
+        participants: members.size,
+        assignments,
+      };
+    });
+  }
+
+  async deleteExpired(): Promise<string[]> {
+    const now = this.shared.now();
+    const due = [...this.#rooms.values()].filter(
+      ({ room, emptySince }) =>
+        emptySince !== undefined && room.emptyTimeoutSeconds > 0 && emptySince + room.emptyTimeoutSeconds * 1000 <= now,
+    );
+    for (const { room } of due) await this.delete(room.id);
+    return due.map(({ room }) => room.id);
+  }
+
+  async repair(): Promise<{ removed: number; next: string | undefined }> {
+    let removed = 0;
+    for (const [roomId, { members }] of this.#rooms) {
+      for (const { id, sessionId } of members.values()) {
+        if (!this.shared.sessions.has(sessionId) && this.shared.leave(roomId, id, 'disconnected')) removed++;
+      }
+    }
+    return { removed, next: undefined };
+  }
+}

@@ -1,0 +1,186 @@
+import { gatewayStream, type LogEntry, nextOffset } from '@flotilla/bus';
+import {
+  FlotillaError,
+  type LeaveReason,
+  type Offset,
+  participantIdOf,
+  startOfStream,
+  type TopologyVertex,
+} from '@flotilla/contracts';
+import { missedMessages } from '../inbox.ts';
+import { keptMessagesPerUser, type SessionClaims, type SessionRecord, type SessionStore } from '../store.ts';
+import { gatewayLateMs, type mediaOf } from '../topology.ts';
+import type { MemoryState, SessionEntry } from './state.ts';
+
+export class MemorySessions implements SessionStore {
+  readonly #sessions: Map<string, SessionEntry>;
+  readonly #byResumeHash = new Map<string, string>();
+  readonly #usedTokens = new Map<string, number>();
+  readonly #gateways = new Map<string, number>();
+  readonly #inboxes = new Map<string, LogEntry[]>();
+
+  constructor(private readonly shared: MemoryState) {
+    this.#sessions = shared.sessions;
+  }
+
+  async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
+    const now = this.shared.now();
+    for (const [id, expires] of this.#usedTokens) {
+      // Tokens live about equally long, so the oldest are first.
+      if (expires > now) break;
+      this.#usedTokens.delete(id);
+    }
+    if ((this.#usedTokens.get(jti) ?? 0) > now) return false;
+    this.#usedTokens.set(jti, expiresAt);
+    return true;
+  }
+
+  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
+    this.#sessions.set(session.id, { ...session, resumeHash });
+    this.#byResumeHash.set(resumeHash, session.id);
+    return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
+  }
+
+  async refresh(sessionId: string, { name, room, grants, bridge, expiresAt }: SessionClaims): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (session) this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt });
+  }
+
+  async ofUser(userId: string): Promise<SessionRecord[]> {
+    return [...this.#sessions.values()].filter((each) => each.userId === userId).map((each) => this.#record(each));
+  }
+
+  async sendToUser(userId: string, message: string): Promise<Offset> {
+    const now = this.shared.now();
+    const sessions = [...this.#sessions.values()].filter((each) => each.userId === userId);
+    if (!sessions.some(({ dueAt }) => dueAt === undefined || dueAt > now)) throw new FlotillaError('RECIPIENT_OFFLINE');
+    const kept = this.#inboxes.get(userId) ?? [];
+    const offset = nextOffset(kept.at(-1)?.offset ?? startOfStream, now);
+    this.#inboxes.set(userId, [...kept, { offset, data: message }].slice(-keptMessagesPerUser));
+    const gateways = new Set(sessions.flatMap(({ dueAt, gatewayId }) => (dueAt === undefined ? [gatewayId] : [])));
+    for (const gateway of gateways) {
+      this.shared.log.appendNow(
+        gatewayStream(gateway),
+        `{"type":"user_message","userId":"${userId}","seq":"${offset}","message":${message}}`,
+      );
+    }
+    return offset;
+  }
+
+  async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
+    return missedMessages(this.#inboxes.get(userId) ?? [], after);
+  }
+
+  async get(sessionId: string): Promise<SessionRecord | undefined> {
+    const session = this.#sessions.get(sessionId);
+    return session && this.#record(session);
+  }
+
+  async detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void> {
+    const session = this.#sessions.get(sessionId);
+    if (session?.resumeHash !== resumeHash) return;
+    this.#sessions.set(sessionId, { ...session, dueAt: this.shared.now() + windowMs });
+    this.shared.setConnection(sessionId, 'reconnecting');
+  }
+
+  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
+    const session = this.#resumable(resumeHash);
+    if (!session) return undefined;
+    this.#byResumeHash.delete(resumeHash);
+    this.#byResumeHash.set(nextHash, session.id);
+    const { dueAt: _ended, ...rest } = session;
+    this.#sessions.set(session.id, { ...rest, gatewayId, resumeHash: nextHash });
+    this.shared.setConnection(session.id, 'connected');
+    return this.#record(session);
+  }
+
+  #resumable(resumeHash: string): SessionEntry | undefined {
+    const session = this.#sessions.get(this.#byResumeHash.get(resumeHash) ?? '');
+    return session && (session.dueAt ?? Infinity) > this.shared.now() ? session : undefined;
+  }
+
+  async isResumable(resumeHash: string): Promise<boolean> {
+    return this.#resumable(resumeHash) !== undefined;
+  }
+
+  async close(sessionId: string, reason: LeaveReason): Promise<readonly string[]> {
+    const participantId = participantIdOf(sessionId);
+    const left = this.shared.roomsOf(sessionId).filter((roomId) => this.shared.leave(roomId, participantId, reason));
+    const session = this.#sessions.get(sessionId);
+    if (!session) return left;
+    this.#sessions.delete(sessionId);
+    this.#byResumeHash.delete(session.resumeHash);
+    if ((await this.ofUser(session.userId)).length === 0) this.#inboxes.delete(session.userId);
+    return left;
+  }
+
+  async gatewayAlive(gatewayId: string): Promise<boolean> {
+    const known = this.#gateways.has(gatewayId);
+    this.#gateways.set(gatewayId, this.shared.now());
+    return known;
+  }
+
+  async reattach(sessionIds: readonly string[], gatewayId: string): Promise<void> {
+    for (const id of sessionIds) {
+      const session = this.#sessions.get(id);
+      if (session?.gatewayId !== gatewayId) continue;
+      const { dueAt: _due, ...rest } = session;
+      this.#sessions.set(id, rest);
+      this.shared.setConnection(id, 'connected');
+    }
+  }
+
+  async detachOrphaned(
+    timeoutMs: number,
+    windowMs: number,
+    limit: number,
+  ): Promise<{ detached: number; more: boolean }> {
+    const oldest = this.shared.now() - timeoutMs;
+    const [gatewayId] = [...this.#gateways].find(([, seenAt]) => seenAt <= oldest) ?? [];
+    if (gatewayId === undefined) return { detached: 0, more: false };
+    const orphaned = [...this.#sessions.values()].filter(
+      (session) => session.gatewayId === gatewayId && session.dueAt === undefined,
+    );
+    for (const { id, resumeHash } of orphaned.slice(0, limit)) await this.detach(id, resumeHash, windowMs);
+    if (orphaned.length <= limit) this.#gateways.delete(gatewayId);
+    return { detached: Math.min(orphaned.length, limit), more: true };
+  }
+
+  /** The gateways, and the sessions that are connected or may come back. */
+  vertices(media: ReturnType<typeof mediaOf>): [TopologyVertex[], TopologyVertex[]] {
+    const now = this.shared.now();
+    const connectedTo = new Map<string, number>();
+    const sessions: TopologyVertex[] = [];
+    for (const { id, userId, name, gatewayId, dueAt } of this.#sessions.values()) {
+      if (dueAt !== undefined && dueAt <= now) continue;
+      const connected = dueAt === undefined;
+      if (connected) connectedTo.set(gatewayId, (connectedTo.get(gatewayId) ?? 0) + 1);
+      sessions.push({
+        kind: 'session',
+        id,
+        userId,
+        ...(name !== undefined && { name }),
+        gatewayId,
+        connected,
+        rooms: this.shared.roomsOf(id).toSorted(),
+        media: media.get(id) ?? [],
+      });
+    }
+    const gateways = [...this.#gateways].map(([id, seenAt]): TopologyVertex => {
+      return { kind: 'gateway', id, alive: seenAt >= now - gatewayLateMs, sessions: connectedTo.get(id) ?? 0 };
+    });
+    return [gateways, sessions];
+  }
+
+  async due(limit: number): Promise<string[]> {
+    const now = this.shared.now();
+    return [...this.#sessions.values()]
+      .filter(({ dueAt }) => dueAt !== undefined && dueAt <= now)
+      .slice(0, limit)
+      .map(({ id }) => id);
+  }
+
+  #record({ resumeHash: _resumeHash, dueAt: _dueAt, ...session }: SessionEntry): SessionRecord {
+    return { ...session, rooms: this.shared.roomsOf(session.id) };
+  }
+}

@@ -1,0 +1,212 @@
+import { encodeRoomEvent, type MemoryEventLog, roomStream } from '@flotilla/bus';
+import {
+  FlotillaError,
+  type LeaveReason,
+  type Member,
+  type MemberWithConnection,
+  type Migration,
+  type NegotiationState,
+  participantIdOf,
+  publicParticipant,
+  type PublicationRecord,
+  type Room,
+  type RoomEvent,
+} from '@flotilla/contracts';
+import { chooseNode } from '../placement.ts';
+import { mediaModeOf } from '../room-record.ts';
+import type { JoinRequest, MediaRequest, RoomState, SessionRecord } from '../store.ts';
+import type { MemoryHistory } from './history.ts';
+import type { MemoryNodes } from './nodes.ts';
+
+export interface RoomRecord {
+  readonly room: Room;
+  readonly members: Map<string, Member>;
+  readonly mediaRequests: Map<string, MediaRequest>;
+  /** Participants whose connection dropped and may resume. */
+  readonly reconnecting: Set<string>;
+  readonly publications: Map<string, PublicationRecord>;
+  /** By `pairKey`. */
+  readonly pairs: Map<string, { version: number; state: NegotiationState; record: string }>;
+  /** By the participant that is being moved. */
+  readonly migrations: Map<string, ActiveMigration>;
+  /** By participant: the id of its last committed migration. */
+  readonly committed: Map<string, string>;
+  /** More than two have been in it since it was last empty. */
+  upgraded: boolean;
+  emptySince: number | undefined;
+}
+
+export interface ActiveMigration {
+  migration: Migration;
+  /** Publications as they were before they were republished on the new node. */
+  readonly previous: Map<string, PublicationRecord>;
+}
+
+export type SessionEntry = Omit<SessionRecord, 'rooms'> & { resumeHash: string; dueAt?: number };
+
+/** What rooms, migrations and sessions share: a member, its session's rooms and the capacity it holds change together. */
+export class MemoryState {
+  readonly rooms = new Map<string, RoomRecord>();
+  readonly sessions = new Map<string, SessionEntry>();
+  readonly #sessionRooms = new Map<string, Set<string>>();
+
+  constructor(
+    readonly log: MemoryEventLog,
+    readonly nodes: MemoryNodes,
+    readonly history: MemoryHistory,
+    readonly now: () => number,
+  ) {}
+
+  append(roomId: string, event: RoomEvent): void {
+    this.log.appendNow(roomStream(roomId), encodeRoomEvent(event));
+  }
+
+  roomsOf(sessionId: string): string[] {
+    return [...(this.#sessionRooms.get(sessionId) ?? [])];
+  }
+
+  join(record: RoomRecord, request: JoinRequest): Member {
+    const { participantId, sessionId, excludeNodes, maxRooms, media, ...who } = request;
+    const roomId = record.room.id;
+    const session = this.sessions.get(sessionId);
+    if (!session) throw new FlotillaError('SESSION_EXPIRED');
+    const present = record.members.get(participantId);
+    if (present) return present;
+    if (record.members.size >= record.room.maxParticipants) throw new FlotillaError('ROOM_FULL');
+    const joined = this.#sessionRooms.get(sessionId) ?? new Set();
+    if (joined.size >= maxRooms) throw new FlotillaError('TOO_MANY_ROOMS');
+    const member: Member = {
+      id: participantId,
+      sessionId,
+      ...who,
+      nodeId: this.chooseNode(record, { exclude: excludeNodes }),
+    };
+    this.nodes.reserve(member.nodeId, 1);
+    record.members.set(participantId, member);
+    record.emptySince = undefined;
+    this.#sessionRooms.set(sessionId, joined.add(roomId));
+    this.append(roomId, {
+      type: 'participant_joined',
+      from: 'system',
+      payload: { participant: publicParticipant(member) },
+    });
+    if (session.dueAt !== undefined) record.reconnecting.add(participantId);
+    if (mediaModeOf(record.room, record.upgraded) === 'peer' && record.members.size > 2) {
+      record.upgraded = true;
+      record.pairs.clear();
+      this.append(roomId, { type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } });
+    }
+    if (media && mediaModeOf(record.room, record.upgraded) === 'sfu') record.mediaRequests.set(participantId, media);
+    return member;
+  }
+
+  leave(roomId: string, participantId: string, reason: LeaveReason): boolean {
+    const record = this.rooms.get(roomId);
+    const member = record?.members.get(participantId);
+    if (!record || !member) return false;
+    record.members.delete(participantId);
+    record.mediaRequests.delete(participantId);
+    record.reconnecting.delete(participantId);
+    record.committed.delete(participantId);
+    record.pairs.clear();
+    this.removeSessionRoom(member.sessionId, roomId);
+    this.nodes.reserve(member.nodeId, -1);
+    this.abortMigration(record, participantId);
+    if (record.members.size === 0) {
+      record.emptySince = this.now();
+      record.upgraded = false;
+    }
+    const publicationIds = [...record.publications.values()]
+      .filter((each) => each.participantId === participantId)
+      .map(({ id }) => id);
+    for (const id of publicationIds) record.publications.delete(id);
+    this.append(roomId, {
+      type: 'participant_left',
+      from: 'system',
+      payload: { participantId, reason, publicationIds },
+    });
+    return true;
+  }
+
+  removeSessionRoom(sessionId: string, roomId: string): void {
+    const joined = this.#sessionRooms.get(sessionId);
+    joined?.delete(roomId);
+    if (joined?.size === 0) this.#sessionRooms.delete(sessionId);
+  }
+
+  /** Marks a session's participants as connected or reconnecting, where that changes. */
+  setConnection(sessionId: string, connection: 'connected' | 'reconnecting'): void {
+    const participantId = participantIdOf(sessionId);
+    for (const roomId of this.roomsOf(sessionId)) {
+      const { reconnecting } = this.rooms.get(roomId)!;
+      if (reconnecting.has(participantId) === (connection === 'reconnecting')) continue;
+      if (connection === 'reconnecting') reconnecting.add(participantId);
+      else reconnecting.delete(participantId);
+      this.append(roomId, { type: 'participant_connection', from: 'system', payload: { participantId, connection } });
+    }
+  }
+
+  /** Throws NO_CAPACITY. */
+  chooseNode(record: RoomRecord, { exclude, only }: { exclude: readonly string[]; only?: string | undefined }): string {
+    const hosting = new Set([...record.members.values()].map(({ nodeId }) => nodeId));
+    const candidates = this.nodes
+      .view()
+      .filter(({ id, alive, state }) => alive && state === 'active' && !exclude.includes(id))
+      .filter(({ id }) => only === undefined || id === only)
+      .map(({ id, capacity, reserved, load }) => ({
+        id,
+        capacity,
+        reserved,
+        cpu: load.cpu,
+        hosting: !record.room.spread && hosting.has(id),
+      }));
+    const chosen = chooseNode(candidates, [Math.random(), Math.random()]);
+    if (!chosen) throw new FlotillaError('NO_CAPACITY');
+    return chosen;
+  }
+
+  /** The member on another node, whose capacity is reserved already; the capacity on its old node is released. */
+  assign(record: RoomRecord, member: Member, nodeId: string): Member {
+    this.nodes.reserve(member.nodeId, -1);
+    const moved = { ...member, nodeId };
+    record.members.set(member.id, moved);
+    return moved;
+  }
+
+  /** Ends a migration without moving its member: releases the capacity on its new node. */
+  endMigration(record: RoomRecord, participantId: string): void {
+    const active = record.migrations.get(participantId);
+    if (!active) return;
+    record.migrations.delete(participantId);
+    this.nodes.reserve(active.migration.toNode, -1);
+  }
+
+  /** As `endMigration`, with its line in the history. */
+  abortMigration(record: RoomRecord, participantId: string): void {
+    const active = record.migrations.get(participantId);
+    if (!active) return;
+    this.endMigration(record, participantId);
+    this.history.write({ ...active.migration, end: 'rolled_back', endedAt: this.now() });
+  }
+
+  unpublish(record: RoomRecord, participantId: string, publicationId: string): void {
+    record.publications.delete(publicationId);
+    this.append(record.room.id, {
+      type: 'publication_removed',
+      from: participantId,
+      payload: { publicationId, participantId },
+    });
+  }
+
+  view({ room, members, reconnecting, publications, upgraded }: RoomRecord): RoomState {
+    return {
+      room,
+      members: [...members.values()].map((member): MemberWithConnection =>
+        reconnecting.has(member.id) ? { ...member, connection: 'reconnecting' } : member,
+      ),
+      publications: [...publications.values()],
+      mediaMode: mediaModeOf(room, upgraded),
+      offset: this.log.lastOffsetNow(roomStream(room.id)),
+    };
+  }
+}

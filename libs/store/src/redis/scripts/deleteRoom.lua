@@ -1,0 +1,41 @@
+--[[
+Deletes a room and takes out its members, at most `limit` in one run: the room is closed by the first run and listed in emptyRooms
+until the last. `deletedSeconds` is how long its stream is kept for those who were in it.
+@args roomId event deletedSeconds limit
+@result z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()])
+Returns {1 when this run closed the room, members that remain}.
+]]
+-- @include migrations
+local room = redis.call('GET', key.room(roomId))
+local total = redis.call('HLEN', key.members(roomId))
+if not room and total == 0 then
+  stage('ZREM', key.emptyRooms(), roomId)
+  commit()
+  return { 0, 0 }
+end
+if room then
+  local created = string.format('%015d', cjson.decode(room).createdAt)
+  stage('ZREM', key.rooms(), created .. ':' .. roomId)
+  stage('ZADD', key.emptyRooms(), 0, roomId)
+  append(key.events(roomId), maxStreamLength, event, deletedSeconds)
+  delete(key.room(roomId))
+end
+local members = redis.call('HGETALL', key.members(roomId))
+local last = math.min(#members, 2 * tonumber(limit))
+for index = 1, last, 2 do
+  local participant, record = members[index], members[index + 1]
+  reserve(roomId, node_of_member(record), -1)
+  stage_migration_abort(roomId, participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), roomId)
+  stage('HDEL', key.members(roomId), participant)
+  delete(key.publicationsOf(roomId, participant))
+end
+stage_reservations()
+if last == #members then
+  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'reconnecting', 'metadata', 'assignments' }) do
+    delete(key[part](roomId))
+  end
+  stage('ZREM', key.emptyRooms(), roomId)
+end
+commit()
+return { room and 1 or 0, (#members - last) / 2 }

@@ -1,0 +1,4447 @@
+// Made from the .lua files of this folder by `npm run generate`.
+/* oxlint-disable */
+import { z } from 'zod';
+
+export interface ScriptArguments {
+  acquireLease: { name: string | number; holder: string | number; ms: string | number };
+  beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
+  closeSession: { sessionId: string | number; reason: string | number; trace: string | number };
+  commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
+  createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
+  deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number };
+  describeMedia: { roomId: string | number; participantId: string | number; mediaRequest: string | number };
+  detachOrphaned: { timeoutMs: string | number; windowMs: string | number; limit: string | number; streamSeconds: string | number };
+  detachSession: { sessionId: string | number; resumeHash: string | number; windowMs: string | number };
+  dueSessions: { limit: string | number };
+  expiredRooms: { limit: string | number };
+  gatewayAlive: { gatewayId: string | number };
+  isResumable: { resumeHash: string | number };
+  join: { roomId: string | number; participantId: string | number; sessionId: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; sfuEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
+  leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number };
+  listNodes: {  };
+  listRelays: {  };
+  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; claims: readonly string[] };
+  prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
+  putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
+  putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
+  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number };
+  reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
+  refreshSession: { sessionId: string | number; claims: readonly string[] };
+  releaseLease: { name: string | number; holder: string | number };
+  removeNode: { nodeId: string | number };
+  removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
+  removeRelay: { relayId: string | number };
+  renewLease: { name: string | number; holder: string | number; ms: string | number };
+  repairRoom: { roomId: string | number; cursor: string | number };
+  reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
+  reportNode: { nodeId: string | number; report: string | number; slot: string | number; stats: string | number; peerScores: string | number };
+  reportRelay: { relayId: string | number; report: string | number };
+  resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
+  rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number };
+  sendToUser: { userId: string | number; message: string | number };
+}
+
+export type ScriptName = keyof ScriptArguments;
+
+export const scripts = {
+  acquireLease: {
+    args: ["name","holder","ms"],
+    result: z.number().nullable(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+if redis.call('EXISTS', key.lease(name)) == 1 then return nil end
+local term = tonumber(redis.call('HGET', key.leaseTerms(), name) or '0') + 1
+stage('SET', key.lease(name), holder, 'PX', ms)
+stage('HSET', key.leaseTerms(), name, string.format('%d', term))
+commit()
+return term`,
+  },
+  beginMigration: {
+    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY']), z.tuple([z.string(), z.string()])]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function choose_node(options)
+  local free = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
+    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
+    capacity, cpu = tonumber(capacity), tonumber(cpu)
+    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
+    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
+    if state == 'active' and allowed and capacity and cpu and taken < capacity then
+      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
+      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
+    end
+  end
+  table.sort(free, function(a, b)
+    if a.load ~= b.load then return a.load < b.load end
+    return a.id < b.id
+  end)
+  for _, node in ipairs(free) do
+    if node.hosting and node.load < affinityLoadLimit then return node.id end
+  end
+  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
+  if among == 0 then return nil end
+  if among == 1 then return free[1].id end
+  local first = math.floor(options.random1 * among)
+  local second = math.floor(options.random2 * (among - 1))
+  if second >= first then second = second + 1 end
+  return free[math.min(first, second) + 1].id
+end
+local function set_of(json)
+  local set = {}
+  for _, id in ipairs(cjson.decode(json)) do
+    set[id] = true
+  end
+  return set
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then return 'NOT_IN_ROOM' end
+if redis.call('HEXISTS', key.migrations(roomId), participantId) == 1 then return 'MIGRATION_RUNNING' end
+local from = node_of_member(record)
+if fromNode ~= '' and fromNode ~= from then return 'MIGRATION_NOT_ACTIVE' end
+local media = redis.call('HGET', key.mediaRequests(roomId), participantId)
+if not media then return 'MEDIA_NOT_OPEN' end
+local settings = redis.call('GET', key.room(roomId))
+local to = choose_node({
+  room = roomId, spread = settings and cjson.decode(settings).spread, exclude = { [from] = true },
+  only = toNode ~= '' and toNode or nil, random1 = tonumber(random1), random2 = tonumber(random2),
+})
+if not to then return 'NO_CAPACITY' end
+local started = string.sub(migration, 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
+reserve(roomId, to, 1)
+stage('HSET', key.migrations(roomId), participantId, started)
+stage('ZADD', key.running(), deadline, roomId .. '/' .. participantId)
+stage_history(migrationId, startedAt, cjson.decode(started))
+stage_reservations()
+commit()
+return { started, media }`,
+  },
+  closeSession: {
+    args: ["sessionId","reason","trace"],
+    result: z.array(z.string()),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local departures = {}
+local function stage_leave(room, participant, reason, trace)
+  local member = redis.call('HGET', key.members(room), participant)
+  if not member then return false end
+  stage('HDEL', key.members(room), participant)
+  stage('HDEL', key.mediaRequests(room), participant)
+  stage('SREM', key.reconnecting(room), participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), room)
+  reserve(room, node_of_member(member), -1)
+  stage_migration_abort(room, participant)
+  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
+  for from = 1, #ids, 500 do
+    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
+  end
+  delete(key.publicationsOf(room, participant))
+  delete(key.pairs(room))
+  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
+    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
+  departures[room] = (departures[room] or 0) + 1
+  if redis.call('HLEN', key.members(room)) == departures[room] then
+    delete(key.upgraded(room))
+    stage('EXPIRE', key.metadata(room), retainedSeconds)
+    local settings = redis.call('GET', key.room(room))
+    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
+  end
+  return true
+end
+local left = {}
+for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(sessionId))) do
+  if stage_leave(room, participant_of(sessionId), reason, trace) then left[#left + 1] = room end
+end
+local user = redis.call('HGET', key.session(sessionId), 'userId')
+if user then stage('SREM', key.userSessions(user), sessionId) end
+local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+if hash then delete(key.resume(hash)) end
+local gateway = redis.call('HGET', key.session(sessionId), 'gatewayId')
+if gateway then stage('SREM', key.gatewaySessions(gateway), sessionId) end
+stage('ZREM', key.detached(), sessionId)
+delete(key.session(sessionId))
+delete(key.sessionRooms(sessionId))
+stage_reservations()
+commit()
+return left`,
+  },
+  commitMigration: {
+    args: ["roomId","participantId","migrationId","endedAt"],
+    result: z.union([z.enum(['repeated', 'MIGRATION_NOT_ACTIVE']), z.tuple([z.string()])]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local member = redis.call('HGET', key.members(roomId), participantId)
+if member and last_migration_of(member) == migrationId then return 'repeated' end
+local record = redis.call('HGET', key.migrations(roomId), participantId)
+if not member or not record then return 'MIGRATION_NOT_ACTIVE' end
+local migration = cjson.decode(record)
+if migration.id ~= migrationId or migration.step ~= 'prepared' then return 'MIGRATION_NOT_ACTIVE' end
+reserve(roomId, node_of_member(member), -1)
+stage('HSET', key.members(roomId), participantId, member_record(member, migration.toNode, migrationId))
+stage('HDEL', key.migrations(roomId), participantId)
+stage('ZREM', key.running(), roomId .. '/' .. participantId)
+delete(key.previous(roomId, participantId))
+append_moved(roomId, participantId, migration.toNode, migrationId)
+for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do
+  local publication = redis.call('HGET', key.publications(roomId), id)
+  if publication and node_of_publication(publication) ~= migration.toNode then stage_unpublish(roomId, participantId, id) end
+end
+stage_history(migrationId, migration.startedAt, { ['end'] = 'committed', endedAt = tonumber(endedAt) })
+stage_reservations()
+commit()
+return { record }`,
+  },
+  createRoom: {
+    args: ["roomId","room","listKey","emptyTimeoutMs"],
+    result: z.tuple([z.enum(['created', 'known', 'deleting']), z.string()]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local known = redis.call('GET', key.room(roomId))
+if known then return { 'known', known } end
+if redis.call('EXISTS', key.members(roomId)) == 1 then return { 'deleting', '' } end
+stage('SET', key.room(roomId), room)
+stage('ZADD', key.rooms(), 0, listKey)
+stage('PERSIST', key.events(roomId))
+if tonumber(emptyTimeoutMs) > 0 then stage('ZADD', key.emptyRooms(), now_ms() + emptyTimeoutMs, roomId) end
+commit()
+return { 'created', '' }`,
+  },
+  deleteRoom: {
+    args: ["roomId","event","deletedSeconds","limit"],
+    result: z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local room = redis.call('GET', key.room(roomId))
+local total = redis.call('HLEN', key.members(roomId))
+if not room and total == 0 then
+  stage('ZREM', key.emptyRooms(), roomId)
+  commit()
+  return { 0, 0 }
+end
+if room then
+  local created = string.format('%015d', cjson.decode(room).createdAt)
+  stage('ZREM', key.rooms(), created .. ':' .. roomId)
+  stage('ZADD', key.emptyRooms(), 0, roomId)
+  append(key.events(roomId), maxStreamLength, event, deletedSeconds)
+  delete(key.room(roomId))
+end
+local members = redis.call('HGETALL', key.members(roomId))
+local last = math.min(#members, 2 * tonumber(limit))
+for index = 1, last, 2 do
+  local participant, record = members[index], members[index + 1]
+  reserve(roomId, node_of_member(record), -1)
+  stage_migration_abort(roomId, participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), roomId)
+  stage('HDEL', key.members(roomId), participant)
+  delete(key.publicationsOf(roomId, participant))
+end
+stage_reservations()
+if last == #members then
+  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'reconnecting', 'metadata', 'assignments' }) do
+    delete(key[part](roomId))
+  end
+  stage('ZREM', key.emptyRooms(), roomId)
+end
+commit()
+return { room and 1 or 0, (#members - last) / 2 }`,
+  },
+  describeMedia: {
+    args: ["roomId","participantId","mediaRequest"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+if redis.call('HEXISTS', key.members(roomId), participantId) == 0 then return 0 end
+stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest)
+commit()
+return 1`,
+  },
+  detachOrphaned: {
+    args: ["timeoutMs","windowMs","limit","streamSeconds"],
+    result: z.tuple([z.number(), z.union([z.literal(0), z.literal(1)])]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local function stage_connection(session, connection)
+  local participant = participant_of(session)
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
+    if reconnecting ~= (connection == 'reconnecting') then
+      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
+      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
+        .. '","connection":"' .. connection .. '"}}')
+    end
+  end
+end
+local now = now_ms()
+local gateway = redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now - timeoutMs, 'LIMIT', 0, 1)[1]
+if not gateway then return { 0, 0 } end
+local ids = redis.call('SRANDMEMBER', key.gatewaySessions(gateway), limit)
+for _, id in ipairs(ids) do
+  stage('SREM', key.gatewaySessions(gateway), id)
+  if not redis.call('ZSCORE', key.detached(), id) then stage('ZADD', key.detached(), now + windowMs, id) end
+  stage_connection(id, 'reconnecting')
+end
+if redis.call('SCARD', key.gatewaySessions(gateway)) == #ids then
+  stage('ZREM', key.gateways(), gateway)
+  stage('EXPIRE', key.gatewayStream(gateway), streamSeconds)
+end
+commit()
+return { #ids, 1 }`,
+  },
+  detachSession: {
+    args: ["sessionId","resumeHash","windowMs"],
+    result: z.null(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local function stage_connection(session, connection)
+  local participant = participant_of(session)
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
+    if reconnecting ~= (connection == 'reconnecting') then
+      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
+      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
+        .. '","connection":"' .. connection .. '"}}')
+    end
+  end
+end
+if redis.call('HGET', key.session(sessionId), 'resumeHash') ~= resumeHash then return end
+local gateway = redis.call('HGET', key.session(sessionId), 'gatewayId')
+stage('SREM', key.gatewaySessions(gateway), sessionId)
+stage('ZADD', key.detached(), now_ms() + windowMs, sessionId)
+stage_connection(sessionId, 'reconnecting')
+commit()`,
+  },
+  dueSessions: {
+    args: ["limit"],
+    result: z.array(z.string()),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return redis.call('ZRANGEBYSCORE', key.detached(), '-inf', now_ms(), 'LIMIT', 0, limit)`,
+  },
+  expiredRooms: {
+    args: ["limit"],
+    result: z.array(z.string()),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return redis.call('ZRANGEBYSCORE', key.emptyRooms(), '-inf', now_ms(), 'LIMIT', 0, limit)`,
+  },
+  gatewayAlive: {
+    args: ["gatewayId"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local known = redis.call('ZSCORE', key.gateways(), gatewayId)
+stage('ZADD', key.gateways(), now_ms(), gatewayId)
+commit()
+return known and 1 or 0`,
+  },
+  isResumable: {
+    args: ["resumeHash"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local id = redis.call('GET', key.resume(resumeHash))
+if not id or redis.call('EXISTS', key.session(id)) == 0 then return 0 end
+local window_ends = redis.call('ZSCORE', key.detached(), id)
+return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
+  },
+  join: {
+    args: ["roomId","participantId","sessionId","member","mediaRequest","joinedEvent","sfuEvent","excludeNodes","random1","random2","maxRooms"],
+    result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function choose_node(options)
+  local free = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
+    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
+    capacity, cpu = tonumber(capacity), tonumber(cpu)
+    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
+    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
+    if state == 'active' and allowed and capacity and cpu and taken < capacity then
+      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
+      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
+    end
+  end
+  table.sort(free, function(a, b)
+    if a.load ~= b.load then return a.load < b.load end
+    return a.id < b.id
+  end)
+  for _, node in ipairs(free) do
+    if node.hosting and node.load < affinityLoadLimit then return node.id end
+  end
+  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
+  if among == 0 then return nil end
+  if among == 1 then return free[1].id end
+  local first = math.floor(options.random1 * among)
+  local second = math.floor(options.random2 * (among - 1))
+  if second >= first then second = second + 1 end
+  return free[math.min(first, second) + 1].id
+end
+local function set_of(json)
+  local set = {}
+  for _, id in ipairs(cjson.decode(json)) do
+    set[id] = true
+  end
+  return set
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local room = redis.call('GET', key.room(roomId))
+if not room then return 'ROOM_NOT_FOUND' end
+if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRED' end
+local settings = cjson.decode(room)
+local mode = media_mode(settings, roomId)
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then
+  local present = redis.call('HLEN', key.members(roomId))
+  if present >= settings.maxParticipants then return 'ROOM_FULL' end
+  if redis.call('SCARD', key.sessionRooms(sessionId)) >= tonumber(maxRooms) then return 'TOO_MANY_ROOMS' end
+  local node = choose_node({
+    room = roomId, spread = settings.spread, exclude = set_of(excludeNodes),
+    random1 = tonumber(random1), random2 = tonumber(random2),
+  })
+  if not node then return 'NO_CAPACITY' end
+  record = node .. ' - ' .. member
+  stage('HSET', key.members(roomId), participantId, record)
+  stage('SADD', key.sessionRooms(sessionId), roomId)
+  stage('ZREM', key.emptyRooms(), roomId)
+  reserve(roomId, node, 1)
+  append_event(roomId, joinedEvent)
+  if redis.call('ZSCORE', key.detached(), sessionId) then stage('SADD', key.reconnecting(roomId), participantId) end
+  if mode == 'peer' and present + 1 > 2 then
+    mode = 'sfu'
+    stage('SET', key.upgraded(roomId), '1')
+    delete(key.pairs(roomId))
+    append_event(roomId, sfuEvent)
+  end
+  if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
+  stage_reservations()
+  commit()
+end
+return {
+  room,
+  record,
+  redis.call('HVALS', key.members(roomId)),
+  redis.call('HVALS', key.publications(roomId)),
+  redis.call('SMEMBERS', key.reconnecting(roomId)),
+  last_offset(key.events(roomId)),
+  mode,
+}`,
+  },
+  leave: {
+    args: ["roomId","participantId","reason","trace"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local departures = {}
+local function stage_leave(room, participant, reason, trace)
+  local member = redis.call('HGET', key.members(room), participant)
+  if not member then return false end
+  stage('HDEL', key.members(room), participant)
+  stage('HDEL', key.mediaRequests(room), participant)
+  stage('SREM', key.reconnecting(room), participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), room)
+  reserve(room, node_of_member(member), -1)
+  stage_migration_abort(room, participant)
+  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
+  for from = 1, #ids, 500 do
+    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
+  end
+  delete(key.publicationsOf(room, participant))
+  delete(key.pairs(room))
+  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
+    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
+  departures[room] = (departures[room] or 0) + 1
+  if redis.call('HLEN', key.members(room)) == departures[room] then
+    delete(key.upgraded(room))
+    stage('EXPIRE', key.metadata(room), retainedSeconds)
+    local settings = redis.call('GET', key.room(room))
+    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
+  end
+  return true
+end
+if not stage_leave(roomId, participantId, reason, trace) then return 0 end
+stage_reservations()
+commit()
+return 1`,
+  },
+  listNodes: {
+    args: [],
+    result: z.tuple([z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string()]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return {
+  redis.call('HVALS', key.nodes()),
+  redis.call('ZRANGE', key.beats(), 0, -1, 'WITHSCORES'),
+  redis.call('HGETALL', key.reserved()),
+  tostring(now_ms()),
+}`,
+  },
+  listRelays: {
+    args: [],
+    result: z.tuple([z.array(z.string()), z.array(z.string()), z.string()]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(), 0, -1, 'WITHSCORES'), tostring(now_ms()) }`,
+  },
+  openSession: {
+    args: ["sessionId","resumeHash","userId","gatewayId","...claims"],
+    result: z.string(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
+for index = 1, #fields, 2 do
+  stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
+end
+stage('SET', key.resume(resumeHash), sessionId)
+stage('SADD', key.gatewaySessions(gatewayId), sessionId)
+stage('SADD', key.userSessions(userId), sessionId)
+commit()
+return last_offset(key.inbox(userId))`,
+  },
+  prepareMigration: {
+    args: ["roomId","participantId","migrationId","event"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local record = redis.call('HGET', key.migrations(roomId), participantId)
+if not record then return 0 end
+local migration = cjson.decode(record)
+if migration.id ~= migrationId then return 0 end
+migration.step = 'prepared'
+stage('HSET', key.migrations(roomId), participantId, cjson.encode(migration))
+stage_history(migrationId, migration.startedAt, { step = 'prepared' })
+append_event(roomId, event)
+commit()
+return 1`,
+  },
+  putPair: {
+    args: ["roomId","pair","one","other","expectedVersion","update","event"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local room = redis.call('GET', key.room(roomId))
+if not room or media_mode(cjson.decode(room), roomId) ~= 'peer' then return 0 end
+if redis.call('HEXISTS', key.members(roomId), one) == 0 or redis.call('HEXISTS', key.members(roomId), other) == 0 then return 0 end
+local version = string.match(redis.call('HGET', key.pairs(roomId), pair) or '0 ', '^(%d+) ')
+if version ~= expectedVersion then return 0 end
+if update ~= '' then stage('HSET', key.pairs(roomId), pair, string.format('%d', version + 1) .. ' ' .. update) end
+append_event(roomId, event)
+commit()
+return 1`,
+  },
+  putPublication: {
+    args: ["roomId","participantId","publicationId","nodeId","publication","addedEvent","updatedEvent","maxPublications","previousSeconds"],
+    result: z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED']),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local member = redis.call('HGET', key.members(roomId), participantId)
+if not member then return 'NOT_IN_ROOM' end
+local known = redis.call('HGET', key.publications(roomId), publicationId)
+local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 1
+if known and not own then return 'PUBLICATION_NOT_FOUND' end
+if not known and redis.call('SCARD', key.publicationsOf(roomId, participantId)) >= tonumber(maxPublications) then return 'RATE_LIMITED' end
+if node_of_member(member) ~= nodeId then
+  local migration = redis.call('HGET', key.migrations(roomId), participantId)
+  if not migration or cjson.decode(migration).toNode ~= nodeId then return 'NOT_IN_ROOM' end
+  if known and redis.call('HEXISTS', key.previous(roomId, participantId), publicationId) == 0 then
+    stage('HSET', key.previous(roomId, participantId), publicationId, known)
+    stage('EXPIRE', key.previous(roomId, participantId), previousSeconds)
+  end
+end
+stage('HSET', key.publications(roomId), publicationId, nodeId .. ' ' .. publication)
+stage('SADD', key.publicationsOf(roomId, participantId), publicationId)
+append_event(roomId, known and updatedEvent or addedEvent)
+commit()
+return 'put'`,
+  },
+  reassign: {
+    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function choose_node(options)
+  local free = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
+    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
+    capacity, cpu = tonumber(capacity), tonumber(cpu)
+    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
+    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
+    if state == 'active' and allowed and capacity and cpu and taken < capacity then
+      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
+      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
+    end
+  end
+  table.sort(free, function(a, b)
+    if a.load ~= b.load then return a.load < b.load end
+    return a.id < b.id
+  end)
+  for _, node in ipairs(free) do
+    if node.hosting and node.load < affinityLoadLimit then return node.id end
+  end
+  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
+  if among == 0 then return nil end
+  if among == 1 then return free[1].id end
+  local first = math.floor(options.random1 * among)
+  local second = math.floor(options.random2 * (among - 1))
+  if second >= first then second = second + 1 end
+  return free[math.min(first, second) + 1].id
+end
+local function set_of(json)
+  local set = {}
+  for _, id in ipairs(cjson.decode(json)) do
+    set[id] = true
+  end
+  return set
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then return 'NOT_IN_ROOM' end
+local from = node_of_member(record)
+local exclude = set_of(excludeNodes)
+if migration ~= '' then
+  local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]
+  local own = redis.call('ZSCORE', key.beats(), from)
+  if own and newest - own < tonumber(lostAfterMs) then return 'NODE_ALIVE' end
+  exclude[from] = true
+end
+local settings = redis.call('GET', key.room(roomId))
+local options = {
+  room = roomId, spread = settings and cjson.decode(settings).spread, exclude = exclude,
+  random1 = tonumber(random1), random2 = tonumber(random2),
+}
+local node
+if toNode ~= '' then
+  options.only = toNode
+  node = choose_node(options)
+  options.only = nil
+end
+node = node or choose_node(options)
+if not node then return 'NO_CAPACITY' end
+stage_migration_abort(roomId, participantId)
+reserve(roomId, from, -1)
+reserve(roomId, node, 1)
+local moved = member_record(record, node)
+stage('HSET', key.members(roomId), participantId, moved)
+append_moved(roomId, participantId, node)
+if migration ~= '' then
+  local changes = cjson.decode(migration)
+  changes.fromNode, changes.toNode = from, node
+  stage_history(migrationId, startedAt, changes)
+  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}}')
+end
+stage_reservations()
+commit()
+return { moved, from }`,
+  },
+  reattachSessions: {
+    args: ["gatewayId","...sessionIds"],
+    result: z.null(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local function stage_connection(session, connection)
+  local participant = participant_of(session)
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
+    if reconnecting ~= (connection == 'reconnecting') then
+      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
+      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
+        .. '","connection":"' .. connection .. '"}}')
+    end
+  end
+end
+for _, id in ipairs(sessionIds) do
+  if redis.call('HGET', key.session(id), 'gatewayId') == gatewayId then
+    stage('ZREM', key.detached(), id)
+    stage('SADD', key.gatewaySessions(gatewayId), id)
+    stage_connection(id, 'connected')
+  end
+end
+commit()`,
+  },
+  refreshSession: {
+    args: ["sessionId","...claims"],
+    result: z.null(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+if redis.call('EXISTS', key.session(sessionId)) == 1 then
+  for index = 1, #claims, 2 do
+    stage('HSET', key.session(sessionId), claims[index], claims[index + 1])
+  end
+  commit()
+end`,
+  },
+  releaseLease: {
+    args: ["name","holder"],
+    result: z.null(),
+    lua: `if redis.call('GET', key.lease(name)) == holder then redis.call('DEL', key.lease(name)) end`,
+  },
+  removeNode: {
+    args: ["nodeId"],
+    result: z.null(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+stage('HDEL', key.nodes(), nodeId)
+stage('ZREM', key.beats(), nodeId)
+stage('HDEL', key.slots(), nodeId)
+stage('HDEL', key.peerScores(), nodeId)
+commit()`,
+  },
+  removePublication: {
+    args: ["roomId","participantId","publicationId"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+if redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 0 then return 0 end
+stage_unpublish(roomId, participantId, publicationId)
+commit()
+return 1`,
+  },
+  removeRelay: {
+    args: ["relayId"],
+    result: z.null(),
+    lua: `local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+stage('HDEL', key.relays(), relayId)
+stage('ZREM', key.relayBeats(), relayId)
+commit()`,
+  },
+  renewLease: {
+    args: ["name","holder","ms"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `if redis.call('GET', key.lease(name)) ~= holder then return 0 end
+return redis.call('PEXPIRE', key.lease(name), ms)`,
+  },
+  repairRoom: {
+    args: ["roomId","cursor"],
+    result: z.tuple([z.string(), z.number()]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local departures = {}
+local function stage_leave(room, participant, reason, trace)
+  local member = redis.call('HGET', key.members(room), participant)
+  if not member then return false end
+  stage('HDEL', key.members(room), participant)
+  stage('HDEL', key.mediaRequests(room), participant)
+  stage('SREM', key.reconnecting(room), participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), room)
+  reserve(room, node_of_member(member), -1)
+  stage_migration_abort(room, participant)
+  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
+  for from = 1, #ids, 500 do
+    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
+  end
+  delete(key.publicationsOf(room, participant))
+  delete(key.pairs(room))
+  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
+    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
+  departures[room] = (departures[room] or 0) + 1
+  if redis.call('HLEN', key.members(room)) == departures[room] then
+    delete(key.upgraded(room))
+    stage('EXPIRE', key.metadata(room), retainedSeconds)
+    local settings = redis.call('GET', key.room(room))
+    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
+  end
+  return true
+end
+local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
+local removed = 0
+for index = 1, #page[2], 2 do
+  local participant = page[2][index]
+  local session = session_of(participant)
+  if redis.call('EXISTS', key.session(session)) == 0 then
+    if stage_leave(roomId, participant, 'disconnected', '') then removed = removed + 1 end
+  elseif redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then
+    stage('SADD', key.sessionRooms(session), roomId)
+  end
+end
+stage_reservations()
+commit()
+return { page[1], removed }`,
+  },
+  reportMigration: {
+    args: ["migrationId","sessionId","report"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local known = redis.call('HGET', key.history(), migrationId)
+local record = known and cjson.decode(known)
+if not record or record.sessionId ~= sessionId or record.ms then return 0 end
+stage_history(migrationId, record.startedAt, cjson.decode(report))
+commit()
+return 1`,
+  },
+  reportNode: {
+    args: ["nodeId","report","slot","stats","peerScores"],
+    result: z.null(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+stage('HSET', key.nodes(), nodeId, report)
+stage('ZADD', key.beats(), now_ms(), nodeId)
+stage('HSET', key.slots(), nodeId, slot)
+stage('HSET', key.peerScores(), nodeId, peerScores)
+append(key.nodeStats(), keptReports, stats)
+commit()`,
+  },
+  reportRelay: {
+    args: ["relayId","report"],
+    result: z.null(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+stage('HSET', key.relays(), relayId, report)
+stage('ZADD', key.relayBeats(), now_ms(), relayId)
+commit()`,
+  },
+  resumeSession: {
+    args: ["resumeHash","nextHash","gatewayId"],
+    result: z.tuple([z.string(), z.array(z.string()), z.array(z.string())]).nullable(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local function stage_connection(session, connection)
+  local participant = participant_of(session)
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
+    if reconnecting ~= (connection == 'reconnecting') then
+      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
+      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
+        .. '","connection":"' .. connection .. '"}}')
+    end
+  end
+end
+local id = redis.call('GET', key.resume(resumeHash))
+if not id then return nil end
+local record = redis.call('HGETALL', key.session(id))
+if #record == 0 then
+  delete(key.resume(resumeHash))
+  commit()
+  return nil
+end
+local window_ends = redis.call('ZSCORE', key.detached(), id)
+if window_ends and tonumber(window_ends) <= now_ms() then return nil end
+stage('SET', key.resume(nextHash), id)
+delete(key.resume(resumeHash))
+stage('ZREM', key.detached(), id)
+local before = redis.call('HGET', key.session(id), 'gatewayId')
+if before ~= gatewayId then stage('SREM', key.gatewaySessions(before), id) end
+stage('SADD', key.gatewaySessions(gatewayId), id)
+stage('HSET', key.session(id), 'gatewayId', gatewayId)
+stage('HSET', key.session(id), 'resumeHash', nextHash)
+stage_connection(id, 'connected')
+commit()
+return { id, record, redis.call('SMEMBERS', key.sessionRooms(id)) }`,
+  },
+  rollBackMigration: {
+    args: ["roomId","participantId","migrationId","ending","endedAt"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+local function reserve(room, node, change)
+  local nodes = reservation_changes[room] or {}
+  reservation_changes[room] = nodes
+  nodes[node] = (nodes[node] or 0) + change
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local totals = {}
+  for room, nodes in pairs(reservation_changes) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = cjson.decode(record)
+  reserve(room, migration.toNode, -1)
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and cjson.decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local record = redis.call('HGET', key.migrations(roomId), participantId)
+if not record or cjson.decode(record).id ~= migrationId then return 0 end
+local member = redis.call('HGET', key.members(roomId), participantId)
+local migration = stage_migration_end(roomId, participantId)
+for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do
+  local publication = redis.call('HGET', key.publications(roomId), id)
+  local previous = redis.call('HGET', key.previous(roomId, participantId), id)
+  if previous then
+    stage('HSET', key.publications(roomId), id, previous)
+    append_event(roomId, '{"type":"publication_updated","from":"' .. participantId .. '","payload":{"publication":' .. json_of_publication(previous) .. '}}')
+  elseif publication and member and node_of_publication(publication) ~= node_of_member(member) then
+    stage_unpublish(roomId, participantId, id)
+  end
+end
+append_event(roomId, '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. migrationId .. '"}}')
+stage_history(migrationId, migration.startedAt, { ['end'] = ending, endedAt = tonumber(endedAt) })
+stage_reservations()
+commit()
+return 1`,
+  },
+  sendToUser: {
+    args: ["userId","message"],
+    result: z.string().nullable(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local now = now_ms()
+local gateways, reachable = {}, false
+for _, id in ipairs(redis.call('SMEMBERS', key.userSessions(userId))) do
+  local window_ends = redis.call('ZSCORE', key.detached(), id)
+  if not window_ends then
+    local gateway = redis.call('HGET', key.session(id), 'gatewayId')
+    if gateway then
+      gateways[gateway] = true
+      reachable = true
+    end
+  elseif tonumber(window_ends) > now then
+    reachable = true
+  end
+end
+if not reachable then return nil end
+local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
+local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
+append(key.inbox(userId), keptMessagesPerUser, message, messagesKeptSeconds)
+appended[#appended].id = offset
+for gateway in pairs(gateways) do
+  append(key.gatewayStream(gateway), maxStreamLength,
+    '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}')
+end
+commit()
+return offset`,
+  },
+} as const satisfies Record<ScriptName, { args: readonly string[]; result: z.ZodType; lua: string }>;

@@ -1,0 +1,33 @@
+-- @include time
+-- @include migrations
+local departures = {}
+
+-- Stages the departure of a member with all that it holds: publications, migration, capacity, its session's entry. Returns false
+-- when it is not in the room. `trace` is `,"trace":{...}` or empty.
+local function stage_leave(room, participant, reason, trace)
+  local member = redis.call('HGET', key.members(room), participant)
+  if not member then return false end
+  stage('HDEL', key.members(room), participant)
+  stage('HDEL', key.mediaRequests(room), participant)
+  stage('SREM', key.reconnecting(room), participant)
+  stage('SREM', key.sessionRooms(session_of(participant)), room)
+  reserve(room, node_of_member(member), -1)
+  stage_migration_abort(room, participant)
+  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
+  for from = 1, #ids, 500 do
+    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
+  end
+  delete(key.publicationsOf(room, participant))
+  delete(key.pairs(room))
+  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
+    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
+  departures[room] = (departures[room] or 0) + 1
+  if redis.call('HLEN', key.members(room)) == departures[room] then
+    delete(key.upgraded(room))
+    stage('EXPIRE', key.metadata(room), retainedSeconds)
+    local settings = redis.call('GET', key.room(room))
+    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
+  end
+  return true
+end

@@ -1,0 +1,99 @@
+--[[
+Makes a script all or nothing. Redis does not roll back a script that fails half-way, so a script reads and validates first and
+stages its writes; commit() at its end runs them and, when one fails, restores what the earlier ones changed before it raises
+the error. Reads after a staged write still see the state before it. Keys are deleted last, by one command.
+]]
+local staged, appended, deleted = {}, {}, {}
+
+local function stage(...)
+  staged[#staged + 1] = { ... }
+end
+
+-- Stages an entry of a stream that keeps about `kept` entries, for `ttl` seconds when given. Subscribers get it on the channel of
+-- the stream's key.
+local function append(stream, kept, data, ttl)
+  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+end
+
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+
+-- The command that restores what a write is about to change, or nil when it changes nothing.
+local restoring = {}
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  -- An entry that could not be published is read by the subscribers when the next one does not follow on theirs.
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end

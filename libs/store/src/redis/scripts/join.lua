@@ -1,0 +1,52 @@
+--[[
+Adds a member to a room: reserves capacity on a node, adds the room to the session's rooms, appends participant_joined. The third
+member of a peer-to-peer room moves its media to the SFU. A participant that is in the room already is returned as it is.
+`member` is the Member without nodeId, `mediaRequest` what media is opened with, or empty.
+@args roomId participantId sessionId member mediaRequest joinedEvent sfuEvent excludeNodes random1 random2 maxRooms
+@result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
+Returns {room, member, members, publications, reconnecting participants, offset, media mode}, or why not.
+]]
+-- @include placement
+-- @include room
+-- @include reservations
+local room = redis.call('GET', key.room(roomId))
+if not room then return 'ROOM_NOT_FOUND' end
+if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRED' end
+local settings = cjson.decode(room)
+local mode = media_mode(settings, roomId)
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then
+  local present = redis.call('HLEN', key.members(roomId))
+  if present >= settings.maxParticipants then return 'ROOM_FULL' end
+  if redis.call('SCARD', key.sessionRooms(sessionId)) >= tonumber(maxRooms) then return 'TOO_MANY_ROOMS' end
+  local node = choose_node({
+    room = roomId, spread = settings.spread, exclude = set_of(excludeNodes),
+    random1 = tonumber(random1), random2 = tonumber(random2),
+  })
+  if not node then return 'NO_CAPACITY' end
+  record = node .. ' - ' .. member
+  stage('HSET', key.members(roomId), participantId, record)
+  stage('SADD', key.sessionRooms(sessionId), roomId)
+  stage('ZREM', key.emptyRooms(), roomId)
+  reserve(roomId, node, 1)
+  append_event(roomId, joinedEvent)
+  if redis.call('ZSCORE', key.detached(), sessionId) then stage('SADD', key.reconnecting(roomId), participantId) end
+  if mode == 'peer' and present + 1 > 2 then
+    mode = 'sfu'
+    stage('SET', key.upgraded(roomId), '1')
+    delete(key.pairs(roomId))
+    append_event(roomId, sfuEvent)
+  end
+  if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
+  stage_reservations()
+  commit()
+end
+return {
+  room,
+  record,
+  redis.call('HVALS', key.members(roomId)),
+  redis.call('HVALS', key.publications(roomId)),
+  redis.call('SMEMBERS', key.reconnecting(roomId)),
+  last_offset(key.events(roomId)),
+  mode,
+}

@@ -1,0 +1,16 @@
+--[[
+Writes a new session. `claims` are the fields and values of its token's claims.
+@args sessionId resumeHash userId gatewayId ...claims
+@result z.string()
+Returns the newest offset of the user's messages.
+]]
+-- @include transaction
+local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
+for index = 1, #fields, 2 do
+  stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
+end
+stage('SET', key.resume(resumeHash), sessionId)
+stage('SADD', key.gatewaySessions(gatewayId), sessionId)
+stage('SADD', key.userSessions(userId), sessionId)
+commit()
+return last_offset(key.inbox(userId))

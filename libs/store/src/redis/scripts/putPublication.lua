@@ -1,0 +1,26 @@
+--[[
+Adds a publication (appends `addedEvent`) or replaces the one of its id (`updatedEvent`). While its participant is being moved to
+its node, the record that it replaces is kept for a roll back.
+@args roomId participantId publicationId nodeId publication addedEvent updatedEvent maxPublications previousSeconds
+@result z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED'])
+]]
+-- @include room
+local member = redis.call('HGET', key.members(roomId), participantId)
+if not member then return 'NOT_IN_ROOM' end
+local known = redis.call('HGET', key.publications(roomId), publicationId)
+local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 1
+if known and not own then return 'PUBLICATION_NOT_FOUND' end
+if not known and redis.call('SCARD', key.publicationsOf(roomId, participantId)) >= tonumber(maxPublications) then return 'RATE_LIMITED' end
+if node_of_member(member) ~= nodeId then
+  local migration = redis.call('HGET', key.migrations(roomId), participantId)
+  if not migration or cjson.decode(migration).toNode ~= nodeId then return 'NOT_IN_ROOM' end
+  if known and redis.call('HEXISTS', key.previous(roomId, participantId), publicationId) == 0 then
+    stage('HSET', key.previous(roomId, participantId), publicationId, known)
+    stage('EXPIRE', key.previous(roomId, participantId), previousSeconds)
+  end
+end
+stage('HSET', key.publications(roomId), publicationId, nodeId .. ' ' .. publication)
+stage('SADD', key.publicationsOf(roomId, participantId), publicationId)
+append_event(roomId, known and updatedEvent or addedEvent)
+commit()
+return 'put'

@@ -1,0 +1,49 @@
+--[[
+Assigns a member to another node because its own does not answer, and ends its migration; appends participant_moved. With a
+`migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
+another node's, nothing is done. Then media_lost is appended and the migration written to the history. `toNode` is preferred when
+it has capacity.
+@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs
+@result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])])
+Returns {member, previous node id}, or why not.
+]]
+-- @include placement
+-- @include migrations
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then return 'NOT_IN_ROOM' end
+local from = node_of_member(record)
+local exclude = set_of(excludeNodes)
+if migration ~= '' then
+  local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]
+  local own = redis.call('ZSCORE', key.beats(), from)
+  if own and newest - own < tonumber(lostAfterMs) then return 'NODE_ALIVE' end
+  exclude[from] = true
+end
+local settings = redis.call('GET', key.room(roomId))
+local options = {
+  room = roomId, spread = settings and cjson.decode(settings).spread, exclude = exclude,
+  random1 = tonumber(random1), random2 = tonumber(random2),
+}
+local node
+if toNode ~= '' then
+  options.only = toNode
+  node = choose_node(options)
+  options.only = nil
+end
+node = node or choose_node(options)
+if not node then return 'NO_CAPACITY' end
+stage_migration_abort(roomId, participantId)
+reserve(roomId, from, -1)
+reserve(roomId, node, 1)
+local moved = member_record(record, node)
+stage('HSET', key.members(roomId), participantId, moved)
+append_moved(roomId, participantId, node)
+if migration ~= '' then
+  local changes = cjson.decode(migration)
+  changes.fromNode, changes.toNode = from, node
+  stage_history(migrationId, startedAt, changes)
+  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}}')
+end
+stage_reservations()
+commit()
+return { moved, from }

@@ -1,0 +1,11 @@
+--[[
+Takes a node off. Capacity that members still hold on it goes with them.
+@args nodeId
+@result z.null()
+]]
+-- @include transaction
+stage('HDEL', key.nodes(), nodeId)
+stage('ZREM', key.beats(), nodeId)
+stage('HDEL', key.slots(), nodeId)
+stage('HDEL', key.peerScores(), nodeId)
+commit()

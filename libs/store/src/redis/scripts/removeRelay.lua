@@ -1,0 +1,9 @@
+--[[
+Takes a relay off.
+@args relayId
+@result z.null()
+]]
+-- @include transaction
+stage('HDEL', key.relays(), relayId)
+stage('ZREM', key.relayBeats(), relayId)
+commit()

@@ -1,0 +1,13 @@
+--[[
+Writes a node's heartbeat and appends its statistics to the stream of all nodes. `slot` is `<state> <capacity> <cpu>`.
+@args nodeId report slot stats peerScores
+@result z.null()
+]]
+-- @include time
+-- @include transaction
+stage('HSET', key.nodes(), nodeId, report)
+stage('ZADD', key.beats(), now_ms(), nodeId)
+stage('HSET', key.slots(), nodeId, slot)
+stage('HSET', key.peerScores(), nodeId, peerScores)
+append(key.nodeStats(), keptReports, stats)
+commit()
