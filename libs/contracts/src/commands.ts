@@ -3,14 +3,13 @@
  * rises when a payload changes in a way an older reader would misunderstand.
  */
 import { z } from 'zod';
-import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, RoomRef, SessionId, UserId } from './ids.ts';
+import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, SessionId } from './ids.ts';
 import { DtlsParameters, MediaKind, MediaSessionParameters, RtpCapabilities, RtpParameters, Source } from './media.ts';
 import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
 import { Migration, MigrationReason, MigrationReport } from './migration.ts';
 import { DrainSeconds, NodeState } from './node.ts';
 import { Drill, DrillStarted } from './drill.ts';
-import { DisplayName, Member, Publication, RoomSnapshot } from './room.ts';
-import { LeaveReason } from './room-events.ts';
+import { Publication } from './room.ts';
 import { signalRequests } from './signal.ts';
 
 interface CommandSpec {
@@ -21,30 +20,6 @@ interface CommandSpec {
 
 /** Served by the room registry, on one shared queue. */
 export const registryCommands = {
-  /** Adds a member and reserves a place on a node. Errors: ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY, ALREADY_IN_ROOM. */
-  'registry.join': {
-    version: 1,
-    payload: z.object({
-      room: RoomRef,
-      sessionId: SessionId,
-      userId: UserId,
-      name: DisplayName,
-      excludeNodes: z.array(NodeId).max(16).default([]).describe('Nodes that just failed to answer.'),
-    }),
-    reply: z.object({ member: Member, snapshot: RoomSnapshot }),
-  },
-  /** Takes a session out of a room; a second time does nothing. */
-  'registry.leave': {
-    version: 1,
-    payload: z.object({ roomId: RoomId, sessionId: SessionId, reason: LeaveReason }),
-    reply: z.object({}),
-  },
-  /** Gives a member a place on another node because its own is gone. Errors: NOT_IN_ROOM, NO_CAPACITY. */
-  'registry.replace': {
-    version: 1,
-    payload: z.object({ roomId: RoomId, sessionId: SessionId, excludeNodes: z.array(NodeId).max(16) }),
-    reply: z.object({ member: Member }),
-  },
   /**
    * Begins to move a peer to another node, the given one or the best, and answers once that is under way. Errors:
    * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE; MIGRATION_NOT_ACTIVE when it is not on `fromNode` any more.
@@ -60,7 +35,7 @@ export const registryCommands = {
     }),
     reply: z.object({ migration: Migration }),
   },
-  /** The client is on the new side. Errors: MIGRATION_NOT_ACTIVE. A second time does nothing. */
+  /** The client is on the new side. Repeated after a commit it answers as the first time. Errors: MIGRATION_NOT_ACTIVE. */
   'registry.migrated': {
     version: 1,
     payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId }),
@@ -112,14 +87,8 @@ export const sfuCommands = {
     }),
     reply: MediaSessionParameters,
   },
-  /** What a session on another node has to be opened with to be its like. */
-  'sfu.describe_session': {
-    version: 1,
-    payload: z.object(ofSession),
-    reply: z.object({ rtpCapabilities: RtpCapabilities, subscribe: z.boolean() }),
-  },
-  /** Closes the transports of a session; a second time does nothing. */
-  'sfu.close_session': { version: 1, payload: z.object(ofSession), reply: z.object({}) },
+  /** Answers when the node is alive. */
+  'sfu.ping': { version: 1, payload: z.object({}), reply: z.object({}) },
   'sfu.connect_transport': {
     version: 1,
     payload: z.object({ ...ofSession, transportId: z.string(), dtlsParameters: DtlsParameters }),

@@ -9,7 +9,7 @@ import { MigrationReason } from './migration.ts';
 import { NegotiationEvent } from './negotiation.ts';
 import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
-export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'room_deleted', 'failed']);
+export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'failed']);
 export type LeaveReason = z.infer<typeof LeaveReason>;
 
 export const roomEvents = {

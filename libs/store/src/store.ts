@@ -371,8 +371,11 @@ export interface SessionStore {
   /** Whether a resume token would bring a session back now. Does not use it up. */
   isResumable(resumeHash: string): Promise<boolean>;
 
-  /** Ends a session and takes it out of its rooms, in one step; nothing is done twice. Returns the ids of the rooms it left. */
-  close(sessionId: string, reason: LeaveReason): Promise<readonly string[]>;
+  /**
+   * Ends a session and takes it out of its rooms, in one step; nothing is done twice. With a `resumeHash`, only while that is the
+   * hash of its resume token, that is, while no later connection resumed it. Returns the ids of the rooms it left.
+   */
+  close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]>;
 
   /** A gateway's heartbeat. False when it was not known, or taken off for its silence: then its sessions count as lost. */
   gatewayAlive(gatewayId: string): Promise<boolean>;

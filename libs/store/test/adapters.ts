@@ -43,8 +43,8 @@ export const adapters: [string, () => Promise<Opened>][] = [
   ],
 ];
 
-/** What a room was told from its beginning. */
-export async function toldTo(events: EventLog, roomId: string): Promise<RoomEvent[]> {
+/** The events of a room from its beginning. */
+export async function eventsOf(events: EventLog, roomId: string): Promise<RoomEvent[]> {
   const entries = await events.readAfter(roomStream(roomId), '0-0', 1000);
   return parseRoomEvents(entries as Exclude<typeof entries, 'trimmed'>).map(({ event }) => event);
 }

@@ -1,11 +1,21 @@
-import { keptMigrations, type MigrationRecord, type NodeReport, type PeerScore } from '@flotilla/contracts';
-import { migrationRecord, nodeReport } from '@flotilla/testkit';
+import {
+  keptMigrations,
+  type MediaSessionParameters,
+  newId,
+  type NodeReport,
+  type PeerScore,
+} from '@flotilla/contracts';
+import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../src/index.ts';
 import { adapters } from './adapters.ts';
 
-const migration = (startedAt: number, more: Partial<MigrationRecord> = {}): MigrationRecord =>
-  migrationRecord({ startedAt, ...more });
+const transport: MediaSessionParameters['send'] = {
+  id: 't',
+  iceParameters: { usernameFragment: 'ufrag', password: 'password' },
+  iceCandidates: [],
+  dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: '00:11' }] },
+};
 
 const node = (id: string): NodeReport =>
   nodeReport(id, {
@@ -14,7 +24,7 @@ const node = (id: string): NodeReport =>
     quality: { stable: 1, watch: 0, move: 0, mean: 0.9123, worst: 0.9123 },
   });
 
-describe.each(adapters)('what is remembered in %s', (_name, open) => {
+describe.each(adapters)('the migration history in %s', (_name, open) => {
   let store: Store;
   let close: () => Promise<void>;
 
@@ -23,69 +33,102 @@ describe.each(adapters)('what is remembered in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  test('a migration from its beginning to what its client measured, in whatever order that comes', async () => {
+  const roomId = 'rm_a';
+  const room = async () => {
+    for (const id of ['nd_a', 'nd_b']) await store.nodes.report(nodeReport(id, { capacity: 1000 }));
+    await store.rooms.create(roomRecord('a', { maxParticipants: 1000 }));
+  };
+  const begin = async (startedAt: number) => {
+    const { member } = await joinAs(store, newcomer(roomId));
+    const { migration } = await store.migrations.begin({
+      id: newId('migration'),
+      roomId,
+      sessionId: member.sessionId,
+      participantId: member.id,
+      reason: 'drain',
+      startedAt,
+      deadline: startedAt + 10_000,
+    });
+    return migration;
+  };
+  const opened = (nodeId: string) => ({ nodeId, send: transport, recv: transport, subscriptions: [] });
+
+  test('a migration is listed with each of its steps and with what its client measured', async () => {
+    await room();
+    const migration = await begin(Date.now());
+    const { deadline: _deadline, ...record } = migration;
+    expect(await store.history.recent()).toEqual([record]);
+    await store.migrations.prepared(migration, opened(migration.toNode));
+    expect(await store.history.recent()).toEqual([{ ...record, step: 'prepared' }]);
+    expect(await store.history.report(migration.id, migration.sessionId, { ms: 412.5, gapMs: 83 })).toBe(true);
+    await store.migrations.commit(roomId, migration.participantId, migration.id);
+    const committed = { ...record, step: 'prepared', end: 'committed', ms: 412.5, gapMs: 83 };
+    expect(await store.history.recent()).toMatchObject([committed]);
+    expect(await store.pulse()).toContainEqual(expect.objectContaining({ kind: 'migration', ...committed }));
+  });
+
+  test("a report is taken once, of the migration's own session, and of no migration that is not kept", async () => {
+    await room();
+    const { id, sessionId } = await begin(Date.now());
+    expect(await store.history.report(id, 'ss_b', { ms: 1, gapMs: 1 })).toBe(false);
+    expect(await store.history.report('mig_unknown', sessionId, { ms: 1, gapMs: 1 })).toBe(false);
+    expect(await store.history.report(id, sessionId, { ms: 412 })).toBe(true);
+    expect(await store.history.report(id, sessionId, { ms: 1, gapMs: 1 })).toBe(false);
+    expect(await store.history.recent()).toMatchObject([{ id, ms: 412 }]);
+  });
+
+  test('the newest migrations are kept, whatever the order in which they are written', async () => {
+    await room();
     const now = Date.now();
-    const one = migration(now);
-    await store.history.remember(one);
-    expect(await store.history.recent()).toEqual([one]);
-    await store.history.report(one.id, 'ss_a', { ms: 412.5, gapMs: 83 });
-    const moved = { ...one, step: 'prepared', end: 'committed', endedAt: now + 500 } as const;
-    await store.history.remember(moved);
-    expect(await store.history.recent()).toEqual([{ ...moved, ms: 412.5, gapMs: 83 }]);
-    expect(await store.pulse()).toEqual([{ kind: 'migration', ...moved, ms: 412.5, gapMs: 83 }]);
+    const starts = Array.from({ length: keptMigrations + 20 }, (_, index) => now - index * 10);
+    for (const startedAt of [...starts.slice(60), ...starts.slice(0, 60)]) await begin(startedAt);
+    expect((await store.history.recent()).map(({ startedAt }) => startedAt)).toEqual(starts.slice(0, keptMigrations));
   });
 
-  test('one measure, not of somebody else, nor of what is forgotten', async () => {
-    const one = migration(Date.now());
-    await store.history.remember(one);
-    expect(await store.history.report(one.id, 'ss_b', { ms: 1, gapMs: 1 })).toBe(false);
-    expect(await store.history.report('mig_gone', 'ss_a', { ms: 1, gapMs: 1 })).toBe(false);
-    expect(await store.history.recent()).toEqual([one]);
-    expect(await store.history.report(one.id, 'ss_a', { ms: 412 })).toBe(true);
-    expect(await store.history.report(one.id, 'ss_a', { ms: 1, gapMs: 1 })).toBe(false);
-    expect(await store.history.recent()).toEqual([{ ...one, ms: 412 }]);
-  });
-
-  test('the newest, no more than are kept', async () => {
-    const now = Date.now();
-    const all = Array.from({ length: keptMigrations + 20 }, (_, index) => migration(now - index * 10));
-    // Not in the order of their beginnings.
-    for (const each of [...all.slice(60), ...all.slice(0, 60)]) await store.history.remember(each);
-    expect((await store.history.recent()).map(({ id }) => id)).toEqual(
-      all.slice(0, keptMigrations).map(({ id }) => id),
-    );
-  });
-
-  test('one whose end nobody told did not come about', async () => {
-    await store.history.remember(migration(Date.now() - 60_000));
+  test('a member that leaves during its migration ends it', async () => {
+    await room();
+    const { participantId } = await begin(Date.now());
+    await store.rooms.leave(roomId, participantId, 'left');
     expect(await store.history.recent()).toMatchObject([{ end: 'rolled_back' }]);
   });
 
-  test('where sessions have their media and how it fares; of one that moved, on its new node', async () => {
-    const peerScore: PeerScore = { sessionId: 'ss_a', roomId: 'rm_a', score: 0.97, group: 'stable' };
-    const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
-    await store.sessions.gatewayAlive('gw_a');
-    await store.sessions.open({ id: 'ss_a', userId: 'ada', name: 'Ada', gatewayId: 'gw_a', ...claims }, 'hash');
+  test('the topology shows a session with the peer score of its node, after a migration of the new one', async () => {
+    await store.sessions.gatewayAlive('gw_test');
+    for (const id of ['nd_a', 'nd_b']) await store.nodes.report(nodeReport(id));
+    await store.rooms.create(roomRecord('a'));
+    const { member } = await joinAs(store, newcomer(roomId, 'ss_a', ['nd_b']));
     const session = async () => (await store.topology()).vertices.find(({ kind }) => kind === 'session');
-    expect(await session()).toMatchObject({ name: 'Ada', media: [] });
-    const at = { roomId: 'rm_a', score: 0.97, group: 'stable' };
-    await store.nodes.report(node('nd_a'), [], [peerScore]);
-    expect(await session()).toMatchObject({ media: [{ ...at, nodeId: 'nd_a' }] });
-    // Both sides go on for a moment.
-    const now = Date.now();
-    for (const [from, to, startedAt] of [
-      ['nd_a', 'nd_b', now],
-      ['nd_b', 'nd_a', now + 1],
+    expect(await session()).toMatchObject({ media: [] });
+    const score = { roomId, score: 0.97, group: 'stable' } as const;
+    const peerScore: PeerScore = { sessionId: 'ss_a', ...score };
+    await store.nodes.report(nodeReport('nd_a'), [], [peerScore]);
+    expect(await session()).toMatchObject({ media: [{ ...score, nodeId: 'nd_a' }] });
+    // Both sides report for a moment.
+    for (const [fromNode, toNode] of [
+      ['nd_a', 'nd_b'],
+      ['nd_b', 'nd_a'],
     ] as const) {
-      await store.nodes.report(node(to), [], [peerScore]);
-      await store.history.remember(migration(startedAt, { fromNode: from, toNode: to, end: 'committed', endedAt: 1 }));
-      expect(await session()).toMatchObject({ media: [{ ...at, nodeId: to }] });
+      await store.nodes.report(nodeReport(toNode), [], [peerScore]);
+      const now = Date.now();
+      const { migration } = await store.migrations.begin({
+        id: newId('migration'),
+        roomId,
+        sessionId: member.sessionId,
+        participantId: member.id,
+        reason: 'drain',
+        startedAt: now + (toNode === 'nd_a' ? 1 : 0),
+        deadline: now + 10_000,
+        fromNode,
+      });
+      await store.migrations.prepared(migration, opened(toNode));
+      await store.migrations.commit(roomId, member.id, migration.id);
+      expect(await session()).toMatchObject({ media: [{ ...score, nodeId: toNode }] });
     }
     await store.nodes.remove('nd_a');
-    expect(await session()).toMatchObject({ media: [{ ...at, nodeId: 'nd_b' }] });
+    expect(await session()).toMatchObject({ media: [{ ...score, nodeId: 'nd_b' }] });
   });
 
-  test('how far a drain is, and how the peers of a node fare', async () => {
+  test('the pulse shows the progress of a drain and the quality of its peers', async () => {
     await store.nodes.report(node('nd_a'));
     expect(await store.pulse()).toMatchObject([
       {

@@ -1,10 +1,10 @@
 import type { EventLog } from '@flotilla/bus';
 import { type MediaSessionParameters, newId, participantIdOf } from '@flotilla/contracts';
-import { cameraOf, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
+import { cameraOf, joinAs, mediaRequest, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Store } from '../src/index.ts';
-import { adapters, toldTo } from './adapters.ts';
+import type { MigrationRequest, Store } from '../src/index.ts';
+import { adapters, eventsOf } from './adapters.ts';
 
 const transport: MediaSessionParameters['send'] = {
   id: 't',
@@ -33,9 +33,14 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  const join = async (sessionId?: string) => (await store.rooms.join(newcomer(roomId, sessionId))).member;
+  const join = async (sessionId?: string) => (await joinAs(store, newcomer(roomId, sessionId))).member;
+  const beginWithMedia = async (request: MigrationRequest) => {
+    const { migration, media: opened } = await store.migrations.begin(request);
+    expect(opened).toEqual(mediaRequest);
+    return migration;
+  };
   const begin = (member: { id: string; sessionId: string }, toNode?: string, deadline = Date.now() + 10_000) =>
-    store.migrations.begin({
+    beginWithMedia({
       id: newId('migration'),
       roomId,
       sessionId: member.sessionId,
@@ -49,9 +54,9 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     Object.fromEntries(
       (await store.nodes.list()).flatMap(({ id, reserved: places }) => (places ? [[id, places]] : [])),
     );
-  const told = () => toldTo(events, roomId);
+  const appended = () => eventsOf(events, roomId);
 
-  test('a member that moves has a place on both nodes until it is there, and then on the new one alone', async () => {
+  test('a member that migrates holds capacity on both nodes until the commit, then on the new one alone; a repeated commit changes nothing', async () => {
     const member = await join();
     const migration = await begin(member);
     expect(migration).toMatchObject({ fromNode: member.nodeId, step: 'reserved' });
@@ -64,13 +69,13 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     expect(await store.migrations.of(roomId, member.id)).toEqual({ ...migration, step: 'prepared' });
     expect((await store.rooms.member(roomId, member.id))?.nodeId).toBe(member.nodeId);
 
-    expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(true);
-    expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(false);
-    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(false);
+    expect(await store.migrations.commit(roomId, member.id, migration.id)).toMatchObject({ id: migration.id });
+    expect(await store.migrations.commit(roomId, member.id, migration.id)).toBeUndefined();
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id, 'rolled_back')).toBe(false);
     expect(await store.rooms.member(roomId, member.id)).toEqual({ ...member, nodeId: migration.toNode });
     expect(await reserved()).toEqual({ [migration.toNode]: 1 });
     expect(await store.migrations.running(10)).toEqual([]);
-    expect((await told()).slice(1)).toMatchObject([
+    expect((await appended()).slice(1)).toMatchObject([
       { type: 'migrate', only: [member.sessionId], payload: { migrationId: migration.id } },
       {
         type: 'participant_moved',
@@ -79,7 +84,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     ]);
   });
 
-  test('one that is undone leaves everything as it was, publications too, however often it is undone', async () => {
+  test('a migration that is rolled back restores its member and its publications; rolling back again changes nothing', async () => {
     const member = await join();
     const camera = cameraOf(member);
     const withdrawn = cameraOf(member);
@@ -93,13 +98,15 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await store.rooms.putPublication(roomId, { ...withdrawn, nodeId: 'nd_c', producerId: 'new' });
     await store.rooms.removePublication(roomId, member.id, withdrawn.id);
 
-    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(true);
-    expect(await store.migrations.rollBack(roomId, member.id, migration.id)).toBe(false);
-    expect(await store.migrations.commit(roomId, member.id, migration.id)).toBe(false);
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id, 'rolled_back')).toBe(true);
+    expect(await store.migrations.rollBack(roomId, member.id, migration.id, 'rolled_back')).toBe(false);
+    await expect(store.migrations.commit(roomId, member.id, migration.id)).rejects.toMatchObject({
+      code: 'MIGRATION_NOT_ACTIVE',
+    });
     expect(await store.rooms.publications(roomId, [camera.id, withdrawn.id])).toEqual([camera]);
     expect(await store.rooms.member(roomId, member.id)).toEqual(member);
     expect(await reserved()).toEqual({ [member.nodeId]: 1 });
-    expect((await told()).slice(-2)).toMatchObject([
+    expect((await appended()).slice(-2)).toMatchObject([
       { type: 'publication_updated', payload: { publication: { id: camera.id, producerId: camera.producerId } } },
       { type: 'migration_rolled_back', only: [member.sessionId], payload: { migrationId: migration.id } },
     ]);
@@ -107,7 +114,60 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await begin(member);
   });
 
-  test('only to a node that lives, is not the one it is on, and has room', async () => {
+  test('a commit removes publications that were not republished on the new node', async () => {
+    const member = await join();
+    const [republished, forgotten] = [cameraOf(member), cameraOf(member)];
+    for (const each of [republished, forgotten]) await store.rooms.putPublication(roomId, each);
+    const migration = await begin(member, 'nd_c');
+    await store.migrations.prepared(migration, media('nd_c'));
+    await store.rooms.putPublication(roomId, { ...republished, nodeId: 'nd_c' });
+    await store.migrations.commit(roomId, member.id, migration.id);
+    expect((await store.rooms.state(roomId))?.publications).toMatchObject([{ id: republished.id, nodeId: 'nd_c' }]);
+    expect((await appended()).at(-1)).toMatchObject({
+      type: 'publication_removed',
+      payload: { publicationId: forgotten.id, participantId: member.id },
+    });
+  });
+
+  test('a roll back removes publications that began on the new node', async () => {
+    const member = await join();
+    const migration = await begin(member, 'nd_c');
+    await store.migrations.prepared(migration, media('nd_c'));
+    const fresh = cameraOf(member, { nodeId: 'nd_c' });
+    await store.rooms.putPublication(roomId, fresh);
+    await store.migrations.rollBack(roomId, member.id, migration.id, 'timed_out');
+    expect((await store.rooms.state(roomId))?.publications).toEqual([]);
+    expect(await appended()).toContainEqual(
+      expect.objectContaining({
+        type: 'publication_removed',
+        payload: { publicationId: fresh.id, participantId: member.id },
+      }),
+    );
+    expect(await store.history.recent()).toMatchObject([{ id: migration.id, end: 'timed_out' }]);
+  });
+
+  test('a migration that was not prepared can not be committed', async () => {
+    const member = await join();
+    const migration = await begin(member);
+    await expect(store.migrations.commit(roomId, member.id, migration.id)).rejects.toMatchObject({
+      code: 'MIGRATION_NOT_ACTIVE',
+    });
+  });
+
+  test('a member without media, or on another node than the caller believes, is not migrated', async () => {
+    const { media: _media, ...silent } = newcomer(roomId);
+    const { member } = await joinAs(store, silent as ReturnType<typeof newcomer>);
+    await expect(begin(member)).rejects.toMatchObject({ code: 'MEDIA_NOT_OPEN' });
+    await store.rooms.describeMedia(roomId, member.id, mediaRequest);
+    const request = { id: newId('migration'), roomId, sessionId: member.sessionId, participantId: member.id };
+    const timing = { reason: 'manual', startedAt: 1, deadline: 2 } as const;
+    await expect(store.migrations.begin({ ...request, ...timing, fromNode: 'nd_other' })).rejects.toMatchObject({
+      code: 'MIGRATION_NOT_ACTIVE',
+    });
+    await store.migrations.begin({ ...request, ...timing, fromNode: member.nodeId });
+  });
+
+  test('a migration begins only towards another live node with free capacity', async () => {
     const member = await join();
     await expect(begin(member, member.nodeId)).rejects.toMatchObject({ code: 'NO_CAPACITY' });
     await expect(begin(member, 'nd_unknown')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
@@ -118,7 +178,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await expect(begin({ id: 'pt_nobody', sessionId: 'ss_nobody' })).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
   });
 
-  test('a publication goes to no node but the two', async () => {
+  test('a publication is accepted from the two nodes of a migration and no other', async () => {
     const member = await join();
     const migration = await begin(member, 'nd_c');
     await expect(
@@ -127,11 +187,11 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await store.rooms.putPublication(roomId, cameraOf(member, { nodeId: migration.toNode }));
   });
 
-  test('whoever leaves, is re-homed, or loses the room while it moves gives both places back', async () => {
+  test('a member that leaves, is reassigned or loses its room during a migration releases the capacity on both nodes', async () => {
     const [leaves, replaced, stays] = [await join(), await join(), await join()];
     for (const member of [leaves, replaced, stays]) await begin(member, 'nd_c');
     await store.rooms.leave(roomId, leaves.id, 'left');
-    const moved = await store.rooms.replace(roomId, replaced.id, [replaced.nodeId]);
+    const moved = await store.rooms.reassign(roomId, replaced.id, [replaced.nodeId]);
     expect(await store.migrations.of(roomId, replaced.id)).toBeUndefined();
     const places = await reserved();
     expect(Object.values(places).reduce((sum, each) => sum + each, 0)).toBe(3);
@@ -141,10 +201,13 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     expect(await store.migrations.running(10)).toEqual([]);
   });
 
-  test('in whatever order things happen, places are those of members and of migrations, and none is left at the end', async () => {
-    type Step = { readonly what: 'join' | 'leave' | 'begin' | 'commit' | 'rollBack' | 'replace'; readonly who: number };
+  test('reserved capacity equals members plus active migrations after any sequence of steps, and is zero when all have left', async () => {
+    type Step = {
+      readonly what: 'join' | 'leave' | 'begin' | 'commit' | 'rollBack' | 'reassign';
+      readonly who: number;
+    };
     const step: fc.Arbitrary<Step> = fc.record({
-      what: fc.constantFrom('join', 'leave', 'begin', 'commit', 'rollBack', 'replace'),
+      what: fc.constantFrom('join', 'leave', 'begin', 'commit', 'rollBack', 'reassign'),
       who: fc.nat({ max: 3 }),
     });
     await fc.assert(
@@ -159,9 +222,12 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
             join: () => join(sessionId),
             leave: () => store.rooms.leave(roomId, id, 'left'),
             begin: () => begin({ id, sessionId }),
-            commit: () => store.migrations.commit(roomId, id, running?.id ?? 'mig_none'),
-            rollBack: () => store.migrations.rollBack(roomId, id, running?.id ?? 'mig_none'),
-            replace: () => store.rooms.replace(roomId, id, []),
+            commit: async () => {
+              if (running) await store.migrations.prepared(running, media(running.toNode));
+              await store.migrations.commit(roomId, id, running?.id ?? 'mig_none');
+            },
+            rollBack: () => store.migrations.rollBack(roomId, id, running?.id ?? 'mig_none', 'rolled_back'),
+            reassign: () => store.rooms.reassign(roomId, id, []),
           };
           await acts[what]().catch((error: { code?: string }) => expect(error.code).toBeDefined());
           const { members } = (await store.rooms.state(roomId))!;

@@ -1,8 +1,8 @@
 import { type EventLog, encodeRoomEvent, roomStream } from '@flotilla/bus';
-import { cameraOf, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
+import { cameraOf, joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { pairKey, type Store } from '../src/index.ts';
-import { adapters, toldTo } from './adapters.ts';
+import { adapters, eventsOf } from './adapters.ts';
 
 describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
   let store: Store;
@@ -17,8 +17,8 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  const join = (sessionId?: string) => store.rooms.join(newcomer(roomId, sessionId));
-  const told = async () => (await toldTo(events, roomId)).map(({ type }) => type);
+  const join = (sessionId?: string) => joinAs(store, newcomer(roomId, sessionId));
+  const appended = async () => (await eventsOf(events, roomId)).map(({ type }) => type);
   const put = (from: string, to: string, expectedVersion: number, record: string | undefined) =>
     store.rooms.putPair(roomId, {
       pair: pairKey(from, to),
@@ -37,12 +37,12 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     expect(await store.nodes.list()).toMatchObject([{ reserved: 2 }]);
     const third = await join();
     expect(third.mediaMode).toBe('sfu');
-    expect((await told()).slice(-2)).toEqual(['participant_joined', 'media_mode']);
+    expect((await appended()).slice(-2)).toEqual(['participant_joined', 'media_mode']);
     expect(third.offset).toBe(await events.lastOffset(roomStream(roomId)));
     await store.rooms.leave(roomId, third.member.id, 'left');
     expect(await store.rooms.state(roomId)).toMatchObject({ mediaMode: 'sfu' });
     expect(await join(third.member.sessionId)).toMatchObject({ mediaMode: 'sfu' });
-    expect((await told()).filter((type) => type === 'media_mode')).toHaveLength(1);
+    expect((await appended()).filter((type) => type === 'media_mode')).toHaveLength(1);
     for (const { member } of [first, second, third]) await store.rooms.leave(roomId, member.id, 'left');
     expect(await join()).toMatchObject({ mediaMode: 'peer' });
     expect(await store.topology()).toMatchObject({
@@ -59,12 +59,12 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
       version: 1,
       record: '{"say": "one\ntwo"}',
     });
-    const before = (await told()).length;
+    const before = (await appended()).length;
     expect(await put(b, a, 0, '{}')).toBe(false);
-    expect(await told()).toHaveLength(before);
+    expect(await appended()).toHaveLength(before);
     expect(await put(b, a, 1, undefined)).toBe(true);
     expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ version: 1, record: '{"say": "one\ntwo"}' });
-    expect((await told()).at(-1)).toBe('negotiation');
+    expect((await appended()).at(-1)).toBe('negotiation');
     expect(await negotiations()).toEqual([
       {
         kind: 'negotiation',

@@ -51,10 +51,42 @@ export function roomRecord(name: string, more: Partial<Room> = {}): Room {
   };
 }
 
-/** What the store is asked for somebody who enters a room, wherever there is a place but on the nodes that are named. */
+/** What a participant's media is opened with. */
+export const mediaRequest = { rtpCapabilities: {}, subscribe: true } as const;
+
+/** The request of a new participant, on any node but those that are named. */
 export function newcomer(roomId: string, sessionId = newId('session'), excludeNodes: readonly string[] = []) {
   const participantId = participantIdOf(sessionId);
-  return { roomId, participantId, sessionId, userId: 'u', name: 'U', joinedAt: Date.now(), excludeNodes };
+  const person = { userId: 'u', name: 'U', joinedAt: Date.now() };
+  return { roomId, participantId, sessionId, ...person, excludeNodes, maxRooms: 16, media: mediaRequest };
+}
+
+interface JoinableStore<Joined> {
+  readonly sessions: {
+    open(
+      session: {
+        id: string;
+        userId: string;
+        gatewayId: string;
+        grants: readonly [];
+        bridge: readonly string[];
+        expiresAt: number;
+      },
+      resumeHash: string,
+    ): Promise<unknown>;
+  };
+  readonly rooms: { join(request: ReturnType<typeof newcomer>): Promise<Joined> };
+}
+
+/** Opens a session of the newcomer and joins its room. */
+export async function joinAs<Joined>(
+  { sessions, rooms }: JoinableStore<Joined>,
+  request: ReturnType<typeof newcomer>,
+): Promise<Joined> {
+  const { sessionId, userId } = request;
+  const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 } as const;
+  await sessions.open({ id: sessionId, userId, gatewayId: 'gw_test', ...claims }, `hash-of-${sessionId}`);
+  return rooms.join(request);
 }
 
 /** A camera that a member publishes from the node it is homed on. */

@@ -41,7 +41,10 @@ const side: Side = {
     const who = { roomId, sessionId, participantId: participantIdOf(sessionId) };
     sessions.set(index, who);
     const user = `user-${index}`;
-    await fleet.store.rooms.join({ ...who, userId: user, name: user, joinedAt: Date.now(), excludeNodes: [] });
+    const claims = { grants: [], bridge: [], expiresAt: Date.now() + 3_600_000 };
+    await fleet.store.sessions.open({ id: sessionId, userId: user, gatewayId: 'gw_bench', ...claims }, sessionId);
+    const request = { userId: user, name: user, joinedAt: Date.now(), excludeNodes: [], maxRooms: 1 };
+    await fleet.store.rooms.join({ ...who, ...request });
     return fleet.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
       ...who,
       rtpCapabilities: receivable(rtpCapabilities),

@@ -8,7 +8,7 @@ import { Heartbeats } from './heartbeats.ts';
 import { followStats } from './inbound/stats.ts';
 import { Leadership } from './leadership.ts';
 import { MigrationDispatcher } from './migration-dispatcher.ts';
-import { askNode, LivenessProbe } from './liveness-probe.ts';
+import { pingNode, LivenessProbe } from './liveness-probe.ts';
 
 export interface AutoscalerOptions {
   readonly fleet: Fleet;
@@ -50,10 +50,7 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
     this.#autoscaler = new Autoscaler({
       view,
       heartbeats: new Heartbeats(performance.now()),
-      livenessProbe: new LivenessProbe(async (nodeId) => {
-        const peer = view.anyPeer(nodeId);
-        return peer ? askNode(bus, nodeId, peer) : 'unresponsive';
-      }),
+      livenessProbe: new LivenessProbe((nodeId) => pingNode(bus, nodeId)),
       leadership,
       mover: this.#mover,
       nodes: store.nodes,

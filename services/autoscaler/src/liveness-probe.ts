@@ -1,8 +1,7 @@
 import type { CommandBus } from '@flotilla/bus';
 import { FlotillaError, sfuQueue } from '@flotilla/contracts';
-import type { PlannerPeer } from './planner/state.ts';
 
-/** `gone`: nobody serves its queue any more. `mute`: it did not answer, or could not be asked. */
+/** `unreachable`: no process serves its queue. `unresponsive`: it did not answer in time, or RabbitMQ was unavailable. */
 export type ProbeResult = 'unreachable' | 'alive' | 'unresponsive';
 
 const answerWithinMs = 300;
@@ -11,13 +10,12 @@ const askEveryMs = 500;
 export const unresponsiveLostAfterMs = 2000;
 
 /**
- * Asks a silent node over RabbitMQ whether it has one of its peers. The broker knows at once when a process is dead; one that
- * answers is alive, however late its heartbeats are or whatever keeps it from Redis.
+ * Pings a node whose heartbeats stopped over RabbitMQ. The broker knows at once when a process is dead; one that answers is
+ * alive, however late its heartbeats are.
  */
-export async function askNode(bus: Pick<CommandBus, 'call'>, nodeId: string, peer: PlannerPeer): Promise<ProbeResult> {
-  const { roomId, sessionId } = peer;
+export async function pingNode(bus: Pick<CommandBus, 'call'>, nodeId: string): Promise<ProbeResult> {
   try {
-    await bus.call(sfuQueue(nodeId), 'sfu.describe_session', { roomId, sessionId }, { timeoutMs: answerWithinMs });
+    await bus.call(sfuQueue(nodeId), 'sfu.ping', {}, { timeoutMs: answerWithinMs });
     return 'alive';
   } catch (error) {
     const { code } = FlotillaError.from(error);

@@ -31,7 +31,7 @@ export class RoomRegistryModule {
       log,
     };
     const rooms = new Rooms(fleet.store.rooms);
-    const migrations = new Migrations(fleet.bus, fleet.store, fleet.events, log);
+    const migrations = new Migrations(fleet.bus, fleet.store, log);
     const nodes = new Nodes(fleet.store.nodes, fleet.bus);
     const drills = new Drills(rooms, migrations, nodes, fleet.store.sessions, fleet.events, log);
     return {
@@ -48,10 +48,10 @@ export class RoomRegistryModule {
         {
           provide: Registry,
           useValue: new Registry(
-            () => serveRegistryCommands(fleet.bus, rooms, migrations, drills),
-            new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, [
-              () => migrations.rollBackTimedOut(),
-            ]),
+            () => serveRegistryCommands(fleet.bus, migrations, drills),
+            new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, {
+              migrations: () => migrations.rollBackTimedOut(),
+            }),
           ),
         },
       ],

@@ -1,31 +1,25 @@
 import {
-  type CommandPayload,
-  type CommandReply,
   type CreateRoom,
   FlotillaError,
-  type LeaveReason,
   type Member,
   newId,
   type Participant,
-  participantIdOf,
   publicParticipant,
-  publicPublication,
   Room,
-  type RoomSnapshot,
   RoomSettings,
   type RoomSummary,
 } from '@flotilla/contracts';
-import { roomIdOf, type RoomState, type RoomStore } from '@flotilla/store';
+import { roomIdOf, type RoomStore } from '@flotilla/store';
 import type { z } from 'zod';
 
-/** Rooms and who is in them. */
+/** The rooms of the REST API, and their participants. */
 export class Rooms {
   constructor(private readonly store: RoomStore) {}
 
   async create({ name, ...settings }: z.output<typeof CreateRoom>): Promise<Room> {
-    const wanted = name ?? newId('room').slice(3);
+    const requestedName = name ?? newId('room').slice(3);
     return this.store.create(
-      Room.parse({ id: roomIdOf(wanted), name: wanted, createdAt: Date.now(), ...RoomSettings.parse(settings) }),
+      Room.parse({ id: roomIdOf(requestedName), name: requestedName, createdAt: Date.now(), ...RoomSettings.parse(settings) }),
     );
   }
 
@@ -58,48 +52,6 @@ export class Rooms {
     const { id } = await this.get(ref);
     if (!(await this.store.leave(id, participantId, 'removed'))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
   }
-
-  async join({
-    room,
-    sessionId,
-    userId,
-    name,
-    excludeNodes = [],
-  }: CommandPayload<'registry.join'>): Promise<CommandReply<'registry.join'>> {
-    const request = {
-      roomId: roomIdOf(room),
-      participantId: participantIdOf(sessionId),
-      sessionId,
-      userId,
-      name,
-      joinedAt: Date.now(),
-      excludeNodes,
-    };
-    const { member, ...state } = await this.store.join(request);
-    return { member, snapshot: snapshotOf(state) };
-  }
-
-  async leave(roomId: string, sessionId: string, reason: LeaveReason): Promise<void> {
-    await this.store.leave(roomId, participantIdOf(sessionId), reason);
-  }
-
-  async replace(
-    roomId: string,
-    sessionId: string,
-    excludeNodes: readonly string[],
-  ): Promise<CommandReply<'registry.replace'>> {
-    return { member: await this.store.replace(roomId, participantIdOf(sessionId), excludeNodes) };
-  }
-}
-
-function snapshotOf({ room, members, publications, mediaMode, offset }: RoomState): RoomSnapshot {
-  return {
-    room,
-    mediaMode,
-    participants: members.map(publicParticipant),
-    publications: publications.map(publicPublication),
-    offset,
-  };
 }
 
 function notFound(ref: string): never {

@@ -84,23 +84,17 @@ function compose({ config, fleet, log }: SignalingGatewayOptions): { gateway: Ga
   const { store, bus, events } = fleet;
   const gatewayId = newId('gateway');
   const table = new SessionTable();
-  const memberships = new Memberships(bus, store.sessions, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
+  const memberships = new Memberships(bus, store.rooms, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
   const streams: RoomStreams = new RoomStreams(events, (session, roomId, placed) =>
     applyRoomEvent(session, roomId, placed, onRemoved),
   );
   const onRemoved = (session: Session, roomId: string): void => {
     session.rooms.delete(roomId);
     streams.detach(roomId, session);
-    store.sessions
-      .setRoom(session.id, roomId, false)
-      .catch((error: unknown) => log.debug({ err: error, sessionId: session.id }, 'room not removed from the session'));
   };
   const cleanup = new SessionCleanup(
     table,
     store.sessions,
-    async (session, rooms) => {
-      for (const roomId of rooms) await memberships.leave(session, roomId, 'left');
-    },
     gatewayId,
     config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
     log,

@@ -6,7 +6,8 @@ export class MemoryHistory implements MigrationHistory {
   readonly #records = new Map<string, MigrationRecord>();
 
   /** Writes what is new about a migration. */
-  write(record: MigrationRecord): void {
+  write(migration: MigrationRecord & { readonly deadline?: number }): void {
+    const { deadline: _deadline, ...record } = migration;
     this.#records.set(record.id, { ...this.#records.get(record.id), ...record });
     if (this.#records.size <= keptMigrations) return;
     const oldest = [...this.#records.values()].reduce((a, b) => (b.startedAt < a.startedAt ? b : a));

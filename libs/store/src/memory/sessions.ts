@@ -103,7 +103,9 @@ export class MemorySessions implements SessionStore {
     return this.#resumable(resumeHash) !== undefined;
   }
 
-  async close(sessionId: string, reason: LeaveReason): Promise<readonly string[]> {
+  async close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]> {
+    const held = this.#sessions.get(sessionId)?.resumeHash;
+    if (held !== undefined && resumeHash !== undefined && held !== resumeHash) return [];
     const participantId = participantIdOf(sessionId);
     const left = this.shared.roomsOf(sessionId).filter((roomId) => this.shared.leave(roomId, participantId, reason));
     const session = this.#sessions.get(sessionId);

@@ -11,7 +11,7 @@ import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
 import { RedisRelays } from './relays.ts';
 import { RedisRooms } from './rooms.ts';
-import { ScriptClient } from './script-client.ts';
+import { luaOf, ScriptClient } from './script-client.ts';
 import { RedisSessions } from './sessions.ts';
 import { RedisTopology } from './topology.ts';
 
@@ -30,10 +30,10 @@ export class RedisStore implements Store {
   readonly #redis: Redis;
   readonly #topology: RedisTopology;
 
-  private constructor(redis: Redis, namespace: string) {
+  private constructor(redis: Redis, namespace: string, script: typeof luaOf) {
     this.#redis = redis;
     const keys = keysOf(namespace);
-    const client = new ScriptClient(redis, namespace);
+    const client = new ScriptClient(redis, namespace, script);
     this.rooms = new RedisRooms(client, keys);
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
@@ -44,10 +44,14 @@ export class RedisStore implements Store {
     this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
   }
 
-  static async connect(options: { url: string; namespace: string; log: Logger }): Promise<RedisStore> {
+  /** @param script what runs in place of a script, for tests. */
+  static async connect(
+    options: { url: string; namespace: string; log: Logger },
+    script: typeof luaOf = luaOf,
+  ): Promise<RedisStore> {
     const redis = connectRedis(options.url, options.log, 'store');
     await redis.connect();
-    return new RedisStore(redis, options.namespace);
+    return new RedisStore(redis, options.namespace, script);
   }
 
   topology(): Promise<Topology> {

@@ -51,12 +51,11 @@ export class ScriptClient {
   constructor(
     redis: Redis,
     private readonly namespace: string,
-    /** What a test runs in place of a script. */
-    define: (name: ScriptName) => string = luaOf,
+    script: typeof luaOf,
   ) {
     this.#redis = redis;
     for (const name of Object.keys(scripts) as ScriptName[])
-      redis.defineCommand(name, { numberOfKeys: 1, lua: define(name) });
+      redis.defineCommand(name, { numberOfKeys: 1, lua: script(name) });
   }
 
   /** Runs a script; the file of its name says what it does and returns. */

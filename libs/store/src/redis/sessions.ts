@@ -108,8 +108,8 @@ export class RedisSessions implements SessionStore {
     return (await this.client.run('isResumable', { resumeHash })) === 1;
   }
 
-  async close(sessionId: string, reason: LeaveReason): Promise<readonly string[]> {
-    return this.client.run('closeSession', { sessionId, reason, trace: traceField() });
+  async close(sessionId: string, reason: LeaveReason, resumeHash = ''): Promise<readonly string[]> {
+    return this.client.run('closeSession', { sessionId, reason, resumeHash, trace: traceField() });
   }
 
   async gatewayAlive(gatewayId: string): Promise<boolean> {

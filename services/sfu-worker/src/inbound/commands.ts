@@ -22,15 +22,7 @@ export function serveSfuCommands(
 ): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
     'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
-    'sfu.close_session': async ({ roomId, sessionId }) => {
-      await node.room(roomId).then(
-        (room) => room.closeSession(sessionId),
-        // Nobody of that room is here: it is closed.
-        () => undefined,
-      );
-      return {};
-    },
-    'sfu.describe_session': async ({ roomId, sessionId }) => (await node.room(roomId)).session(sessionId).description,
+    'sfu.ping': async () => ({}),
     'sfu.connect_transport': async ({ roomId, sessionId, transportId, dtlsParameters }) => {
       await (await node.room(roomId)).session(sessionId).connect(transportId, dtlsParameters);
       return {};

@@ -3,17 +3,17 @@ import {
   type CommandPayload,
   FlotillaError,
   type MediaSessionParameters,
-  type Member,
-  registryQueue,
+  participantIdOf,
   type ReplyPayload,
   type RtpCapabilities,
   sfuQueue,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { roomIdOf, type SessionStore } from '@flotilla/store';
+import { type MediaRequest, roomIdOf, type RoomStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
+import { snapshotOf } from './snapshot.ts';
 
-/** A node that does not answer is passed over this often before a join or a re-opening is given up. */
+/** Number of nodes to try before a join or a re-opening fails. */
 const maxNodesTried = 3;
 const openTimeoutMs = 4000;
 
@@ -24,11 +24,11 @@ export interface JoinRequest {
   readonly subscribe: boolean;
 }
 
-/** Takes sessions into rooms and out again, and opens their media on the node they are placed on. */
+/** Joins rooms and leaves them for sessions, and opens their media on the node that they are assigned to. */
 export class Memberships {
   constructor(
     private readonly bus: CommandBus,
-    private readonly sessions: SessionStore,
+    private readonly rooms: RoomStore,
     private readonly maxRooms: number,
     private readonly log: Logger,
   ) {}
@@ -38,48 +38,55 @@ export class Memberships {
     const { identity } = session;
     if (identity.room !== undefined && roomIdOf(identity.room) !== roomId)
       throw new FlotillaError('FORBIDDEN', 'the token is for another room');
-    if (session.rooms.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
-    if (session.rooms.size >= this.maxRooms)
-      throw new FlotillaError('TOO_MANY_ROOMS', `a session is in ${this.maxRooms} rooms at most`);
+    if (session.rooms.has(roomId) || session.joining.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
+    session.joining.add(roomId);
+    try {
+      return await this.#join(session, roomId, request);
+    } finally {
+      session.joining.delete(roomId);
+    }
+  }
 
-    const name = request.name ?? identity.name ?? identity.userId.slice(0, 64);
-    const { member, snapshot } = await this.bus.call(registryQueue, 'registry.join', {
-      room: request.room,
+  async #join(session: Session, roomId: string, request: JoinRequest): Promise<ReplyPayload<'join'>> {
+    const { identity } = session;
+    const { rtpCapabilities, subscribe } = request;
+    const media = rtpCapabilities && { rtpCapabilities, subscribe };
+    const { member, ...state } = await this.rooms.join({
+      roomId,
+      participantId: participantIdOf(session.id),
       sessionId: session.id,
       userId: identity.userId,
-      name,
+      name: request.name ?? identity.name ?? identity.userId.slice(0, 64),
+      joinedAt: Date.now(),
+      excludeNodes: [],
+      maxRooms: this.maxRooms,
+      media,
     });
     const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
     session.rooms.set(roomId, membership);
+    const snapshot = snapshotOf(state);
+    // Two who exchange media directly need no node; their capacity is kept for when a third joins.
+    if (!media || snapshot.mediaMode !== 'sfu') return { participantId: member.id, snapshot };
     try {
-      const [media] = await Promise.all([
-        // Two who talk to each other directly need no node; their places are kept for when a third comes.
-        request.rtpCapabilities &&
-          snapshot.mediaMode === 'sfu' &&
-          this.openMedia(session, membership, {
-            rtpCapabilities: request.rtpCapabilities,
-            subscribe: request.subscribe,
-          }),
-        this.sessions.setRoom(session.id, roomId, true),
-      ]);
-      return { participantId: member.id, snapshot, ...(media && { media }) };
+      return { participantId: member.id, snapshot, media: await this.#open(session, membership, media) };
     } catch (error) {
       await this.leave(session, roomId, 'failed').catch((leaving: unknown) =>
-        this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be undone'),
+        this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be rolled back'),
       );
       throw error;
     }
   }
 
   /** Opens the session's transports on its node, or on another when that one does not answer. */
-  async openMedia(
-    session: Session,
-    membership: Membership,
-    request: { rtpCapabilities: RtpCapabilities; subscribe: boolean },
-  ): Promise<MediaSessionParameters> {
+  async openMedia(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
+    await this.rooms.describeMedia(membership.roomId, membership.participantId, media);
+    return this.#open(session, membership, media);
+  }
+
+  async #open(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
     const { roomId, participantId } = membership;
-    const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...request };
-    const gone: string[] = [];
+    const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...media };
+    const failed: string[] = [];
     for (;;) {
       try {
         return await this.bus.call(sfuQueue(membership.nodeId), 'sfu.open_session', payload, {
@@ -87,24 +94,20 @@ export class Memberships {
         });
       } catch (error) {
         const { code } = FlotillaError.from(error);
-        if ((code !== 'NODE_UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') || gone.length + 1 >= maxNodesTried)
+        if ((code !== 'NODE_UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') || failed.length + 1 >= maxNodesTried)
           throw error;
-        gone.push(membership.nodeId);
-        this.log.warn(
-          { node: membership.nodeId, roomId, sessionId: session.id, code },
-          'node does not answer, taking another',
-        );
-        membership.nodeId = (await this.#replace(session, roomId, gone)).nodeId;
+        failed.push(membership.nodeId);
+        this.log.warn({ nodeId: membership.nodeId, roomId, sessionId: session.id, code }, 'node does not answer');
+        membership.nodeId = await this.#reassign(membership, failed);
       }
     }
   }
 
-  async #replace(session: Session, roomId: string, excludeNodes: string[]): Promise<Member> {
+  async #reassign({ roomId, participantId }: Membership, excludeNodes: readonly string[]): Promise<string> {
     try {
-      return (await this.bus.call(registryQueue, 'registry.replace', { roomId, sessionId: session.id, excludeNodes }))
-        .member;
+      return (await this.rooms.reassign(roomId, participantId, excludeNodes)).nodeId;
     } catch (error) {
-      // Without another node, the one that fell silent is the one to wait for.
+      // Without another node, the one that did not answer is the one to wait for.
       if (FlotillaError.from(error).code === 'NO_CAPACITY')
         throw new FlotillaError('NODE_UNAVAILABLE', undefined, { cause: error });
       throw error;
@@ -112,9 +115,8 @@ export class Memberships {
   }
 
   /** Takes a session out of a room. Nothing happens when it is not in it. */
-  async leave(session: Session, roomId: string, reason: 'left' | 'disconnected' | 'failed'): Promise<void> {
-    await this.bus.call(registryQueue, 'registry.leave', { roomId, sessionId: session.id, reason });
-    await this.sessions.setRoom(session.id, roomId, false);
+  async leave(session: Session, roomId: string, reason: 'left' | 'failed'): Promise<void> {
+    await this.rooms.leave(roomId, participantIdOf(session.id), reason);
     session.rooms.delete(roomId);
   }
 }

@@ -2,12 +2,11 @@ import { roomStream } from '@flotilla/bus';
 import {
   type Offset,
   participantIdOf,
-  publicParticipant,
-  publicPublication,
   type ReplyPayload,
   roomAddress,
 } from '@flotilla/contracts';
 import type { Fleet } from '@flotilla/store';
+import { snapshotOf } from './snapshot.ts';
 import type { RoomStreams } from './room-streams.ts';
 import type { Session } from '../sessions/session.ts';
 
@@ -61,9 +60,8 @@ async function resumeRoom(
     return { reply: { roomId, participantId, resumed: true }, attachAt: seen };
   const state = await store.rooms.state(roomId);
   if (!state) return undefined;
-  const { room, mediaMode, offset } = state;
-  const participants = state.members.map(publicParticipant);
-  const publications = state.publications.map(publicPublication);
-  const snapshot = { room, mediaMode, participants, publications, offset };
-  return { reply: { roomId, participantId, resumed: false, snapshot }, attachAt: offset };
+  return {
+    reply: { roomId, participantId, resumed: false, snapshot: snapshotOf(state) },
+    attachAt: state.offset,
+  };
 }

@@ -25,7 +25,6 @@ export class SessionCleanup {
   constructor(
     private readonly table: SessionTable,
     private readonly store: SessionStore,
-    private readonly leaveRooms: (session: Session, rooms: readonly string[]) => Promise<void>,
     private readonly gatewayId: string,
     private readonly resumeWindowMs: number,
     private readonly log: Logger,
@@ -53,15 +52,10 @@ export class SessionCleanup {
     this.#pendingDetaches.delete(sessionId);
   }
 
-  /** Ends a session, unless it was resumed by another connection: it leaves its rooms and its record is deleted. */
-  end(session: Session): void {
-    this.#run(session.id, async () => {
-      // A request in flight may still add a room or open media.
-      await session.requests.idle();
-      const record = await this.store.get(session.id);
-      if (!record || record.gatewayId !== this.gatewayId || this.table.get(session.id)) return;
-      await this.leaveRooms(session, record.rooms);
-      await this.store.close(session.id);
+  /** Ends a session with all its rooms, unless it was resumed by another connection. */
+  end({ id, resumeHash }: Session): void {
+    this.#run(id, async () => {
+      await this.store.close(id, 'left', resumeHash);
     });
   }
 

@@ -51,6 +51,8 @@ const probes = counter({
 /** A client's session on this gateway: its identity, its rooms and its connection. */
 export class Session {
   readonly rooms = new Map<string, Membership>();
+  /** Ids of the rooms whose join has not been answered. */
+  readonly joining = new Set<string>();
   /** Requests that were received and not answered yet. */
   readonly requests = new RequestQueue();
   /** Messages to its user. */

@@ -17,7 +17,7 @@ if room then
   local created = string.format('%015d', cjson.decode(room).createdAt)
   stage('ZREM', key.rooms(), created .. ':' .. roomId)
   stage('ZADD', key.emptyRooms(), 0, roomId)
-  append(key.events(roomId), maxStreamLength, event, deletedSeconds)
+  append(key.events(roomId), maxStreamLength, event, { ttl = deletedSeconds })
   delete(key.room(roomId))
 end
 local members = redis.call('HGETALL', key.members(roomId))

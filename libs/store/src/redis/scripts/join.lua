@@ -15,6 +15,10 @@ if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRE
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
+local members = redis.call('HVALS', key.members(roomId))
+local publications = redis.call('HVALS', key.publications(roomId))
+local reconnecting = redis.call('SMEMBERS', key.reconnecting(roomId))
+local offset = last_offset(key.events(roomId))
 if not record then
   local present = redis.call('HLEN', key.members(roomId))
   if present >= settings.maxParticipants then return 'ROOM_FULL' end
@@ -30,7 +34,11 @@ if not record then
   stage('ZREM', key.emptyRooms(), roomId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
-  if redis.call('ZSCORE', key.detached(), sessionId) then stage('SADD', key.reconnecting(roomId), participantId) end
+  members[#members + 1] = record
+  if redis.call('ZSCORE', key.detached(), sessionId) then
+    stage('SADD', key.reconnecting(roomId), participantId)
+    reconnecting[#reconnecting + 1] = participantId
+  end
   if mode == 'peer' and present + 1 > 2 then
     mode = 'sfu'
     stage('SET', key.upgraded(roomId), '1')
@@ -40,13 +48,6 @@ if not record then
   if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
   stage_reservations()
   commit()
+  offset = appended[#appended].offset
 end
-return {
-  room,
-  record,
-  redis.call('HVALS', key.members(roomId)),
-  redis.call('HVALS', key.publications(roomId)),
-  redis.call('SMEMBERS', key.reconnecting(roomId)),
-  last_offset(key.events(roomId)),
-  mode,
-}
+return { room, record, members, publications, reconnecting, offset, mode }

@@ -5,6 +5,7 @@ Writes a new session. `claims` are the fields and values of its token's claims.
 Returns the newest offset of the user's messages.
 ]]
 -- @include transaction
+local offset = last_offset(key.inbox(userId))
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
   stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
@@ -13,4 +14,4 @@ stage('SET', key.resume(resumeHash), sessionId)
 stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
 commit()
-return last_offset(key.inbox(userId))
+return offset

@@ -16,6 +16,7 @@ if #record == 0 then
 end
 local window_ends = redis.call('ZSCORE', key.detached(), id)
 if window_ends and tonumber(window_ends) <= now_ms() then return nil end
+local rooms = redis.call('SMEMBERS', key.sessionRooms(id))
 stage('SET', key.resume(nextHash), id)
 delete(key.resume(resumeHash))
 stage('ZREM', key.detached(), id)
@@ -26,4 +27,4 @@ stage('HSET', key.session(id), 'gatewayId', gatewayId)
 stage('HSET', key.session(id), 'resumeHash', nextHash)
 stage_connection(id, 'connected')
 commit()
-return { id, record, redis.call('SMEMBERS', key.sessionRooms(id)) }
+return { id, record, rooms }

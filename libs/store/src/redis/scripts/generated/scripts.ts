@@ -5,7 +5,7 @@ import { z } from 'zod';
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
-  closeSession: { sessionId: string | number; reason: string | number; trace: string | number };
+  closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
   deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number };
@@ -51,8 +51,10 @@ export const scripts = {
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -111,7 +113,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -183,8 +185,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -243,7 +247,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -371,7 +375,7 @@ commit()
 return { started, media }`,
   },
   closeSession: {
-    args: ["sessionId","reason","trace"],
+    args: ["sessionId","reason","resumeHash","trace"],
     result: z.array(z.string()),
     lua: `local function now_ms()
   local time = redis.call('TIME')
@@ -381,8 +385,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -441,7 +447,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -574,13 +580,14 @@ local function stage_leave(room, participant, reason, trace)
   end
   return true
 end
+local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
 local left = {}
 for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(sessionId))) do
   if stage_leave(room, participant_of(sessionId), reason, trace) then left[#left + 1] = room end
 end
 local user = redis.call('HGET', key.session(sessionId), 'userId')
 if user then stage('SREM', key.userSessions(user), sessionId) end
-local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash then delete(key.resume(hash)) end
 local gateway = redis.call('HGET', key.session(sessionId), 'gatewayId')
 if gateway then stage('SREM', key.gatewaySessions(gateway), sessionId) end
@@ -602,8 +609,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -662,7 +671,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -799,8 +808,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -859,7 +870,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -900,8 +911,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -960,7 +973,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1076,7 +1089,7 @@ if room then
   local created = string.format('%015d', cjson.decode(room).createdAt)
   stage('ZREM', key.rooms(), created .. ':' .. roomId)
   stage('ZADD', key.emptyRooms(), 0, roomId)
-  append(key.events(roomId), maxStreamLength, event, deletedSeconds)
+  append(key.events(roomId), maxStreamLength, event, { ttl = deletedSeconds })
   delete(key.room(roomId))
 end
 local members = redis.call('HGETALL', key.members(roomId))
@@ -1106,8 +1119,10 @@ return { room and 1 or 0, (#members - last) / 2 }`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1166,7 +1181,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1202,8 +1217,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1262,7 +1279,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1347,8 +1364,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1407,7 +1426,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1501,8 +1520,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1561,7 +1582,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1643,8 +1664,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1703,7 +1726,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -1784,6 +1807,10 @@ if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRE
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
+local members = redis.call('HVALS', key.members(roomId))
+local publications = redis.call('HVALS', key.publications(roomId))
+local reconnecting = redis.call('SMEMBERS', key.reconnecting(roomId))
+local offset = last_offset(key.events(roomId))
 if not record then
   local present = redis.call('HLEN', key.members(roomId))
   if present >= settings.maxParticipants then return 'ROOM_FULL' end
@@ -1799,7 +1826,11 @@ if not record then
   stage('ZREM', key.emptyRooms(), roomId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
-  if redis.call('ZSCORE', key.detached(), sessionId) then stage('SADD', key.reconnecting(roomId), participantId) end
+  members[#members + 1] = record
+  if redis.call('ZSCORE', key.detached(), sessionId) then
+    stage('SADD', key.reconnecting(roomId), participantId)
+    reconnecting[#reconnecting + 1] = participantId
+  end
   if mode == 'peer' and present + 1 > 2 then
     mode = 'sfu'
     stage('SET', key.upgraded(roomId), '1')
@@ -1809,16 +1840,9 @@ if not record then
   if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
   stage_reservations()
   commit()
+  offset = appended[#appended].offset
 end
-return {
-  room,
-  record,
-  redis.call('HVALS', key.members(roomId)),
-  redis.call('HVALS', key.publications(roomId)),
-  redis.call('SMEMBERS', key.reconnecting(roomId)),
-  last_offset(key.events(roomId)),
-  mode,
-}`,
+return { room, record, members, publications, reconnecting, offset, mode }`,
   },
   leave: {
     args: ["roomId","participantId","reason","trace"],
@@ -1831,8 +1855,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -1891,7 +1917,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2059,8 +2085,10 @@ return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2119,7 +2147,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2139,6 +2167,7 @@ local function commit()
     redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
   end
 end
+local offset = last_offset(key.inbox(userId))
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
   stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
@@ -2147,7 +2176,7 @@ stage('SET', key.resume(resumeHash), sessionId)
 stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
 commit()
-return last_offset(key.inbox(userId))`,
+return offset`,
   },
   prepareMigration: {
     args: ["roomId","participantId","migrationId","event"],
@@ -2160,8 +2189,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2220,7 +2251,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2343,8 +2374,10 @@ return 1`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2403,7 +2436,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2467,8 +2500,10 @@ return 1`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2527,7 +2562,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2639,8 +2674,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2699,7 +2736,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2850,8 +2887,10 @@ return { moved, from }`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -2910,7 +2949,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -2984,8 +3023,10 @@ commit()`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3044,7 +3085,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3083,8 +3124,10 @@ end`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3143,7 +3186,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3176,8 +3219,10 @@ commit()`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3236,7 +3281,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3295,8 +3340,10 @@ return 1`,
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3355,7 +3402,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3396,8 +3443,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3456,7 +3505,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3615,8 +3664,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3675,7 +3726,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3798,8 +3849,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3858,7 +3911,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3896,8 +3949,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -3956,7 +4011,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -3991,8 +4046,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -4051,7 +4108,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -4119,6 +4176,7 @@ if #record == 0 then
 end
 local window_ends = redis.call('ZSCORE', key.detached(), id)
 if window_ends and tonumber(window_ends) <= now_ms() then return nil end
+local rooms = redis.call('SMEMBERS', key.sessionRooms(id))
 stage('SET', key.resume(nextHash), id)
 delete(key.resume(resumeHash))
 stage('ZREM', key.detached(), id)
@@ -4129,7 +4187,7 @@ stage('HSET', key.session(id), 'gatewayId', gatewayId)
 stage('HSET', key.session(id), 'resumeHash', nextHash)
 stage_connection(id, 'connected')
 commit()
-return { id, record, redis.call('SMEMBERS', key.sessionRooms(id)) }`,
+return { id, record, rooms }`,
   },
   rollBackMigration: {
     args: ["roomId","participantId","migrationId","ending","endedAt"],
@@ -4142,8 +4200,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -4202,7 +4262,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -4338,8 +4398,10 @@ local staged, appended, deleted = {}, {}, {}
 local function stage(...)
   staged[#staged + 1] = { ... }
 end
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 local function delete(key_name)
   deleted[#deleted + 1] = key_name
@@ -4398,7 +4460,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)
@@ -4435,8 +4497,7 @@ end
 if not reachable then return nil end
 local ms, number = string.match(last_offset(key.inbox(userId)), '^(%d+)-(%d+)$')
 local offset = tonumber(ms) < now and string.format('%d-0', now) or string.format('%s-%d', ms, number + 1)
-append(key.inbox(userId), keptMessagesPerUser, message, messagesKeptSeconds)
-appended[#appended].id = offset
+append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
     '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}')

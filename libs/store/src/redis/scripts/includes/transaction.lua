@@ -9,10 +9,12 @@ local function stage(...)
   staged[#staged + 1] = { ... }
 end
 
--- Stages an entry of a stream that keeps about `kept` entries, for `ttl` seconds when given. Subscribers get it on the channel of
--- the stream's key.
-local function append(stream, kept, data, ttl)
-  appended[#appended + 1] = { stream = stream, kept = kept, data = data, ttl = ttl }
+-- Stages an entry of a stream that keeps about `kept` entries. Subscribers get it on the channel of the stream's key. `options`:
+-- ttl (seconds), id (of the entry), exact (whether exactly `kept` are kept).
+local function append(stream, kept, data, options)
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
 end
 
 local function delete(key_name)
@@ -76,7 +78,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)

@@ -1,0 +1,159 @@
+import type { EventLog } from '@flotilla/bus';
+import { newId, participantIdOf } from '@flotilla/contracts';
+import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { brokenInvariants, maxPublications, type Store, takeInventory } from '../src/index.ts';
+import { adapters, eventsOf } from './adapters.ts';
+
+describe.each(adapters)('membership in %s', (_name, open) => {
+  let store: Store;
+  let events: EventLog;
+  let close: () => Promise<void>;
+
+  beforeEach(async () => {
+    ({ store, events, close } = await open());
+    await store.nodes.report(nodeReport('nd_a', { capacity: 1000 }));
+  });
+  afterEach(() => close());
+
+  const createRooms = async (count: number) => {
+    const names = Array.from({ length: count }, (_, index) => `r${index}`);
+    for (const name of names) await store.rooms.create(roomRecord(name));
+    return names.map((name) => `rm_${name}`);
+  };
+  const openSession = async () => {
+    const id = newId('session');
+    const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
+    await store.sessions.open({ id, userId: 'u', gatewayId: 'gw_a', ...claims }, `hash-of-${id}`);
+    return id;
+  };
+  const expectWhole = async () => expect(brokenInvariants(await takeInventory(store))).toEqual([]);
+  const expectEmpty = async (roomIds: readonly string[]) => {
+    for (const roomId of roomIds)
+      expect(await store.rooms.state(roomId)).toMatchObject({ members: [], publications: [] });
+    expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
+  };
+
+  test('a session that ended joins no room', async () => {
+    const [roomId] = await createRooms(1);
+    const sessionId = await openSession();
+    await store.sessions.close(sessionId, 'left');
+    await expect(store.rooms.join(newcomer(roomId!, sessionId))).rejects.toMatchObject({ code: 'SESSION_EXPIRED' });
+    await expectEmpty([roomId!]);
+  });
+
+  test('of joins and the end of their session at once nobody stays behind', async () => {
+    const rooms = await createRooms(5);
+    for (let round = 0; round < 10; round++) {
+      const sessionId = await openSession();
+      const joins = rooms.map((roomId) => store.rooms.join(newcomer(roomId, sessionId)).catch(() => undefined));
+      joins.splice(round % 5, 0, store.sessions.close(sessionId, 'left') as Promise<never>);
+      await Promise.all(joins);
+      await expectEmpty(rooms);
+    }
+  });
+
+  test('of 30 joins at once a session with a limit of 16 rooms is in 16', async () => {
+    const rooms = await createRooms(30);
+    const sessionId = await openSession();
+    const joins = await Promise.allSettled(rooms.map((roomId) => store.rooms.join(newcomer(roomId, sessionId))));
+    expect(joins.filter(({ status }) => status === 'fulfilled')).toHaveLength(16);
+    expect(joins.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'TOO_MANY_ROOMS' } });
+    expect((await store.sessions.get(sessionId))?.rooms).toHaveLength(16);
+    await expectWhole();
+    expect(await store.sessions.close(sessionId, 'left')).toHaveLength(16);
+    await expectEmpty(rooms);
+  });
+
+  test('of 30 publications at once a participant has 16', async () => {
+    const [roomId] = await createRooms(1);
+    const { member } = await joinAs(store, newcomer(roomId!));
+    const puts = await Promise.allSettled(
+      Array.from({ length: 30 }, () => store.rooms.putPublication(roomId!, cameraOf(member))),
+    );
+    expect(puts.filter(({ status }) => status === 'fulfilled')).toHaveLength(maxPublications);
+    expect(puts.find(({ status }) => status === 'rejected')).toMatchObject({ reason: { code: 'RATE_LIMITED' } });
+    expect((await store.rooms.state(roomId!))?.publications).toHaveLength(maxPublications);
+  });
+
+  test('leaving takes the room out of the session, and deleting a room out of all sessions', async () => {
+    const rooms = await createRooms(2);
+    const sessions = [await openSession(), await openSession()];
+    for (const sessionId of sessions) for (const roomId of rooms) await store.rooms.join(newcomer(roomId, sessionId));
+    await store.rooms.leave(rooms[0]!, participantIdOf(sessions[0]!), 'left');
+    expect((await store.sessions.get(sessions[0]!))?.rooms).toEqual([rooms[1]]);
+    await store.rooms.delete(rooms[1]!);
+    expect((await store.sessions.get(sessions[0]!))?.rooms).toEqual([]);
+    expect((await store.sessions.get(sessions[1]!))?.rooms).toEqual([rooms[0]]);
+    await expectWhole();
+  });
+
+  test('half a surrogate pair in a name or label keeps nobody from leaving', async () => {
+    const [roomId] = await createRooms(1);
+    const broken = 'Ada \ud83d';
+    const { member } = await joinAs(store, { ...newcomer(roomId!), name: broken });
+    await store.rooms.putPublication(roomId!, cameraOf(member, { label: broken }));
+    expect(await store.rooms.leave(roomId!, member.id, 'left')).toBe(true);
+    await expectEmpty([roomId!]);
+    expect((await eventsOf(events, roomId!)).at(-1)).toMatchObject({ type: 'participant_left' });
+  });
+
+  test('a connection that drops is appended for each room of its session, and so is its return', async () => {
+    const rooms = await createRooms(2);
+    const sessionId = await openSession();
+    const participantId = participantIdOf(sessionId);
+    for (const roomId of rooms) await store.rooms.join(newcomer(roomId, sessionId));
+    await store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000);
+    for (const roomId of rooms) {
+      expect(await store.rooms.state(roomId)).toMatchObject({ members: [{ connection: 'reconnecting' }] });
+      expect((await eventsOf(events, roomId)).at(-1)).toMatchObject({
+        type: 'participant_connection',
+        payload: { participantId, connection: 'reconnecting' },
+      });
+    }
+    await store.sessions.resume(`hash-of-${sessionId}`, 'next', 'gw_b');
+    for (const roomId of rooms) {
+      expect((await store.rooms.state(roomId))?.members[0]).not.toHaveProperty('connection');
+      expect((await eventsOf(events, roomId)).at(-1)).toMatchObject({
+        type: 'participant_connection',
+        payload: { participantId, connection: 'connected' },
+      });
+    }
+  });
+
+  test('the sessions of a dead gateway are shown as reconnecting, and as connected when it takes them back', async () => {
+    const [roomId] = await createRooms(1);
+    const sessionId = await openSession();
+    await store.sessions.gatewayAlive('gw_a');
+    await store.rooms.join(newcomer(roomId!, sessionId));
+    await waitFor('the gateway times out', async () =>
+      (await store.sessions.detachOrphaned(20, 60_000, 10)).detached === 1 ? undefined : notYet('it has not'),
+    );
+    expect(await store.rooms.state(roomId!)).toMatchObject({ members: [{ connection: 'reconnecting' }] });
+    await store.sessions.reattach([sessionId], 'gw_a');
+    expect((await store.rooms.state(roomId!))?.members[0]).not.toHaveProperty('connection');
+  });
+
+  test('a member is reassigned from a lost node only while its heartbeat is older than those of others', async () => {
+    const [roomId] = await createRooms(1);
+    const { member } = await joinAs(store, newcomer(roomId!));
+    await store.rooms.putPublication(roomId!, cameraOf(member));
+    const request = { id: newId('migration'), roomId: roomId!, sessionId: member.sessionId, participantId: member.id };
+    const reassign = (lostAfterMs: number) =>
+      store.migrations.reassignLost({ ...request, startedAt: Date.now(), lostAfterMs });
+    await expect(reassign(60_000)).rejects.toMatchObject({ code: 'MIGRATION_NOT_ACTIVE' });
+    await waitFor('the other node reports later', async () => {
+      await store.nodes.report(nodeReport('nd_b'));
+      const [a, b] = (await store.nodes.list()).toSorted((one, other) => one.lastSeenAt - other.lastSeenAt);
+      if (b!.lastSeenAt - a!.lastSeenAt < 30) notYet('30 ms have not passed');
+    });
+    expect(await reassign(30)).toMatchObject({ fromNode: 'nd_a', toNode: 'nd_b', reason: 'node_lost' });
+    expect(await store.rooms.member(roomId!, member.id)).toMatchObject({ nodeId: 'nd_b' });
+    expect((await eventsOf(events, roomId!)).slice(-2)).toMatchObject([
+      { type: 'participant_moved', payload: { nodeId: 'nd_b' } },
+      { type: 'media_lost', payload: { participantIds: [member.id], reason: 'node_lost' } },
+    ]);
+    expect(await store.history.recent()).toMatchObject([{ id: request.id, end: 'committed', toNode: 'nd_b' }]);
+    await expect(reassign(60_000)).rejects.toMatchObject({ code: 'MIGRATION_NOT_ACTIVE' });
+  });
+});

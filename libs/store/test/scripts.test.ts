@@ -1,0 +1,325 @@
+import { randomUUID } from 'node:crypto';
+import { connectRedis } from '@flotilla/bus';
+import { newId, participantIdOf } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers } from '@flotilla/testkit';
+import fc from 'fast-check';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { brokenInvariants, chooseNode, RedisStore, takeInventory } from '../src/index.ts';
+import { luaOf } from '../src/redis/script-client.ts';
+import { type ScriptName, scripts } from '../src/redis/scripts/generated/scripts.ts';
+
+const log = createLogger({ service: 'test', level: 'error' });
+const url = () => testBrokers().redisUrl;
+
+let redis: Redis;
+beforeAll(async () => {
+  redis = connectRedis(url(), log, 'test');
+  await redis.connect();
+});
+afterAll(() => redis.disconnect());
+
+/** All keys of a namespace with their values; streams by their entries. */
+async function contents(namespace: string): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const key of (await redis.keys(`${namespace}:*`)).toSorted()) {
+    const type = await redis.type(key);
+    if (type === 'stream') found[key] = await redis.xrange(key, '-', '+');
+    else if (type === 'hash') found[key] = await redis.hgetall(key);
+    else if (type === 'set') found[key] = (await redis.smembers(key)).toSorted();
+    else if (type === 'zset') found[key] = await redis.zrange(key, '0', '-1', 'WITHSCORES');
+    else found[key] = await redis.get(key);
+  }
+  return found;
+}
+
+/** The script with a failure of its call of that number, for once; the calls that restore what was written succeed. */
+const failingAt = (name: ScriptName, call: number): string => `
+local calls, real = 0, redis
+local redis = setmetatable({ call = function(...)
+  calls = calls + 1
+  if calls == ${call} then real.call('SET', KEYS[1] .. ':failed', 1) error({ err = 'ERR injected' }) end
+  return real.call(...)
+end }, { __index = real })
+${luaOf(name)}`;
+
+type Run = (store: RedisStore) => Promise<unknown>;
+
+const roomId = 'rm_a';
+const sessionId = 'ss_mover';
+const participantId = participantIdOf(sessionId);
+const transport = {
+  id: 't',
+  iceParameters: { usernameFragment: 'u', password: 'p' },
+  iceCandidates: [],
+  dtlsParameters: { fingerprints: [] },
+};
+
+/** A fleet with two nodes and a room of two, of whom one has two publications. */
+async function prepare(store: RedisStore): Promise<void> {
+  for (const id of ['nd_a', 'nd_b']) await store.nodes.report(nodeReport(id));
+  await store.rooms.create(roomRecord('a'));
+  await store.sessions.gatewayAlive('gw_test');
+  await joinAs(store, newcomer(roomId));
+  const { member } = await joinAs(store, newcomer(roomId, sessionId));
+  for (const index of [1, 2]) await store.rooms.putPublication(roomId, cameraOf(member, { id: `pub_${index}` }));
+}
+
+async function migrating(store: RedisStore) {
+  const { migration } = await store.migrations.begin({
+    id: 'mig_1',
+    roomId,
+    sessionId,
+    participantId,
+    reason: 'manual',
+    startedAt: Date.now(),
+    deadline: Date.now() + 10_000,
+  });
+  await store.migrations.prepared(migration, {
+    nodeId: migration.toNode,
+    send: transport,
+    recv: transport,
+    subscriptions: [],
+  });
+  const [camera] = await store.rooms.publications(roomId, ['pub_1']);
+  await store.rooms.putPublication(roomId, { ...camera!, nodeId: migration.toNode });
+  return migration;
+}
+
+/** For each script that writes: what comes before, and the call that runs it. */
+const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: Run }>> = {
+  createRoom: { run: (store) => store.rooms.create(roomRecord('b')) },
+  deleteRoom: { before: migrating, run: (store) => store.rooms.delete(roomId) },
+  join: {
+    before: (store) =>
+      joinAs(store, newcomer(roomId, 'ss_new')).then(() => store.rooms.leave(roomId, 'pt_new', 'left')),
+    run: (store) => store.rooms.join(newcomer(roomId, 'ss_new')),
+  },
+  leave: { before: migrating, run: (store) => store.rooms.leave(roomId, participantId, 'left') },
+  reassign: { before: migrating, run: (store) => store.rooms.reassign(roomId, participantId, []) },
+  describeMedia: {
+    run: (store) => store.rooms.describeMedia(roomId, participantId, { rtpCapabilities: {}, subscribe: false }),
+  },
+  putPublication: {
+    run: async (store) => {
+      const member = await store.rooms.member(roomId, participantId);
+      await store.rooms.putPublication(roomId, cameraOf(member!, { id: 'pub_3', producerId: 'p' }));
+    },
+  },
+  removePublication: { run: (store) => store.rooms.removePublication(roomId, participantId, 'pub_1') },
+  repairRoom: {
+    before: () => redis.del(`${namespaceNow}:session:${sessionId}`),
+    run: (store) => store.rooms.repair(),
+  },
+  beginMigration: { run: migrating },
+  prepareMigration: { run: migrating },
+  commitMigration: { before: migrating, run: (store) => store.migrations.commit(roomId, participantId, 'mig_1') },
+  rollBackMigration: {
+    before: migrating,
+    run: (store) => store.migrations.rollBack(roomId, participantId, 'mig_1', 'rolled_back'),
+  },
+  reportMigration: { before: migrating, run: (store) => store.history.report('mig_1', sessionId, { ms: 1 }) },
+  openSession: {
+    run: (store) =>
+      store.sessions.open({ id: 'ss_x', userId: 'x', gatewayId: 'gw_test', grants: [], bridge: [], expiresAt: 1 }, 'x'),
+  },
+  refreshSession: { run: (store) => store.sessions.refresh(sessionId, { grants: ['data'], bridge: [], expiresAt: 2 }) },
+  sendToUser: { run: (store) => store.sessions.sendToUser('u', '{}') },
+  detachSession: { run: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000) },
+  resumeSession: {
+    before: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000),
+    run: (store) => store.sessions.resume(`hash-of-${sessionId}`, 'next', 'gw_other'),
+  },
+  closeSession: { before: migrating, run: (store) => store.sessions.close(sessionId, 'disconnected') },
+  reattachSessions: {
+    before: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000),
+    run: (store) => store.sessions.reattach([sessionId], 'gw_test'),
+  },
+  detachOrphaned: { run: (store) => store.sessions.detachOrphaned(-1000, 60_000, 10) },
+  gatewayAlive: { run: (store) => store.sessions.gatewayAlive('gw_new') },
+  reportNode: { run: (store) => store.nodes.report(nodeReport('nd_c')) },
+  removeNode: { run: (store) => store.nodes.remove('nd_b') },
+  acquireLease: { run: (store) => store.leases.acquire('l', 'h', 10_000) },
+};
+let namespaceNow = '';
+
+describe('a script that fails at any of its calls', () => {
+  test.each(Object.keys(cases) as ScriptName[])('%s leaves the store as it was', { timeout: 60_000 }, async (name) => {
+    const { before, run } = cases[name]!;
+    for (let call = 1; ; call++) {
+      const namespace = `t${randomUUID().slice(0, 8)}`;
+      namespaceNow = namespace;
+      const sound = await RedisStore.connect({ url: url(), namespace, log });
+      const failing = await RedisStore.connect({ url: url(), namespace, log }, (script) =>
+        script === name ? failingAt(name, call) : luaOf(script),
+      );
+      await prepare(sound);
+      await before?.(sound);
+      const unchanged = await contents(namespace);
+      await run(failing).catch(() => undefined);
+      const failed = await redis.getdel(`${namespace}:failed`);
+      const after = await contents(namespace);
+      await Promise.all([sound.close(), failing.close()]);
+      if (failed === null) {
+        expect(call).toBeGreaterThan(1);
+        return;
+      }
+      // What ran before the script that fails is not its own.
+      if (run !== migrating) expect(after, `call ${call}`).toEqual(unchanged);
+      else
+        expect(Object.keys(after).filter((key) => key.endsWith(':migrations'))).toHaveLength(
+          name === 'beginMigration' ? 0 : 2,
+        );
+    }
+  });
+});
+
+describe('scripts', () => {
+  const opened: RedisStore[] = [];
+  const openStore = async (namespace = `t${randomUUID().slice(0, 8)}`) => {
+    const store = await RedisStore.connect({ url: url(), namespace, log });
+    opened.push(store);
+    return { store, namespace };
+  };
+  afterAll(() => Promise.all(opened.map((store) => store.close())));
+
+  test('every script that writes is tried with failures', () => {
+    const writing = Object.entries(scripts).filter(([, { lua }]) => lua.includes('commit()'));
+    // A relay's report is that of a node with other keys; a negotiation is one write and one event.
+    const without = ['reportRelay', 'removeRelay', 'putPair'];
+    expect(
+      writing
+        .map(([name]) => name)
+        .filter((name) => !without.includes(name))
+        .toSorted(),
+    ).toEqual(Object.keys(cases).toSorted());
+  });
+
+  test('a member with 9,000 publications leaves with all of them', { timeout: 60_000 }, async () => {
+    const { store, namespace } = await openStore();
+    await prepare(store);
+    const ids = Array.from({ length: 9000 }, (_, index) => `pub_old${index}`);
+    await redis.sadd(`${namespace}:{${roomId}}:publications:${participantId}`, ...ids);
+    await redis.hset(`${namespace}:{${roomId}}:publications`, Object.fromEntries(ids.map((id) => [id, 'nd_a {}'])));
+    expect(await store.rooms.leave(roomId, participantId, 'left')).toBe(true);
+    expect(await redis.exists(`${namespace}:{${roomId}}:publications`)).toBe(0);
+    expect(await redis.exists(`${namespace}:{${roomId}}:publications:${participantId}`)).toBe(0);
+    expect(await store.rooms.state(roomId)).toMatchObject({ members: [{}] });
+  });
+
+  test(
+    'a room of 1,200 is deleted in several runs, and one that was interrupted is finished',
+    { timeout: 60_000 },
+    async () => {
+      const { store, namespace } = await openStore();
+      await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
+      await store.rooms.create(roomRecord('a', { maxParticipants: 2000 }));
+      for (let index = 0; index < 1200; index++) {
+        if (index % 100 === 0) await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
+        await joinAs(store, newcomer(roomId));
+      }
+      await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 500);
+      expect(await store.rooms.state(roomId)).toBeUndefined();
+      await expect(joinAs(store, newcomer(roomId))).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 700 }]);
+      expect(await store.rooms.deleteExpired()).toEqual([roomId]);
+      expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
+      expect(await redis.keys(`${namespace}:{${roomId}}:*`)).toEqual([`${namespace}:{${roomId}}:events`]);
+      expect(await redis.ttl(`${namespace}:{${roomId}}:events`)).toBeGreaterThan(0);
+    },
+  );
+
+  test('the repair pass removes members whose session does not exist, and restores entries of sessions', async () => {
+    const { store, namespace } = await openStore();
+    await prepare(store);
+    await redis.del(`${namespace}:session:${sessionId}`);
+    const { members } = (await store.rooms.state(roomId))!;
+    const other = members.find(({ id }) => id !== participantId)!;
+    await redis.srem(`${namespace}:session:${other.sessionId}:rooms`, roomId);
+    expect(await store.rooms.repair()).toEqual({ removed: 1, next: undefined });
+    expect(brokenInvariants(await takeInventory(store))).toEqual([]);
+    expect(await store.rooms.state(roomId)).toMatchObject({ members: [{ id: other.id }], publications: [] });
+    expect(await store.rooms.repair()).toEqual({ removed: 0, next: undefined });
+  });
+
+  test('records that this version cannot read hide no other', async () => {
+    const { store, namespace } = await openStore();
+    await prepare(store);
+    await redis.hset(`${namespace}:nodes`, 'nd_next', '{"id":"nd_next","state":"hibernating"}');
+    await redis.hset(`${namespace}:{${roomId}}:members`, 'pt_next', 'nd_a - {"shape":"of the next version"}');
+    expect((await store.nodes.list()).map(({ id }) => id).toSorted()).toEqual(['nd_a', 'nd_b']);
+    expect((await store.rooms.state(roomId))?.members).toHaveLength(2);
+  });
+
+  test('when all have left and the rooms are deleted, nothing of them is left', async () => {
+    const { store, namespace } = await openStore();
+    await prepare(store);
+    await migrating(store);
+    await store.relays.retain(roomId, { publisherId: participantId, topic: 't' } as never);
+    await store.sessions.sendToUser('u', '{}');
+    const { members } = (await store.rooms.state(roomId))!;
+    for (const member of members) await store.sessions.close(member.sessionId, 'left');
+    await store.rooms.delete(roomId);
+    await store.sessions.detachOrphaned(-1000, 1000, 10);
+    for (const id of ['nd_a', 'nd_b']) await store.nodes.remove(id);
+    const expiring: string[] = [];
+    const kept: string[] = [];
+    for (const key of await redis.keys(`${namespace}:*`)) ((await redis.ttl(key)) > 0 ? expiring : kept).push(key);
+    expect(expiring.map((key) => key.slice(namespace.length + 1)).toSorted()).toEqual(
+      ['gateway:gw_test', `{${roomId}}:events`, 'user:u:inbox'].toSorted(),
+    );
+    // Of the whole fleet, and bounded: the last migrations and the nodes' statistics.
+    expect(kept.map((key) => key.slice(namespace.length + 1)).toSorted()).toEqual(
+      ['migrations:history', 'migrations:history:order', 'sfu:stats'].toSorted(),
+    );
+  });
+
+  test('place a member on the node that chooseNode chooses', { timeout: 60_000 }, async () => {
+    const { store, namespace } = await openStore();
+    const node = fc.record({
+      id: fc.constantFrom('nd_a', 'nd_b', 'nd_c', 'nd_d', 'nd_e'),
+      capacity: fc.integer({ min: 1, max: 9 }),
+      reserved: fc.integer({ min: 0, max: 10 }),
+      cpu: fc.double({ min: 0, max: 1, noNaN: true }),
+      hosting: fc.boolean(),
+    });
+    const nodes = fc.uniqueArray(node, { selector: ({ id }) => id, maxLength: 5 });
+    const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
+    const lua = `${luaOf('join').split("local room = redis.call('GET'")[0]}
+      return choose_node({ room = 'rm_p', spread = ARGV[1] == '1', exclude = {}, random1 = tonumber(ARGV[2]), random2 = tonumber(ARGV[3]) }) or ''`;
+    await fc.assert(
+      fc.asyncProperty(nodes, fc.boolean(), random, random, async (fleet, spread, first, second) => {
+        await redis.del(
+          `${namespace}:nodes:beats`,
+          `${namespace}:nodes:slots`,
+          `${namespace}:nodes:reserved`,
+          `${namespace}:{rm_p}:assignments`,
+        );
+        for (const { id, capacity, reserved, cpu, hosting } of fleet) {
+          await store.nodes.report(nodeReport(id, { capacity, load: { cpu } }));
+          if (reserved > 0) await redis.hset(`${namespace}:nodes:reserved`, id, reserved);
+          if (hosting) await redis.hset(`${namespace}:{rm_p}:assignments`, id, 1);
+        }
+        const expected = chooseNode(
+          fleet.map((each) => ({ ...each, hosting: each.hosting && !spread })),
+          [first, second],
+        );
+        expect(await redis.eval(lua, 1, namespace, spread ? '1' : '0', first, second)).toBe(expected ?? '');
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('reassigning chooses the preferred node while it has capacity', async () => {
+    const { store } = await openStore();
+    await prepare(store);
+    await store.nodes.report(nodeReport('nd_full', { capacity: 1 }));
+    const { member } = await joinAs(store, newcomer(roomId, newId('session'), ['nd_a', 'nd_b']));
+    expect(member.nodeId).toBe('nd_full');
+    const request = { id: newId('migration'), roomId, sessionId, participantId, startedAt: Date.now(), lostAfterMs: 0 };
+    expect(await store.migrations.reassignLost({ ...request, toNode: 'nd_full' })).not.toMatchObject({
+      toNode: 'nd_full',
+    });
+  });
+});
