@@ -147,9 +147,9 @@ test('the peers of a node that dies are asked to be elsewhere, each once, the la
 test('a node that is not heard but answers keeps its peers', async () => {
   let answers = 0;
   const serving = await fleet.bus.serve(sfuQueue('nd_a'), 'own', {
-    'sfu.describe_session': async () => {
+    'sfu.ping': async () => {
       answers++;
-      return { rtpCapabilities: {}, subscribe: true };
+      return {};
     },
   });
   await graceOver();

@@ -1,4 +1,4 @@
-import { mediaWorkersOf, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
+import { mediaWorkersOf, joinAs, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { subscribeToRoom } from '@flotilla/bus';
 import type { RoomEvent } from '@flotilla/contracts';
 import { newId, startOfStream } from '@flotilla/contracts';
@@ -72,7 +72,7 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
     const { rooms, nodes } = harness.fleet.store;
     await nodes.report(nodeReport('nd_a'));
     const who = newcomer(harness.room.id, sessionId);
-    await rooms.join(who);
+    await joinAs(harness.fleet.store, who);
     const client = await harness.client('rl_a', { sessionId });
     await rooms.leave(who.roomId, who.participantId, 'left');
     await waitFor('the relay has no link', async () => {

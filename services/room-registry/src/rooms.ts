@@ -19,7 +19,12 @@ export class Rooms {
   async create({ name, ...settings }: z.output<typeof CreateRoom>): Promise<Room> {
     const requestedName = name ?? newId('room').slice(3);
     return this.store.create(
-      Room.parse({ id: roomIdOf(requestedName), name: requestedName, createdAt: Date.now(), ...RoomSettings.parse(settings) }),
+      Room.parse({
+        id: roomIdOf(requestedName),
+        name: requestedName,
+        createdAt: Date.now(),
+        ...RoomSettings.parse(settings),
+      }),
     );
   }
 

@@ -3,7 +3,7 @@ import { newId, registryQueue, type SfuCommandType, sfuQueue } from '@flotilla/c
 import type { CommandHandlers } from '@flotilla/bus';
 import { metricsRegistry } from '@flotilla/runtime';
 import type { Fleet } from '@flotilla/store';
-import { newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
+import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import { beforeEach, expect, test } from 'vitest';
 import { startRegistry } from './harness.ts';
 
@@ -80,12 +80,12 @@ test('what can not be understood, and who may not ask, is refused', async () => 
   expect(told).toEqual([]);
 });
 
-test('a migration that does not come about is remembered as undone', async () => {
+test('a migration whose new node does not answer is listed as rolled back', async () => {
   const roomId = 'rm_a';
   await fleet.store.rooms.create(roomRecord('a'));
   const who = newcomer(roomId, undefined, ['nd_a']);
-  await fleet.store.rooms.join(who);
-  // Nobody serves the node it is on.
+  await joinAs(fleet.store, who);
+  // No process serves the new node.
   await expect(
     fleet.bus.call(registryQueue, 'registry.drill', {
       drill: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_a' },

@@ -1,7 +1,7 @@
 import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
-import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
+import { joinAs, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import { Rooms } from '../src/rooms.ts';
 import { Sweeper } from '../src/sweeper.ts';
@@ -30,21 +30,14 @@ describe('rooms', () => {
 });
 
 describe('the sweeper', () => {
-  test('takes out of its rooms who did not come back in time, and leaves the others alone', async () => {
+  test('takes a session out of its rooms when its resume window has passed, and leaves others alone', async () => {
     const { store } = memoryFleet(log);
     const rooms = new Rooms(store.rooms);
     await store.nodes.report(nodeReport('nd_a'));
     const { id } = await rooms.create({ name: 'daily' });
     const sessions = [newId('session'), newId('session')];
-    for (const sessionId of sessions) {
-      await rooms.join({ room: 'daily', sessionId, userId: 'u', name: 'U' });
-      await store.sessions.open(
-        { id: sessionId, userId: 'u', grants: [], bridge: [], expiresAt: 0, gatewayId: 'gw_a' },
-        `hash-${sessionId}`,
-      );
-      await store.sessions.setRoom(sessionId, id, true);
-    }
-    await store.sessions.detach(sessions[0]!, `hash-${sessions[0]!}`, 10);
+    for (const sessionId of sessions) await joinAs(store, newcomer(id, sessionId));
+    await store.sessions.detach(sessions[0]!, `hash-of-${sessions[0]!}`, 10);
     const sweeper = new Sweeper(store, 20, log);
     await waitFor('one is left', async () => {
       await sweeper.sweep();

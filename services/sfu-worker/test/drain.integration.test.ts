@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { newId, participantIdOf, Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
-import { mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { joinAs, mediaWorkersOf, newcomer, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { nodeConfig, SfuWorkerModule } from '../src/index.ts';
@@ -38,13 +38,11 @@ afterEach(() => stop());
 
 /** Somebody with media on the node, and how they go. */
 async function somebody(): Promise<() => Promise<unknown>> {
-  const sessionId = newId('session');
-  const of = { roomId: room.id, sessionId };
-  const participantId = participantIdOf(sessionId);
-  const who = { userId: 'u', name: 'U', joinedAt: 1, excludeNodes: [] };
-  await fleet.store.rooms.join({ ...of, participantId, ...who });
-  await fleet.bus.call(queue, 'sfu.open_session', { ...of, participantId, rtpCapabilities: {}, subscribe: true });
-  return () => fleet.bus.call(queue, 'sfu.close_session', of);
+  const { sessionId, participantId, ...request } = newcomer(room.id);
+  await joinAs(fleet.store, { sessionId, participantId, ...request });
+  const payload = { roomId: room.id, sessionId, participantId, rtpCapabilities: {}, subscribe: true };
+  await fleet.bus.call(queue, 'sfu.open_session', payload);
+  return () => fleet.store.rooms.leave(room.id, participantId, 'left');
 }
 
 const order = (state: 'draining' | 'active', drainSeconds?: number) =>

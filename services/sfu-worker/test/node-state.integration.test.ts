@@ -3,7 +3,7 @@ import { nodeStream } from '@flotilla/bus';
 import { NodeStats, Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, metricsRegistry, nestLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
-import { newcomer, notYet, waitFor } from '@flotilla/testkit';
+import { joinAs, newcomer, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { nodeConfig, SfuWorkerModule } from '../src/index.ts';
@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => stop());
 
 async function join() {
-  const { member } = await fleet.store.rooms.join(newcomer(room.id));
+  const { member } = await joinAs(fleet.store, newcomer(room.id));
   return member;
 }
 

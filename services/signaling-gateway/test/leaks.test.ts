@@ -2,18 +2,10 @@ import { connect, type Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { CommandBus, MemoryCommandTransport, MemoryEventLog } from '@flotilla/bus';
-import {
-  newId,
-  participantIdOf,
-  publicParticipant,
-  registryQueue,
-  resumeSubprotocolPrefix,
-  signalPath,
-  subprotocol,
-  tokenSubprotocolPrefix,
-} from '@flotilla/contracts';
+import { newId, resumeSubprotocolPrefix, signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
 import { metricsRegistry } from '@flotilla/runtime';
-import { MemoryStore, roomIdOf } from '@flotilla/store';
+import { Sweeper } from '@flotilla/room-registry';
+import { MemoryStore } from '@flotilla/store';
 import { nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
@@ -33,49 +25,13 @@ const events = new MemoryEventLog();
 const store = new MemoryStore(events, () => Date.now() + clockAheadMs);
 const bus = new CommandBus(new MemoryCommandTransport(), log);
 
-/** As the room registry serves them. */
-async function serveRegistry(): Promise<void> {
-  await bus.serve<'registry.join' | 'registry.leave' | 'registry.replace'>(registryQueue, 'shared', {
-    'registry.join': async ({ room, sessionId, userId, name, excludeNodes }) => {
-      const { member, ...state } = await store.rooms.join({
-        roomId: roomIdOf(room),
-        participantId: participantIdOf(sessionId),
-        sessionId,
-        userId,
-        name,
-        joinedAt: Date.now(),
-        excludeNodes,
-      });
-      const { mediaMode, offset } = state;
-      return {
-        member,
-        snapshot: {
-          room: state.room,
-          mediaMode,
-          offset,
-          participants: state.members.map(publicParticipant),
-          publications: [],
-        },
-      };
-    },
-    'registry.leave': async ({ roomId, sessionId, reason }) => {
-      await store.rooms.leave(roomId, participantIdOf(sessionId), reason);
-      return {};
-    },
-    'registry.replace': async ({ roomId, sessionId, excludeNodes }) => ({
-      member: await store.rooms.replace(roomId, participantIdOf(sessionId), excludeNodes),
-    }),
-  });
-}
+const sweeper = new Sweeper(store, 0, log);
 
-/** The sweeper's work, and time passing. */
+/** Time passes, and the sweeper runs. */
 async function sweep(): Promise<void> {
   clockAheadMs += 600_000;
   await store.nodes.report(node);
-  for (const { id, rooms } of await store.sessions.due(Infinity)) {
-    for (const roomId of rooms) await store.rooms.leave(roomId, participantIdOf(id), 'disconnected');
-    await store.sessions.close(id);
-  }
+  while ((await store.sessions.due(1)).length > 0) await sweeper.sweep();
 }
 
 const node = nodeReport(newId('node'), { startedAt: 0, capacity: 1_000_000 });
@@ -118,7 +74,6 @@ describe('sessions come and go', () => {
   let lastResumeToken: string | undefined;
 
   beforeAll(async () => {
-    await serveRegistry();
     await store.nodes.report(node);
     // Full most of the time, which is one more way for a join to end.
     await store.rooms.create(roomRecord('a', { createdAt: 0, maxParticipants: 10, emptyTimeoutSeconds: 0 }));

@@ -115,22 +115,21 @@ export class Migrations {
     const migration = await this.store.migrations.of(roomId, participantIdOf(sessionId));
     if (migration?.id !== migrationId) return;
     this.log.warn({ migrationId, roomId, sessionId, reason }, 'client could not connect the new side of its migration');
-    if (await this.#rollBack(migration, 'rolled_back')) outcomes.inc({ reason: migration.reason, outcome: 'rolled_back' });
+    if (await this.#rollBack(migration, 'rolled_back'))
+      outcomes.inc({ reason: migration.reason, outcome: 'rolled_back' });
   }
 
   /** Rolls back migrations that are past their deadline, whichever registry began them. */
   async rollBackTimedOut(now = Date.now()): Promise<void> {
     for (const migration of await this.store.migrations.running(timedOutPerSweep)) {
       if (migration.deadline > now) return;
-      if (await this.#rollBack(migration, 'timed_out')) outcomes.inc({ reason: migration.reason, outcome: 'timed_out' });
+      if (await this.#rollBack(migration, 'timed_out'))
+        outcomes.inc({ reason: migration.reason, outcome: 'timed_out' });
     }
   }
 
   /** The new node closes its side when it receives migration_rolled_back. */
-  #rollBack(
-    { id, roomId, participantId }: Migration,
-    end: Exclude<MigrationEnd, 'committed'>,
-  ): Promise<boolean> {
+  #rollBack({ id, roomId, participantId }: Migration, end: Exclude<MigrationEnd, 'committed'>): Promise<boolean> {
     return this.store.migrations.rollBack(roomId, participantId, id, end);
   }
 }

@@ -1,10 +1,5 @@
 import { roomStream } from '@flotilla/bus';
-import {
-  type Offset,
-  participantIdOf,
-  type ReplyPayload,
-  roomAddress,
-} from '@flotilla/contracts';
+import { type Offset, participantIdOf, type ReplyPayload, roomAddress } from '@flotilla/contracts';
 import type { Fleet } from '@flotilla/store';
 import { snapshotOf } from './snapshot.ts';
 import type { RoomStreams } from './room-streams.ts';
