@@ -27,9 +27,9 @@ const adapters: Record<string, Adapter> = {
   rabbitmq: { open: overRabbitMq, another: overRabbitMq },
 };
 
-const leave = { roomId: 'rm_a', sessionId: 'ss_a', reason: 'left' } as const;
-const leaveHandler = (run: (roomId: string) => Promise<void> | void): CommandHandlers<'registry.leave'> => ({
-  'registry.leave': async ({ roomId }) => {
+const failed = { migrationId: 'mig_a', roomId: 'rm_a', sessionId: 'ss_a', reason: 'ICE failed' } as const;
+const failedHandler = (run: (roomId: string) => Promise<void> | void): CommandHandlers<'registry.migration_failed'> => ({
+  'registry.migration_failed': async ({ roomId }) => {
     await run(roomId);
     return {};
   },
@@ -52,10 +52,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler((roomId) => void seen.push(roomId)),
+      failedHandler((roomId) => void seen.push(roomId)),
     );
 
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).resolves.toEqual({});
     expect(seen).toEqual(['rm_a']);
   });
 
@@ -63,10 +63,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => Promise.reject(new FlotillaError('ROOM_NOT_FOUND', 'no room rm_a'))),
+      failedHandler(() => Promise.reject(new FlotillaError('ROOM_NOT_FOUND', 'no room rm_a'))),
     );
 
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({
       code: 'ROOM_NOT_FOUND',
       message: 'no room rm_a',
     });
@@ -76,10 +76,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => Promise.reject(new Error('secret detail'))),
+      failedHandler(() => Promise.reject(new Error('secret detail'))),
     );
 
-    const failure = await bus.call(registryQueue, 'registry.leave', leave).catch((error: unknown) => error);
+    const failure = await bus.call(registryQueue, 'registry.migration_failed', failed).catch((error: unknown) => error);
     expect(failure).toMatchObject({ code: 'INTERNAL' });
     expect(String(failure)).not.toContain('secret detail');
   });
@@ -89,11 +89,11 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => void (ran = true)),
+      failedHandler(() => void (ran = true)),
     );
 
-    const wrong = { ...leave, roomId: 'not a room' };
-    await expect(bus.call(registryQueue, 'registry.leave', wrong)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
+    const wrong = { ...failed, roomId: 'not a room' };
+    await expect(bus.call(registryQueue, 'registry.migration_failed', wrong)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
     expect(ran).toBe(false);
   });
 
@@ -102,7 +102,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await expect(bus.call(sfuQueue('nd_gone'), 'sfu.close_session', close)).rejects.toMatchObject({
       code: 'NODE_UNAVAILABLE',
     });
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
   test('the caller waits no longer than its deadline', async () => {
@@ -110,10 +110,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => release.promise),
+      failedHandler(() => release.promise),
     );
 
-    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 100 })).rejects.toMatchObject({
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 100 })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });
     release.resolve();
@@ -124,11 +124,11 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => void runs++),
+      failedHandler(() => void runs++),
     );
 
     const commandId = randomUUID();
-    const send = () => bus.call(registryQueue, 'registry.leave', leave, { commandId });
+    const send = () => bus.call(registryQueue, 'registry.migration_failed', failed, { commandId });
     await expect(Promise.all([send(), send()])).resolves.toEqual([{}, {}]);
     await send();
     expect(runs).toBe(1);
@@ -139,15 +139,15 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => void seen[0]!++),
+      failedHandler(() => void seen[0]!++),
     );
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => void seen[1]!++),
+      failedHandler(() => void seen[1]!++),
     );
 
-    await Promise.all(Array.from({ length: 20 }, () => bus.call(registryQueue, 'registry.leave', leave)));
+    await Promise.all(Array.from({ length: 20 }, () => bus.call(registryQueue, 'registry.migration_failed', failed)));
     expect(seen[0]! + seen[1]!).toBe(20);
     expect(Math.min(...seen)).toBeGreaterThan(0);
   });
@@ -166,19 +166,19 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     const serving = await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(async () => {
+      failedHandler(async () => {
         started.resolve();
         await release.promise;
       }),
     );
-    const call = bus.call(registryQueue, 'registry.leave', leave);
+    const call = bus.call(registryQueue, 'registry.migration_failed', failed);
     await started.promise;
 
     const closed = serving.close();
     release.resolve();
     await closed;
     await expect(call).resolves.toEqual({});
-    await expect(bus.call(registryQueue, 'registry.leave', leave, { timeoutMs: 300 })).rejects.toMatchObject({
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 300 })).rejects.toMatchObject({
       code: expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/) as string,
     });
   });
@@ -187,10 +187,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => undefined),
+      failedHandler(() => undefined),
     );
     const replies = await Promise.all(
-      Array.from({ length: 1000 }, () => bus.call(registryQueue, 'registry.leave', leave)),
+      Array.from({ length: 1000 }, () => bus.call(registryQueue, 'registry.migration_failed', failed)),
     );
     expect(replies).toHaveLength(1000);
   });
@@ -205,20 +205,20 @@ describe('RabbitMQ', () => {
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => undefined),
+      failedHandler(() => undefined),
     );
     await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.close_session': async () => ({}) });
-    await bus.call(registryQueue, 'registry.leave', leave);
+    await bus.call(registryQueue, 'registry.migration_failed', failed);
 
     await rabbit.stop();
     await waitFor('the loss is noticed', () => bus.problem() ?? notYet('no problem is reported'));
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 
     const again = await startRabbitMq({ port });
     await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), {
       timeoutMs: 15_000,
     });
-    await expect(bus.call(registryQueue, 'registry.leave', leave)).resolves.toEqual({});
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).resolves.toEqual({});
     await expect(
       bus.call(sfuQueue('nd_a'), 'sfu.close_session', { roomId: 'rm_a', sessionId: 'ss_a' }),
     ).resolves.toEqual({});
@@ -234,7 +234,7 @@ describe('RabbitMQ', () => {
     await bus.serve(
       registryQueue,
       'shared',
-      leaveHandler(() => undefined),
+      failedHandler(() => undefined),
     );
 
     const link = await connect(testBrokers().amqpUrl);
