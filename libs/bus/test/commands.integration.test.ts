@@ -28,7 +28,9 @@ const adapters: Record<string, Adapter> = {
 };
 
 const failed = { migrationId: 'mig_a', roomId: 'rm_a', sessionId: 'ss_a', reason: 'ICE failed' } as const;
-const failedHandler = (run: (roomId: string) => Promise<void> | void): CommandHandlers<'registry.migration_failed'> => ({
+const failedHandler = (
+  run: (roomId: string) => Promise<void> | void,
+): CommandHandlers<'registry.migration_failed'> => ({
   'registry.migration_failed': async ({ roomId }) => {
     await run(roomId);
     return {};
@@ -93,16 +95,19 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     );
 
     const wrong = { ...failed, roomId: 'not a room' };
-    await expect(bus.call(registryQueue, 'registry.migration_failed', wrong)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
+    await expect(bus.call(registryQueue, 'registry.migration_failed', wrong)).rejects.toMatchObject({
+      code: 'BAD_PAYLOAD',
+    });
     expect(ran).toBe(false);
   });
 
   test('a node that is gone is told apart from a registry that is away', async () => {
-    const close = { roomId: 'rm_a', sessionId: 'ss_a' };
-    await expect(bus.call(sfuQueue('nd_gone'), 'sfu.close_session', close)).rejects.toMatchObject({
+    await expect(bus.call(sfuQueue('nd_gone'), 'sfu.ping', {})).rejects.toMatchObject({
       code: 'NODE_UNAVAILABLE',
     });
-    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
   });
 
   test('the caller waits no longer than its deadline', async () => {
@@ -113,7 +118,9 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
       failedHandler(() => release.promise),
     );
 
-    await expect(bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 100 })).rejects.toMatchObject({
+    await expect(
+      bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 100 }),
+    ).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });
     release.resolve();
@@ -153,7 +160,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
   });
 
   test('an own queue has one server', async () => {
-    const handlers: CommandHandlers<'sfu.close_session'> = { 'sfu.close_session': async () => ({}) };
+    const handlers: CommandHandlers<'sfu.ping'> = { 'sfu.ping': async () => ({}) };
     await bus.serve(sfuQueue('nd_a'), 'own', handlers);
     const second = new CommandBus(await adapter.another(namespace, transport), log);
     await expect(second.serve(sfuQueue('nd_a'), 'own', handlers)).rejects.toThrow();
@@ -178,7 +185,9 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     release.resolve();
     await closed;
     await expect(call).resolves.toEqual({});
-    await expect(bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 300 })).rejects.toMatchObject({
+    await expect(
+      bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 300 }),
+    ).rejects.toMatchObject({
       code: expect.stringMatching(/UNAVAILABLE|DEADLINE_EXCEEDED/) as string,
     });
   });
@@ -207,21 +216,21 @@ describe('RabbitMQ', () => {
       'shared',
       failedHandler(() => undefined),
     );
-    await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.close_session': async () => ({}) });
+    await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.ping': async () => ({}) });
     await bus.call(registryQueue, 'registry.migration_failed', failed);
 
     await rabbit.stop();
     await waitFor('the loss is noticed', () => bus.problem() ?? notYet('no problem is reported'));
-    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+    });
 
     const again = await startRabbitMq({ port });
     await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), {
       timeoutMs: 15_000,
     });
     await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).resolves.toEqual({});
-    await expect(
-      bus.call(sfuQueue('nd_a'), 'sfu.close_session', { roomId: 'rm_a', sessionId: 'ss_a' }),
-    ).resolves.toEqual({});
+    await expect(bus.call(sfuQueue('nd_a'), 'sfu.ping', {})).resolves.toEqual({});
     await bus.close();
     await again.stop();
   }, 90_000);

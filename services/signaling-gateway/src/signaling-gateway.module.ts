@@ -92,13 +92,7 @@ function compose({ config, fleet, log }: SignalingGatewayOptions): { gateway: Ga
     session.rooms.delete(roomId);
     streams.detach(roomId, session);
   };
-  const cleanup = new SessionCleanup(
-    table,
-    store.sessions,
-    gatewayId,
-    config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
-    log,
-  );
+  const cleanup = new SessionCleanup(store.sessions, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log);
   const lifecycle = new Lifecycle(
     table,
     cleanup,

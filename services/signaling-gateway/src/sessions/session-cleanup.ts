@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Logger, retry } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
 import type { Session } from './session.ts';
-import type { SessionTable } from './session-table.ts';
 
 /** Clean-up is retried for this long while a broker is unreachable, ms; afterwards the registry's sweeper does it. */
 const retryMs = 180_000;
@@ -23,9 +22,7 @@ export class SessionCleanup {
   #graceMs: number;
 
   constructor(
-    private readonly table: SessionTable,
     private readonly store: SessionStore,
-    private readonly gatewayId: string,
     private readonly resumeWindowMs: number,
     private readonly log: Logger,
   ) {
