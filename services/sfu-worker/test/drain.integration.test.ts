@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { newId, participantIdOf, Room, sfuQueue } from '@flotilla/contracts';
+import { Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
 import { memoryFleet } from '@flotilla/store';
 import { joinAs, mediaWorkersOf, newcomer, notYet, waitFor } from '@flotilla/testkit';
