@@ -1,4 +1,5 @@
-import { type ConnectOptions, Room } from './room.ts';
+import type { ConnectOptions } from './room/options.ts';
+import { Room } from './room/room.ts';
 
 /**
  * Joins a room.
@@ -9,8 +10,8 @@ import { type ConnectOptions, Room } from './room.ts';
  * await room.publish(await openCamera());
  * ```
  *
- * @param url where the fleet is: `https://host`, or the full `wss://host/v1/signal`
- * @throws FlotillaError with the server's code (docs/errors.md), or UNAVAILABLE when it is out of reach
+ * @param url the fleet's address: `https://host`, or the full `wss://host/v1/signal`
+ * @throws FlotillaError with the server's code (docs/errors.md), or UNAVAILABLE when the fleet can't be reached
  */
 export function connect(url: string, options: ConnectOptions): Promise<Room> {
   return Room.connect(url, options);
@@ -34,12 +35,16 @@ export {
   openMicrophone,
   openScreen,
 } from './media/devices.ts';
-export type { Emitter } from './emitter.ts';
 export type { VideoCodec } from './media/encodings.ts';
-export type { LocalPublication, RemoteParticipant, RemotePublication } from './publication.ts';
+export type { ReceiveStats, RoomStats, SendStats } from './media/quality.ts';
 export type { Json, MetadataData, MetadataMessage } from './metadata/message.ts';
 export type { PublishMetadataOptions, RoomMetadata } from './metadata/room-metadata.ts';
 export type { LargeMessage, MetadataHandler, SubscribeOptions } from './metadata/subscription.ts';
-export type { ReceiveStats, RoomStats, SendStats } from './media/quality.ts';
-export type { ConnectOptions, PublishOptions, Room, RoomEvents, RoomState } from './room.ts';
+export type { Emitter } from './room/emitter.ts';
+export type { LocalPublication } from './room/local-publication.ts';
+export type { ConnectOptions, PublishOptions } from './room/options.ts';
+export type { RemoteParticipant } from './room/participant.ts';
+export type { RemotePublication } from './room/remote-publication.ts';
+export type { Room } from './room/room.ts';
+export type { ConnectionState, MigrationSummary, RoomEvents } from './room/room-events.ts';
 export type { TokenSource } from './signaling/signal-session.ts';

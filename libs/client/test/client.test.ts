@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Emitter } from '../src/emitter.ts';
+import { Emitter } from '../src/room/emitter.ts';
 import { producerOptions } from '../src/media/encodings.ts';
 import { qualityLevel, StatsSampler } from '../src/media/quality.ts';
 

@@ -1,4 +1,5 @@
-import type { RemotePublication } from '../publication.ts';
+import type { RemotePublication } from '../room/remote-publication.ts';
+import type { SfuLinks } from '../sfu/links.ts';
 import { FrameTimes } from './frame-times.ts';
 
 /** How often it is looked which element shows the video. */
@@ -8,11 +9,6 @@ const plausibleMs = 10_000;
 
 /** The share of a frame's way in the usual way. */
 const smoothing = 1 / 8;
-
-/** What a watch needs to know of the receiving side. */
-export interface FrameSource {
-  receiverOf(track: MediaStreamTrack): RTCRtpReceiver | undefined;
-}
 
 /**
  * Tells when each frame of a video is presented, and when it was captured by its sender's clock. It goes by the element that
@@ -29,7 +25,7 @@ export class FrameWatch {
 
   constructor(
     private readonly publication: RemotePublication,
-    private readonly source: FrameSource,
+    private readonly links: SfuLinks,
     private readonly onFrame: (capturedMs: number) => void,
   ) {
     this.#timer = setInterval(() => this.#look(), lookEveryMs);
@@ -87,7 +83,7 @@ export class FrameWatch {
     const { track } = this.publication;
     if (!track) return undefined;
     if (this.#times?.track !== track) {
-      const receiver = this.source.receiverOf(track);
+      const receiver = this.links.receiverOf(track);
       this.#times = receiver && { track, times: new FrameTimes(receiver) };
     }
     return this.#times?.times;

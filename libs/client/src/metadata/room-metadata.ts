@@ -1,16 +1,11 @@
 import { FleetClock, SourceTimes } from '@flotilla/clock/sync';
-import {
-  type ChannelKind,
-  FlotillaError,
-  type ReplyPayload,
-  type RequestPayload,
-  type RequestType,
-  type TopicMode,
-} from '@flotilla/contracts';
+import { type ChannelKind, FlotillaError, type TopicMode } from '@flotilla/contracts';
 import { encodeFrame, type Frame, frameOverhead, split } from '@flotilla/framing';
 import { type AdaptiveChannel, channelFor, initialMode, type ModeState, nextMode } from '@flotilla/metadata';
-import type { RemoteParticipant } from '../publication.ts';
-import { type FrameSource, FrameWatch } from './frame-watch.ts';
+import type { RemoteParticipant } from '../room/participant.ts';
+import type { RoomState } from '../room/room-state.ts';
+import type { SfuLinks } from '../sfu/links.ts';
+import { FrameWatch } from './frame-watch.ts';
 import { bytesOf, type MetadataData } from './message.ts';
 import { RelayLink } from './relay-link.ts';
 import { type MetadataHandler, type SubscribeOptions, Subscription } from './subscription.ts';
@@ -44,12 +39,6 @@ export interface PublishMetadataOptions {
   readonly onProgress?: (sentBytes: number, size: number) => void;
 }
 
-/** What metadata needs of the room. */
-export interface MetadataHost extends FrameSource {
-  request<T extends RequestType>(type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>>;
-  readonly participants: ReadonlyMap<string, RemoteParticipant>;
-}
-
 interface Declared {
   mode: TopicMode;
   retain: boolean;
@@ -80,7 +69,13 @@ export class RoomMetadata {
   #closed = false;
 
   /** @internal */
-  constructor(private readonly host: MetadataHost) {}
+  constructor(
+    private readonly state: RoomState,
+    private readonly links: SfuLinks,
+  ) {
+    state.changes.on('participantRemoved', (id) => this.#participantLeft(id));
+    state.changes.on('closed', () => this.#close());
+  }
 
   // Time.
 
@@ -195,7 +190,7 @@ export class RoomMetadata {
     const link = await this.#connected();
     if (declared.link === link) return link;
     const { mode, retain } = declared;
-    await this.host.request('metadata.publish', { relayId: link.relayId, topic, mode, retain });
+    await this.state.request('metadata.publish', { relayId: link.relayId, topic, mode, retain });
     declared.link = link;
     return link;
   }
@@ -244,8 +239,8 @@ export class RoomMetadata {
     const all = topics.includes('*');
     const named = topics.filter((topic) => topic !== '*');
     const { relayId } = link;
-    if (all) await this.host.request('metadata.subscribe', { relayId, topics: '*' });
-    if (named.length > 0) await this.host.request('metadata.subscribe', { relayId, topics: [...named] });
+    if (all) await this.state.request('metadata.subscribe', { relayId, topics: '*' });
+    if (named.length > 0) await this.state.request('metadata.subscribe', { relayId, topics: [...named] });
   }
 
   #unsubscribe(subscription: Subscription): void {
@@ -255,7 +250,7 @@ export class RoomMetadata {
     const link = this.#link;
     const wanted = [...this.#subscriptions].some((other) => other.topic === topic);
     if (!link || wanted || this.#closed) return;
-    this.host
+    this.state
       .request('metadata.unsubscribe', { relayId: link.relayId, topics: topic === '*' ? '*' : [topic] })
       // `*` ends all of them.
       .then(() => (topic === '*' ? this.#ask(link, this.#wantedTopics()) : undefined))
@@ -303,13 +298,13 @@ export class RoomMetadata {
   #look(): void {
     for (const subscription of this.#subscriptions) subscription.expire();
     const aligns = [...this.#subscriptions].some((subscription) => subscription.aligns);
-    for (const [participantId, participant] of this.host.participants) {
+    for (const [participantId, participant] of this.state.participants) {
       const video = aligns && this.#publisherTimes.has(participantId) ? cameraOf(participant) : undefined;
       if (this.#watches.get(participantId)?.publicationId === video?.id) continue;
       this.#watches.get(participantId)?.watch.stop();
       this.#watches.delete(participantId);
       if (!video) continue;
-      const watch = new FrameWatch(video, this.host, (capturedMs) => this.#onPresented(participantId, capturedMs));
+      const watch = new FrameWatch(video, this.links, (capturedMs) => this.#onPresented(participantId, capturedMs));
       this.#watches.set(participantId, { publicationId: video.id, watch });
     }
   }
@@ -321,8 +316,7 @@ export class RoomMetadata {
       if (subscription.aligns) subscription.frame(participantId, captureTime);
   }
 
-  /** @internal */
-  participantLeft(participantId: string): void {
+  #participantLeft(participantId: string): void {
     this.#watches.get(participantId)?.watch.stop();
     this.#watches.delete(participantId);
     this.#publisherTimes.forget(participantId);
@@ -341,8 +335,8 @@ export class RoomMetadata {
   async #open(exceptRelay?: string): Promise<RelayLink> {
     const link = await RelayLink.open(
       {
-        connect: (payload) => this.host.request('metadata.connect', payload),
-        report: (relayId, report) => this.host.request('metadata.report', { relayId, ...report }),
+        connect: (payload) => this.state.request('metadata.connect', payload),
+        report: (relayId, report) => this.state.request('metadata.report', { relayId, ...report }),
         clock: this.#clock,
         onFrame: (frame, channel) => this.#onFrame(frame, channel),
         onLost: (lost) => void this.#onLost(lost),
@@ -368,7 +362,7 @@ export class RoomMetadata {
     // Until the new link is there the former one goes on; what comes over both is taken once.
     this.#link = undefined;
     await this.#comeBack(relayId);
-    if (reason === 'draining') await this.host.request('metadata.disconnect', { relayId }).catch(() => undefined);
+    if (reason === 'draining') await this.state.request('metadata.disconnect', { relayId }).catch(() => undefined);
     former.close();
   }
 
@@ -389,8 +383,7 @@ export class RoomMetadata {
     }
   }
 
-  /** @internal */
-  close(): void {
+  #close(): void {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);

@@ -1,40 +1,42 @@
-import { isPolite, type Negotiation, type NegotiationEvent } from '@flotilla/contracts';
+import { isPolite, type NegotiationEvent } from '@flotilla/contracts';
+import { noProducer, type RoomState } from '../room/room-state.ts';
 import { PeerLink, type PeerReceived } from './peer-link.ts';
 import { PeerTrack, type PeerTrackOptions } from './peer-track.ts';
 
-/** `producerId` of a publication behind which there is no node. */
-export const noProducer = 'peer';
-
-export interface PeerCallHost {
-  readonly participantId: string;
-  readonly iceServers: RTCIceServer[];
-  send(part: Negotiation): Promise<unknown>;
-  wants(publicationId: string): boolean;
-  /** What a participant sends, all of it; what was there before and is not in it any more ended. */
-  received(participantId: string, streams: readonly PeerReceived[], ended: readonly string[]): void;
-  /** Everything goes through the SFU. What is still listed never came over. */
-  handedOver(left: readonly string[]): void;
-}
-
-/** A connection that got out of step is begun anew after these pauses, in milliseconds. One that connects sets them back. */
+/** Pauses before a connection that is out of sync is replaced, in milliseconds. A successful connection resets them. */
 const renewPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
-/** How long the other side, which can't tell us, is given to take over from the SFU once we did. */
+/** After the hand-over, time for the other side to receive everything from the SFU too, in milliseconds. */
 const lingerMs = 5000;
-/** What did not come over in this time is given up. */
+/** After this time in milliseconds, publications that do not arrive from the SFU are given up. */
 const handOverMs = 15_000;
 
-/** The media of a room in `peer` mode: what is sent, and the connection to the one other participant while there is one. */
+/** The media of a room in `peer` mode: local tracks, and the connection to the one other participant. */
 export class PeerCall {
+  readonly #state: RoomState;
   readonly #tracks = new Map<string, PeerTrack>();
-  /** Publications that the other side sends us. */
+  /** Publications that the other side sends. */
   readonly #received = new Set<string>();
+  readonly #stops: (() => void)[];
   #link: PeerLink | undefined;
   #peerId: string | undefined;
   #renewals = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #handingOver = false;
+  /** The room changed to the SFU, or the call was closed. */
+  #isEnding = false;
 
-  constructor(private readonly host: PeerCallHost) {}
+  constructor(state: RoomState) {
+    this.#state = state;
+    const { changes } = state;
+    this.#stops = [
+      changes.on('participantAdded', (id) => {
+        if (state.mediaMode === 'peer') this.#connectTo(id);
+      }),
+      changes.on('participantRemoved', (id) => this.#disconnectFrom(id)),
+      changes.on('publicationRemoved', (id) => this.#handedOver(id)),
+      changes.on('receivedFromSfu', (id) => this.#handedOver(id)),
+      changes.on('closed', () => this.close()),
+    ];
+  }
 
   publish(track: MediaStreamTrack, options: PeerTrackOptions): PeerTrack {
     const sent = new PeerTrack(track, options);
@@ -50,40 +52,40 @@ export class PeerCall {
     this.#link?.remove(track);
   }
 
-  /** Something that is sent was muted or unmuted. */
-  streamsChanged(): void {
-    this.#link?.sayStreams();
+  /** A local stream was muted or unmuted. */
+  sendStreams(): void {
+    this.#link?.sendStreams();
   }
 
-  /** What this side wants to receive changed. */
-  wishesChanged(): void {
-    this.#link?.applyWishes();
+  /** The application changed a subscription. */
+  applySubscriptions(): void {
+    this.#link?.applySubscriptions();
   }
 
-  /** Somebody is in the room. */
-  meet(participantId: string): void {
-    // A third one is about to move the room to the SFU.
-    if (this.#peerId !== undefined || this.#handingOver) return;
+  #connectTo(participantId: string): void {
+    // A third participant changes the room to the SFU.
+    if (this.#peerId !== undefined || this.#isEnding) return;
     this.#peerId = participantId;
-    this.#addTracks(this.#begin(participantId));
+    this.#addTracks(this.#open(participantId));
   }
 
-  part(participantId: string): void {
+  #disconnectFrom(participantId: string): void {
     if (participantId !== this.#peerId) return;
     this.#stop();
     this.#peerId = undefined;
     this.#renewals = 0;
     this.#received.clear();
-    if (this.#handingOver) this.#finish();
+    if (this.#isEnding) this.#finishHandOver();
   }
 
-  #begin(peerId: string): PeerLink {
-    const link = new PeerLink(isPolite(this.host.participantId, peerId), this.host.iceServers, {
-      send: (part) => this.host.send({ ...part, peer: peerId }),
-      wants: (publicationId) => this.host.wants(publicationId),
-      received: (streams) => this.#take(peerId, streams),
-      connected: () => (this.#renewals = 0),
-      broken: () => link === this.#link && this.#renewSoon(),
+  #open(peerId: string): PeerLink {
+    const state = this.#state;
+    const link = new PeerLink(isPolite(state.me.id, peerId), state.options.iceServers ?? [], {
+      send: (part) => state.request('negotiate', { ...part, peer: peerId }),
+      isReceiving: (id) => state.findPublication(id)?.isReceiving ?? state.subscribesAutomatically,
+      onStreams: (streams) => this.#receiveStreams(peerId, streams),
+      onConnected: () => (this.#renewals = 0),
+      onBroken: () => link === this.#link && this.#renewSoon(),
     });
     this.#link = link;
     return link;
@@ -93,50 +95,55 @@ export class PeerCall {
     for (const track of this.#tracks.values()) link.add(track);
   }
 
-  #take(peerId: string, streams: readonly PeerReceived[]): void {
-    if (this.#handingOver) return;
-    const now = new Set(streams.map(({ publicationId }) => publicationId));
-    const ended = [...this.#received].filter((id) => !now.has(id));
+  #receiveStreams(participantId: string, streams: readonly PeerReceived[]): void {
+    if (this.#isEnding) return;
+    const state = this.#state;
+    const sent = new Set(streams.map(({ publicationId }) => publicationId));
+    const ended = [...this.#received].filter((id) => !sent.has(id));
     this.#received.clear();
-    for (const id of now) this.#received.add(id);
-    this.host.received(peerId, streams, ended);
+    for (const id of sent) this.#received.add(id);
+    for (const id of ended) state.removePublication(participantId, id);
+    for (const { mid: _mid, publicationId, track, ...stream } of streams) {
+      // The other side chooses the id: it must not be that of a local or another participant's publication.
+      const known = state.findPublication(publicationId);
+      if (state.localPublications.has(publicationId) || (known && known.participantId !== participantId)) continue;
+      state.putPublication({ ...stream, id: publicationId, participantId, producerId: noProducer });
+      const publication = state.findPublication(publicationId);
+      if (publication) state.setTrack(publication, publication.subscribed ? track : undefined);
+    }
   }
 
   receive(from: string, part: NegotiationEvent): void {
-    if (this.#handingOver) return;
-    this.meet(from);
+    if (this.#isEnding) return;
+    this.#connectTo(from);
     if (from !== this.#peerId) return;
-    if (part.kind === 'close') return this.#renew(false);
-    if (part.kind === 'offer' && this.#link?.isOfAnother(part.sdp)) this.#renew(false);
+    if (part.kind === 'close') return this.#renew('received');
+    if (part.kind === 'offer' && this.#link?.isOfNewConnection(part.sdp)) this.#renew('received');
     this.#link?.receive(part);
   }
 
   #renewSoon(): void {
-    const pause = renewPausesMs[this.#renewals];
-    if (this.#handingOver || this.#timer !== undefined || pause === undefined) return;
+    const pauseMs = renewPausesMs[this.#renewals];
+    if (this.#isEnding || this.#timer !== undefined || pauseMs === undefined) return;
     this.#renewals++;
-    this.#timer = setTimeout(() => this.#renew(true), pause);
+    this.#timer = setTimeout(() => this.#renew('local'), pauseMs);
   }
 
-  /** A new connection in place of the one there. `tell` the other side, unless it is what it said. */
-  #renew(tell: boolean): void {
+  /** Replaces the connection. One that is replaced for a `local` reason is closed on the other side too. */
+  #renew(reason: 'local' | 'received'): void {
     const peerId = this.#peerId;
     this.#stop();
     if (peerId === undefined) return;
-    const link = this.#begin(peerId);
-    if (tell) link.say({ kind: 'close' });
+    const link = this.#open(peerId);
+    if (reason === 'local') link.send({ kind: 'close' });
     this.#addTracks(link);
   }
 
-  /** The connection to the server is back. `missed`: what the other side said meanwhile is lost. */
-  resumed(missed: boolean): void {
-    if (this.#handingOver) return;
-    if (missed) this.#renew(true);
-    else this.#link?.resume();
-  }
-
-  restartIce(): void {
-    this.#link?.restartIce();
+  /** The signaling connection was resumed. */
+  resumed({ isComplete }: { /** No part of the negotiation was missed. */ isComplete: boolean }): void {
+    if (this.#isEnding) return;
+    if (isComplete) this.#link?.resume();
+    else this.#renew('local');
   }
 
   /** Whether it still brings this publication. */
@@ -144,23 +151,23 @@ export class PeerCall {
     return this.#received.has(publicationId);
   }
 
-  /** The room's media goes through the SFU from now on: this connection stays until it has taken over. */
+  /** The room changed to the SFU: the connection stays until the SFU delivers everything. */
   beginHandOver(): void {
-    this.#handingOver = true;
+    this.#isEnding = true;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#finish(), this.#received.size > 0 ? handOverMs : lingerMs);
+    this.#timer = setTimeout(() => this.#finishHandOver(), this.#received.size > 0 ? handOverMs : lingerMs);
   }
 
-  /** A publication comes from the SFU now, or ended. */
-  tookOver(publicationId: string): void {
-    if (!this.#received.delete(publicationId) || !this.#handingOver || this.#received.size > 0) return;
+  /** A publication arrives from the SFU, or ended. */
+  #handedOver(publicationId: string): void {
+    if (!this.#received.delete(publicationId) || !this.#isEnding || this.#received.size > 0) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#finish(), lingerMs);
+    this.#timer = setTimeout(() => this.#finishHandOver(), lingerMs);
   }
 
-  #finish(): void {
+  #finishHandOver(): void {
     this.close();
-    this.host.handedOver([...this.#received]);
+    this.#state.changes.emit('directCallClosed', [...this.#received]);
   }
 
   get link(): PeerLink | undefined {
@@ -175,8 +182,9 @@ export class PeerCall {
   }
 
   close(): void {
+    for (const stop of this.#stops) stop();
     this.#stop();
     this.#peerId = undefined;
-    this.#handingOver = true;
+    this.#isEnding = true;
   }
 }

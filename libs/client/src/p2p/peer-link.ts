@@ -2,7 +2,7 @@ import type { PeerStream, NegotiationEvent } from '@flotilla/contracts';
 import { PeerOutbox } from './peer-outbox.ts';
 import type { PeerTrack } from './peer-track.ts';
 
-/** What the other participant sends. The track is there while it is received. */
+/** A stream that the other participant sends. `track` is set while it is received. */
 export interface PeerReceived extends PeerStream {
   readonly codec: string;
   readonly track: MediaStreamTrack | undefined;
@@ -10,23 +10,23 @@ export interface PeerReceived extends PeerStream {
 
 export interface PeerLinkHost {
   send(part: NegotiationEvent): Promise<unknown>;
-  /** Everything that the other side sends now. */
-  received(streams: readonly PeerReceived[]): void;
-  /** Whether this side wants to receive it. */
-  wants(publicationId: string): boolean;
-  connected(): void;
-  /** The two are out of step: this connection leads nowhere. */
-  broken(): void;
+  /** All streams that the other side sends now. */
+  onStreams(streams: readonly PeerReceived[]): void;
+  /** Whether the application subscribed to it. */
+  isReceiving(publicationId: string): boolean;
+  onConnected(): void;
+  /** Both sides are out of sync: the connection must be replaced. */
+  onBroken(): void;
 }
 
 const maxGatheringMs = 1000;
-/** Ends an answer of ours: the origin of the offer that it answers. */
+/** Appended to local answers: the origin of the offer that is answered. */
 const answersAttribute = 'a=x-flotilla-answers:';
-const usualCodec = { audio: 'audio/opus', video: 'video/VP8' } as const;
+const defaultCodec = { audio: 'audio/opus', video: 'video/VP8' } as const;
 
 /**
- * The media connection of two participants without a node between them. Who offers when is perfect negotiation as W3C
- * WebRTC, section 10.7, writes it: the names are those of its example.
+ * A direct media connection between two participants. It follows the perfect negotiation pattern of W3C WebRTC, section
+ * 10.7, with the names of its example.
  */
 export class PeerLink {
   readonly #pc: RTCPeerConnection;
@@ -35,15 +35,15 @@ export class PeerLink {
   #makingOffer = false;
   #ignoreOffer = false;
   #isSettingRemoteAnswerPending = false;
-  #theirs: readonly PeerStream[] = [];
+  #remoteStreams: readonly PeerStream[] = [];
   #lastUfrag: string | undefined;
   #remoteConnection: string | undefined;
-  /** What the other side says is taken in one after the other. */
+  /** Parts from the other side are processed one after the other. */
   #inbox: Promise<void> = Promise.resolve();
-  /** A first candidate, or that there is none. */
+  /** Resolves with the first candidate, or when there is none. */
   readonly #gathered = Promise.withResolvers<void>();
   #closed = false;
-  /** Offers that met one of ours. */
+  /** Offers of the other side that collided with a local one. */
   collisions = 0;
 
   constructor(
@@ -51,17 +51,17 @@ export class PeerLink {
     iceServers: RTCIceServer[],
     private readonly host: PeerLinkHost,
   ) {
-    this.#outbox = new PeerOutbox({ send: (part) => host.send(part), refused: () => host.broken() });
+    this.#outbox = new PeerOutbox({ send: (part) => host.send(part), onRefused: () => host.onBroken() });
     const pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     this.#pc = pc;
-    pc.onnegotiationneeded = () => void this.#unlessBroken(() => this.#offer());
+    pc.onnegotiationneeded = () => void this.#orBroken(() => this.#offer());
     pc.onicecandidate = ({ candidate }) => {
       this.#gathered.resolve();
-      this.#sayCandidate(candidate);
+      this.#sendCandidate(candidate);
     };
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === 'failed') pc.restartIce();
-      if (pc.connectionState === 'connected') host.connected();
+      if (pc.connectionState === 'connected') host.onConnected();
     };
   }
 
@@ -79,21 +79,21 @@ export class PeerLink {
 
   add(track: PeerTrack): void {
     this.#tracks.add(track);
-    track.sendBy(this.#pc);
+    track.addTo(this.#pc);
   }
 
   remove(track: PeerTrack): void {
     if (this.#tracks.delete(track)) track.close();
   }
 
-  /** Tells what is sent as it is now, after a mute. */
-  sayStreams(): void {
-    // Before the first description there is nothing to tell about.
-    if (this.#pc.localDescription) this.say({ kind: 'streams', streams: this.#streams });
+  /** Sends the current list of local streams, such as after a mute. */
+  sendStreams(): void {
+    // The first description carries the list.
+    if (this.#pc.localDescription) this.send({ kind: 'streams', streams: this.#streams });
   }
 
-  say(part: NegotiationEvent): void {
-    this.#outbox.say(part);
+  send(part: NegotiationEvent): void {
+    this.#outbox.send(part);
   }
 
   get #streams(): PeerStream[] {
@@ -104,54 +104,54 @@ export class PeerLink {
     try {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();
-      this.#sayDescription();
+      this.#sendDescription();
     } finally {
       this.#makingOffer = false;
     }
   }
 
-  #sayDescription(): void {
+  #sendDescription(): void {
     const { type, sdp } = this.#pc.localDescription!;
-    // Others ignore an attribute they don't know (RFC 8866, section 5.13).
+    // Other clients ignore an attribute they don't know (RFC 8866, section 5.13).
     const answered = type === 'answer' ? `${answersAttribute}${originOf(this.#pc.remoteDescription?.sdp)}\r\n` : '';
-    this.say({ kind: type as 'offer' | 'answer', sdp: sdp + answered, streams: this.#streams });
+    this.send({ kind: type as 'offer' | 'answer', sdp: sdp + answered, streams: this.#streams });
   }
 
-  #sayCandidate(found: RTCIceCandidate | null): void {
+  #sendCandidate(found: RTCIceCandidate | null): void {
     if (found && found.candidate !== '') {
       const { candidate, sdpMid, sdpMLineIndex } = found;
       const usernameFragment = found.usernameFragment ?? this.#ufrag ?? '';
       this.#lastUfrag = usernameFragment;
-      this.say({ kind: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex, usernameFragment } });
+      this.send({ kind: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex, usernameFragment } });
       return;
     }
     const usernameFragment = this.#lastUfrag ?? this.#ufrag;
-    if (usernameFragment !== undefined) this.say({ kind: 'end_of_candidates', usernameFragment });
+    if (usernameFragment !== undefined) this.send({ kind: 'end_of_candidates', usernameFragment });
   }
 
   get #ufrag(): string | undefined {
     return /^a=ice-ufrag:(\S+)/m.exec(this.#pc.localDescription?.sdp ?? '')?.[1];
   }
 
-  /** Whether an offer is of another connection than what was said before: the other side began anew. */
-  isOfAnother(offer: string): boolean {
+  /** Whether an offer belongs to another connection than the parts before: the other side replaced its connection. */
+  isOfNewConnection(offer: string): boolean {
     return this.#remoteConnection !== undefined && this.#remoteConnection !== connectionOf(offer);
   }
 
-  /** What the other side said, in the order it was said. */
+  /** Processes a part from the other side, in the order of the calls. */
   receive(part: Exclude<NegotiationEvent, { kind: 'close' }>): void {
     if ('sdp' in part) this.#remoteConnection = connectionOf(part.sdp);
-    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#take(part)));
+    this.#inbox = this.#inbox.then(() => (this.#closed ? undefined : this.#process(part)));
   }
 
-  async #take(part: Exclude<NegotiationEvent, { kind: 'close' }>): Promise<void> {
+  async #process(part: Exclude<NegotiationEvent, { kind: 'close' }>): Promise<void> {
     switch (part.kind) {
       case 'offer':
       case 'pranswer':
       case 'answer':
-        return this.#unlessBroken(() => this.#receiveDescription(part));
+        return this.#orBroken(() => this.#receiveDescription(part));
       case 'rollback':
-        return this.#unlessBroken(async () => {
+        return this.#orBroken(async () => {
           if (this.#pc.signalingState === 'have-remote-offer')
             await this.#pc.setRemoteDescription({ type: 'rollback' });
         });
@@ -160,50 +160,50 @@ export class PeerLink {
       case 'end_of_candidates':
         return this.#addCandidate({ candidate: '', sdpMid: '0', usernameFragment: part.usernameFragment });
       case 'streams':
-        this.#theirs = part.streams;
-        return this.#tell();
+        this.#remoteStreams = part.streams;
+        return this.#notify();
     }
   }
 
   async #receiveDescription({ kind, sdp, streams }: Extract<NegotiationEvent, { sdp: string }>): Promise<void> {
     const pc = this.#pc;
     const answered = sdp.split(answersAttribute)[1]?.trim();
-    // It answers an offer of the connection before this one.
+    // It answers an offer of the previous connection.
     if (answered !== undefined && answered !== originOf(pc.localDescription?.sdp)) return;
-    // An offer may come while the answer before it is being set; then we will be in "stable" when its turn comes.
+    // An offer may arrive while an answer is being applied; the state is "stable" again when it is processed.
     const readyForOffer = !this.#makingOffer && (pc.signalingState === 'stable' || this.#isSettingRemoteAnswerPending);
     const offerCollision = kind === 'offer' && !readyForOffer;
     if (offerCollision) this.collisions++;
     this.#ignoreOffer = !this.polite && offerCollision;
     if (this.#ignoreOffer) return;
-    // Chromium 156 gathers nothing for ever when a page's first offer is rolled back before it found a network.
+    // Chromium 156 never gathers candidates when a page's first offer is rolled back before it found a network interface.
     if (offerCollision) await Promise.race([this.#gathered.promise, pause(maxGatheringMs)]);
     this.#isSettingRemoteAnswerPending = kind === 'answer';
     await pc.setRemoteDescription({ type: kind, sdp });
     this.#isSettingRemoteAnswerPending = false;
-    this.#theirs = streams;
+    this.#remoteStreams = streams;
     if (kind === 'offer') {
-      this.applyWishes();
+      this.applySubscriptions();
       await pc.setLocalDescription();
-      this.#sayDescription();
+      this.#sendDescription();
     }
-    this.#tell();
+    this.#notify();
   }
 
   async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     try {
       await this.#pc.addIceCandidate(candidate);
     } catch {
-      // Of an offer that we ignored, or a generation that is over.
+      // It belongs to an ignored offer, or to a previous ICE generation.
     }
   }
 
-  /** Receives what is wanted and no more. */
-  applyWishes(): void {
-    for (const { mid, publicationId } of this.#theirs) {
+  /** Receives what the application subscribed to, and nothing else. */
+  applySubscriptions(): void {
+    for (const { mid, publicationId } of this.#remoteStreams) {
       const transceiver = this.#transceiver(mid);
       if (!transceiver || transceiver.direction === 'stopped') continue;
-      const direction = this.host.wants(publicationId) ? 'recvonly' : 'inactive';
+      const direction = this.host.isReceiving(publicationId) ? 'recvonly' : 'inactive';
       if (transceiver.direction !== direction) transceiver.direction = direction;
     }
   }
@@ -212,32 +212,32 @@ export class PeerLink {
     return this.#pc.getTransceivers().find((each) => each.mid === mid);
   }
 
-  #tell(): void {
+  #notify(): void {
     if (this.#closed) return;
-    this.host.received(
-      this.#theirs.map((stream) => {
+    this.host.onStreams(
+      this.#remoteStreams.map((stream) => {
         const transceiver = this.#transceiver(stream.mid);
         const receives = transceiver?.currentDirection === 'recvonly' || transceiver?.currentDirection === 'sendrecv';
-        const codec = transceiver?.receiver.getParameters().codecs[0]?.mimeType ?? usualCodec[stream.kind];
+        const codec = transceiver?.receiver.getParameters().codecs[0]?.mimeType ?? defaultCodec[stream.kind];
         return { ...stream, codec, track: receives ? transceiver.receiver.track : undefined };
       }),
     );
   }
 
-  async #unlessBroken(work: () => Promise<void>): Promise<void> {
+  async #orBroken(work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch {
-      if (!this.#closed) this.host.broken();
+      if (!this.#closed) this.host.onBroken();
     }
   }
 
-  /** Looks for a new path: the network may have changed. */
+  /** Restarts ICE, as the network may have changed. */
   restartIce(): void {
     this.#pc.restartIce();
   }
 
-  /** The connection to the server is back. */
+  /** The signaling connection was resumed. */
   resume(): void {
     this.#outbox.resume();
     this.restartIce();
@@ -257,7 +257,7 @@ export class PeerLink {
   }
 }
 
-/** The session id and version of a description's origin (RFC 8866, section 5.2): the one names a connection, the other counts. */
+/** The session id and version of a description's origin (RFC 8866, section 5.2): the id identifies a connection, the version counts. */
 const originOf = (sdp = ''): string => /^o=\S+ (\d+ \d+)/m.exec(sdp)?.[1] ?? '';
 const connectionOf = (sdp: string): string => originOf(sdp).split(' ')[0]!;
 

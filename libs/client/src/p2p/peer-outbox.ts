@@ -1,53 +1,53 @@
 import { errorCatalogue, FlotillaError, type NegotiationEvent } from '@flotilla/contracts';
 
-/** Parts that may wait. A connection needs some tens; with more than this the two are out of step. */
-const maxWaiting = 256;
-const longestPauseMs = 4000;
+/** Parts in the queue at most. A connection needs some tens; with more than this both sides are out of sync. */
+const maxQueued = 256;
+const maxPauseMs = 4000;
 
 export interface OutboxHost {
   send(part: NegotiationEvent): Promise<unknown>;
-  /** What was refused for good, and so whether the other side has it is not what this side thinks. */
-  refused(error: FlotillaError): void;
+  /** The server refused a part for good: the other side does not have what this side assumes. */
+  onRefused(error: FlotillaError): void;
 }
 
-/** Parts of a negotiation on their way to the server: in order, each until it is answered, also across a reconnect. */
+/** Sends the parts of a negotiation to the server: in order, each repeated until it is answered, also across a reconnect. */
 export class PeerOutbox {
-  readonly #waiting: NegotiationEvent[] = [];
+  readonly #queue: NegotiationEvent[] = [];
   #sending = false;
   #closed = false;
   #wake: () => void = () => undefined;
 
   constructor(private readonly host: OutboxHost) {}
 
-  say(part: NegotiationEvent): void {
+  send(part: NegotiationEvent): void {
     if (this.#closed) return;
-    if (this.#waiting.length >= maxWaiting) return this.host.refused(new FlotillaError('RATE_LIMITED'));
-    this.#waiting.push(part);
+    if (this.#queue.length >= maxQueued) return this.host.onRefused(new FlotillaError('RATE_LIMITED'));
+    this.#queue.push(part);
     if (!this.#sending) void this.#sendAll();
   }
 
-  /** The connection to the server is back: no need to wait any longer. */
+  /** The signaling connection was resumed: ends the pause before the next attempt. */
   resume(): void {
     this.#wake();
   }
 
   async #sendAll(): Promise<void> {
     this.#sending = true;
-    for (let failures = 0; this.#waiting.length > 0 && !this.#closed;) {
-      const part = this.#waiting[0]!;
+    for (let failures = 0; this.#queue.length > 0 && !this.#closed;) {
+      const part = this.#queue[0]!;
       try {
         await this.host.send(part);
-        this.#waiting.shift();
+        this.#queue.shift();
         failures = 0;
       } catch (error) {
         const failure = FlotillaError.from(error);
         if (errorCatalogue[failure.code].retry) {
-          // Said again it does no harm: the server knows a description that it has.
-          await this.#pause(Math.min(250 * 2 ** failures++, longestPauseMs));
+          // Repeating it is harmless: the server recognises a description that it has.
+          await this.#pause(Math.min(250 * 2 ** failures++, maxPauseMs));
           continue;
         }
-        this.#waiting.shift();
-        if (!this.#closed && matters(part, failure)) this.host.refused(failure);
+        this.#queue.shift();
+        if (!this.#closed && matters(part, failure)) this.host.onRefused(failure);
       }
     }
     this.#sending = false;
@@ -65,17 +65,17 @@ export class PeerOutbox {
 
   close(): void {
     this.#closed = true;
-    this.#waiting.length = 0;
+    this.#queue.length = 0;
     this.#wake();
   }
 }
 
 /** Whether a refusal means more than that the part came too late. */
 function matters({ kind }: NegotiationEvent, { code }: FlotillaError): boolean {
-  // Their offer counts, and is with us or on its way.
+  // The offer of the other side counts, and was received or is on its way.
   if (code === 'GLARE') return false;
-  // They left; the room tells.
+  // The other side left; `participant_left` follows.
   if (code === 'PARTICIPANT_NOT_FOUND' || code === 'NOT_IN_ROOM') return false;
-  // Of an offer that was overtaken.
+  // It belongs to an offer that was superseded.
   return kind !== 'candidate' && kind !== 'end_of_candidates';
 }

@@ -1,16 +1,6 @@
 import type { MediaKind, PeerStream, Source } from '@flotilla/contracts';
 import type { VideoCodec } from '../media/encodings.ts';
-
-/** What a local publication sends through: a mediasoup Producer on an SFU node, or a PeerTrack. */
-export interface Sending {
-  readonly track: MediaStreamTrack | null;
-  /** MIME type of the codec, where it is settled between the two ends. */
-  readonly codec?: string | undefined;
-  pause(): void;
-  resume(): void;
-  replaceTrack(options: { track: MediaStreamTrack }): Promise<void>;
-  close(): void;
-}
+import type { Sender } from '../room/local-publication.ts';
 
 export interface PeerTrackOptions {
   readonly publicationId: string;
@@ -20,11 +10,11 @@ export interface PeerTrackOptions {
   readonly videoCodec?: VideoCodec | undefined;
 }
 
-/** Bits per second at most. One receiver gets one picture, so there are no layers. */
+/** Maximum bit rates in bits per second. There is one receiver, so there are no layers. */
 const maxBitrate: Partial<Record<Source, number>> = { camera: 1_700_000, screen: 2_500_000, other: 1_700_000 };
 
-/** A track that is sent straight to the other participant, by whichever connection there is to them. */
-export class PeerTrack implements Sending {
+/** A track that is sent directly to the other participant. It outlives the connections that carry it. */
+export class PeerTrack implements Sender {
   readonly kind: MediaKind;
   #track: MediaStreamTrack;
   #muted = false;
@@ -51,7 +41,7 @@ export class PeerTrack implements Sending {
     return this.#transceiver?.sender.getParameters().codecs[0]?.mimeType;
   }
 
-  /** As the other side is told; undefined while no description names it. */
+  /** What is sent to the other side about it; undefined before the first description. */
   get announced(): PeerStream | undefined {
     const mid = this.#transceiver?.mid ?? null;
     if (mid === null) return undefined;
@@ -75,18 +65,18 @@ export class PeerTrack implements Sending {
     track.enabled = !this.#muted;
   }
 
-  /** Is sent by this connection from its next description on. */
-  sendBy(connection: RTCPeerConnection): void {
+  /** Adds the track to a connection; sent from its next description on. */
+  addTo(connection: RTCPeerConnection): void {
     const { source, videoCodec } = this.options;
-    const most = maxBitrate[source];
+    const bitrate = maxBitrate[source];
     this.#transceiver = connection.addTransceiver(this.#track, {
       direction: 'sendonly',
-      ...(most !== undefined && { sendEncodings: [{ maxBitrate: most }] }),
+      ...(bitrate !== undefined && { sendEncodings: [{ maxBitrate: bitrate }] }),
     });
     if (videoCodec && this.kind === 'video') preferCodec(this.#transceiver, `video/${videoCodec}`);
   }
 
-  /** The connection it was sent by is closed: another may send it. */
+  /** The connection that carried it was closed. */
   detach(): void {
     this.#transceiver = undefined;
   }
@@ -99,6 +89,6 @@ export class PeerTrack implements Sending {
 
 function preferCodec(transceiver: RTCRtpTransceiver, mimeType: string): void {
   const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs ?? [];
-  const isWanted = (codec: { mimeType: string }): boolean => codec.mimeType.toLowerCase() === mimeType;
-  transceiver.setCodecPreferences([...codecs.filter(isWanted), ...codecs.filter((codec) => !isWanted(codec))]);
+  const isPreferred = (codec: { mimeType: string }): boolean => codec.mimeType.toLowerCase() === mimeType;
+  transceiver.setCodecPreferences([...codecs.filter(isPreferred), ...codecs.filter((codec) => !isPreferred(codec))]);
 }

@@ -1,35 +1,35 @@
 import type { Consumer } from 'mediasoup-client/types';
 
-const lookEveryMs = 20;
-/** What is silent for this long, as a muted microphone is, is taken over as it is. */
-const waitAtMostMs = 3000;
-/** While what it takes the place of goes on, a picture is given so many frames and so long to find its pace. */
-const settled = { frames: 5, ms: 700 } as const;
-/** Nothing came for so long: a stream that is lost, or a screen that stands still. In milliseconds. */
-const stillMs = 300;
+const pollIntervalMs = 20;
+/** A stream that stays silent this long, such as a muted microphone, is taken over as it is; in milliseconds. */
+const defaultTimeoutMs = 3000;
+/** Frames and time that a new video is given to reach a steady rate while the previous one still plays. */
+const steady = { frames: 5, ms: 700 } as const;
+/** Without packets for this long a stream counts as stalled: it is lost, or a screen that does not change. In milliseconds. */
+const stalledMs = 300;
 
-/** A consumer's stream, looked at again and again. */
-class Watched {
+/** What a consumer receives, by its statistics. */
+class Reception {
   frames = 0;
   #packets = 0;
-  #cameAt = performance.now();
+  #lastPacketAt = performance.now();
 
   constructor(readonly consumer: Consumer) {}
 
-  get heard(): boolean {
+  get hasPackets(): boolean {
     return this.#packets > 0;
   }
 
-  get isStill(): boolean {
-    return this.consumer.closed || performance.now() - this.#cameAt > stillMs;
+  get isStalled(): boolean {
+    return this.consumer.closed || performance.now() - this.#lastPacketAt > stalledMs;
   }
 
-  async look(): Promise<void> {
+  async update(): Promise<void> {
     const stats = await this.consumer.getStats().catch(() => undefined);
     for (const report of stats?.values() ?? []) {
       const { type, framesDecoded = 0, packetsReceived = 0 } = report as RTCInboundRtpStreamStats;
       if (type !== 'inbound-rtp') continue;
-      if (packetsReceived > this.#packets) this.#cameAt = performance.now();
+      if (packetsReceived > this.#packets) this.#lastPacketAt = performance.now();
       this.frames = framesDecoded;
       this.#packets = packetsReceived;
     }
@@ -37,33 +37,34 @@ class Watched {
 }
 
 /**
- * Resolves to true when what a consumer receives can be shown or heard: a packet of sound, a decoded frame. In place of a picture that
- * still goes on it has time to find its pace: a browser shows the first frame at once and then fills its buffer, and the frames
- * after it may need one that was lost. False when there is nothing in time.
+ * Resolves to true when a consumer has media to play: a packet of audio, or a decoded frame. When it replaces a consumer
+ * that still plays, it is given time to reach a steady rate: a browser shows the first frame at once and then fills its
+ * buffer, and the following frames may depend on one that was lost. False when nothing arrived in time.
  */
 export async function firstMedia(
   consumer: Consumer,
   options: {
     readonly signal?: AbortSignal;
-    readonly withinMs?: number;
-    readonly inPlaceOf?: Consumer | undefined;
+    readonly timeoutMs?: number;
+    /** The consumer that it replaces. */
+    readonly previous?: Consumer | undefined;
   } = {},
 ): Promise<boolean> {
-  const { signal, withinMs = waitAtMostMs, inPlaceOf } = options;
-  const deadline = performance.now() + withinMs;
-  const goesOn = (): boolean => !consumer.closed && signal?.aborted !== true && performance.now() < deadline;
-  const stream = new Watched(consumer);
-  const former = inPlaceOf && new Watched(inPlaceOf);
-  let firstAt: number | undefined;
-  while (goesOn()) {
-    await Promise.all([stream.look(), former?.look()]);
-    if (consumer.kind === 'audio' && stream.heard) return true;
-    if (stream.frames > 0) {
-      firstAt ??= performance.now();
-      const hasPace = stream.frames >= settled.frames && performance.now() - firstAt >= settled.ms;
-      if (hasPace || stream.isStill || !former || former.isStill) return true;
+  const { signal, timeoutMs = defaultTimeoutMs } = options;
+  const deadline = performance.now() + timeoutMs;
+  const isOpen = (): boolean => !consumer.closed && signal?.aborted !== true && performance.now() < deadline;
+  const reception = new Reception(consumer);
+  const previous = options.previous && new Reception(options.previous);
+  let firstFrameAt: number | undefined;
+  while (isOpen()) {
+    await Promise.all([reception.update(), previous?.update()]);
+    if (consumer.kind === 'audio' && reception.hasPackets) return true;
+    if (reception.frames > 0) {
+      firstFrameAt ??= performance.now();
+      const isSteady = reception.frames >= steady.frames && performance.now() - firstFrameAt >= steady.ms;
+      if (isSteady || reception.isStalled || !previous || previous.isStalled) return true;
     }
-    await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+    await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
   }
-  return firstAt !== undefined;
+  return firstFrameAt !== undefined;
 }

@@ -10,51 +10,61 @@ import {
 } from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
+import type { SubscriptionSettings } from '../room/remote-publication.ts';
+import { chunks } from './chunks.ts';
 import { sendKeyFrames } from './key-frames.ts';
 
-/** How a publication is announced when its producer is made. */
+/** What the room is told about a publication when its producer is created. */
 export interface Announcement {
+  readonly publicationId: string;
   readonly source: Source;
   readonly label?: string | undefined;
   readonly muted: boolean;
-  /** Put the producer behind this publication instead of a new one. */
-  readonly publicationId?: string | undefined;
 }
 
-/** A request about the room the link is for. */
+/** A request about the room that the link belongs to. */
 export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPayload<T>) => Promise<ReplyPayload<T>>;
 
-/** A path that was lost is given this long to come back by itself before it is repaired, in milliseconds. */
+export interface MediaLinkOptions {
+  readonly device: Device;
+  readonly media: MediaSessionParameters;
+  /** Sends a request to the node of this link, also while the session is being migrated to it. */
+  readonly request: RoomRequest;
+  readonly iceServers: RTCIceServer[];
+  /** The node no longer has these transports. */
+  readonly onBroken: (link: MediaLink) => void;
+}
+
+/** Time for a disconnected transport to recover by itself before ICE is restarted, in milliseconds. */
 const disconnectedGraceMs = 2000;
-const lookEveryMs = 20;
+const pollIntervalMs = 20;
 
 /**
- * The media of a session on one SFU node: a transport each way, and what goes through them. It lives as long as its node;
- * a session that is given another node gets another link.
+ * The media of a session on one SFU node: a transport in each direction, and what goes through them. It lives as long as
+ * its node has the session; on another node the session has another link.
  */
 export class MediaLink {
   readonly nodeId: string;
+  readonly request: RoomRequest;
   readonly #send: Transport;
   readonly #recv: Transport;
-  readonly #consumers = new Map<string, Consumer>();
-  /** What another consumer of the same publication takes the place of, until that has something to show. */
-  readonly #former = new Map<string, Consumer>();
-  /** By the id of the consumer: the same subscription may be told twice. */
-  readonly #receiving = new Map<string, Promise<Consumer>>();
-  /** Asks the node of this link, also while the session is being moved to it. */
-  readonly request: RoomRequest;
   readonly #onBroken: (link: MediaLink) => void;
-  #closed = false;
-  /** What the server said of publications, by the id of their producer. */
+  /** By publication. */
+  readonly #consumers = new Map<string, Consumer>();
+  /** Consumers that were replaced by another of the same publication, until that one has media to show. */
+  readonly #previous = new Map<string, Consumer>();
+  /** By consumer id: the same subscription may arrive twice. */
+  readonly #receiving = new Map<string, Promise<Consumer>>();
+  /** Publications that the node may be sending. */
+  readonly #requested = new Set<string>();
+  readonly #producers = new Map<string, Producer>();
+  /** The muted state that the node confirmed last, by publication. */
+  readonly #muted = new Map<string, boolean>();
+  /** The server's answers to `publish`, by producer. */
   readonly #published = new Map<string, Publication>();
+  #closed = false;
 
-  constructor(
-    device: Device,
-    media: MediaSessionParameters,
-    request: RoomRequest,
-    onBroken: (link: MediaLink) => void,
-    iceServers: RTCIceServer[],
-  ) {
+  constructor({ device, media, request, iceServers, onBroken }: MediaLinkOptions) {
     this.nodeId = media.nodeId;
     this.request = request;
     this.#onBroken = onBroken;
@@ -86,13 +96,13 @@ export class MediaLink {
     transport.on('connectionstatechange', (state) => {
       clearTimeout(timer);
       if (this.#closed) return;
-      if (state === 'failed') void this.#repair(transport);
-      if (state === 'disconnected') timer = setTimeout(() => void this.#repair(transport), disconnectedGraceMs);
+      if (state === 'failed') void this.#restartIce(transport);
+      if (state === 'disconnected') timer = setTimeout(() => void this.#restartIce(transport), disconnectedGraceMs);
     });
   }
 
-  /** Tries a new path for the same transport; when the node does not know it any more, the link is broken. */
-  async #repair(transport: Transport): Promise<void> {
+  /** Restarts ICE; when the node does not have the transport any more, the link is broken. */
+  async #restartIce(transport: Transport): Promise<void> {
     if (this.#closed) return;
     try {
       const { iceParameters } = await this.request('restart_ice', { transportId: transport.id });
@@ -108,19 +118,66 @@ export class MediaLink {
     return this.#closed;
   }
 
-  /** Sends a track. `producer.track` and its pausing are the caller's. */
+  // Sending.
+
+  /** Sends a track. The track is never stopped, and pausing the producer is up to the caller. */
   async publish(
     announcement: Announcement,
     options: ProducerOptions,
   ): Promise<{ producer: Producer; publication: Publication }> {
     const producer = await this.#send.produce({ ...options, stopTracks: false, appData: { ...announcement } });
     if (producer.kind === 'video' && producer.rtpSender) sendKeyFrames(producer.rtpSender);
+    this.#producers.set(announcement.publicationId, producer);
+    this.#muted.set(announcement.publicationId, announcement.muted);
     return { producer, publication: this.#published.get(producer.id)! };
   }
 
-  /** Begins to receive what the node was asked to send. Returns the consumers by publication. */
+  /** The producer of a local publication on this link. */
+  producer(publicationId: string): Producer | undefined {
+    return this.#producers.get(publicationId);
+  }
+
+  async setMuted(publicationId: string, muted: boolean): Promise<void> {
+    const producer = this.#producers.get(publicationId);
+    if (!producer) return;
+    if (muted) producer.pause();
+    else producer.resume();
+    await this.request('mute', { publicationId, muted });
+    this.#muted.set(publicationId, muted);
+  }
+
+  isMuted(publicationId: string): boolean | undefined {
+    return this.#muted.get(publicationId);
+  }
+
+  async unpublish(publicationId: string): Promise<void> {
+    this.#producers.get(publicationId)?.close();
+    this.#producers.delete(publicationId);
+    await this.request('unpublish', { publicationId });
+  }
+
+  // Receiving.
+
+  /** Requests publications; `receive` takes what the node answers. */
+  async subscribe(publicationIds: readonly string[]): Promise<ReplyPayload<'subscribe'>> {
+    for (const id of publicationIds) this.#requested.add(id);
+    return this.request('subscribe', { publicationIds: [...publicationIds] });
+  }
+
+  async unsubscribe(publicationIds: readonly string[]): Promise<void> {
+    await this.request('unsubscribe', { publicationIds: [...publicationIds] });
+    for (const id of publicationIds) this.#requested.delete(id);
+  }
+
+  /** Whether the node sends the publication, or may do so as the outcome of a request is unknown. */
+  mayReceive(publicationId: string): boolean {
+    return this.#requested.has(publicationId);
+  }
+
+  /** Starts to receive subscriptions. Returns the consumers by publication. */
   async receive(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
-    // Asked for in one turn, they are one negotiation.
+    for (const { publicationId } of subscriptions) this.#requested.add(publicationId);
+    // Consumed in one turn, they share one negotiation.
     const received = await Promise.all(
       subscriptions.map(async (subscription) => {
         let consumer = this.#receiving.get(subscription.consumerId);
@@ -128,8 +185,6 @@ export class MediaLink {
         return [subscription.publicationId, await consumer] as const;
       }),
     );
-    const waiting = subscriptions.filter(({ paused }) => paused).map(({ publicationId }) => publicationId);
-    if (waiting.length > 0) await this.request('update_subscriptions', { publicationIds: waiting, paused: false });
     return new Map(received);
   }
 
@@ -140,46 +195,52 @@ export class MediaLink {
       kind,
       rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
     });
-    const former = this.#consumers.get(publicationId);
-    if (former) {
-      this.letGoOfFormer(publicationId);
-      this.#former.set(publicationId, former);
+    const previous = this.#consumers.get(publicationId);
+    if (previous) {
+      this.closePrevious(publicationId);
+      this.#previous.set(publicationId, previous);
     }
     this.#consumers.set(publicationId, consumer);
     consumer.observer.once('close', () => this.#receiving.delete(consumerId));
     return consumer;
   }
 
+  /** Sends settings of subscriptions; those that the link does not receive are left out. */
+  async updateSubscriptions(publicationIds: readonly string[], settings: SubscriptionSettings): Promise<void> {
+    const received = publicationIds.filter((id) => this.#consumers.has(id));
+    await Promise.all(
+      chunks(received).map((ids) => this.request('update_subscriptions', { publicationIds: ids, ...settings })),
+    );
+  }
+
   consumer(publicationId: string): Consumer | undefined {
     return this.#consumers.get(publicationId);
   }
 
-  /** What it takes the place of, until `letGoOfFormer`. */
-  formerConsumer(publicationId: string): Consumer | undefined {
-    return this.#former.get(publicationId);
+  /** The consumer that was replaced, until `closePrevious`. */
+  previousConsumer(publicationId: string): Consumer | undefined {
+    return this.#previous.get(publicationId);
   }
 
-  /** What receives a track. */
   receiverOf(track: MediaStreamTrack): RTCRtpReceiver | undefined {
-    for (const consumer of [...this.#consumers.values(), ...this.#former.values()])
+    for (const consumer of [...this.#consumers.values(), ...this.#previous.values()])
       if (consumer.track === track) return consumer.rtpReceiver;
     return undefined;
   }
 
-  /** The consumer that another took the place of is not needed any more. */
-  letGoOfFormer(publicationId: string): void {
-    this.#former.get(publicationId)?.close();
-    this.#former.delete(publicationId);
+  closePrevious(publicationId: string): void {
+    this.#previous.get(publicationId)?.close();
+    this.#previous.delete(publicationId);
   }
 
   /** Stops receiving a publication. */
   drop(publicationId: string): void {
-    this.letGoOfFormer(publicationId);
+    this.closePrevious(publicationId);
     this.#consumers.get(publicationId)?.close();
     this.#consumers.delete(publicationId);
   }
 
-  /** Statistics of both directions, each as one report of the browser. */
+  /** Statistics of both directions. */
   async stats(): Promise<{ sent: RTCStatsReport; received: RTCStatsReport }> {
     const [sent, received] = await Promise.all([this.#send.getStats(), this.#recv.getStats()]);
     return { sent, received };
@@ -191,18 +252,22 @@ export class MediaLink {
     this.#send.close();
     this.#recv.close();
     this.#consumers.clear();
-    this.#former.clear();
+    this.#previous.clear();
+    this.#producers.clear();
   }
 
-  /** Resolves when every transport that is used has a path. Fails when one has none within the time. */
+  /**
+   * Resolves when every transport in use is connected.
+   * @throws FlotillaError NODE_UNAVAILABLE when one is not within the time.
+   */
   async established(withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
     for (const transport of [this.#send, this.#recv]) {
-      // A transport connects when something first goes through it.
+      // A transport connects when something is first sent or received through it.
       while (transport.connectionState !== 'connected' && transport.connectionState !== 'new') {
         if (this.#closed || transport.connectionState === 'failed' || performance.now() > deadline)
-          throw new FlotillaError('NODE_UNAVAILABLE', `there is no path to ${this.nodeId}`);
-        await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+          throw new FlotillaError('NODE_UNAVAILABLE', `no network path to ${this.nodeId}`);
+        await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
       }
     }
   }

@@ -1,106 +1,232 @@
-import { FlotillaError, migrationLingerMs, type RoomEventPayload } from '@flotilla/contracts';
+import { FlotillaError, migrationLingerMs, migrationTimeoutMs, type RoomEventPayload } from '@flotilla/contracts';
 import type { Consumer } from 'mediasoup-client/types';
+import type { RoomState } from '../room/room-state.ts';
 import { firstMedia } from './first-media.ts';
 import { FrameGap } from './frame-gap.ts';
+import type { SfuLinks } from './links.ts';
 import type { MediaLink, RoomRequest } from './media-link.ts';
+import type { SfuPublisher } from './publisher.ts';
+import type { Subscriptions } from './subscriptions.ts';
 
-/** How long the new side may take to have a path, in milliseconds. */
+/** Time for the new link to have a network path, in milliseconds. */
 const pathWithinMs = 5000;
+/** Time for a video to arrive: a lost key frame is requested again after a second, and may be lost again. In milliseconds. */
+const firstFrameWithinMs = 6000;
+/** How long the commit is repeated while its answer is missing: longer than a session can be resumed. In milliseconds. */
+const commitWithinMs = 60_000;
+/** Answers to the commit after which it was certainly not carried out. */
+const refusals: ReadonlySet<string> = new Set(['MIGRATION_NOT_ACTIVE', 'NOT_IN_ROOM', 'FORBIDDEN', 'BAD_PAYLOAD']);
 
-/** And a picture: a lost key frame is asked for again after a second, and may be lost again. In milliseconds. */
-const pictureWithinMs = 6000;
-
-/** What a migration needs of the room. */
-export interface MigrationHost {
-  /** A link to the new node; its requests name the migration as long as `moving()` does. */
+export interface MigrationParts {
+  readonly state: RoomState;
+  readonly links: SfuLinks;
+  readonly publisher: SfuPublisher;
+  readonly subscriptions: Subscriptions;
   openLink(media: RoomEventPayload<'migrate'>['media'], request: RoomRequest): MediaLink;
-  readonly request: RoomRequest;
-  /** Whether something is to be seen now, still by that producer, so that a picture must come before we change over. */
-  shows(publicationId: string, producerId?: string): boolean;
-  /** What was asked of subscriptions is asked of the new ones too. */
-  applyWishes(request: RoomRequest, publicationIds: readonly string[]): Promise<void>;
-  /** From now on plays what comes by the link. */
-  use(link: MediaLink, consumers: ReadonlyMap<string, Consumer>): void;
-  /** Sends what we publish by the link as well, behind the same publications. Returns what takes that back. */
-  publishOn(link: MediaLink): Promise<() => void>;
-  /** Says that it came to nothing: the room undid it, or the old side is lost. */
-  readonly signal: AbortSignal;
 }
 
 /**
- * Moves to another SFU node while the old one goes on: connects the new side, waits for a picture of everything that is to be
- * seen, sends there, changes over, and says so. The former link is closed when the others had time to follow. Whatever fails,
- * the old side is as it was; rejects with what kept it from moving.
+ * Moves the session's media to another SFU node, make-before-break: connects the new link, waits for media on it, publishes
+ * there, changes over and commits with `migrated`.
+ *
+ * Before the commit, a failure leaves the previous link as it was. Once `migrated` was sent the server may have committed, so
+ * the new link is kept unless the server says that the migration was rolled back.
  */
-export async function migrate(
-  host: MigrationHost,
-  { migrationId, media }: RoomEventPayload<'migrate'>,
-  former: MediaLink,
-): Promise<void> {
-  const { signal } = host;
-  let moving: string | undefined = migrationId;
-  const request: RoomRequest = (type, payload) =>
-    host.request(type, moving === undefined ? payload : ({ ...payload, migrationId: moving } as typeof payload));
-  const link = host.openLink(media, request);
-  // What is under way on the new side fails with it.
-  signal.addEventListener('abort', () => link.close(), { once: true });
-  let takeBack: (() => void) | undefined;
-  let used = false;
-  const began = performance.now();
-  const gap = new FrameGap();
-  try {
-    const consumers = await link.receive(media.subscriptions);
-    for (const [id, { track }] of consumers) {
-      const old = former.consumer(id)?.track;
-      if (old) gap.watch('old', id, old, () => host.shows(id));
-      gap.watch('new', id, track, () => host.shows(id));
+export class Migration {
+  readonly id: string;
+  readonly #event: RoomEventPayload<'migrate'>;
+  readonly #parts: MigrationParts;
+  readonly #abort = new AbortController();
+  /** The server assigned the session to the new node: the migration is committed, whatever its answer says. */
+  readonly #assigned = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  #isAssigned = false;
+  #isCommitted = false;
+
+  constructor(event: RoomEventPayload<'migrate'>, parts: MigrationParts) {
+    this.id = event.migrationId;
+    this.#event = event;
+    this.#parts = parts;
+  }
+
+  /** Aborts the migration, unless it is committed. */
+  abort(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): void {
+    if (!this.#isAssigned) this.#abort.abort(new FlotillaError(code));
+  }
+
+  /** The server assigned this session to a node. */
+  assignedTo(nodeId: string): void {
+    if (nodeId !== this.#event.media.nodeId) return;
+    this.#isAssigned = true;
+    this.#assigned.resolve();
+  }
+
+  /** Resolves when the migration is over, either way. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** @throws FlotillaError why the session stays on the previous link. */
+  async run(previous: MediaLink): Promise<void> {
+    try {
+      await this.#run(previous);
+    } finally {
+      this.#ended.resolve();
     }
-    await host.applyWishes(request, [...consumers.keys()]);
+  }
+
+  async #run(previous: MediaLink): Promise<void> {
+    const { links } = this.#parts;
+    const { signal } = this.#abort;
+    const startedAt = performance.now();
+    const link = this.#parts.openLink(this.#event.media, this.#requestOnNewLink());
+    links.next = link;
+    // Requests in flight on the new link fail with it.
+    signal.addEventListener('abort', () => link.close(), { once: true });
+    const gap = new FrameGap();
+    let rollback: (() => void) | undefined;
+    let isCommitting = false;
+    try {
+      const consumers = await this.#receive(link, previous, gap);
+      await link.established(pathWithinMs);
+      signal.throwIfAborted();
+      rollback = this.#rememberSenders();
+      await this.#parts.publisher.publishAllOn(link);
+      await link.established(pathWithinMs);
+      // What was published while the path was awaited.
+      await this.#parts.publisher.publishAllOn(link);
+      signal.throwIfAborted();
+      this.#use(link, previous, consumers);
+      gap.change();
+      isCommitting = true;
+      await this.#commit();
+    } catch (error) {
+      gap.stop();
+      rollback?.();
+      if (isCommitting) this.#use(previous, undefined, new Map());
+      links.next = undefined;
+      link.close();
+      void this.#parts.publisher.compareMuted(previous).catch(() => undefined);
+      if (!isCommitting) this.#reportFailure(FlotillaError.from(error));
+      throw error;
+    }
+    this.#isCommitted = true;
+    setTimeout(() => previous.close(), migrationLingerMs);
+    void this.#parts.publisher.compareMuted(link).catch(() => undefined);
+    void this.#reportGap(performance.now() - startedAt, gap);
+  }
+
+  /** Requests on the new link name the migration until it is committed. */
+  #requestOnNewLink(): RoomRequest {
+    const { state } = this.#parts;
+    const { signal } = this.#abort;
+    return (type, payload) => {
+      const send = () =>
+        state.request(type, this.#isCommitted ? payload : ({ ...payload, migrationId: this.id } as typeof payload));
+      // The same producer can't be created twice: publishing is repeated with another one.
+      return type === 'publish' ? send() : state.repeat(send, migrationTimeoutMs, { signal });
+    };
+  }
+
+  /** Receives everything on the new link, and waits until what is visible has media there. */
+  async #receive(link: MediaLink, previous: MediaLink, gap: FrameGap): Promise<ReadonlyMap<string, Consumer>> {
+    const { state, subscriptions } = this.#parts;
+    const { signal } = this.#abort;
+    const isVisible = (id: string): boolean => state.findPublication(id)?.isVisible ?? false;
+    const wanted = this.#event.media.subscriptions;
+    const consumers = await link.receive(wanted);
+    for (const [id, { track }] of consumers) {
+      const previousTrack = previous.consumer(id)?.track;
+      if (previousTrack) gap.watch('old', id, previousTrack, () => isVisible(id));
+      gap.watch('new', id, track, () => isVisible(id));
+    }
+    await subscriptions.start(link, wanted);
     await Promise.all(
-      [...consumers].map(async ([publicationId, consumer]) => {
-        const { kind, producerId } = consumer;
-        if (!host.shows(publicationId)) return;
-        // Its owner may have moved meanwhile, too.
-        const inPlaceOf = former.consumer(publicationId);
-        if (
-          !(await firstMedia(consumer, {
-            signal,
-            inPlaceOf,
-            ...(kind === 'video' && { withinMs: pictureWithinMs }),
-          })) &&
-          kind === 'video' &&
-          host.shows(publicationId, producerId)
-        )
-          throw new FlotillaError('NODE_UNAVAILABLE', `no picture of ${publicationId} came from ${link.nodeId}`);
+      [...consumers].map(async ([id, consumer]) => {
+        if (!isVisible(id)) return;
+        const isVideo = consumer.kind === 'video';
+        const hasMedia = await firstMedia(consumer, {
+          signal,
+          // Its publisher may have been migrated meanwhile, too.
+          previous: previous.consumer(id),
+          ...(isVideo && { timeoutMs: firstFrameWithinMs }),
+        });
+        const isNeeded =
+          isVideo && isVisible(id) && state.findPublication(id)?.announced.producerId === consumer.producerId;
+        if (!hasMedia && isNeeded)
+          throw new FlotillaError('NODE_UNAVAILABLE', `no frame of ${id} arrived from ${link.nodeId}`);
       }),
     );
-    await link.established(pathWithinMs);
-    signal.throwIfAborted();
-    takeBack = await host.publishOn(link);
-    await link.established(pathWithinMs);
-    signal.throwIfAborted();
-    host.use(link, consumers);
-    gap.change();
-    used = true;
-    await host.request('migrated', { migrationId });
-    moving = undefined;
-    setTimeout(() => former.close(), migrationLingerMs);
-    void report(host, migrationId, performance.now() - began, gap);
-  } catch (error) {
-    gap.stop();
-    takeBack?.();
-    if (used) host.use(former, new Map());
-    link.close();
-    const reason = FlotillaError.from(error).message.slice(0, 256);
-    await host.request('migration_failed', { migrationId, reason }).catch(() => undefined);
-    throw error;
+    return consumers;
   }
-}
 
-/** Says what the move cost, for those who watch the fleet. Nobody waits for it, and an older server does not know it. */
-async function report(host: MigrationHost, migrationId: string, ms: number, gap: FrameGap): Promise<void> {
-  const gapMs = await gap.longest();
-  await host
-    .request('migration_report', { migrationId, ms: Math.round(ms), ...(gapMs !== undefined && { gapMs }) })
-    .catch(() => undefined);
+  #use(link: MediaLink, previous: MediaLink | undefined, consumers: ReadonlyMap<string, Consumer>): void {
+    const { state, links } = this.#parts;
+    links.current = link;
+    links.previous = previous;
+    links.next = undefined;
+    for (const publication of state.remotePublications()) {
+      const consumer = consumers.get(publication.id) ?? link.consumer(publication.id);
+      if (consumer && publication.subscribed) state.setTrack(publication, consumer.track);
+    }
+  }
+
+  /** Returns a function that makes local publications send through what they send through now. */
+  #rememberSenders(): () => void {
+    const remembered = [...this.#parts.state.localPublications.values()].map((publication) => ({
+      publication,
+      sender: publication.sender,
+      announced: publication.announced,
+    }));
+    return () => {
+      for (const { publication, sender, announced } of remembered) {
+        if (publication.unpublished || publication.sender === sender) continue;
+        const { track, muted } = publication;
+        publication.sender = sender;
+        publication.announced = { ...announced, muted };
+        // Changed while the new side was used.
+        if (track && sender.track !== track) void sender.replaceTrack({ track }).catch(() => undefined);
+        if (muted) sender.pause();
+        else sender.resume();
+      }
+    };
+  }
+
+  /** @throws FlotillaError when the migration was rolled back. An answer that never arrives counts as committed. */
+  async #commit(): Promise<void> {
+    const { state } = this.#parts;
+    const { signal } = this.#abort;
+    const rolledBack = Promise.withResolvers<never>();
+    const reject = (): void => rolledBack.reject(signal.reason);
+    signal.addEventListener('abort', reject, { once: true });
+    const mayRepeat = ({ code }: FlotillaError): boolean => !refusals.has(code);
+    const request = (): Promise<object> => state.request('migrated', { migrationId: this.id });
+    const answered = state.repeat(request, commitWithinMs, { signal, mayRepeat }).catch((error: unknown) => {
+      const failure = FlotillaError.from(error);
+      if (refusals.has(failure.code) && !this.#isAssigned) throw failure;
+    });
+    try {
+      signal.throwIfAborted();
+      await Promise.race([answered, this.#assigned.promise, rolledBack.promise]);
+    } finally {
+      signal.removeEventListener('abort', reject);
+    }
+  }
+
+  #reportFailure(error: FlotillaError): void {
+    const { state } = this.#parts;
+    const payload = { migrationId: this.id, reason: error.message.slice(0, 256) };
+    // The server rolls back by itself when the report does not arrive in time.
+    void state.repeat(() => state.request('migration_failed', payload), migrationTimeoutMs).catch(() => undefined);
+  }
+
+  /** Reports the cost of the migration for the fleet's statistics. */
+  async #reportGap(ms: number, gap: FrameGap): Promise<void> {
+    const { state } = this.#parts;
+    const gapMs = await gap.longest();
+    if (!state.isOpen) return;
+    await state
+      .request('migration_report', { migrationId: this.id, ms: Math.round(ms), ...(gapMs !== undefined && { gapMs }) })
+      .catch(() => undefined);
+  }
 }

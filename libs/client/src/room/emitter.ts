@@ -4,7 +4,7 @@ type Listener<A extends unknown[]> = (...args: A) => void;
 export class Emitter<E extends Record<string, unknown[]>> {
   readonly #listeners = new Map<keyof E, Set<Listener<never>>>();
 
-  /** Calls `listener` at each event of that name. Returns how to stop that. */
+  /** Calls `listener` at each event of that name. Returns a function that removes the listener. */
   on<K extends keyof E>(name: K, listener: Listener<E[K]>): () => void {
     let listeners = this.#listeners.get(name);
     if (!listeners) this.#listeners.set(name, (listeners = new Set()));
@@ -25,8 +25,8 @@ export class Emitter<E extends Record<string, unknown[]>> {
     this.#listeners.get(name)?.delete(listener);
   }
 
-  /** @internal A listener that throws is reported and does not keep the others from hearing. */
-  protected emit<K extends keyof E>(name: K, ...args: E[K]): void {
+  /** @internal An error thrown by a listener is reported with `reportError`; the other listeners are still called. */
+  emit<K extends keyof E>(name: K, ...args: E[K]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {
         (listener as Listener<E[K]>)(...args);

@@ -1,0 +1,59 @@
+import {
+  addressee,
+  type Event,
+  FlotillaError,
+  type RoomEventPayload,
+  type RoomEventType,
+  roomEvents,
+} from '@flotilla/contracts';
+import type { RoomMetadata } from '../metadata/room-metadata.ts';
+import type { RoomMedia } from './room-media.ts';
+import type { RoomState } from './room-state.ts';
+
+type Handlers = { readonly [T in RoomEventType]: (payload: RoomEventPayload<T>, from: string) => void };
+
+/** Returns the handler of events that the server sends. Events of other rooms and of unknown types are dropped. */
+export function roomEventHandler(state: RoomState, media: RoomMedia, metadata: RoomMetadata): (event: Event) => void {
+  const handlers = roomEventHandlers(state, media, metadata);
+  return ({ type, to, from, payload }) => {
+    if (!state.isOpen || addressee('room', to) !== state.info?.id || !Object.hasOwn(roomEvents, type)) return;
+    const parsed = roomEvents[type as RoomEventType].safeParse(payload);
+    if (parsed.success)
+      (handlers[type as RoomEventType] as (payload: unknown, from: string) => void)(parsed.data, from);
+  };
+}
+
+function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMetadata): Handlers {
+  return {
+    participant_joined: ({ participant }) => state.addParticipant(participant),
+    participant_left: ({ participantId, reason }) => {
+      if (participantId !== state.me.id) return state.removeParticipant(participantId);
+      const removed = reason === 'removed' ? 'you were removed from the room' : 'you are no longer in the room';
+      state.close(new FlotillaError('NOT_IN_ROOM', removed));
+    },
+    participant_connection: ({ participantId, connection }) =>
+      state.setParticipantConnection(participantId, connection),
+    publication_added: ({ publication }) => state.putPublication(publication),
+    publication_updated: ({ publication }) => state.putPublication(publication),
+    publication_removed: ({ participantId, publicationId }) => state.removePublication(participantId, publicationId),
+    speakers: ({ nodeId, speakers }) =>
+      state.setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
+    active_speaker: ({ participantId }) => state.emit('activeSpeakerChanged', participantId),
+    message: ({ data }, from) => state.emit('message', data, from, state.participants.get(from)),
+    media_lost: ({ participantIds }) => {
+      // A node that is reserved but not used yet is replaced when it is needed.
+      if (state.mediaMode === 'sfu' && participantIds.includes(state.me.id)) media.sfu.reopen();
+    },
+    media_mode: ({ mediaMode }) => {
+      if (mediaMode === 'sfu') media.changeToSfu();
+    },
+    negotiation: (part, from) => media.directCall?.receive(from, part),
+    migrate: (migration) => void media.sfu.migrate(migration),
+    migration_rolled_back: ({ migrationId }) => media.sfu.migrationRolledBack(migrationId),
+    participant_moved: ({ participantId, nodeId }) => {
+      if (participantId === state.me.id) media.sfu.assignedTo(nodeId);
+    },
+    metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),
+    room_deleted: () => state.close(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
+  };
+}

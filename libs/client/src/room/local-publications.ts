@@ -1,0 +1,158 @@
+import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
+import type { VideoCodec } from '../media/encodings.ts';
+import type { PeerCall } from '../p2p/peer-call.ts';
+import type { Announcement } from '../sfu/media-link.ts';
+import type { SfuMedia } from '../sfu/sfu-media.ts';
+import { isUnanswered } from '../signaling/repeat.ts';
+import { LatestValue } from './latest-value.ts';
+import { LocalPublication, type LocalPublicationActions } from './local-publication.ts';
+import type { PublishOptions } from './options.ts';
+import { noProducer, type RoomState } from './room-state.ts';
+
+/** How long a change is repeated until the room confirms it: longer than a lost session can be resumed. In milliseconds. */
+const deliverWithinMs = 120_000;
+/** Media that is being reopened, beside lost replies. */
+const mayDeliverLater = (error: FlotillaError): boolean =>
+  isUnanswered(error) || error.code === 'MEDIA_NOT_OPEN' || error.code === 'NODE_UNAVAILABLE';
+
+/** Publishes local tracks, and keeps the room in line with their state. */
+export class LocalPublications implements LocalPublicationActions {
+  readonly #state: RoomState;
+  readonly #sfu: SfuMedia;
+  readonly #directCall: () => PeerCall | undefined;
+  readonly #muted = new WeakMap<LocalPublication, LatestValue<boolean>>();
+
+  constructor(state: RoomState, sfu: SfuMedia, directCall: () => PeerCall | undefined) {
+    this.#state = state;
+    this.#sfu = sfu;
+    this.#directCall = directCall;
+  }
+
+  async publish(track: MediaStreamTrack, options: PublishOptions): Promise<LocalPublication> {
+    const { source = track.kind === 'video' ? 'camera' : 'microphone', label, muted = false, videoCodec } = options;
+    this.#state.assertOpen();
+    const publicationId = newId('publication');
+    const direct = this.#state.mediaMode === 'peer' ? this.#directCall() : undefined;
+    let publication: LocalPublication;
+    if (direct) {
+      const kind = track.kind as Publication['kind'];
+      const announced: Publication = {
+        id: publicationId,
+        participantId: this.#state.me.id,
+        kind,
+        source,
+        ...(label !== undefined && { label }),
+        codec: kind === 'audio' ? 'audio/opus' : `video/${(videoCodec ?? 'vp8').toUpperCase()}`,
+        muted,
+        producerId: noProducer,
+      };
+      const sender = direct.publish(track, { publicationId, source, label, muted, videoCodec });
+      publication = new LocalPublication(announced, sender, videoCodec, this);
+    } else {
+      const published = await this.#publishToSfu({ publicationId, source, label, muted }, track, videoCodec);
+      if (muted) published.producer.pause();
+      publication = new LocalPublication(published.publication, published.producer, videoCodec, this);
+    }
+    this.#state.localPublications.set(publication.id, publication);
+    return publication;
+  }
+
+  async #publishToSfu(
+    announcement: Announcement,
+    track: MediaStreamTrack,
+    videoCodec: VideoCodec | undefined,
+  ): ReturnType<SfuMedia['publisher']['publish']> {
+    try {
+      return await this.#sfu.publisher.publish(announcement, track, videoCodec, () => this.#sfu.opened());
+    } catch (error) {
+      // The server may have published it all the same.
+      if (isUnanswered(error)) void this.#deliverUnpublished(announcement.publicationId).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Takes effect locally at once. While the signaling connection is away, the room is told after the reconnect. */
+  async setMuted(publication: LocalPublication, muted: boolean): Promise<void> {
+    if (publication.unpublished) return;
+    publication.announced = { ...publication.announced, muted };
+    if (muted) publication.sender.pause();
+    else publication.sender.resume();
+    if (this.#state.mediaMode === 'peer') return this.#directCall()?.sendStreams();
+    let latest = this.#muted.get(publication);
+    if (!latest) this.#muted.set(publication, (latest = new LatestValue(() => this.#deliverMuted(publication))));
+    return this.#unlessReconnecting(latest.set(muted));
+  }
+
+  /** Sends the muted state as it is at each attempt. */
+  async #deliverMuted(publication: LocalPublication): Promise<void> {
+    const send = async (): Promise<void> => {
+      if (!publication.unpublished) await this.#sfu.publisher.sendMuted(publication);
+    };
+    await this.#state.repeat(send, deliverWithinMs, { mayRepeat: mayDeliverLater });
+  }
+
+  async unpublish(publication: LocalPublication): Promise<void> {
+    if (publication.unpublished) return;
+    publication.unpublished = true;
+    const { id } = publication;
+    this.#state.localPublications.delete(id);
+    this.#directCall()?.unpublish(id);
+    publication.sender.close();
+    if (this.#state.mediaMode === 'peer') return;
+    return this.#unlessReconnecting(this.#deliverUnpublished(id));
+  }
+
+  async #deliverUnpublished(publicationId: string): Promise<void> {
+    await this.#state
+      .repeat(() => this.#sfu.publisher.sendUnpublished(publicationId), deliverWithinMs, { mayRepeat: mayDeliverLater })
+      .catch((error: unknown) => {
+        // An earlier attempt was carried out, or the session that published it ended.
+        if (FlotillaError.from(error).code !== 'PUBLICATION_NOT_FOUND') throw error;
+      });
+  }
+
+  /** While the signaling connection is away, a change is delivered in the background. */
+  #unlessReconnecting(delivered: Promise<void>): Promise<void> {
+    if (this.#state.connection !== 'reconnecting') return delivered;
+    delivered.catch(() => undefined);
+    return Promise.resolve();
+  }
+
+  /** Publishes everything on media that was opened anew, under the same ids. */
+  async republishAll(): Promise<void> {
+    await Promise.all([...this.#state.localPublications.values()].map((each) => this.#republish(each, each.id)));
+  }
+
+  /** Publishes in a room that was joined with a new session, under new ids. */
+  async republishInNewSession(publications: readonly LocalPublication[]): Promise<void> {
+    await Promise.all(publications.map((each) => this.#republish(each, newId('publication'))));
+  }
+
+  async #republish(publication: LocalPublication, publicationId: string): Promise<void> {
+    const { track } = publication;
+    const { localPublications, mediaMode } = this.#state;
+    if (publication.unpublished) return;
+    if (!track || track.readyState === 'ended') {
+      publication.unpublished = true;
+      if (localPublications.delete(publication.id)) await this.#deliverUnpublished(publication.id);
+      return;
+    }
+    const direct = mediaMode === 'peer' ? this.#directCall() : undefined;
+    if (direct) {
+      const { source, label, muted } = publication.announced;
+      const { videoCodec } = publication;
+      publication.announced = { ...publication.announced, id: publicationId, participantId: this.#state.me.id };
+      publication.sender = direct.publish(track, { publicationId, source, label, muted, videoCodec });
+    } else {
+      const { publisher, links } = this.#sfu;
+      await publisher.publishOn(links.required, publication, publicationId).catch((error: unknown) => {
+        // Another participant's publication has that id.
+        if (FlotillaError.from(error).code !== 'PUBLICATION_NOT_FOUND') throw error;
+        localPublications.delete(publicationId);
+        return publisher.publishOn(links.required, publication, newId('publication'));
+      });
+    }
+    // It may have been unpublished meanwhile.
+    if (!publication.unpublished) localPublications.set(publication.id, publication);
+  }
+}

@@ -1,0 +1,154 @@
+import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
+
+/** Settings of a subscription. */
+export interface SubscriptionSettings {
+  readonly paused?: boolean;
+  readonly layers?: Layers;
+  readonly priority?: number;
+}
+
+/** Brings the room's subscription in line with what the publication object says. */
+export interface SubscriptionActions {
+  /** `publication.subscribed` changed. */
+  applySubscribed(publication: RemotePublication): Promise<void>;
+  /** `publication.settings` changed. */
+  applySettings(publication: RemotePublication): Promise<void>;
+}
+
+/** A publication of another participant. It stays the same object when the connection behind it changes. */
+export class RemotePublication {
+  /** @internal */
+  announced: Publication;
+  readonly #actions: SubscriptionActions;
+  readonly #elements = new Set<HTMLMediaElement>();
+  #subscribed: boolean;
+  #settings: SubscriptionSettings = {};
+
+  /** Contains the track while there is one. It stays the same stream for as long as the publication exists. See `attach`. */
+  readonly stream = new MediaStream();
+  /** Reception quality from 0 (nothing arrives) to 4 (good). Undefined before the first statistics. */
+  quality: number | undefined;
+
+  /** @internal */
+  constructor(announced: Publication, subscribed: boolean, actions: SubscriptionActions) {
+    this.announced = announced;
+    this.#subscribed = subscribed;
+    this.#actions = actions;
+  }
+
+  get id(): string {
+    return this.announced.id;
+  }
+
+  /** The participant that publishes it. */
+  get participantId(): string {
+    return this.announced.participantId;
+  }
+
+  get kind(): MediaKind {
+    return this.announced.kind;
+  }
+
+  get source(): Source {
+    return this.announced.source;
+  }
+
+  /** MIME type of its codec, such as `video/VP8`. */
+  get codec(): string {
+    return this.announced.codec;
+  }
+
+  get muted(): boolean {
+    return this.announced.muted;
+  }
+
+  /** Set by its publisher, such as the title of a window. */
+  get label(): string | undefined {
+    return this.announced.label;
+  }
+
+  /** @internal Whether the application asked to receive it. */
+  get subscribed(): boolean {
+    return this.#subscribed;
+  }
+
+  /** @internal Replaced, not changed, at every update. */
+  get settings(): SubscriptionSettings {
+    return this.#settings;
+  }
+
+  /** @internal Whether its media is expected to arrive. */
+  get isReceiving(): boolean {
+    return this.#subscribed && !this.#settings.paused;
+  }
+
+  /** @internal Whether its frames are expected to arrive and to be shown. */
+  get isVisible(): boolean {
+    return this.isReceiving && !this.muted;
+  }
+
+  /** Plays it in a media element, also after the track behind it was replaced. */
+  attach(element: HTMLMediaElement): void {
+    this.#elements.add(element);
+    element.srcObject = this.track ? this.stream : null;
+  }
+
+  detach(element: HTMLMediaElement): void {
+    if (this.#elements.delete(element)) element.srcObject = null;
+  }
+
+  /** @internal The elements it is attached to. */
+  get elements(): ReadonlySet<HTMLMediaElement> {
+    return this.#elements;
+  }
+
+  /** Its track, ready to play; undefined while it is not received. */
+  get track(): MediaStreamTrack | undefined {
+    return this.stream.getTracks()[0];
+  }
+
+  /** Receives it, when `connect` was called with `subscribe: false`. Rejects when it can't be received. */
+  subscribe(): Promise<void> {
+    return this.#setSubscribed(true);
+  }
+
+  /** Stops receiving it. */
+  unsubscribe(): Promise<void> {
+    return this.#setSubscribed(false);
+  }
+
+  #setSubscribed(subscribed: boolean): Promise<void> {
+    this.#subscribed = subscribed;
+    return this.#actions.applySubscribed(this);
+  }
+
+  /** Keeps the subscription, but the server sends nothing, as for a tile that is off screen. */
+  pause(): Promise<void> {
+    return this.#update({ paused: true });
+  }
+
+  resume(): Promise<void> {
+    return this.#update({ paused: false });
+  }
+
+  /** The highest simulcast or SVC layers to receive; 0 is the lowest. Less is sent when the network allows no more. */
+  setLayers(layers: Layers): Promise<void> {
+    return this.#update({ layers });
+  }
+
+  #update(change: SubscriptionSettings): Promise<void> {
+    this.#settings = { ...this.#settings, ...change };
+    return this.#actions.applySettings(this);
+  }
+
+  /** @internal Replaces the track in the stream. */
+  setTrack(track: MediaStreamTrack | undefined): void {
+    const previous = this.track;
+    if (previous === track) return;
+    if (track) this.stream.addTrack(track);
+    if (previous) this.stream.removeTrack(previous);
+    // Chrome never starts to play an audio element whose stream was empty when it was assigned.
+    for (const element of this.#elements)
+      if (element.srcObject !== this.stream && track) element.srcObject = this.stream;
+  }
+}

@@ -1,0 +1,48 @@
+import type { FlotillaError, MediaMode } from '@flotilla/contracts';
+import type { RoomStats } from '../media/quality.ts';
+import type { RemoteParticipant } from './participant.ts';
+import type { RemotePublication } from './remote-publication.ts';
+
+/** `reconnecting`: the signaling connection dropped and is being resumed; media may continue. `closed` is final. */
+export type ConnectionState = 'connected' | 'reconnecting' | 'closed';
+
+/** A completed migration. `ms`: how long both SFU nodes were connected before the change. */
+export interface MigrationSummary {
+  readonly fromNode: string;
+  readonly toNode: string;
+  readonly ms: number;
+}
+
+/** Events of a room, with the arguments of their listeners. */
+export type RoomEvents = {
+  /** The state of the local participant's own signaling connection. */
+  stateChanged: [state: ConnectionState];
+  participantJoined: [participant: RemoteParticipant];
+  participantLeft: [participant: RemoteParticipant];
+  /** `participant.connection` changed: the participant's signaling connection dropped, or has resumed. */
+  participantConnectionChanged: [participant: RemoteParticipant];
+  publicationAdded: [publication: RemotePublication, participant: RemoteParticipant];
+  /** A publication was muted or unmuted. */
+  publicationUpdated: [publication: RemotePublication, participant: RemoteParticipant];
+  publicationRemoved: [publication: RemotePublication, participant: RemoteParticipant];
+  /** `publication.track` was set, replaced or removed. */
+  trackChanged: [publication: RemotePublication, participant: RemoteParticipant];
+  /** Ids of the participants that speak, the local one included. Participants that are reconnecting are left out. */
+  speakersChanged: [participantIds: ReadonlySet<string>];
+  /** The participant that leads the conversation. */
+  activeSpeakerChanged: [participantId: string];
+  /** Application data sent with `send`, the local participant's included. `sender` is undefined for the local participant and after it left. */
+  message: [data: unknown, participantId: string, sender: RemoteParticipant | undefined];
+  /** New statistics, at most every two seconds; `publication.quality` is updated with them. */
+  qualityChanged: [stats: RoomStats];
+  /** Media takes another path from now on. Tracks and publications stay, but see `trackChanged`. */
+  mediaModeChanged: [mode: MediaMode];
+  /** The media connection was lost with its node and is being reopened, or is open again. */
+  mediaChanged: [state: 'lost' | 'restored'];
+  /** Local media was moved to another SFU node without interruption. */
+  migrated: [migration: MigrationSummary];
+  /** A migration to another node failed; media stays on the previous node. */
+  migrationFailed: [error: FlotillaError];
+  /** The room is closed. `error` is the reason, undefined after `leave`. */
+  closed: [error: FlotillaError | undefined];
+};

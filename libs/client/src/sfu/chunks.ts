@@ -1,0 +1,10 @@
+/** Publication ids in one request at most; the contract refuses more. */
+const maxIds = 256;
+
+/** Splits publication ids into lists that fit one request each. */
+export function chunks(publicationIds: readonly string[]): string[][] {
+  const lists: string[][] = [];
+  for (let start = 0; start < publicationIds.length; start += maxIds)
+    lists.push(publicationIds.slice(start, start + maxIds));
+  return lists;
+}

@@ -1,0 +1,244 @@
+import { FlotillaError, type ReplyPayload, type Subscription } from '@flotilla/contracts';
+import type { Consumer } from 'mediasoup-client/types';
+import { LatestValue } from '../room/latest-value.ts';
+import type { RemotePublication, SubscriptionSettings } from '../room/remote-publication.ts';
+import { noProducer, type RoomState } from '../room/room-state.ts';
+import { chunks } from './chunks.ts';
+import { firstMedia } from './first-media.ts';
+import type { SfuLinks } from './links.ts';
+import type { MediaLink } from './media-link.ts';
+import { retryPausesMs } from './retry.ts';
+
+/** How long a change of settings is repeated while its reply is missing, in milliseconds. */
+const updateWithinMs = 15_000;
+
+/**
+ * Brings what the current SFU node sends in line with what the application subscribed to. Of each publication one request
+ * is in flight at a time, and when it ends the state is compared again, so the last call of the application wins.
+ */
+export class Subscriptions {
+  readonly #state: RoomState;
+  readonly #links: SfuLinks;
+  readonly #onMediaLost: () => void;
+  /** Publications to compare at the next turn. */
+  readonly #pending = new Set<string>();
+  readonly #inFlight = new Set<string>();
+  /** Failed attempts in a row, by publication. */
+  readonly #failures = new Map<string, number>();
+  /** Callers that wait until a publication is in line. */
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
+  readonly #settings = new WeakMap<RemotePublication, LatestValue<SubscriptionSettings>>();
+  /** Requests that let subscriptions begin, by publication: later settings must not overtake them. */
+  readonly #resuming = new Map<string, Promise<void>>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param onMediaLost called when the node no longer has the session's media. */
+  constructor(state: RoomState, links: SfuLinks, onMediaLost: () => void) {
+    this.#state = state;
+    this.#links = links;
+    this.#onMediaLost = onMediaLost;
+    state.changes.on('publicationAnnounced', (publication) => this.#announced(publication));
+    state.changes.on('publicationRemoved', (id) => {
+      links.drop(id);
+      this.#settle(id);
+    });
+    state.changes.on('closed', () => {
+      clearTimeout(this.#timer);
+      for (const id of [...this.#waiting.keys()]) this.#settle(id);
+    });
+  }
+
+  #announced(publication: RemotePublication): void {
+    const received = this.#links.current?.consumer(publication.id);
+    if (publication.subscribed && received?.producerId === publication.announced.producerId)
+      this.#play(publication, received);
+    else this.#compareSoon(publication.id);
+  }
+
+  /** `publication.subscribed` was set. Rejects when the publication can't be received. */
+  applySubscribed(publication: RemotePublication): Promise<void> {
+    const { id } = publication;
+    if (!publication.subscribed) {
+      this.#links.drop(id);
+      this.#state.setTrack(publication, undefined);
+    }
+    this.#failures.delete(id);
+    let waiting = this.#waiting.get(id);
+    if (!waiting) this.#waiting.set(id, (waiting = Promise.withResolvers()));
+    this.#compareSoon(id);
+    return waiting.promise;
+  }
+
+  /** Compares every publication with what the current link receives. */
+  compareAll(): void {
+    for (const { id } of this.#state.remotePublications()) this.#compareSoon(id);
+  }
+
+  /** Collects the publications of one turn into one request. */
+  #compareSoon(publicationId: string): void {
+    this.#pending.add(publicationId);
+    this.#timer ??= setTimeout(() => this.#compare());
+  }
+
+  #compare(): void {
+    this.#timer = undefined;
+    const link = this.#links.current;
+    // The next link compares everything.
+    if (!link || link.closed || !this.#state.isOpen) return;
+    const subscribe: string[] = [];
+    const unsubscribe: string[] = [];
+    for (const id of [...this.#pending]) {
+      // Compared again when the request ends.
+      if (this.#inFlight.has(id)) continue;
+      this.#pending.delete(id);
+      const publication = this.#state.findPublication(id);
+      if (publication && isMissing(publication, link)) subscribe.push(id);
+      else if (publication && !publication.subscribed && link.mayReceive(id)) unsubscribe.push(id);
+      else this.#settle(id);
+    }
+    for (const ids of chunks(subscribe)) void this.#send(link, ids, () => this.#subscribe(link, ids));
+    for (const ids of chunks(unsubscribe)) void this.#send(link, ids, () => link.unsubscribe(ids).then(() => []));
+  }
+
+  async #subscribe(link: MediaLink, ids: readonly string[]): Promise<ReplyPayload<'subscribe'>['failed']> {
+    const { subscriptions, failed } = await link.subscribe(ids);
+    await this.receive(link, subscriptions);
+    return failed;
+  }
+
+  /** @param request resolves with the publications that failed. */
+  async #send(
+    link: MediaLink,
+    ids: readonly string[],
+    request: () => Promise<ReplyPayload<'subscribe'>['failed']>,
+  ): Promise<void> {
+    for (const id of ids) this.#inFlight.add(id);
+    const failures = new Map<string, FlotillaError>();
+    try {
+      for (const { publicationId, error } of await request())
+        failures.set(publicationId, new FlotillaError(error.code, error.message));
+    } catch (error) {
+      for (const id of ids) failures.set(id, FlotillaError.from(error));
+    }
+    for (const id of ids) this.#inFlight.delete(id);
+    if (!this.#state.isOpen) return;
+    if (link !== this.#links.current) {
+      for (const id of ids) this.#compareSoon(id);
+      return;
+    }
+    for (const id of ids) {
+      const failure = failures.get(id);
+      if (failure) this.#retry(id, failure);
+      else this.#finished(link, id);
+    }
+    // Reopened media brings its subscriptions along and compares everything.
+    if ([...failures.values()].some(({ code }) => code === 'MEDIA_NOT_OPEN')) this.#onMediaLost();
+  }
+
+  #finished(link: MediaLink, id: string): void {
+    this.#failures.delete(id);
+    const isChanged = this.#state.findPublication(id)?.subscribed !== (link.consumer(id) !== undefined);
+    if (isChanged || this.#pending.has(id)) this.#compareSoon(id);
+    else this.#settle(id);
+  }
+
+  #retry(id: string, error: FlotillaError): void {
+    const attempt = this.#failures.get(id) ?? 0;
+    const pauseMs = retryPausesMs[attempt];
+    if (pauseMs === undefined || error.code === 'MEDIA_UNSUPPORTED') {
+      this.#failures.delete(id);
+      // The application may have changed its mind while the request was in flight.
+      if (this.#state.findPublication(id)?.subscribed === false) this.#compareSoon(id);
+      else this.#settle(id, error);
+      return;
+    }
+    this.#failures.set(id, attempt + 1);
+    setTimeout(() => this.#compareSoon(id), pauseMs);
+  }
+
+  #settle(id: string, error?: FlotillaError): void {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    this.#failures.delete(id);
+    if (error) waiting?.reject(error);
+    else waiting?.resolve();
+  }
+
+  // Receiving.
+
+  /** Receives what a node sends on this link, and shows it while the link is the current one. */
+  async receive(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
+    const consumers = await link.receive(subscriptions);
+    await this.start(link, subscriptions);
+    if (link !== this.#links.current) return;
+    for (const [publicationId, consumer] of consumers) {
+      const publication = this.#state.findPublication(publicationId);
+      // A publication whose announcement has not arrived yet: `#announced` finds the consumer.
+      if (!publication || consumer.closed) continue;
+      if (publication.subscribed) this.#play(publication, consumer);
+      else {
+        link.drop(publicationId);
+        this.#compareSoon(publicationId);
+      }
+    }
+  }
+
+  /** Lets subscriptions begin: each with the settings that the application chose. */
+  async start(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
+    const chosen: RemotePublication[] = [];
+    const toResume: string[] = [];
+    for (const { publicationId, paused } of subscriptions) {
+      const publication = this.#state.findPublication(publicationId);
+      if (publication && Object.keys(publication.settings).length > 0) chosen.push(publication);
+      else if (paused) toResume.push(publicationId);
+    }
+    const resumed = link.updateSubscriptions(toResume, { paused: false });
+    for (const id of toResume) this.#resuming.set(id, resumed);
+    try {
+      await Promise.all([resumed, ...chosen.map((publication) => this.applySettings(publication))]);
+    } finally {
+      for (const id of toResume) if (this.#resuming.get(id) === resumed) this.#resuming.delete(id);
+    }
+  }
+
+  /** `publication.settings` was replaced. */
+  applySettings(publication: RemotePublication): Promise<void> {
+    let latest = this.#settings.get(publication);
+    if (!latest) this.#settings.set(publication, (latest = new LatestValue(() => this.#sendSettings(publication))));
+    return latest.set(publication.settings);
+  }
+
+  async #sendSettings(publication: RemotePublication): Promise<void> {
+    const { id } = publication;
+    await this.#resuming.get(id)?.catch(() => undefined);
+    const send = async (): Promise<void> => {
+      const settings = { paused: false, ...publication.settings };
+      await Promise.all(
+        this.#links.active.map((link) => link.updateSubscriptions([id], settings).catch(this.#links.unlessLeft(link))),
+      );
+    };
+    await this.#state.repeat(send, updateWithinMs).catch((error: unknown) => {
+      // The subscription ended with its producer; the next one starts with these settings.
+      if (FlotillaError.from(error).code !== 'SUBSCRIPTION_NOT_FOUND') throw error;
+    });
+  }
+
+  /** Shows what arrives; in place of something that is playing only once there is media to show. */
+  #play(publication: RemotePublication, consumer: Consumer): void {
+    const { track, id } = publication;
+    if (!track || track === consumer.track) return this.#state.setTrack(publication, consumer.track);
+    const link = this.#links.current;
+    void firstMedia(consumer, { previous: link?.previousConsumer(id) }).then(() => {
+      if (this.#links.current !== link || link?.consumer(id) !== consumer || !publication.subscribed) return;
+      this.#state.setTrack(publication, consumer.track);
+      link.closePrevious(id);
+      this.#state.changes.emit('receivedFromSfu', id);
+    });
+  }
+}
+
+/** Subscribed to, but not received, or received from a producer that was replaced meanwhile. */
+function isMissing({ id, subscribed, announced }: RemotePublication, link: MediaLink): boolean {
+  if (!subscribed || announced.producerId === noProducer) return false;
+  return link.consumer(id)?.producerId !== announced.producerId;
+}
