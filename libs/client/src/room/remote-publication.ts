@@ -145,8 +145,10 @@ export class RemotePublication {
   setTrack(track: MediaStreamTrack | undefined): void {
     const previous = this.track;
     if (previous === track) return;
-    if (track) this.stream.addTrack(track);
+    // In this order: Firefox selects a video track only when it is added to a stream without a selected one. Added before the
+    // previous track is removed, it is never shown.
     if (previous) this.stream.removeTrack(previous);
+    if (track) this.stream.addTrack(track);
     // Chrome never starts to play an audio element whose stream was empty when it was assigned.
     for (const element of this.#elements)
       if (element.srcObject !== this.stream && track) element.srcObject = this.stream;

@@ -206,7 +206,6 @@ export class Migration {
       if (refusals.has(failure.code) && !this.#isAssigned) throw failure;
     });
     try {
-      signal.throwIfAborted();
       await Promise.race([answered, this.#assigned.promise, rolledBack.promise]);
     } finally {
       signal.removeEventListener('abort', reject);
@@ -217,7 +216,8 @@ export class Migration {
     const { state } = this.#parts;
     const payload = { migrationId: this.id, reason: error.message.slice(0, 256) };
     // The server rolls back by itself when the report does not arrive in time.
-    void state.repeat(() => state.request('migration_failed', payload), migrationTimeoutMs).catch(() => undefined);
+    const send = (): Promise<object> => state.request('migration_failed', payload);
+    state.repeat(send, migrationTimeoutMs).catch(() => undefined);
   }
 
   /** Reports the cost of the migration for the fleet's statistics. */
