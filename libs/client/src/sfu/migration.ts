@@ -212,9 +212,9 @@ export class Migration {
     }
   }
 
-  #reportFailure(error: FlotillaError): void {
+  #reportFailure(failure: FlotillaError): void {
     const { state } = this.#parts;
-    const payload = { migrationId: this.id, reason: error.message.slice(0, 256) };
+    const payload = { migrationId: this.id, reason: failure.message.slice(0, 256) };
     // The server rolls back by itself when the report does not arrive in time.
     const send = (): Promise<object> => state.request('migration_failed', payload);
     state.repeat(send, migrationTimeoutMs).catch(() => undefined);
