@@ -98,8 +98,8 @@ export class SfuPublisher {
   async sendUnpublished(publicationId: string): Promise<void> {
     this.#links.previous?.producer(publicationId)?.close();
     if (this.#links.active.length === 0) throw new FlotillaError('MEDIA_NOT_OPEN');
-    await Promise.all(
-      this.#links.active.map((link) => link.unpublish(publicationId).catch(this.#links.unlessLeft(link))),
-    );
+    // A link on which it is being published withdraws it when that is done.
+    const links = this.#links.active.filter((link) => link === this.#links.current || link.producer(publicationId));
+    await Promise.all(links.map((link) => link.unpublish(publicationId).catch(this.#links.unlessLeft(link))));
   }
 }

@@ -1,0 +1,128 @@
+import { describe, expect, test, vi } from 'vitest';
+import { joinedRoom, mediaOn, published, track } from './kit/joined-room.ts';
+
+/** A room in which one microphone is published. */
+async function publishing() {
+  const room = await joinedRoom();
+  const { session, media, me } = room;
+  session.answers.set('publish', (payload) => published(payload, me.id));
+  const publication = await media.localPublications.publish(track(), {});
+  return { ...room, publication };
+}
+
+describe('LocalPublication.mute', () => {
+  test('toggled quickly sends one request at a time and ends with the last call, whenever replies arrive', async () => {
+    const { session, publication } = await publishing();
+    const done = [publication.mute(), publication.unmute(), publication.mute(), publication.unmute()];
+    const first = await session.nth('mute', 1);
+    expect(first.payload).toMatchObject({ muted: true });
+    expect(session.of('mute')).toHaveLength(1);
+    first.reply();
+    const second = await session.nth('mute', 2);
+    expect(second.payload).toMatchObject({ muted: false });
+    second.reply();
+    await Promise.all(done);
+    expect(session.of('mute')).toHaveLength(2);
+    expect(publication.muted).toBe(false);
+  });
+
+  test('whose reply is lost is repeated with the state that counts by then', async () => {
+    const { session, publication } = await publishing();
+    const done = publication.mute();
+    (await session.nth('mute', 1)).fail('DEADLINE_EXCEEDED');
+    const undone = publication.unmute();
+    const second = await session.nth('mute', 2);
+    expect(second.payload).toMatchObject({ muted: false });
+    second.reply();
+    const third = await session.nth('mute', 3);
+    expect(third.payload).toMatchObject({ muted: false });
+    third.reply();
+    await Promise.all([done, undone]);
+  });
+
+  test('resolves at once while the connection is away, and is delivered after it is back', async () => {
+    const { state, session, publication } = await publishing();
+    state.setConnection('reconnecting');
+    await publication.mute();
+    (await session.nth('mute', 1)).fail('UNAVAILABLE');
+    state.setConnection('connected');
+    expect((await session.nth('mute', 2)).payload).toMatchObject({ muted: true });
+  });
+
+  test('that is refused rejects', async () => {
+    const { session, publication } = await publishing();
+    const muted = publication.mute();
+    (await session.nth('mute', 1)).fail('PUBLICATION_NOT_FOUND');
+    await expect(muted).rejects.toMatchObject({ code: 'PUBLICATION_NOT_FOUND' });
+  });
+});
+
+describe('Room.publish', () => {
+  test('whose reply is lost is repeated under the same id', async () => {
+    const { session, media, me } = await joinedRoom();
+    const publishingOnce = media.localPublications.publish(track(), {});
+    const first = await session.nth('publish', 1);
+    first.fail('UNAVAILABLE');
+    const second = await session.nth('publish', 2);
+    expect(second.payload['publicationId']).toBe(first.payload['publicationId']);
+    second.reply(published(second.payload, me.id));
+    expect((await publishingOnce).id).toBe(first.payload['publicationId']);
+  });
+
+  test('in flight while the room is left rejects with NOT_IN_ROOM', async () => {
+    const { state, session, media, me } = await joinedRoom();
+    const publishingOnce = media.localPublications.publish(track(), {});
+    const request = await session.nth('publish', 1);
+    state.close(undefined);
+    request.reply(published(request.payload, me.id));
+    await expect(publishingOnce).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    expect(state.localPublications.size).toBe(0);
+  });
+});
+
+describe('LocalPublication.unpublish', () => {
+  test('while media is being reopened withdraws what is published meanwhile', async () => {
+    const { state, session, media, me, publication } = await publishing();
+    session.answers.delete('publish');
+    session.answers.set('open_media', () => mediaOn('reopened'));
+    media.sfu.reopen();
+    const republished = await session.nth('publish', 2);
+    expect(republished.payload['publicationId']).toBe(publication.id);
+    const unpublished = publication.unpublish();
+    (await session.nth('unpublish', 1)).reply();
+    await unpublished;
+    republished.reply(published(republished.payload, me.id));
+    (await session.nth('unpublish', 2)).reply();
+    expect(state.localPublications.size).toBe(0);
+  });
+
+  test('called twice sends one request', async () => {
+    const { session, publication } = await publishing();
+    const done = [publication.unpublish(), publication.unpublish()];
+    (await session.nth('unpublish', 1)).reply();
+    await Promise.all(done);
+    expect(session.of('unpublish')).toHaveLength(1);
+  });
+
+  test('while the node lost the media is delivered once it is reopened', async () => {
+    const { session, publication } = await publishing();
+    const unpublished = publication.unpublish();
+    (await session.nth('unpublish', 1)).fail('MEDIA_NOT_OPEN');
+    (await session.nth('unpublish', 2)).reply();
+    await unpublished;
+  });
+});
+
+describe('a track replaced while its publication moves to another link', () => {
+  test('is the one that the new producer sends', async () => {
+    const { session, media, me, device, publication } = await publishing();
+    session.answers.delete('publish');
+    session.answers.set('open_media', () => mediaOn('reopened'));
+    media.sfu.reopen();
+    const republished = await session.nth('publish', 2);
+    await publication.replaceTrack(track('second'));
+    republished.reply(published(republished.payload, me.id));
+    await vi.waitFor(() => expect(device.transport('reopened send').producers[0]?.track.id).toBe('second'));
+    expect(publication.track?.id).toBe('second');
+  });
+});

@@ -1,0 +1,198 @@
+import { newId, type Publication } from '@flotilla/contracts';
+import { describe, expect, test, vi } from 'vitest';
+import { joinedRoom, mediaOn, published, subscriptionTo, track } from './kit/joined-room.ts';
+
+/** A room in which one microphone is published and one is received, and which the server starts to migrate. */
+async function migrating() {
+  const room = await joinedRoom();
+  const { state, session, media, me, announce } = room;
+  const received = announce();
+  (await session.nth('subscribe', 1)).reply({ subscriptions: [subscriptionTo(received, 'old consumer')], failed: [] });
+  session.answers.set('publish', (payload) => published(payload, me.id));
+  const publication = await media.localPublications.publish(track(), {});
+  session.answers.delete('publish');
+  session.answers.set('migration_failed', () => ({}));
+  session.answers.set('migration_report', () => ({}));
+  const migrationId = newId('migration');
+  const [done, failed] = [room.record('migrated'), room.record('migrationFailed')];
+  const previous = media.sfu.links.current!;
+  const ended = media.sfu.migrate({
+    migrationId,
+    media: mediaOn('new', [subscriptionTo(received, 'new consumer')]),
+    deadline: Date.now() + 10_000,
+    reason: 'drain',
+  });
+  const remote = (): Publication & { trackId: string | undefined } => ({
+    ...received,
+    trackId: state.findPublication(received.id)?.track?.id,
+  });
+  return { ...room, publication, received, remote, migrationId, previous, ended, done, failed };
+}
+
+describe('a migration', () => {
+  test('commits only after everything is published on the new node and acknowledged', async () => {
+    const { session, me, publication, migrationId, ended, done, media } = await migrating();
+    const republished = await session.nth('publish', 2);
+    expect(republished.payload).toMatchObject({ migrationId, publicationId: publication.id });
+    expect(session.of('migrated')).toHaveLength(0);
+    republished.reply(published(republished.payload, me.id));
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    expect(done).toEqual([[expect.objectContaining({ fromNode: 'old', toNode: 'new' })]]);
+    expect(media.sfu.links.current?.nodeId).toBe('new');
+  });
+
+  test('repeats the publishing on the new node whose reply is lost', async () => {
+    const { session, me, ended, done } = await migrating();
+    (await session.nth('publish', 2)).fail('UNAVAILABLE');
+    const again = await session.nth('publish', 3);
+    again.reply(published(again.payload, me.id));
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    expect(done).toHaveLength(1);
+  });
+
+  test('continues after a reconnect in the middle of it', async () => {
+    const { state, session, me, ended, done } = await migrating();
+    const lost = await session.nth('publish', 2);
+    state.setConnection('reconnecting');
+    lost.fail('UNAVAILABLE');
+    state.setConnection('connected');
+    const again = await session.nth('publish', 3);
+    again.reply(published(again.payload, me.id));
+    const commit = await session.nth('migrated', 1);
+    state.setConnection('reconnecting');
+    commit.fail('UNAVAILABLE');
+    state.setConnection('connected');
+    (await session.nth('migrated', 2)).reply();
+    await ended;
+    expect(done).toHaveLength(1);
+  });
+
+  test('that is refused before the commit leaves the previous node as it was', async () => {
+    const { session, media, publication, previous, ended, failed, device } = await migrating();
+    const sender = publication.sender;
+    (await session.nth('publish', 2)).fail('MEDIA_UNSUPPORTED');
+    await ended;
+    expect(failed).toEqual([[expect.objectContaining({ code: 'MEDIA_UNSUPPORTED' })]]);
+    expect(session.of('migration_failed')).toHaveLength(1);
+    expect(media.sfu.links.current).toBe(previous);
+    expect(publication.sender).toBe(sender);
+    expect(device.transport('new send').connectionState).toBe('closed');
+  });
+});
+
+describe('the commit of a migration', () => {
+  async function committing() {
+    const room = await migrating();
+    const republished = await room.session.nth('publish', 2);
+    republished.reply(published(republished.payload, room.me.id));
+    return { ...room, commit: await room.session.nth('migrated', 1) };
+  }
+
+  test.for(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'INTERNAL'] as const)(
+    'answered %s is repeated, and the new side is kept',
+    async (code) => {
+      const { session, media, commit, ended, done, device, remote } = await committing();
+      commit.fail(code);
+      (await session.nth('migrated', 2)).reply();
+      await ended;
+      expect(done).toHaveLength(1);
+      expect(media.sfu.links.current?.nodeId).toBe('new');
+      expect(device.transport('new send').connectionState).toBe('connected');
+      expect(remote().trackId).toBe('track of new consumer');
+    },
+  );
+
+  test('refused with MIGRATION_NOT_ACTIVE returns to the previous node', async () => {
+    const { session, media, commit, ended, failed, device, remote, previous } = await committing();
+    commit.fail('MIGRATION_NOT_ACTIVE');
+    await ended;
+    expect(failed).toEqual([[expect.objectContaining({ code: 'MIGRATION_NOT_ACTIVE' })]]);
+    expect(media.sfu.links.current).toBe(previous);
+    expect(previous.closed).toBe(false);
+    expect(device.transport('new send').connectionState).toBe('closed');
+    expect(remote().trackId).toBe('track of old consumer');
+    expect(session.of('migration_failed')).toHaveLength(0);
+  });
+
+  test('refused with MIGRATION_NOT_ACTIVE after the server assigned the session to the new node keeps the new side', async () => {
+    const { media, commit, ended, done } = await committing();
+    media.sfu.assignedTo('new');
+    commit.fail('MIGRATION_NOT_ACTIVE');
+    await ended;
+    expect(done).toHaveLength(1);
+    expect(media.sfu.links.current?.nodeId).toBe('new');
+  });
+
+  test('whose reply never arrives ends when the server assigns the session to the new node', async () => {
+    const { media, ended, done } = await committing();
+    media.sfu.assignedTo('new');
+    await ended;
+    expect(done).toHaveLength(1);
+  });
+
+  test('ends with migration_rolled_back on the previous node', async () => {
+    const { media, migrationId, ended, failed, previous } = await committing();
+    media.sfu.migrationRolledBack(migrationId);
+    await ended;
+    expect(failed).toHaveLength(1);
+    expect(media.sfu.links.current).toBe(previous);
+  });
+
+  test('keeps what was muted meanwhile muted on the previous node when it is rolled back', async () => {
+    const { session, migrationId, media, ended, publication } = await committing();
+    void publication.mute();
+    (await session.nth('mute', 1)).reply();
+    media.sfu.migrationRolledBack(migrationId);
+    await ended;
+    expect((await session.nth('mute', 2)).payload).toEqual({ publicationId: publication.id, muted: true });
+    expect((publication.sender as unknown as { paused: boolean }).paused).toBe(true);
+  });
+});
+
+describe('a publication changed during a migration', () => {
+  test('is muted on both nodes when it is published on both', async () => {
+    const { session, me, publication, migrationId, ended } = await migrating();
+    const republished = await session.nth('publish', 2);
+    void publication.mute();
+    (await session.nth('mute', 1)).reply();
+    republished.reply(published(republished.payload, me.id));
+    const onNewNode = await session.nth('mute', 2);
+    expect(onNewNode.payload).toEqual({ publicationId: publication.id, muted: true, migrationId });
+    onNewNode.reply();
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    expect((publication.sender as unknown as { paused: boolean }).paused).toBe(true);
+  });
+
+  test('unpublished while it is published on the new node is withdrawn there too', async () => {
+    const { session, me, publication, migrationId, ended, state } = await migrating();
+    const republished = await session.nth('publish', 2);
+    void publication.unpublish();
+    (await session.nth('unpublish', 1)).reply();
+    republished.reply(published(republished.payload, me.id));
+    await vi.waitFor(() => {
+      const withdrawn = session.of('unpublish').find(({ payload }) => payload['migrationId'] === migrationId);
+      withdrawn!.reply();
+    });
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    expect(state.localPublications.size).toBe(0);
+  });
+
+  test('first published on the previous node while the session changes over is published on the new node', async () => {
+    const { session, me, media, ended } = await migrating();
+    const republished = await session.nth('publish', 2);
+    const publishing = media.localPublications.publish(track('late'), { source: 'other' });
+    const late = await session.nth('publish', 3);
+    republished.reply(published(republished.payload, me.id));
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    late.reply(published(late.payload, me.id));
+    const again = await session.nth('publish', 4);
+    expect(again.payload['publicationId']).toBe(late.payload['publicationId']);
+    again.reply(published(again.payload, me.id));
+    expect((await publishing).sender).toBe(media.sfu.links.current?.producer(again.payload['publicationId'] as string));
+  });
+});

@@ -1,0 +1,127 @@
+import { describe, expect, test, vi } from 'vitest';
+import { joinedRoom, publicationOf, subscriptionTo } from './kit/joined-room.ts';
+
+describe('RemotePublication.subscribe and unsubscribe', () => {
+  test('toggled while a request is in flight end as the last call says, with one request at a time', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const announced = announce();
+    const publication = state.findPublication(announced.id)!;
+    const done = [publication.subscribe()];
+    const subscribe = await session.nth('subscribe', 1);
+    done.push(publication.unsubscribe());
+    expect(session.of('unsubscribe')).toHaveLength(0);
+    subscribe.reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    (await session.nth('unsubscribe', 1)).reply();
+    await Promise.all(done);
+    expect(publication.track).toBeUndefined();
+    expect(session.requests.map(({ type }) => type)).toEqual(['subscribe', 'unsubscribe']);
+  });
+
+  test('toggled back while unsubscribing subscribes again', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const announced = announce();
+    const publication = state.findPublication(announced.id)!;
+    const subscribed = publication.subscribe();
+    (await session.nth('subscribe', 1)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    await subscribed;
+    const done = [publication.unsubscribe()];
+    const unsubscribe = await session.nth('unsubscribe', 1);
+    done.push(publication.subscribe());
+    unsubscribe.reply();
+    (await session.nth('subscribe', 2)).reply({ subscriptions: [subscriptionTo(announced, 'second')], failed: [] });
+    await Promise.all(done);
+    expect(publication.track?.id).toBe('track of second');
+  });
+
+  test('called repeatedly in one turn send nothing when nothing changes', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const publication = state.findPublication(announce().id)!;
+    await Promise.all([publication.subscribe(), publication.unsubscribe()]);
+    expect(session.requests).toEqual([]);
+  });
+
+  test('rejects when the client cannot receive the publication', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const { id } = announce();
+    const subscribed = state.findPublication(id)!.subscribe();
+    const error = { code: 'MEDIA_UNSUPPORTED', message: 'no such codec' };
+    (await session.nth('subscribe', 1)).reply({ subscriptions: [], failed: [{ publicationId: id, error }] });
+    await expect(subscribed).rejects.toMatchObject({ code: 'MEDIA_UNSUPPORTED' });
+  });
+
+  test('is retried when the reply is lost', async () => {
+    const { state, session, announce } = await joinedRoom();
+    const announced = announce();
+    (await session.nth('subscribe', 1)).fail('DEADLINE_EXCEEDED');
+    (await session.nth('subscribe', 2)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    await vi.waitFor(() => expect(state.findPublication(announced.id)?.track).toBeDefined());
+  });
+
+  test('resolves when the room is closed', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const subscribed = state.findPublication(announce().id)!.subscribe();
+    await session.nth('subscribe', 1);
+    state.close(undefined);
+    await subscribed;
+  });
+});
+
+describe('automatic subscriptions', () => {
+  test('are requested together for what is announced in one turn, at most 256 in a request', async () => {
+    const { session, other, announce } = await joinedRoom();
+    for (let count = 0; count < 300; count++) announce(publicationOf(other.id));
+    await session.nth('subscribe', 2);
+    expect(session.of('subscribe').map(({ payload }) => (payload['publicationIds'] as string[]).length)).toEqual([
+      256, 44,
+    ]);
+  });
+});
+
+describe('RemotePublication.pause, resume and setLayers', () => {
+  async function receiving() {
+    const room = await joinedRoom();
+    const announced = room.announce();
+    (await room.session.nth('subscribe', 1)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    const publication = room.state.findPublication(announced.id)!;
+    await vi.waitFor(() => expect(publication.track).toBeDefined());
+    return { ...room, publication, announced };
+  }
+
+  test('toggled quickly send one request at a time and end with the last settings', async () => {
+    const { session, publication } = await receiving();
+    const done = [
+      publication.pause(),
+      publication.resume(),
+      publication.setLayers({ spatial: 1 }),
+      publication.pause(),
+    ];
+    (await session.nth('update_subscriptions', 1)).reply();
+    const last = await session.nth('update_subscriptions', 2);
+    last.reply();
+    await Promise.all(done);
+    expect(last.payload).toMatchObject({ paused: true, layers: { spatial: 1 } });
+    expect(session.of('update_subscriptions')).toHaveLength(2);
+  });
+
+  test('before the publication is received are sent with the subscription', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const announced = announce();
+    const publication = state.findPublication(announced.id)!;
+    await publication.setLayers({ spatial: 0 });
+    void publication.subscribe();
+    const subscription = { ...subscriptionTo(announced), paused: true };
+    (await session.nth('subscribe', 1)).reply({ subscriptions: [subscription], failed: [] });
+    expect((await session.nth('update_subscriptions', 1)).payload).toMatchObject({
+      paused: false,
+      layers: { spatial: 0 },
+    });
+  });
+
+  test('of a paused subscription do not resume it', async () => {
+    const { session, publication } = await receiving();
+    void publication.pause();
+    (await session.nth('update_subscriptions', 1)).reply();
+    void publication.setLayers({ spatial: 2 });
+    expect((await session.nth('update_subscriptions', 2)).payload).toMatchObject({ paused: true });
+  });
+});
