@@ -6,10 +6,10 @@ import { newPeerRoom } from './peers.ts';
 /** The SDK's room in the page, as far as these look into it. */
 interface PeerRoom {
   readonly mediaMode: string;
-  readonly peers?: {
+  readonly directCall?: {
     readonly link?: { readonly state: { signaling: string; connection: string; collisions: number } };
     restartIce(): void;
-    resumed(missed: boolean): void;
+    resumed(options: { isComplete: boolean }): void;
   };
   readonly participants: ReadonlyMap<string, { readonly publications: ReadonlyMap<string, PeerPublication> }>;
   on(name: 'participantLeft' | 'publicationRemoved', listener: () => void): void;
@@ -26,8 +26,8 @@ declare const watched: { longestGapMs: number; frames: number; lost: number };
 const stateOf = ({ page }: CallPage) =>
   page.evaluate(() => ({
     mode: flotilla.room.mediaMode,
-    connected: flotilla.room.peers !== undefined,
-    ...flotilla.room.peers?.link?.state,
+    connected: flotilla.room.directCall !== undefined,
+    ...flotilla.room.directCall?.link?.state,
   }));
 
 const publicationsIn = ({ page }: CallPage): Promise<string[]> =>
@@ -148,7 +148,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
                     (when) =>
                       new Promise<void>((resolve) =>
                         setTimeout(() => {
-                          flotilla.room.peers!.restartIce();
+                          flotilla.room.directCall!.restartIce();
                           resolve();
                         }, when - Date.now()),
                       ),
@@ -175,7 +175,9 @@ export const peerCallScenarios: readonly CallScenario[] = [
 
             // What the other side said was lost: both begin anew, first one and then the two at once.
             for (const those of [[ada], [bob], [ada, bob]]) {
-              await Promise.all(those.map(({ page }) => page.evaluate(() => flotilla.room.peers!.resumed(true))));
+              await Promise.all(
+                those.map(({ page }) => page.evaluate(() => flotilla.room.directCall!.resumed({ isComplete: false }))),
+              );
               await settled(ada, bob);
               await Promise.all([pictureMoves(ada, 'bob'), pictureMoves(bob, 'ada')]);
             }

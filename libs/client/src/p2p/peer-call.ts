@@ -170,6 +170,10 @@ export class PeerCall {
     this.#state.changes.emit('directCallClosed', [...this.#received]);
   }
 
+  restartIce(): void {
+    this.#link?.restartIce();
+  }
+
   get link(): PeerLink | undefined {
     return this.#link;
   }

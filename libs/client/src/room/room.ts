@@ -9,6 +9,7 @@ import { Device } from 'mediasoup-client';
 import type { RoomStats } from '../media/quality.ts';
 import { captureTimeExtension } from '../metadata/frame-times.ts';
 import { RoomMetadata } from '../metadata/room-metadata.ts';
+import type { PeerCall } from '../p2p/peer-call.ts';
 import { SignalSession } from '../signaling/signal-session.ts';
 import { Emitter } from './emitter.ts';
 import { roomEventHandler } from './event-handlers.ts';
@@ -104,6 +105,11 @@ export class Room extends Emitter<RoomEvents> {
   /** `peer` while media goes directly to the other participant, `sfu` while it goes through an SFU node. */
   get mediaMode(): MediaMode {
     return this.#state.mediaMode;
+  }
+
+  /** @internal The direct connection to the other participant, for tests. */
+  get directCall(): PeerCall | undefined {
+    return this.#media.directCall;
   }
 
   /** The last statistics; undefined in the first seconds. */
