@@ -43,7 +43,7 @@ export const subscriptionTo = (
   consumerId,
   producerId,
   kind,
-  rtpParameters: { codecs: [] } as unknown as Subscription['rtpParameters'],
+  rtpParameters: { codecs: [] },
   type: 'simple',
   paused: false,
 });
