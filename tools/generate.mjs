@@ -43,16 +43,16 @@ async function documents() {
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
     'libs/store/src/redis/scripts/generated/scripts.ts': redisScripts(),
-    'libs/framing/src/generated/metadata_pb.ts': await metadataFrames(),
+    'libs/data-channel/src/generated/metadata_pb.ts': await metadataFrames(),
   };
 }
 
-/** The types of libs/framing/proto, by protoc-gen-es. */
+/** The types of libs/data-channel/proto, by protoc-gen-es. */
 async function metadataFrames() {
   const out = mkdtempSync(join(tmpdir(), 'flotilla-frames-'));
   try {
     const { code, output } = await run('buf', ['generate', '--output', out], {
-      cwd: join(root, 'libs', 'framing'),
+      cwd: join(root, 'libs', 'data-channel'),
       env: childEnv(),
     });
     if (code !== 0) throw new SetupError(`buf generate failed:\n${output}`);

@@ -9,8 +9,16 @@ import {
   type TopicInfo,
   type TopicSelection,
 } from '@flotilla/contracts';
-import { decodeFrame, encodeFrame, type Frame, type FrameInit, split } from '@flotilla/framing';
-import { answerTo, channelSettings, dtlsParametersOf } from '@flotilla/metadata';
+import {
+  answerTo,
+  channelSettings,
+  decodeFrame,
+  dtlsParametersOf,
+  encodeFrame,
+  type Frame,
+  type FrameInit,
+  split,
+} from '@flotilla/data-channel';
 import { type DataChannel, PeerConnection } from 'node-datachannel';
 import type { z } from 'zod';
 import { notYet, waitFor } from './wait-for.ts';

@@ -1,6 +1,6 @@
 // The far thread: counts frames or sends them back, as it is told.
 import { parentPort, workerData } from 'node:worker_threads';
-import { RingConsumer, RingProducer } from '@flotilla/framing/ring';
+import { RingConsumer, RingProducer } from '@flotilla/data-channel/ring';
 import type { Command, WorkerData } from './carriers.ts';
 
 const port = parentPort!;

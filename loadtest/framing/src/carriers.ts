@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type MessagePort, Worker } from 'node:worker_threads';
-import { createRing, RingConsumer, RingProducer } from '@flotilla/framing/ring';
+import { createRing, RingConsumer, RingProducer } from '@flotilla/data-channel/ring';
 import type { Options } from './options.ts';
 import { Samples } from './samples.ts';
 

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { decodeFrame, encodeFrame } from '@flotilla/framing';
+import { decodeFrame, encodeFrame } from '@flotilla/data-channel';
 import type { Options } from './options.ts';
 import { Samples } from './samples.ts';
 

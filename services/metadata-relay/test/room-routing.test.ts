@@ -1,5 +1,5 @@
 import type { ChannelKind } from '@flotilla/contracts';
-import { decodeFrame, encodeFrame } from '@flotilla/framing';
+import { decodeFrame, encodeFrame } from '@flotilla/data-channel';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Outlet } from '../src/routing/outlet.ts';

@@ -1,4 +1,4 @@
-import type { MessageInfo } from '@flotilla/framing';
+import type { MessageInfo } from '@flotilla/data-channel';
 
 /** Anything JSON can carry. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };

@@ -7,8 +7,16 @@ import {
   type LinkReport,
   type MetadataSession,
 } from '@flotilla/contracts';
-import { decodeFrame, encodeFrame, type Frame, FrameError } from '@flotilla/framing';
-import { answerTo, channelSettings, dtlsParametersOf, LinkMeter } from '@flotilla/metadata';
+import {
+  answerTo,
+  channelSettings,
+  decodeFrame,
+  dtlsParametersOf,
+  encodeFrame,
+  type Frame,
+  FrameError,
+  LinkMeter,
+} from '@flotilla/data-channel';
 import { QueueAge } from './queue-age.ts';
 
 const openWithinMs = 8000;

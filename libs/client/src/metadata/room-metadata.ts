@@ -1,7 +1,16 @@
 import { FleetClock, SourceTimes } from '@flotilla/clock/sync';
 import { type ChannelKind, FlotillaError, type TopicMode } from '@flotilla/contracts';
-import { encodeFrame, type Frame, frameOverhead, split } from '@flotilla/framing';
-import { type AdaptiveChannel, channelFor, initialMode, type ModeState, nextMode } from '@flotilla/metadata';
+import {
+  type AdaptiveChannel,
+  channelFor,
+  encodeFrame,
+  type Frame,
+  frameOverhead,
+  initialMode,
+  type ModeState,
+  nextMode,
+  split,
+} from '@flotilla/data-channel';
 import type { RemoteParticipant } from '../room/participant.ts';
 import type { RoomState } from '../room/room-state.ts';
 import type { SfuLinks } from '../sfu/links.ts';

@@ -5,7 +5,7 @@ import {
   Reassembler,
   type RelayStamp,
   type Shard,
-} from '@flotilla/framing';
+} from '@flotilla/data-channel';
 import { Aligner } from './aligner.ts';
 import { MetadataMessage } from './message.ts';
 

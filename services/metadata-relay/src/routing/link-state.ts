@@ -1,5 +1,5 @@
 import type { ChannelKind, LinkReport, TopicMode } from '@flotilla/contracts';
-import { channelFor, initialMode, type LinkMeasurement, type ModeState, nextMode } from '@flotilla/metadata';
+import { channelFor, initialMode, type LinkMeasurement, type ModeState, nextMode } from '@flotilla/data-channel';
 import { TokenBucket } from '@flotilla/runtime';
 import { OutgoingChannel } from './outgoing-channel.ts';
 

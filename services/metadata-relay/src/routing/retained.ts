@@ -1,4 +1,4 @@
-import type { Shard } from '@flotilla/framing';
+import type { Shard } from '@flotilla/data-channel';
 
 /** The longest message that is retained, and what one room retains, bytes. */
 export const maxRetainedMessageBytes = 64 * 1024;

@@ -11,7 +11,7 @@ import {
   type TopicMode,
   type TopicSelection,
 } from '@flotilla/contracts';
-import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/framing';
+import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/data-channel';
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, holds, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';

@@ -1,7 +1,7 @@
 // The routing thread: takes frames from one ring, routes them, and puts what is to be done into the other.
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ChannelKind, FlotillaError, maxMetadataFrameBytes } from '@flotilla/contracts';
-import { RingConsumer, RingProducer } from '@flotilla/framing/ring';
+import { RingConsumer, RingProducer } from '@flotilla/data-channel/ring';
 import { RoomRouting, type RoutingClock } from '../routing/room-routing.ts';
 import type { Outlet } from '../routing/outlet.ts';
 import { watchCounters } from './counters.ts';

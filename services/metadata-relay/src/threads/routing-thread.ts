@@ -10,7 +10,7 @@ import {
   type TopicInfo,
   type TopicSelection,
 } from '@flotilla/contracts';
-import { createRing, RingConsumer, RingProducer } from '@flotilla/framing/ring';
+import { createRing, RingConsumer, RingProducer } from '@flotilla/data-channel/ring';
 import type { Logger } from '@flotilla/runtime';
 import { framesDropped } from '../metrics.ts';
 import type { LinkLimits } from '../routing/link-state.ts';

@@ -5,7 +5,7 @@ import {
   RelayStampSchema,
   type Shard,
   ShardSchema,
-} from './generated/metadata_pb.ts';
+} from '../generated/metadata_pb.ts';
 
 const { shard: shardField, stamp: stampField } = MetadataFrameSchema.field;
 const shardFields = ShardSchema.field;

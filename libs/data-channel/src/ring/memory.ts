@@ -1,4 +1,4 @@
-import { maxFrameBytes } from '../limits.ts';
+import { maxFrameBytes } from '../frames/limits.ts';
 
 /** Words of the control block, each on a cache line of its own where both sides write. */
 export const word = {

@@ -1,5 +1,5 @@
-import { FrameError } from '../frame-error.ts';
-import { maxShardBytes, maxShards } from '../limits.ts';
+import { FrameError } from '../frames/frame-error.ts';
+import { maxShardBytes, maxShards } from '../frames/limits.ts';
 import { shardBytes, shardCount } from './layout.ts';
 
 /** What a shard says of its place, and its bytes. */

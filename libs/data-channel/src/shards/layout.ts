@@ -1,4 +1,4 @@
-import { maxShards } from '../limits.ts';
+import { maxShards } from '../frames/limits.ts';
 
 /** Bytes of every shard but the last of a message of `size` bytes in `total` shards. */
 export const shardBytes = (size: number, total: number): number => Math.ceil(size / total);

@@ -6,9 +6,9 @@ import {
   type RelayStamp,
   RelayStampSchema,
   type Shard,
-} from './generated/metadata_pb.ts';
+} from '../generated/metadata_pb.ts';
 import { maxFrameBytes } from './limits.ts';
-import { fitsLayout } from './shards/layout.ts';
+import { fitsLayout } from '../shards/layout.ts';
 import { frameWriter } from './frame-writer.ts';
 
 /** Who sends a frame. */

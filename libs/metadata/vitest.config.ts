@@ -1,1 +1,0 @@
-export { testConfig as default } from '../../tools/vitest.mjs';
