@@ -3,7 +3,7 @@ import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connections, log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
-describe('a connection breaks', () => {
+describe('detach grace', () => {
   const fleet = memoryFleet(log);
   const detach = vi.spyOn(fleet.store.sessions, 'detach');
   let gateway: RunningGateway;
@@ -20,24 +20,39 @@ describe('a connection breaks', () => {
   };
   const detached = () => detach.mock.calls.map(([sessionId]) => sessionId);
 
-  test('who is back at once was never written down as away, who stays away is', async () => {
-    const [back, away] = await Promise.all([connect(), connect()]);
-    back.client.socket.terminate();
-    away.client.socket.terminate();
-    const again = await RawClient.resume(gateway.url, back.resumeToken);
-    expect(await again.welcome()).toMatchObject({ sessionId: back.sessionId, resumed: true });
-    await waitFor('the other is written down', () => detached().includes(away.sessionId) || notYet('nobody is'));
-    expect(detached()).toEqual([away.sessionId]);
+  test('a session that resumes within the grace period is not persisted as detached, one that does not resume is', async () => {
+    const [resuming, lost] = await Promise.all([connect(), connect()]);
+    resuming.client.socket.terminate();
+    lost.client.socket.terminate();
+    const resumed = await RawClient.resume(gateway.url, resuming.resumeToken);
+    expect(await resumed.welcome()).toMatchObject({ sessionId: resuming.sessionId, resumed: true });
+    await waitFor('the lost session is detached', () => detached().includes(lost.sessionId) || notYet('no session is'));
+    expect(detached()).toEqual([lost.sessionId]);
   });
 
-  test('a gateway that stops writes down who is away before it ends', async () => {
+  test('a gateway that stops persists pending detaches first', async () => {
     const { client, sessionId } = await connect();
     client.socket.terminate();
-    await waitFor('the gateway has noticed', async () => {
+    await waitFor('the gateway sees the disconnect', async () => {
       const count = await connections(gateway.server);
       if (count > 0) notYet(`${count} connections are open`);
     });
     await gateway.stop();
     expect(detached()).toEqual([sessionId]);
+  });
+
+  test('a session that is admitted while its gateway stops is closed with SERVICE_RESTART or persisted as detached', async () => {
+    const gate = Promise.withResolvers<void>();
+    const open = fleet.store.sessions.open.bind(fleet.store.sessions);
+    const opening = vi.spyOn(fleet.store.sessions, 'open').mockImplementationOnce(async (...session) => {
+      await gate.promise;
+      return open(...session);
+    });
+    const client = RawClient.connect(gateway.url, { token: await newToken() }).catch(() => undefined);
+    await waitFor('the session is being opened', () => opening.mock.calls.length > 0 || notYet('it is not'));
+    const stopped = gateway.stop();
+    gate.resolve();
+    await Promise.all([client, stopped]);
+    expect(detached()).toEqual([opening.mock.calls.at(-1)![0].id]);
   });
 });

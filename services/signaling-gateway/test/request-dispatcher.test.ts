@@ -1,0 +1,192 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Grant, type RequestType, signalRequests, type TokenClaims } from '@flotilla/contracts';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { describe, expect, test, vi } from 'vitest';
+import { type BoundHandlers, RequestDispatcher } from '../src/inbound/request-dispatcher.ts';
+import { Overload } from '../src/limits/overload.ts';
+import type { Received, RequestHandler } from '../src/requests/request-handler.ts';
+import { requestHandlers, type RequestServices } from '../src/requests/request-handlers.ts';
+import { TokenRequests } from '../src/requests/token-requests.ts';
+import { log } from './gateway-harness.ts';
+import { recordingSession } from './recording-session.ts';
+
+interface Reply {
+  readonly replyTo: string;
+  readonly ok: boolean;
+  readonly error?: { readonly code: string };
+}
+
+/** A session with a dispatcher over the table of handlers. `services` are those that the test needs. */
+function dispatching(services: object, grants: Grant[] = ['publish', 'subscribe', 'data']) {
+  const replies: Reply[] = [];
+  const recording = recordingSession('ss_a', (text) => replies.push(JSON.parse(text) as Reply), grants);
+  const table = requestHandlers(services as RequestServices);
+  const handlers: BoundHandlers = {
+    table,
+    callbacks: new Map(
+      Object.entries(table).map(([type, handler]) => [type, (handler as RequestHandler<RequestType>).handle]),
+    ),
+  };
+  const limits = {
+    messagesPerSecond: 1000,
+    messageBurst: 1000,
+    overload: new Overload(500),
+    onFlood: () => undefined,
+    onRequest: () => undefined,
+  };
+  const dispatcher = new RequestDispatcher(recording.session, handlers, limits, log);
+  let lastId = 0;
+  const send = (type: RequestType, payload: object, to?: string): void =>
+    dispatcher.receive(JSON.stringify({ id: String(++lastId), type, to, payload }));
+  const answered = (count: number) =>
+    waitFor(`${count} replies`, () => replies.length >= count || notYet(`${replies.length} came`), { everyMs: 1 });
+  return { ...recording, replies, send, answered };
+}
+
+const publicationId = 'pub_0123456789abcdef';
+const mute = (muted: boolean) => ({ publicationId, muted });
+
+describe('request dispatcher', () => {
+  test('parallel mutes of a publication take effect in the order in which they were sent', async () => {
+    const applied: boolean[] = [];
+    const toSfu = async (_command: string, { payload }: Received<'mute'>) => {
+      await delay(Math.random() * 3);
+      applied.push(payload.muted);
+      return {};
+    };
+    const { send, answered } = dispatching({ nodes: { toSfu } });
+    const sent = Array.from({ length: 30 }, (_, index) => index % 2 === 0);
+    for (const muted of sent) send('mute', mute(muted), 'room:rm_a');
+    await answered(sent.length);
+    expect(applied).toEqual(sent);
+  });
+
+  test('after parallel token refreshes the session has the claims that the store has', async () => {
+    const stored: number[] = [];
+    const sessions = {
+      useTokenOnce: async () => (await delay(Math.random() * 3), true),
+      refresh: async (_id: string, { expiresAt }: { expiresAt: number }) => {
+        await delay(Math.random() * 3);
+        stored.push(expiresAt);
+      },
+    };
+    const verifyRefresh = async (token: string): Promise<TokenClaims> => {
+      await delay(Math.random() * 3);
+      return { jti: token, exp: Number(token), grants: [], bridge: [] } as unknown as TokenClaims;
+    };
+    const tokens = new TokenRequests({ verifyRefresh } as never, sessions as never);
+    const { session, send, answered } = dispatching({ tokens });
+    for (let exp = 1; exp <= 30; exp++) send('refresh_token', { token: String(exp) });
+    await answered(30);
+    expect(stored).toEqual(Array.from({ length: 30 }, (_, index) => (index + 1) * 1000));
+    expect(session.identity.expiresAt).toBe(stored.at(-1));
+  });
+
+  test('parallel resumes are handled one after another', async () => {
+    let running = 0;
+    let maxRunning = 0;
+    const resume = async () => {
+      maxRunning = Math.max(maxRunning, ++running);
+      await delay(1);
+      running--;
+      return { rooms: [], missed: [] };
+    };
+    const { send, answered } = dispatching({ rooms: { resume } });
+    for (let count = 0; count < 30; count++) send('resume', { offsets: {} });
+    await answered(30);
+    expect(maxRunning).toBe(1);
+  });
+
+  test('a leave that follows a join is handled after the join', async () => {
+    const handled: string[] = [];
+    const rooms = {
+      join: async () => {
+        await delay(5);
+        handled.push('join');
+        return {};
+      },
+      leave: async () => void handled.push('leave'),
+    };
+    const { send, answered } = dispatching({ rooms });
+    send('join', { room: 'rm_a' });
+    send('leave', {}, 'room:rm_a');
+    await answered(2);
+    expect(handled).toEqual(['join', 'leave']);
+  });
+
+  test('a request that waits for its turn is not handled when the connection closes meanwhile', async () => {
+    const gate = Promise.withResolvers<void>();
+    const toSfu = vi.fn(async () => (await gate.promise, {}));
+    const { session, websocket, send } = dispatching({ nodes: { toSfu } });
+    send('mute', mute(true), 'room:rm_a');
+    send('mute', mute(false), 'room:rm_a');
+    websocket.readyState = 2;
+    gate.resolve();
+    await session.requests.idle();
+    expect(toSfu).toHaveBeenCalledTimes(1);
+  });
+
+  test('a request that arrives between the close frame and its answer is not handled', async () => {
+    const join = vi.fn();
+    const { session, send } = dispatching({ rooms: { join } });
+    session.close('TOKEN_EXPIRED', 'test');
+    send('join', { room: 'rm_a' });
+    await session.requests.idle();
+    expect(join).not.toHaveBeenCalled();
+  });
+
+  test('of 100 parallel requests the 64 that fit are handled and the others are refused with RATE_LIMITED', async () => {
+    const gate = Promise.withResolvers<void>();
+    const toSfu = vi.fn(async () => (await gate.promise, {}));
+    const { replies, send, answered } = dispatching({ nodes: { toSfu } });
+    for (let count = 0; count < 100; count++) send('mute', mute(true), 'room:rm_a');
+    expect(replies.map(({ error }) => error?.code)).toEqual(Array.from({ length: 36 }, () => 'RATE_LIMITED'));
+    gate.resolve();
+    await answered(100);
+    expect(replies.filter(({ ok }) => ok)).toHaveLength(64);
+    expect(toSfu).toHaveBeenCalledTimes(64);
+  });
+});
+
+describe('table of request handlers', () => {
+  const table = requestHandlers({} as RequestServices);
+  /** The grant that a request needs, for a handler whose grant depends on the request. */
+  const grantOf = (type: 'message' | 'negotiate', received: object): Grant | 'none' => {
+    const { grant } = table[type];
+    return typeof grant === 'function' ? grant(received as never) : grant;
+  };
+
+  test('it has an entry for every request type of the contract, and no other', () => {
+    expect(Object.keys(table).toSorted()).toEqual(Object.keys(signalRequests).toSorted());
+  });
+
+  test.each<[Grant, RequestType[]]>([
+    ['publish', ['publish', 'unpublish', 'mute', 'metadata.publish', 'metadata.unpublish']],
+    ['subscribe', ['subscribe', 'metadata.subscribe']],
+    ['admin', ['watch_topology', 'drill']],
+  ])('the grant %s is needed for %j', (grant, types) => {
+    const needing = (Object.keys(table) as RequestType[]).filter((type) => table[type].grant === grant);
+    expect(needing.toSorted()).toEqual(types.toSorted());
+  });
+
+  test('a message to everybody needs the grant broadcast, any other one data', () => {
+    expect(grantOf('message', { to: '*' })).toBe('broadcast');
+    expect(grantOf('message', { to: 'room:rm_a' })).toBe('data');
+    expect(grantOf('message', { to: 'user:ada' })).toBe('data');
+  });
+
+  test('a negotiation needs the grant publish if it names streams', () => {
+    const offer = (streams: object[]) => ({ payload: { kind: 'offer', sdp: '', streams } });
+    expect(grantOf('negotiate', offer([{}]))).toBe('publish');
+    expect(grantOf('negotiate', offer([]))).toBe('none');
+  });
+
+  test('a request without the grant is refused with FORBIDDEN and not handled', async () => {
+    const toSfu = vi.fn();
+    const { replies, send, answered } = dispatching({ nodes: { toSfu } }, ['subscribe']);
+    send('mute', mute(true), 'room:rm_a');
+    await answered(1);
+    expect(replies).toMatchObject([{ ok: false, error: { code: 'FORBIDDEN' } }]);
+    expect(toSfu).not.toHaveBeenCalled();
+  });
+});

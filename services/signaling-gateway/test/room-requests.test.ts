@@ -1,0 +1,85 @@
+import { appendRoomEvent, MemoryEventLog } from '@flotilla/bus';
+import { FlotillaError } from '@flotilla/contracts';
+import { notYet, waitFor } from '@flotilla/testkit';
+import { describe, expect, test, vi } from 'vitest';
+import type { Received } from '../src/requests/request-handler.ts';
+import { ReplyThen } from '../src/requests/request-handler.ts';
+import { RoomRequests } from '../src/requests/room-requests.ts';
+import { MetadataLinks } from '../src/rooms/metadata-links.ts';
+import { RoomStreams } from '../src/rooms/room-streams.ts';
+import { log } from './gateway-harness.ts';
+import { recordingSession } from './recording-session.ts';
+
+const membership = { roomId: 'rm_a', participantId: 'pt_a', nodeId: 'nd_a' };
+
+/** A session in the room `rm_a`, with what it was sent. */
+function member() {
+  const sent: number[] = [];
+  const recording = recordingSession('ss_a', (text) =>
+    sent.push((JSON.parse(text) as { payload: { data: number } }).payload.data),
+  );
+  recording.session.rooms.set('rm_a', membership);
+  return { sent, ...recording };
+}
+
+function roomRequests(memberships: object) {
+  const events = new MemoryEventLog();
+  const streams = new RoomStreams(events, () => undefined);
+  const requests = new RoomRequests({} as never, memberships as never, streams, {} as never, log);
+  const append = (data: number) =>
+    appendRoomEvent(events, 'rm_a', { type: 'message', from: 'pt_x', payload: { data } });
+  return { streams, requests, append };
+}
+
+describe('room requests', () => {
+  test('a leave that fails keeps the session attached, and it misses no event', async () => {
+    const failing = Promise.withResolvers<void>();
+    const { streams, requests, append } = roomRequests({ leave: () => failing.promise });
+    const { session, sent } = member();
+    await streams.attach('rm_a', session, '0-0');
+    const leaving = requests.leave({ session, roomId: 'rm_a' } as Received<'leave'>);
+    await append(1);
+    failing.reject(new FlotillaError('UNAVAILABLE'));
+    await expect(leaving).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await append(2);
+    await waitFor('both events', () => sent.length === 2 || notYet(`${sent.length} came`), { everyMs: 1 });
+    expect(sent).toEqual([1, 2]);
+    streams.close();
+  });
+
+  test('a session that closed while it joined is not attached to the stream of the room', async () => {
+    const reply = { snapshot: { room: { id: 'rm_a' }, offset: '0-0' } };
+    const { streams, requests } = roomRequests({ join: async () => reply });
+    const { session } = member();
+    const result = await requests.join({ session, payload: {} } as Received<'join'>);
+    session.close('TOKEN_EXPIRED', 'test');
+    (result as ReplyThen<unknown>).afterwards();
+    expect(streams.size).toBe(0);
+  });
+});
+
+describe('metadata links', () => {
+  test('a participant that is removed while its link is opened gets NOT_IN_ROOM, and the link is closed', async () => {
+    const { session } = member();
+    const call = vi.fn(async (_queue: string, command: string) => {
+      if (command === 'relay.connect') session.rooms.delete('rm_a');
+      return {};
+    });
+    const links = new MetadataLinks({ call } as never, { assign: async () => 'rl_a' } as never, log);
+    const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
+    await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    expect(call.mock.calls.map(([, command]) => command)).toEqual(['relay.connect', 'relay.disconnect']);
+  });
+
+  test('after a relay did not answer, the next one is not asked for a participant that was removed', async () => {
+    const { session } = member();
+    const call = vi.fn(async () => {
+      session.rooms.delete('rm_a');
+      throw new FlotillaError('NODE_UNAVAILABLE');
+    });
+    const links = new MetadataLinks({ call } as never, { assign: async () => 'rl_a' } as never, log);
+    const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
+    await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    expect(call).toHaveBeenCalledTimes(1);
+  });
+});
