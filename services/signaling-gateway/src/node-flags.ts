@@ -1,9 +1,9 @@
 /**
- * How Node runs a gateway: so that garbage is collected in many short pauses instead of a few long ones, in which every message
- * waits. A small young generation (default 16 MiB) makes its collections 1 to 3 ms instead of 15; an old generation that may
- * grow threefold before all of it is marked (default: by what V8 sees of the load, here 10 to 60 %) has that done ten times as
- * seldom. One helper thread in place of four, which leave the event loop no core to run on where there are two. Figures are in
- * docs/decisions/0006. The price: 2 % of a core, and up to 300 MB while thousands reconnect.
+ * Node flags of a gateway, for many short garbage collections instead of few long ones, which delay every message. A small
+ * young generation (default 16 MiB) is collected in 1 to 3 ms instead of 15. An old generation that may grow threefold before
+ * it is marked (V8's default here: 10 to 60 %) is marked a tenth as often. One helper thread instead of four leaves the event
+ * loop a core on a machine with two. Cost: 2 % of a core, and up to 300 MB while thousands of clients reconnect. Figures are
+ * in docs/decisions/0006.
  */
 export const nodeFlags: readonly string[] = [
   '--max-semi-space-size=2',

@@ -39,7 +39,7 @@ class SecretMount {
 
 const fingerprint = (pem: string): string => new X509Certificate(pem).fingerprint256;
 
-/** What a new connection is shown. */
+/** Fingerprint of the certificate that a new connection gets. */
 const served = (port: number, maxVersion: 'TLSv1.1' | 'TLSv1.3' = 'TLSv1.3'): Promise<string> =>
   new Promise((resolve, reject) => {
     const socket = connect({
@@ -63,8 +63,8 @@ const metric = async (name: string, labels: object = {}): Promise<number | undef
 const reloads = async (outcome: string): Promise<number> =>
   (await metric('signaling_tls_certificate_reloads_total', { outcome })) ?? 0;
 
-describe('the certificate', () => {
-  test('follows its files under an open session, and a broken one changes nothing', async () => {
+describe('TLS certificate', () => {
+  test('a changed file is loaded while a session is open, an invalid one leaves the certificate in use', async () => {
     const [first, second, third] = ['first', 'second', 'third'].map((name) => makeCertificate(directory, name)) as [
       ReturnType<typeof makeCertificate>,
       ReturnType<typeof makeCertificate>,
@@ -73,28 +73,28 @@ describe('the certificate', () => {
     const mount = new SecretMount(first);
     const warnings: string[] = [];
     const watched = log.child({}, { level: 'warn' });
-    watched.warn = (text: unknown) => void warnings.push(String(text));
+    watched.warn = (fields: unknown) => void warnings.push((fields as { reason: string }).reason);
     const certificate = await Certificate.load(mount, watched);
     const gateway = await startGateway({ certificate });
     const session = await openWebSocket(open(gateway.port, '', first.pem));
-    const showsNow = (pem: string) =>
-      waitFor('the certificate', async () => expect(await served(gateway.port)).toBe(fingerprint(pem)));
+    const serves = (pem: string) =>
+      waitFor('the certificate is served', async () => expect(await served(gateway.port)).toBe(fingerprint(pem)));
     expect(await served(gateway.port)).toBe(fingerprint(first.pem));
     const before = { ok: await reloads('ok'), failed: await reloads('failed') };
 
     mount.swap(second);
-    await showsNow(second.pem);
+    await serves(second.pem);
     expect(await metric('signaling_tls_certificate_expiry_seconds')).toBe(
       new X509Certificate(second.pem).validToDate.getTime() / 1000,
     );
 
     mount.swap({ cert: third.cert, key: first.key });
-    await waitFor('the refusal', async () => expect(await reloads('failed')).toBe(before.failed + 1));
-    await showsNow(second.pem);
+    await waitFor('the file is refused', async () => expect(await reloads('failed')).toBe(before.failed + 1));
+    await serves(second.pem);
     expect(warnings).toEqual([expect.stringContaining('not the private key of the certificate')]);
 
     mount.swap(third);
-    await showsNow(third.pem);
+    await serves(third.pem);
     expect(await reloads('ok')).toBe(before.ok + 2);
     expect(await reloads('failed')).toBe(before.failed + 1);
 
@@ -104,7 +104,7 @@ describe('the certificate', () => {
     await gateway.stop();
   });
 
-  test('that can not be used stops the start with a line that says why', async () => {
+  test('an unusable file fails the start with one line that names the setting and the reason', async () => {
     const [good, other] = [makeCertificate(directory, 'good'), makeCertificate(directory, 'other')];
     const garbage = join(directory, 'garbage');
     writeFileSync(garbage, 'not PEM');
@@ -130,7 +130,7 @@ test.each([
   [{ FLOTILLA_PROXY_PROTOCOL: 'true' }, 78, /FLOTILLA_TRUSTED_PROXIES.*FLOTILLA_PROXY_PROTOCOL is set/],
   [{ FLOTILLA_TRUSTED_PROXIES: '10.0.0.0/8, proxy' }, 78, /FLOTILLA_TRUSTED_PROXIES: proxy is no IP address/],
   [{ FLOTILLA_TLS_CERT: '/no/tls.crt', FLOTILLA_TLS_KEY: '/no/tls.key' }, 1, /FLOTILLA_TLS_\w+: ENOENT/],
-])('a process with %j does not start, and says why', async (settings, code, line) => {
+])('a process with %j does not start, and names the reason', async (settings, code, line) => {
   const entry = fileURLToPath(new URL('./main.js', import.meta.resolve('@flotilla/signaling-gateway')));
   const env = {
     PATH: process.env['PATH'],

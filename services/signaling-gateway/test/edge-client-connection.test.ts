@@ -1,23 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gatewayConfig } from '../src/config.ts';
-import { clientConnection, type SeenConnection, trustOf } from '../src/edge/client-connection.ts';
+import { clientConnection, type ObservedConnection, trustOf } from '../src/edge/client-connection.ts';
 
 const trusts = trustOf(['10.0.0.0/8', '2001:db8:a::/48', '192.0.2.1']);
-const seen = (given: Partial<SeenConnection>) =>
+const observed = (given: Partial<ObservedConnection>) =>
   clientConnection({ peer: '10.0.0.1', encrypted: false, headers: {}, ...given }, trusts);
 
 const address = fc.oneof(fc.ipV4(), fc.ipV6());
 const outside = address.filter((each) => !trusts(each) && !/^127\.|^::1$|^[0:]+1$|^::ffff:/i.test(each));
 const proxy = fc.tuple(fc.nat(255), fc.nat(255), fc.nat(255)).map((bytes) => ['10', ...bytes].join('.'));
-/** What somebody may write into a header to be taken for somebody else. */
+/** A forged header entry. */
 const claim = fc
   .oneof(address, proxy, fc.constantFrom('127.0.0.1', '::1', 'unknown', '', 'https', '10.0.0.1:80', '"'))
   .filter((text) => !text.includes(','));
 const relayed = fc.record({ address: fc.option(address, { nil: '127.0.0.1' }), secure: fc.boolean() });
 
-describe('who the client is', () => {
-  test('a peer that is no proxy of ours is the client, whatever it says', () => {
+describe('client of a connection', () => {
+  test('a peer that is not a trusted proxy is the client, whatever its headers claim', () => {
     fc.assert(
       fc.property(
         outside,
@@ -31,28 +31,33 @@ describe('who the client is', () => {
             'x-forwarded-proto': ['https', ...xfp].join(','),
             forwarded: 'for=127.0.0.1;proto=https',
           };
-          expect(seen({ peer, encrypted, headers, relayed: said })).toEqual(
+          expect(observed({ peer, encrypted, headers, relayed: said })).toEqual(
             clientConnection({ peer, encrypted, headers: {} }, () => false),
           );
-          expect(seen({ peer, encrypted, headers, relayed: said }).secure).toBe(encrypted);
+          expect(observed({ peer, encrypted, headers, relayed: said }).secure).toBe(encrypted);
         },
       ),
     );
   });
 
-  test('behind our proxies it is the first from the right that is not one of them, whatever it claimed before', () => {
+  test('behind trusted proxies it is the first untrusted address from the right, whatever stands left of it', () => {
     fc.assert(
       fc.property(fc.array(claim), outside, fc.array(proxy, { maxLength: 4 }), (claims, client, proxies) => {
         const headers = { 'x-forwarded-for': [...claims, client, ...proxies].join(', ') };
-        expect(seen({ headers }).address).toBe(seen({ peer: client }).address);
+        expect(observed({ headers }).address).toBe(observed({ peer: client }).address);
       }),
     );
   });
 
-  test.each<[string, Partial<SeenConnection>, string, boolean]>([
-    ['a proxy that adds ports', { headers: { 'x-forwarded-for': '203.0.113.7:4711' } }, '203.0.113.7', false],
-    ['a proxy that adds ports to IPv6', { headers: { 'x-forwarded-for': '[2001:db8::7]:4711' } }, '2001:db8::7', false],
-    ['a proxy that says what is no address', { headers: { 'x-forwarded-for': 'unknown' } }, '10.0.0.1', false],
+  test.each<[string, Partial<ObservedConnection>, string, boolean]>([
+    ['a proxy that appends ports', { headers: { 'x-forwarded-for': '203.0.113.7:4711' } }, '203.0.113.7', false],
+    [
+      'a proxy that appends ports to IPv6',
+      { headers: { 'x-forwarded-for': '[2001:db8::7]:4711' } },
+      '2001:db8::7',
+      false,
+    ],
+    ['a proxy that sends no address', { headers: { 'x-forwarded-for': 'unknown' } }, '10.0.0.1', false],
     [
       'IPv4 mapped into IPv6',
       { peer: '::ffff:10.0.0.1', headers: { 'x-forwarded-for': '::ffff:203.0.113.7' } },
@@ -61,15 +66,20 @@ describe('who the client is', () => {
     ],
     ['another spelling of an address', { headers: { 'x-forwarded-for': '2001:DB8:0:0::7' } }, '2001:db8::7', false],
     [
-      'TLS ended at the proxy',
+      'TLS terminated at the proxy',
       { headers: { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'https' } },
       '203.0.113.7',
       true,
     ],
-    ['TLS ended at the proxy, as a WebSocket', { headers: { 'x-forwarded-proto': 'WSS' } }, '10.0.0.1', true],
-    ['plain to the proxy, TLS to us', { encrypted: true, headers: { 'x-forwarded-proto': 'http' } }, '10.0.0.1', false],
+    ['TLS terminated at the proxy, scheme wss', { headers: { 'x-forwarded-proto': 'WSS' } }, '10.0.0.1', true],
     [
-      'a client that claims TLS before the proxy speaks',
+      'plain to the proxy, TLS to the gateway',
+      { encrypted: true, headers: { 'x-forwarded-proto': 'http' } },
+      '10.0.0.1',
+      false,
+    ],
+    [
+      'a client that claims TLS before a proxy that does not',
       { headers: { 'x-forwarded-proto': 'https, http' } },
       '10.0.0.1',
       false,
@@ -81,7 +91,7 @@ describe('who the client is', () => {
       true,
     ],
     [
-      'TLS ended at a proxy that says so in a PROXY header',
+      'TLS terminated at a proxy that declares it in a PROXY header',
       { relayed: { address: '203.0.113.7', secure: true } },
       '203.0.113.7',
       true,
@@ -96,7 +106,7 @@ describe('who the client is', () => {
       false,
     ],
     [
-      'a PROXY header of a proxy of ours before it',
+      'a PROXY header that names another trusted proxy',
       {
         relayed: { address: '192.0.2.1', secure: false },
         headers: { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'https' },
@@ -110,10 +120,10 @@ describe('who the client is', () => {
     ["a proxy's own machine", { headers: { 'x-forwarded-for': '127.0.0.1' } }, '127.0.0.1', false],
     ['a closed socket', { peer: '' }, '', false],
   ])('%s', (_name, given, expectedAddress, secure) => {
-    expect(seen(given)).toEqual({ address: expectedAddress, secure });
+    expect(observed(given)).toEqual({ address: expectedAddress, secure });
   });
 
-  test('a proxy on this machine makes nobody else local', () => {
+  test('clients behind a proxy on this machine do not count as local', () => {
     const local = trustOf(['127.0.0.1']);
     const headers = { 'x-forwarded-for': '203.0.113.7' };
     const from = (given: object) =>
@@ -137,7 +147,7 @@ test.each([
   'proxy.internal',
   '010.0.0.1',
   '10.0.0.0/255.0.0.0',
-])('FLOTILLA_TRUSTED_PROXIES=%s is refused at the start, by name', (range) => {
+])('FLOTILLA_TRUSTED_PROXIES=%s is refused and named', (range) => {
   const result = gatewayConfig.shape.FLOTILLA_TRUSTED_PROXIES.safeParse(`192.0.2.1,${range}`);
   expect(result.error?.issues[0]?.message).toContain(`${range} is no IP address or CIDR range`);
 });

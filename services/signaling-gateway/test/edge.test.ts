@@ -42,24 +42,24 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** What a connection is told until it is closed, or reset. */
+/** Bytes that a connection receives until it is closed or reset. */
 const answerTo = (socket: Socket): Promise<string> => text(socket.on('error', () => undefined)).catch(() => '');
 
 const withTls = async () => ({ certificate: await Certificate.load(files, log) });
 const proxied = { FLOTILLA_PROXY_PROTOCOL: 'true', FLOTILLA_TRUSTED_PROXIES: '127.0.0.1' };
 
-describe('over plain HTTP from another machine', () => {
-  // An address of this machine's own that is not the loopback one stands for another machine.
+describe('plain HTTP from another machine', () => {
+  // A non-loopback address of this machine stands for another machine.
   const addresses = ownAddress === undefined ? [] : [ownAddress];
   if (ownAddress === undefined)
-    console.warn('NOT TESTED: what other machines are answered over plain HTTP. This one has a loopback address only.');
+    console.warn('SKIPPED: answers to other machines over plain HTTP. This machine has loopback addresses only.');
   const tlsNeeded = {
     status: 426,
     headers: { upgrade: 'TLS/1.2, HTTP/1.1, websocket', connection: expect.stringMatching(/^Upgrade/) as string },
     body: { error: { code: 'UPGRADE_REQUIRED' } },
   };
 
-  test.each(addresses)('nothing is served that a token travels with, at %s', async (address) => {
+  test.each(addresses)('requests that carry a token are refused, at %s', async (address) => {
     const { port } = await running(startGateway({ host: '0.0.0.0' }));
     const endpoint = `http://${address}:${port}${signalPath}`;
     for (const [url, attempt] of [
@@ -76,23 +76,26 @@ describe('over plain HTTP from another machine', () => {
     });
   });
 
-  test.each(addresses)('a proxy that ended TLS, or a mesh that is allowed to, is served, at %s', async (address) => {
-    const trusting = await running(
-      startGateway({ host: '0.0.0.0', settings: { FLOTILLA_TRUSTED_PROXIES: `${address}/32` } }),
-    );
-    const open = await running(startGateway({ host: '0.0.0.0', settings: { FLOTILLA_ALLOW_PLAIN: 'true' } }));
-    const url = `http://${address}:${trusting.port}`;
-    const headers = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'wss' };
-    const client = await RawClient.connect(url, { token: await newToken(), headers });
-    await client.event('welcome');
-    client.close();
-    expect(await httpAnswer(`${url}${signalPath}`, { headers: openingHandshake })).toMatchObject(tlsNeeded);
-    const direct = await RawClient.connect(`http://${address}:${open.port}`, { token: await newToken() });
-    await direct.event('welcome');
-    direct.close();
-  });
+  test.each(addresses)(
+    'clients of a TLS-terminating proxy, and all with FLOTILLA_ALLOW_PLAIN, are served, at %s',
+    async (address) => {
+      const trusting = await running(
+        startGateway({ host: '0.0.0.0', settings: { FLOTILLA_TRUSTED_PROXIES: `${address}/32` } }),
+      );
+      const open = await running(startGateway({ host: '0.0.0.0', settings: { FLOTILLA_ALLOW_PLAIN: 'true' } }));
+      const url = `http://${address}:${trusting.port}`;
+      const headers = { 'x-forwarded-for': '203.0.113.7', 'x-forwarded-proto': 'wss' };
+      const client = await RawClient.connect(url, { token: await newToken(), headers });
+      await client.event('welcome');
+      client.close();
+      expect(await httpAnswer(`${url}${signalPath}`, { headers: openingHandshake })).toMatchObject(tlsNeeded);
+      const direct = await RawClient.connect(`http://${address}:${open.port}`, { token: await newToken() });
+      await direct.event('welcome');
+      direct.close();
+    },
+  );
 
-  test('the port that serves TLS says so', async () => {
+  test('a port that serves TLS answers plain HTTP with 426', async () => {
     const { port, url } = await running(startGateway(await withTls()));
     expect(await httpAnswer(`http://127.0.0.1:${port}${signalPath}`)).toMatchObject(tlsNeeded);
     expect(await httpAnswer(`${url}${signalPath}`, { ca: files.pem })).toMatchObject({
@@ -101,7 +104,7 @@ describe('over plain HTTP from another machine', () => {
   });
 });
 
-describe('on the path of the endpoint', () => {
+describe('path of the WebSocket endpoint', () => {
   let gateway: RunningGateway;
   beforeAll(async () => {
     gateway = await startGateway();
@@ -131,14 +134,14 @@ describe('on the path of the endpoint', () => {
       403,
       'FORBIDDEN',
     ],
-  ])('%s is answered as what it is', async (_name, attempt, status, code) => {
+  ])('%s is refused with its error code', async (_name, attempt, status, code) => {
     const answer = await httpAnswer(`${gateway.url}${signalPath}`, attempt);
     expect(answer).toMatchObject({ status, body: { error: { code, message: expect.any(String) as string } } });
     expect(answer.headers.upgrade).toBe(status === 426 ? 'websocket' : undefined);
     if (_name.startsWith('version')) expect(answer.headers['sec-websocket-version']).toBe('13');
   });
 
-  test('a token is not used up by a handshake that is none', async () => {
+  test('an invalid handshake does not use its token up', async () => {
     const token = await newToken();
     const headers = { ...keyless, 'Sec-WebSocket-Protocol': `flotilla.v1, flotilla.token.${token}` };
     expect(await httpAnswer(`${gateway.url}${signalPath}`, { headers })).toMatchObject({ status: 400 });
@@ -147,7 +150,7 @@ describe('on the path of the endpoint', () => {
     client.close();
   });
 
-  test('clients that break off while they are refused leave it serving', async () => {
+  test('clients that disconnect while they are refused leave the endpoint serving', async () => {
     for (let round = 0; round < 100; round++) {
       const socket = connect({ port: gateway.port, host: '127.0.0.1' });
       socket.on('error', () => undefined);
@@ -161,7 +164,7 @@ describe('on the path of the endpoint', () => {
     expect(await httpAnswer(`${gateway.url}${signalPath}`)).toMatchObject({ status: 426 });
   });
 
-  test('a client that is refused and keeps its half of the connection open does not keep ours', async () => {
+  test('the socket of a refused client is closed although the client keeps its half open', async () => {
     const socket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
     socket.write(`GET ${signalPath} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`);
     expect(await text(socket)).toMatch(/^HTTP\/1.1 400 /);
@@ -170,7 +173,7 @@ describe('on the path of the endpoint', () => {
   });
 });
 
-describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
+describe.each(['HTTP', 'HTTPS'])('PROXY headers before %s', (kind) => {
   let server: Server;
   let port: number;
   const ca = kind === 'HTTPS' ? files.pem : undefined;
@@ -197,16 +200,16 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
     ['version 1, IPv6', lineHeader('2001:db8:0::7'), '2001:db8::7', false],
     ['version 2', binaryHeader(), '203.0.113.7', false],
     ['version 2 with TLS', binaryHeader({ vectors: tlsVector(1) }), '203.0.113.7', true],
-  ])('the client is the one of %s', async (_name, header, address, secure) => {
+  ])('the client is the one in %s', async (_name, header, address, secure) => {
     expect(await clientSeen(open(port, header, ca))).toEqual({ address, secure: secure || ca !== undefined });
   });
 
-  test('a proxy speaks for itself with LOCAL, and then its X-Forwarded-For counts', async () => {
+  test('after a LOCAL header the X-Forwarded-For of the proxy counts', async () => {
     const header = binaryHeader({ versionAndCommand: 0x20, family: 0, addresses: Buffer.alloc(0) });
     expect(await clientSeen(open(port, header, ca))).toMatchObject({ address: '192.0.2.99' });
   });
 
-  test('the header may come in any two parts, the second with the start of what follows', async () => {
+  test('a header in two parts is parsed at any split, the second part with the first bytes after it', async () => {
     const header = binaryHeader({ vectors: tlsVector(1) });
     for (let at = 1; at <= header.length; at++) {
       const socket = open(port, header.subarray(0, at));
@@ -220,14 +223,14 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
   });
 
   test.each([
-    ['without one', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
-    ['with a malformed one', Buffer.from('PROXY TCP4 here there 1 2\r\n')],
-    ['with one too long', Buffer.concat([signature, Buffer.from([0x21, 0x11, 0xff, 0xff])])],
+    ['without a header', Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')],
+    ['with a malformed header', Buffer.from('PROXY TCP4 here there 1 2\r\n')],
+    ['with a header too long', Buffer.concat([signature, Buffer.from([0x21, 0x11, 0xff, 0xff])])],
   ])('a connection %s is closed without an answer', async (_name, bytes) => {
     expect(await answerTo(open(port, bytes))).toBe('');
   });
 
-  test('garbage and connections that break off at any point leave it serving', async () => {
+  test('garbage and connections that end at any point leave the server serving', async () => {
     const starts = [
       lineHeader('203.0.113.7'),
       binaryHeader({ vectors: tlsVector(1) }),
@@ -247,7 +250,7 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
     expect(await clientSeen(open(port, binaryHeader(), ca))).toMatchObject({ address: '203.0.113.7' });
   });
 
-  test('a connection that does not finish its header is closed after 5 s', async () => {
+  test('a connection whose header stays incomplete is closed after 5 s', async () => {
     const began = performance.now();
     const socket = open(port, 'PROXY TCP4');
     await once(socket, 'close');
@@ -256,12 +259,12 @@ describe.each(['HTTP', 'HTTPS'])('with PROXY headers before %s', (kind) => {
   });
 });
 
-describe('behind a load balancer', () => {
-  test.each(['plain', 'TLS'])('a WebSocket comes through, %s', async (kind) => {
+describe('gateway behind a load balancer', () => {
+  test.each(['plain', 'TLS'])('a WebSocket is opened, %s', async (kind) => {
     const { port } = await running(startGateway({ settings: proxied, ...(kind === 'TLS' && (await withTls())) }));
     const ca = kind === 'TLS' ? files.pem : undefined;
     for (const header of [lineHeader('203.0.113.7'), binaryHeader({ vectors: tlsVector(1) })]) {
-      // Version 1 can't say that TLS was ended, so plain is refused then.
+      // Version 1 can't declare terminated TLS, so plain HTTP is refused.
       const websocket = openWebSocket(open(port, header, ca));
       if (ca === undefined && header[0] === 0x50) {
         await expect(websocket).rejects.toThrow('426');
@@ -273,7 +276,7 @@ describe('behind a load balancer', () => {
     }
   });
 
-  test('nobody comes past it', async () => {
+  test('a connection that bypasses it is closed', async () => {
     const settings = { ...proxied, FLOTILLA_TRUSTED_PROXIES: '192.0.2.250' };
     const { port } = await running(startGateway({ settings }));
     const request = `GET ${signalPath} HTTP/1.1\r\nHost: localhost\r\n\r\n`;

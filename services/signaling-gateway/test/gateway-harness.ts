@@ -21,7 +21,7 @@ const secret = 'a secret for tests, 32 characters';
 const issuer = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 
 export interface RunningGateway {
-  /** With the scheme that it serves. */
+  /** URL with the scheme that is served. */
   readonly url: string;
   readonly port: number;
   readonly server: Server;
@@ -32,9 +32,9 @@ export interface GatewayOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly host?: string;
   readonly certificate?: Certificate;
-  /** How often the files of the certificate are read. */
-  readonly everyMs?: number;
-  /** Default: one in memory. */
+  /** Interval between two reads of the certificate files, ms. */
+  readonly reloadMs?: number;
+  /** Default: a fleet in memory. */
   readonly fleet?: Fleet;
 }
 
@@ -42,7 +42,7 @@ export const log: Logger = createLogger({ service: 'test', level: 'fatal' });
 
 /** A gateway over a fleet in memory, wired as in main.ts. */
 export async function startGateway(options: GatewayOptions = {}): Promise<RunningGateway> {
-  const { settings = {}, host = '127.0.0.1', certificate, everyMs = 20, fleet = memoryFleet(log) } = options;
+  const { settings = {}, host = '127.0.0.1', certificate, reloadMs = 20, fleet = memoryFleet(log) } = options;
   const config = gatewayConfig.parse({ FLOTILLA_TOKEN_SECRET: secret, ...settings });
   const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
     logger: nestLogger(log),
@@ -57,7 +57,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
     trusts,
     log,
   );
-  const stopReloading = certificate?.reloadOnChange(server, everyMs);
+  const stopReloading = certificate?.reloadOnChange(server, reloadMs);
   await app.listen(0, host);
   const { port } = server.address() as AddressInfo;
   return {
@@ -97,22 +97,22 @@ export function makeCertificate(directory: string, name = 'tls'): CertificateFil
   return { cert, key, pem: readFileSync(cert, 'utf8') };
 }
 
-/** Connects, sends `begin` as the first bytes, and with `ca` begins TLS. */
+/** Connects, sends `begin` as the first bytes, and starts TLS if `ca` is given. */
 export function open(port: number, begin: Buffer | string = '', ca?: string): Socket {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   if (begin.length > 0) socket.write(begin);
   return secured(socket, ca);
 }
 
-/** With `ca`, begins TLS over a socket. */
+/** Starts TLS over a socket if `ca` is given. */
 export const secured = (socket: Socket, ca: string | undefined): Socket =>
   ca === undefined ? socket : connectTls({ socket, ca, servername: 'localhost' });
 
-/** Connections that a server holds. */
+/** Number of open connections of a server. */
 export const connections = (server: Server): Promise<number> =>
   new Promise((resolve, reject) => server.getConnections((error, count) => (error ? reject(error) : resolve(count))));
 
-/** A WebSocket of an admitted session over a socket of `open`; resolves when it was welcomed. */
+/** A WebSocket of an admitted session over a socket of `open`; resolves after the welcome. */
 export async function openWebSocket(socket: Socket): Promise<WebSocket> {
   const websocket = new WebSocket(
     `ws://localhost${signalPath}`,
@@ -126,7 +126,7 @@ export async function openWebSocket(socket: Socket): Promise<WebSocket> {
   return websocket;
 }
 
-/** Asks and resolves to what is answered. */
+/** Sends a ping request. Resolves to its reply. */
 export async function ping(websocket: WebSocket): Promise<unknown> {
   const answer = new Promise((resolve) =>
     websocket.once('message', (data: Buffer) => resolve(JSON.parse(data.toString()))),

@@ -13,13 +13,13 @@ import { log, newToken, type RunningGateway, startGateway } from './gateway-harn
 const cycles = 100_000;
 const rounds = 5;
 const atOnce = 50;
-/** A session that is not let go of is over 1,000 bytes; this is what the heap wavers by at rest, spread over the cycles. */
+/** A leaked session is over 1,000 bytes. This is the variation of the heap at rest, spread over the cycles. */
 const maxBytesPerCycle = 100;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** The state of the fleet, with a clock that runs ahead, so that what is kept for a time is over within the test. */
+/** The store, with a clock that can be advanced, so that everything kept for a time expires within the test. */
 let clockAheadMs = 0;
 const events = new MemoryEventLog();
 const store = new MemoryStore(events, () => Date.now() + clockAheadMs);
@@ -27,7 +27,7 @@ const bus = new CommandBus(new MemoryCommandTransport(), log);
 
 const sweeper = new Sweeper(store, 0, log);
 
-/** Time passes, and the sweeper runs. */
+/** Advances the clock and sweeps expired sessions. */
 async function sweep(): Promise<void> {
   clockAheadMs += 600_000;
   await store.nodes.report(node);
@@ -39,26 +39,26 @@ const node = nodeReport(newId('node'), { startedAt: 0, capacity: 1_000_000 });
 /** A masked text or close frame (RFC 6455, section 5.2) below 126 bytes; the mask is zero. */
 const frame = (opcode: number, payload: Buffer): Buffer =>
   Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
-const ask = (type: string, payload: object, to?: string): Buffer =>
+const requestFrame = (type: string, payload: object, to?: string): Buffer =>
   frame(1, Buffer.from(JSON.stringify({ id: '1', type, to, payload })));
-const goodbye = frame(8, Buffer.from([0x03, 0xe8]));
+const closeFrame = frame(8, Buffer.from([0x03, 0xe8]));
 
-/** What a client may do, in any order, once or never. Each ends somewhere: the socket is gone at the end. */
+/** Actions of a client, in any order. Every connection is cut at the end. */
 const actions: Readonly<Record<string, (socket: Socket) => void>> = {
-  join: (socket) => socket.write(ask('join', { room: 'rm_a', subscribe: false })),
-  leave: (socket) => socket.write(ask('leave', {}, 'room:rm_a')),
-  message: (socket) => socket.write(ask('message', { data: 1 }, 'room:rm_a')),
-  resume: (socket) => socket.write(ask('resume', { offsets: {} })),
+  join: (socket) => socket.write(requestFrame('join', { room: 'rm_a', subscribe: false })),
+  leave: (socket) => socket.write(requestFrame('leave', {}, 'room:rm_a')),
+  message: (socket) => socket.write(requestFrame('message', { data: 1 }, 'room:rm_a')),
+  resume: (socket) => socket.write(requestFrame('resume', { offsets: {} })),
   nonsense: (socket) => socket.write(frame(1, Buffer.from('{'))),
   badFrame: (socket) => socket.write(Buffer.from([0xff, 0xff])),
   ping: (socket) => socket.write(frame(9, Buffer.alloc(0))),
-  goodbye: (socket) => socket.write(goodbye),
+  closeFrame: (socket) => socket.write(closeFrame),
   halfClose: (socket) => socket.end(),
   cut: (socket) => socket.resetAndDestroy(),
 };
 const names = Object.keys(actions);
 
-/** A small generator that can be repeated (mulberry32): the order of events of a failed run is the order of the next. */
+/** Reproducible pseudo-random numbers (mulberry32): a failed run can be repeated. */
 function random(seed: number): () => number {
   let state = seed;
   return () => {
@@ -69,13 +69,13 @@ function random(seed: number): () => number {
   };
 }
 
-describe('sessions come and go', () => {
+describe('memory of the gateway', () => {
   let gateway: RunningGateway;
   let lastResumeToken: string | undefined;
 
   beforeAll(async () => {
     await store.nodes.report(node);
-    // Full most of the time, which is one more way for a join to end.
+    // Full most of the time, so that joins also fail.
     await store.rooms.create(roomRecord('a', { createdAt: 0, maxParticipants: 10, emptyTimeoutSeconds: 0 }));
     gateway = await startGateway({
       fleet: { bus, events, store },
@@ -97,25 +97,25 @@ describe('sessions come and go', () => {
       resume === undefined
         ? tokenSubprotocolPrefix + (await newToken(`user-${Math.floor(dice() * 100)}`))
         : resumeSubprotocolPrefix + resume;
-    const impatient = dice() < 0.05;
+    const resets = dice() < 0.05;
     const steps = Array.from({ length: Math.floor(dice() * 5) }, () => names[Math.floor(dice() * names.length)]!);
     await new Promise<void>((resolve) => {
       const socket = connect({ port: gateway.port, host: '127.0.0.1', noDelay: true });
-      let begun = false;
+      let welcomed = false;
       let head = '';
       socket.write(
         `GET ${signalPath} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
           `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: ${subprotocol}, ${credential}\r\n\r\n`,
-        () => impatient && socket.resetAndDestroy(),
+        () => resets && socket.resetAndDestroy(),
       );
       socket.on('error', () => undefined);
       socket.on('close', () => resolve());
       socket.on('data', (chunk: Buffer) => {
-        if (begun) return;
+        if (welcomed) return;
         head += chunk.toString('latin1');
         const token = /"resumeToken":"([^"]+)"/.exec(head)?.[1];
         if (head.startsWith('HTTP/1.1 101') && token === undefined) return;
-        begun = true;
+        welcomed = true;
         lastResumeToken = token ?? lastResumeToken;
         for (const step of [...steps, 'cut']) {
           if (socket.destroyed || socket.writableEnded) break;
@@ -138,16 +138,16 @@ describe('sessions come and go', () => {
     );
   }
 
-  /** Waits until all is given back, and says what is held then. */
+  /** Waits until all sessions have ended, and measures what remains. */
   async function atRest(): Promise<{ heap: number; handles: number; sessions: number; members: number }> {
-    await waitFor('all sessions are over', async () => {
+    await waitFor('all sessions have ended', async () => {
       await sweep();
       const open = (await metricsRegistry.getSingleMetric('signaling_active_connections')!.get()).values[0]!.value;
       if (open > 0) notYet(`${open} are open`);
       const state = await store.rooms.state('rm_a');
       if (state!.members.length > 0) notYet(`${state!.members.length} are in the room`);
     });
-    // Collected twice: what a finaliser lets go of is found by the next.
+    // Twice: the second collects what finalizers released.
     collectGarbage();
     await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();
@@ -160,10 +160,10 @@ describe('sessions come and go', () => {
   }
 
   test(
-    `after ${cycles} connections that did whatever they liked in any order, nothing of them is left`,
+    `after ${cycles} connections with random actions, no session, member, handle or heap growth remains`,
     { timeout: 600_000 },
     async () => {
-      // The first fill caches and compile code.
+      // The first ones fill caches and compile code.
       await run(cycles / rounds, 1);
       const before = await atRest();
       const heaps = [before.heap];

@@ -10,7 +10,7 @@ const depthOf = (value: unknown): number =>
   typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
 
 describe('nesting', () => {
-  test('is measured without parsing, whatever the strings hold', () => {
+  test('is measured without parsing, for any content of strings', () => {
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 6 }), fc.nat({ max: 8 }), (value, limit) => {
         expect(nestsDeeperThan(JSON.stringify(value), limit)).toBe(depthOf(value) > limit);
@@ -22,7 +22,7 @@ describe('nesting', () => {
 });
 
 describe('a token bucket', () => {
-  test('never lets through more than its burst and its rate, and always that much', () => {
+  test('admits at most its burst plus its rate, and at least its burst', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100 }),
@@ -43,7 +43,7 @@ describe('a token bucket', () => {
   });
 });
 
-describe('the limits of connections', () => {
+describe('connection limits', () => {
   const limits = (settings = {}) =>
     new ConnectionLimits({
       total: 5,
@@ -53,7 +53,7 @@ describe('the limits of connections', () => {
       ...settings,
     });
 
-  test('hold for an address and for all, and a place that is given back can be taken again', () => {
+  test('refuse above the limit per address and in total, and admit again after a release', () => {
     const connections = limits();
     const releases = [1, 2, 3].map(() => connections.admit('a', 0).release);
     expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
@@ -67,7 +67,7 @@ describe('the limits of connections', () => {
     expect(connections.open).toBe(5);
   });
 
-  test('an address that comes and goes too fast is refused until time has passed', () => {
+  test('refuse an address that reconnects too fast until its rate allows it', () => {
     const connections = limits();
     for (let count = 0; count < 10; count++) connections.admit('a', 0).release();
     expect(() => connections.admit('a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
@@ -75,22 +75,22 @@ describe('the limits of connections', () => {
     expect(() => connections.admit('a', 1000)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
   });
 
-  test('what the connections of an address send counts together, and not that of others', () => {
+  test('share one message rate among the connections of an address only', () => {
     const connections = limits();
-    const [one, other, elsewhere] = ['a', 'a', 'b'].map((address) => connections.admit(address, 0).messages);
-    const sent = [one, other, one, other, one, other, one].map((messages) => messages!.take(0));
+    const [first, second, otherAddress] = ['a', 'a', 'b'].map((address) => connections.admit(address, 0).messages);
+    const sent = [first, second, first, second, first, second, first].map((messages) => messages!.take(0));
     expect(sent).toEqual([true, true, true, true, true, true, false]);
-    expect(elsewhere!.take(0)).toBe(true);
-    expect([other!.take(1000), one!.take(1000), other!.take(1000)]).toEqual([true, true, false]);
+    expect(otherAddress!.take(0)).toBe(true);
+    expect([second!.take(1000), first!.take(1000), second!.take(1000)]).toEqual([true, true, false]);
   });
 
-  test('however many addresses come, what is remembered of them is bounded, and open connections are never forgotten', () => {
+  test('track a bounded number of addresses, and never evict one with an open connection', () => {
     const connections = limits({ total: 1_000_000 });
-    const staying = connections.admit('stays', 0).release;
+    const open = connections.admit('open', 0).release;
     for (let index = 0; index < 50_000; index++) connections.admit(`address-${index}`, 0).release();
-    expect(connections.remembered).toBeLessThanOrEqual(10_001);
+    expect(connections.trackedAddresses).toBeLessThanOrEqual(10_001);
     expect(connections.open).toBe(1);
-    staying();
+    open();
     expect(connections.open).toBe(0);
   });
 });
@@ -99,7 +99,7 @@ describe('overload', () => {
   const calm = { delayMs: 1, heapShare: 0.1 };
   const slow = { delayMs: 600, heapShare: 0.1 };
 
-  test('is not one bad second, rises and falls a step at a time, and does not flap', () => {
+  test('ignores a single bad sample, and rises and falls one level at a time', () => {
     const overload = new Overload(500);
     const levels = (samples: { delayMs: number; heapShare: number }[]) =>
       samples.map((sample) => (overload.add(sample), overload.level));
@@ -111,7 +111,7 @@ describe('overload', () => {
     expect(levels([calm, calm, calm])).toEqual([1, 1, 0]);
   });
 
-  test('is also memory', () => {
+  test('rises when the heap is nearly full', () => {
     const overload = new Overload(500);
     for (let count = 0; count < 2; count++) overload.add({ delayMs: 1, heapShare: 0.9 });
     expect(overload.level).toBe(1);

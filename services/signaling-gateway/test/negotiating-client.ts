@@ -2,19 +2,19 @@ import { FlotillaError, type NegotiationState, type NegotiationEvent } from '@fl
 import { apply, type PairRecord, type Side } from '../src/negotiation/pair.ts';
 
 /**
- * A client that does perfect negotiation as W3C WebRTC, section 10.7, over a server that applies what it is sent. Its
- * messages move one step at a time, when it is told: from making to sending, to the server, and to the other client.
+ * A client with perfect negotiation (W3C WebRTC section 10.7) over a server that applies its messages. The test moves each
+ * message step by step: created, sent, received by the server, received by the other client.
  */
 export class NegotiatingClient {
   peer!: NegotiatingClient;
   state: NegotiationState = 'stable';
-  wanted = false;
-  /** What both sides hold once they are stable. */
+  needsNegotiation = false;
+  /** The descriptions of the last completed exchange; the same on both sides. */
   agreed = '';
   readonly unexpected: string[] = [];
   #pending = '';
   #generation = 0;
-  #made: NegotiationEvent | undefined;
+  #created: NegotiationEvent | undefined;
   readonly #toServer: NegotiationEvent[] = [];
   readonly #fromServer: NegotiationEvent[] = [];
 
@@ -23,23 +23,23 @@ export class NegotiatingClient {
     private readonly server: { record: PairRecord },
   ) {}
 
-  /** Something is to be negotiated: a track, or an ICE restart. */
-  want(): void {
-    this.wanted = true;
+  /** A track was added, or ICE is to be restarted. */
+  negotiate(): void {
+    this.needsNegotiation = true;
   }
 
   get busy(): boolean {
-    return this.#canMake || this.#made !== undefined || this.#toServer.length + this.#fromServer.length > 0;
+    return this.#canCreate || this.#created !== undefined || this.#toServer.length + this.#fromServer.length > 0;
   }
 
-  get #canMake(): boolean {
-    return this.wanted && this.state === 'stable' && !this.#made;
+  get #canCreate(): boolean {
+    return this.needsNegotiation && this.state === 'stable' && !this.#created;
   }
 
-  /** 0: makes an offer, or sends the one it made; 1: a message reaches the server; 2: one comes from it. */
+  /** 0: creates an offer, or sends the one it created; 1: the server receives a message; 2: the client receives one. */
   step(queue: number): void {
-    if (queue === 0 && this.#made) this.#sendOffer(this.#made);
-    else if (queue === 0 && this.#canMake) this.#made = this.#describe('offer');
+    if (queue === 0 && this.#created) this.#sendOffer(this.#created);
+    else if (queue === 0 && this.#canCreate) this.#created = this.#describe('offer');
     if (queue === 1) this.#reachServer();
     if (queue === 2) this.#receive();
   }
@@ -49,11 +49,11 @@ export class NegotiatingClient {
   }
 
   #sendOffer(offer: NegotiationEvent): void {
-    this.#made = undefined;
-    // What came while the offer was made may have changed the state: setLocalDescription() then makes no offer.
+    this.#created = undefined;
+    // A message received since its creation may have changed the state; setLocalDescription() then discards the offer.
     if (this.state !== 'stable') return;
     this.state = 'have-local-offer';
-    this.wanted = false;
+    this.needsNegotiation = false;
     this.#send(offer);
   }
 
@@ -90,11 +90,11 @@ export class NegotiatingClient {
       this.agreed = `${this.#pending} ${part.sdp}`;
     }
     if (part?.kind !== 'offer') return;
-    const collision = this.#made !== undefined || this.state !== 'stable';
+    const collision = this.#created !== undefined || this.state !== 'stable';
     if (collision && this.side === 'second') return;
-    // The polite side rolls its offer back; what it was for is still wanted.
-    if (collision) this.wanted = true;
-    this.#made = undefined;
+    // The polite side rolls its offer back, and still needs to negotiate.
+    if (collision) this.needsNegotiation = true;
+    this.#created = undefined;
     this.state = 'stable';
     const answer = this.#describe('answer') as NegotiationEvent & { sdp: string };
     this.agreed = `${part.sdp} ${answer.sdp}`;

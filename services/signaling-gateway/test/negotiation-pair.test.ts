@@ -6,7 +6,7 @@ import { NegotiatingClient } from './negotiating-client.ts';
 
 let version = 0;
 const sdp = (ufrag: string): string => `v=0\r\no=- 1 ${++version} IN IP4 127.0.0.1\r\na=ice-ufrag:${ufrag}\r\n`;
-const said = (kind: 'offer' | 'pranswer' | 'answer', ufrag = 'u'): NegotiationEvent => ({
+const description = (kind: 'offer' | 'pranswer' | 'answer', ufrag = 'u'): NegotiationEvent => ({
   kind,
   sdp: sdp(ufrag),
   streams: [],
@@ -23,43 +23,51 @@ const refusal = (record: PairRecord, side: Side, part: NegotiationEvent): Flotil
   } catch (error) {
     return error as FlotillaError;
   }
-  throw new Error('it was accepted');
+  throw new Error('the message was accepted');
 };
 
-describe('a negotiation', () => {
-  test('goes through the states of WebRTC, as each side sees them', () => {
+describe('negotiation of a pair', () => {
+  test('each side has the signaling state of WebRTC after every description', () => {
     const views = (record: PairRecord) => [stateOf(record, 'first'), stateOf(record, 'second')];
-    const offered = after(['second', said('offer')]);
+    const offered = after(['second', description('offer')]);
     expect(views(offered)).toEqual(['have-remote-offer', 'have-local-offer']);
-    const pranswered = apply(offered, 'first', said('pranswer')).record;
+    const pranswered = apply(offered, 'first', description('pranswer')).record;
     expect(views(pranswered)).toEqual(['have-local-pranswer', 'have-remote-pranswer']);
-    const answered = apply(pranswered, 'first', said('answer')).record;
+    const answered = apply(pranswered, 'first', description('answer')).record;
     expect(views(answered)).toEqual(['stable', 'stable']);
     const closed = apply(answered, 'first', { kind: 'close' }).record;
     expect(views(closed)).toEqual(['closed', 'closed']);
-    expect(views(apply(closed, 'first', said('offer')).record)).toEqual(['have-local-offer', 'have-remote-offer']);
+    expect(views(apply(closed, 'first', description('offer')).record)).toEqual([
+      'have-local-offer',
+      'have-remote-offer',
+    ]);
   });
 
   test.each([
-    ['an answer without an offer', newPair, said('answer'), 'stable'],
-    ['an answer to oneself', after(['first', said('offer')]), said('answer'), 'have-local-offer'],
+    ['an answer without an offer', newPair, description('answer'), 'stable'],
+    ['an answer to oneself', after(['first', description('offer')]), description('answer'), 'have-local-offer'],
     ['a rollback of nothing', newPair, { kind: 'rollback' }, 'stable'],
-    ['a rollback of the other side', after(['second', said('offer')]), { kind: 'rollback' }, 'have-remote-offer'],
+    [
+      'a rollback of the other side',
+      after(['second', description('offer')]),
+      { kind: 'rollback' },
+      'have-remote-offer',
+    ],
     ['a candidate before any description', newPair, candidate('u'), 'stable'],
     [
       'an offer while one is being answered',
-      after(['second', said('offer')], ['first', said('pranswer')]),
-      said('offer'),
+      after(['second', description('offer')], ['first', description('pranswer')]),
+      description('offer'),
       'have-local-pranswer',
     ],
     [
       'streams after the end',
-      after(['first', said('offer')], ['first', { kind: 'close' }]),
+      after(['first', description('offer')], ['first', { kind: 'close' }]),
       { kind: 'streams', streams: [] },
       'closed',
     ],
   ] as [string, PairRecord, NegotiationEvent, string][])(
-    '%s is refused with the state',
+    '%s is refused with WRONG_STATE, which names the state',
     (_what, record, part, state) => {
       const { code, message } = refusal(record, 'first', part);
       expect({ code, message }).toEqual({
@@ -69,27 +77,27 @@ describe('a negotiation', () => {
     },
   );
 
-  test('of two offers at once that of the impolite side counts, whichever came first', () => {
-    const polite = after(['first', said('offer', 'p')]);
-    const replaced = apply(polite, 'second', said('offer', 'i'));
+  test('of two simultaneous offers that of the impolite side is kept, in either order of arrival', () => {
+    const polite = after(['first', description('offer', 'p')]);
+    const replaced = apply(polite, 'second', description('offer', 'i'));
     expect(replaced.forward).toMatchObject({ kind: 'offer' });
     expect(stateOf(replaced.record, 'second')).toBe('have-local-offer');
     expect(refusal(replaced.record, 'first', candidate('p')).code).toBe('WRONG_STATE');
 
-    const impolite = after(['second', said('offer', 'i')]);
-    expect(refusal(impolite, 'first', said('offer', 'p'))).toMatchObject({
+    const impolite = after(['second', description('offer', 'i')]);
+    expect(refusal(impolite, 'first', description('offer', 'p'))).toMatchObject({
       code: 'GLARE',
       message: expect.stringContaining('have-remote-offer') as string,
     });
   });
 
-  test('takes candidates of the generation in force and the one that is offered, and of no other', () => {
-    const running = after(['first', said('offer', 'a1')], ['second', said('answer', 'b1')]);
+  test('candidates of the current and the offered ICE generation are accepted, others are refused', () => {
+    const running = after(['first', description('offer', 'a1')], ['second', description('answer', 'b1')]);
     expect(apply(running, 'first', candidate('a1')).forward).toBeDefined();
-    const restarting = apply(running, 'first', said('offer', 'a2')).record;
+    const restarting = apply(running, 'first', description('offer', 'a2')).record;
     for (const ufrag of ['a1', 'a2']) expect(apply(restarting, 'first', candidate(ufrag)).forward).toBeDefined();
     expect(apply(restarting, 'second', candidate('b1')).forward).toBeDefined();
-    const restarted = apply(restarting, 'second', said('answer', 'b2')).record;
+    const restarted = apply(restarting, 'second', description('answer', 'b2')).record;
     expect(apply(restarted, 'first', candidate('a2')).forward).toBeDefined();
     expect(refusal(restarted, 'first', candidate('a1')).message).toMatch(/stable.*generation "a1"/);
     expect(refusal(restarted, 'second', candidate('b1')).code).toBe('WRONG_STATE');
@@ -99,7 +107,7 @@ describe('a negotiation', () => {
     );
   });
 
-  test('a description above the limit is refused with the state, one of just the limit is not', () => {
+  test('a description above the size limit is refused, one of exactly the limit is accepted', () => {
     const fits: NegotiationEvent & { sdp: string } = { kind: 'offer', sdp: 'x'.repeat(maxSdpLength), streams: [] };
     expect(apply(newPair, 'first', fits).forward).toBe(fits);
     expect(refusal(newPair, 'first', { ...fits, sdp: `${fits.sdp}x` })).toMatchObject({
@@ -108,11 +116,11 @@ describe('a negotiation', () => {
     });
   });
 
-  test('a description sent again because its reply was lost is not told again; one that was rolled back is', () => {
-    const offer = said('offer');
+  test('a repeated description is not forwarded again, unless it was rolled back', () => {
+    const offer = description('offer');
     const offered = after(['first', offer]);
     expect(apply(offered, 'first', offer)).toEqual({ record: offered });
-    const answer = said('answer');
+    const answer = description('answer');
     const answered = apply(offered, 'second', answer).record;
     expect(apply(answered, 'first', offer)).toEqual({ record: answered });
     expect(apply(answered, 'second', answer)).toEqual({ record: answered });
@@ -120,7 +128,7 @@ describe('a negotiation', () => {
     expect(apply(rolledBack, 'first', offer).forward).toBe(offer);
   });
 
-  test('the generations of a description are read as RFC 8839 writes them', () => {
+  test('the ICE generations of a description are parsed from a=ice-ufrag lines of RFC 8839', () => {
     expect(
       ufragsOf('a=ice-ufrag:ab+/\r\nm=audio\r\na=ice-ufrag:ab+/\nm=video\na=ice-ufrag:cd\nx a=ice-ufrag:no'),
     ).toEqual(['ab+/', 'cd']);
@@ -150,8 +158,8 @@ const mirrored = {
   'have-remote-pranswer': 'have-local-pranswer',
 } as const;
 
-describe('whatever two sides say, in whatever order', () => {
-  test('each part is accepted or refused with a documented code that names the state; both views mirror each other', () => {
+describe('negotiation of a pair, any order of messages', () => {
+  test('each message is accepted or refused with a documented code and the state, and the states of both sides match', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(anySide, anyPart), { maxLength: 60 }), (steps) => {
         let record = newPair;
@@ -167,15 +175,15 @@ describe('whatever two sides say, in whatever order', () => {
           }
           expect(before).toEqual(snapshot);
           expect(stateOf(record, otherSide(side))).toBe(mirrored[stateOf(record, side)]);
-          const underWay = record.phase === 'offer' || record.phase === 'pranswer';
-          expect(record.offerer !== undefined).toBe(underWay);
+          const isPending = record.phase === 'offer' || record.phase === 'pranswer';
+          expect(record.offerer !== undefined).toBe(isPending);
           for (const each of ['first', 'second'] as const) {
             const { current, pending } = record[each].ice;
             expect(current.length + pending.length).toBeLessThanOrEqual(2);
-            if (!underWay) expect(pending).toEqual([]);
+            if (!isPending) expect(pending).toEqual([]);
             if (record.phase === 'closed') expect(current).toEqual([]);
           }
-          // It survives being written down.
+          // The record survives serialization.
           expect(PairRecord.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
         }
       }),
@@ -183,7 +191,7 @@ describe('whatever two sides say, in whatever order', () => {
     );
   });
 
-  test('two honest clients of perfect negotiation end stable, on the same descriptions, with all candidates known', () => {
+  test('two clients with perfect negotiation end stable, on the same descriptions, with all candidates accepted', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(7), { maxLength: 200 }), (choices) => {
         const server = { record: newPair };
@@ -191,10 +199,10 @@ describe('whatever two sides say, in whatever order', () => {
         const second = new NegotiatingClient('second', server);
         first.peer = second;
         second.peer = first;
-        // Each number is a thing that happens next: somebody wants to negotiate, or one message gets one step further.
+        // Each number is one action: a client needs to negotiate, or a message moves one step.
         for (const choice of choices) {
           const client = choice % 2 ? first : second;
-          if (choice < 2) client.want();
+          if (choice < 2) client.negotiate();
           else client.step((choice >> 1) - 1);
         }
         for (let left = 10_000; first.busy || second.busy; left--) {
@@ -203,7 +211,7 @@ describe('whatever two sides say, in whatever order', () => {
         }
         expect([first.state, second.state, server.record.phase]).toEqual(['stable', 'stable', 'stable']);
         expect(first.agreed).toBe(second.agreed);
-        expect([first.wanted, second.wanted]).toEqual([false, false]);
+        expect([first.needsNegotiation, second.needsNegotiation]).toEqual([false, false]);
         expect(first.unexpected).toEqual([]);
         expect(second.unexpected).toEqual([]);
       }),

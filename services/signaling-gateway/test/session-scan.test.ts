@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { SessionScan } from '../src/sessions/session-scan.ts';
 import type { Session } from '../src/sessions/session.ts';
 import { SessionTable } from '../src/sessions/session-table.ts';
@@ -8,47 +8,49 @@ afterEach(() => void vi.useRealTimers());
 
 const add = (table: SessionTable, id: string): void => table.add({ id, identity: { userId: id } } as Session);
 
-test('every session is visited once a round, a few at a time, also those that come and go meanwhile', () => {
-  const table = new SessionTable();
-  for (let id = 0; id < 1000; id++) add(table, `s${id}`);
-  const visits = new Map<string, number>();
-  let most = 0;
-  let inTick = 0;
-  let rounds = 0;
-  const walk = new SessionScan(
-    table,
-    1000,
-    ({ id }) => {
-      visits.set(id, (visits.get(id) ?? 0) + 1);
-      most = Math.max(most, ++inTick);
-    },
-    () => rounds++,
-  );
-  walk.start();
-  const pass = (ticks: number): void => {
-    for (let tick = 0; tick < ticks; tick++) {
-      inTick = 0;
-      vi.advanceTimersByTime(10);
-    }
-  };
-  pass(101);
-  expect(new Set(visits.values())).toEqual(new Set([1, 2]));
-  expect(visits.size).toBe(1000);
-  expect([...visits.values()].filter((times) => times === 2).length).toBeLessThanOrEqual(20);
-  expect(most).toBeLessThanOrEqual(11);
+describe('session scan', () => {
+  test('visits every session once per scan and at most 11 per tick, also sessions that are added meanwhile', () => {
+    const table = new SessionTable();
+    for (let id = 0; id < 1000; id++) add(table, `s${id}`);
+    const visits = new Map<string, number>();
+    let most = 0;
+    let inTick = 0;
+    let scans = 0;
+    const scan = new SessionScan(
+      table,
+      1000,
+      ({ id }) => {
+        visits.set(id, (visits.get(id) ?? 0) + 1);
+        most = Math.max(most, ++inTick);
+      },
+      () => scans++,
+    );
+    scan.start();
+    const pass = (ticks: number): void => {
+      for (let tick = 0; tick < ticks; tick++) {
+        inTick = 0;
+        vi.advanceTimersByTime(10);
+      }
+    };
+    pass(101);
+    expect(new Set(visits.values())).toEqual(new Set([1, 2]));
+    expect(visits.size).toBe(1000);
+    expect([...visits.values()].filter((times) => times === 2).length).toBeLessThanOrEqual(20);
+    expect(most).toBeLessThanOrEqual(11);
 
-  visits.clear();
-  table.remove(table.get('s999')!);
-  add(table, 'late');
-  pass(205);
-  expect([...visits.entries()].filter(([, times]) => times < 2 || times > 3)).toEqual([]);
-  expect([visits.has('s999'), visits.has('late')]).toEqual([false, true]);
+    visits.clear();
+    table.remove(table.get('s999')!);
+    add(table, 'late');
+    pass(205);
+    expect([...visits.entries()].filter(([, times]) => times < 2 || times > 3)).toEqual([]);
+    expect([visits.has('s999'), visits.has('late')]).toEqual([false, true]);
 
-  for (const session of [...table]) table.remove(session);
-  rounds = 0;
-  pass(3);
-  expect(rounds).toBe(3);
-  walk.stop();
-  pass(3);
-  expect(rounds).toBe(3);
+    for (const session of [...table]) table.remove(session);
+    scans = 0;
+    pass(3);
+    expect(scans).toBe(3);
+    scan.stop();
+    pass(3);
+    expect(scans).toBe(3);
+  });
 });

@@ -13,79 +13,79 @@ import { recordingSession } from './recording-session.ts';
 
 type Update = SignalEventPayload<'topology_update'>;
 
-/** A session that watches, and remembers what it was told. */
+/** A session that records the updates it is sent. */
 function watcher(grants: Grant[] = ['admin']) {
   const updates: Update[] = [];
-  const hear = (text: string): void => void updates.push((JSON.parse(text) as { payload: Update }).payload);
-  const { session, websocket, connection } = recordingSession('ss_a', hear, grants);
-  const told = () => {
+  const onText = (text: string): void => void updates.push((JSON.parse(text) as { payload: Update }).payload);
+  const { session, websocket, connection } = recordingSession('ss_a', onText, grants);
+  const applied = () => {
     const vertices = new Map<string, TopologyVertex>();
     for (const update of updates) applyTopologyUpdate(vertices, update);
     return [...vertices.keys()].toSorted();
   };
-  const knows = (...ids: string[]) =>
+  const has = (...ids: string[]) =>
     waitFor(
-      `it knows ${ids.join(', ')}`,
-      () => JSON.stringify(told()) === JSON.stringify(ids.toSorted()) || notYet(`it knows ${told().join(', ')}`),
+      `the session has ${ids.join(', ')}`,
+      () => JSON.stringify(applied()) === JSON.stringify(ids.toSorted()) || notYet(`it has ${applied().join(', ')}`),
       { everyMs: 1 },
     );
-  return { session, websocket, connection, updates, told, knows };
+  return { session, websocket, connection, updates, applied, has };
 }
 
 const gateway = (id: string): TopologyVertex => ({ kind: 'gateway', id, alive: true, sessions: 0 });
 
-describe('the topology feed', () => {
+describe('topology stream', () => {
   let ids: string[];
   let reads: number;
-  let underWay: number;
-  let mostUnderWay: number;
+  let reading: number;
+  let maxReading: number;
   let read: () => Promise<void>;
-  let feed: TopologyStream;
+  let stream: TopologyStream;
   let pulse: TopologyVertex[];
 
   beforeEach(() => {
     ids = ['gw_a', 'gw_b'];
-    reads = underWay = mostUnderWay = 0;
+    reads = reading = maxReading = 0;
     read = async () => undefined;
     pulse = [];
-    feed = new TopologyStream(
+    stream = new TopologyStream(
       {
         topology: async (): Promise<Topology> => {
           reads++;
-          mostUnderWay = Math.max(mostUnderWay, ++underWay);
+          maxReading = Math.max(maxReading, ++reading);
           try {
             await read();
             return { at: Date.now(), vertices: ids.map(gateway), truncated: false };
           } finally {
-            underWay--;
+            reading--;
           }
         },
         pulse: async () => pulse,
       },
       createLogger({ service: 'test', level: 'error' }),
-      { everyMs: 10, pauseMs: 1 },
+      { fullReadMs: 10, pauseMs: 1 },
     );
   });
-  afterEach(() => feed.stop());
+  afterEach(() => stream.stop());
 
   const readsMore = (times: number) => {
     const before = reads;
     return waitFor(`${times} more reads`, () => reads >= before + times || notYet(`${reads - before}`), { everyMs: 1 });
   };
 
-  test('tells everything first, then what changed', async () => {
-    const { session, updates, knows } = watcher();
-    feed.watch(session);
-    await knows('gw_a', 'gw_b');
+  test('sends all of the topology first, then changes', async () => {
+    const { session, updates, has } = watcher();
+    stream.watch(session);
+    await has('gw_a', 'gw_b');
     expect(updates[0]).toMatchObject({ reset: true, removed: [] });
     ids = ['gw_b', 'gw_c'];
-    await knows('gw_b', 'gw_c');
+    await has('gw_b', 'gw_c');
     const change = updates.find(({ removed }) => removed.length > 0);
     expect(change).toMatchObject({ reset: false, removed: ['gw_a'], changed: [{ id: 'gw_c' }] });
     expect(updates.filter(({ reset }) => reset)).toHaveLength(1);
   });
 
-  test('tells between two reads of the whole what its pulse says of nodes and migrations', async () => {
+  test('sends changes of nodes and migrations between two full reads', async () => {
     const node = (id: string): TopologyVertex => ({
       kind: 'node',
       id,
@@ -101,14 +101,14 @@ describe('the topology feed', () => {
         pulse: async () => pulse,
       },
       createLogger({ service: 'test', level: 'error' }),
-      { everyMs: 60_000, pauseMs: 1 },
+      { fullReadMs: 60_000, pauseMs: 1 },
     );
     pulse = [node('nd_a')];
-    const { session, updates, knows } = watcher();
+    const { session, updates, has } = watcher();
     slow.watch(session);
-    await knows('gw_a', 'gw_b', 'nd_a');
+    await has('gw_a', 'gw_b', 'nd_a');
     pulse = [node('nd_b')];
-    await knows('gw_a', 'gw_b', 'nd_b');
+    await has('gw_a', 'gw_b', 'nd_b');
     expect(updates.filter(({ reset }) => reset)).toHaveLength(1);
     expect(updates.find(({ removed }) => removed.length > 0)).toMatchObject({
       removed: ['nd_a'],
@@ -117,12 +117,12 @@ describe('the topology feed', () => {
     slow.stop();
   });
 
-  test('reads once for all who watch, and stops with the last of them', async () => {
+  test('reads once for all subscribed sessions, and stops after the last of them', async () => {
     const [first, second, gone, demoted] = [watcher(), watcher(), watcher(), watcher()];
-    for (const { session } of [first, second, gone, demoted]) feed.watch(session);
-    await Promise.all([first.knows('gw_a', 'gw_b'), second.knows('gw_a', 'gw_b')]);
-    expect(mostUnderWay).toBe(1);
-    feed.unwatch(first.session);
+    for (const { session } of [first, second, gone, demoted]) stream.watch(session);
+    await Promise.all([first.has('gw_a', 'gw_b'), second.has('gw_a', 'gw_b')]);
+    expect(maxReading).toBe(1);
+    stream.unwatch(first.session);
     const had = first.updates.length;
     gone.websocket.readyState = 3;
     demoted.session.identity = { ...demoted.session.identity, grants: [] };
@@ -135,8 +135,8 @@ describe('the topology feed', () => {
     second.websocket.readyState = 3;
     await readsNoMore();
     const late = watcher();
-    feed.watch(late.session);
-    await late.knows('gw_a', 'gw_b');
+    stream.watch(late.session);
+    await late.has('gw_a', 'gw_b');
   });
 
   /** Longer than it takes to read several times. */
@@ -147,45 +147,45 @@ describe('the topology feed', () => {
       if (reads !== before) notYet(`${reads - before} in 60 ms`);
     });
 
-  test('a slow read does not overlap the next, and a failed one is made up for', async () => {
-    const { session, knows } = watcher();
+  test('a slow read does not overlap the next, and a failed one is repeated', async () => {
+    const { session, has } = watcher();
     read = () => new Promise((resolve) => setTimeout(resolve, 30));
-    feed.watch(session);
+    stream.watch(session);
     await readsMore(3);
-    expect(mostUnderWay).toBe(1);
+    expect(maxReading).toBe(1);
     read = () => Promise.reject(new Error('out of reach'));
     await readsMore(2);
     ids = ['gw_z'];
     read = async () => undefined;
-    await knows('gw_z');
+    await has('gw_z');
   });
 
-  test('who takes it in slowly is not sent more meanwhile, and then what changed since', async () => {
+  test('a slow session is sent nothing until its backlog is gone, then the changes since', async () => {
     const [slow, fast] = [watcher(), watcher()];
     ids = Array.from({ length: 1200 }, (_, index) => `gw_${index}`);
-    feed.watch(slow.session);
-    feed.watch(fast.session);
-    await slow.knows(...ids);
+    stream.watch(slow.session);
+    stream.watch(fast.session);
+    await slow.has(...ids);
     slow.connection.writableLength = 200_000;
-    // One update may have been on its way.
+    // One update may be in flight.
     await readsMore(2);
     const had = slow.updates.length;
     for (const id of ['gw_x', 'gw_y']) {
       ids = [id];
-      await fast.knows(id);
+      await fast.has(id);
     }
     expect(slow.updates).toHaveLength(had);
     slow.connection.writableLength = 0;
-    await slow.knows('gw_y');
+    await slow.has('gw_y');
     expect(slow.updates.filter(({ reset }) => reset)).toHaveLength(1);
   });
 
-  test('who asks again is told everything again', async () => {
-    const { session, updates, knows } = watcher();
-    feed.watch(session);
-    await knows('gw_a', 'gw_b');
-    feed.watch(session);
+  test('a session that subscribes again is sent everything again', async () => {
+    const { session, updates, has } = watcher();
+    stream.watch(session);
+    await has('gw_a', 'gw_b');
+    stream.watch(session);
     await waitFor('a second reset', () => updates.filter(({ reset }) => reset).length === 2 || notYet('there is none'));
-    await knows('gw_a', 'gw_b');
+    await has('gw_a', 'gw_b');
   });
 });

@@ -5,11 +5,11 @@ import { counter, gauge, type Logger } from '@flotilla/runtime';
 
 const expiry = gauge({
   name: 'signaling_tls_certificate_expiry_seconds',
-  help: 'When the certificate that is served expires: its notAfter, in Unix time.',
+  help: 'notAfter of the certificate in use, in Unix time.',
 });
 const reloads = counter({
   name: 'signaling_tls_certificate_reloads_total',
-  help: 'Changes of the certificate files, by whether what they hold is served now.',
+  help: 'Changes of the certificate files, by whether they were loaded.',
   labelNames: ['outcome'],
 });
 
@@ -24,19 +24,19 @@ interface Pair {
   readonly key: string;
 }
 
-/** TLS 1.2 at least, RFC 8996. */
+/** RFC 8996: TLS 1.2 or later. */
 const tlsOptions = ({ cert, key }: Pair) => ({ cert, key, minVersion: 'TLSv1.2' as const });
 
-/** How often the files are read again, in milliseconds. */
-const defaultEveryMs = 5000;
+/** Interval between two reads of the files, ms. */
+const defaultIntervalMs = 5000;
 
 /**
- * The certificate that the gateway serves, kept up with its files. They are read and compared, not watched: Kubernetes swaps
- * a symbolic link above them, and editors rename.
+ * The certificate that the gateway serves. Its files are read periodically instead of watched, because Kubernetes replaces a
+ * symbolic link above them.
  */
 export class Certificate {
   #pair: Pair;
-  /** Why the last readings failed, and how many of them in a row. */
+  /** Message of the last failures, and how many there were in a row. */
   #failure = { message: '', times: 0 };
 
   private constructor(
@@ -47,7 +47,7 @@ export class Certificate {
     this.#pair = pair;
   }
 
-  /** Throws an Error of one line: which file can't be used, and why. */
+  /** Throws an Error whose message, one line, names the setting and the reason. */
   static async load(files: CertificateFiles, log: Logger): Promise<Certificate> {
     const pair = await readPair(files);
     const certificate = new Certificate(files, pair, log);
@@ -55,24 +55,24 @@ export class Certificate {
     return certificate;
   }
 
-  /** What an HTTPS server begins with. */
+  /** Options to create the HTTPS server with. */
   get serverOptions(): ReturnType<typeof tlsOptions> & { readonly handshakeTimeout: number } {
     return { ...tlsOptions(this.#pair), handshakeTimeout: 10_000 };
   }
 
   /**
-   * From now on new connections get what the files hold. Those that are open stay. Files that can't be used are reported
-   * once, and what is served stays.
+   * Loads the files when they change, for new connections; open ones keep their certificate. An invalid file is reported
+   * once, and the certificate in use stays.
    *
-   * @returns how to stop.
+   * @returns a function that stops it.
    */
-  reloadOnChange(server: Server, everyMs = defaultEveryMs): () => void {
+  reloadOnChange(server: Server, intervalMs = defaultIntervalMs): () => void {
     let stopped = false;
     let timer: NodeJS.Timeout;
-    const again = (): void => {
-      timer = setTimeout(() => void this.#reload(server).finally(() => stopped || again()), everyMs).unref();
+    const schedule = (): void => {
+      timer = setTimeout(() => void this.#reload(server).finally(() => stopped || schedule()), intervalMs).unref();
     };
-    again();
+    schedule();
     return () => {
       stopped = true;
       clearTimeout(timer);
@@ -87,14 +87,14 @@ export class Certificate {
       server.setSecureContext(tlsOptions(pair));
       this.#serve(pair);
       reloads.inc({ outcome: 'ok' });
-      this.log.info({ validTo: validTo(pair) }, 'the new TLS certificate is served');
+      this.log.info({ validTo: validTo(pair) }, 'TLS certificate loaded');
     } catch (error) {
       const { message } = error as Error;
       this.#failure = { message, times: message === this.#failure.message ? this.#failure.times + 1 : 1 };
-      // The first may have read one file before it was replaced and the other after.
+      // The first failure may have read one file before and the other after their replacement.
       if (this.#failure.times !== 2) return;
       reloads.inc({ outcome: 'failed' });
-      this.log.warn(`the TLS certificate that was served is kept: ${message}`);
+      this.log.warn({ reason: message }, 'TLS certificate not loaded, keeping the one in use');
     }
   }
 
@@ -102,7 +102,7 @@ export class Certificate {
     this.#pair = pair;
     const end = validTo(pair);
     expiry.set(end.getTime() / 1000);
-    if (end.getTime() < Date.now()) this.log.warn({ validTo: end }, 'the TLS certificate has expired');
+    if (end.getTime() < Date.now()) this.log.warn({ validTo: end }, 'TLS certificate has expired');
   }
 }
 

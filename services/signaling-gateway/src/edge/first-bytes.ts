@@ -7,23 +7,23 @@ import { tlsRequired } from './upgrade-check.ts';
 
 const refused = counter({
   name: 'signaling_connections_refused_total',
-  help: 'Connections closed for what they began with, before TLS or HTTP: by reason.',
+  help: 'Connections closed before TLS or HTTP because of their first bytes, by reason.',
   labelNames: ['reason'],
 });
 
-/** How long the PROXY header may take, in milliseconds; and, where TLS is served, the first byte after it. */
+/** Time limit of the PROXY header, and of the first byte after it if TLS is served, ms. */
 const headerTimeoutMs = 5000;
 
 export interface FirstBytesOptions {
-  /** Every connection comes through a trusted proxy and begins with a PROXY header. */
+  /** Require that every connection comes from a trusted proxy and starts with a PROXY header. */
   readonly proxyProtocol: boolean;
-  /** The server serves TLS: who speaks plain HTTP is told so. */
+  /** The server serves TLS: plain HTTP gets an answer that says so. */
   readonly tls: boolean;
 }
 
-/** A connection that is not let on, with the label it is counted under. */
-class Unwelcome extends Error {
-  override readonly name = 'Unwelcome';
+/** A refused connection, with its label in the metric. */
+class ConnectionRefused extends Error {
+  override readonly name = 'ConnectionRefused';
 
   constructor(
     readonly reason: 'untrusted' | 'malformed' | 'timeout' | 'ended',
@@ -35,33 +35,34 @@ class Unwelcome extends Error {
 
 const relayedConnections = new WeakMap<Socket, RelayedConnection>();
 
-/** What a trusted proxy said of the connection under a request's socket. */
+/** The connection that a trusted proxy described for a request's socket. */
 export const relayedOver = (socket: Socket): RelayedConnection | undefined => relayedConnections.get(socket);
 
 /**
- * Reads what each connection of an HTTP or HTTPS server begins with before the server sees it. It steps between the server
- * and its own listeners, so that listening, timeouts and closing stay the server's. Call it before the server listens.
+ * Reads the first bytes of each connection before the HTTP or HTTPS server does. It wraps the server's own `connection`
+ * listeners, so that listening, timeouts and closing stay with the server. Call it before the server listens.
  */
 export function readFirstBytes(server: Server, options: FirstBytesOptions, trusts: Trust, log: Logger): void {
   if (!options.proxyProtocol && !options.tls) return;
   const listeners = server.listeners('connection') as ((socket: Socket) => void)[];
   const handOver = (socket: Socket): void => listeners.forEach((listener) => listener.call(server, socket));
-  // The server wraps the socket it is given and does not tell which: their addresses and ports do.
+  // The server wraps its socket without exposing it: addresses and ports identify the pair.
   const awaitingTls = new Map<string, RelayedConnection>();
   server.prependListener('secureConnection', (secured: Socket) => {
-    const relayed = awaitingTls.get(endsOf(secured));
+    const relayed = awaitingTls.get(endpointsOf(secured));
     if (relayed) relayedConnections.set(secured, relayed);
   });
 
   const receive = async (socket: Socket): Promise<void> => {
     if (options.proxyProtocol) {
-      if (!trusts(socket.remoteAddress ?? '')) throw new Unwelcome('untrusted', 'only trusted proxies may connect');
+      if (!trusts(socket.remoteAddress ?? ''))
+        throw new ConnectionRefused('untrusted', 'only trusted proxies may connect');
       const { relayed } = await readStart(socket, headerTimeoutMs, parseProxyHeader);
       relayedConnections.set(socket, relayed);
       if (options.tls) {
-        const ends = endsOf(socket);
-        awaitingTls.set(ends, relayed);
-        socket.once('close', () => awaitingTls.delete(ends));
+        const endpoints = endpointsOf(socket);
+        awaitingTls.set(endpoints, relayed);
+        socket.once('close', () => awaitingTls.delete(endpoints));
       }
     }
     if (options.tls && isMethod(await readStart(socket, headerTimeoutMs, peekByte))) {
@@ -79,7 +80,7 @@ export function readFirstBytes(server: Server, options: FirstBytesOptions, trust
     receive(socket).then(
       () => socket.off('error', onError),
       (error: unknown) => {
-        const reason = error instanceof Unwelcome ? error.reason : 'malformed';
+        const reason = error instanceof ConnectionRefused ? error.reason : 'malformed';
         refused.inc({ reason });
         log.debug({ err: error, reason, peer: socket.remoteAddress }, 'connection refused');
         socket.destroy();
@@ -88,19 +89,19 @@ export function readFirstBytes(server: Server, options: FirstBytesOptions, trust
   });
 }
 
-const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
+const endpointsOf = ({ remoteAddress, remotePort, localAddress, localPort }: Socket): string =>
   [remoteAddress, remotePort, localAddress, localPort].join(' ');
 
 const peekByte = (bytes: Buffer): { first: number; length: number } | undefined =>
   bytes.length === 0 ? undefined : { first: bytes[0]!, length: 0 };
 
-/** HTTP begins with the letter of a method, a TLS handshake with 22. */
+/** HTTP starts with the first letter of a method, a TLS handshake with byte 22. */
 const isMethod = ({ first }: { first: number }): boolean => first >= 0x41 && first <= 0x5a;
 
 /**
- * Reads from the start of a socket until `parse` is content, and puts back what follows the `length` it reports.
+ * Reads from the start of a socket until `parse` returns a result, and puts back the bytes after its `length`.
  *
- * @throws Unwelcome.
+ * @throws ConnectionRefused.
  */
 function readStart<T extends { readonly length: number }>(
   socket: Socket,
@@ -115,7 +116,7 @@ function readStart<T extends { readonly length: number }>(
     };
     const onEnd = (): void => {
       finish();
-      reject(new Unwelcome('ended', 'the connection ended before it began'));
+      reject(new ConnectionRefused('ended', 'the connection ended before its first bytes were complete'));
     };
     const onReadable = (): void => {
       const chunk = socket.read() as Buffer | null;
@@ -129,12 +130,12 @@ function readStart<T extends { readonly length: number }>(
         resolve(parsed);
       } catch (error) {
         finish();
-        reject(error instanceof ProxyHeaderError ? new Unwelcome('malformed', error.message) : error);
+        reject(error instanceof ProxyHeaderError ? new ConnectionRefused('malformed', error.message) : error);
       }
     };
     const deadline = setTimeout(() => {
       finish();
-      reject(new Unwelcome('timeout', `nothing complete within ${timeoutMs} ms`));
+      reject(new ConnectionRefused('timeout', `first bytes incomplete after ${timeoutMs} ms`));
     }, timeoutMs);
     socket.on('readable', onReadable).on('end', onEnd).on('close', onEnd);
   });

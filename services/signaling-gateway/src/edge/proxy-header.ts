@@ -3,26 +3,26 @@ import type { RelayedConnection } from './client-connection.ts';
 
 // The PROXY protocol: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 
-/** Not a PROXY header. */
+/** The bytes are not a valid PROXY header. */
 export class ProxyHeaderError extends Error {
   override readonly name = 'ProxyHeaderError';
 }
 
 export interface ProxyHeader {
   readonly relayed: RelayedConnection;
-  /** The header's own length in bytes; what follows is the client's. */
+  /** Length of the header in bytes. The client's bytes follow it. */
   readonly length: number;
 }
 
-/** Section 2.1: the longest line, its end included. */
+/** Section 2.1: maximum length of the line with its end. */
 const maxLineBytes = 107;
-/** Section 2.2 allows 64 KiB after the fixed part; addresses, a server name and a client certificate's name fit in this. */
+/** Section 2.2 allows 64 KiB after the fixed part. This is enough for addresses, a server name and the name in a client certificate. */
 const maxBinaryBytes = 2048;
 const signature = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1');
 const fixedBytes = 16;
 
 /**
- * Reads the header that a connection begins with, version 1 or 2.
+ * Parses the header at the start of a connection, version 1 or 2.
  *
  * @returns undefined when more bytes are needed. @throws ProxyHeaderError.
  */
@@ -37,12 +37,13 @@ export function parseProxyHeader(bytes: Buffer): ProxyHeader | undefined {
 function parseLine(bytes: Buffer): ProxyHeader | undefined {
   const text = bytes.toString('latin1', 0, maxLineBytes);
   const end = text.indexOf('\r\n');
-  if (!'PROXY '.startsWith(text.slice(0, 6))) throw new ProxyHeaderError('the connection begins with something else');
+  if (!'PROXY '.startsWith(text.slice(0, 6)))
+    throw new ProxyHeaderError('the connection does not start with a PROXY header');
   if (end < 0 && text.length < maxLineBytes) return undefined;
   if (end < 0) throw new ProxyHeaderError(`no end of line within ${maxLineBytes} bytes`);
   const length = end + 2;
   const [, protocol, ...fields] = text.slice(0, end).split(' ');
-  // Section 2.1: what follows UNKNOWN is to be ignored.
+  // Section 2.1: the receiver must ignore what follows UNKNOWN.
   if (protocol === 'UNKNOWN') return { relayed: { secure: false }, length };
   const isAddress = protocol === 'TCP4' ? isIPv4 : protocol === 'TCP6' ? isIPv6 : undefined;
   const [source, destination, ...ports] = fields;
@@ -53,7 +54,7 @@ function parseLine(bytes: Buffer): ProxyHeader | undefined {
 
 const isPort = (text: string): boolean => /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 
-/** Bytes that the two addresses and ports of an address family take, section 2.2. */
+/** Length of the two addresses and ports of each address family, section 2.2. */
 const addressBytes: Readonly<Record<number, number>> = {
   0x00: 0, // unspecified
   0x11: 12, // TCP over IPv4
@@ -70,14 +71,14 @@ function parseBinary(bytes: Buffer): ProxyHeader | undefined {
   // Version 2; 0 is LOCAL (the proxy's own connection), 1 is PROXY.
   if (versionAndCommand !== 0x20 && versionAndCommand !== 0x21)
     throw new ProxyHeaderError('unknown version or command');
-  if (rest > maxBinaryBytes) throw new ProxyHeaderError(`${rest} bytes are too many`);
+  if (rest > maxBinaryBytes) throw new ProxyHeaderError(`${rest} bytes exceed the limit of ${maxBinaryBytes}`);
   const length = fixedBytes + rest;
   if (bytes.length < length) return undefined;
   if (versionAndCommand === 0x20) return { relayed: { secure: false }, length };
   const size = addressBytes[family];
-  if (size === undefined || size > rest) throw new ProxyHeaderError('unknown address family, or too short for it');
+  if (size === undefined || size > rest) throw new ProxyHeaderError('unknown address family, or addresses cut off');
   const addresses = bytes.subarray(fixedBytes, fixedBytes + size);
-  const secure = cameOverTls(bytes.subarray(fixedBytes + size, length));
+  const secure = connectedOverTls(bytes.subarray(fixedBytes + size, length));
   if (family === 0x11) return { relayed: { address: addresses.subarray(0, 4).join('.'), secure }, length };
   if (family === 0x21) return { relayed: { address: ipv6(addresses), secure }, length };
   return { relayed: { secure }, length };
@@ -89,8 +90,8 @@ const ipv6 = (bytes: Buffer): string =>
 const sslType = 0x20;
 const clientSslFlag = 0x01;
 
-/** Sections 2.2.1 and 2.2.6: whether a PP2_TYPE_SSL entry says that the client came over TLS. */
-function cameOverTls(vectors: Buffer): boolean {
+/** Sections 2.2.1 and 2.2.6: whether a PP2_TYPE_SSL entry says that the client connected over TLS. */
+function connectedOverTls(vectors: Buffer): boolean {
   let secure = false;
   for (let at = 0; at < vectors.length;) {
     const end = at + 3 + (at + 3 <= vectors.length ? vectors.readUInt16BE(at + 1) : 0);

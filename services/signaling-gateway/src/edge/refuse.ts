@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import { errorCatalogue } from '@flotilla/contracts';
 import type { Refusal } from './upgrade-check.ts';
 
-/** Answers with HTTP over a socket that no response object belongs to, such as that of an upgrade, and closes it. */
+/** Writes an HTTP response to a socket without a response object, such as that of an upgrade, and closes it. */
 export function refuse(socket: Duplex, { error, headers }: Refusal): void {
   if (socket.destroyed) return;
   const { status } = errorCatalogue[error.code];
@@ -15,13 +15,13 @@ export function refuse(socket: Duplex, { error, headers }: Refusal): void {
     'Content-Type': 'application/json',
     'Content-Length': Buffer.byteLength(body),
     ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
-    // Not the same for all, or those who were refused together come back together.
+    // Random, so that clients that were refused together do not retry together.
     ...((status === 429 || status === 503) && { 'Retry-After': 1 + randomInt(5) }),
     ...others,
   };
   const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}`);
   socket.on('error', () => socket.destroy());
-  // Whoever does not close its own half would keep the socket.
+  // A client that does not close its half would keep the socket open.
   socket.once('finish', () => socket.destroy());
   socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, ...lines, '', body].join('\r\n'));
 }

@@ -13,7 +13,10 @@ export class SignalHttpController {
     @Inject(Edge) private readonly edge: Edge,
   ) {}
 
-  /** A browser can't see why its WebSocket was refused. It asks here, with the same token: `Authorization: Bearer <token>`, or `Resume <token>`. */
+  /**
+   * Explains why a WebSocket was refused, which browsers can't read from the upgrade. Takes the same credential as
+   * `Authorization: Bearer <token>` or `Resume <token>`.
+   */
   @Get(`${signalPath}/validate`)
   async validate(@Req() request: Request, @Res() response: Response): Promise<void> {
     const problem = this.edge.plainProblem(request);
@@ -26,14 +29,14 @@ export class SignalHttpController {
     }
   }
 
-  /** The protocol, as AsyncAPI. Made when first asked for: anybody may ask, as often as they like. */
+  /** The protocol as an AsyncAPI document, generated once: the route is public and not limited. */
   @Get('/v1/asyncapi.json')
   asyncApi(): object {
     return (this.#asyncApi ??= asyncApiDocument());
   }
   #asyncApi: object | undefined;
 
-  /** What comes here is no upgrade: those go to the adapter. */
+  /** Requests that are not upgrades; the adapter handles those. */
   @All(signalPath)
   noUpgrade(@Req() request: Request, @Res() response: Response): void {
     const problem = this.edge.upgradeProblem(request);

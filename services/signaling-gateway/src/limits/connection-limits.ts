@@ -2,13 +2,13 @@ import { TokenBucket } from '@flotilla/runtime';
 import { FlotillaError } from '@flotilla/contracts';
 
 export interface ConnectionLimitSettings {
-  /** Connections of this gateway. */
+  /** Maximum number of connections of this gateway. */
   readonly total: number;
-  /** Connections from one address. */
+  /** Maximum number of connections from one address. */
   readonly perAddress: number;
-  /** New connections a second from one address, with ten times as many at once. */
+  /** New connections per second from one address; bursts of ten times as many. */
   readonly perAddressPerSecond: number;
-  /** Messages a second from all connections of one address, with three times as many at once. */
+  /** Messages per second from all connections of one address; bursts of three times as many. */
   readonly messagesPerAddressPerSecond: number;
 }
 
@@ -18,25 +18,25 @@ interface Address {
   readonly messages: TokenBucket;
 }
 
-/** A connection that was let in. */
+/** A counted connection. */
 export interface Admission {
-  /** Counts it out again. */
+  /** Uncounts it. Repeated calls do nothing. */
   readonly release: () => void;
-  /** What all connections of its address may send together. */
+  /** Rate limit shared by all connections of the address. */
   readonly messages: TokenBucket;
 }
 
-/** Addresses without an open connection that are remembered for their rate. */
+/** Maximum number of addresses without a connection whose rates are kept. */
 const maxIdleAddresses = 10_000;
 
-/** How many connections there are, from where, and how fast they come. */
+/** Limits the number of connections, in total and per address, and the rate of new ones per address. */
 export class ConnectionLimits {
   readonly #addresses = new Map<string, Address>();
   #open = 0;
 
   constructor(private readonly settings: ConnectionLimitSettings) {}
 
-  /** Counts a connection in. Throws RATE_LIMITED, or OVERLOADED when the gateway is full. */
+  /** Counts a connection. Throws RATE_LIMITED, or OVERLOADED when the gateway is full. */
   admit(address: string, now: number = performance.now()): Admission {
     const { total, perAddress, perAddressPerSecond } = this.settings;
     const from = this.#address(address, now);
@@ -47,7 +47,8 @@ export class ConnectionLimits {
         'RATE_LIMITED',
         `more than ${perAddressPerSecond} connections a second from this address`,
       );
-    if (this.#open >= total) throw new FlotillaError('OVERLOADED', `${total} connections are open, which is all`);
+    if (this.#open >= total)
+      throw new FlotillaError('OVERLOADED', `${total} connections are open, the limit of this gateway`);
     from.open++;
     this.#open++;
     let counted = true;
@@ -63,7 +64,7 @@ export class ConnectionLimits {
   #address(address: string, now: number): Address {
     let known = this.#addresses.get(address);
     if (!known) {
-      if (this.#addresses.size >= maxIdleAddresses + this.#open) this.#forgetIdle(now);
+      if (this.#addresses.size >= maxIdleAddresses + this.#open) this.#evictIdle(now);
       const { perAddressPerSecond: connects, messagesPerAddressPerSecond: messages } = this.settings;
       known = {
         open: 0,
@@ -75,16 +76,16 @@ export class ConnectionLimits {
     return known;
   }
 
-  /** Forgets addresses that would be let in as if they were new; if that frees too little, the oldest idle ones. */
-  #forgetIdle(now: number): void {
+  /** Evicts addresses whose rate limits are unused; if those are too few, the oldest idle ones. */
+  #evictIdle(now: number): void {
     const idle = [...this.#addresses].filter(([, { open }]) => open === 0);
-    const rested = idle.filter(([, { bucket, messages }]) => bucket.isFull(now) && messages.isFull(now));
-    const most = Math.ceil(maxIdleAddresses / 10);
-    for (const [address] of rested.length >= most ? rested : idle.slice(0, most)) this.#addresses.delete(address);
+    const unused = idle.filter(([, { bucket, messages }]) => bucket.isFull(now) && messages.isFull(now));
+    const minimum = Math.ceil(maxIdleAddresses / 10);
+    for (const [address] of unused.length >= minimum ? unused : idle.slice(0, minimum)) this.#addresses.delete(address);
   }
 
-  /** Addresses that are remembered. */
-  get remembered(): number {
+  /** Number of addresses whose rates are kept. */
+  get trackedAddresses(): number {
     return this.#addresses.size;
   }
 

@@ -1,4 +1,4 @@
-/** Whether JSON text nests objects and arrays deeper than that. Cheaper than parsing, and what nests too deep is not parsed. */
+/** Whether JSON text nests objects and arrays deeper than the limit. Cheaper than parsing it. */
 export function nestsDeeperThan(text: string, limit: number): boolean {
   let depth = 0;
   let inString = false;

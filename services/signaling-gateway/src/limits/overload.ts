@@ -2,27 +2,27 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
 import { gauge } from '@flotilla/runtime';
 
-/** 0: none. 1: no new sessions and no joins. 2: no resumes either, and no messages to users, to everybody or across rooms. */
+/** 0: none. 1: new sessions and joins are refused. 2: also resumes, and messages to users and to everybody. */
 export type OverloadLevel = 0 | 1 | 2;
 
-/** What a second looked like: event-loop delay (99th percentile, ms) and the share of the heap that is used. */
+/** One second: event-loop delay (99th percentile, ms) and used share of the heap limit. */
 export interface OverloadSample {
   readonly delayMs: number;
   readonly heapShare: number;
 }
 
 const heapLimits = [0.85, 0.95] as const;
-/** Level 2 begins at this many times the delay of level 1. */
+/** Delay limit of level 2 as a multiple of that of level 1. */
 const secondDelayFactor = 4;
 const samplesToRise = 2;
 const samplesToFall = 3;
 
 const levelGauge = gauge({
   name: 'signaling_overload_level',
-  help: '0 none; 1 new sessions and joins are refused; 2 resumes and messages outside rooms too.',
+  help: '0 none; 1 new sessions and joins are refused; 2 also resumes and messages outside rooms.',
 });
 
-/** Whether this gateway has more to do than it can. One bad second is not overload; when it is over, it stays cautious a little. */
+/** Overload of this gateway. It rises one level after two samples above, and falls one level after three samples below. */
 export class Overload {
   #level: OverloadLevel = 0;
   #above = 0;
@@ -35,9 +35,9 @@ export class Overload {
   }
 
   add(sample: OverloadSample): void {
-    const seen = this.#levelOf(sample);
-    this.#above = seen > this.#level ? this.#above + 1 : 0;
-    this.#below = seen < this.#level ? this.#below + 1 : 0;
+    const sampled = this.#levelOf(sample);
+    this.#above = sampled > this.#level ? this.#above + 1 : 0;
+    this.#below = sampled < this.#level ? this.#below + 1 : 0;
     if (this.#above >= samplesToRise) this.#set((this.#level + 1) as OverloadLevel);
     else if (this.#below >= samplesToFall) this.#set((this.#level - 1) as OverloadLevel);
   }
@@ -54,7 +54,7 @@ export class Overload {
   }
 }
 
-/** Samples this process once a second. */
+/** Samples this process once per second. */
 export function watchOverload(overload: Overload): { stop(): void } {
   const delay = monitorEventLoopDelay({ resolution: 20 });
   delay.enable();

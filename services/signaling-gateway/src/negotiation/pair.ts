@@ -1,26 +1,26 @@
 /**
- * The negotiation of two participants as a state machine (W3C WebRTC, section 4.3.1), as the server in the middle sees it.
- * It knows nothing of who they are or where the record is kept.
+ * State machine of the negotiation between two participants, as the server between them sees it (W3C WebRTC section 4.3.1).
+ * Independent of the participants' identities and of where the record is stored.
  */
 import { createHash } from 'node:crypto';
 import { FlotillaError, maxSdpLength, type NegotiationState, type NegotiationEvent } from '@flotilla/contracts';
 import { z } from 'zod';
 
-/** `first` is the one whose participant id sorts first: the polite one. */
+/** `first` is the side whose participant id sorts first. It is the polite one. */
 export const Side = z.enum(['first', 'second']);
 export type Side = z.infer<typeof Side>;
 
 export const otherSide = (side: Side): Side => (side === 'first' ? 'second' : 'first');
 
-/** ICE user name fragments that one side's descriptions name: those in force, and those of a description not yet answered. */
+/** ICE user name fragments of one side: those in force, and those of a description that is not answered yet. */
 const Generations = z.object({ current: z.array(z.string()), pending: z.array(z.string()) });
 const SideRecord = z.object({
   ice: Generations,
-  /** Hash of its last description: the same once more is one that was sent again because the reply was lost. */
-  said: z.string(),
+  /** Hash of its last description. A description with the same hash was repeated because the reply was lost. */
+  lastDescription: z.string(),
 });
 
-/** How far two participants are. `offerer` is whose offer counts, while one does. */
+/** State of a pair. `offerer` is the side whose offer is pending. */
 export const PairRecord = z.object({
   phase: z.enum(['stable', 'offer', 'pranswer', 'closed']),
   offerer: Side.optional(),
@@ -29,18 +29,18 @@ export const PairRecord = z.object({
 });
 export type PairRecord = z.infer<typeof PairRecord>;
 
-const silent: z.infer<typeof SideRecord> = { ice: { current: [], pending: [] }, said: '' };
+const emptySide: z.infer<typeof SideRecord> = { ice: { current: [], pending: [] }, lastDescription: '' };
 
-/** Two who have said nothing yet. */
-export const newPair: PairRecord = { phase: 'stable', first: silent, second: silent };
+/** A pair before its first message. */
+export const newPair: PairRecord = { phase: 'stable', first: emptySide, second: emptySide };
 
-/** What came of a part: the record as it is now, and what the other side is told, unless it knows it. */
+/** Result of a message: the new record, and what to forward to the other side. A repeated message is not forwarded. */
 export interface Applied {
   readonly record: PairRecord;
   readonly forward?: NegotiationEvent;
 }
 
-/** RTCPeerConnection.signalingState as that side has it once it acted on all it was told. */
+/** RTCPeerConnection.signalingState of a side that has applied all messages. */
 export function stateOf({ phase, offerer }: PairRecord, side: Side): NegotiationState {
   switch (phase) {
     case 'offer':
@@ -52,7 +52,7 @@ export function stateOf({ phase, offerer }: PairRecord, side: Side): Negotiation
   }
 }
 
-/** Takes in what a side says. Throws WRONG_STATE, which names the side's state, GLARE or SDP_TOO_BIG; then nothing changed. */
+/** Applies a message of one side. Throws WRONG_STATE, which names the side's state, GLARE or SDP_TOO_BIG. */
 export function apply(record: PairRecord, side: Side, part: NegotiationEvent): Applied {
   switch (part.kind) {
     case 'offer':
@@ -66,7 +66,7 @@ export function apply(record: PairRecord, side: Side, part: NegotiationEvent): A
       requireGeneration(record, side, part.usernameFragment);
       return { record, forward: part };
     case 'streams':
-      if (record.phase === 'closed') throw wrongState(record, side, 'begin with an offer');
+      if (record.phase === 'closed') throw wrongState(record, side, 'start with an offer');
       return { record, forward: part };
     case 'rollback':
       if (record.offerer !== side) throw wrongState(record, side, 'there is no offer of yours to roll back');
@@ -82,56 +82,56 @@ function describe(record: PairRecord, side: Side, part: Description): Applied {
   if (part.sdp.length > maxSdpLength)
     throw new FlotillaError(
       'SDP_TOO_BIG',
-      `the ${part.kind} has ${part.sdp.length} characters, ${maxSdpLength} are the most; the negotiation is "${stateOf(record, side)}"`,
+      `the ${part.kind} has ${part.sdp.length} characters, the limit is ${maxSdpLength}; the negotiation is "${stateOf(record, side)}"`,
     );
-  const said = createHash('sha256').update(`${part.kind}\n${part.sdp}`).digest('base64url');
-  if (record[side].said === said) return { record };
+  const hash = createHash('sha256').update(`${part.kind}\n${part.sdp}`).digest('base64url');
+  if (record[side].lastDescription === hash) return { record };
   const generation = ufragsOf(part.sdp);
   return part.kind === 'offer'
-    ? offer(record, side, part, said, generation)
-    : answer(record, side, part, said, generation);
+    ? offer(record, side, part, hash, generation)
+    : answer(record, side, part, hash, generation);
 }
 
-function offer(record: PairRecord, side: Side, part: Description, said: string, generation: string[]): Applied {
-  if (record.phase === 'pranswer') throw wrongState(record, side, 'the offer before is being answered');
+function offer(record: PairRecord, side: Side, part: Description, hash: string, generation: string[]): Applied {
+  if (record.phase === 'pranswer') throw wrongState(record, side, 'the previous offer is being answered');
   if (record.phase === 'offer' && record.offerer !== side && side === 'first')
     throw new FlotillaError(
       'GLARE',
-      `the negotiation is "${stateOf(record, side)}": the other side's offer counts; roll yours back and answer theirs`,
+      `the negotiation is "${stateOf(record, side)}": the other side's offer takes precedence; roll yours back and answer theirs`,
     );
-  // An offer after the end begins anew; one that meets a polite side's offer takes its place.
+  // An offer after the end starts a new negotiation; the impolite side's offer replaces a pending one of the polite side.
   const before = record.phase === 'closed' ? newPair : withoutOffer(record);
-  const own = { ice: { ...before[side].ice, pending: generation }, said };
+  const own = { ice: { ...before[side].ice, pending: generation }, lastDescription: hash };
   return { record: { ...before, phase: 'offer', offerer: side, [side]: own }, forward: part };
 }
 
-function answer(record: PairRecord, side: Side, part: Description, said: string, generation: string[]): Applied {
+function answer(record: PairRecord, side: Side, part: Description, hash: string, generation: string[]): Applied {
   const { offerer } = record;
   if (offerer !== otherSide(side)) throw wrongState(record, side, `there is no offer to ${part.kind}`);
   if (part.kind === 'pranswer') {
-    const own = { ice: { ...record[side].ice, pending: generation }, said };
+    const own = { ice: { ...record[side].ice, pending: generation }, lastDescription: hash };
     return { record: { ...record, phase: 'pranswer', [side]: own }, forward: part };
   }
   const theirs = record[offerer];
   return {
     record: {
       phase: 'stable',
-      first: silent,
-      second: silent,
-      [side]: { ice: { current: generation, pending: [] }, said },
+      first: emptySide,
+      second: emptySide,
+      [side]: { ice: { current: generation, pending: [] }, lastDescription: hash },
       [offerer]: { ...theirs, ice: { current: theirs.ice.pending, pending: [] } },
     },
     forward: part,
   };
 }
 
-/** As it was before the offer that counts, if one does. The descriptions that are void may be sent again. */
+/** The record before the pending offer, if there is one. The discarded descriptions may be sent again. */
 function withoutOffer(record: PairRecord): PairRecord {
   const { offerer } = record;
   if (!offerer) return record;
   const before = (side: Side): PairRecord[Side] => ({
     ice: { ...record[side].ice, pending: [] },
-    said: side === offerer || record.phase === 'pranswer' ? '' : record[side].said,
+    lastDescription: side === offerer || record.phase === 'pranswer' ? '' : record[side].lastDescription,
   });
   return { phase: 'stable', first: before('first'), second: before('second') };
 }
@@ -139,14 +139,14 @@ function withoutOffer(record: PairRecord): PairRecord {
 function requireGeneration(record: PairRecord, side: Side, ufrag: string): void {
   const { current, pending } = record[side].ice;
   if (!current.includes(ufrag) && !pending.includes(ufrag))
-    throw wrongState(record, side, `none of your descriptions that count has ICE generation "${ufrag.slice(0, 32)}"`);
+    throw wrongState(record, side, `none of your current descriptions has ICE generation "${ufrag.slice(0, 32)}"`);
 }
 
 function wrongState(record: PairRecord, side: Side, why: string): FlotillaError {
   return new FlotillaError('WRONG_STATE', `the negotiation is "${stateOf(record, side)}": ${why}`);
 }
 
-/** The ICE generations of a description: one, unless its media is not bundled (RFC 8839, section 5.4). */
+/** The ICE generations of a description: one, more if its media is not bundled (RFC 8839 section 5.4). */
 export function ufragsOf(sdp: string): string[] {
   return [...new Set([...sdp.matchAll(/^a=ice-ufrag:([^\r\n]{1,256})/gm)].map(([, ufrag]) => ufrag!))];
 }

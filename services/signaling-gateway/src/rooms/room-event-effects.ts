@@ -15,7 +15,7 @@ export const changesMembership = ({ event }: PlacedRoomEvent): boolean => member
 
 /**
  * Applies a room event to a session's membership: migrations change its node, a deleted room or a removed participant ends
- * it. `onRemoved` is called when it ended.
+ * it; `onRemoved` is called then.
  */
 export function applyRoomEvent(
   session: Session,

@@ -5,54 +5,55 @@ import type { Store } from '@flotilla/store';
 import { textFrame } from '../delivery/websocket-frames.ts';
 import { probeBacklogBytes, type Session } from '../sessions/session.ts';
 
-/** Between the beginnings of two reads of the whole fleet. */
-const everyMs = 5000;
-/** Between the end of a read and the next, however long it took. Between two of the whole, its pulse is read. */
+/** Interval between the starts of two reads of the whole topology, ms. */
+const fullReadMs = 5000;
+/** Pause between the end of a read and the next, ms. In between full reads, only the pulse is read. */
 const pauseMs = 1000;
-const drainCheckMs = 20;
+/** Interval at which a slow session's backlog is checked, ms. */
+const backlogCheckMs = 20;
 
-/** A session that is told of the fleet, and how far it has been told. */
+/** A subscribed session, and the topology that it has been sent. */
 interface Watcher {
   readonly session: Session;
-  known: Topology | undefined;
+  sent: Topology | undefined;
   sending: boolean;
 }
 
-/** An update, and its text once somebody needed it. */
+/** An update, with its JSON once it was needed. */
 interface Part {
   readonly update: TopologyUpdate;
   text?: string;
 }
 
 /**
- * Tells the sessions of this gateway that asked for it what the fleet looks like: everything first, then what changed, of
- * nodes and migrations each second, of the rest every 5 s. The fleet is read once for all of them, and only while there are any. One that is slow to take it in is not sent
- * more than it takes, and is then told what changed since what it has.
+ * Sends the topology to the sessions of this gateway that subscribed to it: all of it first, then changes, those of nodes and
+ * migrations each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
+ * is sent no more until its backlog is gone, then the changes since what it has.
  */
 export class TopologyStream {
   readonly #watchers = new Map<Session, Watcher>();
   #latest: Topology | undefined;
-  /** What leads from what a watcher knows to the latest. */
+  /** Updates from the topology that a watcher has to the latest. */
   readonly #parts = new Map<Topology | undefined, Part[]>();
   #timer: NodeJS.Timeout | undefined;
   #running = false;
   #stopped = false;
-  #wholeReadAt = -Infinity;
+  #fullReadAt = -Infinity;
 
   constructor(
-    private readonly fleet: Pick<Store, 'topology' | 'pulse'>,
+    private readonly store: Pick<Store, 'topology' | 'pulse'>,
     private readonly log: Logger,
-    private readonly interval = { everyMs, pauseMs },
+    private readonly interval = { fullReadMs, pauseMs },
   ) {}
 
-  /** Whoever watches already is told everything again. Throws FORBIDDEN. */
+  /** Subscribes a session. One that is subscribed is sent everything again. Throws FORBIDDEN. */
   watch(session: Session): void {
     session.requireGrant('admin');
     if (this.#stopped) return;
-    const watcher: Watcher = { session, known: undefined, sending: false };
+    const watcher: Watcher = { session, sent: undefined, sending: false };
     this.#watchers.set(session, watcher);
     if (!this.#running) void this.#run();
-    else void this.#tell(watcher);
+    else void this.#sendChanges(watcher);
   }
 
   unwatch(session: Session): void {
@@ -67,7 +68,7 @@ export class TopologyStream {
 
   async #run(): Promise<void> {
     this.#running = true;
-    for (const watcher of this.#watchers.values()) this.#dropUnlessWatching(watcher);
+    for (const watcher of this.#watchers.values()) this.#dropUnlessSubscribed(watcher);
     if (this.#watchers.size === 0) {
       this.#running = false;
       this.#latest = undefined;
@@ -77,7 +78,7 @@ export class TopologyStream {
     try {
       this.#latest = await this.#read();
       this.#parts.clear();
-      for (const watcher of this.#watchers.values()) void this.#tell(watcher);
+      for (const watcher of this.#watchers.values()) void this.#sendChanges(watcher);
     } catch (error) {
       this.log.debug({ err: error }, 'topology not read');
     }
@@ -85,57 +86,57 @@ export class TopologyStream {
     this.#timer = setTimeout(() => void this.#run(), this.interval.pauseMs);
   }
 
-  /** The whole when it is due, else the whole as it was, with what is read now of that which changes fast. */
+  /** All of the topology if a full read is due, else the latest with the current nodes and migrations. */
   async #read(): Promise<Topology> {
     const now = performance.now();
-    if (!this.#latest || now - this.#wholeReadAt >= this.interval.everyMs) {
-      this.#wholeReadAt = now;
-      return this.fleet.topology();
+    if (!this.#latest || now - this.#fullReadAt >= this.interval.fullReadMs) {
+      this.#fullReadAt = now;
+      return this.store.topology();
     }
     const { vertices, truncated } = this.#latest;
-    const pulse = await this.fleet.pulse();
+    const pulse = await this.store.pulse();
     const others = vertices.filter(({ kind }) => kind !== 'node' && kind !== 'migration');
     return { at: Date.now(), vertices: [...others, ...pulse], truncated };
   }
 
-  /** It is there, it still wants to know, and its token still allows it. */
-  #watches(watcher: Watcher): boolean {
+  /** Whether the session is open, subscribed, and still has the grant. */
+  #isSubscribed(watcher: Watcher): boolean {
     const { session } = watcher;
     return this.#watchers.get(session) === watcher && session.isOpen && session.identity.grants.includes('admin');
   }
 
-  #dropUnlessWatching(watcher: Watcher): boolean {
-    if (this.#watches(watcher)) return false;
+  #dropUnlessSubscribed(watcher: Watcher): boolean {
+    if (this.#isSubscribed(watcher)) return false;
     if (this.#watchers.get(watcher.session) === watcher) this.#watchers.delete(watcher.session);
     return true;
   }
 
-  /** Tells a watcher what it does not know yet, until it knows the latest. */
-  async #tell(watcher: Watcher): Promise<void> {
+  /** Sends a watcher the changes since what it has, until it has the latest topology. */
+  async #sendChanges(watcher: Watcher): Promise<void> {
     if (watcher.sending) return;
     watcher.sending = true;
-    while (this.#latest && watcher.known !== this.#latest) {
+    while (this.#latest && watcher.sent !== this.#latest) {
       const latest = this.#latest;
-      for (const part of this.#partsSince(watcher.known, latest)) {
-        while (this.#watches(watcher) && watcher.session.backlog > probeBacklogBytes) await delay(drainCheckMs);
-        if (this.#dropUnlessWatching(watcher)) return;
+      for (const part of this.#partsSince(watcher.sent, latest)) {
+        while (this.#isSubscribed(watcher) && watcher.session.backlog > probeBacklogBytes) await delay(backlogCheckMs);
+        if (this.#dropUnlessSubscribed(watcher)) return;
         watcher.session.send(frame(watcher.session, (part.text ??= JSON.stringify(part.update))));
-        // A large fleet is many parts, and the others' messages come first.
+        // A large topology has many parts; other messages are handled in between.
         await nextTurn();
       }
-      watcher.known = latest;
+      watcher.sent = latest;
     }
     watcher.sending = false;
   }
 
-  #partsSince(known: Topology | undefined, latest: Topology): Part[] {
-    const parts = this.#parts.get(known) ?? diffTopologies(known, latest).map((update) => ({ update }));
-    this.#parts.set(known, parts);
+  #partsSince(sent: Topology | undefined, latest: Topology): Part[] {
+    const parts = this.#parts.get(sent) ?? diffTopologies(sent, latest).map((update) => ({ update }));
+    this.#parts.set(sent, parts);
     return parts;
   }
 }
 
-/** The event with a payload that is text already. */
+/** Frame of the event, from a payload that is JSON already. */
 function frame({ identity }: Session, payload: string): Buffer {
   const to = userAddress(identity.userId);
   const envelope = JSON.stringify({ type: 'topology_update', from: systemAddress, to, routedAt: Date.now() });
