@@ -40,7 +40,11 @@ function dispatching(services: object, grants: Grant[] = ['publish', 'subscribe'
     dispatcher.receive(JSON.stringify({ id: String(++lastId), type, to, payload }));
   const answered = (count: number) =>
     waitFor(`${count} replies`, () => replies.length >= count || notYet(`${replies.length} came`), { everyMs: 1 });
-  return { ...recording, replies, send, answered };
+  const handled = () =>
+    waitFor('no request is left', () => recording.session.requests.size === 0 || notYet('there are some'), {
+      everyMs: 1,
+    });
+  return { ...recording, replies, send, answered, handled };
 }
 
 const publicationId = 'pub_0123456789abcdef';
@@ -117,21 +121,21 @@ describe('request dispatcher', () => {
   test('a request that waits for its turn is not handled when the connection closes meanwhile', async () => {
     const gate = Promise.withResolvers<void>();
     const toSfu = vi.fn(async () => (await gate.promise, {}));
-    const { session, websocket, send } = dispatching({ nodes: { toSfu } });
+    const { websocket, send, handled } = dispatching({ nodes: { toSfu } });
     send('mute', mute(true), 'room:rm_a');
     send('mute', mute(false), 'room:rm_a');
     websocket.readyState = 2;
     gate.resolve();
-    await session.requests.idle();
+    await handled();
     expect(toSfu).toHaveBeenCalledTimes(1);
   });
 
   test('a request that arrives between the close frame and its answer is not handled', async () => {
     const join = vi.fn();
-    const { session, send } = dispatching({ rooms: { join } });
+    const { session, send, handled } = dispatching({ rooms: { join } });
     session.close('TOKEN_EXPIRED', 'test');
     send('join', { room: 'rm_a' });
-    await session.requests.idle();
+    await handled();
     expect(join).not.toHaveBeenCalled();
   });
 

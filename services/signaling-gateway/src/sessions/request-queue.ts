@@ -5,8 +5,8 @@
 export class RequestQueue {
   #size = 0;
   readonly #tails = new Map<string, Promise<void>>();
-  #onIdle: (() => void)[] = [];
 
+  /** Number of requests that run or wait. */
   get size(): number {
     return this.#size;
   }
@@ -18,7 +18,6 @@ export class RequestQueue {
       else await this.#runInTurn(key, work);
     } finally {
       this.#size--;
-      if (this.#size === 0) for (const resolve of this.#onIdle.splice(0)) resolve();
     }
   }
 
@@ -32,10 +31,5 @@ export class RequestQueue {
     } finally {
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
-  }
-
-  /** Resolves once no request is left. */
-  async idle(): Promise<void> {
-    if (this.#size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 }
