@@ -7,11 +7,15 @@ import { bold, runMain, SetupError } from './setup/steps.mjs';
 
 const usage = `npm start -- [options]
 
-Sets up what is missing, then runs all of Flotilla in one process, on this machine only.
+Sets up what is missing, then runs all of Flotilla in one process. The page, signaling and the REST API are at localhost only;
+media is received at 127.0.0.1 and at this machine's primary address, as Firefox sends none to 127.0.0.1.
 
   --port N        port of the page, signaling and the REST API (default 8080)
   --sfu-nodes N   SFU nodes inside the process (default 2)
+  --local-only    media at 127.0.0.1 only: no network reaches it, and Firefox gets none
   --help          this text
+
+Media at other addresses: FLOTILLA_SFU_LISTEN_IPS and FLOTILLA_RELAY_LISTEN_IPS, separated by commas.
 `;
 
 function readOptions() {
@@ -21,6 +25,7 @@ function readOptions() {
       options: {
         port: { type: 'string', default: '8080' },
         'sfu-nodes': { type: 'string', default: '2' },
+        'local-only': { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }));
@@ -33,7 +38,12 @@ function readOptions() {
       throw new SetupError(`--${name} takes a whole number from ${least} to ${most}, not "${values[name]}".`);
     return value;
   };
-  return { help: values.help, port: number('port', 0, 65_535), sfuNodes: number('sfu-nodes', 1, 16) };
+  return {
+    help: values.help,
+    localOnly: values['local-only'],
+    port: number('port', 0, 65_535),
+    sfuNodes: number('sfu-nodes', 1, 16),
+  };
 }
 
 /** Better to hear it now than after minutes of set-up. */
@@ -54,7 +64,7 @@ async function checkPort(port) {
 }
 
 await runMain(async () => {
-  const { help, port, sfuNodes } = readOptions();
+  const { help, localOnly, port, sfuNodes } = readOptions();
   if (help) {
     console.log(usage);
     return 0;
@@ -65,5 +75,6 @@ await runMain(async () => {
   return runInForeground('services/standalone/dist/main.js', [], {
     FLOTILLA_PORT: String(port),
     FLOTILLA_SFU_NODES: String(sfuNodes),
+    ...(localOnly && { FLOTILLA_SFU_LISTEN_IPS: '127.0.0.1', FLOTILLA_RELAY_LISTEN_IPS: '127.0.0.1' }),
   });
 });

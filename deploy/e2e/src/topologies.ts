@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
-import { startFleet } from '@flotilla/local-fleet';
+import { mediaAt, startFleet } from '@flotilla/local-fleet';
 import { Child, freePort } from '@flotilla/processes';
+import { loopbackAddress } from '@flotilla/runtime';
 import { RestApi, type Topology } from '@flotilla/testkit';
 
 const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
@@ -12,8 +13,10 @@ const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issu
 const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
   issuer.issue({ userId: 'late', room, grants: [], ttlSeconds: -60 }).then(({ token }) => token);
 
-/** `npm start`: every service in one process over memory. `settings` are environment variables. */
-export async function standalone(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
+const onLoopback = mediaAt([loopbackAddress]);
+
+/** `npm start`: every service in one process over memory. `settings` are environment variables; default: media on loopback only. */
+export async function standalone(settings: Readonly<Record<string, string>> = onLoopback): Promise<Topology> {
   const secret = 'a secret that only this test knows';
   const port = await freePort();
   const pageUrl = `http://127.0.0.1:${port}`;

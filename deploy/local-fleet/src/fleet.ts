@@ -71,6 +71,12 @@ const nodeFlags: Record<string, readonly string[]> = { 'signaling-gateway': gate
 const entry = (service: string): string =>
   fileURLToPath(new URL('./main.js', import.meta.resolve(`@flotilla/${service}`)));
 
+/** Settings of a fleet whose media is received at these addresses. Default: on loopback only. */
+export function mediaAt(ips: readonly string[]): Record<string, string> {
+  const listed = ips.join(',');
+  return { FLOTILLA_SFU_LISTEN_IPS: listed, FLOTILLA_RELAY_LISTEN_IPS: listed };
+}
+
 /**
  * Starts every service as a process of its own, over Redis and RabbitMQ: those of REDIS_URL and AMQP_URL, or private ones.
  * Each process gets only the settings it knows.

@@ -1,14 +1,18 @@
 import { parseArgs } from 'node:util';
-import { startFleet } from './fleet.ts';
+import { localAddresses, loopbackAddress } from '@flotilla/runtime';
+import { mediaAt, startFleet } from './fleet.ts';
 
 const usage = `npm run fleet -- [options]
 
 Runs Flotilla as separate processes over real Redis and RabbitMQ: private ones, or those of REDIS_URL and AMQP_URL.
+Media is received at 127.0.0.1 and at this machine's primary address, as Firefox sends none to 127.0.0.1; at others with
+FLOTILLA_SFU_LISTEN_IPS and FLOTILLA_RELAY_LISTEN_IPS, separated by commas.
 
   --sfu-nodes N   SFU nodes (default 2)
   --gateways N    signaling gateways (default 1)
   --relays N      metadata relays (default 1)
   --port N        port of the call page (default 8080)
+  --local-only    media at 127.0.0.1 only: no network reaches it, and Firefox gets none
   --help          this text
 `;
 
@@ -21,7 +25,15 @@ function wholeNumber(name: string, text: string, least: number, most: number): n
   process.exit(2);
 }
 
-function readOptions(): { 'sfu-nodes': string; gateways: string; relays: string; port: string } {
+interface Options {
+  readonly 'sfu-nodes': string;
+  readonly gateways: string;
+  readonly relays: string;
+  readonly port: string;
+  readonly 'local-only': boolean;
+}
+
+function readOptions(): Options {
   try {
     const { values } = parseArgs({
       options: {
@@ -29,6 +41,7 @@ function readOptions(): { 'sfu-nodes': string; gateways: string; relays: string;
         gateways: { type: 'string', default: '1' },
         relays: { type: 'string', default: '1' },
         port: { type: 'string', default: '8080' },
+        'local-only': { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     });
@@ -44,6 +57,14 @@ function readOptions(): { 'sfu-nodes': string; gateways: string; relays: string;
 }
 
 const values = readOptions();
+
+/** Where media is received: as the command line says, else the environment, else on this machine and its network. */
+async function mediaSettings(): Promise<Record<string, string>> {
+  if (values['local-only']) return mediaAt([loopbackAddress]);
+  const settings = mediaAt(await localAddresses());
+  return Object.fromEntries(Object.entries(settings).map(([name, ips]) => [name, process.env[name] ?? ips]));
+}
+
 const names: string[] = [];
 const prefix = (name: string): string => {
   if (!names.includes(name)) names.push(name);
@@ -58,7 +79,7 @@ const fleet = await startFleet({
   relays: wholeNumber('relays', values.relays, 1, 8),
   port: wholeNumber('port', values.port, 0, 65_535),
   onLine: (name, line) => console.log(`${prefix(name)} │ ${line}`),
-  env: { FLOTILLA_LOG_FORMAT: 'pretty' },
+  env: { FLOTILLA_LOG_FORMAT: 'pretty', ...(await mediaSettings()) },
 }).catch((error: unknown) => {
   console.error(`\nThe fleet did not start: ${(error as Error).message}`);
   process.exit(1);

@@ -4,9 +4,9 @@ import type { WebRtcServer, Worker } from 'mediasoup/types';
 
 /** Where a node's media is reached. */
 export interface ListenOptions {
-  /** The address to bind to. */
-  readonly ip: string;
-  /** The address clients are told, when it is another (NAT, a load balancer). */
+  /** The addresses to bind to. Clients get a candidate for each, the first with the highest priority. */
+  readonly ips: readonly string[];
+  /** What clients are sent in place of the first address (NAT, a load balancer). */
   readonly announcedAddress?: string | undefined;
   /** Worker n listens on `portBase + n`, UDP and TCP. 0 lets each take a free one. */
   readonly portBase: number;
@@ -69,20 +69,24 @@ export class WorkerPool {
   }
 
   async #startWorker(index: number): Promise<void> {
-    const { ip, announcedAddress, portBase } = this.listen;
+    const { ips, announcedAddress, portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
     leaveSignalsToUs(worker);
     try {
-      const address = {
+      const addresses = ips.map((ip, nth) => ({
         ip,
-        ...(announcedAddress && { announcedAddress }),
+        ...(nth === 0 && announcedAddress && { announcedAddress }),
         ...(portBase > 0 && { port: portBase + index }),
-      };
+      }));
       const webRtcServer = await worker.createWebRtcServer({
         // TCP for those whose network blocks UDP.
         listenInfos: [
-          { protocol: 'udp', ...address, recvBufferSize: udpReceiveBufferBytes },
-          { protocol: 'tcp', ...address },
+          ...addresses.map((address) => ({
+            protocol: 'udp' as const,
+            ...address,
+            recvBufferSize: udpReceiveBufferBytes,
+          })),
+          ...addresses.map((address) => ({ protocol: 'tcp' as const, ...address })),
         ],
       });
       const pooled: PooledWorker = { index, worker, webRtcServer };

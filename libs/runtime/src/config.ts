@@ -95,6 +95,8 @@ export const list = () =>
       .map((part) => part.trim())
       .filter(Boolean),
   );
+/** IP addresses, separated by commas: one at least. */
+export const ipList = () => list().pipe(z.array(z.union([z.ipv4(), z.ipv6()], 'an IP address is expected')).min(1));
 
 /** What every service understands. */
 export const commonConfig = z.object({

@@ -1,6 +1,6 @@
 import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, flag, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, ipList, loopbackAddress, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the relay's own, apart from logs, metrics and brokers. */
@@ -21,14 +21,15 @@ export const relayConfig = z.object({
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)
     .describe('A relay that stops lets its clients move to others for this long. 0 cuts them at once.'),
-  FLOTILLA_RELAY_LISTEN_IP: z
-    .string()
-    .default('127.0.0.1')
-    .describe('The address clients connect to. 0.0.0.0 for all; then set the announced address.'),
+  FLOTILLA_RELAY_LISTEN_IPS: ipList()
+    .default([loopbackAddress])
+    .describe(
+      'Addresses that clients connect to, separated by commas. 0.0.0.0 for all; then set the announced address. Firefox ignores 127.0.0.1.',
+    ),
   FLOTILLA_RELAY_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address clients are told, when it is not the one listened on.'),
+    .describe('The address that clients connect to, where it is not the first one listened on.'),
   FLOTILLA_RELAY_THREAD: flag()
     .default(true)
     .describe('true routes frames in a thread of their own, false in the one that speaks with the worker.'),

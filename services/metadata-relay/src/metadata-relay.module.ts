@@ -49,7 +49,7 @@ export class MetadataRelayModule {
             Relay.start({
               id,
               listen: {
-                ip: config.FLOTILLA_RELAY_LISTEN_IP,
+                ips: config.FLOTILLA_RELAY_LISTEN_IPS,
                 announcedAddress: config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
                 portBase: config.FLOTILLA_RELAY_PORT,
               },

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { NodeId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, flag, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, ipList, loopbackAddress, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the node's own, apart from logs, metrics and brokers. */
@@ -25,14 +25,15 @@ export const nodeConfig = z.object({
     .describe(
       'true lets those with the grant `admin` or an API key kill this node and its media workers, to drill. See docs/drills.md.',
     ),
-  FLOTILLA_SFU_LISTEN_IP: z
-    .string()
-    .default('127.0.0.1')
-    .describe('The address media is received on. 0.0.0.0 for all; then set the announced address.'),
+  FLOTILLA_SFU_LISTEN_IPS: ipList()
+    .default([loopbackAddress])
+    .describe(
+      'Addresses that media is received on, separated by commas. 0.0.0.0 for all; then set the announced address. Firefox ignores 127.0.0.1.',
+    ),
   FLOTILLA_SFU_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address clients are told to send media to, when it is not the one listened on.'),
+    .describe('The address that clients send media to, where it is not the first one listened on.'),
   FLOTILLA_SFU_PORT_BASE: port()
     .default(0)
     .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),

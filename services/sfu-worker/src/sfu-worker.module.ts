@@ -36,7 +36,7 @@ export class SfuWorkerModule {
               id,
               workers: config.FLOTILLA_SFU_WORKERS,
               listen: {
-                ip: config.FLOTILLA_SFU_LISTEN_IP,
+                ips: config.FLOTILLA_SFU_LISTEN_IPS,
                 announcedAddress: config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
                 portBase: config.FLOTILLA_SFU_PORT_BASE,
               },

@@ -5,7 +5,15 @@ import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { RoomRegistryModule } from '@flotilla/room-registry';
-import { closeServing, commonConfig, nestLogger, port, runService, wholeNumber } from '@flotilla/runtime';
+import {
+  closeServing,
+  commonConfig,
+  localAddresses,
+  nestLogger,
+  port,
+  runService,
+  wholeNumber,
+} from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryFleet } from '@flotilla/store';
@@ -14,12 +22,16 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
 
+const addresses = await localAddresses();
+
 /** Every service in one process. What the services share is in memory; nothing outlives it. */
 const standaloneConfig = z.object({
   ...commonConfig.shape,
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
   ...edgeConfig.shape,
+  FLOTILLA_SFU_LISTEN_IPS: nodeConfig.shape.FLOTILLA_SFU_LISTEN_IPS.unwrap().default(addresses),
+  FLOTILLA_RELAY_LISTEN_IPS: relayConfig.shape.FLOTILLA_RELAY_LISTEN_IPS.unwrap().default(addresses),
   FLOTILLA_DRILLS: nodeConfig.shape.FLOTILLA_DRILLS.unwrap().default(true),
   FLOTILLA_LOG_FORMAT: commonConfig.shape.FLOTILLA_LOG_FORMAT.unwrap().default('pretty'),
   FLOTILLA_LOG_LEVEL: commonConfig.shape.FLOTILLA_LOG_LEVEL.unwrap().default('warn'),

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Child, freePort } from '@flotilla/processes';
-import { mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { localAddresses, loopbackAddress } from '@flotilla/runtime';
+import { mediaWorkersOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 
 const main = fileURLToPath(import.meta.resolve('@flotilla/standalone'));
@@ -12,6 +13,20 @@ const env = {
 };
 const start = (settings: Record<string, string>) =>
   new Child('standalone', process.execPath, [main], { env: { ...env, ...settings } });
+
+/** The addresses of the ICE candidates that a new participant gets. */
+async function candidateAddresses(port: number): Promise<Set<string>> {
+  const url = `http://127.0.0.1:${port}`;
+  const api = new RestApi(url, undefined);
+  await api.createRoom({ name: 'here' });
+  const token = await api.issueToken('here');
+  const client = await RawClient.connect(url, { token });
+  const { rtpCapabilities } = (await client.event('welcome')).payload;
+  const { payload } = await client.request('join', { room: 'here', rtpCapabilities });
+  client.close();
+  const { media } = payload as { media: { recv: { iceCandidates: { ip?: string; address?: string }[] } } };
+  return new Set(media.recv.iceCandidates.map(({ ip, address }) => (address ?? ip)!));
+}
 
 describe('standalone', () => {
   test('says where it is, runs as many SFU nodes as asked for, and leaves no process behind', async () => {
@@ -58,6 +73,23 @@ describe('standalone', () => {
     expect(await drill('drain')).toEqual({ status: 202, body: { state: 'draining' } });
     expect(await drill('uncordon')).toEqual({ status: 202, body: { state: 'active' } });
     expect(await child.stop('SIGTERM')).toBe(0);
+  });
+
+  test('sends media candidates on loopback and at the primary address, or at the configured addresses', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+    await child.line(/Flotilla is ready/);
+    expect(await candidateAddresses(port)).toEqual(new Set(await localAddresses()));
+    await child.stop('SIGTERM');
+
+    const local = start({
+      FLOTILLA_PORT: String(port),
+      FLOTILLA_SFU_WORKERS: '1',
+      FLOTILLA_SFU_LISTEN_IPS: `${loopbackAddress}, 127.0.0.3`,
+    });
+    await local.line(/Flotilla is ready/);
+    expect(await candidateAddresses(port)).toEqual(new Set([loopbackAddress, '127.0.0.3']));
+    await local.stop('SIGTERM');
   });
 
   test('a port in use is told in one line, with what to do', async () => {
