@@ -1,10 +1,8 @@
 // `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
-import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { prepare } from './setup/prepare.mjs';
-import { childEnv, node24 } from './setup/dependencies.mjs';
-import { bold, root, runMain, SetupError } from './setup/steps.mjs';
-import { workerPath } from './setup/worker.mjs';
+import { runInForeground } from './setup/run-service.mjs';
+import { bold, runMain, SetupError } from './setup/steps.mjs';
 
 const usage = `npm test -- [options]
 
@@ -37,14 +35,6 @@ await runMain(async () => {
   }
   console.log(bold('Setting up'));
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony'] });
-  return new Promise((resolve, reject) => {
-    const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
-    const child = spawn(node24(), ['tools/run-tests.mjs', ...tiers], {
-      cwd: root,
-      stdio: 'inherit',
-      env: childEnv({ MEDIASOUP_WORKER_BIN: workerPath() }),
-    });
-    child.on('error', reject);
-    child.on('exit', (code) => resolve(code ?? 1));
-  });
+  const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
+  return runInForeground('tools/run-tests.mjs', tiers);
 });

@@ -1,26 +1,27 @@
-// Runs our own program in the foreground: it gets the terminal's signals, and we end as it ends.
+// Runs a program of the workspace in the foreground.
 import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { childEnv, node24 } from './dependencies.mjs';
 import { root } from './steps.mjs';
+import { stopWithUs } from './stop.mjs';
 import { workerPath } from './worker.mjs';
 
-/** Resolves to the exit code. */
+/**
+ * Resolves to the exit code. The program stops on its own when its IPC channel closes: this process has ended then.
+ * @param {string} script relative to the checkout
+ * @param {readonly string[]} args
+ * @param {Record<string, string>} [env] on top of this process's
+ * @returns {Promise<number>}
+ */
 export function runInForeground(script, args, env = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(node24(), [script, ...args], {
       cwd: root,
-      stdio: 'inherit',
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: childEnv({ MEDIASOUP_WORKER_BIN: workerPath(), ...env }),
     });
-    // A terminal sends Ctrl-C to both of us, `kill` to us alone: pass it on, a second one does no harm, and wait for the child.
-    const passOn = (signal) => child.kill(signal);
-    process.on('SIGINT', passOn);
-    process.on('SIGTERM', passOn);
+    stopWithUs(child);
     child.on('error', reject);
-    child.on('exit', (code, signal) => {
-      process.off('SIGINT', passOn);
-      process.off('SIGTERM', passOn);
-      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
-    });
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
   });
 }

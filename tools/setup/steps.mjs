@@ -4,6 +4,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { handleStopRequests, isStopping, Stopped, stoppedExitCode, stopWithUs } from './stop.mjs';
 
 /** The checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -55,6 +56,7 @@ export function run(command, args, { cwd = root, env = process.env, log, show = 
   }
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    stopWithUs(child);
     let output = '';
     let line = '';
     const take = (chunk) => {
@@ -73,18 +75,24 @@ export function run(command, args, { cwd = root, env = process.env, log, show = 
     );
     child.on('close', (code, signal) => {
       file?.end();
-      resolve({ code: code ?? `signal ${signal}`, output });
+      if (isStopping()) reject(new Stopped());
+      else resolve({ code: code ?? `signal ${signal}`, output });
     });
   });
 }
 
 export const logPath = (log) => join(cacheDir, 'logs', `${log}.log`);
 
-/** Runs `main` and turns its failure into an exit code and, for a SetupError, a single clear paragraph. */
+/** Runs `main` and turns its failure into an exit code and, for a SetupError, a single clear paragraph. Ends all at a signal. */
 export async function runMain(main) {
+  handleStopRequests();
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
+    if (error instanceof Stopped) {
+      process.exitCode = stoppedExitCode();
+      return;
+    }
     console.error(`\n${red('Stopped:')} ${error instanceof SetupError ? error.message : (error.stack ?? error)}`);
     process.exitCode = 1;
   }

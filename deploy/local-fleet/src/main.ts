@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { onStopRequest } from '@flotilla/processes';
 import { localAddresses, loopbackAddress } from '@flotilla/runtime';
 import { mediaAt, startFleet } from './fleet.ts';
 
@@ -72,6 +73,15 @@ const prefix = (name: string): string => {
   return process.stdout.isTTY ? `\x1b[${colours[names.indexOf(name) % colours.length]}m${padded}\x1b[0m` : padded;
 };
 
+let stopping = false;
+/** What is being started ends with this process. */
+let stop = (exitCode: number): void => process.exit(exitCode);
+onStopRequest((exitCode) => {
+  stopping = true;
+  console.log('\nStopping …');
+  stop(exitCode);
+});
+
 console.log('Starting Redis, RabbitMQ and the services …');
 const fleet = await startFleet({
   sfuNodes: wholeNumber('sfu-nodes', values['sfu-nodes'], 1, 16),
@@ -84,6 +94,7 @@ const fleet = await startFleet({
   console.error(`\nThe fleet did not start: ${(error as Error).message}`);
   process.exit(1);
 });
+stop = () => void fleet.stop().then(() => process.exit(0));
 
 console.log(`
 Flotilla is ready: ${fleet.pageUrl}
@@ -91,15 +102,6 @@ Flotilla is ready: ${fleet.pageUrl}
   signaling    ${fleet.gatewayUrls.join('  ')}
 `);
 
-let stopping = false;
-for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(signal, () => {
-    if (stopping) return;
-    stopping = true;
-    console.log('\nStopping …');
-    void fleet.stop().then(() => process.exit(0));
-  });
-}
-// One that ends by itself is told; the others go on, as in a cluster.
+// The others keep running, as in a cluster.
 for (const [name, child] of fleet.processes)
   void child.exited.then((code) => stopping || console.log(`${prefix(name)} │ ended (${code})`));

@@ -50,10 +50,25 @@ export class Broker {
   }
 }
 
+/** Removed at the latest when this process exits: its children have been killed by then. */
+const dataDirectories = new Set<string>();
+process.on('exit', () => dataDirectories.forEach(removeData));
+
+function dataDirectory(prefix: string): string {
+  const dir = mkdtempSync(join(tmpdir(), prefix));
+  dataDirectories.add(dir);
+  return dir;
+}
+
+function removeData(dir: string): void {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  dataDirectories.delete(dir);
+}
+
 /** Starts a private Redis on 127.0.0.1, on a free port unless one is given. Its data is on disk only if `durable`. */
 export async function startRedis(options: { port?: number; durable?: boolean } = {}): Promise<Broker> {
   const { port = await freePort(), durable = false } = options;
-  const dir = mkdtempSync(join(tmpdir(), 'flotilla-redis-'));
+  const dir = dataDirectory('flotilla-redis-');
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: durable ? 'yes' : 'no', dir };
   return Broker.start(
     `redis://127.0.0.1:${port}`,
@@ -66,7 +81,7 @@ export async function startRedis(options: { port?: number; durable?: boolean } =
       await process.line(/Ready to accept connections/);
       return process;
     },
-    async () => rmSync(dir, { recursive: true, force: true }),
+    async () => removeData(dir),
   );
 }
 
@@ -76,7 +91,7 @@ const rabbitMqServer = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 /** Starts a private RabbitMQ on free ports of 127.0.0.1, with its own Erlang port mapper. Takes about 7 s. */
 export async function startRabbitMq(options: { port?: number } = {}): Promise<Broker> {
   const [port, distPort, epmdPort] = [options.port ?? (await freePort()), await freePort(), await freePort()];
-  const dir = mkdtempSync(join(tmpdir(), 'flotilla-rabbitmq-'));
+  const dir = dataDirectory('flotilla-rabbitmq-');
   writeFileSync(join(dir, 'enabled_plugins'), '[].\n');
   writeFileSync(
     join(dir, 'rabbitmq.conf'),
@@ -101,8 +116,6 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     HOME: dir,
     ERL_EPMD_PORT: String(epmdPort),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    // Lets `epmd -kill` end the port mapper while a node is still registered.
-    ERL_EPMD_RELAXED_COMMAND_CHECK: '1',
     RABBITMQ_NODENAME: `flotilla-${port}@${hostname().split('.')[0]}`,
     RABBITMQ_DIST_PORT: String(distPort),
     RABBITMQ_BASE: dir,
@@ -115,15 +128,15 @@ export async function startRabbitMq(options: { port?: number } = {}): Promise<Br
     RABBITMQ_GENERATED_CONFIG_DIR: join(dir, 'config'),
     RABBITMQ_FEATURE_FLAGS_FILE: join(dir, 'feature_flags'),
   };
+  // The server would start the port mapper as a daemon that outlives everything.
+  const epmd = new Child('epmd', 'epmd', [], { env });
+  await listens(epmdPort, 10_000);
   return Broker.start(
     `amqp://guest:guest@127.0.0.1:${port}`,
     launch,
     async () => {
-      // Erlang's port mapper is a daemon that outlives the server.
-      await new Child('epmd', 'epmd', ['-kill'], {
-        env: { PATH: process.env['PATH'], ERL_EPMD_PORT: String(epmdPort) },
-      }).exited;
-      rmSync(dir, { recursive: true, force: true });
+      await epmd.stop();
+      removeData(dir);
     },
     'SIGKILL',
   );

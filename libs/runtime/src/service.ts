@@ -34,7 +34,7 @@ export type BrokerConfig = z.output<typeof brokerConfig>;
 
 /**
  * Runs a service as this process: reads its configuration, serves metrics and probes, starts it, and stops it in order on
- * SIGTERM or SIGINT. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
+ * SIGTERM, SIGINT, SIGHUP or the end of a parent with an IPC channel. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
  * 78 (EX_CONFIG of sysexits.h) for a configuration that can't be used.
  */
 export async function runService<T extends z.ZodRawShape>(options: ServiceOptions<T>): Promise<void> {
@@ -72,8 +72,10 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
     setTimeout(() => process.exit(code), flushMs);
     log.flush(() => process.exit(code));
   };
-  process.on('SIGTERM', () => void stop('SIGTERM', 0));
-  process.on('SIGINT', () => void stop('SIGINT', 0));
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => void stop(signal, 0));
+  // Only `npm start` starts a service with an IPC channel. Waiting for its end must not keep the process alive.
+  process.once('disconnect', () => void stop('the parent process has ended', 0));
+  process.channel?.unref();
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught exception');
     void stop('uncaught exception', 1);

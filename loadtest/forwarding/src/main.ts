@@ -1,6 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { endTransports } from '@flotilla/light-peer';
-import { endProgress, markdown, number, progress, readOptions, runInfo, writeReport } from '@flotilla/loadtest-kit';
+import {
+  endOnStopRequest,
+  endProgress,
+  markdown,
+  number,
+  progress,
+  readOptions,
+  runInfo,
+  writeReport,
+} from '@flotilla/loadtest-kit';
 import { type Round, results } from './report.ts';
 import { type SideName, SideProcess } from './side-process.ts';
 
@@ -12,6 +21,7 @@ const { subscribers, pairs, seconds, bitrate } = readOptions('bench:forwarding',
   seconds: number('seconds a round', 4, 1, 60),
   bitrate: number('kbit/s of the video', 3000, 100, 20_000),
 });
+endOnStopRequest();
 /** After the media begins, before it is measured. */
 const settleMs = 500;
 

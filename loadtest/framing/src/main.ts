@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compareCarriers } from './carriers.ts';
 import { compareCodecs } from './codecs.ts';
-import { readOptions } from './options.ts';
+import { framingOptions } from './options.ts';
 
-const options = readOptions();
+const options = framingOptions();
 const reports = fileURLToPath(new URL('../reports/', import.meta.url));
 const rounded = (value: number) => Number(value.toPrecision(3));
 const row = (of: Record<string, number>) =>

@@ -1,6 +1,6 @@
 import { fleet, standalone } from '@flotilla/e2e';
 import {
-  endOnSignal,
+  endOnStopRequest,
   endProgress,
   markdown,
   number,
@@ -19,7 +19,7 @@ const { joins, topology: only } = readOptions('bench:join', about, {
   joins: number('joins to measure on each topology', 30, 1, 1000),
   topology: oneOf('default: both, one after the other', ['standalone', 'fleet']),
 });
-endOnSignal();
+endOnStopRequest();
 
 async function measure(topology: Topology, browser: Browser): Promise<number[]> {
   const room = `bench-${Date.now().toString(36)}`;

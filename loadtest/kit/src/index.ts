@@ -12,5 +12,5 @@ export {
 export { nearestRank, percentile, summarize } from './percentiles.ts';
 export { endProgress, progress } from './progress.ts';
 export { markdown, type Plots, type Report, type Series, type Verdict } from './report.ts';
-export { endOnSignal } from './signals.ts';
+export { endOnStopRequest } from './stop-request.ts';
 export { runInfo, writeReport } from './write-report.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { startFleet } from '@flotilla/local-fleet';
 import {
-  endOnSignal,
+  endOnStopRequest,
   endProgress,
   markdown,
   number,
@@ -28,7 +28,7 @@ const options = readOptions('bench:metadata', about, {
   processes: number('processes the subscribers live in', 2, 1, 16),
 });
 const goalMs = 10;
-endOnSignal();
+endOnStopRequest();
 
 const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'] as const;
 type Side = (typeof sides)[number];

@@ -1,6 +1,6 @@
 import { startFleet } from '@flotilla/local-fleet';
 import {
-  endOnSignal,
+  endOnStopRequest,
   endProgress,
   markdown,
   number,
@@ -38,7 +38,7 @@ const { migrations, loss, delay, jitter, height, fps } = readOptions('bench:migr
   ),
   fps: number('pictures a second', 20, 10, 30),
 });
-endOnSignal();
+endOnStopRequest();
 const impaired = loss > 0 || delay > 0 || jitter > 0;
 /** Clients are told this address, where the relays listen; the nodes themselves listen on 127.0.0.1, at the same ports. */
 const relayHost = '127.0.0.2';

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { writeReport } from '@flotilla/loadtest-kit';
+import { onStopRequest } from '@flotilla/processes';
 import { Bench } from './bench.ts';
 import { benchOptions } from './options.ts';
 import { report, summary } from './report.ts';
@@ -23,7 +24,7 @@ const bench = new Bench(options, show);
 const givenUp = new Promise<never>((_, reject) => {
   const giveUp = (why: string): void => reject(new Error(why));
   setTimeout(() => giveUp(`given up after ${options.limit} minutes`), options.limit * 60_000).unref();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => giveUp('stopped'));
+  onStopRequest(() => giveUp('stopped'));
 });
 
 function keep(results: Results): void {
