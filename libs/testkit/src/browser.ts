@@ -1,6 +1,6 @@
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type LaunchOptions, type Page } from 'playwright-core';
 import { notYet, waitFor } from './wait-for.ts';
 
 /** Chromium's path: CHROMIUM_BIN, or where Debian and others put it. */
@@ -22,28 +22,36 @@ export function chromiumPath(): string {
   throw new Error('Chromium is not installed: apt-get install chromium, or set CHROMIUM_BIN');
 }
 
-/** Starts a headless Chromium with a fake camera and microphone, which talks to nobody but us. */
+const launchOptions = (args: readonly string[]): LaunchOptions => ({
+  executablePath: chromiumPath(),
+  headless: true,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--use-fake-device-for-media-stream',
+    '--use-fake-ui-for-media-stream',
+    '--auto-select-desktop-capture-source=Entire screen',
+    '--autoplay-policy=no-user-gesture-required',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--disable-background-timer-throttling',
+    '--disable-renderer-backgrounding',
+    '--disable-backgrounding-occluded-windows',
+    ...args,
+  ],
+});
+
+/** Starts a headless Chromium with a fake camera and microphone, which connects to nothing but the pages that it is given. */
 export function launchBrowser(options: { args?: readonly string[] } = {}): Promise<Browser> {
-  return chromium.launch({
-    executablePath: chromiumPath(),
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-      '--auto-select-desktop-capture-source=Entire screen',
-      '--autoplay-policy=no-user-gesture-required',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--disable-background-timer-throttling',
-      '--disable-renderer-backgrounding',
-      '--disable-backgrounding-occluded-windows',
-      ...(options.args ?? []),
-    ],
-  });
+  return chromium.launch(launchOptions(options.args ?? []));
+}
+
+/** Starts a browser whose processes can be killed together, so that none of them closes a connection. */
+export async function launchBrowserToKill(): Promise<{ browser: Browser; kill(): Promise<void> }> {
+  const server = await chromium.launchServer(launchOptions([]));
+  return { browser: await chromium.connect(server.wsEndpoint()), kill: () => server.kill() };
 }
 
 /** One participant's tile as the page shows it. */

@@ -10,6 +10,7 @@ import type { AudioOutput } from './audio-output.ts';
 import './audio-output.ts';
 import './chat.ts';
 import { chatData } from './chat-message.ts';
+import { connectionBadge } from './connection-badge.ts';
 import type { DeviceChoice, DeviceMenu } from './device-menu.ts';
 import './device-menu.ts';
 import { FileDrop } from './files/file-drop.ts';
@@ -47,6 +48,7 @@ export class CallView extends LitElement {
   static override styles = [
     base,
     buttons,
+    connectionBadge,
     css`
       :host {
         display: grid;
@@ -78,12 +80,14 @@ export class CallView extends LitElement {
       }
       .count,
       .connection {
-        display: flex;
-        align-items: center;
-        gap: 0.375rem;
         flex: none;
         padding: 0.25rem 0.625rem;
         border-radius: 1rem;
+      }
+      .count {
+        display: flex;
+        align-items: center;
+        gap: 0.375rem;
         background: var(--surface-2);
         color: var(--text-2);
         font-size: 0.875rem;
@@ -93,23 +97,6 @@ export class CallView extends LitElement {
       .count svg {
         width: 1.125rem;
         height: 1.125rem;
-      }
-      .connection {
-        background: var(--warn-soft);
-        color: var(--warn-ink);
-      }
-      .connection::before {
-        content: '';
-        width: 0.625rem;
-        height: 0.625rem;
-        border-radius: 50%;
-        background: currentcolor;
-        animation: pulse 0.9s ease-in-out infinite alternate;
-      }
-      @keyframes pulse {
-        from {
-          opacity: 0.25;
-        }
       }
       header button {
         margin-left: auto;
@@ -429,13 +416,11 @@ export class CallView extends LitElement {
     return text === undefined ? nothing : html`<span class="connection" data-testid="connection">${text}</span>`;
   }
 
-  #person(
-    { id, name, me, picture, mirrored, boxed, muted, speaking, active, quality }: PersonTile,
-    box: Box | undefined,
-  ): TemplateResult {
+  #person(tile: PersonTile, box: Box | undefined): TemplateResult {
+    const { id, name, me, picture, mirrored, boxed, muted, speaking, active, reconnecting, quality } = tile;
     return html`<flotilla-tile
       role="listitem"
-      aria-label=${describe(name, me, muted, quality)}
+      aria-label=${describe(tile)}
       style=${place(box)}
       data-tile=${id}
       data-name=${name}
@@ -448,12 +433,13 @@ export class CallView extends LitElement {
       .muted=${muted}
       .speaking=${speaking}
       .active=${active}
+      .reconnecting=${reconnecting}
       .quality=${quality}
       @frame=${() => this.#onFrame()}
     ></flotilla-tile>`;
   }
 
-  #screen({ id, name, me, picture }: ScreenTile, box: Box | undefined): TemplateResult {
+  #screen({ id, name, me, reconnecting, picture }: ScreenTile, box: Box | undefined): TemplateResult {
     return html`<flotilla-tile
       role="listitem"
       aria-label=${me ? 'Your screen' : `Screen of ${name}`}
@@ -462,6 +448,7 @@ export class CallView extends LitElement {
       screen
       .name=${name}
       .me=${me}
+      .reconnecting=${reconnecting}
       .picture=${picture}
       @frame=${() => this.#onFrame()}
     ></flotilla-tile>`;

@@ -18,8 +18,8 @@ export interface WatcherHost {
   readonly message: (message: ChatMessage) => void;
 }
 
-/** Largest room, in participants, in which muting is announced. */
-const announceMutingUpTo = 8;
+/** Largest room, in participants, in which muting and reconnecting are announced. */
+const announceUpTo = 8;
 
 /** Observes a room for a view and keeps the state that the room reports only as events. */
 export class RoomWatcher {
@@ -54,6 +54,11 @@ export class RoomWatcher {
         announce(`${name} left`);
         changed();
       }),
+      room.on('participantConnectionChanged', ({ name, connection }) => {
+        if (room.participants.size < announceUpTo)
+          announce(connection === 'reconnecting' ? `${name} is reconnecting` : `${name} is back`);
+        changed();
+      }),
       room.on('publicationAdded', ({ id, source, muted }, { name }) => {
         this.#muted.set(id, muted);
         if (source === 'screen') announce(`${name} shares a screen`);
@@ -66,7 +71,7 @@ export class RoomWatcher {
       }),
       room.on('publicationUpdated', ({ id, source, muted }, { name }) => {
         // An update may also be about the SFU node.
-        if (source === 'microphone' && this.#muted.get(id) !== muted && room.participants.size < announceMutingUpTo)
+        if (source === 'microphone' && this.#muted.get(id) !== muted && room.participants.size < announceUpTo)
           announce(`${name} ${muted ? 'muted' : 'unmuted'}`);
         this.#muted.set(id, muted);
         changed();
@@ -83,7 +88,7 @@ export class RoomWatcher {
       }),
       room.on('message', (data, id, sender) => {
         const text = parseChatData(data);
-        const from = id === room.me.id ? undefined : (sender?.name ?? 'A former participant');
+        const from = id === room.me.id ? undefined : (sender?.name ?? 'A participant who left');
         if (text !== undefined) host.message({ from, text, at: new Date() });
       }),
     ];

@@ -25,6 +25,8 @@ export interface PersonTile {
   readonly muted: boolean;
   readonly speaking: boolean;
   readonly active: boolean;
+  /** The participant's connection dropped and may resume. */
+  readonly reconnecting: boolean;
   readonly quality: number | undefined;
 }
 
@@ -32,6 +34,7 @@ export interface ScreenTile {
   readonly id: string;
   readonly name: string;
   readonly me: boolean;
+  readonly reconnecting: boolean;
   readonly picture: Playable;
 }
 
@@ -49,10 +52,12 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
     muted: !microphone.on,
     speaking: isSpeaking(room.me.id, !microphone.on),
     active: false,
+    reconnecting: false,
     quality: undefined,
   };
   const others = [...room.participants.values()].map((participant): PersonTile => {
     const { id, name } = participant;
+    const reconnecting = participant.connection === 'reconnecting';
     const muted = isMuted(participant);
     const video = participant.find('camera');
     return {
@@ -64,7 +69,8 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
       boxed: video?.label === boxesTopic,
       muted,
       speaking: isSpeaking(id, muted),
-      active: isActive(id),
+      active: isActive(id) && !reconnecting,
+      reconnecting,
       quality: worst([...participant.publications.values()]),
     };
   });
@@ -72,13 +78,21 @@ export function people(room: Room, watcher: RoomWatcher, local: LocalView): Pers
 }
 
 export function screens(room: Room, local: LocalView): ScreenTile[] {
-  const others = [...room.participants.values()].flatMap(({ name, publications }) =>
+  const others = [...room.participants.values()].flatMap(({ name, connection, publications }) =>
     [...publications.values()]
       .filter(({ kind, source }) => kind === 'video' && source !== 'camera')
-      .map((publication) => ({ id: publication.id, name, me: false, picture: playable(publication) })),
+      .map((publication) => ({
+        id: publication.id,
+        name,
+        me: false,
+        reconnecting: connection === 'reconnecting',
+        picture: playable(publication),
+      })),
   );
   const { stream } = local.screen;
-  return stream ? [...others, { id: stream.id, name: room.me.name, me: true, picture: playableOwn(stream) }] : others;
+  if (!stream) return others;
+  const own = { id: stream.id, name: room.me.name, me: true, reconnecting: false, picture: playableOwn(stream) };
+  return [...others, own];
 }
 
 /**

@@ -2,13 +2,14 @@ import { css, html, LitElement, nothing, type PropertyValues, svg, type Template
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { keyed } from 'lit/directives/keyed.js';
 import { styleMap } from 'lit/directives/style-map.js';
+import { connectionBadge } from './connection-badge.ts';
 import { icons } from '../shared/icons.ts';
 import type { BoxOverlay } from './shapes/box-overlay.ts';
 import './shapes/box-overlay.ts';
 import type { FrameBoxes } from './shapes/box-watch.ts';
 import { sourceObject } from './source-object.ts';
 import { base, buttons } from '../shared/styles.ts';
-import type { Playable } from './tile-model.ts';
+import type { PersonTile, Playable } from './tile-model.ts';
 
 const qualityWords = [
   'no connection',
@@ -19,11 +20,17 @@ const qualityWords = [
 ] as const;
 
 /** Accessible name of a person's tile. */
-export function describe(name: string, me: boolean, muted: boolean, quality: number | undefined): string {
+export function describe({
+  name,
+  me,
+  muted,
+  reconnecting,
+  quality,
+}: Pick<PersonTile, 'name' | 'me' | 'muted' | 'reconnecting' | 'quality'>): string {
   return [
     me ? `${name} (you)` : name,
     muted && 'microphone off',
-    quality !== undefined && quality <= 2 && qualityWords[quality],
+    reconnecting ? 'reconnecting' : quality !== undefined && quality <= 2 && qualityWords[quality],
   ]
     .filter(Boolean)
     .join(', ');
@@ -39,6 +46,7 @@ export class Tile extends LitElement {
   static override styles = [
     base,
     buttons,
+    connectionBadge,
     css`
       :host {
         position: relative;
@@ -130,6 +138,16 @@ export class Tile extends LitElement {
       .label .muted {
         color: #ff9aa5;
       }
+      .connection {
+        position: absolute;
+        top: clamp(0.375rem, 2cqmin, 0.75rem);
+        left: 50%;
+        max-width: calc(100% - 0.75rem);
+        padding: 0.125rem 0.5rem;
+        border-radius: var(--radius-s);
+        font-size: 0.8125rem;
+        translate: -50% 0;
+      }
       .name {
         overflow: hidden;
         text-overflow: ellipsis;
@@ -218,6 +236,8 @@ export class Tile extends LitElement {
   @property({ type: Boolean, reflect: true }) screen = false;
   @property({ type: Boolean }) boxed = false;
   @property({ type: Boolean }) muted = false;
+  /** The participant's connection dropped and may resume. */
+  @property({ type: Boolean }) reconnecting = false;
   @property({ type: Number }) quality: number | undefined;
   /** Key of the picture that has presented a frame. The avatar is shown for every other picture. */
   @state() private shown: string | undefined;
@@ -296,12 +316,13 @@ export class Tile extends LitElement {
       ${this.held ?? nothing}
       ${this.boxed && picture && this.shown === picture.key ? html`<flotilla-box-overlay .video=${this.video}></flotilla-box-overlay>` : nothing}
       <span class="ring"></span>
+      ${this.reconnecting ? html`<span class="connection" data-testid="tile-connection">Reconnecting…</span>` : nothing}
       ${screen && document.fullscreenEnabled ? this.#fullscreenButton() : nothing}
       <span class="label">
         ${screen ? icons.screen : this.muted ? html`<span class="muted">${icons.microphoneOff}</span>` : nothing}
         <span class="name">${screen ? (me ? 'Your screen' : `${name}’s screen`) : name}</span>
         ${me && !screen ? html`<span class="you">(you)</span>` : nothing}
-        ${this.quality === undefined ? nothing : bars(this.quality)}
+        ${this.quality === undefined || this.reconnecting ? nothing : bars(this.quality)}
       </span>
     `;
   }

@@ -1,0 +1,84 @@
+import { CallPage, launchBrowserToKill, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
+import type { Browser } from 'playwright-core';
+import { afterEach, describe, expect, test } from 'vitest';
+import { standalone } from '../src/index.ts';
+import { picture } from './picture.ts';
+import { useBrowser, useOwnTopology } from './use-topology.ts';
+
+const resumeWindowSeconds = 15;
+
+/** What a page shows of another participant's connection: the badge of the tile and its accessible name. */
+async function connectionShown(call: CallPage, name: string): Promise<{ badge: string; label: string } | undefined> {
+  const [tile] = await call.page.locator(`[data-tile][data-name=${name}]`).evaluateAll((tiles) =>
+    tiles.map((each) => ({
+      badge: each.shadowRoot?.querySelector('[data-testid=tile-connection]')?.textContent ?? '',
+      label: each.getAttribute('aria-label') ?? '',
+    })),
+  );
+  return tile;
+}
+
+const shows = (call: CallPage, name: string, badge: string): Promise<void> =>
+  waitFor(`${call.name} sees "${badge}" on the tile of ${name}`, async () => {
+    const shown = await connectionShown(call, name);
+    if (shown?.badge !== badge) notYet(shown ? `the tile shows "${shown.badge}"` : 'there is no such tile');
+  });
+
+describe('the call page', () => {
+  let topology: Topology;
+  let browser: Browser;
+  const calls: CallPage[] = [];
+  useOwnTopology(
+    () => standalone({ FLOTILLA_RESUME_WINDOW_SECONDS: String(resumeWindowSeconds) }),
+    (it) => (topology = it),
+  );
+  useBrowser((it) => (browser = it));
+  afterEach(async () => {
+    await Promise.all(calls.splice(0).map((call) => call.close().catch(() => undefined)));
+  });
+
+  async function join(in_: Browser, name: string, room: string, signalUrl?: string): Promise<CallPage> {
+    const call = await CallPage.join(in_, topology.pageUrl, {
+      room,
+      name,
+      ...(signalUrl !== undefined && { signalUrl }),
+    });
+    calls.push(call);
+    return call;
+  }
+
+  test('the tile of a participant whose signaling is cut says "reconnecting" until it has resumed', async () => {
+    const proxy = await TcpProxy.to(Number(new URL(topology.signalUrls[0]!).port));
+    try {
+      const ada = await join(browser, 'ada', 'cut');
+      const bob = await join(browser, 'bob', 'cut', `http://127.0.0.1:${proxy.port}`);
+      const cleo = await join(browser, 'cleo', 'cut');
+      await Promise.all([ada.hearsAndSees('bob'), cleo.hearsAndSees('bob')]);
+      proxy.cut();
+      await Promise.all([shows(ada, 'bob', 'Reconnecting…'), shows(cleo, 'bob', 'Reconnecting…')]);
+      expect(await connectionShown(ada, 'bob')).toMatchObject({ label: 'bob, reconnecting' });
+      expect(await connectionShown(ada, 'cleo')).toMatchObject({ badge: '' });
+      // A participant that joins meanwhile sees it, too.
+      const dan = await join(browser, 'dan', 'cut');
+      await shows(dan, 'bob', 'Reconnecting…');
+      await picture(ada.page, 'reconnecting');
+      proxy.mend();
+      await Promise.all([ada, cleo, dan].map((call) => shows(call, 'bob', '')));
+      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+    } finally {
+      await proxy.close();
+    }
+  });
+
+  test('the tile of a participant whose browser was killed says "reconnecting", and disappears with the resume window', async () => {
+    const ada = await join(browser, 'ada', 'killed');
+    const other = await launchBrowserToKill();
+    await join(other.browser, 'bob', 'killed');
+    await ada.hearsAndSees('bob');
+    await other.kill();
+    await shows(ada, 'bob', 'Reconnecting…');
+    await ada.page.setViewportSize({ width: 360, height: 740 });
+    await picture(ada.page, 'reconnecting-phone');
+    await ada.seesExactly([], (resumeWindowSeconds + 10) * 1000);
+  });
+});
