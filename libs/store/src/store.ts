@@ -150,7 +150,8 @@ export interface RoomStore {
   /**
    * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`). Throws NOT_IN_ROOM
    * unless its participant is assigned to the publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is
-   * another participant's, RATE_LIMITED above `maxPublications`.
+   * another participant's, RATE_LIMITED above `maxPublications`, MIGRATION_RUNNING when it was republished on the node that its
+   * participant is being moved to and this one is on the old node.
    */
   putPublication(roomId: string, publication: PublicationRecord): Promise<void>;
 

@@ -135,6 +135,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await store.migrations.prepared(migration, media('nd_c'));
     const fresh = cameraOf(member, { nodeId: 'nd_c' });
     await store.rooms.putPublication(roomId, fresh);
+    await store.rooms.putPublication(roomId, { ...fresh, muted: true });
     await store.migrations.rollBack(roomId, member.id, migration.id, 'timed_out');
     expect((await store.rooms.state(roomId))?.publications).toEqual([]);
     expect(await appended()).toContainEqual(
@@ -144,6 +145,19 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
       }),
     );
     expect(await store.history.recent()).toMatchObject([{ id: migration.id, end: 'timed_out' }]);
+  });
+
+  test('a publication that was republished on the new node is not replaced by the old one', async () => {
+    const member = await join();
+    const camera = cameraOf(member);
+    await store.rooms.putPublication(roomId, camera);
+    const migration = await begin(member, 'nd_c');
+    await store.migrations.prepared(migration, media('nd_c'));
+    await store.rooms.putPublication(roomId, { ...camera, muted: true });
+    await store.rooms.putPublication(roomId, { ...camera, nodeId: 'nd_c', producerId: 'new' });
+    await expect(store.rooms.putPublication(roomId, camera)).rejects.toMatchObject({ code: 'MIGRATION_RUNNING' });
+    await store.migrations.commit(roomId, member.id, migration.id);
+    expect((await store.rooms.state(roomId))?.publications).toMatchObject([{ nodeId: 'nd_c', producerId: 'new' }]);
   });
 
   test('a migration that was not prepared can not be committed', async () => {

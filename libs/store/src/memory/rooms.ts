@@ -129,10 +129,13 @@ export class MemoryRooms implements RoomStore {
     const own = [...record.publications.values()].filter((each) => each.participantId === participantId);
     if (!known && own.length >= maxPublications)
       throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+    const active = record.migrations.get(participantId);
+    const isElsewhere = known !== undefined && known.nodeId !== nodeId;
     if (member.nodeId !== nodeId) {
-      const active = record.migrations.get(participantId);
       if (active?.migration.toNode !== nodeId) throw new FlotillaError('NOT_IN_ROOM');
-      if (known && !active.previous.has(id)) active.previous.set(id, known);
+      if (isElsewhere && !active.previous.has(id)) active.previous.set(id, known);
+    } else if (isElsewhere && known.nodeId === active?.migration.toNode) {
+      throw new FlotillaError('MIGRATION_RUNNING');
     }
     record.publications.set(id, publication);
     this.shared.append(roomId, {
