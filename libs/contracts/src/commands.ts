@@ -103,7 +103,6 @@ export const sfuCommands = {
     version: 1,
     payload: z.object({
       ...ofSession,
-      participantId: ParticipantId,
       kind: MediaKind,
       source: Source,
       rtpParameters: RtpParameters,

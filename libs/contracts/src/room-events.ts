@@ -55,6 +55,12 @@ export const roomEvents = {
       'Absent when the participant was assigned to another node because its node was lost.',
     ),
   }),
+  subscriptions_ended: z.object({
+    nodeId: NodeId.describe('The previous SFU node, which closes them.'),
+    publicationIds: z
+      .array(PublicationId)
+      .describe('Publications subscribed to on the previous node during a migration. Subscribe to them again.'),
+  }),
   metadata_moved: z.object({
     relayId: RelayId,
     reason: z
@@ -108,6 +114,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('migrate'),
   variant('migration_rolled_back'),
   variant('participant_moved'),
+  variant('subscriptions_ended'),
   variant('metadata_moved'),
   variant('room_deleted'),
 ]);

@@ -1,17 +1,23 @@
 import { appendRoomEvent, type EventLog } from '@flotilla/bus';
-import { FlotillaError, type NodeLoad, type PeerQuality, type RoomEventPayload } from '@flotilla/contracts';
+import {
+  FlotillaError,
+  type MediaSessionParameters,
+  type NodeLoad,
+  type PeerQuality,
+  type RoomEventPayload,
+} from '@flotilla/contracts';
 import { type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import { LoadSampler } from './load.ts';
-import { MediaRoom, type MediaRoomDeps } from './media-room.ts';
+import { MediaRoom, type MediaRoomDeps, type OpenSessionRequest } from './media-room.ts';
 import { OpenRooms } from './open-rooms.ts';
-import type { PeerNodes, PipeListen } from './pipes.ts';
+import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { NodeMeter } from './quality/node-meter.ts';
 import { type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
 
 export interface MediaNodeOptions {
   readonly id: string;
-  /** How many mediasoup workers, one core each. */
+  /** Number of mediasoup workers; each uses one core. */
   readonly workers: number;
   readonly listen: ListenOptions;
   readonly pipeListen: PipeListen;
@@ -22,18 +28,20 @@ export interface MediaNodeOptions {
   readonly log: Logger;
 }
 
-/** How long a lost worker's sessions are told of it, should the event log be away, in milliseconds. */
-const tellLostMs = 60_000;
+/** How long `media_lost` of a dead worker is retried while the event log is out of reach, in milliseconds. */
+const mediaLostRetryMs = 60_000;
+/** A room may close between the look-up and its use: number of times that it is opened again. */
+const maxOpenAttempts = 3;
 
-/** The media of an SFU node: its workers and, in them, the rooms that have somebody homed here. */
+/** The media of an SFU node: its mediasoup workers, and the rooms with sessions on this node. */
 export class MediaNode {
   readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
   /** The workers of rooms that are being opened. */
-  readonly #placing: PooledWorker[] = [];
+  readonly #opening: PooledWorker[] = [];
   readonly #deps: MediaRoomDeps;
   readonly #log: Logger;
   #pool!: WorkerPool;
-  #sampler!: LoadSampler;
+  readonly #sampler = new LoadSampler();
   readonly #meter = new NodeMeter();
   #closed = false;
 
@@ -47,44 +55,47 @@ export class MediaNode {
     const node = new MediaNode(options);
     const { workers, listen, log } = options;
     node.#pool = await WorkerPool.start({ workers, listen, log, onDied: (worker) => node.#onWorkerDied(worker) });
-    node.#sampler = new LoadSampler();
     return node;
   }
 
-  /** The room, opened on the worker with the least to do if it is not here yet. */
-  openRoom(roomId: string): Promise<MediaRoom> {
-    return this.#rooms.open(roomId);
+  /** Opens a session's media in a room, which is opened on the least loaded worker if it is not open. */
+  async openSession(roomId: string, request: OpenSessionRequest): Promise<MediaSessionParameters> {
+    for (let attempt = 1; ; attempt++) {
+      const room = await this.#rooms.open(roomId);
+      if (!room.closed || attempt === maxOpenAttempts) return room.openSession(request);
+    }
   }
 
   async #open(roomId: string): Promise<MediaRoom> {
     const workers = await this.#pool.upWorkers();
-    if (workers.length === 0 || this.#closed) throw new FlotillaError('NODE_UNAVAILABLE', 'no media worker is up');
-    const worker = this.#leastLoaded(workers);
-    // Counted until the room is there, so that rooms opened at once are spread.
-    this.#placing.push(worker);
+    if (workers.length === 0 || this.#closed) throw noWorker();
+    const worker = leastLoaded(workers, (each) => this.#loadOf(each));
+    // Counted until the room is open, so that rooms opened at the same time are spread.
+    this.#opening.push(worker);
     try {
-      return await MediaRoom.open(roomId, worker, this.#deps, (empty) => this.#rooms.close(empty));
+      const onEmpty = (room: MediaRoom): void => this.#rooms.close(room);
+      const room = await MediaRoom.open({ id: roomId, worker, deps: this.#deps, onEmpty });
+      // Neither `close` nor `#onWorkerDied` saw this room.
+      if (!this.#closed && !worker.worker.died) return room;
+      room.close();
+      throw noWorker();
     } finally {
-      this.#placing.splice(this.#placing.indexOf(worker), 1);
+      this.#opening.splice(this.#opening.indexOf(worker), 1);
     }
   }
 
-  /** The room, when somebody is homed here. Throws MEDIA_NOT_OPEN. */
+  /** A room with sessions on this node. Throws MEDIA_NOT_OPEN. */
   async room(roomId: string): Promise<MediaRoom> {
     const room = await this.#rooms.get(roomId);
-    if (!room) throw new FlotillaError('MEDIA_NOT_OPEN', `nobody of ${roomId} is on this node`);
+    if (!room) throw new FlotillaError('MEDIA_NOT_OPEN', `no session of ${roomId} has media on this node`);
     return room;
   }
 
-  #leastLoaded(workers: readonly PooledWorker[]): PooledWorker {
-    return workers.reduce((least, each) => (this.#burden(each) < this.#burden(least) ? each : least));
-  }
-
-  #burden(worker: PooledWorker): number {
-    let sum = this.#placing.filter((each) => each === worker).length;
+  #loadOf(worker: PooledWorker): number {
+    let load = this.#opening.filter((each) => each === worker).length;
     // A room without consumers still costs something.
-    for (const room of this.#rooms) if (room.worker === worker) sum += room.counts.consumers + 1;
-    return sum;
+    for (const room of this.#rooms) if (room.worker === worker) load += room.counts.consumers + 1;
+    return load;
   }
 
   #onWorkerDied(worker: PooledWorker): void {
@@ -93,30 +104,27 @@ export class MediaNode {
       const { participantIds } = room;
       this.#rooms.close(room);
       if (participantIds.length === 0) continue;
-      retry(() => this.#tell(room.id, { participantIds, reason: 'worker_died' }), { forMs: tellLostMs }).catch(
-        (error: unknown) =>
-          this.#log.error(
-            { err: error, roomId: room.id },
-            'could not tell that media was lost; clients will notice by themselves',
-          ),
+      const append = (): Promise<void> => this.#appendMediaLost(room.id, { participantIds, reason: 'worker_died' });
+      retry(append, { forMs: mediaLostRetryMs }).catch((error: unknown) =>
+        this.#log.error({ err: error, roomId: room.id }, 'media_lost not appended, clients detect the loss themselves'),
       );
     }
   }
 
-  async #tell(roomId: string, payload: RoomEventPayload<'media_lost'>): Promise<void> {
+  async #appendMediaLost(roomId: string, payload: RoomEventPayload<'media_lost'>): Promise<void> {
     await appendRoomEvent(this.options.events, roomId, { type: 'media_lost', from: 'system', payload });
   }
 
-  /** Kills a worker as a crash would, the one with the most to do unless told which. Throws NOT_FOUND. Returns its index. */
+  /** Kills a worker as a crash would; the most loaded one by default. Returns its index. Throws NOT_FOUND. */
   killWorker(index?: number): number {
-    const workers = this.#pool.workers;
-    const doomed =
+    const { workers } = this.#pool;
+    const target =
       index === undefined
-        ? workers.toSorted((a, b) => this.#burden(b) - this.#burden(a))[0]
+        ? workers.toSorted((a, b) => this.#loadOf(b) - this.#loadOf(a))[0]
         : workers.find((each) => each.index === index);
-    if (!doomed) throw new FlotillaError('NOT_FOUND', 'no such media worker is up');
-    process.kill(doomed.worker.pid, 'SIGKILL');
-    return doomed.index;
+    if (!target) throw new FlotillaError('NOT_FOUND', 'no such media worker is up');
+    process.kill(target.worker.pid, 'SIGKILL');
+    return target.index;
   }
 
   /** The process ids of its workers. */
@@ -124,14 +132,14 @@ export class MediaNode {
     return this.#pool.workers.map(({ worker }) => worker.pid);
   }
 
-  /** Sessions that have media here. */
+  /** Number of sessions with media on this node. */
   get sessions(): number {
     let sessions = 0;
     for (const room of this.#rooms) sessions += room.counts.sessions;
     return sessions;
   }
 
-  /** What the node is doing and how its peers fare, measured since the last call. */
+  /** The node's load and the quality of its peers, measured since the last call. */
   async sample(): Promise<{ load: NodeLoad; peers: PeerQuality[] }> {
     const rooms = [...this.#rooms];
     const workers = this.#pool.workers.map((pooled) => ({
@@ -149,23 +157,29 @@ export class MediaNode {
       pipes: total('pipes'),
       ...traffic,
     };
-    // Until their migration is committed they are the other node's: should that be lost, they are lost with it.
-    const arriving = new Set(
-      rooms.flatMap(({ id, arriving: sessions }) => [...sessions].map((each) => `${id} ${each}`)),
+    // Until their migration is committed, they are lost with the other node.
+    const incoming = new Set(
+      rooms.flatMap(({ id, incomingSessionIds }) => incomingSessionIds.map((each) => `${id} ${each}`)),
     );
-    return { load, peers: peers.filter(({ roomId, sessionId }) => !arriving.has(`${roomId} ${sessionId}`)) };
+    return { load, peers: peers.filter(({ roomId, sessionId }) => !incoming.has(`${roomId} ${sessionId}`)) };
   }
 
-  /** Tells everybody homed here that their media is gone, and closes all. */
+  /** Notifies the participants on this node that their media is lost, and closes everything. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.allSettled(
       [...this.#rooms]
         .filter(({ participantIds }) => participantIds.length > 0)
-        .map(({ id, participantIds }) => this.#tell(id, { participantIds, reason: 'node_lost' })),
+        .map(({ id, participantIds }) => this.#appendMediaLost(id, { participantIds, reason: 'node_lost' })),
     );
     for (const room of this.#rooms) this.#rooms.close(room);
     this.#sampler.close();
     this.#pool.close();
   }
+}
+
+const noWorker = (): FlotillaError => new FlotillaError('NODE_UNAVAILABLE', 'no media worker is up');
+
+function leastLoaded<T>(workers: readonly T[], loadOf: (worker: T) => number): T {
+  return workers.reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least));
 }

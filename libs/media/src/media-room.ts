@@ -1,34 +1,37 @@
 import {
   appendRoomEvent,
   type EventLog,
+  inTraceOf,
+  type PlacedRoomEvent,
+  roomStream,
   type StreamSubscription,
   subscribeToRoom,
-  inTraceOf,
-  roomStream,
 } from '@flotilla/bus';
 import {
   type CommandReply,
+  compareOffsets,
   FlotillaError,
-  type PublicationRecord,
-  migrationLingerMs,
   type MediaSessionParameters,
-  type Publication,
+  migrationLingerMs,
+  type PublicationRecord,
   type RoomEvent,
-  type RoomEventPayload,
   type RtpCapabilities,
-  type Subscription,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { MigrationStore, RoomStore } from '@flotilla/store';
-import type { Producer, Router } from 'mediasoup/types';
+import type { MigrationStore, RoomState, RoomStore } from '@flotilla/store';
+import type { Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
-import { PeerMedia, type PublishRequest } from './peer-media.ts';
-import { IncomingPipe, OutgoingPipe, type PeerNodes, type PipeEndpoint, type PipeListen } from './pipes.ts';
+import { KeyedQueue } from './keyed-queue.ts';
+import { type MediaSession, MediaSessions } from './media-session.ts';
+import { PeerMedia } from './peer-media.ts';
+import type { PeerNodes, PipeEndpoint, PipeListen } from './pipes/pipe-transport.ts';
+import { RoomPipes } from './pipes/room-pipes.ts';
 import { RoomMeter } from './quality/room-meter.ts';
-import { SpeakerWatch } from './speakers.ts';
+import { RoomPublications } from './room-publications.ts';
+import { RoomSubscriptions } from './room-subscriptions.ts';
+import { SpeakerDetector } from './speakers.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
-/** What a room on a node works with. */
 export interface MediaRoomDeps {
   readonly nodeId: string;
   readonly rooms: RoomStore;
@@ -39,326 +42,317 @@ export interface MediaRoomDeps {
   readonly log: Logger;
 }
 
+export interface MediaRoomOptions {
+  readonly id: string;
+  readonly worker: PooledWorker;
+  readonly deps: MediaRoomDeps;
+  /** Called when it has no sessions: it is to be closed. */
+  readonly onEmpty: (room: MediaRoom) => void;
+}
+
+export interface OpenSessionRequest {
+  readonly sessionId: string;
+  readonly participantId: string;
+  readonly rtpCapabilities: RtpCapabilities;
+  readonly subscribe: boolean;
+}
+
+/** Events about a session that arrive while it is opened. */
+interface Opening {
+  readonly sessionId: string;
+  readonly participantId: string;
+  readonly events: PlacedRoomEvent[];
+}
+
 /**
- * A room as far as it lives on this node: one router, the sessions homed here, pipes from and to the other nodes of the
- * room. It follows the room's event stream, which is what closes things: whoever leaves the room leaves its media.
+ * The part of a room that is on this node: one router, the sessions assigned here, and pipes to and from the room's other
+ * nodes. Its media follows the room's event stream: a participant that left, a publication that was removed and the previous
+ * side of a migration are closed by their events.
+ *
+ * Requests to open one session take turns, in the order of their arrival; so do those about a publication or a subscription.
  */
 export class MediaRoom {
-  readonly #sessions = new Map<string, PeerMedia>();
-  readonly #outgoing = new Map<string, OutgoingPipe>();
-  readonly #incoming = new Map<string, IncomingPipe>();
-  readonly #arriving = new Set<string>();
-  /** What its peers' quality and its traffic are measured with. */
+  readonly #sessions = new MediaSessions();
+  readonly #openings = new Set<Opening>();
+  /** Calls of `openSession` in flight: they keep the room open. */
+  #opensInFlight = 0;
+  readonly #openQueue = new KeyedQueue();
+  readonly #pipes: RoomPipes;
+  readonly publications: RoomPublications;
+  readonly subscriptions: RoomSubscriptions;
+  /** Measures its peers' quality and its traffic. */
   readonly meter: RoomMeter;
-  #following: StreamSubscription | undefined;
+  #events: StreamSubscription | undefined;
   #closed = false;
 
   private constructor(
-    readonly id: string,
-    readonly worker: PooledWorker,
+    private readonly options: MediaRoomOptions,
     private readonly router: Router,
-    private readonly deps: MediaRoomDeps,
-    private readonly onEmpty: (room: MediaRoom) => void,
+    speakers: SpeakerDetector,
     private readonly log: Logger,
   ) {
-    this.meter = new RoomMeter(id, router);
+    const { id: roomId, deps } = options;
+    const { nodeId, rooms, migrations, pipeListen: listen, peers } = deps;
+    this.meter = new RoomMeter(roomId, router);
+    const pipes = new RoomPipes({ roomId, ownNode: nodeId, router, listen, peers, log });
+    this.#pipes = pipes;
+    const common = { roomId, nodeId, rooms, speakers, pipes, log };
+    this.publications = new RoomPublications(this.#sessions, common);
+    const append = (event: RoomEvent): void => appendEvent(options, log, event);
+    this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, router, migrations, append });
   }
 
-  #speakers!: SpeakerWatch;
-
-  static async open(
-    id: string,
-    worker: PooledWorker,
-    deps: MediaRoomDeps,
-    onEmpty: (room: MediaRoom) => void,
-  ): Promise<MediaRoom> {
-    const [router, offset] = await Promise.all([
-      worker.worker.createRouter(routerOptions),
-      deps.events.lastOffset(roomStream(id)),
-    ]);
-    const room = new MediaRoom(id, worker, router, deps, onEmpty, deps.log.child({ roomId: id }));
-    room.#speakers = await SpeakerWatch.start(router, {
-      speakers: (speakers) =>
-        room.#tell({ type: 'speakers', from: 'system', payload: { nodeId: deps.nodeId, speakers } }),
-      activeSpeaker: (participantId) =>
-        room.#tell({ type: 'active_speaker', from: 'system', payload: { participantId } }),
-    });
-    room.#following = subscribeToRoom(deps.events, id, offset, (events) => {
-      for (const { event } of events) inTraceOf(event, 'follow', () => room.#onEvent(event));
+  static async open(options: MediaRoomOptions): Promise<MediaRoom> {
+    const { id, worker, deps } = options;
+    const { events, nodeId } = deps;
+    const log = deps.log.child({ roomId: id });
+    const offset = await events.lastOffset(roomStream(id));
+    const router = await worker.worker.createRouter(routerOptions);
+    let speakers: SpeakerDetector;
+    try {
+      speakers = await SpeakerDetector.start(router, {
+        speakers: (loudest) =>
+          appendEvent(options, log, { type: 'speakers', from: 'system', payload: { nodeId, speakers: loudest } }),
+        activeSpeaker: (participantId) =>
+          appendEvent(options, log, { type: 'active_speaker', from: 'system', payload: { participantId } }),
+      });
+    } catch (error) {
+      router.close();
+      throw error;
+    }
+    const room = new MediaRoom(options, router, speakers, log);
+    room.#events = subscribeToRoom(events, id, offset, (placed) => {
+      for (const each of placed) inTraceOf(each.event, 'follow', () => room.#onEvent(each));
     });
     return room;
   }
 
-  /** What listeners may miss when the log is away: levels come again, the lead at the next change. */
-  #tell(event: RoomEvent): void {
-    appendRoomEvent(this.deps.events, this.id, event).catch((error: unknown) =>
-      this.log.debug({ err: error }, 'event not told'),
-    );
+  get id(): string {
+    return this.options.id;
+  }
+
+  get worker(): PooledWorker {
+    return this.options.worker;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   get counts(): { sessions: number; producers: number; consumers: number; pipes: number } {
-    const counts = {
-      sessions: this.#sessions.size,
-      producers: 0,
-      consumers: 0,
-      pipes: this.#outgoing.size + this.#incoming.size,
-    };
-    for (const session of this.#sessions.values()) {
-      counts.producers += session.counts.producers;
-      counts.consumers += session.counts.consumers;
+    const counts = { sessions: this.#sessions.size, producers: 0, consumers: 0, pipes: this.#pipes.size };
+    for (const { media } of this.#sessions.values()) {
+      counts.producers += media.counts.producers;
+      counts.consumers += media.counts.consumers;
     }
     return counts;
   }
 
-  /** Sessions that are being moved here and are not here yet. */
-  get arriving(): ReadonlySet<string> {
-    return this.#arriving;
+  /** Sessions whose migration to this node is not committed. */
+  get incomingSessionIds(): string[] {
+    return [...this.#sessions.values()].filter(({ isIncoming }) => isIncoming).map(({ media }) => media.id);
   }
 
   get participantIds(): string[] {
-    return [...this.#sessions.values()].map(({ participantId }) => participantId);
+    return [...this.#sessions.values()].map(({ media }) => media.participantId);
   }
 
-  #onEvent(event: RoomEvent): void {
+  // Events.
+
+  #onEvent(placed: PlacedRoomEvent): void {
+    if (this.#closed) return;
+    for (const opening of this.#openings) if (concerns(placed.event, opening)) opening.events.push(placed);
+    for (const session of [...this.#sessions.values()]) {
+      const { id: sessionId, participantId } = session.media;
+      if (concerns(placed.event, { sessionId, participantId })) this.#applyTo(session, placed);
+    }
+    const { event } = placed;
     switch (event.type) {
-      case 'participant_left': {
-        for (const session of this.#sessions.values())
-          if (session.participantId === event.payload.participantId) this.closeSession(session.id);
-        for (const publicationId of event.payload.publicationIds) this.#dropPiped(publicationId);
+      case 'participant_left':
+        for (const publicationId of event.payload.publicationIds) void this.publications.onRemoved(publicationId);
         break;
-      }
       case 'publication_removed':
-        this.#dropPiped(event.payload.publicationId);
+        void this.publications.onRemoved(event.payload.publicationId);
         break;
       case 'publication_updated':
-        for (const pipe of this.#incoming.values()) void pipe.update(event.payload.publication);
-        break;
-      case 'participant_moved':
-        this.#onMoved(event.payload);
-        break;
-      case 'migration_rolled_back':
-        for (const sessionId of event.only ?? []) if (this.#arriving.delete(sessionId)) this.closeSession(sessionId);
-        break;
-      case 'room_deleted':
-        for (const sessionId of [...this.#sessions.keys()]) this.closeSession(sessionId);
+        this.#pipes.update(event.payload.publication);
         break;
       default:
     }
   }
 
-  /** Whoever moved here is here; the old side of one who moved away goes on until the others have changed to the new. */
-  #onMoved({ participantId, nodeId }: RoomEventPayload<'participant_moved'>): void {
-    for (const session of this.#sessions.values()) {
-      if (session.participantId !== participantId) continue;
-      if (nodeId === this.deps.nodeId) this.#arriving.delete(session.id);
-      else {
-        setTimeout(() => {
-          if (this.#sessions.get(session.id) === session) this.closeSession(session.id);
-        }, migrationLingerMs).unref();
-      }
+  /** Applies an event that concerns the session, unless the session was opened after it. */
+  #applyTo(session: MediaSession, { offset, event }: PlacedRoomEvent): void {
+    if (compareOffsets(offset, session.openedAt) <= 0) return;
+    switch (event.type) {
+      case 'participant_moved':
+        if (event.payload.nodeId === this.options.deps.nodeId) session.isIncoming = false;
+        else this.#onLeft(session);
+        break;
+      case 'migration_rolled_back':
+        if (session.isIncoming) this.#close(session);
+        else session.subscribedMeanwhile.clear();
+        break;
+      case 'participant_left':
+      case 'room_deleted':
+        this.#close(session);
+        break;
+      default:
     }
   }
 
-  #dropPiped(publicationId: string): void {
-    for (const pipe of this.#incoming.values()) pipe.drop(publicationId);
+  /** The participant was moved to another node. Its media here stays until the other participants have changed over. */
+  #onLeft(session: MediaSession): void {
+    if (session.isLeft) return;
+    session.isLeft = true;
+    this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]);
+    setTimeout(() => this.#close(session), migrationLingerMs).unref();
   }
 
-  async openSession(request: {
-    sessionId: string;
-    participantId: string;
-    rtpCapabilities: RtpCapabilities;
-    subscribe: boolean;
-  }): Promise<MediaSessionParameters> {
-    const { sessionId, participantId, rtpCapabilities, subscribe } = request;
-    const { rooms, nodeId } = this.deps;
-    const [session, state] = await Promise.all([
+  // Sessions.
+
+  /** Opens the media of a session, in place of what it has here. Throws NOT_IN_ROOM, NODE_UNAVAILABLE, MEDIA_NOT_OPEN. */
+  async openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
+    this.#opensInFlight++;
+    try {
+      return await this.#openQueue.run(request.sessionId, () => this.#openSession(request));
+    } finally {
+      this.#opensInFlight--;
+      this.#closeIfEmpty();
+    }
+  }
+
+  async #openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
+    const { sessionId, participantId, subscribe } = request;
+    const opening: Opening = { sessionId, participantId, events: [] };
+    this.#openings.add(opening);
+    let session: MediaSession;
+    let publications: readonly PublicationRecord[];
+    try {
+      const opened = await this.#openMedia(request);
+      ({ session, publications } = opened);
+      const previous = this.#sessions.get(sessionId);
+      this.#sessions.set(sessionId, session);
+      previous?.media.close();
+    } finally {
+      this.#openings.delete(opening);
+    }
+    for (const placed of opening.events) this.#applyTo(session, placed);
+    const { media } = session;
+    media.requireOpen();
+    const others = subscribe ? publications.filter((publication) => publication.participantId !== participantId) : [];
+    const { subscriptions } = await this.subscriptions.subscribeAll(
+      session,
+      others.map(({ id }) => id),
+      Promise.resolve(others),
+    );
+    media.requireOpen();
+    return { nodeId: this.options.deps.nodeId, ...media.transports, subscriptions };
+  }
+
+  async #openMedia({
+    sessionId,
+    participantId,
+    rtpCapabilities,
+  }: OpenSessionRequest): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
+    const [opened, assigned] = await Promise.allSettled([
       PeerMedia.open({
         id: sessionId,
         participantId,
         rtpCapabilities,
-        subscribe,
         router: this.router,
         webRtcServer: this.worker.webRtcServer,
         log: this.log,
       }),
-      rooms.state(this.id),
+      this.#assignmentOf(participantId),
     ]);
-    // The event stream was followed before this look: a member that leaves later is closed by its event.
+    if (opened.status === 'rejected') throw opened.reason;
+    const { value: media } = opened;
+    if (assigned.status === 'fulfilled' && !this.#closed) {
+      const { state, isIncoming } = assigned.value;
+      const session = {
+        media,
+        openedAt: state.offset,
+        isIncoming,
+        isLeft: false,
+        subscribedMeanwhile: new Set<string>(),
+      };
+      return { session, publications: state.publications };
+    }
+    media.close();
+    throw assigned.status === 'rejected' ? assigned.reason : new FlotillaError('NODE_UNAVAILABLE');
+  }
+
+  /** Throws NOT_IN_ROOM unless the participant is assigned to this node or being moved to it. */
+  async #assignmentOf(participantId: string): Promise<{ state: RoomState; isIncoming: boolean }> {
+    const { rooms, migrations, nodeId } = this.options.deps;
+    const state = await rooms.state(this.id);
     const member = state?.members.find(({ id }) => id === participantId);
-    const arrives =
-      member !== undefined &&
-      member.nodeId !== nodeId &&
-      (await this.deps.migrations.of(this.id, participantId))?.toNode === nodeId;
-    if (!state || (member?.nodeId !== nodeId && !arrives) || this.#closed) {
-      session.close();
-      if (this.#sessions.size === 0) this.onEmpty(this);
-      throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not homed on this node`);
-    }
-    this.#sessions.get(sessionId)?.close();
-    this.#sessions.set(sessionId, session);
-    if (arrives) this.#arriving.add(sessionId);
-    else this.#arriving.delete(sessionId);
-    const others = subscribe
-      ? state.publications.filter((publication) => publication.participantId !== participantId)
-      : [];
-    const { subscriptions } = await this.#subscribe(session, others);
-    return { nodeId, ...session.transports, subscriptions };
+    if (state && member?.nodeId === nodeId) return { state, isIncoming: false };
+    if (state && member && (await migrations.of(this.id, participantId))?.toNode === nodeId)
+      return { state, isIncoming: true };
+    throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
   }
 
-  session(sessionId: string): PeerMedia {
-    const session = this.#sessions.get(sessionId);
-    if (!session) throw new FlotillaError('MEDIA_NOT_OPEN');
-    return session;
+  /** The media of a session. Throws MEDIA_NOT_OPEN. */
+  media(sessionId: string): PeerMedia {
+    return this.#sessions.require(sessionId).media;
   }
 
-  closeSession(sessionId: string): void {
-    this.#sessions.get(sessionId)?.close();
-    this.#sessions.delete(sessionId);
-    this.#arriving.delete(sessionId);
-    if (this.#sessions.size === 0 && !this.#closed) this.onEmpty(this);
+  #close(session: MediaSession): void {
+    session.media.close();
+    if (this.#sessions.get(session.media.id) === session) this.#sessions.delete(session.media.id);
+    this.#closeIfEmpty();
   }
 
-  async publish(sessionId: string, request: PublishRequest): Promise<Publication> {
-    const session = this.session(sessionId);
-    const { rooms, nodeId } = this.deps;
-    if (request.publicationId !== undefined) {
-      const [known] = await rooms.publications(this.id, [request.publicationId]);
-      // One that the room does not know is new here: what went from peer to peer keeps its id.
-      if (known && known.participantId !== session.participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
-    }
-    const { publication, producer } = await session.publish(request);
-    try {
-      await this.#speakers.add(producer);
-      await rooms.putPublication(this.id, { ...publication, nodeId });
-    } catch (error) {
-      producer.close();
-      throw error;
-    }
-    return publication;
+  #closeIfEmpty(): void {
+    if (this.#sessions.size === 0 && this.#opensInFlight === 0 && !this.#closed) this.options.onEmpty(this);
   }
 
-  async unpublish(sessionId: string, publicationId: string): Promise<void> {
-    const session = this.session(sessionId);
-    const removed = await this.deps.rooms.removePublication(this.id, session.participantId, publicationId);
-    session.findProducer(publicationId)?.close();
-    if (!removed) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+  // Pipes to other nodes.
+
+  openPipe(toNode: string, remote: PipeEndpoint): Promise<PipeEndpoint> {
+    return this.#pipes.open(toNode, remote);
   }
 
-  async mute(sessionId: string, publicationId: string, muted: boolean): Promise<void> {
-    const producer = this.session(sessionId).producer(publicationId);
-    const [known] = await this.deps.rooms.publications(this.id, [publicationId]);
-    if (!known) throw new FlotillaError('PUBLICATION_NOT_FOUND');
-    await (muted ? producer.pause() : producer.resume());
-    if (known.muted !== muted) await this.deps.rooms.putPublication(this.id, { ...known, muted });
+  pipePublication(toNode: string, publicationId: string): Promise<CommandReply<'sfu.pipe_publication'>> {
+    return this.#pipes.send(toNode, publicationId, () => this.#sessions.requireProducer(publicationId));
   }
 
-  async subscribe(sessionId: string, publicationIds: readonly string[]): Promise<CommandReply<'sfu.subscribe'>> {
-    const session = this.session(sessionId);
-    const publications = await this.deps.rooms.publications(this.id, publicationIds);
-    const known = new Set(publications.map(({ id }) => id));
-    const unknown = publicationIds
-      .filter((id) => !known.has(id))
-      .map((publicationId) => ({ publicationId, error: new FlotillaError('PUBLICATION_NOT_FOUND').body }));
-    const { subscriptions, failed } = await this.#subscribe(session, publications);
-    return { subscriptions, failed: [...failed, ...unknown] };
-  }
-
-  /** Subscribes to what can be subscribed to; one that fails does not keep the others waiting. */
-  async #subscribe(
-    session: PeerMedia,
-    publications: readonly PublicationRecord[],
-  ): Promise<CommandReply<'sfu.subscribe'>> {
-    const subscriptions: Subscription[] = [];
-    const failed: CommandReply<'sfu.subscribe'>['failed'] = [];
-    await Promise.all(
-      publications.map(async (publication) => {
-        try {
-          subscriptions.push(await this.#subscribeTo(session, publication));
-        } catch (error) {
-          const failure = FlotillaError.from(error);
-          this.log.info({ err: failure, publicationId: publication.id, sessionId: session.id }, 'subscription failed');
-          failed.push({ publicationId: publication.id, error: failure.body });
-        }
-      }),
-    );
-    return { subscriptions, failed };
-  }
-
-  async #subscribeTo(session: PeerMedia, publication: PublicationRecord): Promise<Subscription> {
-    if (publication.nodeId === this.deps.nodeId)
-      return session.subscribe(publication, this.#ownProducer(publication.id), this.router);
-    const pipe = this.#pipeFrom(publication.nodeId);
-    const producer = await pipe.producer(publication);
-    await this.#speakers.add(producer);
-    const release = pipe.use(publication.id);
-    try {
-      const subscription = await session.subscribe(publication, producer, this.router);
-      session.whenUnsubscribed(publication.id, release);
-      return subscription;
-    } catch (error) {
-      release();
-      throw error;
-    }
-  }
-
-  #ownProducer(publicationId: string): Producer {
-    for (const session of this.#sessions.values()) {
-      const producer = session.findProducer(publicationId);
-      if (producer) return producer;
-    }
-    throw new FlotillaError('PUBLICATION_NOT_FOUND', 'its producer is gone');
-  }
-
-  #pipeFrom(fromNode: string): IncomingPipe {
-    let pipe = this.#incoming.get(fromNode);
-    if (!pipe) {
-      const { nodeId, peers, pipeListen } = this.deps;
-      pipe = new IncomingPipe({
-        roomId: this.id,
-        fromNode,
-        ownNode: nodeId,
-        router: this.router,
-        listen: pipeListen,
-        peers,
-        log: this.log,
-      });
-      this.#incoming.set(fromNode, pipe);
-    }
-    return pipe;
-  }
-
-  /** Another node wants this room's media: open the sending end, in place of the one that node had. */
-  async openPipe(toNode: string, remote: PipeEndpoint): Promise<PipeEndpoint> {
-    const { pipe, endpoint } = await OutgoingPipe.open(this.router, this.deps.pipeListen, remote);
-    this.#outgoing.get(toNode)?.close();
-    this.#outgoing.set(toNode, pipe);
-    return endpoint;
-  }
-
-  async pipePublication(toNode: string, publicationId: string): Promise<CommandReply<'sfu.pipe_publication'>> {
-    const pipe = this.#outgoing.get(toNode);
-    if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
-    return pipe.add(publicationId, this.#ownProducer(publicationId));
-  }
-
-  unpipePublication(toNode: string, publicationId: string): void {
-    const pipe = this.#outgoing.get(toNode);
-    if (!pipe) return;
-    pipe.remove(publicationId);
-    if (!pipe.isIdle) return;
-    this.#outgoing.delete(toNode);
-    pipe.close();
+  unpipePublication(toNode: string, publicationId: string): Promise<void> {
+    return this.#pipes.stopSending(toNode, publicationId);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#following?.stop();
-    for (const session of this.#sessions.values()) session.close();
-    for (const pipe of [...this.#incoming.values(), ...this.#outgoing.values()]) pipe.close();
+    this.#events?.stop();
+    for (const { media } of this.#sessions.values()) media.close();
     this.#sessions.clear();
-    this.#incoming.clear();
-    this.#outgoing.clear();
+    this.#pipes.close();
     this.router.close();
+  }
+}
+
+/** Appends an event that the next one of its kind replaces: it is dropped while the log is out of reach. */
+function appendEvent({ id, deps }: MediaRoomOptions, log: Logger, event: RoomEvent): void {
+  appendRoomEvent(deps.events, id, event).catch((error: unknown) =>
+    log.debug({ err: error, eventType: event.type }, 'room event not appended'),
+  );
+}
+
+/** Whether an event may change or end the media of a session. */
+function concerns(
+  event: RoomEvent,
+  { sessionId, participantId }: { readonly sessionId: string; readonly participantId: string },
+): boolean {
+  switch (event.type) {
+    case 'participant_left':
+    case 'participant_moved':
+      return event.payload.participantId === participantId;
+    case 'migration_rolled_back':
+      return event.only?.includes(sessionId) ?? false;
+    default:
+      return event.type === 'room_deleted';
   }
 }

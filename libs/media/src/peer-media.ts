@@ -1,11 +1,9 @@
 import {
   type DtlsParameters,
   FlotillaError,
-  type PublicationRecord,
   type Layers,
   type MediaKind,
-  newId,
-  type Publication,
+  type PublicationRecord,
   type RtpCapabilities,
   type RtpParameters,
   type Source,
@@ -13,61 +11,73 @@ import {
   type TransportParameters,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
+import { maxPublications } from '@flotilla/store';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
-import { LayerShare } from './layers.ts';
+import { Slots } from './keyed-queue.ts';
+import { LayerAllocator } from './layer-allocator.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
 
 /**
- * After a key frame was asked for, the next request waits this long: browsers drop what comes within 300 ms (libwebrtc,
- * EncoderRtcpFeedback), and mediasoup would ask again only after a second.
+ * Time between two key frame requests, in milliseconds. Browsers drop a request within 300 ms of the last one (libwebrtc,
+ * EncoderRtcpFeedback), and mediasoup would repeat it only after a second.
  */
 const keyFrameRequestDelayMs = 350;
-/** More than any client needs, and a bound on what one can make a node hold. */
-export const maxPublications = 16;
-export const maxSubscriptions = 1024;
+/** Number of subscriptions of one session in a room. */
+const maxSubscriptions = 1024;
 
 const transportOptions = {
   enableUdp: true,
   enableTcp: true,
   preferUdp: true,
-  // A first guess of the downlink: below it simulcast starts with a low layer and climbs.
+  // Below the first estimate of the downlink, simulcast starts with a low layer and goes up.
   initialAvailableOutgoingBitrate: 1_000_000,
 } as const;
 
 /** What a client publishes. */
 export interface PublishRequest {
+  readonly publicationId: string;
   readonly kind: MediaKind;
   readonly source: Source;
   readonly rtpParameters: RtpParameters;
   readonly label?: string | undefined;
   readonly muted: boolean;
-  readonly publicationId?: string | undefined;
+}
+
+export interface SubscriptionChange {
+  readonly paused?: boolean | undefined;
+  readonly layers?: Layers | undefined;
+  readonly priority?: number | undefined;
 }
 
 /**
- * One participant's media on this node: a transport each way, a producer for each publication, a consumer for each
- * subscription. Knows nothing of the room; the MediaRoom tells it what to consume.
+ * One participant's media on this node: a transport in each direction, a producer for each publication, a consumer for each
+ * subscription.
+ *
+ * Every method checks after each wait that the session is still open: mediasoup (3.27.1, lib/Transport.js) creates producers and
+ * consumers of a transport that was closed while the worker was asked. The MediaRoom calls the methods about one publication
+ * one after another.
  */
 export class PeerMedia {
   readonly #producers = new Map<string, Producer>();
+  readonly #publicationSlots = new Slots(maxPublications, 'publications');
   readonly #consumers = new Map<string, Consumer>();
-  /** Consumers that another took the place of. */
-  readonly #replaced = new Map<string, Consumer>();
-  readonly #consuming = new Map<string, Promise<Consumer>>();
-  readonly #layers = new LayerShare(() => this.#consumers.values());
+  readonly #subscriptionSlots = new Slots(maxSubscriptions, 'subscriptions');
+  /** Consumers whose publication has another producer now. */
+  readonly #previousConsumers = new Map<string, Consumer>();
+  readonly #connects = new Map<string, { parameters: string; done: Promise<void> }>();
+  readonly #layers = new LayerAllocator(() => this.#consumers.values());
   #closed = false;
 
   private constructor(
     readonly id: string,
     readonly participantId: string,
-    /** What a session on another node has to be opened with to be its like. */
-    readonly description: { readonly rtpCapabilities: RtpCapabilities; readonly subscribe: boolean },
+    private readonly rtpCapabilities: RtpCapabilities,
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
     private readonly log: Logger,
   ) {
     recv.on('dtlsstatechange', (state) => {
-      if (state === 'connected') this.#layers.changed();
+      if (state === 'connected') this.#layers.reallocate();
     });
   }
 
@@ -75,19 +85,22 @@ export class PeerMedia {
     id: string;
     participantId: string;
     rtpCapabilities: RtpCapabilities;
-    subscribe: boolean;
     router: Router;
     webRtcServer: WebRtcServer;
     log: Logger;
   }): Promise<PeerMedia> {
-    const { id, participantId, rtpCapabilities, subscribe, router, webRtcServer, log } = options;
+    const { id, participantId, rtpCapabilities, router, webRtcServer, log } = options;
     const appData = { sessionId: id, participantId } satisfies TransportOwner;
-    const [send, recv] = await Promise.all([
-      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData }),
-      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData }),
-    ]);
-    const description = { rtpCapabilities, subscribe };
-    return new PeerMedia(id, participantId, description, send, recv, log.child({ sessionId: id }));
+    const open = (): Promise<WebRtcTransport> =>
+      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData });
+    const [send, recv] = await Promise.allSettled([open(), open()]);
+    if (send.status === 'fulfilled' && recv.status === 'fulfilled' && !router.closed)
+      return new PeerMedia(id, participantId, rtpCapabilities, send.value, recv.value, log.child({ sessionId: id }));
+    for (const transport of [send, recv]) if (transport.status === 'fulfilled') transport.value.close();
+    const failed = [send, recv].find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    throw new FlotillaError('NODE_UNAVAILABLE', 'the media worker stopped while transports were opened', {
+      cause: failed?.reason,
+    });
   }
 
   get closed(): boolean {
@@ -102,34 +115,83 @@ export class PeerMedia {
     return { producers: this.#producers.size, consumers: this.#consumers.size };
   }
 
+  /** Throws MEDIA_NOT_OPEN when it is closed. */
+  requireOpen(): void {
+    if (this.#closed) throw new FlotillaError('MEDIA_NOT_OPEN');
+  }
+
   #transport(transportId: string): WebRtcTransport {
+    this.requireOpen();
     const transport = [this.send, this.recv].find(({ id }) => id === transportId);
-    if (!transport) throw new FlotillaError('MEDIA_NOT_OPEN', 'that transport is not of this session, or was replaced');
+    if (!transport)
+      throw new FlotillaError('MEDIA_NOT_OPEN', 'the session has no such transport; open_media replaced it');
     return transport;
   }
 
+  /** Connects a transport. Repeated with the same parameters, it answers as the first time. Throws MEDIA_UNSUPPORTED. */
   async connect(transportId: string, dtlsParameters: DtlsParameters): Promise<void> {
     const transport = this.#transport(transportId);
-    // Said twice, after a reply that was lost.
-    if (transport.dtlsState !== 'new') return;
-    await orUnsupported(() =>
+    const parameters = JSON.stringify(dtlsParameters);
+    const known = this.#connects.get(transportId);
+    if (known && known.parameters !== parameters)
+      throw new FlotillaError('MEDIA_UNSUPPORTED', 'the transport was connected with other DTLS parameters');
+    if (known) return known.done;
+    const done = mediasoupErrors(() =>
       transport.connect({
         dtlsParameters: dtlsParameters as Parameters<WebRtcTransport['connect']>[0]['dtlsParameters'],
       }),
     );
+    this.#connects.set(transportId, { parameters, done });
+    try {
+      await done;
+    } catch (error) {
+      this.#connects.delete(transportId);
+      throw error;
+    }
   }
 
   async restartIce(transportId: string): Promise<TransportParameters['iceParameters']> {
-    return this.#transport(transportId).restartIce();
+    const transport = this.#transport(transportId);
+    return mediasoupErrors(() => transport.restartIce());
   }
 
-  /** Creates the producer of a publication, in place of the one it has. */
-  async publish(request: PublishRequest): Promise<{ publication: Publication; producer: Producer }> {
-    const { kind, source, rtpParameters, label, muted, publicationId = newId('publication') } = request;
-    const former = this.#producers.get(publicationId);
-    if (!former && this.#producers.size >= maxPublications)
-      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
-    const producer = await orUnsupported(() =>
+  /**
+   * Creates the producer of a publication, in place of the one it has. `announce` makes it known to the room; when that fails,
+   * the new producer is closed and the previous one stays.
+   *
+   * @throws FlotillaError RATE_LIMITED above `maxPublications`, MEDIA_UNSUPPORTED, MEDIA_NOT_OPEN, and what `announce` throws.
+   */
+  async publish(request: PublishRequest, announce: (producer: Producer) => Promise<void>): Promise<void> {
+    this.requireOpen();
+    const { publicationId } = request;
+    this.#publicationSlots.take(publicationId);
+    let producer: Producer;
+    try {
+      producer = await this.#produce(request);
+    } catch (error) {
+      if (!this.#producers.has(publicationId)) this.#publicationSlots.free(publicationId);
+      throw error;
+    }
+    const previous = this.#producers.get(publicationId);
+    this.#producers.set(publicationId, producer);
+    producer.observer.once('close', () => {
+      if (this.#producers.get(publicationId) !== producer) return;
+      this.#producers.delete(publicationId);
+      this.#publicationSlots.free(publicationId);
+    });
+    try {
+      await announce(producer);
+      this.requireOpen();
+    } catch (error) {
+      if (previous && !previous.closed) this.#producers.set(publicationId, previous);
+      producer.close();
+      throw error;
+    }
+    previous?.close();
+  }
+
+  async #produce({ publicationId, kind, rtpParameters, muted }: PublishRequest): Promise<Producer> {
+    const producer = await mediasoupErrors(() =>
       this.send.produce({
         kind,
         rtpParameters: rtpParameters as Producer['rtpParameters'],
@@ -138,117 +200,118 @@ export class PeerMedia {
         appData: { publicationId, participantId: this.participantId },
       }),
     );
-    this.#producers.set(publicationId, producer);
-    producer.observer.once('close', () => {
-      if (this.#producers.get(publicationId) === producer) this.#producers.delete(publicationId);
-    });
-    former?.close();
-    const publication: Publication = {
-      id: publicationId,
-      participantId: this.participantId,
-      kind,
-      source,
-      ...(label !== undefined && { label }),
-      codec: producer.rtpParameters.codecs[0]!.mimeType,
-      muted,
-      producerId: producer.id,
-    };
-    return { publication, producer };
-  }
-
-  producer(publicationId: string): Producer {
-    const producer = this.#producers.get(publicationId);
-    if (!producer) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    if (this.#closed) producer.close();
+    this.requireOpen();
     return producer;
   }
 
-  /** The producer behind a publication of this session, if it has one. */
+  /** The producer of a publication of this session, if it has one. */
   findProducer(publicationId: string): Producer | undefined {
     return this.#producers.get(publicationId);
   }
 
   /**
-   * Starts sending a producer to this session, in place of what it got for the same publication. Asked for twice at once,
-   * both get the one subscription. While the client's transport is not connected yet the consumer starts at once: it will
-   * ask for a key frame when the transport connects, and by then the client is ready. Later it starts paused, until the
-   * client says so.
+   * Starts sending a producer to this session, in place of what it receives of the same publication. `created` says whether
+   * there is a new consumer for it.
+   *
+   * The consumer starts at once while the client's transport is not connected: mediasoup requests a key frame when it
+   * connects, and by then the client is ready. Later it starts paused, until the client resumes it.
+   *
+   * @throws FlotillaError RATE_LIMITED above `maxSubscriptions`, MEDIA_UNSUPPORTED, MEDIA_NOT_OPEN, PUBLICATION_NOT_FOUND.
    */
-  async subscribe(publication: PublicationRecord, producer: Producer, router: Router): Promise<Subscription> {
-    const known = this.#consumers.get(publication.id);
-    if (known?.producerId === producer.id) return subscription(publication.id, known);
-    if (!known && this.#consumers.size >= maxSubscriptions)
-      throw new FlotillaError('RATE_LIMITED', `${maxSubscriptions} subscriptions are the most`);
-    const key = `${publication.id}/${producer.id}`;
-    let consuming = this.#consuming.get(key);
-    if (!consuming) {
-      consuming = this.#consume(publication, producer, router).finally(() => this.#consuming.delete(key));
-      this.#consuming.set(key, consuming);
+  async subscribe(
+    publication: PublicationRecord,
+    producer: Producer,
+    router: Router,
+  ): Promise<{ subscription: Subscription; created: boolean }> {
+    this.requireOpen();
+    const { id } = publication;
+    const known = this.#consumers.get(id);
+    if (known?.producerId === producer.id) return { subscription: subscription(id, known), created: false };
+    this.#subscriptionSlots.take(id);
+    let consumer: Consumer;
+    try {
+      consumer = await this.#consume(publication, producer, router);
+    } catch (error) {
+      if (!this.#consumers.has(id)) this.#subscriptionSlots.free(id);
+      throw error;
     }
-    return subscription(publication.id, await consuming);
+    this.#keepPrevious(id);
+    this.#consumers.set(id, consumer);
+    consumer.observer.once('close', () => {
+      if (this.#consumers.get(id) !== consumer) return;
+      this.#consumers.delete(id);
+      this.#subscriptionSlots.free(id);
+    });
+    this.#layers.add(consumer);
+    return { subscription: subscription(id, consumer), created: true };
   }
 
   async #consume(publication: PublicationRecord, producer: Producer, router: Router): Promise<Consumer> {
-    const rtpCapabilities = this.description.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
-    if (!router.canConsume({ producerId: producer.id, rtpCapabilities })) {
+    const producerClosed = (): FlotillaError => new FlotillaError('PUBLICATION_NOT_FOUND', 'its producer is closed');
+    if (producer.closed) throw producerClosed();
+    const rtpCapabilities = this.rtpCapabilities as Parameters<Router['canConsume']>[0]['rtpCapabilities'];
+    if (!router.canConsume({ producerId: producer.id, rtpCapabilities }))
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);
+    let consumer: Consumer;
+    try {
+      consumer = await mediasoupErrors(() =>
+        this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
+      );
+    } catch (error) {
+      throw producer.closed ? producerClosed() : error;
     }
-    const consumer = await orUnsupported(() =>
-      this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
-    );
-    this.#former(publication.id);
-    this.#consumers.set(publication.id, consumer);
-    this.#layers.begin(consumer);
-    consumer.observer.once('close', () => {
-      if (this.#consumers.get(publication.id) === consumer) this.#consumers.delete(publication.id);
-    });
+    if (this.#closed || producer.closed) consumer.close();
+    this.requireOpen();
+    if (producer.closed) throw producerClosed();
     return consumer;
   }
 
   /**
-   * What is received of the publication is behind another producer from now on. The former one goes on until it ends with its
-   * producer, so that the client sees the new one before it lets go of the old; a second change does not wait for that.
+   * The consumer of a publication is about to be replaced. It continues until its producer is closed, so that the client sees
+   * the new one first; a second replacement does not wait for that.
    */
-  #former(publicationId: string): void {
-    const former = this.#consumers.get(publicationId);
-    this.#replaced.get(publicationId)?.close();
-    this.#replaced.delete(publicationId);
-    if (!former || former.closed) return;
-    this.#replaced.set(publicationId, former);
-    former.observer.once('close', () => {
-      if (this.#replaced.get(publicationId) === former) this.#replaced.delete(publicationId);
+  #keepPrevious(publicationId: string): void {
+    const previous = this.#consumers.get(publicationId);
+    this.#previousConsumers.get(publicationId)?.close();
+    this.#previousConsumers.delete(publicationId);
+    if (!previous || previous.closed) return;
+    this.#previousConsumers.set(publicationId, previous);
+    previous.observer.once('close', () => {
+      if (this.#previousConsumers.get(publicationId) === previous) this.#previousConsumers.delete(publicationId);
     });
   }
 
-  /** Calls back once when the subscription, as it is now, ends. */
-  whenUnsubscribed(publicationId: string, ended: () => void): void {
+  /** Calls back once when the current consumer of the publication is closed. */
+  onUnsubscribed(publicationId: string, callback: () => void): void {
     const consumer = this.#consumers.get(publicationId);
-    if (consumer) consumer.observer.once('close', ended);
-    else ended();
+    if (consumer) consumer.observer.once('close', callback);
+    else callback();
+  }
+
+  /** The consumer of a publication, if the session subscribes to it. */
+  findConsumer(publicationId: string): Consumer | undefined {
+    return this.#consumers.get(publicationId);
   }
 
   unsubscribe(publicationId: string): void {
     this.#consumers.get(publicationId)?.close();
-    this.#replaced.get(publicationId)?.close();
+    this.#previousConsumers.get(publicationId)?.close();
   }
 
-  async updateSubscription(
-    publicationId: string,
-    change: { paused?: boolean | undefined; layers?: Layers | undefined; priority?: number | undefined },
-  ): Promise<void> {
+  async updateSubscription(publicationId: string, { paused, layers, priority }: SubscriptionChange): Promise<void> {
     const consumer = this.#consumers.get(publicationId);
     if (!consumer) throw new FlotillaError('SUBSCRIPTION_NOT_FOUND');
-    const { paused, layers, priority } = change;
     try {
-      if (layers && consumer.type !== 'simple') await this.#layers.prefer(consumer, layers);
+      if (layers && consumer.type !== 'simple') await this.#layers.setMaximum(consumer, layers);
       if (priority !== undefined) await consumer.setPriority(priority);
       if (paused === true) await consumer.pause();
       if (paused !== false) return;
       await consumer.resume();
     } catch (error) {
-      // It ended with its producer meanwhile.
       throw consumer.closed ? new FlotillaError('SUBSCRIPTION_NOT_FOUND') : error;
     }
-    this.#layers.changed();
+    this.#layers.reallocate();
   }
 
   close(): void {
@@ -257,7 +320,7 @@ export class PeerMedia {
     this.#layers.close();
     this.send.close();
     this.recv.close();
-    this.log.debug('media session closed');
+    this.log.debug('peer media closed');
   }
 }
 
@@ -280,13 +343,14 @@ function subscription(
   };
 }
 
-/** What mediasoup refuses, it refuses because of the parameters; what is closed meanwhile is not open any more. */
-async function orUnsupported<T>(work: () => Promise<T>): Promise<T> {
+/** Errors of mediasoup as FlotillaErrors: MEDIA_NOT_OPEN for what is closed, MEDIA_UNSUPPORTED for parameters it refuses. */
+async function mediasoupErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     const { name, message } = error as Error;
-    if (name === 'InvalidStateError') throw new FlotillaError('MEDIA_NOT_OPEN', undefined, { cause: error });
+    if (name === 'NotFoundError' || name === 'WorkerClosedError')
+      throw new FlotillaError('MEDIA_NOT_OPEN', undefined, { cause: error });
     throw new FlotillaError('MEDIA_UNSUPPORTED', message, { cause: error });
   }
 }

@@ -3,68 +3,73 @@ import type { ActiveSpeakerObserver, AudioLevelObserver, Producer, Router } from
 
 type Speakers = RoomEventPayload<'speakers'>['speakers'];
 
-const intervalMs = 500;
-/** Quieter than this is not speech, in dBov. */
+const levelsEveryMs = 500;
+const activeSpeakerEveryMs = 300;
+/** Below this level a producer counts as silent, in dBov. */
 const threshold = -60;
-/** A speaker whose level changed by less is not told again, in dB. */
+/** A level that changed by less is not sent again, in dB. */
 const hysteresis = 6;
 const maxSpeakers = 8;
 
+export interface SpeakerListener {
+  speakers(speakers: Speakers): void;
+  activeSpeaker(participantId: string): void;
+}
+
 /**
- * Who is heard in a room, and who leads. Levels are of the producers homed here; each node tells its own. The lead is
- * decided among all producers heard here, piped ones included, and told by the node the leader is homed on.
+ * Detects the speakers of a room. Levels are those of the producers of this node; each node reports its own. The active
+ * speaker is chosen among all producers in the router, piped ones too, and reported by the node of its participant.
  */
-export class SpeakerWatch {
-  readonly #levels: AudioLevelObserver;
-  readonly #lead: ActiveSpeakerObserver;
+export class SpeakerDetector {
   readonly #added = new WeakSet<Producer>();
-  #told: Speakers = [];
+  #reported: Speakers = [];
 
-  private constructor(levels: AudioLevelObserver, lead: ActiveSpeakerObserver) {
-    this.#levels = levels;
-    this.#lead = lead;
-  }
+  private constructor(
+    private readonly levels: AudioLevelObserver,
+    private readonly active: ActiveSpeakerObserver,
+  ) {}
 
-  static async start(
-    router: Router,
-    tell: { speakers(speakers: Speakers): void; activeSpeaker(participantId: string): void },
-  ): Promise<SpeakerWatch> {
-    const [levels, lead] = await Promise.all([
-      router.createAudioLevelObserver({ maxEntries: maxSpeakers, threshold, interval: intervalMs }),
-      router.createActiveSpeakerObserver({ interval: 300 }),
+  static async start(router: Router, listener: SpeakerListener): Promise<SpeakerDetector> {
+    const [levels, active] = await Promise.all([
+      router.createAudioLevelObserver({ maxEntries: maxSpeakers, threshold, interval: levelsEveryMs }),
+      router.createActiveSpeakerObserver({ interval: activeSpeakerEveryMs }),
     ]);
-    const watch = new SpeakerWatch(levels, lead);
-    const change = (speakers: Speakers): void => {
-      if (!watch.#differs(speakers)) return;
-      watch.#told = speakers;
-      tell.speakers(speakers);
+    const detector = new SpeakerDetector(levels, active);
+    const report = (speakers: Speakers): void => {
+      if (!detector.#isChange(speakers)) return;
+      detector.#reported = speakers;
+      listener.speakers(speakers);
     };
     levels.on('volumes', (volumes) =>
-      change(
+      report(
         volumes.map(({ producer, volume }) => ({ participantId: participantOf(producer), level: Math.round(volume) })),
       ),
     );
-    levels.on('silence', () => change([]));
-    lead.on('dominantspeaker', ({ producer }) => {
-      if (!producer.appData['piped']) tell.activeSpeaker(participantOf(producer));
+    levels.on('silence', () => report([]));
+    active.on('dominantspeaker', ({ producer }) => {
+      if (!producer.appData['piped']) listener.activeSpeaker(participantOf(producer));
     });
-    return watch;
+    return detector;
   }
 
-  #differs(speakers: Speakers): boolean {
-    if (speakers.length !== this.#told.length) return true;
-    const before = new Map(this.#told.map(({ participantId, level }) => [participantId, level]));
+  #isChange(speakers: Speakers): boolean {
+    if (speakers.length !== this.#reported.length) return true;
+    const before = new Map(this.#reported.map(({ participantId, level }) => [participantId, level]));
     return speakers.some(
       ({ participantId, level }) => Math.abs((before.get(participantId) ?? -Infinity) - level) >= hysteresis,
     );
   }
 
-  /** Listens to an audio producer of this router. A closed one leaves by itself. */
+  /** Observes an audio producer of this router until it is closed. */
   async add(producer: Producer): Promise<void> {
     if (producer.kind !== 'audio' || this.#added.has(producer)) return;
     this.#added.add(producer);
-    const observers = producer.appData['piped'] ? [this.#lead] : [this.#levels, this.#lead];
-    await Promise.all(observers.map((observer) => observer.addProducer({ producerId: producer.id })));
+    const observers = producer.appData['piped'] ? [this.active] : [this.levels, this.active];
+    try {
+      await Promise.all(observers.map((observer) => observer.addProducer({ producerId: producer.id })));
+    } catch (error) {
+      if (!producer.closed) throw error;
+    }
   }
 }
 

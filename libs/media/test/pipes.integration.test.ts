@@ -8,15 +8,17 @@ import { createWorker } from 'mediasoup';
 import type { Consumer, PlainTransport, Producer, Router, Worker } from 'mediasoup/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
-import { IncomingPipe, OutgoingPipe, type PeerNodes } from '../src/pipes.ts';
+import { IncomingPipe } from '../src/pipes/incoming-pipe.ts';
+import { OutgoingPipe } from '../src/pipes/outgoing-pipe.ts';
+import type { PeerNodes } from '../src/pipes/pipe-transport.ts';
 import { VideoSource } from './rtp-source.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 const listen = { ip: '127.0.0.1' };
 const listenInfo = { protocol: 'udp', ip: '127.0.0.1' } as const;
 
-/** A room over three nodes, with its publisher on the first; each node is a media worker of its own. */
-describe('a room that spans three nodes', () => {
+/** The publisher is on the first node; each node is a media worker. */
+describe('pipes of a room on three nodes', () => {
   let workers: Worker[];
   let routers: Router[];
   let entrance: PlainTransport;
@@ -27,16 +29,21 @@ describe('a room that spans three nodes', () => {
   const outgoing = new Map<string, OutgoingPipe>();
   const stops: (() => void)[] = [];
 
-  /** The first node, as the others ask it. */
+  /** Commands of the other nodes to the first. */
   const first: PeerNodes = {
     openPipe: async (_node, { toNode, endpoint: remote }) => {
-      const { pipe, endpoint } = await OutgoingPipe.open(routers[0]!, listen, remote);
+      const { pipe, endpoint } = await OutgoingPipe.open({
+        router: routers[0]!,
+        listen,
+        remote,
+        onIdle: () => outgoing.delete(toNode),
+      });
       outgoing.set(toNode, pipe);
       return { endpoint };
     },
-    pipePublication: (_node, { toNode, publicationId }) => outgoing.get(toNode)!.add(publicationId, producer),
+    pipePublication: (_node, { toNode, publicationId }) => outgoing.get(toNode)!.add(publicationId, () => producer),
     unpipePublication: async (_node, { toNode, publicationId }) => {
-      outgoing.get(toNode)!.remove(publicationId);
+      await outgoing.get(toNode)?.remove(publicationId);
       return {};
     },
   };
@@ -77,6 +84,7 @@ describe('a room that spans three nodes', () => {
           router: routers[index]!,
           listen,
           peers: first,
+          onIdle: () => undefined,
           log,
         }),
     );
@@ -88,10 +96,10 @@ describe('a room that spans three nodes', () => {
     outgoing.clear();
   });
 
-  /** Somebody on the node who watches. */
-  async function watch(index: number): Promise<Consumer> {
+  /** A consumer on the node. */
+  async function subscribe(index: number): Promise<Consumer> {
     const pipe = incoming[index - 1];
-    const { id: producerId } = pipe ? await pipe.producer(publication) : producer;
+    const { id: producerId } = pipe ? (await pipe.use(publication)).producer : producer;
     const socket = createSocket('udp4').bind(0, '127.0.0.1');
     await once(socket, 'listening');
     stops.push(() => socket.close());
@@ -100,22 +108,22 @@ describe('a room that spans three nodes', () => {
     return transport.consume({ producerId, rtpCapabilities: routers[index]!.rtpCapabilities });
   }
 
-  const watchAll = (): Promise<Consumer[]> => Promise.all([0, 0, 0, 1, 1, 1, 1, 2, 2, 2].map(watch));
+  const subscribeAll = (): Promise<Consumer[]> => Promise.all([0, 0, 0, 1, 1, 1, 1, 2, 2, 2].map(subscribe));
 
-  /** Waits until each has got some pictures. */
-  const seenByAll = (consumers: readonly Consumer[]): Promise<void> =>
-    waitFor('all see the picture', async () => {
+  /** Waits until each has received some frames. */
+  const receivedByAll = (consumers: readonly Consumer[]): Promise<void> =>
+    waitFor('frames at all consumers', async () => {
       for (const consumer of consumers) {
         const [stats] = await consumer.getStats();
-        if (stats!.packetCount < 10) notYet(`one has got ${stats!.packetCount} packets`);
+        if (stats!.packetCount < 10) notYet(`one received ${stats!.packetCount} packets`);
       }
     });
 
-  test('what is published crosses each link once, however many watch behind it', async () => {
-    const consumers = await watchAll();
-    await seenByAll(consumers);
+  test('a publication crosses each link once, however many sessions subscribe to it', async () => {
+    const consumers = await subscribeAll();
+    await receivedByAll(consumers);
     const { transportIds } = await routers[0]!.dump();
-    // The publisher, three who watch here, and a pipe to each of the two other nodes.
+    // The publisher, three subscribers here, and a pipe to each of the two other nodes.
     expect(transportIds).toHaveLength(6);
     const links = await Promise.all(
       [1, 2].map(async (index) => (await routers[index]!.dump()).mapProducerIdConsumerIds),
@@ -126,47 +134,45 @@ describe('a room that spans three nodes', () => {
     ]);
   });
 
-  test('requests for a key frame from everywhere reach the publisher as one, until it has answered', async () => {
-    const consumers = await watchAll();
-    await seenByAll(consumers);
-    const askAll = async (): Promise<void> => {
+  test('key frame requests of all nodes reach the publisher as one until it answers', async () => {
+    const consumers = await subscribeAll();
+    await receivedByAll(consumers);
+    const requestAll = async (): Promise<void> => {
       source.answers = false;
       const { requests } = source;
       await Promise.all(consumers.map((consumer) => consumer.requestKeyFrame()));
-      await waitFor('the publisher is asked', () => source.requests > requests || notYet('it is not'));
-      // Whatever else was asked for has gone the same way by the time that more pictures have.
+      await waitFor('a request at the publisher', () => source.requests > requests || notYet('none arrived'));
+      // Other requests would arrive before these frames leave.
       const { frames } = source;
-      await waitFor('more pictures went out', () => source.frames > frames + 10 || notYet(`${source.frames - frames}`));
+      await waitFor('more frames', () => source.frames > frames + 10 || notYet(`${source.frames - frames}`));
       expect(source.requests - requests).toBe(1);
       source.answers = true;
-      await waitFor('the answer went out', () => source.frames > frames + 30 || notYet(`${source.frames - frames}`));
+      await waitFor(
+        'frames after the key frame',
+        () => source.frames > frames + 30 || notYet(`${source.frames - frames}`),
+      );
     };
-    await askAll();
-    await askAll();
+    await requestAll();
+    await requestAll();
   });
 
-  test('what is watched goes on though word of the producer before it comes late', async () => {
-    const consumer = await watch(1);
+  test('a late event about the previous producer does not end the current one', async () => {
+    const consumer = await subscribe(1);
     const [pipe] = incoming;
-    pipe!.use(publication.id);
     await pipe!.update({ ...publication, producerId: randomUUID() });
     await pipe!.update(publication);
     const { frames } = source;
     const lingerFrames = migrationLingerMs / 33 + 10;
-    await waitFor('it would have ended', () => source.frames > frames + lingerFrames || notYet('not yet'));
+    await waitFor('the end of the linger time', () => source.frames > frames + lingerFrames || notYet('not yet'));
     expect(consumer.closed).toBe(false);
     expect(pipe!.size).toBe(1);
   });
 
-  test('what nobody watches any more stops crossing', async () => {
-    const [consumer] = [await watch(1)];
-    await seenByAll([consumer]);
-    const release = incoming[0]!.use(publication.id);
-    consumer.close();
+  test('a publication without subscribers stops crossing after some seconds', async () => {
+    const { release } = await incoming[0]!.use(publication);
+    expect(outgoing.get('nd_2')!.size).toBe(1);
     release();
-    await waitFor('it is given back', () => outgoing.get('nd_2')!.isIdle || notYet('it still comes'), {
-      timeoutMs: 10_000,
-    });
+    await waitFor('it is released', () => outgoing.size === 0 || notYet('it still crosses'), { timeoutMs: 10_000 });
     expect(incoming[0]!.size).toBe(0);
   });
 });

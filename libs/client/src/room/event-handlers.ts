@@ -53,6 +53,8 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     participant_moved: ({ participantId, nodeId }) => {
       if (participantId === state.me.id) media.sfu.assignedTo(nodeId);
     },
+    // A migration that is over compares all subscriptions.
+    subscriptions_ended: () => undefined,
     metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),
     room_deleted: () => state.close(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
   };

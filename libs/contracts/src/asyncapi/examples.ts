@@ -270,6 +270,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     nodeId,
     migrationId,
   }),
+  subscriptions_ended: bySystem(
+    'A migration was committed, and these subscriptions of the previous SFU node end with it: they were made without its `migrationId` after it began. Sent to that session only.',
+    { nodeId, publicationIds: [publicationId] },
+  ),
   metadata_moved: bySystem(
     'A metadata relay is about to stop or was lost: send `metadata.connect`. Sent to sessions with a link to it.',
     { relayId, reason: 'draining' },

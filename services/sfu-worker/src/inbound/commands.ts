@@ -21,36 +21,34 @@ export function serveSfuCommands(
   { media: node, state, drain, drills }: SfuNodeParts,
 ): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
-    'sfu.open_session': async ({ roomId, ...request }) => (await node.openRoom(roomId)).openSession(request),
+    'sfu.open_session': ({ roomId, ...request }) => node.openSession(roomId, request),
     'sfu.ping': async () => ({}),
     'sfu.connect_transport': async ({ roomId, sessionId, transportId, dtlsParameters }) => {
-      await (await node.room(roomId)).session(sessionId).connect(transportId, dtlsParameters);
+      await (await node.room(roomId)).media(sessionId).connect(transportId, dtlsParameters);
       return {};
     },
     'sfu.restart_ice': async ({ roomId, sessionId, transportId }) => ({
-      iceParameters: await (await node.room(roomId)).session(sessionId).restartIce(transportId),
+      iceParameters: await (await node.room(roomId)).media(sessionId).restartIce(transportId),
     }),
-    'sfu.publish': async ({ roomId, sessionId, participantId: _participantId, ...request }) => ({
-      publication: await (await node.room(roomId)).publish(sessionId, request),
+    'sfu.publish': async ({ roomId, sessionId, ...request }) => ({
+      publication: await (await node.room(roomId)).publications.publish(sessionId, request),
     }),
     'sfu.unpublish': async ({ roomId, sessionId, publicationId }) => {
-      await (await node.room(roomId)).unpublish(sessionId, publicationId);
+      await (await node.room(roomId)).publications.unpublish(sessionId, publicationId);
       return {};
     },
     'sfu.mute': async ({ roomId, sessionId, publicationId, muted }) => {
-      await (await node.room(roomId)).mute(sessionId, publicationId, muted);
+      await (await node.room(roomId)).publications.mute(sessionId, publicationId, muted);
       return {};
     },
     'sfu.subscribe': async ({ roomId, sessionId, publicationIds }) =>
-      (await node.room(roomId)).subscribe(sessionId, publicationIds),
+      (await node.room(roomId)).subscriptions.subscribe(sessionId, publicationIds),
     'sfu.unsubscribe': async ({ roomId, sessionId, publicationIds }) => {
-      const session = (await node.room(roomId)).session(sessionId);
-      for (const publicationId of publicationIds) session.unsubscribe(publicationId);
+      await (await node.room(roomId)).subscriptions.unsubscribe(sessionId, publicationIds);
       return {};
     },
     'sfu.update_subscriptions': async ({ roomId, sessionId, publicationIds, ...change }) => {
-      const session = (await node.room(roomId)).session(sessionId);
-      await Promise.all(publicationIds.map((publicationId) => session.updateSubscription(publicationId, change)));
+      await (await node.room(roomId)).subscriptions.update(sessionId, publicationIds, change);
       return {};
     },
     'sfu.cordon': async (order) => {
@@ -68,10 +66,8 @@ export function serveSfuCommands(
     'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) =>
       (await node.room(roomId)).pipePublication(toNode, publicationId),
     'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
-      await node.room(roomId).then(
-        (room) => room.unpipePublication(toNode, publicationId),
-        () => undefined,
-      );
+      const room = await node.room(roomId).catch(() => undefined);
+      await room?.unpipePublication(toNode, publicationId);
       return {};
     },
   };

@@ -53,13 +53,7 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     },
     connect_transport: { grant: 'none', handle: (received) => nodes.toSfu('sfu.connect_transport', received) },
     restart_ice: { grant: 'none', handle: (received) => nodes.toSfu('sfu.restart_ice', received) },
-    publish: {
-      grant: 'publish',
-      handle: ({ session, roomId, payload }) => {
-        const { participantId } = session.membership(roomId);
-        return nodes.toSfu('sfu.publish', { session, roomId, payload: { ...payload, participantId } });
-      },
-    },
+    publish: { grant: 'publish', handle: (received) => nodes.toSfu('sfu.publish', received) },
     unpublish: {
       grant: 'publish',
       orderKey: onPublication,

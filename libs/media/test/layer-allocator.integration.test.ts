@@ -3,10 +3,10 @@ import { createWorker } from 'mediasoup';
 import type { Consumer, DirectTransport, PlainTransport, Producer, Router, Worker } from 'mediasoup/types';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
-import { LayerShare } from '../src/layers.ts';
+import { LayerAllocator } from '../src/layer-allocator.ts';
 import { frameIn, VideoSource } from './rtp-source.ts';
 
-describe('a picture in one stream with temporal layers', () => {
+describe('LayerAllocator with VP8 in one stream and three temporal layers', () => {
   let worker: Worker;
   let router: Router;
   let entrance: PlainTransport;
@@ -14,7 +14,7 @@ describe('a picture in one stream with temporal layers', () => {
   let producer: Producer;
   let consumer: Consumer;
   let source: VideoSource;
-  let layers: LayerShare;
+  let layers: LayerAllocator;
   let frames: { layer: number; isKey: boolean }[];
 
   beforeEach(async () => {
@@ -37,8 +37,8 @@ describe('a picture in one stream with temporal layers', () => {
     consumer = await exit.consume({ producerId: producer.id, rtpCapabilities: router.rtpCapabilities });
     frames = [];
     consumer.on('rtp', (packet) => frames.push(frameIn(packet)));
-    layers = new LayerShare(() => [consumer]);
-    layers.begin(consumer);
+    layers = new LayerAllocator(() => [consumer]);
+    layers.add(consumer);
     source = new VideoSource(entrance, payloadType, true);
   });
   afterEach(() => {
@@ -47,33 +47,33 @@ describe('a picture in one stream with temporal layers', () => {
     worker.close();
   });
 
-  const seen = (layer: number): Promise<void> =>
-    waitFor(`frames of layer ${layer} come`, () => {
+  const receives = (layer: number): Promise<void> =>
+    waitFor(`a frame of layer ${layer}`, () => {
       if (!frames.some((frame) => frame.layer === layer))
         notYet(`${frames.length} frames, layers are ${JSON.stringify(consumer.currentLayers)}`);
     });
 
-  test('begins with its key frame, and goes up to all its layers', async () => {
-    await seen(2);
+  test('a new consumer gets the key frame first and then all layers', async () => {
+    await receives(2);
     expect(frames[0]).toEqual({ layer: 0, isKey: true });
     expect(source.requests).toBeLessThanOrEqual(1);
   });
 
-  test('begins so again after a pause', async () => {
-    await seen(2);
+  test('a resumed consumer gets a key frame first and then all layers', async () => {
+    await receives(2);
     await consumer.pause();
     frames.length = 0;
     await consumer.resume();
-    layers.changed();
-    await seen(2);
+    layers.reallocate();
+    await receives(2);
     expect(frames[0]).toEqual({ layer: 0, isKey: true });
   });
 
-  test('does not go beyond what is wanted', async () => {
-    await layers.prefer(consumer, { spatial: 0, temporal: 1 });
-    await seen(1);
+  test('a consumer gets no layer above its maximum', async () => {
+    await layers.setMaximum(consumer, { spatial: 0, temporal: 1 });
+    await receives(1);
     frames.length = 0;
-    await seen(1);
+    await receives(1);
     expect(frames.filter(({ layer }) => layer > 1)).toEqual([]);
   });
 });

@@ -1,0 +1,41 @@
+import { FlotillaError, type Offset } from '@flotilla/contracts';
+import type { Producer } from 'mediasoup/types';
+import type { PeerMedia } from './peer-media.ts';
+
+/** A session with media in a room on this node. */
+export interface MediaSession {
+  readonly media: PeerMedia;
+  /** The state that it was opened by. Earlier events are about a previous stay of its participant. */
+  readonly openedAt: Offset;
+  /** It is the new side of a migration that is not committed. */
+  isIncoming: boolean;
+  /** It is the previous side of a committed migration. */
+  isLeft: boolean;
+  /** Publications subscribed to during a migration to another node, which does not know of these subscriptions. */
+  readonly subscribedMeanwhile: Set<string>;
+}
+
+/** The sessions of a room on this node, by id. */
+export class MediaSessions extends Map<string, MediaSession> {
+  /** Throws MEDIA_NOT_OPEN. */
+  require(sessionId: string): MediaSession {
+    const session = this.get(sessionId);
+    if (!session) throw new FlotillaError('MEDIA_NOT_OPEN');
+    return session;
+  }
+
+  findProducer(publicationId: string): Producer | undefined {
+    for (const { media } of this.values()) {
+      const producer = media.findProducer(publicationId);
+      if (producer) return producer;
+    }
+    return undefined;
+  }
+
+  /** Throws PUBLICATION_NOT_FOUND. */
+  requireProducer(publicationId: string): Producer {
+    const producer = this.findProducer(publicationId);
+    if (!producer) throw new FlotillaError('PUBLICATION_NOT_FOUND', 'its producer is closed');
+    return producer;
+  }
+}

@@ -1,0 +1,229 @@
+import { FlotillaError, migrationLingerMs, type Publication, type PublicationRecord } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { PipeTransport, Producer, Router } from 'mediasoup/types';
+import { connectPipeTransport, openPipeTransport, type PeerNodes, type PipeListen } from './pipe-transport.ts';
+
+/** How long a publication without subscribers keeps arriving, in milliseconds: somebody may subscribe again. */
+const idleMs = 5000;
+
+interface Incoming {
+  readonly producer: Promise<Producer>;
+  producerId: string;
+  subscribers: number;
+  timer?: NodeJS.Timeout | undefined;
+}
+
+/** A use of an incoming publication. `release` ends it; a second call does nothing. */
+export interface IncomingUse {
+  readonly producer: Producer;
+  readonly release: () => void;
+}
+
+export interface IncomingPipeOptions {
+  readonly roomId: string;
+  readonly fromNode: string;
+  readonly ownNode: string;
+  readonly router: Router;
+  readonly listen: PipeListen;
+  readonly peers: PeerNodes;
+  /** Called when the last publication is removed. */
+  readonly onIdle: (pipe: IncomingPipe) => void;
+  readonly log: Logger;
+}
+
+/**
+ * Receives publications of a room from one other node, on demand. A publication is requested when the first session here
+ * subscribes to it, and released some seconds after the last one unsubscribed.
+ */
+export class IncomingPipe {
+  #transport: Promise<PipeTransport> | undefined;
+  readonly #incoming = new Map<string, Incoming>();
+  #closed = false;
+
+  constructor(private readonly options: IncomingPipeOptions) {}
+
+  /** Number of publications that it receives or requests. */
+  get size(): number {
+    return this.#incoming.size;
+  }
+
+  has(publicationId: string): boolean {
+    return this.#incoming.has(publicationId);
+  }
+
+  async #open(): Promise<PipeTransport> {
+    const { roomId, fromNode, ownNode, router, listen, peers } = this.options;
+    const { transport, endpoint } = await openPipeTransport(router, listen);
+    try {
+      const reply = await peers.openPipe(fromNode, { roomId, toNode: ownNode, endpoint });
+      await connectPipeTransport(transport, reply.endpoint);
+      return transport;
+    } catch (error) {
+      transport.close();
+      throw error;
+    }
+  }
+
+  /** The open transport, shared by all that wait for it. */
+  #opened(): Promise<PipeTransport> {
+    if (!this.#transport) {
+      const opening = this.#open();
+      this.#transport = opening;
+      opening.catch(() => {
+        if (this.#transport === opening) this.#transport = undefined;
+      });
+    }
+    return this.#transport;
+  }
+
+  /**
+   * The producer of a publication in this node's router, kept until the use is released. Calls that wait at the same time share
+   * one request.
+   */
+  async use(publication: PublicationRecord): Promise<IncomingUse> {
+    if (this.#closed) throw new FlotillaError('MEDIA_NOT_OPEN');
+    const incoming = this.#incomingOf(publication);
+    incoming.subscribers++;
+    clearTimeout(incoming.timer);
+    let isReleased = false;
+    const release = (): void => {
+      if (isReleased) return;
+      isReleased = true;
+      if (--incoming.subscribers > 0) return;
+      this.#startTimer(publication.id, incoming, idleMs, () => this.#end(publication.id));
+    };
+    try {
+      return { producer: await incoming.producer, release };
+    } catch (error) {
+      if (this.#incoming.get(publication.id) === incoming) this.#end(publication.id);
+      throw error;
+    }
+  }
+
+  #incomingOf(publication: PublicationRecord): Incoming {
+    const known = this.#incoming.get(publication.id);
+    if (known?.producerId === publication.producerId) return known;
+    if (known) dispose(known);
+    const incoming: Incoming = {
+      producer: this.#request(publication, () => incoming),
+      producerId: publication.producerId,
+      subscribers: 0,
+    };
+    this.#incoming.set(publication.id, incoming);
+    return incoming;
+  }
+
+  #startTimer(publicationId: string, incoming: Incoming, ms: number, onTimeout: () => void): void {
+    clearTimeout(incoming.timer);
+    if (this.#incoming.get(publicationId) !== incoming) return;
+    incoming.timer = setTimeout(onTimeout, ms);
+    incoming.timer.unref();
+  }
+
+  async #request(publication: PublicationRecord, self: () => Incoming): Promise<Producer> {
+    const transport = this.#opened();
+    try {
+      return await this.#requestOn(transport, publication, self);
+    } catch (error) {
+      // The other node lost its end, with a worker or a restart: open the pipe again, once.
+      if (!(error instanceof FlotillaError) || error.code !== 'MEDIA_NOT_OPEN' || this.#closed) throw error;
+      this.#closeTransport(transport);
+      return this.#requestOn(this.#opened(), publication, self);
+    }
+  }
+
+  async #requestOn(
+    opening: Promise<PipeTransport>,
+    { id: publicationId, participantId }: PublicationRecord,
+    self: () => Incoming,
+  ): Promise<Producer> {
+    const { roomId, fromNode, ownNode, peers } = this.options;
+    const transport = await opening;
+    const { producerId, kind, rtpParameters, paused } = await peers.pipePublication(fromNode, {
+      roomId,
+      toNode: ownNode,
+      publicationId,
+    });
+    // The publication may have been replaced while the request was in flight.
+    self().producerId = producerId;
+    const producer = await transport.produce({
+      id: producerId,
+      kind,
+      rtpParameters: rtpParameters as Producer['rtpParameters'],
+      paused,
+      appData: { publicationId, participantId, piped: true },
+    });
+    if (transport.closed) {
+      producer.close();
+      throw new FlotillaError('MEDIA_NOT_OPEN', `the pipe from ${fromNode} was closed`);
+    }
+    const incoming = self();
+    producer.observer.once('close', () => {
+      if (this.#incoming.get(publicationId) === incoming) this.remove(publicationId);
+    });
+    return producer;
+  }
+
+  /** Nobody subscribes to the publication: the other node need not send it. */
+  #end(publicationId: string): void {
+    const { roomId, fromNode, ownNode, peers, log } = this.options;
+    this.remove(publicationId);
+    peers
+      .unpipePublication(fromNode, { roomId, toNode: ownNode, publicationId })
+      .catch((error: unknown) => log.debug({ err: error, publicationId, fromNode }, 'unpipe request failed'));
+  }
+
+  /** The publication ended. Its consumers here are closed with its producer. */
+  remove(publicationId: string): void {
+    const incoming = this.#incoming.get(publicationId);
+    if (!incoming) return;
+    this.#incoming.delete(publicationId);
+    dispose(incoming);
+    if (this.#incoming.size > 0) return;
+    this.#closeTransport(this.#transport);
+    this.options.onIdle(this);
+  }
+
+  /**
+   * The publication changed. With another producer, the one here continues for `migrationLingerMs`, until the sessions here
+   * have subscribed to the new one. A muted state is applied to the producer here.
+   */
+  async update({ id, producerId, muted }: Publication): Promise<void> {
+    const incoming = this.#incoming.get(id);
+    if (!incoming) return;
+    if (incoming.producerId !== producerId)
+      return this.#startTimer(id, incoming, migrationLingerMs, () => this.remove(id));
+    // Commands overtake events: this one is newer than the event that started the timer.
+    if (incoming.subscribers > 0) clearTimeout(incoming.timer);
+    try {
+      const producer = await incoming.producer;
+      // Applied even if it seems to be so already: the producer's state is that of the last answer, not of the last request.
+      await (muted ? producer.pause() : producer.resume());
+    } catch (error) {
+      this.options.log.debug({ err: error, publicationId: id }, 'muted state of a piped publication not applied');
+    }
+  }
+
+  /** Closes a transport; another one that was opened meanwhile stays. */
+  #closeTransport(transport: Promise<PipeTransport> | undefined): void {
+    if (this.#transport === transport) this.#transport = undefined;
+    void transport?.then(
+      (opened) => opened.close(),
+      () => undefined,
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const publicationId of [...this.#incoming.keys()]) this.remove(publicationId);
+    this.#closeTransport(this.#transport);
+  }
+}
+
+function dispose({ timer, producer }: Incoming): void {
+  clearTimeout(timer);
+  producer.then(
+    (opened) => opened.close(),
+    () => undefined,
+  );
+}

@@ -1,0 +1,92 @@
+import { type CommandReply, FlotillaError, type RtpParameters } from '@flotilla/contracts';
+import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
+import { KeyedQueue } from '../keyed-queue.ts';
+import { connectPipeTransport, openPipeTransport, type PipeEndpoint, type PipeListen } from './pipe-transport.ts';
+
+/**
+ * Sends publications of a room from this node to one other node. A publication is sent once however many sessions consume it
+ * there, with all its simulcast layers.
+ */
+export class OutgoingPipe {
+  readonly #consumers = new Map<string, Consumer>();
+  readonly #queue = new KeyedQueue();
+
+  private constructor(
+    private readonly transport: PipeTransport,
+    private readonly onIdle: (pipe: OutgoingPipe) => void,
+  ) {}
+
+  /** @param onIdle called when the last publication is removed or ended. */
+  static async open(options: {
+    router: Router;
+    listen: PipeListen;
+    remote: PipeEndpoint;
+    onIdle: (pipe: OutgoingPipe) => void;
+  }): Promise<{ pipe: OutgoingPipe; endpoint: PipeEndpoint }> {
+    const { router, listen, remote, onIdle } = options;
+    const { transport, endpoint } = await openPipeTransport(router, listen);
+    try {
+      await connectPipeTransport(transport, remote);
+    } catch (error) {
+      transport.close();
+      throw error;
+    }
+    return { pipe: new OutgoingPipe(transport, onIdle), endpoint };
+  }
+
+  /**
+   * Sends a publication, in place of another producer of it.
+   *
+   * @param findProducer returns its producer, when its turn comes.
+   * @throws FlotillaError MEDIA_NOT_OPEN when the pipe is closed, PUBLICATION_NOT_FOUND when the producer is closed.
+   */
+  add(publicationId: string, findProducer: () => Producer): Promise<CommandReply<'sfu.pipe_publication'>> {
+    return this.#queue.run(publicationId, async () => {
+      const producer = findProducer();
+      const known = this.#consumers.get(publicationId);
+      const consumer = known?.producerId === producer.id ? known : await this.#consume(publicationId, producer);
+      return {
+        producerId: producer.id,
+        kind: producer.kind,
+        rtpParameters: consumer.rtpParameters as RtpParameters,
+        paused: producer.paused,
+      };
+    });
+  }
+
+  async #consume(publicationId: string, producer: Producer): Promise<Consumer> {
+    let consumer: Consumer | undefined;
+    try {
+      consumer = await this.transport.consume({ producerId: producer.id });
+    } catch (error) {
+      if (!this.transport.closed && !producer.closed) throw error;
+    }
+    if (!consumer || this.transport.closed || producer.closed) {
+      consumer?.close();
+      throw new FlotillaError(this.transport.closed ? 'MEDIA_NOT_OPEN' : 'PUBLICATION_NOT_FOUND');
+    }
+    const added = consumer;
+    const previous = this.#consumers.get(publicationId);
+    this.#consumers.set(publicationId, added);
+    added.observer.once('close', () => {
+      if (this.#consumers.get(publicationId) !== added) return;
+      this.#consumers.delete(publicationId);
+      if (this.#consumers.size === 0) this.onIdle(this);
+    });
+    previous?.close();
+    return added;
+  }
+
+  remove(publicationId: string): Promise<void> {
+    return this.#queue.run(publicationId, async () => this.#consumers.get(publicationId)?.close());
+  }
+
+  /** Number of publications that it sends. */
+  get size(): number {
+    return this.#consumers.size;
+  }
+
+  close(): void {
+    this.transport.close();
+  }
+}

@@ -1,0 +1,99 @@
+import { type CommandReply, FlotillaError, type Publication, type PublicationRecord } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { Producer, Router } from 'mediasoup/types';
+import { KeyedQueue } from '../keyed-queue.ts';
+import { IncomingPipe, type IncomingUse } from './incoming-pipe.ts';
+import { OutgoingPipe } from './outgoing-pipe.ts';
+import type { PeerNodes, PipeEndpoint, PipeListen } from './pipe-transport.ts';
+
+export interface RoomPipesOptions {
+  readonly roomId: string;
+  readonly ownNode: string;
+  readonly router: Router;
+  readonly listen: PipeListen;
+  readonly peers: PeerNodes;
+  readonly log: Logger;
+}
+
+/** The pipes of a room between this node and others: one in each direction per node, while it carries publications. */
+export class RoomPipes {
+  readonly #incoming = new Map<string, IncomingPipe>();
+  readonly #outgoing = new Map<string, OutgoingPipe>();
+  readonly #openings = new KeyedQueue();
+  #closed = false;
+
+  constructor(private readonly options: RoomPipesOptions) {}
+
+  get size(): number {
+    return this.#incoming.size + this.#outgoing.size;
+  }
+
+  /** A publication of another node, as a producer in this node's router. */
+  use(publication: PublicationRecord): Promise<IncomingUse> {
+    const { nodeId: fromNode } = publication;
+    let pipe = this.#incoming.get(fromNode);
+    if (!pipe) {
+      const onIdle = (idle: IncomingPipe): void => {
+        if (this.#incoming.get(fromNode) === idle) this.#incoming.delete(fromNode);
+      };
+      pipe = new IncomingPipe({ ...this.options, fromNode, onIdle });
+      this.#incoming.set(fromNode, pipe);
+    }
+    return pipe.use(publication);
+  }
+
+  has(publicationId: string): boolean {
+    return [...this.#incoming.values()].some((pipe) => pipe.has(publicationId));
+  }
+
+  /** The publication changed; see IncomingPipe. */
+  update(publication: Publication): void {
+    for (const pipe of this.#incoming.values()) void pipe.update(publication);
+  }
+
+  /** The publication ended. */
+  remove(publicationId: string): void {
+    for (const pipe of [...this.#incoming.values()]) pipe.remove(publicationId);
+  }
+
+  /** Opens the sending end of a pipe to a node, in place of the one to it. */
+  open(toNode: string, remote: PipeEndpoint): Promise<PipeEndpoint> {
+    return this.#openings.run(toNode, async () => {
+      const { router, listen } = this.options;
+      const onIdle = (idle: OutgoingPipe): void => {
+        idle.close();
+        if (this.#outgoing.get(toNode) === idle) this.#outgoing.delete(toNode);
+      };
+      const { pipe, endpoint } = await OutgoingPipe.open({ router, listen, remote, onIdle });
+      if (this.#closed) {
+        pipe.close();
+        throw new FlotillaError('MEDIA_NOT_OPEN');
+      }
+      this.#outgoing.get(toNode)?.close();
+      this.#outgoing.set(toNode, pipe);
+      return endpoint;
+    });
+  }
+
+  /** Sends a publication of this node to another one. Throws MEDIA_NOT_OPEN when there is no pipe to it. */
+  async send(
+    toNode: string,
+    publicationId: string,
+    findProducer: () => Producer,
+  ): Promise<CommandReply<'sfu.pipe_publication'>> {
+    const pipe = this.#outgoing.get(toNode);
+    if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
+    return pipe.add(publicationId, findProducer);
+  }
+
+  async stopSending(toNode: string, publicationId: string): Promise<void> {
+    await this.#outgoing.get(toNode)?.remove(publicationId);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const pipe of [...this.#incoming.values(), ...this.#outgoing.values()]) pipe.close();
+    this.#incoming.clear();
+    this.#outgoing.clear();
+  }
+}

@@ -1,0 +1,127 @@
+import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import type { RoomStore } from '@flotilla/store';
+import type { Producer } from 'mediasoup/types';
+import { KeyedQueue } from './keyed-queue.ts';
+import type { MediaSessions } from './media-session.ts';
+import type { PublishRequest } from './peer-media.ts';
+import type { RoomPipes } from './pipes/room-pipes.ts';
+import type { SpeakerDetector } from './speakers.ts';
+
+export interface RoomPublicationsOptions {
+  readonly roomId: string;
+  readonly nodeId: string;
+  readonly rooms: RoomStore;
+  readonly speakers: SpeakerDetector;
+  readonly pipes: RoomPipes;
+  readonly log: Logger;
+}
+
+/** A publication that has no id yet gets a new one. */
+export type NewPublication = Omit<PublishRequest, 'publicationId'> & { readonly publicationId?: string | undefined };
+
+/**
+ * The publications of a room's sessions on this node: their producers, and the room's records of them. Requests about one
+ * publication take turns, in the order of their arrival.
+ */
+export class RoomPublications {
+  readonly #queue = new KeyedQueue();
+  readonly #sessions: MediaSessions;
+  readonly #options: RoomPublicationsOptions;
+
+  constructor(sessions: MediaSessions, options: RoomPublicationsOptions) {
+    this.#sessions = sessions;
+    this.#options = options;
+  }
+
+  /**
+   * Publishes, or replaces the producer of the publication that is named. One that the room does not have is added under its
+   * id: a publication that was sent directly between two participants keeps its id.
+   */
+  publish(sessionId: string, { publicationId, ...rest }: NewPublication): Promise<Publication> {
+    const request: PublishRequest = { publicationId: publicationId ?? newId('publication'), ...rest };
+    return this.#queue.run(request.publicationId, async () => {
+      const { rooms, roomId, nodeId, speakers } = this.#options;
+      const { media } = this.#sessions.require(sessionId);
+      const { participantId } = media;
+      // Before the producer exists: subscribers find it by the id.
+      const [known] = publicationId === undefined ? [] : await rooms.publications(roomId, [publicationId]);
+      if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+      let publication!: Publication;
+      await media.publish(request, async (producer) => {
+        publication = publicationOf(request, participantId, producer);
+        await speakers.add(producer);
+        media.requireOpen();
+        await rooms.putPublication(roomId, { ...publication, nodeId });
+        // Closed while it was announced: nothing else would remove it.
+        if (media.closed) await rooms.removePublication(roomId, participantId, publication.id);
+      });
+      return publication;
+    });
+  }
+
+  unpublish(sessionId: string, publicationId: string): Promise<void> {
+    return this.#queue.run(publicationId, async () => {
+      const { rooms, roomId } = this.#options;
+      const { media } = this.#sessions.require(sessionId);
+      const removed = await rooms.removePublication(roomId, media.participantId, publicationId);
+      media.findProducer(publicationId)?.close();
+      if (!removed) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    });
+  }
+
+  /**
+   * Mutes or unmutes the producer on this node. The room's record follows unless it is that of another producer: during a
+   * migration, the one on the new node.
+   */
+  mute(sessionId: string, publicationId: string, muted: boolean): Promise<void> {
+    return this.#queue.run(publicationId, async () => {
+      const { rooms, roomId } = this.#options;
+      const producer = this.#sessions.require(sessionId).media.findProducer(publicationId);
+      const [known] = await rooms.publications(roomId, [publicationId]);
+      if (!producer || producer.closed || !known) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+      await (muted ? producer.pause() : producer.resume());
+      if (known.producerId !== producer.id || known.muted === muted) return;
+      await rooms.putPublication(roomId, { ...known, muted }).catch((error: unknown) => {
+        // The new node's producer took its place since the record was read.
+        if (FlotillaError.from(error).code !== 'MIGRATION_RUNNING') throw error;
+      });
+    });
+  }
+
+  /** Closes what is left here of a removed publication, unless it was published again since the event. */
+  async onRemoved(publicationId: string): Promise<void> {
+    const { rooms, roomId, pipes, log } = this.#options;
+    if (!this.#sessions.findProducer(publicationId) && !pipes.has(publicationId)) return;
+    const close = (): void => {
+      this.#sessions.findProducer(publicationId)?.close();
+      pipes.remove(publicationId);
+    };
+    try {
+      await this.#queue.run(publicationId, async () => {
+        const [known] = await rooms.publications(roomId, [publicationId]);
+        if (!known) close();
+      });
+    } catch (error) {
+      log.warn({ err: error, publicationId }, 'removed publication not looked up, closing its media');
+      close();
+    }
+  }
+}
+
+function publicationOf(
+  { publicationId, kind, source, label, muted }: PublishRequest,
+  participantId: string,
+  producer: Producer,
+): Publication {
+  return {
+    id: publicationId,
+    participantId,
+    kind,
+    source,
+    ...(label !== undefined && { label }),
+    codec: producer.rtpParameters.codecs[0]!.mimeType,
+    muted,
+    producerId: producer.id,
+  };
+}

@@ -1,0 +1,109 @@
+import { FlotillaError, type Member, type RtpParameters } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { type Fleet, memoryFleet } from '@flotilla/store';
+import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
+import type { Router } from 'mediasoup/types';
+import { MediaNode, type MediaRoom, type PeerNodes, routerRtpCapabilities } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'silent' });
+
+export const rtpCapabilities = routerRtpCapabilities as Parameters<MediaRoom['openSession']>[0]['rtpCapabilities'];
+
+let ssrc = 1000;
+/** Parameters of an audio track that no other producer has. */
+export const audio = (): RtpParameters => ({
+  mid: String(++ssrc),
+  codecs: [{ mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 }],
+  encodings: [{ ssrc }],
+});
+
+export const microphone = (publicationId?: string) =>
+  ({
+    kind: 'audio',
+    source: 'microphone',
+    muted: false,
+    rtpParameters: audio(),
+    ...(publicationId !== undefined && { publicationId }),
+  }) as const;
+
+/** SFU nodes of one worker each over an in-memory fleet; they call each other directly. */
+export class LocalNodes {
+  readonly roomId = 'rm_a';
+  readonly #nodes = new Map<string, MediaNode>();
+
+  private constructor(readonly fleet: Fleet) {}
+
+  static async start(...ids: string[]): Promise<LocalNodes> {
+    const nodes = new LocalNodes(memoryFleet(log));
+    const { store, events } = nodes.fleet;
+    await store.rooms.create(roomRecord('a'));
+    for (const id of ids) {
+      await store.nodes.report(nodeReport(id, { capacity: 100 }));
+      const { rooms, migrations } = store;
+      const listen = { ips: ['127.0.0.1'], portBase: 0 };
+      const options = { id, workers: 1, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
+      nodes.#nodes.set(id, await MediaNode.start({ ...options, peers: nodes.#peers }));
+    }
+    return nodes;
+  }
+
+  readonly #peers: PeerNodes = {
+    openPipe: async (nodeId, { roomId, toNode, endpoint }) => ({
+      endpoint: await (await this.node(nodeId).room(roomId)).openPipe(toNode, endpoint),
+    }),
+    pipePublication: async (nodeId, { roomId, toNode, publicationId }) =>
+      (await this.node(nodeId).room(roomId)).pipePublication(toNode, publicationId),
+    unpipePublication: async (nodeId, { roomId, toNode, publicationId }) => {
+      await (await this.node(nodeId).room(roomId)).unpipePublication(toNode, publicationId);
+      return {};
+    },
+  };
+
+  node(id: string): MediaNode {
+    const node = this.#nodes.get(id);
+    if (!node) throw new FlotillaError('NODE_UNAVAILABLE');
+    return node;
+  }
+
+  room(id: string): Promise<MediaRoom> {
+    return this.node(id).room(this.roomId);
+  }
+
+  /** A new member of the room, assigned to the node. Its media is not open. */
+  async join(nodeId: string): Promise<Member> {
+    const others = [...this.#nodes.keys()].filter((id) => id !== nodeId);
+    const request = newcomer(this.roomId, undefined, others);
+    return (await joinAs(this.fleet.store, { ...request, media: { rtpCapabilities, subscribe: true } as never }))
+      .member;
+  }
+
+  open(nodeId: string, { sessionId, id }: Pick<Member, 'sessionId' | 'id'>, subscribe = true) {
+    return this.node(nodeId).openSession(this.roomId, { sessionId, participantId: id, rtpCapabilities, subscribe });
+  }
+
+  /** A new member with open media. */
+  async enter(nodeId: string, subscribe = true): Promise<Member> {
+    const member = await this.join(nodeId);
+    await this.open(nodeId, member, subscribe);
+    return member;
+  }
+
+  async publications() {
+    return (await this.fleet.store.rooms.state(this.roomId))!.publications;
+  }
+
+  /** What the media worker of a node has for the room. */
+  async dump(nodeId: string): Promise<{ transports: number; producers: string[]; consumers: string[] }> {
+    const { router } = (await this.room(nodeId)) as unknown as { router: Router };
+    const { transportIds, mapProducerIdConsumerIds, mapConsumerIdProducerId } = await router.dump();
+    return {
+      transports: transportIds.length,
+      producers: mapProducerIdConsumerIds.map(({ key }) => key),
+      consumers: mapConsumerIdProducerId.map(({ key }) => key),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#nodes.values()].map((node) => node.close()));
+  }
+}
