@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run, SetupError } from './setup/steps.mjs';
+import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './transcript.mjs';
 
@@ -12,16 +13,9 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
 
 /** The documents: path and content. Imported late, since they need the build. */
 async function documents() {
-  const [
-    { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings },
-    { describeConfig },
-    registry,
-    gateway,
-    sfu,
-    relay,
-    console_,
-  ] = await Promise.all([
+  const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, console_] = await Promise.all([
     import('@flotilla/contracts'),
+    import('@flotilla/data-channel'),
     import('@flotilla/runtime'),
     import('@flotilla/room-registry'),
     import('@flotilla/signaling-gateway'),
@@ -29,6 +23,7 @@ async function documents() {
     import('@flotilla/metadata-relay'),
     import('@flotilla/console'),
   ]);
+  const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
   return {
     '.env.example': envExample(describeConfig, {
       'Room registry': registry.registryConfig,
@@ -41,6 +36,7 @@ async function documents() {
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
+    'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
     'libs/store/src/redis/scripts/generated/scripts.ts': redisScripts(),
     'libs/data-channel/src/generated/metadata_pb.ts': await metadataFrames(),

@@ -1,4 +1,5 @@
 export * from './asyncapi/document.ts';
+export { requestExamples } from './asyncapi/examples.ts';
 export * from './close-codes.ts';
 export * from './commands.ts';
 export * from './envelope.ts';
