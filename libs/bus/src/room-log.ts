@@ -21,14 +21,22 @@ export interface PlacedRoomEvent {
 }
 
 /**
- * The events in entries of a room's stream. Entries of a type this version doesn't know come from a newer service and are
- * passed over.
+ * The events in entries of a room's stream. Entries of a type that this version does not know come from a newer service and are
+ * skipped, and so are damaged ones.
  */
 export function parseRoomEvents(entries: readonly LogEntry[]): PlacedRoomEvent[] {
   return entries.flatMap(({ offset, data }) => {
-    const event = RoomEvent.safeParse(JSON.parse(data));
+    const event = RoomEvent.safeParse(parsed(data));
     return event.success ? [{ offset, event: event.data }] : [];
   });
+}
+
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The event as it is written down, with the trace it belongs to. */

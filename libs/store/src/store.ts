@@ -49,6 +49,15 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/**
+ * A record that a pass over many could not handle, because it is damaged. The pass skips it, so that the others are handled, and
+ * reports it.
+ */
+export interface FailedRecord {
+  readonly record: string;
+  readonly error: unknown;
+}
+
 /** All that a newcomer to a room must know, true at `offset` of its stream. */
 export interface RoomState {
   readonly room: Room;
@@ -170,14 +179,14 @@ export interface RoomStore {
   /** Those of the publications that exist, in the order asked for. */
   publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]>;
 
-  /** Deletes the rooms that were empty for longer than they may be, and returns their ids. */
-  deleteExpired(): Promise<string[]>;
+  /** Deletes the rooms that were empty for longer than they may be, and returns their ids. One that fails is due again a minute later. */
+  deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }>;
 
   /**
    * Looks at one page of the rooms, from a cursor on, and takes out members whose session does not exist. Returns the number of
    * those, and the cursor of the next page; undefined at the end.
    */
-  repair(cursor?: string): Promise<{ removed: number; next: string | undefined }>;
+  repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }>;
 }
 
 /** The number of publications that a participant may have in a room. */
@@ -243,7 +252,7 @@ export interface MigrationStore {
   /** The active migration of a member. */
   of(roomId: string, participantId: string): Promise<Migration | undefined>;
 
-  /** Active migrations, those whose deadline comes first, at most `limit`. */
+  /** Active migrations, those whose deadline comes first, at most `limit`. Those that this version cannot read are left out. */
   running(limit: number): Promise<Migration[]>;
 }
 
@@ -385,10 +394,14 @@ export interface SessionStore {
   reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
 
   /**
-   * Detaches sessions of gateways whose heartbeat is older than `timeoutMs`, at most `limit`, and takes off gateways that have no
-   * more. Returns the number of sessions, and whether there may be more.
+   * Detaches sessions of gateways whose heartbeat is older than `timeoutMs`, at most `limit` of each, and takes off gateways that
+   * have no more. Returns the number of sessions, and whether there are more.
    */
-  detachOrphaned(timeoutMs: number, windowMs: number, limit: number): Promise<{ detached: number; more: boolean }>;
+  detachOrphaned(
+    timeoutMs: number,
+    windowMs: number,
+    limit: number,
+  ): Promise<{ detached: number; failed: FailedRecord[]; more: boolean }>;
 
   /** Ids of sessions whose resume window has passed, at most `limit`. They stay due until they are closed. */
   due(limit: number): Promise<string[]>;

@@ -140,6 +140,13 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
   gatewayAlive: { run: (store) => store.sessions.gatewayAlive('gw_new') },
   reportNode: { run: (store) => store.nodes.report(nodeReport('nd_c')) },
   removeNode: { run: (store) => store.nodes.remove('nd_b') },
+  dropMigration: {
+    before: async (store) => {
+      await migrating(store);
+      await redis.hset(`${namespaceNow}:{${roomId}}:migrations`, participantId, 'damaged');
+    },
+    run: (store) => store.migrations.running(10),
+  },
   acquireLease: { run: (store) => store.leases.acquire('l', 'h', 10_000) },
 };
 let namespaceNow = '';
@@ -216,14 +223,14 @@ describe('scripts', () => {
       await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
       await store.rooms.create(roomRecord('a', { maxParticipants: 2000 }));
       for (let index = 0; index < 1200; index++) {
-        if (index % 100 === 0) await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
+        if (index % 10 === 0) await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
         await joinAs(store, newcomer(roomId));
       }
       await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 500);
       expect(await store.rooms.state(roomId)).toBeUndefined();
       await expect(joinAs(store, newcomer(roomId))).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
       expect(await store.nodes.list()).toMatchObject([{ reserved: 700 }]);
-      expect(await store.rooms.deleteExpired()).toEqual([roomId]);
+      expect(await store.rooms.deleteExpired()).toEqual({ deleted: [roomId], failed: [] });
       expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
       expect(await redis.keys(`${namespace}:{${roomId}}:*`)).toEqual([`${namespace}:{${roomId}}:events`]);
       expect(await redis.ttl(`${namespace}:{${roomId}}:events`)).toBeGreaterThan(0);
@@ -237,10 +244,10 @@ describe('scripts', () => {
     const { members } = (await store.rooms.state(roomId))!;
     const other = members.find(({ id }) => id !== participantId)!;
     await redis.srem(`${namespace}:session:${other.sessionId}:rooms`, roomId);
-    expect(await store.rooms.repair()).toEqual({ removed: 1, next: undefined });
+    expect(await store.rooms.repair()).toEqual({ removed: 1, failed: [], next: undefined });
     expect(brokenInvariants(await takeInventory(store))).toEqual([]);
     expect(await store.rooms.state(roomId)).toMatchObject({ members: [{ id: other.id }], publications: [] });
-    expect(await store.rooms.repair()).toEqual({ removed: 0, next: undefined });
+    expect(await store.rooms.repair()).toEqual({ removed: 0, failed: [], next: undefined });
   });
 
   test('records that this version cannot read hide no other', async () => {

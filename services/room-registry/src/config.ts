@@ -6,16 +6,14 @@ export const registryConfig = z.object({
   ...commonConfig.shape,
   ...brokerConfig.shape,
   ...tokenConfig.shape,
-  FLOTILLA_REST_HOST: z.string().default('0.0.0.0').describe('Where the REST API listens.'),
-  FLOTILLA_REST_PORT: port().default(8081).describe('Port of the REST API. 0 picks a free one.'),
+  FLOTILLA_REST_HOST: z.string().default('0.0.0.0').describe('Address that the REST API listens on.'),
+  FLOTILLA_REST_PORT: port().default(8081).describe('Port of the REST API. 0 chooses a free one.'),
   FLOTILLA_API_KEYS: list()
     .default([])
-    .describe('Keys that open the REST API, separated by commas; sent as `Authorization: Bearer <key>`.'),
-  FLOTILLA_API_OPEN: flag()
-    .default(false)
-    .describe('true opens the REST API to everybody who reaches it. For development.'),
+    .describe('Accepted keys of the REST API, separated by commas; sent as `Authorization: Bearer <key>`.'),
+  FLOTILLA_API_OPEN: flag().default(false).describe('true serves the REST API without a key. For development.'),
   FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
     .default(30)
-    .describe('How long a session whose connection was lost may come back.'),
+    .describe('Seconds within which a session whose connection was lost may resume.'),
 });
 export type RegistryConfig = z.output<typeof registryConfig>;

@@ -12,7 +12,7 @@ const outcomes = counter({
   labelNames: ['kind', 'outcome'],
 });
 
-/** Failures and moves that are asked for. Each is begun here, logged with who asked, and counted. */
+/** Failures and moves on request. Each is started here, logged with its requester, and counted. */
 export class Drills {
   constructor(
     private readonly rooms: Rooms,
@@ -23,17 +23,17 @@ export class Drills {
     private readonly log: Logger,
   ) {}
 
-  /** @throws FlotillaError NOT_FOUND, NODE_UNAVAILABLE, DRILL_REFUSED, and what the requests it stands for throw. */
+  /** @throws FlotillaError NOT_FOUND, NODE_UNAVAILABLE, DRILL_REFUSED, and what the underlying requests throw. */
   async begin(drill: Drill, by: string): Promise<DrillStarted> {
     const { kind } = drill;
     try {
       const begun = await this.#begin(drill);
-      this.log.warn({ drill, by, begun }, 'a drill is begun');
+      this.log.warn({ drill, by, begun }, 'drill started');
       outcomes.inc({ kind, outcome: 'begun' });
       return begun;
     } catch (error) {
       const { code } = FlotillaError.from(error);
-      this.log.warn({ drill, by, code }, 'a drill was not begun');
+      this.log.warn({ drill, by, code }, 'drill not started');
       outcomes.inc({ kind, outcome: code });
       throw error;
     }
@@ -43,8 +43,8 @@ export class Drills {
     switch (drill.kind) {
       case 'migrate': {
         const { roomId, sessionId } = await this.rooms.member(drill.room, drill.participant);
-        const wanted = { roomId, sessionId, toNode: drill.toNode, reason: 'manual' } as const;
-        const { id: migrationId, toNode } = await this.migrations.begin(wanted);
+        const request = { roomId, sessionId, toNode: drill.toNode, reason: 'manual' } as const;
+        const { id: migrationId, toNode } = await this.migrations.begin(request);
         return { migrationId, toNode };
       }
       case 'drain':

@@ -11,7 +11,7 @@ await runService({
   config: registryConfig.superRefine(checkTokens),
   start: async ({ config, log, health, onStop }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
-      log.warn('no FLOTILLA_API_KEYS: the REST API refuses everybody');
+      log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');
     const fleet = await connectFleet(config, log);
     onStop('fleet', () => fleet.close());
     watchFleet(health, fleet);
@@ -20,6 +20,6 @@ await runService({
     });
     onStop('application', () => closeServing(app));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
-    log.info({ url: await app.getUrl() }, 'REST API is up');
+    log.info({ url: await app.getUrl() }, 'REST API listens');
   },
 });

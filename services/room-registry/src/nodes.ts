@@ -2,7 +2,7 @@ import type { CommandBus } from '@flotilla/bus';
 import { FlotillaError, type NodeStateChange, type NodeState, type NodeSummary, sfuQueue } from '@flotilla/contracts';
 import type { NodeStore } from '@flotilla/store';
 
-/** The SFU nodes, as those who run the fleet see them. */
+/** The SFU nodes of the REST API, and commands to them. */
 export class Nodes {
   constructor(
     private readonly store: NodeStore,
@@ -15,8 +15,8 @@ export class Nodes {
   }
 
   /**
-   * Tells a node what it is there for. Placement knows when this resolves. Throws NOT_FOUND when there is no such node,
-   * NODE_UNAVAILABLE when it fell silent.
+   * Changes the state of a node. Placement applies it when this resolves. Throws NOT_FOUND for an unknown node, NODE_UNAVAILABLE
+   * when the node does not answer.
    */
   async order(id: string, state: NodeState, drainSeconds?: number): Promise<NodeStateChange> {
     await this.#require(id);

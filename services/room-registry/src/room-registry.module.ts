@@ -20,7 +20,7 @@ export interface RoomRegistryOptions {
   readonly log: Logger;
 }
 
-/** Rooms and placement: the commands of the fleet and the REST API of backends. */
+/** The room registry: the REST API, the commands of migrations and drills, and the sweeper. */
 @Module({})
 export class RoomRegistryModule {
   static register({ config, fleet, log }: RoomRegistryOptions): DynamicModule {

@@ -45,7 +45,7 @@ export class Rooms {
     return state.members.map(publicParticipant);
   }
 
-  /** A member with what only the fleet knows. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
+  /** A participant with its session and node. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
   async member(ref: string, participantId: string): Promise<Member> {
     const { id } = await this.get(ref);
     const member = await this.store.member(id, participantId);

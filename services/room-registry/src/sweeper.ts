@@ -1,5 +1,5 @@
 import { counter, type Logger } from '@flotilla/runtime';
-import type { Store } from '@flotilla/store';
+import { type FailedRecord, forEachRecord, type Store } from '@flotilla/store';
 
 const everyMs = 1000;
 /** Heartbeat timeout of a gateway; its sessions' resume windows begin then. */
@@ -7,35 +7,37 @@ const gatewayTimeoutMs = 10_000;
 const sessionsPerSweep = 200;
 /** Nodes and relays whose heartbeat is this old, and that nothing is assigned to, are removed. */
 const deadAfterMs = 600_000;
-/** Sweeps further apart than this had the store out of reach between them. */
+/** Interval between two sweeps above which the store counts as having been unreachable between them, ms. */
 const brokenContactMs = 5000;
 
 const swept = counter({
   name: 'registry_swept_total',
-  help: 'What was removed because its time was over: session, room, member (its session did not exist), node, relay.',
+  help: 'Removed records, by kind: expired sessions and rooms, members without a session, dead nodes and relays.',
   labelNames: ['what'],
 });
 const failures = counter({
   name: 'registry_sweep_failures_total',
-  help: 'Parts of a sweep that failed; they are tried again by the next sweep.',
+  help: 'Failures by part of the sweep: of the whole part, or of one record. The next sweep repeats them.',
   labelNames: ['part'],
 });
 
 /**
- * Removes what nobody ends: rooms that stay empty, sessions whose resume window has passed, sessions of dead gateways, members
+ * Removes what has expired: rooms that stay empty, sessions whose resume window has passed, sessions of dead gateways, members
  * whose session does not exist, dead nodes and relays. Each sweep reads the whole state and may run in any number of registries
- * at once; a part that fails does not keep the others from running.
+ * at once. A part that fails does not keep the others from running, nor does a damaged record keep the others of its part from
+ * being handled.
  *
- * While the store is unreachable no heartbeat can be written, so missing ones do not count: afterwards gateways and clients get
- * as long to report as if they had just stopped.
+ * While the store is unreachable no heartbeat can be written. Timeouts therefore start over when it is reachable again.
  */
 export class Sweeper {
   #timer: NodeJS.Timeout | undefined;
   #sweeping: Promise<void> | undefined;
-  /** Since when the store has been reachable, by the monotonic clock. */
+  /** Time from which on the store has been reachable, by the monotonic clock. */
   #reachableSince = performance.now();
   #lastSweptAt = this.#reachableSince;
   #repairCursor: string | undefined;
+  /** Number of expired sessions that the last sweep could not close. They stay due, in front of others. */
+  #failedSessions = 0;
 
   constructor(
     private readonly store: Store,
@@ -55,7 +57,7 @@ export class Sweeper {
 
   /** Throws UNAVAILABLE when the store is unreachable. */
   async sweep(): Promise<void> {
-    const due = await this.store.sessions.due(sessionsPerSweep);
+    const due = await this.store.sessions.due(sessionsPerSweep + this.#failedSessions);
     const now = performance.now();
     if (now - this.#lastSweptAt > brokenContactMs) this.#reachableSince = now;
     this.#lastSweptAt = now;
@@ -78,55 +80,75 @@ export class Sweeper {
     }
   }
 
+  #report(part: string, failed: readonly FailedRecord[]): void {
+    for (const { record, error } of failed) {
+      failures.inc({ part });
+      this.log.warn({ err: error, part, record }, 'damaged record skipped by the sweep');
+    }
+  }
+
   async #detachOrphaned(): Promise<void> {
     for (;;) {
       const { sessions } = this.store;
-      const { detached, more } = await sessions.detachOrphaned(gatewayTimeoutMs, this.windowMs, sessionsPerSweep);
+      const { detached, failed, more } = await sessions.detachOrphaned(
+        gatewayTimeoutMs,
+        this.windowMs,
+        sessionsPerSweep,
+      );
       if (detached > 0) this.log.warn({ sessions: detached }, 'gateway declared dead, its sessions may resume');
+      this.#report('gateways', failed);
       if (!more) return;
     }
   }
 
   async #closeSessions(ids: readonly string[]): Promise<void> {
-    for (const id of ids) {
+    const failed = await forEachRecord(ids, async (id) => {
       await this.store.sessions.close(id, 'disconnected');
       swept.inc({ what: 'session' });
-    }
+    });
+    this.#failedSessions = failed.length;
+    this.#report('sessions', failed);
   }
 
   async #deleteRooms(): Promise<void> {
-    const expired = await this.store.rooms.deleteExpired();
-    swept.inc({ what: 'room' }, expired.length);
+    const { deleted, failed } = await this.store.rooms.deleteExpired();
+    swept.inc({ what: 'room' }, deleted.length);
+    this.#report('rooms', failed);
   }
 
-  /** One page of rooms a sweep. */
+  /** Repairs one page of rooms per sweep. */
   async #repair(): Promise<void> {
-    const { removed, next } = await this.store.rooms.repair(this.#repairCursor);
+    const { removed, failed, next } = await this.store.rooms.repair(this.#repairCursor);
     this.#repairCursor = next;
+    this.#report('members', failed);
     if (removed > 0) this.log.warn({ members: removed }, 'members without a session removed');
     swept.inc({ what: 'member' }, removed);
   }
 
   async #removeDead(): Promise<void> {
     const { nodes, relays } = this.store;
-    const all = await nodes.list();
-    const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
-    for (const { id, lastSeenAt, reserved } of all) {
-      if (reserved > 0 || newest - lastSeenAt < deadAfterMs) continue;
+    const deadNodes = longDead(await nodes.list()).filter(({ reserved }) => reserved === 0);
+    const failedNodes = await forEachRecord(idsOf(deadNodes), async (id) => {
       await nodes.remove(id);
       swept.inc({ what: 'node' });
-    }
-    const links = await relays.list();
-    const newestRelay = Math.max(...links.map(({ lastSeenAt }) => lastSeenAt));
-    for (const { id, lastSeenAt } of links) {
-      if (newestRelay - lastSeenAt < deadAfterMs) continue;
+    });
+    const failedRelays = await forEachRecord(idsOf(longDead(await relays.list())), async (id) => {
       await relays.remove(id);
       swept.inc({ what: 'relay' });
-    }
+    });
+    this.#report('dead', [...failedNodes, ...failedRelays]);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#sweeping;
   }
+}
+
+const idsOf = (all: readonly { readonly id: string }[]): string[] => all.map(({ id }) => id);
+
+/** Those whose last heartbeat is `deadAfterMs` older than the newest one. */
+function longDead<T extends { readonly lastSeenAt: number }>(all: readonly T[]): T[] {
+  const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
+  return all.filter(({ lastSeenAt }) => newest - lastSeenAt >= deadAfterMs);
 }

@@ -9,25 +9,25 @@ import { startRegistry } from './harness.ts';
 
 let registry: Awaited<ReturnType<typeof startRegistry>>;
 let fleet: Fleet;
-/** What the node was told. */
-let told: unknown[];
+/** The commands that the node received. */
+let received: unknown[];
 
 beforeEach(async () => {
   registry = await startRegistry();
   ({ fleet } = registry);
-  told = [];
+  received = [];
   for (const id of ['nd_a', 'nd_b']) await fleet.store.nodes.report(nodeReport(id));
   const handlers = {
     'sfu.cordon': async (order) => {
-      told.push(order);
+      received.push(order);
       return { state: order.state };
     },
     'sfu.kill_worker': async (order) => {
-      told.push(order);
+      received.push(order);
       return { worker: order.worker ?? 0 };
     },
     'sfu.kill_node': async () => {
-      told.push('die');
+      received.push('kill_node');
       return {};
     },
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
@@ -37,17 +37,17 @@ beforeEach(async () => {
 const drill = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>
   api.request('POST', '/v1/drills', body);
 
-test('orders to a node reach it, and are counted', async () => {
+test('drills of a node are sent to it and counted', async () => {
   const node = 'nd_a';
   expect(await drill({ kind: 'drain', node })).toEqual({ status: 202, body: { state: 'draining' } });
   expect(await drill({ kind: 'uncordon', node })).toEqual({ status: 202, body: { state: 'active' } });
   expect(await drill({ kind: 'kill_worker', node, worker: 1 })).toEqual({ status: 202, body: { worker: 1 } });
   expect(await drill({ kind: 'kill_node', node })).toEqual({ status: 202, body: {} });
-  expect(told).toEqual([
+  expect(received).toEqual([
     { state: 'draining', drainSeconds: 60 },
     { state: 'active', drainSeconds: 60 },
     { worker: 1 },
-    'die',
+    'kill_node',
   ]);
   expect(await drill({ kind: 'kill_node', node: 'nd_nobody' })).toMatchObject({ status: 404 });
   expect(await drill({ kind: 'kill_node', node: 'nd_b' })).toMatchObject({
@@ -59,7 +59,7 @@ test('orders to a node reach it, and are counted', async () => {
   expect(metrics).toContain('registry_drills_total{kind="kill_node",outcome="NOT_FOUND"} 1');
 });
 
-test('a socket is cut by the gateway that has it', async () => {
+test('the drill cut_socket is sent to the gateway of the session', async () => {
   const session = newId('session');
   expect(await drill({ kind: 'cut_socket', session })).toMatchObject({ status: 404 });
   const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
@@ -69,7 +69,7 @@ test('a socket is cut by the gateway that has it', async () => {
   expect(entries).toMatchObject([{ data: JSON.stringify({ type: 'cut_socket', sessionId: session }) }]);
 });
 
-test('what can not be understood, and who may not ask, is refused', async () => {
+test('a malformed drill, an unknown room and a request without a known key are refused', async () => {
   expect(await drill({ kind: 'set_fire', node: 'nd_a' })).toMatchObject({ status: 400 });
   expect(await drill({ kind: 'drain', node: 'nd_a', room: 'a' })).toMatchObject({ status: 400 });
   expect(await drill({ kind: 'kill_node', node: 'nd_a' }, registry.stranger)).toMatchObject({ status: 403 });
@@ -77,22 +77,22 @@ test('what can not be understood, and who may not ask, is refused', async () => 
     status: 404,
     body: { error: { code: 'ROOM_NOT_FOUND' } },
   });
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
 test('a migration whose new node does not answer is listed as rolled back', async () => {
   const roomId = 'rm_a';
   await fleet.store.rooms.create(roomRecord('a'));
-  const who = newcomer(roomId, undefined, ['nd_a']);
+  const who = newcomer(roomId, undefined, ['nd_b']);
   await joinAs(fleet.store, who);
   // No process serves the new node.
   await expect(
     fleet.bus.call(registryQueue, 'registry.drill', {
-      drill: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_a' },
+      drill: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_b' },
       by: 'user:ada',
     }),
   ).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
   expect(await fleet.store.history.recent()).toMatchObject([
-    { sessionId: who.sessionId, fromNode: 'nd_b', toNode: 'nd_a', reason: 'manual', end: 'rolled_back' },
+    { sessionId: who.sessionId, fromNode: 'nd_a', toNode: 'nd_b', reason: 'manual', end: 'rolled_back' },
   ]);
 });

@@ -9,7 +9,7 @@ import { RoomRegistryModule } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
-/** A registry over memory with these token settings, until the test is over; `stranger` asks with a key that is not known. */
+/** Starts a registry over memory with these token settings for the running test. `stranger` sends an unknown API key. */
 export async function startRegistry(env: Record<string, string> = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) }) {
   const config = loadConfig(tokenConfig, env);
   const fleet = memoryFleet(log);

@@ -47,7 +47,7 @@ function fleet(gateways: number, rooms: number, nodes: number): Topology {
   ]);
 }
 
-test('a small fleet is drawn with all there is', () => {
+test('a small fleet is drawn completely', () => {
   expect(topologyMermaid(fleet(2, 2, 1))).toBe(`flowchart LR
   %% 1970-01-01T00:00:00.000Z
   subgraph gateways["Gateways"]
@@ -59,7 +59,7 @@ test('a small fleet is drawn with all there is', () => {
     r1("room-1<br/>1 person, peer to peer, 1 pair negotiating")
   end
   subgraph nodes["SFU nodes"]
-    n0["nd_0<br/>10 of 100 places, CPU 26 %, draining"]
+    n0["nd_0<br/>10 of 100 sessions, CPU 26 %, draining"]
   end
   g0 -->|1| r0
   g1 -->|1| r0
@@ -71,7 +71,7 @@ test('a small fleet is drawn with all there is', () => {
 `);
 });
 
-test('of a large fleet the smaller rooms are summed up, and nobody is left out of the sum', () => {
+test('the smaller rooms of a large fleet are drawn as one vertex with the sum of their participants', () => {
   const text = topologyMermaid(fleet(2, 100, 2));
   expect(text.match(/^ {4}r\d+\(/gm)).toHaveLength(41);
   // 60 rooms of 60, 59, ... people.
@@ -79,7 +79,7 @@ test('of a large fleet the smaller rooms are summed up, and nobody is left out o
   expect(text).toContain('g0 -->|60| r40');
 });
 
-describe("mermaid's own parser, in a browser", () => {
+describe("Mermaid's parser in a browser", () => {
   let browser: Browser;
   let page: Page;
 

@@ -12,7 +12,7 @@ const node = (state: NodeState) =>
     load: { cpu: 0.5, packetsPerSecond: 10, bitsPerSecond: 1000 },
   });
 
-/** A node that does what it is told, and reports it. */
+/** Serves a node that takes on the ordered state and reports it. */
 async function serveNode(fleet: Fleet): Promise<void> {
   const handlers = {
     'sfu.cordon': async ({ state }) => {
@@ -24,7 +24,7 @@ async function serveNode(fleet: Fleet): Promise<void> {
   await fleet.store.nodes.report(node('active'));
 }
 
-test('the nodes are listed with their load and state, and their orders reach them', async () => {
+test('nodes are listed with their load and state, and cordon, drain and uncordon reach them', async () => {
   const { api, fleet } = await startRegistry();
   expect(await api.request('GET', '/v1/nodes')).toEqual({ status: 200, body: { nodes: [] } });
   await serveNode(fleet);
@@ -42,7 +42,7 @@ test('the nodes are listed with their load and state, and their orders reach the
   }
 });
 
-test('a node that is not there is not found, one that fell silent is unavailable, and a key is asked for', async () => {
+test('a command for an unknown node gets NOT_FOUND, for a node that does not answer NODE_UNAVAILABLE, and without a known key FORBIDDEN', async () => {
   const { api, stranger, fleet } = await startRegistry();
   for (const id of ['nd_nobody', 'nonsense'])
     expect(await api.request('POST', `/v1/nodes/${id}/drain`)).toMatchObject({

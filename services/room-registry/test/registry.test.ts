@@ -9,7 +9,7 @@ import { Sweeper } from '../src/sweeper.ts';
 const log = createLogger({ service: 'test', level: 'error' });
 
 describe('rooms', () => {
-  test('are found by name and by id, and get a name when none is given', async () => {
+  test('a room is found by name and by id, and gets a random name when none is given', async () => {
     const { store } = memoryFleet(log);
     const rooms = new Rooms(store.rooms);
     const named = await rooms.create({ name: 'daily' });
@@ -20,7 +20,7 @@ describe('rooms', () => {
     await expect(rooms.get('nowhere')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
   });
 
-  test('created twice at once are one', async () => {
+  test('two parallel requests to create a room of one name create one room', async () => {
     const { store } = memoryFleet(log);
     const rooms = new Rooms(store.rooms);
     const created = await Promise.all([rooms.create({ name: 'daily' }), rooms.create({ name: 'daily' })]);
@@ -30,7 +30,7 @@ describe('rooms', () => {
 });
 
 describe('the sweeper', () => {
-  test('takes a session out of its rooms when its resume window has passed, and leaves others alone', async () => {
+  test('a session whose resume window has passed leaves its rooms, other sessions stay', async () => {
     const { store } = memoryFleet(log);
     const rooms = new Rooms(store.rooms);
     await store.nodes.report(nodeReport('nd_a'));
@@ -39,7 +39,7 @@ describe('the sweeper', () => {
     for (const sessionId of sessions) await joinAs(store, newcomer(id, sessionId));
     await store.sessions.detach(sessions[0]!, `hash-of-${sessions[0]!}`, 10);
     const sweeper = new Sweeper(store, 20, log);
-    await waitFor('one is left', async () => {
+    await waitFor('one participant remains', async () => {
       await sweeper.sweep();
       const { participants } = await rooms.get('daily');
       if (participants !== 1) notYet(`there are ${participants}`);

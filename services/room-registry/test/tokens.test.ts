@@ -3,7 +3,7 @@ import { IssuedToken, Room } from '@flotilla/contracts';
 import { describe, expect, test } from 'vitest';
 import { startRegistry } from './harness.ts';
 
-/** A registry with these token settings, and how to ask it for something. */
+/** A registry with these token settings, and functions to send requests to it. */
 async function registry(env?: Record<string, string>) {
   const { config, api, stranger } = await startRegistry(env);
   const post = (path: string, body: object) => api.request('POST', path, body);
@@ -13,7 +13,7 @@ async function registry(env?: Record<string, string>) {
 }
 
 describe('a token for a room', () => {
-  test('opens that room and may bridge into others', async () => {
+  test('a token for a room names that room and the rooms that it may send messages into', async () => {
     const { post, claimsOf } = await registry();
     const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
     const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', bridge: ['lobby'] });
@@ -23,7 +23,7 @@ describe('a token for a room', () => {
 });
 
 describe('a token for the fleet', () => {
-  test('opens any room, with the grants asked for', async () => {
+  test('a fleet token names no room and has the requested grants and lifetime', async () => {
     const { post, claimsOf } = await registry();
     const { status, body } = await post('/v1/tokens', {
       userId: 'ops',
@@ -37,7 +37,7 @@ describe('a token for the fleet', () => {
     expect(claims.exp - claims.iat).toBe(60);
   });
 
-  test('may be for one room, which must be there', async () => {
+  test('a fleet token for one room requires that the room exists', async () => {
     const { post, claimsOf } = await registry();
     expect(await post('/v1/tokens', { room: 'daily' })).toMatchObject({
       status: 404,
@@ -47,7 +47,7 @@ describe('a token for the fleet', () => {
     expect(await claimsOf((await post('/v1/tokens', { room: 'daily' })).body)).toMatchObject({ room: room.id });
   });
 
-  test('is refused without a key and with a body that does not fit', async () => {
+  test('a fleet token is refused without a known key, and for a malformed body', async () => {
     const { post, stranger } = await registry();
     expect(await stranger.request('POST', '/v1/tokens', {})).toMatchObject({ status: 403 });
     const bodies = [
@@ -62,7 +62,7 @@ describe('a token for the fleet', () => {
   });
 });
 
-test('a fleet that trusts another issuer issues no tokens itself, and says so', async () => {
+test('a fleet that trusts another issuer answers requests for tokens with TOKENS_NOT_ISSUED', async () => {
   const { post } = await registry({ FLOTILLA_TOKEN_JWKS_URL: 'https://id.example.com/jwks.json' });
   await post('/v1/rooms', { name: 'daily' });
   for (const path of ['/v1/tokens', '/v1/rooms/daily/tokens'])

@@ -24,6 +24,7 @@ describe('session scan', () => {
         most = Math.max(most, ++inTick);
       },
       () => scans++,
+      () => undefined,
     );
     scan.start();
     const pass = (ticks: number): void => {
@@ -52,5 +53,26 @@ describe('session scan', () => {
     scan.stop();
     pass(3);
     expect(scans).toBe(3);
+  });
+
+  test('a visit that throws is reported, and the other sessions are visited', () => {
+    const table = new SessionTable();
+    for (const id of ['s0', 'damaged', 's1']) add(table, id);
+    const visited = new Set<string>();
+    const failed = new Set<string>();
+    const scan = new SessionScan(
+      table,
+      100,
+      ({ id }) => {
+        if (id === 'damaged') throw new Error('damaged');
+        visited.add(id);
+      },
+      () => undefined,
+      ({ id }) => failed.add(id),
+    );
+    scan.start();
+    vi.advanceTimersByTime(200);
+    scan.stop();
+    expect([[...visited], [...failed]]).toEqual([['s0', 's1'], ['damaged']]);
   });
 });

@@ -11,6 +11,7 @@ import {
 } from '@flotilla/contracts';
 import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
+  type FailedRecord,
   type JoinRequest,
   maxPublications,
   type MediaRequest,
@@ -196,23 +197,23 @@ export class MemoryRooms implements RoomStore {
     });
   }
 
-  async deleteExpired(): Promise<string[]> {
+  async deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }> {
     const now = this.shared.now();
     const due = [...this.#rooms.values()].filter(
       ({ room, emptySince }) =>
         emptySince !== undefined && room.emptyTimeoutSeconds > 0 && emptySince + room.emptyTimeoutSeconds * 1000 <= now,
     );
     for (const { room } of due) await this.delete(room.id);
-    return due.map(({ room }) => room.id);
+    return { deleted: due.map(({ room }) => room.id), failed: [] };
   }
 
-  async repair(): Promise<{ removed: number; next: string | undefined }> {
+  async repair(): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }> {
     let removed = 0;
     for (const [roomId, { members }] of this.#rooms) {
       for (const { id, sessionId } of members.values()) {
         if (!this.shared.sessions.has(sessionId) && this.shared.leave(roomId, id, 'disconnected')) removed++;
       }
     }
-    return { removed, next: undefined };
+    return { removed, failed: [], next: undefined };
   }
 }

@@ -8,7 +8,13 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 import { missedMessages } from '../inbox.ts';
-import { keptMessagesPerUser, type SessionClaims, type SessionRecord, type SessionStore } from '../store.ts';
+import {
+  type FailedRecord,
+  keptMessagesPerUser,
+  type SessionClaims,
+  type SessionRecord,
+  type SessionStore,
+} from '../store.ts';
 import { gatewayLateMs, type mediaOf } from '../topology.ts';
 import type { MemoryState, SessionEntry } from './state.ts';
 
@@ -136,16 +142,21 @@ export class MemorySessions implements SessionStore {
     timeoutMs: number,
     windowMs: number,
     limit: number,
-  ): Promise<{ detached: number; more: boolean }> {
+  ): Promise<{ detached: number; failed: FailedRecord[]; more: boolean }> {
     const oldest = this.shared.now() - timeoutMs;
-    const [gatewayId] = [...this.#gateways].find(([, seenAt]) => seenAt <= oldest) ?? [];
-    if (gatewayId === undefined) return { detached: 0, more: false };
-    const orphaned = [...this.#sessions.values()].filter(
-      (session) => session.gatewayId === gatewayId && session.dueAt === undefined,
-    );
-    for (const { id, resumeHash } of orphaned.slice(0, limit)) await this.detach(id, resumeHash, windowMs);
-    if (orphaned.length <= limit) this.#gateways.delete(gatewayId);
-    return { detached: Math.min(orphaned.length, limit), more: true };
+    let detached = 0;
+    let more = false;
+    for (const [gatewayId, seenAt] of this.#gateways) {
+      if (seenAt > oldest) continue;
+      const orphaned = [...this.#sessions.values()].filter(
+        (session) => session.gatewayId === gatewayId && session.dueAt === undefined,
+      );
+      for (const { id, resumeHash } of orphaned.slice(0, limit)) await this.detach(id, resumeHash, windowMs);
+      detached += Math.min(orphaned.length, limit);
+      if (orphaned.length <= limit) this.#gateways.delete(gatewayId);
+      else more = true;
+    }
+    return { detached, failed: [], more };
   }
 
   /** The gateways, and the sessions that are connected or may come back. */

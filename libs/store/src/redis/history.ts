@@ -1,6 +1,7 @@
 import { MigrationRecord, type MigrationReport } from '@flotilla/contracts';
 import type { MigrationHistory } from '../history.ts';
 import type { Keys } from './keys.ts';
+import { readable } from './readable.ts';
 import type { ScriptClient } from './script-client.ts';
 
 export class RedisHistory implements MigrationHistory {
@@ -17,10 +18,8 @@ export class RedisHistory implements MigrationHistory {
   async recent(): Promise<MigrationRecord[]> {
     const texts = await this.client.do((redis) => redis.hvals(this.keys.history()));
     return texts
-      .flatMap((text) => {
-        const record = MigrationRecord.safeParse(JSON.parse(text));
-        return record.success ? [record.data] : [];
-      })
+      .map((text) => readable(MigrationRecord, text))
+      .filter((record) => record !== undefined)
       .sort((a, b) => b.startedAt - a.startedAt);
   }
 }

@@ -7,7 +7,9 @@ import {
   participantIdOf,
 } from '@flotilla/contracts';
 import type { LostNodeRequest, MediaRequest, MigrationRequest, MigrationStore } from '../store.ts';
+import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
+import { readable } from './readable.ts';
 import { parseMember } from './room-records.ts';
 import type { ScriptClient } from './script-client.ts';
 
@@ -100,19 +102,19 @@ export class RedisMigrations implements MigrationStore {
 
   async of(roomId: string, participantId: string): Promise<Migration | undefined> {
     const text = await this.client.do((redis) => redis.hget(this.keys.migrations(roomId), participantId));
-    return text === null ? undefined : Migration.parse(JSON.parse(text));
+    return text === null ? undefined : readable(Migration, text);
   }
 
   async running(limit: number): Promise<Migration[]> {
-    const { keys } = this;
-    const names = await this.client.do((redis) => redis.zrange(keys.running(), 0, String(limit - 1)));
     const found: Migration[] = [];
-    for (const name of names) {
+    const names = await this.client.do((redis) => redis.zrange(this.keys.running(), 0, '-1'));
+    await forEachRecord(names, async (name) => {
+      if (found.length >= limit) return;
       const [roomId, participantId] = name.split('/') as [string, string];
       const migration = await this.of(roomId, participantId);
       if (migration) found.push(migration);
-      else await this.client.do((redis) => redis.zrem(keys.running(), name));
-    }
+      else await this.client.run('dropMigration', { roomId, participantId });
+    });
     return found;
   }
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { statsOf } from '../node-stats.ts';
 import { nodeTimeoutMs, type NodeStore } from '../store.ts';
 import type { Keys } from './keys.ts';
+import { readable } from './readable.ts';
 import type { ScriptClient } from './script-client.ts';
 
 export class RedisNodes implements NodeStore {
@@ -31,13 +32,13 @@ export class RedisNodes implements NodeStore {
     const seenAt = pairUp(beats);
     const reservedOf = pairUp(reserved);
     return reports.flatMap((text) => {
-      const report = NodeReport.safeParse(JSON.parse(text));
-      if (!report.success) return [];
-      const { id } = report.data;
+      const report = readable(NodeReport, text);
+      if (!report) return [];
+      const { id } = report;
       const lastSeenAt = seenAt.get(id) ?? 0;
       return [
         {
-          ...report.data,
+          ...report,
           reserved: reservedOf.get(id) ?? 0,
           lastSeenAt,
           alive: lastSeenAt >= Number(now) - nodeTimeoutMs,
@@ -46,11 +47,11 @@ export class RedisNodes implements NodeStore {
     });
   }
 
-  /** What these nodes say of their peers. */
+  /** The peer scores that these nodes reported. */
   async peerScores(ids: readonly string[]): Promise<[string, PeerScore[]][]> {
     if (ids.length === 0) return [];
     const texts = await this.client.do((redis) => redis.hmget(this.keys.peerScores(), ...ids));
-    return ids.map((id, index) => [id, z.array(PeerScore).parse(JSON.parse(texts[index] ?? '[]'))]);
+    return ids.map((id, index) => [id, readable(z.array(PeerScore), texts[index] ?? '[]') ?? []]);
   }
 
   async remove(nodeId: string): Promise<void> {

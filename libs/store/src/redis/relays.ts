@@ -2,6 +2,7 @@ import { FlotillaError, RelayReport, type RelayView, RetainedMessage } from '@fl
 import { chooseRelay } from '../relay-choice.ts';
 import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
+import { readable } from './readable.ts';
 import type { ScriptClient } from './script-client.ts';
 
 export class RedisRelays implements RelayStore {
@@ -18,10 +19,10 @@ export class RedisRelays implements RelayStore {
   async list(): Promise<RelayView[]> {
     const [reports, beats, now] = await this.client.run('listRelays', {});
     return reports.flatMap((text) => {
-      const report = RelayReport.safeParse(JSON.parse(text));
-      if (!report.success) return [];
-      const lastSeenAt = Number(beats[beats.indexOf(report.data.id) + 1] ?? 0);
-      return [{ ...report.data, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeTimeoutMs }];
+      const report = readable(RelayReport, text);
+      if (!report) return [];
+      const lastSeenAt = Number(beats[beats.indexOf(report.id) + 1] ?? 0);
+      return [{ ...report, lastSeenAt, alive: lastSeenAt >= Number(now) - nodeTimeoutMs }];
     });
   }
 
@@ -53,6 +54,6 @@ export class RedisRelays implements RelayStore {
 
   async retained(roomId: string): Promise<RetainedMessage[]> {
     const values = await this.client.do((redis) => redis.hvals(this.keys.retained(roomId)));
-    return values.map((text) => RetainedMessage.parse(JSON.parse(text)));
+    return values.map((text) => readable(RetainedMessage, text)).filter((message) => message !== undefined);
   }
 }

@@ -11,6 +11,7 @@ import {
 } from '@flotilla/contracts';
 import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
+  type FailedRecord,
   type JoinRequest,
   maxPublications,
   type MediaRequest,
@@ -20,9 +21,11 @@ import {
   type RoomState,
   type RoomStore,
 } from '../store.ts';
+import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
+import { readable } from './readable.ts';
 import { parseMember, parseMembers, parsePublications } from './room-records.ts';
-import type { ScriptClient } from './script-client.ts';
+import { answersOf, type ScriptClient } from './script-client.ts';
 import { traceField } from './trace-field.ts';
 
 /** How long a deleted room's stream is kept, so that its participants receive `room_deleted`, in seconds. */
@@ -32,7 +35,11 @@ const membersPerRun = 500;
 /** How long a publication's record is kept after a migration republished it, in seconds: longer than any migration takes. */
 const previousSeconds = 60;
 const expiredPerCall = 100;
+/** A room that could not be deleted is due again after this long, ms. */
+const retryDeletionMs = 60_000;
 const roomsPerRepair = 20;
+
+const roomIdOfListKey = (key: string): string => key.slice(key.indexOf(':') + 1);
 
 export class RedisRooms implements RoomStore {
   constructor(
@@ -64,24 +71,28 @@ export class RedisRooms implements RoomStore {
     const answers = await this.client.do(async (redis) => {
       const pipeline = redis.pipeline();
       for (const id of ids) pipeline.get(this.keys.room(id)).hlen(this.keys.members(id));
-      return (await pipeline.exec())!;
+      return answersOf(await pipeline.exec());
     });
     return ids.flatMap((_id, index) => {
-      const text = answers[index * 2]![1] as string | null;
-      return text === null
-        ? []
-        : [{ ...Room.parse(JSON.parse(text)), participants: answers[index * 2 + 1]![1] as number }];
+      const [text, members] = answers.slice(index * 2, index * 2 + 2);
+      const room = typeof text === 'string' ? readable(Room, text) : undefined;
+      return room ? [{ ...room, participants: typeof members === 'number' ? members : 0 }] : [];
     });
   }
 
   async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    const { keys, next } = await this.#page(limit, cursor);
+    return { rooms: await this.#summaries(keys.map(roomIdOfListKey)), next: next ?? null };
+  }
+
+  /** The list keys of one page of rooms. `next` is undefined on the last. */
+  async #page(limit: number, cursor?: string): Promise<{ keys: string[]; next: string | undefined }> {
     const from = cursor === undefined ? '-' : `(${cursor}`;
     const found = await this.client.do((redis) =>
       redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1),
     );
-    const page = found.slice(0, limit);
-    const rooms = await this.#summaries(page.map((key) => key.slice(key.indexOf(':') + 1)));
-    return { rooms, next: found.length > limit ? page.at(-1)! : null };
+    const keys = found.slice(0, limit);
+    return { keys, next: found.length > limit ? keys.at(-1) : undefined };
   }
 
   async delete(roomId: string): Promise<boolean> {
@@ -176,8 +187,8 @@ export class RedisRooms implements RoomStore {
       [string, string[]][],
       number,
     ];
-    if (text === null) return undefined;
-    const room = Room.parse(JSON.parse(text));
+    const room = text === null ? undefined : readable(Room, text);
+    if (!room) return undefined;
     return {
       room,
       members: parseMembers(members, reconnecting),
@@ -189,7 +200,7 @@ export class RedisRooms implements RoomStore {
 
   async member(roomId: string, participantId: string): Promise<Member | undefined> {
     const text = await this.client.do((redis) => redis.hget(this.keys.members(roomId), participantId));
-    return text === null ? undefined : parseMember(text);
+    return text === null ? undefined : parseMembers([text], [])[0];
   }
 
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
@@ -265,23 +276,36 @@ export class RedisRooms implements RoomStore {
     return parsePublications(texts.filter((text) => text !== null));
   }
 
-  async deleteExpired(): Promise<string[]> {
+  async deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }> {
     const due = await this.client.run('expiredRooms', { limit: expiredPerCall });
-    for (const id of due) await this.delete(id);
-    return due;
+    const deleted: string[] = [];
+    const failed = await forEachRecord(due, async (id) => {
+      await this.delete(id);
+      deleted.push(id);
+    });
+    // Else rooms that cannot be deleted would be the first ones of every call. One that somebody joined is not in the set any more.
+    for (const { record } of failed)
+      await this.client.do((redis) => redis.zadd(this.keys.emptyRooms(), 'XX', Date.now() + retryDeletionMs, record));
+    return { deleted, failed };
   }
 
-  async repair(cursor?: string): Promise<{ removed: number; next: string | undefined }> {
-    const { rooms, next } = await this.list(roomsPerRepair, cursor);
+  async repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }> {
+    const { keys, next } = await this.#page(roomsPerRepair, cursor);
     let removed = 0;
-    for (const { id } of rooms) {
+    const damaged: FailedRecord[] = [];
+    const failed = await forEachRecord(keys, async (listKey) => {
+      const roomId = roomIdOfListKey(listKey);
       let at = '0';
       do {
-        const [following, count] = await this.client.run('repairRoom', { roomId: id, cursor: at });
+        const [following, count, members] = await this.client.run('repairRoom', { roomId, listKey, cursor: at });
         at = following;
         removed += count;
+        for (const member of members) {
+          const error = new FlotillaError('INTERNAL', 'a key of the member or of its session has the wrong type');
+          damaged.push({ record: `${roomId}/${member}`, error });
+        }
       } while (at !== '0');
-    }
-    return { removed, next: next ?? undefined };
+    });
+    return { removed, failed: [...failed, ...damaged], next };
   }
 }

@@ -1,6 +1,6 @@
 import { dataField, maxStreamLength, redisOp } from '@flotilla/bus';
-import { keptMigrations } from '@flotilla/contracts';
-import type { Redis } from 'ioredis';
+import { FlotillaError, keptMigrations } from '@flotilla/contracts';
+import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
 import {
   affinityLoadLimit,
@@ -44,7 +44,30 @@ export function luaOf(name: ScriptName): string {
   return ['local namespace = KEYS[1]', ...locals, ...named, luaKeys(listed), lua].join('\n');
 }
 
-/** The one way in which the store uses Redis: scripts by name, and plain commands. Failures become UNAVAILABLE. */
+/** Runs a Redis command. A damaged record becomes INTERNAL, an outage UNAVAILABLE. */
+async function storeOp<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await redisOp(work);
+  } catch (error) {
+    const { cause } = error as Error;
+    // ERR: a script failed on a value; WRONGTYPE: a key has another type.
+    if (!(cause instanceof ReplyError) || !/^(WRONGTYPE|ERR) /.test((cause as Error).message)) throw error;
+    throw new FlotillaError('INTERNAL', undefined, { cause });
+  }
+}
+
+/** The answers of a pipeline; undefined for a key of the wrong type. Throws when Redis did not answer. */
+export function answersOf(executed: [error: Error | null, answer: unknown][] | null): unknown[] {
+  return executed!.map(([error, answer]) => {
+    if (error && !(error instanceof ReplyError)) throw error;
+    return error ? undefined : answer;
+  });
+}
+
+/**
+ * The one way in which the store uses Redis: scripts by name, and plain commands. Throws UNAVAILABLE while Redis is out of reach,
+ * INTERNAL for a damaged record.
+ */
 export class ScriptClient {
   readonly #redis: Redis;
 
@@ -66,11 +89,11 @@ export class ScriptClient {
       return Array.isArray(value) ? (value as readonly string[]) : [String(value)];
     });
     const commands = this.#redis as unknown as Record<ScriptName, (...args: string[]) => Promise<unknown>>;
-    const answer = await redisOp(() => commands[name](this.namespace, ...flat));
+    const answer = await storeOp(() => commands[name](this.namespace, ...flat));
     return result.parse(answer) as ScriptResult<Name>;
   }
 
   do<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
-    return redisOp(() => work(this.#redis));
+    return storeOp(() => work(this.#redis));
   }
 }

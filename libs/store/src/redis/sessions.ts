@@ -11,9 +11,11 @@ import {
 } from '@flotilla/contracts';
 import { z } from 'zod';
 import { missedMessages } from '../inbox.ts';
-import type { SessionClaims, SessionRecord, SessionStore } from '../store.ts';
+import type { FailedRecord, SessionClaims, SessionRecord, SessionStore } from '../store.ts';
+import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
-import type { ScriptClient } from './script-client.ts';
+import { readable } from './readable.ts';
+import { answersOf, type ScriptClient } from './script-client.ts';
 import { traceField } from './trace-field.ts';
 
 const Stored = z.object({
@@ -21,7 +23,10 @@ const Stored = z.object({
   userId: UserId,
   name: z.string().optional(),
   room: RoomRef.optional(),
-  grants: z.array(Grant),
+  /** A grant that a newer version added is passed over. */
+  grants: z
+    .array(z.unknown())
+    .transform((grants) => grants.filter((grant) => Grant.safeParse(grant).success) as Grant[]),
   bridge: z.array(RoomRef),
   expiresAt: z.number(),
   gatewayId: z.string(),
@@ -68,8 +73,12 @@ export class RedisSessions implements SessionStore {
 
   async ofUser(userId: string): Promise<SessionRecord[]> {
     const ids = await this.client.do((redis) => redis.smembers(this.keys.userSessions(userId)));
-    const records = await Promise.all(ids.map((id) => this.get(id)));
-    return records.filter((record) => record !== undefined);
+    const records: SessionRecord[] = [];
+    await forEachRecord(ids, async (id) => {
+      const record = await this.get(id);
+      if (record) records.push(record);
+    });
+    return records;
   }
 
   async sendToUser(userId: string, message: string): Promise<Offset> {
@@ -87,8 +96,8 @@ export class RedisSessions implements SessionStore {
     const answers = await this.client.do((redis) =>
       redis.multi().hgetall(this.keys.session(sessionId)).smembers(this.keys.sessionRooms(sessionId)).exec(),
     );
-    const [record, rooms] = answers!.map(([, value]) => value) as [Record<string, string>, string[]];
-    return Object.keys(record).length === 0 ? undefined : parseSession(sessionId, record, rooms);
+    const [record = {}, rooms = []] = answersOf(answers) as [Record<string, string>?, string[]?];
+    return parseSession(sessionId, record, rooms);
   }
 
   async detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void> {
@@ -127,10 +136,17 @@ export class RedisSessions implements SessionStore {
     timeoutMs: number,
     windowMs: number,
     limit: number,
-  ): Promise<{ detached: number; more: boolean }> {
+  ): Promise<{ detached: number; failed: FailedRecord[]; more: boolean }> {
     const values = { timeoutMs, windowMs, limit, streamSeconds: gatewayStreamSeconds };
-    const [detached, more] = await this.client.run('detachOrphaned', values);
-    return { detached, more: more === 1 };
+    let detached = 0;
+    let more = false;
+    const gateways = await this.client.run('deadGateways', { timeoutMs });
+    const failed = await forEachRecord(gateways, async (gatewayId) => {
+      const [count, remaining] = await this.client.run('detachOrphaned', { gatewayId, ...values });
+      detached += count;
+      more ||= remaining === 1;
+    });
+    return { detached, failed, more };
   }
 
   due(limit: number): Promise<string[]> {
@@ -138,18 +154,23 @@ export class RedisSessions implements SessionStore {
   }
 }
 
-/** The hash as it is kept has text fields only, empty for what there is not. */
-function parseSession(id: string, record: Readonly<Record<string, string>>, rooms: readonly string[]): SessionRecord {
-  const { userId, name, room, grants, bridge, expiresAt, gatewayId } = record;
-  return Stored.parse({
+/** The fields of the stored hash are text, empty where a value is absent. Undefined for a hash that this version cannot read. */
+function parseSession(
+  id: string,
+  record: Readonly<Record<string, string>>,
+  rooms: readonly string[],
+): SessionRecord | undefined {
+  const { userId, name, room, grants = '', bridge = '', expiresAt, gatewayId } = record;
+  const session = Stored.safeParse({
     id,
     userId,
     name: name || undefined,
     room: room || undefined,
-    grants: JSON.parse(grants ?? 'null'),
-    bridge: JSON.parse(bridge ?? 'null'),
+    grants: readable(z.unknown(), grants),
+    bridge: readable(z.unknown(), bridge),
     expiresAt: Number(expiresAt),
     gatewayId,
     rooms,
   });
+  return session.success ? session.data : undefined;
 }

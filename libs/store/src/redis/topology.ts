@@ -8,17 +8,25 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 import type { ChainableCommander } from 'ioredis';
+import type { z } from 'zod';
 import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
 import { mediaModeOf } from '../room-record.ts';
 import type { RedisHistory } from './history.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
-import type { ScriptClient } from './script-client.ts';
+import { readable } from './readable.ts';
+import { answersOf, type ScriptClient } from './script-client.ts';
 
 /** What one round trip asks about at most, so that neither side serves nobody else for longer than a few milliseconds. */
 const perRoundTrip = 100;
 /** One more than is returned, which shows that there are more. */
 const mostRead = maxTopologyVertices + 1;
+
+/** A vertex, undefined when a record does not fit its schema. */
+function vertex(schema: z.ZodType<TopologyVertex>, value: unknown): TopologyVertex | undefined {
+  const parsed = schema.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
 
 /** Reads the fleet as a graph. It changes meanwhile; what vanished between two reads is left out. */
 export class RedisTopology {
@@ -93,13 +101,14 @@ export class RedisTopology {
       ask: (pipeline, id) =>
         pipeline.get(keys.room(id)).hlen(keys.members(id)).hgetall(keys.assignments(id)).exists(keys.upgraded(id)),
       toVertex: (id, [text, participants, assignments, upgraded]) => {
-        if (text === null) return undefined;
-        const { name, peerToPeer } = Room.parse(JSON.parse(text as string));
+        const room = text === null ? undefined : readable(Room, text as string);
+        if (!room) return undefined;
+        const { name, peerToPeer } = room;
         const counts = Object.entries(assignments as Record<string, string>).map(([node, count]) => [
           node,
           Number(count),
         ]);
-        return RoomVertex.parse({
+        return vertex(RoomVertex, {
           kind: 'room',
           id,
           name,
@@ -137,7 +146,7 @@ export class RedisTopology {
       toVertex: ([id, isConnected], [record, rooms]) => {
         const [userId, gatewayId, name] = record as (string | null)[];
         if (userId === null || gatewayId === null) return undefined;
-        return SessionVertex.parse({
+        return vertex(SessionVertex, {
           kind: 'session',
           id,
           userId,
@@ -165,15 +174,14 @@ export class RedisTopology {
       const answers = await this.client.do(async (redis) => {
         const pipeline = redis.pipeline();
         for (const one of batch) how.ask(pipeline, one);
-        return (await pipeline.exec())!.map(([error, value]) => {
-          if (error) throw error;
-          return value;
-        });
+        return answersOf(await pipeline.exec());
       });
       const each = answers.length / batch.length;
       batch.forEach((one, index) => {
-        const vertex = how.toVertex(one, answers.slice(index * each, (index + 1) * each));
-        if (vertex) found.push(vertex);
+        const own = answers.slice(index * each, (index + 1) * each);
+        // A key of the wrong type hides no other vertex.
+        const read = own.includes(undefined) ? undefined : how.toVertex(one, own);
+        if (read) found.push(read);
       });
     }
     return found;

@@ -10,7 +10,7 @@ import {
   sfuQueue,
 } from '@flotilla/contracts';
 import { counter, histogram, type Logger } from '@flotilla/runtime';
-import type { MediaRequest, Store } from '@flotilla/store';
+import { forEachRecord, type MediaRequest, type Store } from '@flotilla/store';
 
 /** Deadline of one step, opening transports on a node, in ms. */
 const stepTimeoutMs = 4000;
@@ -31,7 +31,7 @@ const seconds = histogram({
 });
 const gaps = histogram({
   name: 'registry_migration_gap_seconds',
-  help: 'The longest time without a new frame that a peer saw while it was moved, as its client measured it.',
+  help: 'Longest interval between two rendered frames during a migration, as its client measured it.',
   buckets: [0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5],
 });
 
@@ -41,6 +41,9 @@ const gaps = histogram({
  * connect, the end of this process), its deadline passes and any registry rolls it back: the call stays where it was.
  */
 export class Migrations {
+  /** Number of timed-out migrations that the last sweep could not roll back. They come first in the next one. */
+  #stuck = 0;
+
   constructor(
     private readonly bus: CommandBus,
     private readonly store: Pick<Store, 'migrations' | 'history'>,
@@ -94,7 +97,7 @@ export class Migrations {
     }
   }
 
-  /** What the client measured; see MigrationReport. */
+  /** Stores the figures that the client measured; see MigrationReport. */
   async report({ migrationId, sessionId, ...report }: CommandPayload<'registry.migration_report'>): Promise<void> {
     const taken = await this.store.history.report(migrationId, sessionId, report);
     if (taken && report.gapMs !== undefined) gaps.observe(report.gapMs / 1000);
@@ -121,11 +124,16 @@ export class Migrations {
 
   /** Rolls back migrations that are past their deadline, whichever registry began them. */
   async rollBackTimedOut(now = Date.now()): Promise<void> {
-    for (const migration of await this.store.migrations.running(timedOutPerSweep)) {
-      if (migration.deadline > now) return;
+    const running = await this.store.migrations.running(timedOutPerSweep + this.#stuck);
+    const timedOut = new Map(running.filter(({ deadline }) => deadline <= now).map((each) => [each.id, each]));
+    const failed = await forEachRecord([...timedOut.keys()], async (id) => {
+      const migration = timedOut.get(id)!;
       if (await this.#rollBack(migration, 'timed_out'))
         outcomes.inc({ reason: migration.reason, outcome: 'timed_out' });
-    }
+    });
+    this.#stuck = failed.length;
+    for (const { record: migrationId, error } of failed)
+      this.log.warn({ err: error, migrationId }, 'migration could not be rolled back, the next sweep repeats it');
   }
 
   /** The new node closes its side when it receives migration_rolled_back. */

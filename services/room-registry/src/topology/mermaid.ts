@@ -1,24 +1,24 @@
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 
-/** Vertices of one kind that are drawn by themselves; the others are summed up in one. */
+/** Maximum number of vertices of one kind that are drawn separately; the others are drawn as one. */
 const mostOfAKind = 40;
-/** Edges that are drawn for rooms of their own. Mermaid draws no more than 500 in all unless it is configured to. */
+/** Maximum number of edges of separately drawn rooms. Mermaid draws at most 500 in all by default. */
 const mostEdges = 400;
 
 type VertexOf<K extends TopologyVertex['kind']> = Extract<TopologyVertex, { kind: K }>;
-/** By the name of what is at the other end: how many people go that way. */
-type Ways = ReadonlyMap<string, number>;
+/** Number of participants by the vertex at the other end of the edge. */
+type EdgeCounts = ReadonlyMap<string, number>;
 
 interface DrawnRoom {
   readonly label: string;
   readonly people: number;
-  readonly gateways: Ways;
-  readonly nodes: Ways;
+  readonly gateways: EdgeCounts;
+  readonly nodes: EdgeCounts;
 }
 
 /**
- * The fleet as a Mermaid flowchart, from left to right: gateways, rooms, SFU nodes, with the numbers of
- * people between them. What is largest is drawn by itself, the rest as one sum, so that a large fleet stays legible.
+ * The fleet as a Mermaid flowchart, from left to right: gateways, rooms, SFU nodes, with the numbers of participants on the
+ * edges. The largest vertices are drawn separately and the rest as one, so that a large fleet stays legible.
  */
 export function topologyMermaid({ at, vertices, truncated }: Topology): string {
   const of = <K extends TopologyVertex['kind']>(kind: K): VertexOf<K>[] =>
@@ -32,7 +32,7 @@ export function topologyMermaid({ at, vertices, truncated }: Topology): string {
   ]);
   return [
     'flowchart LR',
-    `  %% ${new Date(at).toISOString()}${truncated ? ', not all of it' : ''}`,
+    `  %% ${new Date(at).toISOString()}${truncated ? ', truncated' : ''}`,
     ...subgraph('gateways', 'Gateways', gateways.lines),
     ...subgraph(
       'rooms',
@@ -57,10 +57,10 @@ const gatewayLabel = ({ id, sessions, alive }: VertexOf<'gateway'>): string =>
 
 function nodeLabel({ id, reserved, capacity, cpu, state, alive }: VertexOf<'node'>): string {
   const remark = alive ? (state === 'active' ? '' : `, ${state}`) : ', not alive';
-  return `${id}<br/>${reserved} of ${amount(capacity, 'place')}, CPU ${Math.round(cpu * 100)} %${remark}`;
+  return `${id}<br/>${reserved} of ${amount(capacity, 'session')}, CPU ${Math.round(cpu * 100)} %${remark}`;
 }
 
-/** The lines of one kind, and for each id the name it is drawn under. */
+/** The lines of one kind of vertex, and the name of each vertex in the drawing by its id. */
 function draw<T extends { readonly id: string; readonly alive: boolean }>(
   all: readonly T[],
   prefix: string,
@@ -86,11 +86,11 @@ function drawnRooms(
   gatewayNames: ReadonlyMap<string, string>,
   nodeNames: ReadonlyMap<string, string>,
 ): DrawnRoom[] {
-  const ways = new Map(rooms.map(({ id }) => [id, new Map<string, number>()]));
+  const edgesOf = new Map(rooms.map(({ id }) => [id, new Map<string, number>()]));
   for (const { gatewayId, connected, rooms: joined } of sessions) {
     const gateway = gatewayNames.get(gatewayId);
     if (gateway === undefined || !connected) continue;
-    for (const room of joined) add(ways.get(room), gateway, 1);
+    for (const room of joined) add(edgesOf.get(room), gateway, 1);
   }
   const negotiating = Map.groupBy(
     negotiations.filter(({ state }) => state !== 'stable' && state !== 'closed'),
@@ -107,7 +107,7 @@ function drawnRooms(
         ...(mediaMode === 'peer' ? ['peer to peer'] : []),
         ...(pairs > 0 ? [`${amount(pairs, 'pair')} negotiating`] : []),
       ];
-      return { label: `${name}<br/>${remarks.join(', ')}`, people: participants, gateways: ways.get(id)!, nodes };
+      return { label: `${name}<br/>${remarks.join(', ')}`, people: participants, gateways: edgesOf.get(id)!, nodes };
     });
   let edges = 0;
   const tooMany = all.findIndex((room, index) => {

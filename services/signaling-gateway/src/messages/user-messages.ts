@@ -83,7 +83,7 @@ export class UserMessages {
   }
 
   #receive(data: string): void {
-    const event = GatewayEvent.safeParse(JSON.parse(data));
+    const event = GatewayEvent.safeParse(parsed(data));
     if (!event.success) return this.log.debug({ data }, 'unknown entry in the stream of this gateway skipped');
     const { onReplaced, onCutSocket } = this.handlers;
     if (event.data.type === 'session_replaced') return onReplaced(event.data.sessionId, event.data.resumeHash);
@@ -96,7 +96,7 @@ export class UserMessages {
 
   #broadcast(offset: Offset, data: string): void {
     this.#lastBroadcast = offset;
-    const message = AddressedMessage.safeParse(JSON.parse(data));
+    const message = AddressedMessage.safeParse(parsed(data));
     if (!message.success) return;
     const frame = eventFrame(everybody, offset, { type: 'message', ...message.data });
     for (const session of this.table) session.broadcasts.deliver(offset, frame);
@@ -147,8 +147,17 @@ function encode(session: Session, data: unknown): string {
   return JSON.stringify(message);
 }
 
-/** An entry that can't be parsed was written by a newer version; it is skipped. */
+/** The value of JSON text, undefined when it is not JSON. */
+function parsed(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An entry that can't be parsed was written by a newer version or is damaged; it is skipped. */
 function deliveryOf(to: string, { offset, data }: { offset: Offset; data: string }): Delivery {
-  const message = AddressedMessage.safeParse(JSON.parse(data));
+  const message = AddressedMessage.safeParse(parsed(data));
   return { offset, frame: message.success ? eventFrame(to, offset, { type: 'message', ...message.data }) : undefined };
 }

@@ -7,6 +7,8 @@ const heartbeatMs = 2000;
 /** Reports to the store that this gateway is alive. After the store declared it dead, it reattaches its sessions. */
 export class GatewayHeartbeat {
   #timer: NodeJS.Timeout | undefined;
+  /** The store declared the gateway dead, and its sessions are not reattached yet. */
+  #declaredDead = false;
 
   constructor(
     private readonly gatewayId: string,
@@ -23,12 +25,14 @@ export class GatewayHeartbeat {
 
   async #report(): Promise<void> {
     try {
-      if (await this.store.gatewayAlive(this.gatewayId)) return;
+      this.#declaredDead = !(await this.store.gatewayAlive(this.gatewayId)) || this.#declaredDead;
+      if (!this.#declaredDead) return;
       this.log.warn({ sessions: this.table.size }, 'gateway was declared dead, reattaching its sessions');
       await this.store.reattach(
         [...this.table].map(({ id }) => id),
         this.gatewayId,
       );
+      this.#declaredDead = false;
     } catch (error) {
       this.log.debug({ err: error }, 'gateway heartbeat not written');
     }

@@ -40,6 +40,7 @@ export class Lifecycle {
       Math.min(scanMs, heartbeatMs / 5),
       (session) => this.#checkTimers(session),
       () => this.#backlog.publish(),
+      ({ id: sessionId }, error) => log.error({ err: error, sessionId }, 'timers of a session could not be checked'),
     );
   }
 

@@ -4,7 +4,10 @@ import type { SessionTable } from './session-table.ts';
 /** Interval between two groups of visits, ms. */
 const tickMs = 10;
 
-/** Visits every session once per `scanMs`, a few per tick, so that a scan never blocks the event loop. */
+/**
+ * Visits every session once per `scanMs`, a few per tick, so that a scan never blocks the event loop. A visit that throws is
+ * reported and does not end the scan.
+ */
 export class SessionScan {
   #timer: NodeJS.Timeout | undefined;
   #remaining: Iterator<Session>;
@@ -17,6 +20,7 @@ export class SessionScan {
     private readonly visit: (session: Session) => void,
     /** Called after each complete scan. */
     private readonly onScanned: () => void,
+    private readonly onFailed: (session: Session, error: unknown) => void,
   ) {
     this.#remaining = table[Symbol.iterator]();
   }
@@ -30,8 +34,17 @@ export class SessionScan {
     const { size } = this.table;
     this.#dueVisits = Math.min(size, this.#dueVisits + (size * (now - this.#lastTick)) / this.scanMs);
     this.#lastTick = now;
-    for (; this.#dueVisits >= 1; this.#dueVisits--) this.visit(this.#next());
+    for (; this.#dueVisits >= 1; this.#dueVisits--) this.#visitNext();
     if (size === 0) this.onScanned();
+  }
+
+  #visitNext(): void {
+    const session = this.#next();
+    try {
+      this.visit(session);
+    } catch (error) {
+      this.onFailed(session, error);
+    }
   }
 
   /** Sessions that were added since the scan began are part of it. */

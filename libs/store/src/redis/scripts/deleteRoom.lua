@@ -14,8 +14,9 @@ if not room and total == 0 then
   return { 0, 0 }
 end
 if room then
-  local created = string.format('%015d', cjson.decode(room).createdAt)
-  stage('ZREM', key.rooms(), created .. ':' .. roomId)
+  -- The entry of a room whose record is unreadable is removed by repairRoom.
+  local created = (decode(room) or {}).createdAt
+  if created then stage('ZREM', key.rooms(), string.format('%015d', created) .. ':' .. roomId) end
   stage('ZADD', key.emptyRooms(), 0, roomId)
   append(key.events(roomId), maxStreamLength, event, { ttl = deletedSeconds })
   delete(key.room(roomId))
@@ -25,8 +26,8 @@ local last = math.min(#members, 2 * tonumber(limit))
 for index = 1, last, 2 do
   local participant, record = members[index], members[index + 1]
   reserve(roomId, node_of_member(record), -1)
-  stage_migration_abort(roomId, participant)
-  stage('SREM', key.sessionRooms(session_of(participant)), roomId)
+  attempt(function() stage_migration_abort(roomId, participant) end)
+  attempt(function() stage('SREM', key.sessionRooms(session_of(participant)), roomId) end)
   stage('HDEL', key.members(roomId), participant)
   delete(key.publicationsOf(roomId, participant))
 end

@@ -12,7 +12,7 @@ local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), p
 if known and not own then return 'PUBLICATION_NOT_FOUND' end
 if not known and redis.call('SCARD', key.publicationsOf(roomId, participantId)) >= tonumber(maxPublications) then return 'RATE_LIMITED' end
 local migration = redis.call('HGET', key.migrations(roomId), participantId)
-local target = migration and cjson.decode(migration).toNode
+local target = migration and (decode(migration) or {}).toNode
 local known_node = known and node_of_publication(known)
 if node_of_member(member) ~= nodeId then
   if target ~= nodeId then return 'NOT_IN_ROOM' end

@@ -1,22 +1,27 @@
 --[[
 Takes out the members of a room whose session does not exist, and restores the entries of sessions that lack the room. Looks at
-about a hundred members from a cursor on ("0" begins).
-@args roomId cursor
-@result z.tuple([z.string(), z.number()])
-Returns {the next cursor, "0" at the end; members that were taken out}.
+about a hundred members from a cursor on ("0" begins). A room that does not exist loses its entry `listKey` in the list of rooms.
+@args roomId listKey cursor
+@result z.tuple([z.string(), z.number(), z.array(z.string())])
+Returns {the next cursor, "0" at the end; members that were taken out; participants whose records are damaged, which are passed over}.
 ]]
 -- @include leave
+if redis.call('EXISTS', key.room(roomId)) == 0 then stage('ZREM', key.rooms(), listKey) end
 local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
-local removed = 0
+local removed, failed = 0, {}
 for index = 1, #page[2], 2 do
   local participant = page[2][index]
   local session = session_of(participant)
-  if redis.call('EXISTS', key.session(session)) == 0 then
-    if stage_leave(roomId, participant, 'disconnected', '') then removed = removed + 1 end
-  elseif redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then
-    stage('SADD', key.sessionRooms(session), roomId)
+  local ok, gone = attempt(function()
+    if redis.call('EXISTS', key.session(session)) == 0 then return stage_leave(roomId, participant, 'disconnected', '') end
+    if redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then stage('SADD', key.sessionRooms(session), roomId) end
+  end)
+  if not ok then
+    failed[#failed + 1] = participant
+  elseif gone then
+    removed = removed + 1
   end
 end
 stage_reservations()
 commit()
-return { page[1], removed }
+return { page[1], removed, failed }

@@ -8,7 +8,7 @@ Returns 0 when the migration is not active.
 ]]
 -- @include migrations
 local record = redis.call('HGET', key.migrations(roomId), participantId)
-if not record or cjson.decode(record).id ~= migrationId then return 0 end
+if not record or (decode(record) or {}).id ~= migrationId then return 0 end
 local member = redis.call('HGET', key.members(roomId), participantId)
 local migration = stage_migration_end(roomId, participantId)
 for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do

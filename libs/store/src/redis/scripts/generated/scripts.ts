@@ -8,10 +8,12 @@ export interface ScriptArguments {
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
+  deadGateways: { timeoutMs: string | number };
   deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number };
   describeMedia: { roomId: string | number; participantId: string | number; mediaRequest: string | number };
-  detachOrphaned: { timeoutMs: string | number; windowMs: string | number; limit: string | number; streamSeconds: string | number };
+  detachOrphaned: { gatewayId: string | number; timeoutMs: string | number; windowMs: string | number; limit: string | number; streamSeconds: string | number };
   detachSession: { sessionId: string | number; resumeHash: string | number; windowMs: string | number };
+  dropMigration: { roomId: string | number; participantId: string | number };
   dueSessions: { limit: string | number };
   expiredRooms: { limit: string | number };
   gatewayAlive: { gatewayId: string | number };
@@ -32,7 +34,7 @@ export interface ScriptArguments {
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
   removeRelay: { relayId: string | number };
   renewLease: { name: string | number; holder: string | number; ms: string | number };
-  repairRoom: { roomId: string | number; cursor: string | number };
+  repairRoom: { roomId: string | number; listKey: string | number; cursor: string | number };
   reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
   reportNode: { nodeId: string | number; report: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
@@ -48,10 +50,34 @@ export const scripts = {
     args: ["name","holder","ms"],
     result: z.number().nullable(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -63,7 +89,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -182,10 +207,34 @@ local function set_of(json)
   return set
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -197,7 +246,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -273,6 +321,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -295,10 +347,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -309,8 +360,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -325,8 +381,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -334,7 +390,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -382,10 +438,34 @@ return { started, media }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -397,7 +477,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -473,6 +552,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -495,10 +578,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -509,8 +591,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -525,8 +612,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -534,7 +621,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -553,6 +640,14 @@ local function stage_migration_abort(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end
 local departures = {}
+journals[#journals + 1] = departures
+local function departures_from(room)
+  local count = 0
+  for _, each in ipairs(departures) do
+    if each == room then count = count + 1 end
+  end
+  return count
+end
 local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
@@ -570,12 +665,12 @@ local function stage_leave(room, participant, reason, trace)
   delete(key.pairs(room))
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[room] = (departures[room] or 0) + 1
-  if redis.call('HLEN', key.members(room)) == departures[room] then
+  departures[#departures + 1] = room
+  if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
     stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
-    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true
@@ -584,7 +679,8 @@ local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
 local left = {}
 for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(sessionId))) do
-  if stage_leave(room, participant_of(sessionId), reason, trace) then left[#left + 1] = room end
+  local _, gone = attempt(function() return stage_leave(room, participant_of(sessionId), reason, trace) end)
+  if gone then left[#left + 1] = room end
 end
 local user = redis.call('HGET', key.session(sessionId), 'userId')
 if user then stage('SREM', key.userSessions(user), sessionId) end
@@ -606,10 +702,34 @@ return left`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -621,7 +741,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -697,6 +816,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -719,10 +842,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -733,8 +855,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -749,8 +876,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -758,7 +885,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -805,10 +932,34 @@ return { record }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -820,7 +971,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -900,6 +1050,15 @@ if tonumber(emptyTimeoutMs) > 0 then stage('ZADD', key.emptyRooms(), now_ms() + 
 commit()
 return { 'created', '' }`,
   },
+  deadGateways: {
+    args: ["timeoutMs"],
+    result: z.array(z.string()),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+return redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now_ms() - timeoutMs)`,
+  },
   deleteRoom: {
     args: ["roomId","event","deletedSeconds","limit"],
     result: z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]),
@@ -908,10 +1067,34 @@ return { 'created', '' }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -923,7 +1106,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -999,6 +1181,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -1021,10 +1207,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -1035,8 +1220,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -1051,8 +1241,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -1060,7 +1250,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -1086,8 +1276,8 @@ if not room and total == 0 then
   return { 0, 0 }
 end
 if room then
-  local created = string.format('%015d', cjson.decode(room).createdAt)
-  stage('ZREM', key.rooms(), created .. ':' .. roomId)
+  local created = (decode(room) or {}).createdAt
+  if created then stage('ZREM', key.rooms(), string.format('%015d', created) .. ':' .. roomId) end
   stage('ZADD', key.emptyRooms(), 0, roomId)
   append(key.events(roomId), maxStreamLength, event, { ttl = deletedSeconds })
   delete(key.room(roomId))
@@ -1097,8 +1287,8 @@ local last = math.min(#members, 2 * tonumber(limit))
 for index = 1, last, 2 do
   local participant, record = members[index], members[index + 1]
   reserve(roomId, node_of_member(record), -1)
-  stage_migration_abort(roomId, participant)
-  stage('SREM', key.sessionRooms(session_of(participant)), roomId)
+  attempt(function() stage_migration_abort(roomId, participant) end)
+  attempt(function() stage('SREM', key.sessionRooms(session_of(participant)), roomId) end)
   stage('HDEL', key.members(roomId), participant)
   delete(key.publicationsOf(roomId, participant))
 end
@@ -1116,10 +1306,34 @@ return { room and 1 or 0, (#members - last) / 2 }`,
     args: ["roomId","participantId","mediaRequest"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1131,7 +1345,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1207,17 +1420,41 @@ commit()
 return 1`,
   },
   detachOrphaned: {
-    args: ["timeoutMs","windowMs","limit","streamSeconds"],
+    args: ["gatewayId","timeoutMs","windowMs","limit","streamSeconds"],
     result: z.tuple([z.number(), z.union([z.literal(0), z.literal(1)])]),
     lua: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1229,7 +1466,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1304,6 +1540,10 @@ local function append_event(room, event)
 end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
 end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
@@ -1338,20 +1578,21 @@ local function stage_connection(session, connection)
   end
 end
 local now = now_ms()
-local gateway = redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now - timeoutMs, 'LIMIT', 0, 1)[1]
-if not gateway then return { 0, 0 } end
-local ids = redis.call('SRANDMEMBER', key.gatewaySessions(gateway), limit)
+local seen_at = redis.call('ZSCORE', key.gateways(), gatewayId)
+if not seen_at or tonumber(seen_at) > now - timeoutMs then return { 0, 0 } end
+local ids = redis.call('SRANDMEMBER', key.gatewaySessions(gatewayId), limit)
 for _, id in ipairs(ids) do
-  stage('SREM', key.gatewaySessions(gateway), id)
+  stage('SREM', key.gatewaySessions(gatewayId), id)
   if not redis.call('ZSCORE', key.detached(), id) then stage('ZADD', key.detached(), now + windowMs, id) end
-  stage_connection(id, 'reconnecting')
+  attempt(function() stage_connection(id, 'reconnecting') end)
 end
-if redis.call('SCARD', key.gatewaySessions(gateway)) == #ids then
-  stage('ZREM', key.gateways(), gateway)
-  stage('EXPIRE', key.gatewayStream(gateway), streamSeconds)
+local more = redis.call('SCARD', key.gatewaySessions(gatewayId)) > #ids
+if not more then
+  stage('ZREM', key.gateways(), gatewayId)
+  stage('EXPIRE', key.gatewayStream(gatewayId), streamSeconds)
 end
 commit()
-return { #ids, 1 }`,
+return { #ids, more and 1 or 0 }`,
   },
   detachSession: {
     args: ["sessionId","resumeHash","windowMs"],
@@ -1361,10 +1602,34 @@ return { #ids, 1 }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1376,7 +1641,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1451,6 +1715,10 @@ local function append_event(room, event)
 end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
 end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
@@ -1491,6 +1759,222 @@ stage('ZADD', key.detached(), now_ms() + windowMs, sessionId)
 stage_connection(sessionId, 'reconnecting')
 commit()`,
   },
+  dropMigration: {
+    args: ["roomId","participantId"],
+    result: z.null(),
+    lua: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
+local function stage(...)
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
+end
+local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end
+local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end
+local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
+local function reserve(room, node, change)
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end
+local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
+end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+local record = redis.call('HGET', key.migrations(roomId), participantId)
+if record and decode(record) then return end
+stage_migration_end(roomId, participantId)
+stage('ZREM', key.running(), roomId .. '/' .. participantId)
+stage_reservations()
+commit()`,
+  },
   dueSessions: {
     args: ["limit"],
     result: z.array(z.string()),
@@ -1517,10 +2001,34 @@ return redis.call('ZRANGEBYSCORE', key.emptyRooms(), '-inf', now_ms(), 'LIMIT', 
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1532,7 +2040,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1661,10 +2168,34 @@ local function set_of(json)
   return set
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1676,7 +2207,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1752,6 +2282,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -1774,10 +2308,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -1788,8 +2321,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -1852,10 +2390,34 @@ return { room, record, members, publications, reconnecting, offset, mode }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -1867,7 +2429,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -1943,6 +2504,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -1965,10 +2530,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -1979,8 +2543,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -1995,8 +2564,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -2004,7 +2573,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -2023,6 +2592,14 @@ local function stage_migration_abort(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end
 local departures = {}
+journals[#journals + 1] = departures
+local function departures_from(room)
+  local count = 0
+  for _, each in ipairs(departures) do
+    if each == room then count = count + 1 end
+  end
+  return count
+end
 local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
@@ -2040,12 +2617,12 @@ local function stage_leave(room, participant, reason, trace)
   delete(key.pairs(room))
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[room] = (departures[room] or 0) + 1
-  if redis.call('HLEN', key.members(room)) == departures[room] then
+  departures[#departures + 1] = room
+  if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
     stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
-    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true
@@ -2082,10 +2659,34 @@ return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(
     args: ["sessionId","resumeHash","userId","gatewayId","...claims"],
     result: z.string(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2097,7 +2698,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2186,10 +2786,34 @@ return offset`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2201,7 +2825,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2277,6 +2900,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -2299,10 +2926,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -2313,8 +2939,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -2329,8 +2960,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -2338,7 +2969,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -2371,10 +3002,34 @@ return 1`,
     args: ["roomId","pair","one","other","expectedVersion","update","event"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2386,7 +3041,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2461,6 +3115,10 @@ local function append_event(room, event)
 end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
 end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
@@ -2497,10 +3155,34 @@ return 1`,
     args: ["roomId","participantId","publicationId","nodeId","publication","addedEvent","updatedEvent","maxPublications","previousSeconds"],
     result: z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING']),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2512,7 +3194,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2588,6 +3269,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -2616,7 +3301,7 @@ local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), p
 if known and not own then return 'PUBLICATION_NOT_FOUND' end
 if not known and redis.call('SCARD', key.publicationsOf(roomId, participantId)) >= tonumber(maxPublications) then return 'RATE_LIMITED' end
 local migration = redis.call('HGET', key.migrations(roomId), participantId)
-local target = migration and cjson.decode(migration).toNode
+local target = migration and (decode(migration) or {}).toNode
 local known_node = known and node_of_publication(known)
 if node_of_member(member) ~= nodeId then
   if target ~= nodeId then return 'NOT_IN_ROOM' end
@@ -2675,10 +3360,34 @@ local function set_of(json)
   return set
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2690,7 +3399,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2766,6 +3474,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -2788,10 +3500,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -2802,8 +3513,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -2818,8 +3534,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -2827,7 +3543,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -2888,10 +3604,34 @@ return { moved, from }`,
     args: ["gatewayId","...sessionIds"],
     result: z.null(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -2903,7 +3643,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -2979,6 +3718,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -3012,11 +3755,12 @@ local function stage_connection(session, connection)
   end
 end
 for _, id in ipairs(sessionIds) do
-  if redis.call('HGET', key.session(id), 'gatewayId') == gatewayId then
+  attempt(function()
+    if redis.call('HGET', key.session(id), 'gatewayId') ~= gatewayId then return end
     stage('ZREM', key.detached(), id)
     stage('SADD', key.gatewaySessions(gatewayId), id)
     stage_connection(id, 'connected')
-  end
+  end)
 end
 commit()`,
   },
@@ -3024,10 +3768,34 @@ commit()`,
     args: ["sessionId","...claims"],
     result: z.null(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3039,7 +3807,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3125,10 +3892,34 @@ end`,
     args: ["nodeId"],
     result: z.null(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3140,7 +3931,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3220,10 +4010,34 @@ commit()`,
     args: ["roomId","participantId","publicationId"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3235,7 +4049,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3311,6 +4124,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -3341,10 +4158,34 @@ return 1`,
     args: ["relayId"],
     result: z.null(),
     lua: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3356,7 +4197,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3437,17 +4277,41 @@ commit()`,
 return redis.call('PEXPIRE', key.lease(name), ms)`,
   },
   repairRoom: {
-    args: ["roomId","cursor"],
-    result: z.tuple([z.string(), z.number()]),
+    args: ["roomId","listKey","cursor"],
+    result: z.tuple([z.string(), z.number(), z.array(z.string())]),
     lua: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3459,7 +4323,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3535,6 +4398,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -3557,10 +4424,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -3571,8 +4437,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -3587,8 +4458,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -3596,7 +4467,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -3615,6 +4486,14 @@ local function stage_migration_abort(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end
 local departures = {}
+journals[#journals + 1] = departures
+local function departures_from(room)
+  local count = 0
+  for _, each in ipairs(departures) do
+    if each == room then count = count + 1 end
+  end
+  return count
+end
 local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
@@ -3632,30 +4511,35 @@ local function stage_leave(room, participant, reason, trace)
   delete(key.pairs(room))
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[room] = (departures[room] or 0) + 1
-  if redis.call('HLEN', key.members(room)) == departures[room] then
+  departures[#departures + 1] = room
+  if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
     stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
-    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true
 end
+if redis.call('EXISTS', key.room(roomId)) == 0 then stage('ZREM', key.rooms(), listKey) end
 local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
-local removed = 0
+local removed, failed = 0, {}
 for index = 1, #page[2], 2 do
   local participant = page[2][index]
   local session = session_of(participant)
-  if redis.call('EXISTS', key.session(session)) == 0 then
-    if stage_leave(roomId, participant, 'disconnected', '') then removed = removed + 1 end
-  elseif redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then
-    stage('SADD', key.sessionRooms(session), roomId)
+  local ok, gone = attempt(function()
+    if redis.call('EXISTS', key.session(session)) == 0 then return stage_leave(roomId, participant, 'disconnected', '') end
+    if redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then stage('SADD', key.sessionRooms(session), roomId) end
+  end)
+  if not ok then
+    failed[#failed + 1] = participant
+  elseif gone then
+    removed = removed + 1
   end
 end
 stage_reservations()
 commit()
-return { page[1], removed }`,
+return { page[1], removed, failed }`,
   },
   reportMigration: {
     args: ["migrationId","sessionId","report"],
@@ -3665,10 +4549,34 @@ return { page[1], removed }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3680,7 +4588,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3756,6 +4663,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -3778,10 +4689,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -3792,8 +4702,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -3808,8 +4723,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -3817,7 +4732,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -3850,10 +4765,34 @@ return 1`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3865,7 +4804,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -3950,10 +4888,34 @@ commit()`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -3965,7 +4927,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -4047,10 +5008,34 @@ commit()`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -4062,7 +5047,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -4137,6 +5121,10 @@ local function append_event(room, event)
 end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
 end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
@@ -4201,10 +5189,34 @@ return { id, record, rooms }`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -4216,7 +5228,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
@@ -4292,6 +5303,10 @@ end
 local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
@@ -4314,10 +5329,9 @@ local function stage_unpublish(room, participant, publication)
     .. '","participantId":"' .. participant .. '"}}')
 end
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 local function stage_count(hash, field, change)
   local count = tonumber(redis.call('HGET', hash, field) or '0') + change
@@ -4328,8 +5342,13 @@ local function stage_count(hash, field, change)
   end
 end
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)
@@ -4344,8 +5363,8 @@ end
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -4353,7 +5372,7 @@ local function stage_migration_end(room, participant)
 end
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end
@@ -4372,7 +5391,7 @@ local function stage_migration_abort(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end
 local record = redis.call('HGET', key.migrations(roomId), participantId)
-if not record or cjson.decode(record).id ~= migrationId then return 0 end
+if not record or (decode(record) or {}).id ~= migrationId then return 0 end
 local member = redis.call('HGET', key.members(roomId), participantId)
 local migration = stage_migration_end(roomId, participantId)
 for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do
@@ -4399,10 +5418,34 @@ return 1`,
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -4414,7 +5457,6 @@ local function last_offset(stream)
   local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
   return newest[1] and newest[1][1] or '0-0'
 end
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }

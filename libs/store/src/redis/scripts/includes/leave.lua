@@ -1,6 +1,16 @@
 -- @include time
 -- @include migrations
+-- The rooms of the departures that are staged, one entry each.
 local departures = {}
+journals[#journals + 1] = departures
+
+local function departures_from(room)
+  local count = 0
+  for _, each in ipairs(departures) do
+    if each == room then count = count + 1 end
+  end
+  return count
+end
 
 -- Stages the departure of a member with all that it holds: publications, migration, capacity, its session's entry. Returns false
 -- when it is not in the room. `trace` is `,"trace":{...}` or empty.
@@ -21,12 +31,12 @@ local function stage_leave(room, participant, reason, trace)
   delete(key.pairs(room))
   append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
     .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[room] = (departures[room] or 0) + 1
-  if redis.call('HLEN', key.members(room)) == departures[room] then
+  departures[#departures + 1] = room
+  if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
     stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
-    local timeout = settings and cjson.decode(settings).emptyTimeoutSeconds or 0
+    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true

@@ -1,12 +1,13 @@
 -- @include time
 -- @include room
 -- @include reservations
--- Ends a member's migration without moving it: releases the capacity on its new node. Returns the migration, or nil.
+-- Ends a member's migration without moving it: releases the capacity on its new node. Returns the migration, or nil when there is
+-- none or its record is unreadable.
 local function stage_migration_end(room, participant)
   local record = redis.call('HGET', key.migrations(room), participant)
   if not record then return nil end
-  local migration = cjson.decode(record)
-  reserve(room, migration.toNode, -1)
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
   stage('HDEL', key.migrations(room), participant)
   stage('ZREM', key.running(), room .. '/' .. participant)
   delete(key.previous(room, participant))
@@ -16,7 +17,7 @@ end
 -- Writes a migration to the history, which keeps the newest keptMigrations. What is known of it and not in `changes` stays.
 local function stage_history(id, started_at, changes)
   local known = redis.call('HGET', key.history(), id)
-  local record = known and cjson.decode(known) or {}
+  local record = known and decode(known) or {}
   for field, value in pairs(changes) do
     record[field] = value
   end

@@ -2,11 +2,11 @@
 -- Changes of reserved capacity, which a script collects and stages once: `assignments` counts a room's members by node,
 -- `reserved` all members of a node. A migration counts on both of its nodes.
 local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
 
+-- `node` is nil for a record that names none.
 local function reserve(room, node, change)
-  local nodes = reservation_changes[room] or {}
-  reservation_changes[room] = nodes
-  nodes[node] = (nodes[node] or 0) + change
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
 end
 
 local function stage_count(hash, field, change)
@@ -19,8 +19,13 @@ local function stage_count(hash, field, change)
 end
 
 local function stage_reservations()
-  local totals = {}
-  for room, nodes in pairs(reservation_changes) do
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
     for node, change in pairs(nodes) do
       if change ~= 0 then
         stage_count(key.assignments(room), node, change)

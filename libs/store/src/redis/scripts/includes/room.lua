@@ -7,6 +7,12 @@ local function media_mode(settings, room)
   return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
 end
 
+-- The value of a record, or nil when it is not a JSON object: a script that removes such a record must not fail on it.
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
+
 -- A session is at most one participant of a room; see participantIdOf.
 local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end

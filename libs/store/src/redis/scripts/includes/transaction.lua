@@ -4,14 +4,44 @@ stages its writes; commit() at its end runs them and, when one fails, restores w
 the error. Reads after a staged write still see the state before it. Keys are deleted last, by one command.
 ]]
 local staged, appended, deleted = {}, {}, {}
+-- The lists that attempt() cuts back.
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
 
 local function stage(...)
-  staged[#staged + 1] = { ... }
+  local command = { ... }
+  -- A key of another type fails here rather than in commit(), where it would fail for all records.
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+
+-- Runs `work`, which stages the changes of one record among many. When it fails because the record is damaged, what it staged is
+-- dropped and false is returned; else true and its result.
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  -- WRONGTYPE: a key of another type; user_script: a value of another shape. Anything else would fail for all records.
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
 end
 
 -- Stages an entry of a stream that keeps about `kept` entries. Subscribers get it on the channel of the stream's key. `options`:
 -- ttl (seconds), id (of the entry), exact (whether exactly `kept` are kept).
 local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
   local entry = options or {}
   entry.stream, entry.kept, entry.data = stream, kept, data
   appended[#appended + 1] = entry
@@ -27,7 +57,6 @@ local function last_offset(stream)
 end
 
 -- The command that restores what a write is about to change, or nil when it changes nothing.
-local restoring = {}
 function restoring.HSET(hash, field)
   local old = redis.call('HGET', hash, field)
   return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
