@@ -141,7 +141,7 @@ export const signalRequests = {
   subscribe: {
     to: 'room',
     summary:
-      'Receive publications. A subscription that starts paused needs `update_subscriptions` once its receiver exists, so that the first key frame is not lost.',
+      'Receive publications. A subscription that starts paused needs `update_subscriptions` once its receiver exists, so that the first key frame is not lost. During a migration and without its `migrationId`, it applies to the previous node only, and `subscriptions_ended` follows the commit.',
     payload: z.strictObject({ ...duringMigration, publicationIds }),
     reply: z.object({
       subscriptions: z.array(Subscription),

@@ -30,6 +30,7 @@ export const microphone = (publicationId?: string) =>
 export class LocalNodes {
   readonly roomId = 'rm_a';
   readonly #nodes = new Map<string, MediaNode>();
+  #heartbeats: NodeJS.Timeout | undefined;
 
   private constructor(readonly fleet: Fleet) {}
 
@@ -37,8 +38,10 @@ export class LocalNodes {
     const nodes = new LocalNodes(memoryFleet(log));
     const { store, events } = nodes.fleet;
     await store.rooms.create(roomRecord('a'));
+    const report = () => Promise.all(ids.map((id) => store.nodes.report(nodeReport(id, { capacity: 100 }))));
+    await report();
+    nodes.#heartbeats = setInterval(() => void report(), 500);
     for (const id of ids) {
-      await store.nodes.report(nodeReport(id, { capacity: 100 }));
       const { rooms, migrations } = store;
       const listen = { ips: ['127.0.0.1'], portBase: 0 };
       const options = { id, workers: 1, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
@@ -104,6 +107,7 @@ export class LocalNodes {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#heartbeats);
     await Promise.all([...this.#nodes.values()].map((node) => node.close()));
   }
 }
