@@ -2,8 +2,8 @@ import type { RouterRtpCapabilities, RouterRtpCodecCapability } from 'mediasoup/
 import { ortc } from 'mediasoup';
 
 /**
- * What the fleet speaks, in order of preference. Browsers pick the first they can send. VP8 leads because every browser
- * sends it in simulcast; the others are chosen by a client that asks for them.
+ * The codecs of the fleet, in order of preference: a browser sends the first one that it can. VP8 leads because every browser
+ * sends it in simulcast; a client can choose another.
  * H.265 is absent: mediasoup removed it in 3.16.6.
  */
 const mediaCodecs: RouterRtpCodecCapability[] = [
@@ -26,10 +26,10 @@ const mediaCodecs: RouterRtpCodecCapability[] = [
   },
 ];
 
-/** The options of every router, so that a stream can be piped between any two. */
+/** The options of every router: the same for all, so that a producer can be piped between any two. */
 export const routerOptions = { mediaCodecs };
 
-/** The capabilities of every router of the fleet: what a client loads its device with. */
+/** The RTP capabilities of every router. Clients load their device with them. */
 export const routerRtpCapabilities: RouterRtpCapabilities = ortc.generateRouterRtpCapabilities(
   structuredClone(mediaCodecs),
 );

@@ -1,12 +1,28 @@
 import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeLoad } from '@flotilla/contracts';
+import { within } from './within.ts';
 import type { PooledWorker } from './worker-pool.ts';
+
+/** Time for workers to answer, in milliseconds: a worker that hangs must not stop the heartbeat. */
+const answerWithinMs = 300;
+
+export interface WorkerCounts {
+  readonly pooled: PooledWorker;
+  readonly routers: number;
+  readonly consumers: number;
+}
+
+/** The CPU time of a worker, as it answered last. */
+interface WorkerUsage {
+  usedMs: number;
+  isPending: boolean;
+}
 
 /** Measures CPU and event-loop delay between two calls. */
 export class LoadSampler {
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
-  readonly #workerCpuMs = new Map<number, number>();
+  readonly #usages = new WeakMap<PooledWorker, WorkerUsage>();
   #processCpu = process.cpuUsage();
   #at = performance.now();
 
@@ -14,10 +30,18 @@ export class LoadSampler {
     this.#delay.enable();
   }
 
-  async sample(
-    workers: readonly { pooled: PooledWorker; routers: number; consumers: number }[],
-  ): Promise<Pick<NodeLoad, 'cpu' | 'eventLoopDelayMs' | 'workers'>> {
-    const usages = await Promise.allSettled(workers.map(({ pooled }) => pooled.worker.getResourceUsage()));
+  /** Workers that did not answer in time are left out. */
+  async sample(workers: readonly WorkerCounts[]): Promise<Pick<NodeLoad, 'cpu' | 'eventLoopDelayMs' | 'workers'>> {
+    const deltas = new Map<PooledWorker, number>();
+    await within(
+      answerWithinMs,
+      Promise.all(
+        workers.map(async ({ pooled }) => {
+          const deltaMs = await this.#cpuSinceLastAnswer(pooled);
+          if (deltaMs !== undefined) deltas.set(pooled, deltaMs);
+        }),
+      ),
+    );
     const now = performance.now();
     const elapsedMs = Math.max(1, now - this.#at);
     this.#at = now;
@@ -27,23 +51,35 @@ export class LoadSampler {
     let busyMs = (own.user + own.system) / 1000;
 
     const perWorker: NodeLoad['workers'] = [];
-    for (const [index, { pooled, routers, consumers }] of workers.entries()) {
-      const usage = usages[index]!;
-      // A worker that died while we asked.
-      if (usage.status === 'rejected') continue;
-      const { pid } = pooled.worker;
-      const usedMs = usage.value.ru_utime + usage.value.ru_stime;
-      const delta = usedMs - (this.#workerCpuMs.get(pid) ?? usedMs);
-      this.#workerCpuMs.set(pid, usedMs);
-      busyMs += delta;
-      perWorker.push({ pid, cpu: round(delta / elapsedMs), routers, consumers });
+    for (const { pooled, routers, consumers } of workers) {
+      const deltaMs = deltas.get(pooled);
+      if (deltaMs === undefined) continue;
+      busyMs += deltaMs;
+      perWorker.push({ pid: pooled.worker.pid, cpu: round(deltaMs / elapsedMs), routers, consumers });
     }
-    const pids = new Set(perWorker.map(({ pid }) => pid));
-    for (const pid of this.#workerCpuMs.keys()) if (!pids.has(pid)) this.#workerCpuMs.delete(pid);
 
     const eventLoopDelayMs = round(this.#delay.percentile(99) / 1e6);
     this.#delay.reset();
     return { cpu: round(busyMs / elapsedMs / availableParallelism()), eventLoopDelayMs, workers: perWorker };
+  }
+
+  /** CPU time in ms. Undefined for a worker that died, or has not answered the request before this one. */
+  async #cpuSinceLastAnswer(pooled: PooledWorker): Promise<number | undefined> {
+    const known = this.#usages.get(pooled);
+    const usage = known ?? { usedMs: 0, isPending: false };
+    if (usage.isPending) return undefined;
+    this.#usages.set(pooled, usage);
+    usage.isPending = true;
+    try {
+      const { ru_utime, ru_stime } = await pooled.worker.getResourceUsage();
+      const deltaMs = known ? ru_utime + ru_stime - usage.usedMs : 0;
+      usage.usedMs = ru_utime + ru_stime;
+      return deltaMs;
+    } catch {
+      return undefined;
+    } finally {
+      usage.isPending = false;
+    }
   }
 
   close(): void {

@@ -1,12 +1,12 @@
-/** The rooms of a process: each is opened once, however many ask for it at the same time. */
+/** The rooms of a process. A room is opened once, however many calls wait for it. */
 export class OpenRooms<Room extends { readonly id: string; close(): void }> implements Iterable<Room> {
-  /** By id, those that are being opened too. */
+  /** By id; includes rooms that are being opened. */
   readonly #rooms = new Map<string, Promise<Room>>();
   readonly #opened = new Set<Room>();
 
   constructor(private readonly openRoom: (id: string) => Promise<Room>) {}
 
-  /** The room, opened if it is not here yet. Rejects as opening does, and can be tried again then. */
+  /** The room, opened if it is not open. Rejects as opening does; the next call opens it again. */
   open(id: string): Promise<Room> {
     let opening = this.#rooms.get(id);
     if (!opening) {
@@ -23,12 +23,12 @@ export class OpenRooms<Room extends { readonly id: string; close(): void }> impl
     return room;
   }
 
-  /** The room when it is here, or about to be. */
+  /** The room when it is open or being opened. */
   get(id: string): Promise<Room> | undefined {
     return this.#rooms.get(id);
   }
 
-  /** Closing it again changes nothing. */
+  /** Closes a room; a second time does nothing. */
   close(room: Room): void {
     if (!this.#opened.delete(room)) return;
     this.#rooms.delete(room.id);
@@ -39,7 +39,7 @@ export class OpenRooms<Room extends { readonly id: string; close(): void }> impl
     return this.#opened.size;
   }
 
-  /** Those that are open. */
+  /** The open rooms. */
   [Symbol.iterator](): Iterator<Room> {
     return this.#opened.values();
   }

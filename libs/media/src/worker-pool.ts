@@ -1,18 +1,19 @@
 import type { Logger } from '@flotilla/runtime';
 import { createWorker } from 'mediasoup';
 import type { WebRtcServer, Worker } from 'mediasoup/types';
+import { within } from './within.ts';
 
-/** Where a node's media is reached. */
+/** Addresses that a node receives media at. */
 export interface ListenOptions {
   /** The addresses to bind to. Clients get a candidate for each, the first with the highest priority. */
   readonly ips: readonly string[];
   /** What clients are sent in place of the first address (NAT, a load balancer). */
   readonly announcedAddress?: string | undefined;
-  /** Worker n listens on `portBase + n`, UDP and TCP. 0 lets each take a free one. */
+  /** Worker n listens on `portBase + n`, UDP and TCP. 0: a free port for each. */
   readonly portBase: number;
 }
 
-/** A mediasoup worker, the one port its clients use, and where in the pool it stands. */
+/** A mediasoup worker, the server with the one port of its clients, and its index in the pool. */
 export interface PooledWorker {
   readonly index: number;
   readonly worker: Worker;
@@ -20,16 +21,19 @@ export interface PooledWorker {
 }
 
 /**
- * What the kernel keeps of a UDP port until the worker reads it, in bytes; it gives no more than net.core.rmem_max. With its
- * default of 208 KiB a worker that waits 50 ms for a core loses packets of 25 people, key frames among them.
+ * Receive buffer of a UDP port, in bytes; the kernel limits it to net.core.rmem_max. With the default of 208 KiB a worker
+ * that waits 50 ms for a core loses packets of 25 participants, key frames among them.
  */
 export const udpReceiveBufferBytes = 2 ** 21;
 
+/** Delay before a worker is started again, by the number of failed starts in a row, in milliseconds. The last one repeats. */
 const restartDelayMs = [0, 100, 500, 2000, 5000] as const;
+/** How long a request waits for a worker while none is up, in milliseconds. */
+const upWithinMs = 2000;
 
 /**
- * A fixed number of mediasoup workers, each a process of its own with one thread. One that dies takes all that runs in it
- * along, is told to `onDied`, and is replaced; the control process lives on.
+ * A fixed number of mediasoup workers, each a process with one thread. A worker that dies is replaced; its routers and
+ * transports are lost, which `onDied` is called for.
  */
 export class WorkerPool {
   readonly #slots: (PooledWorker | undefined)[] = [];
@@ -51,8 +55,13 @@ export class WorkerPool {
     onDied: (worker: PooledWorker) => void;
   }): Promise<WorkerPool> {
     const pool = new WorkerPool(options.listen, options.log, options.onDied);
-    await Promise.all(Array.from({ length: options.workers }, (_, index) => pool.#startWorker(index)));
-    return pool;
+    try {
+      await Promise.all(Array.from({ length: options.workers }, (_, index) => pool.#startWorker(index)));
+      return pool;
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
   }
 
   /** The workers that are up. */
@@ -60,10 +69,10 @@ export class WorkerPool {
     return this.#slots.filter((slot) => slot !== undefined);
   }
 
-  /** The workers that are up; when all died at once, the first that is up again. Empty when none comes within two seconds. */
+  /** The workers that are up. While none is, waits `upWithinMs` for one. */
   async upWorkers(): Promise<PooledWorker[]> {
     if (this.workers.length === 0 && !this.#closed) {
-      await Promise.race([this.#up.promise, new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+      await within(upWithinMs, this.#up.promise);
     }
     return this.workers;
   }
@@ -71,7 +80,7 @@ export class WorkerPool {
   async #startWorker(index: number): Promise<void> {
     const { ips, announcedAddress, portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
-    leaveSignalsToUs(worker);
+    removeSignalHandlers(worker);
     try {
       const addresses = ips.map((ip, nth) => ({
         ip,
@@ -79,7 +88,7 @@ export class WorkerPool {
         ...(portBase > 0 && { port: portBase + index }),
       }));
       const webRtcServer = await worker.createWebRtcServer({
-        // TCP for those whose network blocks UDP.
+        // TCP for clients whose network blocks UDP.
         listenInfos: [
           ...addresses.map((address) => ({
             protocol: 'udp' as const,
@@ -89,6 +98,7 @@ export class WorkerPool {
           ...addresses.map((address) => ({ protocol: 'tcp' as const, ...address })),
         ],
       });
+      if (this.#closed) throw new Error('the pool was closed while the worker started');
       const pooled: PooledWorker = { index, worker, webRtcServer };
       worker.on('died', (error) => this.#replace(pooled, error));
       this.#slots[index] = pooled;
@@ -104,7 +114,7 @@ export class WorkerPool {
   #replace(died: PooledWorker, error: Error): void {
     if (this.#closed) return;
     const { index, worker } = died;
-    if (wasTold(error)) this.log.info({ pid: worker.pid, index }, 'media worker was told to end, replacing it');
+    if (isOrderly(error)) this.log.info({ pid: worker.pid, index }, 'media worker exited on a signal, replacing it');
     else this.log.error({ err: error, pid: worker.pid, index }, 'media worker died, replacing it');
     this.#slots[died.index] = undefined;
     if (this.workers.length === 0) this.#up = Promise.withResolvers();
@@ -123,7 +133,7 @@ export class WorkerPool {
         return;
       } catch (error) {
         this.#failures[index] = failures + 1;
-        this.log.error({ err: error, index }, 'media worker did not start');
+        if (!this.#closed) this.log.error({ err: error, index, failures: failures + 1 }, 'media worker did not start');
       }
     }
   }
@@ -135,14 +145,14 @@ export class WorkerPool {
   }
 }
 
-/** It ended in order, by SIGINT or SIGTERM: Ctrl-C in a terminal reaches workers too. mediasoup tells the code in words alone. */
-const wasTold = (error: Error): boolean => error.message.includes('code:0,');
+/** Exited by SIGINT or SIGTERM: Ctrl-C in a terminal reaches workers too. mediasoup has the exit code in its message only. */
+const isOrderly = (error: Error): boolean => error.message.includes('code:0,');
 
 /**
- * mediasoup closes each worker by itself on SIGTERM and SIGINT (3.27.1, lib/Worker.js), at once and without a way to ask it
- * not to. A node that stops lets its peers be moved first.
+ * mediasoup closes each worker on SIGTERM and SIGINT (3.27.1, lib/Worker.js) and has no option against it. A node that stops
+ * drains first.
  */
-function leaveSignalsToUs(worker: Worker): void {
+function removeSignalHandlers(worker: Worker): void {
   const { onSignal } = worker as Worker & { onSignal?: NodeJS.SignalsListener };
   if (!onSignal) return;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.removeListener(signal, onSignal);

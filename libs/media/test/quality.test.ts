@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PeerMeter } from '../src/quality/peer-meter.ts';
 import { RttBaseline } from '../src/quality/rtt-baseline.ts';
-import { groupOf, hysteresis, moveBelow, score, stableFrom, type Travel } from '../src/quality/score.ts';
+import { groupOf, hysteresis, moveBelow, type NetworkConditions, score, stableFrom } from '../src/quality/score.ts';
 import { ScoreSmoother } from '../src/quality/smoothing.ts';
-import { type StreamCounters, streamWindow, travelOf } from '../src/quality/window.ts';
+import { conditionsOf, type StreamCounters, streamWindow } from '../src/quality/window.ts';
 
 const number = (min: number, max: number) => fc.double({ min, max, noNaN: true });
-const travel: fc.Arbitrary<Travel> = fc.record({
+const conditions: fc.Arbitrary<NetworkConditions> = fc.record({
   loss: number(0, 1),
   rttMs: number(0, 10_000),
   jitterMs: number(0, 10_000),
@@ -16,17 +16,17 @@ const travel: fc.Arbitrary<Travel> = fc.record({
 const groups = fc.constantFrom<QualityGroup>('stable', 'watch', 'move');
 const anyScore = number(0, 1);
 
-describe('the score', () => {
+describe('score', () => {
   test.each([
     [{ loss: 0, rttMs: 0, jitterMs: 0 }, 1],
     [{ loss: 1, rttMs: 500, jitterMs: 100 }, 0],
     [{ loss: 0.05, rttMs: 100, jitterMs: 20 }, 0.86],
     [{ loss: 0.5, rttMs: 5000, jitterMs: 0 }, 0.5],
-  ])('of %o is %d', (of, expected) => expect(score(of)).toBeCloseTo(expected, 10));
+  ])('of %o it is %d', (of, expected) => expect(score(of)).toBeCloseTo(expected, 10));
 
-  test('is between 0 and 1, and falls with each of loss, round trip and jitter', () => {
+  test('it is between 0 and 1, and falls with each of loss, round trip and jitter', () => {
     fc.assert(
-      fc.property(travel, travel, (one, other) => {
+      fc.property(conditions, conditions, (one, other) => {
         expect(score(one)).toBeGreaterThanOrEqual(-1e-12);
         expect(score(one)).toBeLessThanOrEqual(1);
         const worse = {
@@ -40,8 +40,8 @@ describe('the score', () => {
   });
 });
 
-describe('groups', () => {
-  test('whoever is stable has 0.85, whoever has less than 0.6 is to move, and clear cases need no history', () => {
+describe('groupOf', () => {
+  test('stable peers have at least 0.85, peers below 0.6 are in move, and scores beyond the hysteresis need no history', () => {
     fc.assert(
       fc.property(anyScore, groups, (value, before) => {
         const group = groupOf(value, before);
@@ -61,9 +61,9 @@ describe('groups', () => {
         groups,
         (base, swings, first) => {
           let group = first;
-          const seen: QualityGroup[] = [];
-          for (const swing of swings) seen.push((group = groupOf(Math.min(1, base + swing), group)));
-          const changes = seen.filter((each, index) => index > 0 && each !== seen[index - 1]).length;
+          const groupsSeen: QualityGroup[] = [];
+          for (const swing of swings) groupsSeen.push((group = groupOf(Math.min(1, base + swing), group)));
+          const changes = groupsSeen.filter((each, index) => index > 0 && each !== groupsSeen[index - 1]).length;
           expect(changes).toBeLessThanOrEqual(1);
         },
       ),
@@ -84,8 +84,8 @@ function groupsOf(samples: readonly number[]): QualityGroup[] {
   return samples.map((sample) => (group = groupOf(smoother.add(sample), group)));
 }
 
-describe('smoothing', () => {
-  test('one sample of any value moves nobody, wherever the others keep the peer', () => {
+describe('ScoreSmoother', () => {
+  test('one sample of any value does not change the group that the others give', () => {
     fc.assert(
       fc.property(
         groups.chain((group) =>
@@ -97,7 +97,7 @@ describe('smoothing', () => {
           }),
         ),
         ({ group, samples, bad, at }) => {
-          // Long enough in its band to be there: the mean begins at 1.
+          // The mean starts at 1: enough samples to reach the band.
           const settling = Array.from({ length: 40 }, () => (bands[group][0] + bands[group][1]) / 2);
           const index = at % samples.length;
           const seen = groupsOf([...settling, ...samples.with(index, bad)]).slice(settling.length);
@@ -107,7 +107,7 @@ describe('smoothing', () => {
     );
   });
 
-  test('nor does the very first sample of a peer', () => {
+  test('the first sample of a peer does not change its group', () => {
     fc.assert(
       fc.property(anyScore, fc.array(number(...bands.stable), { maxLength: 20 }), (bad, rest) => {
         expect(new Set(groupsOf([bad, ...rest]))).toEqual(new Set(['stable']));
@@ -115,7 +115,7 @@ describe('smoothing', () => {
     );
   });
 
-  test('a peer that is bad from now on is to move within five samples, whatever it was', () => {
+  test('five bad samples in a row put a peer in move, whatever came before', () => {
     fc.assert(
       fc.property(fc.array(anyScore, { maxLength: 20 }), number(0, 0.4), (before, bad) => {
         expect(groupsOf([...before, ...Array.from({ length: 5 }, () => bad)]).at(-1)).toBe('move');
@@ -123,7 +123,7 @@ describe('smoothing', () => {
     );
   });
 
-  test('the mean stays within what was seen', () => {
+  test('the mean stays between the lowest sample and 1', () => {
     fc.assert(
       fc.property(fc.array(anyScore, { minLength: 1 }), (samples) => {
         const smoother = new ScoreSmoother();
@@ -144,8 +144,8 @@ function baselineOf(rtts: readonly number[]): number {
   return baseline.valueMs;
 }
 
-describe('the baseline of the round trip', () => {
-  test('is the round trip where that is constant', () => {
+describe('RttBaseline', () => {
+  test('a constant round trip is its own baseline', () => {
     fc.assert(
       fc.property(number(0.1, 5000), fc.integer({ min: 1, max: 200 }), (rtt, times) => {
         expect(baselineOf(Array.from({ length: times }, () => rtt))).toBeCloseTo(rtt, 9);
@@ -153,7 +153,7 @@ describe('the baseline of the round trip', () => {
     );
   });
 
-  test('stays within what was measured, and spikes of one sample in ten leave it where it is', () => {
+  test('it stays within the measurements, and spikes of one sample in ten do not change it', () => {
     fc.assert(
       fc.property(fc.array(number(1, 5000), { minLength: 1, maxLength: 100 }), (rtts) => {
         expect(baselineOf(rtts)).toBeGreaterThanOrEqual(Math.min(...rtts) - 1e-9);
@@ -164,10 +164,10 @@ describe('the baseline of the round trip', () => {
     );
   });
 
-  test('a round trip that trebles is seen as such for half a minute at least', () => {
+  test('a round trip that trebles stays above the baseline for half a minute at least', () => {
     const rtts = [...Array.from({ length: 60 }, () => 20), ...Array.from({ length: 60 }, () => 60)];
     expect(baselineOf(rtts)).toBeLessThan(30);
-    // For good it becomes the new baseline in time.
+    // After minutes it is the new baseline.
     expect(baselineOf([...rtts, ...Array.from({ length: 2000 }, () => 60)])).toBeGreaterThan(59);
   });
 });
@@ -181,35 +181,35 @@ const counters = (more: Partial<StreamCounters> = {}): StreamCounters => ({
   ...more,
 });
 
-describe('a window', () => {
-  test('has loss as a fraction of what was expected, and jitter in milliseconds by the clock of the codec', () => {
+describe('windows', () => {
+  test('a stream window has loss as a fraction of the expected packets, and jitter in milliseconds by the clock of its codec', () => {
     const [before, now] = [counters({ packets: 100 }), counters({ packets: 175, fractionLost: 64, jitter: 900 })];
     expect(streamWindow(before, now)).toEqual({ expected: 100, lost: 25, jitterMs: 10, rttMs: undefined });
     expect(streamWindow(before, { ...now, clockRate: 48_000 })).toMatchObject({ jitterMs: 18.75 });
   });
 
-  test('of a stream that rests says nothing, and a stream that begins anew is not compared with the former', () => {
+  test('an idle stream has no window, and a restarted stream is not compared with the previous one', () => {
     const resting = counters({ packets: 100, fractionLost: 255, jitter: 90_000, rttMs: 900 });
     expect(streamWindow(resting, resting)).toBeUndefined();
     expect(streamWindow(counters({ packets: 1000 }), counters({ packets: 10 }))).toMatchObject({ expected: 10 });
   });
 
-  test('of a peer is the worse of its two ways', () => {
+  test('the conditions of a peer are those of the worse direction', () => {
     const stream = (lost: number, jitterMs: number, rttMs?: number) => ({ expected: 100, lost, jitterMs, rttMs });
-    expect(travelOf({ up: [stream(10, 5, 40)], down: [stream(20, 2, 60), stream(0, 2, 50)] })).toEqual({
+    expect(conditionsOf({ up: [stream(10, 5, 40)], down: [stream(20, 2, 60), stream(0, 2, 50)] })).toEqual({
       loss: 0.1,
       jitterMs: 5,
       rttMs: 50,
     });
   });
 
-  test("does not hold a publisher's loss against those who watch", () => {
-    const watched = { expected: 100, lost: 30, jitterMs: 0, rttMs: 20 };
-    expect(travelOf({ up: [], down: [watched], downLoss: 0.01 })).toMatchObject({ loss: 0.01 });
+  test('the uplink loss of a publisher does not count for its subscribers', () => {
+    const received = { expected: 100, lost: 30, jitterMs: 0, rttMs: 20 };
+    expect(conditionsOf({ up: [], down: [received], downLoss: 0.01 })).toMatchObject({ loss: 0.01 });
   });
 });
 
-describe('a peer', () => {
+describe('PeerMeter', () => {
   const ids = { sessionId: 'ss_a', participantId: 'pt_a', roomId: 'rm_a' };
   const bad = { up: [{ expected: 100, lost: 60, jitterMs: 200, rttMs: 800 }], down: [] };
   const good = { up: [{ expected: 100, lost: 0, jitterMs: 2, rttMs: 20 }], down: [] };
@@ -219,7 +219,7 @@ describe('a peer', () => {
     return windows.map((window) => meter.add(window)).at(-1)!;
   };
 
-  test('without media fares well', () => {
+  test('a peer without media has score 1', () => {
     expect(after(idle, idle)).toEqual({
       ...ids,
       score: 1,
@@ -231,7 +231,7 @@ describe('a peer', () => {
     });
   });
 
-  test('is to move when it is bad for long, with the figures of the newest window, and recovers when it falls silent', () => {
+  test('a peer that stays bad is in move with the figures of the newest window, and recovers when it stops sending', () => {
     const worst = after(good, good, ...Array.from({ length: 6 }, () => bad));
     expect(worst).toMatchObject({ group: 'move', loss: 0.6, rttMs: 800, jitterMs: 200 });
     expect(worst.baselineRttMs).toBeLessThan(30);
@@ -240,7 +240,7 @@ describe('a peer', () => {
     );
   });
 
-  test('has valid figures whatever the counters say', () => {
+  test('any counters give valid figures', () => {
     const wild = fc.record({
       packets: fc.nat(),
       fractionLost: fc.integer({ min: -5, max: 300 }),

@@ -4,25 +4,25 @@ import type { PlainTransport } from 'mediasoup/types';
 const clockRate = 48_000;
 const frameMs = 20;
 
-/** What is done to the packet of that number: left out, or stamped so many milliseconds off. */
-export interface Mishap {
+/** A defect of one packet: it is left out, or its time stamp is off by some milliseconds. */
+export interface Defect {
   readonly lost?: boolean;
   readonly offMs?: number;
 }
 
-/** Sends Opus packets, one every 20 ms, to a transport that listens for whoever comes (`comedia`), until the result is called. */
+/** Sends an Opus packet every 20 ms to a `comedia` transport until the result is called. */
 export function startRtpSource(
   { tuple: { localAddress, localPort } }: PlainTransport,
   { ssrc, payloadType }: { ssrc: number; payloadType: number },
-  mishap: (packet: number) => Mishap = () => ({}),
+  defectOf: (packet: number) => Defect = () => ({}),
 ): () => void {
   const socket = createSocket('udp4');
   const began = performance.now();
   let packet = 0;
   const timer = setInterval(() => {
-    // Timers run late: what is due is sent now.
+    // Timers run late: send every packet that is due.
     for (; packet * frameMs <= performance.now() - began; packet++) {
-      const { lost, offMs = 0 } = mishap(packet);
+      const { lost, offMs = 0 } = defectOf(packet);
       if (lost) continue;
       const bytes = Buffer.alloc(12 + 80);
       bytes[0] = 0x80;
@@ -39,7 +39,7 @@ export function startRtpSource(
   };
 }
 
-/** What a frame says of its layer, as libwebrtc has it with three temporal layers: at one whose `sync` is set one may go up to its layer. */
+/** The layers of frames with three temporal layers, as libwebrtc sends them: a receiver may go up to a layer at a frame with `sync`. */
 const temporalLayers = [
   { layer: 0, sync: false },
   { layer: 2, sync: true },
@@ -47,7 +47,7 @@ const temporalLayers = [
   { layer: 2, sync: false },
 ] as const;
 
-/** The frame in an RTP packet of VP8: its temporal layer, and whether it needs no other. RFC 3550 section 5.3.1, RFC 7741 section 4. */
+/** The frame in an RTP packet of VP8: its temporal layer, and whether it is a key frame. RFC 3550 section 5.3.1, RFC 7741 section 4. */
 export function frameIn(packet: Buffer): { layer: number; isKey: boolean } {
   const hasExtension = (packet[0]! & 0x10) !== 0;
   const payload = packet.subarray(12 + (hasExtension ? 4 + 4 * packet.readUInt16BE(14) : 0));
@@ -56,18 +56,18 @@ export function frameIn(packet: Buffer): { layer: number; isKey: boolean } {
 }
 
 /**
- * Sends VP8, a frame of one packet every 33 ms, and answers requests for a key frame while it `answers`. The frames of a
- * `layered` one are of three temporal layers.
+ * Sends VP8, a frame of one packet every 33 ms, and answers key frame requests while `answers` is set. With `layered`, its
+ * frames have three temporal layers.
  */
 export class VideoSource {
   static readonly ssrc = 2222;
-  /** Picture loss indications that came (RFC 4585 section 6.3.1). */
+  /** Number of picture loss indications received (RFC 4585 section 6.3.1). */
   requests = 0;
   frames = 0;
   answers = true;
   readonly #socket = createSocket('udp4');
   readonly #timer: NodeJS.Timeout;
-  #asked = true;
+  #isRequested = true;
   #lowestFrames = 0;
 
   constructor({ tuple: { localAddress, localPort } }: PlainTransport, payloadType: number, layered = false) {
@@ -77,22 +77,22 @@ export class VideoSource {
       for (; this.frames * 33 <= performance.now() - began; this.frames++) {
         const bytes = Buffer.alloc(12 + 400);
         bytes[0] = 0x80;
-        // The marker: each packet ends a frame.
+        // Marker bit: each packet ends a frame.
         bytes[1] = 0x80 | payloadType;
         bytes.writeUInt16BE(this.frames & 0xffff, 2);
         bytes.writeUInt32BE(this.frames * 33 * 90, 4);
         bytes.writeUInt32BE(VideoSource.ssrc, 8);
         const isLowest = this.frames % temporalLayers.length === 0;
-        const isKey = this.#asked && this.answers && (isLowest || !layered);
+        const isKey = this.#isRequested && this.answers && (isLowest || !layered);
         if (layered && isLowest) this.#lowestFrames++;
         bytes.set([...(layered ? this.#layerDescriptor(isKey) : [0x10]), isKey ? 0x00 : 0x01], 12);
-        if (isKey) this.#asked = false;
+        if (isKey) this.#isRequested = false;
         this.#socket.send(bytes, localPort, localAddress);
       }
     }, 10);
   }
 
-  /** Extended, start of a partition; PictureID of two bytes, TL0PICIDX, and the layer. */
+  /** Payload descriptor: extended, start of a partition; PictureID of two bytes, TL0PICIDX, and the layer. */
   #layerDescriptor(isKey: boolean): number[] {
     const { layer, sync } = temporalLayers[this.frames % temporalLayers.length]!;
     const [high, low] = [(this.frames >> 8) & 0x7f, this.frames & 0xff];
@@ -100,12 +100,12 @@ export class VideoSource {
   }
 
   #onRtcp(packet: Buffer): void {
-    // Several may come in one datagram, each with its length in words.
+    // A datagram may have several packets, each with its length in words.
     for (let at = 0; at + 4 <= packet.length; at += 4 * (packet.readUInt16BE(at + 2) + 1)) {
       const [format, type] = [packet[at]! & 0x1f, packet[at + 1]];
       if (type !== 206 || format !== 1) continue;
       this.requests++;
-      this.#asked = true;
+      this.#isRequested = true;
     }
   }
 

@@ -3,9 +3,9 @@ import { NodeId } from '@flotilla/contracts';
 import { brokerConfig, commonConfig, flag, ipList, loopbackAddress, port, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
-/** What is the node's own, apart from logs, metrics and brokers. */
+/** The settings of an SFU node, besides those of logs, metrics and brokers. */
 export const nodeConfig = z.object({
-  FLOTILLA_NODE_ID: NodeId.optional().describe('Who this node is, such as nd_eu-1. Default: a new id at each start.'),
+  FLOTILLA_NODE_ID: NodeId.optional().describe('Id of this node, such as nd_eu-1. Default: a new id at each start.'),
   FLOTILLA_SFU_WORKERS: wholeNumber()
     .min(1)
     .max(256)
@@ -14,16 +14,16 @@ export const nodeConfig = z.object({
   FLOTILLA_SFU_CAPACITY: wholeNumber()
     .min(1)
     .default(200)
-    .describe('How many sessions are placed on this node at most.'),
+    .describe('Maximum number of sessions that are assigned to this node.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)
     .describe(
-      'A node that stops lets its peers be moved to others for this long. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; they open it again elsewhere.',
+      'How long a node that stops waits for its peers to be moved to other nodes. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; clients open it again on another node.',
     ),
   FLOTILLA_DRILLS: flag()
     .default(false)
     .describe(
-      'true lets those with the grant `admin` or an API key kill this node and its media workers, to drill. See docs/drills.md.',
+      'true lets sessions with the grant `admin` and holders of an API key kill this node and its media workers. See docs/drills.md.',
     ),
   FLOTILLA_SFU_LISTEN_IPS: ipList()
     .default([loopbackAddress])
@@ -40,11 +40,11 @@ export const nodeConfig = z.object({
   FLOTILLA_SFU_PIPE_IP: z
     .string()
     .default('127.0.0.1')
-    .describe('The address other nodes reach this one at, for media between nodes.'),
+    .describe('The address that this node receives the media of other nodes at.'),
   FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address other nodes are told, when it is not the one listened on.'),
+    .describe('The address that other nodes send to, when it is not the one listened on.'),
 });
 export type NodeConfig = z.output<typeof nodeConfig>;
 

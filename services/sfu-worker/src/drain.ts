@@ -5,59 +5,58 @@ import type { Logger } from '@flotilla/runtime';
 import type { Heartbeat } from './heartbeat.ts';
 import type { OwnState } from './node-state.ts';
 
-const lookEveryMs = 100;
-const reportEveryMs = 1000;
+const checkEveryMs = 100;
+const logEveryMs = 1000;
 
 /**
- * Lets the peers of the node be moved to others: reports it as draining, which is what the planner acts on, and waits until
- * nobody is left or the time is over; then the process ends. A stop (SIGTERM) and an order do the same, but that an order
- * can be called off while it goes on.
+ * Drains the node: reports it as draining, on which the planner moves its peers to other nodes, and waits until it has no
+ * sessions or the deadline passes; then the process ends. A stop (SIGTERM) and a command do the same, but a command can be
+ * cancelled by another one.
  */
 export class Drain {
-  #running: Promise<boolean> | undefined;
+  #running: Promise<void> | undefined;
   #deadline = 0;
   #stopping = false;
-  /** An order was carried out, or its time is over. */
-  #over = false;
+  /** The last drain ended: without sessions, or by its deadline. */
+  #isDone = false;
 
   constructor(
     private readonly node: { media: MediaNode; state: OwnState; heartbeat: Heartbeat },
-    /** Ends the process. Without it the node stays, empty, until it is taken back. */
+    /** Ends the process. Without it, the node stays until its state is set again. */
     private readonly endProcess: (() => void) | undefined,
     private readonly log: Logger,
   ) {}
 
   /**
-   * What the node is there for from now on. Resolves when the fleet knows. Throws NODE_UNAVAILABLE for a node that stops, and
-   * UNAVAILABLE when the fleet can't be told now; the next heartbeat will.
+   * Sets the node's state. Resolves when it is in the store.
+   *
+   * @throws FlotillaError NODE_UNAVAILABLE when the node is stopping; UNAVAILABLE when the store is out of reach: the state
+   * is set, and the next heartbeat reports it.
    */
-  async order(state: NodeState, drainSeconds: number): Promise<void> {
+  async setState(state: NodeState, drainSeconds: number): Promise<void> {
     if (this.#stopping) throw new FlotillaError('NODE_UNAVAILABLE', 'this node is stopping');
-    const wasRunning = this.#running !== undefined;
-    this.#over = false;
+    this.#isDone = false;
     if (state === 'draining') this.#begin(drainSeconds * 1000);
     else this.node.state.set(state);
     try {
-      await this.node.heartbeat.now();
+      await this.node.heartbeat.reportNow();
     } finally {
-      if (state === 'draining' && !wasRunning) void this.#carryOut();
+      // Another command may have cancelled the drain meanwhile.
+      if (this.node.state.current === 'draining') void this.#run();
     }
   }
 
-  async #carryOut(): Promise<void> {
-    this.#over = await this.#run();
-    if (this.#over && !this.#stopping) this.endProcess?.();
-  }
-
-  /** The process ends: resolves when nobody is left, or the time is over. */
+  /** The process is stopping: resolves when the node has no sessions, or `withinMs` have passed. */
   async stop(withinMs: number): Promise<void> {
     this.#stopping = true;
     const { media, heartbeat } = this.node;
-    if (withinMs === 0 || media.sessions === 0 || this.#over) return;
+    if (withinMs === 0 || media.sessions === 0 || this.#isDone) return;
     this.#begin(withinMs);
     await heartbeat
-      .now()
-      .catch((error: unknown) => this.log.warn({ err: error }, 'could not tell that the node drains'));
+      .reportNow()
+      .catch((error: unknown) =>
+        this.log.warn({ err: error }, 'state draining not reported, the next heartbeat repeats it'),
+      );
     await this.#run();
   }
 
@@ -69,30 +68,36 @@ export class Drain {
     state.set('draining');
   }
 
-  /** Resolves to false when the drain was called off. */
-  #run(): Promise<boolean> {
-    return (this.#running ??= this.#wait().finally(() => (this.#running = undefined)));
+  #run(): Promise<void> {
+    return (this.#running ??= this.#drain().finally(() => (this.#running = undefined)));
   }
 
-  async #wait(): Promise<boolean> {
+  async #drain(): Promise<void> {
+    this.#isDone = await this.#waitForEnd();
+    if (this.#isDone && !this.#stopping) this.endProcess?.();
+  }
+
+  /** Resolves to false when the drain was cancelled. */
+  async #waitForEnd(): Promise<boolean> {
     const { media, state } = this.node;
-    const began = performance.now();
-    let reportedAt = -Infinity;
+    const startedAt = performance.now();
+    let loggedAt = -Infinity;
     do {
       const now = performance.now();
-      if (now - reportedAt > reportEveryMs) {
-        this.log.info({ sessions: media.sessions, of: state.drain?.sessions }, 'draining');
-        reportedAt = now;
+      if (now - loggedAt > logEveryMs) {
+        this.log.info({ sessions: media.sessions, sessionsAtStart: state.drain?.sessions }, 'node draining');
+        loggedAt = now;
       }
-      await pause(lookEveryMs);
+      await pause(checkEveryMs);
       if (state.current !== 'draining') {
-        this.log.info({ sessions: media.sessions }, 'the drain was called off');
+        this.log.info({ sessions: media.sessions }, 'drain cancelled');
         return false;
       }
     } while (media.sessions > 0 && performance.now() < this.#deadline);
+    const ms = Math.round(performance.now() - startedAt);
     if (media.sessions > 0)
-      this.log.warn({ sessions: media.sessions }, 'the time to drain is over, the rest loses its media');
-    else this.log.info({ ms: Math.round(performance.now() - began) }, 'drained');
+      this.log.warn({ sessions: media.sessions, ms }, 'drain timed out, its sessions lose their media');
+    else this.log.info({ ms }, 'node drained');
     return true;
   }
 }

@@ -7,8 +7,12 @@ import { PeerScores } from './peer-scores.ts';
 
 const everyMs = 500;
 
-const load = gauge({ name: 'sfu_node_load', help: 'Share of its cores that the node uses.', labelNames: ['node'] });
-const sessions = gauge({ name: 'sfu_sessions', help: 'Sessions homed on the node.', labelNames: ['node'] });
+const load = gauge({
+  name: 'sfu_node_load',
+  help: 'CPU time that the node uses, as a fraction of its cores.',
+  labelNames: ['node'],
+});
+const sessions = gauge({ name: 'sfu_sessions', help: 'Sessions with media on the node.', labelNames: ['node'] });
 const streams = gauge({
   name: 'sfu_streams',
   help: 'Producers, consumers and pipes of the node.',
@@ -17,17 +21,17 @@ const streams = gauge({
 
 const packets = gauge({
   name: 'sfu_packets_per_second',
-  help: 'RTP packets that the node receives and sends, of clients and of other nodes.',
+  help: 'RTP packets that the node receives and sends per second, from and to clients and other nodes.',
   labelNames: ['node'],
 });
 const bits = gauge({
   name: 'sfu_bits_per_second',
-  help: 'What the media transports of the node receive and send.',
+  help: 'Bits that the media transports of the node receive and send per second.',
   labelNames: ['node'],
 });
 const peersByGroup = gauge({
   name: 'sfu_peers',
-  help: 'Peers with media on the node, by their quality: stable, watch, move.',
+  help: 'Peers with media on the node by quality group: stable, watch, move.',
   labelNames: ['node', 'group'],
 });
 const quality = gauge({
@@ -36,12 +40,14 @@ const quality = gauge({
   labelNames: ['node', 'of'],
 });
 
-/** Reports the node and its load, again and again. While the store is away it measures on and says so once. */
+/** Reports the node and its load twice a second. One report is in flight at a time, so that the last one has the newest state. */
 export class Heartbeat {
   readonly #startedAt = Date.now();
   readonly #peerScores = new PeerScores();
   #timer: NodeJS.Timeout | undefined;
-  #beating: Promise<void> | undefined;
+  /** The last report, or the one in flight. Never rejects. */
+  #lastReport: Promise<void> = Promise.resolve();
+  #isBeating = false;
   #missed = 0;
   #stopped = false;
 
@@ -53,37 +59,41 @@ export class Heartbeat {
     private readonly log: Logger,
   ) {}
 
-  /** The first report is made before this resolves: from then on the node is given members. */
+  /** Resolves after the first report: from then on members are assigned to the node. */
   async start(): Promise<void> {
-    await this.#report();
-    this.#timer = setInterval(() => {
-      // A report that takes longer than the interval is not made twice.
-      this.#beating ??= this.#beat().finally(() => (this.#beating = undefined));
-    }, everyMs);
+    await this.reportNow();
+    this.#timer = setInterval(() => void this.#beat(), everyMs);
   }
 
-  /** Reports at once, for what should not wait: resolves when the fleet knows. Rejects with UNAVAILABLE. */
-  async now(): Promise<void> {
-    await this.#beating;
-    if (!this.#stopped) await this.#report();
+  /** Reports at once. Resolves when the report is in the store. Throws UNAVAILABLE. */
+  reportNow(): Promise<void> {
+    const report = this.#lastReport.then(() => this.#report());
+    this.#lastReport = report.catch(() => undefined);
+    return report;
   }
 
   async #beat(): Promise<void> {
+    // A report that takes longer than the interval.
+    if (this.#isBeating) return;
+    this.#isBeating = true;
     try {
-      await this.#report();
+      await this.reportNow();
       if (this.#missed > 0) this.log.info({ missed: this.#missed }, 'heartbeats are written again');
       this.#missed = 0;
     } catch (error) {
       if (this.#missed++ === 0) this.log.warn({ err: error }, 'heartbeat not written');
+    } finally {
+      this.#isBeating = false;
     }
   }
 
   async #report(): Promise<void> {
+    if (this.#stopped) return;
     const { load: measured, peers } = await this.node.sample();
     const node = this.node.options.id;
-    showLoad(node, measured);
-    const fares = qualityOf(peers);
-    showQuality(node, fares);
+    exportLoad(node, measured);
+    const ofPeers = qualityOf(peers);
+    exportQuality(node, ofPeers);
     const { current: state, drain } = this.state;
     const report: NodeReport = {
       id: node,
@@ -91,23 +101,23 @@ export class Heartbeat {
       capacity: this.capacity,
       state,
       ...(drain && { drain: { ...drain, left: measured.sessions } }),
-      quality: fares,
+      quality: ofPeers,
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
     await this.nodes.report(report, peers, this.#peerScores.of(peers));
   }
 
-  /** Takes the node off, so that nobody is placed on it any more. */
+  /** Removes the node from the store, so that no member is assigned to it. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#timer);
-    await this.#beating;
+    await this.#lastReport;
     await this.nodes.remove(this.node.options.id);
   }
 }
 
-function showLoad(node: string, measured: NodeReport['load']): void {
+function exportLoad(node: string, measured: NodeReport['load']): void {
   load.set({ node }, measured.cpu);
   sessions.set({ node }, measured.sessions);
   for (const kind of ['producers', 'consumers', 'pipes'] as const) streams.set({ node, kind }, measured[kind]);
@@ -127,7 +137,7 @@ function qualityOf(peers: readonly PeerQuality[]): NodeQuality {
   };
 }
 
-function showQuality(node: string, fares: NodeQuality): void {
-  for (const group of QualityGroup.options) peersByGroup.set({ node, group }, fares[group]);
-  for (const which of ['mean', 'worst'] as const) quality.set({ node, of: which }, fares[which]);
+function exportQuality(node: string, ofPeers: NodeQuality): void {
+  for (const group of QualityGroup.options) peersByGroup.set({ node, group }, ofPeers[group]);
+  for (const which of ['mean', 'worst'] as const) quality.set({ node, of: which }, ofPeers[which]);
 }

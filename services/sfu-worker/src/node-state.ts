@@ -1,9 +1,9 @@
 import type { DrainProgress, NodeState } from '@flotilla/contracts';
 
-/** What this node is there for now. It begins active; an order lasts until the next or until the process ends. */
+/** The state of this node: active at its start, then as the last `sfu.cordon` set it. */
 export class OwnState {
   #state: NodeState = 'active';
-  /** While it drains. */
+  /** Defined while the node drains. */
   drain: Omit<DrainProgress, 'left'> | undefined;
 
   get current(): NodeState {

@@ -2,7 +2,7 @@ import type { CommandBus } from '@flotilla/bus';
 import { sfuQueue } from '@flotilla/contracts';
 import type { PeerNodes } from '@flotilla/media';
 
-/** The other nodes, over the command bus. */
+/** Commands to other SFU nodes, with the command bus's deadline. */
 export function peerNodes(bus: CommandBus): PeerNodes {
   return {
     openPipe: (nodeId, payload) => bus.call(sfuQueue(nodeId), 'sfu.open_pipe', payload),

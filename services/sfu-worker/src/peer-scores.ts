@@ -1,23 +1,23 @@
 import { coarseScoreStep, type PeerQuality, type PeerScore } from '@flotilla/contracts';
 
 /**
- * What the topology tells of the peers' quality. Scores move a little all the time; one is told anew when its group changed
- * or when it moved by more than `coarseScoreStep`, so that those who watch are not told of all peers at each update.
+ * The scores of the peers as the topology shows them. A score is reported again when its group changed or when it moved by
+ * more than `coarseScoreStep`, so that an update of the topology carries few peers.
  */
 export class PeerScores {
-  #told = new Map<string, PeerScore>();
+  #reported = new Map<string, PeerScore>();
 
-  /** The peerScores of these peers. Those who are not among them are forgotten. */
+  /** The scores of these peers. Other peers are dropped. */
   of(peers: readonly PeerQuality[]): PeerScore[] {
-    const before = this.#told;
-    this.#told = new Map(
+    const previous = this.#reported;
+    this.#reported = new Map(
       peers.map(({ sessionId, roomId, score, group }) => {
         const key = `${sessionId} ${roomId}`;
-        const told = before.get(key);
-        const stands = told?.group === group && Math.abs(told.score - score) <= coarseScoreStep;
-        return [key, stands ? told : { sessionId, roomId, score: Math.round(score * 100) / 100, group }];
+        const reported = previous.get(key);
+        const isCurrent = reported?.group === group && Math.abs(reported.score - score) <= coarseScoreStep;
+        return [key, isCurrent ? reported : { sessionId, roomId, score: Math.round(score * 100) / 100, group }];
       }),
     );
-    return [...this.#told.values()];
+    return [...this.#reported.values()];
   }
 }

@@ -16,7 +16,7 @@ export interface SfuWorkerOptions {
   readonly config: NodeConfig;
   readonly fleet: Fleet;
   readonly log: Logger;
-  /** Ends the process, once the node was drained. Without it the process is not the node's alone. */
+  /** Ends the process after a drain. Absent when other services run in this process. */
   readonly endProcess?: () => void;
 }
 
@@ -71,7 +71,7 @@ export class SfuWorkerModule {
   }
 }
 
-/** The node's life: serves first and reports then, so that whoever is placed on it finds it; the other way round at the end. */
+/** Starts and stops the node: it serves commands before its first report and after its removal, so that assigned members reach it. */
 class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   #serving: Serving | undefined;
 
@@ -85,14 +85,14 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationBootstrap(): Promise<void> {
     this.#serving = await serveSfuCommands(this.fleet.bus, this.parts);
     await this.parts.heartbeat.start();
-    this.log.info('SFU node is up');
+    this.log.info('SFU node started');
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.parts.drain.stop(this.drainMs);
     await this.parts.heartbeat
       .stop()
-      .catch((error: unknown) => this.log.warn({ err: error }, 'the node could not take itself off'));
+      .catch((error: unknown) => this.log.warn({ err: error }, 'node not removed from the store, it times out there'));
     await this.#serving?.close();
     await this.parts.media.close();
   }

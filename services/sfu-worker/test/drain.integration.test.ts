@@ -36,8 +36,8 @@ beforeEach(async () => {
 });
 afterEach(() => stop());
 
-/** Somebody with media on the node, and how they go. */
-async function somebody(): Promise<() => Promise<unknown>> {
+/** Joins with media on the node. Returns a function that leaves. */
+async function enter(): Promise<() => Promise<unknown>> {
   const { sessionId, participantId, ...request } = newcomer(room.id);
   await joinAs(fleet.store, { sessionId, participantId, ...request });
   const payload = { roomId: room.id, sessionId, participantId, rtpCapabilities: {}, subscribe: true };
@@ -45,78 +45,88 @@ async function somebody(): Promise<() => Promise<unknown>> {
   return () => fleet.store.rooms.leave(room.id, participantId, 'left');
 }
 
-const order = (state: 'draining' | 'active', drainSeconds?: number) =>
+const setState = (state: 'draining' | 'active', drainSeconds?: number) =>
   fleet.bus.call(queue, 'sfu.cordon', { state, drainSeconds });
 const progress = async () => (await fleet.store.nodes.list())[0]?.drain;
-const left = (count: number) =>
-  waitFor(`${count} are left`, async () => {
+const sessionsLeft = (count: number) =>
+  waitFor(`${count} sessions left`, async () => {
     const drain = await progress();
     if (drain?.left !== count) notYet(JSON.stringify(drain));
   });
-const ended = () => waitFor('the process ends', () => endProcess.mock.calls.length > 0 || notYet('it goes on'));
+const ended = () =>
+  waitFor('the end of the process', () => endProcess.mock.calls.length > 0 || notYet('it is running'));
 
-describe('a node that is ordered to drain', () => {
-  test('says how far it is, and ends when nobody is left', async () => {
+describe('a node that drains', () => {
+  test('it reports its progress, and its process ends when no session is left', async () => {
     await startNode();
-    const [one, other] = [await somebody(), await somebody()];
-    await order('draining');
+    const [one, other] = [await enter(), await enter()];
+    await setState('draining');
     expect(await progress()).toMatchObject({ sessions: 2, left: 2 });
     await one();
-    await left(1);
+    await sessionsLeft(1);
     expect(endProcess).not.toHaveBeenCalled();
     await other();
     await ended();
     expect(endProcess).toHaveBeenCalledTimes(1);
   });
 
-  test('ends at the deadline, whoever is left', async () => {
+  test('its process ends at the deadline, with the sessions that are left', async () => {
     await startNode();
-    await somebody();
-    await order('draining', 1);
+    await enter();
+    await setState('draining', 1);
     await ended();
     expect(await progress()).toMatchObject({ left: 1 });
   });
 
-  test('goes on living when it is called off, and may be drained again', async () => {
+  test('its process ends once after parallel commands to drain', async () => {
     await startNode();
-    const leave = await somebody();
-    await order('draining');
-    await order('active');
+    const leave = await enter();
+    await Promise.all([setState('draining'), setState('draining'), setState('active'), setState('draining')]);
+    await leave();
+    await ended();
+    expect(endProcess).toHaveBeenCalledTimes(1);
+  });
+
+  test('a cancelled drain leaves it running, and it can be drained again', async () => {
+    await startNode();
+    const leave = await enter();
+    await setState('draining');
+    await setState('active');
     expect(await progress()).toBeUndefined();
     await leave();
-    const stay = await somebody();
-    await order('draining');
+    const stay = await enter();
+    await setState('draining');
     expect(await progress()).toMatchObject({ sessions: 1, left: 1 });
     expect(endProcess).not.toHaveBeenCalled();
     await stay();
     await ended();
   });
 
-  test('stays, empty, where the process is not its own', async () => {
+  test('its process does not end when other services run in it', async () => {
     await startNode({}, false);
-    const leave = await somebody();
-    await order('draining');
+    const leave = await enter();
+    await setState('draining');
     await leave();
-    await left(0);
-    expect(await order('active')).toEqual({ state: 'active' });
-    await somebody();
+    await sessionsLeft(0);
+    expect(await setState('active')).toEqual({ state: 'active' });
+    await enter();
   });
 });
 
-describe('a node asked to die', () => {
-  test('loses a media worker when it may, and gets another', async () => {
+describe('drills', () => {
+  test('a killed media worker is replaced', async () => {
     await startNode({ FLOTILLA_DRILLS: 'true' });
     const before = mediaWorkersOf(process.pid);
     expect(before).toHaveLength(1);
     expect(await fleet.bus.call(queue, 'sfu.kill_worker', {})).toEqual({ worker: 0 });
-    await waitFor('another worker', () => {
+    await waitFor('a new media worker', () => {
       const now = mediaWorkersOf(process.pid);
       if (now.length !== 1 || now[0] === before[0]) notYet(`workers: ${now.join(', ')}`);
     });
     await expect(fleet.bus.call(queue, 'sfu.kill_worker', { worker: 7 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
-  test('refuses where drills are off, and says what turns them on', async () => {
+  test('a node without FLOTILLA_DRILLS refuses them and names the setting', async () => {
     await startNode();
     for (const command of ['sfu.kill_worker', 'sfu.kill_node'] as const)
       await expect(fleet.bus.call(queue, command, {})).rejects.toMatchObject({
@@ -125,11 +135,38 @@ describe('a node asked to die', () => {
       });
   });
 
-  test('does not take the process of others along', async () => {
+  test('a node that shares its process with other services refuses to be killed', async () => {
     await startNode({ FLOTILLA_DRILLS: 'true' }, false);
     await expect(fleet.bus.call(queue, 'sfu.kill_node', {})).rejects.toMatchObject({
       code: 'DRILL_REFUSED',
       message: expect.stringContaining('npm run fleet') as string,
     });
+  });
+});
+
+describe('a node whose media worker hangs', () => {
+  let worker: number;
+  beforeEach(async () => {
+    await startNode();
+    worker = mediaWorkersOf(process.pid)[0]!;
+    process.kill(worker, 'SIGSTOP');
+  });
+  afterEach(() => process.kill(worker, 'SIGCONT'));
+
+  test('its heartbeats continue', async () => {
+    const lastSeenAt = async (): Promise<number> => (await fleet.store.nodes.list())[0]!.lastSeenAt;
+    const before = await lastSeenAt();
+    await waitFor('three heartbeats', async () => (await lastSeenAt()) >= before + 1500 || notYet('fewer'));
+  });
+
+  test('it stops: commands that the worker never answers end at their deadline', async () => {
+    const { sessionId, participantId, ...request } = newcomer(room.id);
+    await joinAs(fleet.store, { sessionId, participantId, ...request });
+    const payload = { roomId: room.id, sessionId, participantId, rtpCapabilities: {}, subscribe: true };
+    await expect(fleet.bus.call(queue, 'sfu.open_session', payload, { timeoutMs: 300 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    await stop();
+    stop = async () => undefined;
   });
 });

@@ -4,7 +4,7 @@ import type { WebRtcTransport } from 'mediasoup/types';
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 
-/** The answer of an ICE-lite server that accepts one data channel: the least that makes a browser shake hands. */
+/** The answer of an ICE-lite server that accepts one data channel: enough for a DTLS handshake with a browser. */
 function answerOf({ iceParameters, iceCandidates, dtlsParameters }: WebRtcTransport): string {
   const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
   return [
@@ -31,7 +31,7 @@ function answerOf({ iceParameters, iceCandidates, dtlsParameters }: WebRtcTransp
   ].join('\r\n');
 }
 
-/** Makes the page connect to the transport. Resolves to the state its connection settles in. */
+/** Connects the page to the transport. Resolves to the state of its connection: connected or failed. */
 async function connectFrom(page: Page, transport: WebRtcTransport): Promise<string> {
   const offer = await page.evaluate(async () => {
     const connection = new RTCPeerConnection();
@@ -56,11 +56,11 @@ async function connectFrom(page: Page, transport: WebRtcTransport): Promise<stri
   }, answerOf(transport));
 }
 
-// The worker that Debian's OpenSSL was linked into used to die here: tools/mediasoup-worker/README.md.
+// A worker linked with Debian's OpenSSL crashed here before its fix; see tools/mediasoup-worker/README.md.
 test.each([
   ['UDP', { enableUdp: true, enableTcp: false }],
   ['TCP', { enableUdp: false, enableTcp: true }],
-])('the media worker survives ten DTLS handshakes with a real browser over %s', async (_protocol, transports) => {
+])('the media worker survives ten DTLS handshakes with a browser over %s', async (_protocol, transports) => {
   const worker = await createWorker();
   const died: Error[] = [];
   worker.on('died', (error) => died.push(error));

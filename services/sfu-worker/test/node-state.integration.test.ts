@@ -9,7 +9,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { nodeConfig, SfuWorkerModule } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
-const env = { FLOTILLA_NODE_ID: 'nd_a', FLOTILLA_SFU_WORKERS: '1' };
+const env = { FLOTILLA_NODE_ID: 'nd_a', FLOTILLA_SFU_WORKERS: '1', FLOTILLA_DRAIN_SECONDS: '0' };
 const room = Room.parse({ id: 'rm_a', name: 'a', createdAt: 1, emptyTimeoutSeconds: 300 });
 
 let fleet: ReturnType<typeof memoryFleet>;
@@ -31,7 +31,7 @@ async function join() {
   return member;
 }
 
-test('nobody is placed on a node from the answer to its order on, until that is lifted', async () => {
+test('no member is assigned to a node after it answered that it is cordoned or draining, until it is active again', async () => {
   expect((await join()).nodeId).toBe('nd_a');
   for (const state of ['cordoned', 'draining'] as const) {
     expect(await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state })).toEqual({ state });
@@ -42,7 +42,7 @@ test('nobody is placed on a node from the answer to its order on, until that is 
   expect((await join()).nodeId).toBe('nd_a');
 });
 
-test('heartbeats keep telling the state, with every peer that has media', async () => {
+test('heartbeats report the state of the node and every peer that has media', async () => {
   const { id: participantId, sessionId } = await join();
   await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'cordoned' });
   await fleet.bus.call(sfuQueue('nd_a'), 'sfu.open_session', {
@@ -57,8 +57,8 @@ test('heartbeats keep telling the state, with every peer that has media', async 
     const entries = await fleet.events.readAfter(nodeStream, offset, 1);
     if (entries === 'trimmed' || !entries[0]) return notYet('no heartbeat');
     ({ offset } = entries[0]);
-    const told = NodeStats.parse(JSON.parse(entries[0].data));
-    return told.peers.length === 1 ? told : notYet('nobody in it');
+    const reported = NodeStats.parse(JSON.parse(entries[0].data));
+    return reported.peers.length === 1 ? reported : notYet('it has no peer');
   });
   expect(stats).toMatchObject({
     id: 'nd_a',

@@ -15,25 +15,25 @@ const peer = (score: number, group: QualityGroup): PeerQuality => ({
   baselineRttMs: 0,
 });
 
-test('what is told of a peer is never far off, has its group, and changes only for a reason', () => {
+test('a reported score has the group of the peer, is at most one step off, and changes only with the group or by more than a step', () => {
   const measured = fc.tuple(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...QualityGroup.options));
   fc.assert(
     fc.property(fc.array(measured), (scores) => {
       const peerScores = new PeerScores();
       let before: { score: number; group: QualityGroup } | undefined;
       for (const [score, group] of scores) {
-        const [told] = peerScores.of([peer(score, group)]);
-        expect(told!.group).toBe(group);
-        expect(Math.abs(told!.score - score)).toBeLessThanOrEqual(coarseScoreStep);
+        const [reported] = peerScores.of([peer(score, group)]);
+        expect(reported!.group).toBe(group);
+        expect(Math.abs(reported!.score - score)).toBeLessThanOrEqual(coarseScoreStep);
         if (before && before.group === group && Math.abs(before.score - score) <= coarseScoreStep)
-          expect(told!.score).toBe(before.score);
-        before = told;
+          expect(reported!.score).toBe(before.score);
+        before = reported;
       }
     }),
   );
 });
 
-test('who is gone is forgotten', () => {
+test('a peer that is not measured any more is dropped', () => {
   const peerScores = new PeerScores();
   peerScores.of([peer(0.9, 'stable')]);
   expect(peerScores.of([])).toEqual([]);

@@ -2,14 +2,13 @@ import type { PeerQuality, QualityGroup } from '@flotilla/contracts';
 import { RttBaseline } from './rtt-baseline.ts';
 import { groupOf, score } from './score.ts';
 import { ScoreSmoother } from './smoothing.ts';
-import { type PeerWindow, travelOf } from './window.ts';
+import { conditionsOf, type PeerWindow } from './window.ts';
 
 export type PeerIds = Pick<PeerQuality, 'sessionId' | 'participantId' | 'roomId'>;
 
 /**
- * A peer's quality over time, from window to window. A window without media counts as a good one: nobody suffers, and a
- * peer that fell silent while things were bad recovers. Media that stops because the path is dead looks the same; the
- * transports' own timeouts see that.
+ * A peer's quality over time. A window without media counts as good, so that a peer that stops sending recovers. Media that
+ * stops because the network path is dead looks the same; ICE detects that.
  */
 export class PeerMeter {
   readonly #smoother = new ScoreSmoother();
@@ -20,14 +19,14 @@ export class PeerMeter {
   constructor(private readonly peer: PeerIds) {}
 
   add(window: PeerWindow): PeerQuality {
-    const travel = travelOf(window);
-    if (travel?.rttMs !== undefined) {
-      this.#rttMs = travel.rttMs;
-      this.#baseline.add(travel.rttMs);
+    const conditions = conditionsOf(window);
+    if (conditions?.rttMs !== undefined) {
+      this.#rttMs = conditions.rttMs;
+      this.#baseline.add(conditions.rttMs);
     }
-    const { loss = 0, jitterMs = 0 } = travel ?? {};
-    // Reports come every second or less often: between them the last round trip holds.
-    const value = rounded(this.#smoother.add(travel ? score({ loss, jitterMs, rttMs: this.#rttMs }) : 1), 4);
+    const { loss = 0, jitterMs = 0 } = conditions ?? {};
+    // RTCP reports arrive once a second or less often: the last round trip is valid between them.
+    const value = rounded(this.#smoother.add(conditions ? score({ loss, jitterMs, rttMs: this.#rttMs }) : 1), 4);
     this.#group = groupOf(value, this.#group);
     return {
       ...this.peer,

@@ -1,19 +1,19 @@
 import type { PeerQuality } from '@flotilla/contracts';
 import type { Router, Transport } from 'mediasoup/types';
 import { PeerMeter } from './peer-meter.ts';
-import { type Traffic, Watched } from './watched.ts';
+import { type Traffic, TransportGroup } from './transport-group.ts';
 
-/** How many peers are looked at at once: the worker forwards packets between their requests. */
-const lanes = 8;
+/** Number of peers that are measured at a time: between their requests the worker forwards packets. */
+const parallelPeers = 8;
 
-/** Whose transport it is; those of pipes have none. */
+/** The owner of a transport, as its `appData`. Transports of pipes have none. */
 export interface TransportOwner {
   readonly sessionId: string;
   readonly participantId: string;
 }
 
 interface Entry {
-  readonly watched: Watched;
+  readonly transports: TransportGroup;
   readonly meter: PeerMeter | undefined;
 }
 
@@ -22,8 +22,8 @@ export interface RoomSample extends Traffic {
 }
 
 /**
- * Measures a room's peers and pipes on this node. It learns of transports from the router itself; a peer's carry its
- * TransportOwner as `appData`. A peer that opens new transports while it has the old ones keeps its history.
+ * Measures a room's peers and pipes on this node. The router reports new transports; those of a peer carry its TransportOwner
+ * as `appData`. A peer that opens new transports before its old ones are closed keeps its history.
  */
 export class RoomMeter {
   readonly #entries = new Map<string, Entry>();
@@ -32,17 +32,17 @@ export class RoomMeter {
     private readonly roomId: string,
     router: Router,
   ) {
-    router.observer.on('newtransport', (transport) => this.#watch(transport));
+    router.observer.on('newtransport', (transport) => this.#add(transport));
   }
 
-  #watch(transport: Transport): void {
+  #add(transport: Transport): void {
     const owner = transport.appData as Partial<TransportOwner>;
     const key = owner.sessionId ?? transport.id;
     let entry = this.#entries.get(key);
     if (!entry) {
       const { sessionId, participantId } = owner;
       entry = {
-        watched: new Watched(() => this.#entries.delete(key)),
+        transports: new TransportGroup(() => this.#entries.delete(key)),
         meter:
           sessionId !== undefined && participantId !== undefined
             ? new PeerMeter({ sessionId, participantId, roomId: this.roomId })
@@ -50,25 +50,25 @@ export class RoomMeter {
       };
       this.#entries.set(key, entry);
     }
-    entry.watched.add(transport);
+    entry.transports.add(transport);
   }
 
-  /** What happened since the last call. Peers that are closed meanwhile are left out. */
+  /** Measures the time since the last call. Peers that are closed meanwhile are left out. */
   async sample(): Promise<RoomSample> {
     const peers: PeerQuality[] = [];
     let packetsPerSecond = 0;
     let bitsPerSecond = 0;
-    const waiting = [...this.#entries.values()].values();
-    const lane = async (): Promise<void> => {
-      for (const { watched, meter } of waiting) {
-        const look = await watched.look().catch(() => undefined);
-        if (!look) continue;
-        packetsPerSecond += look.traffic.packetsPerSecond;
-        bitsPerSecond += look.traffic.bitsPerSecond;
-        if (meter) peers.push(meter.add(look.window));
+    const entries = [...this.#entries.values()].values();
+    const measure = async (): Promise<void> => {
+      for (const { transports, meter } of entries) {
+        const measured = await transports.measure().catch(() => undefined);
+        if (!measured) continue;
+        packetsPerSecond += measured.traffic.packetsPerSecond;
+        bitsPerSecond += measured.traffic.bitsPerSecond;
+        if (meter) peers.push(meter.add(measured.window));
       }
     };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await Promise.all(Array.from({ length: parallelPeers }, measure));
     return { peers, packetsPerSecond, bitsPerSecond };
   }
 }

@@ -1,19 +1,19 @@
-/** Of so many measurements the low quantile is taken: 10 s at two a second. */
+/** Number of measurements that the quantile is taken of: 10 s at two per second. */
 const kept = 20;
 const quantile = 0.2;
-/** How fast the baseline follows upwards (half way in some 70 s at two a second) and downwards. */
+/** Weight of a new value in the mean: when it is higher (half way in some 70 s at two per second) and when it is lower. */
 const upWeight = 0.005;
 const downWeight = 0.1;
 
 /**
- * What a peer's round trip is when nothing stands in its way: a slow mean of the low quantile of the newest measurements.
- * Spikes and queues don't reach it, a path that became longer does after minutes, one that became shorter soon.
+ * A peer's round trip without queueing: a slow mean of the low quantile of the newest measurements. Spikes and queues do not
+ * change it; a longer path does after minutes, a shorter one within seconds.
  */
 export class RttBaseline {
   readonly #newest: number[] = [];
   #baseline: number | undefined;
 
-  /** In milliseconds; 0 while nothing was measured. */
+  /** In milliseconds; 0 before the first measurement. */
   get valueMs(): number {
     return this.#baseline ?? 0;
   }

@@ -1,10 +1,9 @@
-/** The share that a new value has in the mean. Three bad windows in a row, after the one that the median holds back, count. */
+/** Weight of a new value in the mean: four bad windows in a row change the group of a good peer. The median delays the first. */
 const weight = 0.3;
 
 /**
- * Smooths scores: an exponentially weighted mean of the median of the newest three. The median lets no single sample
- * through, however far off; the mean keeps two in a row from turning a good peer into a bad one. It begins at 1, as if
- * all had been well.
+ * Smooths scores: an exponentially weighted mean of the median of the newest three. The median drops single outliers; the mean
+ * keeps two bad samples in a row from changing the group of a good peer. It starts at 1.
  */
 export class ScoreSmoother {
   #newest: readonly [number, number] = [1, 1];

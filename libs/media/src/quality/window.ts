@@ -1,19 +1,19 @@
-import type { Travel } from './score.ts';
+import type { NetworkConditions } from './score.ts';
 
-/** What a stream says of itself at one moment; the counters are since its beginning. */
+/** Statistics of a stream at one moment. Counters start with the stream. */
 export interface StreamCounters {
-  /** Packets that arrived, or were sent. */
+  /** Packets received, or sent. */
   readonly packets: number;
   /** Lost in the newest interval of its RTCP reports (RFC 3550, section 6.4.1), in 256ths. */
   readonly fractionLost: number;
   /** Interarrival jitter in units of its clock (RFC 3550, section 6.4.1). */
   readonly jitter: number;
   readonly clockRate: number;
-  /** 0 or undefined while it is not known. */
+  /** 0 or undefined while unknown. */
   readonly rttMs?: number | undefined;
 }
 
-/** A stream between two looks at it. */
+/** A stream between two measurements. */
 export interface StreamWindow {
   readonly expected: number;
   readonly lost: number;
@@ -22,12 +22,12 @@ export interface StreamWindow {
 }
 
 /**
- * What happened to a stream between two looks, or undefined when it carried nothing: jitter, loss and round trip of a
- * stream that rests stay at their last value and say nothing of now. Loss comes as the fraction of the newest report's
- * interval (about a second) and is scaled to the window, as counters of lost packets move only with the reports.
+ * A stream between two measurements. Undefined when it carried nothing: the jitter, loss and round trip of an idle stream keep
+ * their last values. Loss is the fraction in the interval of the newest RTCP report (about a second), scaled to the window;
+ * the counters of lost packets change only with the reports.
  */
 export function streamWindow(before: StreamCounters | undefined, now: StreamCounters): StreamWindow | undefined {
-  // Fewer than before: another stream under the same name.
+  // Fewer than before: another stream with the same SSRC.
   const packets = before && before.packets <= now.packets ? now.packets - before.packets : now.packets;
   if (packets === 0) return undefined;
   const fraction = Math.min(Math.max(now.fractionLost, 0), 255) / 256;
@@ -40,24 +40,28 @@ export function streamWindow(before: StreamCounters | undefined, now: StreamCoun
   };
 }
 
-/** All that was seen of a peer in one window. */
+/** The streams of a peer in one window. */
 export interface PeerWindow {
-  /** What the node got from the peer. */
+  /** From the peer to the node. */
   readonly up: readonly StreamWindow[];
-  /** What the peer got from the node. */
+  /** From the node to the peer. */
   readonly down: readonly StreamWindow[];
   /**
-   * Loss on the way down by transport-wide sequence numbers. They are the node's own: what a publisher lost on its way up
-   * does not count against those who watch it. Undefined where the client does not speak transport-cc.
+   * Downlink loss by transport-wide sequence numbers. The node assigns these, so that the uplink loss of a publisher does not
+   * count for its subscribers. Undefined when the client does not support transport-cc.
    */
   readonly downLoss?: number | undefined;
 }
 
 /**
- * One window of a peer in figures: the worse way of the two for loss and jitter. Undefined when no media went either way.
- * The round trip is the median of what the streams report, and undefined while none does.
+ * The network conditions of a peer in one window: loss and jitter of the worse direction, and the median round trip of the
+ * streams that report one. Undefined without media in either direction.
  */
-export function travelOf({ up, down, downLoss }: PeerWindow): (Omit<Travel, 'rttMs'> & { rttMs?: number }) | undefined {
+export function conditionsOf({
+  up,
+  down,
+  downLoss,
+}: PeerWindow): (Omit<NetworkConditions, 'rttMs'> & { rttMs?: number }) | undefined {
   if (up.length === 0 && down.length === 0) return undefined;
   const loss = Math.max(lossOf(up), down.length > 0 ? (downLoss ?? lossOf(down)) : 0);
   const jitterMs = Math.max(jitterOf(up), jitterOf(down));
@@ -70,7 +74,7 @@ function lossOf(streams: readonly StreamWindow[]): number {
   return expected > 0 ? streams.reduce((sum, { lost }) => sum + lost, 0) / expected : 0;
 }
 
-/** Weighed by packets: a stream that hardly carries any says little. */
+/** Weighted by packets. */
 function jitterOf(streams: readonly StreamWindow[]): number {
   const expected = streams.reduce((sum, stream) => sum + stream.expected, 0);
   return expected > 0 ? streams.reduce((sum, stream) => sum + stream.jitterMs * stream.expected, 0) / expected : 0;

@@ -1,12 +1,12 @@
-import type { CommandBus, CommandHandlers, Serving } from '@flotilla/bus';
-import { type SfuCommandType, sfuQueue } from '@flotilla/contracts';
+import type { CommandBus, CommandContext, CommandHandlers, Serving } from '@flotilla/bus';
+import { FlotillaError, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { MediaNode } from '@flotilla/media';
 import type { Drain } from '../drain.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 import type { OwnState } from '../node-state.ts';
 import type { Drills } from '../drills.ts';
 
-/** What the commands act on. */
+/** The parts of a node that commands use. */
 export interface SfuNodeParts {
   readonly media: MediaNode;
   readonly state: OwnState;
@@ -15,7 +15,7 @@ export interface SfuNodeParts {
   readonly drills: Drills;
 }
 
-/** Serves the node's queue: each command is a call of the node's media, or an order to the node itself. */
+/** Serves the node's command queue. */
 export function serveSfuCommands(
   bus: CommandBus,
   { media: node, state, drain, drills }: SfuNodeParts,
@@ -51,8 +51,8 @@ export function serveSfuCommands(
       await (await node.room(roomId)).subscriptions.update(sessionId, publicationIds, change);
       return {};
     },
-    'sfu.cordon': async (order) => {
-      await drain.order(order.state, order.drainSeconds);
+    'sfu.cordon': async (request) => {
+      await drain.setState(request.state, request.drainSeconds);
       return { state: state.current };
     },
     'sfu.kill_worker': async ({ worker }) => ({ worker: drills.killWorker(worker) }),
@@ -71,5 +71,29 @@ export function serveSfuCommands(
       return {};
     },
   };
-  return bus.serve(sfuQueue(node.options.id), 'own', handlers);
+  return bus.serve(sfuQueue(node.options.id), 'own', withDeadlines(handlers));
+}
+
+/**
+ * The handlers, which reject with DEADLINE_EXCEEDED when the caller no longer waits. A media worker that hangs never answers;
+ * its commands must not use up the number of commands that the node works on at a time.
+ */
+function withDeadlines<T extends SfuCommandType>(handlers: CommandHandlers<T>): CommandHandlers<T> {
+  type Handler = (payload: never, context: CommandContext) => Promise<unknown>;
+  const entries = Object.entries<Handler>(handlers).map(([type, handler]): [string, Handler] => [
+    type,
+    (payload, context) => beforeAbort(context.signal, handler(payload, context)),
+  ]);
+  return Object.fromEntries(entries) as unknown as CommandHandlers<T>;
+}
+
+async function beforeAbort<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(new FlotillaError('DEADLINE_EXCEEDED'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }

@@ -8,7 +8,7 @@ import type {
 } from 'mediasoup/types';
 import { type PeerWindow, type StreamCounters, type StreamWindow, streamWindow } from './window.ts';
 
-/** Packets and bits that go in and out, per second. */
+/** Packets and bits per second, received and sent. */
 export interface Traffic {
   readonly packetsPerSecond: number;
   readonly bitsPerSecond: number;
@@ -16,54 +16,53 @@ export interface Traffic {
 
 type Stats = RtpStreamRecvStats | RtpStreamSendStats;
 
-/** What is remembered of a producer or consumer: its streams by SSRC, and how many packets a second they carried. */
-interface Seen {
+/** The last measurement of a producer or consumer: its streams by SSRC, and their packet rate. */
+interface LastMeasured {
   streams: ReadonlyMap<number, StreamCounters>;
   packetsPerSecond: number | undefined;
 }
 
-const unseen = (): Seen => ({ streams: new Map(), packetsPerSecond: undefined });
+const neverMeasured = (): LastMeasured => ({ streams: new Map(), packetsPerSecond: undefined });
 
 /**
- * The transports of one peer, or a pipe to another node, with all that is on them. One look costs a request to the worker
- * for each transport, one for each producer and one for a single consumer, the next in turn: a room of n costs O(n) a look
- * and not O(n * n).
+ * The transports of one peer, or a pipe to another node, with their producers and consumers. One measurement sends the worker a
+ * request for each transport, for each producer, and for one consumer, in turn: O(n) for a room of n peers, not O(n * n).
  */
-export class Watched {
+export class TransportGroup {
   readonly #transports = new Set<Transport>();
-  readonly #producers = new Map<Producer, Seen>();
-  /** Those not looked at for the longest time come first. */
-  readonly #consumers = new Map<Consumer, Seen>();
+  readonly #producers = new Map<Producer, LastMeasured>();
+  /** In the order of their last measurement, the oldest first. */
+  readonly #consumers = new Map<Consumer, LastMeasured>();
 
-  /** `gone` is called when the last transport is closed. */
-  constructor(private readonly gone: () => void) {}
+  /** @param onClosed called when the last transport is closed. */
+  constructor(private readonly onClosed: () => void) {}
 
   add(transport: Transport): void {
     this.#transports.add(transport);
     const { observer } = transport;
     observer.on('newproducer', (producer) => {
-      this.#producers.set(producer, unseen());
+      this.#producers.set(producer, neverMeasured());
       producer.observer.once('close', () => this.#producers.delete(producer));
     });
     observer.on('newconsumer', (consumer) => {
-      this.#consumers.set(consumer, unseen());
+      this.#consumers.set(consumer, neverMeasured());
       consumer.observer.once('close', () => this.#consumers.delete(consumer));
     });
     observer.once('close', () => {
       this.#transports.delete(transport);
-      if (this.#transports.size === 0) this.gone();
+      if (this.#transports.size === 0) this.onClosed();
     });
   }
 
-  /** What happened since the last look. Rejects when the worker died or a part was closed meanwhile. */
-  async look(): Promise<{ window: PeerWindow; traffic: Traffic }> {
+  /** Measures the time since the last call. Rejects when the worker died or a part was closed meanwhile. */
+  async measure(): Promise<{ window: PeerWindow; traffic: Traffic }> {
     const consumer = this.#nextConsumer();
     const [transports, ups, down] = await Promise.all([
       Promise.all(
         [...this.#transports].map(async (transport) => ((await transport.getStats()) as BaseTransportStats[])[0]!),
       ),
-      Promise.all([...this.#producers].map(([producer, seen]) => lookAt(producer, seen))),
-      consumer ? lookAt(consumer, this.#consumers.get(consumer)!) : [],
+      Promise.all([...this.#producers].map(([producer, last]) => measureStream(producer, last))),
+      consumer ? measureStream(consumer, this.#consumers.get(consumer)!) : [],
     ]);
     let bitsPerSecond = 0;
     let downLoss: number | undefined;
@@ -77,40 +76,40 @@ export class Watched {
     };
   }
 
-  /** The consumer whose turn it is, of those that send. */
+  /** The sending consumer with the oldest measurement. */
   #nextConsumer(): Consumer | undefined {
-    for (const [consumer, seen] of this.#consumers) {
+    for (const [consumer, last] of this.#consumers) {
       if (consumer.paused || consumer.producerPaused) continue;
       this.#consumers.delete(consumer);
-      this.#consumers.set(consumer, seen);
+      this.#consumers.set(consumer, last);
       return consumer;
     }
     return undefined;
   }
 
-  /** Consumers that had no turn yet count as the others do on average. */
+  /** A consumer that was not measured yet counts as the average of the others. */
   #packetsPerSecond(): number {
     let sum = 0;
     for (const { packetsPerSecond = 0 } of this.#producers.values()) sum += packetsPerSecond;
-    let [sending, looked, rate] = [0, 0, 0];
+    let [sending, measured, rate] = [0, 0, 0];
     for (const [{ paused, producerPaused }, { packetsPerSecond }] of this.#consumers) {
       if (paused || producerPaused) continue;
       sending++;
       if (packetsPerSecond === undefined) continue;
-      looked++;
+      measured++;
       rate += packetsPerSecond;
     }
-    return looked > 0 ? sum + (rate * sending) / looked : sum;
+    return measured > 0 ? sum + (rate * sending) / measured : sum;
   }
 }
 
-/** The windows of what a producer receives or a consumer sends. */
-async function lookAt(stream: Producer | Consumer, seen: Seen): Promise<StreamWindow[]> {
+/** The windows of the streams that a producer receives or a consumer sends. */
+async function measureStream(stream: Producer | Consumer, last: LastMeasured): Promise<StreamWindow[]> {
   const { clockRate } = stream.rtpParameters.codecs[0]!;
-  // A consumer's statistics have its producer's at the end.
+  // The statistics of a consumer end with those of its producer.
   const own = 'producerId' in stream ? 'outbound-rtp' : 'inbound-rtp';
   const stats = ((await stream.getStats()) as Stats[]).filter(({ type }) => type === own);
-  const before = seen.streams;
+  const before = last.streams;
   const now = new Map(
     stats.map((stat): [number, StreamCounters] => [
       stat.ssrc,
@@ -123,11 +122,11 @@ async function lookAt(stream: Producer | Consumer, seen: Seen): Promise<StreamWi
       },
     ]),
   );
-  seen.streams = now;
-  seen.packetsPerSecond = stats.reduce((sum, stat) => sum + packetRate(stat), 0);
+  last.streams = now;
+  last.packetsPerSecond = stats.reduce((sum, stat) => sum + packetRate(stat), 0);
   return [...now].flatMap(([ssrc, counters]) => streamWindow(before.get(ssrc), counters) ?? []);
 }
 
-/** From the current bit rate and the mean size of the packets so far: right at the first look. */
+/** From the current bit rate and the mean packet size so far, so that the first measurement has a rate. */
 const packetRate = ({ bitrate, byteCount, packetCount }: Stats): number =>
   byteCount > 0 ? (bitrate / 8) * (packetCount / byteCount) : 0;
