@@ -34,7 +34,8 @@ await runMain(async () => {
     return 0;
   }
   console.log(bold('Setting up'));
-  await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony'] });
+  await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python'] });
+  await step('Python packages', ensurePython);
   const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
   return runInForeground('tools/run-tests.mjs', tiers);
 });

@@ -1,5 +1,6 @@
 // The vitest configuration of every project. A file's name says its tier, and vitest's mode selects the tier to run.
 import { defineConfig } from 'vitest/config';
+import { pythonPath } from './setup/python.mjs';
 import { workerPath } from './setup/worker.mjs';
 
 const inParallel = { fileParallelism: true, testTimeout: 60_000, hookTimeout: 60_000 };
@@ -23,7 +24,7 @@ const tiers = {
 export const testConfig = defineConfig(({ mode }) => ({
   test: {
     ...tiers[mode],
-    env: { MEDIASOUP_WORKER_BIN: workerPath() },
+    env: { MEDIASOUP_WORKER_BIN: workerPath(), BOT_PYTHON: pythonPath('bot') },
     reporters: ['default', 'json'],
     outputFile: { json: `.results/${mode}.json` },
     passWithNoTests: false,

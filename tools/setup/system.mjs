@@ -1,4 +1,5 @@
 // Programs and libraries of the operating system. On Debian and Ubuntu as root they are installed; elsewhere the command is named.
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { logPath, run, SetupError } from './steps.mjs';
@@ -35,6 +36,12 @@ const known = {
     present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
     debian: ['chrony'],
     brew: ['chrony'],
+  },
+  python: {
+    present: () =>
+      which('python3') && spawnSync('python3', ['-c', 'import ensurepip, venv'], { stdio: 'ignore' }).status === 0,
+    debian: ['python3', 'python3-venv'],
+    brew: ['python'],
   },
   openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {

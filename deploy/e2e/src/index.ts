@@ -1,2 +1,3 @@
+export * from './conformance.ts';
 export * from './topologies.ts';
 export * from './transcript.ts';

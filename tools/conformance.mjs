@@ -1,0 +1,21 @@
+// `npm run conformance -- COMMAND`: checks a client against a server of two SFU nodes. See docs/migration.md.
+import { ensurePython } from './setup/python.mjs';
+import { prepare } from './setup/prepare.mjs';
+import { runInForeground } from './setup/run-service.mjs';
+import { runMain, SetupError, step } from './setup/steps.mjs';
+
+await runMain(async () => {
+  const command = process.argv.slice(2);
+  if (command.length === 0)
+    throw new SetupError(
+      'Name the command of the client: npm run conformance -- COMMAND, or `bot` for the Python bot.',
+    );
+  const usesBot = command.length === 1 && command[0] === 'bot';
+  await prepare(usesBot ? { system: ['python'] } : {});
+  if (usesBot) {
+    await step('Python packages', ensurePython);
+    const { pythonPath } = await import('./setup/python.mjs');
+    command.splice(0, 1, pythonPath('bot'), 'examples/python-bot/bot.py');
+  }
+  return runInForeground('deploy/e2e/dist/check-client.js', command);
+});
