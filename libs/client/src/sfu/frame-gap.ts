@@ -1,82 +1,102 @@
-/** Chromium's way to the frames of a track (W3C mediacapture-transform); others have it in workers only, or not at all. */
+interface Closable {
+  close(): void;
+}
+
+/** W3C mediacapture-transform, in Chromium. Other browsers have it in workers only, or not at all. */
 declare const MediaStreamTrackProcessor:
-  | (new (init: { track: MediaStreamTrack; maxBufferSize?: number }) => {
-      readonly readable: ReadableStream<{ close(): void }>;
-    })
+  | (new (init: { track: MediaStreamTrack; maxBufferSize?: number }) => { readonly readable: ReadableStream<Closable> })
   | undefined;
 
-/** Videos that are watched at most, so that a look at a large call costs little. */
-const mostVideos = 9;
-/** How long after the change the new side is watched: longer than a key frame takes. */
+/** Videos to watch at most, so that measuring a large call costs little. */
+const maxVideos = 9;
+/** How long the new side is watched after the change, in milliseconds: longer than a key frame takes. */
 const watchAfterMs = 1500;
+/** How long a reader that is to stop waits for its last frame, in milliseconds. */
+const lastFrameWithinMs = 1000;
 
 interface Watched {
-  readonly shown: () => boolean;
+  readonly isVisible: () => boolean;
   lastAt: number | undefined;
-  longest: number;
+  longestMs: number;
 }
 
 /**
- * Measures the longest time without a new frame of what is received while a session moves: of each video the frames of the
- * old side until the change, of the new side from then on, as its decoder hands them on. A frame's time is when this page's
- * main thread got it, so a busy page adds to it; at rest one reads the interval of the frames. Costs nothing until it is made.
+ * Measures the longest time without a new frame of received videos during a migration: frames of the old side until the
+ * change, of the new side after it, as the decoder delivers them. A frame's time is when the main thread of the page got it,
+ * so a busy page adds to the gap; without a gap the result is the interval of the frames.
  */
 export class FrameGap {
   readonly #watched = new Map<string, Watched>();
-  readonly #readers = new Set<ReadableStreamDefaultReader<{ close(): void }>>();
-  readonly #clones: MediaStreamTrack[] = [];
-  #changed = false;
+  readonly #readers = new Set<ReadableStreamDefaultReader<Closable>>();
+  #isChanged = false;
+  #isStopped = false;
 
-  /** Watches a video from here on, on either side of the change. `shown` says whether anybody is to see it. */
-  watch(side: 'old' | 'new', id: string, track: MediaStreamTrack, shown: () => boolean): void {
-    if (typeof MediaStreamTrackProcessor === 'undefined' || track.kind !== 'video' || !shown()) return;
-    let watched = this.#watched.get(id);
+  /** Watches the frames that one side receives of a publication. Does nothing for one that is not visible. */
+  watch(side: 'old' | 'new', publicationId: string, track: MediaStreamTrack, isVisible: () => boolean): void {
+    if (typeof MediaStreamTrackProcessor === 'undefined' || track.kind !== 'video' || !isVisible()) return;
+    let watched = this.#watched.get(publicationId);
     if (!watched) {
-      if (this.#watched.size >= mostVideos) return;
-      watched = { shown, lastAt: undefined, longest: 0 };
-      this.#watched.set(id, watched);
+      if (this.#watched.size >= maxVideos) return;
+      watched = { isVisible, lastAt: undefined, longestMs: 0 };
+      this.#watched.set(publicationId, watched);
     }
-    // A clone: the track itself may be stopped, or be read by somebody else.
+    // The track itself may be stopped, or have another reader.
     const clone = track.clone();
-    this.#clones.push(clone);
     const reader = new MediaStreamTrackProcessor({ track: clone, maxBufferSize: 1 }).readable.getReader();
     this.#readers.add(reader);
-    void this.#read(reader, watched, side === 'new');
+    void this.#read(reader, watched, side === 'new').finally(() => {
+      this.#readers.delete(reader);
+      clone.stop();
+    });
   }
 
-  async #read(reader: ReadableStreamDefaultReader<{ close(): void }>, watched: Watched, isNew: boolean): Promise<void> {
-    for (;;) {
+  async #read(reader: ReadableStreamDefaultReader<Closable>, watched: Watched, isNew: boolean): Promise<void> {
+    // Ends after a frame, while no read is pending: when a reader is cancelled or its track is stopped with a read pending,
+    // Chromium 156 may drop a frame without closing it, and reports it when it is garbage collected.
+    while (this.#reads(isNew)) {
       const { value: frame } = await reader.read().catch(() => ({ value: undefined }));
       if (!frame) return;
       frame.close();
-      if (isNew === this.#changed) note(watched);
+      if (isNew === this.#isChanged) note(watched);
     }
+    await reader.cancel().catch(() => undefined);
   }
 
-  /** What comes from the new side counts from now on. */
+  /** Whether frames of a side are still needed. */
+  #reads(isNew: boolean): boolean {
+    return !this.#isStopped && (isNew || !this.#isChanged);
+  }
+
+  /** From now on the frames of the new side count. */
   change(): void {
-    this.#changed = true;
+    this.#isChanged = true;
   }
 
-  /** The longest gap of any video that is still to be seen, in milliseconds, a while after the change. Undefined when there is none. */
+  /**
+   * Resolves some time after the change to the longest gap of a video that is still visible, in milliseconds; undefined when
+   * there is none.
+   */
   async longest(): Promise<number | undefined> {
     await new Promise((resolve) => setTimeout(resolve, watchAfterMs));
-    const seen = [...this.#watched.values()].filter(({ lastAt, shown }) => lastAt !== undefined && shown());
-    // What stands still now has a gap that is not over.
+    const seen = [...this.#watched.values()].filter(({ lastAt, isVisible }) => lastAt !== undefined && isVisible());
+    // A video that stands still has a gap that is not over.
     for (const watched of seen) note(watched);
     this.stop();
-    return seen.length === 0 ? undefined : Math.round(Math.max(...seen.map(({ longest }) => longest)));
+    return seen.length === 0 ? undefined : Math.round(Math.max(...seen.map(({ longestMs }) => longestMs)));
   }
 
+  /** Ends the measurement. */
   stop(): void {
-    for (const reader of this.#readers) void reader.cancel().catch(() => undefined);
-    for (const clone of this.#clones) clone.stop();
-    this.#readers.clear();
+    this.#isStopped = true;
+    // Videos that stand still deliver no last frame.
+    setTimeout(() => {
+      for (const reader of this.#readers) void reader.cancel().catch(() => undefined);
+    }, lastFrameWithinMs);
   }
 }
 
 function note(watched: Watched): void {
   const now = performance.now();
-  if (watched.lastAt !== undefined) watched.longest = Math.max(watched.longest, now - watched.lastAt);
+  if (watched.lastAt !== undefined) watched.longestMs = Math.max(watched.longestMs, now - watched.lastAt);
   watched.lastAt = now;
 }
