@@ -254,6 +254,13 @@ export const errorCatalogue = {
     meaning: 'The SFU node of this session did not answer: it is gone, or restarting.',
     cure: 'Send `open_media`; the session is placed on another node if need be.',
   },
+  ICE_FAILED: {
+    status: 503,
+    retry: true,
+    meaning:
+      'The SDK found no network path for media: no address of the SFU node, or of the other participant in a direct call, answered. The message names them.',
+    cure: 'Open the media ports of the SFU nodes in firewalls, set FLOTILLA_SFU_ANNOUNCED_ADDRESS to an address that clients reach, or give `connect` a TURN server. The SDK keeps trying.',
+  },
   UNAVAILABLE: {
     status: 503,
     retry: true,

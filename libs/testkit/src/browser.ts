@@ -113,6 +113,21 @@ function keepConnections(): void {
   };
 }
 
+/** Runs in the page before all else. */
+function misdirectCandidates(): void {
+  // Address and port are the fifth and the sixth field (RFC 8839, section 5.1). Port 9 discards what it gets.
+  const misdirect = (text: string): string => text.replace(/(candidate:(?:\S+ ){4})\S+ \d+ /g, '$1127.0.0.1 9 ');
+  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
+    override addIceCandidate(init?: RTCIceCandidateInit | null): Promise<void> {
+      return super.addIceCandidate(init && { ...init, candidate: misdirect(init.candidate ?? '') });
+    }
+
+    override setRemoteDescription({ type, sdp = '' }: RTCSessionDescriptionInit): Promise<void> {
+      return super.setRemoteDescription({ type, sdp: misdirect(sdp) });
+    }
+  };
+}
+
 /** What the camera gives, whatever the page asks for. */
 export interface CameraSize {
   readonly width: number;
@@ -137,6 +152,8 @@ export interface CallPageOptions {
   readonly signalUrl?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly camera?: CameraSize;
+  /** Sends to a port where nobody answers in place of the addresses of another participant, as behind a firewall. */
+  readonly misdirectCandidates?: boolean;
 }
 
 /** The call page in a browser of its own profile. */
@@ -157,6 +174,7 @@ export class CallPage {
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
     const call = new CallPage(name, await context.newPage(), context);
     await context.addInitScript(keepConnections);
+    if (options.misdirectCandidates) await context.addInitScript(misdirectCandidates);
     if (camera) await context.addInitScript(limitCamera, camera);
     if (signalUrl !== undefined) {
       await call.page.route('**/console/entry', async (route) => {

@@ -1,4 +1,5 @@
 import { isPolite, type NegotiationEvent } from '@flotilla/contracts';
+import { peerIceError } from '../media/ice-error.ts';
 import { noProducer, type RoomState } from '../room/room-state.ts';
 import { PeerLink, type PeerReceived } from './peer-link.ts';
 import { PeerTrack, type PeerTrackOptions } from './peer-track.ts';
@@ -84,7 +85,14 @@ export class PeerCall {
       send: (part) => state.request('negotiate', { ...part, peer: peerId }),
       isReceiving: (id) => state.findPublication(id)?.isReceiving ?? state.subscribesAutomatically,
       onStreams: (streams) => this.#receiveStreams(peerId, streams),
-      onConnected: () => (this.#renewals = 0),
+      onConnected: () => {
+        this.#renewals = 0;
+        state.setMediaError('peer', undefined);
+      },
+      onIceFailed: () => {
+        // During the hand-over, the connection through the SFU counts.
+        if (link === this.#link && !this.#isEnding) state.setMediaError('peer', peerIceError(state.options.iceServers));
+      },
       onBroken: () => link === this.#link && this.#renewSoon(),
     });
     this.#link = link;
@@ -154,6 +162,7 @@ export class PeerCall {
   /** The room changed to the SFU: the connection stays until the SFU delivers everything. */
   beginHandOver(): void {
     this.#isEnding = true;
+    this.#state.setMediaError('peer', undefined);
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#finishHandOver(), this.#received.size > 0 ? handOverMs : lingerMs);
   }
@@ -183,6 +192,7 @@ export class PeerCall {
     this.#timer = undefined;
     this.#link?.close();
     this.#link = undefined;
+    this.#state.setMediaError('peer', undefined);
   }
 
   close(): void {

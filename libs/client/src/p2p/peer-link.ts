@@ -1,4 +1,5 @@
 import type { PeerStream, NegotiationEvent } from '@flotilla/contracts';
+import { iceConnectsWithinMs } from '../media/ice-error.ts';
 import { PeerOutbox } from './peer-outbox.ts';
 import type { PeerTrack } from './peer-track.ts';
 
@@ -15,6 +16,8 @@ export interface PeerLinkHost {
   /** Whether the application subscribed to it. */
   isReceiving(publicationId: string): boolean;
   onConnected(): void;
+  /** No network path was found; ICE is restarted. */
+  onIceFailed(): void;
   /** Both sides are out of sync: the connection must be replaced. */
   onBroken(): void;
 }
@@ -42,6 +45,8 @@ export class PeerLink {
   #inbox: Promise<void> = Promise.resolve();
   /** Resolves with the first candidate, or when there is none. */
   readonly #gathered = Promise.withResolvers<void>();
+  /** Runs while the connection is negotiated and not established. */
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   /** Offers of the other side that collided with a local one. */
   collisions = 0;
@@ -60,9 +65,22 @@ export class PeerLink {
       this.#sendCandidate(candidate);
     };
     pc.onconnectionstatechange = () => {
-      if (pc.connectionState === 'failed') pc.restartIce();
-      if (pc.connectionState === 'connected') host.onConnected();
+      if (pc.connectionState === 'failed') this.#iceFailed();
+      if (pc.connectionState !== 'connected') return;
+      clearTimeout(this.#timer);
+      host.onConnected();
     };
+    pc.onsignalingstatechange = () => {
+      if (pc.signalingState !== 'stable' || pc.connectionState === 'connected') return;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#iceFailed(), iceConnectsWithinMs);
+    };
+  }
+
+  #iceFailed(): void {
+    if (this.#closed) return;
+    this.host.onIceFailed();
+    this.#pc.restartIce();
   }
 
   get closed(): boolean {
@@ -251,6 +269,7 @@ export class PeerLink {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#timer);
     this.#outbox.close();
     this.#pc.close();
     for (const track of this.#tracks) track.detach();

@@ -39,6 +39,8 @@ export type RoomEvents = {
   mediaModeChanged: [mode: MediaMode];
   /** The media connection was lost with its node and is being reopened, or is open again. */
   mediaChanged: [state: 'lost' | 'restored'];
+  /** Media has no network path (`ICE_FAILED`, with cause and cure in the message), or has one again. The SDK keeps trying. */
+  mediaErrorChanged: [error: FlotillaError | undefined];
   /** Local media was moved to another SFU node without interruption. */
   migrated: [migration: MigrationSummary];
   /** A migration to another node failed; media stays on the previous node. */

@@ -55,6 +55,7 @@ export class RoomState {
   #speakers: ReadonlySet<string> = new Set();
   #connection: ConnectionState = 'connected';
   #mediaMode: MediaMode = 'sfu';
+  readonly #mediaErrors = new Map<MediaMode, FlotillaError>();
   /** Set once by `Room`, before the first snapshot. */
   subscriptionActions!: SubscriptionActions;
   session!: SignalSession;
@@ -136,6 +137,18 @@ export class RoomState {
     this.changes.emit('closed');
     this.emit('stateChanged', 'closed');
     this.emit('closed', error);
+  }
+
+  /** Why media has no network path: through the SFU, or directly. Undefined while it has one or is connecting. */
+  get mediaError(): FlotillaError | undefined {
+    return this.#mediaErrors.get('sfu') ?? this.#mediaErrors.get('peer');
+  }
+
+  setMediaError(mode: MediaMode, error: FlotillaError | undefined): void {
+    const previous = this.mediaError;
+    if (error) this.#mediaErrors.set(mode, error);
+    else this.#mediaErrors.delete(mode);
+    if (this.isOpen && this.mediaError?.message !== previous?.message) this.emit('mediaErrorChanged', this.mediaError);
   }
 
   get mediaMode(): MediaMode {

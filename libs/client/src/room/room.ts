@@ -46,7 +46,7 @@ export class Room extends Emitter<RoomEvents> {
     const onEvent = roomEventHandler(state, room.#media, room.metadata);
     state.session = await SignalSession.open(url, options.token, {
       onEvent,
-      onLost: () => state.setConnection('reconnecting'),
+      onDisconnected: () => state.setConnection('reconnecting'),
       onResumed: (rooms) => room.#resumed(rooms),
       onRestarted: () => room.#restart(),
       onEnded: (error) => state.close(error),

@@ -11,10 +11,11 @@ import {
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
 import type { SubscriptionSettings } from '../room/remote-publication.ts';
+import { type IceAddress, iceConnectsWithinMs, sfuIceError } from '../media/ice-error.ts';
 import { chunks } from './chunks.ts';
 import { sendKeyFrames } from './key-frames.ts';
 
-/** What the room is told about a publication when its producer is created. */
+/** Description of a publication, sent to the room with its producer. */
 export interface Announcement {
   readonly publicationId: string;
   readonly source: Source;
@@ -33,6 +34,8 @@ export interface MediaLinkOptions {
   readonly iceServers: RTCIceServer[];
   /** The node no longer has these transports. */
   readonly onBroken: (link: MediaLink) => void;
+  /** `iceError` was set or cleared. */
+  readonly onIceErrorChanged: () => void;
 }
 
 /** Time for a disconnected transport to recover by itself before ICE is restarted, in milliseconds. */
@@ -49,6 +52,11 @@ export class MediaLink {
   readonly #send: Transport;
   readonly #recv: Transport;
   readonly #onBroken: (link: MediaLink) => void;
+  readonly #onIceErrorChanged: () => void;
+  /** Addresses of the node, for error messages. */
+  readonly #addresses: readonly IceAddress[];
+  /** Transports whose ICE connection failed and is not connected again. */
+  readonly #iceFailed = new Set<Transport>();
   /** By publication. */
   readonly #consumers = new Map<string, Consumer>();
   /** Consumers that were replaced by another of the same publication, until that one has media to show. */
@@ -64,10 +72,12 @@ export class MediaLink {
   readonly #published = new Map<string, Publication>();
   #closed = false;
 
-  constructor({ device, media, request, iceServers, onBroken }: MediaLinkOptions) {
+  constructor({ device, media, request, iceServers, onBroken, onIceErrorChanged }: MediaLinkOptions) {
     this.nodeId = media.nodeId;
     this.request = request;
     this.#onBroken = onBroken;
+    this.#onIceErrorChanged = onIceErrorChanged;
+    this.#addresses = media.recv.iceCandidates;
     const options = (parameters: MediaSessionParameters['send']): TransportOptions => ({
       ...(parameters as unknown as TransportOptions),
       iceServers,
@@ -89,15 +99,29 @@ export class MediaLink {
   }
 
   #watch(transport: Transport): void {
-    transport.on('connect', ({ dtlsParameters }, done, fail) => {
-      this.request('connect_transport', { transportId: transport.id, dtlsParameters }).then(() => done(), fail);
-    });
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const restartAfter = (ms: number, restart: () => void): void => {
+      clearTimeout(timer);
+      timer = setTimeout(restart, ms);
+    };
+    const fail = (): void => {
+      if (this.#closed) return;
+      this.#iceFailed.add(transport);
+      this.#onIceErrorChanged();
+      void this.#restartIce(transport);
+      restartAfter(iceConnectsWithinMs, fail);
+    };
+    transport.on('connect', ({ dtlsParameters }, done, reject) => {
+      restartAfter(iceConnectsWithinMs, fail);
+      this.request('connect_transport', { transportId: transport.id, dtlsParameters }).then(() => done(), reject);
+    });
     transport.on('connectionstatechange', (state) => {
       clearTimeout(timer);
       if (this.#closed) return;
-      if (state === 'failed') void this.#restartIce(transport);
-      if (state === 'disconnected') timer = setTimeout(() => void this.#restartIce(transport), disconnectedGraceMs);
+      if (state === 'failed') fail();
+      if (state === 'connecting') restartAfter(iceConnectsWithinMs, fail);
+      if (state === 'disconnected') restartAfter(disconnectedGraceMs, () => void this.#restartIce(transport));
+      if (state === 'connected' && this.#iceFailed.delete(transport)) this.#onIceErrorChanged();
     });
   }
 
@@ -112,6 +136,11 @@ export class MediaLink {
     } catch {
       if (!this.#closed) this.#onBroken(this);
     }
+  }
+
+  /** Why media has no network path; undefined unless ICE failed and has not connected since. */
+  get iceError(): FlotillaError | undefined {
+    return this.#iceFailed.size > 0 ? sfuIceError(this.nodeId, this.#addresses) : undefined;
   }
 
   get closed(): boolean {
@@ -258,7 +287,7 @@ export class MediaLink {
 
   /**
    * Resolves when every transport in use is connected.
-   * @throws FlotillaError NODE_UNAVAILABLE when one is not within the time.
+   * @throws FlotillaError ICE_FAILED when one is not within the time.
    */
   async established(withinMs: number): Promise<void> {
     const deadline = performance.now() + withinMs;
@@ -266,7 +295,7 @@ export class MediaLink {
       // A transport connects when something is first sent or received through it.
       while (transport.connectionState !== 'connected' && transport.connectionState !== 'new') {
         if (this.#closed || transport.connectionState === 'failed' || performance.now() > deadline)
-          throw new FlotillaError('NODE_UNAVAILABLE', `no network path to ${this.nodeId}`);
+          throw sfuIceError(this.nodeId, this.#addresses);
         await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
       }
     }

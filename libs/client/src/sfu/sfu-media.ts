@@ -23,7 +23,7 @@ export class SfuMedia {
   readonly publisher: SfuPublisher;
   readonly subscriptions: Subscriptions;
   readonly #state: RoomState;
-  /** Publishes every local publication on media that was opened anew. */
+  /** Publishes every local publication on reopened media. */
   readonly #republish: () => Promise<void>;
   #migration: Migration | undefined;
   /** The last migration that was committed as far as the client knows. */
@@ -54,7 +54,13 @@ export class SfuMedia {
       onBroken: (broken) => {
         if (broken === this.links.current) this.reopen();
       },
+      onIceErrorChanged: () => this.#compareIceError(),
     });
+  }
+
+  /** Reports the ICE error of the link that media goes through. */
+  #compareIceError(): void {
+    this.#state.setMediaError('sfu', this.links.current?.iceError);
   }
 
   /** Changes to the transports of a node: receives what it sends already, then requests what is missing. */
@@ -66,6 +72,7 @@ export class SfuMedia {
     const link = this.#openLink(media, request);
     const replaced = this.links.current;
     this.links.current = link;
+    this.#compareIceError();
     await this.subscriptions.receive(link, media.subscriptions);
     replaced?.close();
     if (link === this.links.current) this.subscriptions.compareAll();
@@ -74,6 +81,7 @@ export class SfuMedia {
   close(): void {
     this.#migration?.abort('MIGRATION_NOT_ACTIVE');
     this.links.close();
+    this.#compareIceError();
   }
 
   // Migration.
@@ -102,6 +110,7 @@ export class SfuMedia {
       this.#state.emit('migrationFailed', FlotillaError.from(error));
     } finally {
       this.#migration = undefined;
+      this.#compareIceError();
     }
     this.subscriptions.compareAll();
   }

@@ -31,6 +31,7 @@ export class FakeStream {
   }
 }
 
+type ConnectionState = 'connecting' | 'connected' | 'failed' | 'closed';
 type Listener = (parameters: object, done: (result: object) => void, fail: (error: Error) => void) => void;
 
 /** A mediasoup Producer or Consumer as far as the SDK uses it. */
@@ -72,15 +73,28 @@ class FakeStreamEnd {
 
 /** A mediasoup Transport: signals `produce` to its listener, and is connected at once. */
 class FakeTransport {
-  connectionState: 'connected' | 'closed' = 'connected';
+  connectionState: ConnectionState = 'connected';
+  iceRestarts = 0;
   readonly producers: FakeStreamEnd[] = [];
   readonly consumers: FakeStreamEnd[] = [];
   readonly #listeners = new Map<string, Listener>();
+  #onConnectionState: (state: ConnectionState) => void = () => undefined;
 
   constructor(readonly id: string) {}
 
-  on(event: string, listener: Listener): void {
-    this.#listeners.set(event, listener);
+  on(event: string, listener: Listener & ((state: ConnectionState) => void)): void {
+    if (event === 'connectionstatechange') this.#onConnectionState = listener;
+    else this.#listeners.set(event, listener);
+  }
+
+  /** The browser changes the state of the connection. */
+  change(state: ConnectionState): void {
+    this.connectionState = state;
+    this.#onConnectionState(state);
+  }
+
+  async restartIce(): Promise<void> {
+    this.iceRestarts++;
   }
 
   async produce({ track, appData }: { track: FakeTrack; appData: object }): Promise<FakeStreamEnd> {

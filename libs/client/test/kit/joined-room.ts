@@ -52,7 +52,7 @@ export const mediaOn = (nodeId: string, subscriptions: Subscription[] = []): Med
   ({
     nodeId,
     send: { id: `${nodeId} send` },
-    recv: { id: `${nodeId} recv` },
+    recv: { id: `${nodeId} recv`, iceCandidates: [{ protocol: 'udp', address: '192.0.2.1', port: 40000 }] },
     subscriptions,
   }) as unknown as MediaSessionParameters;
 

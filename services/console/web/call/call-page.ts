@@ -15,7 +15,7 @@ import { loadSetting, saveSetting } from './settings.ts';
 import { base } from '../shared/styles.ts';
 import type { Command } from './toolbar.ts';
 
-/** How long a notice without a button is shown, ms. */
+/** How long other notices than those that last are shown, ms. */
 const noticeDurationMs = { info: 6000, warning: 15_000 } as const;
 
 /** The call page: shows the lobby or the call. Owns the room and the user's devices. */
@@ -39,8 +39,15 @@ export class CallPage extends LitElement {
   @query('flotilla-lobby') private lobby!: Lobby;
   #request: JoinRequest = { room: '', name: '' };
   #lastNotice = 0;
+  /** Id of the notice about `room.mediaError`. */
+  #mediaErrorNotice: number | undefined;
+  /** Aborts the join that is running. */
+  #abortJoin = new AbortController();
   // Without leaving, a closed tab would stay in the room until its resume window ends.
-  readonly #onPageHide = (): void => void this.room?.leave();
+  readonly #onPageHide = (): void => {
+    this.#abortJoin.abort();
+    void this.room?.leave();
+  };
 
   override connectedCallback(): void {
     super.connectedCallback();
@@ -60,6 +67,7 @@ export class CallPage extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     globalThis.removeEventListener('pagehide', this.#onPageHide);
+    this.#abortJoin.abort();
     this.#leave();
   }
 
@@ -124,7 +132,9 @@ export class CallPage extends LitElement {
     this.joining = true;
     this.problem = undefined;
     this.left = undefined;
-    const joined = joinRoom(request);
+    this.#abortJoin = new AbortController();
+    const { signal } = this.#abortJoin;
+    const joined = joinRoom(request, signal);
     this.#media.microphone.set(this.joinWith.microphone);
     this.#media.camera.set(this.joinWith.camera);
     saveSetting('name', request.name);
@@ -132,12 +142,15 @@ export class CallPage extends LitElement {
       const room = await joined;
       performance.mark('flotilla:connected');
       room.on('closed', (error) => this.#ended(room, error));
+      room.on('mediaErrorChanged', (error) => this.#onMediaError(error));
       this.#media.attach(room);
       this.room = room;
+      this.#onMediaError(room.mediaError);
       // A token works once.
       this.#request = { ...request, token: undefined };
       for (const { problem } of [this.local.microphone, this.local.camera]) if (problem) this.#onProblem(problem);
     } catch (error) {
+      if (signal.aborted) return;
       this.problem = this.#explain(error);
       if (this.problem.code === 'FORBIDDEN') this.needsToken = true;
       this.#media.microphone.set(false);
@@ -189,6 +202,13 @@ export class CallPage extends LitElement {
     if (this.room) this.#notify({ kind: 'warning', text });
   }
 
+  /** Shows why audio and video have no connection, until they have one. */
+  #onMediaError(error: FlotillaError | undefined): void {
+    if (this.#mediaErrorNotice !== undefined) this.#dismiss(this.#mediaErrorNotice);
+    this.#mediaErrorNotice =
+      error && this.#notify({ kind: 'warning', text: `${error.message} (${error.code})`, lasts: true });
+  }
+
   #choose({ kind, id }: DeviceChoice): void {
     if (kind !== 'speaker') this.#media[kind].use(id);
   }
@@ -208,11 +228,13 @@ export class CallPage extends LitElement {
     }
   }
 
-  #notify(notice: NoticeText): void {
+  /** Returns the notice's id. */
+  #notify(notice: NoticeText): number {
     const id = ++this.#lastNotice;
     this.notices = [...this.notices.filter(({ text }) => text !== notice.text), { ...notice, id }];
     // A notice with a button stays until the user acts.
-    if (!notice.action) setTimeout(() => this.#dismiss(id), noticeDurationMs[notice.kind]);
+    if (!notice.action && !notice.lasts) setTimeout(() => this.#dismiss(id), noticeDurationMs[notice.kind]);
+    return id;
   }
 
   #dismiss(id: number): void {

@@ -411,8 +411,11 @@ export class CallView extends LitElement {
   }
 
   #connection(): TemplateResult | typeof nothing {
-    const text =
-      this.room.state === 'reconnecting' ? 'Reconnecting…' : this.#watcher.mediaLost ? 'Restoring media…' : undefined;
+    const { state: connection, mediaError } = this.room;
+    let text: string | undefined;
+    if (connection === 'reconnecting') text = 'Reconnecting…';
+    else if (mediaError) text = 'No media connection';
+    else if (this.#watcher.mediaLost) text = 'Restoring media…';
     return text === undefined ? nothing : html`<span class="connection" data-testid="connection">${text}</span>`;
   }
 

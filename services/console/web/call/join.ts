@@ -17,14 +17,14 @@ interface Entry {
 
 const entryTimeoutMs = 10_000;
 
-async function requestEntry({ room, name }: JoinRequest): Promise<Entry> {
+async function requestEntry({ room, name }: JoinRequest, signal?: AbortSignal): Promise<Entry> {
   let response: Response;
   try {
     response = await fetch('console/entry', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ room, name }),
-      signal: AbortSignal.timeout(entryTimeoutMs),
+      signal: AbortSignal.any([AbortSignal.timeout(entryTimeoutMs), ...(signal ? [signal] : [])]),
     });
   } catch (error) {
     throw new FlotillaError('UNAVAILABLE', 'The server cannot be reached.', { cause: error });
@@ -45,9 +45,12 @@ function tokenOf({ token, error }: Entry): string {
     : new FlotillaError('INTERNAL', 'The server sent an unreadable reply.');
 }
 
-/** Requests a token and joins. The SDK gets a token source, so that it can reconnect after a session has expired. */
-export async function joinRoom(request: JoinRequest): Promise<Room> {
-  const entry = await requestEntry(request);
+/**
+ * Requests a token and joins. The SDK gets a token source, so that it can reconnect after a session has expired.
+ * @param signal aborts the join
+ */
+export async function joinRoom(request: JoinRequest, signal: AbortSignal): Promise<Room> {
+  const entry = await requestEntry(request, signal);
   const { room, name } = request;
   let unused: string | undefined = request.token ?? tokenOf(entry);
   const nextToken = async (): Promise<string> => {
@@ -55,5 +58,5 @@ export async function joinRoom(request: JoinRequest): Promise<Room> {
     unused = undefined;
     return token ?? tokenOf(await requestEntry(request));
   };
-  return connect(entry.url ?? location.origin, { token: request.token ?? nextToken, room, name });
+  return connect(entry.url ?? location.origin, { token: request.token ?? nextToken, room, name, signal });
 }

@@ -8,6 +8,8 @@ export interface Notice {
   readonly id: number;
   readonly kind: 'info' | 'warning';
   readonly text: string;
+  /** Shown until it is dismissed. Default: for some seconds. */
+  readonly lasts?: boolean;
   /** A button, such as one to enable sound. */
   readonly action?: { readonly label: string; readonly run: () => void } | undefined;
 }

@@ -50,6 +50,8 @@ export function advice(code: ErrorCode): string {
       return 'Wait a moment, then try again.';
     case 'NO_CAPACITY':
       return 'All servers are busy. Try again in a minute.';
+    case 'ICE_FAILED':
+      return 'Try another network, or ask its administrator to allow the addresses above.';
     case 'UNAVAILABLE':
     case 'NODE_UNAVAILABLE':
     case 'DEADLINE_EXCEEDED':

@@ -46,6 +46,10 @@ export class RoomWatcher {
         announce(this.mediaLost ? 'Restoring audio and video' : 'Audio and video are back');
         changed();
       }),
+      room.on('mediaErrorChanged', (error) => {
+        announce(error ? 'Audio and video have no connection' : 'Audio and video are connected');
+        changed();
+      }),
       room.on('participantJoined', ({ name }) => {
         announce(`${name} joined`);
         changed();
