@@ -5,7 +5,7 @@ import { FrameTimes } from '../src/metadata/frame-times.ts';
 
 const maxWaitMs = 1000;
 
-describe('what describes a frame', () => {
+describe('Aligner', () => {
   let aligner: Aligner;
   let delivered: [captureTime: number, errorMs: number | undefined][];
   const add = (captureTime: number, now: number): void =>
@@ -16,7 +16,7 @@ describe('what describes a frame', () => {
     delivered = [];
   });
 
-  test('waits for it', () => {
+  test('holds an item until its frame is presented', () => {
     aligner.frame(1000, 0);
     aligner.frame(1040, 40);
     add(1080, 41);
@@ -25,7 +25,7 @@ describe('what describes a frame', () => {
     expect(delivered).toEqual([[1080, -1]]);
   });
 
-  test('comes with the next frame when its own was left out, and at once when it is late', () => {
+  test('delivers an item with the next frame when its own was skipped, and at once after its frame', () => {
     aligner.frame(1000, 0);
     aligner.frame(1040, 40);
     add(1080, 41);
@@ -37,7 +37,7 @@ describe('what describes a frame', () => {
     ]);
   });
 
-  test('comes without a frame when there is none for a second', () => {
+  test('delivers an item without a frame when none is presented for a second', () => {
     add(1000, 0);
     expect(aligner.deadline).toBe(maxWaitMs);
     aligner.expire(maxWaitMs - 1);
@@ -47,7 +47,7 @@ describe('what describes a frame', () => {
     expect(aligner.deadline).toBe(Infinity);
   });
 
-  test('comes once, before any frame later than its own, and in the order of capture, whatever the order of arrival', () => {
+  test('delivers each item once, not before its frame, and in the order of capture for any order of arrival', () => {
     fc.assert(
       fc.property(
         fc.array(fc.record({ frame: fc.nat({ max: 50 }), late: fc.nat({ max: 5 }) }), { maxLength: 80 }),
@@ -76,7 +76,7 @@ describe('what describes a frame', () => {
     );
   });
 
-  test('what waits is bounded: the oldest goes without its frame', () => {
+  test('holds 512 items at most, and delivers the oldest without its frame', () => {
     for (let index = 0; index < 600; index++) add(index, 0);
     expect(aligner.size).toBe(512);
     expect(delivered).toHaveLength(88);
@@ -84,13 +84,13 @@ describe('what describes a frame', () => {
   });
 });
 
-describe('when a frame was captured', () => {
+describe('FrameTimes', () => {
   const ntpToUnixMs = 2_208_988_800_000;
   const receiver = (rtpTimestamp: number, captureTimestamp?: number) => ({
     getSynchronizationSources: () => [{ rtpTimestamp, captureTimestamp, source: 1, timestamp: 0 }],
   });
 
-  test('follows from the newest packet by the distance of their RTP timestamps, also around the end of 32 bits', () => {
+  test('computes the capture time from that of the newest packet and the RTP timestamps, which wrap around at 32 bits', () => {
     const times = new FrameTimes(receiver(900, ntpToUnixMs + 5000));
     expect(times.captureTime(900)).toBe(5000);
     expect(times.captureTime(0)).toBe(4990);
@@ -98,7 +98,7 @@ describe('when a frame was captured', () => {
     expect(times.captureTime(1800)).toBe(5010);
   });
 
-  test('is unknown while nobody tells', () => {
+  test('has no capture time while the browser reports none', () => {
     expect(new FrameTimes(receiver(900)).captureTime(900)).toBeUndefined();
   });
 });

@@ -9,35 +9,35 @@ class Bell extends Emitter<{ ring: [times: number] }> {
   }
 }
 
-describe('events', () => {
-  test('reach listeners until they stop, and one that throws does not silence the rest', () => {
+describe('Emitter', () => {
+  test('calls listeners until they are removed, also after one that throws', () => {
     const bell = new Bell();
-    const heard: string[] = [];
+    const received: string[] = [];
     const reported: unknown[] = [];
     Object.assign(globalThis, { reportError: (error: unknown) => reported.push(error) });
     bell.on('ring', () => {
       throw new Error('mine');
     });
-    const stop = bell.on('ring', (times) => heard.push(`on ${times}`));
-    bell.once('ring', (times) => heard.push(`once ${times}`));
+    const stop = bell.on('ring', (times) => received.push(`on ${times}`));
+    bell.once('ring', (times) => received.push(`once ${times}`));
     bell.ring(1);
     bell.ring(2);
     stop();
     bell.ring(3);
-    expect(heard).toEqual(['on 1', 'once 1', 'on 2']);
+    expect(received).toEqual(['on 1', 'once 1', 'on 2']);
     expect(reported).toHaveLength(3);
   });
 });
 
-describe('quality', () => {
-  test('falls with loss, jitter and delay', () => {
+describe('reception statistics', () => {
+  test('the quality level falls with loss, jitter and round-trip time', () => {
     expect(qualityLevel({ loss: 0, jitterMs: 2 }, 20)).toBe(4);
     expect(qualityLevel({ loss: 0.03, jitterMs: 20 }, 100)).toBe(3);
     expect(qualityLevel({ loss: 0.08, jitterMs: 30 }, 100)).toBe(2);
     expect(qualityLevel({ loss: 0.2, jitterMs: 100 }, 500)).toBe(1);
   });
 
-  test('rates come from two samples of running totals', async () => {
+  test('rates are computed from two samples of the counters', async () => {
     const report = (timestamp: number, bytesReceived: number, packetsReceived: number, packetsLost: number) =>
       new Map([
         [
@@ -63,18 +63,18 @@ describe('quality', () => {
   });
 });
 
-describe('how a track is sent', () => {
+describe('producerOptions', () => {
   const device = { sendRtpCapabilities: { codecs: [{ mimeType: 'video/VP8' }, { mimeType: 'video/VP9' }] } } as never;
   const track = (kind: string, height?: number) =>
     ({ kind, getSettings: () => ({ height }) }) as unknown as MediaStreamTrack;
 
-  test('a camera in as many simulcast layers as its picture is worth', () => {
+  test('a camera gets fewer simulcast layers the lower its resolution', () => {
     expect(producerOptions(device, track('video', 720), 'camera').encodings).toHaveLength(3);
     expect(producerOptions(device, track('video', 360), 'camera').encodings).toHaveLength(2);
     expect(producerOptions(device, track('video', 180), 'camera').encodings).toHaveLength(1);
   });
 
-  test('VP9 in one stream of spatial layers, a screen in one layer', () => {
+  test('VP9 gets one stream with spatial layers, and a screen one layer', () => {
     expect(producerOptions(device, track('video', 720), 'camera', 'vp9')).toMatchObject({
       codec: { mimeType: 'video/VP9' },
       encodings: [{ scalabilityMode: 'L3T3_KEY' }],
@@ -82,7 +82,7 @@ describe('how a track is sent', () => {
     expect(producerOptions(device, track('video', 1080), 'screen').encodings).toHaveLength(1);
   });
 
-  test('speech with error correction and silence, a screen with stereo', () => {
+  test('a microphone gets error correction and DTX, and screen audio stereo without DTX', () => {
     expect(producerOptions(device, track('audio'), 'microphone').codecOptions).toMatchObject({
       opusFec: true,
       opusDtx: true,

@@ -40,7 +40,7 @@ describe('LocalPublication.mute', () => {
     await Promise.all([done, undone]);
   });
 
-  test('resolves at once while the connection is away, and is delivered after it is back', async () => {
+  test('resolves at once while the connection is lost, and is delivered after the resume', async () => {
     const { state, session, publication } = await publishing();
     state.setConnection('reconnecting');
     await publication.mute();

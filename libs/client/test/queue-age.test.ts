@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { QueueAge } from '../src/metadata/queue-age.ts';
 
-test('what waits is as old as the first of the messages that have not left whole', () => {
+test('QueueAge: the age is that of the first message that is not sent completely', () => {
   const queue = new QueueAge();
   queue.sent(100, 100, 0);
   queue.sent(50, 150, 10);

@@ -1,4 +1,4 @@
-/** A microphone, camera or speaker. `label` is empty until the page may use one. */
+/** A microphone, camera or speaker. `label` is empty until the user has granted access. */
 export interface MediaDevice {
   readonly id: string;
   readonly label: string;
@@ -10,7 +10,7 @@ export interface MediaDevices {
   readonly speakers: MediaDevice[];
 }
 
-/** What can be chosen from. */
+/** Lists the devices of the user. */
 export async function listDevices(): Promise<MediaDevices> {
   const devices = await navigator.mediaDevices.enumerateDevices();
   const of = (kind: MediaDeviceKind): MediaDevice[] =>
@@ -36,13 +36,13 @@ export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrac
   return stream.getAudioTracks()[0]!;
 }
 
-/** Opens a camera at 1280x720 or what is nearest to it. Without an id, the default one. */
+/** Opens a camera at 1280x720, or at the nearest size that it supports. Without an id, the default one. */
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia({ video: cameraConstraints(deviceId) });
   return stream.getVideoTracks()[0]!;
 }
 
-/** Opens camera and microphone together, so that the user is asked once. Fails when either can't be had. */
+/** Opens camera and microphone together, so that the user is asked once. Rejects when either cannot be opened. */
 export async function openCameraAndMicrophone(
   devices: { camera?: string; microphone?: string } = {},
 ): Promise<{ camera: MediaStreamTrack; microphone: MediaStreamTrack }> {
@@ -53,7 +53,7 @@ export async function openCameraAndMicrophone(
   return { camera: stream.getVideoTracks()[0]!, microphone: stream.getAudioTracks()[0]! };
 }
 
-/** Asks the user for a screen, window or tab. `audio` is there when the browser offers its sound and the user lets it. */
+/** Asks the user for a screen, window or tab. `audio` is set when the browser offers its audio and the user shares it. */
 export async function openScreen(): Promise<{ video: MediaStreamTrack; audio: MediaStreamTrack | undefined }> {
   const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: true });
   const video = stream.getVideoTracks()[0]!;

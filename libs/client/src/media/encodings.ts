@@ -5,12 +5,12 @@ import type { ProducerOptions, RtpCodecCapability } from 'mediasoup-client/types
 export type VideoCodec = 'vp8' | 'vp9' | 'h264' | 'av1';
 
 /**
- * Where Chromium's estimate of the uplink begins, and how low it may go, in kbit/s. Jitter alone makes it fall: without a floor, 80 ms of it
- * left a small picture 5 frames a second. An uplink that has less than that carries no call with video.
+ * Start and minimum of Chromium's uplink estimate, in kbit/s. Jitter alone lowers the estimate: without a minimum, 80 ms of
+ * jitter left 5 frames per second of the lowest layer. An uplink below the minimum cannot carry video.
  */
 const videoCodecOptions = { videoGoogleStartBitrate: 1000, videoGoogleMinBitrate: 150 } as const;
 
-/** The widest picture each simulcast layer is worth having for, and its bit rate in bits per second. */
+/** Simulcast layers of a camera, with their maximum bit rates in bits per second. */
 const cameraLayers = [
   { scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { scaleResolutionDownBy: 2, maxBitrate: 500_000 },
@@ -18,12 +18,11 @@ const cameraLayers = [
 ] as const;
 
 /** With three spatial layers of AV1, Chromium 156 decodes nothing that mediasoup 3.27 forwards; with two it does. */
-const layersInOneStream: Partial<Record<VideoCodec, string>> = { vp9: 'L3T3_KEY', av1: 'L2T3_KEY' };
+const scalabilityModes: Partial<Record<VideoCodec, string>> = { vp9: 'L3T3_KEY', av1: 'L2T3_KEY' };
 
 /**
- * How a track is sent. Audio: Opus with forward error correction, silent while nobody speaks (DTX). Camera: VP8 and H.264 in
- * three simulcast layers, VP9 and AV1 in one stream with spatial layers (W3C WebRTC-SVC). Screen: one layer
- * that favours sharp text.
+ * Encodings of a track. Audio: Opus with forward error correction and discontinuous transmission (DTX). Camera: VP8 and H.264
+ * in up to three simulcast layers, VP9 and AV1 in one stream with spatial layers (W3C WebRTC-SVC). Screen: one layer.
  */
 export function producerOptions(
   device: Device,
@@ -50,10 +49,10 @@ export function producerOptions(
       encodings: [{ maxBitrate: 2_500_000, scalabilityMode: 'L1T3' }],
       codecOptions: videoCodecOptions,
     };
-  const layered = videoCodec && layersInOneStream[videoCodec];
+  const layered = videoCodec && scalabilityModes[videoCodec];
   if (layered) return { ...picked, encodings: [{ scalabilityMode: layered, maxBitrate: 1_700_000 }] };
   const { height = 720 } = track.getSettings();
-  // A small picture is not worth three layers.
+  // The lowest layer of a small picture would be too small to use.
   const layers = height >= 540 ? cameraLayers : height >= 270 ? cameraLayers.slice(1) : cameraLayers.slice(2);
   return {
     ...picked,

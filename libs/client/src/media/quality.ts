@@ -1,8 +1,8 @@
-/** How one received stream does, since the sample before. */
+/** Statistics of a received stream since the previous sample. */
 export interface ReceiveStats {
   /** Bits per second. */
   readonly bitrate: number;
-  /** Share of packets that did not arrive, 0 to 1. */
+  /** Share of lost packets, 0 to 1. */
   readonly loss: number;
   readonly jitterMs: number;
   /** Video only. */
@@ -12,24 +12,26 @@ export interface ReceiveStats {
   readonly framesDecoded?: number | undefined;
 }
 
-/** How one sent stream does, all its layers together. */
+/** Statistics of a sent stream, all its layers together. */
 export interface SendStats {
+  /** Bits per second. */
   readonly bitrate: number;
-  /** Share of packets the node did not get, 0 to 1. */
+  /** Share of packets that the receiver of the connection lost, 0 to 1. */
   readonly loss: number;
   readonly framesPerSecond?: number | undefined;
 }
 
-/** A snapshot of the call's connection. */
+/** Statistics of the media connection. */
 export interface RoomStats {
-  /** To the SFU node and back, in milliseconds. */
+  /** Round-trip time to the SFU node, or to the other participant of a direct call, in milliseconds. */
   readonly rttMs: number | undefined;
-  /** By id of the publication. */
+  /** By publication id. */
   readonly received: ReadonlyMap<string, ReceiveStats>;
+  /** By publication id. */
   readonly sent: ReadonlyMap<string, SendStats>;
 }
 
-/** The fields that are read, of whichever report they come from (W3C webrtc-stats). */
+/** Fields of the reports that are read (W3C webrtc-stats). */
 interface Report {
   readonly id: string;
   readonly type: string;
@@ -51,16 +53,17 @@ interface Report {
   readonly nominated?: boolean;
 }
 
-/** What can be asked for the browser's statistics of both directions. */
+/** A connection with the browser's statistics of both directions. */
 export interface StatsSource {
   stats(): Promise<{ sent: RTCStatsReport; received: RTCStatsReport }>;
 }
 
-/** Turns the browser's running totals into rates, by remembering the sample before. */
+/** Computes rates from the browser's counters of two samples. */
 export class StatsSampler {
-  readonly #before = new Map<string, Report>();
+  /** Reports of the previous sample, by report id. */
+  readonly #previous = new Map<string, Report>();
 
-  /** `publicationOf` names the publication of a track, by the track's id. */
+  /** @param publicationOf returns the publication id of a track id. */
   async sample(link: StatsSource, publicationOf: (trackId: string) => string | undefined): Promise<RoomStats> {
     const { sent, received } = await link.stats();
     const receivedStats = new Map<string, ReceiveStats>();
@@ -76,8 +79,8 @@ export class StatsSampler {
       const { jitter = 0, framesPerSecond, frameWidth: width, frameHeight: height, framesDecoded } = report;
       const packets = rate('packetsReceived');
       const lost = Math.max(0, rate('packetsLost'));
-      const known = this.#before.has(report.id);
-      this.#before.set(report.id, report);
+      const known = this.#previous.has(report.id);
+      this.#previous.set(report.id, report);
       // Rates need two samples.
       if (!known) continue;
       receivedStats.set(publicationId, {
@@ -112,7 +115,7 @@ export class StatsSampler {
         loss: Math.max(layers?.loss ?? 0, remote.get(report.id)?.fractionLost ?? 0),
         framesPerSecond: Math.max(layers?.framesPerSecond ?? 0, report.framesPerSecond ?? 0),
       });
-      this.#before.set(report.id, report);
+      this.#previous.set(report.id, report);
     }
     if (rttMs === undefined) {
       const pair = reports(received).find(
@@ -124,17 +127,17 @@ export class StatsSampler {
     return { rttMs, received: receivedStats, sent: sentStats };
   }
 
-  /** Change of a total per second since the sample before; 0 at the first. */
+  /** Increase of a counter per second since the previous sample; 0 at the first. */
   #rate(report: Report): (key: 'bytesReceived' | 'bytesSent' | 'packetsReceived' | 'packetsLost') => number {
-    const before = this.#before.get(report.id);
-    const seconds = before ? (report.timestamp - before.timestamp) / 1000 : 0;
-    return (key) => (before && seconds > 0 ? ((report[key] ?? 0) - (before[key] ?? 0)) / seconds : 0);
+    const previous = this.#previous.get(report.id);
+    const seconds = previous ? (report.timestamp - previous.timestamp) / 1000 : 0;
+    return (key) => (previous && seconds > 0 ? ((report[key] ?? 0) - (previous[key] ?? 0)) / seconds : 0);
   }
 }
 
 /**
- * From 1 (bad) to 4 (good): the fleet's quality score `1 - (0.4 loss + 0.3 min(rtt/500, 1) + 0.3 min(jitter/100, 1))`, in
- * steps that a person can tell apart. Loss weighs by the tenth here: at 10 % a call is bad.
+ * Quality from 1 (bad) to 4 (good), from the fleet's score `1 - (0.4 loss + 0.3 min(rtt/500, 1) + 0.3 min(jitter/100, 1))`,
+ * with loss scaled so that 10 % counts as the maximum.
  */
 export function qualityLevel(stats: Pick<ReceiveStats, 'loss' | 'jitterMs'>, rttMs = 0): number {
   const score =

@@ -2,25 +2,24 @@ import type { RemotePublication } from '../room/remote-publication.ts';
 import type { SfuLinks } from '../sfu/links.ts';
 import { FrameTimes } from './frame-times.ts';
 
-/** How often it is looked which element shows the video. */
-const lookEveryMs = 500;
-/** A capture time farther from now than this is that of another stream, which was just replaced. */
+/** How often the elements that the publication is attached to are checked, in milliseconds. */
+const checkIntervalMs = 500;
+/** A capture time farther from now than this, in milliseconds, is of a stream that was just replaced. */
 const plausibleMs = 10_000;
-
-/** The share of a frame's way in the usual way. */
+/** Weight of a new sample in the moving average of the transit time. */
 const smoothing = 1 / 8;
 
 /**
- * Tells when each frame of a video is presented, and when it was captured by its sender's clock. It goes by the element that
- * the publication is attached to, or by one of its own that nobody sees.
+ * Reports each presented frame of a video with its capture time by the publisher's clock. Watches an element that the
+ * publication is attached to, or a hidden one of its own while there is none.
  */
 export class FrameWatch {
   readonly #timer: ReturnType<typeof setInterval>;
   #element: HTMLVideoElement | undefined;
   #own: HTMLVideoElement | undefined;
   #callback = 0;
-  /** What a frame usually takes from its capture to its last packet here, with the difference of the two clocks. */
-  #wayMs: number | undefined;
+  /** Average time from the capture of a frame to its last packet, including the difference of the two clocks. */
+  #transitMs: number | undefined;
   #times: { readonly track: MediaStreamTrack; readonly times: FrameTimes } | undefined;
 
   constructor(
@@ -28,11 +27,11 @@ export class FrameWatch {
     private readonly links: SfuLinks,
     private readonly onFrame: (capturedMs: number) => void,
   ) {
-    this.#timer = setInterval(() => this.#look(), lookEveryMs);
-    this.#look();
+    this.#timer = setInterval(() => this.#chooseElement(), checkIntervalMs);
+    this.#chooseElement();
   }
 
-  #look(): void {
+  #chooseElement(): void {
     const attached = [...this.publication.elements].find(
       (element): element is HTMLVideoElement => element instanceof HTMLVideoElement && element.isConnected,
     );
@@ -68,14 +67,15 @@ export class FrameWatch {
   }
 
   #presented(rtpTimestamp: number, receiveTime: number): void {
-    const told = this.#timesOfTrack()?.captureTime(rtpTimestamp);
-    if (told !== undefined && Math.abs(told - Date.now()) < plausibleMs) {
-      const wayMs = receiveTime - told;
-      this.#wayMs = this.#wayMs === undefined ? wayMs : this.#wayMs + smoothing * (wayMs - this.#wayMs);
-      this.onFrame(told);
-    } else if (this.#wayMs !== undefined) {
-      // Only one frame a second tells for certain: after the track was replaced it may take as long until the first does.
-      this.onFrame(receiveTime - this.#wayMs);
+    const captured = this.#timesOfTrack()?.captureTime(rtpTimestamp);
+    if (captured !== undefined && Math.abs(captured - Date.now()) < plausibleMs) {
+      const transitMs = receiveTime - captured;
+      this.#transitMs =
+        this.#transitMs === undefined ? transitMs : this.#transitMs + smoothing * (transitMs - this.#transitMs);
+      this.onFrame(captured);
+    } else if (this.#transitMs !== undefined) {
+      // Packets carry a capture time once per second: after the track was replaced, the first may take that long.
+      this.onFrame(receiveTime - this.#transitMs);
     }
   }
 

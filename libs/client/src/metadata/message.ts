@@ -1,29 +1,30 @@
 import type { MessageInfo } from '@flotilla/data-channel';
 
-/** Anything JSON can carry. */
+/** A value that JSON can represent. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
-/** What may be published: bytes as they are, text as UTF-8, anything else as JSON. */
+/** Data to publish: bytes are sent as they are, text as UTF-8, anything else as JSON. */
 export type MetadataData = Uint8Array | Json;
 
 export const bytesOf = (data: MetadataData): Uint8Array =>
   data instanceof Uint8Array ? data : new TextEncoder().encode(typeof data === 'string' ? data : JSON.stringify(data));
 
-/** Something published on a topic, as it arrived. */
+/** A message that was published on a topic. */
 export class MetadataMessage {
   readonly topic: string;
-  /** Who published it. */
+  /** The participant that published it. */
   readonly participantId: string;
-  /** Counts what its publisher sent on the topic. */
+  /** Number of the message among those of its publisher on the topic. */
   readonly seqId: number;
-  /** When what it describes was captured, and when the relay had it; ms of the fleet's time. */
+  /** Capture time of what it describes, in milliseconds of the fleet's time; undefined when the publisher gave none. */
   readonly captureTime: number | undefined;
+  /** When the relay received it, in milliseconds of the fleet's time. */
   readonly routedAt: number;
-  /** It was kept by the relay from before you subscribed. */
+  /** It was published before the subscription, and retained by the relay. */
   readonly retained: boolean;
   /**
-   * Capture time of the frame on the screen minus that of the message, ms. Undefined unless you asked for `frame`, or when
-   * there was no frame for it.
+   * Capture time of the presented frame minus that of the message, in milliseconds. Undefined without `align: 'frame'`, and
+   * when no frame arrived in time.
    */
   readonly alignmentMs: number | undefined;
 
@@ -42,11 +43,12 @@ export class MetadataMessage {
     this.alignmentMs = alignmentMs;
   }
 
+  /** Its bytes as UTF-8. */
   text(): string {
     return new TextDecoder().decode(this.bytes);
   }
 
-  /** @throws SyntaxError when it is no JSON */
+  /** Its text as JSON. @throws SyntaxError when it is not JSON */
   json(): unknown {
     return JSON.parse(this.text());
   }

@@ -1,26 +1,26 @@
-/** Since when bytes wait in a data channel: its `bufferedAmount` says how many do, this remembers when they were sent. */
+/** Age of the oldest byte in the send buffer of a data channel, whose `bufferedAmount` gives only the number of bytes. */
 export class QueueAge {
-  /** Messages that wait, the first one maybe in part: how many bytes were sent up to its end, and when. */
-  readonly #waiting: { readonly end: number; readonly at: number }[] = [];
+  /** Buffered messages, the first one perhaps in part: the number of bytes sent up to the end of it, and when. */
+  readonly #buffered: { readonly end: number; readonly at: number }[] = [];
   #end = 0;
 
-  /** A message was handed to the channel, at `now` ms, after which `bufferedAmount` bytes wait. */
+  /** A message was given to the channel. @param bufferedAmount of the channel after that. @param now in milliseconds. */
   sent(bytes: number, bufferedAmount: number, now: number): void {
     this.#end += bytes;
-    this.#waiting.push({ end: this.#end, at: now });
-    this.#forget(bufferedAmount);
+    this.#buffered.push({ end: this.#end, at: now });
+    this.#removeSent(bufferedAmount);
   }
 
-  /** How long the first of the bytes that wait has waited, ms; 0 when none do. */
+  /** Age of the oldest buffered byte, in milliseconds; 0 while the buffer is empty. */
   ageMs(bufferedAmount: number, now: number): number {
-    this.#forget(bufferedAmount);
-    const [first] = this.#waiting;
+    this.#removeSent(bufferedAmount);
+    const [first] = this.#buffered;
     return first ? now - first.at : 0;
   }
 
-  #forget(bufferedAmount: number): void {
-    const gone = this.#end - bufferedAmount;
-    const kept = this.#waiting.findIndex(({ end }) => end > gone);
-    this.#waiting.splice(0, kept === -1 ? this.#waiting.length : kept);
+  #removeSent(bufferedAmount: number): void {
+    const sent = this.#end - bufferedAmount;
+    const kept = this.#buffered.findIndex(({ end }) => end > sent);
+    this.#buffered.splice(0, kept === -1 ? this.#buffered.length : kept);
   }
 }

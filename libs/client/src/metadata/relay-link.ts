@@ -19,52 +19,54 @@ import {
 } from '@flotilla/data-channel';
 import { QueueAge } from './queue-age.ts';
 
+/** Time to open a link, in milliseconds. */
 const openWithinMs = 8000;
-/** A path that was lost is given this long to come back by itself. */
+/** Time for a disconnected link to recover by itself, in milliseconds. */
 const disconnectedGraceMs = 2000;
-/** Time is asked for this often at first and while the link is in trouble, and otherwise. */
-const askSoonMs = 200;
-const askMs = 1000;
-const soonAtFirst = 8;
-const reportEveryMs = 1000;
-/** Worse than this the relay wants to know of it; it judges by itself. */
-const worthTelling = { rttMs: 100, loss: 0.05 };
-/** Bytes that wait in the browser before a sender has to wait, and before it may go on. */
-const fullBytes = 1024 * 1024;
-const roomyBytes = 256 * 1024;
+/** Pause between two time requests: for the first ones and while the path is bad, and otherwise. In milliseconds. */
+const fastSyncMs = 200;
+const syncMs = 1000;
+const fastSyncs = 8;
+const reportIntervalMs = 1000;
+/** A path worse than this is reported to the relay. */
+const badPath = { rttMs: 100, loss: 0.05 };
+/** Buffered bytes above which senders wait, and at which they continue. */
+const highWaterBytes = 1024 * 1024;
+const lowWaterBytes = 256 * 1024;
+/** Senders may exceed the relay's rate limits for this long, in milliseconds; the relay allows twice that. */
+const burstMs = 1000;
+/** Share of the relay's rate limits that is used, as the two clocks differ. */
+const limitShare = 0.8;
 
-/** Of what the relay takes, as clocks differ a little. */
-const shareUsed = 0.8;
-
-/** What a link needs of the room, and tells it. */
+/** Requests and handlers of a link. */
 export interface LinkHost {
   connect(payload: {
     dtlsParameters: ReturnType<typeof dtlsParametersOf>;
     exceptRelay?: string;
   }): Promise<MetadataSession>;
   report(relayId: string, report: LinkReport): Promise<unknown>;
-  /** Where the fleet's time is kept; it outlives the link. */
+  /** The estimate of the fleet's time. Links come and go, the estimate stays. */
   readonly clock: FleetClock;
   onFrame(frame: Frame, channel: ChannelKind): void;
-  /** The link is gone and was not closed by us. Once. */
+  /** The link was lost. Called at most once, and not after `close`. */
   onLost(link: RelayLink): void;
 }
 
-/** A connection to a metadata relay: three data channels, and what is learned from them of time and of the path. */
+/** A connection to a metadata relay: three data channels, time synchronisation and measurement of the path. */
 export class RelayLink {
   readonly #pc: RTCPeerConnection;
   readonly #channels: Readonly<Record<ChannelKind, RTCDataChannel>>;
   readonly #ages = { reliable: new QueueAge(), limited: new QueueAge(), unreliable: new QueueAge() };
   readonly #meter = new LinkMeter();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #asked = 0;
+  #syncs = 0;
   #reportedAt = -Infinity;
   #closed = false;
   relayId = '';
   maxFrameBytes = 0;
   #limits: MetadataSession['limits'] = { framesPerSecond: 1, bytesPerSecond: 1 };
-  /** When all that was sent so far is within the limits, by `performance.now`. */
-  #paidAt = 0;
+  /** When everything sent so far is within the rate limits (`performance.now`). */
+  #withinLimitsAt = 0;
 
   private constructor(private readonly host: LinkHost) {
     this.#pc = new RTCPeerConnection();
@@ -75,14 +77,14 @@ export class RelayLink {
         ...channelSettings[kind],
       });
       opened.binaryType = 'arraybuffer';
-      opened.bufferedAmountLowThreshold = roomyBytes;
+      opened.bufferedAmountLowThreshold = lowWaterBytes;
       opened.addEventListener('message', ({ data }) => this.#receive(kind, data));
       return opened;
     };
     this.#channels = { reliable: channel('reliable'), limited: channel('limited'), unreliable: channel('unreliable') };
   }
 
-  /** @throws FlotillaError of the request, or NODE_UNAVAILABLE when the relay can't be reached. */
+  /** @throws FlotillaError of the request, or NODE_UNAVAILABLE when the relay cannot be reached. */
   static async open(host: LinkHost, exceptRelay?: string): Promise<RelayLink> {
     const link = new RelayLink(host);
     try {
@@ -103,7 +105,7 @@ export class RelayLink {
       throw error;
     }
     link.#watch();
-    link.#askTime();
+    link.#requestTime();
     return link;
   }
 
@@ -114,19 +116,25 @@ export class RelayLink {
   async #opened(): Promise<void> {
     const all = channelKinds.map((kind) => this.#channels[kind]);
     await new Promise<void>((resolve, reject) => {
-      const fail = (why: string): void => reject(new FlotillaError('NODE_UNAVAILABLE', `${this.relayId}: ${why}`));
-      const timer = setTimeout(() => fail(`not reached within ${openWithinMs} ms`), openWithinMs);
-      const look = (): void => {
+      const fail = (reason: string): void =>
+        reject(
+          new FlotillaError(
+            'NODE_UNAVAILABLE',
+            `No connection to metadata relay ${this.relayId}: ${reason}. Check that its UDP ports are reachable.`,
+          ),
+        );
+      const timer = setTimeout(() => fail(`no answer within ${openWithinMs} ms`), openWithinMs);
+      const check = (): void => {
         if (!all.every(({ readyState }) => readyState === 'open')) return;
         clearTimeout(timer);
         resolve();
       };
-      for (const channel of all) channel.addEventListener('open', look);
+      for (const channel of all) channel.addEventListener('open', check);
       this.#pc.addEventListener('connectionstatechange', () => {
-        if (this.#pc.connectionState === 'failed') fail('no path to it');
+        if (this.#pc.connectionState === 'failed') fail('ICE or DTLS failed');
       });
-      // Next door it may all have happened while the answer was being set.
-      look();
+      // On a local network the channels may have opened while the answer was applied.
+      check();
     });
   }
 
@@ -147,14 +155,14 @@ export class RelayLink {
     this.host.onLost(this);
   }
 
-  /** Bytes that wait to be sent over a channel. */
-  waiting(channel: ChannelKind): number {
+  /** Bytes in the send buffer of a channel. */
+  buffered(channel: ChannelKind): number {
     return this.#channels[channel].bufferedAmount;
   }
 
-  /** How long what waits to be sent over a channel has waited, ms. */
-  waitedMs(channel: ChannelKind): number {
-    return this.#ages[channel].ageMs(this.waiting(channel), performance.now());
+  /** Age of the oldest byte in the send buffer of a channel, in milliseconds. */
+  bufferedMs(channel: ChannelKind): number {
+    return this.#ages[channel].ageMs(this.buffered(channel), performance.now());
   }
 
   /** False when the link is closed. */
@@ -163,27 +171,26 @@ export class RelayLink {
     try {
       this.#channels[channel].send(frame);
       const { framesPerSecond, bytesPerSecond } = this.#limits;
-      const costMs = Math.max(1000 / framesPerSecond, (frame.length * 1000) / bytesPerSecond) / shareUsed;
+      const costMs = Math.max(1000 / framesPerSecond, (frame.length * 1000) / bytesPerSecond) / limitShare;
       const now = performance.now();
-      this.#paidAt = Math.max(this.#paidAt, now) + costMs;
-      this.#ages[channel].sent(frame.length, this.waiting(channel), now);
+      this.#withinLimitsAt = Math.max(this.#withinLimitsAt, now) + costMs;
+      this.#ages[channel].sent(frame.length, this.buffered(channel), now);
       return true;
     } catch {
-      // It closed in this very moment.
+      // The channel closed since the check.
       return false;
     }
   }
 
-  /** Resolves when the channel and the relay take more; false when the link is closed. */
-  async roomy(channel: ChannelKind): Promise<boolean> {
-    const of = this.#channels[channel];
-    // A second's worth may go at once: the relay takes two.
-    const aheadMs = this.#paidAt - performance.now() - 1000;
+  /** Resolves when the channel and the rate limits of the relay allow more; to false when the link is closed. */
+  async writable(channel: ChannelKind): Promise<boolean> {
+    const buffer = this.#channels[channel];
+    const aheadMs = this.#withinLimitsAt - performance.now() - burstMs;
     if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs));
-    if (of.bufferedAmount <= fullBytes) return !this.#closed;
+    if (buffer.bufferedAmount <= highWaterBytes) return !this.#closed;
     await new Promise<void>((resolve) => {
-      of.addEventListener('bufferedamountlow', () => resolve(), { once: true });
-      of.addEventListener('close', () => resolve(), { once: true });
+      buffer.addEventListener('bufferedamountlow', () => resolve(), { once: true });
+      buffer.addEventListener('close', () => resolve(), { once: true });
     });
     return !this.#closed;
   }
@@ -197,34 +204,35 @@ export class RelayLink {
       if (error instanceof FrameError) return;
       throw error;
     }
-    if (frame.body.case === 'timeResponse') this.#takeTime(frame.body.value, at);
+    if (frame.body.case === 'timeResponse') this.#receiveTime(frame.body.value, at);
     else this.host.onFrame(frame, channel);
   }
 
-  // Time (RFC 5905, section 8): t1 and t4 are ours, t2 and t3 the relay's. Frames carry microseconds.
+  // Time synchronisation (RFC 5905, section 8): t1 and t4 are local, t2 and t3 of the relay. Frames carry microseconds.
 
-  #askTime(): void {
+  #requestTime(): void {
     if (this.#closed) return;
     const now = performance.now();
     const t1 = Math.round(now * 1000);
     this.#meter.sent(t1, now);
     this.send('unreliable', encodeFrame({ body: { case: 'timeRequest', value: { t1 } } }));
-    const link = this.#meter.measure(now);
-    const inTrouble = link !== undefined && (link.rttMs > worthTelling.rttMs || link.loss > worthTelling.loss);
-    if (inTrouble && now - this.#reportedAt >= reportEveryMs) {
+    const path = this.#meter.measure(now);
+    const isBad = path !== undefined && (path.rttMs > badPath.rttMs || path.loss > badPath.loss);
+    if (isBad && now - this.#reportedAt >= reportIntervalMs) {
       this.#reportedAt = now;
-      this.host.report(this.relayId, link).catch(() => undefined);
+      this.host.report(this.relayId, path).catch(() => undefined);
     }
-    this.#timer = setTimeout(() => this.#askTime(), inTrouble || this.#asked++ < soonAtFirst ? askSoonMs : askMs);
+    const pauseMs = isBad || this.#syncs++ < fastSyncs ? fastSyncMs : syncMs;
+    this.#timer = setTimeout(() => this.#requestTime(), pauseMs);
   }
 
-  #takeTime({ t1, t2, t3 }: { t1: number; t2: number; t3: number }, at: number): void {
+  #receiveTime({ t1, t2, t3 }: { t1: number; t2: number; t3: number }, at: number): void {
     this.#meter.answered(t1, at);
     this.host.clock.add({ t1: t1 / 1000, t2: t2 / 1000, t3: t3 / 1000, t4: at }, this.relayId);
     this.host.clock.update();
   }
 
-  /** What is known of the path now. */
+  /** Round-trip time in milliseconds and loss (0 to 1) of the path; undefined before the first measurement. */
   get path(): { rttMs: number; loss: number } | undefined {
     return this.#meter.measure(performance.now());
   }

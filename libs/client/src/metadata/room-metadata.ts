@@ -18,50 +18,56 @@ import { FrameWatch } from './frame-watch.ts';
 import { bytesOf, type MetadataData } from './message.ts';
 import { RelayLink } from './relay-link.ts';
 import { type MetadataHandler, type SubscribeOptions, Subscription } from './subscription.ts';
+import { TopicRequests } from './topic-requests.ts';
 
-/** Where publishers say how their clock stands to the fleet's; those who align by frames listen. */
+/** Publishers send the relation of their clock to the fleet's on this topic; subscribers that align by frames need it. */
 const clockTopic = 'flotilla.clock';
-const tellClockEveryMs = 5000;
-const lookEveryMs = 50;
-const adaptEveryMs = 250;
-/** A link that was lost is brought back after these pauses, the last one again and again. */
+const clockIntervalMs = 5000;
+const checkIntervalMs = 50;
+const adaptIntervalMs = 250;
+/** Pauses before a lost link is opened again, in milliseconds; the last one repeats. */
 const retryPausesMs = [0, 250, 500, 1000, 2000, 4000, 8000] as const;
-/** What may be lost is rather dropped than sent late: when this much waits in the browser, or, of what is sent once, for so long. */
-const lateBytes = 64 * 1024;
-const lateMs = 100;
-/** The same while there is no link: it waits this long for one, unless it is to be retained. */
-const lateWithoutLinkMs = 2000;
-/** Messages of a topic that may wait for their turn. */
+/**
+ * Messages that may be lost are dropped rather than sent late: when the browser buffers more bytes than this, or, on the
+ * `unreliable` channel, has buffered some for longer than this.
+ */
+const maxBufferedBytes = 64 * 1024;
+const maxBufferedMs = 100;
+/** How long such a message waits for a link before it is dropped, in milliseconds. Retained ones are not dropped. */
+const linkWithinMs = 2000;
+/** Messages of a topic that wait to be sent, at most. */
 const maxWaiting = 1024;
 
 export interface PublishMetadataOptions {
-  /** When what it describes was captured, ms of the fleet's time: see `now` and `timeOf`. */
+  /** Capture time of what the message describes, in milliseconds of the fleet's time: see `now` and `timeOf`. */
   readonly captureTime?: number;
   /**
-   * `adaptive` (default): sent again up to three times while the path is good, once while it is bad. `reliable`: until it is
-   * there. `unreliable`: once. All who publish a topic say the same.
+   * `adaptive` (default): retransmitted up to three times while the path is good, not while it is bad. `reliable`:
+   * retransmitted until it arrives. `unreliable`: never retransmitted. All publishers of a topic use the same mode.
    */
   readonly mode?: TopicMode;
-  /** The relay keeps it, as the last one, for those who subscribe later. */
+  /** The relay keeps the last message of the topic for later subscribers. */
   readonly retain?: boolean;
-  /** Of a long message: bytes handed to the network so far. */
+  /** Called as a long message is sent, with the bytes given to the browser so far and in all. */
   readonly onProgress?: (sentBytes: number, size: number) => void;
 }
 
+/** A topic that this client publishes. */
 interface Declared {
   mode: TopicMode;
   retain: boolean;
-  /** The link over which it was declared. */
+  /** The link on which it was declared. */
   link: RelayLink | undefined;
   nextSeqId: number;
-  /** Messages that wait for their turn, and the last of them: they go in the order of their calls, whatever each waits for. */
+  /** Messages that wait to be sent. */
   waiting: number;
+  /** Settles with the last of them: messages are sent in the order of the calls. */
   last: Promise<unknown>;
 }
 
 /**
- * Data that belongs to the media of a room: by topic, over a connection of its own to a metadata relay, on the fleet's clock.
- * It connects when it is first used and comes back by itself.
+ * Metadata of a room, by topic, on the fleet's clock. Uses a connection of its own to a metadata relay, which is opened at the
+ * first use and reopened when it is lost.
  */
 export class RoomMetadata {
   readonly #clock = new FleetClock();
@@ -70,10 +76,11 @@ export class RoomMetadata {
   readonly #subscriptions = new Set<Subscription>();
   readonly #watches = new Map<string, { readonly publicationId: string; readonly watch: FrameWatch }>();
   #link: RelayLink | undefined;
+  #requests: TopicRequests | undefined;
   #linking: Promise<RelayLink> | undefined;
   #mode: ModeState = initialMode(performance.now());
   #adaptedAt = -Infinity;
-  #toldClockAt = -Infinity;
+  #clockSentAt = -Infinity;
   #timer: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
@@ -88,46 +95,47 @@ export class RoomMetadata {
 
   // Time.
 
-  /** The fleet's time now, ms since the Unix epoch with digits below the ms. It never goes back. */
+  /** The fleet's time now, in milliseconds since the Unix epoch, with fractions. Never decreases. */
   now(): number {
     return this.#clock.now();
   }
 
-  /** The fleet's time at a moment of this page, such as `performance.now()` when a frame was drawn or captured. */
+  /** The fleet's time at a local time (`performance.now()`), such as that at which a frame was drawn or captured. */
   timeOf(localMs: number): number {
     return this.#clock.at(localMs);
   }
 
-  /** How far `now` may be off, ms; Infinity until the relay was asked. */
+  /** The largest error of `now`, in milliseconds; Infinity before the first measurement. */
   get errorBoundMs(): number {
     return this.#clock.errorBoundMs;
   }
 
-  /** Round trip and loss of the path to the relay; undefined while nothing is known. */
+  /** Round-trip time in milliseconds and loss (0 to 1) of the path to the relay; undefined before the first measurement. */
   get path(): { readonly rttMs: number; readonly loss: number } | undefined {
     return this.#link?.path;
   }
 
-  /** How adaptive topics are sent now: `limited` (again up to three times) or `unreliable` (once). */
+  /** The channel of adaptive topics now: `limited` (up to three retransmissions) or `unreliable` (none). */
   get adaptiveChannel(): AdaptiveChannel {
     return this.#mode.channel;
   }
 
-  /** Resolves when the connection is there and the fleet's time is known. */
+  /** Resolves when the connection is open and the fleet's time is known. */
   async ready(): Promise<void> {
     await this.#connected();
-    while (!this.#clock.calibrated && !this.#closed) await pause(lookEveryMs);
+    while (!this.#clock.calibrated && !this.#closed) await pause(checkIntervalMs);
   }
 
   // Publishing.
 
   /**
-   * Publishes on a topic: 1 to 128 letters, digits and `_ . / : -`. Resolves when it was handed to the network: to true, or to
-   * false when it may be lost and was not sent, as the network does not keep up. When the relay or the link to it dies, what it
-   * had not passed on yet is lost, of reliable topics too; subscribers are told of the hole (`onLost`).
+   * Publishes a message. Resolves to true when it was given to the browser to send, and to false when it was dropped because
+   * the path is too slow, which never happens in mode `reliable`. When the relay or its link fails, messages that it has not
+   * forwarded are lost in every mode; subscribers get `onLost`.
    *
-   * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE, RATE_LIMITED when
-   *   1,024 messages of the topic wait already
+   * @param topic 1 to 128 letters, digits and `_ . / : -`
+   * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE, or
+   *   RATE_LIMITED when 1,024 reliable messages of the topic wait to be sent
    */
   async publish(topic: string, data: MetadataData, options: PublishMetadataOptions = {}): Promise<boolean> {
     const { mode = 'adaptive', retain = false } = options;
@@ -153,13 +161,16 @@ export class RoomMetadata {
   ): Promise<boolean> {
     const { mode } = declared;
     let link = await this.#declaredOn(topic, declared);
-    if (captureTime !== undefined && topic !== clockTopic) this.#tellClock();
+    if (captureTime !== undefined && topic !== clockTopic) this.#sendClock();
     const channel = channelFor(mode, this.#adapt(link));
-    const isLate = performance.now() - calledAt > lateWithoutLinkMs;
+    const isLate = performance.now() - calledAt > linkWithinMs;
     if (channel !== 'reliable' && isLate && !retain) return false;
     if (channel === 'reliable') {
-      if (!(await link.roomy(channel))) link = await this.#declaredOn(topic, declared);
-    } else if (link.waiting(channel) > lateBytes || (channel === 'unreliable' && link.waitedMs(channel) > lateMs)) {
+      if (!(await link.writable(channel))) link = await this.#declaredOn(topic, declared);
+    } else if (
+      link.buffered(channel) > maxBufferedBytes ||
+      (channel === 'unreliable' && link.bufferedMs(channel) > maxBufferedMs)
+    ) {
       return false;
     }
     const seqId = declared.nextSeqId++;
@@ -173,7 +184,7 @@ export class RoomMetadata {
         retain,
         ...part,
       };
-      if (part.index > 0 && channel === 'reliable') await link.roomy(channel);
+      if (part.index > 0 && channel === 'reliable') await link.writable(channel);
       if (!link.send(channel, encodeFrame({ body: { case: 'shard', value } }))) return false;
       sent += part.payload.length;
       onProgress?.(sent, bytes.length);
@@ -188,7 +199,7 @@ export class RoomMetadata {
       this.#topics.set(topic, declared);
       return declared;
     }
-    // What one message asks to be retained, all of its topic are.
+    // `retain` is a property of the topic: one message that sets it sets it for the following ones.
     const retained = retain || known.retain;
     if (known.mode !== mode || known.retain !== retained)
       Object.assign(known, { mode, retain: retained, link: undefined });
@@ -206,37 +217,37 @@ export class RoomMetadata {
 
   #adapt(link: RelayLink): AdaptiveChannel {
     const now = performance.now();
-    if (now - this.#adaptedAt >= adaptEveryMs) {
+    if (now - this.#adaptedAt >= adaptIntervalMs) {
       this.#adaptedAt = now;
-      const bufferedBytes = Math.max(link.waiting('limited'), link.waiting('unreliable'));
+      const bufferedBytes = Math.max(link.buffered('limited'), link.buffered('unreliable'));
       this.#mode = nextMode(this.#mode, { ...(link.path ?? { rttMs: 0, loss: 0 }), bufferedBytes }, now);
     }
     return this.#mode.channel;
   }
 
-  /** Frames carry when they were captured by this machine's wall clock: others learn how that stands to the fleet's time. */
-  #tellClock(): void {
+  /** Video frames carry capture times of the local wall clock: publishes its relation to the fleet's time. */
+  #sendClock(): void {
     const now = performance.now();
-    if (now - this.#toldClockAt < tellClockEveryMs || !this.#clock.calibrated) return;
-    this.#toldClockAt = now;
+    if (now - this.#clockSentAt < clockIntervalMs || !this.#clock.calibrated) return;
+    this.#clockSentAt = now;
     this.publish(clockTopic, { wall: wallClock(), fleet: this.now() }, { retain: true }).catch(() => {
-      this.#toldClockAt = -Infinity;
+      this.#clockSentAt = -Infinity;
     });
   }
 
   // Subscribing.
 
   /**
-   * Hands what is published on a topic, or on all (`*`), to the handler: in order for each publisher, from what is retained
-   * on. Resolves when the relay knows of it. The result ends it.
+   * Subscribes to a topic, or to all (`*`). The handler gets messages in order for each publisher, retained ones first.
+   * Resolves when the relay has confirmed it, to a function that ends the subscription.
+   * @throws FlotillaError FORBIDDEN without the grant `subscribe`, TOO_MANY_TOPICS or NODE_UNAVAILABLE
    */
   async subscribe(topic: string, handler: MetadataHandler, options: SubscribeOptions = {}): Promise<() => void> {
     const subscription = new Subscription(topic, handler, options);
     this.#subscriptions.add(subscription);
-    this.#timer ??= setInterval(() => this.#look(), lookEveryMs);
+    this.#timer ??= setInterval(() => this.#check(), checkIntervalMs);
     try {
-      const link = await this.#connected();
-      await this.#ask(link, subscription.aligns ? [topic, clockTopic] : [topic]);
+      await this.#request(subscription.aligns ? [topic, clockTopic] : [topic]);
     } catch (error) {
       this.#subscriptions.delete(subscription);
       throw error;
@@ -244,29 +255,27 @@ export class RoomMetadata {
     return () => this.#unsubscribe(subscription);
   }
 
-  async #ask(link: RelayLink, topics: readonly string[]): Promise<void> {
-    const all = topics.includes('*');
-    const named = topics.filter((topic) => topic !== '*');
-    const { relayId } = link;
-    if (all) await this.state.request('metadata.subscribe', { relayId, topics: '*' });
-    if (named.length > 0) await this.state.request('metadata.subscribe', { relayId, topics: [...named] });
+  /** Subscribes on the current link; again when it is replaced meanwhile. */
+  async #request(topics: readonly string[]): Promise<void> {
+    for (;;) {
+      const link = await this.#connected();
+      try {
+        return await this.#requests?.subscribe(topics);
+      } catch (error) {
+        if (this.#closed || (link === this.#link && !link.closed)) throw error;
+      }
+    }
   }
 
   #unsubscribe(subscription: Subscription): void {
     if (!this.#subscriptions.delete(subscription)) return;
     subscription.close();
-    const { topic } = subscription;
-    const link = this.#link;
-    const wanted = [...this.#subscriptions].some((other) => other.topic === topic);
-    if (!link || wanted || this.#closed) return;
-    this.state
-      .request('metadata.unsubscribe', { relayId: link.relayId, topics: topic === '*' ? '*' : [topic] })
-      // `*` ends all of them.
-      .then(() => (topic === '*' ? this.#ask(link, this.#wantedTopics()) : undefined))
-      .catch(() => undefined);
+    // A link that is being opened subscribes to what is left.
+    this.#requests?.unsubscribe(subscription.topic).catch(() => undefined);
   }
 
-  #wantedTopics(): string[] {
+  /** Topics of all subscriptions. */
+  #subscribedTopics(): string[] {
     const topics = new Set([...this.#subscriptions].map(({ topic }) => topic));
     if ([...this.#subscriptions].some(({ aligns }) => aligns)) topics.add(clockTopic);
     return [...topics];
@@ -276,35 +285,35 @@ export class RoomMetadata {
     switch (body.case) {
       case 'shard': {
         if (!stamp) return;
-        if (body.value.topic === clockTopic) this.#takeClock(stamp.publisherId, body.value.payload);
-        const once = stamp.once || channel === 'unreliable';
+        if (body.value.topic === clockTopic) this.#receiveClock(stamp.publisherId, body.value.payload);
+        const isUnreliable = stamp.once || channel === 'unreliable';
         for (const subscription of this.#subscriptions)
-          if (subscription.takes(body.value.topic)) subscription.accept(body.value, stamp, once);
+          if (subscription.matches(body.value.topic)) subscription.accept(body.value, stamp, isUnreliable);
         return;
       }
       case 'lossNotice': {
         const { topic, publisherId, fromSeqId, toSeqId } = body.value;
         for (const subscription of this.#subscriptions)
-          if (subscription.takes(topic)) subscription.skip(topic, publisherId, fromSeqId, toSeqId);
+          if (subscription.matches(topic)) subscription.skip(topic, publisherId, fromSeqId, toSeqId);
         return;
       }
       default:
-      // A switch of channels needs nothing here: frames are put in order by their ids, whichever way they came.
+      // A change of the channel needs no action: messages are ordered by their ids.
     }
   }
 
-  #takeClock(publisherId: string, payload: Uint8Array): void {
+  #receiveClock(publisherId: string, payload: Uint8Array): void {
     try {
       const { wall, fleet } = JSON.parse(new TextDecoder().decode(payload)) as Record<string, unknown>;
       if (Number.isFinite(wall) && Number.isFinite(fleet))
         this.#publisherTimes.calibrate(publisherId, wall as number, fleet as number);
     } catch {
-      // Somebody else uses the topic for something else.
+      // The application uses the topic for other data.
     }
   }
 
-  /** What waits too long is let go; who aligns watches the video of everybody it comes from. */
-  #look(): void {
+  /** Delivers what has waited too long for a frame, and watches the cameras that subscriptions align with. */
+  #check(): void {
     for (const subscription of this.#subscriptions) subscription.expire();
     const aligns = [...this.#subscriptions].some((subscription) => subscription.aligns);
     for (const [participantId, participant] of this.state.participants) {
@@ -329,7 +338,7 @@ export class RoomMetadata {
     this.#watches.get(participantId)?.watch.stop();
     this.#watches.delete(participantId);
     this.#publisherTimes.forget(participantId);
-    for (const subscription of this.#subscriptions) subscription.forget(participantId);
+    for (const subscription of this.#subscriptions) subscription.removeParticipant(participantId);
   }
 
   // The link.
@@ -357,37 +366,42 @@ export class RoomMetadata {
       throw new FlotillaError('NOT_IN_ROOM');
     }
     this.#link = link;
+    this.#requests = new TopicRequests(link.relayId, {
+      request: (type, payload) => this.state.request(type, payload),
+      topics: () => this.#subscribedTopics(),
+    });
     return link;
   }
 
   async #onLost(lost: RelayLink): Promise<void> {
-    if (lost === this.#link) await this.#comeBack(undefined);
+    if (lost === this.#link) await this.#reconnect(undefined);
   }
 
-  /** @internal The relay asks its clients to go to another, or is gone. */
+  /** @internal The session is assigned to another relay, as this one drains or is lost. */
   async moved(relayId: string, reason: 'draining' | 'lost'): Promise<void> {
-    const former = this.#link;
-    if (former?.relayId !== relayId) return;
-    // Until the new link is there the former one goes on; what comes over both is taken once.
+    const previous = this.#link;
+    if (previous?.relayId !== relayId) return;
+    // The previous link stays open until the new one is; messages that arrive on both are delivered once.
     this.#link = undefined;
-    await this.#comeBack(relayId);
+    this.#requests = undefined;
+    await this.#reconnect(relayId);
     if (reason === 'draining') await this.state.request('metadata.disconnect', { relayId }).catch(() => undefined);
-    former.close();
+    previous.close();
   }
 
-  /** Opens a link and asks over it for all that was asked for. */
-  async #comeBack(exceptRelay: string | undefined): Promise<void> {
+  /** Opens a link, and subscribes and declares everything on it. */
+  async #reconnect(exceptRelay: string | undefined): Promise<void> {
     for (let attempt = 0; !this.#closed; attempt++) {
       await pause(retryPausesMs[Math.min(attempt, retryPausesMs.length - 1)]!);
       try {
-        const link = await this.#connected(attempt === 0 ? exceptRelay : undefined);
+        await this.#connected(attempt === 0 ? exceptRelay : undefined);
         await Promise.all([
-          this.#ask(link, this.#wantedTopics()),
+          this.#requests?.subscribeToAll(),
           ...[...this.#topics].map(([topic, declared]) => this.#declaredOn(topic, declared)),
         ]);
         return;
       } catch {
-        // Again, until the room is over.
+        // Repeated until the room is closed.
       }
     }
   }
@@ -407,8 +421,8 @@ function cameraOf({ publications }: RemoteParticipant) {
 }
 
 /**
- * What the browser stamps frames with: the wall clock as it was once, carried on by one that is never set (libwebrtc,
- * TimeMicrosToNtp). `Date.now` follows every correction of the machine's clock: it drifts away from that.
+ * The clock of capture times in frames: the wall clock at the start of the page plus a monotonic clock (libwebrtc,
+ * TimeMicrosToNtp). `Date.now` follows corrections of the wall clock, and so drifts away from it.
  */
 const wallClock = (): number => performance.timeOrigin + performance.now();
 

@@ -10,42 +10,44 @@ import { Aligner } from './aligner.ts';
 import { MetadataMessage } from './message.ts';
 
 /**
- * What loses nothing comes in order: a hole that something overtook was lost with a link, or is on its way over another. A long
- * message may rest half sent for as long as the path is bad. Elsewhere what is missing is soon there or lost.
+ * How long missing messages, and the rest of a long message, are awaited before they count as lost, in milliseconds. On a
+ * reliable channel a hole means that messages were lost with a link, or arrive on another one; a long message may take as long
+ * as the path is bad.
  */
-const patience = {
+const timeouts = {
   reliable: { holeTimeoutMs: 2000, restMs: 30_000 },
   lossy: { holeTimeoutMs: 250 },
 } as const;
-/** What was sent for a frame that does not come is delivered without one after this. */
+/** Time after which a message is delivered without its frame, in milliseconds. */
 const frameTimeoutMs = 1000;
-/** Publishers remembered on a topic; the one silent for longest is forgotten. */
-const maxPublishers = 256;
+/** Streams (publisher and topic) with a state at most; the oldest is dropped. */
+const maxStreams = 256;
 
 export interface SubscribeOptions {
   /**
-   * `immediate` (default): as it comes. `frame`: when the frame it describes is on the screen; needs a `captureTime`, and a
-   * browser that tells the capture time of frames (Chromium). What has no frame within a second comes without one.
+   * `immediate` (default): messages are delivered as they arrive. `frame`: when the frame that they describe is presented,
+   * which needs a `captureTime` and a browser that reports capture times (Chromium); after one second without a frame a
+   * message is delivered without it.
    */
   readonly align?: 'immediate' | 'frame';
-  /** Takes messages longer than 256 KiB piece by piece. Without it they are not taken. */
+  /** Receives messages longer than 256 KiB in parts. Without it they are dropped. */
   readonly onLarge?: (info: LargeMessage) => MessageSink | undefined;
-  /** Messages of a publisher that did not arrive and will not. */
+  /** Called with messages of a publisher that were lost. */
   readonly onLost?: (loss: Loss & { readonly topic: string; readonly participantId: string }) => void;
 }
 
-/** A message that comes piece by piece. */
+/** A message that is received in parts. */
 export interface LargeMessage {
   readonly topic: string;
   readonly participantId: string;
   readonly seqId: number;
-  /** Bytes of all of it. */
+  /** Its length in bytes. */
   readonly size: number;
 }
 
 export type MetadataHandler = (message: MetadataMessage) => void;
 
-/** One `subscribe` of the application: puts messages together, in order for each publisher and topic, and hands them on. */
+/** A subscription of the application: reassembles messages and delivers them in order for each publisher and topic. */
 export class Subscription {
   readonly #streams = new Map<string, { readonly reassembler: Reassembler; readonly participantId: string }>();
   readonly #aligners = new Map<string, Aligner>();
@@ -53,7 +55,7 @@ export class Subscription {
   #expiresAt = 0;
 
   constructor(
-    /** `*` for all. */
+    /** `*`: all topics. */
     readonly topic: string,
     private readonly handler: MetadataHandler,
     private readonly options: SubscribeOptions,
@@ -63,18 +65,18 @@ export class Subscription {
     return this.options.align === 'frame';
   }
 
-  takes(topic: string): boolean {
+  matches(topic: string): boolean {
     return this.topic === '*' || this.topic === topic;
   }
 
-  /** `once`: it came over a channel, from its publisher or from the relay, that sends nothing again. */
-  accept(shard: Shard, stamp: RelayStamp, once: boolean): void {
+  /** @param isUnreliable it was sent on a channel without retransmissions, by its publisher or by the relay. */
+  accept(shard: Shard, stamp: RelayStamp, isUnreliable: boolean): void {
     const reassembler = this.#stream(shard.topic, stamp.publisherId, shard.reliable);
-    reassembler.accept(shard, stamp, once);
+    reassembler.accept(shard, stamp, isUnreliable);
     if (Number.isFinite(reassembler.deadline)) this.#expireAt(reassembler.deadline);
   }
 
-  /** One timer for all streams: it goes by the first deadline. */
+  /** Sets the timer, which serves all streams, to the earliest deadline. */
   #expireAt(deadline: number): void {
     if (this.#timer && deadline >= this.#expiresAt) return;
     clearTimeout(this.#timer);
@@ -104,13 +106,13 @@ export class Subscription {
     const { onLarge, onLost } = this.options;
     const reassembler = new Reassembler({
       now: () => performance.now(),
-      ...(reliable ? patience.reliable : patience.lossy),
+      ...(reliable ? timeouts.reliable : timeouts.lossy),
       deliver: (bytes, info) => this.#deliver(bytes, info, participantId),
       ...(onLarge && { stream: ({ seqId, size }) => onLarge({ topic, participantId, seqId, size }) }),
       ...(onLost && { lost: (loss) => onLost({ ...loss, topic, participantId }) }),
     });
     this.#streams.set(key, { reassembler, participantId });
-    if (this.#streams.size > maxPublishers) {
+    if (this.#streams.size > maxStreams) {
       const [oldest] = this.#streams.keys();
       this.#streams.get(oldest!)!.reassembler.close();
       this.#streams.delete(oldest!);
@@ -136,19 +138,19 @@ export class Subscription {
     return aligner;
   }
 
-  /** A frame of the participant's video is on the screen; its capture time in ms of the fleet's time. */
+  /** A frame of the participant's video was presented. @param captureTime in milliseconds of the fleet's time. */
   frame(participantId: string, captureTime: number): void {
     this.#aligners.get(participantId)?.frame(captureTime, performance.now());
   }
 
-  /** To be called a few times a second: what waits for a frame that does not come. */
+  /** Delivers messages whose frame did not arrive in time. Call it several times per second. */
   expire(): void {
     const now = performance.now();
     for (const aligner of this.#aligners.values()) if (aligner.deadline <= now) aligner.expire(now);
   }
 
-  /** The participant left. */
-  forget(participantId: string): void {
+  /** Drops the state of a participant that left. */
+  removeParticipant(participantId: string): void {
     for (const [key, stream] of this.#streams) {
       if (stream.participantId !== participantId) continue;
       stream.reassembler.close();
@@ -160,6 +162,6 @@ export class Subscription {
 
   close(): void {
     clearTimeout(this.#timer);
-    for (const { participantId } of [...this.#streams.values()]) this.forget(participantId);
+    for (const { participantId } of [...this.#streams.values()]) this.removeParticipant(participantId);
   }
 }

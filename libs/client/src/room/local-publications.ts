@@ -11,7 +11,7 @@ import { noProducer, type RoomState } from './room-state.ts';
 
 /** How long a change is repeated until the room confirms it: longer than a lost session can be resumed. In milliseconds. */
 const deliverWithinMs = 120_000;
-/** Media that is being reopened, beside lost replies. */
+/** Errors after which a change is repeated: lost replies, and media that is being reopened. */
 const mayDeliverLater = (error: FlotillaError): boolean =>
   isUnanswered(error) || error.code === 'MEDIA_NOT_OPEN' || error.code === 'NODE_UNAVAILABLE';
 
@@ -71,7 +71,7 @@ export class LocalPublications implements LocalPublicationActions {
     }
   }
 
-  /** Takes effect locally at once. While the signaling connection is away, the room is told after the reconnect. */
+  /** Takes effect locally at once. Without a signaling connection, the room is updated after the reconnect. */
   async setMuted(publication: LocalPublication, muted: boolean): Promise<void> {
     if (publication.unpublished) return;
     publication.announced = { ...publication.announced, muted };
@@ -111,14 +111,14 @@ export class LocalPublications implements LocalPublicationActions {
       });
   }
 
-  /** While the signaling connection is away, a change is delivered in the background. */
+  /** Without a signaling connection, a change is delivered in the background. */
   #unlessReconnecting(delivered: Promise<void>): Promise<void> {
     if (this.#state.connection !== 'reconnecting') return delivered;
     delivered.catch(() => undefined);
     return Promise.resolve();
   }
 
-  /** Publishes everything on media that was opened anew, under the same ids. */
+  /** Publishes everything on reopened media, under the same ids. */
   async republishAll(): Promise<void> {
     await Promise.all([...this.#state.localPublications.values()].map((each) => this.#republish(each, each.id)));
   }

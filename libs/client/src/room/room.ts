@@ -107,6 +107,11 @@ export class Room extends Emitter<RoomEvents> {
     return this.#state.mediaMode;
   }
 
+  /** Why media has no network path (`ICE_FAILED`). Undefined while it has one, and while the first attempt is running. */
+  get mediaError(): FlotillaError | undefined {
+    return this.#state.mediaError;
+  }
+
   /** @internal The direct connection to the other participant, for tests. */
   get directCall(): PeerCall | undefined {
     return this.#media.directCall;
@@ -129,7 +134,10 @@ export class Room extends Emitter<RoomEvents> {
     await this.#state.request('message', { data });
   }
 
-  /** Leaves the room, also while it is being joined again or while the connection is away. */
+  /**
+   * Leaves the room. The room is closed when this resolves. Without a connection the server is notified as soon as it is
+   * restored, within the resume window.
+   */
   async leave(): Promise<void> {
     const state = this.#state;
     if (!state.isOpen) return;
@@ -184,7 +192,10 @@ export class Room extends Emitter<RoomEvents> {
     const resumed = rooms.find(({ roomId }) => roomId === this.id);
     if (!resumed)
       return this.#state.close(
-        new FlotillaError('NOT_IN_ROOM', 'you were removed from the room while your connection was away'),
+        new FlotillaError(
+          'NOT_IN_ROOM',
+          'You were removed from the room while your connection was lost. Connect again to join.',
+        ),
       );
     if (resumed.snapshot) this.#applySnapshot(resumed.snapshot);
     this.#state.setConnection('connected');

@@ -11,24 +11,25 @@ import {
 } from '@flotilla/contracts';
 import { type Closed, SignalSocket } from './signal-socket.ts';
 
-/** A join token, or what gets one. A function is asked again when the session can't come back and a new one is needed. */
+/** A join token, or a function that returns one. The function is called again when a new session is needed. */
 export type TokenSource = string | (() => Promise<string>);
 
 export interface SignalSessionHandlers {
-  /** An event of a room, in order, each once. */
+  /** An event of a room. Events arrive in order, each once. */
   onEvent(event: Event): void;
-  /** The connection is gone; it is being brought back. */
-  onLost(): void;
-  /** It is back, and the session with it; missed events follow. */
+  /** The connection dropped and is being restored. */
+  onDisconnected(): void;
+  /** The session was resumed; missed events follow. */
   onResumed(rooms: ReplyPayload<'resume'>['rooms']): void;
-  /** It is back with a new session: join again. Fails when that fails. */
+  /** A new session replaces one that could not be resumed: join again. Rejects when that fails. */
   onRestarted(): Promise<void>;
-  /** It is gone for good. */
+  /** The session has ended for good. */
   onEnded(error: FlotillaError | undefined): void;
 }
 
-/** Close codes after which there is nothing to come back to. */
+/** Close codes after which the session cannot be resumed. */
 const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED, closeCodes.REMOVED]);
+/** Errors after which another attempt at a new session would fail the same way. */
 const finalErrors: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',
   'TOKEN_INVALID',
@@ -38,25 +39,28 @@ const finalErrors: ReadonlySet<string> = new Set([
   'ROOM_NOT_FOUND',
   'ROOM_FULL',
 ]);
+/** The longest pause between two attempts to reconnect, in milliseconds. */
 const maxPauseMs = 5000;
-/** Before it moves, a session waits this long for replies to come, and looks this often; in milliseconds. */
-const quietWithinMs = 1000;
-const lookEveryMs = 20;
-/** How long a new session is tried for after the old one can't come back. */
-const restartForMs = 60_000;
+/** Before the session moves to another gateway, how long replies are awaited and how often that is checked, in milliseconds. */
+const repliesWithinMs = 1000;
+const checkIntervalMs = 20;
+/** How long a new session is attempted after the previous one could not be resumed, in milliseconds. */
+const restartWithinMs = 60_000;
 
-/** A session with the fleet that outlives its sockets: it reconnects, resumes, and hands over each event once, in order. */
+/** A session with the fleet that survives its sockets: reconnects, resumes, and delivers each event once, in order. */
 export class SignalSession {
   readonly #url: string;
   readonly #token: TokenSource;
   readonly #handlers: SignalSessionHandlers;
-  /** The last `seq` seen of each room. */
+  /** The last `seq` that was delivered of each room, by the room's address. */
   readonly #offsets = new Map<string, string>();
   #socket: SignalSocket | undefined;
-  /** The connection that the session is being moved from. */
-  #leaving: SignalSocket | undefined;
+  /** The connection that the session moves away from. */
+  #movingFrom: SignalSocket | undefined;
   #welcome: SignalEventPayload<'welcome'> | undefined;
   #ended = false;
+  /** The client closed the session, so the server has to end it as well. */
+  #closedByClient = false;
 
   private constructor(url: string, token: TokenSource, handlers: SignalSessionHandlers) {
     this.#url = url;
@@ -64,33 +68,31 @@ export class SignalSession {
     this.#handlers = handlers;
   }
 
+  /** @throws FlotillaError with the server's reason, or UNAVAILABLE when the fleet cannot be reached. */
   static async open(url: string, token: TokenSource, handlers: SignalSessionHandlers): Promise<SignalSession> {
     const session = new SignalSession(url, token, handlers);
-    await session.#connectAnew();
+    await session.#connectWithToken();
     return session;
   }
 
-  /** What the server said when it let us in. */
+  /** The last `welcome` of the server. */
   get welcome(): SignalEventPayload<'welcome'> {
     return this.#welcome!;
   }
 
+  /** @throws FlotillaError with the server's reason, UNAVAILABLE without a connection, or DEADLINE_EXCEEDED. */
   request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
     if (!this.#socket)
       return Promise.reject(new FlotillaError('UNAVAILABLE', this.#ended ? 'the session has ended' : 'reconnecting'));
     return this.#socket.request(type, payload, to);
   }
 
-  /** From this offset on the room's events are counted, as after a snapshot. */
+  /** Sets the offset from which a resume requests events of the room, such as that of a snapshot. */
   setOffset(roomId: string, offset: string): void {
     this.#offsets.set(`room:${roomId}`, offset);
   }
 
-  forgetRoom(roomId: string): void {
-    this.#offsets.delete(`room:${roomId}`);
-  }
-
-  async #connectAnew(): Promise<void> {
+  async #connectWithToken(): Promise<void> {
     const token = typeof this.#token === 'string' ? this.#token : await this.#token();
     await this.#connect({ token });
   }
@@ -109,35 +111,36 @@ export class SignalSession {
     };
     this.#welcome = await welcome.promise;
     for (const [address, seq] of Object.entries(this.#welcome.offsets)) this.#offsets.set(address, seq);
+    // Closed by the client while it connected: the server ends the session.
     if (this.#ended) return socket.close();
-    const former = this.#socket;
+    const previous = this.#socket;
     this.#socket = socket;
-    // One that the session was moved from is closed by its gateway: a goodbye there would end the session.
-    if (!this.#welcome.resumed) former?.close();
+    // After a resume, the gateway closes the previous connection: a normal closure by the client would end the session.
+    if (!this.#welcome.resumed) previous?.close();
   }
 
-  /** Exchanges the token for a newer one. With a fixed token the session ends when that expires. */
+  /** Exchanges the token for a newer one. With a fixed token the session ends when the token expires. */
   async #refreshToken(): Promise<void> {
     if (typeof this.#token === 'string') return;
     try {
       await this.request('refresh_token', { token: await this.#token() });
     } catch {
-      // The gateway closes the session when the token has expired, and a new one is begun then.
+      // The gateway closes the session when the token has expired, and the client opens a new one.
     }
   }
 
-  /** The gateway is about to stop: comes to another while this connection still carries what is on its way. */
+  /** The gateway is stopping: resumes the session on another one while this connection is still open. */
   async #move(): Promise<void> {
-    const deadline = performance.now() + quietWithinMs;
+    const deadline = performance.now() + repliesWithinMs;
     while (this.#socket?.pending && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
+      await new Promise((resolve) => setTimeout(resolve, checkIntervalMs));
     if (this.#ended || !this.#socket) return;
-    this.#leaving = this.#socket;
+    this.#movingFrom = this.#socket;
     try {
       await this.#resume();
     } catch {
       if (this.#socket || this.#ended) return;
-      this.#handlers.onLost();
+      this.#handlers.onDisconnected();
       void this.#reconnect();
     }
   }
@@ -150,11 +153,11 @@ export class SignalSession {
   #onClosed(socket: SignalSocket, { code, reason }: Closed): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
-    // Its gateway let go of it because the session is on its way to another.
-    if (this.#ended || this.#leaving === socket) return;
+    // The gateway may close the connection that the session moves away from.
+    if (this.#ended || this.#movingFrom === socket) return;
     if (finalCodes.has(code))
       return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
-    this.#handlers.onLost();
+    this.#handlers.onDisconnected();
     void this.#reconnect();
   }
 
@@ -165,24 +168,27 @@ export class SignalSession {
     this.#handlers.onEnded(error);
   }
 
-  /** Within the resume window the same session; after it a new one, if a token can be had. */
+  /**
+   * Resumes the session within the resume window, and opens a new one after it. A session that the client closed meanwhile is
+   * resumed only to close it.
+   */
   async #reconnect(): Promise<void> {
     const windowEnds = performance.now() + this.welcome.resumeWindowSeconds * 1000;
-    let giveUpAt = windowEnds + restartForMs;
+    let giveUpAt = windowEnds + restartWithinMs;
     let resumable = true;
-    for (let attempt = 0; !this.#ended; attempt++) {
+    for (let attempt = 0; ; attempt++) {
       await this.#pause(attempt);
-      if (this.#ended) return;
+      const resumes = resumable && performance.now() < windowEnds;
+      if (this.#ended && !(this.#closedByClient && resumes)) return;
       if (performance.now() > giveUpAt)
-        return this.#end(new FlotillaError('UNAVAILABLE', 'the connection could not be brought back'));
+        return this.#end(new FlotillaError('UNAVAILABLE', 'the connection could not be restored'));
       try {
-        if (resumable && performance.now() < windowEnds) return await this.#resume();
-        return await this.#restart();
+        return await (resumes ? this.#resume() : this.#restart());
       } catch (error) {
         const failure = FlotillaError.from(error);
         if (failure.code === 'SESSION_EXPIRED' && resumable) {
           resumable = false;
-          giveUpAt = performance.now() + restartForMs;
+          giveUpAt = performance.now() + restartWithinMs;
           attempt = 0;
         } else if (!resumable && finalErrors.has(failure.code)) {
           return this.#end(failure);
@@ -193,8 +199,9 @@ export class SignalSession {
 
   async #resume(): Promise<void> {
     await this.#connect({ resumeToken: this.welcome.resumeToken });
+    if (this.#ended) return;
     const { rooms } = await this.request('resume', { offsets: Object.fromEntries(this.#offsets) });
-    this.#handlers.onResumed(rooms);
+    if (!this.#ended) this.#handlers.onResumed(rooms);
   }
 
   async #restart(): Promise<void> {
@@ -202,31 +209,35 @@ export class SignalSession {
       return this.#end(
         new FlotillaError(
           'SESSION_EXPIRED',
-          'the session could not come back; give a function as token to begin a new one by itself',
+          'The session could not be resumed. Pass a function as `token`, so that a new session can be opened.',
         ),
       );
     this.#offsets.clear();
-    await this.#connectAnew();
-    await this.#handlers.onRestarted();
+    await this.#connectWithToken();
+    if (!this.#ended) await this.#handlers.onRestarted();
   }
 
-  /** The first attempt comes soon, but not everybody's at once; later ones further apart. Coming online ends a pause. */
+  /** Exponential, with jitter so that clients of one gateway do not reconnect together. The event `online` ends a pause. */
   #pause(attempt: number): Promise<void> {
-    const most = Math.min(250 * 2 ** attempt, maxPauseMs);
+    const longestMs = Math.min(250 * 2 ** attempt, maxPauseMs);
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
         globalThis.removeEventListener?.('online', done);
         resolve();
       };
-      const timer = setTimeout(done, most * (0.5 + Math.random() / 2));
+      const timer = setTimeout(done, longestMs * (0.5 + Math.random() / 2));
       globalThis.addEventListener?.('online', done);
     });
   }
 
-  /** Ends the session. */
+  /**
+   * Ends the session, here at once. The server ends it when the connection closes; without a connection, when it is restored
+   * within the resume window, or at the end of that.
+   */
   close(): void {
     this.#ended = true;
+    this.#closedByClient = true;
     this.#socket?.close();
     this.#socket = undefined;
   }

@@ -15,16 +15,16 @@ import {
   tokenSubprotocolPrefix,
 } from '@flotilla/contracts';
 
-/** How a socket is opened: with a join token, or with the token that brings a session back. */
+/** Opens a socket for a new session (join token), or for one that is to be resumed. */
 export type Credential = { readonly token: string } | { readonly resumeToken: string };
 
-/** Why a socket is gone: its close code (docs/errors.md) and reason. 1006 means that the network took it. */
+/** Close code (docs/errors.md) and reason of a socket. 1006: the connection was lost without a close frame. */
 export interface Closed {
   readonly code: number;
   readonly reason: string;
 }
 
-/** What to add to this machine's clock to have the server's, in milliseconds; learnt when a server refuses ours. */
+/** Server time minus local time in milliseconds, set when a server refuses a request because of the local clock. */
 let clockCorrectionMs = 0;
 
 const requestTimeoutMs = 10_000;
@@ -37,7 +37,7 @@ interface Pending {
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
-/** One WebSocket in protocol flotilla.v1: requests with their replies, and events as they come. */
+/** One WebSocket with the subprotocol flotilla.v1: sends requests, matches replies and delivers events. */
 export class SignalSocket {
   readonly #socket: WebSocket;
   readonly #pending = new Map<string, Pending>();
@@ -50,8 +50,8 @@ export class SignalSocket {
   }
 
   /**
-   * Opens a socket. Fails with FlotillaError: the server's reason where it can be learnt, else UNAVAILABLE. A wrong clock is
-   * corrected by the server's.
+   * Opens a socket. When the server refuses the local clock (CLOCK_SKEW), it is corrected by the server's and tried again once.
+   * @throws FlotillaError with the server's reason if it gives one, or UNAVAILABLE.
    */
   static async open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
     const correction = clockCorrectionMs;
@@ -87,7 +87,7 @@ export class SignalSocket {
       socket.onclose = ({ code, reason }) => {
         clearTimeout(timer);
         if (opened) signal.#onClose({ code, reason });
-        // A browser does not say why an upgrade failed; the server does, when asked.
+        // Browsers hide the response to a failed upgrade: the reason is requested separately.
         else void refusal(url, credential).then(reject);
       };
     });
@@ -108,10 +108,13 @@ export class SignalSocket {
     if (!reply.ok) return pending.reject(new FlotillaError(reply.error?.code ?? 'INTERNAL', reply.error?.message));
     const payload = signalRequests[pending.type].reply.safeParse(reply.payload);
     if (payload.success) pending.resolve(payload.data);
-    else pending.reject(new FlotillaError('BAD_MESSAGE', `the reply to ${pending.type} can't be read`));
+    else pending.reject(new FlotillaError('BAD_MESSAGE', `the reply to ${pending.type} cannot be parsed`));
   }
 
-  /** Sends a request and waits for its reply. Fails with the server's FlotillaError, DEADLINE_EXCEEDED or UNAVAILABLE. */
+  /**
+   * Sends a request and resolves with its reply.
+   * @throws FlotillaError with the server's reason, DEADLINE_EXCEEDED without a reply in time, or UNAVAILABLE without a connection.
+   */
   request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
     if (this.#socket.readyState !== WebSocket.OPEN)
       return Promise.reject(new FlotillaError('UNAVAILABLE', 'not connected'));
@@ -135,18 +138,18 @@ export class SignalSocket {
     this.onClosed(closed);
   }
 
-  /** Requests that await their replies. */
+  /** Number of requests without a reply. */
   get pending(): number {
     return this.#pending.size;
   }
 
-  /** Says goodbye: the session ends. */
+  /** Closes the socket normally, which ends the session on the server. */
   close(): void {
-    this.#socket.close(1000, 'goodbye');
+    this.#socket.close(1000, 'closed by client');
   }
 }
 
-/** Accepts the address of a page's host (`https://calls.example`) as well as a WebSocket address. */
+/** Accepts the origin of the fleet (`https://calls.example`) as well as a WebSocket URL. */
 function signalUrl(url: string): string {
   const address = new URL(url, globalThis.location?.href);
   address.protocol = address.protocol.replace(/^http/, 'ws');
@@ -154,6 +157,7 @@ function signalUrl(url: string): string {
   return address.href;
 }
 
+/** Requests the reason of a failed upgrade. */
 async function refusal(url: string, credential: Credential): Promise<FlotillaError> {
   const address = new URL(signalUrl(url));
   address.protocol = address.protocol.replace(/^ws/, 'http');
@@ -164,7 +168,7 @@ async function refusal(url: string, credential: Credential): Promise<FlotillaErr
       headers: { authorization, [timeHeader]: String(Date.now() + clockCorrectionMs) },
       signal: AbortSignal.timeout(5000),
     });
-    // The credential is fine by itself, so it is used up, or the server is overloaded.
+    // The credential is valid: it was used before, or the server refused the connection itself.
     if (response.ok)
       return 'token' in credential
         ? new FlotillaError('TOKEN_REPLAYED')
@@ -174,6 +178,6 @@ async function refusal(url: string, credential: Credential): Promise<FlotillaErr
     if ((error.code as string) === 'CLOCK_SKEW' && serverTime > 0) clockCorrectionMs = serverTime - Date.now();
     return new FlotillaError(error.code, error.message);
   } catch (error) {
-    return new FlotillaError('UNAVAILABLE', `${address.host} is out of reach`, { cause: error });
+    return new FlotillaError('UNAVAILABLE', `${address.host} cannot be reached`, { cause: error });
   }
 }
