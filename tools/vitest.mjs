@@ -24,7 +24,7 @@ const tiers = {
 export const testConfig = defineConfig(({ mode }) => ({
   test: {
     ...tiers[mode],
-    env: { MEDIASOUP_WORKER_BIN: workerPath(), BOT_PYTHON: pythonPath('bot') },
+    env: { MEDIASOUP_WORKER_BIN: workerPath(), BOT_PYTHON: pythonPath('bot'), TOOLS_PYTHON: pythonPath('tools') },
     reporters: ['default', 'json'],
     outputFile: { json: `.results/${mode}.json` },
     passWithNoTests: false,

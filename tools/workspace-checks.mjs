@@ -1,6 +1,7 @@
 // Checks that look at the whole workspace. Each returns undefined when all is well, else what is wrong.
 import { join } from 'node:path';
 import { staleDocuments } from './generate.mjs';
+import { wrongQuotes } from './quoted-constants.mjs';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run } from './setup/steps.mjs';
 
@@ -25,5 +26,9 @@ export const workspaceChecks = [
       const stale = await staleDocuments();
       return stale.length === 0 ? undefined : `stale: ${stale.join(', ')}. Run: npm run generate`;
     },
+  },
+  {
+    name: 'constants that documents quote',
+    check: async () => wrongQuotes().join('\n') || undefined,
   },
 ];

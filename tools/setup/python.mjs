@@ -7,6 +7,7 @@ import { cacheDir, logPath, root, run, SetupError } from './steps.mjs';
 /** The requirements of each environment. */
 const environments = {
   bot: 'examples/python-bot/requirements.txt',
+  tools: 'tools/python/requirements.txt',
 };
 /** @typedef {keyof typeof environments} PythonEnvironment */
 
@@ -58,7 +59,7 @@ async function ensureEnvironment(name) {
 /** Creates the environments that are missing. Returns a note when there was something to do. */
 export async function ensurePython() {
   /** @type {PythonEnvironment[]} */
-  const names = ['bot'];
+  const names = ['bot', 'tools'];
   let installed = false;
   for (const name of names) installed = (await ensureEnvironment(name)) || installed;
   return installed ? 'packages installed' : undefined;

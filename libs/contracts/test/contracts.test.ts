@@ -161,3 +161,8 @@ describe('errors', () => {
     expect(failure.cause).toBeInstanceOf(Error);
   });
 });
+
+test('join accepts the fecMechanisms that ORTC clients send in their capabilities', () => {
+  const payload = { room: 'stand-up', rtpCapabilities: { codecs: [], headerExtensions: [], fecMechanisms: [] } };
+  expect(signalRequests.join.payload.safeParse(payload).success).toBe(true);
+});
