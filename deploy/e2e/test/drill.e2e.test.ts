@@ -61,9 +61,9 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await operator.getByTestId('details').getByRole('heading', { name: text }).waitFor();
   };
   const press = (testId: string): Promise<void> => operator.getByTestId('details').getByTestId(testId).click();
-  const surely = async (testId: string): Promise<void> => {
+  const confirmed = async (testId: string): Promise<void> => {
     await press(testId);
-    await press('sure');
+    await press('confirm');
   };
   const vertices = async (): Promise<TopologyVertex[]> =>
     FleetTopology.parse((await api.request('GET', '/v1/topology')).body).vertices;
@@ -96,14 +96,14 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
       },
       patience,
     );
-    await operator.getByRole('list', { name: 'The fleet in numbers' }).getByText('2 stable').waitFor();
+    await operator.getByRole('list', { name: 'Numbers of the fleet' }).getByText('2 stable').waitFor();
     await shot('at-rest');
     await select('standup');
-    await operator.getByTestId('details').getByText('2 people').waitFor();
+    await operator.getByTestId('details').getByText('2 participants').waitFor();
     await shot('room');
     const { nodeId } = await pages[0].room();
     await select(nodeId!);
-    await operator.getByTestId('details').getByText('2 stable, 0 watch, 0 move').waitFor();
+    await operator.getByTestId('details').getByText('2 stable, 0 degraded, 0 to move').waitFor();
     await shot('node');
   });
 
@@ -114,19 +114,19 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await select('ada');
     await operator.getByTestId('details').getByRole('combobox').selectOption(to);
     await press('move');
-    await operator.getByTestId('said').getByText('is being moved').waitFor();
+    await operator.getByTestId('result').getByText('is being moved').waitFor();
     await shot('moving');
     const row = operator
       .getByTestId('migrations')
-      .getByRole('row', { name: /^ada standup .* asked for/ })
+      .getByRole('row', { name: /^ada standup .* manual/ })
       .first();
     await waitFor(
       'she has moved',
       async () => {
         const text = await row.innerText();
         // A machine that is busy may take longer than a migration is given. It is asked for again.
-        if (/undone/.test(text)) await press('move');
-        if (!/\bmoved\b/.test(text)) notYet(text);
+        if (/rolled back|timed out/.test(text)) await press('move');
+        if (!/committed/.test(text)) notYet(text);
       },
       { timeoutMs: 240_000, everyMs: 500 },
     );
@@ -154,9 +154,9 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await select(nodeId!);
     await press('kill-worker');
     await shot('sure');
-    await press('not-sure');
-    await surely('kill-worker');
-    await operator.getByTestId('said').getByText('The worker is killed').waitFor();
+    await press('cancel');
+    await confirmed('kill-worker');
+    await operator.getByTestId('result').getByText('The media worker was killed').waitFor();
     await waitFor(
       'the node has lost it',
       () => fleet.processes.get(nodeId!)!.lines.some((line) => /media worker died/.test(line)) || notYet('not yet'),
@@ -171,7 +171,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
       await page.watchState();
       const before = await page.room();
       await select(page.name);
-      await surely('cut-socket');
+      await confirmed('cut-socket');
       await waitFor(
         `${page.name} lost the connection and is back`,
         async () => {
@@ -192,15 +192,15 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     const node = fleet.processes.get(nodeId!)!;
     await select(nodeId!);
     await press('drain');
-    await press('sure');
-    await operator.getByTestId('said').getByText('drains').waitFor();
+    await press('confirm');
+    await operator.getByTestId('result').getByText('is draining').waitFor();
     await operator.getByTestId('drain-progress').waitFor();
     await operator.mouse.move(0, 0);
     await picture(operator, 'drill');
     expect(await node.exited).toBe(0);
     expect(node.lines.join('\n')).toMatch(/"msg":"drained"|drained/);
-    await operator.getByTestId('notice').getByText(`${nodeId} was drained and has ended.`).waitFor();
-    await operator.getByTestId('migrations').getByText('the node drains').first().waitFor();
+    await operator.getByTestId('notice').getByText(`${nodeId} was drained and has stopped.`).waitFor();
+    await operator.getByTestId('migrations').getByText('node draining').first().waitFor();
     await together();
     expect((await pages[1].room()).nodeId).not.toBe(nodeId);
     await shot('drained');
@@ -221,7 +221,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
       patience,
     );
     await together();
-    await operator.getByTestId('migrations').getByText('the node is lost').first().waitFor();
+    await operator.getByTestId('migrations').getByText('node lost').first().waitFor();
     await operator.getByTestId('table').click();
     await shot('table');
     expect(problems).toEqual([]);

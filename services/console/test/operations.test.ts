@@ -2,7 +2,7 @@ import { newId, participantIdOf, type TopologyVertex } from '@flotilla/contracts
 import { migrationRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { draw, mostRooms, mostSessions, restId } from '../web/operations/drawing.ts';
+import { draw, maxRooms, maxSessions, restId } from '../web/operations/drawing.ts';
 import { Fleet, type VertexOf } from '../web/operations/fleet.ts';
 import { gapOf, stepOf } from '../web/operations/migration-text.ts';
 import { Placement } from '../web/operations/placement.ts';
@@ -74,7 +74,10 @@ describe('the topology drawing', () => {
     const fleet = fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: 2 }), ada, bob);
     const { vertices } = draw(fleet, undefined);
     expect(vertices.find(({ id }) => id === ada.id)).toMatchObject({ group: 'stable', label: 'ada' });
-    expect(vertices.find(({ id }) => id === bob.id)).toMatchObject({ group: 'watch', label: 'bob\nwatch, about 0.70' });
+    expect(vertices.find(({ id }) => id === bob.id)).toMatchObject({
+      group: 'watch',
+      label: 'bob\ndegraded, score 0.70',
+    });
     expect(fleet.sessionsOn('nd_a').map(({ userId }) => userId)).toEqual(['bob', 'ada']);
   });
 
@@ -86,11 +89,11 @@ describe('the topology drawing', () => {
   });
 
   test('rooms and sessions are bounded, and a selected room is drawn beyond the bound', () => {
-    const rooms = range(mostRooms + 50).map((index) => room(`r${index}`, { nd_a: index === 449 ? 0 : 2 }));
-    const crowd = range(mostSessions + 50).map((index) => session(`user-${index}`, 'rm_r449'));
+    const rooms = range(maxRooms + 50).map((index) => room(`r${index}`, { nd_a: index === 449 ? 0 : 2 }));
+    const crowd = range(maxSessions + 50).map((index) => session(`user-${index}`, 'rm_r449'));
     const { vertices } = draw(fleetOf(node('nd_a'), ...rooms, ...crowd), 'rm_r449');
-    expect(vertices.filter(({ kind }) => kind === 'room')).toHaveLength(mostRooms + 1);
-    expect(vertices.filter(({ kind }) => kind === 'session')).toHaveLength(mostSessions);
+    expect(vertices.filter(({ kind }) => kind === 'room')).toHaveLength(maxRooms + 1);
+    expect(vertices.filter(({ kind }) => kind === 'session')).toHaveLength(maxSessions);
     expect(vertices.find(({ id }) => id === 'rm_r449')).toBeDefined();
     expect(vertices.find(({ id }) => id === restId)?.label).toBe('49 smaller rooms');
   });
@@ -108,7 +111,7 @@ describe('the topology drawing', () => {
     const small = fleetOf(gateway('gw_a'), room('room-1', {}), ada, grace, negotiation);
     const of = (fleet: Fleet) => draw(fleet, undefined).edges.filter(({ kind }) => kind === 'negotiation');
     expect(of(small)).toMatchObject([{ source: ada.id, target: grace.id, label: 'have-local-offer' }]);
-    const others = range(mostSessions).map((index) => session(`user-${index}`));
+    const others = range(maxSessions).map((index) => session(`user-${index}`));
     const crowded = fleetOf(gateway('gw_a'), room('room-1', {}), ada, grace, negotiation, ...others);
     expect(of(crowded)).toMatchObject([{ source: 'rm_room-1', target: 'rm_room-1', label: '1 pair' }]);
   });
@@ -131,7 +134,7 @@ describe('migration texts', () => {
   const record = migrationRecord({ step: 'prepared', startedAt: now - 2000 });
 
   test('an active migration shows its step, an ended one its outcome', () => {
-    expect(stepOf({ ...record, step: 'reserved' })).toBe('opening the new side');
+    expect(stepOf({ ...record, step: 'reserved' })).toBe('connecting to the new node');
     expect(stepOf(record)).toBe('changing over');
     expect(stepOf({ ...record, end: 'committed' })).toBe('committed');
     expect(stepOf({ ...record, end: 'timed_out' })).toBe('timed out');
@@ -151,22 +154,22 @@ describe('migration texts', () => {
 describe('the topology layout', () => {
   test('sessions around a room or a gateway do not cover its label', () => {
     for (const count of range(40).slice(1)) {
-      const people = range(count).map((index) => session(`user-${index}`, 'rm_one'));
+      const members = range(count).map((index) => session(`user-${index}`, 'rm_one'));
       const guests = range(count).map((index) => session(`guest-${index}`));
       const { vertices } = draw(
-        fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: count }), ...people, ...guests),
+        fleetOf(gateway('gw_a'), node('nd_a'), room('one', { nd_a: count }), ...members, ...guests),
         undefined,
       );
       const points = new Placement().place(vertices, true, 1.5);
       for (const [ids, of, below] of [
-        [people, 'rm_one', 1],
+        [members, 'rm_one', 1],
         [guests, 'gw_a', -1],
       ] as const) {
         const centre = points.get(of)!;
         const reach = vertices.find(({ id }) => id === of)!.size / 2;
         for (const { id } of ids) {
           const [across, down] = [points.get(id)!.x - centre.x, below * (points.get(id)!.y - centre.y)];
-          // A name of two lines, 19 units each, and a little air.
+          // A label of two lines, 19 units each, with a margin.
           const covers = Math.abs(across) < 40 && down > reach && down < reach + 45;
           expect({ count, of, across, down, covers }).toMatchObject({ covers: false });
         }
@@ -175,8 +178,8 @@ describe('the topology layout', () => {
   });
 
   test('with 1,000 sessions, no two rooms and no room and node overlap', () => {
-    const { vertices, everybody } = draw(large(), undefined);
-    const points = new Placement().place(vertices, everybody, 1.5);
+    const { vertices, isComplete } = draw(large(), undefined);
+    const points = new Placement().place(vertices, isComplete, 1.5);
     for (const [index, a] of vertices.entries()) {
       for (const b of vertices.slice(index + 1)) {
         const [p, q] = [points.get(a.id)!, points.get(b.id)!];

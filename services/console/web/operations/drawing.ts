@@ -1,25 +1,25 @@
 import { participantIdOf, type QualityGroup } from '@flotilla/contracts';
 import { amount, type Fleet, type Kind, nameOf, remarkOf, peerScoreOf, type VertexOf } from './fleet.ts';
 
-/** Sessions are drawn one by one while there are no more than this; else those of the selected room or gateway are. */
-export const mostSessions = 150;
-/** Rooms drawn by themselves; the smaller ones are one vertex. */
-export const mostRooms = 400;
-/** The vertex that stands for the rooms that are not drawn. */
+/** Up to this number all sessions are drawn; above it, those of the selected room or gateway. */
+export const maxSessions = 150;
+/** Rooms drawn as single vertices at most; one more vertex stands for the smaller ones. */
+export const maxRooms = 400;
+/** Id of the vertex that stands for the rooms that are not drawn. */
 export const restId = 'rest';
 
 export interface DrawnVertex {
   readonly id: string;
   readonly kind: Kind | 'rest';
   readonly label: string;
-  /** Across, in the graph's units. */
+  /** Width in the graph's units. */
   readonly size: number;
   readonly remark?: string | undefined;
-  /** How the media of a session fares. */
+  /** Quality group of a session. */
   readonly group?: QualityGroup | undefined;
   /** The SFU nodes that a session has media on. */
   readonly nodes?: readonly string[] | undefined;
-  /** The vertex it stands beside. */
+  /** The vertex that it is placed around. */
   readonly beside?: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface DrawnEdge {
   readonly source: string;
   readonly target: string;
   readonly kind: 'signal' | 'media' | 'negotiation';
-  /** How many people it stands for. */
+  /** Number of participants that it stands for. */
   readonly weight: number;
   readonly label?: string | undefined;
 }
@@ -36,11 +36,11 @@ export interface DrawnEdge {
 export interface Drawing {
   readonly vertices: readonly DrawnVertex[];
   readonly edges: readonly DrawnEdge[];
-  /** Everybody is drawn. */
-  readonly everybody: boolean;
+  /** All sessions are drawn. */
+  readonly isComplete: boolean;
 }
 
-/** What of the fleet is drawn: all of it while it is small, its outline and what is selected when it is large. */
+/** Selects what is drawn: everything of a small fleet; of a large one, gateways, nodes, rooms and the selected sessions. */
 export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
   const rooms = shownRooms(fleet, selectedId);
   const sessions = shownSessions(fleet, selectedId);
@@ -58,7 +58,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     ...rooms.map((room) => ({
       ...titled(room, String(room.participants)),
       size: sizeOf(room.participants, 11, 60),
-      beside: mainHome(room),
+      beside: mainNodeOf(room),
     })),
     ...sessions.map((session) => ({
       ...titled(session),
@@ -71,15 +71,15 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
   const hidden = fleet.rooms.length - rooms.length;
   if (hidden > 0) vertices.push({ id: restId, kind: 'rest', label: amount(hidden, 'smaller room'), size: 44 });
   const edges = [
-    ...rooms.flatMap((room) => [...signalWays(fleet, room, shown), ...mediaWays(room)]),
-    ...sessions.flatMap((session) => sessionWays(session, roomIds)),
-    ...rooms.flatMap((room) => negotiations(fleet, room, shown)),
+    ...rooms.flatMap((room) => [...signalEdges(fleet, room, shown), ...mediaEdges(room)]),
+    ...sessions.flatMap((session) => sessionEdges(session, roomIds)),
+    ...rooms.flatMap((room) => negotiationEdges(fleet, room, shown)),
   ];
   const ids = new Set(vertices.map(({ id }) => id));
   return {
     vertices,
     edges: edges.filter(({ source, target }) => ids.has(source) && ids.has(target)),
-    everybody: fleet.sessions.length <= mostSessions,
+    isComplete: fleet.sessions.length <= maxSessions,
   };
 }
 
@@ -91,60 +91,60 @@ function titled(vertex: Parameters<typeof nameOf>[0], more?: string): Omit<Drawn
 
 const shortened = (name: string): string => (name.length > 24 ? `${name.slice(0, 22)}…` : name);
 
-/** Its area grows with the count. */
-const sizeOf = (count: number, least: number, most: number): number => Math.min(most, least + Math.sqrt(count) * 6);
+/** The area grows with the count. */
+const sizeOf = (count: number, min: number, max: number): number => Math.min(max, min + Math.sqrt(count) * 6);
 
 function shownRooms(fleet: Fleet, selectedId: string | undefined): readonly VertexOf<'room'>[] {
-  if (fleet.rooms.length <= mostRooms) return fleet.rooms;
+  if (fleet.rooms.length <= maxRooms) return fleet.rooms;
   const selected = fleet.get(selectedId);
   const wanted = new Set(selected?.kind === 'session' ? selected.rooms : [selectedId]);
-  return fleet.rooms.filter(({ id }, index) => index < mostRooms || wanted.has(id));
+  return fleet.rooms.filter(({ id }, index) => index < maxRooms || wanted.has(id));
 }
 
 function shownSessions(fleet: Fleet, selectedId: string | undefined): readonly VertexOf<'session'>[] {
-  if (fleet.sessions.length <= mostSessions) return fleet.sessions;
+  if (fleet.sessions.length <= maxSessions) return fleet.sessions;
   const selected = fleet.get(selectedId);
   switch (selected?.kind) {
     case 'room':
-      return fleet.sessionsOf(selected.id).slice(0, mostSessions);
+      return fleet.sessionsOf(selected.id).slice(0, maxSessions);
     case 'gateway': {
       const all = fleet.sessionsAt(selected.id);
-      return all.length <= mostSessions ? all : [];
+      return all.length <= maxSessions ? all : [];
     }
     case 'session': {
       const around = selected.rooms.flatMap((room) => fleet.sessionsOf(room));
-      return [...new Set([selected, ...around])].slice(0, mostSessions);
+      return [...new Set([selected, ...around])].slice(0, maxSessions);
     }
     case 'negotiation':
-      return fleet.sessionsOf(selected.roomId).slice(0, mostSessions);
+      return fleet.sessionsOf(selected.roomId).slice(0, maxSessions);
     default:
       return [];
   }
 }
 
-/** The node that has most of a room's people. */
-function mainHome({ assignments }: VertexOf<'room'>): string | undefined {
+/** The node with most participants of a room. */
+function mainNodeOf({ assignments }: VertexOf<'room'>): string | undefined {
   return Object.entries(assignments).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))[0]?.[0];
 }
 
-/** The gateways of those in the room who are not drawn themselves. */
-function signalWays(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<string>): DrawnEdge[] {
-  const ways = new Map<string, number>();
+/** Edges to the gateways of a room's sessions that are not drawn. */
+function signalEdges(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<string>): DrawnEdge[] {
+  const sessions = new Map<string, number>();
   for (const session of fleet.sessionsOf(id))
     if (session.connected && !shown.has(session.id))
-      ways.set(session.gatewayId, (ways.get(session.gatewayId) ?? 0) + 1);
-  return [...ways].map(([gateway, weight]) => edge('signal', gateway, id, weight));
+      sessions.set(session.gatewayId, (sessions.get(session.gatewayId) ?? 0) + 1);
+  return [...sessions].map(([gateway, weight]) => edge('signal', gateway, id, weight));
 }
 
-function mediaWays({ id, assignments, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
+function mediaEdges({ id, assignments, mediaMode }: VertexOf<'room'>): DrawnEdge[] {
   if (mediaMode === 'peer') return [];
-  const places = Object.entries(assignments);
-  // Of a room on one node the number is the room's own.
-  const label = places.length === 1 ? '' : undefined;
-  return places.map(([node, weight]) => ({ ...edge('media', id, node, weight), label }));
+  const nodes = Object.entries(assignments);
+  // With one node, the number is that of the room's label.
+  const label = nodes.length === 1 ? '' : undefined;
+  return nodes.map(([node, weight]) => ({ ...edge('media', id, node, weight), label }));
 }
 
-function sessionWays(
+function sessionEdges(
   { id, gatewayId, rooms, connected }: VertexOf<'session'>,
   drawn: ReadonlySet<string>,
 ): DrawnEdge[] {
@@ -152,8 +152,8 @@ function sessionWays(
   return connected ? [edge('signal', gatewayId, id, 1), ...inRooms] : inRooms;
 }
 
-/** Between the two sessions where they are drawn, else one loop at the room for all of its pairs. */
-function negotiations(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<string>): DrawnEdge[] {
+/** An edge for each pair of sessions that are drawn, and one loop at the room for the other pairs. */
+function negotiationEdges(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet<string>): DrawnEdge[] {
   const pairs = fleet.negotiationsIn(id);
   if (pairs.length === 0) return [];
   const sessions = new Map(fleet.sessionsOf(id).map((session) => [participantIdOf(session.id), session.id]));
@@ -162,8 +162,8 @@ function negotiations(fleet: Fleet, { id }: VertexOf<'room'>, shown: ReadonlySet
     if (from === undefined || to === undefined || !shown.has(from) || !shown.has(to)) return [];
     return [{ ...edge('negotiation', from, to, 1), label: state }];
   });
-  const left = pairs.length - drawn.length;
-  return left === 0 ? drawn : [...drawn, { ...edge('negotiation', id, id, left), label: amount(left, 'pair') }];
+  const hidden = pairs.length - drawn.length;
+  return hidden === 0 ? drawn : [...drawn, { ...edge('negotiation', id, id, hidden), label: amount(hidden, 'pair') }];
 }
 
 const edge = (kind: DrawnEdge['kind'], source: string, target: string, weight: number): DrawnEdge => ({

@@ -9,13 +9,13 @@ interface Action {
   readonly id: string;
   readonly label: string;
   readonly drill: Drill;
-  /** What is asked before it is done. */
-  readonly sure?: string;
-  /** What is said once it is begun. */
-  readonly done: string;
+  /** Question to confirm. Undefined: the action needs no confirmation. */
+  readonly question?: string;
+  /** Shown when the action has started. */
+  readonly started: string;
 }
 
-/** What can be done to a node or a session, with a question before what somebody may notice. */
+/** Actions on a node or a session, with a confirmation for those that participants may notice. */
 @customElement('flotilla-drill-actions')
 export class DrillActions extends LitElement {
   static override styles = [
@@ -47,26 +47,26 @@ export class DrillActions extends LitElement {
         background: var(--danger);
         color: var(--on-danger);
       }
-      .ask {
+      .question {
         padding: 0.75rem;
         border-radius: var(--radius-m);
         background: var(--surface-2);
         font-size: 0.875rem;
         line-height: 1.4;
       }
-      .ask .row {
+      .question .row {
         margin-top: 0.625rem;
       }
-      .ask .plain:hover {
+      .question .plain:hover {
         background: var(--surface-3);
       }
-      .said {
+      .result {
         margin-top: 0.5rem;
         color: var(--text-2);
         font-size: 0.8125rem;
         line-height: 1.4;
       }
-      .said.wrong {
+      .result.failed {
         color: var(--danger-ink);
       }
     `,
@@ -74,68 +74,72 @@ export class DrillActions extends LitElement {
 
   @property({ attribute: false }) vertex!: Vertex;
   @property({ attribute: false }) fleet!: Fleet;
-  /** Asks the fleet. Rejects with why it is not begun. */
+  /** Requests an action. Rejects with the reason when it is refused. */
   @property({ attribute: false }) drill!: (drill: Drill) => Promise<DrillStarted>;
-  @state() private asked: Action | undefined;
+  /** The action to confirm. */
+  @state() private confirming: Action | undefined;
   @state() private busy = false;
-  @state() private said: { readonly text: string; readonly wrong: boolean } | undefined;
-  /** By room: the node to move to, empty for the best. */
+  @state() private result: { readonly text: string; readonly failed: boolean } | undefined;
+  /** Node to move to, by room; empty: the best one. */
   @state() private targets: Readonly<Record<string, string>> = {};
 
   protected override willUpdate(changed: PropertyValues<this>): void {
-    const before = changed.get('vertex');
-    if (!before || before.id === this.vertex.id) return;
-    this.asked = this.said = undefined;
+    const previous = changed.get('vertex');
+    if (!previous || previous.id === this.vertex.id) return;
+    this.confirming = this.result = undefined;
     this.targets = {};
   }
 
   protected override updated(changed: PropertyValues): void {
-    if (changed.has('asked') && this.asked) this.renderRoot.querySelector<HTMLElement>('.ask button')?.focus();
+    if (changed.has('confirming') && this.confirming)
+      this.renderRoot.querySelector<HTMLElement>('.question button')?.focus();
   }
 
   protected override render(): TemplateResult {
     const { vertex } = this;
-    const said = this.said
-      ? html`<p class="said ${this.said.wrong ? 'wrong' : ''}" role="status" data-testid="said">${this.said.text}</p>`
+    const result = this.result
+      ? html`<p class="result ${this.result.failed ? 'failed' : ''}" role="status" data-testid="result">
+          ${this.result.text}
+        </p>`
       : nothing;
-    if (this.asked) return html`${this.#question(this.asked)}${said}`;
+    if (this.confirming) return html`${this.#question(this.confirming)}${result}`;
     if (vertex.kind === 'node')
       return html`<div class="row">${this.#ofNode(vertex).map(this.#button)}</div>
-        ${said}`;
-    if (vertex.kind === 'session') return html`${this.#ofSession(vertex)}${said}`;
+        ${result}`;
+    if (vertex.kind === 'session') return html`${this.#ofSession(vertex)}${result}`;
     return html``;
   }
 
   #ofNode({ id, state: now, quality, drain }: VertexOf<'node'>): Action[] {
-    const people = amount(drain?.left ?? (quality ? quality.stable + quality.watch + quality.move : 0), 'session');
+    const sessions = amount(drain?.left ?? (quality ? quality.stable + quality.watch + quality.move : 0), 'session');
     return [
       now === 'active'
         ? {
             id: 'drain',
             label: 'Drain',
             drill: { kind: 'drain', node: id },
-            sure: `Drain ${id}? Nobody is placed on it any more, its ${people} move to other nodes, and when it is empty it ends.`,
-            done: `${id} drains.`,
+            question: `Drain ${id}? It gets no new participants, its participants (${sessions}) move to other nodes, and it stops when it is empty.`,
+            started: `${id} is draining.`,
           }
         : {
             id: 'uncordon',
-            label: 'Take back',
+            label: 'Uncordon',
             drill: { kind: 'uncordon', node: id },
-            done: `${id} takes people again.`,
+            started: `${id} accepts participants again.`,
           },
       {
         id: 'kill-worker',
-        label: 'Kill a worker',
+        label: 'Kill media worker',
         drill: { kind: 'kill_worker', node: id },
-        sure: `Kill the media worker of ${id} that has the most to do? The media of its people stops until they open it again.`,
-        done: 'The worker is killed. Its people open their media again.',
+        question: `Kill the busiest media worker of ${id}? Media of its participants stops until their clients open it again.`,
+        started: 'The media worker was killed. Its participants open their media again.',
       },
       {
         id: 'kill-node',
-        label: 'Kill the node',
+        label: 'Kill node',
         drill: { kind: 'kill_node', node: id },
-        sure: `Kill ${id} with its ${people}? It dies at once, as its machine would, and nothing starts it again here.`,
-        done: `${id} is killed. Its people are placed on other nodes.`,
+        question: `Kill ${id} with ${sessions}? The process ends at once, as in a crash, and is not started again from here.`,
+        started: `${id} was killed. Its participants are assigned to other nodes.`,
       },
     ];
   }
@@ -154,7 +158,7 @@ export class DrillActions extends LitElement {
         const roomName = nameOf(this.fleet.get(room) ?? ({ kind: 'room', id: room, name: room } as VertexOf<'room'>));
         return html`<div class="row move">
           <select
-            aria-label="Where to move ${name} in ${roomName}"
+            aria-label="Node to move ${name} to in ${roomName}"
             @change=${({ target: { value } }: { target: HTMLSelectElement }) =>
               (this.targets = { ...this.targets, [room]: value })}
           >
@@ -170,7 +174,7 @@ export class DrillActions extends LitElement {
               participant: participantIdOf(id),
               ...(target !== '' && { toNode: target }),
             },
-            done: `${name} is being moved.`,
+            started: `${name} is being moved.`,
           })}
         </div>`;
       })}
@@ -179,10 +183,10 @@ export class DrillActions extends LitElement {
           ? html`<div class="row">
               ${this.#button({
                 id: 'cut-socket',
-                label: 'Cut the socket',
+                label: 'Cut connection',
                 drill: { kind: 'cut_socket', session: id },
-                sure: `Cut the signaling connection of ${name}? It breaks without a word, as when a network goes; the client comes back by itself, and media goes on.`,
-                done: 'The socket is cut.',
+                question: `Cut the signaling connection of ${name}? It is dropped without a close frame, as when a network fails. The client reconnects by itself, and media continues.`,
+                started: 'The signaling connection was cut.',
               })}
             </div>`
           : nothing
@@ -196,37 +200,39 @@ export class DrillActions extends LitElement {
       class="small ${danger ? 'danger' : ''}"
       data-testid=${action.id}
       ?disabled=${this.busy}
-      @click=${() => (action.sure === undefined ? void this.#do(action) : this.#ask(action))}
+      @click=${() => (action.question === undefined ? void this.#do(action) : this.#confirm(action))}
     >
       ${action.label}
     </button>`;
   };
 
-  #ask(action: Action): void {
-    this.said = undefined;
-    this.asked = action;
+  #confirm(action: Action): void {
+    this.result = undefined;
+    this.confirming = action;
   }
 
   #question(action: Action): TemplateResult {
-    return html`<div class="ask" role="group" aria-label=${action.label}>
-      <p>${action.sure}</p>
+    return html`<div class="question" role="group" aria-label=${action.label}>
+      <p>${action.question}</p>
       <div class="row">
-        <button class="small danger" data-testid="sure" @click=${() => void this.#do(action)}>${action.label}</button>
-        <button class="plain small" data-testid="not-sure" @click=${() => (this.asked = undefined)}>Cancel</button>
+        <button class="small danger" data-testid="confirm" @click=${() => void this.#do(action)}>
+          ${action.label}
+        </button>
+        <button class="plain small" data-testid="cancel" @click=${() => (this.confirming = undefined)}>Cancel</button>
       </div>
     </div>`;
   }
 
   async #do(action: Action): Promise<void> {
-    this.asked = undefined;
+    this.confirming = undefined;
     this.busy = true;
-    this.said = undefined;
+    this.result = undefined;
     try {
       await this.drill(action.drill);
-      this.said = { text: action.done, wrong: false };
+      this.result = { text: action.started, failed: false };
     } catch (error) {
       const { code, message } = FlotillaError.from(error);
-      this.said = { text: `${message} (${code})`, wrong: true };
+      this.result = { text: `${message} (${code})`, failed: true };
     } finally {
       this.busy = false;
     }

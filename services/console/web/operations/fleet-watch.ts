@@ -11,27 +11,27 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 
-/** `key`: an API key is asked for. `lost`: it was live, or never was, and is tried again. */
+/** `key`: an API key is required. `lost`: there is no connection, and it is attempted again. */
 export type WatchState = 'connecting' | 'live' | 'lost' | 'key';
 
 const keyName = 'flotilla.apiKey';
 const entryTimeoutMs = 10_000;
-const leastWaitMs = 500;
-const mostWaitMs = 15_000;
+const minPauseMs = 500;
+const maxPauseMs = 15_000;
 
 interface Entry {
   readonly token: string;
   readonly url?: string;
 }
 
-/** What the page knows of the fleet, kept up to date through outages. The API key stays in this tab's session storage. */
+/** Keeps the vertices of the fleet up to date, and reconnects. The API key is kept in the session storage of this tab. */
 export class FleetWatch {
   readonly vertices = new Map<string, TopologyVertex>();
   state: WatchState = 'connecting';
-  /** When the fleet looked like this, ms since the Unix epoch. */
+  /** Time of the last update, in milliseconds since the Unix epoch. */
   at: number | undefined;
   truncated = false;
-  /** Why it is not live. */
+  /** Why there is no connection. */
   problem: FlotillaError | undefined;
   #socket: SignalSocket | undefined;
   #stopped = false;
@@ -57,16 +57,17 @@ export class FleetWatch {
     this.#wake();
   }
 
-  /** Rejects with why it is not begun. */
+  /** Requests an action. Rejects with the reason when it is refused. */
   async drill(drill: Drill): Promise<DrillStarted> {
-    if (!this.#socket || this.state !== 'live') throw new FlotillaError('UNAVAILABLE', 'the connection is lost');
+    if (!this.#socket || this.state !== 'live')
+      throw new FlotillaError('UNAVAILABLE', 'the connection to the fleet is lost');
     return this.#socket.request('drill', drill);
   }
 
   async #run(): Promise<void> {
     while (!this.#stopped) {
       try {
-        const { token, url } = await askEntry();
+        const { token, url } = await requestEntry();
         await this.#watch(url ?? location.origin, token);
         this.problem = undefined;
         this.#enter('lost');
@@ -75,15 +76,15 @@ export class FleetWatch {
         this.#enter(needsKey(this.problem.code) ? 'key' : 'lost');
       }
       if (this.#stopped) return;
-      const wait = Math.min(mostWaitMs, leastWaitMs * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
+      const pauseMs = Math.min(maxPauseMs, minPauseMs * 2 ** this.#failures++) * (0.5 + Math.random() / 2);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        if (this.state !== 'key') setTimeout(resolve, wait);
+        if (this.state !== 'key') setTimeout(resolve, pauseMs);
       });
     }
   }
 
-  /** Watches until the connection is gone. */
+  /** Resolves when the connection has closed. */
   async #watch(url: string, token: string): Promise<void> {
     const socket = await SignalSocket.open(url, { token }, (event) => this.#onEvent(event));
     this.#socket = socket;
@@ -110,10 +111,10 @@ export class FleetWatch {
     this.#enter('live');
   }
 
-  /** Without a new token the gateway closes the connection, and the page comes back by another. */
+  /** Without a new token the gateway closes the connection, and the page opens another one. */
   async #refresh(): Promise<void> {
     try {
-      const { token } = await askEntry();
+      const { token } = await requestEntry();
       await this.#socket?.request('refresh_token', { token });
     } catch (error) {
       this.problem = FlotillaError.from(error);
@@ -128,7 +129,7 @@ export class FleetWatch {
 
 const needsKey = (code: ErrorCode): boolean => code === 'UNAUTHENTICATED' || code === 'FORBIDDEN';
 
-async function askEntry(): Promise<Entry> {
+async function requestEntry(): Promise<Entry> {
   const key = sessionStorage.getItem(keyName);
   let response: Response;
   let answer: Partial<Entry> & { error?: unknown };
@@ -140,11 +141,11 @@ async function askEntry(): Promise<Entry> {
     });
     answer = (await response.json()) as typeof answer;
   } catch (error) {
-    throw new FlotillaError('UNAVAILABLE', 'the server is out of reach', { cause: error });
+    throw new FlotillaError('UNAVAILABLE', 'the server cannot be reached', { cause: error });
   }
   if (answer.token !== undefined) return answer as Entry;
   const body = ErrorBody.safeParse(answer.error);
   throw body.success
     ? new FlotillaError(body.data.code, body.data.message)
-    : new FlotillaError('INTERNAL', 'the server’s answer can’t be read');
+    : new FlotillaError('INTERNAL', 'the server sent an unreadable reply');
 }

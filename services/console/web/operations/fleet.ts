@@ -1,17 +1,17 @@
-import type { TopologyVertex } from '@flotilla/contracts';
+import type { QualityGroup, TopologyVertex } from '@flotilla/contracts';
 
-/** What is drawn, listed and chosen. */
+/** An item that is drawn, listed and can be selected. */
 export type Vertex = Exclude<TopologyVertex, { kind: 'migration' }>;
 export type Kind = Vertex['kind'];
 export type VertexOf<K extends TopologyVertex['kind']> = Extract<TopologyVertex, { kind: K }>;
 
-/** The fleet as it was last told, with what one asks of it at hand. */
+/** The fleet as of the last update, indexed. */
 export class Fleet {
   readonly gateways: readonly VertexOf<'gateway'>[];
   readonly nodes: readonly VertexOf<'node'>[];
-  /** Those with the most participants first. */
+  /** The largest first. */
   readonly rooms: readonly VertexOf<'room'>[];
-  /** In the order of their users. */
+  /** By user id. */
   readonly sessions: readonly VertexOf<'session'>[];
   readonly negotiations: readonly VertexOf<'negotiation'>[];
   /** The newest first. */
@@ -48,7 +48,7 @@ export class Fleet {
     return this.#sessionsByRoom.get(roomId) ?? [];
   }
 
-  /** Those with media on a node, the worst off first. */
+  /** Sessions with media on a node, the lowest score first. */
   sessionsOn(nodeId: string): readonly VertexOf<'session'>[] {
     const score = ({ media }: VertexOf<'session'>): number => peerScoreOf(media, nodeId)?.score ?? 1;
     return (this.#sessionsByNode.get(nodeId) ?? []).toSorted((a, b) => score(a) - score(b));
@@ -66,7 +66,7 @@ export class Fleet {
     return this.rooms.filter(({ assignments }) => (assignments[nodeId] ?? 0) > 0);
   }
 
-  /** What is called like that, or has that in its name or id: rooms and users first, whole names before parts. */
+  /** Searches names and ids. Exact names come first, then prefixes, other parts of names, and ids. */
   search(text: string, limit: number): Vertex[] {
     const wanted = text.trim().toLowerCase();
     if (wanted === '') return [];
@@ -90,7 +90,7 @@ export class Fleet {
   }
 }
 
-/** What people call it. */
+/** Display name. */
 export function nameOf(vertex: Vertex): string {
   switch (vertex.kind) {
     case 'room':
@@ -102,49 +102,55 @@ export function nameOf(vertex: Vertex): string {
   }
 }
 
-/** What is unusual about it, in words. */
+/** What is unusual about it; undefined when nothing is. */
 export function remarkOf(vertex: Vertex): string | undefined {
   switch (vertex.kind) {
     case 'gateway':
-      return vertex.alive ? undefined : 'not alive';
+      return vertex.alive ? undefined : notAlive;
     case 'node':
-      if (!vertex.alive) return 'not alive';
+      if (!vertex.alive) return notAlive;
       if (vertex.drain) return `draining, ${vertex.drain.left} left`;
       return vertex.state === 'active' ? undefined : vertex.state;
     case 'room':
-      return vertex.mediaMode === 'peer' ? 'peer to peer' : undefined;
+      return vertex.mediaMode === 'peer' ? 'direct call' : undefined;
     case 'session':
-      return vertex.connected ? troubleOf(vertex) : 'away';
+      return vertex.connected ? degradationOf(vertex) : 'reconnecting';
     case 'negotiation':
       return vertex.state;
   }
 }
 
-type Standing = VertexOf<'session'>['media'][number];
+type PeerScore = VertexOf<'session'>['media'][number];
 
-/** How the media of a session fares, on that node or on the one where it is worst. */
-export function peerScoreOf(media: readonly Standing[], nodeId?: string): Standing | undefined {
+/** The lowest score of a session's media, on the given node or on any. */
+export function peerScoreOf(media: readonly PeerScore[], nodeId?: string): PeerScore | undefined {
   const of = nodeId === undefined ? media : media.filter((each) => each.nodeId === nodeId);
-  return of.reduce<Standing | undefined>(
+  return of.reduce<PeerScore | undefined>(
     (worst, each) => (worst && worst.score <= each.score ? worst : each),
     undefined,
   );
 }
 
-/** A score and its group, as people read them. */
-export const peerScoreText = ({ score, group }: Standing): string => `${group}, about ${score.toFixed(2)}`;
+/** The quality group and the score, which is from 0 (worst) to 1. */
+export const peerScoreText = ({ score, group }: PeerScore): string => `${groupNames[group]}, score ${score.toFixed(2)}`;
 
-function troubleOf({ media }: VertexOf<'session'>): string | undefined {
+function degradationOf({ media }: VertexOf<'session'>): string | undefined {
   const peerScore = peerScoreOf(media);
   return peerScore && peerScore.group !== 'stable' ? peerScoreText(peerScore) : undefined;
 }
+
+/** Remark on a node or gateway whose heartbeats have stopped. */
+export const notAlive = 'not alive';
+
+/** Quality groups: `move` is a peer that is to be migrated. */
+export const groupNames: Record<QualityGroup, string> = { stable: 'stable', watch: 'degraded', move: 'to move' };
 
 export const kindNames: Record<Kind, string> = {
   gateway: 'Gateway',
   node: 'SFU node',
   room: 'Room',
   session: 'Session',
-  negotiation: 'Negotiation',
+  negotiation: 'Direct call',
 };
 
 export const amount = (count: number, one: string, many = `${one}s`): string =>

@@ -1,4 +1,5 @@
 import type { Css, StylesheetJson } from 'cytoscape';
+import { notAlive } from './fleet.ts';
 
 const beside = (side: 'left' | 'right'): Css.Node => ({
   'text-halign': side,
@@ -8,7 +9,7 @@ const beside = (side: 'left' | 'right'): Css.Node => ({
   'text-margin-y': 0,
 });
 
-/** The picture's style in the page's colours. Each kind has a shape of its own too, and what is unusual is in the label. */
+/** Style of the graph in the colours of the page. Kinds also differ in shape, and remarks are part of the label. */
 export function graphStyle(host: HTMLElement): StylesheetJson {
   const colours = getComputedStyle(host);
   const colour = (name: string): string => colours.getPropertyValue(`--${name}`).trim();
@@ -66,9 +67,9 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
       },
     },
     { selector: 'node[kind = "room"]', style: { shape: 'ellipse' } },
-    { selector: 'node[kind = "room"].roomy', style: { 'font-size': 19 } },
-    { selector: 'node[kind = "gateway"].roomy', style: { 'font-size': 20 } },
-    { selector: 'node[kind = "node"].roomy', style: { 'font-size': 19, width: 190, height: 60 } },
+    { selector: 'node[kind = "room"].spacious', style: { 'font-size': 19 } },
+    { selector: 'node[kind = "gateway"].spacious', style: { 'font-size': 20 } },
+    { selector: 'node[kind = "node"].spacious', style: { 'font-size': 19, width: 190, height: 60 } },
     { selector: 'node[kind = "rest"]', style: { shape: 'ellipse', 'border-style': 'double', 'border-width': 4 } },
     {
       selector: 'node[kind = "session"]',
@@ -81,7 +82,7 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
         'z-index': 6,
       },
     },
-    // Beside the session, so that what stands below it can be read.
+    // The label is beside the session, so that it does not cover what is below.
     { selector: 'node[side = "left"][kind = "session"]', style: beside('left') },
     { selector: 'node[side = "right"][kind = "session"]', style: beside('right') },
     { selector: 'node[group = "stable"]', style: { 'background-color': colour('speak') } },
@@ -92,7 +93,7 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
       style: { 'border-style': 'dashed', 'border-width': 3, 'border-color': colour('warn-ink') },
     },
     {
-      selector: 'node[remark = "not alive"]',
+      selector: `node[remark = "${notAlive}"]`,
       style: { 'border-color': colour('danger-ink'), 'background-color': colour('danger-soft'), color: text },
     },
     {
@@ -113,10 +114,10 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
     },
     { selector: 'edge[kind = "signal"]', style: { 'line-opacity': 0.16 } },
     { selector: 'edge[kind = "media"]', style: { 'line-color': colour('speak'), 'line-opacity': 0.45 } },
-    // Of a small fleet there is room for lines that can be seen.
-    { selector: 'edge.roomy', style: { width: 2 } },
-    { selector: 'edge[kind = "signal"].roomy', style: { 'line-opacity': 0.45 } },
-    { selector: 'edge[kind = "media"].roomy', style: { 'line-opacity': 0.7 } },
+    // A small fleet has space for wider lines.
+    { selector: 'edge.spacious', style: { width: 2 } },
+    { selector: 'edge[kind = "signal"].spacious', style: { 'line-opacity': 0.45 } },
+    { selector: 'edge[kind = "media"].spacious', style: { 'line-opacity': 0.7 } },
     {
       selector: 'edge[kind = "negotiation"]',
       style: {
@@ -129,11 +130,12 @@ export function graphStyle(host: HTMLElement): StylesheetJson {
       },
     },
     { selector: '.dim', style: { opacity: 0.2, 'text-opacity': 0, 'z-index': 0 } },
+    { selector: 'node[kind = "node"].dim', style: { opacity: 0.5, 'text-opacity': 1 } },
     { selector: 'node.near[kind != "session"]', style: { 'font-size': 14 } },
     { selector: 'node.near', style: { 'min-zoomed-font-size': 5, 'z-index': 20 } },
     { selector: 'edge.near', style: { 'line-opacity': 0.75, label: 'data(label)', 'z-index': 15 } },
     { selector: 'edge.near[kind = "signal"]', style: { 'line-opacity': 0.4 } },
-    // People of the selected room may stand over it.
+    // Sessions of the selected room may overlap it.
     {
       selector: 'node[kind = "node"].near',
       style: { 'background-opacity': 0.3, color: text, 'z-index': 5 },

@@ -10,12 +10,15 @@ import { Placement, type Point } from './placement.ts';
 const panStep = 60;
 const zoomStep = 1.25;
 const focusZoom = 1.1;
+/** Below this zoom, a vertex is shown without all that it is connected to. */
+const minFocusZoom = 0.4;
+/** Free space around the graph, in pixels. */
+const margin = 36;
 
 /**
- * The fleet as a picture. By keyboard: arrows move it, + and - change its size, 0 fits it in. The table says the same in
- * words.
+ * The fleet as a graph. Keys: arrows pan, + and - zoom, 0 fits everything. The tables have the same content.
  *
- * @fires choose - CustomEvent of the id of what was clicked, undefined for nothing
+ * @fires choose - CustomEvent of the id of the clicked vertex, undefined for the background
  */
 @customElement('flotilla-topology-graph')
 export class TopologyGraph extends LitElement {
@@ -66,7 +69,7 @@ export class TopologyGraph extends LitElement {
   readonly #restyle = (): unknown => this.#graph?.style(graphStyle(this));
   readonly #resized = new ResizeObserver(() => this.#onResize());
   #graph: Core | undefined;
-  /** The person has moved the picture: it is not moved any more without being asked. */
+  /** The user has panned or zoomed: updates do not change the view any more. */
   #moved = false;
 
   override connectedCallback(): void {
@@ -106,10 +109,10 @@ export class TopologyGraph extends LitElement {
     if (changed.has('drawing') || changed.has('selected')) this.#highlight();
   }
 
-  #show({ vertices, edges, everybody }: Drawing): void {
+  #show({ vertices, edges, isComplete }: Drawing): void {
     const graph = this.#graph!;
     const { clientWidth, clientHeight } = this.canvas;
-    const points = this.#placement.place(vertices, everybody, clientWidth > clientHeight ? 1.5 : 0.6);
+    const points = this.#placement.place(vertices, isComplete, clientWidth > clientHeight ? 1.5 : 0.6);
     const kept = new Set([...vertices, ...edges].map(({ id }) => id));
     const before = graph.nodes().length;
     graph.batch(() => {
@@ -123,22 +126,22 @@ export class TopologyGraph extends LitElement {
         const data = { id, kind, label, size, remark, group, nodes, side: sideOf(points.get(id), points.get(beside)) };
         if (known.empty()) graph.add({ group: 'nodes', data, position });
         else known.data(data).position(position);
-        // With everybody around the rooms the whole is seen from further away.
-        graph.getElementById(id).toggleClass('roomy', everybody);
+        // With all sessions drawn, the graph is larger and is zoomed out further.
+        graph.getElementById(id).toggleClass('spacious', isComplete);
       }
       for (const { id, source, target, kind, weight, label = weight > 1 ? String(weight) : '' } of edges) {
         const known = graph.getElementById(id);
         const data = { id, source, target, kind, weight, label };
         if (known.empty()) graph.add({ group: 'edges', data });
         else known.data(data);
-        graph.getElementById(id).toggleClass('roomy', everybody);
+        graph.getElementById(id).toggleClass('spacious', isComplete);
       }
     });
     if (before === 0) this.#moved = false;
     if (!this.#moved && this.selected === undefined) this.fit();
   }
 
-  /** What is selected and what it is joined to stand out. */
+  /** Highlights the selected vertex and what it is connected to. */
   #highlight(): void {
     const graph = this.#graph!;
     graph.batch(() => {
@@ -146,12 +149,12 @@ export class TopologyGraph extends LitElement {
       const selected = this.selected === undefined ? graph.collection() : graph.getElementById(this.selected);
       if (selected.empty()) return;
       const assignments = selected.data('nodes') as string[];
-      // Sessions and nodes have no edge of their own between them.
+      // There are no edges between sessions and nodes.
       const media = graph
         .nodes()
         .filter((each) => assignments.includes(each.id()) || (each.data('nodes') as string[]).includes(selected.id()));
       const near = selected.closedNeighborhood().union(media);
-      // Around a room its people, and what each of them is joined to.
+      // Of a room also what its sessions are connected to.
       const around =
         selected.data('kind') === 'node'
           ? near.union(media.edgesWith(near))
@@ -162,23 +165,38 @@ export class TopologyGraph extends LitElement {
     });
   }
 
-  /** Moves the picture to something. */
+  #isInView(id: string): boolean {
+    const graph = this.#graph!;
+    const element = graph.getElementById(id);
+    if (element.empty()) return true;
+    const { x, y } = element.renderedPosition();
+    return x > 0 && y > 0 && x < graph.width() && y < graph.height();
+  }
+
+  /** Moves the view to a vertex, with what it is connected to where the zoom allows. */
   focusOn(id: string): void {
     const graph = this.#graph;
     const element = graph?.getElementById(id);
     if (!graph || !element || element.empty()) return;
     this.#moved = true;
-    // The panel beside it may just have taken some of its width.
+    // The details panel may have reduced the width.
     graph.resize();
-    const zoom = Math.max(graph.zoom(), focusZoom);
+    const connected = graph.nodes('.near').union(element);
+    const { w, h } = connected.boundingBox();
+    const fitZoom = Math.min((graph.width() - 2 * margin) / w, (graph.height() - 2 * margin) / h);
+    const fits = fitZoom >= minFocusZoom;
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    graph.animate({ center: { eles: element }, zoom, duration: still ? 0 : 300 });
+    graph.animate({
+      center: { eles: fits ? connected : element },
+      zoom: fits ? Math.min(fitZoom, focusZoom) : Math.max(graph.zoom(), focusZoom),
+      duration: still ? 0 : 300,
+    });
   }
 
   fit(): void {
     this.#moved = false;
-    this.#graph?.fit(undefined, 36);
-    // A fleet of one room should not fill the page.
+    this.#graph?.fit(undefined, margin);
+    // A very small fleet should not fill the page.
     if (this.#graph && this.#graph.zoom() > 1.4) {
       this.#graph.zoom(1.4);
       this.#graph.center();
@@ -195,8 +213,10 @@ export class TopologyGraph extends LitElement {
   }
 
   #onResize(): void {
-    this.#graph?.resize();
+    const graph = this.#graph;
+    graph?.resize();
     if (!this.#moved) this.fit();
+    else if (this.selected !== undefined && !this.#isInView(this.selected)) this.focusOn(this.selected);
   }
 
   readonly #onKey = (event: KeyboardEvent): void => {
@@ -227,17 +247,17 @@ export class TopologyGraph extends LitElement {
         class="canvas"
         role="img"
         tabindex="0"
-        aria-label="Picture of the fleet: ${this.summary}. The table says the same in words."
+        aria-label="Graph of the fleet: ${this.summary}. The table view has the same content."
         @keydown=${this.#onKey}
       ></div>
       <div class="tools">
-        <button class="small icon" aria-label="Larger" title="Larger (+)" @click=${() => this.#zoom(zoomStep)}>
+        <button class="small icon" aria-label="Zoom in" title="Zoom in (+)" @click=${() => this.#zoom(zoomStep)}>
           ${icons.plus}
         </button>
-        <button class="small icon" aria-label="Smaller" title="Smaller (-)" @click=${() => this.#zoom(1 / zoomStep)}>
+        <button class="small icon" aria-label="Zoom out" title="Zoom out (-)" @click=${() => this.#zoom(1 / zoomStep)}>
           ${icons.minus}
         </button>
-        <button class="small icon" aria-label="Fit all in" title="Fit all in (0)" @click=${() => this.fit()}>
+        <button class="small icon" aria-label="Fit all" title="Fit all (0)" @click=${() => this.fit()}>
           ${icons.fullscreen}
         </button>
       </div>
@@ -245,7 +265,7 @@ export class TopologyGraph extends LitElement {
   }
 }
 
-/** On which side of what it belongs to something stands: its label goes there too, away from the other's. */
+/** The side of `centre` that a vertex is on; its label is put on that side. */
 function sideOf(point: Point | undefined, centre: Point | undefined): 'left' | 'right' | '' {
   if (!point || !centre || Math.abs(point.x - centre.x) < 1) return '';
   return point.x < centre.x ? 'left' : 'right';

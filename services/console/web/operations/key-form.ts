@@ -5,7 +5,7 @@ import { logo } from '../shared/icons.ts';
 import { base, buttons, fields } from '../shared/styles.ts';
 
 /**
- * Asks for an API key.
+ * Form for an API key.
  *
  * @fires key - CustomEvent of the key
  */
@@ -56,7 +56,7 @@ export class KeyForm extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    // Without a key the server says UNAUTHENTICATED, which is no mistake of the person's yet.
+    // Without a key the server answers UNAUTHENTICATED, which is not an error of the user.
     const wrong = this.problem?.code === 'FORBIDDEN' ? this.problem.message : undefined;
     return html`<form
       @submit=${(event: SubmitEvent) => {
@@ -85,7 +85,7 @@ export class KeyForm extends LitElement {
           class=${wrong === undefined ? 'hint' : 'wrong'}
           role=${wrong === undefined ? nothing : 'alert'}
         >
-          ${wrong ?? 'One of the registry’s API keys. This tab keeps it until it is closed.'}
+          ${wrong ?? 'An API key of the room registry. It is kept in this tab until the tab is closed.'}
         </p>
       </div>
       <button class="primary" data-testid="watch">Show the fleet</button>

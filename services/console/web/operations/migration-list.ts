@@ -1,12 +1,12 @@
 import type { MigrationRecord } from '@flotilla/contracts';
-import { css, html, LitElement, type TemplateResult } from 'lit';
+import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property } from 'lit/decorators.js';
 import { base, buttons, tables } from '../shared/styles.ts';
 import { type Fleet, nameOf } from './fleet.ts';
 import { gapOf, reasons, stepOf } from './migration-text.ts';
 
 /**
- * The migrations under way and the last ones, the newest first.
+ * Running and recent migrations, the newest first.
  *
  * @fires choose - CustomEvent of the id of a vertex
  */
@@ -54,18 +54,29 @@ export class MigrationList extends LitElement {
         border-radius: 50%;
         background: var(--accent);
       }
-      .step.moved::before {
+      .step.committed::before {
         background: var(--speak);
       }
-      .step.undone::before,
-      .step.overdue::before {
+      .step.rolled_back::before {
+        background: var(--warn);
+      }
+      .step.timed_out::before {
         background: var(--danger);
+      }
+      @media (max-width: 40rem) {
+        :host {
+          max-height: 20rem;
+        }
+        tbody :is(th, td) {
+          padding: 0.125rem 0;
+          white-space: normal;
+        }
       }
     `,
   ];
 
   @property({ attribute: false }) fleet!: Fleet;
-  /** When the fleet looked like this, ms since the Unix epoch. */
+  /** Time of the last update, in milliseconds since the Unix epoch. */
   @property({ attribute: false }) at = 0;
 
   protected override render(): TemplateResult {
@@ -74,14 +85,14 @@ export class MigrationList extends LitElement {
       <table aria-labelledby="migrations">
         <thead>
           <tr>
-            <th scope="col">Who</th>
+            <th scope="col">Participant</th>
             <th scope="col">Room</th>
             <th scope="col">From</th>
             <th scope="col">To</th>
-            <th scope="col">Why</th>
-            <th scope="col">Step</th>
-            <th scope="col" class="number">Took</th>
-            <th scope="col" class="number">Longest gap</th>
+            <th scope="col">Reason</th>
+            <th scope="col">State</th>
+            <th scope="col" class="number">Duration</th>
+            <th scope="col" class="number">Longest video gap</th>
           </tr>
         </thead>
         <tbody>
@@ -96,18 +107,18 @@ export class MigrationList extends LitElement {
       const vertex = this.fleet.get(id);
       return vertex ? nameOf(vertex) : id;
     };
-    // Off a lost node nobody was moved: there was nothing to move.
+    // Media of a lost node is opened again rather than moved.
     const took = ms ?? (endedAt === undefined || reason === 'node_lost' ? undefined : endedAt - startedAt);
     const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: sessionId }));
     return html`<tr>
       <th scope="row"><button @click=${choose}>${name(sessionId)}</button></th>
-      <td>${name(roomId)}</td>
-      <td>${fromNode}</td>
-      <td>${toNode}</td>
-      <td>${reasons[reason]}</td>
-      <td><span class="step ${end ?? ''}">${stepOf(migration)}</span></td>
-      <td class="number">${took === undefined ? '' : `${Math.round(took)} ms`}</td>
-      <td class="number">${gapOf(migration, this.at)}</td>
+      <td data-label="Room">${name(roomId)}</td>
+      <td data-label="From">${fromNode}</td>
+      <td data-label="To">${toNode}</td>
+      <td data-label="Reason">${reasons[reason]}</td>
+      <td data-label="State"><span class="step ${end ?? ''}">${stepOf(migration)}</span></td>
+      <td class="number" data-label="Duration">${took === undefined ? nothing : `${Math.round(took)} ms`}</td>
+      <td class="number" data-label="Longest video gap">${gapOf(migration, this.at) || nothing}</td>
     </tr>`;
   }
 }

@@ -4,10 +4,10 @@ import { icons } from '../shared/icons.ts';
 import { base, buttons, fields } from '../shared/styles.ts';
 import { type Fleet, kindNames, nameOf, remarkOf } from './fleet.ts';
 
-const mostFound = 8;
+const maxResults = 8;
 
 /**
- * Finds a room, a user or a server by its name. Enter takes the first that is found.
+ * Search for rooms, users, gateways and nodes by name. Enter chooses the first result.
  *
  * @fires choose - CustomEvent of the id of a vertex
  */
@@ -77,7 +77,7 @@ export class SearchBox extends LitElement {
   }
 
   protected override render(): TemplateResult {
-    const found = this.fleet.search(this.text, mostFound);
+    const found = this.fleet.search(this.text, maxResults);
     return html`<form
       role="search"
       class="field"
@@ -96,8 +96,8 @@ export class SearchBox extends LitElement {
       <input
         type="search"
         data-testid="search"
-        aria-label="Find a room or a user"
-        placeholder="Find a room or a user"
+        aria-label="Find a room, user or server"
+        placeholder="Find a room, user or server"
         autocomplete="off"
         autocapitalize="none"
         spellcheck="false"
@@ -106,7 +106,7 @@ export class SearchBox extends LitElement {
       />
       ${
         found.length > 0
-          ? html`<ul aria-label="Found">
+          ? html`<ul aria-label="Results">
               ${found.map(
                 (vertex) =>
                   html`<li>
@@ -119,7 +119,7 @@ export class SearchBox extends LitElement {
             </ul>`
           : this.text.trim() === ''
             ? nothing
-            : html`<p class="none" role="status">Nothing is called like that.</p>`
+            : html`<p class="none" role="status">No results.</p>`
       }
     </form>`;
   }

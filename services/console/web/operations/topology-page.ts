@@ -5,8 +5,8 @@ import '../shared/announcer.ts';
 import type { Announcer } from '../shared/announcer.ts';
 import { icons, logo } from '../shared/icons.ts';
 import { base, buttons } from '../shared/styles.ts';
-import { draw, type Drawing, mostRooms, restId } from './drawing.ts';
-import { amount, Fleet, peerScoreOf } from './fleet.ts';
+import { draw, type Drawing, maxRooms, restId } from './drawing.ts';
+import { amount, Fleet, groupNames, peerScoreOf } from './fleet.ts';
 import { FleetWatch, type WatchState } from './fleet-watch.ts';
 import './graph.ts';
 import type { TopologyGraph } from './graph.ts';
@@ -17,17 +17,19 @@ import { pageStyles } from './topology-page-styles.ts';
 import './vertex-details.ts';
 import './vertex-table.ts';
 
-/** Parts of one update come in a row: they are drawn together. */
+/** Updates within this time, in milliseconds, are drawn together. */
 const collectMs = 50;
 
 const stateNames: Record<WatchState, string> = {
   connecting: 'Connecting…',
   live: 'Live',
-  lost: 'Connection lost, trying again…',
-  key: 'An API key is needed',
+  lost: 'Connection lost. Reconnecting…',
+  key: 'API key required',
 };
 
-/** The operations page: the fleet as a picture and as a table, kept up to date, with details of what is selected. */
+type View = 'graph' | 'table';
+
+/** The operations page: the fleet as a graph and as tables, kept up to date, with details of the selected item. */
 @customElement('flotilla-topology-page')
 export class TopologyPage extends LitElement {
   static override styles = [base, buttons, pageStyles];
@@ -37,9 +39,9 @@ export class TopologyPage extends LitElement {
   @state() private drawing: Drawing | undefined;
   @state() private watchState: WatchState = 'connecting';
   @state() private selected: string | undefined;
-  /** What came of the last drain. */
+  /** Result of the last drain. */
   @state() private notice: string | undefined;
-  @state() private view: 'picture' | 'table' = 'picture';
+  @state() private view: View = 'graph';
   @query('flotilla-topology-graph') private graph!: TopologyGraph | null;
   @query('flotilla-announcer') private announcer!: Announcer;
   #collecting: ReturnType<typeof setTimeout> | undefined;
@@ -67,23 +69,23 @@ export class TopologyPage extends LitElement {
       this.#noticeDrained(before);
       if (this.selected !== undefined && !this.fleet.get(this.selected)) {
         this.selected = undefined;
-        // The picture stood where it was.
+        // The graph may be zoomed to the item that was removed.
         void this.updateComplete.then(() => this.graph?.fit());
       }
       this.drawing = draw(this.fleet, this.selected);
     }, collectMs);
   }
 
-  /** A node that drained and is gone can't say so itself. */
+  /** Reports nodes that have drained and stopped. */
   #noticeDrained(before: Fleet): void {
     for (const { id, drain } of before.nodes) {
       if (!drain || this.fleet.get(id)) continue;
-      this.notice = `${id} was drained and has ended.`;
+      this.notice = `${id} was drained and has stopped.`;
       this.announcer?.announce(this.notice);
     }
   }
 
-  /** Selects, and where it was chosen from elsewhere, moves the picture to it. */
+  /** Selects an item. @param isInView false: the graph is moved to the item. */
   #select(id: string | undefined, isInView: boolean): void {
     if (id === restId) return this.#show('table');
     const known = this.fleet.get(id) ? id : undefined;
@@ -95,15 +97,15 @@ export class TopologyPage extends LitElement {
 
   #chooseInDetails(id: string | undefined): void {
     this.#select(id, false);
-    // The button that had the focus is gone.
-    if (id === undefined) this.#viewed?.focus();
+    // The button that had the focus was removed.
+    if (id === undefined) this.#pressedView?.focus();
   }
 
-  get #viewed(): HTMLElement | null {
+  get #pressedView(): HTMLElement | null {
     return this.renderRoot.querySelector('.views [aria-pressed=true]');
   }
 
-  #show(view: 'picture' | 'table'): void {
+  #show(view: View): void {
     this.view = view;
   }
 
@@ -132,8 +134,8 @@ export class TopologyPage extends LitElement {
           .fleet=${this.fleet}
           @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
         ></flotilla-search-box>
-        <div class="views" role="group" aria-label="Shown as">
-          ${this.#viewButton('picture', 'Picture')}${this.#viewButton('table', 'Table')}
+        <div class="views" role="group" aria-label="View">
+          ${this.#viewButton('graph', 'Graph')}${this.#viewButton('table', 'Table')}
         </div>
       </header>
       <main class=${selected ? 'with-details' : ''}>
@@ -166,7 +168,7 @@ export class TopologyPage extends LitElement {
     `;
   }
 
-  #viewButton(view: 'picture' | 'table', name: string): TemplateResult {
+  #viewButton(view: View, name: string): TemplateResult {
     return html`<button
       class="plain small"
       data-testid=${view}
@@ -184,13 +186,13 @@ export class TopologyPage extends LitElement {
       ['room', 'room', rooms.length],
       ['session', 'session', sessions.length],
       ['node', 'SFU node', nodes.length],
-      ['negotiation', 'negotiation', negotiations.length],
+      ['negotiation', 'direct call', negotiations.length],
     ];
   }
 
   #facts(): TemplateResult {
-    const left = this.fleet.rooms.length - mostRooms;
-    return html`<ul class="facts" aria-label="The fleet in numbers">
+    const hidden = this.fleet.rooms.length - maxRooms;
+    return html`<ul class="facts" aria-label="Numbers of the fleet">
       ${this.#counts().map(
         ([kind, one, count]) =>
           html`<li>
@@ -200,12 +202,12 @@ export class TopologyPage extends LitElement {
       )}
       ${this.#groups()}
       ${this.notice === undefined ? nothing : html`<li data-testid="notice">${icons.info} ${this.notice}</li>`}
-      ${this.#watch.truncated ? html`<li>${icons.warning} There is more than is listed here.</li>` : nothing}
-      ${left > 0 ? html`<li>The ${mostRooms} largest rooms are drawn.</li>` : nothing}
+      ${this.#watch.truncated ? html`<li>${icons.warning} The fleet is larger than the list.</li>` : nothing}
+      ${hidden > 0 ? html`<li>Only the ${maxRooms} largest rooms are drawn.</li>` : nothing}
     </ul>`;
   }
 
-  /** How many sessions are in each group: what the colours mean. */
+  /** Number of sessions in each quality group, with its colour. */
   #groups(): TemplateResult[] {
     const groups = Map.groupBy(this.fleet.sessions, ({ media }) => peerScoreOf(media)?.group);
     const shown: QualityGroup[] = ['stable', 'watch', 'move'];
@@ -214,8 +216,9 @@ export class TopologyPage extends LitElement {
       return count === 0
         ? []
         : [
-            html`<li>
-              <span class="mark session ${group}"></span><span><b>${count.toLocaleString('en')}</b> ${group}</span>
+            html`<li title="Quality of the media connections">
+              <span class="mark session ${group}"></span
+              ><span><b>${count.toLocaleString('en')}</b> ${groupNames[group]}</span>
             </li>`,
           ];
     });
@@ -224,14 +227,14 @@ export class TopologyPage extends LitElement {
   #content(): TemplateResult {
     if (this.#watch.at === undefined) {
       const problem = this.#watch.problem;
-      return html`<p class="nothing">${problem ? `${problem.message} (${problem.code})` : 'Reading the fleet…'}</p>`;
+      return html`<p class="nothing">${problem ? `${problem.message} (${problem.code})` : 'Loading the fleet…'}</p>`;
     }
     const summary = this.#counts()
       .map(([, one, count]) => amount(count, one))
       .join(', ');
-    return this.view === 'picture'
+    return this.view === 'graph'
       ? html`<flotilla-topology-graph
-          data-testid="graph"
+          data-testid="topology-graph"
           .drawing=${this.drawing}
           .selected=${this.selected}
           .summary=${summary}

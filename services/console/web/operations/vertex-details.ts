@@ -6,6 +6,7 @@ import { base, buttons } from '../shared/styles.ts';
 import {
   amount,
   type Fleet,
+  groupNames,
   kindNames,
   nameOf,
   remarkOf,
@@ -16,11 +17,11 @@ import {
 } from './fleet.ts';
 import './drill-actions.ts';
 
-/** What is listed at most under a heading; the table has all. */
-const mostListed = 100;
+/** Items listed under a heading at most; the tables list all. */
+const maxListed = 100;
 
 /**
- * What is known of one vertex, and what it is joined to.
+ * Details of a vertex, and the vertices that it is connected to.
  *
  * @fires choose - CustomEvent of the id of another vertex, undefined when the panel is closed
  */
@@ -129,7 +130,7 @@ export class VertexDetails extends LitElement {
         color: var(--text-2);
         font-weight: 400;
       }
-      .rest {
+      .hidden {
         padding: 0.25rem 0.625rem;
         color: var(--text-2);
         font-size: 0.8125rem;
@@ -141,12 +142,12 @@ export class VertexDetails extends LitElement {
   @property({ attribute: false }) fleet!: Fleet;
   @property({ attribute: false }) drill!: (drill: Drill) => Promise<DrillStarted>;
   @query('h2') private heading!: HTMLElement;
-  #chosenHere = false;
+  #isChosenHere = false;
 
   protected override updated(): void {
-    // The button that had the focus is gone, or stands for something else now.
-    if (this.#chosenHere) this.heading.focus();
-    this.#chosenHere = false;
+    // The button that had the focus was removed or reused.
+    if (this.#isChosenHere) this.heading.focus();
+    this.#isChosenHere = false;
   }
 
   protected override render(): TemplateResult {
@@ -156,7 +157,7 @@ export class VertexDetails extends LitElement {
       <header>
         <div>
           <p class="kind">${kindNames[vertex.kind]}</p>
-          <h2 tabindex="-1">${vertex.kind === 'negotiation' ? 'Peer to peer' : nameOf(vertex)}</h2>
+          <h2 tabindex="-1">${vertex.kind === 'negotiation' ? 'Direct call' : nameOf(vertex)}</h2>
           ${remark === undefined ? nothing : html`<span class="remark">${remark}</span>`}
         </div>
         <button class="plain small icon" aria-label="Close details" @click=${() => this.#choose(undefined)}>
@@ -183,26 +184,26 @@ export class VertexDetails extends LitElement {
         return [['Sessions', String(vertex.sessions)]];
       case 'node':
         return [
-          ['Places taken', `${vertex.reserved} of ${vertex.capacity}`],
+          ['Capacity used', `${vertex.reserved} of ${vertex.capacity}`],
           ['CPU', `${Math.round(vertex.cpu * 100)} %`],
           ['State', vertex.state],
-          ...this.#fares(vertex),
+          ...this.#quality(vertex),
         ];
       case 'room':
         return [
-          ['People', String(vertex.participants)],
-          ['Media', vertex.mediaMode === 'peer' ? 'directly between peers' : 'through SFU nodes'],
-          ['Id', vertex.id],
+          ['Participants', String(vertex.participants)],
+          ['Media', vertex.mediaMode === 'peer' ? 'direct' : 'through SFU nodes'],
+          ['ID', vertex.id],
         ];
       case 'session':
         return [
-          ['Connection', vertex.connected ? 'open' : 'lost, may come back'],
+          ['Connection', vertex.connected ? 'connected' : 'reconnecting'],
           ...vertex.media.map((each): [string, string] => [
             vertex.media.length > 1 ? `Quality in ${this.#nameOf(fleet.get(each.roomId), each.roomId)}` : 'Quality',
             peerScoreText(each),
           ]),
           ['User', vertex.userId],
-          ['Id', vertex.id],
+          ['ID', vertex.id],
         ];
       case 'negotiation':
         return [
@@ -212,22 +213,22 @@ export class VertexDetails extends LitElement {
     }
   }
 
-  #fares({ quality }: VertexOf<'node'>): [string, string][] {
+  #quality({ quality }: VertexOf<'node'>): [string, string][] {
     if (!quality) return [];
     const { stable, watch, move, mean, worst } = quality;
-    const people: [string, string] = ['Peers', `${stable} stable, ${watch} watch, ${move} move`];
+    const peers: [string, string] = ['Peers', `${stable} stable, ${watch} degraded, ${move} to move`];
     return stable + watch + move === 0
-      ? [people]
-      : [people, ['Score', `mean ${mean.toFixed(2)}, worst ${worst.toFixed(2)}`]];
+      ? [peers]
+      : [peers, ['Score', `mean ${mean.toFixed(2)}, worst ${worst.toFixed(2)}`]];
   }
 
   #drain({ drain }: VertexOf<'node'>): TemplateResult | typeof nothing {
     if (!drain) return nothing;
     const { sessions, left } = drain;
-    const most = Math.max(sessions, left);
-    const text = left === 0 ? 'Empty' : `${most - left} of ${amount(most, 'session')} moved`;
+    const all = Math.max(sessions, left);
+    const text = left === 0 ? 'Empty' : `${all - left} of ${amount(all, 'session')} moved`;
     return html`<div class="drain" data-testid="drain-progress">
-      <progress aria-label="Drain" max=${Math.max(1, most)} value=${most === 0 ? 1 : most - left}></progress>
+      <progress aria-label="Drain" max=${Math.max(1, all)} value=${all === 0 ? 1 : all - left}></progress>
       <span>${text}</span>
     </div>`;
   }
@@ -249,7 +250,7 @@ export class VertexDetails extends LitElement {
             title: 'Rooms',
             of: fleet
               .roomsOn(vertex.id)
-              .map(({ id, assignments }) => ({ id, more: amount(assignments[vertex.id]!, 'person', 'people') })),
+              .map(({ id, assignments }) => ({ id, more: amount(assignments[vertex.id]!, 'participant') })),
           },
           {
             title: 'Sessions',
@@ -265,14 +266,17 @@ export class VertexDetails extends LitElement {
             title: 'SFU nodes',
             of: Object.entries(vertex.assignments)
               .sort(([, a], [, b]) => b - a)
-              .map(([id, count]) => ({ id, more: amount(count, 'person', 'people') })),
+              .map(([id, count]) => ({ id, more: amount(count, 'participant') })),
           },
           { title: 'Negotiations', of: ids(fleet.negotiationsIn(vertex.id)) },
           {
             title: 'Sessions',
             of: fleet.sessionsOf(vertex.id).map((session) => {
               const media = session.media.find(({ roomId }) => roomId === vertex.id);
-              return { id: session.id, more: media ? `${media.nodeId}, ${media.group}` : (remarkOf(session) ?? '') };
+              return {
+                id: session.id,
+                more: media ? `${media.nodeId}, ${groupNames[media.group]}` : (remarkOf(session) ?? ''),
+              };
             }),
           },
         ];
@@ -292,10 +296,10 @@ export class VertexDetails extends LitElement {
 
   #list(title: string, all: readonly { id: string; more?: string }[]): TemplateResult | typeof nothing {
     if (all.length === 0) return nothing;
-    const left = all.length - mostListed;
+    const hidden = all.length - maxListed;
     return html`<h3>${title}${all.length > 1 ? ` (${all.length.toLocaleString('en')})` : ''}</h3>
       <ul>
-        ${all.slice(0, mostListed).map(({ id, more = '' }) => {
+        ${all.slice(0, maxListed).map(({ id, more = '' }) => {
           const name = this.#nameOf(this.fleet.get(id), id);
           return html`<li>
             <button title=${name} @click=${() => this.#choose(id)}>
@@ -304,11 +308,11 @@ export class VertexDetails extends LitElement {
           </li>`;
         })}
       </ul>
-      ${left > 0 ? html`<p class="rest">and ${left.toLocaleString('en')} more</p>` : nothing}`;
+      ${hidden > 0 ? html`<p class="hidden">and ${hidden.toLocaleString('en')} more</p>` : nothing}`;
   }
 
   #choose(id: string | undefined): void {
-    this.#chosenHere = id !== undefined;
+    this.#isChosenHere = id !== undefined;
     this.dispatchEvent(new CustomEvent('choose', { detail: id }));
   }
 }

@@ -12,22 +12,22 @@ import {
   type Vertex,
 } from './fleet.ts';
 
-/** Rows that are shown before one asks for more. */
-const rowsAtOnce = 100;
+/** Rows shown at first. */
+const firstRows = 100;
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`;
 
 type Cell = string | number;
 const columns: { [K in Kind]: readonly string[] } = {
   gateway: ['Sessions', 'State'],
-  node: ['Places taken', 'CPU', 'Worst score', 'State'],
-  room: ['People', 'SFU nodes', 'Media'],
+  node: ['Capacity used', 'CPU', 'Worst score', 'State'],
+  room: ['Participants', 'SFU nodes', 'Media'],
   session: ['Rooms', 'SFU nodes', 'Quality', 'Gateway', 'State'],
   negotiation: ['Room', 'State'],
 };
 
 /**
- * The fleet in words, kind by kind: the same as the picture.
+ * The fleet as one table per kind.
  *
  * @fires choose - CustomEvent of the id of a vertex
  */
@@ -69,6 +69,11 @@ export class VertexTable extends LitElement {
         line-height: 1.3;
         text-align: left;
       }
+      @media (max-width: 40rem) {
+        tbody :is(th, td) {
+          padding: 0.125rem 0;
+        }
+      }
       tr[aria-current] {
         background: var(--accent-soft);
       }
@@ -87,7 +92,7 @@ export class VertexTable extends LitElement {
 
   #table(kind: Kind, all: readonly Vertex[]): TemplateResult | typeof nothing {
     if (all.length === 0) return nothing;
-    const limit = this.shown[kind] ?? rowsAtOnce;
+    const limit = this.shown[kind] ?? firstRows;
     const title = `${kindNames[kind]}s (${all.length.toLocaleString('en')})`;
     return html`<section>
       <h2 id=${kind}>${title}</h2>
@@ -116,7 +121,7 @@ export class VertexTable extends LitElement {
     const choose = (): boolean => this.dispatchEvent(new CustomEvent('choose', { detail: vertex.id }));
     return html`<tr aria-current=${vertex.id === this.selected ? 'true' : nothing}>
       <th scope="row"><button @click=${choose}>${nameOf(vertex)}</button></th>
-      ${this.#cells(vertex).map((cell) => html`<td>${cell}</td>`)}
+      ${this.#cells(vertex).map((cell, index) => html`<td data-label=${columns[vertex.kind][index]!}>${cell === '' ? nothing : cell}</td>`)}
     </tr>`;
   }
 
@@ -145,7 +150,7 @@ export class VertexTable extends LitElement {
           vertex.media.map(({ nodeId }) => nodeId).join(', '),
           peerScore ? peerScoreText(peerScore) : '',
           vertex.gatewayId,
-          vertex.connected ? 'connected' : 'away',
+          vertex.connected ? 'connected' : 'reconnecting',
         ];
       case 'negotiation':
         return [roomName(vertex.roomId), vertex.state];

@@ -128,7 +128,10 @@ export const buttons = css`
   }
 `;
 
-/** Tables whose first column has a button that selects the row. */
+/**
+ * Tables whose first column has a button that selects the row. On narrow screens each row is a card: `data-label` of a cell is
+ * the name of its column.
+ */
 export const tables = css`
   table {
     width: 100%;
@@ -151,6 +154,35 @@ export const tables = css`
     background: transparent;
     color: var(--accent-ink);
     font-size: inherit;
+  }
+  @media (max-width: 40rem) {
+    thead {
+      display: none;
+    }
+    tr {
+      display: block;
+      padding: 0.25rem 0 0.5rem;
+      border-bottom: 1px solid var(--line);
+    }
+    th,
+    td {
+      border: 0;
+    }
+    tbody :is(th, td) {
+      display: flex;
+      justify-content: space-between;
+      gap: 1rem;
+      padding: 0.125rem 0;
+      text-align: right;
+    }
+    td::before {
+      content: attr(data-label);
+      flex: none;
+      color: var(--text-2);
+    }
+    td:empty {
+      display: none;
+    }
   }
 `;
 
