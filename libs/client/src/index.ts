@@ -11,7 +11,7 @@ import { Room } from './room/room.ts';
  * ```
  *
  * @param url the fleet's address: `https://host`, or the full `wss://host/v1/signal`
- * @throws FlotillaError with the server's code (docs/errors.md), or UNAVAILABLE when the fleet can't be reached
+ * @throws FlotillaError with the server's code (docs/errors.md), or UNAVAILABLE when the fleet cannot be reached
  */
 export function connect(url: string, options: ConnectOptions): Promise<Room> {
   return Room.connect(url, options);

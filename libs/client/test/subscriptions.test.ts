@@ -2,7 +2,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { joinedRoom, publicationOf, subscriptionTo } from './kit/joined-room.ts';
 
 describe('RemotePublication.subscribe and unsubscribe', () => {
-  test('toggled while a request is in flight end as the last call says, with one request at a time', async () => {
+  test('toggled while a request is in flight end in the state of the last call, with one request at a time', async () => {
     const { state, session, announce } = await joinedRoom({ subscribe: false });
     const announced = announce();
     const publication = state.findPublication(announced.id)!;

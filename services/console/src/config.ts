@@ -7,9 +7,7 @@ export const consoleConfig = z.object({
   FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),
   FLOTILLA_CONSOLE_OPEN: flag()
     .default(false)
-    .describe(
-      'true lets everybody who reaches the console join any room. false makes the call page ask for a join token.',
-    ),
+    .describe('true lets every visitor of the console join any room. false makes the call page ask for a join token.'),
   FLOTILLA_REGISTRY_URL: z.url().default('http://127.0.0.1:8081').describe('URL of the REST API, which issues tokens.'),
   FLOTILLA_API_KEY: z.string().optional().describe('API key that an open console requests join tokens with.'),
   FLOTILLA_SIGNAL_URL: z

@@ -12,7 +12,7 @@ export interface ConsoleOptions {
   /** URL of signaling; undefined for the host that served the page. */
   readonly signalUrl: string | undefined;
   readonly registry: RegistryClient;
-  /** Issues a join token for any room to everybody. When false, users have to bring a token. */
+  /** Issues a join token for any room to every visitor. When false, users need a token. */
   readonly open: boolean;
 }
 const OPTIONS = Symbol('console options');

@@ -6,7 +6,7 @@ import type { TokenSource } from '../signaling/signal-session.ts';
 export interface ConnectOptions {
   /**
    * A join token, or a function that returns one. A token opens one session; with a function the SDK opens a new session
-   * when the previous one can't be resumed.
+   * when the previous one cannot be resumed.
    */
   readonly token: TokenSource;
   /** The room's name or id. */

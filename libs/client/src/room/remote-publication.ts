@@ -7,7 +7,7 @@ export interface SubscriptionSettings {
   readonly priority?: number;
 }
 
-/** Brings the room's subscription in line with what the publication object says. */
+/** Brings the room's subscription in line with the state of the publication object. */
 export interface SubscriptionActions {
   /** `publication.subscribed` changed. */
   applySubscribed(publication: RemotePublication): Promise<void>;
@@ -107,7 +107,7 @@ export class RemotePublication {
     return this.stream.getTracks()[0];
   }
 
-  /** Receives it, when `connect` was called with `subscribe: false`. Rejects when it can't be received. */
+  /** Receives it, when `connect` was called with `subscribe: false`. Rejects when it cannot be received. */
   subscribe(): Promise<void> {
     return this.#setSubscribed(true);
   }

@@ -30,14 +30,14 @@ export interface MigrationParts {
  * there, changes over and commits with `migrated`.
  *
  * Before the commit, a failure leaves the previous link as it was. Once `migrated` was sent the server may have committed, so
- * the new link is kept unless the server says that the migration was rolled back.
+ * the new link is kept unless the server reports that the migration was rolled back.
  */
 export class Migration {
   readonly id: string;
   readonly #event: RoomEventPayload<'migrate'>;
   readonly #parts: MigrationParts;
   readonly #abort = new AbortController();
-  /** The server assigned the session to the new node: the migration is committed, whatever its answer says. */
+  /** The server assigned the session to the new node: the migration is committed, even without its answer. */
   readonly #assigned = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #isAssigned = false;
@@ -123,7 +123,7 @@ export class Migration {
     return (type, payload) => {
       const send = () =>
         state.request(type, this.#isCommitted ? payload : ({ ...payload, migrationId: this.id } as typeof payload));
-      // The same producer can't be created twice: publishing is repeated with another one.
+      // The same producer cannot be created twice: publishing is repeated with another one.
       return type === 'publish' ? send() : state.repeat(send, migrationTimeoutMs, { signal });
     };
   }

@@ -118,7 +118,7 @@ export class SfuMedia {
   /** The server rolled a migration back. */
   migrationRolledBack(migrationId: string): void {
     if (this.#migration?.id === migrationId) this.#migration.abort('MIGRATION_NOT_ACTIVE');
-    // Its commit was never answered, and the previous link is closed: both sides are gone.
+    // Its commit was never answered, and the previous link is closed: both links are lost.
     else if (this.#lastMigrationId === migrationId) this.reopen();
   }
 

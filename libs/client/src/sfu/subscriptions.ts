@@ -55,7 +55,7 @@ export class Subscriptions {
     else this.#compareSoon(publication.id);
   }
 
-  /** `publication.subscribed` was set. Rejects when the publication can't be received. */
+  /** `publication.subscribed` was set. Rejects when the publication cannot be received. */
   applySubscribed(publication: RemotePublication): Promise<void> {
     const { id } = publication;
     if (!publication.subscribed) {

@@ -65,11 +65,11 @@ export class Chat extends LitElement {
       li.own {
         text-align: right;
       }
-      .who {
+      .sender {
         color: var(--text-2);
         font-size: 0.8125rem;
       }
-      .who b {
+      .sender b {
         color: var(--text);
         font-weight: 600;
       }
@@ -167,7 +167,7 @@ export class Chat extends LitElement {
 
 const message = ({ from, text, at }: ChatMessage): TemplateResult =>
   html`<li class=${from === undefined ? 'own' : ''}>
-    <div class="who"><b>${from ?? 'You'}</b> <time datetime=${at.toISOString()}>${time.format(at)}</time></div>
+    <div class="sender"><b>${from ?? 'You'}</b> <time datetime=${at.toISOString()}>${time.format(at)}</time></div>
     <div class="text">${text}</div>
   </li>`;
 
