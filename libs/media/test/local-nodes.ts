@@ -1,6 +1,6 @@
 import { FlotillaError, type Member, type RtpParameters } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { type Fleet, memoryFleet } from '@flotilla/store';
+import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import type { Router } from 'mediasoup/types';
 import { MediaNode, type MediaRoom, type PeerNodes, routerRtpCapabilities } from '../src/index.ts';
@@ -26,17 +26,17 @@ export const microphone = (publicationId?: string) =>
     ...(publicationId !== undefined && { publicationId }),
   }) as const;
 
-/** SFU nodes of one worker each over an in-memory fleet; they call each other directly. */
+/** SFU nodes of one worker each over an in-memory backplane; they call each other directly. */
 export class LocalNodes {
   readonly roomId = 'rm_a';
   readonly #nodes = new Map<string, MediaNode>();
   #heartbeats: NodeJS.Timeout | undefined;
 
-  private constructor(readonly fleet: Fleet) {}
+  private constructor(readonly backplane: Backplane) {}
 
   static async start(...ids: string[]): Promise<LocalNodes> {
-    const nodes = new LocalNodes(memoryFleet(log));
-    const { store, events } = nodes.fleet;
+    const nodes = new LocalNodes(memoryBackplane(log));
+    const { store, events } = nodes.backplane;
     await store.rooms.create(roomRecord('a'));
     const report = () => Promise.all(ids.map((id) => store.nodes.report(nodeReport(id, { capacity: 100 }))));
     await report();
@@ -76,7 +76,7 @@ export class LocalNodes {
   async join(nodeId: string): Promise<Member> {
     const others = [...this.#nodes.keys()].filter((id) => id !== nodeId);
     const request = newcomer(this.roomId, undefined, others);
-    return (await joinAs(this.fleet.store, { ...request, media: { rtpCapabilities, subscribe: true } as never }))
+    return (await joinAs(this.backplane.store, { ...request, media: { rtpCapabilities, subscribe: true } as never }))
       .member;
   }
 
@@ -92,7 +92,7 @@ export class LocalNodes {
   }
 
   async publications() {
-    return (await this.fleet.store.rooms.state(this.roomId))!.publications;
+    return (await this.backplane.store.rooms.state(this.roomId))!.publications;
   }
 
   /** What the media worker of a node has for the room. */

@@ -20,7 +20,7 @@ const subscribe = async (nodeId: string, { sessionId }: Member, ...ids: string[]
 
 /** Begins a migration and opens its new side, as the registry does. */
 async function migrate({ id: participantId, sessionId }: Member, toNode: string): Promise<Migration> {
-  const { migrations } = nodes.fleet.store;
+  const { migrations } = nodes.backplane.store;
   const startedAt = Date.now();
   const common = { id: newId('migration'), roomId: nodes.roomId, sessionId, participantId, toNode, startedAt } as const;
   const { migration } = await migrations.begin({ ...common, reason: 'manual', deadline: startedAt + 10_000 });
@@ -29,12 +29,12 @@ async function migrate({ id: participantId, sessionId }: Member, toNode: string)
 }
 
 const commit = ({ roomId, participantId, id }: Migration) =>
-  nodes.fleet.store.migrations.commit(roomId, participantId, id);
+  nodes.backplane.store.migrations.commit(roomId, participantId, id);
 const rollBack = ({ roomId, participantId, id }: Migration) =>
-  nodes.fleet.store.migrations.rollBack(roomId, participantId, id, 'rolled_back');
+  nodes.backplane.store.migrations.rollBack(roomId, participantId, id, 'rolled_back');
 
 async function events<T extends RoomEvent['type']>(type: T): Promise<RoomEvent<T>[]> {
-  const entries = await nodes.fleet.events.readAfter(roomStream(nodes.roomId), startOfStream, 1000);
+  const entries = await nodes.backplane.events.readAfter(roomStream(nodes.roomId), startOfStream, 1000);
   if (entries === 'trimmed') throw new Error('the stream was trimmed');
   return parseRoomEvents(entries).flatMap(({ event }) => (event.type === type ? [event as RoomEvent<T>] : []));
 }
@@ -42,7 +42,7 @@ async function events<T extends RoomEvent['type']>(type: T): Promise<RoomEvent<T
 /** Waits until the node has followed everything that is in the room's stream. */
 async function followed(nodeId: string): Promise<void> {
   const witness = await nodes.enter(nodeId, false);
-  await nodes.fleet.store.rooms.leave(nodes.roomId, witness.id, 'left');
+  await nodes.backplane.store.rooms.leave(nodes.roomId, witness.id, 'left');
   const { sessionId } = witness;
   await waitFor(`${nodeId} followed the stream`, async () => {
     try {
@@ -173,7 +173,7 @@ describe('publications during a migration', () => {
       const record = (await nodes.publications()).find((each) => each.id === id);
       const producer = (await nodes.room(there)).media(mover.sessionId).findProducer(id)!;
       expect(record).toMatchObject({ nodeId: there, producerId: producer.id, muted: producer.paused });
-      await nodes.fleet.store.rooms.leave(nodes.roomId, mover.id, 'left');
+      await nodes.backplane.store.rooms.leave(nodes.roomId, mover.id, 'left');
     }
   });
 });
@@ -200,7 +200,7 @@ describe('media of a session that is moved', () => {
 
   test('a migration that is rolled back while its new side is opened leaves nothing there', async () => {
     const mover = await nodes.enter(here);
-    const { migrations } = nodes.fleet.store;
+    const { migrations } = nodes.backplane.store;
     const { id: participantId, sessionId } = mover;
     for (let delay = 0; delay < 8; delay++) {
       const startedAt = Date.now();
@@ -217,7 +217,7 @@ describe('media of a session that is moved', () => {
   test('events of unknown participants and of other sessions leave it alone', async () => {
     const stays = await nodes.enter(here);
     const payload = { participantId: 'pt_unknown', nodeId: there, migrationId: newId('migration') };
-    await appendRoomEvent(nodes.fleet.events, nodes.roomId, { type: 'participant_moved', from: 'system', payload });
+    await appendRoomEvent(nodes.backplane.events, nodes.roomId, { type: 'participant_moved', from: 'system', payload });
     await followed(here);
     await publish(here, stays);
   });

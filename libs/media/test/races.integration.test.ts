@@ -30,7 +30,7 @@ describe('parallel requests of one session', () => {
   test('a publication that the store refuses leaves no producer and can be replaced by another', async () => {
     const { sessionId, id } = await nodes.enter(here);
     const room = await nodes.room(here);
-    await nodes.fleet.store.rooms.reassign(nodes.roomId, id, [here]);
+    await nodes.backplane.store.rooms.reassign(nodes.roomId, id, [here]);
     await expect(room.publications.publish(sessionId, microphone())).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect((await nodes.dump(here)).producers).toEqual([]);
   });
@@ -124,7 +124,7 @@ describe('parallel requests of one session', () => {
 });
 
 describe('requests while the media of a session is closed', () => {
-  const leave = ({ id }: { id: string }) => nodes.fleet.store.rooms.leave(nodes.roomId, id, 'left');
+  const leave = ({ id }: { id: string }) => nodes.backplane.store.rooms.leave(nodes.roomId, id, 'left');
   const isClosed = async (id: string): Promise<void> => {
     await waitFor('no session has media', () => nodes.node(id).sessions === 0 || notYet('one has'));
   };
@@ -171,7 +171,7 @@ describe('requests while the media of a session is closed', () => {
     const { userId, name, joinedAt, id: participantId, sessionId } = member;
     await leave(member);
     const request = { participantId, sessionId, userId, name, joinedAt, roomId: nodes.roomId, maxRooms: 16 };
-    await nodes.fleet.store.rooms.join({ ...request, excludeNodes: [there] });
+    await nodes.backplane.store.rooms.join({ ...request, excludeNodes: [there] });
     // Faster than the event of the first stay.
     await nodes.open(here, member);
     const other = await nodes.enter(here);

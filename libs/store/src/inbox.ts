@@ -1,4 +1,4 @@
-import type { LogEntry } from '@flotilla/bus';
+import type { LogEntry } from '@flotilla/bus/events';
 import { compareOffsets, type Offset } from '@flotilla/contracts';
 import { keptMessagesPerUser } from './store.ts';
 

@@ -1,5 +1,4 @@
 export { forEachRecord } from './each-record.ts';
-export * from './fleet.ts';
 export type { MigrationHistory } from './history.ts';
 export { brokenInvariants, takeInventory } from './invariants.ts';
 export { MemoryStore } from './memory/memory-store.ts';

@@ -1,4 +1,4 @@
-import type { LogEntry } from '@flotilla/bus';
+import type { LogEntry } from '@flotilla/bus/events';
 import type {
   CommandPayload,
   Grant,

@@ -2,7 +2,8 @@ import 'reflect-metadata';
 import { type CommandType, type MediaSessionParameters, newId, participantIdOf, sfuQueue } from '@flotilla/contracts';
 import { createLogger, nestLogger } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
-import { memoryFleet, roomIdOf } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
+import { roomIdOf } from '@flotilla/store';
 import { NestFactory } from '@nestjs/core';
 import { receivable, serve, type Side } from './serve.ts';
 
@@ -12,17 +13,17 @@ const roomId = roomIdOf(name);
 
 /** An SFU node as it is deployed, with its heartbeat, statistics, speakers and commands; the brokers are in its process. */
 const log = createLogger({ service: 'bench', level: 'error', format: 'json' });
-const fleet = memoryFleet(log);
+const backplane = memoryBackplane(log);
 const config = nodeConfig.parse({
   FLOTILLA_NODE_ID: nodeId,
   FLOTILLA_SFU_WORKERS: '1',
   FLOTILLA_SFU_CAPACITY: '1000',
   FLOTILLA_DRAIN_SECONDS: '0',
 });
-const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, fleet, log }), {
+const app = await NestFactory.createApplicationContext(SfuWorkerModule.register({ config, backplane, log }), {
   logger: nestLogger(log),
 });
-await fleet.store.rooms.create({
+await backplane.store.rooms.create({
   id: roomId,
   name,
   createdAt: Date.now(),
@@ -32,7 +33,7 @@ await fleet.store.rooms.create({
   acceptBridged: false,
   emptyTimeoutSeconds: 0,
 });
-const { rtpCapabilities } = (await fleet.store.nodes.list())[0]!;
+const { rtpCapabilities } = (await backplane.store.nodes.list())[0]!;
 const sessions = new Map<number, { roomId: string; sessionId: string; participantId: string }>();
 
 const side: Side = {
@@ -42,10 +43,10 @@ const side: Side = {
     sessions.set(index, who);
     const user = `user-${index}`;
     const claims = { grants: [], bridge: [], expiresAt: Date.now() + 3_600_000 };
-    await fleet.store.sessions.open({ id: sessionId, userId: user, gatewayId: 'gw_bench', ...claims }, sessionId);
+    await backplane.store.sessions.open({ id: sessionId, userId: user, gatewayId: 'gw_bench', ...claims }, sessionId);
     const request = { userId: user, name: user, joinedAt: Date.now(), excludeNodes: [], maxRooms: 1 };
-    await fleet.store.rooms.join({ ...who, ...request });
-    return fleet.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
+    await backplane.store.rooms.join({ ...who, ...request });
+    return backplane.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
       ...who,
       rtpCapabilities: receivable(rtpCapabilities),
       subscribe: true,
@@ -53,7 +54,7 @@ const side: Side = {
   },
   // As the gateway does it: the request of a client with who asks.
   request: (index, type, payload) =>
-    fleet.bus.call(sfuQueue(nodeId), `sfu.${type}` as CommandType, {
+    backplane.bus.call(sfuQueue(nodeId), `sfu.${type}` as CommandType, {
       muted: false,
       ...payload,
       ...sessions.get(index)!,

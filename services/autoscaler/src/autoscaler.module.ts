@@ -1,6 +1,6 @@
 import type { StreamSubscription } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Autoscaler, lookEveryMs } from './autoscaler.ts';
 import { FleetView } from './fleet-view.ts';
@@ -11,17 +11,17 @@ import { MigrationDispatcher } from './migration-dispatcher.ts';
 import { pingNode, LivenessProbe } from './liveness-probe.ts';
 
 export interface AutoscalerOptions {
-  readonly fleet: Fleet;
+  readonly backplane: Backplane;
   readonly log: Logger;
 }
 
 /** Watches all nodes and, as the leader, moves peers off those that are lost, drained, hot or bad for them. */
 @Module({})
 export class AutoscalerModule {
-  static register({ fleet, log }: AutoscalerOptions): DynamicModule {
+  static register({ backplane, log }: AutoscalerOptions): DynamicModule {
     return {
       module: AutoscalerModule,
-      providers: [{ provide: Watch, useFactory: () => new Watch(fleet, log) }],
+      providers: [{ provide: Watch, useFactory: () => new Watch(backplane, log) }],
     };
   }
 }
@@ -34,10 +34,10 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
     log: Logger,
   ) {
-    const { bus, store } = fleet;
+    const { bus, store } = backplane;
     const view = new FleetView();
     const leadership = new Leadership(store.leases, 'autoscaler', log);
     this.#leadership = leadership;
@@ -61,7 +61,7 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Everybody follows the reports, so that whoever comes to lead knows the fleet already. */
   async onApplicationBootstrap(): Promise<void> {
-    this.#following = await followStats(this.fleet.events, (reports) => this.#autoscaler.heard(reports));
+    this.#following = await followStats(this.backplane.events, (reports) => this.#autoscaler.heard(reports));
     this.#leadership.start();
     this.#timer = setInterval(() => void this.#autoscaler.look(), lookEveryMs);
   }

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { nestLogger, runService } from '@flotilla/runtime';
-import { connectFleet, watchFleet } from '@flotilla/store';
+import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { AutoscalerModule } from './autoscaler.module.ts';
 import { autoscalerConfig } from './config.ts';
@@ -9,10 +9,10 @@ await runService({
   name: 'autoscaler',
   config: autoscalerConfig,
   start: async ({ config, log, health, onStop }) => {
-    const fleet = await connectFleet(config, log);
-    onStop('fleet', () => fleet.close());
-    watchFleet(health, fleet);
-    const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ fleet, log }), {
+    const backplane = await connectBackplane(config, log);
+    onStop('backplane', () => backplane.close());
+    watchBackplane(health, backplane);
+    const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ backplane, log }), {
       logger: nestLogger(log),
     });
     onStop('application', () => app.close());

@@ -7,7 +7,7 @@ import {
   sfuQueue,
 } from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
-import { type Fleet, memoryFleet } from '@flotilla/store';
+import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -24,7 +24,7 @@ class Node {
 
   constructor(
     readonly id: string,
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
   ) {}
 
   start(): void {
@@ -33,7 +33,7 @@ class Node {
 
   async report(): Promise<void> {
     const { id, state } = this;
-    await this.fleet.store.nodes.report(nodeReport(id, { capacity: 100, state, load: { cpu: 0.2 } }), this.peers);
+    await this.backplane.store.nodes.report(nodeReport(id, { capacity: 100, state, load: { cpu: 0.2 } }), this.peers);
   }
 
   stop(): void {
@@ -50,7 +50,7 @@ class Node {
   }
 }
 
-let fleet: Fleet;
+let backplane: Backplane;
 let nodes: Node[];
 let begun: number;
 let stop: () => Promise<void>;
@@ -59,10 +59,10 @@ const asked: { sessionId: string; toNode: string | undefined; reason: string }[]
 beforeEach(async () => {
   begun = performance.now();
   asked.length = 0;
-  fleet = memoryFleet(log);
-  nodes = ['nd_a', 'nd_b', 'nd_c'].map((id) => new Node(id, fleet));
+  backplane = memoryBackplane(log);
+  nodes = ['nd_a', 'nd_b', 'nd_c'].map((id) => new Node(id, backplane));
   // The registry as the autoscaler meets it: what it asks for happens, but nobody moves back from the dead by itself.
-  const serving = await fleet.bus.serve(registryQueue, 'shared', {
+  const serving = await backplane.bus.serve(registryQueue, 'shared', {
     'registry.migrate': async ({ roomId, sessionId, toNode, reason }) => {
       asked.push({ sessionId, toNode, reason });
       const from = nodes.find(({ peers }) => peers.some((peer) => peer.sessionId === sessionId))!;
@@ -90,7 +90,9 @@ beforeEach(async () => {
   });
   nodes[0]!.seat(3, 'rm_small');
   nodes[0]!.seat(8, 'rm_big');
-  const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ fleet, log }), { logger: false });
+  const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ backplane, log }), {
+    logger: false,
+  });
   for (const node of nodes) node.start();
   stop = async () => {
     for (const node of nodes) node.stop();
@@ -146,7 +148,7 @@ test('the peers of a node that dies are asked to be elsewhere, each once, the la
 
 test('a node that is not heard but answers keeps its peers', async () => {
   let answers = 0;
-  const serving = await fleet.bus.serve(sfuQueue('nd_a'), 'own', {
+  const serving = await backplane.bus.serve(sfuQueue('nd_a'), 'own', {
     'sfu.ping': async () => {
       answers++;
       return {};

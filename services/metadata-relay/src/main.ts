@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { nestLogger, runService } from '@flotilla/runtime';
-import { connectFleet, watchFleet } from '@flotilla/store';
+import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { metadataRelayConfig } from './config.ts';
 import { MetadataRelayModule } from './metadata-relay.module.ts';
@@ -9,10 +9,10 @@ await runService({
   name: 'metadata-relay',
   config: metadataRelayConfig,
   start: async ({ config, log, health, onStop }) => {
-    const fleet = await connectFleet(config, log);
-    onStop('fleet', () => fleet.close());
-    watchFleet(health, fleet);
-    const app = await NestFactory.createApplicationContext(MetadataRelayModule.register({ config, fleet, log }), {
+    const backplane = await connectBackplane(config, log);
+    onStop('backplane', () => backplane.close());
+    watchBackplane(health, backplane);
+    const app = await NestFactory.createApplicationContext(MetadataRelayModule.register({ config, backplane, log }), {
       logger: nestLogger(log),
     });
     onStop('application', () => app.close());

@@ -2,7 +2,7 @@ import type { Serving } from '@flotilla/bus';
 import { NtpClient } from '@flotilla/clock';
 import { newId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { RelayConfig } from './config.ts';
 import { drain } from './drain.ts';
@@ -13,7 +13,7 @@ import type { RoutingClock } from './routing/room-routing.ts';
 
 export interface MetadataRelayOptions {
   readonly config: RelayConfig;
-  readonly fleet: Fleet;
+  readonly backplane: Backplane;
   readonly log: Logger;
 }
 
@@ -28,7 +28,7 @@ const routingClock = ({ clock }: NtpClient): RoutingClock => ({
 /** One metadata relay: its links, the commands it serves, its heartbeat. */
 @Module({})
 export class MetadataRelayModule {
-  static register({ config, fleet, log }: MetadataRelayOptions): DynamicModule {
+  static register({ config, backplane, log }: MetadataRelayOptions): DynamicModule {
     const id = config.FLOTILLA_RELAY_ID ?? newId('relay');
     const relayLog = log.child({ relay: id });
     return {
@@ -60,8 +60,8 @@ export class MetadataRelayModule {
               },
               clock: routingClock(time),
               thread: config.FLOTILLA_RELAY_THREAD,
-              events: fleet.events,
-              relays: fleet.store.relays,
+              events: backplane.events,
+              relays: backplane.store.relays,
               log: relayLog,
             }),
           inject: [NtpClient],
@@ -69,7 +69,7 @@ export class MetadataRelayModule {
         {
           provide: RelayLife,
           useFactory: (relay: Relay, time: NtpClient) =>
-            new RelayLife(relay, time, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
+            new RelayLife(relay, time, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
           inject: [Relay, NtpClient],
         },
       ],
@@ -85,15 +85,15 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly relay: Relay,
     private readonly time: NtpClient,
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
     private readonly drainMs: number,
     private readonly log: Logger,
   ) {
-    this.#heartbeat = new Heartbeat(relay, fleet.store.relays, log);
+    this.#heartbeat = new Heartbeat(relay, backplane.store.relays, log);
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    this.#serving = await serveRelayCommands(this.fleet.bus, this.relay);
+    this.#serving = await serveRelayCommands(this.backplane.bus, this.relay);
     // Clients learn the time from this relay: it knows it first, where it is told.
     await this.time.calibrated(calibrationMs);
     await this.#heartbeat.start();

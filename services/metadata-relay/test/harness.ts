@@ -10,7 +10,7 @@ import {
 } from '@flotilla/contracts';
 import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
-import { connectFleet, type Fleet, memoryFleet } from '@flotilla/store';
+import { connectBackplane, type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { MetadataClient, type MetadataClientOptions, type Requester, roomRecord, testBrokers } from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -20,12 +20,12 @@ import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 
 export const log = createLogger({ service: 'test', level: 'error' });
 
-export const fleets: Record<string, () => Promise<Fleet & { close?(): Promise<void> }>> = {
-  memory: async () => memoryFleet(log),
+export const fleets: Record<string, () => Promise<Backplane & { close?(): Promise<void> }>> = {
+  memory: async () => memoryBackplane(log),
   'Redis and RabbitMQ': () => {
     const { redisUrl, amqpUrl } = testBrokers();
     const FLOTILLA_NAMESPACE = `t${randomUUID().slice(0, 8)}`;
-    return connectFleet({ REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE }, log);
+    return connectBackplane({ REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE }, log);
   },
 };
 
@@ -35,16 +35,20 @@ export class Harness {
   readonly #clients: MetadataClient[] = [];
 
   private constructor(
-    readonly fleet: Fleet & { close?(): Promise<void> },
+    readonly backplane: Backplane & { close?(): Promise<void> },
     readonly room: Room,
   ) {}
 
-  static async start(open: () => Promise<Fleet>, relayIds: readonly string[], settings: object = {}): Promise<Harness> {
+  static async start(
+    open: () => Promise<Backplane>,
+    relayIds: readonly string[],
+    settings: object = {},
+  ): Promise<Harness> {
     const name = `r${randomUUID().slice(0, 8)}`;
-    const fleet = await open();
+    const backplane = await open();
     const room = roomRecord(name);
-    await fleet.store.rooms.create(room);
-    const harness = new Harness(fleet, room);
+    await backplane.store.rooms.create(room);
+    const harness = new Harness(backplane, room);
     for (const id of relayIds) await harness.startRelay(id, settings);
     return harness;
   }
@@ -54,11 +58,11 @@ export class Harness {
       FLOTILLA_RELAY_ID: id,
       FLOTILLA_DRAIN_SECONDS: '5',
       // Both ways are tested, each over one kind of fleet.
-      FLOTILLA_RELAY_THREAD: String(!(this.fleet.events instanceof MemoryEventLog)),
+      FLOTILLA_RELAY_THREAD: String(!(this.backplane.events instanceof MemoryEventLog)),
       ...settings,
     });
     const relay = await NestFactory.createApplicationContext(
-      MetadataRelayModule.register({ config, fleet: this.fleet, log }),
+      MetadataRelayModule.register({ config, backplane: this.backplane, log }),
       { logger: false },
     );
     this.#relays.push(relay);
@@ -67,7 +71,7 @@ export class Harness {
 
   /** A session of its own; requests go to its relay, `metadata.connect` to the one given, or placed. */
   requester(relayId?: string, sessionId = newId('session')): Requester {
-    const { bus, store } = this.fleet;
+    const { bus, store } = this.backplane;
     return {
       request: async (type: string, payload: unknown): Promise<Reply> => {
         try {
@@ -97,6 +101,6 @@ export class Harness {
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close();
     await Promise.all(this.#relays.map((relay) => relay.close()));
-    await this.fleet.close?.();
+    await this.backplane.close?.();
   }
 }

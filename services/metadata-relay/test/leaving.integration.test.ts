@@ -11,7 +11,7 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
 
   const movedEvents = (): RoomEvent<'metadata_moved'>[] => {
     const moved: RoomEvent<'metadata_moved'>[] = [];
-    subscribeToRoom(harness.fleet.events, harness.room.id, startOfStream, (placed) => {
+    subscribeToRoom(harness.backplane.events, harness.room.id, startOfStream, (placed) => {
       for (const { event } of placed) if (event.type === 'metadata_moved') moved.push(event);
     });
     return moved;
@@ -50,7 +50,7 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
     await ada.disconnect();
     await bob.disconnect();
     await closing;
-    expect((await harness.fleet.store.relays.list()).map(({ id }) => id)).toEqual(['rl_b']);
+    expect((await harness.backplane.store.relays.list()).map(({ id }) => id)).toEqual(['rl_b']);
   });
 
   test('when its worker dies its clients are told, and may come back to it', async () => {
@@ -69,10 +69,10 @@ describe.each(Object.entries(fleets))('a relay that goes, over %s', (_name, open
   test('who leaves the room loses the link', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const sessionId = newId('session');
-    const { rooms, nodes } = harness.fleet.store;
+    const { rooms, nodes } = harness.backplane.store;
     await nodes.report(nodeReport('nd_a'));
     const who = newcomer(harness.room.id, sessionId);
-    await joinAs(harness.fleet.store, who);
+    await joinAs(harness.backplane.store, who);
     const client = await harness.client('rl_a', { sessionId });
     await rooms.leave(who.roomId, who.participantId, 'left');
     await waitFor('the relay has no link', async () => {

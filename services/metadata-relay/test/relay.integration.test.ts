@@ -57,7 +57,7 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     ada.send('state', 'not retained', { channel: 'reliable' });
     bob.send('state', 'of bob', { channel: 'reliable', retain: true });
     await waitFor('it is kept', async () => {
-      const kept = await harness.fleet.store.relays.retained(harness.room.id);
+      const kept = await harness.backplane.store.relays.retained(harness.room.id);
       const seqIds = kept.map(({ seqId }) => seqId).toSorted((a, b) => a - b);
       if (seqIds.join() !== '0,1') notYet(`kept: ${seqIds.join()}`);
     });
@@ -85,7 +85,7 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     await ada.publish('state', { retain: true });
     ada.send('state', 'kept', { retain: true });
     await waitFor('it is written', async () => {
-      if ((await harness.fleet.store.relays.retained(harness.room.id)).length === 0) notYet('nothing is');
+      if ((await harness.backplane.store.relays.retained(harness.room.id)).length === 0) notYet('nothing is');
     });
     ada.close();
     await harness.startRelay('rl_b');

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { checkTokens } from '@flotilla/auth';
 import { closeServing, nestLogger, runService } from '@flotilla/runtime';
-import { connectFleet, watchFleet } from '@flotilla/store';
+import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { registryConfig } from './config.ts';
 import { RoomRegistryModule } from './room-registry.module.ts';
@@ -12,10 +12,10 @@ await runService({
   start: async ({ config, log, health, onStop }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
       log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');
-    const fleet = await connectFleet(config, log);
-    onStop('fleet', () => fleet.close());
-    watchFleet(health, fleet);
-    const app = await NestFactory.create(RoomRegistryModule.register({ config, fleet, log }), {
+    const backplane = await connectBackplane(config, log);
+    onStop('backplane', () => backplane.close());
+    watchBackplane(health, backplane);
+    const app = await NestFactory.create(RoomRegistryModule.register({ config, backplane, log }), {
       logger: nestLogger(log),
     });
     onStop('application', () => closeServing(app));

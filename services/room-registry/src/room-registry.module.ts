@@ -1,7 +1,7 @@
 import { type TokenConfig, TokenIssuer, tokenSettings } from '@flotilla/auth';
 import type { Serving } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { RegistryConfig } from './config.ts';
@@ -16,24 +16,24 @@ import { Sweeper } from './sweeper.ts';
 export interface RoomRegistryOptions {
   readonly config: TokenConfig &
     Pick<RegistryConfig, 'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS'>;
-  readonly fleet: Fleet;
+  readonly backplane: Backplane;
   readonly log: Logger;
 }
 
 /** The room registry: the REST API, the commands of migrations and drills, and the sweeper. */
 @Module({})
 export class RoomRegistryModule {
-  static register({ config, fleet, log }: RoomRegistryOptions): DynamicModule {
+  static register({ config, backplane, log }: RoomRegistryOptions): DynamicModule {
     const rest: RestSettings = {
       apiKeys: config.FLOTILLA_API_KEYS,
       open: config.FLOTILLA_API_OPEN,
-      topology: () => fleet.store.topology(),
+      topology: () => backplane.store.topology(),
       log,
     };
-    const rooms = new Rooms(fleet.store.rooms);
-    const migrations = new Migrations(fleet.bus, fleet.store, log);
-    const nodes = new Nodes(fleet.store.nodes, fleet.bus);
-    const drills = new Drills(rooms, migrations, nodes, fleet.store.sessions, fleet.events, log);
+    const rooms = new Rooms(backplane.store.rooms);
+    const migrations = new Migrations(backplane.bus, backplane.store, log);
+    const nodes = new Nodes(backplane.store.nodes, backplane.bus);
+    const drills = new Drills(rooms, migrations, nodes, backplane.store.sessions, backplane.events, log);
     return {
       module: RoomRegistryModule,
       controllers: [RestController],
@@ -48,8 +48,8 @@ export class RoomRegistryModule {
         {
           provide: Registry,
           useValue: new Registry(
-            () => serveRegistryCommands(fleet.bus, migrations, drills),
-            new Sweeper(fleet.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, {
+            () => serveRegistryCommands(backplane.bus, migrations, drills),
+            new Sweeper(backplane.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, {
               migrations: () => migrations.rollBackTimedOut(),
             }),
           ),

@@ -2,21 +2,21 @@ import { gatewayStream } from '@flotilla/bus';
 import { newId, registryQueue, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { CommandHandlers } from '@flotilla/bus';
 import { metricsRegistry } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import { beforeEach, expect, test } from 'vitest';
 import { startRegistry } from './harness.ts';
 
 let registry: Awaited<ReturnType<typeof startRegistry>>;
-let fleet: Fleet;
+let backplane: Backplane;
 /** The commands that the node received. */
 let received: unknown[];
 
 beforeEach(async () => {
   registry = await startRegistry();
-  ({ fleet } = registry);
+  ({ backplane } = registry);
   received = [];
-  for (const id of ['nd_a', 'nd_b']) await fleet.store.nodes.report(nodeReport(id));
+  for (const id of ['nd_a', 'nd_b']) await backplane.store.nodes.report(nodeReport(id));
   const handlers = {
     'sfu.cordon': async (order) => {
       received.push(order);
@@ -31,7 +31,7 @@ beforeEach(async () => {
       return {};
     },
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
-  await fleet.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'own', handlers);
+  await backplane.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'own', handlers);
 });
 
 const drill = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>
@@ -63,9 +63,9 @@ test('the drill cut_socket is sent to the gateway of the session', async () => {
   const session = newId('session');
   expect(await drill({ kind: 'cut_socket', session })).toMatchObject({ status: 404 });
   const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
-  await fleet.store.sessions.open({ id: session, userId: 'ada', gatewayId: 'gw_far', ...claims }, 'hash');
+  await backplane.store.sessions.open({ id: session, userId: 'ada', gatewayId: 'gw_far', ...claims }, 'hash');
   expect(await drill({ kind: 'cut_socket', session })).toEqual({ status: 202, body: {} });
-  const entries = await fleet.events.readAfter(gatewayStream('gw_far'), '0-0', 10);
+  const entries = await backplane.events.readAfter(gatewayStream('gw_far'), '0-0', 10);
   expect(entries).toMatchObject([{ data: JSON.stringify({ type: 'cut_socket', sessionId: session }) }]);
 });
 
@@ -82,17 +82,17 @@ test('a malformed drill, an unknown room and a request without a known key are r
 
 test('a migration whose new node does not answer is listed as rolled back', async () => {
   const roomId = 'rm_a';
-  await fleet.store.rooms.create(roomRecord('a'));
+  await backplane.store.rooms.create(roomRecord('a'));
   const who = newcomer(roomId, undefined, ['nd_b']);
-  await joinAs(fleet.store, who);
+  await joinAs(backplane.store, who);
   // No process serves the new node.
   await expect(
-    fleet.bus.call(registryQueue, 'registry.drill', {
+    backplane.bus.call(registryQueue, 'registry.drill', {
       drill: { kind: 'migrate', room: roomId, participant: who.participantId, toNode: 'nd_b' },
       by: 'user:ada',
     }),
   ).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
-  expect(await fleet.store.history.recent()).toMatchObject([
+  expect(await backplane.store.history.recent()).toMatchObject([
     { sessionId: who.sessionId, fromNode: 'nd_a', toNode: 'nd_b', reason: 'manual', end: 'rolled_back' },
   ]);
 });

@@ -1,6 +1,6 @@
 import type { CommandHandlers } from '@flotilla/bus';
 import { type NodeState, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { nodeReport } from '@flotilla/testkit';
 import { expect, test } from 'vitest';
 import { startRegistry } from './harness.ts';
@@ -13,21 +13,21 @@ const node = (state: NodeState) =>
   });
 
 /** Serves a node that takes on the ordered state and reports it. */
-async function serveNode(fleet: Fleet): Promise<void> {
+async function serveNode(backplane: Backplane): Promise<void> {
   const handlers = {
     'sfu.cordon': async ({ state }) => {
-      await fleet.store.nodes.report(node(state));
+      await backplane.store.nodes.report(node(state));
       return { state };
     },
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
-  await fleet.bus.serve<'sfu.cordon'>(sfuQueue('nd_a'), 'own', handlers);
-  await fleet.store.nodes.report(node('active'));
+  await backplane.bus.serve<'sfu.cordon'>(sfuQueue('nd_a'), 'own', handlers);
+  await backplane.store.nodes.report(node('active'));
 }
 
 test('nodes are listed with their load and state, and cordon, drain and uncordon reach them', async () => {
-  const { api, fleet } = await startRegistry();
+  const { api, backplane } = await startRegistry();
   expect(await api.request('GET', '/v1/nodes')).toEqual({ status: 200, body: { nodes: [] } });
-  await serveNode(fleet);
+  await serveNode(backplane);
   for (const [verb, state] of [
     ['cordon', 'cordoned'],
     ['drain', 'draining'],
@@ -43,13 +43,13 @@ test('nodes are listed with their load and state, and cordon, drain and uncordon
 });
 
 test('a command for an unknown node gets NOT_FOUND, for a node that does not answer NODE_UNAVAILABLE, and without a known key FORBIDDEN', async () => {
-  const { api, stranger, fleet } = await startRegistry();
+  const { api, stranger, backplane } = await startRegistry();
   for (const id of ['nd_nobody', 'nonsense'])
     expect(await api.request('POST', `/v1/nodes/${id}/drain`)).toMatchObject({
       status: 404,
       body: { error: { code: 'NOT_FOUND' } },
     });
-  await fleet.store.nodes.report(node('active'));
+  await backplane.store.nodes.report(node('active'));
   expect(await api.request('POST', '/v1/nodes/nd_a/drain')).toMatchObject({
     status: 503,
     body: { error: { code: 'NODE_UNAVAILABLE' } },

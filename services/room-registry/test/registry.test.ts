@@ -1,6 +1,6 @@
 import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { memoryFleet } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
 import { joinAs, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import { Rooms } from '../src/rooms.ts';
@@ -10,7 +10,7 @@ const log = createLogger({ service: 'test', level: 'error' });
 
 describe('rooms', () => {
   test('a room is found by name and by id, and gets a random name when none is given', async () => {
-    const { store } = memoryFleet(log);
+    const { store } = memoryBackplane(log);
     const rooms = new Rooms(store.rooms);
     const named = await rooms.create({ name: 'daily' });
     expect(await rooms.get('daily')).toEqual(await rooms.get(named.id));
@@ -21,7 +21,7 @@ describe('rooms', () => {
   });
 
   test('two parallel requests to create a room of one name create one room', async () => {
-    const { store } = memoryFleet(log);
+    const { store } = memoryBackplane(log);
     const rooms = new Rooms(store.rooms);
     const created = await Promise.all([rooms.create({ name: 'daily' }), rooms.create({ name: 'daily' })]);
     expect(created[0].id).toBe(created[1].id);
@@ -31,7 +31,7 @@ describe('rooms', () => {
 
 describe('the sweeper', () => {
   test('a session whose resume window has passed leaves its rooms, other sessions stay', async () => {
-    const { store } = memoryFleet(log);
+    const { store } = memoryBackplane(log);
     const rooms = new Rooms(store.rooms);
     await store.nodes.report(nodeReport('nd_a'));
     const { id } = await rooms.create({ name: 'daily' });

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { nestLogger, runService } from '@flotilla/runtime';
-import { connectFleet, watchFleet } from '@flotilla/store';
+import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { sfuWorkerConfig } from './config.ts';
 import { SfuWorkerModule } from './sfu-worker.module.ts';
@@ -9,11 +9,11 @@ await runService({
   name: 'sfu-worker',
   config: sfuWorkerConfig,
   start: async ({ config, log, health, onStop, stop }) => {
-    const fleet = await connectFleet(config, log);
-    onStop('fleet', () => fleet.close());
-    watchFleet(health, fleet);
+    const backplane = await connectBackplane(config, log);
+    onStop('backplane', () => backplane.close());
+    watchBackplane(health, backplane);
     const app = await NestFactory.createApplicationContext(
-      SfuWorkerModule.register({ config, fleet, log, endProcess: () => stop('drained') }),
+      SfuWorkerModule.register({ config, backplane, log, endProcess: () => stop('drained') }),
       {
         logger: nestLogger(log),
       },

@@ -2,7 +2,7 @@ import type { Serving } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { MediaNode } from '@flotilla/media';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
 import { Drain } from './drain.ts';
@@ -14,7 +14,7 @@ import { Drills } from './drills.ts';
 
 export interface SfuWorkerOptions {
   readonly config: NodeConfig;
-  readonly fleet: Fleet;
+  readonly backplane: Backplane;
   readonly log: Logger;
   /** Ends the process after a drain. Absent when other services run in this process. */
   readonly endProcess?: () => void;
@@ -23,7 +23,7 @@ export interface SfuWorkerOptions {
 /** One SFU node: its media, the commands it serves, its heartbeat. */
 @Module({})
 export class SfuWorkerModule {
-  static register({ config, fleet, log, endProcess }: SfuWorkerOptions): DynamicModule {
+  static register({ config, backplane, log, endProcess }: SfuWorkerOptions): DynamicModule {
     const id = config.FLOTILLA_NODE_ID ?? newId('node');
     const nodeLog = log.child({ node: id });
     return {
@@ -44,10 +44,10 @@ export class SfuWorkerModule {
                 ip: config.FLOTILLA_SFU_PIPE_IP,
                 announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS,
               },
-              rooms: fleet.store.rooms,
-              migrations: fleet.store.migrations,
-              events: fleet.events,
-              peers: peerNodes(fleet.bus),
+              rooms: backplane.store.rooms,
+              migrations: backplane.store.migrations,
+              events: backplane.events,
+              peers: peerNodes(backplane.bus),
               log: nodeLog,
             }),
         },
@@ -56,12 +56,12 @@ export class SfuWorkerModule {
           useFactory: (media: MediaNode) => {
             const state = new OwnState();
             const { FLOTILLA_SFU_CAPACITY: capacity } = config;
-            const heartbeat = new Heartbeat(media, fleet.store.nodes, capacity, state, nodeLog);
+            const heartbeat = new Heartbeat(media, backplane.store.nodes, capacity, state, nodeLog);
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);
             const parts = { media, state, heartbeat, drain, drills };
-            return new SfuNode(parts, fleet, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
+            return new SfuNode(parts, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],
         },
@@ -77,13 +77,13 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
 
   constructor(
     private readonly parts: SfuNodeParts,
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
     private readonly drainMs: number,
     private readonly log: Logger,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    this.#serving = await serveSfuCommands(this.fleet.bus, this.parts);
+    this.#serving = await serveSfuCommands(this.backplane.bus, this.parts);
     await this.parts.heartbeat.start();
     this.log.info('SFU node started');
   }

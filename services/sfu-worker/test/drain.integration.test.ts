@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
-import { memoryFleet } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
 import { joinAs, mediaWorkersOf, newcomer, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -11,7 +11,7 @@ const log = createLogger({ service: 'test', level: 'silent' });
 const room = Room.parse({ id: 'rm_a', name: 'a', createdAt: 1, emptyTimeoutSeconds: 300 });
 const queue = sfuQueue('nd_a');
 
-let fleet: ReturnType<typeof memoryFleet>;
+let backplane: ReturnType<typeof memoryBackplane>;
 let stop: () => Promise<void>;
 const endProcess = vi.fn<() => void>();
 
@@ -20,7 +20,7 @@ async function startNode(settings: Record<string, string> = {}, ownProcess = tru
   const app = await NestFactory.createApplicationContext(
     SfuWorkerModule.register({
       config: loadConfig(nodeConfig, env),
-      fleet,
+      backplane,
       log,
       ...(ownProcess && { endProcess }),
     }),
@@ -31,23 +31,23 @@ async function startNode(settings: Record<string, string> = {}, ownProcess = tru
 
 beforeEach(async () => {
   endProcess.mockClear();
-  fleet = memoryFleet(log);
-  await fleet.store.rooms.create(room);
+  backplane = memoryBackplane(log);
+  await backplane.store.rooms.create(room);
 });
 afterEach(() => stop());
 
 /** Joins with media on the node. Returns a function that leaves. */
 async function enter(): Promise<() => Promise<unknown>> {
   const { sessionId, participantId, ...request } = newcomer(room.id);
-  await joinAs(fleet.store, { sessionId, participantId, ...request });
+  await joinAs(backplane.store, { sessionId, participantId, ...request });
   const payload = { roomId: room.id, sessionId, participantId, rtpCapabilities: {}, subscribe: true };
-  await fleet.bus.call(queue, 'sfu.open_session', payload);
-  return () => fleet.store.rooms.leave(room.id, participantId, 'left');
+  await backplane.bus.call(queue, 'sfu.open_session', payload);
+  return () => backplane.store.rooms.leave(room.id, participantId, 'left');
 }
 
 const setState = (state: 'draining' | 'active', drainSeconds?: number) =>
-  fleet.bus.call(queue, 'sfu.cordon', { state, drainSeconds });
-const progress = async () => (await fleet.store.nodes.list())[0]?.drain;
+  backplane.bus.call(queue, 'sfu.cordon', { state, drainSeconds });
+const progress = async () => (await backplane.store.nodes.list())[0]?.drain;
 const sessionsLeft = (count: number) =>
   waitFor(`${count} sessions left`, async () => {
     const drain = await progress();
@@ -118,18 +118,20 @@ describe('drills', () => {
     await startNode({ FLOTILLA_DRILLS: 'true' });
     const before = mediaWorkersOf(process.pid);
     expect(before).toHaveLength(1);
-    expect(await fleet.bus.call(queue, 'sfu.kill_worker', {})).toEqual({ worker: 0 });
+    expect(await backplane.bus.call(queue, 'sfu.kill_worker', {})).toEqual({ worker: 0 });
     await waitFor('a new media worker', () => {
       const now = mediaWorkersOf(process.pid);
       if (now.length !== 1 || now[0] === before[0]) notYet(`workers: ${now.join(', ')}`);
     });
-    await expect(fleet.bus.call(queue, 'sfu.kill_worker', { worker: 7 })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(backplane.bus.call(queue, 'sfu.kill_worker', { worker: 7 })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
   });
 
   test('a node without FLOTILLA_DRILLS refuses them and names the setting', async () => {
     await startNode();
     for (const command of ['sfu.kill_worker', 'sfu.kill_node'] as const)
-      await expect(fleet.bus.call(queue, command, {})).rejects.toMatchObject({
+      await expect(backplane.bus.call(queue, command, {})).rejects.toMatchObject({
         code: 'DRILL_REFUSED',
         message: expect.stringContaining('FLOTILLA_DRILLS=true') as string,
       });
@@ -137,7 +139,7 @@ describe('drills', () => {
 
   test('a node that shares its process with other services refuses to be killed', async () => {
     await startNode({ FLOTILLA_DRILLS: 'true' }, false);
-    await expect(fleet.bus.call(queue, 'sfu.kill_node', {})).rejects.toMatchObject({
+    await expect(backplane.bus.call(queue, 'sfu.kill_node', {})).rejects.toMatchObject({
       code: 'DRILL_REFUSED',
       message: expect.stringContaining('npm run fleet') as string,
     });
@@ -154,16 +156,16 @@ describe('a node whose media worker hangs', () => {
   afterEach(() => process.kill(worker, 'SIGCONT'));
 
   test('its heartbeats continue', async () => {
-    const lastSeenAt = async (): Promise<number> => (await fleet.store.nodes.list())[0]!.lastSeenAt;
+    const lastSeenAt = async (): Promise<number> => (await backplane.store.nodes.list())[0]!.lastSeenAt;
     const before = await lastSeenAt();
     await waitFor('three heartbeats', async () => (await lastSeenAt()) >= before + 1500 || notYet('fewer'));
   });
 
   test('it stops: commands that the worker never answers end at their deadline', async () => {
     const { sessionId, participantId, ...request } = newcomer(room.id);
-    await joinAs(fleet.store, { sessionId, participantId, ...request });
+    await joinAs(backplane.store, { sessionId, participantId, ...request });
     const payload = { roomId: room.id, sessionId, participantId, rtpCapabilities: {}, subscribe: true };
-    await expect(fleet.bus.call(queue, 'sfu.open_session', payload, { timeoutMs: 300 })).rejects.toMatchObject({
+    await expect(backplane.bus.call(queue, 'sfu.open_session', payload, { timeoutMs: 300 })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
     });
     await stop();

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { nodeStream } from '@flotilla/bus';
 import { NodeStats, Room, sfuQueue } from '@flotilla/contracts';
 import { createLogger, loadConfig, metricsRegistry, nestLogger } from '@flotilla/runtime';
-import { memoryFleet } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
 import { joinAs, newcomer, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -12,49 +12,49 @@ const log = createLogger({ service: 'test', level: 'error' });
 const env = { FLOTILLA_NODE_ID: 'nd_a', FLOTILLA_SFU_WORKERS: '1', FLOTILLA_DRAIN_SECONDS: '0' };
 const room = Room.parse({ id: 'rm_a', name: 'a', createdAt: 1, emptyTimeoutSeconds: 300 });
 
-let fleet: ReturnType<typeof memoryFleet>;
+let backplane: ReturnType<typeof memoryBackplane>;
 let stop: () => Promise<void>;
 
 beforeEach(async () => {
-  fleet = memoryFleet(log);
+  backplane = memoryBackplane(log);
   const app = await NestFactory.createApplicationContext(
-    SfuWorkerModule.register({ config: loadConfig(nodeConfig, env), fleet, log }),
+    SfuWorkerModule.register({ config: loadConfig(nodeConfig, env), backplane, log }),
     { logger: nestLogger(log) },
   );
   stop = () => app.close();
-  await fleet.store.rooms.create(room);
+  await backplane.store.rooms.create(room);
 });
 afterEach(() => stop());
 
 async function join() {
-  const { member } = await joinAs(fleet.store, newcomer(room.id));
+  const { member } = await joinAs(backplane.store, newcomer(room.id));
   return member;
 }
 
 test('no member is assigned to a node after it answered that it is cordoned or draining, until it is active again', async () => {
   expect((await join()).nodeId).toBe('nd_a');
   for (const state of ['cordoned', 'draining'] as const) {
-    expect(await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state })).toEqual({ state });
-    expect(await fleet.store.nodes.list()).toMatchObject([{ id: 'nd_a', state }]);
+    expect(await backplane.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state })).toEqual({ state });
+    expect(await backplane.store.nodes.list()).toMatchObject([{ id: 'nd_a', state }]);
     await expect(join()).rejects.toMatchObject({ code: 'NO_CAPACITY' });
   }
-  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'active' });
+  await backplane.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'active' });
   expect((await join()).nodeId).toBe('nd_a');
 });
 
 test('heartbeats report the state of the node and every peer that has media', async () => {
   const { id: participantId, sessionId } = await join();
-  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'cordoned' });
-  await fleet.bus.call(sfuQueue('nd_a'), 'sfu.open_session', {
+  await backplane.bus.call(sfuQueue('nd_a'), 'sfu.cordon', { state: 'cordoned' });
+  await backplane.bus.call(sfuQueue('nd_a'), 'sfu.open_session', {
     roomId: room.id,
     sessionId,
     participantId,
     rtpCapabilities: {},
     subscribe: true,
   });
-  let offset = await fleet.events.lastOffset(nodeStream);
+  let offset = await backplane.events.lastOffset(nodeStream);
   const stats = await waitFor('a heartbeat with the peer', async () => {
-    const entries = await fleet.events.readAfter(nodeStream, offset, 1);
+    const entries = await backplane.events.readAfter(nodeStream, offset, 1);
     if (entries === 'trimmed' || !entries[0]) return notYet('no heartbeat');
     ({ offset } = entries[0]);
     const reported = NodeStats.parse(JSON.parse(entries[0].data));

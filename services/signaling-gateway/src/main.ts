@@ -3,7 +3,7 @@ import type { Server } from 'node:https';
 import { timeHeader } from '@flotilla/contracts';
 import { checkTokens } from '@flotilla/auth';
 import { closeServing, nestLogger, runService } from '@flotilla/runtime';
-import { connectFleet, watchFleet } from '@flotilla/store';
+import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { checkEdge, gatewayConfig } from './config.ts';
 import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
@@ -17,10 +17,10 @@ await runService({
   start: async ({ config, log, health, onStop }) => {
     const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
     const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;
-    const fleet = await connectFleet(config, log);
-    onStop('fleet', () => fleet.close());
-    watchFleet(health, fleet);
-    const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
+    const backplane = await connectBackplane(config, log);
+    onStop('backplane', () => backplane.close());
+    watchBackplane(health, backplane);
+    const app = await NestFactory.create(SignalingGatewayModule.register({ config, backplane, log }), {
       logger: nestLogger(log),
       ...(certificate && { httpsOptions: certificate.serverOptions }),
     });

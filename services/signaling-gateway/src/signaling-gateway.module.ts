@@ -1,7 +1,7 @@
 import { type TokenConfig, tokenSettings, TokenVerifier, UpgradeAuthenticator } from '@flotilla/auth';
 import { newId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import {
   type DynamicModule,
   type INestApplication,
@@ -41,7 +41,7 @@ import { TopologyStream } from './topology/topology-stream.ts';
 
 export interface SignalingGatewayOptions {
   readonly config: TokenConfig & EdgeConfig;
-  readonly fleet: Fleet;
+  readonly backplane: Backplane;
   readonly log: Logger;
 }
 
@@ -80,8 +80,8 @@ class GatewayHooks implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
-function compose({ config, fleet, log }: SignalingGatewayOptions): { gateway: Gateway; services: SignalServices } {
-  const { store, bus, events } = fleet;
+function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway: Gateway; services: SignalServices } {
+  const { store, bus, events } = backplane;
   const gatewayId = newId('gateway');
   const table = new SessionTable();
   const memberships = new Memberships(bus, store.rooms, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
@@ -133,10 +133,10 @@ function compose({ config, fleet, log }: SignalingGatewayOptions): { gateway: Ga
   );
   const topology = new TopologyStream(store, log);
   const handlers = requestHandlers({
-    rooms: new RoomRequests(fleet, memberships, streams, messages, log),
+    rooms: new RoomRequests(backplane, memberships, streams, messages, log),
     memberships,
     nodes: new NodeRequests(bus),
-    messages: new MessageRequests(fleet, messages, streams),
+    messages: new MessageRequests(backplane, messages, streams),
     migrations: new MigrationRequests(bus),
     negotiations: new Negotiations(store.rooms),
     metadata: new MetadataLinks(bus, store.relays, log),

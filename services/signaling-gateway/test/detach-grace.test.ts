@@ -1,16 +1,16 @@
-import { memoryFleet } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
 import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { connections, log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 describe('detach grace', () => {
-  const fleet = memoryFleet(log);
-  const detach = vi.spyOn(fleet.store.sessions, 'detach');
+  const backplane = memoryBackplane(log);
+  const detach = vi.spyOn(backplane.store.sessions, 'detach');
   let gateway: RunningGateway;
 
   beforeEach(async () => {
     detach.mockClear();
-    gateway = await startGateway({ fleet, settings: { FLOTILLA_DRAIN_SECONDS: '0' } });
+    gateway = await startGateway({ backplane, settings: { FLOTILLA_DRAIN_SECONDS: '0' } });
   });
   afterEach(() => gateway?.stop());
 
@@ -43,8 +43,8 @@ describe('detach grace', () => {
 
   test('a session that is admitted while its gateway stops is closed with SERVICE_RESTART or persisted as detached', async () => {
     const gate = Promise.withResolvers<void>();
-    const open = fleet.store.sessions.open.bind(fleet.store.sessions);
-    const opening = vi.spyOn(fleet.store.sessions, 'open').mockImplementationOnce(async (...session) => {
+    const open = backplane.store.sessions.open.bind(backplane.store.sessions);
+    const opening = vi.spyOn(backplane.store.sessions, 'open').mockImplementationOnce(async (...session) => {
       await gate.promise;
       return open(...session);
     });

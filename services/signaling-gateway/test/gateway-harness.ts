@@ -8,7 +8,7 @@ import { connect as connectTls } from 'node:tls';
 import { TokenIssuer } from '@flotilla/auth';
 import { signalPath, subprotocol, tokenSubprotocolPrefix } from '@flotilla/contracts';
 import { createLogger, type Logger, nestLogger } from '@flotilla/runtime';
-import { type Fleet, memoryFleet } from '@flotilla/store';
+import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
@@ -35,16 +35,16 @@ export interface GatewayOptions {
   /** Interval between two reads of the certificate files, ms. */
   readonly reloadMs?: number;
   /** Default: a fleet in memory. */
-  readonly fleet?: Fleet;
+  readonly backplane?: Backplane;
 }
 
 export const log: Logger = createLogger({ service: 'test', level: 'fatal' });
 
 /** A gateway over a fleet in memory, wired as in main.ts. */
 export async function startGateway(options: GatewayOptions = {}): Promise<RunningGateway> {
-  const { settings = {}, host = '127.0.0.1', certificate, reloadMs = 20, fleet = memoryFleet(log) } = options;
+  const { settings = {}, host = '127.0.0.1', certificate, reloadMs = 20, backplane = memoryBackplane(log) } = options;
   const config = gatewayConfig.parse({ FLOTILLA_TOKEN_SECRET: secret, ...settings });
-  const app = await NestFactory.create(SignalingGatewayModule.register({ config, fleet, log }), {
+  const app = await NestFactory.create(SignalingGatewayModule.register({ config, backplane, log }), {
     logger: nestLogger(log),
     ...(certificate && { httpsOptions: certificate.serverOptions }),
   });

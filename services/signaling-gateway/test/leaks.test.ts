@@ -78,7 +78,7 @@ describe('memory of the gateway', () => {
     // Full most of the time, so that joins also fail.
     await store.rooms.create(roomRecord('a', { createdAt: 0, maxParticipants: 10, emptyTimeoutSeconds: 0 }));
     gateway = await startGateway({
-      fleet: { bus, events, store },
+      backplane: { bus, events, store },
       settings: {
         FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000000',
         FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: '1000000',

@@ -16,7 +16,7 @@ import {
 } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
-import { memoryFleet } from '@flotilla/store';
+import { memoryBackplane } from '@flotilla/backplane';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -53,7 +53,7 @@ await runService({
   name: 'flotilla',
   config: standaloneConfig,
   start: async ({ config, log, onStop }) => {
-    const fleet = memoryFleet(log);
+    const backplane = memoryBackplane(log);
     const logger = nestLogger(log);
     // The laptop's own page calls it: no key is asked for, which is why it listens on the loopback address only.
     const open = { ...config, FLOTILLA_API_KEYS: [], FLOTILLA_API_OPEN: true };
@@ -67,7 +67,9 @@ await runService({
           FLOTILLA_SFU_PORT_BASE:
             config.FLOTILLA_SFU_PORT_BASE && config.FLOTILLA_SFU_PORT_BASE + index * config.FLOTILLA_SFU_WORKERS,
         };
-        return NestFactory.createApplicationContext(SfuWorkerModule.register({ config: node, fleet, log }), { logger });
+        return NestFactory.createApplicationContext(SfuWorkerModule.register({ config: node, backplane, log }), {
+          logger,
+        });
       }),
     );
     onStop('SFU nodes', async () => {
@@ -75,7 +77,7 @@ await runService({
     });
 
     const relay = await NestFactory.createApplicationContext(
-      MetadataRelayModule.register({ config: { ...config, FLOTILLA_RELAY_ID: 'rl_local' }, fleet, log }),
+      MetadataRelayModule.register({ config: { ...config, FLOTILLA_RELAY_ID: 'rl_local' }, backplane, log }),
       { logger },
     );
     onStop('metadata relay', () => relay.close());
@@ -84,9 +86,9 @@ await runService({
       {
         module: StandaloneModule,
         imports: [
-          SignalingGatewayModule.register({ config, fleet, log }),
-          RoomRegistryModule.register({ config: open, fleet, log }),
-          AutoscalerModule.register({ fleet, log }),
+          SignalingGatewayModule.register({ config, backplane, log }),
+          RoomRegistryModule.register({ config: open, backplane, log }),
+          AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
             registry: new RegistryClient(() => ownUrl, undefined),

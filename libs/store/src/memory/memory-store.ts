@@ -1,4 +1,4 @@
-import type { MemoryEventLog } from '@flotilla/bus';
+import type { MemoryEventLog } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Store } from '../store.ts';
 import { mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';

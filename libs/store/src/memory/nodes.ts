@@ -1,4 +1,4 @@
-import { type MemoryEventLog, nodeStream } from '@flotilla/bus';
+import { type MemoryEventLog, nodeStream } from '@flotilla/bus/events';
 import type { NodeReport, NodeView, PeerQuality, PeerScore } from '@flotilla/contracts';
 import { statsOf } from '../node-stats.ts';
 import { type NodeStore, nodeTimeoutMs } from '../store.ts';

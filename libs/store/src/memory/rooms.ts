@@ -1,4 +1,4 @@
-import { roomStream } from '@flotilla/bus';
+import { roomStream } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,

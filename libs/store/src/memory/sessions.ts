@@ -1,4 +1,4 @@
-import { gatewayStream, type LogEntry, nextOffset } from '@flotilla/bus';
+import { gatewayStream, type LogEntry, nextOffset } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,

@@ -1,4 +1,4 @@
-import { encodeRoomEvent, type MemoryEventLog, roomStream } from '@flotilla/bus';
+import { encodeRoomEvent, type MemoryEventLog, roomStream } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,

@@ -1,4 +1,4 @@
-import { gatewayStream, nodeStream, roomStream, streamKey } from '@flotilla/bus';
+import { gatewayStream, nodeStream, roomStream, streamKey } from '@flotilla/bus/events';
 
 /**
  * Every key of the store, without the namespace; %1 and %2 stand for ids. Room keys carry the room id in braces. A join also

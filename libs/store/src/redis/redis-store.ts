@@ -1,4 +1,4 @@
-import { connectRedis } from '@flotilla/bus';
+import { connectRedis } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';

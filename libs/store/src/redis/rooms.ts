@@ -1,4 +1,4 @@
-import { encodeRoomEvent } from '@flotilla/bus';
+import { encodeRoomEvent } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,

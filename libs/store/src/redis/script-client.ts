@@ -1,4 +1,4 @@
-import { dataField, maxStreamLength, redisOp } from '@flotilla/bus';
+import { dataField, maxStreamLength, redisOp } from '@flotilla/bus/events';
 import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';

@@ -1,4 +1,4 @@
-import { type LogEntry, toEntries } from '@flotilla/bus';
+import { type LogEntry, toEntries } from '@flotilla/bus/events';
 import {
   FlotillaError,
   Grant,

@@ -1,6 +1,6 @@
 import { appendNextRoomEvent } from '@flotilla/bus';
 import { addressee, FlotillaError, type ReplyPayload, type RoomEvent, userAddress } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
 import type { Session } from '../sessions/session.ts';
@@ -9,7 +9,7 @@ import type { Received } from './request-handler.ts';
 /** Sends messages to rooms, users and everybody. */
 export class MessageRequests {
   constructor(
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
     private readonly messages: UserMessages,
     private readonly streams: RoomStreams,
   ) {}
@@ -27,7 +27,7 @@ export class MessageRequests {
       payload: { data: payload.data },
       at: Date.now(),
     };
-    const { offset, previous } = await appendNextRoomEvent(this.fleet.events, roomId, event);
+    const { offset, previous } = await appendNextRoomEvent(this.backplane.events, roomId, event);
     this.streams.deliverOwn(roomId, previous, { offset, event });
     return { seq: offset };
   }
@@ -35,7 +35,7 @@ export class MessageRequests {
   /** Requires that both the token and the room allow messages from outside the room. */
   async #requireBridge(session: Session, roomId: string): Promise<void> {
     if (!session.identity.bridge.includes(roomId)) throw new FlotillaError('NOT_IN_ROOM');
-    const room = await this.fleet.store.rooms.get(roomId);
+    const room = await this.backplane.store.rooms.get(roomId);
     if (!room) throw new FlotillaError('ROOM_NOT_FOUND');
     if (!room.acceptBridged) throw new FlotillaError('FORBIDDEN', 'this room takes no messages from outside');
   }

@@ -1,6 +1,6 @@
 import type { Offset, ReplyPayload } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import { resumeRooms } from '../rooms/resumed-rooms.ts';
@@ -11,7 +11,7 @@ import { type Received, ReplyThen } from './request-handler.ts';
 /** Joins, resumes and leaves rooms, together with the streams of their events. */
 export class RoomRequests {
   constructor(
-    private readonly fleet: Fleet,
+    private readonly backplane: Backplane,
     private readonly memberships: Memberships,
     private readonly streams: RoomStreams,
     private readonly messages: UserMessages,
@@ -27,7 +27,7 @@ export class RoomRequests {
   async resume({ session, payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
     const [missed, resumed] = await Promise.all([
       this.messages.catchUp(session, payload.offsets),
-      resumeRooms(session, payload.offsets, this.streams, this.fleet),
+      resumeRooms(session, payload.offsets, this.streams, this.backplane),
     ]);
     return new ReplyThen({ rooms: resumed.map(({ reply }) => reply), missed }, () => {
       for (const { reply, attachAt } of resumed) this.#attach(session, reply.roomId, attachAt);

@@ -1,6 +1,6 @@
 import { roomStream } from '@flotilla/bus';
 import { type Offset, participantIdOf, type ReplyPayload, roomAddress } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/store';
+import type { Backplane } from '@flotilla/backplane';
 import { snapshotOf } from './snapshot.ts';
 import type { RoomStreams } from './room-streams.ts';
 import type { Session } from '../sessions/session.ts';
@@ -19,11 +19,11 @@ export async function resumeRooms(
   session: Session,
   offsets: Readonly<Record<string, Offset>>,
   feeds: RoomStreams,
-  fleet: Fleet,
+  backplane: Backplane,
 ): Promise<ResumedRoom[]> {
   const rooms = await Promise.all(
     [...new Set([...(session.resumedRooms ?? []), ...session.rooms.keys()])].map((roomId) =>
-      resumeRoom(roomId, session, offsets[roomAddress(roomId)], feeds, fleet),
+      resumeRoom(roomId, session, offsets[roomAddress(roomId)], feeds, backplane),
     ),
   );
   return rooms.filter((room) => room !== undefined);
@@ -34,7 +34,7 @@ async function resumeRoom(
   session: Session,
   seen: Offset | undefined,
   feeds: RoomStreams,
-  { store, events }: Fleet,
+  { store, events }: Backplane,
 ): Promise<ResumedRoom | undefined> {
   const participantId = participantIdOf(session.id);
   const read = seen !== undefined && !feeds.isAt(roomId, seen);

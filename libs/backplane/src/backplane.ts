@@ -7,19 +7,20 @@ import {
   RedisEventLog,
 } from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
-import { MemoryStore } from './memory/memory-store.ts';
-import { RedisStore } from './redis/redis-store.ts';
-import type { Store } from './store.ts';
+import { MemoryStore, RedisStore, type Store } from '@flotilla/store';
 
-/** What joins a service to the rest of the fleet: commands, events and state. */
-export interface Fleet {
+/** What connects a service to the others: commands, events and state. */
+export interface Backplane {
   readonly bus: CommandBus;
   readonly events: EventLog;
   readonly store: Store;
 }
 
-/** Joins the fleet over RabbitMQ and Redis. Waits until both are there. */
-export async function connectFleet(config: BrokerConfig, log: Logger): Promise<Fleet & { close(): Promise<void> }> {
+/** Connects to RabbitMQ and Redis, and retries until both accept the connection. Rejects where either refuses the credentials. */
+export async function connectBackplane(
+  config: BrokerConfig,
+  log: Logger,
+): Promise<Backplane & { close(): Promise<void> }> {
   const { REDIS_URL: url, AMQP_URL, FLOTILLA_NAMESPACE: namespace } = config;
   const [transport, events, store] = await Promise.all([
     RabbitMqCommandTransport.connect({ url: AMQP_URL, namespace, log }),
@@ -37,14 +38,14 @@ export async function connectFleet(config: BrokerConfig, log: Logger): Promise<F
   };
 }
 
-/** A fleet within this process. */
-export function memoryFleet(log: Logger): Fleet {
+/** A backplane within this process. */
+export function memoryBackplane(log: Logger): Backplane {
   const events = new MemoryEventLog();
   return { bus: new CommandBus(new MemoryCommandTransport(), log), events, store: new MemoryStore(events) };
 }
 
 /** Makes readiness depend on the brokers. Liveness never does. */
-export function watchFleet(health: Health, { bus, events, store }: Fleet): void {
+export function watchBackplane(health: Health, { bus, events, store }: Backplane): void {
   health.addCheck('commands', () => bus.problem());
   health.addCheck('events', () => events.problem());
   health.addCheck('store', () => store.problem());

@@ -1,6 +1,6 @@
 import { type Offset, RoomEvent } from '@flotilla/contracts';
 import { inSpan, injectTrace } from '@flotilla/runtime';
-import type { EventLog, StreamSubscription, LogEntry } from './events/event-log.ts';
+import type { EventLog, StreamSubscription, LogEntry } from './event-log.ts';
 
 /** The stream that is the truth about a room. */
 export const roomStream = (roomId: string): string => `{${roomId}}:events`;
