@@ -3,7 +3,10 @@ import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
 import { runMain, SetupError } from './setup/steps.mjs';
 
-/** What each needs of the operating system. */
+/**
+ * The programs of the operating system that each needs.
+ * @type {Record<string, readonly import('./setup/system.mjs').SystemProgram[]>}
+ */
 const benchmarks = {
   migration: ['redis', 'rabbitmq', 'chromium'],
   join: ['redis', 'rabbitmq', 'chromium'],
@@ -16,8 +19,9 @@ const benchmarks = {
 
 await runMain(async () => {
   const [name, ...args] = process.argv.slice(2);
-  if (!Object.hasOwn(benchmarks, name))
-    throw new SetupError(`There is no benchmark "${name}". There is: ${Object.keys(benchmarks).join(', ')}.`);
-  await prepare({ system: args.includes('--help') ? [] : benchmarks[name] });
+  const system = name === undefined ? undefined : benchmarks[name];
+  if (!system)
+    throw new SetupError(`There is no benchmark "${name}". Choose one of ${Object.keys(benchmarks).join(', ')}.`);
+  await prepare({ system: args.includes('--help') ? [] : system });
   return runInForeground(`loadtest/${name}/dist/main.js`, args);
 });

@@ -5,8 +5,11 @@ import { bold, runMain } from './setup/steps.mjs';
 
 await runMain(async () => {
   const args = process.argv.slice(2);
-  console.log(bold('Flotilla, as a fleet'));
-  const system = [...(process.env.REDIS_URL ? [] : ['redis']), ...(process.env.AMQP_URL ? [] : ['rabbitmq'])];
+  console.log(bold('Flotilla as a fleet'));
+  /** @type {import('./setup/system.mjs').SystemProgram[]} */
+  const system = [];
+  if (!process.env.REDIS_URL) system.push('redis');
+  if (!process.env.AMQP_URL) system.push('rabbitmq');
   await prepare({ system });
   return runInForeground('deploy/local-fleet/dist/main.js', args);
 });

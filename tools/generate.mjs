@@ -1,17 +1,22 @@
-// What is made from the code: documents, and types of protobuf messages. `npm run generate` writes them, `npm test` checks that they are up to date.
+// Documents and modules that are generated from the code. `npm run generate` writes them, lint checks that they are up to date.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run, SetupError } from './setup/steps.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './transcript.mjs';
 
+/** @param {string} path relative to the checkout */
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
-/** The documents: path and content. Imported late, since they need the build. */
+/**
+ * The documents: path and content. Imports the packages late, because they need the build.
+ * @returns {Promise<Record<string, string>>}
+ */
 async function documents() {
   const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, console_] = await Promise.all([
     import('@flotilla/contracts'),
@@ -43,7 +48,7 @@ async function documents() {
   };
 }
 
-/** The types of libs/data-channel/proto, by protoc-gen-es. */
+/** Generates the types of libs/data-channel/proto with protoc-gen-es. */
 async function metadataFrames() {
   const out = mkdtempSync(join(tmpdir(), 'flotilla-frames-'));
   try {
@@ -58,27 +63,34 @@ async function metadataFrames() {
   }
 }
 
+/** @typedef {z.ZodObject} ConfigSchema */
+
+/**
+ * @param {typeof import('@flotilla/runtime').describeConfig} describeConfig
+ * @param {Record<string, ConfigSchema>} schemas
+ */
 function envExample(describeConfig, schemas) {
   const seen = new Set();
   const sections = Object.entries(schemas).map(([title, schema]) => {
     const own = Object.fromEntries(Object.entries(schema.shape).filter(([key]) => !seen.has(key) && seen.add(key)));
-    // What depends on the machine would make the file differ from one to the next.
-    const text = describeConfig(schema.pick(Object.fromEntries(Object.keys(own).map((key) => [key, true])))).replace(
-      /^(# FLOTILLA_SFU_WORKERS=).*$/m,
-      '$1',
-    );
+    // This default depends on the machine.
+    const text = describeConfig(z.object(own)).replace(/^(# FLOTILLA_SFU_WORKERS=).*$/m, '$1');
     return `## ${title}\n\n${text}\n`;
   });
-  return `# Made from the services' schemas by \`npm run generate\`. A setting stands under the first service that reads it.
+  return `# Generated from the services' schemas by \`npm run generate\`. A setting stands under the first service that reads it.
 # Commented out: the default. A service refuses FLOTILLA_* variables it doesn't know.
 
 ${sections.join('\n')}`;
 }
 
+/**
+ * @param {readonly { of: string, value: string, answer: string, metric: string }[]} limits
+ * @param {ConfigSchema} config
+ */
 function limitsPage(limits, config) {
-  const shown = (value) =>
+  const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
-      const preset = config.shape[name].parse(undefined);
+      const preset = config.shape[name]?.parse(undefined);
       return value === name ? `${preset} (\`${name}\`)` : `\`${name}\` (${preset})`;
     });
   const rows = limits.map(
@@ -104,6 +116,11 @@ An address is that of the client: behind a proxy or load balancer it is only kno
 `;
 }
 
+/**
+ * @param {Readonly<Record<string, { status: number, retry: boolean, meaning: string, cure: string }>>} catalogue
+ * @param {Readonly<Record<string, number>>} closeCodes
+ * @param {Readonly<Record<string, string>>} meanings
+ */
 function errorsPage(catalogue, closeCodes, meanings) {
   const rows = Object.entries(catalogue).map(
     ([code, { status, retry, meaning, cure }]) =>
@@ -132,7 +149,7 @@ ${closes.join('\n')}
 `;
 }
 
-/** The paths of documents that differ from what the code says. */
+/** Returns the paths of documents that differ from what the code generates. */
 export async function staleDocuments() {
   const wanted = await documents();
   return Object.entries(wanted).flatMap(([path, content]) =>

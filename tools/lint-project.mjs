@@ -4,7 +4,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './setup/steps.mjs';
 
+/** @param {string} program */
 const bin = (program) => join(root, 'node_modules', '.bin', program);
+/** @param {string} program @param {readonly string[]} args */
 const check = (program, args) => spawnSync(bin(program), args, { stdio: 'inherit' }).status === 0;
 
 const linted = check('oxlint', ['--type-aware', '-c', join(root, '.oxlintrc.json'), '.']);

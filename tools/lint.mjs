@@ -1,4 +1,4 @@
-// `npm run lint`: what `npm test` checks without running anything of ours.
+// `npm run lint`: the static checks of `npm test`.
 import { prepare } from './setup/prepare.mjs';
 import { childEnv, node24 } from './setup/dependencies.mjs';
 import { root, run, runMain, step, SetupError } from './setup/steps.mjs';

@@ -1,4 +1,4 @@
-// `npm run record`: records a join anew for docs/protocol.md, after the protocol changed.
+// `npm run record`: records the transcript of a join for docs/protocol.md, after a change of the protocol.
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
 import { runMain } from './setup/steps.mjs';

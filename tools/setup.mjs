@@ -1,4 +1,4 @@
-// `npm run setup`: what `npm start` and `npm test` would do before they begin, and nothing else.
+// `npm run setup`: the set-up of `npm start` and `npm test` alone.
 import { prepare } from './setup/prepare.mjs';
 import { bold, runMain } from './setup/steps.mjs';
 

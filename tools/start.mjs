@@ -1,4 +1,4 @@
-// `npm start`: everything it takes to talk in two browser tabs, from a fresh checkout.
+// `npm start`: from a fresh checkout to a call between two browser tabs.
 import { createServer } from 'node:net';
 import { parseArgs } from 'node:util';
 import { prepare } from './setup/prepare.mjs';
@@ -30,9 +30,13 @@ function readOptions() {
       },
     }));
   } catch (error) {
-    throw new SetupError(`${error.message}\n\n${usage}`);
+    throw new SetupError(`${/** @type {Error} */ (error).message}\n\n${usage}`);
   }
-  const number = (name, least, most) => {
+  const number = (
+    /** @type {'port' | 'sfu-nodes'} */ name,
+    /** @type {number} */ least,
+    /** @type {number} */ most,
+  ) => {
     const value = Number(values[name]);
     if (!Number.isInteger(value) || value < least || value > most)
       throw new SetupError(`--${name} takes a whole number from ${least} to ${most}, not "${values[name]}".`);
@@ -46,20 +50,24 @@ function readOptions() {
   };
 }
 
-/** Better to hear it now than after minutes of set-up. */
+/**
+ * Checks the port before the set-up, which may take minutes.
+ * @param {number} port
+ */
 async function checkPort(port) {
   const server = createServer();
-  await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve)).catch(
-    (error) => {
-      if (error.code === 'EADDRINUSE')
-        throw new SetupError(
-          `Port ${port} is in use. Stop what listens there, or choose another: npm start -- --port ${port + 1}`,
-        );
-      if (error.code === 'EACCES')
-        throw new SetupError(`Port ${port} needs more rights. Choose one above 1023: npm start -- --port 8080`);
-      throw error;
-    },
-  );
+  const listening = new Promise((resolve, reject) => {
+    server.once('error', reject).listen(port, '127.0.0.1', () => resolve(undefined));
+  });
+  await listening.catch((/** @type {NodeJS.ErrnoException} */ error) => {
+    if (error.code === 'EADDRINUSE')
+      throw new SetupError(
+        `Port ${port} is in use. Stop what listens there, or choose another: npm start -- --port ${port + 1}`,
+      );
+    if (error.code === 'EACCES')
+      throw new SetupError(`Port ${port} needs more rights. Choose one above 1023: npm start -- --port 8080`);
+    throw error;
+  });
   await new Promise((resolve) => server.close(resolve));
 }
 

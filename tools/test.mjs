@@ -1,8 +1,9 @@
 // `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
 import { parseArgs } from 'node:util';
 import { prepare } from './setup/prepare.mjs';
+import { ensurePython } from './setup/python.mjs';
 import { runInForeground } from './setup/run-service.mjs';
-import { bold, runMain, SetupError } from './setup/steps.mjs';
+import { bold, runMain, SetupError, step } from './setup/steps.mjs';
 
 const usage = `npm test -- [options]
 
@@ -27,7 +28,7 @@ await runMain(async () => {
       options: { fast: { type: 'boolean' }, all: { type: 'boolean' }, help: { type: 'boolean' } },
     }));
   } catch (error) {
-    throw new SetupError(`${error.message}\n\n${usage}`);
+    throw new SetupError(`${/** @type {Error} */ (error).message}\n\n${usage}`);
   }
   if (values.help) {
     console.log(usage);

@@ -4,11 +4,14 @@ import { pythonPath } from './setup/python.mjs';
 import { workerPath } from './setup/worker.mjs';
 
 const inParallel = { fileParallelism: true, testTimeout: 60_000, hookTimeout: 60_000 };
-/** One process for all files of a project, one file at a time: they share what takes long to start. */
+/** One process for all files of a project, one file at a time: they share the topologies, which take long to start. */
 const oneByOne = { fileParallelism: false, isolate: false, testTimeout: 90_000, hookTimeout: 120_000 };
 const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
 
-/** The tiers, and how their files run. `vitest run` without a mode runs `test`. */
+/**
+ * The tiers, and how their files run. `vitest run` without a mode runs `test`.
+ * @type {Record<string, import('vitest/config').TestUserConfig>}
+ */
 const tiers = {
   test: {
     include: ['test/**/*.test.ts'],

@@ -1,21 +1,25 @@
-// Checks that look at the whole workspace. Each returns undefined when all is well, else what is wrong.
+// Checks of the whole workspace. Each resolves to undefined, or to its findings.
 import { join } from 'node:path';
 import { staleDocuments } from './generate.mjs';
 import { wrongQuotes } from './quoted-constants.mjs';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run } from './setup/steps.mjs';
 
+/** @param {string} program @param {readonly string[]} args */
 async function command(program, args) {
   const { code, output } = await run(join(root, 'node_modules', '.bin', program), args, { env: childEnv() });
   return code === 0 ? undefined : output;
 }
 
+const sources = ['libs', 'services', 'deploy', 'loadtest', 'tools'];
+
 export const workspaceChecks = [
   { name: 'format', check: () => command('oxfmt', ['--check', '.']) },
   {
     name: 'import boundaries and cycles',
-    check: () => command('depcruise', ['--config', '.dependency-cruiser.json', 'libs', 'services', 'deploy']),
+    check: () => command('depcruise', ['--config', '.dependency-cruiser.json', ...sources]),
   },
+  { name: 'types of tools', check: () => command('tsc', ['-p', 'tools']) },
   {
     name: 'dead code and undeclared dependencies',
     check: () => command('knip', ['--no-progress', '--no-config-hints']),

@@ -1,4 +1,4 @@
-// The build, by Nx. A fingerprint of the sources tells in milliseconds that nothing changed.
+// The build, by Nx. A fingerprint of the sources (path, time, size) shows within milliseconds that nothing changed.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ const skipped = new Set(['node_modules', 'dist', 'test', 'e2e', '.results']);
 
 function fingerprint() {
   const hash = createHash('sha256');
-  const visit = (dir) => {
+  const visit = (/** @type {string} */ dir) => {
     for (const entry of readdirSync(dir, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       if (skipped.has(entry.name)) continue;
       const path = join(dir, entry.name);
@@ -27,11 +27,12 @@ function fingerprint() {
   return hash.digest('hex');
 }
 
-/** True when the last build was of these sources. */
+/** Whether the last build was of these sources. */
 export function isBuilt() {
   return existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint();
 }
 
+/** @param {import('./steps.mjs').Progress} progress */
 export async function build(progress) {
   const print = fingerprint();
   const { code, output } = await run(
@@ -42,7 +43,7 @@ export async function build(progress) {
       log: 'build',
       onLine: (line) => {
         const done = /^\s*✔\s+nx run (\S+)|^> nx run (\S+)/.exec(line);
-        if (done) progress(done[1] ?? done[2]);
+        if (done) progress(done[1] ?? done[2] ?? '');
       },
     },
   );
@@ -51,7 +52,7 @@ export async function build(progress) {
       .split('\n')
       .filter((line) => /error/i.test(line))
       .slice(0, 10);
-    throw new SetupError(`The build failed:\n${errors.join('\n')}\nAll of it is in ${logPath('build')}.`);
+    throw new SetupError(`The build failed:\n${errors.join('\n')}\nThe whole output is in ${logPath('build')}.`);
   }
   writeFileSync(stamp, print);
 }

@@ -1,7 +1,7 @@
-// Runs the steps of the set-up: says what it is doing, how long it took, and, when a step fails, the one line that helps.
+// The steps of the set-up: each prints its title, its duration and, when it fails, cause and cure.
 import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { constants, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { handleStopRequests, isStopping, Stopped, stoppedExitCode, stopWithUs } from './stop.mjs';
@@ -9,30 +9,45 @@ import { handleStopRequests, isStopping, Stopped, stoppedExitCode, stopWithUs } 
 /** The checkout. */
 export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** What survives a fresh checkout: the mediasoup worker, logs of the set-up. */
+/** Kept outside the checkout: the mediasoup worker, logs of the set-up. */
 export const cacheDir =
   process.env.FLOTILLA_CACHE_DIR ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'flotilla');
 
-/** A failure whose message says the cause and the cure; printed without a stack. */
+/** A failure whose message names cause and cure. It is printed without a stack. */
 export class SetupError extends Error {
+  /** @override */
   name = 'SetupError';
 }
 
 const tty = process.stdout.isTTY;
-export const bold = (text) => (tty ? `\x1b[1m${text}\x1b[0m` : text);
-export const dim = (text) => (tty ? `\x1b[2m${text}\x1b[0m` : text);
-export const red = (text) => (tty ? `\x1b[31m${text}\x1b[0m` : text);
-export const green = (text) => (tty ? `\x1b[32m${text}\x1b[0m` : text);
+/** @param {number} code of ECMA-48's SGR */
+const styled = (code) => (/** @type {string} */ text) => (tty ? `\x1b[${code}m${text}\x1b[0m` : text);
+export const bold = styled(1);
+export const dim = styled(2);
+export const red = styled(31);
+export const green = styled(32);
 
+/** @param {number} sinceMs of `performance.now()` */
 export function seconds(sinceMs) {
   return `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 }
 
-/** Runs `work` and prints one line: `title … 1.2 s`, with `work`'s result behind it when that is a string. */
+/** @typedef {(text: string) => void} Progress shows what a step is doing */
+
+/**
+ * Runs `work` and prints one line: `title … 1.2 s`, with `work`'s result behind it when that is a string.
+ * @template T
+ * @param {string} title
+ * @param {(progress: Progress) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
 export async function step(title, work) {
   const began = performance.now();
   process.stdout.write(tty ? `  ${title} …` : `  ${title} …\n`);
-  const progress = (text) => tty && process.stdout.write(`\r\x1b[K  ${title} … ${dim(`${text}  ${seconds(began)}`)}`);
+  /** @type {Progress} */
+  const progress = (text) => {
+    if (tty) process.stdout.write(`\r\x1b[K  ${title} … ${dim(`${text}  ${seconds(began)}`)}`);
+  };
   try {
     const result = await work(progress);
     const note = typeof result === 'string' ? ` (${result})` : '';
@@ -45,10 +60,15 @@ export async function step(title, work) {
 }
 
 /**
- * Runs a command to its end, its output in `cacheDir/logs/<log>.log` (and on the screen when `show`). Resolves to
- * {code, output}; `output` is the last 64 KiB. `onLine` sees each line as it comes.
+ * Runs a command to its end. `output` is the last 64 KiB that it wrote; `log` keeps all of it in `cacheDir/logs/<log>.log`,
+ * `show` prints it, `onLine` gets each line. Throws `Stopped` after a request to stop.
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, log?: string, show?: boolean, onLine?: (line: string) => void }} [options]
+ * @returns {Promise<{ code: number, output: string }>}
  */
 export function run(command, args, { cwd = root, env = process.env, log, show = false, onLine } = {}) {
+  /** @type {import('node:fs').WriteStream | undefined} */
   let file;
   if (log) {
     mkdirSync(join(cacheDir, 'logs'), { recursive: true });
@@ -59,31 +79,37 @@ export function run(command, args, { cwd = root, env = process.env, log, show = 
     stopWithUs(child);
     let output = '';
     let line = '';
-    const take = (chunk) => {
+    const take = (/** @type {string} */ chunk) => {
       file?.write(chunk);
       if (show) process.stdout.write(chunk);
       output = (output + chunk).slice(-65_536);
       if (!onLine) return;
       const lines = (line + chunk).split(/[\r\n]+/);
-      line = lines.pop();
+      line = lines.pop() ?? '';
       for (const text of lines) onLine(text);
     };
     child.stdout.setEncoding('utf8').on('data', take);
     child.stderr.setEncoding('utf8').on('data', take);
-    child.on('error', (error) =>
-      reject(error.code === 'ENOENT' ? new SetupError(`${command} is not installed.`) : error),
+    child.on('error', (/** @type {NodeJS.ErrnoException} */ error) =>
+      reject(
+        error.code === 'ENOENT' ? new SetupError(`${command} is not installed. Install it and start again.`) : error,
+      ),
     );
     child.on('close', (code, signal) => {
       file?.end();
       if (isStopping()) reject(new Stopped());
-      else resolve({ code: code ?? `signal ${signal}`, output });
+      else resolve({ code: code ?? 128 + constants.signals[signal ?? 'SIGTERM'], output });
     });
   });
 }
 
+/** @param {string} log */
 export const logPath = (log) => join(cacheDir, 'logs', `${log}.log`);
 
-/** Runs `main` and turns its failure into an exit code and, for a SetupError, a single clear paragraph. Ends all at a signal. */
+/**
+ * Runs `main`, whose result is the exit code. Prints a `SetupError` as one paragraph. A request to stop ends what `main` runs.
+ * @param {() => Promise<number | void>} main
+ */
 export async function runMain(main) {
   handleStopRequests();
   try {
@@ -93,7 +119,9 @@ export async function runMain(main) {
       process.exitCode = stoppedExitCode();
       return;
     }
-    console.error(`\n${red('Stopped:')} ${error instanceof SetupError ? error.message : (error.stack ?? error)}`);
+    console.error(
+      `\n${red('Stopped:')} ${error instanceof SetupError ? error.message : error instanceof Error ? error.stack : error}`,
+    );
     process.exitCode = 1;
   }
 }

@@ -14,6 +14,7 @@ let stopSignal;
 
 /** The command was asked to stop before it was done. */
 export class Stopped extends Error {
+  /** @override */
   name = 'Stopped';
 }
 

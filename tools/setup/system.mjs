@@ -1,10 +1,13 @@
-// Programs and libraries of the operating system. On Debian and Ubuntu as root they are installed; elsewhere the command is named.
+// Programs and libraries of the operating system. On Debian and Ubuntu, root installs them; elsewhere the error names the command.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { logPath, run, SetupError } from './steps.mjs';
 
-/** The full path of a program on the PATH, or undefined. */
+/**
+ * The full path of a program on the PATH, or undefined.
+ * @param {string} program
+ */
 export function which(program) {
   for (const dir of (process.env.PATH ?? '').split(delimiter)) {
     const path = join(dir, program);
@@ -18,7 +21,7 @@ export function which(program) {
   return undefined;
 }
 
-/** What we may need: how to see that it is there, and what it is called on each system. */
+/** How to find each program, and the names of its packages. */
 const known = {
   redis: { present: () => which('redis-server'), debian: ['redis-server'], brew: ['redis'] },
   rabbitmq: {
@@ -69,6 +72,8 @@ const known = {
   },
 };
 
+/** @typedef {keyof typeof known} SystemProgram */
+
 function isDebian() {
   try {
     return /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(readFileSync('/etc/os-release', 'utf8'));
@@ -77,12 +82,17 @@ function isDebian() {
   }
 }
 
+/** @param {SystemProgram} name */
 export const isMissing = (name) => !known[name].present();
 
-/** Makes sure that the named things are installed. Returns what it had to install. */
-export async function ensureSystem(names, progress = () => {}) {
+/**
+ * Installs the named programs that are missing.
+ * @param {readonly SystemProgram[]} names
+ * @param {import('./steps.mjs').Progress} progress
+ */
+export async function ensureSystem(names, progress) {
   const missing = names.filter(isMissing);
-  if (missing.length === 0) return [];
+  if (missing.length === 0) return;
   const debian = isDebian();
   const packages = missing.flatMap((name) => (debian ? known[name].debian : known[name].brew));
   if (!debian || process.getuid?.() !== 0) {
@@ -103,8 +113,7 @@ export async function ensureSystem(names, progress = () => {}) {
   if (code !== 0 || still.length > 0) {
     const offline = /Could not resolve|Unable to connect|Temporary failure/i.test(output);
     throw new SetupError(
-      `apt-get could not install ${packages.join(' ')}${offline ? ': the package server is out of reach. Check the network and start again.' : `. Its output is in ${logPath('apt-install')}.`}`,
+      `apt-get could not install ${packages.join(' ')}${offline ? ': the package server cannot be reached. Check the network and start again.' : `. Its output is in ${logPath('apt-install')}.`}`,
     );
   }
-  return missing;
 }

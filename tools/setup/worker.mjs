@@ -1,5 +1,5 @@
-// The mediasoup worker: a C++ program that the npm package carries as source. We take the project's own prebuilt where its
-// release page is in reach, else build it with the recipe in tools/mediasoup-worker, and keep it outside the checkout.
+// The mediasoup worker: a C++ program that the npm package contains as source. The prebuilt of mediasoup's release page is used
+// where it can be fetched; else tools/mediasoup-worker builds it. It is kept outside the checkout.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -38,28 +38,37 @@ function recipeHash() {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Where the binary for this checkout is, or will be. MEDIASOUP_WORKER_BIN overrides it. */
+/** The path of this checkout's binary, which `ensureWorker` puts there. MEDIASOUP_WORKER_BIN overrides it. */
 export function workerPath() {
   if (process.env.MEDIASOUP_WORKER_BIN) return process.env.MEDIASOUP_WORKER_BIN;
   const key = `${mediasoupVersion()}-${process.platform}-${process.arch}-${recipeHash()}`;
   return join(cacheDir, 'mediasoup-worker', key, 'mediasoup-worker');
 }
 
-/** The worker refuses to run outside its parent with exit code 41; any other end means that it can't run here (say, another libc). */
-export function workerRuns(path) {
+/**
+ * Whether the binary runs on this system. Without its parent's pipes the worker exits with code 41; any other end means that
+ * it cannot run here, for example with another libc.
+ * @param {string} path
+ */
+function workerRuns(path) {
   return spawnSync(path, { env: {}, stdio: 'ignore', timeout: 5000 }).status === 41;
 }
 
-/** Makes sure that there is a worker that runs, and says where it came from. */
+/**
+ * Fetches or builds the worker if it is missing. Returns its origin.
+ * @param {import('./steps.mjs').Progress} progress
+ */
 export async function ensureWorker(progress) {
   const path = workerPath();
   if (existsSync(path)) {
     if (workerRuns(path)) return 'cached';
     if (process.env.MEDIASOUP_WORKER_BIN)
-      throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not run here.`);
+      throw new SetupError(
+        `MEDIASOUP_WORKER_BIN names ${path}, which does not run here. Unset it, or build the worker for this system.`,
+      );
     rmSync(path);
   } else if (process.env.MEDIASOUP_WORKER_BIN) {
-    throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not exist.`);
+    throw new SetupError(`MEDIASOUP_WORKER_BIN names ${path}, which does not exist. Unset it or correct the path.`);
   }
   mkdirSync(join(path, '..'), { recursive: true });
   progress('looking for a prebuilt');
@@ -69,7 +78,10 @@ export async function ensureWorker(progress) {
   return `built, because ${why}`;
 }
 
-/** Returns why there is no prebuilt, or undefined when it is in place. FLOTILLA_WORKER_BUILD=1 asks for a build. */
+/**
+ * Returns undefined when the prebuilt is in place, else why it is not. FLOTILLA_WORKER_BUILD=1 requests a build.
+ * @param {string} path
+ */
 async function fetchPrebuilt(path) {
   if (process.env.FLOTILLA_WORKER_BUILD) return 'FLOTILLA_WORKER_BUILD is set';
   if (process.platform !== 'linux' && process.platform !== 'darwin') return `there is none for ${process.platform}`;
@@ -84,7 +96,7 @@ async function fetchPrebuilt(path) {
     if (!response.ok) return `the release page answered ${response.status}`;
     archive = gunzipSync(Buffer.from(await response.arrayBuffer()));
   } catch {
-    return 'the release page is out of reach';
+    return 'the release page cannot be reached';
   }
   const binary = readTarEntry(archive, 'mediasoup-worker');
   if (!binary) return 'the release archive holds no worker';
@@ -94,7 +106,10 @@ async function fetchPrebuilt(path) {
   return 'the prebuilt does not run on this system';
 }
 
-/** The content of one file of a tar archive (POSIX ustar: 512-byte headers, name at 0, octal size at 124). */
+/**
+ * The content of one file of a tar archive (POSIX ustar: 512-byte headers, name at 0, octal size at 124).
+ * @param {Buffer} archive @param {string} name
+ */
 function readTarEntry(archive, name) {
   for (let at = 0; at + 512 <= archive.length;) {
     const entry = archive.toString('utf8', at, at + 100).replace(/\0.*$/s, '');
@@ -105,10 +120,11 @@ function readTarEntry(archive, name) {
   return undefined;
 }
 
+/** @param {string} path @param {import('./steps.mjs').Progress} progress */
 async function build(path, progress) {
   if (process.platform !== 'linux') {
     throw new SetupError(
-      'No prebuilt mediasoup worker could be fetched, and our build recipe is for Debian. Check the network and start again.',
+      'The prebuilt mediasoup worker could not be fetched, and the build recipe is for Debian. Check the network and start again.',
     );
   }
   progress('installing build tools');
@@ -116,11 +132,13 @@ async function build(path, progress) {
   const dir = mkdtempSync(join(tmpdir(), 'mediasoup-worker-'));
   try {
     const configure = ['-G', 'Ninja', '-S', recipe, '-B', dir, '-DCMAKE_BUILD_TYPE=Release', `-DMEDIASOUP=${source}`];
-    for (const [command, args, log] of [
+    /** @type {[command: string, args: string[], log: string][]} */
+    const commands = [
       ['cmake', configure, 'worker-configure'],
       ['ninja', ['-C', dir], 'worker-build'],
-    ]) {
-      const onLine = (line) => {
+    ];
+    for (const [command, args, log] of commands) {
+      const onLine = (/** @type {string} */ line) => {
         const at = /^\[(\d+)\/(\d+)\]/.exec(line);
         if (at) progress(`compiling ${at[1]} of ${at[2]} files, 3 to 7 minutes on two cores, once`);
       };
@@ -135,7 +153,10 @@ async function build(path, progress) {
   if (!workerRuns(path)) throw new SetupError(`The mediasoup worker was built but does not run: try \`${path}\`.`);
 }
 
-/** Writes beside and renames, so that two set-ups at once never see half a file. */
+/**
+ * Writes a temporary file and renames it, so that a concurrent set-up never sees half a file.
+ * @param {string} path @param {(target: string) => void} write
+ */
 function install(path, write) {
   const beside = `${path}.${process.pid}`;
   write(beside);

@@ -1,10 +1,12 @@
 /** `npm run conformance`: runs a client's command against a standalone and prints each check. */
 import { endTransports } from '@flotilla/light-peer';
+import { onStopRequest } from '@flotilla/processes';
 import { checkClient } from './conformance.ts';
 import { standalone } from './topologies.ts';
 
 const [command, ...args] = process.argv.slice(2) as [string, ...string[]];
 const room = 'conformance';
+onStopRequest((exitCode) => process.exit(exitCode));
 const topology = await standalone();
 try {
   await topology.api.createRoom({ name: room });
