@@ -1,5 +1,6 @@
 // Checks of the whole workspace. Each resolves to undefined, or to its findings.
 import { join } from 'node:path';
+import { commitProblems } from './commits.mjs';
 import { staleDocuments } from './generate.mjs';
 import { wrongQuotes } from './quoted-constants.mjs';
 import { childEnv } from './setup/dependencies.mjs';
@@ -14,6 +15,7 @@ async function command(program, args) {
 const sources = ['libs', 'services', 'deploy', 'loadtest', 'tools'];
 
 export const workspaceChecks = [
+  { name: 'commit messages', check: commitProblems },
   { name: 'format', check: () => command('oxfmt', ['--check', '.']) },
   {
     name: 'import boundaries and cycles',
