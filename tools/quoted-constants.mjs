@@ -14,14 +14,16 @@ const sources = [
 export function wrongQuotes() {
   const values = new Map();
   for (const source of sources)
-    for (const [, name, value] of readFileSync(join(root, source), 'utf8').matchAll(/const (\w+) = ([\d_]+);/g))
+    for (const [, name = '', value = ''] of readFileSync(join(root, source), 'utf8').matchAll(
+      /const (\w+) = ([\d_]+);/g,
+    ))
       values.set(name, Number(value.replaceAll('_', '')));
   return ['docs', 'docs/decisions'].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((file) => file.endsWith('.md'))
       .flatMap((file) =>
         [...readFileSync(join(root, folder, file), 'utf8').matchAll(/([\d,]+) ms \(`(\w+)`\)/g)]
-          .filter(([, quoted, name]) => values.get(name) !== Number(quoted.replaceAll(',', '')))
+          .filter(([, quoted = '', name]) => values.get(name) !== Number(quoted.replaceAll(',', '')))
           .map(([, quoted, name]) => `${folder}/${file} says ${name} is ${quoted} ms, the code ${values.get(name)}`),
       ),
   );
