@@ -2,10 +2,10 @@ import type { StreamSubscription } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Autoscaler, lookEveryMs } from './autoscaler.ts';
+import { Autoscaler, checkEveryMs } from './autoscaler.ts';
 import { FleetView } from './fleet-view.ts';
 import { Heartbeats } from './heartbeats.ts';
-import { followStats } from './inbound/stats.ts';
+import { subscribeToStats } from './inbound/stats.ts';
 import { Leadership } from './leadership.ts';
 import { MigrationDispatcher } from './migration-dispatcher.ts';
 import { pingNode, LivenessProbe } from './liveness-probe.ts';
@@ -15,7 +15,7 @@ export interface AutoscalerOptions {
   readonly log: Logger;
 }
 
-/** Watches all nodes and, as the leader, moves peers off those that are lost, drained, hot or bad for them. */
+/** Watches all SFU nodes. The leader moves peers off nodes that are lost, draining or hot, and moves degraded peers. */
 @Module({})
 export class AutoscalerModule {
   static register({ backplane, log }: AutoscalerOptions): DynamicModule {
@@ -28,9 +28,9 @@ export class AutoscalerModule {
 
 class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #leadership: Leadership;
-  readonly #mover: MigrationDispatcher;
+  readonly #dispatcher: MigrationDispatcher;
   readonly #autoscaler: Autoscaler;
-  #following: StreamSubscription | undefined;
+  #subscription: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -41,10 +41,10 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
     const view = new FleetView();
     const leadership = new Leadership(store.leases, 'autoscaler', log);
     this.#leadership = leadership;
-    this.#mover = new MigrationDispatcher({
+    this.#dispatcher = new MigrationDispatcher({
       bus,
       mayAct: () => leadership.leads,
-      onGone: (migration) => view.forgetPeer(migration),
+      onRemoved: (migration) => view.forgetPeer(migration),
       log,
     });
     this.#autoscaler = new Autoscaler({
@@ -52,25 +52,25 @@ class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
       heartbeats: new Heartbeats(performance.now()),
       livenessProbe: new LivenessProbe((nodeId) => pingNode(bus, nodeId)),
       leadership,
-      mover: this.#mover,
+      dispatcher: this.#dispatcher,
       nodes: store.nodes,
       migrations: store.migrations,
       log,
     });
   }
 
-  /** Everybody follows the reports, so that whoever comes to lead knows the fleet already. */
+  /** Every instance subscribes to the reports, so that a new leader has the state of the fleet at once. */
   async onApplicationBootstrap(): Promise<void> {
-    this.#following = await followStats(this.backplane.events, (reports) => this.#autoscaler.heard(reports));
+    this.#subscription = await subscribeToStats(this.backplane.events, (reports) => this.#autoscaler.receive(reports));
     this.#leadership.start();
-    this.#timer = setInterval(() => void this.#autoscaler.look(), lookEveryMs);
+    this.#timer = setInterval(() => void this.#autoscaler.check(), checkEveryMs);
   }
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.#timer);
-    this.#following?.stop();
-    await this.#autoscaler.quiet();
-    await this.#mover.stop();
+    this.#subscription?.stop();
+    await this.#autoscaler.settled();
+    await this.#dispatcher.stop();
     await this.#leadership.stop();
   }
 }

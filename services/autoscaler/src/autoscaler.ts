@@ -2,7 +2,7 @@ import type { Migration } from '@flotilla/contracts';
 import { counter, gauge, histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { FleetView, NodeSigns } from './fleet-view.ts';
-import { type Heartbeats, judge } from './heartbeats.ts';
+import { detectLostNodes, type Heartbeats } from './heartbeats.ts';
 import type { Leadership } from './leadership.ts';
 import type { MigrationDispatcher } from './migration-dispatcher.ts';
 import { plan } from './planner/plan.ts';
@@ -10,10 +10,10 @@ import { plannerSettings } from './planner/settings.ts';
 import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts';
 import type { LivenessProbe } from './liveness-probe.ts';
 
-/** Silence is looked for this often, and plans are made when one is due, a node was lost, or one is being drained. */
-export const lookEveryMs = 100;
+/** Interval of checks for silent nodes. A check also plans when a plan is due, a node was lost, or a node drains. */
+export const checkEveryMs = 100;
 const planEveryMs = 500;
-/** A lost node whose peers nobody could save for this long is forgotten. */
+/** A lost node is forgotten after this time even if its peers could not be moved. */
 const forgetLostMs = 60_000;
 const migrationsRead = 2000;
 
@@ -24,15 +24,21 @@ const plans = counter({
 });
 const decisions = histogram({
   name: 'autoscaler_decision_seconds',
-  help: 'From the look at the fleet to the plan handed over.',
+  help: 'Time from reading the state of the fleet to dispatching the plan.',
   buckets: latencyBuckets,
 });
 const leaderGauge = gauge({ name: 'autoscaler_leader', help: '1 while this instance plans, else 0.' });
-const waiting = gauge({ name: 'autoscaler_peers_waiting', help: 'Peers that should move and find no node.' });
-const frozenGauge = gauge({ name: 'autoscaler_frozen', help: '1 while no node is heard and nothing is decided.' });
-const lostGauge = gauge({ name: 'autoscaler_nodes_lost', help: 'Nodes held to be dead.' });
+const waiting = gauge({
+  name: 'autoscaler_peers_waiting',
+  help: 'Peers that should move and for which no node has capacity.',
+});
+const frozenGauge = gauge({
+  name: 'autoscaler_frozen',
+  help: '1 while no heartbeats arrive and failure detection is frozen.',
+});
+const lostGauge = gauge({ name: 'autoscaler_nodes_lost', help: 'Nodes that were declared dead.' });
 
-/** The journal of migrations under way, as far as the planner reads it. */
+/** The part of the migration journal that the planner reads. */
 export interface MigrationsView {
   running(limit: number): Promise<Migration[]>;
 }
@@ -42,7 +48,7 @@ export interface AutoscalerParts {
   readonly heartbeats: Heartbeats;
   readonly livenessProbe: LivenessProbe;
   readonly leadership: Pick<Leadership, 'leads' | 'term'>;
-  readonly mover: MigrationDispatcher;
+  readonly dispatcher: MigrationDispatcher;
   readonly nodes: Pick<NodeStore, 'list'>;
   readonly migrations: MigrationsView;
   readonly log: Logger;
@@ -50,49 +56,49 @@ export interface AutoscalerParts {
   readonly now?: () => number;
 }
 
-/** Watches the fleet and, while it leads, plans and has the plans carried out. */
+/** Watches the fleet. While this instance is the leader, it plans migrations and dispatches them. */
 export class Autoscaler {
   readonly #now: () => number;
   #memory: PlannerMemory = emptyMemory(0);
   #term: number | undefined;
   #plannedAt = -Infinity;
-  /** Somebody waits to leave a draining node: as soon as another has, they may. */
+  /** A draining node has peers left. The next of them may move as soon as another has. */
   #draining = false;
-  /** Lost nodes, and when that was noticed. */
+  /** When each lost node was declared dead. */
   readonly #lost = new Map<string, number>();
   #frozen = false;
-  #heardBefore = false;
-  #looking: Promise<void> | undefined;
+  #hasReceived = false;
+  #checking: Promise<void> | undefined;
 
   constructor(private readonly parts: AutoscalerParts) {
     this.#now = parts.now ?? (() => performance.now());
   }
 
-  /** What nodes report, one batch of the stream. */
-  heard(reports: readonly NodeSigns[]): void {
-    this.parts.heartbeats.heard(
+  /** Takes one batch of node reports from the stream. */
+  receive(reports: readonly NodeSigns[]): void {
+    this.parts.heartbeats.record(
       reports.map(({ id }) => id),
       this.#now(),
     );
     for (const report of reports) this.parts.view.take(report);
   }
 
-  /** Looks once; not while the last look is still under way. Never throws. */
-  look(): Promise<void> {
-    this.#looking ??= this.#look()
-      .catch((error: unknown) => this.parts.log.debug({ err: error }, 'plan put off'))
-      .finally(() => (this.#looking = undefined));
-    return this.#looking;
+  /** Checks once, unless a check is running. Never rejects. */
+  check(): Promise<void> {
+    this.#checking ??= this.#check()
+      .catch((error: unknown) => this.parts.log.debug({ err: error }, 'check failed, the next one plans'))
+      .finally(() => (this.#checking = undefined));
+    return this.#checking;
   }
 
-  /** Resolves when no look is under way. */
-  async quiet(): Promise<void> {
-    await this.#looking;
+  /** Resolves when no check is running. */
+  async settled(): Promise<void> {
+    await this.#checking;
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const now = this.#now();
-    const newlyLost = this.#judge(now);
+    const newlyLost = this.#detect(now);
     const { leads } = this.parts.leadership;
     leaderGauge.set(leads ? 1 : 0);
     if (this.#frozen || !leads) return;
@@ -100,19 +106,19 @@ export class Autoscaler {
     if (newlyLost || this.#draining || now - this.#plannedAt >= planEveryMs) await this.#plan();
   }
 
-  /** True when a node was found dead just now. */
-  #judge(now: number): boolean {
+  /** Returns whether a node was declared dead by this check. */
+  #detect(now: number): boolean {
     const { heartbeats, livenessProbe, view, log } = this.parts;
-    const { frozen, lost: silent } = judge(heartbeats, now);
+    const { frozen, lost: silent } = detectLostNodes(heartbeats, now);
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
       frozenGauge.set(frozen ? 1 : 0);
-      // At the start nobody was heard yet, which is no news.
-      if (heartbeats.last.size > 0 && this.#heardBefore)
-        log.warn(frozen ? 'no node is heard: nothing is decided until one is' : 'nodes are heard again');
+      // At the start no heartbeat has arrived yet, which needs no warning.
+      if (heartbeats.last.size > 0 && this.#hasReceived)
+        log.warn(frozen ? 'no heartbeats arrive, failure detection is frozen' : 'heartbeats arrive again');
     }
     if (frozen) return false;
-    this.#heardBefore = true;
+    this.#hasReceived = true;
     const silentFor = new Map<string, number>();
     for (const id of silent) {
       if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);
@@ -131,21 +137,21 @@ export class Autoscaler {
       if (this.#lost.has(id)) continue;
       found = true;
       this.#lost.set(id, now);
-      log.warn({ node: id, silentMs: Math.round(silentFor.get(id)!) }, 'a node is lost');
+      log.warn({ nodeId: id, silentMs: Math.round(silentFor.get(id)!) }, 'node declared dead');
     }
     lostGauge.set(this.#lost.size);
     return found;
   }
 
-  /** Nothing is left to be done about it: it stopped in order, or its peers are elsewhere. */
+  /** Forgets a node that has stopped and has no peers left. */
   #forget(nodeId: string): void {
-    this.parts.log.info({ node: nodeId }, 'a node is gone');
+    this.parts.log.info({ nodeId }, 'node removed');
     this.#lost.delete(nodeId);
     this.parts.heartbeats.forget(nodeId);
     this.parts.view.forget(nodeId);
   }
 
-  /** A new leader does not know whom its predecessor moved: it lets a cool-down pass. */
+  /** A new leader does not know which peers its predecessor moved: it waits for one cool-down. */
   #beginTerm(now: number): void {
     const { term } = this.parts.leadership;
     if (term === this.#term) return;
@@ -155,23 +161,26 @@ export class Autoscaler {
   }
 
   async #plan(): Promise<void> {
-    const { nodes, migrations, view, mover, leadership, log } = this.parts;
+    const { nodes, migrations, view, dispatcher, leadership, log } = this.parts;
     const began = this.#now();
     const [listed, running] = await Promise.all([nodes.list(), migrations.running(migrationsRead)]);
     if (!leadership.leads || leadership.term !== this.#term) return;
     const now = this.#now();
     this.#plannedAt = now;
-    const moving: Moving[] = [...running, ...mover.moving];
+    const moving: Moving[] = [...running, ...dispatcher.moving];
     const state = { nodes: view.nodes(listed, new Set(this.#lost.keys())), moving };
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
     this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);
-    mover.take(planned.migrations);
+    dispatcher.dispatch(planned.migrations);
     decisions.observe((this.#now() - began) / 1000);
     waiting.set(planned.waiting);
     for (const { reason } of planned.migrations) plans.inc({ reason });
     if (planned.migrations.length > 0)
-      log.info({ migrations: planned.migrations.length, reasons: countReasons(planned.migrations) }, 'planned');
+      log.info(
+        { migrations: planned.migrations.length, reasons: countReasons(planned.migrations) },
+        'migrations planned',
+      );
   }
 }
 

@@ -1,7 +1,7 @@
 import type { NodeView } from '@flotilla/contracts';
 import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './planner/state.ts';
 
-/** What a node reports of itself, as far as the planner reads it. */
+/** The part of a node's report that the planner reads. */
 export interface NodeSigns {
   readonly id: string;
   readonly capacity: number;
@@ -15,12 +15,12 @@ interface SeenNode {
 }
 
 /**
- * The fleet as its nodes tell of it. A peer that moved is reported by two nodes for a while: it counts for the one it came to
- * last. Bounded by what nodes report: those that are `forget`ten take their peers with them.
+ * The fleet by its nodes' reports. Two nodes report a peer for a while after it moved: it is assigned to the newer one. Bounded
+ * by what nodes report: `forget` removes a node with its peers.
  */
 export class FleetView {
   readonly #nodes = new Map<string, SeenNode>();
-  /** The nodes that report a peer, by `peerKey`; the one it came to last comes last. */
+  /** The nodes that report a peer, by `peerKey`, the newest last. */
   readonly #assignments = new Map<string, readonly string[]>();
 
   take(signs: NodeSigns): void {
@@ -41,7 +41,7 @@ export class FleetView {
     else this.#assignments.set(key, rest);
   }
 
-  /** The peer is not in the room any more, or on another node that has not reported it yet. */
+  /** Removes a peer that left the room, or moved to a node that has not reported it yet. */
   forgetPeer(moving: Pick<Moving, 'roomId' | 'sessionId' | 'fromNode'>): void {
     const node = this.#nodes.get(moving.fromNode);
     const key = peerKey(moving);
@@ -50,7 +50,7 @@ export class FleetView {
     this.#left(key, moving.fromNode);
   }
 
-  /** One of those whose home it is, if there is any. */
+  /** Any peer that is assigned to the node; undefined without one. */
   anyPeer(nodeId: string): PlannerPeer | undefined {
     for (const [key, peer] of this.#nodes.get(nodeId)?.peers ?? []) {
       if (this.#assignments.get(key)?.at(-1) === nodeId) return peer;
@@ -64,8 +64,8 @@ export class FleetView {
   }
 
   /**
-   * The nodes with the peers that are theirs. Places are what the store says of them; a node that it does not know took
-   * itself off and gets nobody.
+   * The nodes with the peers assigned to them. Capacity is the store's; a node that is not in the store has shut down and gets
+   * no peers.
    */
   nodes(listed: readonly NodeView[], lost: ReadonlySet<string>): PlannerNode[] {
     const known = new Map(listed.map((node) => [node.id, node]));

@@ -1,50 +1,52 @@
-/** When each node was last heard, and since when any were heard without a break. Milliseconds of a monotonic clock. */
-export interface Heard {
+/** Arrivals of heartbeats, in milliseconds of a monotonic clock. */
+export interface Arrivals {
+  /** The last arrival by node. */
   readonly last: ReadonlyMap<string, number>;
+  /** Since when heartbeats arrive without an interruption of all nodes. */
   readonly flowingSince: number;
 }
 
-export interface Verdict {
-  /** Nobody is heard: Redis, or this process, is the patient. Nothing is to be decided. */
+export interface FailureReport {
+  /** No heartbeats arrive at all: Redis or this process is suspected, and no node is declared dead. */
   readonly frozen: boolean;
   readonly lost: readonly string[];
 }
 
-/** Nodes report every 500 ms. One that was silent for this long is lost, if others were heard meanwhile. */
+/** Nodes report every 500 ms. A node whose heartbeats stop for this long is lost if others' arrive meanwhile. */
 export const lostAfterMs = 700;
 /**
- * Others prove that reports arrive when one was heard this long after the silent node: when that had missed one at least. The
- * registry wants such a proof too (600 ms, by Redis's clock) before it takes a peer off a node.
+ * A heartbeat of another node proves that the stream works if it arrives this long after the silent node's last one: that node
+ * has missed at least one by then. The registry requires the same proof (600 ms, by Redis's clock) before it moves a peer.
  */
 const provenAfterMs = 650;
-/** With nobody heard for this long, nothing is decided. */
+/** Failure detection freezes when no heartbeat arrives for this long. */
 export const frozenAfterMs = 1000;
-/** After such a silence nodes have this long to find their way back to Redis (they try every second). */
+/** Time for nodes to reconnect to Redis after a freeze. They try every second. */
 export const reunionMs = 3000;
 
 /**
- * Tells dead nodes from a dead stream. Only arrivals count, by this process's own clock: clocks of nodes may differ, and
- * reports that waited somewhere arrive all at once.
+ * Distinguishes dead nodes from an interrupted stream. Only arrivals by this process's own clock count, because nodes' clocks
+ * may differ and delayed reports arrive all at once.
  *
- * A node is lost when it was silent for `lostAfterMs` while others were heard. When all stop, the last ones heard must not
- * condemn those who were due first: a witness counts only when it was heard well after the silent node's next report was
- * due. A fleet's only node is never lost: there is no witness, and nowhere to go.
+ * When all heartbeats stop, the nodes whose reports were due first must not be declared dead because of the others' last
+ * ones: a heartbeat is evidence only when it arrived well after the silent node's next report was due. The only node of a
+ * fleet is never declared dead: there is no evidence, and no node to move its peers to.
  */
-export function judge({ last, flowingSince }: Heard, now: number): Verdict {
+export function detectLostNodes({ last, flowingSince }: Arrivals, now: number): FailureReport {
   let newest = -Infinity;
   for (const at of last.values()) newest = Math.max(newest, at);
   if (now - newest >= frozenAfterMs) return { frozen: true, lost: [] };
   const lost: string[] = [];
   for (const [id, at] of last) {
-    // What was not heard before the stream flowed again can't be held against a node.
+    // Silence before the stream worked again is no evidence against a node.
     const since = Math.max(at, flowingSince + reunionMs - lostAfterMs);
     if (now - since >= lostAfterMs && newest - since >= provenAfterMs) lost.push(id);
   }
   return { frozen: false, lost };
 }
 
-/** The heartbeats as they arrive. */
-export class Heartbeats implements Heard {
+/** Records the heartbeats as they arrive. */
+export class Heartbeats implements Arrivals {
   readonly last = new Map<string, number>();
   #flowingSince: number;
   #newest: number;
@@ -59,13 +61,13 @@ export class Heartbeats implements Heard {
   }
 
   /** @param nodeIds the nodes of one batch of the stream, which arrived together. */
-  heard(nodeIds: Iterable<string>, now: number): void {
+  record(nodeIds: Iterable<string>, now: number): void {
     if (now - this.#newest >= frozenAfterMs) this.#flowingSince = now;
     this.#newest = now;
     for (const id of nodeIds) this.last.set(id, now);
   }
 
-  /** A node that is not expected to report any more. */
+  /** Removes a node from which no more reports are expected. */
   forget(nodeId: string): void {
     this.last.delete(nodeId);
   }

@@ -1,24 +1,24 @@
 import type { Logger } from '@flotilla/runtime';
 import type { LeaseStore } from '@flotilla/store';
 
-/** How long a lease lasts: a leader that died is followed within this and `askEveryMs`. */
+/** Duration of a lease. A dead leader is succeeded within this and `acquireEveryMs`. */
 const leaseMs = 2000;
 const renewEveryMs = 500;
-const askEveryMs = 250;
-/** With less than this left nothing is begun any more. */
+const acquireEveryMs = 250;
+/** With less than this left of the lease, no action is started. */
 const marginMs = 250;
 
 /**
- * One of all instances leads. The lease runs out by Redis's clock; here its time counts from before each renewal was sent,
- * by the monotonic clock, which goes on while the process is stopped (SIGSTOP, a paused VM): a leader that slept knows when
- * it wakes. Ask `leads` before each action, not once for many.
+ * Elects one instance as the leader. Redis expires the lease by its own clock. Here it counts from before each renewal was
+ * sent, by the monotonic clock, which also runs while the process is stopped (SIGSTOP, a paused VM): a leader that was
+ * stopped sees its lease expired when it resumes. Check `leads` before each action, not once for several.
  */
 export class Leadership {
   readonly #holder = crypto.randomUUID();
   #term: number | undefined;
   #validUntil = -Infinity;
   #timer: NodeJS.Timeout | undefined;
-  #asking: Promise<void> | undefined;
+  #keeping: Promise<void> | undefined;
   #stopped = false;
 
   constructor(
@@ -30,18 +30,18 @@ export class Leadership {
 
   start(): void {
     if (this.#stopped) return;
-    this.#asking = this.keep().finally(() => {
-      this.#timer = setTimeout(() => this.start(), this.#term === undefined ? askEveryMs : renewEveryMs);
+    this.#keeping = this.keep().finally(() => {
+      this.#timer = setTimeout(() => this.start(), this.#term === undefined ? acquireEveryMs : renewEveryMs);
     });
   }
 
-  /** Renews the lease, or asks for it. While the store is out of reach the lease lasts as long as it lasts. */
+  /** Renews or acquires the lease. While the store is unavailable, the lease stays valid until it expires. */
   async keep(): Promise<void> {
-    const askedAt = this.now();
+    const sentAt = this.now();
     try {
       if (this.#term !== undefined && !(await this.leases.renew(this.lease, this.#holder, leaseMs))) this.#lose();
       this.#term ??= await this.#acquire();
-      if (this.#term !== undefined) this.#validUntil = askedAt + leaseMs;
+      if (this.#term !== undefined) this.#validUntil = sentAt + leaseMs;
     } catch (error) {
       this.log.debug({ err: error }, 'lease not renewed');
     }
@@ -49,31 +49,31 @@ export class Leadership {
 
   async #acquire(): Promise<number | undefined> {
     const term = await this.leases.acquire(this.lease, this.#holder, leaseMs);
-    if (term !== undefined) this.log.info({ term }, 'leads');
+    if (term !== undefined) this.log.info({ term }, 'leadership acquired');
     return term;
   }
 
   #lose(): void {
-    this.log.warn({ term: this.#term }, 'leads no longer');
+    this.log.warn({ term: this.#term }, 'leadership lost');
     this.#term = undefined;
     this.#validUntil = -Infinity;
   }
 
-  /** Whether something may be begun now. */
+  /** Whether an action may be started now. */
   get leads(): boolean {
     return this.#validUntil - this.now() > marginMs;
   }
 
-  /** Which leadership this is: another number means that others may have led in between. */
+  /** The term of this leadership. A different number means that others may have led in between. */
   get term(): number | undefined {
     return this.#term;
   }
 
-  /** Lets another lead at once. */
+  /** Releases the lease, so that another instance can lead at once. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    await this.#asking;
+    await this.#keeping;
     clearTimeout(this.#timer);
     this.#validUntil = -Infinity;
     await this.leases.release(this.lease, this.#holder);

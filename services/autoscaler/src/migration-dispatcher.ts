@@ -3,41 +3,41 @@ import { FlotillaError, registryQueue } from '@flotilla/contracts';
 import { counter, type Logger } from '@flotilla/runtime';
 import { peerKey, type PlannedMigration } from './planner/state.ts';
 
-/** Calls to the registry at a time. */
+/** Maximum number of concurrent calls to the registry. */
 const callsAtOnce = 32;
 const callTimeoutMs = 5000;
 
 const migrations = counter({
   name: 'autoscaler_migrations_total',
-  help: 'Migrations asked for, by reason and outcome: ok, dropped (not the leader any more), or the error code.',
+  help: 'Migrations requested, by reason and outcome: ok, dropped (no longer the leader), or the error code.',
   labelNames: ['reason', 'outcome'],
 });
 
 export interface MigrationDispatcherOptions {
   readonly bus: Pick<CommandBus, 'call'>;
-  /** Asked before each call. */
+  /** Checked before each call. */
   readonly mayAct: () => boolean;
-  /** The peer left its room, or the registry took it off a lost node, which can't report that it is elsewhere. */
-  readonly onGone: (migration: PlannedMigration) => void;
+  /** The peer left its room, or was moved off a lost node, which cannot report that. */
+  readonly onRemoved: (migration: PlannedMigration) => void;
   readonly log: Logger;
 }
 
-/** Asks the registry for migrations, some at a time, in the order they came. Holds one plan's worth, see `perPlan`. */
+/** Requests planned migrations from the registry in order, some at a time. Bounded by the size of a plan, see `perPlan`. */
 export class MigrationDispatcher {
-  /** Those waiting and those asked for, by `peerKey`. */
-  readonly #asked = new Map<string, PlannedMigration>();
+  /** Waiting and requested migrations, by `peerKey`. */
+  readonly #pending = new Map<string, PlannedMigration>();
   #waiting: PlannedMigration[] = [];
   readonly #workers = new Set<Promise<void>>();
 
   constructor(private readonly options: MigrationDispatcherOptions) {}
 
-  /** Migrations that were handed over and not answered yet. */
+  /** Migrations that were dispatched and not answered yet. */
   get moving(): PlannedMigration[] {
-    return [...this.#asked.values()];
+    return [...this.#pending.values()];
   }
 
-  take(planned: readonly PlannedMigration[]): void {
-    for (const migration of planned) this.#asked.set(peerKey(migration), migration);
+  dispatch(planned: readonly PlannedMigration[]): void {
+    for (const migration of planned) this.#pending.set(peerKey(migration), migration);
     this.#waiting.push(...planned);
     for (let free = callsAtOnce - this.#workers.size; free > 0 && this.#waiting.length > 0; free--) {
       const worker: Promise<void> = this.#work(this.#waiting.shift()!).finally(() => this.#workers.delete(worker));
@@ -48,17 +48,17 @@ export class MigrationDispatcher {
   async #work(first: PlannedMigration): Promise<void> {
     for (let next: PlannedMigration | undefined = first; next; next = this.#waiting.shift()) {
       const key = peerKey(next);
-      // A newer plan for the same peer is in its place: its node was lost meanwhile.
-      if (this.#asked.get(key) !== next) continue;
-      const outcome = this.options.mayAct() ? await this.#ask(next) : 'dropped';
+      // A newer plan for the same peer replaced it, because its node was lost meanwhile.
+      if (this.#pending.get(key) !== next) continue;
+      const outcome = this.options.mayAct() ? await this.#request(next) : 'dropped';
       migrations.inc({ reason: next.reason, outcome });
-      if (this.#asked.get(key) === next) this.#asked.delete(key);
+      if (this.#pending.get(key) === next) this.#pending.delete(key);
     }
   }
 
-  async #ask(migration: PlannedMigration): Promise<string> {
+  async #request(migration: PlannedMigration): Promise<string> {
     const { roomId, sessionId, fromNode, toNode, reason } = migration;
-    const { bus, onGone, log } = this.options;
+    const { bus, onRemoved, log } = this.options;
     try {
       await bus.call(
         registryQueue,
@@ -66,19 +66,19 @@ export class MigrationDispatcher {
         { roomId, sessionId, fromNode, toNode, reason },
         { timeoutMs: callTimeoutMs },
       );
-      if (reason === 'node_lost') onGone(migration);
+      if (reason === 'node_lost') onRemoved(migration);
       return 'ok';
     } catch (error) {
       const { code } = FlotillaError.from(error);
-      if (code === 'NOT_IN_ROOM') onGone(migration);
+      if (code === 'NOT_IN_ROOM') onRemoved(migration);
       else log.debug({ err: error, ...migration }, 'migration refused');
       return code;
     }
   }
 
-  /** What was not asked for yet is not; resolves when the rest is answered. */
+  /** Drops the waiting migrations and resolves when the requested ones are answered. */
   async stop(): Promise<void> {
-    for (const migration of this.#waiting) this.#asked.delete(peerKey(migration));
+    for (const migration of this.#waiting) this.#pending.delete(peerKey(migration));
     this.#waiting = [];
     await Promise.all(this.#workers);
   }

@@ -146,7 +146,7 @@ test('the peers of a node that dies are asked to be elsewhere, each once, the la
   );
 });
 
-test('a node that is not heard but answers keeps its peers', async () => {
+test('a node without heartbeats that answers the probe keeps its peers', async () => {
   let answers = 0;
   const serving = await backplane.bus.serve(sfuQueue('nd_a'), 'own', {
     'sfu.ping': async () => {

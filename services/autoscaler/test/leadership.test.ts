@@ -59,7 +59,7 @@ describe('leadership', () => {
     expect(instance().leads).toBe(false);
   });
 
-  test('while the store is away it ends when the lease does, and the same term goes on if it did not', async () => {
+  test('while the store is unavailable leadership ends with the lease; the term continues if the store returns in time', async () => {
     const { clock, leases } = stage();
     let away = false;
     const flaky = <T>(work: () => Promise<T>): Promise<T> => (away ? Promise.reject(new Error('away')) : work());

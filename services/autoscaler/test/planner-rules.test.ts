@@ -28,7 +28,7 @@ const anyFleet = fc.array(anyNode, { minLength: 1, maxLength: 8 }).map((nodes) =
   ),
 );
 
-test('whatever the fleet looks like and however it changes: targets are fit, bounds hold, nobody is told twice', () => {
+test('for any fleet and any change of it: targets have capacity, bounds hold, no peer is moved twice', () => {
   fc.assert(
     fc.property(
       fc.array(anyFleet, { minLength: 1, maxLength: 6 }),

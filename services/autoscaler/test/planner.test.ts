@@ -30,7 +30,7 @@ describe('a hot node', () => {
     expect(plans.at(-1)!.migrations[0]).toMatchObject({ fromNode: 'nd_a', toNode: 'nd_b', reason: 'node_load' });
   });
 
-  test('that was below for a moment starts anew', () => {
+  test('that cooled for a moment must be hot for the whole time again', () => {
     const its = peers(50);
     const at = (cpu: number) => fleet(node('nd_a', { cpu, peers: its }), node('nd_b'));
     const first = watch(at(0.95), 9);
@@ -38,7 +38,7 @@ describe('a hot node', () => {
     expect(movedIn(watch(at(0.95), 9, dip.memory, 10 * s))).toEqual([]);
   });
 
-  test('is not held to have been hot while nobody looked', () => {
+  test('is not taken as hot during a pause between plans', () => {
     const state = fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b'));
     const before = watch(state, 5);
     expect(movedIn(watch(state, 9, before.at(-1)!.memory, 60 * s))).toEqual([]);

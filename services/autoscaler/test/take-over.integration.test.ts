@@ -5,7 +5,7 @@ import { testBrokers } from '@flotilla/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
-const leads = /"term":(\d+),"msg":"leads"/;
+const leads = /"term":(\d+),"msg":"leadership acquired"/;
 
 let instances: Child[];
 
@@ -44,12 +44,12 @@ test('kill -9 of the leader: the other leads', async () => {
   console.log(`took over ${Math.round(performance.now() - killedAt)} ms after kill -9`);
 });
 
-test('a leader that was stopped for a while leads no longer when it goes on', async () => {
+test('a leader that was stopped for longer than its lease is not the leader when it resumes', async () => {
   const [leader, other] = instances as [Child, Child];
   leader.signal('SIGSTOP');
   await other.line(leads);
   leader.signal('SIGCONT');
-  await leader.line(/"msg":"leads no longer"/);
+  await leader.line(/"msg":"leadership lost"/);
 });
 
 test('a leader that stops in order is followed at once', async () => {

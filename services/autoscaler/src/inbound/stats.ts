@@ -3,7 +3,7 @@ import { NodeLoad, NodeStats, PeerQuality } from '@flotilla/contracts';
 import { z } from 'zod';
 import type { NodeSigns } from '../fleet-view.ts';
 
-/** Of a NodeStats only what the planner reads: nodes of other versions than this one may report more, or no peers. */
+/** The fields of NodeStats that the planner reads. Nodes of other versions may report more fields, or no peers. */
 const Signs = z.object({
   ...NodeStats.pick({ id: true, capacity: true }).shape,
   load: NodeLoad.pick({ cpu: true }),
@@ -13,11 +13,11 @@ const Signs = z.object({
 });
 
 /**
- * Follows what nodes report from now on. What can't be read is passed over.
+ * Subscribes to the nodes' reports from now on. Skips reports that it cannot parse.
  *
- * @param onReports gets the reports of a batch, those that arrived together.
+ * @param onReports called with the reports of one batch, which arrived together.
  */
-export async function followStats(
+export async function subscribeToStats(
   events: EventLog,
   onReports: (reports: NodeSigns[]) => void,
 ): Promise<StreamSubscription> {

@@ -27,11 +27,11 @@ export interface Examination {
 }
 
 /**
- * A low score says that media travels badly between a peer and its node, not whose fault that is. A node's other peers do:
- * they share the node and its uplink, and nothing else with the peer. Degradation of half of them and more is the node's, and
- * all of them are better off elsewhere. Degradation of a few is that of their own access networks, which they would take with
- * them: they stay. One exception: a round trip that rose against the peer's own baseline tells of a path that was better
- * before, and another node may be reached by another path. That peer is tried elsewhere once in a long while.
+ * A low score shows that the path between a peer and its node is bad, but not its cause. The node's other peers do: they share
+ * the node and its uplink, and nothing else with the peer. If half of them or more are degraded, the cause is the node, and all
+ * of them move. If a few are, the cause is their own access networks, which a move would not change: they stay. One exception:
+ * a round trip that rose above the peer's own baseline means that the path was better before, and another node may be reached
+ * by another path. Such a peer is moved once in a long while.
  */
 const faultOf = (bad: number, all: number, settings: PlannerSettings): boolean =>
   bad >= settings.faultPeers && bad >= all * settings.faultShare;

@@ -30,7 +30,7 @@ export interface PlannerSettings {
   readonly retryLostMs: number;
   /** How long a move takes to show in the CPU figures of both nodes. */
   readonly settleMs: number;
-  /** So long after the last plan it is not known what held in between: what has to last begins anew. */
+  /** After a pause this long between two plans, conditions that must last start from zero, because the time between is unknown. */
   readonly unseenMs: number;
   /** Migrations at once from a node that is alive, and to any node. */
   readonly fromAtOnce: number;

@@ -39,9 +39,8 @@ export interface MovedPeer {
 }
 
 /**
- * What the planner carries from one plan to the next. It is never changed: a plan gives back the next one. Whoever starts
- * with an empty one does not know what a predecessor moved, so nothing but drained and lost nodes moves anybody before
- * `quietUntil`.
+ * What the planner keeps from one plan to the next. It is immutable: each plan returns the next one. With an empty memory it is
+ * unknown what a previous leader moved, so that before `quietUntil` only draining and lost nodes cause migrations.
  */
 export interface PlannerMemory {
   /** When the last plan was made. */

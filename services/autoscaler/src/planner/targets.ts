@@ -14,7 +14,7 @@ interface Place {
   to: number;
 }
 
-/** What a peer costs is told by a node's peers; few of them tell little, so this many of an assumed cost are added. */
+/** A node's peers give the cost of one. Few peers give a poor estimate, so this many of an assumed cost are added. */
 const assumedPeers = 10;
 const assumedCpu = 0.01;
 /** How much of the score the last of a node's free places is thought to cost. */
