@@ -21,3 +21,4 @@ export * from './signal.ts';
 export * from './token.ts';
 export * from './topology-diff.ts';
 export * from './topology.ts';
+export * from './well-formed.ts';

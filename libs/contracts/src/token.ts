@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { RoomRef, UserId } from './ids.ts';
 import { DisplayName } from './room.ts';
+import { isWellFormed, malformedText } from './well-formed.ts';
 
 /**
  * What a token allows. `publish` and `subscribe` are about media and metadata topics, `data` about messages to rooms and users, `broadcast` about
@@ -23,7 +24,7 @@ export const TokenClaims = z.object({
   iat: z.int(),
   nbf: z.int(),
   exp: z.int(),
-  name: DisplayName.optional(),
+  name: DisplayName.refine(isWellFormed, malformedText).optional(),
   room: RoomRef.optional().describe('The only room it opens. Without it, any room.'),
   grants: z
     .array(Grant)

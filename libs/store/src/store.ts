@@ -75,6 +75,8 @@ export interface JoinRequest {
   readonly participantId: string;
   /** The session that joins; it must not have ended. */
   readonly sessionId: string;
+  /** Hash of the resume token of the connection that joins. The join is refused when a later connection resumed the session. */
+  readonly resumeHash?: string | undefined;
   readonly userId: string;
   readonly name: string;
   /** ms since the Unix epoch. */
@@ -132,7 +134,7 @@ export interface RoomStore {
    * Adds a member to a room and the room to its session's rooms, and reserves capacity on a node, in one step; appends
    * `participant_joined`. The third member of a peer-to-peer room moves its media to the SFU until the room is empty (appends
    * `media_mode`). A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY,
-   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended.
+   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended or was resumed by another connection.
    */
   join(request: JoinRequest): Promise<RoomState & { member: Member }>;
 
@@ -386,6 +388,12 @@ export interface SessionStore {
    * hash of its resume token, that is, while no later connection resumed it. Returns the ids of the rooms it left.
    */
   close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]>;
+
+  /**
+   * Ends a session whose resume window has passed, with the reason `disconnected`. False when that is not so, because it was
+   * closed or taken back since it was listed by `due`.
+   */
+  closeExpired(sessionId: string): Promise<boolean>;
 
   /** A gateway's heartbeat. False when it was not known, or taken off for its silence: then its sessions count as lost. */
   gatewayAlive(gatewayId: string): Promise<boolean>;

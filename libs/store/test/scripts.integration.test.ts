@@ -226,7 +226,7 @@ describe('scripts', () => {
         if (index % 10 === 0) await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
         await joinAs(store, newcomer(roomId));
       }
-      await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 500);
+      await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 500, '');
       expect(await store.rooms.state(roomId)).toBeUndefined();
       await expect(joinAs(store, newcomer(roomId))).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
       expect(await store.nodes.list()).toMatchObject([{ reserved: 700 }]);

@@ -103,8 +103,7 @@ export class Sweeper {
 
   async #closeSessions(ids: readonly string[]): Promise<void> {
     const failed = await forEachRecord(ids, async (id) => {
-      await this.store.sessions.close(id, 'disconnected');
-      swept.inc({ what: 'session' });
+      if (await this.store.sessions.closeExpired(id)) swept.inc({ what: 'session' });
     });
     this.#failedSessions = failed.length;
     this.#report('sessions', failed);

@@ -50,6 +50,22 @@ describe('the REST API', () => {
     expect(await send('GET', '/v1/rooms?cursor=bogus')).toMatchObject({ status: 400, code: 'BAD_PAYLOAD' });
   });
 
+  test.each([
+    ['/v1/rooms', { name: 'daily\ud83d' }],
+    ['/v1/rooms/daily/tokens', { name: 'Ada \ud83d' }],
+    ['/v1/rooms/daily/tokens', { userId: 'ada\ud83d' }],
+    ['/v1/rooms/daily/tokens', { bridge: ['\udc00'] }],
+    ['/v1/tokens', { name: '\ude00 Ada' }],
+    ['/v1/tokens', { room: 'daily\ud83d' }],
+    ['/v1/drills', { kind: 'kill_node', node: 'nd_\ud83d' }],
+    ['/v1/drills', { kind: 'migrate', room: '\ud83d', participant: 'pt_a' }],
+  ])('answers half of a surrogate pair in the body of POST %s with BAD_PAYLOAD: %o', async (path, body) => {
+    expect(await send('POST', path, { type: 'application/json', body: JSON.stringify(body) })).toMatchObject({
+      status: 400,
+      code: 'BAD_PAYLOAD',
+    });
+  });
+
   test('accepts a request without a body where every field has a default', async () => {
     expect(await send('POST', '/v1/rooms')).toMatchObject({ status: 201 });
   });

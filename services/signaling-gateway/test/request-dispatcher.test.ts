@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Grant, type RequestType, signalRequests, type TokenClaims } from '@flotilla/contracts';
+import { type Grant, requestExamples, type RequestType, signalRequests, type TokenClaims } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test, vi } from 'vitest';
 import { type BoundHandlers, RequestDispatcher } from '../src/inbound/request-dispatcher.ts';
@@ -44,13 +44,48 @@ function dispatching(services: object, grants: Grant[] = ['publish', 'subscribe'
     waitFor('no request is left', () => recording.session.requests.size === 0 || notYet('there are some'), {
       everyMs: 1,
     });
-  return { ...recording, replies, send, answered, handled };
+  return { ...recording, replies, send, dispatcher, answered, handled };
 }
 
 const publicationId = 'pub_0123456789abcdef';
 const mute = (muted: boolean) => ({ publicationId, muted });
 
+/** Copies of a JSON value, in each of which one string or key ends with half of a surrogate pair. */
+function* withHalfPairs(value: unknown): Generator {
+  if (typeof value === 'string') yield `${value}\ud83d`;
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, child] of Object.entries(value)) {
+    if (!Array.isArray(value)) yield { ...value, [`${key}\udc00`]: child };
+    for (const changed of withHalfPairs(child))
+      yield Array.isArray(value) ? value.with(Number(key), changed) : { ...value, [key]: changed };
+  }
+}
+
 describe('request dispatcher', () => {
+  test.each(Object.entries(requestExamples))(
+    'half of a surrogate pair in any text of a request %s is refused with BAD_MESSAGE',
+    (type, { to, payload }: { to?: string; payload: object }) => {
+      const { dispatcher, replies } = dispatching({});
+      const requests = [...withHalfPairs({ id: '1', type, ...(to !== undefined && { to }), payload })];
+      for (const request of requests) dispatcher.receive(JSON.stringify(request));
+      expect(replies).toHaveLength(requests.length);
+      expect(new Set(replies.map(({ error }) => error?.code))).toEqual(new Set(['BAD_MESSAGE']));
+    },
+  );
+
+  test('a whole surrogate pair, as text or as escapes, is accepted, and so is a backslash before other text', async () => {
+    const received: unknown[] = [];
+    const send = async ({ payload }: Received<'message'>) => {
+      received.push(payload.data);
+      return { seq: '1-0' };
+    };
+    const { dispatcher, answered } = dispatching({ messages: { send } });
+    for (const data of ['"😀"', '"\\ud83d\\ude00"', '"\\\\ud83d"'])
+      dispatcher.receive(`{"id":"1","type":"message","to":"room:rm_a","payload":{"data":${data}}}`);
+    await answered(3);
+    expect(received).toEqual(['😀', '😀', '\\ud83d']);
+  });
+
   test('parallel mutes of a publication take effect in the order in which they were sent', async () => {
     const applied: boolean[] = [];
     const toSfu = async (_command: string, { payload }: Received<'mute'>) => {

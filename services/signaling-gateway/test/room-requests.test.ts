@@ -5,6 +5,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { Received } from '../src/requests/request-handler.ts';
 import { ReplyThen } from '../src/requests/request-handler.ts';
 import { RoomRequests } from '../src/requests/room-requests.ts';
+import { Memberships } from '../src/rooms/memberships.ts';
 import { MetadataLinks } from '../src/rooms/metadata-links.ts';
 import { RoomStreams } from '../src/rooms/room-streams.ts';
 import { log } from './gateway-harness.ts';
@@ -55,6 +56,45 @@ describe('room requests', () => {
     session.close('TOKEN_EXPIRED', 'test');
     (result as ReplyThen<unknown>).afterwards();
     expect(streams.size).toBe(0);
+  });
+});
+
+describe('memberships', () => {
+  const media = { rtpCapabilities: {}, subscribe: true };
+  const joined = {
+    member: { id: 'pt_a', nodeId: 'nd_a' },
+    room: { id: 'rm_a' },
+    mediaMode: 'sfu',
+    members: [],
+    publications: [],
+    offset: '0-0',
+  };
+
+  test('a join that fails after its connection was replaced does not take the resumed session out of the room', async () => {
+    const { session } = recordingSession('ss_a', () => undefined);
+    const leave = vi.fn();
+    const call = async (): Promise<never> => {
+      session.state = 'closed';
+      throw new FlotillaError('NODE_UNAVAILABLE');
+    };
+    const rooms = { join: async () => joined, leave, reassign: async () => ({ nodeId: 'nd_b' }) };
+    const memberships = new Memberships({ call } as never, rooms as never, 16, log);
+    await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toThrow();
+    expect(leave).not.toHaveBeenCalled();
+  });
+
+  test('a connection that was replaced while it joined opens no media', async () => {
+    const { session } = recordingSession('ss_a', () => undefined);
+    const call = vi.fn();
+    const join = async () => {
+      session.state = 'closed';
+      return joined;
+    };
+    const memberships = new Memberships({ call } as never, { join } as never, 16, log);
+    await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({
+      code: 'SESSION_EXPIRED',
+    });
+    expect(call).not.toHaveBeenCalled();
   });
 });
 

@@ -122,6 +122,13 @@ export class MemorySessions implements SessionStore {
     return left;
   }
 
+  async closeExpired(sessionId: string): Promise<boolean> {
+    const dueAt = this.#sessions.get(sessionId)?.dueAt;
+    if (dueAt === undefined || dueAt > this.shared.now()) return false;
+    await this.close(sessionId, 'disconnected');
+    return true;
+  }
+
   async gatewayAlive(gatewayId: string): Promise<boolean> {
     const known = this.#gateways.has(gatewayId);
     this.#gateways.set(gatewayId, this.shared.now());

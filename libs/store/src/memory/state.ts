@@ -66,10 +66,11 @@ export class MemoryState {
   }
 
   join(record: RoomRecord, request: JoinRequest): Member {
-    const { participantId, sessionId, excludeNodes, maxRooms, media, ...who } = request;
+    const { participantId, sessionId, resumeHash, excludeNodes, maxRooms, media, ...who } = request;
     const roomId = record.room.id;
     const session = this.sessions.get(sessionId);
-    if (!session) throw new FlotillaError('SESSION_EXPIRED');
+    if (!session || (resumeHash !== undefined && resumeHash !== session.resumeHash))
+      throw new FlotillaError('SESSION_EXPIRED');
     const present = record.members.get(participantId);
     if (present) return present;
     if (record.members.size >= record.room.maxParticipants) throw new FlotillaError('ROOM_FULL');

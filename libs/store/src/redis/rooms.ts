@@ -96,23 +96,32 @@ export class RedisRooms implements RoomStore {
   }
 
   async delete(roomId: string): Promise<boolean> {
+    return (await this.#delete(roomId, '')) === 'closed';
+  }
+
+  /** `closed`: this call closed the room; `finished`: another did, and its members are out now; undefined: the room is not due. */
+  async #delete(roomId: string, expiredOnly: 'yes' | ''): Promise<'closed' | 'finished' | undefined> {
     const event = encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} });
-    const values = { roomId, event, deletedSeconds: deletedStreamSeconds, limit: membersPerRun };
-    let deleted = false;
+    const values = { roomId, event, deletedSeconds: deletedStreamSeconds, limit: membersPerRun, expiredOnly };
+    let outcome: 'closed' | 'finished' | undefined;
     for (;;) {
-      const [closed, remaining] = await this.client.run('deleteRoom', values);
-      deleted ||= closed === 1;
-      if (remaining === 0) return deleted;
+      const run = await this.client.run('deleteRoom', values);
+      if (run === null) return outcome;
+      const [closed, remaining] = run;
+      if (closed === 1) outcome = 'closed';
+      outcome ??= 'finished';
+      if (remaining === 0) return outcome;
     }
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
-    const { roomId, participantId, excludeNodes, maxRooms, media, ...session } = request;
+    const { roomId, participantId, resumeHash = '', excludeNodes, maxRooms, media, ...session } = request;
     const member = { id: participantId, roomId, ...session };
     const answer = await this.client.run('join', {
       roomId,
       participantId,
       sessionId: request.sessionId,
+      resumeHash,
       member: JSON.stringify(member),
       mediaRequest: media ? JSON.stringify(media) : '',
       joinedEvent: encodeRoomEvent({
@@ -280,8 +289,7 @@ export class RedisRooms implements RoomStore {
     const due = await this.client.run('expiredRooms', { limit: expiredPerCall });
     const deleted: string[] = [];
     const failed = await forEachRecord(due, async (id) => {
-      await this.delete(id);
-      deleted.push(id);
+      if (await this.#delete(id, 'yes')) deleted.push(id);
     });
     // Else rooms that cannot be deleted would be the first ones of every call. One that somebody joined is not in the set any more.
     for (const { record } of failed)

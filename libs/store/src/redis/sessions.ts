@@ -118,7 +118,13 @@ export class RedisSessions implements SessionStore {
   }
 
   async close(sessionId: string, reason: LeaveReason, resumeHash = ''): Promise<readonly string[]> {
-    return this.client.run('closeSession', { sessionId, reason, resumeHash, trace: traceField() });
+    const values = { sessionId, reason, resumeHash, expiredOnly: '', trace: traceField() };
+    return (await this.client.run('closeSession', values)) ?? [];
+  }
+
+  async closeExpired(sessionId: string): Promise<boolean> {
+    const values = { sessionId, reason: 'disconnected', resumeHash: '', expiredOnly: 'yes', trace: traceField() };
+    return (await this.client.run('closeSession', values)) !== null;
   }
 
   async gatewayAlive(gatewayId: string): Promise<boolean> {

@@ -9,7 +9,9 @@ import {
   IssueFleetToken,
   IssueToken,
   type IssuedToken,
+  isWellFormed,
   ListRooms,
+  malformedText,
   mermaidType,
   MigrateParticipant,
   type Migration,
@@ -78,6 +80,7 @@ class Parsed implements PipeTransform {
   transform(value: unknown): unknown {
     const parsed = this.schema.safeParse(value ?? {});
     if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
+    if (!isWellFormed(parsed.data)) throw new FlotillaError('BAD_PAYLOAD', malformedText);
     return parsed.data;
   }
 }

@@ -2,6 +2,8 @@ import {
   addressee,
   firstIssue,
   FlotillaError,
+  isWellFormed,
+  malformedText,
   maxNesting,
   Request,
   type RequestType,
@@ -147,6 +149,9 @@ function shedAt({ type, to }: Request): number {
   return type === 'message' && !to?.startsWith('room:') ? 2 : Infinity;
 }
 
+/** Half of a surrogate pair reaches a JSON value only as an escape: the text of a frame is valid UTF-8. */
+const surrogateEscape = /\\u[dD][89a-fA-F]/;
+
 function parseRequest(text: string | undefined): Request {
   if (text === undefined) throw new FlotillaError('BAD_MESSAGE', 'send text frames');
   if (nestsDeeperThan(text, maxNesting))
@@ -157,6 +162,7 @@ function parseRequest(text: string | undefined): Request {
   } catch {
     throw new FlotillaError('BAD_MESSAGE', 'not JSON');
   }
+  if (surrogateEscape.test(text) && !isWellFormed(json)) throw new FlotillaError('BAD_MESSAGE', malformedText);
   const request = Request.safeParse(json);
   if (!request.success) throw new FlotillaError('BAD_MESSAGE', firstIssue(request.error));
   return request.data;

@@ -55,6 +55,7 @@ export class Memberships {
       roomId,
       participantId: participantIdOf(session.id),
       sessionId: session.id,
+      resumeHash: session.resumeHash,
       userId: identity.userId,
       name: request.name ?? identity.name ?? identity.userId.slice(0, 64),
       joinedAt: Date.now(),
@@ -70,6 +71,8 @@ export class Memberships {
     try {
       return { participantId: member.id, snapshot, media: await this.#open(session, membership, media) };
     } catch (error) {
+      // A closed connection's session has ended, or may have been resumed in this room by another connection.
+      if (session.state === 'closed') throw error;
       await this.leave(session, roomId, 'failed').catch((leaving: unknown) =>
         this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be rolled back'),
       );
@@ -88,6 +91,8 @@ export class Memberships {
     const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...media };
     const failed: string[] = [];
     for (;;) {
+      // Media that a later connection of the session has opened would be replaced.
+      if (session.state === 'closed') throw new FlotillaError('SESSION_EXPIRED');
       try {
         return await this.bus.call(sfuQueue(membership.nodeId), 'sfu.open_session', payload, {
           timeoutMs: openTimeoutMs,

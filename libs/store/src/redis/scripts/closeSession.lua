@@ -1,11 +1,15 @@
 --[[
 Ends a session and takes it out of its rooms. Nothing is done twice, or when `resumeHash` is not empty and not the session's. A room
 with a damaged record does not keep the session from leaving the others; its member is left to repairRoom.
-@args sessionId reason resumeHash trace
-@result z.array(z.string())
-Returns the ids of the rooms that it left.
+@args sessionId reason resumeHash expiredOnly trace
+@result z.array(z.string()).nullable()
+Returns the ids of the rooms that it left; nil when `expiredOnly` is not empty and its resume window has not passed.
 ]]
 -- @include leave
+if expiredOnly ~= '' then
+  local window_ends = redis.call('ZSCORE', key.detached(), sessionId)
+  if not window_ends or tonumber(window_ends) > now_ms() then return nil end
+end
 local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
 local left = {}

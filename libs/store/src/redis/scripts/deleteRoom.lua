@@ -1,11 +1,15 @@
 --[[
 Deletes a room and takes out its members, at most `limit` in one run: the room is closed by the first run and listed in emptyRooms
 until the last. `deletedSeconds` is how long its stream is kept for those who were in it.
-@args roomId event deletedSeconds limit
-@result z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()])
-Returns {1 when this run closed the room, members that remain}.
+@args roomId event deletedSeconds limit expiredOnly
+@result z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]).nullable()
+Returns {1 when this run closed the room, members that remain}; nil when `expiredOnly` is not empty and the room is not due.
 ]]
 -- @include migrations
+if expiredOnly ~= '' then
+  local due = redis.call('ZSCORE', key.emptyRooms(), roomId)
+  if not due or tonumber(due) > now_ms() then return nil end
+end
 local room = redis.call('GET', key.room(roomId))
 local total = redis.call('HLEN', key.members(roomId))
 if not room and total == 0 then

@@ -1,8 +1,8 @@
 --[[
 Adds a member to a room: reserves capacity on a node, adds the room to the session's rooms, appends participant_joined. The third
 member of a peer-to-peer room moves its media to the SFU. A participant that is in the room already is returned as it is.
-`member` is the Member without nodeId, `mediaRequest` what media is opened with, or empty.
-@args roomId participantId sessionId member mediaRequest joinedEvent sfuEvent excludeNodes random1 random2 maxRooms
+`member` is the Member without nodeId, `resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
+@args roomId participantId sessionId resumeHash member mediaRequest joinedEvent sfuEvent excludeNodes random1 random2 maxRooms
 @result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
 Returns {room, member, members, publications, reconnecting participants, offset, media mode}, or why not.
 ]]
@@ -11,7 +11,8 @@ Returns {room, member, members, publications, reconnecting participants, offset,
 -- @include reservations
 local room = redis.call('GET', key.room(roomId))
 if not room then return 'ROOM_NOT_FOUND' end
-if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRED' end
+local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)

@@ -5,11 +5,11 @@ import { z } from 'zod';
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
-  closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; trace: string | number };
+  closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
   deadGateways: { timeoutMs: string | number };
-  deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number };
+  deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number; expiredOnly: string | number };
   describeMedia: { roomId: string | number; participantId: string | number; mediaRequest: string | number };
   detachOrphaned: { gatewayId: string | number; timeoutMs: string | number; windowMs: string | number; limit: string | number; streamSeconds: string | number };
   detachSession: { sessionId: string | number; resumeHash: string | number; windowMs: string | number };
@@ -18,7 +18,7 @@ export interface ScriptArguments {
   expiredRooms: { limit: string | number };
   gatewayAlive: { gatewayId: string | number };
   isResumable: { resumeHash: string | number };
-  join: { roomId: string | number; participantId: string | number; sessionId: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; sfuEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
+  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; sfuEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number };
   listNodes: {  };
   listRelays: {  };
@@ -431,8 +431,8 @@ commit()
 return { started, media }`,
   },
   closeSession: {
-    args: ["sessionId","reason","resumeHash","trace"],
-    result: z.array(z.string()),
+    args: ["sessionId","reason","resumeHash","expiredOnly","trace"],
+    result: z.array(z.string()).nullable(),
     lua: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -674,6 +674,10 @@ local function stage_leave(room, participant, reason, trace)
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true
+end
+if expiredOnly ~= '' then
+  local window_ends = redis.call('ZSCORE', key.detached(), sessionId)
+  if not window_ends or tonumber(window_ends) > now_ms() then return nil end
 end
 local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
@@ -1060,8 +1064,8 @@ end
 return redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now_ms() - timeoutMs)`,
   },
   deleteRoom: {
-    args: ["roomId","event","deletedSeconds","limit"],
-    result: z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]),
+    args: ["roomId","event","deletedSeconds","limit","expiredOnly"],
+    result: z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]).nullable(),
     lua: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -1267,6 +1271,10 @@ end
 local function stage_migration_abort(room, participant)
   local migration = stage_migration_end(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end
+if expiredOnly ~= '' then
+  local due = redis.call('ZSCORE', key.emptyRooms(), roomId)
+  if not due or tonumber(due) > now_ms() then return nil end
 end
 local room = redis.call('GET', key.room(roomId))
 local total = redis.call('HLEN', key.members(roomId))
@@ -2127,7 +2135,7 @@ local window_ends = redis.call('ZSCORE', key.detached(), id)
 return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
   },
   join: {
-    args: ["roomId","participantId","sessionId","member","mediaRequest","joinedEvent","sfuEvent","excludeNodes","random1","random2","maxRooms"],
+    args: ["roomId","participantId","sessionId","resumeHash","member","mediaRequest","joinedEvent","sfuEvent","excludeNodes","random1","random2","maxRooms"],
     result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
     lua: `local function now_ms()
   local time = redis.call('TIME')
@@ -2341,7 +2349,8 @@ local function stage_reservations()
 end
 local room = redis.call('GET', key.room(roomId))
 if not room then return 'ROOM_NOT_FOUND' end
-if redis.call('EXISTS', key.session(sessionId)) == 0 then return 'SESSION_EXPIRED' end
+local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
