@@ -18,18 +18,18 @@ export const closeCodes = {
 export type CloseCodeName = keyof typeof closeCodes;
 
 export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
-  NORMAL: 'The client said goodbye.',
+  NORMAL: 'The client closed the connection.',
   PROTOCOL_ERROR: 'A frame that RFC 6455 does not allow, such as an unmasked one.',
   INVALID_TEXT: 'Text, or the reason of a close frame, that is no UTF-8.',
   TOO_MANY_FRAGMENTS: 'A message in more than 16,384 fragments.',
   MESSAGE_TOO_BIG: 'A message above 64 KiB, in one frame or in the sum of its fragments.',
   SERVICE_RESTART:
-    'The gateway is restarting, or lost track of what this client has seen. Connect again: the session resumes.',
+    'The gateway is restarting, or cannot continue the events of this client. Connect again: the session resumes.',
   TOKEN_EXPIRED: 'The token expired and was not refreshed. Connect again with a new one.',
-  HANDSHAKE_TIMEOUT: 'Nothing was asked for within 30 s after the connection was opened.',
-  HEARTBEAT_MISSED: 'Nothing was heard, not even a pong, for three heartbeats. The session can be resumed.',
+  HANDSHAKE_TIMEOUT: 'No request was received within 30 s after the connection was opened.',
+  HEARTBEAT_MISSED: 'No message and no pong was received for three heartbeats. The session can be resumed.',
   SESSION_REPLACED: 'The session was resumed by another connection.',
   REMOVED: 'Removed from its last room by a backend.',
-  SLOW_CONSUMER: 'More than 1 MiB waits to be sent to this client. The session can be resumed.',
-  RATE_LIMITED: 'Messages went on coming far above the limit, though they were refused.',
+  SLOW_CONSUMER: 'More than 1 MiB is unsent to this client. The session can be resumed.',
+  RATE_LIMITED: 'The client kept sending far above the rate limit after refusals.',
 };

@@ -9,7 +9,7 @@ export const errorCatalogue = {
     status: 400,
     retry: false,
     meaning:
-      'The message is not JSON, not an envelope, or carries a field the envelope does not have (such as `from`).',
+      'The message is not JSON, not an envelope, has a field that the envelope does not have (such as `from`), or text with half of a surrogate pair.',
     cure: 'Send `{id, type, to?, payload}`. The server binds `from` itself.',
   },
   UNKNOWN_TYPE: {
@@ -166,7 +166,7 @@ export const errorCatalogue = {
     status: 409,
     retry: false,
     meaning: 'The session has no link to that relay: it was never opened, or is gone.',
-    cure: 'Send `metadata.connect`, then publish and subscribe anew.',
+    cure: 'Send `metadata.connect`, then publish and subscribe again.',
   },
   TOPIC_CONFLICT: {
     status: 409,
@@ -195,7 +195,7 @@ export const errorCatalogue = {
   MIGRATION_NOT_ACTIVE: {
     status: 409,
     retry: false,
-    meaning: 'This migration was finished or undone before.',
+    meaning: 'This migration was committed or rolled back before.',
     cure: 'Stay where you are: the room says where that is.',
   },
   DRILL_REFUSED: {
@@ -239,7 +239,7 @@ export const errorCatalogue = {
   OVERLOADED: {
     status: 503,
     retry: true,
-    meaning: 'This gateway has more to do than it can. Calls in progress go on; new joins and connections wait.',
+    meaning: 'This gateway has more to do than it can. Calls in progress continue; new joins and connections wait.',
     cure: 'Try again after the seconds in `Retry-After`, or a few, or add gateways.',
   },
   NO_CAPACITY: {
@@ -264,7 +264,7 @@ export const errorCatalogue = {
   UNAVAILABLE: {
     status: 503,
     retry: true,
-    meaning: 'A service or broker this request needs is out of reach for now. Calls in progress go on.',
+    meaning: 'A service or broker this request needs is unreachable. Calls in progress continue.',
     cure: 'Try again in a second.',
   },
   DEADLINE_EXCEEDED: {

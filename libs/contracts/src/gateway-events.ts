@@ -1,4 +1,4 @@
-/** What gateways tell each other through their streams: messages that belong to no room, and sessions that moved. */
+/** Entries of the gateways' own streams: messages to users, and requests about sessions. */
 import { z } from 'zod';
 import { Offset, SessionId, UserId } from './ids.ts';
 
@@ -14,9 +14,9 @@ export type AddressedMessage = z.infer<typeof AddressedMessage>;
 export const GatewayEvent = z.discriminatedUnion('type', [
   /** Another connection resumed the session. `resumeHash` is the hash of the resume token that the replaced one was given. */
   z.object({ type: z.literal('session_replaced'), sessionId: SessionId, resumeHash: z.string() }),
-  /** A drill: the connection breaks, as when a network goes. */
+  /** A drill: the connection is cut without a close frame, as by a network failure. */
   z.object({ type: z.literal('cut_socket'), sessionId: SessionId }),
-  /** For all sessions of the user on this gateway; `seq` is the place among the messages to the user. */
+  /** For all sessions of the user on this gateway; `seq` is the offset among the messages to the user. */
   z.object({ type: z.literal('user_message'), userId: UserId, seq: Offset, message: AddressedMessage }),
 ]);
 export type GatewayEvent = z.infer<typeof GatewayEvent>;

@@ -8,13 +8,13 @@ export const MigrationReason = z.enum(['node_load', 'rtt', 'quality', 'drain', '
 export type MigrationReason = z.infer<typeof MigrationReason>;
 
 /**
- * How far a migration is. `reserved`: a place on the new node is kept. `prepared`: the transports there are open and the
- * client was told. What is done is no longer under way: it was committed, or rolled back.
+ * Step of an active migration. `reserved`: capacity on the new node is reserved. `prepared`: the transports there are open and
+ * the client was notified. A migration that was committed or rolled back is not active.
  */
 export const MigrationStep = z.enum(['reserved', 'prepared']);
 export type MigrationStep = z.infer<typeof MigrationStep>;
 
-/** A migration under way, as it is kept in the journal. */
+/** An active migration, as stored in the journal. */
 export const Migration = z.object({
   id: MigrationId,
   roomId: RoomId,
@@ -33,7 +33,7 @@ export type Migration = z.infer<typeof Migration>;
 export const MigrationEnd = z.enum(['committed', 'rolled_back', 'timed_out']);
 export type MigrationEnd = z.infer<typeof MigrationEnd>;
 
-/** What the mover's client measured. */
+/** Figures that the migrated client measured. */
 export const MigrationReport = z.object({
   ms: z.number().nonnegative().max(60_000).describe('From `migrate` until it was on the new side.'),
   gapMs: z
@@ -41,27 +41,29 @@ export const MigrationReport = z.object({
     .nonnegative()
     .max(60_000)
     .optional()
-    .describe('The longest time without a new frame of any video it received. Absent when it saw none or cannot tell.'),
+    .describe(
+      'The longest time without a new frame of any video it received. Absent when it received none or cannot measure it.',
+    ),
 });
 export type MigrationReport = z.infer<typeof MigrationReport>;
 
-/** A migration as it is remembered, under way or over. */
+/** A migration in the history, active or ended. */
 export const MigrationRecord = z.object({
   ...Migration.omit({ deadline: true }).shape,
-  endedAt: Timestamp.optional().describe('Absent while it is under way.'),
+  endedAt: Timestamp.optional().describe('Absent while it is active.'),
   end: MigrationEnd.optional(),
   ...MigrationReport.partial().shape,
 });
 export type MigrationRecord = z.infer<typeof MigrationRecord>;
 
-/** How many migrations are remembered, the newest. */
+/** Number of migrations in the history; the newest are kept. */
 export const keptMigrations = 100;
 
-/** How long a migration may take before it is rolled back, in milliseconds. */
+/** Time after which a migration is rolled back, ms. */
 export const migrationTimeoutMs = 10_000;
 
 /**
- * After a peer was moved, its old side goes on for this long, in milliseconds: the others change to the new one as soon as
- * they see its first frame.
+ * Time for which the old side of a migrated peer stays open after the commit, ms. Subscribers switch to the new side when they
+ * receive its first frame.
  */
 export const migrationLingerMs = 2000;

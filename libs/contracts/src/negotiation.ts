@@ -1,5 +1,5 @@
 /**
- * Peer-to-peer negotiation: what two participants of a room in `peer` mode tell each other through the server, in WebRTC's
+ * Peer-to-peer negotiation: the messages that two participants of a room in `peer` mode exchange through the server, in WebRTC's
  * terms (W3C WebRTC, section 4.3.1; perfect negotiation, section 10.7; trickle ICE, RFC 8838).
  */
 import { z } from 'zod';
@@ -9,7 +9,7 @@ import { MediaKind, Source } from './media.ts';
 /** The longest session description, in characters. A longer one is answered SDP_TOO_BIG. */
 export const maxSdpLength = 32_768;
 
-/** RTCPeerConnection.signalingState as the side that is told sees it. */
+/** RTCPeerConnection.signalingState of the side that receives it. */
 export const NegotiationState = z.enum([
   'stable',
   'have-local-offer',
@@ -41,7 +41,10 @@ const IceCandidate = z.strictObject({
   candidate: z.string().max(1024),
   sdpMid: z.string().max(32).nullable(),
   sdpMLineIndex: z.int().nonnegative().max(255).nullable(),
-  usernameFragment: z.string().max(256).describe('Names the ICE generation: one that is over is answered WRONG_STATE.'),
+  usernameFragment: z
+    .string()
+    .max(256)
+    .describe('Identifies the ICE generation; a previous one is answered WRONG_STATE.'),
 });
 
 const parts = {
@@ -69,7 +72,7 @@ export const Negotiation = z.discriminatedUnion('kind', [
 ]);
 export type Negotiation = z.output<typeof Negotiation>;
 
-/** The same as the other side is told; the sender is the event's `from`. */
+/** The same part as the other side receives it; the sender is the event's `from`. */
 export const NegotiationEvent = z.discriminatedUnion('kind', [
   parts.offer,
   parts.pranswer,

@@ -1,4 +1,4 @@
-/** How well a peer's media travels, as its SFU node measures it. */
+/** Quality of a peer's media, as its SFU node measures it. */
 import { z } from 'zod';
 import { ParticipantId, RoomId, SessionId } from './ids.ts';
 
@@ -20,16 +20,15 @@ export const PeerQuality = z.object({
 export type PeerQuality = z.infer<typeof PeerQuality>;
 
 /**
- * A peer's quality as the topology tells it: its score in coarse steps, told anew when its group changed or the score moved
- * by more than `coarseScoreStep`.
+ * A peer's quality in the topology. It is updated when its group changes or its score differs by more than `coarseScoreStep`.
  */
 export const PeerScore = PeerQuality.pick({ sessionId: true, roomId: true, score: true, group: true });
 export type PeerScore = z.infer<typeof PeerScore>;
 
-/** By how much a score must have moved to be told anew while its group stays. */
+/** Difference of a score above which the topology is updated while the group is the same. */
 export const coarseScoreStep = 0.05;
 
-/** How a node's peers fare as a whole. */
+/** Summary of the quality of a node's peers. */
 export const NodeQuality = z.object({
   stable: z.int().nonnegative(),
   watch: z.int().nonnegative(),

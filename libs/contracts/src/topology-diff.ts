@@ -1,8 +1,8 @@
 import { maxUpdateEntries, type Topology, type TopologyUpdate, type TopologyVertex } from './topology.ts';
 
 /**
- * The updates that lead from one topology to a later one, each within its bound, to be applied in order. Without an old one
- * they tell everything. There is always one at least: that nothing changed is news too.
+ * The updates that lead from one topology to a later one, each of at most `maxUpdateEntries`, to be applied in order. Without an
+ * old topology they contain everything. There is at least one, even when nothing changed.
  */
 export function diffTopologies(old: Topology | undefined, now: Topology): TopologyUpdate[] {
   const before = new Map(old?.vertices.map((vertex) => [vertex.id, vertex]));
@@ -26,7 +26,7 @@ export function diffTopologies(old: Topology | undefined, now: Topology): Topolo
   });
 }
 
-/** Brings the vertices that were told so far, by their ids, up to an update. */
+/** Applies an update to the known vertices, which are kept by their ids. */
 export function applyTopologyUpdate(vertices: Map<string, TopologyVertex>, update: TopologyUpdate): void {
   if (update.reset) vertices.clear();
   for (const vertex of update.changed) vertices.set(vertex.id, vertex);
@@ -34,8 +34,8 @@ export function applyTopologyUpdate(vertices: Map<string, TopologyVertex>, updat
 }
 
 /**
- * Deep equality of JSON values. Comparing their texts would take objects with another order of keys for others. Called for
- * every vertex there is: the loops make no arrays of keys.
+ * Deep equality of JSON values, independent of the order of keys. Called for every vertex, so the loops create no arrays of
+ * keys.
  */
 function isSame(a: unknown, b: unknown): boolean {
   if (a === b) return true;

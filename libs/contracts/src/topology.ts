@@ -1,4 +1,4 @@
-/** The fleet as a graph: what GET /v1/topology answers and `topology_update` tells. */
+/** The fleet as a graph: the reply of GET /v1/topology, and its changes in `topology_update`. */
 import { z } from 'zod';
 import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { NegotiationState } from './negotiation.ts';
@@ -39,7 +39,7 @@ export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
   userId: UserId,
-  name: DisplayName.optional().describe('As its token says.'),
+  name: DisplayName.optional().describe('Display name of the token.'),
   gatewayId: GatewayId,
   connected: z.boolean().describe('False within the resume window.'),
   rooms: z.array(RoomId),
@@ -47,7 +47,7 @@ export const SessionVertex = z.object({
     .array(SessionMedia)
     .default([])
     .describe(
-      'Where it has media, and how that travels: told anew when its group changed or its score moved by more than 0.05.',
+      'Its media by room, with node and quality. Updated when a group changes or a score differs by more than 0.05.',
     ),
 });
 /** A pair of participants that negotiates or has negotiated a peer-to-peer connection. */
@@ -56,10 +56,10 @@ export const NegotiationVertex = z.object({
   id: z.string().describe('`<room id>/<participant>~<participant>`'),
   roomId: RoomId,
   participants: z.tuple([ParticipantId, ParticipantId]),
-  state: NegotiationState.describe('As the first of the two sees it.'),
+  state: NegotiationState.describe('Signaling state of the first of the two.'),
 });
 
-/** A migration under way, or one of the last that ended; see `keptMigrations`. */
+/** An active migration, or one of the last that ended; see `keptMigrations`. */
 export const MigrationVertex = z.object({ kind: z.literal('migration'), ...MigrationRecord.shape });
 
 export const TopologyVertex = z.discriminatedUnion('kind', [
@@ -72,23 +72,23 @@ export const TopologyVertex = z.discriminatedUnion('kind', [
 ]);
 export type TopologyVertex = z.infer<typeof TopologyVertex>;
 
-/** Vertices of one kind that are read at most. */
+/** Maximum number of vertices of one kind. */
 export const maxTopologyVertices = 20_000;
 
 export const Topology = z.object({
   at: Timestamp,
   vertices: z.array(TopologyVertex),
-  truncated: z.boolean().describe('There is more than is listed here.'),
+  truncated: z.boolean().describe('True: not all vertices are listed.'),
 });
 export type Topology = z.infer<typeof Topology>;
 
-/** Vertices that one update tells at most, changed or removed. */
+/** Maximum number of changed vertices, and of removed ones, in one update. */
 export const maxUpdateEntries = 500;
 
 /** What changed since the update before. A large one comes in several events with the same `at`. */
 export const TopologyUpdate = z.object({
   at: Timestamp,
-  reset: z.boolean().describe('Forget all that was told before; this is everything, or the first part of it.'),
+  reset: z.boolean().describe('True: discard all previous vertices; this update is the first part of the full state.'),
   changed: z.array(TopologyVertex).max(maxUpdateEntries),
   removed: z.array(z.string()).max(maxUpdateEntries),
   truncated: z.boolean(),

@@ -19,6 +19,7 @@ import {
   RoomName,
   RoomRef,
   signalRequests,
+  TokenClaims,
 } from '../src/index.ts';
 
 describe('ids', () => {
@@ -165,4 +166,16 @@ describe('errors', () => {
 test('join accepts the fecMechanisms that ORTC clients send in their capabilities', () => {
   const payload = { room: 'stand-up', rtpCapabilities: { codecs: [], headerExtensions: [], fecMechanisms: [] } };
   expect(signalRequests.join.payload.safeParse(payload).success).toBe(true);
+});
+
+describe('token claims', () => {
+  const claims = { iss: 'flotilla', aud: 'flotilla', sub: 'ada', jti: '0123456789', iat: 1, nbf: 1, exp: 2 };
+
+  test.each([
+    ['Ada 😀', true],
+    ['Ada \ud83d', false],
+    ['\ude00 Ada', false],
+  ])('the name %j is accepted: %s', (name, accepted) => {
+    expect(TokenClaims.safeParse({ ...claims, name }).success).toBe(accepted);
+  });
 });

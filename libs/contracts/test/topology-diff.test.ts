@@ -98,14 +98,14 @@ describe('the difference of two topologies', () => {
   test('applied to the old one gives the new one, whatever either is', () => {
     fc.assert(
       fc.property(fc.option(topology, { nil: undefined }), topology, (old, now) => {
-        const told = old ? byId(old) : byId(sessions(0, 3));
-        for (const part of diffTopologies(old, now)) applyTopologyUpdate(told, TopologyUpdate.parse(part));
-        expect(told).toEqual(byId(now));
+        const known = old ? byId(old) : byId(sessions(0, 3));
+        for (const part of diffTopologies(old, now)) applyTopologyUpdate(known, TopologyUpdate.parse(part));
+        expect(known).toEqual(byId(now));
       }),
     );
   });
 
-  test('of one to itself tells nothing but the time, also when it was read in another order', () => {
+  test('the difference of a topology to itself is empty, also when its vertices are in another order', () => {
     fc.assert(
       fc.property(topology, (now) => {
         const { at, truncated } = now;

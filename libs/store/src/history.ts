@@ -1,11 +1,11 @@
 import type { MigrationRecord, MigrationReport } from '@flotilla/contracts';
 
 /**
- * The newest migrations of the fleet, `keptMigrations` of them, for people to look at; nothing is decided by it. Written by the
- * steps of the migrations themselves, see MigrationStore.
+ * The newest `keptMigrations` migrations of the fleet, for operators; no decision depends on it. Written by the steps of
+ * migrations, see MigrationStore.
  */
 export interface MigrationHistory {
-  /** Adds what the client measured, once. False for a migration that is not kept, is another session's, or has a report. */
+  /** Adds the client's report, once. False for a migration that is not kept, is another session's, or has a report. */
   report(migrationId: string, sessionId: string, report: MigrationReport): Promise<boolean>;
 
   /** The newest first. */

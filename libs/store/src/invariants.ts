@@ -2,19 +2,19 @@ import type { Migration, NodeView } from '@flotilla/contracts';
 import type { RoomState, SessionRecord, Store } from './store.ts';
 
 const roomsPerPage = 100;
-/** Members and migrations beyond this are not looked at: this is for fleets that are tested and for a look now and then. */
+/** Maximum number of migrations to read. */
 const mostMigrations = 10_000;
 
-/** All there is in a store, read piece by piece. */
+/** The contents of a store. */
 export interface Inventory {
   readonly rooms: readonly RoomState[];
   readonly nodes: readonly NodeView[];
   readonly migrations: readonly Migration[];
-  /** Those that the members of the rooms name, and that exist. */
+  /** The existing sessions of the rooms' members. */
   readonly sessions: ReadonlyMap<string, SessionRecord>;
 }
 
-/** Reads the whole store. While it changes, the pieces may not fit: look again before you believe what does not. */
+/** Reads the whole store, in several steps. While it changes, the result may be inconsistent: repeat it before you report. */
 export async function takeInventory(store: Store): Promise<Inventory> {
   const rooms: RoomState[] = [];
   let cursor: string | undefined;
@@ -36,8 +36,8 @@ export async function takeInventory(store: Store): Promise<Inventory> {
 }
 
 /**
- * What must be true of a store that is at rest, and is not, a sentence each: nobody in two places, no place that nobody
- * has, no publication without its publisher, no migration of somebody who is gone.
+ * Violated invariants of a store at rest, one sentence each: members have sessions and sessions their members, reserved capacity
+ * equals members and migrations, publications have publishers, migrations have members.
  */
 export function brokenInvariants({ rooms, nodes, migrations, sessions }: Inventory): string[] {
   const broken: string[] = [];
@@ -55,14 +55,15 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
       take(nodeId);
       inRoom.set(sessionId, [...(inRoom.get(sessionId) ?? []), roomId]);
       const session = sessions.get(sessionId);
-      if (!session) broken.push(`${id} is in ${roomId} for the session ${sessionId}, which is gone`);
-      else if (!session.rooms.includes(roomId)) broken.push(`${id} is in ${roomId}, its session does not know of it`);
+      if (!session) broken.push(`${id} is in ${roomId} for the session ${sessionId}, which does not exist`);
+      else if (!session.rooms.includes(roomId))
+        broken.push(`${id} is in ${roomId}, its session does not list the room`);
     }
     const producers = new Set<string>();
     for (const { id, participantId, nodeId, producerId } of state.publications) {
       const member = here.get(participantId);
       const { toNode } = moving.get(`${roomId}/${participantId}`) ?? {};
-      if (!member) broken.push(`${id} is published by ${participantId}, who is not in ${roomId}`);
+      if (!member) broken.push(`${id} is published by ${participantId}, which is not in ${roomId}`);
       else if (nodeId !== member.nodeId && nodeId !== toNode)
         broken.push(`${id} is on ${nodeId}, its publisher ${participantId} on ${member.nodeId}`);
       if (producers.has(producerId)) broken.push(`the producer ${producerId} is published twice in ${roomId}`);
@@ -71,7 +72,7 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
   }
   for (const [key, { id, fromNode, toNode }] of moving) {
     take(toNode);
-    if (!members.has(key)) broken.push(`${id} moves ${key}, who is not there`);
+    if (!members.has(key)) broken.push(`${id} moves ${key}, which is not a member`);
     if (fromNode === toNode) broken.push(`${id} moves from ${fromNode} to itself`);
   }
   for (const [sessionId, { rooms: known }] of sessions)
@@ -81,7 +82,7 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
   const reserved = new Map(nodes.map((node) => [node.id, node.reserved]));
   for (const nodeId of new Set([...reserved.keys(), ...places.keys()])) {
     const [kept, needed] = [reserved.get(nodeId) ?? 0, places.get(nodeId) ?? 0];
-    if (kept !== needed) broken.push(`${nodeId} keeps ${kept} places, ${needed} are taken`);
+    if (kept !== needed) broken.push(`${nodeId} has ${kept} reserved, ${needed} are in use`);
   }
   return broken;
 }

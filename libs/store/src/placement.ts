@@ -1,22 +1,22 @@
 import { affinityLoadLimit } from './store.ts';
 
-/** A node that may take a member. */
+/** A node that a member may be assigned to. */
 export interface Candidate {
   readonly id: string;
-  /** Sessions it takes, and those placed on it already, seen in its figures or not yet. */
+  /** Number of sessions that it takes, and of those that are assigned to it, reported or not yet. */
   readonly capacity: number;
   readonly reserved: number;
   /** Share of its cores in use, 0 to 1. */
   readonly cpu: number;
-  /** It hosts the room already, and the room wants to stay together. */
+  /** It hosts the room already, and the room's setting `spread` is off. */
   readonly hosting: boolean;
 }
 
 /**
  * Chooses a node. A node that hosts the room is preferred while its load is below `affinityLoadLimit`, the least loaded
  * first. Else two random choices among the less loaded half, of which the less loaded wins (Mitzenmacher, "The Power of
- * Two Choices in Randomized Load Balancing", 2001): stale figures then don't send everybody to one node. Load is the
- * greater of reserved places and CPU. The Redis script does the same, step for step; the conformance suite compares.
+ * Two Choices in Randomized Load Balancing", 2001): stale figures then do not send all new members to one node. Load is
+ * the greater of reserved share and CPU. The Redis script does the same, step for step; the conformance suite compares.
  *
  * @param random two numbers in [0, 1).
  */

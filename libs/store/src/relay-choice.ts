@@ -1,8 +1,8 @@
 import type { RelayView } from '@flotilla/contracts';
 
 /**
- * The relay for one more link: the preferred one while it takes more, so that a room stays on one relay and nothing has to
- * cross, else the one with the smallest share of its links in use.
+ * The relay for a new link: the preferred one while it has capacity, so that a room stays on one relay, else the one with the
+ * smallest share of its links in use.
  */
 export function chooseRelay(
   relays: readonly RelayView[],

@@ -1,10 +1,10 @@
 import { FlotillaError, type MediaMode, type Room } from '@flotilla/contracts';
 
-/** Rooms are listed in this order: by creation, then by id. */
+/** Key that rooms are sorted by in lists: by creation, then by id. */
 export const listKey = (room: Pick<Room, 'id' | 'createdAt'>): string =>
   `${String(room.createdAt).padStart(15, '0')}:${room.id}`;
 
-/** The known room when it has the requested settings. Throws ROOM_EXISTS otherwise. */
+/** The existing room when it has the requested settings. Throws ROOM_EXISTS otherwise. */
 export function sameSettings(known: Room, requested: Room): Room {
   const settings = ({ maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds }: Room): string =>
     JSON.stringify([maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds]);
@@ -12,7 +12,7 @@ export function sameSettings(known: Room, requested: Room): Room {
   throw new FlotillaError('ROOM_EXISTS', `room ${known.name} exists with other settings`);
 }
 
-/** `upgraded`: more than two have been in the room since it was last empty. */
+/** `upgraded`: the room had more than two participants at a time since it was last empty. */
 export function mediaModeOf(room: Pick<Room, 'peerToPeer'>, upgraded: boolean): MediaMode {
   return room.peerToPeer && !upgraded ? 'peer' : 'sfu';
 }

@@ -27,10 +27,10 @@ import type {
 import type { MigrationHistory } from './history.ts';
 
 /**
- * The fleet's state. What changes a room also appends the event that tells it, in the same step, so that the snapshot at an
- * offset and the events after it are the whole truth. Adapters: redis/ (Lua scripts), memory.ts.
+ * The fleet's state. A change of a room and its event are written in one step, so that the snapshot at an offset and the events
+ * after it are the complete state. Adapters: redis/ (Lua scripts) and memory/.
  *
- * Every method throws FlotillaError UNAVAILABLE while the store is out of reach.
+ * Every method throws FlotillaError UNAVAILABLE while the store is unreachable, and INTERNAL for a damaged record.
  */
 export interface Store {
   readonly rooms: RoomStore;
@@ -40,11 +40,11 @@ export interface Store {
   readonly history: MigrationHistory;
   readonly leases: LeaseStore;
   readonly relays: RelayStore;
-  /** The whole fleet as a graph: sessions that are connected or may still come back, and all there is else. */
+  /** The whole fleet as a graph. Of the sessions, those that are connected or may resume. */
   topology(): Promise<Topology>;
-  /** The part of it that is worth a look each second, and cheap to read: nodes and migrations. */
+  /** Nodes and migrations: the part of the topology that is cheap enough to read every second. */
   pulse(): Promise<TopologyVertex[]>;
-  /** Undefined when the store is in reach, else why not. */
+  /** Undefined when the store is reachable, otherwise the reason why not. */
   problem(): string | undefined;
   close(): Promise<void>;
 }
@@ -58,7 +58,7 @@ export interface FailedRecord {
   readonly error: unknown;
 }
 
-/** All that a newcomer to a room must know, true at `offset` of its stream. */
+/** A room with its members and publications, as of `offset` in its stream. */
 export interface RoomState {
   readonly room: Room;
   readonly members: MemberWithConnection[];
@@ -89,12 +89,12 @@ export interface JoinRequest {
 }
 
 /**
- * The peer-to-peer negotiation of two members. The record is the gateways' own (JSON). It goes when either leaves and when
- * the room moves to the SFU; as nobody else negotiates while two are in a room, a room has one at most.
+ * The peer-to-peer negotiation of two members. The format of the record (JSON) is the gateways'. It is deleted when either
+ * leaves and when the room moves to the SFU. A peer-to-peer room has two members, and therefore at most one record.
  */
 export interface PairState {
   readonly mediaMode: MediaMode;
-  /** The member it is addressed to. */
+  /** The member that the message is addressed to. */
   readonly peer: Member | undefined;
   /** 0 while there is no record. */
   readonly version: number;
@@ -106,17 +106,17 @@ export interface PairChange {
   readonly pair: string;
   readonly participants: readonly [string, string];
   readonly expectedVersion: number;
-  /** The state to show, as the first of the two sees it, and the record. Undefined leaves those there. */
+  /** The record, and the signaling state of the first of the two for the topology. Undefined leaves both unchanged. */
   readonly update: { readonly state: NegotiationState; readonly record: string } | undefined;
   /** The room event, encoded. */
   readonly event: string;
 }
 
-/** What a pair is called, whoever names it. */
+/** The name of a pair of participants, in either order. */
 export const pairKey = (one: string, other: string): string => (one < other ? `${one}~${other}` : `${other}~${one}`);
 
 export interface RoomStore {
-  /** Creates a room, or returns the one there is. Throws ROOM_EXISTS when that has other settings. */
+  /** Creates a room, or returns the existing one. Throws ROOM_EXISTS when that has other settings. */
   create(room: Room): Promise<Room>;
 
   get(roomId: string): Promise<RoomSummary | undefined>;
@@ -125,8 +125,8 @@ export interface RoomStore {
   list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }>;
 
   /**
-   * Deletes a room, takes out its members and releases their capacity; appends `room_deleted`. False when there was none. One that
-   * is interrupted is finished by `deleteExpired`.
+   * Deletes a room, takes out its members and releases their capacity; appends `room_deleted`. False when it did not exist. An
+   * interrupted deletion is finished by `deleteExpired`.
    */
   delete(roomId: string): Promise<boolean>;
 
@@ -140,7 +140,7 @@ export interface RoomStore {
 
   /**
    * Takes a member out with its publications and its session's entry, and releases its capacity; appends `participant_left`.
-   * False when it was not there.
+   * False when it was not in the room.
    */
   leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
 
@@ -153,7 +153,7 @@ export interface RoomStore {
   /** Keeps what a member's media is opened with. Throws NOT_IN_ROOM. */
   describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void>;
 
-  /** The room with all that is in it. */
+  /** The room with its members and publications. */
   state(roomId: string): Promise<RoomState | undefined>;
 
   member(roomId: string, participantId: string): Promise<Member | undefined>;
@@ -169,16 +169,16 @@ export interface RoomStore {
   /** Appends `publication_removed`. False when it was not there. */
   removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
 
-  /** What `from` and `to` have negotiated, and whether they may; see PairState. Throws ROOM_NOT_FOUND. */
+  /** The negotiation of `from` and `to`, and whether they may negotiate; see PairState. Throws ROOM_NOT_FOUND. */
   pair(roomId: string, from: string, to: string): Promise<PairState>;
 
   /**
-   * Appends an event of a negotiation, and replaces the record of the pair in the same step when there is a new one. False
-   * when that is over: another version is there, one of the two left, or the room's media goes through the SFU now.
+   * Appends an event of a negotiation and, with an `update`, replaces the record of the pair in the same step. False when the
+   * record has another version, one of the two has left, or the room's media goes through the SFU.
    */
   putPair(roomId: string, change: PairChange): Promise<boolean>;
 
-  /** Those of the publications that exist, in the order asked for. */
+  /** Those of the publications that exist, in the order of `ids`. */
   publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]>;
 
   /** Deletes the rooms that were empty for longer than they may be, and returns their ids. One that fails is due again a minute later. */
@@ -191,10 +191,10 @@ export interface RoomStore {
   repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }>;
 }
 
-/** The number of publications that a participant may have in a room. */
+/** Maximum number of publications of a participant in a room. */
 export const maxPublications = 16;
 
-/** What a migration is begun with. */
+/** Parameters of a new migration. */
 export type MigrationRequest = Pick<
   Migration,
   'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
@@ -213,8 +213,8 @@ export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'p
 };
 
 /**
- * The journal of active migrations. Each step is one with the change it stands for and with its line in the history, so that
- * whoever reads the journal can continue a migration, or roll it back, any number of times.
+ * The journal of active migrations. Each step is written together with its change and its entry in the history, so that any
+ * reader of the journal can continue a migration or roll it back, repeatedly.
  */
 export interface MigrationStore {
   /**
@@ -260,63 +260,63 @@ export interface MigrationStore {
 
 export interface NodeStore {
   /**
-   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are what the topology
-   * tells of them.
+   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are their scores in the
+   * topology.
    */
   report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<void>;
 
-  /** All nodes that have not been removed, dead ones too, with their reservations. */
+  /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
   list(): Promise<NodeView[]>;
 
-  /** A node that stopped cleanly takes itself off. Its reservations go with the members that hold them. */
+  /** Removes a node that has stopped. Its reserved capacity is released by the members that hold it. */
   remove(nodeId: string): Promise<void>;
 }
 
-/** The metadata relays, and what they keep of rooms. */
+/** The metadata relays, and the values that they retain for rooms. */
 export interface RelayStore {
   /** A relay's heartbeat. */
   report(report: RelayReport): Promise<void>;
 
-  /** All relays that have not been removed, dead ones too. */
+  /** All relays that have not been removed, dead ones included. */
   list(): Promise<RelayView[]>;
 
   remove(relayId: string): Promise<void>;
 
   /**
-   * The relay for one more link of a room: the one that had its last link while it takes more, else the least loaded.
+   * Chooses the relay for a new link of a room: the relay of its previous link if that has capacity, else the least loaded.
    * Throws NO_CAPACITY.
    */
   assign(roomId: string, exclude: readonly string[]): Promise<string>;
 
-  /** Keeps a message in place of the last one of its publisher on its topic. */
+  /** Retains a message in place of the previous one of its publisher on its topic. */
   retain(roomId: string, message: RetainedMessage): Promise<void>;
 
-  /** Forgets what a publisher left on a topic. */
+  /** Deletes the retained value of a publisher on a topic. */
   forget(roomId: string, topic: string, publisherId: string): Promise<void>;
 
-  /** All that is kept of a room. It goes with the room, and an hour after the last change. */
+  /** The retained values of a room. They are deleted with the room, and `retainedSeconds` after the last change. */
   retained(roomId: string): Promise<RetainedMessage[]>;
 }
 
-/** What relays keep of a room is kept for this long after the last change of it. */
+/** Retained values of a room are kept for this long after the last change, s. */
 export const retainedSeconds = 3600;
 
 /**
- * A lease lets one of many do what only one should. It runs out by itself, by the store's clock; its holder must count from
- * before it asked, by a monotonic clock, and stop in time. `holder` names the asking process and nobody else, ever.
+ * A lease elects one of several processes. It expires by the store's clock; its holder must measure the time since before its
+ * request by a monotonic clock, and stop before the lease expires. `holder` is unique to the process.
  */
 export interface LeaseStore {
-  /** Takes a lease that nobody has. Returns its term, a number that rises with every holder; undefined when it is taken. */
+  /** Takes a lease that nobody holds. Returns its term, a number that rises with every holder; undefined when it is held. */
   acquire(name: string, holder: string, ttlMs: number): Promise<number | undefined>;
 
-  /** Prolongs it to `ttlMs` from now. False when it is another's, or ran out. */
+  /** Extends it to `ttlMs` from now. False when another holds it or it has expired. */
   renew(name: string, holder: string, ttlMs: number): Promise<boolean>;
 
-  /** Gives it back; one that is another's stays theirs. */
+  /** Releases it. Does nothing when another holds it. */
   release(name: string, holder: string): Promise<void>;
 }
 
-/** What a session's token says of it. */
+/** Claims of a session's token. */
 export interface SessionClaims {
   readonly name?: string | undefined;
   /** The only room it may join. */
@@ -329,8 +329,8 @@ export interface SessionClaims {
 }
 
 /**
- * A client's presence in the fleet. It outlives its connection by the resume window. A user may have several sessions, a
- * session several rooms; this record is the one place that says which.
+ * A client's session. It outlives its connection by the resume window. A user may have several sessions, and a session several
+ * rooms.
  */
 export interface SessionRecord extends SessionClaims {
   readonly id: string;
@@ -346,31 +346,31 @@ export interface SessionStore {
   useTokenOnce(jti: string, expiresAt: number): Promise<boolean>;
 
   /**
-   * Writes down a new session. `resumeHash` is the SHA-256 of the token that lets it come back. Returns where the messages
-   * to its user stand: what is sent to the user after this reaches the session.
+   * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
+   * later ones are delivered to the session.
    */
   open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
 
-  /** Its token was exchanged for a newer one. Does nothing to a session that ended. */
+  /** Replaces the claims of a session after its token was refreshed. Does nothing when the session has ended. */
   refresh(sessionId: string, claims: SessionClaims): Promise<void>;
 
-  /** The sessions of a user: connected ones, and those that may still come back. */
+  /** The sessions of a user that are connected or may resume. */
   ofUser(userId: string): Promise<SessionRecord[]>;
 
   /**
-   * Sends a message (JSON text) to all sessions of a user: to the gateways that have them, as an entry of their streams
-   * (see `gatewayStream`), and kept for those that may come back. Throws RECIPIENT_OFFLINE when there are none.
+   * Sends a message (JSON text) to all sessions of a user: appended to the streams of their gateways (see `gatewayStream`), and
+   * kept for those that may resume. Throws RECIPIENT_OFFLINE when there are none.
    */
   sendToUser(userId: string, message: string): Promise<Offset>;
 
-  /** Messages to a user after an offset, oldest first. `complete` is false when some of them are gone already. */
+  /** Messages to a user after an offset, oldest first. `complete` is false when some of them were trimmed. */
   messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }>;
 
   get(sessionId: string): Promise<SessionRecord | undefined>;
 
   /**
-   * The connection that was given this resume token is gone; the session may come back until the window is over. Ignored when
-   * it came back already.
+   * Records that the connection with this resume token has ended: the session may resume within the window. Ignored when it was
+   * resumed already.
    */
   detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void>;
 
@@ -380,11 +380,11 @@ export interface SessionStore {
    */
   resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined>;
 
-  /** Whether a resume token would bring a session back now. Does not use it up. */
+  /** Whether a session can be resumed with a token now. Does not use the token up. */
   isResumable(resumeHash: string): Promise<boolean>;
 
   /**
-   * Ends a session and takes it out of its rooms, in one step; nothing is done twice. With a `resumeHash`, only while that is the
+   * Ends a session and takes it out of its rooms, in one step. A repeated call does nothing. With a `resumeHash`, only while that is the
    * hash of its resume token, that is, while no later connection resumed it. Returns the ids of the rooms it left.
    */
   close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]>;
@@ -395,10 +395,10 @@ export interface SessionStore {
    */
   closeExpired(sessionId: string): Promise<boolean>;
 
-  /** A gateway's heartbeat. False when it was not known, or taken off for its silence: then its sessions count as lost. */
+  /** A gateway's heartbeat. False when it was unknown or had been declared dead; its sessions are detached then. */
   gatewayAlive(gatewayId: string): Promise<boolean>;
 
-  /** The gateway has these sessions after all. Those that ended, or moved, are passed over. */
+  /** Records that the gateway has these sessions. Those that ended or were resumed elsewhere are skipped. */
   reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
 
   /**
@@ -415,15 +415,15 @@ export interface SessionStore {
   due(limit: number): Promise<string[]>;
 }
 
-/** How many heartbeats of all nodes are kept: each carries up to all peers of its node. */
+/** Number of heartbeats in the stream of all nodes. Each carries the peers of its node. */
 export const keptReports = 1024;
 
-/** A node that did not report for this long gets no new members. */
+/** A node without a heartbeat for this long gets no new members, ms. */
 export const nodeTimeoutMs = 2000;
 
-/** Above this load a node that hosts the room already gives way to less loaded ones. */
+/** Load above which a node is not preferred for hosting the room already. */
 export const affinityLoadLimit = 0.8;
 
-/** A user's messages are kept while somebody may come back for them: this many of the newest, for this long. */
+/** Messages to a user that are kept for sessions that resume: the newest of them, and for how long, s. */
 export const keptMessagesPerUser = 256;
 export const messagesKeptSeconds = 600;

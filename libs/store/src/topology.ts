@@ -8,10 +8,10 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 
-/** A gateway says every 2 s that it is alive. One that left three of them out is shown as not alive. */
+/** A gateway without a heartbeat for this long is shown as not alive, ms. Heartbeats come every 2 s. */
 export const gatewayLateMs = 6000;
 
-/** What a topology tells of a node. The load is rounded, so that it does not change with every report. */
+/** A node in the topology. The load is rounded, so that it does not change with every report. */
 export function nodeVertex(node: NodeView): TopologyVertex {
   const { id, alive, state, capacity, reserved, load, drain, quality } = node;
   return {
@@ -34,8 +34,8 @@ export const migrationVertex = (record: MigrationRecord): TopologyVertex => ({ k
 type Media = Extract<TopologyVertex, { kind: 'session' }>['media'];
 
 /**
- * The media of each session by what its nodes say. One that was just moved has both sides for a moment, of
- * which the one it was not moved away from counts.
+ * The media of each session, from the reports of its nodes. A session that was just migrated is reported by both nodes; the new
+ * one counts.
  */
 export function mediaOf(
   peerScores: readonly (readonly [nodeId: string, of: readonly PeerScore[]])[],
@@ -67,7 +67,7 @@ export function negotiationVertex(roomId: string, pair: string, state: Negotiati
   return { kind: 'negotiation', id: `${roomId}/${pair}`, roomId, participants: [one, other], state };
 }
 
-/** Puts together what was read of each kind; of a kind there may be one more than may be told, which says that there is more. */
+/** The topology of all kinds of vertices. One vertex more than `maxTopologyVertices` of a kind marks it as truncated. */
 export function topologyOf(at: number, kinds: readonly (readonly TopologyVertex[])[]): Topology {
   return {
     at,

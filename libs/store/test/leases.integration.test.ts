@@ -12,19 +12,19 @@ describe.each(adapters)('leases in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  test('of many who ask at once one gets it', async () => {
+  test('of parallel requests for a lease one gets it', async () => {
     const terms = await Promise.all(
       Array.from({ length: 20 }, (_, index) => store.leases.acquire('plan', `h${index}`, 10_000)),
     );
     expect(terms.filter((term) => term !== undefined)).toEqual([1]);
   });
 
-  test('leases of other names are others', async () => {
+  test('leases of different names are independent', async () => {
     expect(await store.leases.acquire('a', 'h', 10_000)).toBe(1);
     expect(await store.leases.acquire('b', 'h', 10_000)).toBe(1);
   });
 
-  test('only the holder renews it and gives it back; the next term is higher', async () => {
+  test('only the holder renews and releases a lease; the next term is higher', async () => {
     await store.leases.acquire('plan', 'h1', 10_000);
     expect(await store.leases.renew('plan', 'h2', 10_000)).toBe(false);
     expect(await store.leases.renew('plan', 'h1', 10_000)).toBe(true);
@@ -35,7 +35,7 @@ describe.each(adapters)('leases in %s', (_name, open) => {
     expect(await store.leases.acquire('plan', 'h2', 10_000)).toBe(2);
   });
 
-  test('it runs out unless it is renewed, and is not to be renewed then', async () => {
+  test('a lease expires unless it is renewed, and an expired one can not be renewed', async () => {
     await store.leases.acquire('plan', 'h1', 50);
     const term = await waitFor('it runs out', async () => {
       const term = await store.leases.acquire('plan', 'h2', 10_000);
@@ -47,7 +47,7 @@ describe.each(adapters)('leases in %s', (_name, open) => {
     expect(await store.leases.renew('plan', 'h2', 10_000)).toBe(true);
   });
 
-  test('a renewal counts from when it is made', async () => {
+  test('a renewal counts from its own time', async () => {
     await store.leases.acquire('plan', 'h1', 1000);
     expect(await store.leases.renew('plan', 'h1', 60_000)).toBe(true);
     const began = performance.now();

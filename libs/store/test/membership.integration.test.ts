@@ -42,7 +42,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     await expectEmpty([roomId!]);
   });
 
-  test('of joins and the end of their session at once nobody stays behind', async () => {
+  test('of parallel joins and the end of their session no member remains', async () => {
     const rooms = await createRooms(5);
     for (let round = 0; round < 10; round++) {
       const sessionId = await openSession();
@@ -57,7 +57,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     }
   });
 
-  test('of 30 joins at once a session with a limit of 16 rooms is in 16', async () => {
+  test('of 30 parallel joins of a session with a limit of 16 rooms 16 succeed', async () => {
     const rooms = await createRooms(30);
     const sessionId = await openSession();
     const joins = await Promise.allSettled(rooms.map((roomId) => store.rooms.join(newcomer(roomId, sessionId))));
@@ -69,7 +69,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     await expectEmpty(rooms);
   });
 
-  test('of 30 publications at once a participant has 16', async () => {
+  test('of 30 parallel publications of a participant 16 succeed', async () => {
     const [roomId] = await createRooms(1);
     const { member } = await joinAs(store, newcomer(roomId!));
     const puts = await Promise.allSettled(
@@ -80,7 +80,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     expect((await store.rooms.state(roomId!))?.publications).toHaveLength(maxPublications);
   });
 
-  test('leaving takes the room out of the session, and deleting a room out of all sessions', async () => {
+  test('a leave removes the room from its session, a deletion from all sessions', async () => {
     const rooms = await createRooms(2);
     const sessions = [await openSession(), await openSession()];
     for (const sessionId of sessions) for (const roomId of rooms) await store.rooms.join(newcomer(roomId, sessionId));
@@ -92,7 +92,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     await expectWhole();
   });
 
-  test('half a surrogate pair in a name or label keeps nobody from leaving', async () => {
+  test('a member with half of a surrogate pair in its name and label leaves', async () => {
     const [roomId] = await createRooms(1);
     const broken = 'Ada \ud83d';
     const { member } = await joinAs(store, { ...newcomer(roomId!), name: broken });
@@ -102,7 +102,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     expect((await eventsOf(events, roomId!)).at(-1)).toMatchObject({ type: 'participant_left' });
   });
 
-  test('a connection that drops is appended for each room of its session, and so is its return', async () => {
+  test('a dropped connection and its resume are appended to each room of the session', async () => {
     const rooms = await createRooms(2);
     const sessionId = await openSession();
     const participantId = participantIdOf(sessionId);
@@ -125,7 +125,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     }
   });
 
-  test('the sessions of a dead gateway are shown as reconnecting, and as connected when it takes them back', async () => {
+  test('the sessions of a dead gateway are shown as reconnecting, and as connected after they are reattached', async () => {
     const [roomId] = await createRooms(1);
     const sessionId = await openSession();
     await store.sessions.gatewayAlive('gw_a');

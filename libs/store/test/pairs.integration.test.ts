@@ -30,7 +30,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
   const couple = async (): Promise<[string, string]> => [(await join()).member.id, (await join()).member.id];
   const negotiations = async () => (await store.topology()).vertices.filter(({ kind }) => kind === 'negotiation');
 
-  test('moves to the SFU with the third, stays there with two, and begins anew when it was empty', async () => {
+  test('a peer-to-peer room moves to the SFU with its third member, stays there with two, and is peer-to-peer again after it was empty', async () => {
     const first = await join();
     const second = await join();
     expect([first.mediaMode, second.mediaMode]).toEqual(['peer', 'peer']);
@@ -50,7 +50,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     });
   });
 
-  test('keeps what two negotiate, and tells each part in the step that changes it', async () => {
+  test('a negotiation record and its event are written in one step', async () => {
     const [a, b] = await couple();
     expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ mediaMode: 'peer', peer: { id: b }, version: 0 });
     expect(await put(a, b, 0, '{"say": "one\ntwo"}')).toBe(true);
@@ -76,7 +76,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     ]);
   });
 
-  test('of many who speak at once each version is written by one', async () => {
+  test('of parallel writers of a negotiation one writes each version', async () => {
     const [a, b] = await couple();
     const written = await Promise.all(
       Array.from({ length: 20 }, (_, index) => put(index % 2 ? a : b, index % 2 ? b : a, 0, `${index}`)),
@@ -85,7 +85,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     expect(await store.rooms.pair(roomId, a, b)).toMatchObject({ version: 1 });
   });
 
-  test('forgets it when one of the two leaves, when a third comes, and with the room', async () => {
+  test('a negotiation record is deleted when a member leaves, when a third joins, and with the room', async () => {
     const [a, b] = await couple();
     await put(a, b, 0, 'x');
     await store.rooms.leave(roomId, b, 'left');
@@ -102,7 +102,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     expect(await put(a, c.id, 0, 'x')).toBe(false);
   });
 
-  test('a publication keeps the id it had before, and nobody takes the id of another', async () => {
+  test('a publication keeps its id when the room moves to the SFU, and no participant takes the id of another', async () => {
     const [{ member: a }, { member: b }] = [await join(), await join()];
     const publication = cameraOf(a, { producerId: 'p' });
     await store.rooms.putPublication(roomId, publication);
@@ -113,7 +113,7 @@ describe.each(adapters)('a peer-to-peer room in %s', (_name, open) => {
     ]);
   });
 
-  test('is another room than one of the same name through the SFU', async () => {
+  test('a room of the same name with other settings is refused', async () => {
     const { room } = (await store.rooms.state(roomId))!;
     await expect(store.rooms.create({ ...room, peerToPeer: false })).rejects.toMatchObject({ code: 'ROOM_EXISTS' });
   });

@@ -16,8 +16,8 @@ const random = fc.tuple(
 );
 const load = ({ reserved, capacity, cpu }: Candidate) => Math.max(reserved / capacity, cpu);
 
-describe('choosing a place', () => {
-  test('gives a node with a free place whenever there is one, and nothing else', () => {
+describe('choosing a node', () => {
+  test('a node with free capacity is chosen whenever there is one', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const free = nodes.filter(({ reserved, capacity }) => reserved < capacity);
@@ -28,7 +28,7 @@ describe('choosing a place', () => {
     );
   });
 
-  test('never gives the most loaded of several nodes', () => {
+  test('the most loaded of several nodes is never chosen', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const free = nodes
@@ -41,7 +41,7 @@ describe('choosing a place', () => {
     );
   });
 
-  test('keeps a room on a node that hosts it and has room to spare', () => {
+  test('a node that hosts the room is chosen while its load is below the limit', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const host = nodes

@@ -32,7 +32,7 @@ describe.each(adapters)('relays in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  test('are listed with what they report, until they take themselves off', async () => {
+  test('relays are listed with their reports until they are removed', async () => {
     await store.relays.report(report('rl_a', { links: 3 }));
     await store.relays.report(report('rl_b'));
     expect(
@@ -47,7 +47,7 @@ describe.each(adapters)('relays in %s', (_name, open) => {
     expect((await store.relays.list()).map(({ id }) => id)).toEqual(['rl_b']);
   });
 
-  test('a room stays on one relay while it takes more, and goes to the least loaded else', async () => {
+  test('the links of a room are assigned to one relay while it has capacity, then to the least loaded', async () => {
     await store.relays.report(report('rl_a', { links: 5 }));
     await store.relays.report(report('rl_b', { links: 2 }));
     expect(await store.relays.assign('rm_1', [])).toBe('rl_b');
@@ -60,7 +60,7 @@ describe.each(adapters)('relays in %s', (_name, open) => {
     await expect(store.relays.assign('rm_1', [])).rejects.toThrow('no metadata relay');
   });
 
-  test('one that falls silent is given nothing more', async () => {
+  test('a relay without heartbeats is assigned no links', async () => {
     await store.relays.report(report('rl_a'));
     await waitFor('it counts as dead', async () => (await store.relays.list())[0]!.alive && notYet('it is alive'), {
       timeoutMs: nodeTimeoutMs * 3,
@@ -68,7 +68,7 @@ describe.each(adapters)('relays in %s', (_name, open) => {
     await expect(store.relays.assign('rm_1', [])).rejects.toThrow('no metadata relay');
   });
 
-  test('the last message of each publisher on a topic is kept, until it is forgotten or the room goes', async () => {
+  test('the last message of each publisher on a topic is retained until it is deleted, alone or with the room', async () => {
     for (const each of [
       message('t', 'pt_a', 1),
       message('t', 'pt_a', 2),
@@ -99,7 +99,7 @@ describe.each(adapters)('relays in %s', (_name, open) => {
   });
 });
 
-test('the relay with the smallest share of its links in use is chosen, by id where they are alike', () => {
+test('the relay with the smallest share of its links in use is chosen, by id when shares are equal', () => {
   const view = (id: string, links: number, capacity: number): RelayView => ({
     ...report(id, { links, capacity }),
     lastSeenAt: 1,

@@ -259,7 +259,7 @@ describe('scripts', () => {
     expect((await store.rooms.state(roomId))?.members).toHaveLength(2);
   });
 
-  test('when all have left and the rooms are deleted, nothing of them is left', async () => {
+  test('after all members have left and their rooms are deleted, only expiring keys and bounded history remain', async () => {
     const { store, namespace } = await openStore();
     await prepare(store);
     await migrating(store);
@@ -282,7 +282,7 @@ describe('scripts', () => {
     );
   });
 
-  test('place a member on the node that chooseNode chooses', { timeout: 60_000 }, async () => {
+  test('the placement script chooses the same node as chooseNode', { timeout: 60_000 }, async () => {
     const { store, namespace } = await openStore();
     const node = fc.record({
       id: fc.constantFrom('nd_a', 'nd_b', 'nd_c', 'nd_d', 'nd_e'),

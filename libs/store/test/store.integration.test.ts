@@ -23,7 +23,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
   const appended = (roomId: string) => eventsOf(events, roomId);
 
   describe('rooms', () => {
-    test('creating one again with the same settings returns it, with others it is refused', async () => {
+    test('creating an existing room returns it, or is refused when the settings differ', async () => {
       const first = await store.rooms.create(roomRecord('a', { createdAt: 1 }));
       expect(await store.rooms.create(roomRecord('a', { createdAt: 2 }))).toEqual(first);
       await expect(store.rooms.create(roomRecord('a', { maxParticipants: 3 }))).rejects.toMatchObject({
@@ -31,7 +31,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       });
     });
 
-    test('pages list each room once, oldest first, whatever is deleted between pages', async () => {
+    test('pages list each room once, oldest first, also when rooms are deleted between pages', async () => {
       for (const index of [1, 2, 3, 4, 5]) await store.rooms.create(roomRecord(`r${index}`, { createdAt: index }));
       const first = await store.rooms.list(2);
       expect(first.rooms.map(({ name }) => name)).toEqual(['r1', 'r2']);
@@ -42,7 +42,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(third).toMatchObject({ rooms: [{ name: 'r5' }], next: null });
     });
 
-    test('deleting one tells it, frees its places and forgets what was in it', async () => {
+    test('deleting a room appends room_deleted, releases its capacity and deletes its contents', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.rooms.create(roomRecord('a'));
       const { member } = await join('rm_a');
@@ -55,7 +55,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.rooms.state('rm_a')).toMatchObject({ members: [], publications: [] });
     });
 
-    test('one that was empty for its time is deleted, one that is in use is not', async () => {
+    test('a room that was empty for its timeout is deleted, one with members is not', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.rooms.create(roomRecord('empty', { emptyTimeoutSeconds: 1 }));
       await store.rooms.create(roomRecord('kept', { emptyTimeoutSeconds: 0 }));
@@ -80,7 +80,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.rooms.create(roomRecord('a', { maxParticipants: 3 }));
     });
 
-    test('a join gives the room as it is, and the offset of its own event', async () => {
+    test('a join returns the state of the room at the offset of its own event', async () => {
       const first = await join('rm_a');
       await store.rooms.putPublication('rm_a', cameraOf(first.member));
       const second = await join('rm_a');
@@ -93,7 +93,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       ]);
     });
 
-    test('joining again changes and tells nothing', async () => {
+    test('a repeated join changes nothing and appends no event', async () => {
       const sessionId = newId('session');
       const first = await join('rm_a', sessionId);
       const again = await join('rm_a', sessionId);
@@ -102,12 +102,12 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.nodes.list()).toMatchObject([{ reserved: 1 }]);
     });
 
-    test('the event does not say which session or node', async () => {
+    test('the event of a join names neither session nor node', async () => {
       await join('rm_a');
       expect(JSON.stringify(await appended('rm_a'))).not.toMatch(/nd_|ss_/);
     });
 
-    test('a full room, an unknown room and a fleet without nodes are appended apart', async () => {
+    test('joins of a full room, of an unknown room and without nodes have distinct errors', async () => {
       await Promise.all([join('rm_a'), join('rm_a'), join('rm_a')]);
       await expect(join('rm_a')).rejects.toMatchObject({ code: 'ROOM_FULL' });
       await expect(join('rm_b')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
@@ -116,13 +116,13 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.nodes.list()).toMatchObject([{ reserved: 3 }]);
     });
 
-    test('of 20 who join at once, a room for 3 takes 3', async () => {
+    test('of 20 parallel joins a room for 3 accepts 3', async () => {
       const results = await Promise.allSettled(Array.from({ length: 20 }, () => join('rm_a')));
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
       expect(await store.rooms.get('rm_a')).toMatchObject({ participants: 3 });
     });
 
-    test('leaving takes the publications along, tells once, and frees the place', async () => {
+    test('a leave removes the publications, appends one event and releases the capacity', async () => {
       const { member } = await join('rm_a');
       const published = [cameraOf(member), cameraOf(member, { kind: 'audio', source: 'microphone' })];
       for (const each of published) await store.rooms.putPublication('rm_a', each);
@@ -137,7 +137,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
     });
 
-    test('leaving without publications says so with an empty list', async () => {
+    test('the event of a leave without publications has an empty list', async () => {
       const { member } = await join('rm_a');
       await store.rooms.leave('rm_a', member.id, 'disconnected');
       expect((await appended('rm_a')).at(-1)).toMatchObject({ payload: { publicationIds: [] } });
@@ -150,7 +150,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       return members.map(({ nodeId }) => nodeId);
     };
 
-    test('a room stays together while its node has room', async () => {
+    test('the members of a room are assigned to one node while it has capacity', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.nodes.report(nodeReport('nd_b'));
       await store.rooms.create(roomRecord('a'));
@@ -158,7 +158,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(new Set(await homes('rm_a')).size).toBe(1);
     });
 
-    test('a room that spreads uses the less loaded of two nodes each time', async () => {
+    test('the members of a room with `spread` are assigned to the less loaded of two nodes', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.nodes.report(nodeReport('nd_b'));
       await store.rooms.create(roomRecord('a', { spread: true }));
@@ -166,7 +166,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect((await homes('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
     });
 
-    test('capacity is never exceeded, and full means NO_CAPACITY', async () => {
+    test('joins beyond the capacity of all nodes get NO_CAPACITY', async () => {
       await store.nodes.report(nodeReport('nd_a', { capacity: 4 }));
       await store.nodes.report(nodeReport('nd_b', { capacity: 3 }));
       await store.rooms.create(roomRecord('a'));
@@ -176,7 +176,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(reserved).toEqual({ nd_a: 4, nd_b: 3 });
     });
 
-    test('a burst of joins does not herd onto one of many nodes, though their figures stay the same', async () => {
+    test('a burst of joins is spread over many nodes although their reports stay the same', async () => {
       for (let index = 0; index < 10; index++) await store.nodes.report(nodeReport(`nd_${index}`, { capacity: 100 }));
       await store.rooms.create(roomRecord('a', { spread: true, maxParticipants: 1000 }));
       await Promise.all(Array.from({ length: 200 }, () => join('rm_a')));
@@ -184,7 +184,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(most).toBeLessThanOrEqual(30);
     });
 
-    test('nodes that are cordoned, busy or silent are passed over', async () => {
+    test('nodes that are cordoned, busy or dead get no members', async () => {
       await store.nodes.report(nodeReport('nd_cordoned', { state: 'cordoned' }));
       await store.nodes.report(nodeReport('nd_draining', { state: 'draining' }));
       await store.nodes.report(nodeReport('nd_silent'));
@@ -199,7 +199,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       for (let index = 0; index < 4; index++) expect((await join('rm_a')).member.nodeId).toBe('nd_idle');
     });
 
-    test('a node that is cordoned gets nobody from its next report on, not even of rooms it hosts, and may be lifted', async () => {
+    test('a cordoned node gets no members, not even of rooms that it hosts, until it is uncordoned', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.rooms.create(roomRecord('a'));
       await join('rm_a');
@@ -212,7 +212,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect((await join('rm_a')).member.nodeId).toBe('nd_a');
     });
 
-    test('a member is given another place, and the old one is free', async () => {
+    test('a member that is reassigned holds capacity on its new node only', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.nodes.report(nodeReport('nd_b'));
       await store.rooms.create(roomRecord('a'));
@@ -227,7 +227,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
   });
 
   describe('statistics', () => {
-    test('each report is appended with the peers of the node, without what never changes', async () => {
+    test('each report is appended with the peers of the node, without its RTP capabilities', async () => {
       const peer: PeerQuality = {
         sessionId: newId('session'),
         participantId: 'pt_a',
@@ -260,7 +260,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.rooms.create(roomRecord('a'));
     });
 
-    test('one is added, then updated under the same id, then removed, and each is appended', async () => {
+    test('adding, updating and removing a publication append one event each', async () => {
       const { member } = await join('rm_a');
       const camera = cameraOf(member);
       await store.rooms.putPublication('rm_a', camera);
@@ -277,7 +277,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       ]);
     });
 
-    test('a node the participant is not homed on may not publish for it', async () => {
+    test('a publication on a node that its participant is not assigned to is refused', async () => {
       const { member } = await join('rm_a');
       await expect(store.rooms.putPublication('rm_a', cameraOf(member, { nodeId: 'nd_old' }))).rejects.toMatchObject({
         code: 'NOT_IN_ROOM',
@@ -318,7 +318,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(racing.filter(Boolean)).toHaveLength(1);
     });
 
-    test('a session is resumed once per token, by whichever gateway, with its rooms', async () => {
+    test('a session is resumed once per token, by any gateway, with its rooms', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await enter('rm_a', opened.id);
@@ -335,7 +335,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.due(10)).toEqual([]);
     });
 
-    test('after the window a session is due and can not be resumed, until it is closed', async () => {
+    test('a session whose window has passed is due until it is closed, and can not be resumed', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await store.sessions.detach(opened.id, hash('one'), 20);
@@ -351,7 +351,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.get(opened.id)).toBeUndefined();
     });
 
-    test('a closed session takes no room and no token', async () => {
+    test('a closed session can neither join nor resume', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await store.sessions.close(opened.id, 'left');
@@ -361,7 +361,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_a')).toBeUndefined();
     });
 
-    test('the sessions of a gateway that fell silent are detached, those of another are not', async () => {
+    test('the sessions of a dead gateway are detached, those of others are not', async () => {
       const lost = session('gw_lost');
       const fine = session('gw_fine');
       await store.sessions.gatewayAlive('gw_lost');
@@ -369,7 +369,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.sessions.open(fine, hash('fine'));
       const detached = await waitFor('the silence is noticed', async () => {
         await store.sessions.gatewayAlive('gw_fine');
-        return (await store.sessions.detachOrphaned(200, 10, 100)).detached || notYet('nobody was silent for 200 ms');
+        return (await store.sessions.detachOrphaned(200, 10, 100)).detached || notYet('no gateway has timed out');
       });
       expect(detached).toBe(1);
       await waitFor('it is due', async () =>
@@ -378,7 +378,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.due(10)).toEqual([lost.id]);
     });
 
-    test('a gateway that was taken for dead has its sessions again, but not those that moved or ended', async () => {
+    test('a gateway that was declared dead reattaches its sessions except those that were resumed elsewhere or ended', async () => {
       const [mine, moved, ended] = [session('gw_a'), session('gw_a'), session('gw_a')];
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(false);
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(true);
@@ -398,7 +398,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.get(ended.id)).toBeUndefined();
     });
 
-    test('a token that was refreshed changes what the session may, and takes back what the new one does not say', async () => {
+    test('a refreshed token replaces all claims of the session', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await store.sessions.refresh(opened.id, { grants: ['data'], bridge: [], expiresAt: 2_000_000_000_000 });
@@ -415,7 +415,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.get(opened.id)).toBeUndefined();
     });
 
-    test('a user has all its sessions, in all their rooms, whichever gateways they are on', async () => {
+    test('the sessions of a user are listed with their rooms and gateways', async () => {
       const devices = [session('gw_a'), session('gw_a'), session('gw_b')];
       for (const device of devices) await store.sessions.open(device, hash(device.id));
       await store.sessions.open({ ...session('gw_b'), userId: 'ada.of-another+kind' }, hash('other'));
@@ -431,7 +431,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.ofUser('ada.of-another+kind')).toEqual([]);
     });
 
-    test('a message to a user reaches each gateway that has a session of it once, and is kept for those that come back', async () => {
+    test('a message to a user is appended once per gateway with a session of the user, and kept for sessions that resume', async () => {
       const [here, there, away] = [session('gw_a'), session('gw_b'), session('gw_c')];
       const from = await store.sessions.open(here, hash('1'));
       await store.sessions.open({ ...session('gw_a') }, hash('2'));
@@ -459,7 +459,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.messagesToUser('ada', second)).toEqual({ complete: true, entries: [] });
     });
 
-    test('nobody there, or away for too long: the sender is appended', async () => {
+    test('a message to a user without a session that is connected or may resume gets RECIPIENT_OFFLINE', async () => {
       await expect(store.sessions.sendToUser('ada', '{}')).rejects.toMatchObject({ code: 'RECIPIENT_OFFLINE' });
       const opened = session();
       await store.sessions.open(opened, hash('one'));
@@ -472,7 +472,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await expect(store.sessions.sendToUser('ada', '{}')).rejects.toMatchObject({ code: 'RECIPIENT_OFFLINE' });
     });
 
-    test('of too many messages to somebody who is away the newest are kept, and that some are gone is said', async () => {
+    test('of too many messages to a detached user the newest are kept, and the result is marked as incomplete', async () => {
       const opened = session();
       const from = await store.sessions.open(opened, hash('one'));
       for (let number = 0; number < keptMessagesPerUser + 10; number++)

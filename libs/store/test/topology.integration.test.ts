@@ -29,11 +29,11 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
   const vertex = async (id: string): Promise<TopologyVertex | undefined> =>
     (await read()).vertices.find((each) => each.id === id);
 
-  test('of nothing is empty', async () => {
+  test('the topology of an empty store is empty', async () => {
     expect(await read()).toEqual({ at: expect.any(Number) as number, vertices: [], truncated: false });
   });
 
-  test('tells the gateways, nodes, rooms and sessions, and how they hang together', async () => {
+  test('the topology lists gateways, nodes, rooms and sessions with their relations', async () => {
     await store.sessions.gatewayAlive('gw_a');
     await store.sessions.gatewayAlive('gw_b');
     await addNode('nd_a', 0.123_456);
@@ -74,7 +74,7 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     ]);
   });
 
-  test('keeps a session within its resume window, as not connected, and no longer', async () => {
+  test('a detached session is listed as not connected until its resume window ends', async () => {
     await store.sessions.gatewayAlive('gw_a');
     await openSession('ss_1', 'gw_a', 'ada');
     await store.sessions.detach('ss_1', 'hash-ss_1', 60_000);
@@ -87,7 +87,7 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     expect(await vertex('ss_2')).toBeUndefined();
   });
 
-  test('follows what is left and deleted', async () => {
+  test('sessions and rooms are not listed after they are closed and deleted', async () => {
     await store.sessions.gatewayAlive('gw_a');
     await addNode('nd_a');
     await createRoom('one');
@@ -101,7 +101,7 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     expect((await read()).vertices.map(({ id }) => id).toSorted()).toEqual(['gw_a', 'ss_1']);
   });
 
-  test('is whole when it takes many round trips to read', async () => {
+  test('a topology that takes many round trips to read is complete', async () => {
     await store.sessions.gatewayAlive('gw_a');
     const ids = await Promise.all(Array.from({ length: 1234 }, () => openSession(newId('session'), 'gw_a', 'ada')));
     const appended = (await read()).vertices.filter(({ kind }) => kind === 'session').map(({ id }) => id);

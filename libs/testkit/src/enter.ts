@@ -1,7 +1,7 @@
 import { RawClient } from './raw-client.ts';
 import { gatewayUrl, type Topology } from './topology.ts';
 
-/** A client that joined a room, by a gateway of its own choice. `wanted` goes into its token; its first reply is that to the join. */
+/** Connects a client to a gateway and joins a room. `wanted` are parameters of its token; its first reply is that to the join. */
 export async function enter(
   topology: Topology,
   room: string,

@@ -26,7 +26,7 @@ interface Packet {
 
 /**
  * One direction of a path that loses and delays. The jitter is a property of the path at a time and not of a packet, as that of
- * a queue that fills and empties: it is drawn anew every 5 to 35 ms, and one draw in twenty is all of `jitterMs`.
+ * a queue that fills and empties: it is drawn again every 5 to 35 ms, and one draw in twenty is all of `jitterMs`.
  */
 export class ImpairedPath {
   #impairment: Impairment = { loss: 0, delayMs: 0, jitterMs: 0 };

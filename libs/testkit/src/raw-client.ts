@@ -12,7 +12,7 @@ import {
 import { WebSocket } from 'ws';
 import { notYet, waitFor } from './wait-for.ts';
 
-/** What a server answers to an upgrade that it refuses. */
+/** The response of a server that refuses an upgrade. */
 export class UpgradeRefused extends Error {
   override readonly name = 'UpgradeRefused';
 
@@ -34,11 +34,11 @@ export interface RawOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** Answer heartbeats. Default true. */
   readonly autoPong?: boolean;
-  /** The address it comes from: on Linux any 127.x.y.z. */
+  /** Local address of the connection; on Linux any 127.x.y.z. */
   readonly localAddress?: string;
 }
 
-/** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all it was told. */
+/** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all events and replies. */
 export class RawClient {
   readonly events: Event[] = [];
   readonly replies: Reply[] = [];
@@ -87,17 +87,17 @@ export class RawClient {
     return client;
   }
 
-  /** Comes back to a session. Throws UpgradeRefused. */
+  /** Resumes a session. Throws UpgradeRefused. */
   static resume(url: string, resumeToken: string): Promise<RawClient> {
     return RawClient.connect(url, { protocols: [subprotocol, resumeSubprotocolPrefix + resumeToken] });
   }
 
-  /** What the server said when it let us in. */
+  /** The payload of the event `welcome`. */
   async welcome(): Promise<SignalEventPayload<'welcome'>> {
     return signalEvents.welcome.parse((await this.event('welcome')).payload);
   }
 
-  /** Sends a request and waits for its reply, whatever that is. */
+  /** Sends a request and waits for its reply, a success or an error. */
   async request(type: string, payload: unknown = {}, to?: string): Promise<Reply> {
     const id = `r${++this.#lastId}`;
     this.socket.send(JSON.stringify({ id, type, ...(to !== undefined && { to }), payload }));
@@ -119,7 +119,7 @@ export class RawClient {
     );
   }
 
-  /** Waits for an event of the type, seen already or to come. */
+  /** Waits for an event of the type; one that was received before counts. */
   async event(type: string, matches: (event: Event) => boolean = () => true): Promise<Event> {
     return waitFor(
       `the event ${type}`,

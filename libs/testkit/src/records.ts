@@ -20,7 +20,7 @@ const noLoad: NodeReport['load'] = {
   bitsPerSecond: 0,
 };
 
-/** What a node reports that has ten places, all of them free. */
+/** The report of an idle node with capacity 10. */
 export function nodeReport(
   id: string,
   { load, ...more }: Partial<Omit<NodeReport, 'load'>> & { load?: Partial<NodeReport['load']> } = {},
@@ -36,7 +36,7 @@ export function nodeReport(
   };
 }
 
-/** A room as the store keeps it, made now. */
+/** A room record, created now. */
 export function roomRecord(name: string, more: Partial<Room> = {}): Room {
   return {
     id: `rm_${name}`,
@@ -51,10 +51,10 @@ export function roomRecord(name: string, more: Partial<Room> = {}): Room {
   };
 }
 
-/** What a participant's media is opened with. */
+/** Parameters that a participant's media is opened with. */
 export const mediaRequest = { rtpCapabilities: {}, subscribe: true } as const;
 
-/** The request of a new participant, on any node but those that are named. */
+/** The join request of a new participant, on any node except the excluded ones. */
 export function newcomer(roomId: string, sessionId = newId('session'), excludeNodes: readonly string[] = []) {
   const participantId = participantIdOf(sessionId);
   const person = { userId: 'u', name: 'U', joinedAt: Date.now() };
@@ -89,7 +89,7 @@ export async function joinAs<Joined>(
   return rooms.join(request);
 }
 
-/** A camera that a member publishes from the node it is homed on. */
+/** A camera publication of a member on its node. */
 export function cameraOf(
   { id, nodeId }: { readonly id: string; readonly nodeId: string },
   more: Partial<PublicationRecord> = {},
@@ -107,7 +107,7 @@ export function cameraOf(
   };
 }
 
-/** A drain moves somebody, and the new side is kept free. */
+/** A migration for a drain, in its first step. */
 export function migrationRecord(more: Partial<MigrationRecord> = {}): MigrationRecord {
   return {
     id: newId('migration'),

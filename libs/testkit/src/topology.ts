@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type CreateRoom, IssuedToken, type IssueFleetToken, type IssueToken } from '@flotilla/contracts';
 import type { z } from 'zod';
 
-/** A running Flotilla, however it is put together: what scenarios need to know of it. */
+/** A running Flotilla in any deployment, as scenarios use it. */
 export interface Topology {
   readonly name: string;
   /** The call page. */
@@ -11,14 +11,14 @@ export interface Topology {
   readonly signalUrls: readonly string[];
   readonly api: RestApi;
   readonly apiKeyRequired: boolean;
-  /** A token that was fine, and is past its time. */
+  /** A valid token whose lifetime has passed. */
   expiredToken(room: string): Promise<string>;
-  /** The process that has the node's workers. */
+  /** Process id of the parent of the node's workers. */
   processOfNode(nodeId: string): number;
   stop(): Promise<void>;
 }
 
-/** The address of a gateway; counted on from the first again when there are fewer. */
+/** The URL of a gateway by its index, modulo the number of gateways. */
 export function gatewayUrl({ signalUrls }: Topology, gateway = 0): string {
   return signalUrls[gateway % signalUrls.length]!;
 }
@@ -46,7 +46,6 @@ export class RestApi {
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    // What is no JSON says what it is.
     const isText = response.headers.get('content-type')?.startsWith('text/');
     return { status: response.status, body: text === '' ? undefined : isText ? text : (JSON.parse(text) as unknown) };
   }
@@ -62,7 +61,7 @@ export class RestApi {
     return IssuedToken.parse(body).token;
   }
 
-  /** A token that is for no room in particular. */
+  /** A token that is not limited to a room. */
   async issueFleetToken(wanted: z.input<typeof IssueFleetToken>): Promise<string> {
     const { status, body } = await this.request('POST', '/v1/tokens', wanted);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
@@ -70,7 +69,7 @@ export class RestApi {
   }
 }
 
-/** The mediasoup workers that a process runs, by their process ids. Linux only. */
+/** Process ids of the mediasoup workers of a process. Linux only. */
 export function mediaWorkersOf(parent: number): number[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -80,7 +79,7 @@ export function mediaWorkersOf(parent: number): number[] {
         const ppid = Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
         return ppid === parent && readlinkSync(`/proc/${pid}/exe`).endsWith('mediasoup-worker');
       } catch {
-        // It ended while we looked.
+        // The process ended meanwhile.
         return false;
       }
     });

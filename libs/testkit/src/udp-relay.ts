@@ -14,7 +14,7 @@ export interface UdpRelayOptions {
   readonly up?: Partial<Impairment>;
   /** From the target to clients. */
   readonly down?: Partial<Impairment>;
-  /** Packets of a direction come out in the order they went in, whoever sent them. Default true. */
+  /** Packets of a direction are delivered in order, also those of different senders. Default true. */
   readonly keepOrder?: boolean;
   /** Packets under way in each direction; more are dropped. Default 8192. */
   readonly maxUnderWay?: number;
@@ -27,7 +27,7 @@ export interface UdpRelayOptions {
 interface Client {
   readonly port: number;
   readonly address: string;
-  /** Its own socket towards the target, so that the target can tell clients apart. */
+  /** Its own socket towards the target, so that the target can distinguish clients. */
   readonly upstream: Socket;
   lastSentMs: number;
 }
@@ -35,7 +35,7 @@ interface Client {
 /** Asked of each socket, so that bursts of video fit; the system may give less. */
 const bufferBytes = 4 * 1024 * 1024;
 
-/** A UDP (IPv4) relay in front of a server: a path that loses and delays in each direction, as told and changed at any time. */
+/** A UDP (IPv4) relay in front of a server: a path that loses and delays datagrams in each direction; its settings may change at any time. */
 export class UdpRelay {
   readonly up: ImpairedPath;
   readonly down: ImpairedPath;

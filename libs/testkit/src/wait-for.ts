@@ -1,4 +1,4 @@
-/** Thrown when a condition did not come true in time; the message says why not yet. */
+/** A condition was not met in time. The message names the last reason. */
 export class NotYet extends Error {
   override readonly name = 'NotYet';
 }
@@ -6,13 +6,13 @@ export class NotYet extends Error {
 export interface WaitOptions {
   /** Default 10,000. */
   readonly timeoutMs?: number;
-  /** How often to look. Default 50. */
+  /** Interval between two checks, ms. Default 50. */
   readonly everyMs?: number;
 }
 
 /**
- * Looks until `check` is content. `check` returns a value when it is, and throws, or returns a sentence wrapped in
- * `notYet`, when it is not; the last reason is in the error when time runs out.
+ * Calls `check` until it returns a value instead of throwing. It throws, with `notYet(reason)` for example, while the condition is
+ * not met; the error after the timeout has the last reason.
  */
 export async function waitFor<T>(what: string, check: () => Promise<T> | T, options: WaitOptions = {}): Promise<T> {
   const { timeoutMs = 10_000, everyMs = 50 } = options;
@@ -32,7 +32,7 @@ export async function waitFor<T>(what: string, check: () => Promise<T> | T, opti
   }
 }
 
-/** Ends a check that is not content yet: `if (!page.ready) notYet('the page loads')`. */
+/** Ends a check whose condition is not met: `if (!page.ready) notYet('the page loads')`. */
 export function notYet(reason: string): never {
   throw new NotYet(reason);
 }

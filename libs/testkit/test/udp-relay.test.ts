@@ -90,7 +90,7 @@ test('what comes from elsewhere than the target does not reach a client', async 
   expect(client.texts).toEqual(['true']);
 });
 
-test('loses the fraction it is told, the same packets for the same seed, and changes when told', async () => {
+test('the relay loses the set fraction, the same packets for the same seed, and applies changed settings', async () => {
   const rounds: string[][] = [];
   for (const _ of [1, 2]) {
     const [server, client] = [await Peer.open(), await Peer.open()];
@@ -162,7 +162,7 @@ test('a client too many takes the place of the one silent for longest', async ()
     await server.has(index + 1);
   }
   expect(relay.clients).toBe(2);
-  // The first was heard again after the second, and still has its way back.
+  // The first client sent again after the second, and still receives replies.
   await server.send('still here', server.got[0]!.from.port);
   await clients[0].has(1);
   expect(clients[0].texts).toEqual(['still here']);

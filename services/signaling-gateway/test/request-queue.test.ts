@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RequestQueue } from '../src/sessions/request-queue.ts';
 
-/** Work that ends when it is told to. */
+/** Work that ends when the test resolves it. */
 function controlledWork(log: string[], name: string) {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const work = async (): Promise<void> => {

@@ -11,7 +11,7 @@ import { MemoryRooms } from './rooms.ts';
 import { MemorySessions } from './sessions.ts';
 import { MemoryState } from './state.ts';
 
-/** The fleet's state within one process. It ends with it. */
+/** The fleet's state in the memory of this process. */
 export class MemoryStore implements Store {
   readonly rooms: MemoryRooms;
   readonly nodes: MemoryNodes;

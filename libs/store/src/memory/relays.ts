@@ -2,7 +2,7 @@ import { FlotillaError, type RelayReport, type RelayView, type RetainedMessage }
 import { chooseRelay } from '../relay-choice.ts';
 import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 
-/** Relays within one process, and what they keep. */
+/** Relays and retained values within one process. */
 export class MemoryRelays implements RelayStore {
   readonly #relays = new Map<string, { report: RelayReport; lastSeenAt: number }>();
   readonly #assigned = new Map<string, string>();
@@ -50,7 +50,7 @@ export class MemoryRelays implements RelayStore {
     return kept && kept.until > this.now() ? [...kept.messages.values()] : [];
   }
 
-  /** The room was deleted. */
+  /** Deletes what is kept for a room, when the room is deleted. */
   dropRoom(roomId: string): void {
     this.#retained.delete(roomId);
     this.#assigned.delete(roomId);

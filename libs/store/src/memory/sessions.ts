@@ -32,7 +32,7 @@ export class MemorySessions implements SessionStore {
   async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
     const now = this.shared.now();
     for (const [id, expires] of this.#usedTokens) {
-      // Tokens live about equally long, so the oldest are first.
+      // Tokens have about the same lifetime, so the first to expire come first.
       if (expires > now) break;
       this.#usedTokens.delete(id);
     }
@@ -166,7 +166,7 @@ export class MemorySessions implements SessionStore {
     return { detached, failed: [], more };
   }
 
-  /** The gateways, and the sessions that are connected or may come back. */
+  /** The gateways, and the sessions that are connected or may resume. */
   vertices(media: ReturnType<typeof mediaOf>): [TopologyVertex[], TopologyVertex[]] {
     const now = this.shared.now();
     const connectedTo = new Map<string, number>();

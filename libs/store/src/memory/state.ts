@@ -27,11 +27,11 @@ export interface RoomRecord {
   readonly publications: Map<string, PublicationRecord>;
   /** By `pairKey`. */
   readonly pairs: Map<string, { version: number; state: NegotiationState; record: string }>;
-  /** By the participant that is being moved. */
+  /** By the participant that is migrated. */
   readonly migrations: Map<string, ActiveMigration>;
   /** By participant: the id of its last committed migration. */
   readonly committed: Map<string, string>;
-  /** More than two have been in it since it was last empty. */
+  /** It had more than two participants at a time since it was last empty. */
   upgraded: boolean;
   emptySince: number | undefined;
 }
@@ -44,7 +44,7 @@ export interface ActiveMigration {
 
 export type SessionEntry = Omit<SessionRecord, 'rooms'> & { resumeHash: string; dueAt?: number };
 
-/** What rooms, migrations and sessions share: a member, its session's rooms and the capacity it holds change together. */
+/** State that rooms, migrations and sessions share: a member, its session's rooms and its reserved capacity change together. */
 export class MemoryState {
   readonly rooms = new Map<string, RoomRecord>();
   readonly sessions = new Map<string, SessionEntry>();

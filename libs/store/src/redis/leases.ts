@@ -1,7 +1,7 @@
 import type { LeaseStore } from '../store.ts';
 import type { ScriptClient } from './script-client.ts';
 
-/** Leases as keys that Redis lets expire. After a failover two may hold one for the rest of its time, see RedisStore. */
+/** Leases as expiring keys. After a failover two processes may hold a lease until its time ends, see RedisStore. */
 export class RedisLeases implements LeaseStore {
   constructor(private readonly client: ScriptClient) {}
 

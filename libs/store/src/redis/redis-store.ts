@@ -16,8 +16,8 @@ import { RedisSessions } from './sessions.ts';
 import { RedisTopology } from './topology.ts';
 
 /**
- * The fleet's state in Redis 7. Lost when: Redis loses its data. A write that was acknowledged may be lost in a failover,
- * because replication is asynchronous; members that vanish so come back when their clients join again.
+ * The fleet's state in Redis 7. Replication is asynchronous: a failover may lose acknowledged writes. Members that are lost are
+ * added again when their clients rejoin.
  */
 export class RedisStore implements Store {
   readonly rooms: RedisRooms;
@@ -44,7 +44,7 @@ export class RedisStore implements Store {
     this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
   }
 
-  /** @param script what runs in place of a script, for tests. */
+  /** @param script returns the Lua of a script; tests inject failures with it. */
   static async connect(
     options: { url: string; namespace: string; log: Logger },
     script: typeof luaOf = luaOf,
@@ -64,7 +64,7 @@ export class RedisStore implements Store {
   }
 
   problem(): string | undefined {
-    return this.#redis.status === 'ready' ? undefined : 'Redis is out of reach';
+    return this.#redis.status === 'ready' ? undefined : 'Redis is unreachable';
   }
 
   async close(): Promise<void> {

@@ -35,7 +35,7 @@ export class RedisRelays implements RelayStore {
     const [relays, preferred] = await Promise.all([this.list(), this.client.do((redis) => redis.get(key))]);
     const relayId = chooseRelay(relays, preferred ?? undefined, exclude);
     if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
-    // Two who find none at once may take two relays; the room then spans both, as it may.
+    // Parallel first links of a room may choose two relays; the room then spans both.
     await this.client.do((redis) => redis.set(key, relayId, 'EX', retainedSeconds));
     return relayId;
   }

@@ -28,11 +28,11 @@ import { parseMember, parseMembers, parsePublications } from './room-records.ts'
 import { answersOf, type ScriptClient } from './script-client.ts';
 import { traceField } from './trace-field.ts';
 
-/** How long a deleted room's stream is kept, so that its participants receive `room_deleted`, in seconds. */
+/** Time for which a deleted room's stream is kept, so that its participants receive `room_deleted`, s. */
 const deletedStreamSeconds = 300;
-/** Members that one run of a script takes out: Redis serves nobody else meanwhile. */
+/** Members that one run of a script removes; a script blocks Redis. */
 const membersPerRun = 500;
-/** How long a publication's record is kept after a migration republished it, in seconds: longer than any migration takes. */
+/** Time for which the previous record of a republished publication is kept, s. Longer than any migration. */
 const previousSeconds = 60;
 const expiredPerCall = 100;
 /** A room that could not be deleted is due again after this long, ms. */

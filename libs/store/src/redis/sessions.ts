@@ -43,9 +43,9 @@ function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: Sessi
   }).flat();
 }
 
-/** Sessions one script run looks at: Redis serves nobody else meanwhile. */
+/** Sessions per run of a script, which blocks Redis. */
 const reattachBatch = 500;
-/** How long the stream of a gateway that was taken off is kept, in seconds. */
+/** Time for which the stream of a removed gateway is kept, s. */
 const gatewayStreamSeconds = 600;
 
 export class RedisSessions implements SessionStore {

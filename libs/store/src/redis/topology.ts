@@ -17,9 +17,9 @@ import type { RedisNodes } from './nodes.ts';
 import { readable } from './readable.ts';
 import { answersOf, type ScriptClient } from './script-client.ts';
 
-/** What one round trip asks about at most, so that neither side serves nobody else for longer than a few milliseconds. */
+/** Maximum number of records per round trip, so that neither side is blocked for more than a few milliseconds. */
 const perRoundTrip = 100;
-/** One more than is returned, which shows that there are more. */
+/** One more than is returned: it shows whether the topology is truncated. */
 const mostRead = maxTopologyVertices + 1;
 
 /** A vertex, undefined when a record does not fit its schema. */
@@ -28,7 +28,7 @@ function vertex(schema: z.ZodType<TopologyVertex>, value: unknown): TopologyVert
   return parsed.success ? parsed.data : undefined;
 }
 
-/** Reads the fleet as a graph. It changes meanwhile; what vanished between two reads is left out. */
+/** Reads the fleet as a graph. Records that are deleted between two reads are left out. */
 export class RedisTopology {
   constructor(
     private readonly client: ScriptClient,
@@ -126,10 +126,10 @@ export class RedisTopology {
     media: ReturnType<typeof mediaOf>,
   ): Promise<TopologyVertex[]> {
     const { keys } = this;
-    const away = await this.client.do((redis) =>
+    const detached = await this.client.do((redis) =>
       redis.zrangebyscore(keys.detached(), `(${now}`, '+inf', 'LIMIT', 0, mostRead),
     );
-    const connected = new Map(away.map((id) => [id, false]));
+    const connected = new Map(detached.map((id) => [id, false]));
     for (const gateway of gateways) {
       let cursor = '0';
       do {
@@ -160,7 +160,7 @@ export class RedisTopology {
     });
   }
 
-  /** Reads each of many things, a bounded number in a round trip, and returns the vertices of those that exist. */
+  /** Reads the records of many vertices, a bounded number per round trip, and returns the vertices of those that exist. */
   async #each<T>(
     all: readonly T[],
     how: {
