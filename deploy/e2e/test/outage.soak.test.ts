@@ -1,5 +1,5 @@
 import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { mediaRequest, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { allGot, Member } from './crowd.ts';
 import { describe, expect, test } from 'vitest';
 import { ownFleet } from './own-fleet.ts';
@@ -64,7 +64,7 @@ async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) 
     while (performance.now() < backAt) {
       await sayInAll();
       const began = performance.now();
-      const reply = await newcomer.request('join', { room: 'room-1' });
+      const reply = await newcomer.request('join', { room: 'room-1', ...mediaRequest });
       joinDuring.codes.add(reply.error?.code ?? 'ok');
       joinDuring.slowestMs = Math.max(joinDuring.slowestMs, performance.now() - began);
       await new Promise((resolve) => setTimeout(resolve, 500));
@@ -103,7 +103,7 @@ async function talkThrough(outage: (brokers: { redis: Broker; rabbit: Broker }) 
 const failsFastMs = 6000;
 
 describe.concurrent('a broker is away for two minutes while a hundred people talk', { timeout: 400_000 }, () => {
-  test('Redis: nobody is disconnected, requests fail fast and work again, what was acknowledged arrives once', async () => {
+  test('Redis: nobody is disconnected, requests fail fast and work again, every acknowledged message arrives once', async () => {
     const outcome = await talkThrough(({ redis }) => redis);
     console.log(
       `Redis away: ${JSON.stringify({ ...outcome, duringOutage: [...outcome.duringOutage], joins: [...outcome.joinDuring.codes] })}`,
@@ -114,7 +114,7 @@ describe.concurrent('a broker is away for two minutes while a hundred people tal
     expect(Math.max(outcome.slowestMs, outcome.joinDuring.slowestMs)).toBeLessThan(failsFastMs);
   });
 
-  test('RabbitMQ: nobody is disconnected, messages go on, joins fail fast and work again', async () => {
+  test('RabbitMQ: nobody is disconnected, messages are delivered, joins with media fail fast and work again', async () => {
     const outcome = await talkThrough(({ rabbit }) => rabbit);
     console.log(
       `RabbitMQ away: ${JSON.stringify({ ...outcome, duringOutage: [...outcome.duringOutage], joins: [...outcome.joinDuring.codes] })}`,
