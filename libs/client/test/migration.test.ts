@@ -116,20 +116,28 @@ describe('the commit of a migration', () => {
     expect(session.of('migration_failed')).toHaveLength(0);
   });
 
-  test('refused with MIGRATION_NOT_ACTIVE after the server assigned the session to the new node keeps the new side', async () => {
-    const { media, commit, ended, done } = await committing();
-    media.sfu.assignedTo('new');
+  test('refused with MIGRATION_NOT_ACTIVE after the server announced the commit keeps the new side', async () => {
+    const { media, commit, migrationId, ended, done } = await committing();
+    media.sfu.migrationCommitted(migrationId);
     commit.fail('MIGRATION_NOT_ACTIVE');
     await ended;
     expect(done).toHaveLength(1);
     expect(media.sfu.links.current?.nodeId).toBe('new');
   });
 
-  test('whose reply never arrives ends when the server assigns the session to the new node', async () => {
-    const { media, ended, done } = await committing();
-    media.sfu.assignedTo('new');
+  test('whose reply never arrives ends when the server announces the commit', async () => {
+    const { media, migrationId, ended, done } = await committing();
+    media.sfu.migrationCommitted(migrationId);
     await ended;
     expect(done).toHaveLength(1);
+  });
+
+  test('not announced by the server ends when the media is lost, and the media is reopened', async () => {
+    const { session, media, ended, failed } = await committing();
+    media.sfu.reopen();
+    await ended;
+    expect(failed).toEqual([[expect.objectContaining({ code: 'MEDIA_NOT_OPEN' })]]);
+    await session.nth('open_media', 1);
   });
 
   test('ends with migration_rolled_back on the previous node', async () => {

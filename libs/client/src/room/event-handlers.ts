@@ -50,8 +50,9 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     negotiation: (part, from) => media.directCall?.receive(from, part),
     migrate: (migration) => void media.sfu.migrate(migration),
     migration_rolled_back: ({ migrationId }) => media.sfu.migrationRolledBack(migrationId),
-    participant_moved: ({ participantId, nodeId }) => {
-      if (participantId === state.me.id) media.sfu.assignedTo(nodeId);
+    participant_moved: ({ participantId, migrationId }) => {
+      // Without a migration, its node was lost: media_lost follows.
+      if (participantId === state.me.id && migrationId) media.sfu.migrationCommitted(migrationId);
     },
     // A migration that is over compares all subscriptions.
     subscriptions_ended: () => undefined,

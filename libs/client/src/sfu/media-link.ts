@@ -218,12 +218,13 @@ export class MediaLink {
   }
 
   async #consume({ publicationId, consumerId, producerId, kind, rtpParameters }: Subscription): Promise<Consumer> {
-    const consumer = await this.#recv.consume({
+    const consuming = this.#recv.consume({
       id: consumerId,
       producerId,
       kind,
       rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
     });
+    const consumer = await unlessClosed(this.#recv, consuming);
     const previous = this.#consumers.get(publicationId);
     if (previous) {
       this.closePrevious(publicationId);
@@ -299,5 +300,20 @@ export class MediaLink {
         await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
       }
     }
+  }
+}
+
+/**
+ * Resolves as the operation does, and rejects when the transport closes first. A negotiation in flight never settles once its
+ * RTCPeerConnection is closed (W3C WebRTC, section 4.4.1.5), and mediasoup-client's `consume` waits for it.
+ */
+async function unlessClosed<T>(transport: Transport, operation: Promise<T>): Promise<T> {
+  const closed = Promise.withResolvers<never>();
+  const reject = (): void => closed.reject(new FlotillaError('NODE_UNAVAILABLE', 'the media link was closed'));
+  transport.observer.once('close', reject);
+  try {
+    return await Promise.race([operation, closed.promise]);
+  } finally {
+    transport.observer.off('close', reject);
   }
 }

@@ -37,10 +37,10 @@ export class Migration {
   readonly #event: RoomEventPayload<'migrate'>;
   readonly #parts: MigrationParts;
   readonly #abort = new AbortController();
-  /** The server assigned the session to the new node: the migration is committed, even without its answer. */
-  readonly #assigned = Promise.withResolvers<void>();
+  /** The server announced the commit, so the answer to `migrated` no longer matters. */
+  readonly #confirmed = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
-  #isAssigned = false;
+  #isConfirmed = false;
   #isCommitted = false;
 
   constructor(event: RoomEventPayload<'migrate'>, parts: MigrationParts) {
@@ -51,14 +51,13 @@ export class Migration {
 
   /** Aborts the migration, unless it is committed. */
   abort(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): void {
-    if (!this.#isAssigned) this.#abort.abort(new FlotillaError(code));
+    if (!this.#isConfirmed) this.#abort.abort(new FlotillaError(code));
   }
 
-  /** The server assigned this session to a node. */
-  assignedTo(nodeId: string): void {
-    if (nodeId !== this.#event.media.nodeId) return;
-    this.#isAssigned = true;
-    this.#assigned.resolve();
+  /** The server committed this migration. */
+  committed(): void {
+    this.#isConfirmed = true;
+    this.#confirmed.resolve();
   }
 
   /** Resolves when the migration is over, either way. */
@@ -203,10 +202,10 @@ export class Migration {
     const request = (): Promise<object> => state.request('migrated', { migrationId: this.id });
     const answered = state.repeat(request, commitWithinMs, { signal, mayRepeat }).catch((error: unknown) => {
       const failure = FlotillaError.from(error);
-      if (refusals.has(failure.code) && !this.#isAssigned) throw failure;
+      if (refusals.has(failure.code) && !this.#isConfirmed) throw failure;
     });
     try {
-      await Promise.race([answered, this.#assigned.promise, rolledBack.promise]);
+      await Promise.race([answered, this.#confirmed.promise, rolledBack.promise]);
     } finally {
       signal.removeEventListener('abort', reject);
     }

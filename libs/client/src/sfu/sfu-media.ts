@@ -122,9 +122,9 @@ export class SfuMedia {
     else if (this.#lastMigrationId === migrationId) this.reopen();
   }
 
-  /** The server assigned this session to a node. */
-  assignedTo(nodeId: string): void {
-    this.#migration?.assignedTo(nodeId);
+  /** The server committed a migration of this session. */
+  migrationCommitted(migrationId: string): void {
+    if (this.#migration?.id === migrationId) this.#migration.committed();
   }
 
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import type { MediaKind } from '@flotilla/contracts';
 
 /** Tracks and streams as far as the SDK reads them; Node.js has none. */
@@ -75,6 +76,7 @@ class FakeStreamEnd {
 class FakeTransport {
   connectionState: ConnectionState = 'connected';
   iceRestarts = 0;
+  readonly observer = new EventEmitter();
   readonly producers: FakeStreamEnd[] = [];
   readonly consumers: FakeStreamEnd[] = [];
   readonly #listeners = new Map<string, Listener>();
@@ -115,6 +117,7 @@ class FakeTransport {
 
   close(): void {
     this.connectionState = 'closed';
+    this.observer.emit('close');
     for (const end of [...this.producers, ...this.consumers]) end.close();
   }
 }
