@@ -1,6 +1,6 @@
-// Makes libs/store/src/redis/scripts/generated/scripts.ts from the .lua files beside it: the text with its includes, the names of the
+// Makes libs/store/src/redis/scripts/generated/scripts.ts from the .lua files beside it: the text, the includes, the names of the
 // arguments, and the schema of the result. A script opens with a comment that has `@args` (a last one with `...` takes the rest)
-// and `@result` (a zod schema); `-- @include name` puts includes/name.lua there, once.
+// and `@result` (a zod schema); `-- @include name`, before any code, puts includes/name.lua there, once.
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { root } from '../setup/steps.mjs';
@@ -8,16 +8,35 @@ import { root } from '../setup/steps.mjs';
 const folder = join(root, 'libs', 'store', 'src', 'redis', 'scripts');
 
 /**
- * @param {string} text
- * @param {Set<string>} included
- * @returns {string}
+ * The text of a Lua file without its comments and blank lines, and the includes that it names.
+ *
+ * @param {string} file
  */
-function withIncludes(text, included) {
-  return text.replace(/^-- @include (\S+)$/gm, (_, name) => {
-    if (included.has(name)) return '';
-    included.add(name);
-    return withIncludes(readFileSync(join(folder, 'includes', `${name}.lua`), 'utf8'), included);
-  });
+function readLua(file) {
+  const source = readFileSync(join(folder, file), 'utf8');
+  const includes = [...source.matchAll(/^-- @include (\S+)$/gm)].map(([, name]) => /** @type {string} */ (name));
+  const lua = source
+    .replace(/--\[\[[\s\S]*?\]\]\n/g, '')
+    .replace(/^\s*--.*(\n|$)/gm, '')
+    .replace(/\n{2,}/g, '\n')
+    .trim();
+  if (/[\\`]|\$\{/.test(lua)) throw new Error(`${file} has a backslash, a backtick or \${`);
+  return { source, includes, lua };
+}
+
+/**
+ * Adds includes to a list, each once and after those that it needs.
+ *
+ * @param {string[]} names
+ * @param {Set<string>} needed
+ */
+function addIncludes(names, needed) {
+  for (const name of names) {
+    if (needed.has(name)) continue;
+    addIncludes(readLua(join('includes', `${name}.lua`)).includes, needed);
+    needed.add(name);
+  }
+  return needed;
 }
 
 /** @returns {string} */
@@ -27,18 +46,13 @@ export function redisScripts() {
     .sort()
     .map((file) => {
       const name = basename(file, '.lua');
-      const text = readFileSync(join(folder, file), 'utf8');
-      const args = /^@args ?(.*)$/m.exec(text)?.[1]?.split(' ').filter(Boolean);
-      const result = /^@result (.+)$/m.exec(text)?.[1];
+      const { source, includes, lua } = readLua(file);
+      const args = /^@args ?(.*)$/m.exec(source)?.[1]?.split(' ').filter(Boolean);
+      const result = /^@result (.+)$/m.exec(source)?.[1];
       if (!args || !result) throw new Error(`${file} lacks @args or @result in its opening comment`);
-      const lua = withIncludes(text, new Set())
-        .replace(/--\[\[[\s\S]*?\]\]\n/g, '')
-        .replace(/^\s*--.*\n/gm, '')
-        .replace(/\n{2,}/g, '\n')
-        .trim();
-      if (/[\\`]|\$\{/.test(lua)) throw new Error(`${file} has a backslash, a backtick or \${`);
-      return { name, args, result, lua };
+      return { name, args, result, includes: [...addIncludes(includes, new Set())], lua };
     });
+  const includes = [...new Set(scripts.flatMap((script) => script.includes))].sort();
   const fields = (/** @type {string[]} */ args) =>
     args
       .map((arg) => (arg.startsWith('...') ? `${arg.slice(3)}: readonly string[]` : `${arg}: string | number`))
@@ -53,13 +67,17 @@ ${scripts.map(({ name, args }) => `  ${name}: { ${fields(args)} };`).join('\n')}
 
 export type ScriptName = keyof ScriptArguments;
 
+const include = {
+${includes.map((name) => `  ${name}: \`${readLua(join('includes', `${name}.lua`)).lua}\`,`).join('\n')}
+} as const;
+
 export const scripts = {
 ${scripts
   .map(
-    ({ name, args, result, lua }) => `  ${name}: {
+    ({ name, args, result, includes: needed, lua }) => `  ${name}: {
     args: ${JSON.stringify(args)},
     result: ${result},
-    lua: \`${lua}\`,
+    lua: \`${[...needed.map((each) => `\${include.${each}}`), lua].join('\n')}\`,
   },`,
   )
   .join('\n')}

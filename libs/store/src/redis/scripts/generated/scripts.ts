@@ -45,601 +45,8 @@ export interface ScriptArguments {
 
 export type ScriptName = keyof ScriptArguments;
 
-export const scripts = {
-  acquireLease: {
-    args: ["name","holder","ms"],
-    result: z.number().nullable(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-if redis.call('EXISTS', key.lease(name)) == 1 then return nil end
-local term = tonumber(redis.call('HGET', key.leaseTerms(), name) or '0') + 1
-stage('SET', key.lease(name), holder, 'PX', ms)
-stage('HSET', key.leaseTerms(), name, string.format('%d', term))
-commit()
-return term`,
-  },
-  beginMigration: {
-    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2"],
-    result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY']), z.tuple([z.string(), z.string()])]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local function choose_node(options)
-  local free = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
-    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
-    capacity, cpu = tonumber(capacity), tonumber(cpu)
-    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
-    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
-    if state == 'active' and allowed and capacity and cpu and taken < capacity then
-      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
-      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
-    end
-  end
-  table.sort(free, function(a, b)
-    if a.load ~= b.load then return a.load < b.load end
-    return a.id < b.id
-  end)
-  for _, node in ipairs(free) do
-    if node.hosting and node.load < affinityLoadLimit then return node.id end
-  end
-  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
-  if among == 0 then return nil end
-  if among == 1 then return free[1].id end
-  local first = math.floor(options.random1 * among)
-  local second = math.floor(options.random2 * (among - 1))
-  if second >= first then second = second + 1 end
-  return free[math.min(first, second) + 1].id
-end
-local function set_of(json)
-  local set = {}
-  for _, id in ipairs(cjson.decode(json)) do
-    set[id] = true
-  end
-  return set
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
-local record = redis.call('HGET', key.members(roomId), participantId)
-if not record then return 'NOT_IN_ROOM' end
-if redis.call('HEXISTS', key.migrations(roomId), participantId) == 1 then return 'MIGRATION_RUNNING' end
-local from = node_of_member(record)
-if fromNode ~= '' and fromNode ~= from then return 'MIGRATION_NOT_ACTIVE' end
-local media = redis.call('HGET', key.mediaRequests(roomId), participantId)
-if not media then return 'MEDIA_NOT_OPEN' end
-local settings = redis.call('GET', key.room(roomId))
-local to = choose_node({
-  room = roomId, spread = settings and cjson.decode(settings).spread, exclude = { [from] = true },
-  only = toNode ~= '' and toNode or nil, random1 = tonumber(random1), random2 = tonumber(random2),
-})
-if not to then return 'NO_CAPACITY' end
-local started = string.sub(migration, 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
-reserve(roomId, to, 1)
-stage('HSET', key.migrations(roomId), participantId, started)
-stage('ZADD', key.running(), deadline, roomId .. '/' .. participantId)
-stage_history(migrationId, startedAt, cjson.decode(started))
-stage_reservations()
-commit()
-return { started, media }`,
-  },
-  closeSession: {
-    args: ["sessionId","reason","resumeHash","expiredOnly","trace"],
-    result: z.array(z.string()).nullable(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
-local departures = {}
+const include = {
+  leave: `local departures = {}
 journals[#journals + 1] = departures
 local function departures_from(room)
   local count = 0
@@ -674,7 +81,312 @@ local function stage_leave(room, participant, reason, trace)
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
   end
   return true
+end`,
+  migrations: `local function stage_migration_end(room, participant)
+  local record = redis.call('HGET', key.migrations(room), participant)
+  if not record then return nil end
+  local migration = decode(record)
+  if migration then reserve(room, migration.toNode, -1) end
+  stage('HDEL', key.migrations(room), participant)
+  stage('ZREM', key.running(), room .. '/' .. participant)
+  delete(key.previous(room, participant))
+  return migration
 end
+local function stage_history(id, started_at, changes)
+  local known = redis.call('HGET', key.history(), id)
+  local record = known and decode(known) or {}
+  for field, value in pairs(changes) do
+    record[field] = value
+  end
+  stage('HSET', key.history(), id, cjson.encode(record))
+  stage('ZADD', key.historyOrder(), started_at, id)
+  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
+  if surplus > 0 then
+    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
+      stage('HDEL', key.history(), oldest)
+      stage('ZREM', key.historyOrder(), oldest)
+    end
+  end
+end
+local function stage_migration_abort(room, participant)
+  local migration = stage_migration_end(room, participant)
+  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end`,
+  placement: `local function choose_node(options)
+  local free = {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
+    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
+    capacity, cpu = tonumber(capacity), tonumber(cpu)
+    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
+    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
+    if state == 'active' and allowed and capacity and cpu and taken < capacity then
+      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
+      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
+    end
+  end
+  table.sort(free, function(a, b)
+    if a.load ~= b.load then return a.load < b.load end
+    return a.id < b.id
+  end)
+  for _, node in ipairs(free) do
+    if node.hosting and node.load < affinityLoadLimit then return node.id end
+  end
+  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
+  if among == 0 then return nil end
+  if among == 1 then return free[1].id end
+  local first = math.floor(options.random1 * among)
+  local second = math.floor(options.random2 * (among - 1))
+  if second >= first then second = second + 1 end
+  return free[math.min(first, second) + 1].id
+end
+local function set_of(json)
+  local set = {}
+  for _, id in ipairs(cjson.decode(json)) do
+    set[id] = true
+  end
+  return set
+end`,
+  reservations: `local reservation_changes = {}
+journals[#journals + 1] = reservation_changes
+local function reserve(room, node, change)
+  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
+end
+local function stage_count(hash, field, change)
+  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
+  if count > 0 then
+    stage('HSET', hash, field, string.format('%d', count))
+  else
+    stage('HDEL', hash, field)
+  end
+end
+local function stage_reservations()
+  local rooms, totals = {}, {}
+  for _, reservation in ipairs(reservation_changes) do
+    local nodes = rooms[reservation.room] or {}
+    rooms[reservation.room] = nodes
+    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
+  end
+  for room, nodes in pairs(rooms) do
+    for node, change in pairs(nodes) do
+      if change ~= 0 then
+        stage_count(key.assignments(room), node, change)
+        totals[node] = (totals[node] or 0) + change
+      end
+    end
+  end
+  for node, change in pairs(totals) do
+    if change ~= 0 then stage_count(key.reserved(), node, change) end
+  end
+end`,
+  room: `local function append_event(room, event)
+  append(key.events(room), maxStreamLength, event)
+end
+local function media_mode(settings, room)
+  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
+end
+local function decode(json)
+  local ok, value = pcall(cjson.decode, json)
+  return ok and type(value) == 'table' and value or nil
+end
+local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
+local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
+local function node_of_member(record) return string.match(record, '^(%S+) ') end
+local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
+local function member_record(record, node, migration)
+  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
+  return node .. ' ' .. (migration or last) .. ' ' .. json
+end
+local function node_of_publication(record) return string.match(record, '^(%S+) ') end
+local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
+local function append_moved(room, participant, node, migration)
+  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+end
+local function stage_unpublish(room, participant, publication)
+  stage('HDEL', key.publications(room), publication)
+  stage('SREM', key.publicationsOf(room, participant), publication)
+  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
+    .. '","participantId":"' .. participant .. '"}}')
+end`,
+  sessions: `local function stage_connection(session, connection)
+  local participant = participant_of(session)
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
+    if reconnecting ~= (connection == 'reconnecting') then
+      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
+      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
+        .. '","connection":"' .. connection .. '"}}')
+    end
+  end
+end`,
+  time: `local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end`,
+  transaction: `local staged, appended, deleted = {}, {}, {}
+local journals = { staged, appended, deleted }
+local attempting = false
+local restoring = {}
+local function stage(...)
+  local command = { ... }
+  if attempting then restoring[command[1]](unpack(command, 2)) end
+  staged[#staged + 1] = command
+end
+local function attempt(work)
+  local lengths = {}
+  for index, journal in ipairs(journals) do
+    lengths[index] = #journal
+  end
+  attempting = true
+  local ok, result = pcall(work)
+  attempting = false
+  if ok then return true, result end
+  local message = type(result) == 'table' and result.err or tostring(result)
+  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
+  for index, journal in ipairs(journals) do
+    for position = #journal, lengths[index] + 1, -1 do
+      journal[position] = nil
+    end
+  end
+  return false
+end
+local function append(stream, kept, data, options)
+  if attempting then redis.call('XLEN', stream) end
+  local entry = options or {}
+  entry.stream, entry.kept, entry.data = stream, kept, data
+  appended[#appended + 1] = entry
+end
+local function delete(key_name)
+  deleted[#deleted + 1] = key_name
+end
+local function last_offset(stream)
+  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+  return newest[1] and newest[1][1] or '0-0'
+end
+function restoring.HSET(hash, field)
+  local old = redis.call('HGET', hash, field)
+  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
+end
+function restoring.HDEL(hash, ...)
+  local fields, restore = { ... }, { 'HSET', hash }
+  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
+    if old then
+      restore[#restore + 1] = fields[index]
+      restore[#restore + 1] = old
+    end
+  end
+  return #restore > 2 and restore or nil
+end
+function restoring.SADD(set, member)
+  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
+end
+function restoring.SREM(set, member)
+  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
+end
+function restoring.ZADD(set, _, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
+end
+function restoring.ZREM(set, member)
+  local old = redis.call('ZSCORE', set, member)
+  return old and { 'ZADD', set, old, member } or nil
+end
+function restoring.SET(name)
+  local old = redis.call('GET', name)
+  return old and { 'SET', name, old } or { 'DEL', name }
+end
+function restoring.EXPIRE(name)
+  local ttl = redis.call('PTTL', name)
+  if ttl == -2 then return nil end
+  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
+end
+restoring.PERSIST = restoring.EXPIRE
+local function commit()
+  local restores = {}
+  local ok, failure = pcall(function()
+    for _, command in ipairs(staged) do
+      local restore = restoring[command[1]](unpack(command, 2))
+      redis.call(unpack(command))
+      restores[#restores + 1] = restore
+    end
+    for _, entry in ipairs(appended) do
+      local existed = redis.call('EXISTS', entry.stream) == 1
+      entry.previous = last_offset(entry.stream)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
+      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
+      if entry.ttl then
+        local restore = restoring.EXPIRE(entry.stream)
+        redis.call('EXPIRE', entry.stream, entry.ttl)
+        restores[#restores + 1] = restore
+      end
+    end
+    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
+  end)
+  if not ok then
+    for index = #restores, 1, -1 do
+      redis.pcall(unpack(restores[index]))
+    end
+    error(failure, 0)
+  end
+  for _, entry in ipairs(appended) do
+    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
+  end
+end`,
+} as const;
+
+export const scripts = {
+  acquireLease: {
+    args: ["name","holder","ms"],
+    result: z.number().nullable(),
+    lua: `${include.transaction}
+if redis.call('EXISTS', key.lease(name)) == 1 then return nil end
+local term = tonumber(redis.call('HGET', key.leaseTerms(), name) or '0') + 1
+stage('SET', key.lease(name), holder, 'PX', ms)
+stage('HSET', key.leaseTerms(), name, string.format('%d', term))
+commit()
+return term`,
+  },
+  beginMigration: {
+    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY']), z.tuple([z.string(), z.string()])]),
+    lua: `${include.time}
+${include.placement}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
+local record = redis.call('HGET', key.members(roomId), participantId)
+if not record then return 'NOT_IN_ROOM' end
+if redis.call('HEXISTS', key.migrations(roomId), participantId) == 1 then return 'MIGRATION_RUNNING' end
+local from = node_of_member(record)
+if fromNode ~= '' and fromNode ~= from then return 'MIGRATION_NOT_ACTIVE' end
+local media = redis.call('HGET', key.mediaRequests(roomId), participantId)
+if not media then return 'MEDIA_NOT_OPEN' end
+local settings = redis.call('GET', key.room(roomId))
+local to = choose_node({
+  room = roomId, spread = settings and cjson.decode(settings).spread, exclude = { [from] = true },
+  only = toNode ~= '' and toNode or nil, random1 = tonumber(random1), random2 = tonumber(random2),
+})
+if not to then return 'NO_CAPACITY' end
+local started = string.sub(migration, 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
+reserve(roomId, to, 1)
+stage('HSET', key.migrations(roomId), participantId, started)
+stage('ZADD', key.running(), deadline, roomId .. '/' .. participantId)
+stage_history(migrationId, startedAt, cjson.decode(started))
+stage_reservations()
+commit()
+return { started, media }`,
+  },
+  closeSession: {
+    args: ["sessionId","reason","resumeHash","expiredOnly","trace"],
+    result: z.array(z.string()).nullable(),
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
+${include.leave}
 if expiredOnly ~= '' then
   local window_ends = redis.call('ZSCORE', key.detached(), sessionId)
   if not window_ends or tonumber(window_ends) > now_ms() then return nil end
@@ -701,212 +413,11 @@ return left`,
   commitMigration: {
     args: ["roomId","participantId","migrationId","endedAt"],
     result: z.union([z.enum(['repeated', 'MIGRATION_NOT_ACTIVE']), z.tuple([z.string()])]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local member = redis.call('HGET', key.members(roomId), participantId)
 if member and last_migration_of(member) == migrationId then return 'repeated' end
 local record = redis.call('HGET', key.migrations(roomId), participantId)
@@ -931,119 +442,8 @@ return { record }`,
   createRoom: {
     args: ["roomId","room","listKey","emptyTimeoutMs"],
     result: z.tuple([z.enum(['created', 'known', 'deleting']), z.string()]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.time}
+${include.transaction}
 local known = redis.call('GET', key.room(roomId))
 if known then return { 'known', known } end
 if redis.call('EXISTS', key.members(roomId)) == 1 then return { 'deleting', '' } end
@@ -1057,221 +457,17 @@ return { 'created', '' }`,
   deadGateways: {
     args: ["timeoutMs"],
     result: z.array(z.string()),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 return redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now_ms() - timeoutMs)`,
   },
   deleteRoom: {
     args: ["roomId","event","deletedSeconds","limit","expiredOnly"],
     result: z.tuple([z.union([z.literal(0), z.literal(1)]), z.number()]).nullable(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 if expiredOnly ~= '' then
   local due = redis.call('ZSCORE', key.emptyRooms(), roomId)
   if not due or tonumber(due) > now_ms() then return nil end
@@ -1313,115 +509,7 @@ return { room and 1 or 0, (#members - last) / 2 }`,
   describeMedia: {
     args: ["roomId","participantId","mediaRequest"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.transaction}
 if redis.call('HEXISTS', key.members(roomId), participantId) == 0 then return 0 end
 stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest)
 commit()
@@ -1430,161 +518,10 @@ return 1`,
   detachOrphaned: {
     args: ["gatewayId","timeoutMs","windowMs","limit","streamSeconds"],
     result: z.tuple([z.number(), z.union([z.literal(0), z.literal(1)])]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local function stage_connection(session, connection)
-  local participant = participant_of(session)
-  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
-    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
-    if reconnecting ~= (connection == 'reconnecting') then
-      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
-      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
-        .. '","connection":"' .. connection .. '"}}')
-    end
-  end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.sessions}
 local now = now_ms()
 local seen_at = redis.call('ZSCORE', key.gateways(), gatewayId)
 if not seen_at or tonumber(seen_at) > now - timeoutMs then return { 0, 0 } end
@@ -1605,161 +542,10 @@ return { #ids, more and 1 or 0 }`,
   detachSession: {
     args: ["sessionId","resumeHash","windowMs"],
     result: z.null(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local function stage_connection(session, connection)
-  local participant = participant_of(session)
-  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
-    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
-    if reconnecting ~= (connection == 'reconnecting') then
-      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
-      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
-        .. '","connection":"' .. connection .. '"}}')
-    end
-  end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.sessions}
 if redis.call('HGET', key.session(sessionId), 'resumeHash') ~= resumeHash then return end
 local gateway = redis.call('HGET', key.session(sessionId), 'gatewayId')
 stage('SREM', key.gatewaySessions(gateway), sessionId)
@@ -1770,212 +556,11 @@ commit()`,
   dropMigration: {
     args: ["roomId","participantId"],
     result: z.null(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)
 if record and decode(record) then return end
 stage_migration_end(roomId, participantId)
@@ -1986,137 +571,20 @@ commit()`,
   dueSessions: {
     args: ["limit"],
     result: z.array(z.string()),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 return redis.call('ZRANGEBYSCORE', key.detached(), '-inf', now_ms(), 'LIMIT', 0, limit)`,
   },
   expiredRooms: {
     args: ["limit"],
     result: z.array(z.string()),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 return redis.call('ZRANGEBYSCORE', key.emptyRooms(), '-inf', now_ms(), 'LIMIT', 0, limit)`,
   },
   gatewayAlive: {
     args: ["gatewayId"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.time}
+${include.transaction}
 local known = redis.call('ZSCORE', key.gateways(), gatewayId)
 stage('ZADD', key.gateways(), now_ms(), gatewayId)
 commit()
@@ -2125,10 +593,7 @@ return known and 1 or 0`,
   isResumable: {
     args: ["resumeHash"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 local id = redis.call('GET', key.resume(resumeHash))
 if not id or redis.call('EXISTS', key.session(id)) == 0 then return 0 end
 local window_ends = redis.call('ZSCORE', key.detached(), id)
@@ -2137,216 +602,11 @@ return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
   join: {
     args: ["roomId","participantId","sessionId","resumeHash","member","mediaRequest","joinedEvent","sfuEvent","excludeNodes","random1","random2","maxRooms"],
     result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local function choose_node(options)
-  local free = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
-    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
-    capacity, cpu = tonumber(capacity), tonumber(cpu)
-    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
-    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
-    if state == 'active' and allowed and capacity and cpu and taken < capacity then
-      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
-      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
-    end
-  end
-  table.sort(free, function(a, b)
-    if a.load ~= b.load then return a.load < b.load end
-    return a.id < b.id
-  end)
-  for _, node in ipairs(free) do
-    if node.hosting and node.load < affinityLoadLimit then return node.id end
-  end
-  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
-  if among == 0 then return nil end
-  if among == 1 then return free[1].id end
-  local first = math.floor(options.random1 * among)
-  local second = math.floor(options.random2 * (among - 1))
-  if second >= first then second = second + 1 end
-  return free[math.min(first, second) + 1].id
-end
-local function set_of(json)
-  local set = {}
-  for _, id in ipairs(cjson.decode(json)) do
-    set[id] = true
-  end
-  return set
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
+    lua: `${include.time}
+${include.placement}
+${include.transaction}
+${include.room}
+${include.reservations}
 local room = redis.call('GET', key.room(roomId))
 if not room then return 'ROOM_NOT_FOUND' end
 local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
@@ -2394,248 +654,12 @@ return { room, record, members, publications, reconnecting, offset, mode }`,
   leave: {
     args: ["roomId","participantId","reason","trace"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
-local departures = {}
-journals[#journals + 1] = departures
-local function departures_from(room)
-  local count = 0
-  for _, each in ipairs(departures) do
-    if each == room then count = count + 1 end
-  end
-  return count
-end
-local function stage_leave(room, participant, reason, trace)
-  local member = redis.call('HGET', key.members(room), participant)
-  if not member then return false end
-  stage('HDEL', key.members(room), participant)
-  stage('HDEL', key.mediaRequests(room), participant)
-  stage('SREM', key.reconnecting(room), participant)
-  stage('SREM', key.sessionRooms(session_of(participant)), room)
-  reserve(room, node_of_member(member), -1)
-  stage_migration_abort(room, participant)
-  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
-  for from = 1, #ids, 500 do
-    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
-  end
-  delete(key.publicationsOf(room, participant))
-  delete(key.pairs(room))
-  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
-    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[#departures + 1] = room
-  if redis.call('HLEN', key.members(room)) == departures_from(room) then
-    delete(key.upgraded(room))
-    stage('EXPIRE', key.metadata(room), retainedSeconds)
-    local settings = redis.call('GET', key.room(room))
-    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
-    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
-  end
-  return true
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
+${include.leave}
 if not stage_leave(roomId, participantId, reason, trace) then return 0 end
 stage_reservations()
 commit()
@@ -2644,10 +668,7 @@ return 1`,
   listNodes: {
     args: [],
     result: z.tuple([z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string()]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 return {
   redis.call('HVALS', key.nodes()),
   redis.call('ZRANGE', key.beats(), 0, -1, 'WITHSCORES'),
@@ -2658,124 +679,13 @@ return {
   listRelays: {
     args: [],
     result: z.tuple([z.array(z.string()), z.array(z.string()), z.string()]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
+    lua: `${include.time}
 return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(), 0, -1, 'WITHSCORES'), tostring(now_ms()) }`,
   },
   openSession: {
     args: ["sessionId","resumeHash","userId","gatewayId","...claims"],
     result: z.string(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.transaction}
 local offset = last_offset(key.inbox(userId))
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
@@ -2790,212 +700,11 @@ return offset`,
   prepareMigration: {
     args: ["roomId","participantId","migrationId","event"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)
 if not record then return 0 end
 local migration = cjson.decode(record)
@@ -3010,146 +719,8 @@ return 1`,
   putPair: {
     args: ["roomId","pair","one","other","expectedVersion","update","event"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
+    lua: `${include.transaction}
+${include.room}
 local room = redis.call('GET', key.room(roomId))
 if not room or media_mode(cjson.decode(room), roomId) ~= 'peer' then return 0 end
 if redis.call('HEXISTS', key.members(roomId), one) == 0 or redis.call('HEXISTS', key.members(roomId), other) == 0 then return 0 end
@@ -3163,146 +734,8 @@ return 1`,
   putPublication: {
     args: ["roomId","participantId","publicationId","nodeId","publication","addedEvent","updatedEvent","maxPublications","previousSeconds"],
     result: z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING']),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
+    lua: `${include.transaction}
+${include.room}
 local member = redis.call('HGET', key.members(roomId), participantId)
 if not member then return 'NOT_IN_ROOM' end
 local known = redis.call('HGET', key.publications(roomId), publicationId)
@@ -3330,246 +763,12 @@ return 'put'`,
   reassign: {
     args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local function choose_node(options)
-  local free = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
-    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
-    capacity, cpu = tonumber(capacity), tonumber(cpu)
-    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
-    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
-    if state == 'active' and allowed and capacity and cpu and taken < capacity then
-      local hosts = not options.spread and tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
-      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), hosting = hosts }
-    end
-  end
-  table.sort(free, function(a, b)
-    if a.load ~= b.load then return a.load < b.load end
-    return a.id < b.id
-  end)
-  for _, node in ipairs(free) do
-    if node.hosting and node.load < affinityLoadLimit then return node.id end
-  end
-  local among = math.max(math.min(#free, 2), math.ceil(#free / 2))
-  if among == 0 then return nil end
-  if among == 1 then return free[1].id end
-  local first = math.floor(options.random1 * among)
-  local second = math.floor(options.random2 * (among - 1))
-  if second >= first then second = second + 1 end
-  return free[math.min(first, second) + 1].id
-end
-local function set_of(json)
-  local set = {}
-  for _, id in ipairs(cjson.decode(json)) do
-    set[id] = true
-  end
-  return set
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.placement}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
@@ -3612,157 +811,9 @@ return { moved, from }`,
   reattachSessions: {
     args: ["gatewayId","...sessionIds"],
     result: z.null(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local function stage_connection(session, connection)
-  local participant = participant_of(session)
-  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
-    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
-    if reconnecting ~= (connection == 'reconnecting') then
-      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
-      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
-        .. '","connection":"' .. connection .. '"}}')
-    end
-  end
-end
+    lua: `${include.transaction}
+${include.room}
+${include.sessions}
 for _, id in ipairs(sessionIds) do
   attempt(function()
     if redis.call('HGET', key.session(id), 'gatewayId') ~= gatewayId then return end
@@ -3776,115 +827,7 @@ commit()`,
   refreshSession: {
     args: ["sessionId","...claims"],
     result: z.null(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.transaction}
 if redis.call('EXISTS', key.session(sessionId)) == 1 then
   for index = 1, #claims, 2 do
     stage('HSET', key.session(sessionId), claims[index], claims[index + 1])
@@ -3900,115 +843,7 @@ end`,
   removeNode: {
     args: ["nodeId"],
     result: z.null(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.transaction}
 stage('HDEL', key.nodes(), nodeId)
 stage('ZREM', key.beats(), nodeId)
 stage('HDEL', key.slots(), nodeId)
@@ -4018,146 +853,8 @@ commit()`,
   removePublication: {
     args: ["roomId","participantId","publicationId"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
+    lua: `${include.transaction}
+${include.room}
 if redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 0 then return 0 end
 stage_unpublish(roomId, participantId, publicationId)
 commit()
@@ -4166,115 +863,7 @@ return 1`,
   removeRelay: {
     args: ["relayId"],
     result: z.null(),
-    lua: `local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.transaction}
 stage('HDEL', key.relays(), relayId)
 stage('ZREM', key.relayBeats(), relayId)
 commit()`,
@@ -4288,248 +877,12 @@ return redis.call('PEXPIRE', key.lease(name), ms)`,
   repairRoom: {
     args: ["roomId","listKey","cursor"],
     result: z.tuple([z.string(), z.number(), z.array(z.string())]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
-local departures = {}
-journals[#journals + 1] = departures
-local function departures_from(room)
-  local count = 0
-  for _, each in ipairs(departures) do
-    if each == room then count = count + 1 end
-  end
-  return count
-end
-local function stage_leave(room, participant, reason, trace)
-  local member = redis.call('HGET', key.members(room), participant)
-  if not member then return false end
-  stage('HDEL', key.members(room), participant)
-  stage('HDEL', key.mediaRequests(room), participant)
-  stage('SREM', key.reconnecting(room), participant)
-  stage('SREM', key.sessionRooms(session_of(participant)), room)
-  reserve(room, node_of_member(member), -1)
-  stage_migration_abort(room, participant)
-  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
-  for from = 1, #ids, 500 do
-    stage('HDEL', key.publications(room), unpack(ids, from, math.min(from + 499, #ids)))
-  end
-  delete(key.publicationsOf(room, participant))
-  delete(key.pairs(room))
-  append_event(room, '{"type":"participant_left","from":"system","payload":{"participantId":"' .. participant .. '","reason":"' .. reason
-    .. '","publicationIds":' .. json_list(ids) .. '}' .. trace .. '}')
-  departures[#departures + 1] = room
-  if redis.call('HLEN', key.members(room)) == departures_from(room) then
-    delete(key.upgraded(room))
-    stage('EXPIRE', key.metadata(room), retainedSeconds)
-    local settings = redis.call('GET', key.room(room))
-    local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
-    if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
-  end
-  return true
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
+${include.leave}
 if redis.call('EXISTS', key.room(roomId)) == 0 then stage('ZREM', key.rooms(), listKey) end
 local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
 local removed, failed = 0, {}
@@ -4553,212 +906,11 @@ return { page[1], removed, failed }`,
   reportMigration: {
     args: ["migrationId","sessionId","report"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local known = redis.call('HGET', key.history(), migrationId)
 local record = known and cjson.decode(known)
 if not record or record.sessionId ~= sessionId or record.ms then return 0 end
@@ -4769,119 +921,8 @@ return 1`,
   reportNode: {
     args: ["nodeId","report","slot","stats","peerScores"],
     result: z.null(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.time}
+${include.transaction}
 stage('HSET', key.nodes(), nodeId, report)
 stage('ZADD', key.beats(), now_ms(), nodeId)
 stage('HSET', key.slots(), nodeId, slot)
@@ -4892,119 +933,8 @@ commit()`,
   reportRelay: {
     args: ["relayId","report"],
     result: z.null(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.time}
+${include.transaction}
 stage('HSET', key.relays(), relayId, report)
 stage('ZADD', key.relayBeats(), now_ms(), relayId)
 commit()`,
@@ -5012,161 +942,10 @@ commit()`,
   resumeSession: {
     args: ["resumeHash","nextHash","gatewayId"],
     result: z.tuple([z.string(), z.array(z.string()), z.array(z.string())]).nullable(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local function stage_connection(session, connection)
-  local participant = participant_of(session)
-  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
-    local reconnecting = redis.call('SISMEMBER', key.reconnecting(room), participant) == 1
-    if reconnecting ~= (connection == 'reconnecting') then
-      stage(reconnecting and 'SREM' or 'SADD', key.reconnecting(room), participant)
-      append_event(room, '{"type":"participant_connection","from":"system","payload":{"participantId":"' .. participant
-        .. '","connection":"' .. connection .. '"}}')
-    end
-  end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.sessions}
 local id = redis.call('GET', key.resume(resumeHash))
 if not id then return nil end
 local record = redis.call('HGETALL', key.session(id))
@@ -5193,212 +972,11 @@ return { id, record, rooms }`,
   rollBackMigration: {
     args: ["roomId","participantId","migrationId","ending","endedAt"],
     result: z.union([z.literal(0), z.literal(1)]),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
-local function append_event(room, event)
-  append(key.events(room), maxStreamLength, event)
-end
-local function media_mode(settings, room)
-  return settings.peerToPeer and redis.call('EXISTS', key.upgraded(room)) == 0 and 'peer' or 'sfu'
-end
-local function decode(json)
-  local ok, value = pcall(cjson.decode, json)
-  return ok and type(value) == 'table' and value or nil
-end
-local function participant_of(session) return 'pt_' .. string.sub(session, 4) end
-local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
-local function node_of_member(record) return string.match(record, '^(%S+) ') end
-local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
-end
-local function node_of_publication(record) return string.match(record, '^(%S+) ') end
-local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
-local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
-  append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
-end
-local function stage_unpublish(room, participant, publication)
-  stage('HDEL', key.publications(room), publication)
-  stage('SREM', key.publicationsOf(room, participant), publication)
-  append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
-end
-local reservation_changes = {}
-journals[#journals + 1] = reservation_changes
-local function reserve(room, node, change)
-  if node then reservation_changes[#reservation_changes + 1] = { room = room, node = node, change = change } end
-end
-local function stage_count(hash, field, change)
-  local count = tonumber(redis.call('HGET', hash, field) or '0') + change
-  if count > 0 then
-    stage('HSET', hash, field, string.format('%d', count))
-  else
-    stage('HDEL', hash, field)
-  end
-end
-local function stage_reservations()
-  local rooms, totals = {}, {}
-  for _, reservation in ipairs(reservation_changes) do
-    local nodes = rooms[reservation.room] or {}
-    rooms[reservation.room] = nodes
-    nodes[reservation.node] = (nodes[reservation.node] or 0) + reservation.change
-  end
-  for room, nodes in pairs(rooms) do
-    for node, change in pairs(nodes) do
-      if change ~= 0 then
-        stage_count(key.assignments(room), node, change)
-        totals[node] = (totals[node] or 0) + change
-      end
-    end
-  end
-  for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
-  end
-end
-local function stage_migration_end(room, participant)
-  local record = redis.call('HGET', key.migrations(room), participant)
-  if not record then return nil end
-  local migration = decode(record)
-  if migration then reserve(room, migration.toNode, -1) end
-  stage('HDEL', key.migrations(room), participant)
-  stage('ZREM', key.running(), room .. '/' .. participant)
-  delete(key.previous(room, participant))
-  return migration
-end
-local function stage_history(id, started_at, changes)
-  local known = redis.call('HGET', key.history(), id)
-  local record = known and decode(known) or {}
-  for field, value in pairs(changes) do
-    record[field] = value
-  end
-  stage('HSET', key.history(), id, cjson.encode(record))
-  stage('ZADD', key.historyOrder(), started_at, id)
-  local surplus = redis.call('ZCARD', key.historyOrder()) + (known and 0 or 1) - keptMigrations
-  if surplus > 0 then
-    for _, oldest in ipairs(redis.call('ZRANGE', key.historyOrder(), 0, surplus - 1)) do
-      stage('HDEL', key.history(), oldest)
-      stage('ZREM', key.historyOrder(), oldest)
-    end
-  end
-end
-local function stage_migration_abort(room, participant)
-  local migration = stage_migration_end(room, participant)
-  if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
-end
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)
 if not record or (decode(record) or {}).id ~= migrationId then return 0 end
 local member = redis.call('HGET', key.members(roomId), participantId)
@@ -5422,119 +1000,8 @@ return 1`,
   sendToUser: {
     args: ["userId","message"],
     result: z.string().nullable(),
-    lua: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local staged, appended, deleted = {}, {}, {}
-local journals = { staged, appended, deleted }
-local attempting = false
-local restoring = {}
-local function stage(...)
-  local command = { ... }
-  if attempting then restoring[command[1]](unpack(command, 2)) end
-  staged[#staged + 1] = command
-end
-local function attempt(work)
-  local lengths = {}
-  for index, journal in ipairs(journals) do
-    lengths[index] = #journal
-  end
-  attempting = true
-  local ok, result = pcall(work)
-  attempting = false
-  if ok then return true, result end
-  local message = type(result) == 'table' and result.err or tostring(result)
-  if not string.find(message, '^WRONGTYPE') and not string.find(message, '^user_script') then error(result, 0) end
-  for index, journal in ipairs(journals) do
-    for position = #journal, lengths[index] + 1, -1 do
-      journal[position] = nil
-    end
-  end
-  return false
-end
-local function append(stream, kept, data, options)
-  if attempting then redis.call('XLEN', stream) end
-  local entry = options or {}
-  entry.stream, entry.kept, entry.data = stream, kept, data
-  appended[#appended + 1] = entry
-end
-local function delete(key_name)
-  deleted[#deleted + 1] = key_name
-end
-local function last_offset(stream)
-  local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
-  return newest[1] and newest[1][1] or '0-0'
-end
-function restoring.HSET(hash, field)
-  local old = redis.call('HGET', hash, field)
-  return old and { 'HSET', hash, field, old } or { 'HDEL', hash, field }
-end
-function restoring.HDEL(hash, ...)
-  local fields, restore = { ... }, { 'HSET', hash }
-  for index, old in ipairs(redis.call('HMGET', hash, ...)) do
-    if old then
-      restore[#restore + 1] = fields[index]
-      restore[#restore + 1] = old
-    end
-  end
-  return #restore > 2 and restore or nil
-end
-function restoring.SADD(set, member)
-  return redis.call('SISMEMBER', set, member) == 0 and { 'SREM', set, member } or nil
-end
-function restoring.SREM(set, member)
-  return redis.call('SISMEMBER', set, member) == 1 and { 'SADD', set, member } or nil
-end
-function restoring.ZADD(set, _, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or { 'ZREM', set, member }
-end
-function restoring.ZREM(set, member)
-  local old = redis.call('ZSCORE', set, member)
-  return old and { 'ZADD', set, old, member } or nil
-end
-function restoring.SET(name)
-  local old = redis.call('GET', name)
-  return old and { 'SET', name, old } or { 'DEL', name }
-end
-function restoring.EXPIRE(name)
-  local ttl = redis.call('PTTL', name)
-  if ttl == -2 then return nil end
-  return ttl == -1 and { 'PERSIST', name } or { 'PEXPIRE', name, ttl }
-end
-restoring.PERSIST = restoring.EXPIRE
-local function commit()
-  local restores = {}
-  local ok, failure = pcall(function()
-    for _, command in ipairs(staged) do
-      local restore = restoring[command[1]](unpack(command, 2))
-      redis.call(unpack(command))
-      restores[#restores + 1] = restore
-    end
-    for _, entry in ipairs(appended) do
-      local existed = redis.call('EXISTS', entry.stream) == 1
-      entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
-      restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
-      if entry.ttl then
-        local restore = restoring.EXPIRE(entry.stream)
-        redis.call('EXPIRE', entry.stream, entry.ttl)
-        restores[#restores + 1] = restore
-      end
-    end
-    if #deleted > 0 then redis.call('DEL', unpack(deleted)) end
-  end)
-  if not ok then
-    for index = #restores, 1, -1 do
-      redis.pcall(unpack(restores[index]))
-    end
-    error(failure, 0)
-  end
-  for _, entry in ipairs(appended) do
-    redis.pcall('PUBLISH', entry.stream, entry.offset .. ' ' .. entry.previous .. ' ' .. entry.data)
-  end
-end
+    lua: `${include.time}
+${include.transaction}
 local now = now_ms()
 local gateways, reachable = {}, false
 for _, id in ipairs(redis.call('SMEMBERS', key.userSessions(userId))) do
