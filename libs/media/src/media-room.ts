@@ -17,11 +17,10 @@ import {
   type RoomEvent,
   type RtpCapabilities,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomState, RoomStore } from '@flotilla/store';
 import type { Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
-import { KeyedQueue } from './keyed-queue.ts';
 import { type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeEndpoint, PipeListen } from './pipes/pipe-transport.ts';

@@ -13,8 +13,8 @@ import {
 import type { Logger } from '@flotilla/runtime';
 import { maxPublications } from '@flotilla/store';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
-import { Slots } from './keyed-queue.ts';
 import { LayerAllocator } from './layer-allocator.ts';
+import { Slots } from './slots.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
 
 /**

@@ -1,8 +1,7 @@
 import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
-import { KeyedQueue } from './keyed-queue.ts';
 import type { MediaSessions } from './media-session.ts';
 import type { PublishRequest } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';

@@ -5,10 +5,9 @@ import {
   type RoomEvent,
   type Subscription,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import type { Router } from 'mediasoup/types';
-import { KeyedQueue } from './keyed-queue.ts';
 import type { MediaSession, MediaSessions } from './media-session.ts';
 import type { PeerMedia, SubscriptionChange } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';

@@ -2,6 +2,7 @@ export * from './admin-server.ts';
 export * from './close-serving.ts';
 export * from './config.ts';
 export * from './health.ts';
+export * from './keyed-queue.ts';
 export * from './local-addresses.ts';
 export * from './log.ts';
 export * from './metrics.ts';

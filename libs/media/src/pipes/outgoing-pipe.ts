@@ -1,6 +1,6 @@
 import { type CommandReply, FlotillaError, type RtpParameters } from '@flotilla/contracts';
+import { KeyedQueue } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
-import { KeyedQueue } from '../keyed-queue.ts';
 import { connectPipeTransport, openPipeTransport, type PipeEndpoint, type PipeListen } from './pipe-transport.ts';
 
 /**

@@ -1,7 +1,6 @@
 import { type CommandReply, FlotillaError, type Publication, type PublicationRecord } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { Producer, Router } from 'mediasoup/types';
-import { KeyedQueue } from '../keyed-queue.ts';
 import { IncomingPipe, type IncomingUse } from './incoming-pipe.ts';
 import { OutgoingPipe } from './outgoing-pipe.ts';
 import type { PeerNodes, PipeEndpoint, PipeListen } from './pipe-transport.ts';

@@ -31,24 +31,3 @@ export class KeyedQueue {
     }
   }
 }
-
-/** A bound on what one client can make a node hold. A place is taken before the wait for what is to fill it. */
-export class Slots {
-  readonly #taken = new Set<string>();
-
-  constructor(
-    private readonly limit: number,
-    private readonly what: string,
-  ) {}
-
-  /** Takes the place of an id; one that has a place keeps it. Throws RATE_LIMITED when all are taken. */
-  take(id: string): void {
-    if (!this.#taken.has(id) && this.#taken.size >= this.limit)
-      throw new FlotillaError('RATE_LIMITED', `${this.limit} ${this.what} are the most`);
-    this.#taken.add(id);
-  }
-
-  free(id: string): void {
-    this.#taken.delete(id);
-  }
-}
