@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { childEnv } from './setup/dependencies.mjs';
-import { root, run, SetupError } from './setup/steps.mjs';
+import { build, isBuilt } from './setup/build.mjs';
+import { childEnv, dependenciesInstalled, installDependencies } from './setup/dependencies.mjs';
+import { root, run, runMain, SetupError, step } from './setup/steps.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './transcript.mjs';
@@ -43,6 +44,15 @@ async function documents() {
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
+  };
+}
+
+/**
+ * The generated modules: path and content. The build needs them.
+ * @returns {Promise<Record<string, string>>}
+ */
+async function modules() {
+  return {
     'libs/store/src/redis/scripts/generated/scripts.ts': redisScripts(),
     'libs/data-channel/src/generated/metadata_pb.ts': await metadataFrames(),
   };
@@ -151,16 +161,27 @@ ${closes.join('\n')}
 
 /** Returns the paths of documents that differ from what the code generates. */
 export async function staleDocuments() {
-  const wanted = await documents();
+  const wanted = { ...(await modules()), ...(await documents()) };
   return Object.entries(wanted).flatMap(([path, content]) =>
     existsSync(join(root, path)) && read(path) === content ? [] : [path],
   );
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [path, content] of Object.entries(await documents())) {
+/** @param {Record<string, string>} files */
+function write(files) {
+  for (const [path, content] of Object.entries(files)) {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), content);
     console.log(`wrote ${path}`);
   }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await runMain(async () => {
+    if (!dependenciesInstalled()) await step('Installing packages', installDependencies);
+    write(await modules());
+    if (!isBuilt()) await step('Building', build);
+    write(await documents());
+    return 0;
+  });
 }
