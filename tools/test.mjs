@@ -12,7 +12,7 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   test          *.test.ts               needs Node alone
   integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private
   e2e           *.e2e.test.ts           browsers and whole topologies
-  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, a minute of aligned frames
+  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections
 
   --fast      test and integration only
   --all       soak too, as .ci/run does

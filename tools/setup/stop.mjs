@@ -37,8 +37,8 @@ export function stopWithUs(child) {
 }
 
 /**
- * From here on a request to stop reaches every child process; without any, it ends this process. Whoever awaits the
- * children ends the command after them.
+ * Forwards every later request to stop to all child processes; without a child, it ends this process. The code that awaits
+ * the children ends the command after them.
  */
 export function handleStopRequests() {
   for (const signal of /** @type {const} */ (['SIGHUP', 'SIGINT', 'SIGTERM'])) process.on(signal, requestStop);
