@@ -165,7 +165,7 @@ export const errorCatalogue = {
   METADATA_NOT_OPEN: {
     status: 409,
     retry: false,
-    meaning: 'The session has no link to that relay: it was never opened, or is gone.',
+    meaning: 'The session has no link to that relay: it was never opened, or was closed.',
     cure: 'Send `metadata.connect`, then publish and subscribe again.',
   },
   TOPIC_CONFLICT: {
@@ -245,14 +245,14 @@ export const errorCatalogue = {
   NO_CAPACITY: {
     status: 503,
     retry: true,
-    meaning: 'No SFU node that is alive has a free place.',
+    meaning: 'No live SFU node has free capacity.',
     cure: 'Add SFU nodes, or raise FLOTILLA_SFU_CAPACITY.',
   },
   NODE_UNAVAILABLE: {
     status: 503,
     retry: true,
-    meaning: 'The SFU node of this session did not answer: it is gone, or restarting.',
-    cure: 'Send `open_media`; the session is placed on another node if need be.',
+    meaning: 'The SFU node of this session did not answer: it has failed or is restarting.',
+    cure: 'Send `open_media`; the session is assigned to another node if necessary.',
   },
   ICE_FAILED: {
     status: 503,
