@@ -8,7 +8,7 @@ import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
 import { gatewayConfig, nodeFlags as gatewayFlags } from '@flotilla/signaling-gateway';
-import { type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
+import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
 import type { z } from 'zod';
 
 export interface FleetOptions {
@@ -126,7 +126,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         onLine: onOwnLine,
       });
       processes.set(name, child);
-      await child.line(/"msg":"started"|started$|: started/, 30_000);
+      await adminUrlOf(child);
       return child;
     };
     launches.set(name, launch);

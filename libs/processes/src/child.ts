@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
 
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** Called with each line of output. */
+  /** Called with each line of output, with its colours. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -16,14 +17,16 @@ process.on('exit', () => running.forEach((child) => child.killGroup()));
 export class Child {
   readonly name: string;
   readonly process: ChildProcess;
-  /** The last 500 lines of its output. */
+  /** The last 500 lines of its output, without colours. */
   readonly lines: string[] = [];
   readonly exited: Promise<number | string>;
   #ended = false;
   readonly #watchers = new Set<(line: string) => void>();
+  readonly #onLine: ((line: string) => void) | undefined;
 
   constructor(name: string, command: string, args: readonly string[], options: ChildOptions = {}) {
     this.name = name;
+    this.#onLine = options.onLine;
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
@@ -44,12 +47,13 @@ export class Child {
       });
       child.on('exit', (code, signal) => end(code ?? signal ?? 'unknown'));
     });
-    if (options.onLine) this.#watchers.add(options.onLine);
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', (line) => this.#take(line));
   }
 
-  #take(line: string): void {
+  #take(written: string): void {
+    this.#onLine?.(written);
+    const line = stripVTControlCharacters(written);
     this.lines.push(line);
     if (this.lines.length > 500) this.lines.shift();
     for (const watch of this.#watchers) watch(line);
@@ -59,7 +63,7 @@ export class Child {
     return this.#ended;
   }
 
-  /** Resolves to the first line that matches, including those already written. */
+  /** Resolves to the first line that matches without its colours, including those already written. */
   async line(pattern: RegExp, timeoutMs = 30_000): Promise<RegExpExecArray> {
     for (const line of this.lines) {
       const match = pattern.exec(line);
