@@ -126,13 +126,9 @@ describe('a fleet', () => {
     expect(said).toContain('FLOTILLA_SIGNAL_PROT is not a setting of this service; did you mean FLOTILLA_SIGNAL_PORT?');
   });
 
-  test.each([
-    ['gateway-1', 'signaling is up'],
-    ['registry-1', 'REST API is up'],
-    ['console-1', 'console is up'],
-  ])('%s ends in order when told to, whoever holds a connection to it and asks nothing', async (name, up) => {
+  test.each(['gateway-1', 'registry-1', 'console-1'])('%s stops at SIGTERM beside an idle connection', async (name) => {
     const child = fleet.processes.get(name)!;
-    const [, url] = await child.line(new RegExp(`"url":"([^"]+)".*${up}`));
+    const [, url] = await child.line(/"url":"([^"]+)"/);
     const idle = connect(Number(new URL(url!).port), '127.0.0.1');
     await once(idle, 'connect');
     child.signal('SIGTERM');

@@ -56,7 +56,7 @@ const written = (to: string): Readonly<Record<string, Written>> => ({
   'objects nested 10,000 deep': [message(to, `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), 'BAD_MESSAGE'],
   'brackets in a string are no nesting': [message(to, `"${'['.repeat(100)}"`), undefined],
   '64 KiB of [': ['['.repeat(maxFrameBytes), 'BAD_MESSAGE'],
-  'a lone surrogate': [message(to, String.raw`"\ud800"`), undefined],
+  'a lone surrogate': [message(to, String.raw`"\ud800"`), 'BAD_MESSAGE'],
   'a NUL, escaped, as data': [message(to, String.raw`"\u0000"`), undefined],
   'a NUL as it is': ['{"id":"1","type":"ping"}\0', 'BAD_MESSAGE'],
   'a NUL in the name of a room': [String.raw`{"id":"1","type":"join","payload":{"room":"a\u0000b"}}`, 'BAD_PAYLOAD'],
