@@ -87,7 +87,7 @@ function envExample(describeConfig, schemas) {
     const text = describeConfig(z.object(own)).replace(/^(# FLOTILLA_SFU_WORKERS=).*$/m, '$1');
     return `## ${title}\n\n${text}\n`;
   });
-  return `# Generated from the services' schemas by \`npm run generate\`. A setting stands under the first service that reads it.
+  return `# Generated from the services' schemas by \`npm run generate\`. A setting is listed under the first service that reads it.
 # Commented out: the default. A service refuses FLOTILLA_* variables it doesn't know.
 
 ${sections.join('\n')}`;
@@ -100,7 +100,8 @@ ${sections.join('\n')}`;
 function limitsPage(limits, config) {
   const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
-      const preset = config.shape[name]?.parse(undefined);
+      const unit = name.endsWith('_MS') ? ' ms' : name.endsWith('_SECONDS') ? ' s' : '';
+      const preset = `${config.shape[name]?.parse(undefined)}${unit}`;
       return value === name ? `${preset} (\`${name}\`)` : `\`${name}\` (${preset})`;
     });
   const rows = limits.map(
@@ -112,17 +113,17 @@ function limitsPage(limits, config) {
   );
   return `# Limits
 
-Made from \`services/signaling-gateway\` by \`npm run generate\`.
+Generated from \`services/signaling-gateway\` by \`npm run generate\`.
 
-Everything a client can make the gateway keep or do has a bound. What a client meets at it is listed here, and the metric
-that shows it. An error code stands in [errors.md](errors.md) with its cure.
+Every resource of a gateway that a client can use has a limit. The table lists each with its default, the answer at the limit, and the
+metric that counts such answers. [errors.md](errors.md) explains the error codes. \`FLOTILLA_*\` are settings of the gateway.
 
-| limit of | value | what happens | metric |
+| limit of | value | answer at the limit | metric |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-An address is that of the client: behind a proxy or load balancer it is only known with \`FLOTILLA_TRUSTED_PROXIES\`, see
-[transport.md](transport.md). Without it all clients share the balancer's address, and its limits.
+An address is the client's. Behind a proxy or load balancer the gateway knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
+[transport.md](transport.md). Without that setting, all clients share the load balancer's address and its limits.
 `;
 }
 
@@ -139,13 +140,13 @@ function errorsPage(catalogue, closeCodes, meanings) {
   const closes = Object.entries(closeCodes).map(([name, code]) => `| ${code} | \`${name}\` | ${meanings[name]} |`);
   return `# Errors
 
-Made from \`libs/contracts\` by \`npm run generate\`.
+Generated from \`libs/contracts\` by \`npm run generate\`.
 
 A request that fails is answered with a code and a sentence: over the WebSocket as \`{replyTo, ok: false, error: {code,
-message}}\`, over REST and at a refused upgrade as \`{error: {code, message}}\` with the status below. *Retry* says whether
-the same request may succeed later without a change.
+message}}\`, over REST and at a refused upgrade as \`{error: {code, message}}\` with the HTTP status of the table. *Retry* says
+whether the same request may succeed later without a change.
 
-| code | status | retry | meaning | what to do |
+| code | HTTP status | retry | meaning | cure |
 | --- | --- | --- | --- | --- |
 ${rows.join('\n')}
 

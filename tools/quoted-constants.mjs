@@ -1,30 +1,89 @@
-// Checks numbers that the documents quote from the code. A quote is written `700 ms (\`lostAfterMs\`)`.
+// Checks numbers that the documents quote from the code. A quote is written "700 ms (`lostAfterMs`)", a default of a setting
+// "30 s (`FLOTILLA_RESUME_WINDOW_SECONDS`)".
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './setup/steps.mjs';
 
-/** The files that define the quoted constants. */
+/** The files that define the quoted constants. A name is in one of them only. */
 const sources = [
-  'services/autoscaler/src/heartbeats.ts',
+  'libs/bus/src/commands/command-bus.ts',
+  'libs/bus/src/events/event-log.ts',
+  'libs/client/src/sfu/first-media.ts',
   'libs/contracts/src/migration.ts',
+  'libs/contracts/src/quality.ts',
   'libs/data-channel/src/frames/limits.ts',
+  'libs/media/src/peer-media.ts',
+  'libs/media/src/worker-pool.ts',
+  'libs/store/src/store.ts',
+  'services/autoscaler/src/autoscaler.ts',
+  'services/autoscaler/src/heartbeats.ts',
+  'services/autoscaler/src/leadership.ts',
+  'services/autoscaler/src/liveness-probe.ts',
+  'services/autoscaler/src/planner/settings.ts',
+  'services/signaling-gateway/src/sessions/session-cleanup.ts',
+  'services/signaling-gateway/src/sessions/session-scan.ts',
+  'services/signaling-gateway/src/sessions/token-claims.ts',
 ];
+
+const folders = ['.', 'docs', 'docs/decisions'];
+
+/** The size of each unit in the unit of the constant, which the end of its name tells: ms, seconds, or neither. */
+const units = {
+  ms: { ms: 1, s: 1000, min: 60_000 },
+  seconds: { s: 1, min: 60, h: 3600 },
+  other: { '': 1, '%': 0.01, KiB: 1024, MiB: 1024 ** 2 },
+};
+
+/** @param {string} name @returns {Record<string, number>} */
+function unitsOf(name) {
+  if (/Ms$|_MS$/.test(name)) return units.ms;
+  return /Seconds$|_SECONDS$/.test(name) ? units.seconds : units.other;
+}
+
+/** @param {string} product such as `64 * 1024` or `2 ** 21` */
+const evaluate = (product) =>
+  product
+    .replaceAll('_', '')
+    .split(' * ')
+    .map((factor) => factor.split(' ** ').map(Number))
+    .reduce((result, [base = NaN, exponent = 1]) => result * base ** exponent, 1);
+
+/** `const name = 700;` or, in a table of settings, `  name: 700,`. */
+const definition = /^(?:export const|const| ) (?<name>\w+)(?: =|:) (?<value>[\d_.* ]+)[;,]$/gm;
+/** A default in .env.example: `# NAME=30`. */
+const setting = /^# (?<name>\w+)=(?<value>\d+)$/gm;
+
+/** The constants of the sources and the defaults of the settings. */
+function constants() {
+  const values = new Map();
+  for (const source of [...sources, '.env.example']) {
+    const text = readFileSync(join(root, source), 'utf8');
+    for (const { groups } of text.matchAll(source === '.env.example' ? setting : definition)) {
+      const { name = '', value = '' } = groups ?? {};
+      if (values.has(name)) throw new Error(`${name} is defined in two of the files whose constants documents quote`);
+      values.set(name, evaluate(value));
+    }
+  }
+  return values;
+}
 
 /** The quotes that differ from the code, one sentence each. */
 export function wrongQuotes() {
-  const values = new Map();
-  for (const source of sources)
-    for (const [, name = '', value = ''] of readFileSync(join(root, source), 'utf8').matchAll(
-      /const (\w+) = ([\d_]+);/g,
-    ))
-      values.set(name, Number(value.replaceAll('_', '')));
-  return ['docs', 'docs/decisions'].flatMap((folder) =>
+  const values = constants();
+  return folders.flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((file) => file.endsWith('.md'))
       .flatMap((file) =>
-        [...readFileSync(join(root, folder, file), 'utf8').matchAll(/([\d,]+) ms \(`(\w+)`\)/g)]
-          .filter(([, quoted = '', name]) => values.get(name) !== Number(quoted.replaceAll(',', '')))
-          .map(([, quoted, name]) => `${folder}/${file} says ${name} is ${quoted} ms, the code ${values.get(name)}`),
+        [
+          ...readFileSync(join(root, folder, file), 'utf8').matchAll(/([\d,.]*\d)(?: ([\w%]+))?\s+\(`(\w+)`\)/g),
+        ].flatMap(([quote, number = '', unit = '', name = '']) => {
+          const expected = values.get(name);
+          const factor = unitsOf(name)[unit];
+          const quoted = factor === undefined ? NaN : Number(number.replaceAll(',', '')) * factor;
+          return Math.abs(quoted - expected) < 1e-9 * expected
+            ? []
+            : [`${join(folder, file)} says "${quote}", the code has ${name} = ${expected}`];
+        }),
       ),
   );
 }

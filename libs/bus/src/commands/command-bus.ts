@@ -59,7 +59,7 @@ const outcomes = counter({
 });
 
 /** Clocks of two nodes may differ by this much before a command is dropped as too late, in milliseconds. */
-const clockTolerance = 5000;
+const clockToleranceMs = 5000;
 
 /**
  * Commands: do this, and answer once. The caller gets the reply, or a FlotillaError: the handler's own, NODE_UNAVAILABLE
@@ -160,7 +160,7 @@ export class CommandBus {
     }
     const timeLeft = message.deadline - Date.now();
     // Nobody waits for the answer any more: doing the work would only surprise.
-    if (timeLeft < -clockTolerance) return {};
+    if (timeLeft < -clockToleranceMs) return {};
     const payload = spec.payload.safeParse(message.payload);
     if (!payload.success)
       return refuse(
