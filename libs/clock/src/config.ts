@@ -4,7 +4,7 @@ import { type NtpServer, parseNtpServer } from './ntp/server-address.ts';
 
 const maxServers = 8;
 
-/** What a service that tells the fleet's time understands. */
+/** Settings of a service that synchronises its clock over NTP. */
 export const clockConfig = z.object({
   FLOTILLA_NTP_SERVERS: list()
     .transform((texts, context): NtpServer[] => {
@@ -17,12 +17,12 @@ export const clockConfig = z.object({
     })
     .default([])
     .describe(
-      "NTP servers that tell the fleet's time, separated by commas: host, host:port or [IPv6]:port. Name one, or three and more, so that one that lies is outvoted. None: the machine's own clock, with an unknown error.",
+      "NTP servers that the fleet's clock is synchronised to, separated by commas: host, host:port or [IPv6]:port. Name one, or at least three, so that a majority outvotes a wrong one. Empty: the machine's own clock, with an unknown error.",
     ),
   FLOTILLA_NTP_INTERVAL_SECONDS: wholeNumber()
     .min(1)
     .max(1024)
     .default(5)
-    .describe('How often the NTP servers are asked.'),
+    .describe('Interval between two polls of an NTP server, in seconds.'),
 });
 export type ClockConfig = z.output<typeof clockConfig>;

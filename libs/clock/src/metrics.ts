@@ -2,7 +2,7 @@ import { counter, gauge } from '@flotilla/runtime';
 
 export const errorBound = gauge({
   name: 'clock_error_bound_seconds',
-  help: "The fleet's time is wrong by this much at most; +Inf while that is not known.",
+  help: "Upper bound on the error of the fleet's time; +Inf while it is unknown.",
 });
 export const offset = gauge({
   name: 'clock_offset_seconds',
@@ -10,18 +10,18 @@ export const offset = gauge({
 });
 export const drift = gauge({
   name: 'clock_drift_ratio',
-  help: "How much faster the fleet's time runs than the machine's clock, in seconds a second.",
+  help: "Rate of the fleet's time against the machine's clock, less 1, in seconds per second.",
 });
 export const sources = gauge({
   name: 'clock_sources',
-  help: 'NTP servers that told the time when they were asked last.',
+  help: 'NTP servers that answered their last poll with a usable time.',
 });
 export const polls = counter({
   name: 'clock_polls_total',
-  help: 'Times that an NTP server was asked, by what came of it.',
+  help: 'Polls of NTP servers, by result: time, invalid, timeout, unsynchronised, kiss, denied or rate_limited.',
   labelNames: ['result'],
 });
 export const steps = counter({
   name: 'clock_steps_total',
-  help: "How often the fleet's time was set by 128 ms or more.",
+  help: "Corrections of the fleet's time by 128 ms or more.",
 });

@@ -11,7 +11,7 @@ export interface Chronyd {
   readonly stop: () => Promise<void>;
 }
 
-/** A private chronyd on loopback that serves this machine's clock, and never touches it (-x). */
+/** Starts a private chronyd on loopback that serves this machine's clock and does not adjust it (-x). */
 export async function startChronyd(): Promise<Chronyd> {
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-chronyd-'));
@@ -30,7 +30,7 @@ export async function startChronyd(): Promise<Chronyd> {
       '',
     ].join('\n'),
   );
-  // -U: it need not be root. Debian has it where only root looks.
+  // -U: runs without root. Debian installs it in /usr/sbin, which is not on every user's PATH.
   const child = new Child('chronyd', 'chronyd', ['-x', '-U', '-d', '-f', config], {
     env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` },
   });

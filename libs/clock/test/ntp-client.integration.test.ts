@@ -14,71 +14,71 @@ afterEach(async () => {
   for (const stop of toStop.splice(0).toReversed()) await stop();
 });
 
-/** `CLOCK_SECONDS=150` looks at chronyd's time for that long, asked for as seldom as in a service. */
+/** `CLOCK_SECONDS=150` measures against chronyd for that long, at the default poll interval of a service. */
 const longSeconds = Number(process.env['CLOCK_SECONDS'] ?? 0);
-/** Short, so that the tests are; everything else is as in a service. */
+/** Short, to keep the tests short; everything else is as in a service. */
 const intervalMs = longSeconds > 0 ? 5000 : 300;
 
-function ask(...ports: number[]): NtpClient {
+function startClient(...ports: number[]): NtpClient {
   const servers = ports.map((port) => ({ host: '127.0.0.1', port }));
   const client = new NtpClient({ servers, intervalMs });
   toStop.push(() => client.stop());
   return client;
 }
 
-async function serve(settings: Partial<NtpTestServer> = {}): Promise<NtpTestServer> {
+async function startServer(settings: Partial<NtpTestServer> = {}): Promise<NtpTestServer> {
   const server = Object.assign(await NtpTestServer.start(), settings);
   toStop.push(() => server.stop());
   return server;
 }
 
 /**
- * How far a clock is from the machine's, in ms. The machine's is known exactly at the moment when its ms changes; a look that was
- * interrupted does not count.
+ * Difference between a clock and the machine's, in ms. `Date.now` is exact at the moment when its value changes; a read that was
+ * interrupted in between is repeated.
  */
 function errorMs(clock: FleetClock): number {
   let before = Infinity;
   let beforeMs = 0;
   for (;;) {
     const startMs = performance.now();
-    const told = clock.now();
+    const fleet = clock.now();
     const machine = Date.now();
-    if (machine > before && performance.now() - beforeMs < lookMs) return told - machine;
+    if (machine > before && performance.now() - beforeMs < resolutionMs) return fleet - machine;
     before = machine;
     beforeMs = startMs;
   }
 }
-const lookMs = 0.1;
+const resolutionMs = 0.1;
 
-/** Asks for the time over and over: each answer's error, in ms. Fails when time goes back. */
-async function watch(clock: FleetClock, forMs: number): Promise<number[]> {
+/** Reads the clock every 10 ms for `forMs`. Returns the error of each read, in ms. Fails when time goes back. */
+async function sampleErrors(clock: FleetClock, forMs: number): Promise<number[]> {
   const errors: number[] = [];
   const until = performance.now() + forMs;
-  let told = -Infinity;
+  let last = -Infinity;
   while (performance.now() < until) {
     const error = errorMs(clock);
     const now = clock.now();
-    expect(now).toBeGreaterThanOrEqual(told);
-    told = now;
+    expect(now).toBeGreaterThanOrEqual(last);
+    last = now;
     errors.push(error);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return errors;
 }
 
-/** Never wrong by more than it says. */
-async function watchBound(name: string, clock: FleetClock, seconds: number): Promise<number[]> {
+/** Asserts during `seconds` that the error of the clock stays within its stated bound. Returns the errors, in ms. */
+async function expectWithinBound(name: string, clock: FleetClock, seconds: number): Promise<number[]> {
   const errors: number[] = [];
   const bounds: number[] = [];
   const until = performance.now() + (longSeconds || seconds) * 1000;
   while (performance.now() < until) {
     const boundMs = clock.errorBoundMs;
-    const [error] = await watch(clock, 1);
-    expect(Math.abs(error!)).toBeLessThanOrEqual(boundMs + 2 * lookMs);
+    const [error] = await sampleErrors(clock, 1);
+    expect(Math.abs(error!)).toBeLessThanOrEqual(boundMs + 2 * resolutionMs);
     errors.push(error!);
     bounds.push(boundMs);
   }
-  console.log(`${name}: ${errors.length} looks, error ${spread(sizes(errors))}, bound ${spread(bounds)}`);
+  console.log(`${name}: ${errors.length} reads, error ${spread(sizes(errors))}, bound ${spread(bounds)}`);
   return errors;
 }
 
@@ -91,10 +91,10 @@ function spread(values: readonly number[]): string {
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 const sizes = (values: readonly number[]): number[] => values.map(Math.abs);
 
-async function closeTo(clock: FleetClock, wantedMs: number, withinMs = 5): Promise<void> {
-  await waitFor(`the clock is ${wantedMs} ms off`, () => {
+async function waitForOffset(clock: FleetClock, offsetMs: number, withinMs = 5): Promise<void> {
+  await waitFor(`an offset of ${offsetMs} ms`, () => {
     const error = errorMs(clock);
-    if (Math.abs(error - wantedMs) > withinMs) notYet(`it is ${error.toFixed(3)} ms`);
+    if (Math.abs(error - offsetMs) > withinMs) notYet(`the offset is ${error.toFixed(3)} ms`);
   });
 }
 
@@ -103,7 +103,7 @@ async function gaugeValue(name: string): Promise<number> {
   return metric.values[0]!.value;
 }
 
-describe('against chronyd', () => {
+describe('NTP client against chronyd', () => {
   const limitMs = longSeconds * 1000 + 60_000;
   let chronyd: Chronyd;
   beforeAll(async () => {
@@ -112,11 +112,11 @@ describe('against chronyd', () => {
   });
 
   test(
-    'on the same host it is within 1 ms',
+    'on the same host the median error is below 1 ms',
     async () => {
-      const client = ask(chronyd.port);
+      const client = startClient(chronyd.port);
       expect(await client.calibrated(40_000)).toBe(true);
-      const errors = await watchBound('loopback', client.clock, 3);
+      const errors = await expectWithinBound('loopback', client.clock, 3);
       expect(median(sizes(errors))).toBeLessThan(1);
       expect(client.clock.steps).toBe(0);
     },
@@ -124,7 +124,7 @@ describe('against chronyd', () => {
   );
 
   test(
-    'over a path with 50 ms of uneven jitter each way it is within 10 ms',
+    'over a path with up to 50 ms of random jitter in each direction the median error is below 10 ms',
     async () => {
       const relay = await UdpRelay.start({
         targetPort: chronyd.port,
@@ -133,130 +133,130 @@ describe('against chronyd', () => {
         seed: 3,
       });
       toStop.push(() => relay.close());
-      const client = ask(relay.port);
+      const client = startClient(relay.port);
       expect(await client.calibrated(40_000)).toBe(true);
-      const errors = await watchBound('50 ms of jitter each way', client.clock, 6);
+      const errors = await expectWithinBound('50 ms of jitter each way', client.clock, 6);
       expect(median(sizes(errors))).toBeLessThan(10);
     },
     limitMs,
   );
 
-  test('over a path that loses every third datagram it is calibrated all the same', async () => {
+  test('over a path that loses 30 % of the requests the clock is calibrated', async () => {
     const relay = await UdpRelay.start({ targetPort: chronyd.port, up: { loss: 0.3 }, seed: 5 });
     toStop.push(() => relay.close());
-    const client = ask(relay.port);
+    const client = startClient(relay.port);
     expect(await client.calibrated(15_000)).toBe(true);
-    await closeTo(client.clock, 0, 1);
+    await waitForOffset(client.clock, 0, 1);
     expect(relay.up.dropped).toBeGreaterThan(0);
   });
 });
 
-describe('servers that misbehave', () => {
-  test('one that lies is outvoted by two', async () => {
-    const [one, other, liar] = [await serve(), await serve(), await serve({ offsetMs: 500 })];
-    const { clock } = await calibrated(ask(one.port, other.port, liar.port));
-    for (const error of await watch(clock, 1500)) expect(Math.abs(error)).toBeLessThan(100);
-    expect(median(sizes(await watch(clock, 500)))).toBeLessThan(1);
-    expect(liar.requests).toBeGreaterThan(3);
+describe('NTP client with faulty servers', () => {
+  test('two correct servers outvote one that is off by 500 ms', async () => {
+    const [one, other, falseticker] = [await startServer(), await startServer(), await startServer({ offsetMs: 500 })];
+    const { clock } = await calibrated(startClient(one.port, other.port, falseticker.port));
+    for (const error of await sampleErrors(clock, 1500)) expect(Math.abs(error)).toBeLessThan(100);
+    expect(median(sizes(await sampleErrors(clock, 500)))).toBeLessThan(1);
+    expect(falseticker.requests).toBeGreaterThan(3);
   });
 
-  test('one against one: nobody is believed, and the error stays unknown', async () => {
-    const [one, other] = [await serve(), await serve({ offsetMs: 500 })];
-    const client = ask(one.port, other.port);
-    await waitFor('both were heard', () => Math.min(one.requests, other.requests) >= 6 || notYet('not often'));
+  test('two servers that disagree leave the clock uncalibrated, with an unknown error', async () => {
+    const [one, other] = [await startServer(), await startServer({ offsetMs: 500 })];
+    const client = startClient(one.port, other.port);
+    await waitFor('six polls of both', () => Math.min(one.requests, other.requests) >= 6 || notYet('fewer so far'));
     expect(client.clock.calibrated).toBe(false);
     expect(client.clock.errorBoundMs).toBe(Infinity);
-    await closeTo(client.clock, 0);
+    await waitForOffset(client.clock, 0);
   });
 
-  test('one that dies leaves the time as it is, with an error that grows; when it is back, it is heard', async () => {
-    const server = await serve({ offsetMs: 50 });
-    const { clock } = await calibrated(ask(server.port));
-    await closeTo(clock, 50, 1);
-    server.silent = true;
+  test('while the only server does not respond the clock free-runs and its error bound grows; afterwards it is used again', async () => {
+    const server = await startServer({ offsetMs: 50 });
+    const { clock } = await calibrated(startClient(server.port));
+    await waitForOffset(clock, 50, 1);
+    server.unresponsive = true;
     const bound = clock.errorBoundMs;
     const requests = server.requests;
-    await waitFor('it is asked in vain', () => server.requests >= requests + 7 || notYet('not often'));
+    await waitFor('seven unanswered requests', () => server.requests >= requests + 7 || notYet('fewer so far'));
     expect(clock.errorBoundMs).toBeGreaterThan(bound);
     expect(await gaugeValue('clock_sources')).toBe(0);
-    for (const error of await watch(clock, 300)) expect(Math.abs(error - 50)).toBeLessThan(20);
-    server.silent = false;
-    await waitFor('it is heard', async () => (await gaugeValue('clock_sources')) === 1 || notYet('it is not'));
+    for (const error of await sampleErrors(clock, 300)) expect(Math.abs(error - 50)).toBeLessThan(20);
+    server.unresponsive = false;
+    await waitFor('one source', async () => (await gaugeValue('clock_sources')) === 1 || notYet('clock_sources is 0'));
   });
 
-  test('one that dies leaves the time to the others', async () => {
-    const [one, other] = [await serve(), await serve()];
-    const { clock } = await calibrated(ask(one.port, other.port));
+  test('after one of two servers stopped the clock follows the other', async () => {
+    const [one, other] = [await startServer(), await startServer()];
+    const { clock } = await calibrated(startClient(one.port, other.port));
     await one.stop();
-    await waitFor('one is left', async () => (await gaugeValue('clock_sources')) === 1 || notYet('there are more'));
-    expect(median(sizes(await watch(clock, 500)))).toBeLessThan(1);
+    await waitFor('one source', async () => (await gaugeValue('clock_sources')) === 1 || notYet('there are more'));
+    expect(median(sizes(await sampleErrors(clock, 500)))).toBeLessThan(1);
   });
 
-  test('a step of 10 s forward is followed by a jump, once it is certain', async () => {
-    const server = await serve();
-    const { clock } = await calibrated(ask(server.port));
+  test('a step of 10 s forward at the server makes the clock jump once', async () => {
+    const server = await startServer();
+    const { clock } = await calibrated(startClient(server.port));
     clock.now();
     server.offsetMs = 10_000;
-    await closeTo(clock, 10_000);
+    await waitForOffset(clock, 10_000);
     expect(clock.steps).toBe(1);
   });
 
-  test('a step of 10 s back does not make time go back: it runs at half speed, and the bound says how wrong it is', async () => {
-    const server = await serve();
-    const { clock } = await calibrated(ask(server.port));
+  test('a step of 10 s back at the server makes the clock run at half speed, with an error bound that covers the rest', async () => {
+    const server = await startServer();
+    const { clock } = await calibrated(startClient(server.port));
     clock.now();
     server.offsetMs = -10_000;
-    await waitFor('it is noticed', () => clock.steps === 1 || notYet('it is not'));
-    const errors = await watch(clock, 2000);
+    await waitFor('the step', () => clock.steps === 1 || notYet('steps is 0'));
+    const errors = await sampleErrors(clock, 2000);
     const [first, last] = [errors[0]!, errors.at(-1)!];
     expect(first - last).toBeGreaterThan(500);
     expect(Math.abs(last + 10_000)).toBeLessThanOrEqual(clock.errorBoundMs + 50);
   });
 
-  test('a clock nobody has asked yet is set back at once', async () => {
-    const server = await serve({ offsetMs: -10_000 });
-    const { clock } = await calibrated(ask(server.port));
-    await closeTo(clock, -10_000, 1);
+  test('a clock that was never read is set back at once', async () => {
+    const server = await startServer({ offsetMs: -10_000 });
+    const { clock } = await calibrated(startClient(server.port));
+    await waitForOffset(clock, -10_000, 1);
   });
 
-  const garbage: [string, (honest: Uint8Array) => Uint8Array[]][] = [
-    ['nothing', () => [new Uint8Array(0)]],
-    ['half a packet', (honest) => [honest.subarray(0, 47)]],
-    ['noise', () => [randomBytes(48), randomBytes(500)]],
-    ['an answer to somebody else', (honest) => [changed(honest, 24)]],
-    ['a packet of a client', (honest) => [with0(honest, 0x23)]],
-    ['version 7', (honest) => [with0(honest, 0x3c)]],
-    ['zeros for timestamps', (honest) => [Uint8Array.from(honest).fill(0, 32)]],
-    ['an answer that left before the request came', (honest) => [moved(honest, -2)]],
-    ['noise in the timestamps', (honest) => [Uint8Array.from([...honest.subarray(0, 32), ...randomBytes(16)])]],
+  const garbage: [string, (correct: Uint8Array) => Uint8Array[]][] = [
+    ['an empty datagram', () => [new Uint8Array(0)]],
+    ['a truncated packet', (correct) => [correct.subarray(0, 47)]],
+    ['random bytes', () => [randomBytes(48), randomBytes(500)]],
+    ['a response to another request', (correct) => [changed(correct, 24)]],
+    ['a packet in client mode', (correct) => [withFirstByte(correct, 0x23)]],
+    ['a packet of version 7', (correct) => [withFirstByte(correct, 0x3c)]],
+    ['zero timestamps', (correct) => [Uint8Array.from(correct).fill(0, 32)]],
+    ['a transmit timestamp before the receive timestamp', (correct) => [moved(correct, -2)]],
+    ['random timestamps', (correct) => [Uint8Array.from([...correct.subarray(0, 32), ...randomBytes(16)])]],
   ];
-  test.each(garbage)('garbage is no time: %s', async (_, instead) => {
-    const server = await serve({ instead });
-    const client = ask(server.port);
-    await waitFor('it was asked twice', () => server.requests >= 2 || notYet(`${server.requests}`));
+  test.each(garbage)('%s in place of a response does not calibrate the clock', async (_, instead) => {
+    const server = await startServer({ instead });
+    const client = startClient(server.port);
+    await waitFor('two requests', () => server.requests >= 2 || notYet(`there are ${server.requests}`));
     await client.stop();
     expect(client.clock.calibrated).toBe(false);
     expect(client.clock.errorBoundMs).toBe(Infinity);
   });
 
-  test('garbage before the answer does not hide it', async () => {
-    const server = await serve({
-      instead: (honest) => [randomBytes(48), changed(honest, 24), new Uint8Array(3), honest, randomBytes(48)],
+  test('a valid response after invalid packets is used', async () => {
+    const server = await startServer({
+      instead: (correct) => [randomBytes(48), changed(correct, 24), new Uint8Array(3), correct, randomBytes(48)],
     });
-    const { clock } = await calibrated(ask(server.port));
-    await closeTo(clock, 0, 1);
+    const { clock } = await calibrated(startClient(server.port));
+    await waitForOffset(clock, 0, 1);
   });
 
   test.each([
-    ['has no time yet', { leap: 3 }],
-    ['has stratum 16', { stratum: 16 }],
-    ['is 20 s from its reference', { rootDispersionMs: 20_000 }],
-  ])('one that %s is not believed', async (_, overrides) => {
-    const server = await serve({ overrides, offsetMs: 5000 });
-    const client = ask(server.port);
-    await waitFor('it was asked often', () => server.requests >= 5 || notYet(`${server.requests}`));
+    ['leap indicator 3', { leap: 3 }],
+    ['stratum 16', { stratum: 16 }],
+    ['a root dispersion of 20 s', { rootDispersionMs: 20_000 }],
+  ])('a server with %s is ignored', async (_, overrides) => {
+    const server = await startServer({ overrides, offsetMs: 5000 });
+    const client = startClient(server.port);
+    await waitFor('five requests', () => server.requests >= 5 || notYet(`there are ${server.requests}`));
     expect(client.clock.errorBoundMs).toBe(Infinity);
-    await closeTo(client.clock, 0);
+    await waitForOffset(client.clock, 0);
   });
 });
 
@@ -267,84 +267,87 @@ describe("kiss-o'-death", () => {
     referenceId: Buffer.from(code).readUInt32BE(),
   });
 
-  test.each(['DENY', 'RSTR'])('after %s the server is never asked again, the others are', async (code) => {
-    const [server, other] = [await serve({ overrides: kiss(code) }), await serve()];
-    await calibrated(ask(server.port, other.port));
+  test.each(['DENY', 'RSTR'])('after %s the server is not polled again, while others are', async (code) => {
+    const [server, other] = [await startServer({ overrides: kiss(code) }), await startServer()];
+    await calibrated(startClient(server.port, other.port));
     const before = other.requests;
-    await waitFor('the other is asked', () => other.requests >= before + 3 || notYet('not often'));
+    await waitFor('three more requests to the other', () => other.requests >= before + 3 || notYet('fewer so far'));
     expect(server.requests).toBe(1);
   });
 
-  test('after RATE it is asked half as often, each time', async () => {
-    const [server, other] = [await serve({ overrides: kiss('RATE') }), await serve()];
-    await calibrated(ask(server.port, other.port));
-    await waitFor('the other is asked ten times', () => other.requests >= 14 || notYet(`${other.requests}`));
+  test('each RATE response doubles the poll interval', async () => {
+    const [server, other] = [await startServer({ overrides: kiss('RATE') }), await startServer()];
+    await calibrated(startClient(server.port, other.port));
+    await waitFor('14 requests to the other', () => other.requests >= 14 || notYet(`there are ${other.requests}`));
     expect(server.requests).toBeLessThanOrEqual(4);
     expect(server.requests).toBeGreaterThanOrEqual(1);
   });
 
-  test('one that somebody forged has no effect', async () => {
-    const server = await serve({
-      instead: (honest) => {
-        const forged = changed(honest, 24);
+  test("a forged kiss-o'-death without the nonce is ignored", async () => {
+    const server = await startServer({
+      instead: (correct) => {
+        const forged = changed(correct, 24);
         forged[1] = 0;
         forged.set(Buffer.from('DENY'), 12);
-        return [forged, honest];
+        return [forged, correct];
       },
     });
-    const { clock } = await calibrated(ask(server.port));
-    await closeTo(clock, 0, 1);
+    const { clock } = await calibrated(startClient(server.port));
+    await waitForOffset(clock, 0, 1);
   });
 });
 
-test('each request is from another port, with a transmit timestamp that cannot be guessed', async () => {
-  const server = await serve();
-  await calibrated(ask(server.port));
+test('each request has a different source port and transmit timestamp', async () => {
+  const server = await startServer();
+  await calibrated(startClient(server.port));
   expect(new Set(server.seen.map(({ nonce }) => nonce)).size).toBe(server.requests);
   expect(new Set(server.seen.map(({ port }) => port)).size).toBeGreaterThan(1);
 });
 
-test('a silent server is asked three times', async () => {
-  const server = await serve({ silent: true });
+test('a poll queries an unresponsive server three times', async () => {
+  const server = await startServer({ unresponsive: true });
   const polled = new PolledServer({ host: '127.0.0.1', port: server.port }, intervalMs);
-  expect(await polled.poll(new AbortController().signal)).toEqual({ kind: 'silent' });
+  expect(await polled.poll(new AbortController().signal)).toEqual({ kind: 'timeout' });
   expect(server.requests).toBe(3);
 });
 
-test.each(['127.0.0.1', '255.255.255.255'])('where nobody may be asked, at %s, there is silence', async (address) => {
-  expect(await queryOnce({ address, port: await freePort() }, 500)).toEqual({ kind: 'silent' });
-});
+test.each(['127.0.0.1', '255.255.255.255'])(
+  'a query to a closed port at %s ends with a timeout result',
+  async (address) => {
+    expect(await queryOnce({ address, port: await freePort() }, 500)).toEqual({ kind: 'timeout' });
+  },
+);
 
-test('a name that leads nowhere is no server, and a stop does not wait for anybody', async () => {
-  const [silent, nowhere] = [await serve({ silent: true }), { host: 'nowhere.invalid', port: 123 }];
-  const client = new NtpClient({ servers: [{ host: '127.0.0.1', port: silent.port }, nowhere] });
-  await waitFor('it asks', () => silent.requests > 0 || notYet('it does not'));
+test('a stop ends polls of unresponsive servers and of names that do not resolve', async () => {
+  const [unresponsive, unknown] = [await startServer({ unresponsive: true }), { host: 'nowhere.invalid', port: 123 }];
+  const client = new NtpClient({ servers: [{ host: '127.0.0.1', port: unresponsive.port }, unknown] });
+  await waitFor('a request', () => unresponsive.requests > 0 || notYet('there is none'));
   await client.stop();
-  expect(silent.requests).toBe(1);
+  expect(unresponsive.requests).toBe(1);
   expect(client.clock.errorBoundMs).toBe(Infinity);
 });
 
-test('without servers it tells the time of the machine, with an unknown error', async () => {
-  const client = ask();
+test("without servers the NTP client's clock is the machine's, with an unknown error", async () => {
+  const client = startClient();
   expect(await client.calibrated(1000)).toBe(false);
   expect(Math.abs(client.clock.now() - machineNow())).toBeLessThan(20);
   expect(client.clock.errorBoundMs).toBe(Infinity);
   await waitFor(
-    'the metric says so',
-    async () => (await gaugeValue('clock_error_bound_seconds')) === Infinity || notYet(''),
+    'clock_error_bound_seconds is +Inf',
+    async () => (await gaugeValue('clock_error_bound_seconds')) === Infinity || notYet('it is not'),
   );
 });
 
-test("without servers, a machine's clock that is set is followed", async () => {
+test("without servers the NTP client follows a step of the machine's clock", async () => {
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
   toStop.push(async () => void vi.useRealTimers());
-  const client = ask();
-  await waitFor('it is followed', () => client.clock.offsetMs > 3_500_000 || notYet(`${client.clock.offsetMs}`));
+  const client = startClient();
+  await waitFor('the step', () => client.clock.offsetMs > 3_500_000 || notYet(`offset ${client.clock.offsetMs} ms`));
 });
 
-test('the bound of the error is a metric', async () => {
-  const server = await serve({ overrides: { rootDelayMs: 10, rootDispersionMs: 20 } });
-  await calibrated(ask(server.port));
+test('clock_error_bound_seconds includes root delay and root dispersion', async () => {
+  const server = await startServer({ overrides: { rootDelayMs: 10, rootDispersionMs: 20 } });
+  await calibrated(startClient(server.port));
   const seconds = await gaugeValue('clock_error_bound_seconds');
   expect(seconds).toBeGreaterThanOrEqual(0.025);
   expect(seconds).toBeLessThan(1);
@@ -355,20 +358,20 @@ async function calibrated(client: NtpClient): Promise<NtpClient> {
   return client;
 }
 
-/** With another byte at `at`. */
+/** A copy with the bits of one byte inverted. */
 function changed(bytes: Uint8Array, at: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   copy[at] = copy[at]! ^ 0xff;
   return copy;
 }
 
-function with0(bytes: Uint8Array, first: number): Uint8Array {
+function withFirstByte(bytes: Uint8Array, first: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   copy[0] = first;
   return copy;
 }
 
-/** The transmit timestamp set to some seconds from the receive timestamp. */
+/** A copy whose transmit timestamp is `seconds` after the receive timestamp. */
 function moved(bytes: Uint8Array, seconds: number): Uint8Array {
   const copy = Uint8Array.from(bytes);
   const view = new DataView(copy.buffer);

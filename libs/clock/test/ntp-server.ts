@@ -10,20 +10,22 @@ export function unixMsToTimestamp(unixMs: number): bigint {
   return (BigInt.asUintN(32, BigInt(seconds + 2_208_988_800)) << 32n) | BigInt(fraction);
 }
 
-/** This machine's clock, with digits below the ms. */
+/** This machine's clock in ms since the Unix epoch, with sub-millisecond digits. */
 export const machineNow = (): number => performance.timeOrigin + performance.now();
 
-/** An NTP server on loopback that does as it is told. */
+/** An NTP server on loopback whose responses are configurable. */
 export class NtpTestServer {
   /** Its clock minus the machine's, in ms. */
   offsetMs = 0;
-  silent = false;
-  /** What it says otherwise than an honest server. */
+  /** Sends no responses. */
+  unresponsive = false;
+  /** Fields that differ from a correct response. */
   overrides: Partial<NtpPacket> = {};
-  /** Datagrams sent instead of an answer, made of the honest one. */
-  instead: ((honest: Uint8Array) => Uint8Array[]) | undefined;
+  /** Datagrams to send in place of the correct response, derived from it. */
+  instead: ((correct: Uint8Array) => Uint8Array[]) | undefined;
+  /** Number of datagrams received. */
   requests = 0;
-  /** When each request came, and from where. */
+  /** Transmit timestamp and source port of each request. */
   readonly seen: { readonly nonce: bigint; readonly port: number }[] = [];
   readonly #socket: Socket = createSocket('udp4');
   #stopped = false;
@@ -51,8 +53,8 @@ export class NtpTestServer {
     this.requests++;
     const request = decodePacket(bytes);
     if (request) this.seen.push({ nonce: request.transmit, port: from.port });
-    if (this.silent || request?.mode !== mode.client) return;
-    const honest = encodePacket({
+    if (this.unresponsive || request?.mode !== mode.client) return;
+    const correct = encodePacket({
       leap: 0,
       version: request.version,
       mode: mode.server,
@@ -68,7 +70,7 @@ export class NtpTestServer {
       transmit: unixMsToTimestamp(machineNow() + this.offsetMs),
       ...this.overrides,
     });
-    for (const datagram of this.instead ? this.instead(honest) : [honest])
+    for (const datagram of this.instead ? this.instead(correct) : [correct])
       this.#socket.send(datagram, from.port, from.address);
   }
 }

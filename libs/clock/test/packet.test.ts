@@ -26,8 +26,8 @@ const packet = fc.record({
   transmit: timestamp,
 });
 
-describe('packets', () => {
-  test('come out of the bytes as they went in, whatever follows the header', () => {
+describe('NTP packets', () => {
+  test('decoding an encoded packet returns its fields, whatever follows the header', () => {
     fc.assert(
       fc.property(packet, fc.uint8Array({ maxLength: 100 }), (sent, rest) => {
         expect(decodePacket(Uint8Array.from([...encodePacket(sent), ...rest]))).toEqual(sent);
@@ -35,7 +35,7 @@ describe('packets', () => {
     );
   });
 
-  test('are where RFC 5905, figure 8, has them', () => {
+  test('fields have the offsets of RFC 5905, figure 8', () => {
     const bytes = Buffer.from(
       '24010ae900000a1b0000052f47505300e9a1b2c3d4e5f607e9a1b2c4000000011122334455667788e9a1b2c580000000',
       'hex',
@@ -57,7 +57,7 @@ describe('packets', () => {
     });
   });
 
-  test('of any bytes are read without harm, and are an answer only to who sent the nonce', () => {
+  test('any bytes decode without an exception, and answer only the request with their nonce', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), timestamp, (bytes, nonce) => {
         const read = decodePacket(bytes);
@@ -67,7 +67,7 @@ describe('packets', () => {
     );
   });
 
-  test('of a server that has no time are no time', () => {
+  test('a response of an unsynchronised server has no time', () => {
     fc.assert(
       fc.property(packet, (sent) => {
         const answer = readAnswer({ ...sent, mode: 4, version: 4 }, sent.origin, 0);
@@ -79,12 +79,12 @@ describe('packets', () => {
   });
 });
 
-describe('timestamps', () => {
+describe('NTP timestamps', () => {
   const halfEraMs = 2 ** 31 * 1000;
   /** 1902 to 2500: several eras. */
   const moment = fc.double({ min: -2e12, max: 16.7e12, noNaN: true });
 
-  test('are the moment they were, to a microsecond, in any era within 68 years of now', () => {
+  test('convert from and to Unix time with an error below 5 µs, within 68 years of the reference time', () => {
     fc.assert(
       fc.property(moment, fc.double({ min: -0.999, max: 0.999, noNaN: true }), (unixMs, away) => {
         const nearMs = unixMs + away * halfEraMs;
@@ -98,29 +98,29 @@ describe('timestamps', () => {
     [0x83aa7e80_80000000n, 500],
     // 2036-02-07T06:28:16Z, where era 1 begins.
     [0n, 2_085_978_496_000],
-  ])('%s', (timestamp, unixMs) => {
+  ])('timestamp %s is %s ms since the Unix epoch', (timestamp, unixMs) => {
     expect(timestampToUnixMs(timestamp, Date.UTC(2030, 0))).toBe(unixMs);
   });
 });
 
-describe('servers', () => {
+describe('NTP server addresses', () => {
   test.each([
     ['ntp.example', { host: 'ntp.example', port: 123 }],
     ['ntp.example:1123', { host: 'ntp.example', port: 1123 }],
     ['192.0.2.1:123', { host: '192.0.2.1', port: 123 }],
     ['2001:db8::1', { host: '2001:db8::1', port: 123 }],
     ['[2001:db8::1]:1123', { host: '2001:db8::1', port: 1123 }],
-  ])('%s', (text, server) => {
+  ])('%s is parsed', (text, server) => {
     expect(parseNtpServer(text)).toEqual(server);
     expect(parseNtpServer(nameOf(server))).toEqual(server);
   });
 
   test.each(['', 'a b', 'host:0', 'host:65536', 'host:x', '[192.0.2.1]:1', '[::1', '-x', 'ntp://host'])(
-    '%j is none',
+    '%j is refused',
     (text) => expect(parseNtpServer(text)).toBeUndefined(),
   );
 
-  test('are read from the environment; what is wrong is named', () => {
+  test('the environment lists up to eight, and a wrong one is named in the error', () => {
     expect(loadConfig(clockConfig, {})).toEqual({ FLOTILLA_NTP_SERVERS: [], FLOTILLA_NTP_INTERVAL_SECONDS: 5 });
     expect(loadConfig(clockConfig, { FLOTILLA_NTP_SERVERS: 'a, b:1' }).FLOTILLA_NTP_SERVERS).toEqual([
       { host: 'a', port: 123 },

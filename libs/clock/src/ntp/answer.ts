@@ -1,11 +1,11 @@
 import { maxDistanceMs } from '../sync/sample.ts';
 import { mode, type NtpPacket, timestampToUnixMs } from './packet.ts';
 
-/** What a server said. */
+/** The content of a valid NTP response. */
 export type Answer =
   | {
       readonly kind: 'time';
-      /** When the request came and the answer left, in ms since the Unix epoch. */
+      /** Receive time of the request and transmit time of the response, by the server's clock, in ms since the Unix epoch. */
       readonly t2: number;
       readonly t3: number;
       readonly rootDelayMs: number;
@@ -13,12 +13,12 @@ export type Answer =
     }
   /** Kiss-o'-death (RFC 5905, section 7.4), such as RATE or DENY. */
   | { readonly kind: 'kiss'; readonly code: string }
-  /** It has no time, or says so. */
+  /** The server is not synchronised, or its timestamps are unset. */
   | { readonly kind: 'unsynchronised' };
 
 /**
- * The packet tests of RFC 5905, section 8 and appendix A.5.1. Undefined for what is no answer to the request with this
- * transmit timestamp, which nobody can know who did not see it: forgeries, and answers that come twice or too late.
+ * Applies the packet tests of RFC 5905, section 8 and appendix A.5.1. Undefined for a packet that does not answer the request
+ * whose transmit timestamp is `nonce`: off-path forgeries, duplicates and late responses. `nearMs` (Unix epoch) picks the NTP era.
  */
 export function readAnswer(packet: NtpPacket, nonce: bigint, nearMs: number): Answer | undefined {
   if (packet.mode !== mode.server || packet.origin !== nonce) return undefined;
@@ -36,7 +36,7 @@ export function readAnswer(packet: NtpPacket, nonce: bigint, nearMs: number): An
   };
 }
 
-/** Letters and digits of the code; what is neither is cut out, as it is written to the log. */
+/** The letters and digits of a kiss code. Other bytes are removed, because the code is logged. */
 function kissCode(referenceId: number): string {
   const bytes = [24, 16, 8, 0].map((shift) => (referenceId >>> shift) & 0xff);
   return String.fromCharCode(...bytes).replaceAll(/[^A-Za-z0-9]/g, '');

@@ -6,20 +6,20 @@ import { PolledServer, type PollResult } from './polled-server.ts';
 import { nameOf, type NtpServer } from './server-address.ts';
 
 export interface NtpClientOptions {
-  /** None: the fleet's time is the machine's own. At most 16. */
+  /** At most 16. With none, the fleet's time is the machine's own. */
   readonly servers: readonly NtpServer[];
-  /** How often they are asked, in ms. Default 5000. */
+  /** Interval between two polls of each server, in ms. Default 5000. */
   readonly intervalMs?: number;
   readonly logger?: Logger;
 }
 
-/** Until the clock is calibrated, servers are asked at once again after this. */
-const burst = { rounds: 4, pauseMs: 200 };
+/** The first polls after a start, close together so that the clock is calibrated within a second. */
+const burst = { polls: 4, pauseMs: 200 };
 
-/** Without servers: the machine's clock was set, and not just read a little late. */
-const ownStepMs = 10;
+/** Without servers: a difference from the machine's clock above this means that it was set, not merely read late. */
+const machineStepMs = 10;
 
-/** Keeps a `FleetClock` right with the help of NTP servers (RFC 5905), until `stop`. */
+/** Synchronises a `FleetClock` to NTP servers (RFC 5905) until `stop`. */
 export class NtpClient {
   readonly clock: FleetClock;
   readonly #servers: readonly PolledServer[];
@@ -28,8 +28,8 @@ export class NtpClient {
   readonly #stopping = new AbortController();
   readonly #calibrated = Promise.withResolvers<void>();
   readonly #running: Promise<void>;
-  /** What each server's newest poll came to, to write each change to the log once. */
-  readonly #lastOutcome = new Map<string, PollResult['kind'] | 'impossible'>();
+  /** Outcome of each server's newest poll, so that only changes are logged. */
+  readonly #lastOutcome = new Map<string, PollResult['kind'] | 'invalid'>();
   #steps = 0;
 
   constructor({ servers, intervalMs = 5000, logger }: NtpClientOptions) {
@@ -41,7 +41,7 @@ export class NtpClient {
     this.#running = this.#run();
   }
 
-  /** Resolves to whether the clock is calibrated, at the latest after `withinMs`. Without servers it never is. */
+  /** Waits for calibration, for at most `withinMs`. Resolves to whether the clock is calibrated; without servers it never is. */
   async calibrated(withinMs: number): Promise<boolean> {
     if (this.#servers.length === 0) return false;
     const done = new AbortController();
@@ -51,6 +51,7 @@ export class NtpClient {
     return this.clock.calibrated;
   }
 
+  /** Stops polling. The clock continues at its last known rate. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
@@ -58,20 +59,20 @@ export class NtpClient {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    for (let round = 1; !signal.aborted; round++) {
+    for (let poll = 1; !signal.aborted; poll++) {
       const startMs = performance.now();
-      if (this.#servers.length > 0) await this.#round();
-      else this.#followOwn();
+      if (this.#servers.length > 0) await this.#pollAll();
+      else this.#followMachineClock();
       if (signal.aborted) return;
-      this.#measure();
-      const hurry = this.#servers.length > 0 && round < burst.rounds;
-      const pauseMs = hurry ? burst.pauseMs : Math.max(0, startMs + this.#intervalMs - performance.now());
+      this.#updateMetrics();
+      const isBurst = this.#servers.length > 0 && poll < burst.polls;
+      const pauseMs = isBurst ? burst.pauseMs : Math.max(0, startMs + this.#intervalMs - performance.now());
       await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => {});
     }
   }
 
-  /** Asks all servers at once and listens to them together: the first to answer may be the one that lies. */
-  async #round(): Promise<void> {
+  /** Polls all servers concurrently and selects among all responses: the first to answer may be a falseticker. */
+  async #pollAll(): Promise<void> {
     const results = await Promise.all(
       this.#servers.map(async (polled) => ({
         name: nameOf(polled.server),
@@ -79,29 +80,30 @@ export class NtpClient {
       })),
     );
     if (this.#stopping.signal.aborted) return;
-    metrics.sources.set(results.filter(({ name, result }) => this.#take(name, result)).length);
+    metrics.sources.set(results.filter(({ name, result }) => this.#record(name, result)).length);
     this.clock.update();
     if (this.clock.calibrated) this.#calibrated.resolve();
   }
 
-  /** Returns whether it told the time. */
-  #take(name: string, result: PollResult): boolean {
-    const told = result.kind === 'time' && this.clock.add(result.exchange, name);
-    const outcome = result.kind === 'time' && !told ? 'impossible' : result.kind;
-    if (!told && outcome !== 'resting') this.clock.missed(name);
+  /** Returns whether the poll yielded a usable time. */
+  #record(name: string, result: PollResult): boolean {
+    const usable = result.kind === 'time' && this.clock.add(result.exchange, name);
+    const outcome = result.kind === 'time' && !usable ? 'invalid' : result.kind;
+    if (!usable && outcome !== 'rate_limited') this.clock.missed(name);
     metrics.polls.inc({ result: outcome });
-    if (this.#lastOutcome.get(name) !== outcome) this.#logger?.info({ server: name, outcome }, 'NTP server');
+    if (this.#lastOutcome.get(name) !== outcome)
+      this.#logger?.info({ server: name, outcome }, 'NTP poll outcome changed');
     this.#lastOutcome.set(name, outcome);
-    return told;
+    return usable;
   }
 
-  /** The machine's clock may be set while the local one just goes on. */
-  #followOwn(): void {
+  /** `performance.now` is monotonic: it does not show when the machine's clock is set. */
+  #followMachineClock(): void {
     const unixMs = Date.now() + 0.5;
-    if (Math.abs(unixMs - this.clock.at(performance.now())) > ownStepMs) this.clock.followOwn(unixMs);
+    if (Math.abs(unixMs - this.clock.at(performance.now())) > machineStepMs) this.clock.followMachineClock(unixMs);
   }
 
-  #measure(): void {
+  #updateMetrics(): void {
     metrics.errorBound.set(this.clock.errorBoundMs / 1000);
     metrics.offset.set(this.clock.offsetMs / 1000);
     metrics.drift.set(this.clock.drift);

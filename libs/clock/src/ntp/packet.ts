@@ -28,6 +28,7 @@ export const mode = { client: 3, server: 4 } as const;
 /** Milliseconds in NTP short format: 16 bits of seconds, 16 of fraction (section 6). */
 const shortUnitsPerMs = 65_536 / 1000;
 
+/** The 48 bytes of a packet's header. */
 export function encodePacket(packet: NtpPacket): Uint8Array {
   const view = new DataView(new ArrayBuffer(headerBytes));
   view.setUint8(0, (packet.leap << 6) | (packet.version << 3) | packet.mode);
@@ -44,7 +45,7 @@ export function encodePacket(packet: NtpPacket): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-/** The header of a packet, or undefined when it is too short for one. What follows the header is ignored. */
+/** The header of a packet; undefined for fewer than 48 bytes. Bytes after the header are ignored. */
 export function decodePacket(bytes: Uint8Array): NtpPacket | undefined {
   if (bytes.length < headerBytes) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, headerBytes);
@@ -66,13 +67,13 @@ export function decodePacket(bytes: Uint8Array): NtpPacket | undefined {
   };
 }
 
-/** From 1900, where NTP begins to count, to 1970, in seconds. */
+/** Seconds from the NTP epoch (1900) to the Unix epoch (1970). */
 const unixEpochSeconds = 2_208_988_800;
 const eraSeconds = 2 ** 32;
 
 /**
- * An NTP timestamp as ms since the Unix epoch. A timestamp does not say its era of 136 years (the next begins in 2036): the
- * one is taken that is nearest to `nearMs` (RFC 5905, section 6).
+ * An NTP timestamp as ms since the Unix epoch. A timestamp does not carry its era of 136 years (the next begins in 2036), so the
+ * era nearest to `nearMs` is assumed (RFC 5905, section 6).
  */
 export function timestampToUnixMs(timestamp: bigint, nearMs: number): number {
   const seconds = Number(timestamp >> 32n) - unixEpochSeconds;

@@ -7,22 +7,22 @@ const tries = 3;
 const timeoutMs = 500;
 const pauseMs = 200;
 
-/** A server that says RATE is asked half as often each time, down to once in 17 minutes (NTP's usual maximum, 2^10 s). */
+/** Longest poll interval after repeated RATE responses, each of which doubles it: 17 minutes (NTP's usual maximum, 2^10 s). */
 const maxIntervalMs = 1_024_000;
 
-/** `refused`: the server does not want to be asked (DENY, RSTR), now or earlier. `resting`: it is asked less often. */
-export type PollResult = QueryResult | { readonly kind: 'refused' | 'resting' };
+/** `denied`: the server answered DENY or RSTR earlier. `rate_limited`: not due yet, because the server answered RATE. */
+export type PollResult = QueryResult | { readonly kind: 'denied' | 'rate_limited' };
 
-/** One server: where it is, and how often it may be asked. */
+/** One NTP server, with its resolved address and the poll interval that it allows. */
 export class PolledServer {
   readonly server: NtpServer;
   readonly #intervalMs: number;
-  /** 0 until it says RATE. */
+  /** 0 until the server answers RATE. */
   #leastIntervalMs = 0;
   #notBeforeMs = -Infinity;
-  #refused = false;
+  #denied = false;
   #address: string | undefined;
-  /** At most one at a time, as nothing can end it. */
+  /** At most one at a time, because a DNS lookup cannot be cancelled. */
   #lookup: Promise<void> | undefined;
 
   constructor(server: NtpServer, intervalMs: number) {
@@ -30,27 +30,30 @@ export class PolledServer {
     this.#intervalMs = intervalMs;
   }
 
-  /** Asks up to three times, 500 ms each, 200 ms between. Obeys kiss-o'-death (RFC 5905, section 7.4). Never rejects. */
+  /**
+   * Queries the server up to three times, with a timeout of 500 ms each and 200 ms in between. Obeys kiss-o'-death (RFC 5905,
+   * section 7.4). Never rejects.
+   */
   async poll(signal: AbortSignal): Promise<PollResult> {
-    if (this.#refused) return { kind: 'refused' };
-    if (performance.now() < this.#notBeforeMs) return { kind: 'resting' };
+    if (this.#denied) return { kind: 'denied' };
+    if (performance.now() < this.#notBeforeMs) return { kind: 'rate_limited' };
     const attempts = this.#leastIntervalMs > 0 ? 1 : tries;
     for (let attempt = 1; ; attempt++) {
-      const result = await this.#ask(signal);
+      const result = await this.#query(signal);
       if (result.kind === 'kiss') this.#obey(result.code);
       this.#notBeforeMs = performance.now() + this.#leastIntervalMs;
-      if (result.kind !== 'silent' || attempt === attempts || signal.aborted) return result;
+      if (result.kind !== 'timeout' || attempt === attempts || signal.aborted) return result;
       await sleep(pauseMs, undefined, { signal }).catch(() => {});
     }
   }
 
-  async #ask(signal: AbortSignal): Promise<QueryResult> {
+  async #query(signal: AbortSignal): Promise<QueryResult> {
     await this.#resolve(signal);
-    if (this.#address === undefined || signal.aborted) return { kind: 'silent' };
+    if (this.#address === undefined || signal.aborted) return { kind: 'timeout' };
     return queryOnce({ address: this.#address, port: this.server.port }, timeoutMs, signal);
   }
 
-  /** Looks the name up; while that fails or takes too long, the address known from before is good. */
+  /** Resolves the host name. When that fails or takes longer than 500 ms, the previous address stays in use. */
   async #resolve(signal: AbortSignal): Promise<void> {
     this.#lookup ??= lookup(this.server.host)
       .then(({ address }) => void (this.#address = address))
@@ -65,7 +68,7 @@ export class PolledServer {
   }
 
   #obey(code: string): void {
-    if (code === 'DENY' || code === 'RSTR') this.#refused = true;
+    if (code === 'DENY' || code === 'RSTR') this.#denied = true;
     if (code === 'RATE')
       this.#leastIntervalMs = Math.min(2 * (this.#leastIntervalMs || this.#intervalMs), maxIntervalMs);
   }

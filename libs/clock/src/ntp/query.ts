@@ -5,6 +5,7 @@ import type { Exchange } from '../sync/sample.ts';
 import { type Answer, readAnswer } from './answer.ts';
 import { decodePacket, encodePacket, mode } from './packet.ts';
 
+/** The UDP address of an NTP server. */
 export interface QueryTarget {
   /** An IP address. */
   readonly address: string;
@@ -14,18 +15,18 @@ export interface QueryTarget {
 export type QueryResult =
   | { readonly kind: 'time'; readonly exchange: Exchange }
   | Exclude<Answer, { kind: 'time' }>
-  /** Nothing that answers the request came in time. */
-  | { readonly kind: 'silent' };
+  /** No valid response within the timeout, or the port is unreachable. */
+  | { readonly kind: 'timeout' };
 
 /**
- * Asks an NTP server for the time, once: from a port of its own (RFC 9109) and with 64 random bits for a transmit timestamp,
- * which the answer must repeat. What else arrives meanwhile is ignored. Local times are of `performance.now`. Never rejects.
+ * Sends one NTP request, from an ephemeral port (RFC 9109) and with 64 random bits as its transmit timestamp, which a response must
+ * echo; other packets are ignored. Local times are those of `performance.now`. Never rejects.
  */
 export function queryOnce(target: QueryTarget, timeoutMs: number, signal?: AbortSignal): Promise<QueryResult> {
   return new Promise((resolve) => {
     const nonce = randomBytes(8).readBigUInt64BE();
     const socket = createSocket(isIPv6(target.address) ? 'udp6' : 'udp4');
-    const giveUp = (): void => finish({ kind: 'silent' });
+    const giveUp = (): void => finish({ kind: 'timeout' });
     const timer = setTimeout(giveUp, timeoutMs);
     let done = false;
     let t1 = 0;
@@ -53,7 +54,7 @@ export function queryOnce(target: QueryTarget, timeoutMs: number, signal?: Abort
     });
     signal?.addEventListener('abort', giveUp);
     if (signal?.aborted) return giveUp();
-    // Connected, so that the kernel drops what others send, and tells when the port is closed.
+    // A connected socket: the kernel drops datagrams from other addresses and reports ICMP port unreachable.
     socket.connect(target.port, target.address);
   });
 }
@@ -62,7 +63,7 @@ function exchangeOf(t1: number, { kind: _, ...answer }: Extract<Answer, { kind: 
   return { t1, ...answer, t4 };
 }
 
-/** It tells nothing of us but the version. */
+/** All fields but version and nonce are zero: they would disclose the state of this host (RFC 9109). */
 function encodeRequest(nonce: bigint): Uint8Array {
   return encodePacket({
     leap: 0,

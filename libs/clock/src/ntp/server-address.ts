@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 
-/** A name or an IP address, and a UDP port. */
+/** Address of an NTP server: a host name or an IP address, and a UDP port. */
 export interface NtpServer {
   readonly host: string;
   readonly port: number;
@@ -9,7 +9,7 @@ export interface NtpServer {
 const ntpPort = 123;
 const hostName = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?$/;
 
-/** Reads `host`, `host:port`, `[IPv6]:port` or a bare IPv6 address; undefined for anything else. */
+/** Parses `host`, `host:port`, `[IPv6]:port` or a bare IPv6 address; undefined for anything else. */
 export function parseNtpServer(text: string): NtpServer | undefined {
   if (isIPv6(text)) return { host: text, port: ntpPort };
   const [, bracketed, plain, portText] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
@@ -20,6 +20,7 @@ export function parseNtpServer(text: string): NtpServer | undefined {
   return { host, port };
 }
 
+/** The address as `host:port` or `[IPv6]:port`. */
 export function nameOf({ host, port }: NtpServer): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -3,24 +3,26 @@ import type { Sample } from './sample.ts';
 /** NSTAGE of RFC 5905, section 7.2. */
 const stages = 8;
 
-/** The rate of the server's clock against the local one, less 1: the rate itself, and how far it may be from that. */
 export interface Drift {
+  /** Rate of the server's clock against the local one, less 1. */
   readonly ratio: number;
+  /** Bound on the error of `ratio`. */
   readonly tolerance: number;
 }
 
-/** The error bound of a sample at a local time: half its delay, its dispersion, and what the clocks drifted apart since. */
+/** Error bound of a sample at a local time, in ms: half its delay, its dispersion, and the possible drift since. */
 export function distanceOf({ atMs, delayMs, dispersionMs }: Sample, nowMs: number, { tolerance }: Drift): number {
   return delayMs / 2 + dispersionMs + tolerance * Math.abs(nowMs - atMs);
 }
 
+/** Offset of a sample extrapolated to a local time, in ms. */
 export function offsetAt({ atMs, offsetMs }: Sample, nowMs: number, { ratio }: Drift): number {
   return offsetMs + ratio * (nowMs - atMs);
 }
 
 /**
- * The clock filter of RFC 5905, section 10: of the last eight samples it takes the one that travelled the shortest way, as
- * queues only make a way longer. Age counts as way: what the clocks may have drifted apart since.
+ * The clock filter of RFC 5905, section 10: selects the sample with the least distance among the last eight, because queueing only
+ * ever adds delay. The possible drift since a sample counts as distance.
  */
 export class ClockFilter {
   readonly #samples: Sample[] = [];
@@ -38,6 +40,7 @@ export class ClockFilter {
     return this.#samples.length;
   }
 
+  /** The sample with the least distance; undefined without samples. */
   best(nowMs: number, drift: Drift): Sample | undefined {
     let best: Sample | undefined;
     for (const sample of this.#samples)
@@ -45,7 +48,7 @@ export class ClockFilter {
     return best;
   }
 
-  /** Root mean square of the differences from the best one, in ms. */
+  /** Root mean square of the differences from the best sample, in ms. */
   jitterMs(nowMs: number, drift: Drift): number {
     const best = this.best(nowMs, drift);
     if (!best || this.#samples.length < 2) return 0;

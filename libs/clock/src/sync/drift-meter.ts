@@ -1,21 +1,21 @@
 import type { Drift } from './clock-filter.ts';
 import { frequencyTolerance, type Sample } from './sample.ts';
 
-/** Samples looked at: five minutes at one in 5 s. */
-const kept = 64;
+/** Number of samples in the regression: five minutes at one per 5 s. */
+const maxSamples = 64;
 
-/** Fewer say nothing of what is usual on the path. */
-const leastSamples = 8;
+/** Fewer samples do not show the usual delay of the path. */
+const minSamples = 8;
 
-/** Quartz is specified to 100 ppm or better. */
+/** Drift before it is measured. Quartz is specified to 100 ppm or better. */
 const unknown: Drift = { ratio: 0, tolerance: 100e-6 };
 
-/** No clock that works is farther off (RFC 5905, appendix A.5.5.6). */
+/** Bound on the drift of a working clock (RFC 5905, appendix A.5.5.6). */
 const maxRatio = 500e-6;
 
 /**
- * How fast the server's clock runs against the local one: the slope of a line through the newest offsets (least squares), each
- * weighed by what it spent in queues. It is used once it says more than the data sheet of a quartz.
+ * Measures the drift of the server's clock against the local one: the slope of a least-squares line through the newest offsets,
+ * weighted by the inverse square of the queueing delay. Used once its error bound is below that of an unmeasured quartz.
  */
 export class DriftMeter {
   readonly #samples: Sample[] = [];
@@ -27,11 +27,11 @@ export class DriftMeter {
 
   add(sample: Sample): void {
     this.#samples.push(sample);
-    if (this.#samples.length > kept) this.#samples.shift();
-    if (this.#samples.length >= leastSamples) this.#drift = this.#fit() ?? this.#drift;
+    if (this.#samples.length > maxSamples) this.#samples.shift();
+    if (this.#samples.length >= minSamples) this.#drift = this.#fit() ?? this.#drift;
   }
 
-  /** Forgets the samples, as the server's clock was set. Its rate is still what it was. */
+  /** Drops the samples after a step of the server's clock. The measured rate stays valid. */
   clear(): void {
     this.#samples.length = 0;
   }
@@ -54,13 +54,13 @@ export class DriftMeter {
     const middleY = sum(points, ({ y, weight }) => y * weight) / weights;
     const spread = sum(points, ({ x, weight }) => weight * (x - middleX) ** 2);
     const ratio = sum(points, ({ x, y, weight }) => weight * (x - middleX) * (y - middleY)) / spread;
-    /** How wrong the slope is if every point is off by all of an error, each to the worse side. */
+    /** Error of the slope when every point is off by its whole error, in the worse direction. */
     const worst = (errorOf: (point: (typeof points)[number]) => number): number =>
       sum(points, (point) => point.weight * Math.abs(point.x - middleX) * errorOf(point)) / spread;
-    // Not so where all came at one time.
+    // Fails, among others, when all samples were taken at one time.
     const isGood = Math.abs(ratio) <= maxRatio && worst(({ queuedMs }) => queuedMs) < unknown.tolerance;
     if (!isGood) return undefined;
-    // Usual queues tell the slope; what it may be off by is said without any trust in what is usual.
+    // The slope assumes usual queueing delays; its tolerance does not.
     const tolerance = Math.min(
       unknown.tolerance + Math.abs(ratio),
       worst(({ errorMs }) => errorMs),

@@ -6,30 +6,31 @@ import { type Estimate, TimeSource } from './time-source.ts';
 export interface FleetClockOptions {
   /** A monotonic clock in ms. Default `performance.now`. */
   readonly localNow?: () => number;
-  /** What the local clock's zero is in ms since the Unix epoch, as far as this machine knows. Default `performance.timeOrigin`. */
+  /** Zero of the local clock by the machine's clock, in ms since the Unix epoch. Default `performance.timeOrigin`. */
   readonly localEpochMs?: number;
-  /** How often it is calibrated, in ms: small errors go away over so long. Default 5000. */
+  /** Interval between calibrations, in ms. Small errors are slewed over it. Default 5000. */
   readonly intervalMs?: number;
 }
 
-/** Samples of a source until its filter means something. */
+/** Number of samples of one source from which the clock counts as calibrated. */
 const calibratedFrom = 4;
 
-/** Beyond it `add` throws. */
+/** Maximum number of sources; `add` throws above it. */
 export const maxSources = 16;
 
 /**
- * The fleet's time. It learns it from exchanges with one source or several (RFC 5905: clock filter, selection, combination) and
- * tells it so that it never goes back. Until it has learned anything it tells the machine's own time.
+ * The fleet's time, from exchanges with one or several sources (RFC 5905: clock filter, selection, combination). It is monotonic.
+ * Before the first agreement it is the machine's own time.
  */
 export class FleetClock {
   readonly #localNow: () => number;
   readonly #sources = new Map<string, TimeSource>();
   readonly #offset: SlewedOffset;
   readonly #localEpochMs: number;
-  /** The newest agreement, and the local time of it. */
+  /** The newest estimate that a majority agreed on, and its local time. */
   #agreed: { readonly atMs: number; readonly estimate: Estimate } | undefined;
-  #told = -Infinity;
+  /** Newest value that `now` returned, in ms since the Unix epoch. */
+  #lastReturnedMs = -Infinity;
   #steps = 0;
   #calibrated = false;
 
@@ -43,9 +44,9 @@ export class FleetClock {
     this.#offset = new SlewedOffset(localEpochMs, intervalMs);
   }
 
-  /** The fleet's time in ms since the Unix epoch, with digits below the ms. Never less than what it told before. */
+  /** The fleet's time in ms since the Unix epoch, with sub-millisecond digits. Never less than a value it returned before. */
   now(): number {
-    return (this.#told = Math.max(this.#told, this.at(this.#localNow())));
+    return (this.#lastReturnedMs = Math.max(this.#lastReturnedMs, this.at(this.#localNow())));
   }
 
   /** The fleet's time at a local time near now (ms of the local clock, such as `performance.now`). */
@@ -53,7 +54,7 @@ export class FleetClock {
     return localMs + this.#offset.at(localMs);
   }
 
-  /** `now` is wrong by this much at most, in ms, as long as most sources are honest. Infinity: unknown. */
+  /** Bound on the error of `now`, in ms, provided that most sources are truechimers. Infinity: unknown. */
   get errorBoundMs(): number {
     if (!this.#agreed) return Infinity;
     const { atMs, estimate } = this.#agreed;
@@ -62,30 +63,30 @@ export class FleetClock {
     return estimate.errorBoundMs + agedMs + Math.abs(this.#offset.remainingMs(localMs));
   }
 
-  /** The fleet's time minus the machine's own as it was when the process began, in ms. */
+  /** The fleet's time minus the machine's clock as it was when the process started, in ms. */
   get offsetMs(): number {
     return this.#offset.at(this.#localNow()) - this.#localEpochMs;
   }
 
-  /** How much faster the fleet's time runs than the local clock, in ms a ms. */
+  /** Rate of the fleet's time against the local clock, less 1. */
   get drift(): number {
     return this.#agreed?.estimate.drift.ratio ?? 0;
   }
 
-  /** How often the fleet's time was set by 128 ms or more. */
+  /** Number of corrections of 128 ms or more. */
   get steps(): number {
     return this.#steps;
   }
 
-  /** Whether a majority agreed on the time, after at least four samples. Stays true. */
+  /** Whether a majority of sources has agreed at least once, with at least four samples. */
   get calibrated(): boolean {
     return this.#calibrated;
   }
 
   /**
-   * Takes an exchange with a source; `update` makes use of it. Returns false for one that can't have happened.
+   * Adds an exchange with a source, which the next `update` uses. Returns false for an exchange with impossible timestamps.
    *
-   * @throws RangeError for a seventeenth source.
+   * @throws RangeError for more than 16 sources.
    */
   add(exchange: Exchange, source = 'default'): boolean {
     const sample = sampleOf(exchange);
@@ -93,32 +94,32 @@ export class FleetClock {
     return sample !== undefined;
   }
 
-  /** A source was asked and did not tell the time. After eight times in a row it has no say until it does. */
+  /** Records a poll of a source without a usable time. After eight in a row the source is ignored until its next sample. */
   missed(source = 'default'): void {
     this.#sources.get(source)?.missed();
   }
 
-  /** Follows what most sources say now. Returns whether they agree; while they don't, time goes on as it did. */
+  /** Adjusts the clock to the majority of sources. Returns whether there is one; without it the clock free-runs. */
   update(): boolean {
     const localMs = this.#localNow();
     const estimates = [...this.#sources.values()].flatMap((source) => source.estimate(localMs) ?? []);
-    const honest = truechimers(estimates);
-    if (honest.length === 0) return false;
-    const estimate = combine(honest);
+    const survivors = truechimers(estimates);
+    if (survivors.length === 0) return false;
+    const estimate = combine(survivors);
     this.#follow(estimate.offsetMs, localMs, estimate.drift.ratio);
     this.#agreed = { atMs: localMs, estimate };
     this.#calibrated ||= estimate.samples >= calibratedFrom;
     return true;
   }
 
-  /** Follows the machine's own clock, which is no source: how wrong it is stays unknown. */
-  followOwn(unixMs: number): void {
+  /** Adjusts to the machine's clock (ms since the Unix epoch). The error bound stays unknown. */
+  followMachineClock(unixMs: number): void {
     const localMs = this.#localNow();
     this.#follow(unixMs - localMs, localMs, 0);
   }
 
   #follow(offsetMs: number, localMs: number, drift: number): void {
-    if (this.#told === -Infinity) this.#offset.set(offsetMs, localMs, drift);
+    if (this.#lastReturnedMs === -Infinity) this.#offset.set(offsetMs, localMs, drift);
     else if (this.#offset.aim(offsetMs, localMs, drift)) this.#steps++;
   }
 

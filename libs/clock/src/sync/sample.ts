@@ -1,48 +1,48 @@
-/** A request and its answer, in ms. t1 and t4 are the local clock (monotonic, any epoch), t2 and t3 the server's (Unix epoch). */
+/** Timestamps of a request and its response, in ms. */
 export interface Exchange {
-  /** The request left here. */
+  /** Request sent, by the local clock (monotonic, any epoch). */
   readonly t1: number;
-  /** It arrived there. */
+  /** Request received, by the server's clock (Unix epoch). */
   readonly t2: number;
-  /** The answer left there. */
+  /** Response sent, by the server's clock (Unix epoch). */
   readonly t3: number;
-  /** It arrived here. */
+  /** Response received, by the local clock. */
   readonly t4: number;
-  /** The round trip from the server to the source of its time. Default 0. */
+  /** Round trip from the server to its reference clock. Default 0. */
   readonly rootDelayMs?: number;
-  /** The error that the server states besides. Infinity: it does not know. Default 0. */
+  /** Root dispersion that the server states. Infinity: unknown. Default 0. */
   readonly rootDispersionMs?: number;
 }
 
-/** What an exchange says of the two clocks. */
+/** The relation of two clocks, measured by one exchange. */
 export interface Sample {
-  /** Local time when the answer came, in ms. */
+  /** Local time at which the response was received, in ms. */
   readonly atMs: number;
   /** Server's clock minus local clock, in ms. */
   readonly offsetMs: number;
-  /** Round trip without the time spent at the server, in ms. */
+  /** Round trip without the server's processing time, in ms. */
   readonly delayMs: number;
   /** Error of reading the clocks, in ms. */
   readonly dispersionMs: number;
-  /** The server's own distance from its reference, in ms. */
+  /** The server's root distance, in ms. */
   readonly rootMs: number;
 }
 
-/** PHI of RFC 5905, section 7.2: how fast a clock may wander, in ms per ms. */
+/** PHI of RFC 5905, section 7.2: frequency tolerance, in ms per ms. */
 export const frequencyTolerance = 15e-6;
 
-/** Of local clocks; browsers round theirs to this. */
+/** Resolution of local clocks, in ms; browsers round theirs to it. */
 const readingErrorMs = 0.1;
 
-/** MAXDISP of RFC 5905, section 7.2: what is farther says nothing. */
+/** MAXDISP of RFC 5905, section 7.2: a source at this distance or more is unusable. */
 export const maxDistanceMs = 16_000;
 
-/** A delay may come out this much below zero, as the two clocks don't run at the same rate. */
+/** Tolerated negative delay, because the two clocks run at different rates. */
 const negativeDelayMs = 1;
 
 /**
- * Offset and delay of an exchange (RFC 5905, section 8), or undefined when it can't have happened so. Whatever the two ways
- * took, the offset is wrong by half the delay at most.
+ * Offset and delay of an exchange (RFC 5905, section 8); undefined for impossible timestamps. However the delay is split between the
+ * two directions, the error of the offset is at most half the delay.
  */
 export function sampleOf({ t1, t2, t3, t4, rootDelayMs = 0, rootDispersionMs = 0 }: Exchange): Sample | undefined {
   if (![t1, t2, t3, t4, rootDelayMs].every(Number.isFinite)) return undefined;

@@ -1,8 +1,8 @@
 import { maxDistanceMs } from './sample.ts';
 import type { Estimate } from './time-source.ts';
 
-/** Intervals are at least this wide to each side: honest servers differ by as much. */
-const leastDistanceMs = 1;
+/** Minimum half-width of an interval, in ms: correct servers differ by as much. */
+const minDistanceMs = 1;
 
 interface Edge {
   readonly at: number;
@@ -10,12 +10,12 @@ interface Edge {
   readonly kind: -1 | 0 | 1;
 }
 
-const reach = ({ errorBoundMs }: Estimate): number => Math.max(errorBoundMs, leastDistanceMs);
+const reach = ({ errorBoundMs }: Estimate): number => Math.max(errorBoundMs, minDistanceMs);
 
 /**
- * Those that tell the truth if most do: the intersection algorithm of RFC 5905, section 11.2.1 (after Marzullo). Looks for the
- * smallest interval that lies within the intervals of all but `liars`, for as few liars as possible and fewer than half. Those
- * whose offset lies in it are told true. Empty when no majority agrees.
+ * The truechimers among the candidates: the intersection algorithm of RFC 5905, section 11.2.1 (after Marzullo). Finds the smallest
+ * interval within the intervals of all but the falsetickers, for the least number of falsetickers and fewer than half. Candidates
+ * whose offset lies in it are truechimers. Empty when no majority agrees.
  */
 export function truechimers<T extends Estimate>(candidates: readonly T[]): T[] {
   const edges = candidates
@@ -24,31 +24,31 @@ export function truechimers<T extends Estimate>(candidates: readonly T[]): T[] {
       { at: each.offsetMs, kind: 0 },
       { at: each.offsetMs + reach(each), kind: 1 },
     ])
-    // Not by subtraction, as there are infinite ones.
+    // Not by subtraction: bounds may be infinite.
     .toSorted((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : a.kind - b.kind));
-  for (let liars = 0; 2 * liars < candidates.length; liars++) {
-    const wanted = candidates.length - liars;
-    const low = scan(edges, -1, wanted);
-    const high = scan(edges.toReversed(), 1, wanted);
+  for (let falsetickers = 0; 2 * falsetickers < candidates.length; falsetickers++) {
+    const required = candidates.length - falsetickers;
+    const low = scan(edges, -1, required);
+    const high = scan(edges.toReversed(), 1, required);
     if (low === undefined || high === undefined || low > high) continue;
     const inside = candidates.filter(({ offsetMs }) => offsetMs >= low && offsetMs <= high);
-    if (inside.length >= wanted) return inside;
+    if (inside.length >= required) return inside;
   }
   return [];
 }
 
-/** Where `wanted` intervals are open at once for the first time. */
-function scan(edges: readonly Edge[], opening: -1 | 1, wanted: number): number | undefined {
+/** The first point at which `required` intervals overlap. */
+function scan(edges: readonly Edge[], opening: -1 | 1, required: number): number | undefined {
   let open = 0;
   for (const { at, kind } of edges) {
     if (kind === opening) open++;
     else if (kind !== 0) open--;
-    if (open >= wanted) return at;
+    if (open >= required) return at;
   }
   return undefined;
 }
 
-/** The mean of estimates, weighed by how near they are to the truth (RFC 5905, section 11.2.3). At least one. */
+/** The mean of at least one estimate, weighted by the inverse of the error bound (RFC 5905, section 11.2.3). */
 export function combine(survivors: readonly Estimate[]): Estimate {
   const weights = survivors.map((each) => 1 / Math.min(reach(each), maxDistanceMs));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -56,7 +56,7 @@ export function combine(survivors: readonly Estimate[]): Estimate {
     survivors.reduce((sum, each, index) => sum + of(each) * weights[index]!, 0) / total;
   const base = survivors[0]!.offsetMs;
   return {
-    // Offsets are as large as the epoch; their differences are not, and keep their digits.
+    // Averages differences: sums of offsets, which are as large as the epoch, would lose precision.
     offsetMs: base + mean(({ offsetMs }) => offsetMs - base),
     errorBoundMs: mean(({ errorBoundMs }) => errorBoundMs),
     drift: { ratio: mean(({ drift }) => drift.ratio), tolerance: mean(({ drift }) => drift.tolerance) },

@@ -1,47 +1,48 @@
-/** From here an error is a step (STEPT of RFC 5905, section 7.2 ff.), in ms. */
+/** An error of this size or more is a step (STEPT of RFC 5905, section 7.2 ff.), in ms. */
 export const stepThresholdMs = 128;
 
-/** Time runs faster or slower by this much at most while a small error goes away. */
+/** Maximum rate change while a small error is slewed. */
 const maxSlew = 5e-3;
 
-/** After a step back time runs at half its speed until it is right. */
+/** Rate after a step back, until the offset is reached. */
 const catchUp = 0.5;
 
 /**
- * The offset of a clock from a local one, such that local time plus offset never goes back, however the aim moves:
- * - an error below 128 ms goes away over `spreadMs`, at 5,000 ppm (5 ms a second) at most;
- * - a larger one forward is a jump;
- * - a larger one back is waited out: time runs at half speed until it is right, twice as long as the step.
+ * The offset of a clock from a local one. Local time plus offset is monotonic, however the target moves:
+ * - an error below 128 ms is slewed over `spreadMs`, by at most 5,000 ppm (5 ms per second);
+ * - a larger error forward is a jump;
+ * - a larger error back makes time run at half speed, for twice the step.
  */
 export class SlewedOffset {
   readonly #spreadMs: number;
   #refMs: number;
   #refOffsetMs: number;
   #drift = 0;
-  /** What is added to the offset, evenly over `#overMs` after the reference. */
+  /** Correction that is added to the offset linearly during `#overMs` after the reference, in ms. */
   #correctionMs = 0;
   #overMs = 1;
 
-  /** Offset, in ms, that it begins with, and the time over which a small error goes away. */
+  /** `offsetMs` is the initial offset; small errors are slewed over `spreadMs`. */
   constructor(offsetMs: number, spreadMs: number) {
     this.#refMs = 0;
     this.#refOffsetMs = offsetMs;
     this.#spreadMs = spreadMs;
   }
 
+  /** The offset at a local time, in ms. */
   at(localMs: number): number {
     const sinceMs = localMs - this.#refMs;
     const done = Math.min(Math.max(sinceMs / this.#overMs, 0), 1);
     return this.#refOffsetMs + this.#drift * sinceMs + this.#correctionMs * done;
   }
 
-  /** Where the offset is going, less where it is, in ms. */
+  /** Target minus current offset, in ms. */
   remainingMs(localMs: number): number {
     const done = Math.min(Math.max((localMs - this.#refMs) / this.#overMs, 0), 1);
     return this.#correctionMs * (1 - done);
   }
 
-  /** From now on the offset ought to be this, and change by `drift` ms a ms. Returns whether that is a step. */
+  /** Sets the target offset, which changes by `drift` ms per ms from now on. Returns whether the change is a step. */
   aim(offsetMs: number, localMs: number, drift = 0): boolean {
     const now = this.at(localMs);
     const errorMs = offsetMs - now;
@@ -54,7 +55,7 @@ export class SlewedOffset {
     return isStep;
   }
 
-  /** The offset is this at once, even if time goes back: for when nobody was told the time yet. */
+  /** Sets the offset at once, even if time goes back: for use before the first read. */
   set(offsetMs: number, localMs: number, drift = 0): void {
     this.#refMs = localMs;
     this.#refOffsetMs = offsetMs;

@@ -1,21 +1,21 @@
 import { SlewedOffset } from './slewed-offset.ts';
 
 export interface SourceTimesOptions {
-  /** Beyond it the source calibrated longest ago is forgotten. Default 1024. */
+  /** Maximum number of sources; above it the least recently calibrated is dropped. Default 1024. */
   readonly maxSources?: number;
-  /** How often a source is calibrated, in ms. Default 5000. */
+  /** Interval between calibrations of a source, in ms. Default 5000. */
   readonly intervalMs?: number;
 }
 
 interface Source {
   readonly delta: SlewedOffset;
-  /** The newest frame that was asked for. */
+  /** Local time of the newest frame passed to `ptsNtp`, in ms. */
   newestMs: number;
 }
 
 /**
- * When frames were taken, in the fleet's time: `pts_ntp = t_frame_local + delta`, with one delta a source (a camera, a
- * publisher, a file), as each has a clock of its own. Frames of a source asked for in their order never go back in time.
+ * Capture times of frames in the fleet's time: `pts_ntp = t_frame_local + delta`. Each source (a camera, a publisher, a file) has a
+ * clock and therefore a delta of its own. For frames of one source in order, `pts_ntp` is monotonic.
  */
 export class SourceTimes {
   readonly #sources = new Map<string, Source>();
@@ -31,24 +31,24 @@ export class SourceTimes {
     return this.#sources.size;
   }
 
-  /** Whether the source was calibrated. */
+  /** Whether the source has been calibrated. */
   has(source: string): boolean {
     return this.#sources.has(source);
   }
 
-  /** The source's clock showed `localMs` when the fleet's time was `fleetMs` (ms since the Unix epoch). */
+  /** Records that the source's clock showed `localMs` when the fleet's time was `fleetMs` (ms since the Unix epoch). */
   calibrate(source: string, localMs: number, fleetMs: number): void {
     const known = this.#sources.get(source);
     const entry = known ?? { delta: new SlewedOffset(fleetMs - localMs, this.#intervalMs), newestMs: -Infinity };
-    // What was told of newer frames stays true.
+    // Timestamps already returned for newer frames stay valid.
     if (known) known.delta.aim(fleetMs - localMs, Math.max(localMs, known.newestMs));
-    // The map keeps the order in which sources were calibrated.
+    // Insertion order of the map is the order of calibration.
     this.#sources.delete(source);
     this.#sources.set(source, entry);
     if (this.#sources.size > this.#maxSources) this.#sources.delete(this.#sources.keys().next().value!);
   }
 
-  /** `pts_ntp` of a frame, in ms since the Unix epoch; undefined while the source was not calibrated. */
+  /** `pts_ntp` of a frame, in ms since the Unix epoch; undefined before the source is calibrated. */
   ptsNtp(source: string, frameLocalMs: number): number | undefined {
     const known = this.#sources.get(source);
     if (!known) return undefined;
@@ -56,6 +56,7 @@ export class SourceTimes {
     return frameLocalMs + known.delta.at(frameLocalMs);
   }
 
+  /** Drops a source. */
   forget(source: string): void {
     this.#sources.delete(source);
   }

@@ -2,32 +2,34 @@ import { ClockFilter, type Drift, distanceOf, offsetAt } from './clock-filter.ts
 import { DriftMeter } from './drift-meter.ts';
 import type { Sample } from './sample.ts';
 
-/** What one source says of the time. */
+/** The offset of one source, with its error bound. */
 export interface Estimate {
   /** Source's clock minus local clock, in ms. */
   readonly offsetMs: number;
-  /** Root distance (RFC 5905, appendix A.5.5.2): the offset is wrong by this much at most, in ms. Infinity: unknown. */
+  /** Root distance (RFC 5905, appendix A.5.5.2): bound on the error of the offset, in ms. Infinity: unknown. */
   readonly errorBoundMs: number;
   readonly drift: Drift;
+  /** Number of samples in the clock filter. */
   readonly samples: number;
 }
 
-/** So many samples in a row that contradict those before, and not each other, mean that the clock was set. */
+/** Number of consecutive samples that contradict the filter, and agree with each other, after which the source was stepped. */
 const stepAfter = 3;
 
-/** Differences below are never taken for a clock that was set. */
+/** Differences below this never count as a contradiction, in ms. */
 const agreementMs = 1;
 
-/** Polls without an answer until a source is out of reach (the register of RFC 5905, section 13, is eight bits). */
+/** Consecutive missed polls after which a source is unreachable (the reach register of RFC 5905, section 13, has eight bits). */
 const unreachableAfter = 8;
 
-/** One server as seen from here: its newest samples, filtered, and the drift against it. */
+/** One time source: its newest samples, filtered, and its measured drift. */
 export class TimeSource {
   readonly #filter = new ClockFilter();
   readonly #meter = new DriftMeter();
   #contradictions: Sample[] = [];
   #missed = 0;
 
+  /** Adds a sample. Samples that contradict the filter are held back until three in a row agree. */
   add(sample: Sample): void {
     this.#missed = 0;
     const best = this.#filter.best(sample.atMs, this.#meter.drift);
@@ -43,11 +45,12 @@ export class TimeSource {
     for (const each of this.#contradictions.splice(0)) this.#take(each);
   }
 
-  /** A poll was not answered, or not with a time. */
+  /** Records a poll without a usable time. */
   missed(): void {
     this.#missed++;
   }
 
+  /** The estimate at a local time; undefined without samples or after eight missed polls. */
   estimate(nowMs: number): Estimate | undefined {
     const { drift } = this.#meter;
     const best = this.#filter.best(nowMs, drift);
@@ -65,7 +68,7 @@ export class TimeSource {
     this.#meter.add(sample);
   }
 
-  /** Whether one clock can have given both. */
+  /** Whether both samples can be of the same clock, within their error bounds. */
   #agree(one: Sample, other: Sample): boolean {
     const { drift } = this.#meter;
     const apart = Math.abs(offsetAt(one, other.atMs, drift) - other.offsetMs);
