@@ -46,6 +46,15 @@ const known = {
     debian: ['python3', 'python3-venv'],
     brew: ['python'],
   },
+  buildah: { present: () => which('buildah'), debian: ['buildah'], brew: ['buildah'] },
+  mmdebstrap: { present: () => which('mmdebstrap'), debian: ['mmdebstrap'], brew: ['mmdebstrap'] },
+  containerd: {
+    present: () =>
+      ['containerd', 'runc', 'nft', 'iptables', 'ip'].every((name) => which(name) ?? existsSync(`/usr/sbin/${name}`)) &&
+      existsSync('/usr/lib/cni/bridge'),
+    debian: ['containerd', 'runc', 'containernetworking-plugins', 'nftables', 'iptables', 'iproute2'],
+    brew: [],
+  },
   openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {
     present: () =>

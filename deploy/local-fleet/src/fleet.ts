@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
+import { type ServiceName, services } from '@flotilla/image';
 import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
 import { pickEnv } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
-import { gatewayConfig, nodeFlags as gatewayFlags } from '@flotilla/signaling-gateway';
+import { gatewayConfig } from '@flotilla/signaling-gateway';
 import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
 import type { z } from 'zod';
 
@@ -56,20 +56,14 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-const schemas: Record<string, z.ZodObject> = {
-  'room-registry': registryConfig,
+const schemas: Readonly<Record<Exclude<ServiceName, 'standalone'>, z.ZodObject>> = {
+  registry: registryConfig,
   'sfu-worker': sfuWorkerConfig,
   'metadata-relay': metadataRelayConfig,
-  'signaling-gateway': gatewayConfig,
+  gateway: gatewayConfig,
   console: consoleConfig,
   autoscaler: autoscalerConfig,
 };
-
-/** How Node runs a service, where it matters. */
-const nodeFlags: Record<string, readonly string[]> = { 'signaling-gateway': gatewayFlags };
-
-const entry = (service: string): string =>
-  fileURLToPath(new URL('./main.js', import.meta.resolve(`@flotilla/${service}`)));
 
 /** Settings of a fleet whose media is received at these addresses. Default: on loopback only. */
 export function mediaAt(ips: readonly string[]): Record<string, string> {
@@ -117,11 +111,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 
-  const start = (name: string, service: string, settings: Record<string, string>): Promise<Child> => {
-    const env = pickEnv(schemas[service]!, { ...process.env, ...shared, ...settings, ...options.env });
+  const start = (name: string, service: keyof typeof schemas, settings: Record<string, string>): Promise<Child> => {
+    const { main, nodeFlags } = services[service];
+    const env = pickEnv(schemas[service], { ...process.env, ...shared, ...settings, ...options.env });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
-      const child = new Child(name, process.execPath, [...(nodeFlags[service] ?? []), entry(service)], {
+      const child = new Child(name, process.execPath, [...nodeFlags, main], {
         env,
         onLine: onOwnLine,
       });
@@ -150,14 +145,14 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   try {
     await Promise.all([
       ...registryPorts.map((port, index) =>
-        start(`registry-${index + 1}`, 'room-registry', {
+        start(`registry-${index + 1}`, 'registry', {
           FLOTILLA_REST_HOST: '127.0.0.1',
           FLOTILLA_REST_PORT: String(port),
           FLOTILLA_API_KEYS: apiKey,
         }),
       ),
       ...gatewayPorts.map((port, index) =>
-        start(`gateway-${index + 1}`, 'signaling-gateway', {
+        start(`gateway-${index + 1}`, 'gateway', {
           FLOTILLA_SIGNAL_HOST: '127.0.0.1',
           FLOTILLA_SIGNAL_PORT: String(port),
         }),

@@ -1,0 +1,1 @@
+export { type ServiceName, services } from './services.ts';

@@ -1,0 +1,50 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { services } from '@flotilla/image';
+import { describe, expect, test } from 'vitest';
+
+const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const run = promisify(execFile);
+
+/** Runs the entry point to its end. */
+async function flotilla(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const env = { PATH: process.env['PATH'] };
+  try {
+    return { code: 0, ...(await run(process.execPath, [entry, ...args], { env })) };
+  } catch (error) {
+    return error as { code: number; stdout: string; stderr: string };
+  }
+}
+
+describe('flotilla <service>', () => {
+  test('--help lists every service', async () => {
+    const { code, stdout } = await flotilla('--help');
+    expect(code).toBe(0);
+    for (const name of Object.keys(services)) expect(stdout).toContain(name);
+  });
+
+  test.for([[[]], [['gatway']], [['toString']], [['gateway', '--port=1']]])(
+    'the arguments %j are refused with exit code 64',
+    async ([args]) => {
+      const { code, stderr } = await flotilla(...args!);
+      expect(code).toBe(64);
+      expect(stderr).toContain('Services: gateway, registry');
+    },
+  );
+
+  test('a gateway runs in the process that was started, with its V8 flags', async () => {
+    const env = { PATH: process.env['PATH'], FLOTILLA_TOKEN_SECRET: 'x'.repeat(32), REDIS_URL: 'redis://127.0.0.1:1' };
+    const child = spawn(process.execPath, [entry, 'gateway'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    try {
+      const [line] = (await once(child.stdout, 'data')) as [Buffer];
+      expect(line.toString()).toContain('"service":"signaling-gateway"');
+      const { readFileSync } = await import('node:fs');
+      const commandLine = readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
+      expect(commandLine).toEqual([process.execPath, ...services.gateway.nodeFlags, services.gateway.main, '']);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+});
