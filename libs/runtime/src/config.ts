@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withoutServiceLinks } from './service-links.ts';
 
 /** A configuration that can't be used. The message lists every bad key at once, one a line. */
 export class ConfigError extends Error {
@@ -8,14 +9,16 @@ export class ConfigError extends Error {
 const prefix = 'FLOTILLA_';
 
 /**
- * Reads a service's configuration from its environment. The keys of the schema are the names of the variables.
+ * Reads a service's configuration from its environment. The keys of the schema are the names of the variables. Variables that
+ * Kubernetes injects for Services are left out, see `withoutServiceLinks`.
  *
  * @throws ConfigError naming every value that doesn't fit and every `FLOTILLA_*` variable the service doesn't know.
  */
 export function loadConfig<T extends z.ZodRawShape>(
   schema: z.ZodObject<T>,
-  env: Readonly<Record<string, string | undefined>> = process.env,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
 ): z.output<z.ZodObject<T>> {
+  const env = withoutServiceLinks(environment);
   const known = Object.keys(schema.shape);
   // An empty variable is what templates produce for "not set".
   const given = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
@@ -43,7 +46,7 @@ export function pickEnv(
   schema: z.ZodObject,
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const entries = Object.entries(env).filter(
+  const entries = Object.entries(withoutServiceLinks(env)).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && (!entry[0].startsWith(prefix) || entry[0] in schema.shape),
   );
