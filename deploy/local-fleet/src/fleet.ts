@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
 import { type ServiceName, services } from '@flotilla/image';
 import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
-import { pickEnv } from '@flotilla/runtime';
+import { pickEnv, usableCores } from '@flotilla/runtime';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
 import { gatewayConfig } from '@flotilla/signaling-gateway';
 import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
@@ -106,6 +105,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_ADMIN_PORT: '0',
     // They stop together: there is nowhere to move to.
     FLOTILLA_DRAIN_SECONDS: '0',
+    FLOTILLA_STOP_DELAY_SECONDS: '0',
     // It is there to be tried, and broken.
     FLOTILLA_DRILLS: 'true',
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,

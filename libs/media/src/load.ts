@@ -1,6 +1,6 @@
-import { availableParallelism } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeLoad } from '@flotilla/contracts';
+import { usableCores } from '@flotilla/runtime';
 import { within } from './within.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
@@ -60,7 +60,7 @@ export class LoadSampler {
 
     const eventLoopDelayMs = round(this.#delay.percentile(99) / 1e6);
     this.#delay.reset();
-    return { cpu: round(busyMs / elapsedMs / availableParallelism()), eventLoopDelayMs, workers: perWorker };
+    return { cpu: round(busyMs / elapsedMs / usableCores()), eventLoopDelayMs, workers: perWorker };
   }
 
   /** CPU time in ms. Undefined for a worker that died, or has not answered the request before this one. */

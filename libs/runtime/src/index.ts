@@ -1,6 +1,7 @@
 export * from './admin-server.ts';
 export * from './close-serving.ts';
 export * from './config.ts';
+export * from './cpu-limit.ts';
 export * from './health.ts';
 export * from './keyed-queue.ts';
 export * from './local-addresses.ts';

@@ -3,6 +3,7 @@
  * is there.
  */
 import { stat } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import {
   Counter,
   type CounterConfiguration,
@@ -13,6 +14,7 @@ import {
   type HistogramConfiguration,
   register,
 } from 'prom-client';
+import { usableCores } from './cpu-limit.ts';
 
 export { register as metricsRegistry };
 
@@ -53,6 +55,21 @@ export function collectProcessMetrics(): void {
   collecting = true;
   collectDefaultMetrics();
   for (const name of perConnection) register.removeSingleMetric(name);
+  gauge({
+    name: 'process_cpu_limit_cores',
+    help: 'Cores that the process may use: those of the machine, or its CPU limit.',
+    collect() {
+      this.set(usableCores());
+    },
+  });
+  gauge({
+    name: 'process_memory_limit_bytes',
+    help: 'Memory that the process may use: that of the machine, or its memory limit.',
+    collect() {
+      // 0 when unknown. Without a limit, cgroup v1 says 2^63.
+      this.set(Math.min(process.constrainedMemory() || Infinity, totalmem()));
+    },
+  });
   gauge({
     name: 'process_open_fds',
     help: 'Open file descriptors, as Linux 6.2 and newer tell their number.',

@@ -1,6 +1,14 @@
-import { availableParallelism } from 'node:os';
 import { NodeId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, flag, ipList, loopbackAddress, port, wholeNumber } from '@flotilla/runtime';
+import {
+  brokerConfig,
+  commonConfig,
+  flag,
+  ipList,
+  loopbackAddress,
+  port,
+  usableCores,
+  wholeNumber,
+} from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** The settings of an SFU node, besides those of logs, metrics and brokers. */
@@ -9,8 +17,8 @@ export const nodeConfig = z.object({
   FLOTILLA_SFU_WORKERS: wholeNumber()
     .min(1)
     .max(256)
-    .default(availableParallelism())
-    .describe('mediasoup workers, one core each. Default: one per core.'),
+    .default(Math.max(1, Math.floor(usableCores())))
+    .describe('mediasoup workers, one core each. Default: one per core that the process may use, by its CPU limit.'),
   FLOTILLA_SFU_CAPACITY: wholeNumber()
     .min(1)
     .default(200)
