@@ -1,10 +1,12 @@
 import type { Fleet } from '@flotilla/local-fleet';
+import { adminUrlOf } from '@flotilla/processes';
 import { CallPage, launchBrowser, notYet, RawClient, RestApi, TcpProxy, waitFor } from '@flotilla/testkit';
 import { allGot, Member } from './crowd.ts';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { ownFleet } from './own-fleet.ts';
 
 const drainSeconds = 6;
+const stopDelaySeconds = 2;
 
 describe('a gateway is restarted while people talk', () => {
   let fleet: Fleet;
@@ -16,6 +18,7 @@ describe('a gateway is restarted while people talk', () => {
       gateways: 2,
       env: {
         FLOTILLA_DRAIN_SECONDS: String(drainSeconds),
+        FLOTILLA_STOP_DELAY_SECONDS: String(stopDelaySeconds),
         FLOTILLA_SFU_CAPACITY: '500',
       },
     });
@@ -45,15 +48,25 @@ describe('a gateway is restarted while people talk', () => {
 
     const gateway = fleet.processes.get('gateway-1')!;
     const said: number[] = [];
+    let refused = false;
     const stopping = gateway.stop('SIGTERM', 20_000);
     for (let number = 1; !gateway.ended || number < 50; number++) {
       expect(await speaker.say(number)).toMatchObject({ ok: true });
       said.push(number);
       if (number === 5) {
+        // Not ready at once, but load balancers take a while to notice.
+        const ready = await fetch(`${await adminUrlOf(gateway)}/readyz`);
+        expect(await ready.json()).toEqual({ ok: false, problems: { shutdown: 'stopping' } });
+        (await RawClient.connect(leaving, { token: await api.issueToken('all') })).socket.terminate();
+        expect(movedAt).toEqual([]);
+      }
+      if (movedAt.length > 0 && !refused) {
+        refused = true;
         const late = RawClient.connect(leaving, { token: await api.issueToken('all') });
         await expect(late).rejects.toMatchObject({ status: 503 });
       }
     }
+    expect(refused).toBe(true);
     expect(await stopping).toBe(0);
     await allGot(members, said);
     for (const { name, moves, breaks } of members)
@@ -92,6 +105,34 @@ describe('a gateway is restarted while people talk', () => {
       await waitFor('the message', async () =>
         (await bob.messages()).length === 1 ? undefined : notYet('it is not there'),
       );
+    } finally {
+      await browser.close();
+      await proxy.close();
+    }
+  });
+
+  test('the call goes on when the load balancer leads to the stopped gateway until it has ended', async () => {
+    const [browser, proxy] = await Promise.all([
+      launchBrowser(),
+      TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port)),
+    ]);
+    try {
+      const signalUrl = `http://127.0.0.1:${proxy.port}`;
+      const [ada, bob] = [
+        await CallPage.join(browser, fleet.pageUrl, { room: 'call', name: 'ada', signalUrl }),
+        await CallPage.join(browser, fleet.pageUrl, { room: 'call', name: 'bob', signalUrl }),
+      ];
+      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      const before = [await ada.room(), await bob.room()];
+      expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
+      proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+      await bob.collectMessages();
+      await waitFor('a message over the other gateway', async () => {
+        await ada.send('over the other gateway').catch(() => undefined);
+        if ((await bob.messages()).length === 0) notYet('none arrived');
+      });
+      expect([await ada.room(), await bob.room()]).toEqual(before);
+      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
     } finally {
       await browser.close();
       await proxy.close();

@@ -137,7 +137,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     start(id, 'sfu-worker', {
       FLOTILLA_NODE_ID: id,
       ...options.sfuEnv?.(id),
-      FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(availableParallelism() / sfuNodes))),
+      FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(usableCores() / sfuNodes))),
     });
   const startRelay: Fleet['startRelay'] = (id, settings = {}) =>
     start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id, ...settings });

@@ -124,6 +124,15 @@ export const commonConfig = z.object({
     .describe('Where traces go (OTLP over HTTP), such as http://collector:4318. Without it there is no tracing.'),
 });
 
+/** Settings of a service that load balancers lead clients to. */
+export const servingConfig = z.object({
+  FLOTILLA_STOP_DELAY_SECONDS: wholeNumber()
+    .default(5)
+    .describe(
+      'Seconds that a service that received SIGTERM serves as before, though it is not ready, so that load balancers stop leading clients to it. They count towards FLOTILLA_SHUTDOWN_SECONDS.',
+    ),
+});
+
 /** What a service on the brokers understands besides. */
 export const brokerConfig = z.object({
   REDIS_URL: z

@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod';
 import { startAdminServer } from './admin-server.ts';
-import { type brokerConfig, type commonConfig, ConfigError, loadConfig } from './config.ts';
+import { type brokerConfig, type commonConfig, ConfigError, loadConfig, type servingConfig } from './config.ts';
 import { Health } from './health.ts';
 import { createLogger, type Logger } from './log.ts';
 import { collectProcessMetrics } from './metrics.ts';
@@ -27,14 +28,15 @@ export interface ServiceOptions<T extends z.ZodRawShape> {
 /** What the last log lines may take, in milliseconds. */
 const flushMs = 1000;
 
-type Common = z.output<typeof commonConfig>;
+type Common = z.output<typeof commonConfig> & Partial<z.output<typeof servingConfig>>;
 
 /** The two a service on brokers reads. */
 export type BrokerConfig = z.output<typeof brokerConfig>;
 
 /**
  * Runs a service as this process: reads its configuration, serves metrics and probes, starts it, and stops it in order on
- * SIGTERM, SIGINT, SIGHUP or the end of a parent with an IPC channel. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
+ * SIGTERM, SIGINT, SIGHUP or the end of a parent with an IPC channel. After SIGTERM, which orchestrators send, a service that
+ * load balancers lead to serves on for FLOTILLA_STOP_DELAY_SECONDS while it is not ready. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
  * 78 (EX_CONFIG of sysexits.h) for a configuration that can't be used.
  */
 export async function runService<T extends z.ZodRawShape>(options: ServiceOptions<T>): Promise<void> {
@@ -65,6 +67,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       log.error({ pending: stops.pending }, 'the stop took too long, leaving');
       process.exit(1);
     }, common.FLOTILLA_SHUTDOWN_SECONDS * 1000);
+    if (why === 'SIGTERM') await pause((common.FLOTILLA_STOP_DELAY_SECONDS ?? 0) * 1000);
     await stops.run();
     clearTimeout(deadline);
     log.info('stopped');

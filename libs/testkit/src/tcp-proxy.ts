@@ -6,6 +6,7 @@ export class TcpProxy {
   readonly #sockets = new Set<Socket>();
   #cut = false;
   #targetPort = 0;
+  #unanswered = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -17,19 +18,21 @@ export class TcpProxy {
         client.destroy();
         return;
       }
+      if (proxy.#unanswered > 0) {
+        proxy.#unanswered--;
+        proxy.#keep(client);
+        return;
+      }
       const upstream = connect({ port: proxy.#targetPort, host: targetHost, allowHalfOpen: true });
       client.pipe(upstream).pipe(client);
       for (const [socket, other] of [
         [client, upstream],
         [upstream, client],
       ] as const) {
-        proxy.#sockets.add(socket);
+        proxy.#keep(socket);
         socket.setNoDelay();
         socket.on('error', () => other.destroy());
-        socket.on('close', () => {
-          proxy.#sockets.delete(socket);
-          other.destroy();
-        });
+        socket.on('close', () => other.destroy());
       }
     });
     const proxy = new TcpProxy(server);
@@ -45,6 +48,21 @@ export class TcpProxy {
   /** Leads new connections to another port, as a load balancer does. Those there are stay. */
   leadTo(targetPort: number): void {
     this.#targetPort = targetPort;
+  }
+
+  /** Accepts the next `count` connections and never answers them, as an address whose machine is gone. */
+  leaveUnanswered(count: number): void {
+    this.#unanswered = count;
+  }
+
+  /** Carries nothing any more over the connections that are open, as when the machine behind them loses power. */
+  freeze(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
+  #keep(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
   }
 
   /** Drops every connection, and every new one, until `mend`. */

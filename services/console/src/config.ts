@@ -1,8 +1,9 @@
-import { commonConfig, flag, port } from '@flotilla/runtime';
+import { commonConfig, flag, port, servingConfig } from '@flotilla/runtime';
 import { z } from 'zod';
 
 export const consoleConfig = z.object({
   ...commonConfig.shape,
+  ...servingConfig.shape,
   FLOTILLA_CONSOLE_HOST: z.string().default('0.0.0.0').describe('Address that the console listens on.'),
   FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),
   FLOTILLA_CONSOLE_OPEN: flag()

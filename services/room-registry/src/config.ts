@@ -1,9 +1,10 @@
 import { tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, list, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, list, port, servingConfig, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 export const registryConfig = z.object({
   ...commonConfig.shape,
+  ...servingConfig.shape,
   ...brokerConfig.shape,
   ...tokenConfig.shape,
   FLOTILLA_REST_HOST: z.string().default('0.0.0.0').describe('Address that the REST API listens on.'),

@@ -1,5 +1,5 @@
 import { clientTimeConfig, tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, list, port, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, list, port, servingConfig, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 import { trustOf } from './edge/client-connection.ts';
 
@@ -89,6 +89,7 @@ export type EdgeConfig = z.output<typeof edgeConfig>;
 
 export const gatewayConfig = z.object({
   ...commonConfig.shape,
+  ...servingConfig.shape,
   ...brokerConfig.shape,
   ...tokenConfig.shape,
   ...edgeConfig.shape,

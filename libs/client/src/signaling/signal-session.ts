@@ -44,6 +44,8 @@ const maxPauseMs = 5000;
 /** Before the session moves to another gateway, how long replies are awaited and how often that is checked, in milliseconds. */
 const repliesWithinMs = 1000;
 const checkIntervalMs = 20;
+/** The longest pause between two attempts to move to another gateway, in milliseconds: it stops within seconds. */
+const maxMovePauseMs = 1000;
 /** How long a new session is attempted after the previous one could not be resumed, in milliseconds. */
 const restartWithinMs = 60_000;
 
@@ -57,6 +59,10 @@ export class SignalSession {
   #socket: SignalSocket | undefined;
   /** The connection that the session moves away from. */
   #movingFrom: SignalSocket | undefined;
+  /** A move to another gateway or a reconnect is under way: one at a time. */
+  #isRestoring = false;
+  /** `onDisconnected` was called, and neither `onResumed` nor `onRestarted` since. */
+  #isDisconnected = false;
   #welcome: SignalEventPayload<'welcome'> | undefined;
   #ended = false;
   /** The client closed the session, so the server has to end it as well. */
@@ -102,9 +108,10 @@ export class SignalSession {
     const socket = await SignalSocket.open(this.#url, credential, (event) => {
       if (event.type === 'welcome') welcome.resolve(signalEvents.welcome.parse(event.payload));
       else if (event.type === 'token_expiring') void this.#refreshToken();
-      else if (event.type === 'move') void this.#move();
+      else if (event.type === 'move') void this.#moveAway();
       else this.#onEvent(event);
     });
+    socket.onSilent = () => void this.#leaveSilent(socket);
     socket.onClosed = (closed) => {
       welcome.reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
       this.#onClosed(socket, closed);
@@ -130,19 +137,61 @@ export class SignalSession {
   }
 
   /** The gateway is stopping: resumes the session on another one while this connection is still open. */
-  async #move(): Promise<void> {
+  async #moveAway(): Promise<void> {
     const deadline = performance.now() + repliesWithinMs;
     while (this.#socket?.pending && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, checkIntervalMs));
-    if (this.#ended || !this.#socket) return;
-    this.#movingFrom = this.#socket;
-    try {
-      await this.#resume();
-    } catch {
-      if (this.#socket || this.#ended) return;
-      this.#handlers.onDisconnected();
-      void this.#reconnect();
+    if (this.#socket) await this.#move(this.#socket);
+  }
+
+  /** The gateway may be gone: resumes the session on another connection. This one is of use until that succeeds. */
+  async #leaveSilent(socket: SignalSocket): Promise<void> {
+    if (this.#socket !== socket) return;
+    await this.#move(socket);
+    if (this.#socket !== socket) socket.abandon();
+  }
+
+  async #move(leaving: SignalSocket): Promise<void> {
+    if (this.#ended || this.#isRestoring) return;
+    this.#isRestoring = true;
+    this.#movingFrom = leaving;
+    const moved = await this.#resumeBeside(leaving);
+    this.#movingFrom = undefined;
+    this.#isRestoring = false;
+    if (!moved) this.#restore();
+  }
+
+  /**
+   * Resumes the session beside the connection that is being left. A load balancer may lead attempts to the gateway that is
+   * being left, which refuses them: they are repeated until that connection is closed. Returns false when the session has to
+   * be reconnected.
+   */
+  async #resumeBeside(leaving: SignalSocket): Promise<boolean> {
+    const deadline = performance.now() + this.welcome.resumeWindowSeconds * 1000;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#resume();
+        return true;
+      } catch (error) {
+        if (FlotillaError.from(error).code === 'SESSION_EXPIRED' || performance.now() > deadline) return false;
+        if (this.#socket === leaving) await Promise.race([this.#pause(attempt, maxMovePauseMs), leaving.closed]);
+        if (this.#ended || this.#socket !== leaving) return false;
+      }
     }
+  }
+
+  /** Reconnects the session, whose connection is lost, unless that is under way. */
+  #restore(): void {
+    if (this.#ended || this.#isRestoring) return;
+    this.#isRestoring = true;
+    this.#notifyDisconnected();
+    void this.#reconnect().finally(() => (this.#isRestoring = false));
+  }
+
+  #notifyDisconnected(): void {
+    if (this.#isDisconnected) return;
+    this.#isDisconnected = true;
+    this.#handlers.onDisconnected();
   }
 
   #onEvent(event: Event): void {
@@ -153,12 +202,14 @@ export class SignalSession {
   #onClosed(socket: SignalSocket, { code, reason }: Closed): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
-    // The gateway may close the connection that the session moves away from.
-    if (this.#ended || this.#movingFrom === socket) return;
+    if (this.#ended) return;
+    const isMoving = this.#movingFrom === socket;
+    // The gateway that is being left closes its connection once another one has resumed the session.
+    if (isMoving && code === closeCodes.SESSION_REPLACED) return;
     if (finalCodes.has(code))
       return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
-    this.#handlers.onDisconnected();
-    void this.#reconnect();
+    if (isMoving) this.#notifyDisconnected();
+    else this.#restore();
   }
 
   #end(error: FlotillaError | undefined): void {
@@ -201,7 +252,9 @@ export class SignalSession {
     await this.#connect({ resumeToken: this.welcome.resumeToken });
     if (this.#ended) return;
     const { rooms } = await this.request('resume', { offsets: Object.fromEntries(this.#offsets) });
-    if (!this.#ended) this.#handlers.onResumed(rooms);
+    if (this.#ended) return;
+    this.#isDisconnected = false;
+    this.#handlers.onResumed(rooms);
   }
 
   async #restart(): Promise<void> {
@@ -214,12 +267,14 @@ export class SignalSession {
       );
     this.#offsets.clear();
     await this.#connectWithToken();
-    if (!this.#ended) await this.#handlers.onRestarted();
+    if (this.#ended) return;
+    await this.#handlers.onRestarted();
+    this.#isDisconnected = false;
   }
 
   /** Exponential, with jitter so that clients of one gateway do not reconnect together. The event `online` ends a pause. */
-  #pause(attempt: number): Promise<void> {
-    const longestMs = Math.min(250 * 2 ** attempt, maxPauseMs);
+  #pause(attempt: number, maxMs = maxPauseMs): Promise<void> {
+    const longestMs = Math.min(250 * 2 ** attempt, maxMs);
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);

@@ -28,13 +28,23 @@ export interface Closed {
 let clockCorrectionMs = 0;
 
 const requestTimeoutMs = 10_000;
-const openTimeoutMs = 10_000;
+/** Time without a reply to a request and without any other message after which a connection is silent, in milliseconds. */
+const silentAfterMs = 2000;
+const silenceConfirmedMs = 100;
+/** How long a socket may take to open, in milliseconds. */
+const openWithinMs = 10_000;
+/**
+ * When further attempts start beside the first, in milliseconds after it. Behind a load balancer an attempt may be led to a
+ * server that is gone, and each of the next ones to another.
+ */
+const laterAttemptsMs = [1000, 2500, 5000] as const;
 
 interface Pending {
   readonly type: RequestType;
   readonly resolve: (payload: unknown) => void;
   readonly reject: (error: FlotillaError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
+  readonly silenceTimer: ReturnType<typeof setTimeout>;
 }
 
 /** One WebSocket with the subprotocol flotilla.v1: sends requests, matches replies and delivers events. */
@@ -42,15 +52,21 @@ export class SignalSocket {
   readonly #socket: WebSocket;
   readonly #pending = new Map<string, Pending>();
   #lastId = 0;
+  #receivedAt = 0;
+  readonly #closed = Promise.withResolvers<void>();
   onEvent: (event: Event) => void = () => undefined;
   onClosed: (closed: Closed) => void = () => undefined;
+  /** A request got no reply, and nothing else was received since: the server may be gone without having closed the connection. */
+  onSilent: () => void = () => undefined;
+  /** Resolves when the socket is closed. */
+  readonly closed = this.#closed.promise;
 
   private constructor(socket: WebSocket) {
     this.#socket = socket;
   }
 
   /**
-   * Opens a socket. When the server refuses the local clock (CLOCK_SKEW), it is corrected by the server's and tried again once.
+   * Opens a socket, and tries again beside an attempt that takes long. When the server refuses the local clock (CLOCK_SKEW), it is corrected by the server's and tried again once.
    * @throws FlotillaError with the server's reason if it gives one, or UNAVAILABLE.
    */
   static async open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
@@ -63,37 +79,53 @@ export class SignalSocket {
     }
   }
 
+  /**
+   * The first attempt that opens wins. A credential opens one socket: when an attempt is refused because another one has used
+   * it, that one is still awaited.
+   */
   static #open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
-    const entry =
-      'token' in credential
-        ? tokenSubprotocolPrefix + credential.token
-        : resumeSubprotocolPrefix + credential.resumeToken;
-    return new Promise((resolve, reject) => {
-      const socket = new WebSocket(signalUrl(url), [
-        subprotocol,
-        entry,
-        timeSubprotocolPrefix + String(Date.now() + clockCorrectionMs),
-      ]);
-      const signal = new SignalSocket(socket);
+    const opened = Promise.withResolvers<SignalSocket>();
+    const sockets: WebSocket[] = [];
+    const failures: FlotillaError[] = [];
+    let isSettled = false;
+    const attempt = (): void => {
+      const signal = new SignalSocket(connectSocket(url, credential));
+      const socket = signal.#socket;
+      sockets.push(socket);
       signal.onEvent = onEvent;
-      const timer = setTimeout(() => socket.close(), openTimeoutMs);
-      let opened = false;
+      let wasOpened = false;
       socket.onopen = () => {
-        opened = true;
-        clearTimeout(timer);
-        resolve(signal);
+        wasOpened = true;
+        opened.resolve(signal);
       };
       socket.onmessage = ({ data }) => signal.#receive(String(data));
       socket.onclose = ({ code, reason }) => {
-        clearTimeout(timer);
-        if (opened) signal.#onClose({ code, reason });
+        if (wasOpened) return signal.#onClose({ code, reason });
+        if (isSettled) return;
         // Browsers hide the response to a failed upgrade: the reason is requested separately.
-        else void refusal(url, credential).then(reject);
+        void refusal(url, credential).then((failure) => {
+          failures.push(failure);
+          if (failures.length === sockets.length) opened.reject(mostTelling(failures));
+        });
       };
+    };
+    attempt();
+    const timers = laterAttemptsMs.map((afterMs) => setTimeout(attempt, afterMs));
+    timers.push(
+      setTimeout(
+        () => opened.reject(new FlotillaError('UNAVAILABLE', 'no connection was opened in time')),
+        openWithinMs,
+      ),
+    );
+    return opened.promise.finally(() => {
+      isSettled = true;
+      timers.forEach(clearTimeout);
+      for (const socket of sockets) if (socket.readyState === WebSocket.CONNECTING) socket.close();
     });
   }
 
   #receive(text: string): void {
+    this.#receivedAt = performance.now();
     const json: unknown = JSON.parse(text);
     if (!(json as { replyTo?: unknown }).replyTo) {
       const event = Event.safeParse(json);
@@ -104,7 +136,7 @@ export class SignalSocket {
     const pending = this.#pending.get(reply.replyTo ?? '');
     if (!pending) return;
     this.#pending.delete(reply.replyTo!);
-    clearTimeout(pending.timer);
+    clearTimers(pending);
     if (!reply.ok) return pending.reject(new FlotillaError(reply.error?.code ?? 'INTERNAL', reply.error?.message));
     const payload = signalRequests[pending.type].reply.safeParse(reply.payload);
     if (payload.success) pending.resolve(payload.data);
@@ -124,18 +156,34 @@ export class SignalSocket {
         this.#pending.delete(id);
         reject(new FlotillaError('DEADLINE_EXCEEDED', `no reply to ${type} within ${requestTimeoutMs / 1000} s`));
       }, requestTimeoutMs);
-      this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer });
+      const silenceTimer = this.#watchSilence(id);
+      this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer, silenceTimer });
       this.#socket.send(JSON.stringify({ id, type, ...(to && { to }), payload }));
     });
   }
 
+  /** Looks twice, since a page that was busy runs its timers before it receives what has arrived. */
+  #watchSilence(id: string): ReturnType<typeof setTimeout> {
+    const sentAt = performance.now();
+    const isSilent = (): boolean => this.#pending.has(id) && this.#receivedAt < sentAt;
+    return setTimeout(() => {
+      if (isSilent()) setTimeout(() => isSilent() && this.onSilent(), silenceConfirmedMs);
+    }, silentAfterMs);
+  }
+
   #onClose(closed: Closed): void {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
+    this.abandon();
+    this.#closed.resolve();
+    this.onClosed(closed);
+  }
+
+  /** Rejects the requests without a reply with UNAVAILABLE: none is expected from this connection any more. */
+  abandon(): void {
+    for (const pending of this.#pending.values()) {
+      clearTimers(pending);
+      pending.reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
     }
     this.#pending.clear();
-    this.onClosed(closed);
   }
 
   /** Number of requests without a reply. */
@@ -148,6 +196,24 @@ export class SignalSocket {
     this.#socket.close(1000, 'closed by client');
   }
 }
+
+function clearTimers({ timer, silenceTimer }: Pending): void {
+  clearTimeout(timer);
+  clearTimeout(silenceTimer);
+}
+
+function connectSocket(url: string, credential: Credential): WebSocket {
+  const entry =
+    'token' in credential
+      ? tokenSubprotocolPrefix + credential.token
+      : resumeSubprotocolPrefix + credential.resumeToken;
+  const time = timeSubprotocolPrefix + String(Date.now() + clockCorrectionMs);
+  return new WebSocket(signalUrl(url), [subprotocol, entry, time]);
+}
+
+/** What a server said, rather than that none was reached. */
+const mostTelling = (failures: readonly FlotillaError[]): FlotillaError =>
+  failures.find(({ code }) => code !== 'UNAVAILABLE') ?? failures[0]!;
 
 /** Accepts the origin of the fleet (`https://calls.example`) as well as a WebSocket URL. */
 function signalUrl(url: string): string {

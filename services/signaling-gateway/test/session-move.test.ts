@@ -1,0 +1,108 @@
+import { memoryBackplane } from '@flotilla/backplane';
+import { SignalSession } from '@flotilla/client/signal';
+import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
+
+const drainSeconds = 2;
+
+/** Two gateways of one fleet behind a load balancer, and the SDK's session over it. */
+describe('a session of the SDK', () => {
+  let first: RunningGateway;
+  let second: RunningGateway;
+  let balancer: TcpProxy;
+  let session: SignalSession;
+  let happened: string[];
+  let firstIsStopping: Promise<void> | undefined;
+
+  beforeEach(async () => {
+    const backplane = memoryBackplane(log);
+    const settings = { FLOTILLA_DRAIN_SECONDS: String(drainSeconds) };
+    first = await startGateway({ backplane, settings });
+    second = await startGateway({ backplane, settings: { FLOTILLA_DRAIN_SECONDS: '0' } });
+    balancer = await TcpProxy.to(first.port);
+    happened = [];
+    firstIsStopping = undefined;
+    session = await openSession();
+  });
+  afterEach(async () => {
+    session.close();
+    await Promise.all([firstIsStopping ?? first.stop(), second.stop()]);
+    await balancer.close();
+  });
+
+  const openSession = (): Promise<SignalSession> =>
+    SignalSession.open(`http://127.0.0.1:${balancer.port}`, () => newToken(), {
+      onEvent: () => undefined,
+      onDisconnected: () => happened.push('disconnected'),
+      onResumed: () => happened.push('resumed'),
+      onRestarted: async () => void happened.push('restarted'),
+      onEnded: () => happened.push('ended'),
+    });
+
+  const until = (what: string): Promise<void> =>
+    waitFor(`the session is ${what}`, () => {
+      if (!happened.includes(what)) notYet(happened.join(', ') || 'nothing happened');
+    });
+
+  /** Stops the first gateway. Resolves when it has refused the session's first attempt to move. */
+  async function stopFirst(): Promise<void> {
+    let attempts = 0;
+    first.server.on('upgrade', () => attempts++);
+    firstIsStopping = first.stop();
+    await waitFor('the stopping gateway refused an attempt', () => {
+      if (attempts === 0) notYet('none was made');
+    });
+  }
+
+  test('moves when the load balancer has led it back to the stopping gateway before', async () => {
+    const { sessionId } = session.welcome;
+    await stopFirst();
+    balancer.leadTo(second.port);
+    await until('resumed');
+    expect(happened).toEqual(['resumed']);
+    expect(session.welcome.sessionId).toBe(sessionId);
+    await session.request('ping', {});
+  });
+
+  test('reconnects when the gateway stopped before the load balancer led anywhere else', async () => {
+    const { sessionId } = session.welcome;
+    await stopFirst();
+    await firstIsStopping;
+    await until('disconnected');
+    balancer.leadTo(second.port);
+    await until('resumed');
+    expect(happened).toEqual(['disconnected', 'resumed']);
+    expect(session.welcome.sessionId).toBe(sessionId);
+    await session.request('ping', {});
+  });
+
+  test('opens although the load balancer led the first two attempts to a machine that is gone', async () => {
+    balancer.leaveUnanswered(2);
+    const another = await openSession();
+    await another.request('ping', {});
+    another.close();
+    expect(another.welcome.sessionId).not.toBe(session.welcome.sessionId);
+  });
+
+  test('resumes although the load balancer led the first two attempts to a machine that is gone', async () => {
+    const { sessionId } = session.welcome;
+    balancer.leadTo(second.port);
+    balancer.cut();
+    balancer.leaveUnanswered(2);
+    balancer.mend();
+    await until('resumed');
+    expect(happened).toEqual(['disconnected', 'resumed']);
+    expect(session.welcome.sessionId).toBe(sessionId);
+  });
+
+  test('resumes over another connection when its gateway no longer answers and the connection stays open', async () => {
+    const { sessionId } = session.welcome;
+    balancer.freeze();
+    balancer.leadTo(second.port);
+    await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(happened).toEqual(['resumed']);
+    expect(session.welcome.sessionId).toBe(sessionId);
+    await session.request('ping', {});
+  });
+});
