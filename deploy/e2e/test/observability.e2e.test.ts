@@ -1,51 +1,18 @@
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
+import { connect } from 'node:net';
 import type { Fleet } from '@flotilla/local-fleet';
 import { adminUrlOf } from '@flotilla/processes';
 import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OtlpCollector } from './otlp-collector.ts';
 import { metricsOf, ownFleet } from './own-fleet.ts';
-
-interface Span {
-  readonly traceId: string;
-  readonly name: string;
-  readonly service: string;
-}
-
-/** The part of an OTLP/HTTP export request (opentelemetry-proto, JSON encoding) that is looked at. */
-interface ExportRequest {
-  readonly resourceSpans: {
-    readonly resource: { readonly attributes: { key: string; value: { stringValue?: string } }[] };
-    readonly scopeSpans: { readonly spans: { traceId: string; name: string }[] }[];
-  }[];
-}
-
-/** An OTLP receiver that keeps what services export. */
-async function startCollector() {
-  const spans: Span[] = [];
-  const server = createServer((request, response) => {
-    let text = '';
-    request.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-    request.on('end', () => {
-      for (const { resource, scopeSpans } of (JSON.parse(text) as ExportRequest).resourceSpans) {
-        const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
-        for (const { traceId, name } of scopeSpans.flatMap((scope) => scope.spans))
-          spans.push({ traceId, name, service });
-      }
-      response.setHeader('content-type', 'application/json').end('{}');
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { spans, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
-}
 
 describe('a fleet', () => {
   let fleet: Fleet;
-  let collector: Awaited<ReturnType<typeof startCollector>>;
+  let collector: OtlpCollector;
 
   beforeAll(async () => {
-    collector = await startCollector();
+    collector = await OtlpCollector.start();
     fleet = await ownFleet('obs', {
       sfuNodes: 1,
       gateways: 1,

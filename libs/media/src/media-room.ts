@@ -3,7 +3,6 @@ import {
   type EventLog,
   inTraceOf,
   type PlacedRoomEvent,
-  roomStream,
   type StreamSubscription,
   subscribeToRoom,
 } from '@flotilla/bus';
@@ -18,7 +17,7 @@ import {
   type RtpCapabilities,
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
-import type { MigrationStore, RoomState, RoomStore } from '@flotilla/store';
+import type { MigrationStore, RoomState, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
 import type { Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
 import { type MediaSession, MediaSessions } from './media-session.ts';
@@ -103,9 +102,8 @@ export class MediaRoom {
 
   static async open(options: MediaRoomOptions): Promise<MediaRoom> {
     const { id, worker, deps } = options;
-    const { events, nodeId } = deps;
+    const { nodeId } = deps;
     const log = deps.log.child({ roomId: id });
-    const offset = await events.lastOffset(roomStream(id));
     const router = await worker.worker.createRouter(routerOptions);
     let speakers: SpeakerDetector;
     try {
@@ -119,11 +117,7 @@ export class MediaRoom {
       router.close();
       throw error;
     }
-    const room = new MediaRoom(options, router, speakers, log);
-    room.#events = subscribeToRoom(events, id, offset, (placed) => {
-      for (const each of placed) inTraceOf(each.event, 'follow', () => room.#onEvent(each));
-    });
-    return room;
+    return new MediaRoom(options, router, speakers, log);
   }
 
   get id(): string {
@@ -284,13 +278,24 @@ export class MediaRoom {
 
   /** Throws NOT_IN_ROOM unless the participant is assigned to this node or being moved to it. */
   async #assignmentOf(participantId: string): Promise<{ state: RoomState; isIncoming: boolean }> {
-    const { rooms, migrations, nodeId } = this.options.deps;
-    const state = await rooms.state(this.id);
+    const { nodeId } = this.options.deps;
+    const state = await this.#readState();
     const member = state?.members.find(({ id }) => id === participantId);
     if (state && member?.nodeId === nodeId) return { state, isIncoming: false };
-    if (state && member && (await migrations.of(this.id, participantId))?.toNode === nodeId)
-      return { state, isIncoming: true };
+    const migration = state?.migrations.find((each) => each.participantId === participantId);
+    if (state && member && migration?.toNode === nodeId) return { state, isIncoming: true };
     throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
+  }
+
+  /** The room's state. Its events are received from the first one on: the store answers in order, so later ones are not older. */
+  async #readState(): Promise<RoomStateWithMigrations | undefined> {
+    const { rooms, events } = this.options.deps;
+    const state = await rooms.state(this.id);
+    if (state && !this.#closed)
+      this.#events ??= subscribeToRoom(events, this.id, state.offset, (placed) => {
+        for (const each of placed) inTraceOf(each.event, 'follow', () => this.#onEvent(each));
+      });
+    return state;
   }
 
   /** The media of a session. Throws MEDIA_NOT_OPEN. */

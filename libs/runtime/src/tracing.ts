@@ -1,4 +1,4 @@
-import { context, propagation, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 
 const tracer = trace.getTracer('flotilla');
 
@@ -51,8 +51,21 @@ export function inSpan<T>(
 }
 
 /**
- * Sends spans to an OTLP collector. Spans are ours, at the edges (request, command, event), so nothing has to be loaded
- * before the application.
+ * Runs `work` in a span of kind client when another span is active. What a process does by itself, such as heartbeats, starts no
+ * trace.
+ */
+export function inChildSpan<T>(name: string, work: () => T): T {
+  return trace.getActiveSpan() ? inSpan(name, { kind: 'client' }, work) : work();
+}
+
+/** Runs `work` as part of no trace: a listener is otherwise called in the trace that was active when its connection was opened. */
+export function outsideTraces<T>(work: () => T): T {
+  return context.with(ROOT_CONTEXT, work);
+}
+
+/**
+ * Sends spans to an OTLP collector. Spans are ours, at the edges (request, command, event, Redis), so nothing has to be
+ * loaded before the application.
  *
  * @returns how to flush and stop.
  */

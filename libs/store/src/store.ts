@@ -67,6 +67,11 @@ export interface RoomState {
   readonly offset: Offset;
 }
 
+/** A room's state with its active migrations. */
+export interface RoomStateWithMigrations extends RoomState {
+  readonly migrations: readonly Migration[];
+}
+
 /** What a participant's media is opened with on a node. */
 export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe'>;
 
@@ -153,8 +158,8 @@ export interface RoomStore {
   /** Keeps what a member's media is opened with. Throws NOT_IN_ROOM. */
   describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void>;
 
-  /** The room with its members and publications. */
-  state(roomId: string): Promise<RoomState | undefined>;
+  /** The room with its members, publications and active migrations. */
+  state(roomId: string): Promise<RoomStateWithMigrations | undefined>;
 
   member(roomId: string, participantId: string): Promise<Member | undefined>;
 

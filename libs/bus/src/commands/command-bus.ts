@@ -172,7 +172,8 @@ export class CommandBus {
     let outcome = 'ok';
     try {
       const signal = AbortSignal.timeout(Math.max(1, timeLeft));
-      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace }, () =>
+      const attributes = { 'flotilla.command_id': commandId };
+      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace, attributes }, () =>
         handler(payload.data, { commandId, signal }),
       );
       return { answer: JSON.stringify({ ok: true, payload: reply }) };

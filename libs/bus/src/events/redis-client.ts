@@ -1,5 +1,5 @@
 import { FlotillaError } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { inChildSpan, type Logger } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 import { dataField, type LogEntry } from './event-log.ts';
 
@@ -31,10 +31,13 @@ export function connectRedis(
   return redis;
 }
 
-/** Runs a Redis command; a failure becomes UNAVAILABLE unless it is a FlotillaError already. */
-export async function redisOp<T>(work: () => Promise<T>): Promise<T> {
+/**
+ * Runs a Redis command, a script or a pipeline: one request and its reply, in a span of this name. A failure becomes UNAVAILABLE
+ * unless it is a FlotillaError already.
+ */
+export async function redisOp<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work();
+    return await inChildSpan(`redis ${name}`, work);
   } catch (error) {
     throw error instanceof FlotillaError
       ? error

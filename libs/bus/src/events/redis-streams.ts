@@ -54,7 +54,7 @@ export class RedisEventLog implements EventLog {
     const commands = this.#redis as unknown as {
       [append](key: string, data: string): Promise<[offset: Offset, previous: Offset]>;
     };
-    return redisOp(async () => {
+    return redisOp('append', async () => {
       const [offset, previous] = await commands[append](streamKey(this.#namespace, stream), data);
       return { offset, previous };
     });
@@ -62,7 +62,7 @@ export class RedisEventLog implements EventLog {
 
   readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
     const key = streamKey(this.#namespace, stream);
-    return redisOp(async () => {
+    return redisOp('read entries', async () => {
       if (offset === startOfStream) {
         // Complete as long as the stream never grew to where it is trimmed.
         if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'trimmed';
@@ -74,7 +74,7 @@ export class RedisEventLog implements EventLog {
   }
 
   lastOffset(stream: string): Promise<Offset> {
-    return redisOp(async () => {
+    return redisOp('last offset', async () => {
       const [newest] = (await this.#redis.xrevrange(
         streamKey(this.#namespace, stream),
         '+',

@@ -1,5 +1,5 @@
 import { type Offset, RoomEvent } from '@flotilla/contracts';
-import { inSpan, injectTrace } from '@flotilla/runtime';
+import { inSpan, injectTrace, outsideTraces } from '@flotilla/runtime';
 import type { EventLog, StreamSubscription, LogEntry } from './event-log.ts';
 
 /** The stream that is the truth about a room. */
@@ -69,6 +69,6 @@ export function subscribeToRoom(
 
 /** Does what an event asks for, as part of the trace that the event belongs to, if there is one. */
 export function inTraceOf(event: RoomEvent, what: string, work: () => void): void {
-  if (!event.trace) return work();
+  if (!event.trace) return outsideTraces(work);
   inSpan(`${what} ${event.type}`, { kind: 'consumer', carrier: event.trace }, work);
 }

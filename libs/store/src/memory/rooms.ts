@@ -19,6 +19,7 @@ import {
   pairKey,
   type PairState,
   type RoomState,
+  type RoomStateWithMigrations,
   type RoomStore,
 } from '../store.ts';
 import { negotiationVertex } from '../topology.ts';
@@ -113,9 +114,11 @@ export class MemoryRooms implements RoomStore {
     this.#member(roomId, participantId).record.mediaRequests.set(participantId, media);
   }
 
-  async state(roomId: string): Promise<RoomState | undefined> {
+  async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {
     const record = this.#rooms.get(roomId);
-    return record && this.shared.view(record);
+    if (!record) return undefined;
+    const migrations = [...record.migrations.values()].map(({ migration }) => migration);
+    return { ...this.shared.view(record), migrations };
   }
 
   async member(roomId: string, participantId: string): Promise<Member | undefined> {

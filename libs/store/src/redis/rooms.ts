@@ -3,6 +3,7 @@ import {
   FlotillaError,
   type LeaveReason,
   type Member,
+  Migration,
   publicParticipant,
   publicPublication,
   type PublicationRecord,
@@ -19,6 +20,7 @@ import {
   pairKey,
   type PairState,
   type RoomState,
+  type RoomStateWithMigrations,
   type RoomStore,
 } from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
@@ -174,7 +176,7 @@ export class RedisRooms implements RoomStore {
     if ((await this.client.run('describeMedia', values)) === 0) throw new FlotillaError('NOT_IN_ROOM');
   }
 
-  async state(roomId: string): Promise<RoomState | undefined> {
+  async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {
     const { keys } = this;
     // One transaction: what is read belongs to the offset read with it.
     const answers = await this.client.do((redis) =>
@@ -186,16 +188,12 @@ export class RedisRooms implements RoomStore {
         .smembers(keys.reconnecting(roomId))
         .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
         .exists(keys.upgraded(roomId))
+        .hvals(keys.migrations(roomId))
         .exec(),
     );
-    const [text, members, publications, reconnecting, newest, upgraded] = answers!.map(([, value]) => value) as [
-      string | null,
-      string[],
-      string[],
-      string[],
-      [string, string[]][],
-      number,
-    ];
+    const [text, members, publications, reconnecting, newest, upgraded, migrations] = answers!.map(
+      ([, value]) => value,
+    ) as [string | null, string[], string[], string[], [string, string[]][], number, string[]];
     const room = text === null ? undefined : readable(Room, text);
     if (!room) return undefined;
     return {
@@ -203,6 +201,7 @@ export class RedisRooms implements RoomStore {
       members: parseMembers(members, reconnecting),
       publications: parsePublications(publications),
       mediaMode: mediaModeOf(room, upgraded === 1),
+      migrations: migrations.map((each) => readable(Migration, each)).filter((each) => each !== undefined),
       offset: newest[0]?.[0] ?? '0-0',
     };
   }

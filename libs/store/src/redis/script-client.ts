@@ -45,9 +45,9 @@ export function luaOf(name: ScriptName): string {
 }
 
 /** Runs a Redis command. A damaged record becomes INTERNAL, an outage UNAVAILABLE. */
-async function storeOp<T>(work: () => Promise<T>): Promise<T> {
+async function storeOp<T>(name: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await redisOp(work);
+    return await redisOp(name, work);
   } catch (error) {
     const { cause } = error as Error;
     // ERR: a script failed on a value; WRONGTYPE: a key has another type.
@@ -89,11 +89,11 @@ export class ScriptClient {
       return Array.isArray(value) ? (value as readonly string[]) : [String(value)];
     });
     const commands = this.#redis as unknown as Record<ScriptName, (...args: string[]) => Promise<unknown>>;
-    const answer = await storeOp(() => commands[name](this.namespace, ...flat));
+    const answer = await storeOp(name, () => commands[name](this.namespace, ...flat));
     return result.parse(answer) as ScriptResult<Name>;
   }
 
   do<T>(work: (redis: Redis) => Promise<T>): Promise<T> {
-    return storeOp(() => work(this.#redis));
+    return storeOp('commands', () => work(this.#redis));
   }
 }
