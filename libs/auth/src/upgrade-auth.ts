@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { FlotillaError, resumeSubprotocolPrefix, type TokenClaims, tokenSubprotocolPrefix } from '@flotilla/contracts';
-import { Strategy, type StrategyOptionsWithoutRequest } from 'passport-jwt';
+import { ExtractJwt, Strategy } from 'passport-jwt';
 import type { TokenVerifier } from './tokens.ts';
 
 /** What the client offers in `Sec-WebSocket-Protocol`. */
@@ -23,49 +23,50 @@ export const resumeTokenOf = (request: IncomingMessage): string | undefined =>
   subprotocolWith(resumeSubprotocolPrefix, request);
 
 /** The join token: `Authorization: Bearer <token>`, or, for browsers, the subprotocol entry `flotilla.token.<token>`. Never the URL, which ends up in logs. */
-export function tokenOf(request: IncomingMessage): string | undefined {
-  const bearer = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  return bearer ?? subprotocolWith(tokenSubprotocolPrefix, request);
-}
+const tokenOf = ExtractJwt.fromExtractors<IncomingMessage>([
+  ExtractJwt.fromAuthHeaderAsBearerToken(),
+  (request: IncomingMessage) => subprotocolWith(tokenSubprotocolPrefix, request) ?? null,
+]);
 
-// jsonwebtoken, which passport-jwt would verify with, knows neither EdDSA nor JWKS rotation: jose verifies instead. The
-// "key" that reaches this hook is our verifier.
-(Strategy as unknown as { JwtVerifier: unknown }).JwtVerifier = (
-  token: string,
-  verifier: TokenVerifier,
-  _options: unknown,
-  done: (error: unknown, claims?: TokenClaims) => void,
-): void => {
-  verifier.verify(token).then(
-    (claims) => done(null, claims),
-    (error: unknown) => done(error),
-  );
+const neverCalled = (): never => {
+  throw new Error('tokens are verified by TokenVerifier');
 };
+
+/**
+ * The strategy of passport-jwt with TokenVerifier (jose) in place of jsonwebtoken, which has neither EdDSA nor the rotation of a
+ * JWKS. passport-jwt takes its verifier from its class, one for the whole process, so `authenticate` is overridden instead.
+ */
+class JoinTokenStrategy extends Strategy {
+  constructor(private readonly verifier: TokenVerifier) {
+    super({ jwtFromRequest: tokenOf, secretOrKeyProvider: neverCalled }, neverCalled);
+  }
+
+  override authenticate(request: IncomingMessage): void {
+    const token = tokenOf(request);
+    if (token === null) this.error(new FlotillaError('UNAUTHENTICATED'));
+    else
+      this.verifier.verify(token).then(
+        (claims) => this.success(claims),
+        (error: Error) => this.error(error),
+      );
+  }
+}
 
 /** Authenticates a WebSocket upgrade with passport-jwt. */
 export class UpgradeAuthenticator {
   readonly #strategy: Strategy;
 
   constructor(verifier: TokenVerifier) {
-    const options = {
-      jwtFromRequest: (request: unknown) => tokenOf(request as IncomingMessage) ?? null,
-      secretOrKeyProvider: (_request: unknown, _token: unknown, done: (error: null, key: unknown) => void) =>
-        done(null, verifier),
-    } as unknown as StrategyOptionsWithoutRequest;
-    this.#strategy = new Strategy(options, (claims: unknown, done: (error: null, user: unknown) => void) =>
-      done(null, claims),
-    );
+    this.#strategy = new JoinTokenStrategy(verifier);
   }
 
   /** @throws FlotillaError UNAUTHENTICATED, TOKEN_EXPIRED or TOKEN_INVALID. */
   authenticate(request: IncomingMessage): Promise<TokenClaims> {
     return new Promise((resolve, reject) => {
-      // Passport's own protocol: the strategy reports through methods that its caller puts on a copy of it.
+      // Passport's contract: the caller makes a copy of the strategy for each request, with the methods it reports through.
       const attempt = Object.assign(Object.create(this.#strategy) as Strategy, {
-        success: (claims: TokenClaims) => resolve(claims),
-        fail: (reason: unknown) =>
-          reject(reason instanceof FlotillaError ? reason : new FlotillaError('UNAUTHENTICATED')),
-        error: (reason: Error) => reject(reason),
+        success: resolve,
+        error: reject,
       });
       attempt.authenticate(request as never);
     });

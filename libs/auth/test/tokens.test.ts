@@ -104,6 +104,16 @@ describe('an upgrade request', () => {
     ).resolves.toMatchObject({ sub: 'ada' });
   });
 
+  test('is refused for the reason for which its token is', async () => {
+    await expect(authenticator.authenticate(request({ authorization: 'Bearer no.such.token' }))).rejects.toMatchObject({
+      code: 'TOKEN_INVALID',
+    });
+    const expired = sign({ ...goodClaims(), exp: Math.floor(Date.now() / 1000) - 60 });
+    await expect(authenticator.authenticate(request({ authorization: `Bearer ${expired}` }))).rejects.toMatchObject({
+      code: 'TOKEN_EXPIRED',
+    });
+  });
+
   test('without a token, or with one in its URL, is not authenticated', async () => {
     await expect(authenticator.authenticate(request({}))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await expect(
