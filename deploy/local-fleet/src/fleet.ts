@@ -111,9 +111,14 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };
 
-  const start = (name: string, service: keyof typeof schemas, settings: Record<string, string>): Promise<Child> => {
+  const start = (
+    name: string,
+    service: keyof typeof schemas,
+    settings: Record<string, string>,
+    own: Readonly<Record<string, string>> = {},
+  ): Promise<Child> => {
     const { main, nodeFlags } = services[service];
-    const env = pickEnv(schemas[service], { ...process.env, ...shared, ...settings, ...options.env });
+    const env = pickEnv(schemas[service], { ...process.env, ...shared, ...settings, ...options.env, ...own });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
       const child = new Child(name, process.execPath, [...nodeFlags, main], {
@@ -134,13 +139,17 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
   const startSfuNode = (id: string): Promise<Child> =>
     // The nodes share this machine's cores.
-    start(id, 'sfu-worker', {
-      FLOTILLA_NODE_ID: id,
-      ...options.sfuEnv?.(id),
-      FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(usableCores() / sfuNodes))),
-    });
+    start(
+      id,
+      'sfu-worker',
+      {
+        FLOTILLA_NODE_ID: id,
+        FLOTILLA_SFU_WORKERS: String(Math.max(1, Math.floor(usableCores() / sfuNodes))),
+      },
+      options.sfuEnv?.(id),
+    );
   const startRelay: Fleet['startRelay'] = (id, settings = {}) =>
-    start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id, ...settings });
+    start(id, 'metadata-relay', { FLOTILLA_RELAY_ID: id }, settings);
 
   try {
     await Promise.all([

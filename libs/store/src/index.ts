@@ -1,6 +1,6 @@
 export { forEachRecord } from './each-record.ts';
 export type { MigrationHistory } from './history.ts';
-export { brokenInvariants, takeInventory } from './invariants.ts';
+export { brokenInvariants, type Inventory, takeInventory } from './invariants.ts';
 export { MemoryStore } from './memory/memory-store.ts';
 export { type Candidate, chooseNode } from './placement.ts';
 export { RedisStore } from './redis/redis-store.ts';

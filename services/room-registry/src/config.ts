@@ -16,5 +16,11 @@ export const registryConfig = z.object({
   FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
     .default(30)
     .describe('Seconds within which a session whose connection was lost may resume.'),
+  FLOTILLA_REMOVE_DEAD_SECONDS: wholeNumber()
+    .min(5)
+    .default(600)
+    .describe(
+      'Seconds without a heartbeat after which a metadata relay, or an SFU node without assignments, is no longer listed.',
+    ),
 });
 export type RegistryConfig = z.output<typeof registryConfig>;

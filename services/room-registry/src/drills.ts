@@ -1,4 +1,4 @@
-import { type EventLog, gatewayStream } from '@flotilla/bus';
+import { type EventLog, gatewayStream, idleStreamSeconds } from '@flotilla/bus';
 import { FlotillaError, type GatewayEvent, type Drill, type DrillStarted } from '@flotilla/contracts';
 import { counter, type Logger } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
@@ -60,7 +60,7 @@ export class Drills {
         const session = await this.sessions.get(drill.session);
         if (!session) throw new FlotillaError('NOT_FOUND', `there is no session ${drill.session}`);
         const event: GatewayEvent = { type: 'cut_socket', sessionId: session.id };
-        await this.events.append(gatewayStream(session.gatewayId), JSON.stringify(event));
+        await this.events.append(gatewayStream(session.gatewayId), JSON.stringify(event), idleStreamSeconds);
         return {};
       }
     }

@@ -15,7 +15,10 @@ import { Sweeper } from './sweeper.ts';
 
 export interface RoomRegistryOptions {
   readonly config: TokenConfig &
-    Pick<RegistryConfig, 'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS'>;
+    Pick<
+      RegistryConfig,
+      'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_REMOVE_DEAD_SECONDS'
+    >;
   readonly backplane: Backplane;
   readonly log: Logger;
 }
@@ -49,9 +52,15 @@ export class RoomRegistryModule {
           provide: Registry,
           useValue: new Registry(
             () => serveRegistryCommands(backplane.bus, migrations, drills),
-            new Sweeper(backplane.store, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log, {
-              migrations: () => migrations.rollBackTimedOut(),
-            }),
+            new Sweeper(
+              backplane.store,
+              {
+                resumeMs: config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000,
+                deadMs: config.FLOTILLA_REMOVE_DEAD_SECONDS * 1000,
+              },
+              log,
+              { migrations: () => migrations.rollBackTimedOut() },
+            ),
           ),
         },
       ],

@@ -5,8 +5,6 @@ const everyMs = 1000;
 /** Heartbeat timeout of a gateway; its sessions' resume windows begin then. */
 const gatewayTimeoutMs = 10_000;
 const sessionsPerSweep = 200;
-/** Nodes and relays whose heartbeat is this old, and that nothing is assigned to, are removed. */
-const deadAfterMs = 600_000;
 /** Interval between two sweeps above which the store counts as having been unreachable between them, ms. */
 const brokenContactMs = 5000;
 
@@ -20,6 +18,13 @@ const failures = counter({
   help: 'Failures by part of the sweep: of the whole part, or of one record. The next sweep repeats them.',
   labelNames: ['part'],
 });
+
+interface SweeperWindows {
+  /** How long a session may resume after its connection was lost, ms. */
+  readonly resumeMs: number;
+  /** Nodes and relays whose heartbeat is this old, and that nothing is assigned to, are removed, ms. */
+  readonly deadMs: number;
+}
 
 /**
  * Removes what has expired: rooms that stay empty, sessions whose resume window has passed, sessions of dead gateways, members
@@ -41,7 +46,7 @@ export class Sweeper {
 
   constructor(
     private readonly store: Store,
-    private readonly windowMs: number,
+    private readonly windows: SweeperWindows,
     private readonly log: Logger,
     /** Further parts of each sweep. */
     private readonly chores: Readonly<Record<string, () => Promise<void>>> = {},
@@ -64,11 +69,11 @@ export class Sweeper {
     const reachableMs = now - this.#reachableSince;
     const parts: Readonly<Record<string, () => Promise<void>>> = {
       ...(reachableMs >= gatewayTimeoutMs && { gateways: () => this.#detachOrphaned() }),
-      ...(reachableMs >= this.windowMs && { sessions: () => this.#closeSessions(due) }),
+      ...(reachableMs >= this.windows.resumeMs && { sessions: () => this.#closeSessions(due) }),
       ...this.chores,
       rooms: () => this.#deleteRooms(),
       members: () => this.#repair(),
-      ...(reachableMs >= deadAfterMs && { dead: () => this.#removeDead() }),
+      ...(reachableMs >= this.windows.deadMs && { dead: () => this.#removeDead() }),
     };
     for (const [part, run] of Object.entries(parts)) {
       try {
@@ -92,7 +97,7 @@ export class Sweeper {
       const { sessions } = this.store;
       const { detached, failed, more } = await sessions.detachOrphaned(
         gatewayTimeoutMs,
-        this.windowMs,
+        this.windows.resumeMs,
         sessionsPerSweep,
       );
       if (detached > 0) this.log.warn({ sessions: detached }, 'gateway declared dead, its sessions may resume');
@@ -126,12 +131,13 @@ export class Sweeper {
 
   async #removeDead(): Promise<void> {
     const { nodes, relays } = this.store;
-    const deadNodes = longDead(await nodes.list()).filter(({ reserved }) => reserved === 0);
+    const { deadMs } = this.windows;
+    const deadNodes = longDead(await nodes.list(), deadMs).filter(({ reserved }) => reserved === 0);
     const failedNodes = await forEachRecord(idsOf(deadNodes), async (id) => {
       await nodes.remove(id);
       swept.inc({ what: 'node' });
     });
-    const failedRelays = await forEachRecord(idsOf(longDead(await relays.list())), async (id) => {
+    const failedRelays = await forEachRecord(idsOf(longDead(await relays.list(), deadMs)), async (id) => {
       await relays.remove(id);
       swept.inc({ what: 'relay' });
     });
@@ -146,8 +152,8 @@ export class Sweeper {
 
 const idsOf = (all: readonly { readonly id: string }[]): string[] => all.map(({ id }) => id);
 
-/** Those whose last heartbeat is `deadAfterMs` older than the newest one. */
-function longDead<T extends { readonly lastSeenAt: number }>(all: readonly T[]): T[] {
+/** Those whose last heartbeat is `deadMs` older than the newest one. */
+function longDead<T extends { readonly lastSeenAt: number }>(all: readonly T[], deadMs: number): T[] {
   const newest = Math.max(...all.map(({ lastSeenAt }) => lastSeenAt));
-  return all.filter(({ lastSeenAt }) => newest - lastSeenAt >= deadAfterMs);
+  return all.filter(({ lastSeenAt }) => newest - lastSeenAt >= deadMs);
 }

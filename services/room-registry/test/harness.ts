@@ -16,7 +16,13 @@ export async function startRegistry(env: Record<string, string> = { FLOTILLA_TOK
   const key = 'a-key';
   const app = await NestFactory.create(
     RoomRegistryModule.register({
-      config: { ...config, FLOTILLA_API_KEYS: [key], FLOTILLA_API_OPEN: false, FLOTILLA_RESUME_WINDOW_SECONDS: 30 },
+      config: {
+        ...config,
+        FLOTILLA_API_KEYS: [key],
+        FLOTILLA_API_OPEN: false,
+        FLOTILLA_RESUME_WINDOW_SECONDS: 30,
+        FLOTILLA_REMOVE_DEAD_SECONDS: 600,
+      },
       backplane,
       log,
     }),

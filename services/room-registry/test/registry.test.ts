@@ -38,7 +38,7 @@ describe('the sweeper', () => {
     const sessions = [newId('session'), newId('session')];
     for (const sessionId of sessions) await joinAs(store, newcomer(id, sessionId));
     await store.sessions.detach(sessions[0]!, `hash-of-${sessions[0]!}`, 10);
-    const sweeper = new Sweeper(store, 20, log);
+    const sweeper = new Sweeper(store, { resumeMs: 20, deadMs: 600_000 }, log);
     await waitFor('one participant remains', async () => {
       await sweeper.sweep();
       const { participants } = await rooms.get('daily');

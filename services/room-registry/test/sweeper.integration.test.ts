@@ -1,13 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { connectRedis } from '@flotilla/bus';
+import { connectRedis, gatewayStream, idleStreamSeconds, RedisEventLog } from '@flotilla/bus';
+import type { Member, RelayReport, RetainedMessage } from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
-import { RedisStore } from '@flotilla/store';
-import { joinAs, newcomer, nodeReport, roomRecord, testBrokers } from '@flotilla/testkit';
+import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
+import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
 import { expect, test } from 'vitest';
 import { Migrations } from '../src/migrations/migrations.ts';
 import { Sweeper } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });
+
+const relayReport = (id: string): RelayReport => ({
+  id,
+  startedAt: 1,
+  state: 'active',
+  capacity: 10,
+  links: 0,
+  rooms: 0,
+});
 
 test('a sweep over Redis handles every sound record when each of its parts meets a damaged one, and counts the damaged ones', async () => {
   const { redisUrl: url } = testBrokers();
@@ -45,7 +55,9 @@ test('a sweep over Redis handles every sound record when each of its parts meets
     await redis.del(`${namespace}:session:ss_5`);
 
     const migrations = new Migrations({} as never, store, log);
-    const sweeper = new Sweeper(store, 0, log, { migrations: () => migrations.rollBackTimedOut() });
+    const sweeper = new Sweeper(store, { resumeMs: 0, deadMs: 600_000 }, log, {
+      migrations: () => migrations.rollBackTimedOut(),
+    });
     await sweeper.sweep();
 
     expect(await store.sessions.get('ss_2')).toBeUndefined();
@@ -58,5 +70,65 @@ test('a sweep over Redis handles every sound record when each of its parts meets
   } finally {
     redis.disconnect();
     await store.close();
+  }
+});
+
+test('after everybody has left and the windows have passed, sweeps leave nothing in Redis but what expires and what runs', async () => {
+  const { redisUrl: url } = testBrokers();
+  const namespace = `t${randomUUID().slice(0, 8)}`;
+  const options = { url, namespace, log };
+  const [store, events] = await Promise.all([RedisStore.connect(options), RedisEventLog.connect(options)]);
+  try {
+    const report = async (): Promise<void> => {
+      await store.nodes.report(nodeReport('nd_live', { capacity: 100 }));
+      await store.relays.report(relayReport('rl_live'));
+    };
+    for (const id of ['nd_dead', 'nd_gone']) await store.nodes.report(nodeReport(id, { capacity: 100 }));
+    await store.relays.report(relayReport('rl_dead'));
+    await report();
+    await store.sessions.gatewayAlive('gw_dead');
+    for (const name of ['a', 'b']) await store.rooms.create(roomRecord(name, { emptyTimeoutSeconds: 1 }));
+    const sessionIds = Array.from({ length: 6 }, (_, index) => `ss_${index}`);
+    const members: Member[] = [];
+    for (const [index, sessionId] of sessionIds.entries())
+      members.push((await joinAs(store, newcomer(index % 2 === 0 ? 'rm_a' : 'rm_b', sessionId))).member);
+    const [first] = members;
+    const { roomId, id: participantId, sessionId } = first!;
+    await store.rooms.putPublication(roomId, cameraOf(first!));
+    const times = { startedAt: Date.now(), deadline: Date.now() + 60_000 };
+    await store.migrations.begin({ id: 'mig_a', roomId, sessionId, participantId, reason: 'drain', ...times });
+    await store.relays.assign(roomId, []);
+    const retained: RetainedMessage = {
+      topic: 'title',
+      mode: 'reliable',
+      publisherId: participantId,
+      seqId: 0,
+      frames: ['AAAA'],
+    };
+    await store.relays.retain(roomId, retained);
+    await store.sessions.sendToUser('u', '{"payload":{}}');
+    expect(brokenInvariants(await takeInventory(store))).toEqual([]);
+    expect(await store.lastingKeys()).toContain(`${namespace}:{rm_a}:members`);
+
+    // Some leave, the connections of the others drop.
+    await store.sessions.close(sessionIds[1]!, 'left');
+    for (const id of sessionIds.filter((each) => each !== sessionIds[1]))
+      await store.sessions.detach(id, `hash-of-${id}`, 0);
+    const sweeper = new Sweeper(store, { resumeMs: 0, deadMs: 500 }, log);
+    await waitFor('nothing remains', async () => {
+      await report();
+      await sweeper.sweep();
+      const remaining = await store.lastingKeys();
+      if (remaining.length > 0) notYet(remaining.join(', '));
+      expect((await store.nodes.list()).map(({ id }) => id)).toEqual(['nd_live']);
+      expect((await store.relays.list()).map(({ id }) => id)).toEqual(['rl_live']);
+    });
+    expect(await takeInventory(store)).toMatchObject({ rooms: [], migrations: [], nodes: [{ reserved: 0 }] });
+
+    // Written after its reader ended, as by a session that resumes late.
+    await events.append(gatewayStream('gw_dead'), '{}', idleStreamSeconds);
+    expect(await store.lastingKeys()).toEqual([]);
+  } finally {
+    await Promise.all([store.close(), events.close()]);
   }
 });

@@ -25,7 +25,7 @@ const events = new MemoryEventLog();
 const store = new MemoryStore(events, () => Date.now() + clockAheadMs);
 const bus = new CommandBus(new MemoryCommandTransport(), log);
 
-const sweeper = new Sweeper(store, 0, log);
+const sweeper = new Sweeper(store, { resumeMs: 0, deadMs: 600_000 }, log);
 
 /** Advances the clock and sweeps expired sessions. */
 async function sweep(): Promise<void> {

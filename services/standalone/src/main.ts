@@ -4,7 +4,7 @@ import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
-import { RoomRegistryModule } from '@flotilla/room-registry';
+import { registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
 import {
   closeServing,
   commonConfig,
@@ -30,6 +30,7 @@ const standaloneConfig = z.object({
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
   ...edgeConfig.shape,
+  FLOTILLA_REMOVE_DEAD_SECONDS: registryConfig.shape.FLOTILLA_REMOVE_DEAD_SECONDS,
   FLOTILLA_SFU_LISTEN_IPS: nodeConfig.shape.FLOTILLA_SFU_LISTEN_IPS.unwrap().default(addresses),
   FLOTILLA_RELAY_LISTEN_IPS: relayConfig.shape.FLOTILLA_RELAY_LISTEN_IPS.unwrap().default(addresses),
   FLOTILLA_DRILLS: nodeConfig.shape.FLOTILLA_DRILLS.unwrap().default(true),

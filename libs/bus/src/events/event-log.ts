@@ -12,8 +12,11 @@ export interface LogEntry {
  * Adapters: redis-streams.ts, memory.ts.
  */
 export interface EventLog {
-  /** Appends an entry and says where it stands. Throws FlotillaError UNAVAILABLE when the log is out of reach. */
-  append(stream: string, data: string): Promise<Offset>;
+  /**
+   * Appends an entry and returns its offset. With `ttlSeconds`, the stream expires that long after the entry unless another one
+   * follows; the in-memory log keeps it. Throws FlotillaError UNAVAILABLE when the log is out of reach.
+   */
+  append(stream: string, data: string, ttlSeconds?: number): Promise<Offset>;
 
   /** As `append`, and says which entry stands before it: whoever has that one, and all before, lacks nothing. */
   appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }>;
@@ -49,6 +52,13 @@ export interface StreamSubscription {
 
 /** How many entries a stream keeps at least. Redis trims in blocks and may keep some more. */
 export const maxStreamLength = 4096;
+
+/**
+ * The stream of a gateway, and that between the relays of a room, expire this long after their last entry, s: longer than any
+ * reader is away. Services append to them that do not know whether the gateway or the room still exists, so nobody could delete
+ * them for good.
+ */
+export const idleStreamSeconds = 600;
 
 /** The field of a Redis stream entry that holds its data. Lua scripts that append use it too. */
 export const dataField = 'e';

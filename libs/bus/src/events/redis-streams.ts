@@ -7,9 +7,11 @@ import { RedisSubscriptions } from './redis-subscriptions.ts';
 import { streamLua } from './stream-script.ts';
 
 const append = 'appendEntry';
-/** keys: stream. args: data. Returns {offset, previous offset}. */
+/** keys: stream. args: data, time to live of the stream in s or empty. Returns {offset, previous offset}. */
 const appendScript = `${streamLua}
-return append(KEYS[1], ${maxStreamLength}, ARGV[1])`;
+local answer = append(KEYS[1], ${maxStreamLength}, ARGV[1])
+if ARGV[2] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+return answer`;
 
 export interface RedisEventLogOptions {
   readonly url: string;
@@ -46,16 +48,21 @@ export class RedisEventLog implements EventLog {
     return new RedisEventLog(redis, options);
   }
 
-  async append(stream: string, data: string): Promise<Offset> {
-    return (await this.appendNext(stream, data)).offset;
+  async append(stream: string, data: string, ttlSeconds?: number): Promise<Offset> {
+    return (await this.#append(stream, data, ttlSeconds)).offset;
   }
 
   appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }> {
+    return this.#append(stream, data);
+  }
+
+  #append(stream: string, data: string, ttlSeconds?: number): Promise<{ offset: Offset; previous: Offset }> {
     const commands = this.#redis as unknown as {
-      [append](key: string, data: string): Promise<[offset: Offset, previous: Offset]>;
+      [append](key: string, data: string, ttlSeconds: string): Promise<[offset: Offset, previous: Offset]>;
     };
     return redisOp('append', async () => {
-      const [offset, previous] = await commands[append](streamKey(this.#namespace, stream), data);
+      const key = streamKey(this.#namespace, stream);
+      const [offset, previous] = await commands[append](key, data, String(ttlSeconds ?? ''));
       return { offset, previous };
     });
   }

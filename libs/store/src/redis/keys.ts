@@ -1,4 +1,4 @@
-import { gatewayStream, nodeStream, roomStream, streamKey } from '@flotilla/bus/events';
+import { broadcastStream, gatewayStream, nodeStream, roomStream, streamKey } from '@flotilla/bus/events';
 
 /**
  * Every key of the store, without the namespace; %1 and %2 stand for ids. Room keys carry the room id in braces. A join also
@@ -30,7 +30,7 @@ const templates = {
   previous: '{%1}:previous:%2',
   /** Stream of the room's events. Expires after the room is deleted. */
   events: roomStream('%1'),
-  /** Stream between the relays of a room. Expires when the room empties. */
+  /** Stream between the relays of a room. Expires after its last entry. */
   metadata: '{%1}:metadata',
   /** String: the relay that had the room's last link. Expires. */
   roomRelay: '{%1}:relay',
@@ -84,7 +84,7 @@ const templates = {
   gateways: 'gateways',
   /** Set: the sessions that are connected to a gateway. */
   gatewaySessions: 'gateway:%1:sessions',
-  /** Stream of what concerns a gateway. Expires after the gateway is taken off. */
+  /** Stream of events for a gateway. Expires after its last entry. */
   gatewayStream: gatewayStream('%1'),
   /** Set: the sessions of a user. */
   userSessions: 'user:%1:sessions',
@@ -93,6 +93,24 @@ const templates = {
   /** String that expires with the token. */
   usedToken: 'token:%1',
 } as const;
+
+/**
+ * Keys that neither expire nor are deleted while a fleet runs. They hold running processes, or a fixed number of entries. All others
+ * have expired or will, once everybody has left and every room was deleted.
+ */
+const fleetKeys = [
+  'nodes',
+  'beats',
+  'slots',
+  'peerScores',
+  'nodeStats',
+  'relays',
+  'relayBeats',
+  'gateways',
+  'leaseTerms',
+  'history',
+  'historyOrder',
+] as const satisfies readonly (keyof Templates)[];
 
 type Templates = typeof templates;
 type Ids<Template> = Template extends `${string}%2${string}`
@@ -115,6 +133,12 @@ export function keysOf(namespace: string): Keys {
       (...ids: string[]) => streamKey(namespace, fill(template, ids)),
     ]),
   ) as unknown as Keys;
+}
+
+/** The keys of a namespace that remain while nobody is in any room. */
+export function fleetKeysOf(namespace: string): string[] {
+  const keys = keysOf(namespace);
+  return [...fleetKeys.map((name) => keys[name]()), streamKey(namespace, broadcastStream)];
 }
 
 /** Lua that defines `key.<name>(...)` for those names; `namespace` is a local of the script. */

@@ -6,6 +6,7 @@ import type { Store } from '../store.ts';
 import { migrationVertex, nodeVertex } from '../topology.ts';
 import { RedisHistory } from './history.ts';
 import { keysOf } from './keys.ts';
+import { lastingKeys } from './lasting-keys.ts';
 import { RedisLeases } from './leases.ts';
 import { RedisMigrations } from './migrations.ts';
 import { RedisNodes } from './nodes.ts';
@@ -28,10 +29,12 @@ export class RedisStore implements Store {
   readonly leases: RedisLeases;
   readonly relays: RedisRelays;
   readonly #redis: Redis;
+  readonly #namespace: string;
   readonly #topology: RedisTopology;
 
   private constructor(redis: Redis, namespace: string, script: typeof luaOf) {
     this.#redis = redis;
+    this.#namespace = namespace;
     const keys = keysOf(namespace);
     const client = new ScriptClient(redis, namespace, script);
     this.rooms = new RedisRooms(client, keys);
@@ -65,6 +68,14 @@ export class RedisStore implements Store {
 
   problem(): string | undefined {
     return this.#redis.status === 'ready' ? undefined : 'Redis is unreachable';
+  }
+
+  /**
+   * The keys that have no time to live and do not belong to the fleet itself, that is, what rooms and sessions hold. Once everybody
+   * has left and the rooms were deleted there are none; one that remains was leaked. Scans the whole database.
+   */
+  lastingKeys(): Promise<string[]> {
+    return lastingKeys(this.#redis, this.#namespace);
   }
 
   async close(): Promise<void> {

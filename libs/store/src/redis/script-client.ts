@@ -1,15 +1,8 @@
-import { dataField, maxStreamLength, redisOp } from '@flotilla/bus/events';
+import { dataField, idleStreamSeconds, maxStreamLength, redisOp } from '@flotilla/bus/events';
 import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
-import {
-  affinityLoadLimit,
-  keptMessagesPerUser,
-  keptReports,
-  messagesKeptSeconds,
-  nodeTimeoutMs,
-  retainedSeconds,
-} from '../store.ts';
+import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeTimeoutMs } from '../store.ts';
 import { keyNames, luaKeys } from './keys.ts';
 import { type ScriptArguments, type ScriptName, scripts } from './scripts/generated/scripts.ts';
 
@@ -17,13 +10,13 @@ import { type ScriptArguments, type ScriptName, scripts } from './scripts/genera
 const constants: Readonly<Record<string, string | number>> = {
   affinityLoadLimit,
   dataField,
+  idleStreamSeconds,
   keptMessagesPerUser,
   keptMigrations,
   keptReports,
   maxStreamLength,
   messagesKeptSeconds,
   nodeTimeoutMs,
-  retainedSeconds,
 };
 
 export type ScriptResult<Name extends ScriptName> = z.output<(typeof scripts)[Name]['result']>;

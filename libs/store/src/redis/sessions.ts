@@ -45,8 +45,6 @@ function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: Sessi
 
 /** Sessions per run of a script, which blocks Redis. */
 const reattachBatch = 500;
-/** Time for which the stream of a removed gateway is kept, s. */
-const gatewayStreamSeconds = 600;
 
 export class RedisSessions implements SessionStore {
   constructor(
@@ -143,7 +141,7 @@ export class RedisSessions implements SessionStore {
     windowMs: number,
     limit: number,
   ): Promise<{ detached: number; failed: FailedRecord[]; more: boolean }> {
-    const values = { timeoutMs, windowMs, limit, streamSeconds: gatewayStreamSeconds };
+    const values = { timeoutMs, windowMs, limit };
     let detached = 0;
     let more = false;
     const gateways = await this.client.run('deadGateways', { timeoutMs });

@@ -1,4 +1,4 @@
-import type { EventLog, StreamSubscription, LogEntry } from '@flotilla/bus';
+import { type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
 import { RelayId, TopicMode, TopicName } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
@@ -67,7 +67,11 @@ export class RoomExchange {
   }
 
   async #append(entry: Omit<z.input<typeof Entry>, 'from'>): Promise<void> {
-    await this.events.append(streamOf(this.roomId), JSON.stringify({ from: this.relayId, ...entry }));
+    await this.events.append(
+      streamOf(this.roomId),
+      JSON.stringify({ from: this.relayId, ...entry }),
+      idleStreamSeconds,
+    );
   }
 
   #read(entries: readonly LogEntry[]): void {

@@ -1,4 +1,10 @@
-import { broadcastStream, type EventLog, gatewayStream, type StreamSubscription } from '@flotilla/bus';
+import {
+  broadcastStream,
+  type EventLog,
+  gatewayStream,
+  idleStreamSeconds,
+  type StreamSubscription,
+} from '@flotilla/bus';
 import {
   AddressedMessage,
   GatewayEvent,
@@ -79,7 +85,7 @@ export class UserMessages {
   /** Notifies another gateway that the connection with this resume token was replaced. */
   async notifyReplaced(gatewayId: string, sessionId: string, resumeHash: string): Promise<void> {
     const event: GatewayEvent = { type: 'session_replaced', sessionId, resumeHash };
-    await this.events.append(gatewayStream(gatewayId), JSON.stringify(event));
+    await this.events.append(gatewayStream(gatewayId), JSON.stringify(event), idleStreamSeconds);
   }
 
   #receive(data: string): void {

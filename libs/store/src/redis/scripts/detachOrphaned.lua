@@ -1,7 +1,7 @@
 --[[
-Detaches at most `limit` sessions of a gateway whose heartbeat is older than `timeoutMs`; a gateway without sessions is taken off
-and its stream expires. A session with a damaged record is detached without the events for its rooms.
-@args gatewayId timeoutMs windowMs limit streamSeconds
+Detaches at most `limit` sessions of a gateway whose heartbeat is older than `timeoutMs`; a gateway without sessions is taken off.
+A session with a damaged record is detached without the events for its rooms.
+@args gatewayId timeoutMs windowMs limit
 @result z.tuple([z.number(), z.union([z.literal(0), z.literal(1)])])
 Returns {sessions that were detached, 1 when there are more}.
 ]]
@@ -17,9 +17,6 @@ for _, id in ipairs(ids) do
   attempt(function() stage_connection(id, 'reconnecting') end)
 end
 local more = redis.call('SCARD', key.gatewaySessions(gatewayId)) > #ids
-if not more then
-  stage('ZREM', key.gateways(), gatewayId)
-  stage('EXPIRE', key.gatewayStream(gatewayId), streamSeconds)
-end
+if not more then stage('ZREM', key.gateways(), gatewayId) end
 commit()
 return { #ids, more and 1 or 0 }

@@ -27,7 +27,7 @@ local offset = tonumber(ms) < now and string.format('%d-0', now) or string.forma
 append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
-    '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}')
+    '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })
 end
 commit()
 return offset

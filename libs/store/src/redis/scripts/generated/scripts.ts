@@ -11,7 +11,7 @@ export interface ScriptArguments {
   deadGateways: { timeoutMs: string | number };
   deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number; expiredOnly: string | number };
   describeMedia: { roomId: string | number; participantId: string | number; mediaRequest: string | number };
-  detachOrphaned: { gatewayId: string | number; timeoutMs: string | number; windowMs: string | number; limit: string | number; streamSeconds: string | number };
+  detachOrphaned: { gatewayId: string | number; timeoutMs: string | number; windowMs: string | number; limit: string | number };
   detachSession: { sessionId: string | number; resumeHash: string | number; windowMs: string | number };
   dropMigration: { roomId: string | number; participantId: string | number };
   dueSessions: { limit: string | number };
@@ -75,7 +75,6 @@ local function stage_leave(room, participant, reason, trace)
   departures[#departures + 1] = room
   if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
-    stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
     local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
@@ -516,7 +515,7 @@ commit()
 return 1`,
   },
   detachOrphaned: {
-    args: ["gatewayId","timeoutMs","windowMs","limit","streamSeconds"],
+    args: ["gatewayId","timeoutMs","windowMs","limit"],
     result: z.tuple([z.number(), z.union([z.literal(0), z.literal(1)])]),
     lua: `${include.time}
 ${include.transaction}
@@ -532,10 +531,7 @@ for _, id in ipairs(ids) do
   attempt(function() stage_connection(id, 'reconnecting') end)
 end
 local more = redis.call('SCARD', key.gatewaySessions(gatewayId)) > #ids
-if not more then
-  stage('ZREM', key.gateways(), gatewayId)
-  stage('EXPIRE', key.gatewayStream(gatewayId), streamSeconds)
-end
+if not more then stage('ZREM', key.gateways(), gatewayId) end
 commit()
 return { #ids, more and 1 or 0 }`,
   },
@@ -1022,7 +1018,7 @@ local offset = tonumber(ms) < now and string.format('%d-0', now) or string.forma
 append(key.inbox(userId), keptMessagesPerUser, message, { id = offset, ttl = messagesKeptSeconds, exact = true })
 for gateway in pairs(gateways) do
   append(key.gatewayStream(gateway), maxStreamLength,
-    '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}')
+    '{"type":"user_message","userId":"' .. userId .. '","seq":"' .. offset .. '","message":' .. message .. '}', { ttl = idleStreamSeconds })
 end
 commit()
 return offset`,

@@ -34,7 +34,6 @@ local function stage_leave(room, participant, reason, trace)
   departures[#departures + 1] = room
   if redis.call('HLEN', key.members(room)) == departures_from(room) then
     delete(key.upgraded(room))
-    stage('EXPIRE', key.metadata(room), retainedSeconds)
     local settings = redis.call('GET', key.room(room))
     local timeout = settings and (decode(settings) or {}).emptyTimeoutSeconds or 0
     if timeout > 0 then stage('ZADD', key.emptyRooms(), now_ms() + timeout * 1000, room) end
