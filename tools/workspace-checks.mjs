@@ -1,6 +1,7 @@
 // Checks of the whole workspace. Each resolves to undefined, or to its findings.
 import { join } from 'node:path';
 import { commitProblems } from './commits.mjs';
+import { brokenLinks } from './document-links.mjs';
 import { staleDocuments } from './generate.mjs';
 import { wrongQuotes } from './quoted-constants.mjs';
 import { childEnv } from './setup/dependencies.mjs';
@@ -32,6 +33,10 @@ export const workspaceChecks = [
       const stale = await staleDocuments();
       return stale.length === 0 ? undefined : `stale: ${stale.join(', ')}. Run: npm run generate`;
     },
+  },
+  {
+    name: 'links and paths in documents',
+    check: async () => (await brokenLinks()).join('\n') || undefined,
   },
   {
     name: 'constants that documents quote',

@@ -113,7 +113,7 @@ class Storyteller {
   }
 
   /** The same session over another connection. */
-  goOn(client: RawClient): void {
+  continueOn(client: RawClient): void {
     this.client = client;
     this.#seen = 0;
   }
@@ -160,7 +160,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     { to },
   );
   await ada.ask(
-    'The receiver is ready: let the media flow',
+    'Resume the subscription, now that its receiver exists',
     'update_subscriptions',
     { publicationIds: [publication.id], paused: false },
     { to },
@@ -177,12 +177,17 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     { kind: 'audio', source: 'microphone', rtpParameters: microphone },
     { to, events: ['publication_added'] },
   );
-  await ada.ask('Say something', 'message', { data: { text: 'Good morning' } }, { to, events: ['message'] });
+  await ada.ask(
+    'Send a chat message',
+    'message',
+    { data: { kind: 'chat', text: 'Good morning' } },
+    { to, events: ['message'] },
+  );
   await bob.request('mute', { publicationId: publication.id, muted: true }, to);
-  await ada.hear('Bob turns his camera off', ['publication_updated']);
-  await bob.request('message', { data: { text: 'Only for you' } }, 'user:ada@example.com');
-  await ada.hear('Bob writes to Ada alone, wherever she is', ['message']);
-  await ada.ask('Be refused', 'mute', { publicationId: publication.id, muted: false }, { to });
+  await ada.hear('Bob mutes his camera', ['publication_updated']);
+  await bob.request('message', { data: { kind: 'chat', text: 'Only for you' } }, 'user:ada@example.com');
+  await ada.hear('Bob sends a message to the user Ada', ['message']);
+  await ada.ask('A request is refused', 'mute', { publicationId: publication.id, muted: false }, { to });
 
   const seen = {
     ...offsets,
@@ -190,13 +195,13 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   };
   ada.client.socket.terminate();
   await ada.client.closed;
-  await bob.request('message', { data: { text: 'Are you there?' } }, to);
+  await bob.request('message', { data: { kind: 'chat', text: 'Are you there?' } }, to);
   const protocols = [subprotocol, resumeSubprotocolPrefix + resumeToken];
-  ada.goOn(await RawClient.connect(url, { protocols }));
-  await ada.hear('The connection breaks, Bob says something, and Ada connects again with her resume token', [
+  ada.continueOn(await RawClient.connect(url, { protocols }));
+  await ada.hear('The connection breaks, Bob sends a message, and Ada connects again with her resume token', [
     'welcome',
   ]);
-  await ada.ask('Say what was seen last', 'resume', { offsets: seen }, { events: ['message'] });
+  await ada.ask('Resume after the last events seen', 'resume', { offsets: seen }, { events: ['message'] });
   await ada.ask('Leave', 'leave', {}, { to });
   ada.client.close();
   bob.close();
