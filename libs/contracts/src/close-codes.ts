@@ -10,7 +10,6 @@ export const closeCodes = {
   HANDSHAKE_TIMEOUT: 4407,
   HEARTBEAT_MISSED: 4408,
   SESSION_REPLACED: 4409,
-  REMOVED: 4410,
   SLOW_CONSUMER: 4413,
   RATE_LIMITED: 4429,
 } as const;
@@ -20,7 +19,7 @@ export type CloseCodeName = keyof typeof closeCodes;
 export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   NORMAL: 'The client closed the connection.',
   PROTOCOL_ERROR: 'A frame that RFC 6455 does not allow, such as an unmasked one.',
-  INVALID_TEXT: 'Text, or the reason of a close frame, that is no UTF-8.',
+  INVALID_TEXT: 'Text, or the reason of a close frame, that is not UTF-8.',
   TOO_MANY_FRAGMENTS: 'A message in more than 16,384 fragments.',
   MESSAGE_TOO_BIG: 'A message above 64 KiB, in one frame or in the sum of its fragments.',
   SERVICE_RESTART:
@@ -29,7 +28,6 @@ export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   HANDSHAKE_TIMEOUT: 'No request was received within 30 s after the connection was opened.',
   HEARTBEAT_MISSED: 'No message and no pong was received for three heartbeats. The session can be resumed.',
   SESSION_REPLACED: 'The session was resumed by another connection.',
-  REMOVED: 'Removed from its last room by a backend.',
   SLOW_CONSUMER: 'More than 1 MiB is unsent to this client. The session can be resumed.',
   RATE_LIMITED: 'The client kept sending far above the rate limit after refusals.',
 };

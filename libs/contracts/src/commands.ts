@@ -1,6 +1,15 @@
 /**
- * Commands between services: do this, one answer. Each has an owner (the service that serves it) and a version that
- * rises when a payload changes in a way an older reader would misunderstand.
+ * Commands between services: a request with one answer.
+ *
+ * Delivery is at least once: a command may be repeated by the broker, and a caller may send it again. A handler answers a
+ * `commandId` that it has seen within the last 60 s from memory; a caller that sends the same payload under a new id relies on
+ * the command's own idempotency, which its comment states. Commands are delivered in the order in which one process sent them
+ * to one queue, and handled concurrently.
+ *
+ * The default deadline is 5,000 ms (`timeoutMs` of `CommandBus.call`). DEADLINE_EXCEEDED, UNAVAILABLE and NODE_UNAVAILABLE can be
+ * thrown for every command; after the first two it may have been carried out.
+ *
+ * `version` rises when a payload changes in a way that an older reader would misunderstand.
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, SessionId } from './ids.ts';
@@ -18,52 +27,62 @@ interface CommandSpec {
   readonly reply: z.ZodType;
 }
 
-/** Served by the room registry, on one shared queue. */
+/** Served by the room registry, on a queue that all its instances share. */
 export const registryCommands = {
   /**
-   * Begins to move a peer to another node, the given one or the best, and answers once that is under way. Errors:
-   * NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE; MIGRATION_NOT_ACTIVE when it is not on `fromNode` any more.
+   * Begins a migration: reserves capacity, opens the transports on the new node, and sends the client `migrate`. The reply
+   * comes then; `migration.deadline` is 10,000 ms (`migrationTimeoutMs`) after the begin. With reason `node_lost` the participant
+   * is assigned to another node at once. Not idempotent: a repetition is answered MIGRATION_RUNNING while the first runs.
+   *
+   * Errors: NOT_IN_ROOM, MEDIA_NOT_OPEN (the session has no media), NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE (the new node
+   * did not answer), MIGRATION_NOT_ACTIVE (it is not on `fromNode`, or the migration was rolled back meanwhile).
    */
   'registry.migrate': {
     version: 1,
     payload: z.object({
       roomId: RoomId,
       sessionId: SessionId,
-      fromNode: NodeId.optional().describe('Where it is as the caller sees it.'),
-      toNode: NodeId.optional(),
+      fromNode: NodeId.optional().describe('The node that the caller expects it on. Default: any.'),
+      toNode: NodeId.optional().describe('Default: the node that placement chooses.'),
       reason: MigrationReason,
     }),
     reply: z.object({ migration: Migration }),
   },
-  /** The client is on the new side. Repeated after a commit it answers as the first time. Errors: MIGRATION_NOT_ACTIVE. */
+  /**
+   * Commits a migration, at the client's request. Idempotent: after the commit it is answered as the first time. Errors:
+   * MIGRATION_NOT_ACTIVE (it was rolled back).
+   */
   'registry.migrated': {
     version: 1,
     payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId }),
     reply: z.object({}),
   },
-  /** The client could not get to the new side and stays where it is. A second time does nothing. */
+  /** Rolls a migration back, at the client's request. Idempotent; no effect on a migration that has ended. */
   'registry.migration_failed': {
     version: 1,
     payload: z.object({ migrationId: MigrationId, roomId: RoomId, sessionId: SessionId, reason: z.string().max(256) }),
     reply: z.object({}),
   },
-  /** What a client that moved measured. Of a migration that is forgotten, or somebody else's, it is dropped. */
+  /**
+   * Stores what the client of a migrated participant measured. A report about a migration that is no longer in the history, or
+   * that is another session's, is dropped.
+   */
   'registry.migration_report': {
     version: 1,
     payload: z.object({ migrationId: MigrationId, sessionId: SessionId, ...MigrationReport.shape }),
     reply: z.object({}),
   },
-  /** Begins what is to be drilled. Errors: those of the requests it stands for, NOT_FOUND, DRILL_REFUSED. */
+  /** Starts a drill. Not idempotent. Errors: those of the command that it starts, NOT_FOUND, DRILL_REFUSED. */
   'registry.drill': {
     version: 1,
-    payload: z.object({ drill: Drill, by: z.string().max(256).describe('Who asked, for the log.') }),
+    payload: z.object({ drill: Drill, by: z.string().max(256).describe('Who requested it, for the log.') }),
     reply: DrillStarted,
   },
 } as const satisfies Record<string, CommandSpec>;
 
 const ofSession = { roomId: RoomId, sessionId: SessionId };
 
-/** The payload of a client's request of that type, with the session it comes from. */
+/** The payload of a client's request, with the session that sent it. */
 function forSession<T extends z.ZodRawShape>(payload: z.ZodObject<T>) {
   return z.object({ ...ofSession, ...payload.shape });
 }
@@ -74,9 +93,15 @@ const PipeEndpoint = z.object({
   srtpParameters: z.object({ cryptoSuite: z.string().max(64), keyBase64: z.string().max(128) }),
 });
 
-/** Served by each SFU node, on a queue of its own. */
+/**
+ * Served by each SFU node, on a queue of its own. Those about a session throw MEDIA_NOT_OPEN when it has no media on the node, except
+ * `open_session`. Requests about one publication are carried out in the order of their arrival.
+ */
 export const sfuCommands = {
-  /** Opens the transports of a session, in place of any it has. */
+  /**
+   * Opens the transports of a session. Idempotent in effect: existing transports of the session are closed and replaced. Errors:
+   * NODE_UNAVAILABLE (its media worker stopped).
+   */
   'sfu.open_session': {
     version: 1,
     payload: z.object({
@@ -87,18 +112,25 @@ export const sfuCommands = {
     }),
     reply: MediaSessionParameters,
   },
-  /** Answers when the node is alive. */
+  /** A liveness probe: a node that answers is alive. */
   'sfu.ping': { version: 1, payload: z.object({}), reply: z.object({}) },
+  /** Idempotent: repeated with the same parameters it is answered as the first time. */
   'sfu.connect_transport': {
     version: 1,
     payload: z.object({ ...ofSession, transportId: z.string(), dtlsParameters: DtlsParameters }),
     reply: z.object({}),
   },
+  /** Each call returns new credentials. */
   'sfu.restart_ice': {
     version: 1,
     payload: forSession(signalRequests.restart_ice.payload),
     reply: signalRequests.restart_ice.reply,
   },
+  /**
+   * Creates a producer, for a new publication or for the one in `publicationId`. Not idempotent: repeat it with other RTP
+   * parameters. Errors: RATE_LIMITED, MEDIA_UNSUPPORTED, PUBLICATION_NOT_FOUND, NOT_IN_ROOM; MIGRATION_RUNNING for a publication
+   * that was already republished on the node to which its participant is being migrated.
+   */
   'sfu.publish': {
     version: 1,
     payload: z.object({
@@ -112,49 +144,54 @@ export const sfuCommands = {
     }),
     reply: z.object({ publication: Publication }),
   },
+  /** Errors: PUBLICATION_NOT_FOUND, also for a repetition. */
   'sfu.unpublish': { version: 1, payload: forSession(signalRequests.unpublish.payload), reply: z.object({}) },
+  /** Idempotent. Errors: PUBLICATION_NOT_FOUND. */
   'sfu.mute': { version: 1, payload: forSession(signalRequests.mute.payload), reply: z.object({}) },
+  /** Idempotent in effect: a consumer of the same producer is kept. Errors of single publications are in `failed`. */
   'sfu.subscribe': {
     version: 1,
     payload: forSession(signalRequests.subscribe.payload),
     reply: signalRequests.subscribe.reply,
   },
+  /** Idempotent. */
   'sfu.unsubscribe': { version: 1, payload: forSession(signalRequests.unsubscribe.payload), reply: z.object({}) },
+  /** Idempotent. Errors: SUBSCRIPTION_NOT_FOUND. */
   'sfu.update_subscriptions': {
     version: 1,
     payload: forSession(signalRequests.update_subscriptions.payload),
     reply: z.object({}),
   },
   /**
-   * What the node is there for from now on; until it restarts. Answered once it has reported so. A node that drains ends
-   * when it is empty, or after so many seconds.
+   * Sets the state of the node until it restarts. Answered when its report with the new state is in the store. A draining node stops
+   * when it is empty, or after `drainSeconds`. Idempotent, but a repeated drain keeps its first deadline.
    */
   'sfu.cordon': {
     version: 1,
     payload: z.object({ state: NodeState, drainSeconds: DrainSeconds }),
     reply: z.object({ state: NodeState }),
   },
-  /** A drill: kills a mediasoup worker of the node, as a crash would. Errors: DRILL_REFUSED, NOT_FOUND. */
+  /** A drill: kills a mediasoup worker of the node with SIGKILL. Errors: DRILL_REFUSED, NOT_FOUND. */
   'sfu.kill_worker': {
     version: 1,
     payload: z.object({ worker: z.int().nonnegative().optional() }),
     reply: z.object({ worker: z.int().nonnegative() }),
   },
-  /** A drill: the node dies with its workers, as its machine would, once it has answered. Errors: DRILL_REFUSED. */
+  /** A drill: the node kills itself and its workers with SIGKILL, 100 ms after its answer. Errors: DRILL_REFUSED. */
   'sfu.kill_node': { version: 1, payload: z.object({}), reply: z.object({}) },
-  /** Node to node: opens the other end of the pipe that carries a room from the served node to the asking one. */
+  /** Node to node: opens the sending end of the pipe that carries a room to `toNode`, the calling node. A repetition replaces it. */
   'sfu.open_pipe': {
     version: 1,
     payload: z.object({ roomId: RoomId, toNode: NodeId, endpoint: PipeEndpoint }),
     reply: z.object({ endpoint: PipeEndpoint }),
   },
-  /** Node to node: sends a publication through the pipe. */
+  /** Node to node: sends a publication through the pipe to `toNode`. Idempotent. */
   'sfu.pipe_publication': {
     version: 1,
     payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
     reply: z.object({ producerId: z.string(), kind: MediaKind, rtpParameters: RtpParameters, paused: z.boolean() }),
   },
-  /** Node to node: nobody there consumes it any more. */
+  /** Node to node: stops sending a publication through the pipe, because `toNode` has no consumer of it. Idempotent. */
   'sfu.unpipe_publication': {
     version: 1,
     payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
@@ -162,42 +199,49 @@ export const sfuCommands = {
   },
 } as const satisfies Record<string, CommandSpec>;
 
-/** Served by each metadata relay, on a queue of its own. All but `connect` throw METADATA_NOT_OPEN for a session it does not have. */
+/**
+ * Served by each metadata relay, on a queue of its own. All but `connect` and `disconnect` throw METADATA_NOT_OPEN for a session
+ * without a link to this relay.
+ */
 export const relayCommands = {
-  /** Opens the link of a session, in place of any it has here. Errors: NO_CAPACITY. */
+  /** Opens the link of a session, replacing any that it has on this relay. Errors: NO_CAPACITY. */
   'relay.connect': {
     version: 1,
     payload: z.object({ ...ofSession, participantId: ParticipantId, dtlsParameters: DtlsParameters }),
     reply: signalRequests['metadata.connect'].reply,
   },
-  /** Closes it; a second time does nothing. */
+  /** Closes the link of a session. Idempotent. */
   'relay.disconnect': { version: 1, payload: z.object(ofSession), reply: z.object({}) },
-  /** Errors: TOPIC_CONFLICT, TOO_MANY_TOPICS. */
+  /** Declares a topic. Idempotent. Errors: TOPIC_CONFLICT, TOO_MANY_TOPICS. */
   'relay.publish': {
     version: 1,
     payload: z.object({ ...ofSession, ...TopicDeclaration.shape }),
     reply: z.object({ topic: TopicInfo }),
   },
+  /** Idempotent. */
   'relay.unpublish': { version: 1, payload: z.object({ ...ofSession, topic: z.string() }), reply: z.object({}) },
+  /** Adds topics to the subscriptions. Idempotent. Errors: TOO_MANY_TOPICS. */
   'relay.subscribe': {
     version: 1,
     payload: z.object({ ...ofSession, topics: TopicSelection }),
     reply: z.object({ topics: z.array(TopicInfo) }),
   },
+  /** Idempotent. */
   'relay.unsubscribe': {
     version: 1,
     payload: z.object({ ...ofSession, topics: TopicSelection }),
     reply: z.object({}),
   },
+  /** The quality of the link, valid for 5 s. */
   'relay.report': { version: 1, payload: z.object({ ...ofSession, ...LinkReport.shape }), reply: z.object({}) },
 } as const satisfies Record<string, CommandSpec>;
 
 export const commands = { ...registryCommands, ...sfuCommands, ...relayCommands } as const;
 
 export type CommandType = keyof typeof commands;
-/** What a caller writes. */
+/** Payload as a caller passes it. */
 export type CommandPayload<T extends CommandType> = z.input<(typeof commands)[T]['payload']>;
-/** What a handler reads: parsed, defaults filled in. */
+/** Payload as a handler receives it: parsed, with defaults. */
 export type ParsedCommandPayload<T extends CommandType> = z.output<(typeof commands)[T]['payload']>;
 export type CommandReply<T extends CommandType> = z.output<(typeof commands)[T]['reply']>;
 

@@ -8,18 +8,27 @@ export const drillKinds = {
   migrate: z.strictObject({
     kind: z.literal('migrate'),
     room: RoomRef,
-    participant: ParticipantId,
+    participant: ParticipantId.describe('The participant to migrate.'),
     toNode: NodeId.optional().describe('Default: the node with the best expected score.'),
   }),
-  drain: z.strictObject({ kind: z.literal('drain'), node: NodeId }),
-  uncordon: z.strictObject({ kind: z.literal('uncordon'), node: NodeId }),
+  drain: z.strictObject({ kind: z.literal('drain'), node: NodeId.describe('The SFU node to drain.') }),
+  uncordon: z.strictObject({
+    kind: z.literal('uncordon'),
+    node: NodeId.describe('The SFU node that participants are assigned to again.'),
+  }),
   kill_worker: z.strictObject({
     kind: z.literal('kill_worker'),
-    node: NodeId,
-    worker: z.int().min(0).max(255).optional().describe('Index of the worker. Default: the busiest.'),
+    node: NodeId.describe('The SFU node whose media worker is killed with SIGKILL.'),
+    worker: z.int().min(0).max(255).optional().describe('Index of the worker. Default: the one with the highest load.'),
   }),
-  kill_node: z.strictObject({ kind: z.literal('kill_node'), node: NodeId }),
-  cut_socket: z.strictObject({ kind: z.literal('cut_socket'), session: SessionId }),
+  kill_node: z.strictObject({
+    kind: z.literal('kill_node'),
+    node: NodeId.describe('The SFU node that is killed with its workers.'),
+  }),
+  cut_socket: z.strictObject({
+    kind: z.literal('cut_socket'),
+    session: SessionId.describe('The session whose TCP connection is cut.'),
+  }),
 } as const;
 
 export const Drill = z.discriminatedUnion('kind', [
@@ -34,8 +43,8 @@ export type Drill = z.infer<typeof Drill>;
 
 /** What a drill started. Its outcome shows in the topology. */
 export const DrillStarted = z.object({
-  migrationId: MigrationId.optional().describe('Only for `migrate`.'),
-  toNode: NodeId.optional().describe('Only for `migrate`.'),
+  migrationId: MigrationId.optional().describe('Only for `migrate`: the migration.'),
+  toNode: NodeId.optional().describe('Only for `migrate`: the new node.'),
   state: NodeState.optional().describe('Only for `drain` and `uncordon`: the new state of the node.'),
   worker: z.int().nonnegative().optional().describe('Only for `kill_worker`: index of the killed worker.'),
 });

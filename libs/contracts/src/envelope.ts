@@ -26,24 +26,21 @@ export const maxFrameBytes = 65_536;
 /** How deep objects and arrays may be nested in a frame. */
 export const maxNesting = 32;
 
-/** Where a message goes: `room:<id or name>`, `user:<id>`, or `*` for everybody. */
-export const Address = z.union([
-  z.templateLiteral(['room:', RoomRef]),
-  z.templateLiteral(['user:', UserId]),
-  z.literal('*'),
-]);
+export const Address = z
+  .union([z.templateLiteral(['room:', RoomRef]), z.templateLiteral(['user:', UserId]), z.literal('*')])
+  .describe('Where a message goes: `room:<id or name>`, `user:<id>`, or `*` for every session.');
 export type Address = z.infer<typeof Address>;
 
-/** Client to server. `id` is the client's own, echoed as `replyTo`. */
+/** Client to server. */
 export const Request = z.strictObject({
-  id: z.string().min(1).max(64),
+  id: z.string().min(1).max(64).describe('Chosen by the client; the reply repeats it as `replyTo`.'),
   type: z.string().min(1).max(64),
   to: Address.optional(),
   payload: z.record(z.string(), z.unknown()).default({}),
 });
 export type Request = z.infer<typeof Request>;
 
-/** Server to client, exactly one for each request. `replyTo` is null when the request could not be read. */
+/** Server to client, exactly one for each request. */
 export const Reply = z.object({
   replyTo: z.string().nullable(),
   ok: z.boolean(),
@@ -52,21 +49,20 @@ export const Reply = z.object({
 });
 export type Reply = z.infer<typeof Reply>;
 
-/**
- * Server to client: something happened. `to` names the stream, and `seq` the place in it: a client that resumes gives,
- * for each `to`, the last `seq` it saw. An event without `seq` belongs to the connection and is not replayed.
- */
+/** Server to client. A client that resumes sends, for each `to`, the last `seq` that it received. */
 export const Event = z.object({
-  seq: Offset.optional(),
+  seq: Offset.optional().describe(
+    'Position of the event in the stream of `to`. Absent for events of the connection, which are not repeated.',
+  ),
   type: z.string(),
-  from: z.string(),
-  to: z.string(),
-  routedAt: z.int().nonnegative().describe('When the gateway sent it on, in milliseconds since the Unix epoch.'),
+  from: z.string().describe('Set by the server: the id of a participant, `user:<id>`, or `system`.'),
+  to: z.string().describe('`room:<id>`, `user:<id>` or `*`. For an event of the connection, the user of the session.'),
+  routedAt: z.int().nonnegative().describe('When the gateway sent the event, in milliseconds since the Unix epoch.'),
   payload: z.record(z.string(), z.unknown()),
 });
 export type Event = z.infer<typeof Event>;
 
-/** `from` of what the fleet itself says. */
+/** `from` of events that the fleet itself sends. */
 export const systemAddress = 'system';
 
 export const roomAddress = (roomId: string): `room:${string}` => `room:${roomId}`;

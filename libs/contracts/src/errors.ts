@@ -1,22 +1,22 @@
 import { z } from 'zod';
 
 /**
- * Every error a client or a backend can be answered with. `status` is what REST says, `retry` whether the same
- * request may succeed later without a change. docs/errors.md is generated from this table.
+ * Every error code of the API. `status`: the HTTP status over REST. `retry`: whether the same request may succeed later without a
+ * change. docs/errors.md is generated from this table.
  */
 export const errorCatalogue = {
   BAD_MESSAGE: {
     status: 400,
     retry: false,
     meaning:
-      'The message is not JSON, not an envelope, has a field that the envelope does not have (such as `from`), or text with half of a surrogate pair.',
+      'The message is not JSON, not an envelope, has a field that the envelope does not have (such as `from`), or has text with half of a surrogate pair.',
     cure: 'Send `{id, type, to?, payload}`. The server binds `from` itself.',
   },
   UNKNOWN_TYPE: {
     status: 400,
     retry: false,
     meaning: 'No request has this type in protocol flotilla.v1.',
-    cure: 'Check the spelling, or the version of the client against the server.',
+    cure: 'Check the spelling, and that client and server have compatible versions.',
   },
   BAD_PAYLOAD: {
     status: 400,
@@ -33,32 +33,33 @@ export const errorCatalogue = {
   TOKEN_INVALID: {
     status: 401,
     retry: false,
-    meaning: 'The token is malformed, signed by another key, for another audience, or lacks a claim that is required.',
-    cure: 'Issue a new one with POST /v1/rooms/{room}/tokens or POST /v1/tokens.',
+    meaning: 'The token is malformed, signed by another key, for another audience, or lacks a required claim.',
+    cure: 'Issue a new token with POST /v1/rooms/{room}/tokens or POST /v1/tokens.',
   },
   TOKEN_EXPIRED: {
     status: 401,
     retry: false,
     meaning: 'The token is past its `exp`.',
-    cure: 'Issue a new one; a token lives 15 minutes at most.',
+    cure: 'Issue a new token. Tokens are valid for at most 15 minutes.',
   },
   TOKEN_REPLAYED: {
     status: 401,
     retry: false,
-    meaning: 'The token was used before. Each opens one session.',
-    cure: 'Issue a token per connection. To come back to a session, use its resume token.',
+    meaning: 'The token was used before. Each token opens one session.',
+    cure: 'Issue a token per session. To continue a session, connect with its resume token.',
   },
   SESSION_EXPIRED: {
     status: 401,
     retry: false,
-    meaning: 'The resume token is unknown: its session ended, the resume window passed, or it was used already.',
+    meaning:
+      'The resume token is not valid: its session ended, the resume window is over, or the token was used already.',
     cure: 'Connect again with a new token and join.',
   },
   CLOCK_SKEW: {
     status: 401,
     retry: false,
     meaning: "The client's clock is more than 30 s away from the server's.",
-    cure: 'Set the clock, or correct by the `Flotilla-Time` header of GET /v1/signal/validate, as the SDK does.',
+    cure: 'Set the clock, or correct the time by the header `Flotilla-Time` of GET /v1/signal/validate, as the SDK does.',
   },
   FORBIDDEN: {
     status: 403,
@@ -69,8 +70,8 @@ export const errorCatalogue = {
   NOT_FOUND: {
     status: 404,
     retry: false,
-    meaning: 'There is nothing at this path.',
-    cure: 'The paths are in /v1/openapi.json.',
+    meaning: 'Nothing exists at this path, or with this id.',
+    cure: 'Check the path against /v1/openapi.json, and the id.',
   },
   METHOD_NOT_ALLOWED: {
     status: 405,
@@ -93,20 +94,20 @@ export const errorCatalogue = {
   ROOM_NOT_FOUND: {
     status: 404,
     retry: false,
-    meaning: 'No such room.',
+    meaning: 'The room does not exist.',
     cure: 'Create it with POST /v1/rooms.',
   },
   PARTICIPANT_NOT_FOUND: {
     status: 404,
     retry: false,
-    meaning: 'No such participant in the room.',
+    meaning: 'The participant is not in the room.',
     cure: 'List the participants with GET /v1/rooms/{room}/participants.',
   },
   PUBLICATION_NOT_FOUND: {
     status: 404,
     retry: false,
-    meaning: 'No such publication in the room, or it is not yours.',
-    cure: 'Follow `publication_added` and `publication_removed`.',
+    meaning: 'The publication does not exist in the room, or belongs to another participant.',
+    cure: 'Take ids from `publication_added` and the snapshot; `publication_removed` ends them.',
   },
   SUBSCRIPTION_NOT_FOUND: {
     status: 404,
@@ -123,38 +124,38 @@ export const errorCatalogue = {
   ALREADY_IN_ROOM: {
     status: 409,
     retry: false,
-    meaning: 'The session is in that room already.',
-    cure: 'Send `leave` first, or open another connection for another device.',
+    meaning: 'The session is already in that room.',
+    cure: 'Send `leave` first, or open another session for another device.',
   },
   RECIPIENT_OFFLINE: {
     status: 404,
     retry: false,
-    meaning: 'That user has no session, or lost it longer ago than the resume window.',
-    cure: 'Reach them another way. Within the window messages are kept and handed over on their return.',
+    meaning: 'The user has no session: none is connected, and none can resume.',
+    cure: 'Reach the user in another way. Messages to a session that can resume are kept and delivered then.',
   },
   WRONG_STATE: {
     status: 409,
     retry: false,
-    meaning: 'The negotiation between these two is not in a state where this can be said; the message names the state.',
-    cure: 'Follow the negotiation events; after a loss of track, send `close` and begin with a new offer.',
+    meaning: 'This part does not fit the state of the negotiation; the message names the state.',
+    cure: 'Ignore it for a candidate. For a description, send `close` and begin with a new connection and a new offer.',
   },
   GLARE: {
     status: 409,
     retry: false,
-    meaning: 'Both sides sent an offer at once and the other one counts.',
+    meaning: 'Both sides sent an offer at once, and the offer of the other side is the valid one.',
     cure: 'Roll back your offer and answer theirs, which was sent to you (perfect negotiation).',
   },
   SDP_TOO_BIG: {
     status: 413,
     retry: false,
-    meaning: 'A session description above 32 KiB.',
+    meaning: 'The session description has more than 32,768 characters.',
     cure: 'Offer fewer codecs or transceivers.',
   },
   TOO_MANY_ROOMS: {
     status: 409,
     retry: false,
-    meaning: 'The session is in as many rooms as a session may be.',
-    cure: 'Leave one, or open another connection.',
+    meaning: 'The session is in the maximum number of rooms.',
+    cure: 'Leave a room, or open another session.',
   },
   ROOM_EXISTS: {
     status: 409,
@@ -165,45 +166,46 @@ export const errorCatalogue = {
   METADATA_NOT_OPEN: {
     status: 409,
     retry: false,
-    meaning: 'The session has no link to that relay: it was never opened, or was closed.',
+    meaning: 'The session has no link to that relay: it was not opened, or was closed.',
     cure: 'Send `metadata.connect`, then publish and subscribe again.',
   },
   TOPIC_CONFLICT: {
     status: 409,
     retry: false,
-    meaning: 'Others publish this topic with another mode.',
-    cure: 'Declare it with the mode it has, or take another name.',
+    meaning: 'Other participants publish this topic with another mode.',
+    cure: 'Declare it with their mode, or choose another name.',
   },
   TOO_MANY_TOPICS: {
     status: 429,
     retry: false,
-    meaning: 'The room has as many topics as it may have, or the session publishes or names as many as it may.',
-    cure: 'Unpublish or unsubscribe what is not needed.',
+    meaning: 'The room has the maximum number of topics, or the session publishes or subscribes to the maximum.',
+    cure: 'Unpublish topics, or unsubscribe from them.',
   },
   MEDIA_NOT_OPEN: {
     status: 409,
     retry: false,
-    meaning: 'The session has no transports on its SFU node: never opened, or lost with a worker.',
+    meaning: 'The session has no transports on its SFU node: they were not opened, or were lost with a media worker.',
     cure: 'Send `open_media`, then publish and subscribe again.',
   },
   MIGRATION_RUNNING: {
     status: 409,
     retry: true,
-    meaning: 'This peer is being moved already.',
-    cure: 'Wait until that is over.',
+    meaning:
+      'The participant is being migrated. It cannot be migrated again, and a publication that it has republished on the new node cannot be republished on the old one.',
+    cure: 'Wait for the end of the migration (10 s at most). To publish during it, send its `migrationId`.',
   },
   MIGRATION_NOT_ACTIVE: {
     status: 409,
     retry: false,
-    meaning: 'This migration was committed or rolled back before.',
-    cure: 'Stay where you are: the room says where that is.',
+    meaning: 'The migration was rolled back, or does not exist.',
+    cure: 'Close the new transports and continue on the current node.',
   },
   DRILL_REFUSED: {
     status: 403,
     retry: false,
     meaning:
-      'This SFU node does not die on request: drills are turned off there, or it shares its process with every other service. The message says which.',
-    cure: 'Set FLOTILLA_DRILLS=true on the SFU nodes of a fleet that may be broken; to kill a node, run it as a process of its own (`npm run fleet`).',
+      'The SFU node refuses the drill: drills are disabled on it, or it shares its process with all other services. The message says which.',
+    cure: 'Set FLOTILLA_DRILLS=true on the SFU nodes of a fleet that may fail. To kill a node, run it as a process of its own (`npm run fleet`).',
   },
   MEDIA_UNSUPPORTED: {
     status: 422,
@@ -214,39 +216,39 @@ export const errorCatalogue = {
   TOKENS_NOT_ISSUED: {
     status: 501,
     retry: false,
-    meaning: 'This fleet issues no tokens: it has no FLOTILLA_TOKEN_SECRET and trusts another issuer.',
+    meaning: 'This fleet issues no tokens: it has no FLOTILLA_TOKEN_SECRET and relies on another issuer.',
     cure: 'Ask the issuer behind FLOTILLA_TOKEN_JWKS_URL for a token, or give the registry and the gateways a secret.',
   },
   ROOM_FULL: {
     status: 409,
     retry: true,
-    meaning: 'The room has its maximum of participants.',
-    cure: 'Wait until somebody leaves, or create the room with a larger `maxParticipants`.',
+    meaning: 'The room has its maximum number of participants.',
+    cure: 'Wait until a participant leaves, or create the room with a larger `maxParticipants`.',
   },
   UPGRADE_REQUIRED: {
     status: 426,
     retry: false,
     meaning:
-      'The WebSocket endpoint was asked over plain HTTP, without an upgrade, or for a version of WebSocket other than 13.',
-    cure: 'Connect to a `wss://` URL; the `Upgrade` header of the answer names what is expected.',
+      'The request to the WebSocket endpoint is plain HTTP, has no upgrade, or asks for a WebSocket version other than 13.',
+    cure: 'Connect to a `wss://` URL; the header `Upgrade` of the response says what is expected.',
   },
   RATE_LIMITED: {
     status: 429,
     retry: true,
-    meaning: 'Too many messages from this session, or connections from this address.',
-    cure: 'Slow down; the limits are in docs/limits.md.',
+    meaning: 'Too many messages of this session or address, connections from this address, or publications.',
+    cure: 'Send less; the limits are in docs/limits.md.',
   },
   OVERLOADED: {
     status: 503,
     retry: true,
-    meaning: 'This gateway has more to do than it can. Calls in progress continue; new joins and connections wait.',
-    cure: 'Try again after the seconds in `Retry-After`, or a few, or add gateways.',
+    meaning: 'The gateway is overloaded. Calls in progress continue; new sessions and joins are refused.',
+    cure: 'Retry after the seconds in `Retry-After`, or with exponential backoff. Add gateways.',
   },
   NO_CAPACITY: {
     status: 503,
     retry: true,
-    meaning: 'No live SFU node has free capacity.',
-    cure: 'Add SFU nodes, or raise FLOTILLA_SFU_CAPACITY.',
+    meaning: 'No SFU node, or no metadata relay, has free capacity.',
+    cure: 'Add nodes, or raise FLOTILLA_SFU_CAPACITY or FLOTILLA_RELAY_CAPACITY.',
   },
   NODE_UNAVAILABLE: {
     status: 503,
@@ -264,20 +266,20 @@ export const errorCatalogue = {
   UNAVAILABLE: {
     status: 503,
     retry: true,
-    meaning: 'A service or broker this request needs is unreachable. Calls in progress continue.',
-    cure: 'Try again in a second.',
+    meaning: 'A service or broker that this request needs is unreachable. Calls in progress continue.',
+    cure: 'Retry with exponential backoff, from 1 s. If it lasts, check Redis, RabbitMQ and the registry.',
   },
   DEADLINE_EXCEEDED: {
     status: 504,
     retry: true,
-    meaning: 'The answer did not come within the deadline; the request may have been carried out.',
-    cure: 'Try again: commands are idempotent.',
+    meaning: 'The request was not answered within its deadline. It may have been carried out.',
+    cure: 'Retry. Read the current state first if a repetition would matter.',
   },
   INTERNAL: {
     status: 500,
     retry: false,
-    meaning: 'A defect of Flotilla.',
-    cure: 'Look the trace id up in the logs and report it.',
+    meaning: 'An error in Flotilla.',
+    cure: 'Find the error in the logs by its trace id, and report it.',
   },
 } as const satisfies Record<string, { status: number; retry: boolean; meaning: string; cure: string }>;
 
@@ -286,11 +288,15 @@ export type ErrorCode = keyof typeof errorCatalogue;
 /** A code of the catalogue. A code that a newer server added is read as INTERNAL. */
 export const ErrorCode = z.enum(Object.keys(errorCatalogue) as [ErrorCode, ...ErrorCode[]]).catch('INTERNAL');
 
-/** The error part of a reply: a code of the catalogue, for programs, and a sentence, for people. */
-export const ErrorBody = z.object({ code: ErrorCode, message: z.string() });
+export const ErrorBody = z
+  .object({
+    code: ErrorCode.describe('Code of the error, for programs.'),
+    message: z.string().describe('Cause and cure, for people. Its wording may change.'),
+  })
+  .describe('An error: a code of the catalogue, and a sentence.');
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
-/** An error with a code of the catalogue. What a handler throws as this reaches the caller as it is; anything else becomes INTERNAL. */
+/** An error with a code of the catalogue. Thrown by a handler, it reaches the caller unchanged; any other error becomes INTERNAL. */
 export class FlotillaError extends Error {
   override readonly name = 'FlotillaError';
 
@@ -306,13 +312,13 @@ export class FlotillaError extends Error {
     return { code: this.code, message: this.message };
   }
 
-  /** The error itself when it is one of ours; INTERNAL, with the cause kept for the log, when it is not. */
+  /** Returns a FlotillaError unchanged, and any other error as the cause of INTERNAL. */
   static from(error: unknown): FlotillaError {
     return error instanceof FlotillaError ? error : new FlotillaError('INTERNAL', undefined, { cause: error });
   }
 }
 
-/** The first complaint of a failed parse, as `path: what is wrong`. */
+/** The first issue of a failed parse, as `path: message`. */
 export function firstIssue(error: z.ZodError): string {
   const issue = error.issues[0];
   if (!issue) return 'does not fit its schema';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { Offset, SessionId, UserId } from './ids.ts';
 
-/** A message to a user or to everybody, as it is kept. `at` is when its gateway received it, ms since the Unix epoch. */
+/** A message to a user or to everybody, as it is stored. `at`: when its gateway received it, in milliseconds since the Unix epoch. */
 export const AddressedMessage = z.object({
   from: z.string(),
   payload: z.object({ data: z.unknown() }),

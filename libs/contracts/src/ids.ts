@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /**
- * Every id says what it names: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication, `gw_` gateway, `mig_` migration,
- * `rl_` metadata relay. */
+ * The prefix of an id tells what it identifies: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication,
+ * `gw_` gateway, `mig_` migration, `rl_` metadata relay.
+ */
 export const idPrefixes = {
   room: 'rm_',
   participant: 'pt_',
@@ -16,10 +17,10 @@ export const idPrefixes = {
 
 export type IdKind = keyof typeof idPrefixes;
 
-/** Crockford's base32 in lower case: no letter that a person reading a log mistakes for another. */
+/** Crockford's base32 in lower case, which has no letters that are easily mistaken for others. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
 
-/** Spells bytes in base32, five bits a letter; left-over bits at the end are dropped. */
+/** Encodes bytes in base32, five bits per character. Bits that do not fill a character are dropped. */
 export function base32(bytes: Uint8Array): string {
   let text = '';
   let bits = 0;
@@ -36,59 +37,63 @@ export function base32(bytes: Uint8Array): string {
   return text;
 }
 
-/** A new random id of the kind, 80 random bits: `newId('session')` gives `ss_` and 16 letters. */
+/** Returns a new id of the kind, with 80 random bits: `newId('session')` is `ss_` and 16 characters. */
 export function newId(kind: IdKind): string {
   return idPrefixes[kind] + base32(crypto.getRandomValues(new Uint8Array(10)));
 }
 
-function idSchema(kind: IdKind): z.ZodString {
+function idSchema(kind: IdKind, of: string): z.ZodString {
   return z
     .string()
-    .regex(new RegExp(`^${idPrefixes[kind]}[0-9a-z-]{1,60}$`), `an id that starts with ${idPrefixes[kind]}`);
+    .regex(new RegExp(`^${idPrefixes[kind]}[0-9a-z-]{1,60}$`), `an id that starts with ${idPrefixes[kind]}`)
+    .describe(`Id of ${of}.`);
 }
 
-export const RoomId = idSchema('room');
-export const ParticipantId = idSchema('participant');
-export const SessionId = idSchema('session');
-export const NodeId = idSchema('node');
-export const PublicationId = idSchema('publication');
-export const GatewayId = idSchema('gateway');
-export const MigrationId = idSchema('migration');
-export const RelayId = idSchema('relay');
+export const RoomId = idSchema('room', 'a room');
+export const ParticipantId = idSchema('participant', 'a participant');
+export const SessionId = idSchema('session', 'a session');
+export const NodeId = idSchema('node', 'an SFU node');
+export const PublicationId = idSchema('publication', 'a publication');
+export const GatewayId = idSchema('gateway', 'a signaling gateway');
+export const MigrationId = idSchema('migration', 'a migration');
+export const RelayId = idSchema('relay', 'a metadata relay');
 
-/** What people call a room: lower-case letters, digits, `-` and `_`, up to 63, and not shaped like an id. */
 export const RoomName = z
   .string()
   .regex(
     /^(?!rm_)[a-z0-9][a-z0-9_-]{0,62}$/,
     'lower-case letters, digits, "-" and "_", at most 63, not starting with "rm_"',
-  );
+  )
+  .describe('Name of a room: lower-case letters, digits, `-` and `_`, at most 63 characters, not starting with `rm_`.');
 
-/** A room by its id or by its name. */
-export const RoomRef = z.union([RoomId, RoomName]);
+export const RoomRef = z.union([RoomId, RoomName]).describe('Id or name of a room.');
 
-/** Who a token was issued to, as the application knows them. */
-export const UserId = z.string().regex(/^[\w.@:+-]{1,128}$/, 'letters, digits and . _ @ : + -, at most 128');
+export const UserId = z
+  .string()
+  .regex(/^[\w.@:+-]{1,128}$/, 'letters, digits and . _ @ : + -, at most 128')
+  .describe('Id of a user in the application. Letters, digits and `. _ @ : + -`, at most 128 characters.');
 
-/** A stream id of the event log: where in a stream an event stands. */
 export const Offset = z
   .string()
-  .regex(/^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/, 'a stream offset such as 1700000000000-0');
+  .regex(/^(0|[1-9]\d{0,15})-(0|[1-9]\d{0,15})$/, 'a stream offset such as 1700000000000-0')
+  .describe(
+    'Position of an entry in its stream. Ordered first by the number before the dash, then by the one after it.',
+  );
 
 export type Offset = z.infer<typeof Offset>;
 
-/** An address whose events are numbered: the `to` of an event with a `seq`. */
 export const StreamAddress = z
   .string()
-  .regex(/^(room:rm_[0-9a-z-]{1,60}|user:[\w.@:+-]{1,128}|\*)$/, 'room:<id>, user:<id> or *');
+  .regex(/^(room:rm_[0-9a-z-]{1,60}|user:[\w.@:+-]{1,128}|\*)$/, 'room:<id>, user:<id> or *')
+  .describe('An address whose events have a `seq`: `room:<id>`, `user:<id>` or `*`.');
 export type StreamAddress = z.infer<typeof StreamAddress>;
 
 /** The offset before the first event of any stream. */
 export const startOfStream: Offset = '0-0';
 
-/** Orders two offsets of one stream: negative, zero or positive, as `Array.sort` wants it. */
+/** Compares two offsets of one stream: negative, zero or positive, as for `Array.sort`. */
 export function compareOffsets(a: Offset, b: Offset): number {
-  // Called for every delivery: no strings are made here. Without leading zeros the longer number is the larger one.
+  // Called for every delivery, so it creates no strings. Without leading zeros the longer number is the larger one.
   const dash = a.indexOf('-');
   return (
     dash - b.indexOf('-') || compareChars(a, b, 0, dash) || a.length - b.length || compareChars(a, b, dash, a.length)
@@ -103,6 +108,6 @@ function compareChars(a: string, b: string, from: number, to: number): number {
   return 0;
 }
 
-/** A session is at most one participant of a room, so the one id follows from the other. */
+/** The participant id of a session. A session is at most one participant of a room, so its id is derived. */
 export const participantIdOf = (sessionId: string): string =>
   idPrefixes.participant + sessionId.slice(idPrefixes.session.length);

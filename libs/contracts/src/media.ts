@@ -7,141 +7,207 @@ import { z } from 'zod';
 const text = z.string().max(256);
 const uint = z.int().nonnegative();
 
-export const MediaKind = z.enum(['audio', 'video']);
+export const MediaKind = z.enum(['audio', 'video']).describe('Kind of media.');
 export type MediaKind = z.infer<typeof MediaKind>;
 
-/** What a publication captures. */
-export const Source = z.enum(['microphone', 'camera', 'screen', 'screen_audio', 'other']);
+export const Source = z
+  .enum(['microphone', 'camera', 'screen', 'screen_audio', 'other'])
+  .describe('What a publication captures.');
 export type Source = z.infer<typeof Source>;
 
-const CodecParameters = z.record(text, z.union([text, z.number(), z.boolean(), z.null()]));
-export const RtcpFeedback = z.strictObject({ type: text, parameter: text.optional() });
+const CodecParameters = z
+  .record(text, z.union([text, z.number(), z.boolean(), z.null()]))
+  .describe('Parameters of the codec or header extension, as in the SDP attribute `fmtp` or `extmap`.');
+const mimeType = text.describe('Media type of the codec, such as `video/VP8`.');
+const clockRate = uint.describe('Clock rate in Hz.');
+const channels = uint.optional().describe('Number of audio channels.');
+export const RtcpFeedback = z
+  .strictObject({
+    type: text.describe('Type of the feedback, such as `nack`.'),
+    parameter: text.optional().describe('Its parameter, such as `pli`.'),
+  })
+  .describe('An RTCP feedback message (RFC 4585).');
+const rtcpFeedback = z.array(RtcpFeedback).max(16).optional().describe('Supported RTCP feedback.');
 
-export const RtpCodecCapability = z.strictObject({
-  kind: MediaKind,
-  mimeType: text,
-  preferredPayloadType: uint.max(127).optional(),
-  clockRate: uint,
-  channels: uint.optional(),
-  parameters: CodecParameters.optional(),
-  rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
-});
+export const RtpCodecCapability = z
+  .strictObject({
+    kind: MediaKind,
+    mimeType,
+    preferredPayloadType: uint.max(127).optional().describe('Preferred RTP payload type.'),
+    clockRate,
+    channels,
+    parameters: CodecParameters.optional(),
+    rtcpFeedback,
+  })
+  .describe('A codec that can be received.');
 
-export const RtpHeaderExtension = z.strictObject({
-  kind: MediaKind,
-  uri: text,
-  preferredId: uint.max(255),
-  preferredEncrypt: z.boolean().optional(),
-  direction: z.enum(['sendrecv', 'sendonly', 'recvonly', 'inactive']).optional(),
-});
+export const RtpHeaderExtension = z
+  .strictObject({
+    kind: MediaKind,
+    uri: text.describe('URI of the header extension.'),
+    preferredId: uint.max(255).describe('Preferred id in the RTP header.'),
+    preferredEncrypt: z.boolean().optional().describe('Whether its value is preferably encrypted (RFC 6904).'),
+    direction: z
+      .enum(['sendrecv', 'sendonly', 'recvonly', 'inactive'])
+      .optional()
+      .describe('Direction in which it is supported. Default: `sendrecv`.'),
+  })
+  .describe('An RTP header extension (RFC 8285).');
 
-export const RtpCapabilities = z.strictObject({
-  codecs: z.array(RtpCodecCapability).max(64).optional(),
-  headerExtensions: z.array(RtpHeaderExtension).max(64).optional(),
-  fecMechanisms: z
-    .array(text)
-    .max(16)
-    .optional()
-    .describe('Accepted because ORTC clients send it, and ignored: mediasoup negotiates FEC as codecs.'),
-});
+export const RtpCapabilities = z
+  .strictObject({
+    codecs: z.array(RtpCodecCapability).max(64).optional().describe('Codecs, in order of preference.'),
+    headerExtensions: z.array(RtpHeaderExtension).max(64).optional().describe('Header extensions.'),
+    fecMechanisms: z
+      .array(text)
+      .max(16)
+      .optional()
+      .describe('Accepted because ORTC clients send it, and ignored: mediasoup negotiates FEC as codecs.'),
+  })
+  .describe('What an endpoint can receive (mediasoup `RtpCapabilities`).');
 export type RtpCapabilities = z.infer<typeof RtpCapabilities>;
 
-export const RtpEncoding = z.strictObject({
-  ssrc: uint.optional(),
-  rid: z.string().max(32).optional(),
-  codecPayloadType: uint.max(127).optional(),
-  rtx: z.strictObject({ ssrc: uint }).optional(),
-  dtx: z.boolean().optional(),
-  scalabilityMode: text.optional(),
-  maxBitrate: uint.optional(),
-  maxFramerate: z.number().nonnegative().optional(),
-  scaleResolutionDownBy: z.number().min(1).optional(),
-  active: z.boolean().optional(),
-  adaptivePtime: z.boolean().optional(),
-  priority: text.optional(),
-  networkPriority: text.optional(),
-});
+export const RtpEncoding = z
+  .strictObject({
+    ssrc: uint.optional().describe('SSRC of the stream. Unique on its transport.'),
+    rid: z.string().max(32).optional().describe('Id of a simulcast stream (RFC 8852).'),
+    codecPayloadType: uint.max(127).optional().describe('Payload type of its codec. Default: the first codec.'),
+    rtx: z
+      .strictObject({ ssrc: uint.describe('SSRC of the retransmissions.') })
+      .optional()
+      .describe('Stream of its retransmissions (RFC 4588).'),
+    dtx: z.boolean().optional().describe('Discontinuous transmission: no packets during silence.'),
+    scalabilityMode: text.optional().describe('Layers, such as `L1T3` (W3C WebRTC-SVC).'),
+    maxBitrate: uint.optional().describe('Maximum bit rate, in bits per second.'),
+    maxFramerate: z.number().nonnegative().optional().describe('Maximum frame rate, in frames per second.'),
+    scaleResolutionDownBy: z.number().min(1).optional().describe('Factor by which the resolution is reduced.'),
+    active: z.boolean().optional().describe('False: nothing is sent. Browsers report it; the SFU ignores it.'),
+    adaptivePtime: z.boolean().optional().describe('Adaptive packet duration of audio. The SFU ignores it.'),
+    priority: text.optional().describe('Priority at the sender. The SFU ignores it.'),
+    networkPriority: text.optional().describe('DSCP priority at the sender. The SFU ignores it.'),
+  })
+  .describe('An RTP stream of a producer or consumer (mediasoup `RtpEncodingParameters`).');
 
-export const RtpCodecParameters = z.strictObject({
-  mimeType: text,
-  payloadType: uint.max(127),
-  clockRate: uint,
-  channels: uint.optional(),
-  parameters: CodecParameters.optional(),
-  rtcpFeedback: z.array(RtcpFeedback).max(16).optional(),
-});
+export const RtpCodecParameters = z
+  .strictObject({
+    mimeType,
+    payloadType: uint.max(127).describe('RTP payload type.'),
+    clockRate,
+    channels,
+    parameters: CodecParameters.optional(),
+    rtcpFeedback,
+  })
+  .describe('A codec in use.');
 
-export const RtpHeaderExtensionParameters = z.strictObject({
-  uri: text,
-  id: uint.max(255),
-  encrypt: z.boolean().optional(),
-  parameters: CodecParameters.optional(),
-});
+export const RtpHeaderExtensionParameters = z
+  .strictObject({
+    uri: text.describe('URI of the header extension.'),
+    id: uint.max(255).describe('Id in the RTP header.'),
+    encrypt: z.boolean().optional().describe('Whether its value is encrypted (RFC 6904).'),
+    parameters: CodecParameters.optional(),
+  })
+  .describe('An RTP header extension in use (RFC 8285).');
 
-export const RtpParameters = z.strictObject({
-  mid: text.optional(),
-  msid: text.optional(),
-  codecs: z.array(RtpCodecParameters).min(1).max(16),
-  headerExtensions: z.array(RtpHeaderExtensionParameters).max(32).optional(),
-  encodings: z.array(RtpEncoding).max(8).optional(),
-  rtcp: z
-    .strictObject({ cname: text.optional(), reducedSize: z.boolean().optional(), mux: z.boolean().optional() })
-    .optional(),
-});
+export const RtpParameters = z
+  .strictObject({
+    mid: text.optional().describe('Value of the header extension MID. Unique on its transport.'),
+    msid: text.optional().describe('Stream and track, as in the SDP attribute `msid` (RFC 8830).'),
+    codecs: z.array(RtpCodecParameters).min(1).max(16).describe('The media codec first, then its `rtx` codec.'),
+    headerExtensions: z.array(RtpHeaderExtensionParameters).max(32).optional().describe('Header extensions in use.'),
+    encodings: z
+      .array(RtpEncoding)
+      .max(8)
+      .optional()
+      .describe('Streams, from the lowest simulcast layer to the highest.'),
+    rtcp: z
+      .strictObject({
+        cname: text.optional().describe('Canonical name (RFC 3550): the same for all streams of one source of time.'),
+        reducedSize: z.boolean().optional().describe('Reduced-size RTCP (RFC 5506).'),
+        mux: z.boolean().optional().describe('RTP and RTCP on one port. The server requires it.'),
+      })
+      .optional()
+      .describe('RTCP settings.'),
+  })
+  .describe('What is sent on a transport (mediasoup `RtpParameters`).');
 export type RtpParameters = z.infer<typeof RtpParameters>;
 
-export const DtlsParameters = z.strictObject({
-  role: z.enum(['auto', 'client', 'server']).optional(),
-  fingerprints: z
-    .array(z.strictObject({ algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']), value: text }))
-    .min(1)
-    .max(8),
+const Fingerprint = z.strictObject({
+  algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']).describe('Hash function.'),
+  value: text.describe('Hash of the certificate: upper-case hexadecimal bytes, separated by colons.'),
 });
+
+export const DtlsParameters = z
+  .strictObject({
+    role: z
+      .enum(['auto', 'client', 'server'])
+      .optional()
+      .describe('Role of the endpoint that sends these parameters. Clients send `client`. Default: `auto`.'),
+    fingerprints: z.array(Fingerprint).min(1).max(8).describe('Fingerprints of its certificate (RFC 8122).'),
+  })
+  .describe('DTLS parameters of one endpoint.');
 export type DtlsParameters = z.infer<typeof DtlsParameters>;
 
-export const IceParameters = z.object({ usernameFragment: text, password: text, iceLite: z.boolean().optional() });
+export const IceParameters = z
+  .object({
+    usernameFragment: text.describe('ICE username fragment.'),
+    password: text.describe('ICE password.'),
+    iceLite: z.boolean().optional().describe('True: the server is ICE-lite, the client is the controlling agent.'),
+  })
+  .describe('ICE credentials of the server (RFC 8445).');
 
-export const IceCandidate = z.object({
-  foundation: text,
-  priority: uint,
-  address: text,
-  ip: text,
-  protocol: z.enum(['udp', 'tcp']),
-  port: uint.max(65_535),
-  type: z.enum(['host', 'srflx', 'prflx', 'relay']),
-  tcpType: z.enum(['active', 'passive', 'so']).optional(),
-});
+export const IceCandidate = z
+  .object({
+    foundation: text.describe('Foundation of the candidate.'),
+    priority: uint.describe('Priority. The highest is tried first.'),
+    address: text.describe('IP address or host name.'),
+    ip: text.describe('The same as `address`, for older clients of mediasoup.'),
+    protocol: z.enum(['udp', 'tcp']).describe('Transport protocol.'),
+    port: uint.max(65_535).describe('Port.'),
+    type: z.enum(['host', 'srflx', 'prflx', 'relay']).describe('Type of the candidate. The server sends `host`.'),
+    tcpType: z.enum(['active', 'passive', 'so']).optional().describe('Only for TCP. The server sends `passive`.'),
+  })
+  .describe('An address at which the server receives media (RFC 8445).');
 
-/** One server-side WebRTC transport, as the client needs it to connect. */
-export const TransportParameters = z.object({
-  id: text,
-  iceParameters: IceParameters,
-  iceCandidates: z.array(IceCandidate).max(32),
-  dtlsParameters: DtlsParameters,
-});
+export const TransportParameters = z
+  .object({
+    id: text.describe('Id of the transport: `transportId` in requests.'),
+    iceParameters: IceParameters,
+    iceCandidates: z.array(IceCandidate).max(32).describe('Addresses of the server.'),
+    dtlsParameters: DtlsParameters,
+  })
+  .describe('A WebRTC transport of the server, as a client needs it to connect.');
 export type TransportParameters = z.infer<typeof TransportParameters>;
 
-/** The highest simulcast or SVC layers to forward to a subscriber. 0 is the lowest. */
-export const Layers = z.strictObject({ spatial: uint.max(7), temporal: uint.max(7).optional() });
+export const Layers = z
+  .strictObject({
+    spatial: uint.max(7).describe('Highest spatial or simulcast layer. 0 is the lowest.'),
+    temporal: uint
+      .max(7)
+      .optional()
+      .describe('Highest temporal layer. 0 is the lowest. Default: the highest there is.'),
+  })
+  .describe('The highest layers to forward to a subscriber.');
 export type Layers = z.infer<typeof Layers>;
 
-/** Consumer parameters: what the client needs to receive one publication. */
-export const Subscription = z.object({
-  publicationId: z.string(),
-  consumerId: text,
-  producerId: text,
-  kind: MediaKind,
-  rtpParameters: RtpParameters,
-  type: z.enum(['simple', 'simulcast', 'svc', 'pipe']),
-  paused: z.boolean().describe('Send `update_subscriptions` with `paused: false` when the receiver is ready.'),
-});
+export const Subscription = z
+  .object({
+    publicationId: z.string().describe('Id of the publication.'),
+    consumerId: text.describe('Id of the consumer: `id` for `consume` of mediasoup-client.'),
+    producerId: text.describe('Id of the producer. Another one in `publication_updated` means: subscribe again.'),
+    kind: MediaKind,
+    rtpParameters: RtpParameters,
+    type: z.enum(['simple', 'simulcast', 'svc', 'pipe']).describe('Type of the consumer (mediasoup `ConsumerType`).'),
+    paused: z.boolean().describe('Send `update_subscriptions` with `paused: false` when the receiver is ready.'),
+  })
+  .describe('A consumer: what a client needs to receive one publication.');
 export type Subscription = z.infer<typeof Subscription>;
 
-/** The transports of a session on its SFU node, and its current subscriptions. */
-export const MediaSessionParameters = z.object({
-  nodeId: z.string(),
-  send: TransportParameters,
-  recv: TransportParameters,
-  subscriptions: z.array(Subscription),
-});
+export const MediaSessionParameters = z
+  .object({
+    nodeId: z.string().describe('The SFU node.'),
+    send: TransportParameters.describe('Transport for what the client publishes.'),
+    recv: TransportParameters.describe('Transport for what the client receives.'),
+    subscriptions: z.array(Subscription).describe('Current subscriptions. Their consumers are on `recv`.'),
+  })
+  .describe('The transports of a session on an SFU node, and its current subscriptions.');
 export type MediaSessionParameters = z.infer<typeof MediaSessionParameters>;

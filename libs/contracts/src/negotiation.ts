@@ -9,42 +9,44 @@ import { MediaKind, Source } from './media.ts';
 /** The longest session description, in characters. A longer one is answered SDP_TOO_BIG. */
 export const maxSdpLength = 32_768;
 
-/** RTCPeerConnection.signalingState of the side that receives it. */
-export const NegotiationState = z.enum([
-  'stable',
-  'have-local-offer',
-  'have-remote-offer',
-  'have-local-pranswer',
-  'have-remote-pranswer',
-  'closed',
-]);
+export const NegotiationState = z
+  .enum(['stable', 'have-local-offer', 'have-remote-offer', 'have-local-pranswer', 'have-remote-pranswer', 'closed'])
+  .describe('State of the negotiation, as `signalingState` of the RTCPeerConnection of the one who receives it.');
 export type NegotiationState = z.infer<typeof NegotiationState>;
 
-/** What a transceiver carries, so that both sides call it by the same publication id, also when the room moves to the SFU. */
-export const PeerStream = z.strictObject({
-  mid: z.string().max(32),
-  publicationId: PublicationId,
-  kind: MediaKind,
-  source: Source,
-  label: z.string().max(128).optional(),
-  muted: z.boolean(),
-});
+export const PeerStream = z
+  .strictObject({
+    mid: z.string().max(32).describe('`mid` of the transceiver.'),
+    publicationId: PublicationId.describe('Chosen by the sender. It stays when the room moves to the SFU.'),
+    kind: MediaKind,
+    source: Source,
+    label: z.string().max(128).optional().describe('Label of the publication, for display.'),
+    muted: z.boolean().describe('Whether the publication is muted.'),
+  })
+  .describe('The publication that a transceiver of the sender carries.');
 export type PeerStream = z.infer<typeof PeerStream>;
 
 const peer = { peer: ParticipantId.describe('The other participant.') };
 const description = {
-  sdp: z.string().min(1),
-  streams: z.array(PeerStream).max(16).default([]).describe('What the sender of this description sends.'),
+  sdp: z
+    .string()
+    .min(1)
+    .describe('Session description (RFC 8866). More than 32,768 characters are answered SDP_TOO_BIG.'),
+  streams: z
+    .array(PeerStream)
+    .max(16)
+    .default([])
+    .describe('All publications that the sender sends. Replaces the previous list.'),
 };
 
 const IceCandidate = z.strictObject({
-  candidate: z.string().max(1024),
-  sdpMid: z.string().max(32).nullable(),
-  sdpMLineIndex: z.int().nonnegative().max(255).nullable(),
+  candidate: z.string().max(1024).describe('The candidate, as in the SDP attribute `candidate`.'),
+  sdpMid: z.string().max(32).nullable().describe('`mid` of its media section.'),
+  sdpMLineIndex: z.int().nonnegative().max(255).nullable().describe('Index of its media section.'),
   usernameFragment: z
     .string()
     .max(256)
-    .describe('Identifies the ICE generation; a previous one is answered WRONG_STATE.'),
+    .describe('ICE username fragment of its generation. A previous generation is answered WRONG_STATE.'),
 });
 
 const parts = {
@@ -52,14 +54,25 @@ const parts = {
   pranswer: z.strictObject({ kind: z.literal('pranswer'), ...description }),
   answer: z.strictObject({ kind: z.literal('answer'), ...description }),
   rollback: z.strictObject({ kind: z.literal('rollback') }),
-  candidate: z.strictObject({ kind: z.literal('candidate'), candidate: IceCandidate }),
-  end_of_candidates: z.strictObject({ kind: z.literal('end_of_candidates'), usernameFragment: z.string().max(256) }),
-  /** What is sent changed without a new description: a mute. */
-  streams: z.strictObject({ kind: z.literal('streams'), streams: z.array(PeerStream).max(16) }),
+  candidate: z.strictObject({
+    kind: z.literal('candidate'),
+    candidate: IceCandidate.describe('A candidate of the sender (trickle ICE, RFC 8838).'),
+  }),
+  end_of_candidates: z.strictObject({
+    kind: z.literal('end_of_candidates'),
+    usernameFragment: z.string().max(256).describe('ICE username fragment of the generation.'),
+  }),
+  streams: z.strictObject({
+    kind: z.literal('streams'),
+    streams: z
+      .array(PeerStream)
+      .max(16)
+      .describe('All publications that the sender sends, after a change without a new description, such as a mute.'),
+  }),
   close: z.strictObject({ kind: z.literal('close') }),
 } as const;
 
-/** One part of a negotiation, as a client sends it. ICE restart is an offer whose SDP has new ICE credentials. */
+/** One part of a negotiation, as a client sends it. An ICE restart is an offer with new ICE credentials. */
 export const Negotiation = z.discriminatedUnion('kind', [
   parts.offer.extend(peer),
   parts.pranswer.extend(peer),

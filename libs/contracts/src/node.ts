@@ -4,85 +4,100 @@ import { RtpCapabilities } from './media.ts';
 import { NodeQuality, PeerQuality } from './quality.ts';
 import { Timestamp } from './room.ts';
 
-/** Load of one mediasoup worker process. `cpu` is a share of one core. */
-export const WorkerLoad = z.object({
-  pid: z.int(),
-  cpu: z.number().min(0),
-  routers: z.int(),
-  consumers: z.int(),
-});
+export const WorkerLoad = z
+  .object({
+    pid: z.int().describe('Process id.'),
+    cpu: z.number().min(0).describe('Used share of one core, 0 to 1.'),
+    routers: z.int().describe('Number of routers, one per room.'),
+    consumers: z.int().describe('Number of consumers.'),
+  })
+  .describe('Load of one mediasoup worker process.');
 
-/** What an SFU node measured since its last report. Shares are fractions of one, of all cores where a node has several. */
+/** What an SFU node measured since its last report. */
 export const NodeLoad = z.object({
-  cpu: z.number().min(0).describe('Share of the cores the node may use.'),
-  eventLoopDelayMs: z.number().min(0).describe('99th percentile of the control process.'),
-  workers: z.array(WorkerLoad),
-  sessions: z.int().nonnegative(),
-  producers: z.int().nonnegative(),
-  consumers: z.int().nonnegative(),
-  pipes: z.int().nonnegative(),
+  cpu: z.number().min(0).describe('Used share of the cores that the node may use, 0 to 1.'),
+  eventLoopDelayMs: z
+    .number()
+    .min(0)
+    .describe('99th percentile of the event-loop delay of the control process, in milliseconds.'),
+  workers: z.array(WorkerLoad).describe('Its mediasoup workers.'),
+  sessions: z.int().nonnegative().describe('Sessions with media on it.'),
+  producers: z.int().nonnegative().describe('Producers of its clients.'),
+  consumers: z.int().nonnegative().describe('Consumers of its clients.'),
+  pipes: z.int().nonnegative().describe('Pipes from and to other nodes.'),
   packetsPerSecond: z
     .number()
     .nonnegative()
     .default(0)
-    .describe('RTP packets in and out, of clients and of other nodes.'),
-  bitsPerSecond: z.number().nonnegative().default(0).describe('All that its media transports receive and send.'),
+    .describe('RTP packets per second, received and sent, of clients and other nodes.'),
+  bitsPerSecond: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe('Bits per second that its media transports receive and send.'),
 });
 export type NodeLoad = z.infer<typeof NodeLoad>;
 
-/**
- * What a node is there for: `active` takes new members, `cordoned` only keeps those it has, `draining` gives them to
- * others and ends when it is empty.
- */
-export const NodeState = z.enum(['active', 'cordoned', 'draining']);
+export const NodeState = z
+  .enum(['active', 'cordoned', 'draining'])
+  .describe(
+    'State of a node. `active`: participants are assigned to it. `cordoned`: it keeps those it has and gets no others. `draining`: its participants are migrated to other nodes, and it stops when it is empty.',
+  );
 export type NodeState = z.infer<typeof NodeState>;
 
-/** How long a drain that is ordered may take. */
 export const DrainSeconds = z
   .int()
   .min(1)
   .max(3600)
   .default(60)
-  .describe('Who was not moved by then loses its media there and opens it again elsewhere. Only of a drain.');
+  .describe(
+    'Maximum duration of the drain, in seconds. Participants that are left then lose their media and open it on another node.',
+  );
 
-/** How far a drain is. */
-export const DrainProgress = z.object({
-  startedAt: Timestamp,
-  deadline: Timestamp.describe('Past it, who is left loses its media there and opens it again elsewhere.'),
-  sessions: z.int().nonnegative().describe('How many sessions had media on the node when it began.'),
-  left: z.int().nonnegative().describe('How many still have.'),
-});
+export const DrainProgress = z
+  .object({
+    startedAt: Timestamp.describe('When the drain began, in milliseconds since the Unix epoch.'),
+    deadline: Timestamp.describe(
+      'When it ends, in milliseconds since the Unix epoch. Participants that are left then lose their media and open it on another node.',
+    ),
+    sessions: z.int().nonnegative().describe('Number of sessions with media on the node when the drain began.'),
+    left: z.int().nonnegative().describe('Number of sessions that still have media on it.'),
+  })
+  .describe('Progress of a drain.');
 export type DrainProgress = z.infer<typeof DrainProgress>;
 
-/** An SFU node's heartbeat: who it is, what it can take, how it is doing. */
+/** An SFU node's heartbeat: its id, capacity, state and load. */
 export const NodeReport = z.object({
   id: NodeId,
-  startedAt: Timestamp,
-  capacity: z.int().positive().describe('How many sessions it takes.'),
+  startedAt: Timestamp.describe('When its process started, in milliseconds since the Unix epoch.'),
+  capacity: z.int().positive().describe('Maximum number of sessions that are assigned to it.'),
   state: NodeState,
-  drain: DrainProgress.optional().describe('While it drains.'),
+  drain: DrainProgress.optional().describe('Only while it drains.'),
   quality: NodeQuality.optional(),
   rtpCapabilities: RtpCapabilities,
-  load: NodeLoad,
+  load: NodeLoad.describe('Its load since its last heartbeat.'),
 });
 export type NodeReport = z.infer<typeof NodeReport>;
 
-/** What a node appends to `sfu:stats` with each heartbeat: its report, without what never changes, and its peers. */
+/** Entry of the stream `sfu:stats`, appended with each heartbeat: the report without its constant part, and the peers. */
 export const NodeStats = z.object({
   ...NodeReport.omit({ rtpCapabilities: true }).shape,
   peers: z.array(PeerQuality),
 });
 export type NodeStats = z.infer<typeof NodeStats>;
 
-/** A node as placement sees it. */
+/** A node, as placement reads it. */
 export const NodeView = z.object({
   ...NodeReport.shape,
-  reserved: z.int().nonnegative().describe('Sessions placed on it, seen in its own figures or not yet.'),
-  lastSeenAt: Timestamp,
-  alive: z.boolean(),
+  reserved: z
+    .int()
+    .nonnegative()
+    .describe('Number of sessions that are assigned to it, including those that its own report does not show yet.'),
+  lastSeenAt: Timestamp.describe('When its last heartbeat was received, in milliseconds since the Unix epoch.'),
+  alive: z.boolean().describe('Whether its last heartbeat is recent enough to assign participants to it.'),
 });
 export type NodeView = z.infer<typeof NodeView>;
 
-/** A node as operators see it. */
+/** A node, as operators read it. */
 export const NodeSummary = NodeView.omit({ rtpCapabilities: true });
 export type NodeSummary = z.infer<typeof NodeSummary>;

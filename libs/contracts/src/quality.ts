@@ -2,20 +2,21 @@
 import { z } from 'zod';
 import { ParticipantId, RoomId, SessionId } from './ids.ts';
 
-/** `stable` (0.85 and above), `watch`, `move` (below 0.6); with hysteresis, see libs/media. */
-export const QualityGroup = z.enum(['stable', 'watch', 'move']);
+export const QualityGroup = z
+  .enum(['stable', 'watch', 'move'])
+  .describe('Group of a score: `stable` from 0.85, `move` below 0.6, `watch` between, with a hysteresis of 0.03.');
 export type QualityGroup = z.infer<typeof QualityGroup>;
 
 export const PeerQuality = z.object({
   sessionId: SessionId,
   participantId: ParticipantId,
   roomId: RoomId,
-  score: z.number().min(0).max(1).describe('Smoothed; 1 is best.'),
+  score: z.number().min(0).max(1).describe('Smoothed score, from 0 (worst) to 1.'),
   group: QualityGroup,
-  loss: z.number().min(0).max(1).describe('Fraction of the expected packets, in the last window.'),
-  rttMs: z.number().nonnegative(),
-  jitterMs: z.number().nonnegative(),
-  baselineRttMs: z.number().nonnegative().describe('What its round trip used to be.'),
+  loss: z.number().min(0).max(1).describe('Lost packets as a fraction of the expected ones, in the last window.'),
+  rttMs: z.number().nonnegative().describe('Round trip, in milliseconds.'),
+  jitterMs: z.number().nonnegative().describe('Jitter, in milliseconds.'),
+  baselineRttMs: z.number().nonnegative().describe('Usual round trip of this peer, in milliseconds.'),
 });
 export type PeerQuality = z.infer<typeof PeerQuality>;
 
@@ -28,12 +29,13 @@ export type PeerScore = z.infer<typeof PeerScore>;
 /** Difference of a score above which the topology is updated while the group is the same. */
 export const coarseScoreStep = 0.05;
 
-/** Summary of the quality of a node's peers. */
-export const NodeQuality = z.object({
-  stable: z.int().nonnegative(),
-  watch: z.int().nonnegative(),
-  move: z.int().nonnegative(),
-  mean: z.number().min(0).max(1).describe('Of their scores; 1 while there are none.'),
-  worst: z.number().min(0).max(1).describe('Of their scores; 1 while there are none.'),
-});
+export const NodeQuality = z
+  .object({
+    stable: z.int().nonnegative().describe('Number of peers in the group `stable`.'),
+    watch: z.int().nonnegative().describe('Number of peers in the group `watch`.'),
+    move: z.int().nonnegative().describe('Number of peers in the group `move`.'),
+    mean: z.number().min(0).max(1).describe('Mean of their scores. 1 without peers.'),
+    worst: z.number().min(0).max(1).describe('Lowest of their scores. 1 without peers.'),
+  })
+  .describe("Summary of the quality of a node's peers.");
 export type NodeQuality = z.infer<typeof NodeQuality>;

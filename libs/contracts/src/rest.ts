@@ -9,36 +9,42 @@ import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
 import { Topology } from './topology.ts';
 
-/** A room and its number of participants. */
-export const RoomSummary = z.object({ ...Room.shape, participants: z.int().nonnegative() });
+export const RoomSummary = z
+  .object({ ...Room.shape, participants: z.int().nonnegative().describe('Number of its participants.') })
+  .describe('A room and its number of participants.');
 export type RoomSummary = z.infer<typeof RoomSummary>;
 
 export const CreateRoom = z.strictObject({
-  name: RoomName.optional().describe('Default: a random name.'),
+  name: RoomName.optional().describe('Name of the room. Default: a random one.'),
   ...RoomSettings.partial().shape,
 });
 
-/** Position in the list of rooms. Opaque to clients; its shape is that of the store's list key. */
-export const RoomCursor = z.string().regex(/^\d{15}:rm_[0-9a-z-]{1,60}$/, 'the `next` of a previous page');
+/** Its shape is that of the store's list key. */
+export const RoomCursor = z
+  .string()
+  .regex(/^\d{15}:rm_[0-9a-z-]{1,60}$/, 'the `next` of a previous page')
+  .describe('Position in the list of rooms: `next` of a page. Opaque to clients.');
 
 export const ListRooms = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(50),
+  limit: z.coerce.number().int().min(1).max(100).default(50).describe('Maximum number of rooms in the page.'),
   cursor: RoomCursor.optional().describe('`next` of the previous page. Default: the first page.'),
 });
 
 export const RoomList = z.object({
-  rooms: z.array(RoomSummary),
+  rooms: z.array(RoomSummary).describe('Rooms, oldest first.'),
   next: RoomCursor.nullable().describe('`cursor` of the next page, or null when this page is the last.'),
 });
 
-export const ParticipantList = z.object({ participants: z.array(Participant) });
+export const ParticipantList = z.object({
+  participants: z.array(Participant).describe('The participants of the room.'),
+});
 
-export const NodeList = z.object({ nodes: z.array(NodeSummary) });
+export const NodeList = z.object({ nodes: z.array(NodeSummary).describe('The SFU nodes.') });
 
 export const DrainNode = z.strictObject({ drainSeconds: DrainSeconds });
 
 export const MigrateParticipant = z.strictObject({
-  toNode: NodeId.optional().describe('Default: the node with the best expected score.'),
+  toNode: NodeId.optional().describe('Node to move to. Default: the one that placement chooses.'),
 });
 
 export const IssueToken = z.strictObject({
@@ -47,7 +53,8 @@ export const IssueToken = z.strictObject({
   grants: z
     .array(Grant)
     .max(16)
-    .default([...defaultGrants]),
+    .default([...defaultGrants])
+    .describe('What the session may do.'),
   bridge: z
     .array(RoomRef)
     .max(64)
@@ -70,8 +77,8 @@ export const IssueFleetToken = z.strictObject({
 
 export const IssuedToken = z.object({
   token: z.string().describe('JSON Web Token (RFC 7519). Opens one session.'),
-  userId: UserId,
-  expiresAt: z.iso.datetime(),
+  userId: UserId.describe('The user of the token.'),
+  expiresAt: z.iso.datetime().describe('When the token expires (RFC 3339).'),
 });
 export type IssuedToken = z.infer<typeof IssuedToken>;
 
@@ -102,10 +109,11 @@ interface Route {
 }
 
 const room = z.object({ room: RoomRef.describe('Id or name of a room.') });
-const node = z.object({ node: NodeId });
+const node = z.object({ node: NodeId.describe('Id of an SFU node.') });
 
-/** The state of a node after it was cordoned, uncordoned or drained. */
-export const NodeStateChange = z.object({ id: NodeId, state: NodeState });
+export const NodeStateChange = z
+  .object({ id: NodeId, state: NodeState })
+  .describe('The state of a node after it was cordoned, uncordoned or drained.');
 export type NodeStateChange = z.infer<typeof NodeStateChange>;
 
 const nodeErrors = ['NOT_FOUND', 'NODE_UNAVAILABLE', 'DEADLINE_EXCEEDED'] as const;
@@ -270,5 +278,4 @@ export const restRoutes = {
 
 export type RestRoute = keyof typeof restRoutes;
 
-/** The body of every REST error. */
-export const RestError = z.object({ error: ErrorBody });
+export const RestError = z.object({ error: ErrorBody }).describe('The body of every error.');

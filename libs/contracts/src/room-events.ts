@@ -9,7 +9,11 @@ import { MigrationReason } from './migration.ts';
 import { NegotiationEvent } from './negotiation.ts';
 import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
-export const LeaveReason = z.enum(['left', 'disconnected', 'removed', 'failed']);
+export const LeaveReason = z
+  .enum(['left', 'disconnected', 'removed', 'failed'])
+  .describe(
+    'Why a participant left. `left`: it left or closed its session. `disconnected`: its connection dropped and did not resume in time. `removed`: a backend removed it. `failed`: it joined, and its media could not be opened.',
+  );
 export type LeaveReason = z.infer<typeof LeaveReason>;
 
 export const roomEvents = {
@@ -24,17 +28,28 @@ export const roomEvents = {
   publication_updated: z.object({ publication: Publication }),
   publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
   speakers: z.object({
-    nodeId: z.string().describe('The SFU node that measured. The list replaces the previous list of this node.'),
-    speakers: z.array(
-      z.object({
-        participantId: ParticipantId,
-        level: z.int().min(-127).max(0).describe('In dBov (RFC 6464): 0 is the loudest, -127 is silence.'),
-      }),
-    ),
+    nodeId: z.string().describe('The SFU node that measured. Its list replaces its previous one.'),
+    speakers: z
+      .array(
+        z.object({
+          participantId: ParticipantId,
+          level: z
+            .int()
+            .min(-127)
+            .max(0)
+            .describe('Audio level in dBov (RFC 6464): 0 is the loudest, -127 is silence.'),
+        }),
+      )
+      .describe('The participants that speak, the loudest first.'),
   }),
-  active_speaker: z.object({ participantId: ParticipantId }),
-  message: z.object({ data: z.unknown() }),
-  media_lost: z.object({ participantIds: z.array(ParticipantId), reason: z.enum(['worker_died', 'node_lost']) }),
+  active_speaker: z.object({ participantId: ParticipantId.describe('The dominant speaker.') }),
+  message: z.object({ data: z.unknown().describe('Any JSON value, as its sender sent it.') }),
+  media_lost: z.object({
+    participantIds: z.array(ParticipantId).describe('The participants whose transports are closed.'),
+    reason: z
+      .enum(['worker_died', 'node_lost'])
+      .describe('`worker_died`: a media worker of the node died. `node_lost`: the node failed or stopped.'),
+  }),
   media_mode: z.object({ mediaMode: MediaMode }),
   negotiation: NegotiationEvent,
   migrate: z.object({
@@ -50,7 +65,7 @@ export const roomEvents = {
   migration_rolled_back: z.object({ migrationId: MigrationId }),
   participant_moved: z.object({
     participantId: ParticipantId,
-    nodeId: NodeId,
+    nodeId: NodeId.describe('The new node.'),
     migrationId: MigrationId.optional().describe(
       'Absent when the participant was assigned to another node because its node was lost.',
     ),
@@ -62,7 +77,7 @@ export const roomEvents = {
       .describe('Publications subscribed to on the previous node during a migration. Subscribe to them again.'),
   }),
   metadata_moved: z.object({
-    relayId: RelayId,
+    relayId: RelayId.describe('The previous relay.'),
     reason: z
       .enum(['draining', 'lost'])
       .describe('`draining`: the link works until the relay stops. `lost`: the link is closed.'),

@@ -2,58 +2,73 @@ import { z } from 'zod';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 
-/** Milliseconds since the Unix epoch. */
-export const Timestamp = z.int().nonnegative();
+export const Timestamp = z.int().nonnegative().describe('Milliseconds since the Unix epoch.');
 
-export const DisplayName = z.string().trim().min(1).max(64);
+export const DisplayName = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .describe('Display name of a participant, 1 to 64 characters without surrounding blanks.');
 
-/** What a room is created with. */
+/** Settings of a room, fixed when it is created. */
 export const RoomSettings = z.strictObject({
-  maxParticipants: z.int().min(1).max(10_000).default(100).describe('Joins beyond this are answered ROOM_FULL.'),
+  maxParticipants: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(100)
+    .describe('Maximum number of participants. Further joins are refused with ROOM_FULL.'),
   spread: z
     .boolean()
     .default(false)
-    .describe('Place each participant on the least loaded node, instead of keeping the room together.'),
+    .describe('Assign each participant to a lightly loaded node, instead of preferring nodes that host the room.'),
   peerToPeer: z
     .boolean()
     .default(false)
-    .describe('Two people exchange media directly, without an SFU node, until a third joins.'),
+    .describe('Two participants exchange media directly, without an SFU node, until a third one joins.'),
   acceptBridged: z
     .boolean()
     .default(false)
-    .describe('Accept messages from people who are not in the room and whose token names it in `bridge`.'),
+    .describe('Accept messages of sessions that are not in the room and whose token names it in `bridge`.'),
   emptyTimeoutSeconds: z
     .int()
     .min(0)
     .max(86_400)
     .default(300)
-    .describe('A room nobody is in is deleted after this long. 0 keeps it until it is deleted.'),
+    .describe('Time after which an empty room is deleted, in seconds. 0: never.'),
 });
 export type RoomSettings = z.infer<typeof RoomSettings>;
 
-export const Room = z.object({
-  id: RoomId,
-  name: RoomName,
-  createdAt: Timestamp,
-  ...RoomSettings.shape,
-});
+export const Room = z
+  .object({
+    id: RoomId,
+    name: RoomName,
+    createdAt: Timestamp.describe('When it was created, in milliseconds since the Unix epoch.'),
+    ...RoomSettings.shape,
+  })
+  .describe('A room.');
 export type Room = z.infer<typeof Room>;
 
-/** `reconnecting`: the signaling connection dropped and may still resume; the participant's place and publications are kept. */
-export const ParticipantConnection = z.enum(['connected', 'reconnecting']);
+export const ParticipantConnection = z
+  .enum(['connected', 'reconnecting'])
+  .describe(
+    'State of the signaling connection. `reconnecting`: it dropped and may resume; the participant keeps its publications.',
+  );
 export type ParticipantConnection = z.infer<typeof ParticipantConnection>;
 
-/** A person in a room, as everybody in it sees them. */
-export const Participant = z.object({
-  id: ParticipantId,
-  userId: UserId,
-  name: DisplayName,
-  joinedAt: Timestamp,
-  connection: ParticipantConnection.default('connected'),
-});
+export const Participant = z
+  .object({
+    id: ParticipantId,
+    userId: UserId,
+    name: DisplayName,
+    joinedAt: Timestamp.describe('When it joined, in milliseconds since the Unix epoch.'),
+    connection: ParticipantConnection.default('connected'),
+  })
+  .describe('A participant, as the others in the room see it.');
 export type Participant = z.infer<typeof Participant>;
 
-/** A participant with what only the fleet needs to know: the session that speaks for it and the node it is homed on. */
+/** A participant with its session and the SFU node that it is assigned to, which only the fleet needs. */
 export const Member = z.object({
   ...Participant.omit({ connection: true }).shape,
   roomId: RoomId,
@@ -62,41 +77,44 @@ export const Member = z.object({
 });
 export type Member = z.infer<typeof Member>;
 
-/** Media somebody offers to the room. It keeps its id when the producer behind it is replaced. */
-export const Publication = z.object({
-  id: PublicationId,
-  participantId: ParticipantId,
-  kind: MediaKind,
-  source: Source,
-  label: z.string().max(128).optional(),
-  codec: z.string().max(64).describe('MIME type of the codec, such as video/VP8.'),
-  muted: z.boolean(),
-  producerId: z.string().describe('The producer behind it now. A change means: subscribe again.'),
-});
+export const Publication = z
+  .object({
+    id: PublicationId,
+    participantId: ParticipantId.describe('The participant that publishes it.'),
+    kind: MediaKind,
+    source: Source,
+    label: z.string().max(128).optional().describe('Label for display, chosen by the publisher.'),
+    codec: z.string().max(64).describe('Media type of the codec, such as `video/VP8`.'),
+    muted: z.boolean().describe('Whether it is muted: its producer is paused.'),
+    producerId: z.string().describe('Its current producer. After a change, subscribe again.'),
+  })
+  .describe('Media that a participant offers to a room. It keeps its id when its producer is replaced.');
 export type Publication = z.infer<typeof Publication>;
 
-/** A publication and the node its producer lives on. */
+/** A publication and the node of its producer. */
 export const PublicationRecord = z.object({ ...Publication.shape, nodeId: NodeId });
 export type PublicationRecord = z.infer<typeof PublicationRecord>;
 
-/** How media travels in a room now: `peer` directly between two people, `sfu` through SFU nodes. */
-export const MediaMode = z.enum(['peer', 'sfu']);
+export const MediaMode = z
+  .enum(['peer', 'sfu'])
+  .describe('How media travels in a room: `peer` directly between two participants, `sfu` through SFU nodes.');
 export type MediaMode = z.infer<typeof MediaMode>;
 
-/** All that a newcomer must know, true at `offset` of the room's event stream. */
-export const RoomSnapshot = z.object({
-  room: Room,
-  mediaMode: MediaMode.default('sfu'),
-  participants: z.array(Participant),
-  publications: z.array(Publication),
-  offset: Offset,
-});
+export const RoomSnapshot = z
+  .object({
+    room: Room,
+    mediaMode: MediaMode.default('sfu'),
+    participants: z.array(Participant).describe('Its participants, the session itself included.'),
+    publications: z.array(Publication).describe('Their publications.'),
+    offset: Offset.describe("Position in the room's stream. Events after it are not contained."),
+  })
+  .describe('State of a room at a position of its event stream.');
 export type RoomSnapshot = z.infer<typeof RoomSnapshot>;
 
-/** A member and the state of its signaling connection, which is kept apart from the member's record. */
+/** A member and the state of its signaling connection, which is not part of the member's record. */
 export type MemberWithConnection = Member & { readonly connection?: ParticipantConnection };
 
-/** The view that leaves the fleet: without session and node. */
+/** The part of a member that clients receive: without session and node. */
 export function publicParticipant({
   id,
   userId,

@@ -32,15 +32,22 @@ import { roomEvents } from './room-events.ts';
 import { TopologyUpdate } from './topology.ts';
 
 const Nothing = z.strictObject({});
-const transportId = z.string().max(64);
-/** Requests that act on one of the two sides of a session while it is migrated. */
+const transportId = z
+  .string()
+  .max(64)
+  .describe('`id` of a transport, from the reply to `join` or `open_media`, or from `migrate`.');
+/** Requests about one of the two nodes of a session during its migration. */
 const duringMigration = {
   migrationId: MigrationId.optional().describe(
-    'From `migrate`: apply this request to the new side, on the node that the session moves to. Absent: to the current side. MIGRATION_NOT_ACTIVE once the migration has ended.',
+    'From `migrate`: this request is about the new node. Absent: about the current node. After the commit both are the new node; after a rollback a request with it is answered MIGRATION_NOT_ACTIVE.',
   ),
 };
 const atRelay = { relayId: RelayId.describe('From the reply to `metadata.connect`.') };
-const publicationIds = z.array(PublicationId).min(1).max(256);
+const publicationIds = z.array(PublicationId).min(1).max(256).describe('The publications, at most 256.');
+const subscribe = z
+  .boolean()
+  .default(true)
+  .describe('Subscribe to every publication of the room, those to come included.');
 
 /** Requests by type. `to` is the kind of address a request takes; `payload` and `reply` are its two schemas. */
 export const signalRequests = {
@@ -53,15 +60,14 @@ export const signalRequests = {
       rtpCapabilities: RtpCapabilities.optional().describe(
         'What this client can receive. Without it, no media is opened.',
       ),
-      subscribe: z
-        .boolean()
-        .default(true)
-        .describe('Subscribe to every publication of the room, those to come included.'),
+      subscribe,
     }),
     reply: z.object({
-      participantId: ParticipantId,
+      participantId: ParticipantId.describe('Id of this session in the room.'),
       snapshot: RoomSnapshot,
-      media: MediaSessionParameters.optional(),
+      media: MediaSessionParameters.optional().describe(
+        'Transports and subscriptions. Absent without `rtpCapabilities`, and while `mediaMode` is `peer`.',
+      ),
     }),
   },
   resume: {
@@ -78,23 +84,25 @@ export const signalRequests = {
         .describe(
           'Those of `user:<id>` and `*` whose missed messages were partly trimmed. The remaining ones are sent.',
         ),
-      rooms: z.array(
-        z.object({
-          roomId: RoomId,
-          participantId: ParticipantId,
-          resumed: z
-            .boolean()
-            .describe('False: the missed events were trimmed; `snapshot` is the current state of the room.'),
-          snapshot: RoomSnapshot.optional(),
-        }),
-      ),
+      rooms: z
+        .array(
+          z.object({
+            roomId: RoomId,
+            participantId: ParticipantId.describe('Id of this session in the room.'),
+            resumed: z
+              .boolean()
+              .describe('False: the missed events were trimmed; `snapshot` is the current state of the room.'),
+            snapshot: RoomSnapshot.optional().describe('Only with `resumed: false`.'),
+          }),
+        )
+        .describe('The rooms of the session.'),
     }),
   },
   leave: { to: 'room', summary: 'Leave a room.', payload: Nothing, reply: z.object({}) },
   open_media: {
     to: 'room',
     summary: 'Open new transports for a session, after `media_lost` or when a request was refused with MEDIA_NOT_OPEN.',
-    payload: z.strictObject({ rtpCapabilities: RtpCapabilities, subscribe: z.boolean().default(true) }),
+    payload: z.strictObject({ rtpCapabilities: RtpCapabilities.describe('What this client can receive.'), subscribe }),
     reply: MediaSessionParameters,
   },
   connect_transport: {
@@ -117,9 +125,9 @@ export const signalRequests = {
       ...duringMigration,
       kind: MediaKind,
       source: Source,
-      rtpParameters: RtpParameters,
-      label: z.string().max(128).optional(),
-      muted: z.boolean().default(false),
+      rtpParameters: RtpParameters.describe('What the client sends, from `produce` of mediasoup-client.'),
+      label: z.string().max(128).optional().describe('Label for display.'),
+      muted: z.boolean().default(false).describe('Publish it muted.'),
       publicationId: PublicationId.optional().describe(
         'An own publication whose producer is replaced. Default: a new one.',
       ),
@@ -135,7 +143,11 @@ export const signalRequests = {
   mute: {
     to: 'room',
     summary: 'Mute or unmute an own publication; its producer is paused or resumed.',
-    payload: z.strictObject({ ...duringMigration, publicationId: PublicationId, muted: z.boolean() }),
+    payload: z.strictObject({
+      ...duringMigration,
+      publicationId: PublicationId,
+      muted: z.boolean().describe('True to mute.'),
+    }),
     reply: z.object({}),
   },
   subscribe: {
@@ -144,8 +156,10 @@ export const signalRequests = {
       'Receive publications. A subscription that starts paused needs `update_subscriptions` once its receiver exists, so that the first key frame is not lost. During a migration and without its `migrationId`, it applies to the previous node only, and `subscriptions_ended` follows the commit.',
     payload: z.strictObject({ ...duringMigration, publicationIds }),
     reply: z.object({
-      subscriptions: z.array(Subscription),
-      failed: z.array(z.object({ publicationId: PublicationId, error: ErrorBody })),
+      subscriptions: z.array(Subscription).describe('Those that were made.'),
+      failed: z
+        .array(z.object({ publicationId: PublicationId, error: ErrorBody }))
+        .describe('Those that were refused, with the error of each.'),
     }),
   },
   unsubscribe: {
@@ -160,14 +174,16 @@ export const signalRequests = {
     payload: z.strictObject({
       ...duringMigration,
       publicationIds,
-      paused: z.boolean().optional(),
-      layers: Layers.optional(),
+      paused: z.boolean().optional().describe('True: send no media. Default: unchanged.'),
+      layers: Layers.optional().describe('Highest layers to receive. Default: unchanged, at first the highest.'),
       priority: z
         .int()
         .min(1)
         .max(255)
         .optional()
-        .describe('255 is the highest. Decides which layers drop first when bandwidth is short.'),
+        .describe(
+          'Order in which bandwidth is allocated when it is short; 255 comes first. Default: unchanged, at first 1.',
+        ),
     }),
     reply: z.object({}),
   },
@@ -175,28 +191,31 @@ export const signalRequests = {
     to: 'any',
     summary:
       'Send a message to all participants of a room, the sender included (`room:<id>`), to all sessions of a user (`user:<id>`), or to every session (`*`, grant `broadcast`). A room that the session has not joined accepts it if the token names the room in `bridge` and the room was created with `acceptBridged`.',
-    payload: z.strictObject({ data: z.unknown() }),
+    payload: z.strictObject({ data: z.unknown().describe('Any JSON value.') }),
     reply: z.object({ seq: Offset.describe('Offset of the message in the stream of that address.') }),
   },
   migrated: {
     to: 'room',
     summary:
-      'After `migrate`: commit the migration. Everything is received and published on the new side, which becomes the current side. Idempotent: repeat it when the reply is lost.',
-    payload: z.strictObject({ migrationId: MigrationId }),
+      'After `migrate`: commit the migration. Send it when everything is received and published on the new node, which becomes the current one; a publication without a producer there ends. Idempotent: repeat it until it is answered or `participant_moved` arrives. MIGRATION_NOT_ACTIVE: it was rolled back, stay on the old node.',
+    payload: z.strictObject({ migrationId: MigrationId.describe('From `migrate`.') }),
     reply: z.object({}),
   },
   migration_failed: {
     to: 'room',
     summary:
-      'After `migrate`: roll the migration back, because the new side could not be set up. The session stays on the old side.',
-    payload: z.strictObject({ migrationId: MigrationId, reason: z.string().max(256) }),
+      'After `migrate`: roll the migration back, because the new node could not be used. The session stays on the old node. Idempotent; without this request the migration is rolled back at its deadline.',
+    payload: z.strictObject({
+      migrationId: MigrationId.describe('From `migrate`.'),
+      reason: z.string().max(256).describe('What failed, for the log. At most 256 characters.'),
+    }),
     reply: z.object({}),
   },
   migration_report: {
     to: 'room',
     summary:
       'Optional, after `migrated`: report the duration and the media gap of the migration. It shows in the topology and in metrics.',
-    payload: z.strictObject({ migrationId: MigrationId, ...MigrationReport.shape }),
+    payload: z.strictObject({ migrationId: MigrationId.describe('From `migrate`.'), ...MigrationReport.shape }),
     reply: z.object({}),
   },
   negotiate: {
@@ -204,7 +223,7 @@ export const signalRequests = {
     summary:
       'In a room whose `mediaMode` is `peer`: forward a part of the offer/answer exchange to the other participant. The server keeps the signaling state of each pair and refuses a part that does not fit it.',
     payload: Negotiation,
-    reply: z.object({ state: NegotiationState }),
+    reply: z.object({ state: NegotiationState.describe('State of the negotiation, from the side of this session.') }),
   },
   'metadata.connect': {
     to: 'room',
@@ -239,7 +258,7 @@ export const signalRequests = {
     summary:
       'Receive topics, existing and future ones, beginning with their retained values (grant `subscribe`). `*` means all topics.',
     payload: z.strictObject({ ...atRelay, topics: TopicSelection }),
-    reply: z.object({ topics: z.array(TopicInfo).describe('Those of the topics that exist now.') }),
+    reply: z.object({ topics: z.array(TopicInfo).describe('Those of the topics that exist already.') }),
   },
   'metadata.unsubscribe': {
     to: 'room',
@@ -257,7 +276,7 @@ export const signalRequests = {
   refresh_token: {
     to: 'none',
     summary: 'Replace the token before it expires, with a new one of the same user. Its grants apply from now on.',
-    payload: z.strictObject({ token: z.string().min(1).max(8192) }),
+    payload: z.strictObject({ token: z.string().min(1).max(8192).describe('A join token of the same user.') }),
     reply: z.object({
       expiresAt: z.int().describe('When the new token expires, in milliseconds since the Unix epoch.'),
     }),
@@ -294,7 +313,9 @@ export const connectionEvents = {
     sessionId: SessionId,
     resumed: z.boolean().describe('True when an existing session was resumed: send `resume` next, with the offsets.'),
     resumeToken: z.string().describe('Single-use token for the next connection to this session.'),
-    resumeWindowSeconds: z.number().describe('How long the session is kept after its connection drops, in seconds.'),
+    resumeWindowSeconds: z
+      .number()
+      .describe('Time for which the session is kept after its connection drops, in seconds.'),
     heartbeatSeconds: z.number().describe('Interval of WebSocket pings from the server, in seconds.'),
     expiresAt: z
       .int()
@@ -306,8 +327,10 @@ export const connectionEvents = {
       'RTP capabilities of the SFU nodes, to load a device with. Absent when a session resumed.',
     ),
   }),
-  token_expiring: z.object({ expiresAt: z.int().describe('In milliseconds since the Unix epoch.') }),
-  move: z.object({ reason: z.string() }),
+  token_expiring: z.object({
+    expiresAt: z.int().describe('When the token expires, in milliseconds since the Unix epoch.'),
+  }),
+  move: z.object({ reason: z.string().describe('Why, for the log.') }),
   topology_update: TopologyUpdate,
 } as const;
 

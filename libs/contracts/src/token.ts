@@ -3,16 +3,16 @@ import { RoomRef, UserId } from './ids.ts';
 import { DisplayName } from './room.ts';
 import { isWellFormed, malformedText } from './well-formed.ts';
 
-/**
- * What a token allows. `publish` and `subscribe` are about media and metadata topics, `data` about messages to rooms and users, `broadcast` about
- * messages to everybody, `admin` about watching the fleet. Messages into rooms one is not in need the claim `bridge`.
- */
-export const Grant = z.enum(['publish', 'subscribe', 'data', 'broadcast', 'admin']);
+export const Grant = z
+  .enum(['publish', 'subscribe', 'data', 'broadcast', 'admin'])
+  .describe(
+    'A permission. `publish`, `subscribe`: media and metadata topics. `data`: messages to rooms and users. `broadcast`: messages to every session. `admin`: watching the fleet, and drills.',
+  );
 export type Grant = z.infer<typeof Grant>;
 
 export const defaultGrants: readonly Grant[] = ['publish', 'subscribe', 'data'];
 
-/** The longest a token may live (RFC 8725, section 3.10, leaves the figure to us). */
+/** Maximum lifetime of a token, in seconds. */
 export const maxTokenSeconds = 900;
 
 /** Claims of a join token. Registered claims as in RFC 7519, section 4.1; the others are Flotilla's. */
@@ -25,7 +25,7 @@ export const TokenClaims = z.object({
   nbf: z.int(),
   exp: z.int(),
   name: DisplayName.refine(isWellFormed, malformedText).optional(),
-  room: RoomRef.optional().describe('The only room it opens. Without it, any room.'),
+  room: RoomRef.optional().describe('The only room that the session may join. Default: any room.'),
   grants: z
     .array(Grant)
     .max(16)
@@ -34,6 +34,8 @@ export const TokenClaims = z.object({
     .array(RoomRef)
     .max(64)
     .default([])
-    .describe('Rooms it may send messages into without being in them, if they accept that (`acceptBridged`).'),
+    .describe(
+      'Rooms to which the session may send messages without joining them, if they were created with `acceptBridged`.',
+    ),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;

@@ -10,39 +10,45 @@ import { DisplayName, MediaMode, Timestamp } from './room.ts';
 export const GatewayVertex = z.object({
   kind: z.literal('gateway'),
   id: GatewayId,
-  alive: z.boolean(),
-  sessions: z.int().nonnegative(),
+  alive: z.boolean().describe('Whether its heartbeats arrive.'),
+  sessions: z.int().nonnegative().describe('Number of its sessions.'),
 });
 export const NodeVertex = z.object({
   kind: z.literal('node'),
   id: NodeId,
-  alive: z.boolean(),
+  alive: z.boolean().describe('Whether its heartbeats arrive.'),
   state: NodeState,
-  capacity: z.int(),
-  reserved: z.int().nonnegative(),
-  cpu: z.number(),
-  drain: DrainProgress.optional().describe('While it drains.'),
-  quality: NodeQuality.optional(),
+  capacity: z.int().describe('Maximum number of sessions that are assigned to it.'),
+  reserved: z.int().nonnegative().describe('Number of sessions that are assigned to it.'),
+  cpu: z.number().describe('Used share of its cores, 0 to 1.'),
+  drain: DrainProgress.optional().describe('Only while it drains.'),
+  quality: NodeQuality.optional().describe('Quality of its peers. Absent before its first measurement.'),
 });
 export const RoomVertex = z.object({
   kind: z.literal('room'),
   id: RoomId,
   name: RoomName,
   mediaMode: MediaMode,
-  participants: z.int().nonnegative(),
-  assignments: z.record(NodeId, z.int()).describe('How many of its participants are assigned to each node.'),
+  participants: z.int().nonnegative().describe('Number of its participants.'),
+  assignments: z.record(NodeId, z.int()).describe('Number of its participants on each SFU node.'),
 });
-/** A session's media in one room: the node that serves it, and its peer score. */
-export const SessionMedia = z.object({ roomId: RoomId, nodeId: NodeId, score: z.number(), group: QualityGroup });
+export const SessionMedia = z
+  .object({
+    roomId: RoomId,
+    nodeId: NodeId.describe('The SFU node that serves it.'),
+    score: z.number().describe('Peer score, from 0 (worst) to 1.'),
+    group: QualityGroup,
+  })
+  .describe("A session's media in one room.");
 
 export const SessionVertex = z.object({
   kind: z.literal('session'),
   id: SessionId,
   userId: UserId,
-  name: DisplayName.optional().describe('Display name of the token.'),
-  gatewayId: GatewayId,
-  connected: z.boolean().describe('False within the resume window.'),
-  rooms: z.array(RoomId),
+  name: DisplayName.optional().describe('Display name in its token.'),
+  gatewayId: GatewayId.describe('The gateway of its connection, or of the last one.'),
+  connected: z.boolean().describe('False: its connection was lost, and it may resume.'),
+  rooms: z.array(RoomId).describe('The rooms that it has joined.'),
   media: z
     .array(SessionMedia)
     .default([])
@@ -55,7 +61,7 @@ export const NegotiationVertex = z.object({
   kind: z.literal('negotiation'),
   id: z.string().describe('`<room id>/<participant>~<participant>`'),
   roomId: RoomId,
-  participants: z.tuple([ParticipantId, ParticipantId]),
+  participants: z.tuple([ParticipantId, ParticipantId]).describe('The two participants.'),
   state: NegotiationState.describe('Signaling state of the first of the two.'),
 });
 
@@ -76,8 +82,8 @@ export type TopologyVertex = z.infer<typeof TopologyVertex>;
 export const maxTopologyVertices = 20_000;
 
 export const Topology = z.object({
-  at: Timestamp,
-  vertices: z.array(TopologyVertex),
+  at: Timestamp.describe('When the fleet was read, in milliseconds since the Unix epoch.'),
+  vertices: z.array(TopologyVertex).describe('The vertices of the graph.'),
   truncated: z.boolean().describe('True: not all vertices are listed.'),
 });
 export type Topology = z.infer<typeof Topology>;
@@ -85,12 +91,12 @@ export type Topology = z.infer<typeof Topology>;
 /** Maximum number of changed vertices, and of removed ones, in one update. */
 export const maxUpdateEntries = 500;
 
-/** What changed since the update before. A large one comes in several events with the same `at`. */
+/** Changes since the previous update. A large update is split into several events with the same `at`. */
 export const TopologyUpdate = z.object({
-  at: Timestamp,
+  at: Timestamp.describe('When the fleet was read, in milliseconds since the Unix epoch.'),
   reset: z.boolean().describe('True: discard all previous vertices; this update is the first part of the full state.'),
-  changed: z.array(TopologyVertex).max(maxUpdateEntries),
-  removed: z.array(z.string()).max(maxUpdateEntries),
-  truncated: z.boolean(),
+  changed: z.array(TopologyVertex).max(maxUpdateEntries).describe('Vertices that are new or have changed.'),
+  removed: z.array(z.string()).max(maxUpdateEntries).describe('Ids of vertices that are gone.'),
+  truncated: z.boolean().describe('True: the fleet has more vertices than are listed.'),
 });
 export type TopologyUpdate = z.infer<typeof TopologyUpdate>;

@@ -3,6 +3,7 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { asyncApiDocument, Request, type RequestType, signalEvents, signalRequests } from '../src/index.ts';
+import { undescribedFields } from './undescribed-fields.ts';
 
 interface Document {
   readonly channels: { readonly signal: { readonly messages: Record<string, { $ref: string }> } };
@@ -28,6 +29,10 @@ describe('the AsyncAPI document', () => {
       expect(document.operations[type]).toMatchObject({ action: 'receive', reply: expect.anything() as object });
     for (const type of Object.keys(signalEvents))
       expect(document.operations[`on_${type}`]).toMatchObject({ action: 'send' });
+  });
+
+  test('describes every field of every request, reply and event', () => {
+    expect(undescribedFields(document.components.schemas)).toEqual([]);
   });
 
   const ajv = new Ajv({ strict: false, schemas: { document: document as object } });

@@ -51,6 +51,17 @@ describe('the OpenAPI document', () => {
     expect(unnamed.map(([path]) => path)).toEqual([]);
   });
 
+  test('describes every field, itself or by the schema that it refers to', () => {
+    const { schemas } = document.components;
+    const isDescribed = (field: Record<string, unknown>): boolean =>
+      'description' in field || 'const' in field || isReferenceDescribed(field['$ref'] as string | undefined);
+    const isReferenceDescribed = (ref: string | undefined): boolean =>
+      ref !== undefined && isDescribed(schemas[ref.split('/').at(-1)!] as Record<string, unknown>);
+    const fields = [...objectsIn(schemas)].filter(([path]) => /\/properties\/[^/]+$/.test(path));
+    expect(fields.length).toBeGreaterThan(100);
+    expect(fields.filter(([, field]) => !isDescribed(field)).map(([path]) => path)).toEqual([]);
+  });
+
   test('has no tuple that is closed with `items: false`, which generators refuse', () => {
     expect([...objectsIn(document)].filter(([, schema]) => schema['items'] === false)).toEqual([]);
   });

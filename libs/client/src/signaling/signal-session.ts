@@ -28,7 +28,7 @@ export interface SignalSessionHandlers {
 }
 
 /** Close codes after which the session cannot be resumed. */
-const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED, closeCodes.REMOVED]);
+const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED]);
 /** Errors after which another attempt at a new session would fail the same way. */
 const finalErrors: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',

@@ -26,25 +26,32 @@ const entries = <K extends string, V>(table: Readonly<Record<K, V>>): [K, V][] =
 const requests = entries<RequestType, (typeof signalRequests)[RequestType]>(signalRequests);
 const events = entries<SignalEventType, z.ZodType>(signalEvents);
 
-/** A request with its envelope. `payload` may be left out where `{}` would do. */
+/** A request with its envelope. `payload` is optional where `{}` is valid. */
 function requestFrame(type: RequestType): z.ZodType {
   const spec = signalRequests[type];
   const payload: z.ZodType = spec.payload;
   const { to: _to, ...envelope } = Request.shape;
-  const to = { none: {}, room: { to: z.templateLiteral(['room:', RoomRef]) }, any: { to: Address } }[spec.to];
+  const room = z
+    .templateLiteral(['room:', RoomRef])
+    .describe('The room that the request is about: `room:<id or name>`.');
+  const to = { none: {}, room: { to: room }, any: { to: Address } }[spec.to];
   return z.strictObject({
     ...envelope,
     type: z.literal(type),
     ...to,
-    payload: payload.safeParse({}).success ? payload.optional() : payload,
+    payload: (payload.safeParse({}).success ? payload.optional() : payload).describe('Parameters of the request.'),
   });
 }
 
 const replyFrame = (type: RequestType): z.ZodType =>
-  z.object({ replyTo: Request.shape.id, ok: z.literal(true), payload: signalRequests[type].reply });
+  z.object({
+    replyTo: Request.shape.id.describe('`id` of the request.'),
+    ok: z.literal(true),
+    payload: signalRequests[type].reply.describe('Result of the request.'),
+  });
 
 const refusedFrame = z.object({
-  replyTo: z.string().nullable().describe('Null when the request could not be read.'),
+  replyTo: z.string().nullable().describe('`id` of the request. Null when it could not be read.'),
   ok: z.literal(false),
   error: ErrorBody,
 });
@@ -53,7 +60,12 @@ const isNumbered = (type: SignalEventType): boolean => !(type in connectionEvent
 
 function eventFrame(type: SignalEventType, payload: z.ZodType): z.ZodType {
   const { seq: _seq, ...envelope } = Event.shape;
-  return z.object({ ...(isNumbered(type) && { seq: Offset }), ...envelope, type: z.literal(type), payload });
+  return z.object({
+    ...(isNumbered(type) && { seq: Offset.describe('Position of the event in the stream of `to`.') }),
+    ...envelope,
+    type: z.literal(type),
+    payload: payload.describe('Content of the event.'),
+  });
 }
 
 function requestMessage(type: RequestType): object {
@@ -71,7 +83,7 @@ function requestMessage(type: RequestType): object {
 
 const replyMessage = (type: RequestType): object => ({
   name: `${type} reply`,
-  title: `What ${type} is answered`,
+  title: `Reply to ${type}`,
   contentType: 'application/json',
   correlationId: { $ref: '#/components/correlationIds/reply' },
   payload: ref(`reply.${type}`),
@@ -80,8 +92,8 @@ const replyMessage = (type: RequestType): object => ({
 
 const refusedMessage = {
   name: 'refused',
-  title: 'What any request may be answered',
-  summary: 'The request was not carried out; `error.code` says why. docs/errors.md has every code with its cure.',
+  title: 'Error reply to any request',
+  summary: 'The request failed; `error.code` says why. docs/errors.md has every code with its cure.',
   contentType: 'application/json',
   correlationId: { $ref: '#/components/correlationIds/reply' },
   payload: ref('refused'),
@@ -112,7 +124,7 @@ function eventMessage(type: SignalEventType): object {
   };
 }
 
-/** How a client says who it is: in a header, or, for browsers, as an entry of the subprotocol list. */
+/** Where a client sends its credential: in a header, or, for browsers, as an entry of the subprotocol list. */
 const securitySchemes = {
   bearer: {
     type: 'http',
@@ -124,7 +136,7 @@ const securitySchemes = {
     type: 'httpApiKey',
     in: 'header',
     name: 'Sec-WebSocket-Protocol',
-    description: `For browsers, which cannot set headers: beside \`${subprotocol}\` the entry \`${tokenSubprotocolPrefix}<join token>\`, or \`${resumeSubprotocolPrefix}<resume token>\` to come back to a session.`,
+    description: `For browsers, which cannot set headers: beside \`${subprotocol}\` the entry \`${tokenSubprotocolPrefix}<join token>\`, or \`${resumeSubprotocolPrefix}<resume token>\` to resume a session.`,
   },
 } as const;
 
@@ -136,7 +148,7 @@ const handshakeHeaders = {
       description: `\`${subprotocol}\`, and optionally \`${tokenSubprotocolPrefix}<jwt>\` or \`${resumeSubprotocolPrefix}<token>\`, and \`${timeSubprotocolPrefix}<ms>\`. The server answers with \`${subprotocol}\`.`,
     },
     Authorization: { type: 'string', description: '`Bearer <join token>`.' },
-    [timeHeader]: { type: 'string', description: "The client's clock, ms since the Unix epoch." },
+    [timeHeader]: { type: 'string', description: "The client's clock, in milliseconds since the Unix epoch." },
   },
   required: ['Sec-WebSocket-Protocol'],
 };
@@ -188,7 +200,7 @@ export function asyncApiDocument(): object {
     info: {
       title: 'Flotilla signaling',
       version: '1',
-      description: `Protocol ${subprotocol}: requests with one reply each, and events. docs/protocol.md is the guide to it.`,
+      description: `Protocol ${subprotocol}: requests with one reply each, and events. docs/protocol.md explains it.`,
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
     },
     defaultContentType: 'application/json',
@@ -196,7 +208,7 @@ export function asyncApiDocument(): object {
       gateway: {
         host: 'calls.example',
         protocol: 'wss',
-        description: 'Any signaling gateway of the fleet. On the loopback address ws will do.',
+        description: 'Any signaling gateway of the fleet. On a loopback address, ws is accepted.',
         security: Object.keys(securitySchemes).map((name) => ({ $ref: `#/components/securitySchemes/${name}` })),
       },
     },
@@ -223,7 +235,10 @@ export function asyncApiDocument(): object {
       messages,
       securitySchemes,
       correlationIds: {
-        request: { location: '$message.payload#/id', description: "The client's own id, echoed as `replyTo`." },
+        request: {
+          location: '$message.payload#/id',
+          description: 'Chosen by the client; the reply repeats it as `replyTo`.',
+        },
         reply: { location: '$message.payload#/replyTo' },
       },
     },

@@ -171,7 +171,7 @@ const serverClock = {
 const validateOperation: ZodOpenApiOperationObject = {
   operationId: 'validateCredential',
   summary:
-    'Check a join token or a resume token without using it up. Browsers hide why a WebSocket upgrade was refused; this request returns the reason.',
+    'Check a join token or a resume token without using it up. Browsers hide why a WebSocket upgrade was refused; this request returns the reason. Served by the signaling gateways.',
   security: [{ sessionCredential: [] }],
   requestParams: {
     header: z.object({
@@ -184,7 +184,11 @@ const validateOperation: ZodOpenApiOperationObject = {
     }),
   },
   responses: {
-    '204': { description: 'The credential would be accepted.', ...serverClock },
+    '204': {
+      description:
+        'The credential is valid: signature, claims and expiry of a join token, or the session of a resume token. Not checked: whether a join token was used already (TOKEN_REPLAYED), limits of connections, and overload.',
+      ...serverClock,
+    },
     ...errorResponses(validateErrors, serverClock),
   },
 };
