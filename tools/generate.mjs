@@ -82,12 +82,18 @@ async function metadataFrames() {
 function envExample(describeConfig, schemas) {
   const seen = new Set();
   const sections = Object.entries(schemas).map(([title, schema]) => {
-    const own = Object.fromEntries(Object.entries(schema.shape).filter(([key]) => !seen.has(key) && seen.add(key)));
+    const own = Object.fromEntries(
+      Object.entries(schema.shape).filter(([key, setting]) => {
+        const text = describeConfig(z.object({ [key]: setting }));
+        return !seen.has(text) && seen.add(text);
+      }),
+    );
     // This default depends on the machine.
     const text = describeConfig(z.object(own)).replace(/^(# FLOTILLA_SFU_WORKERS=).*$/m, '$1');
     return `## ${title}\n\n${text}\n`;
   });
-  return `# Generated from the services' schemas by \`npm run generate\`. A setting is listed under the first service that reads it.
+  return `# Generated from the services' schemas by \`npm run generate\`. A setting of several services is listed once, and again where its meaning
+# or default differs.
 # Commented out: the default. A service refuses FLOTILLA_* variables it doesn't know.
 
 ${sections.join('\n')}`;
@@ -115,7 +121,7 @@ function limitsPage(limits, config) {
 
 Generated from \`services/signaling-gateway\` by \`npm run generate\`.
 
-Every resource of a gateway that a client can use has a limit. The table lists each with its default, the answer at the limit, and the
+Every resource that a client can use has a limit. The table lists each with its default, the answer at the limit, and the
 metric that counts such answers. [errors.md](errors.md) explains the error codes. \`FLOTILLA_*\` are settings of the gateway.
 
 | limit of | value | answer at the limit | metric |

@@ -60,8 +60,8 @@ function constants() {
     const text = readFileSync(join(root, source), 'utf8');
     for (const { groups } of text.matchAll(source === '.env.example' ? setting : definition)) {
       const { name = '', value = '' } = groups ?? {};
-      if (values.has(name)) throw new Error(`${name} is defined in two of the files whose constants documents quote`);
-      values.set(name, evaluate(value));
+      // Two values cannot be told apart in a quote.
+      values.set(name, values.has(name) ? NaN : evaluate(value));
     }
   }
   return values;

@@ -1,4 +1,12 @@
-import { closeCodes, maxFrameBytes, maxNesting, maxSdpLength } from '@flotilla/contracts';
+import {
+  closeCodes,
+  maxFrameBytes,
+  maxNesting,
+  maxSdpLength,
+  maxTopicsPerRoom,
+  maxTopicsPerSession,
+} from '@flotilla/contracts';
+import { maxPublications } from '@flotilla/store';
 import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
 
 /** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
@@ -80,6 +88,24 @@ export const limitsTable: readonly Limit[] = [
     value: 'FLOTILLA_MAX_ROOMS_PER_SESSION',
     answer: '`TOO_MANY_ROOMS`',
     metric: rejected('request', 'TOO_MANY_ROOMS'),
+  },
+  {
+    of: 'Publications of one participant',
+    value: `${maxPublications}`,
+    answer: '`RATE_LIMITED`',
+    metric: 'signaling_messages_total{type="publish",outcome="RATE_LIMITED"}',
+  },
+  {
+    of: 'Subscriptions of one participant',
+    value: '1,024',
+    answer: '`RATE_LIMITED` for each publication, in `failed`',
+    metric: 'none',
+  },
+  {
+    of: 'Topics of one room; topics that one session publishes, or subscribes to by name',
+    value: `${maxTopicsPerRoom}; ${maxTopicsPerSession}`,
+    answer: '`TOO_MANY_TOPICS`',
+    metric: 'signaling_messages_total{type="metadata.publish",outcome="TOO_MANY_TOPICS"}',
   },
   {
     of: 'Unsent bytes of one client',
