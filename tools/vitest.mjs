@@ -15,13 +15,12 @@ const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
 const tiers = {
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/*.{integration,e2e,firefox,soak}.test.ts'],
+    exclude: ['**/*.{integration,e2e,soak}.test.ts'],
     ...inParallel,
     testTimeout: 20_000,
   },
   integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
   e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },
-  firefox: { include: ['test/**/*.firefox.test.ts'], ...oneByOne },
   soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
 };
 

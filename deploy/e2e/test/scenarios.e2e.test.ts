@@ -13,11 +13,5 @@ describe.each(topologies)('on %s', (name, use) => {
 
   test.each(misuseScenarios)('$promise', ({ run }) => run(topology));
 
-  test.each(callScenarios)('$promise', ({ run }) =>
-    run(
-      topology,
-      () => browser,
-      (line) => console.log(`[${name}] ${line}`),
-    ),
-  );
+  test.each(callScenarios)('$promise', ({ run }) => run(topology, browser, (line) => console.log(`[${name}] ${line}`)));
 });
