@@ -15,13 +15,15 @@ const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
 const tiers = {
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/*.{integration,e2e,soak}.test.ts'],
+    exclude: ['**/*.{integration,e2e,soak,cluster}.test.ts'],
     ...inParallel,
     testTimeout: 20_000,
   },
   integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
   e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },
   soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
+  /** Run by `npm run test:cluster` on a machine outside the cluster that it started. */
+  cluster: { include: ['test/**/*.cluster.test.ts'], ...oneByOne, testTimeout: 300_000, hookTimeout: 300_000 },
 };
 
 export const testConfig = defineConfig(({ mode }) => ({

@@ -15,6 +15,7 @@ import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { node24 } from './dependencies.mjs';
 import { cacheDir, logPath, root, run, SetupError } from './steps.mjs';
+import { which } from './system.mjs';
 import { workerPath } from './worker.mjs';
 
 const storage = join(cacheDir, 'image');
@@ -60,10 +61,11 @@ async function exists(name) {
  */
 async function ensureBase(progress) {
   const node = realpathSync(node24());
-  const npm = join((await run('npm', ['root', '--global'])).output.trim(), 'npm');
+  // npm is a link to bin/npm-cli.js of its package.
+  const npm = dirname(dirname(realpathSync(which('npm') ?? '')));
   const { version: npmVersion } = JSON.parse(readFileSync(join(npm, 'package.json'), 'utf8'));
   const key = createHash('sha256')
-    .update(JSON.stringify([libraries, sha256(node), npmVersion, readFileSync(import.meta.filename, 'utf8')]))
+    .update(JSON.stringify([libraries, sha256(node), npmVersion, ...[ensureBase, debian, imageOf].map(String)]))
     .digest('hex')
     .slice(0, 12);
   const base = `localhost/flotilla-base:${key}`;
@@ -83,8 +85,8 @@ async function ensureBase(progress) {
       await buildah(['run', builderContainer, '--', 'ln', '-s', `${bin}/${name}-cli.js`, `/usr/local/bin/${name}`]);
 
     // Packages that are only extracted are not recorded. Scanners and the bill of materials read them from this file.
-    const { output: files } = await run('tar', ['--list', '--file', bare, '--wildcards', './usr/share/doc/*/'], {});
-    const packages = files.split('\n').flatMap((path) => /^\.\/usr\/share\/doc\/([^/]+)\/$/.exec(path)?.[1] ?? []);
+    const { output: files } = await run('tar', ['--list', '--file', bare, '--wildcards', './usr/share/doc/*']);
+    const packages = files.split('\n').flatMap((path) => /^\.\/usr\/share\/doc\/([^/]+)\/?$/.exec(path)?.[1] ?? []);
     const status = join(dir, 'status');
     writeFileSync(status, `${await buildah(['run', builderContainer, '--', 'dpkg', '--status', ...packages])}\n`);
     const container = await imageOf(bare, node);

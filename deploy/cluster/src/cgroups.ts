@@ -1,0 +1,44 @@
+// The nodes' cgroups, version 1: /sys/fs/cgroup/<controller>/flotilla/<node>.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { clusterName, nodeName } from './settings.ts';
+
+const root = '/sys/fs/cgroup';
+const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'systemd'];
+
+/** A node's cgroup as the kubelet takes it. */
+export const cgroupOf = (node: number): string => `/${clusterName}/${nodeName(node)}`;
+
+export function createCgroups(node: number): void {
+  for (const controller of controllers) mkdirSync(join(root, controller, cgroupOf(node)), { recursive: true });
+  // A new cpuset has neither cores nor memory until it is given some.
+  for (const cgroup of [`/${clusterName}`, cgroupOf(node)])
+    for (const file of ['cpuset.cpus', 'cpuset.mems'])
+      writeFileSync(join(root, 'cpuset', cgroup, file), readFileSync(join(root, 'cpuset', file)));
+}
+
+/** Kills what is left in the cgroups of a node, or of the cluster, and removes them. runc keeps a copy in `unified`. */
+export async function deleteCgroups(cgroup = `/${clusterName}`): Promise<void> {
+  for (const controller of [...controllers, 'unified']) {
+    const path = join(root, controller, cgroup);
+    for (let attempt = 0; attempt < 20 && existsSync(path); attempt++) {
+      if (removeTree(path)) break;
+      await setTimeout(100);
+    }
+  }
+}
+
+function removeTree(path: string): boolean {
+  try {
+    for (const entry of readdirSync(path, { withFileTypes: true }))
+      if (entry.isDirectory()) removeTree(join(path, entry.name));
+    for (const pid of readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean))
+      process.kill(Number(pid), 'SIGKILL');
+    rmdirSync(path);
+    return true;
+  } catch {
+    // A process has not ended yet, or ended meanwhile.
+    return !existsSync(path);
+  }
+}

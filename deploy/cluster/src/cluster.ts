@@ -1,0 +1,104 @@
+import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
+import {
+  backgroundNames,
+  backgroundPid,
+  killInBackground,
+  restartInBackground,
+  startInBackground,
+} from './background.ts';
+import { brokersReady, startRabbitMq, startRedis } from './brokers.ts';
+import { createKeys } from './certificates.ts';
+import { deleteCgroups } from './cgroups.ts';
+import { apiServerReady, type ControlPlanePart, startControlPlane } from './control-plane.ts';
+import { createNetwork, deleteNetwork } from './network.ts';
+import { imageFile, importImage, knownNodes, nodeReady, powerOff, startNode } from './node.ts';
+import { inNetwork } from './command.ts';
+import {
+  clientNamespace,
+  namespacePath,
+  nodeAddress,
+  nodeName,
+  program,
+  servicePorts,
+  stateDirectory,
+  statePath,
+} from './settings.ts';
+
+export interface StartOptions {
+  readonly nodes: number;
+  /** Image archives that every node imports. */
+  readonly images: readonly string[];
+  /** Told what has been done. */
+  readonly progress: (done: string) => void;
+}
+
+/** Starts a cluster. One that is there is removed first. */
+export async function startCluster({ nodes, images, progress }: StartOptions): Promise<void> {
+  await stopCluster();
+  const numbers = Array.from({ length: nodes }, (_, index) => index + 1);
+  mkdirSync(statePath('images'), { recursive: true });
+  for (const image of images) cpSync(image, imageFile(basename(image)));
+  await createKeys(numbers);
+  await createNetwork();
+  startLoadBalancers(numbers);
+  progress('keys and network');
+  startRedis();
+  const rabbitMq = startRabbitMq();
+  await startControlPlane();
+  progress('control plane: etcd, API server, controllers, scheduler, DNS, metrics server');
+  for (const node of numbers) await startNode(node);
+  for (const node of numbers) {
+    await nodeReady(node);
+    progress(`node ${nodeName(node)}`);
+  }
+  await rabbitMq;
+  await brokersReady();
+  progress('Redis and RabbitMQ');
+}
+
+/** Leads the services' ports of 127.0.0.1, here and on the client's machine, to the nodes. */
+function startLoadBalancers(nodes: readonly number[]): void {
+  const client = namespacePath(clientNamespace);
+  for (const [service, port] of Object.entries(servicePorts)) {
+    const args = [client, `127.0.0.1:${port}`, ...nodes.map((node) => `${nodeAddress(node)}:${port}`)];
+    startInBackground(`balance-${service}`, program('forward'), args);
+    startInBackground(`balance-${service}-client`, ...inNetwork(client, program('forward'), args));
+  }
+}
+
+/** Stops and removes the cluster, with what a start that failed has left. */
+export async function stopCluster(): Promise<void> {
+  await Promise.all(backgroundNames().map(killInBackground));
+  await deleteNetwork();
+  await deleteCgroups();
+  rmSync(stateDirectory, { recursive: true, force: true, maxRetries: 10 });
+}
+
+export const isRunning = (): boolean => existsSync(stateDirectory) && backgroundPid('api-server') !== undefined;
+
+/** Gives every node an image. A node that has no power gets it when it starts. */
+export async function loadImage(archive: string): Promise<void> {
+  const file = imageFile(basename(archive));
+  cpSync(archive, file);
+  await Promise.all(
+    knownNodes()
+      .filter((node) => backgroundPid(nodeName(node)) !== undefined)
+      .map((node) => importImage(node, file)),
+  );
+}
+
+export { powerOff };
+
+/** Gives a node its power back. Resolves when Kubernetes finds it ready. */
+export async function powerOn(node: number): Promise<void> {
+  await startNode(node);
+  await nodeReady(node);
+}
+
+/** Kills a part of the control plane and starts it again. */
+export async function restartPart(part: ControlPlanePart): Promise<void> {
+  await killInBackground(part);
+  restartInBackground(part);
+  if (part === 'api-server' || part === 'etcd') await apiServerReady();
+}

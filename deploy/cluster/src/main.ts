@@ -1,0 +1,138 @@
+import { parseArgs } from 'node:util';
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { inNetwork } from './command.ts';
+import { isRunning, loadImage, powerOff, powerOn, restartPart, startCluster, stopCluster } from './cluster.ts';
+import { controlPlaneParts } from './control-plane.ts';
+import { install, printAccess } from './install.ts';
+import { setCable } from './network.ts';
+import { knownNodes, startKubelet, stopKubelet } from './node.ts';
+import { clientNamespace, insideKubeconfig, kubeconfig, maxNodes, namespacePath, program } from './settings.ts';
+
+const usage = `npm run cluster -- [command] [options]
+
+Runs a real Kubernetes on this machine, in namespaces of its own: a control plane and nodes with containerd, kubelet and kube-proxy.
+Linux and root. The first start builds Kubernetes, which takes some 5 minutes and needs Go.
+
+  up                    start a cluster and install Flotilla in it (the default); one that runs is replaced
+  down                  stop it and remove everything
+  install               install or upgrade Flotilla in the running cluster
+  load ARCHIVE          give every node an image from an archive
+
+Faults, with the number of a node:
+  power-off N, power-on N           everything in the node ends at once
+  cut N, heal N                     the node's network cable is pulled, and plugged in again
+  stop-kubelet N, start-kubelet N   the pods run on
+  restart PART                      kill and start one of ${controlPlaneParts.join(', ')}
+
+  kubectl ARGS          kubectl for this cluster
+  client COMMAND        run a command on a machine outside the cluster that reaches the nodes, such as chromium
+
+Options:
+  --nodes N             nodes (default 3, at most ${maxNodes})
+  --empty               start the cluster without Flotilla
+  --help                this text
+`;
+
+/** A mistake on the command line. */
+class UsageError extends Error {}
+
+function nodeNumber(text: string | undefined): number {
+  const known = knownNodes();
+  if (known.includes(Number(text))) return Number(text);
+  throw new UsageError(`"${text ?? ''}" is not a node of the cluster: ${known.join(', ') || 'there is none'}`);
+}
+
+function partName(text: string | undefined): (typeof controlPlaneParts)[number] {
+  const part = controlPlaneParts.find((name) => name === text);
+  if (!part) throw new UsageError(`"${text ?? ''}" is not one of ${controlPlaneParts.join(', ')}`);
+  return part;
+}
+
+/** Runs a command in the foreground. Resolves to its exit code. */
+function foreground(name: string, args: readonly string[], KUBECONFIG = kubeconfig): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(name, args, {
+      stdio: 'inherit',
+      env: { ...process.env, KUBECONFIG, FLOTILLA_CLUSTER_KUBECONFIG: KUBECONFIG },
+    });
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
+  });
+}
+
+const began = performance.now();
+const progress = (done: string): void =>
+  console.log(`  ${((performance.now() - began) / 1000).toFixed(1).padStart(5)} s  ${done}`);
+
+const imageArchive = (): string => {
+  const archive = process.env['FLOTILLA_IMAGE_ARCHIVE'];
+  if (!archive) throw new UsageError('FLOTILLA_IMAGE_ARCHIVE is not set: use npm run cluster');
+  return archive;
+};
+
+async function up(nodes: number, empty: boolean): Promise<void> {
+  await startCluster({ nodes, images: [imageArchive()], progress });
+  if (empty) return;
+  await install({ progress });
+  await printAccess();
+}
+
+type Command = (args: readonly string[]) => Promise<number | void> | void;
+
+const commands: Readonly<Record<string, Command>> = {
+  down: stopCluster,
+  install: async () => {
+    await loadImage(imageArchive());
+    await install({ progress });
+  },
+  load: ([archive]) => loadImage(archive ?? ''),
+  'power-off': ([node]) => powerOff(nodeNumber(node)),
+  'power-on': ([node]) => powerOn(nodeNumber(node)),
+  cut: ([node]) => setCable(nodeNumber(node), 'down'),
+  heal: ([node]) => setCable(nodeNumber(node), 'up'),
+  'stop-kubelet': ([node]) => stopKubelet(nodeNumber(node)),
+  'start-kubelet': ([node]) => startKubelet(nodeNumber(node)),
+  restart: ([part]) => restartPart(partName(part)),
+  kubectl: (args) => foreground(program('kubectl'), args),
+  client: ([name = 'bash', ...args]) =>
+    foreground(...inNetwork(namespacePath(clientNamespace), name, args), insideKubeconfig),
+};
+
+async function main(): Promise<number> {
+  const [name = 'up', ...rest] = process.argv.slice(2);
+  // What follows these belongs to another program.
+  if (name === 'kubectl' || name === 'client') return (await commands[name]!(rest)) ?? 0;
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      nodes: { type: 'string', default: '3' },
+      empty: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const [command = 'up', ...args] = positionals;
+  if (command === 'up') {
+    const nodes = Number(values.nodes);
+    if (!Number.isInteger(nodes) || nodes < 1 || nodes > maxNodes)
+      throw new UsageError(`--nodes takes a whole number from 1 to ${maxNodes}, not "${values.nodes}"`);
+    await up(nodes, values.empty);
+    return 0;
+  }
+  const run = Object.hasOwn(commands, command) ? commands[command] : undefined;
+  if (!run) throw new UsageError(`"${command}" is not a command`);
+  if (command !== 'down' && !isRunning()) throw new UsageError('no cluster runs. Start one: npm run cluster');
+  return (await run(args)) ?? 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const { message } = error as Error;
+  console.error(error instanceof UsageError ? `${message}\n\n${usage}` : `\nThe cluster: ${message}`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,27 @@
+// `npm run cluster`: Flotilla on a real Kubernetes. Commands and options: see deploy/cluster.
+import { buildImage, imageArchive, imageName } from './setup/image.mjs';
+import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
+import { prepare } from './setup/prepare.mjs';
+import { runInForeground } from './setup/run-service.mjs';
+import { bold, runMain, SetupError, step } from './setup/steps.mjs';
+
+await runMain(async () => {
+  const args = process.argv.slice(2);
+  const starts = args.length === 0 || ['up', 'install'].includes(args[0] ?? '') || args[0]?.startsWith('--');
+  if (starts && !args.includes('--help')) {
+    console.log(bold('Flotilla on Kubernetes'));
+    if (args.includes('--context')) await prepare();
+    else {
+      const problem = kubernetesProblem();
+      if (problem) throw new SetupError(`A cluster cannot run on this machine: ${problem}.`);
+      await prepare({ system: ['redis', 'rabbitmq', 'openssl', 'buildah', 'mmdebstrap', 'containerd'] });
+      await step('Kubernetes programs', ensureKubernetes);
+      await step('Image', buildImage);
+    }
+  } else await prepare();
+  return runInForeground('deploy/cluster/dist/main.js', args, {
+    FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
+    FLOTILLA_IMAGE_ARCHIVE: imageArchive,
+    FLOTILLA_IMAGE: imageName,
+  });
+});

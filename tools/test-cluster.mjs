@@ -1,0 +1,75 @@
+// `npm run test:cluster`: Flotilla on a real Kubernetes of three nodes, under calls in Chromium, with faults.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { childEnv, node24 } from './setup/dependencies.mjs';
+import { buildImage, imageArchive, imageName } from './setup/image.mjs';
+import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
+import { prepare } from './setup/prepare.mjs';
+import { bold, root, runMain, SetupError, step } from './setup/steps.mjs';
+import { stopWithUs } from './setup/stop.mjs';
+import { workerPath } from './setup/worker.mjs';
+
+const usage = `npm run test:cluster -- [options] [vitest arguments]
+
+Starts a Kubernetes of three nodes, installs Flotilla and tests it under calls in Chromium: rollouts, a drain, deleted pods, a machine
+without power or network, a restarted control plane. Prints the figures it saw. Linux and root; takes some 15 minutes.
+
+  --keep   leave the cluster running afterwards
+  --help   this text
+`;
+
+/**
+ * Runs a program in the foreground. Resolves to its exit code.
+ * @param {string} command @param {readonly string[]} args @param {string} [cwd]
+ * @returns {Promise<number>}
+ */
+function foreground(command, args, cwd = root) {
+  const env = childEnv({
+    MEDIASOUP_WORKER_BIN: workerPath(),
+    FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
+    FLOTILLA_IMAGE_ARCHIVE: imageArchive,
+    FLOTILLA_IMAGE: imageName,
+  });
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd, env, stdio: 'inherit' });
+    stopWithUs(child);
+    child.on('error', reject);
+    child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
+  });
+}
+
+const cluster = (/** @type {readonly string[]} */ ...args) =>
+  foreground(node24(), [join(root, 'deploy', 'cluster', 'dist', 'main.js'), ...args]);
+
+await runMain(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { keep: { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const problem = kubernetesProblem();
+  if (problem) throw new SetupError(`A cluster cannot run on this machine: ${problem}.`);
+  console.log(bold('Setting up'));
+  await prepare({ system: ['redis', 'rabbitmq', 'openssl', 'chromium', 'buildah', 'mmdebstrap', 'containerd'] });
+  await step('Kubernetes programs', ensureKubernetes);
+  await step('Image', buildImage);
+  console.log(bold('Starting Kubernetes'));
+  const started = await cluster('up', '--empty');
+  if (started !== 0) return started;
+  try {
+    const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--mode', 'cluster', ...positionals];
+    // The tests and their browsers run on the client's machine.
+    return await foreground(
+      node24(),
+      [join(root, 'deploy', 'cluster', 'dist', 'main.js'), 'client', node24(), ...vitest],
+      join(root, 'deploy', 'cluster'),
+    );
+  } finally {
+    if (!values.keep) await cluster('down');
+  }
+});
