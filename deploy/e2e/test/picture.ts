@@ -1,10 +1,11 @@
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 
-/** Keeps a picture of the page; with UPDATE_PICTURES=1 it becomes the one in the README. */
+/** Takes a picture of the page. With UPDATE_PICTURES=1 it replaces the picture of that name in docs/images, if there is one. */
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync('.results', { recursive: true });
   const path = `.results/${name}.png`;
   await page.screenshot({ path, animations: 'disabled' });
-  if (process.env['UPDATE_PICTURES']) copyFileSync(path, `../../docs/images/${name}.png`);
+  const published = `../../docs/images/${name}.png`;
+  if (process.env['UPDATE_PICTURES'] && existsSync(published)) copyFileSync(path, published);
 }

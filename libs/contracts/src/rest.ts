@@ -185,6 +185,7 @@ export const restRoutes = {
       'BAD_PAYLOAD',
       'NO_CAPACITY',
       'MIGRATION_RUNNING',
+      'MEDIA_NOT_OPEN',
       'NODE_UNAVAILABLE',
     ],
   },
@@ -261,6 +262,7 @@ export const restRoutes = {
       'PARTICIPANT_NOT_FOUND',
       'NO_CAPACITY',
       'MIGRATION_RUNNING',
+      'MEDIA_NOT_OPEN',
     ],
   },
   getTopology: {
