@@ -34,10 +34,13 @@ function brokenIn(file) {
   return broken.map((problem) => `${file}: ${problem}`);
 }
 
-/** Links and paths of the documents that lead nowhere, one sentence each. */
-export async function brokenLinks() {
+/** The paths of all documents. */
+export async function documentPaths() {
   const { output } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
     cwd: root,
   });
-  return output.split('\n').filter(Boolean).flatMap(brokenIn);
+  return output.split('\n').filter((path) => path !== '' && existsSync(join(root, path)));
 }
+
+/** Links and paths of the documents that lead nowhere, one sentence each. */
+export const brokenLinks = async () => (await documentPaths()).flatMap(brokenIn);

@@ -1,7 +1,8 @@
 // Checks numbers that the documents quote from the code. A quote is written "700 ms (`lostAfterMs`)", a default of a setting
 // "30 s (`FLOTILLA_RESUME_WINDOW_SECONDS`)".
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { documentPaths } from './document-links.mjs';
 import { root } from './setup/steps.mjs';
 
 /** The files that define the quoted constants. A name is in one of them only. */
@@ -24,8 +25,6 @@ const sources = [
   'services/signaling-gateway/src/sessions/session-scan.ts',
   'services/signaling-gateway/src/sessions/token-claims.ts',
 ];
-
-const folders = ['.', 'docs', 'docs/decisions'];
 
 /** The size of each unit in the unit of the constant, which the end of its name tells: ms, seconds, or neither. */
 const units = {
@@ -68,22 +67,18 @@ function constants() {
 }
 
 /** The quotes that differ from the code, one sentence each. */
-export function wrongQuotes() {
+export async function wrongQuotes() {
   const values = constants();
-  return folders.flatMap((folder) =>
-    readdirSync(join(root, folder))
-      .filter((file) => file.endsWith('.md'))
-      .flatMap((file) =>
-        [
-          ...readFileSync(join(root, folder, file), 'utf8').matchAll(/([\d,.]*\d)(?: ([\w%]+))?\s+\(`(\w+)`\)/g),
-        ].flatMap(([quote, number = '', unit = '', name = '']) => {
-          const expected = values.get(name);
-          const factor = unitsOf(name)[unit];
-          const quoted = factor === undefined ? NaN : Number(number.replaceAll(',', '')) * factor;
-          return Math.abs(quoted - expected) < 1e-9 * expected
-            ? []
-            : [`${join(folder, file)} says "${quote}", the code has ${name} = ${expected}`];
-        }),
-      ),
+  return (await documentPaths()).flatMap((path) =>
+    [...readFileSync(join(root, path), 'utf8').matchAll(/([\d,.]*\d)(?: ([\w%]+))?\s+\(`(\w+)`\)/g)].flatMap(
+      ([quote, number = '', unit = '', name = '']) => {
+        const expected = values.get(name);
+        const factor = unitsOf(name)[unit];
+        const quoted = factor === undefined ? NaN : Number(number.replaceAll(',', '')) * factor;
+        return Math.abs(quoted - expected) < 1e-9 * expected
+          ? []
+          : [`${path} says "${quote}", the code has ${name} = ${expected}`];
+      },
+    ),
   );
 }

@@ -40,6 +40,6 @@ export const workspaceChecks = [
   },
   {
     name: 'constants that documents quote',
-    check: async () => wrongQuotes().join('\n') || undefined,
+    check: async () => (await wrongQuotes()).join('\n') || undefined,
   },
 ];

@@ -26,7 +26,7 @@ export const tokenConfig = z.object({
     .url({ protocol: /^https?$/, error: 'an https: URL', abort: true })
     .refine(isTrustworthy, 'https:, or http: on a loopback address')
     .optional()
-    .describe('Where your own token issuer publishes its public keys, such as https://id.example.com/jwks.json.'),
+    .describe('URL of the public keys of your own token issuer, such as https://id.example.com/jwks.json.'),
   FLOTILLA_TOKEN_ALGORITHMS: list()
     .transform((names, context) => {
       const unknown = names.filter((name) => !isAlgorithm(name));

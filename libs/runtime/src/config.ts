@@ -106,22 +106,27 @@ export const commonConfig = z.object({
   FLOTILLA_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error'])
     .default('info')
-    .describe('The least severe log line that is written.'),
-  FLOTILLA_LOG_FORMAT: z.enum(['json', 'pretty']).default('json').describe('json for machines, pretty for people.'),
+    .describe('Minimum severity of log lines.'),
+  FLOTILLA_LOG_FORMAT: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .describe('Format of log lines: json, or pretty for terminals.'),
   FLOTILLA_ADMIN_HOST: z
     .string()
     .default('0.0.0.0')
-    .describe('Where /metrics and the probes listen. Keep it inside the cluster.'),
+    .describe('Address that /metrics and the probes listen on. Keep it inside the cluster.'),
   FLOTILLA_ADMIN_PORT: port()
     .default(9464)
     .describe('Port of /metrics, /livez, /readyz and /startupz. 0 picks a free one.'),
   FLOTILLA_SHUTDOWN_SECONDS: wholeNumber()
     .default(25)
-    .describe('How long a stop may take before the process ends anyway. Keep it below the grace period of the pod.'),
+    .describe(
+      'Seconds within which a stop must be complete; the process ends then. Keep it below the grace period of the pod.',
+    ),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url()
     .optional()
-    .describe('Where traces go (OTLP over HTTP), such as http://collector:4318. Without it there is no tracing.'),
+    .describe('URL that traces are sent to (OTLP over HTTP), such as http://collector:4318. Default: no tracing.'),
 });
 
 /** Settings of a service that load balancers lead clients to. */
@@ -138,11 +143,11 @@ export const brokerConfig = z.object({
   REDIS_URL: z
     .url({ protocol: /^rediss?$/ })
     .default('redis://127.0.0.1:6379')
-    .describe("Redis 7 or newer: the fleet's state and event streams."),
+    .describe('URL of Redis 7 or newer, for state and event streams.'),
   AMQP_URL: z
     .url({ protocol: /^amqps?$/ })
     .default('amqp://127.0.0.1:5672')
-    .describe('RabbitMQ 3.10 or newer: commands.'),
+    .describe('URL of RabbitMQ 3.10 or newer, for commands.'),
   FLOTILLA_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/)

@@ -6,21 +6,24 @@ import { z } from 'zod';
 /** What is the relay's own, apart from logs, metrics and brokers. */
 export const relayConfig = z.object({
   ...clockConfig.shape,
-  FLOTILLA_RELAY_ID: RelayId.optional().describe(
-    'Who this relay is, such as rl_eu-1. Default: a new id at each start.',
-  ),
-  FLOTILLA_RELAY_CAPACITY: wholeNumber().min(1).default(1000).describe('How many clients have links to it at most.'),
+  FLOTILLA_RELAY_ID: RelayId.optional().describe('Id of this relay, such as rl_eu-1. Default: a new id at each start.'),
+  FLOTILLA_RELAY_CAPACITY: wholeNumber()
+    .min(1)
+    .default(1000)
+    .describe('Maximum number of clients with links to this relay.'),
   FLOTILLA_RELAY_FRAMES_PER_SECOND: wholeNumber()
     .min(1)
     .default(1000)
-    .describe('Frames a second that one client may send, twice as many at once. More are dropped.'),
+    .describe('Frames per second that one client may send, in bursts of twice as many. More are dropped.'),
   FLOTILLA_RELAY_BYTES_PER_SECOND: wholeNumber()
     .min(1)
     .default(8_388_608)
-    .describe('Bytes a second that one client may send, twice as many at once. More are dropped.'),
+    .describe('Bytes per second that one client may send, in bursts of twice as many. More are dropped.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)
-    .describe('A relay that stops lets its clients move to others for this long. 0 cuts them at once.'),
+    .describe(
+      'Seconds within which a stopping relay lets its clients move to other relays. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 disconnects them at once.',
+    ),
   FLOTILLA_RELAY_LISTEN_IPS: ipList()
     .default([loopbackAddress])
     .describe(
@@ -29,11 +32,11 @@ export const relayConfig = z.object({
   FLOTILLA_RELAY_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address that clients connect to, where it is not the first one listened on.'),
+    .describe('Address that clients connect to, if it is not the first one listened on.'),
   FLOTILLA_RELAY_THREAD: flag()
     .default(true)
-    .describe('true routes frames in a thread of their own, false in the one that speaks with the worker.'),
-  FLOTILLA_RELAY_PORT: port().default(0).describe('Its port, UDP and TCP. 0 picks a free one.'),
+    .describe('true routes frames in a separate thread, false in the thread that controls the media worker.'),
+  FLOTILLA_RELAY_PORT: port().default(0).describe('Port for clients, UDP and TCP. 0 picks a free one.'),
 });
 export type RelayConfig = z.output<typeof relayConfig>;
 

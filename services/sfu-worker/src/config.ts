@@ -26,7 +26,7 @@ export const nodeConfig = z.object({
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)
     .describe(
-      'How long a node that stops waits for its peers to be moved to other nodes. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; clients open it again on another node.',
+      'Seconds within which a stopping node waits for its participants to be migrated. Keep it below FLOTILLA_SHUTDOWN_SECONDS. 0 ends their media at once; clients open it again on another node.',
     ),
   FLOTILLA_DRILLS: flag()
     .default(false)
@@ -41,18 +41,18 @@ export const nodeConfig = z.object({
   FLOTILLA_SFU_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address that clients send media to, where it is not the first one listened on.'),
+    .describe('Address that clients send media to, if it is not the first one listened on.'),
   FLOTILLA_SFU_PORT_BASE: port()
     .default(0)
     .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),
   FLOTILLA_SFU_PIPE_IP: z
     .string()
     .default('127.0.0.1')
-    .describe('The address that this node receives the media of other nodes at.'),
+    .describe('Address at which this node receives media of other nodes.'),
   FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: z
     .string()
     .optional()
-    .describe('The address that other nodes send to, when it is not the one listened on.'),
+    .describe('Address that other nodes send to, if it is not the one listened on.'),
 });
 export type NodeConfig = z.output<typeof nodeConfig>;
 
