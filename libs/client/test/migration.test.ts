@@ -148,6 +148,16 @@ describe('the commit of a migration', () => {
     expect(media.sfu.links.current).toBe(previous);
   });
 
+  test('rolled back by the server while it publishes on the new node fails with MIGRATION_NOT_ACTIVE', async () => {
+    const { session, media, ended, failed, migrationId } = await migrating();
+    const republished = await session.nth('publish', 2);
+    media.sfu.migrationRolledBack(migrationId);
+    republished.fail('UNAVAILABLE');
+    await ended;
+    expect(failed).toEqual([[expect.objectContaining({ code: 'MIGRATION_NOT_ACTIVE' })]]);
+    expect(media.sfu.links.current?.nodeId).toBe('old');
+  });
+
   test('keeps what was muted meanwhile muted on the previous node when it is rolled back', async () => {
     const { session, migrationId, media, ended, publication } = await committing();
     void publication.mute();

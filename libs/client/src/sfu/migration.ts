@@ -99,7 +99,9 @@ export class Migration {
       gap.change();
       isCommitting = true;
       await this.#commit();
-    } catch (error) {
+    } catch (thrown) {
+      // An abort closes the link, so that what is in flight fails with errors of its own.
+      const error: unknown = signal.aborted ? signal.reason : thrown;
       gap.stop();
       rollback?.();
       if (isCommitting) this.#use(previous, undefined, new Map());
