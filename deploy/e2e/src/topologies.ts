@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
-import { createWriteStream, mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
-import { mediaAt, startFleet } from '@flotilla/local-fleet';
+import { mediaAt } from '@flotilla/local-fleet';
 import { Child, freePort } from '@flotilla/processes';
 import { loopbackAddress } from '@flotilla/runtime';
 import { RestApi, type Topology } from '@flotilla/testkit';
+import type { FleetStore } from './fleet-store.ts';
+import { startTestFleet } from './test-fleet.ts';
 
 const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 
@@ -15,8 +15,8 @@ const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
 
 const onLoopback = mediaAt([loopbackAddress]);
 
-/** `npm start`: every service in one process over memory. `settings` are environment variables; default: media on loopback only. */
-export async function standalone(settings: Readonly<Record<string, string>> = onLoopback): Promise<Topology> {
+/** `npm start`: every service in one process over memory. `settings` are environment variables; by default media is on loopback only. */
+export async function standalone(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
   const secret = 'a secret that only this test knows';
   const port = await freePort();
   const pageUrl = `http://127.0.0.1:${port}`;
@@ -32,6 +32,7 @@ export async function standalone(settings: Readonly<Record<string, string>> = on
         FLOTILLA_TOKEN_SECRET: secret,
         FLOTILLA_ALLOWED_ORIGINS: pageUrl,
         FLOTILLA_LOG_LEVEL: 'info',
+        ...onLoopback,
         ...settings,
       },
     },
@@ -51,29 +52,23 @@ export async function standalone(settings: Readonly<Record<string, string>> = on
   };
 }
 
+/** A fleet as scenarios use it, with its store. */
+export interface FleetTopology extends Topology {
+  readonly store: FleetStore;
+}
+
 /** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
-export async function fleet(settings: Readonly<Record<string, string>> = {}): Promise<Topology> {
-  mkdirSync('.results', { recursive: true });
-  // What the processes said, for whoever looks into a failure.
-  const log = createWriteStream('.results/fleet.log');
-  const running = await startFleet({
-    onLine: (name, line) => log.write(`${name} ${line}\n`),
-    sfuNodes: 2,
-    gateways: 2,
-    port: 0,
-    env: { FLOTILLA_NAMESPACE: `e2e-${randomUUID().slice(0, 8)}`, ...settings },
-  });
+export async function fleet(settings: Readonly<Record<string, string>> = {}): Promise<FleetTopology> {
+  const running = await startTestFleet('fleet', { sfuNodes: 2, gateways: 2, env: settings });
   return {
     name: 'fleet',
     pageUrl: running.pageUrl,
     signalUrls: running.gatewayUrls,
-    api: new RestApi(running.registryUrl, running.apiKey),
+    api: running.api,
+    store: running.store,
     apiKeyRequired: true,
     expiredToken: (room) => expired(issuerOf(running.tokenSecret), room),
     processOfNode: (nodeId) => running.processes.get(nodeId)!.process.pid!,
-    stop: async () => {
-      await running.stop();
-      log.end();
-    },
+    stop: () => running.stop(),
   };
 }

@@ -1,21 +1,22 @@
 import type { Event } from '@flotilla/contracts';
 import { notYet, RawClient, type RestApi, waitFor } from '@flotilla/testkit';
 
-/** Somebody of a crowd: stays in the room whatever happens to its connections, and writes down what it was told. */
+/** A client that stays in its room: it resumes its session whenever its connection is moved or lost, and keeps what it receives. */
 export class Member {
   client!: RawClient;
   #resumeToken = '';
   #offset = '0-0';
   #room = '';
-  /** Numbers of the messages it got, in order. */
-  readonly got: number[] = [];
-  /** How often its connection was exchanged, and for which close codes it broke. */
+  /** Numbers of the messages received, in order. */
+  readonly received: number[] = [];
+  /** Number of moves to another gateway that its gateway requested. */
   moves = 0;
-  readonly breaks: number[] = [];
-  /** Why it could not come back. */
-  lost: string | undefined;
+  /** Close codes of the connections that it lost. */
+  readonly lostWith: number[] = [];
+  /** Why it could not resume. */
+  resumeError: string | undefined;
   #leaving = false;
-  /** Closed by its gateway once the session is elsewhere. */
+  /** The connection before a move. Its gateway closes it once the session is on the other. */
   #movingFrom: RawClient | undefined;
 
   constructor(
@@ -37,24 +38,24 @@ export class Member {
     this.client = client;
     const { resumeToken } = await client.welcome();
     this.#resumeToken = resumeToken;
-    client.onEvent = (event) => this.#take(client, event);
-    for (const event of client.events) this.#take(client, event);
+    client.onEvent = (event) => this.#receive(client, event);
+    for (const event of client.events) this.#receive(client, event);
     void client.closed.then(({ code }) => this.#onClosed(client, code));
   }
 
-  #take(client: RawClient, event: Event): void {
+  #receive(client: RawClient, event: Event): void {
     if (client !== this.client && event.type === 'message') return;
     if (event.type === 'move') void this.#move(client);
     if (event.to !== this.#room || event.seq === undefined) return;
     this.#offset = event.seq;
-    if (event.type === 'message') this.got.push(event.payload['data'] as number);
+    if (event.type === 'message') this.received.push(event.payload['data'] as number);
   }
 
   async #move(from: RawClient): Promise<void> {
     if (this.client !== from) return;
     this.moves++;
     this.#movingFrom = from;
-    await this.#resume().catch(() => this.#comeBack());
+    await this.#resume().catch(() => this.#reconnect());
   }
 
   async #resume(): Promise<void> {
@@ -64,19 +65,19 @@ export class Member {
 
   #onClosed(client: RawClient, code: number): void {
     if (client !== this.client || client === this.#movingFrom || this.#leaving) return;
-    this.breaks.push(code);
-    this.#comeBack();
+    this.lostWith.push(code);
+    this.#reconnect();
   }
 
-  #comeBack(): void {
-    waitFor(`${this.name} is back`, () => (this.#leaving ? undefined : this.#resume()), {
+  #reconnect(): void {
+    waitFor(`${this.name} has resumed`, () => (this.#leaving ? undefined : this.#resume()), {
       everyMs: 100 + Math.random() * 200,
       timeoutMs: 30_000,
-    }).catch((error: unknown) => (this.lost = String(error)));
+    }).catch((error: unknown) => (this.resumeError = String(error)));
   }
 
-  /** Sends a numbered message. True when it was acknowledged. */
-  async say(number: number): Promise<{ ok: boolean; code?: string | undefined; ms: number }> {
+  /** Sends a numbered message. Returns whether it was acknowledged, the error code, and the time until the answer. */
+  async send(number: number): Promise<{ ok: boolean; code?: string | undefined; ms: number }> {
     const began = performance.now();
     const reply = await this.client.request('message', { data: number }, this.#room);
     return { ok: reply.ok, code: reply.error?.code, ms: performance.now() - began };
@@ -88,24 +89,24 @@ export class Member {
   }
 }
 
-/** Waits until each member got exactly these messages, each once. Order counts within what one sender said. */
-export async function allGot(
+/** Waits until each member has received exactly these messages, each once, in any order. */
+export async function allReceived(
   members: readonly Member[],
   numbers: readonly number[],
   timeoutMs = 30_000,
 ): Promise<void> {
   const wanted = JSON.stringify(numbers.toSorted((a, b) => a - b));
   await waitFor(
-    'everybody got every message once',
+    'every member has received every message once',
     () => {
-      for (const { name, got, lost } of members) {
-        if (lost !== undefined) notYet(`${name} is lost: ${lost}`);
-        const sorted = got.toSorted((a, b) => a - b);
+      for (const { name, received, resumeError } of members) {
+        if (resumeError !== undefined) notYet(`${name} could not resume: ${resumeError}`);
+        const sorted = received.toSorted((a, b) => a - b);
         if (JSON.stringify(sorted) === wanted) continue;
-        const missing = numbers.filter((number) => !got.includes(number));
+        const missing = numbers.filter((number) => !received.includes(number));
         const twice = sorted.filter((number, index) => sorted[index - 1] === number);
         const surplus = sorted.filter((number) => !numbers.includes(number));
-        notYet(`${name} misses ${missing.join(' ')}; had twice ${twice.join(' ')}; had too many ${surplus.join(' ')}`);
+        notYet(`${name} misses ${missing.join(' ')}, has twice ${twice.join(' ')}, was not sent ${surplus.join(' ')}`);
       }
     },
     { timeoutMs },

@@ -1,42 +1,42 @@
 import type { NodeSummary, RoomSnapshot, Topology } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/local-fleet';
 import { endTransports, LightPeer } from '@flotilla/light-peer';
-import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, launchBrowser, notYet, RawClient, type RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { startTestFleet, type TestFleet } from '../src/index.ts';
 import { spread } from './spread.ts';
 
 const drained = 'nd_1';
 const roomCount = 10;
 const peersOfRoom = 5;
-/** What an ordered drain may take, `drainSeconds` by default. */
+/** Default of `drainSeconds` of a drain that is ordered through the REST API, ms. */
 const deadlineMs = 60_000;
 const joinsAtOnce = 5;
 
 const inMs = (values: readonly number[]): string => `${spread(values)} ms (${values.length})`;
 
-describe('a node with fifty people on it is drained', () => {
-  let fleet: Fleet;
+describe('an SFU node with 50 participants is drained', () => {
+  let fleet: TestFleet;
   let api: RestApi;
   const peers: LightPeer[] = [];
-  /** People with a browser, all in the last room, where a light peer is too. */
+  /** The call pages are all in the last room, with one light peer. */
   let browser: Browser | undefined;
   const pages: CallPage[] = [];
 
   beforeEach(async () => {
-    fleet = await ownFleet('drain', {
-      sfuNodes: 3,
-      gateways: 2,
-    });
-    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+    fleet = await startTestFleet('drain', { sfuNodes: 3, gateways: 2 });
+    ({ api } = fleet);
   });
   afterEach(async () => {
     for (const peer of peers.splice(0)) peer.close();
     pages.length = 0;
     await browser?.close();
     browser = undefined;
-    await fleet?.stop();
+    try {
+      await fleet?.store.emptied();
+    } finally {
+      await fleet?.stop();
+    }
   });
   afterAll(() => endTransports());
 
@@ -59,7 +59,7 @@ describe('a node with fifty people on it is drained', () => {
     return peer;
   };
 
-  /** What a room's people publish, by who they are. */
+  /** The publications of a room by participant. */
   const publishedIn = async (roomId: string): Promise<Map<string, readonly string[]>> => {
     const published = new Map<string, readonly string[]>(
       peers
@@ -78,7 +78,7 @@ describe('a node with fifty people on it is drained', () => {
   };
   const roomIds = (): string[] => [...new Set(peers.map(({ roomId }) => roomId))];
 
-  /** Everybody gets packets of everything that each of their neighbours publishes, and did not before this was called. */
+  /** Waits until each peer has received 20 more packets of every publication of the others in its room. */
   const allReceiveAll = async (): Promise<void> => {
     const before = new Map(
       peers.flatMap((peer) =>
@@ -88,7 +88,7 @@ describe('a node with fifty people on it is drained', () => {
       ),
     );
     await waitFor(
-      'everybody receives everything',
+      'every peer receives every publication',
       async () => {
         const published = new Map<string, Map<string, readonly string[]>>();
         for (const roomId of roomIds()) published.set(roomId, await publishedIn(roomId));
@@ -112,7 +112,7 @@ describe('a node with fifty people on it is drained', () => {
     }
   };
 
-  /** The room as a newcomer is told of it. */
+  /** The snapshot of a room that a new participant gets. */
   const lookInto = async (room: string): Promise<RoomSnapshot> => {
     const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken(room) });
     try {
@@ -128,109 +128,114 @@ describe('a node with fifty people on it is drained', () => {
     { browsers: 0, what: 'fifty light peers' },
     // Four browsers that encode and decode want more cores than a machine of two has left.
     ...(process.env['WITH_BROWSERS'] ? [{ browsers: 4, what: 'forty-six light peers and four browsers' }] : []),
-  ])('$what are on others before its deadline, and every call goes on', { timeout: 180_000 }, async ({ browsers }) => {
-    const lightPeers = roomCount * peersOfRoom - browsers;
-    for (const other of ['nd_2', 'nd_3']) await order(other, 'cordon');
-    await Promise.all(Array.from({ length: roomCount }, (_, index) => api.createRoom({ name: `room-${index}` })));
-    for (let index = 0; index < lightPeers; index += joinsAtOnce)
-      await Promise.all(
-        Array.from({ length: Math.min(joinsAtOnce, lightPeers - index) }, (_, offset) => join(index + offset)),
+  ])(
+    '$what are on other nodes before its deadline, and every call continues',
+    { timeout: 180_000 },
+    async ({ browsers }) => {
+      const lightPeers = roomCount * peersOfRoom - browsers;
+      for (const other of ['nd_2', 'nd_3']) await order(other, 'cordon');
+      await Promise.all(Array.from({ length: roomCount }, (_, index) => api.createRoom({ name: `room-${index}` })));
+      for (let index = 0; index < lightPeers; index += joinsAtOnce)
+        await Promise.all(
+          Array.from({ length: Math.min(joinsAtOnce, lightPeers - index) }, (_, offset) => join(index + offset)),
+        );
+      if (browsers > 0) browser = await launchBrowser({ args: ['--use-fake-device-for-media-stream=fps=10'] });
+      for (let index = 0; index < browsers; index++)
+        pages.push(
+          await CallPage.join(browser!, fleet.pageUrl, {
+            room: `room-${roomCount - 1}`,
+            name: `browser-${index}`,
+            camera: { width: 320, height: 180 },
+            viewport: { width: 480, height: 360 },
+          }),
+        );
+      const nodesInUse = async (): Promise<Set<string | undefined>> =>
+        new Set([...peers, ...(await Promise.all(pages.map((page) => page.room())))].map(({ nodeId }) => nodeId));
+      expect(await nodesInUse()).toEqual(new Set([drained]));
+      await allReceiveAll();
+      for (const other of ['nd_2', 'nd_3']) await order(other, 'uncordon');
+      for (const page of pages) await page.watchMoves();
+      for (const page of pages) await page.watchFrames();
+      for (const peer of peers) peer.takeReceived();
+      await new Promise((resolve) => setTimeout(resolve, 3000));
+      for (const page of pages) await page.takeFrameGaps();
+      const atRest = peers.flatMap((peer) => peer.takeReceived()).map(({ longestGapMs }) => longestGapMs!);
+
+      const began = performance.now();
+      await order(drained, 'drain');
+      await waitFor(
+        `no participant is on ${drained}`,
+        async () => {
+          const left = peers.filter(({ nodeId }) => nodeId === drained);
+          if (left.length > 0) notYet(`${left.length} light peers are on it`);
+          if ((await nodesInUse()).has(drained)) notYet('browsers are on it');
+        },
+        { timeoutMs: deadlineMs },
       );
-    if (browsers > 0) browser = await launchBrowser({ args: ['--use-fake-device-for-media-stream=fps=10'] });
-    for (let index = 0; index < browsers; index++)
-      pages.push(
-        await CallPage.join(browser!, fleet.pageUrl, {
-          room: `room-${roomCount - 1}`,
-          name: `browser-${index}`,
-          camera: { width: 320, height: 180 },
-          viewport: { width: 480, height: 360 },
-        }),
+      const movedMs = performance.now() - began;
+      const node = fleet.processes.get(drained)!;
+      await waitFor(`${drained} is empty and ends`, () => node.ended || notYet(node.lines.at(-1)!), {
+        timeoutMs: deadlineMs - movedMs,
+      });
+      expect(await node.exited).toBe(0);
+      const emptyMs = performance.now() - began;
+      await fleet.store.settled();
+      const gaps = peers.flatMap((peer) => peer.takeReceived());
+      const frameGaps = (await Promise.all(pages.map((page) => page.takeFrameGaps()))).flat();
+      await allReceiveAll();
+
+      const moves = peers.flatMap((peer) => peer.moves);
+      const pageMoves = (await Promise.all(pages.map((page) => page.moves()))).flat();
+      const gapsOf = (kind: string): number[] =>
+        gaps.filter((each) => each.kind === kind).map(({ longestGapMs }) => longestGapMs!);
+      console.log(
+        [
+          `${peers.length + pages.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
+          `one move: ${inMs(moves.map(({ ms }) => ms))}`,
+          ...(['path', 'picture', 'publish', 'commit'] as const).map(
+            (step) => `  ${step}: ${inMs(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
+          ),
+          `longest time without a packet at rest: ${inMs(atRest)}`,
+          `audio while draining: ${inMs(gapsOf('audio'))}`,
+          `video while draining: ${inMs(gapsOf('video'))}`,
+          ...(pages.length > 0
+            ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
+            : []),
+          ...(pages.length > 0 ? [`one move of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
+          ...[...moves, ...pageMoves].flatMap(({ error }) =>
+            error === undefined ? [] : [`a move that was tried again: ${error}`],
+          ),
+        ].join('\n'),
       );
-    const nodesInUse = async (): Promise<Set<string | undefined>> =>
-      new Set([...peers, ...(await Promise.all(pages.map((page) => page.room())))].map(({ nodeId }) => nodeId));
-    expect(await nodesInUse()).toEqual(new Set([drained]));
-    await allReceiveAll();
-    for (const other of ['nd_2', 'nd_3']) await order(other, 'uncordon');
-    for (const page of pages) await page.watchMoves();
-    for (const page of pages) await page.watchFrames();
-    for (const peer of peers) peer.takeReceived();
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    for (const page of pages) await page.takeFrameGaps();
-    const atRest = peers.flatMap((peer) => peer.takeReceived()).map(({ longestGapMs }) => longestGapMs!);
 
-    const began = performance.now();
-    await order(drained, 'drain');
-    await waitFor(
-      `everybody has left ${drained}`,
-      async () => {
-        const left = peers.filter(({ nodeId }) => nodeId === drained);
-        if (left.length > 0) notYet(`${left.length} light peers are on it`);
-        if ((await nodesInUse()).has(drained)) notYet('browsers are on it');
-      },
-      { timeoutMs: deadlineMs },
-    );
-    const movedMs = performance.now() - began;
-    const node = fleet.processes.get(drained)!;
-    await waitFor(`${drained} is empty and ends`, () => node.ended || notYet(node.lines.at(-1)!), {
-      timeoutMs: deadlineMs - movedMs,
-    });
-    expect(await node.exited).toBe(0);
-    const emptyMs = performance.now() - began;
-    const gaps = peers.flatMap((peer) => peer.takeReceived());
-    const frameGaps = (await Promise.all(pages.map((page) => page.takeFrameGaps()))).flat();
-    await allReceiveAll();
-
-    const moves = peers.flatMap((peer) => peer.moves);
-    const pageMoves = (await Promise.all(pages.map((page) => page.moves()))).flat();
-    const gapsOf = (kind: string): number[] =>
-      gaps.filter((each) => each.kind === kind).map(({ longestGapMs }) => longestGapMs!);
-    console.log(
-      [
-        `${peers.length + pages.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
-        `one move: ${inMs(moves.map(({ ms }) => ms))}`,
-        ...(['path', 'picture', 'publish', 'commit'] as const).map(
-          (step) => `  ${step}: ${inMs(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
-        ),
-        `longest time without a packet at rest: ${inMs(atRest)}`,
-        `audio while draining: ${inMs(gapsOf('audio'))}`,
-        `video while draining: ${inMs(gapsOf('video'))}`,
-        ...(pages.length > 0
-          ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
-          : []),
-        ...(pages.length > 0 ? [`one move of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
-        ...[...moves, ...pageMoves].flatMap(({ error }) =>
-          error === undefined ? [] : [`a move that was tried again: ${error}`],
-        ),
-      ].join('\n'),
-    );
-
-    expect(peers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
-    for (const { problems } of pages) expect(problems).toEqual([]);
-    const { vertices } = await topology();
-    const assignments = vertices.flatMap((each) => (each.kind === 'room' ? [each.assignments] : []));
-    for (const { kind, id, ...node } of vertices.filter((each) => each.kind === 'node')) {
-      const homed = assignments.reduce((sum, each) => sum + (each[id] ?? 0), 0);
-      expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({ kind, id, reserved: homed });
-      if (id === drained) expect(homed).toBe(0);
-    }
-    expect(assignments.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
-      Array.from({ length: roomCount }, () => peersOfRoom),
-    );
-    // Two streams each, to each of the others; what went beside them while they moved is over.
-    await waitFor('nothing is there twice', async () => {
-      const loads = (await nodes()).map(({ load }) => load);
-      const total = (key: 'sessions' | 'producers' | 'consumers'): number =>
-        loads.reduce((sum, load) => sum + load[key], 0);
-      const counts = [total('sessions'), total('producers'), total('consumers')];
-      const people = roomCount * peersOfRoom;
-      const wanted = [people, people * 2, people * 2 * (peersOfRoom - 1)];
-      if (String(counts) !== String(wanted)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
-    });
-    for (let index = 0; index < roomCount; index++) {
-      const { room, participants, publications } = await lookInto(`room-${index}`);
-      expect(participants).toHaveLength(peersOfRoom + 1);
-      const published = [...(await publishedIn(room.id)).values()].flat();
-      expect(publications.map(({ id }) => id).toSorted()).toEqual(published.toSorted());
-    }
-  });
+      expect(peers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
+      for (const { problems } of pages) expect(problems).toEqual([]);
+      const { vertices } = await topology();
+      const assignments = vertices.flatMap((each) => (each.kind === 'room' ? [each.assignments] : []));
+      for (const { kind, id, ...node } of vertices.filter((each) => each.kind === 'node')) {
+        const homed = assignments.reduce((sum, each) => sum + (each[id] ?? 0), 0);
+        expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({ kind, id, reserved: homed });
+        if (id === drained) expect(homed).toBe(0);
+      }
+      expect(assignments.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
+        Array.from({ length: roomCount }, () => peersOfRoom),
+      );
+      // Two streams each, to each of the others; what went beside them while they moved is over.
+      await waitFor('nothing is there twice', async () => {
+        const loads = (await nodes()).map(({ load }) => load);
+        const total = (key: 'sessions' | 'producers' | 'consumers'): number =>
+          loads.reduce((sum, load) => sum + load[key], 0);
+        const counts = [total('sessions'), total('producers'), total('consumers')];
+        const people = roomCount * peersOfRoom;
+        const wanted = [people, people * 2, people * 2 * (peersOfRoom - 1)];
+        if (String(counts) !== String(wanted)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
+      });
+      for (let index = 0; index < roomCount; index++) {
+        const { room, participants, publications } = await lookInto(`room-${index}`);
+        expect(participants).toHaveLength(peersOfRoom + 1);
+        const published = [...(await publishedIn(room.id)).values()].flat();
+        expect(publications.map(({ id }) => id).toSorted()).toEqual(published.toSorted());
+      }
+    },
+  );
 });

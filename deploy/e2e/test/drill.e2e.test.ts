@@ -1,37 +1,37 @@
 import { mkdirSync } from 'node:fs';
 import { type Grant, type Drill, Topology as FleetTopology, type TopologyVertex } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/local-fleet';
-import { CallPage, launchBrowser, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, notYet, RawClient, type RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestFleet } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { ownFleet } from './own-fleet.ts';
+import { smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
 
-/** Updates come every second or five, on a machine that is busy. */
+/** Updates come every second or five, later on a busy machine. */
 const patience = { timeoutMs: 120_000 };
 const names = ['ada', 'bob'] as const;
 
-describe('the console drills failures while people talk', { timeout: 300_000 }, () => {
-  let fleet: Fleet;
+describe('drills from the console during a call', { timeout: 300_000 }, () => {
+  let fleet: TestFleet;
   let browser: Browser;
   let api: RestApi;
   let pages: readonly [CallPage, CallPage];
   let operator: Page;
   const problems: string[] = [];
 
+  useFaultFleet((it) => (fleet = it));
+  useBrowser((it) => (browser = it));
   beforeAll(async () => {
-    [fleet, browser] = await Promise.all([
-      ownFleet('reh', {
-        sfuNodes: 3,
-        gateways: 2,
-      }),
-      launchBrowser(),
-    ]);
-    api = new RestApi(fleet.registryUrl, fleet.apiKey);
-    // The two on different gateways, and the console on one of them.
+    ({ api } = fleet);
+    // The two participants are on different gateways, the console on one of them.
     pages = (await Promise.all(
       names.map((name, index) =>
-        CallPage.join(browser, fleet.pageUrl, { room: 'standup', name, signalUrl: fleet.gatewayUrls[index]! }),
+        CallPage.join(browser, fleet.pageUrl, {
+          room: 'standup',
+          name,
+          signalUrl: fleet.gatewayUrls[index]!,
+          camera: smallCamera,
+        }),
       ),
     )) as never;
     await together();
@@ -45,8 +45,8 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     mkdirSync('.results', { recursive: true });
   });
   afterAll(async () => {
-    await browser?.close();
-    await fleet?.stop();
+    await operator?.close();
+    await Promise.all(pages?.map((page) => page.close()) ?? []);
   });
 
   const together = async (): Promise<void> => {
@@ -65,10 +65,16 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await press(testId);
     await press('confirm');
   };
+  /** A migration in the list of the console, of this call. */
+  const migrationRow = (reason: string) =>
+    operator
+      .getByTestId('migrations')
+      .getByRole('row', { name: new RegExp(`^(ada|bob) standup .* ${reason}`) })
+      .first();
   const vertices = async (): Promise<TopologyVertex[]> =>
     FleetTopology.parse((await api.request('GET', '/v1/topology')).body).vertices;
 
-  test('it is not for who lacks the grant', async () => {
+  test('a session without the admin grant may start none', async () => {
     const ask = async (grants: Grant[], drill: Drill) => {
       const token = await api.issueFleetToken({ grants, userId: 'somebody' });
       const client = await RawClient.connect(fleet.gatewayUrls[1]!, { token });
@@ -85,7 +91,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     });
   });
 
-  test('it shows who is where, how well they fare, and the name of their room', async () => {
+  test('the map shows the participants of a room and of a node, and their quality', async () => {
     await waitFor(
       'both have a quality',
       async () => {
@@ -107,7 +113,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await shot('node');
   });
 
-  test('Move: the person is on the other node, and the list says what gap its client measured', async () => {
+  test('Move: the participant is on the chosen node, and the list shows the gap that its client measured', async () => {
     await pages[0].watchMoves();
     const { nodeId: from } = await pages[0].room();
     const to = ['nd_1', 'nd_2', 'nd_3'].find((id) => id !== from)!;
@@ -116,15 +122,12 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await press('move');
     await operator.getByTestId('result').getByText('is being moved').waitFor();
     await shot('moving');
-    const row = operator
-      .getByTestId('migrations')
-      .getByRole('row', { name: /^ada standup .* manual/ })
-      .first();
+    const row = migrationRow('manual');
     await waitFor(
-      'she has moved',
+      'the migration is committed',
       async () => {
         const text = await row.innerText();
-        // A machine that is busy may take longer than a migration is given. It is asked for again.
+        // On a busy machine a migration may time out. It is started again.
         if (/rolled back|timed out/.test(text)) await press('move');
         if (!/committed/.test(text)) notYet(text);
       },
@@ -149,7 +152,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await shot('moved');
   });
 
-  test('Kill a worker: the call comes back on the same node', async () => {
+  test('Kill a worker: the call resumes on the same node', async () => {
     const { nodeId } = await pages[1].room();
     await select(nodeId!);
     await press('kill-worker');
@@ -158,7 +161,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await confirmed('kill-worker');
     await operator.getByTestId('result').getByText('The media worker was killed').waitFor();
     await waitFor(
-      'the node has lost it',
+      'the node logs it',
       () => fleet.processes.get(nodeId!)!.lines.some((line) => /media worker died/.test(line)) || notYet('not yet'),
       patience,
     );
@@ -166,14 +169,14 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await shot('worker-killed');
   });
 
-  test('Cut the socket: the session resumes, on whichever gateway it is, and media goes on', async () => {
+  test('Cut the socket: the session resumes and media continues, on either gateway', async () => {
     for (const page of pages) {
       await page.watchState();
       const before = await page.room();
       await select(page.name);
       await confirmed('cut-socket');
       await waitFor(
-        `${page.name} lost the connection and is back`,
+        `${page.name} has reconnected`,
         async () => {
           const seen = await page.statesSeen();
           if (!seen.includes('reconnecting') || seen.at(-1) !== 'connected') notYet(`seen: ${seen.join(', ')}`);
@@ -187,7 +190,7 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     await shot('cut');
   });
 
-  test('Drain: everybody moves off the node, its process ends with 0, and the console says so', async () => {
+  test('Drain: the participants move to other nodes, the process exits with 0, and the console shows it', async () => {
     const { nodeId } = await pages[1].room();
     const node = fleet.processes.get(nodeId!)!;
     await select(nodeId!);
@@ -200,13 +203,13 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     expect(await node.exited).toBe(0);
     expect(node.lines.join('\n')).toMatch(/"msg":"drained"|drained/);
     await operator.getByTestId('notice').getByText(`${nodeId} was drained and has stopped.`).waitFor();
-    await operator.getByTestId('migrations').getByText('node draining').first().waitFor();
+    await migrationRow('node draining').waitFor();
     await together();
     expect((await pages[1].room()).nodeId).not.toBe(nodeId);
     await shot('drained');
   });
 
-  test('Kill the node: its people are placed on the one that is left', async () => {
+  test('Kill a node: its participants are reassigned to another', async () => {
     const { nodeId } = await pages[0].room();
     const node = fleet.processes.get(nodeId!)!;
     expect(await api.request('POST', '/v1/drills', { kind: 'kill_node', node: nodeId })).toMatchObject({
@@ -214,14 +217,14 @@ describe('the console drills failures while people talk', { timeout: 300_000 }, 
     });
     await node.exited;
     await waitFor(
-      'nobody is on it',
+      'no participant is on the killed node',
       async () => {
         for (const page of pages) if ((await page.room()).nodeId === nodeId) notYet(`${page.name} is`);
       },
       patience,
     );
     await together();
-    await operator.getByTestId('migrations').getByText('node lost').first().waitFor();
+    await migrationRow('node lost').waitFor();
     await operator.getByTestId('table').click();
     await shot('table');
     expect(problems).toEqual([]);

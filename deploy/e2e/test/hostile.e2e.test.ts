@@ -5,18 +5,11 @@ import { hostileFrames } from './scenarios/hostile-frames.ts';
 import { hostileJson } from './scenarios/hostile-json.ts';
 import { hostileLatency } from './scenarios/hostile-latency.ts';
 import { describe, test } from 'vitest';
-import { fleet, standalone } from '../src/index.ts';
-import { useOwnTopology } from './use-topology.ts';
+import { topologies } from './use-topology.ts';
 
-describe.each([
-  { name: 'standalone', start: standalone },
-  { name: 'fleet', start: fleet },
-])('on $name', ({ name, start }) => {
+describe.each(topologies)('hostile clients, on %s', (name, use) => {
   let topology: Topology;
-  useOwnTopology(
-    () => start({ FLOTILLA_HEARTBEAT_SECONDS: '1' }),
-    (it) => (topology = it),
-  );
+  use((it) => (topology = it));
 
   test.each([...hostileFrames, ...hostileConnections, ...hostileClients, ...hostileJson, ...hostileLatency])(
     '$promise',

@@ -1,6 +1,6 @@
 import { CallPage, type Topology } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, type TestContext, expect, test } from 'vitest';
 import { standalone } from '../src/index.ts';
 import { picture } from './picture.ts';
 import { useBrowser, useOwnTopology } from './use-topology.ts';
@@ -8,23 +8,20 @@ import { useBrowser, useOwnTopology } from './use-topology.ts';
 /** Chromium gives up a connection without any answer after some 15 s, and a loaded machine takes longer. */
 const iceFailsWithinMs = 60_000;
 
-describe('the call page without a network path for media', () => {
+// Concurrent: each waits for a timeout of Chromium.
+describe.concurrent('the call page without a network path for media', () => {
   let topology: Topology;
   let browser: Browser;
-  const calls: CallPage[] = [];
   useOwnTopology(
     // Nothing listens on 127.0.0.9.
     () => standalone({ FLOTILLA_SFU_LISTEN_IPS: '127.0.0.1', FLOTILLA_SFU_ANNOUNCED_ADDRESS: '127.0.0.9' }),
     (it) => (topology = it),
   );
   useBrowser((it) => (browser = it));
-  afterEach(async () => {
-    await Promise.all(calls.splice(0).map((call) => call.close()));
-  });
 
-  const join = async (room: string, name: string): Promise<CallPage> => {
+  const join = async ({ onTestFinished }: TestContext, room: string, name: string): Promise<CallPage> => {
     const call = await CallPage.join(browser, topology.pageUrl, { room, name, misdirectCandidates: room === 'direct' });
-    calls.push(call);
+    onTestFinished(() => call.close());
     return call;
   };
   const failed = ({ page }: CallPage): Promise<void> =>
@@ -32,8 +29,8 @@ describe('the call page without a network path for media', () => {
   const notice = ({ page }: CallPage): Promise<string> =>
     page.getByRole('status', { name: 'Notices' }).locator('li').innerText();
 
-  test('says that no address of the SFU node can be reached, and which setting cures it', async () => {
-    const ada = await join('sfu', 'ada');
+  test('says that no address of the SFU node can be reached, and which setting cures it', async (context) => {
+    const ada = await join(context, 'sfu', 'ada');
     await failed(ada);
     expect(await notice(ada)).toMatch(/No network path to SFU node nd_\S+ \(.*udp 127\.0\.0\.9:\d+.*ICE_FAILED/);
     expect(await notice(ada)).toContain('FLOTILLA_SFU_ANNOUNCED_ADDRESS');
@@ -42,9 +39,9 @@ describe('the call page without a network path for media', () => {
     await picture(ada.page, 'ice-failed-phone');
   });
 
-  test('says that a direct call has no path to the other participant, and that ICE servers cure it', async () => {
+  test('says that a direct call has no path to the other participant, and that ICE servers cure it', async (context) => {
     await topology.api.createRoom({ name: 'direct', peerToPeer: true });
-    const [ada, bob] = [await join('direct', 'ada'), await join('direct', 'bob')];
+    const [ada, bob] = [await join(context, 'direct', 'ada'), await join(context, 'direct', 'bob')];
     await Promise.all([failed(ada), failed(bob)]);
     for (const call of [ada, bob])
       expect(await notice(call)).toMatch(/No network path to the other participant\..*iceServers.*ICE_FAILED/);

@@ -1,12 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { CommandBus, RabbitMqCommandTransport } from '@flotilla/bus';
 import { newId, registryQueue } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/local-fleet';
 import { createLogger } from '@flotilla/runtime';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestFleet } from '../src/index.ts';
 import { OtlpCollector, type Span } from './otlp-collector.ts';
-import { ownFleet } from './own-fleet.ts';
+import { useOwnFleet } from './use-topology.ts';
 
 /** Messages that a span stands for; docs/decisions/0003-state.md defines a leg. The first kind that matches counts. */
 const legsBySpan: readonly [kind: string, legs: number][] = [
@@ -43,31 +42,28 @@ function pathOf({ what, isFirst, event }: Operation, spans: readonly Span[]): Sp
 }
 
 describe('messages between processes until the client has its answer', () => {
-  let fleet: Fleet;
-  let api: RestApi;
+  let fleet: TestFleet;
   let bus: CommandBus;
   let collector: OtlpCollector;
 
   beforeAll(async () => {
     collector = await OtlpCollector.start();
-    const namespace = `legs-${randomUUID().slice(0, 8)}`;
-    fleet = await ownFleet('legs', {
-      sfuNodes: 2,
-      gateways: 1,
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, FLOTILLA_NAMESPACE: namespace },
-    });
-    api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  });
+  afterAll(() => collector?.close());
+  useOwnFleet(
+    'legs',
+    () => ({ sfuNodes: 2, gateways: 1, env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } }),
+    (it) => (fleet = it),
+  );
+  beforeAll(async () => {
     const log = createLogger({ service: 'test', level: 'error' });
-    bus = new CommandBus(await RabbitMqCommandTransport.connect({ url: fleet.amqpUrl, namespace, log }), log);
+    const { amqpUrl: url, namespace } = fleet;
+    bus = new CommandBus(await RabbitMqCommandTransport.connect({ url, namespace, log }), log);
   });
-  afterAll(async () => {
-    await bus?.close();
-    await fleet?.stop();
-    collector?.close();
-  });
+  afterAll(() => bus?.close());
 
   const join = async (room: string) => {
-    const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken(room) });
+    const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await fleet.api.issueToken(room) });
     const { rtpCapabilities, sessionId } = await client.welcome();
     const reply = await client.request('join', { room, rtpCapabilities });
     expect(reply).toMatchObject({ ok: true });
@@ -93,7 +89,7 @@ describe('messages between processes until the client has its answer', () => {
   };
 
   test('a join takes 10, a leave 4, a migration 14 until its client is notified, and its commit 8', async () => {
-    await Promise.all(['calm', 'piped'].map((name) => api.createRoom({ name })));
+    await Promise.all(['calm', 'piped'].map((name) => fleet.api.createRoom({ name })));
     const ada = await join('calm');
     const bob = await join('calm');
     const migration = await ada.migrate();

@@ -1,23 +1,22 @@
 import type { Reply } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/local-fleet';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { FleetTopology } from '../src/index.ts';
+import { useFleet } from './use-topology.ts';
 
-let fleet: Fleet;
-let api: RestApi;
+let fleet: FleetTopology;
 let rooms = 0;
 let ssrc = 0;
+const clients: Client[] = [];
 
-beforeAll(async () => {
-  fleet = await ownFleet('order', { sfuNodes: 2, gateways: 2 });
-  api = new RestApi(fleet.registryUrl, fleet.apiKey);
+useFleet((it) => (fleet = it));
+afterEach(() => {
+  for (const { raw } of clients.splice(0)) raw.close();
 });
-afterAll(() => fleet?.stop());
 
 async function newRoom(): Promise<string> {
   const name = `order-${++rooms}`;
-  await api.createRoom({ name });
+  await fleet.api.createRoom({ name });
   return name;
 }
 
@@ -35,11 +34,13 @@ class Client {
   ) {}
 
   static async join(room: string, gateway = 0): Promise<Client> {
-    const raw = await RawClient.connect(fleet.gatewayUrls[gateway]!, { token: await api.issueToken(room) });
+    const raw = await RawClient.connect(fleet.signalUrls[gateway]!, { token: await fleet.api.issueToken(room) });
     const { rtpCapabilities } = (await raw.event('welcome')).payload;
     const reply = await raw.request('join', { room, rtpCapabilities });
     if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
-    return new Client(room, raw, reply.payload as unknown as Joined);
+    const client = new Client(room, raw, reply.payload as unknown as Joined);
+    clients.push(client);
+    return client;
   }
 
   request(type: string, payload: object = {}): Promise<Reply> {
@@ -55,7 +56,11 @@ class Client {
   /** Begins a migration of this client. Resolves to its id when the client is notified. */
   async migrate(): Promise<string> {
     const { participantId } = this.joined;
-    const { status } = await api.request('POST', `/v1/rooms/${this.room}/participants/${participantId}/migrate`, {});
+    const { status } = await fleet.api.request(
+      'POST',
+      `/v1/rooms/${this.room}/participants/${participantId}/migrate`,
+      {},
+    );
     expect(status).toBe(202);
     return (await this.raw.event('migrate')).payload['migrationId'] as string;
   }

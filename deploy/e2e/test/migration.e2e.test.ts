@@ -1,11 +1,13 @@
-import type { Fleet } from '@flotilla/local-fleet';
-import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, notYet, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ownFleet } from './own-fleet.ts';
+import { describe, expect, test } from 'vitest';
+import type { FleetTopology } from '../src/index.ts';
 import { spread } from './spread.ts';
+import { useBrowser, useFleet } from './use-topology.ts';
 
 const rounds = 6;
+/** The others subscribe on the new node and the old side closes within this time, ms. */
+const settlesMs = 2000;
 /** Chromium reports frames that were garbage collected without being closed once in 10 s. */
 const unclosedFramesReportedWithinMs = 11_000;
 
@@ -16,24 +18,10 @@ async function reportUnclosedFrames({ page }: CallPage): Promise<void> {
 }
 
 describe('a peer that is migrated to another node', () => {
-  let fleet: Fleet;
+  let fleet: FleetTopology;
   let browser: Browser;
-  let api: RestApi;
-
-  beforeAll(async () => {
-    [fleet, browser] = await Promise.all([
-      ownFleet('mig', {
-        sfuNodes: 3,
-        gateways: 2,
-      }),
-      launchBrowser({ args: ['--js-flags=--expose-gc'] }),
-    ]);
-    api = new RestApi(fleet.registryUrl, fleet.apiKey);
-  });
-  afterAll(async () => {
-    await browser?.close();
-    await fleet?.stop();
-  });
+  useFleet((it) => (fleet = it));
+  useBrowser((it) => (browser = it));
 
   test('repeated migrations in a call of three succeed, and leave no video frame unclosed', async () => {
     const pages = await Promise.all(
@@ -53,28 +41,27 @@ describe('a peer that is migrated to another node', () => {
     await ada.page.waitForTimeout(1000);
     for (const page of pages) await page.takeFrameGaps();
     // The same call at rest, on the same machine.
-    await ada.page.waitForTimeout(4000);
+    await ada.page.waitForTimeout(settlesMs);
     const atRest: number[] = [];
     for (const page of pages) atRest.push(...(await page.takeFrameGaps()).map(({ longest }) => longest));
 
     const [movers, others, ofMover]: number[][] = [[], [], []] as never;
     for (let round = 1; round <= rounds; round++) {
       const from = (await ada.room()).nodeId;
-      const { status, body } = await api.request('POST', `/v1/rooms/moving/participants/${me}/migrate`, {});
+      const { status, body } = await fleet.api.request('POST', `/v1/rooms/moving/participants/${me}/migrate`, {});
       expect({ status, body }).toMatchObject({ status: 202 });
       await waitFor(
         'ada is on the other node',
         async () => {
           const moves = await ada.moves();
-          if (moves.length < round) notYet(`she is on ${(await ada.room()).nodeId}`);
+          if (moves.length < round) notYet(`it is on ${(await ada.room()).nodeId}`);
           expect(moves.at(-1)).toEqual({ ms: expect.any(Number) as number });
         },
         { timeoutMs: 20_000 },
       );
       expect((await ada.room()).nodeId).toBe((body as { toNode: string }).toNode);
       expect((await ada.room()).nodeId).not.toBe(from);
-      // The others follow, and the old side closes.
-      await ada.page.waitForTimeout(4000);
+      await ada.page.waitForTimeout(settlesMs);
       for (const page of pages) {
         const seen = await page.takeFrameGaps();
         expect(seen, `what ${page.name} sees`).toHaveLength(2);

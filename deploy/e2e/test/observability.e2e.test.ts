@@ -1,31 +1,28 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import type { Fleet } from '@flotilla/local-fleet';
 import { adminUrlOf } from '@flotilla/processes';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { TestFleet } from '../src/index.ts';
 import { OtlpCollector } from './otlp-collector.ts';
-import { metricsOf, ownFleet } from './own-fleet.ts';
+import { metricsOf, useOwnFleet } from './use-topology.ts';
 
 describe('a fleet', () => {
-  let fleet: Fleet;
+  let fleet: TestFleet;
   let collector: OtlpCollector;
 
   beforeAll(async () => {
     collector = await OtlpCollector.start();
-    fleet = await ownFleet('obs', {
-      sfuNodes: 1,
-      gateways: 1,
-      env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url },
-    });
   });
-  afterAll(async () => {
-    await fleet?.stop();
-    collector?.close();
-  });
+  afterAll(() => collector?.close());
+  useOwnFleet(
+    'observability',
+    () => ({ sfuNodes: 1, gateways: 1, env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } }),
+    (it) => (fleet = it),
+  );
 
-  test('one trace follows a join from the gateway to the SFU, by a command and by the event it causes', async () => {
-    const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  test('the trace of a join has spans of the gateway and of the SFU, of the command and of the event', async () => {
+    const { api } = fleet;
     await api.createRoom({ name: 'traced' });
     const join = async () => {
       const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken('traced') });
@@ -81,7 +78,7 @@ describe('a fleet', () => {
     expect(text).toMatch(/^signaling_messages_total\{type="join",outcome="ok"\} 2$/m);
   });
 
-  test('a service that is told a setting it does not know names it and ends with 78', async () => {
+  test('a service with an invalid and an unknown setting names both and exits with 78', async () => {
     const { Child } = await import('@flotilla/processes');
     const gateway = fleet.processes.get('gateway-1')!;
     const child = new Child('gateway', gateway.process.spawnfile, gateway.process.spawnargs.slice(1), {

@@ -1,11 +1,8 @@
 import { CallPage, launchBrowserToKill, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
-import { standalone } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { useBrowser, useOwnTopology } from './use-topology.ts';
-
-const resumeWindowSeconds = 15;
+import { resumeWindowSeconds, smallCamera, useBrowser, useFleet } from './use-topology.ts';
 
 /** What a page shows of another participant's connection: the badge of the tile and its accessible name. */
 async function connectionShown(call: CallPage, name: string): Promise<{ badge: string; label: string } | undefined> {
@@ -28,10 +25,7 @@ describe('the call page', () => {
   let topology: Topology;
   let browser: Browser;
   const calls: CallPage[] = [];
-  useOwnTopology(
-    () => standalone({ FLOTILLA_RESUME_WINDOW_SECONDS: String(resumeWindowSeconds) }),
-    (it) => (topology = it),
-  );
+  useFleet((it) => (topology = it));
   useBrowser((it) => (browser = it));
   afterEach(async () => {
     await Promise.all(calls.splice(0).map((call) => call.close().catch(() => undefined)));
@@ -41,6 +35,7 @@ describe('the call page', () => {
     const call = await CallPage.join(in_, topology.pageUrl, {
       room,
       name,
+      camera: smallCamera,
       ...(signalUrl !== undefined && { signalUrl }),
     });
     calls.push(call);

@@ -1,40 +1,41 @@
-import type { Fleet } from '@flotilla/local-fleet';
 import { CallPage, notYet, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { metricsOf, ownFleet } from './own-fleet.ts';
+import { afterEach, expect, test } from 'vitest';
+import type { TestFleet } from '../src/index.ts';
 import { givePageMetadata } from './page-metadata.ts';
-import { useBrowser } from './use-topology.ts';
+import { metricsOf, smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
 
-interface Told {
+interface Received {
   readonly values: unknown[];
   readonly lost: { readonly fromSeqId: number; readonly toSeqId: number }[];
 }
 
-let fleet: Fleet;
+let fleet: TestFleet;
 let browser: Browser;
+const calls: CallPage[] = [];
+useFaultFleet((it) => (fleet = it));
 useBrowser((it) => (browser = it));
-beforeAll(async () => {
-  fleet = await ownFleet('relay', { sfuNodes: 1, gateways: 1, relays: 2 });
+afterEach(async () => {
+  await Promise.all(calls.splice(0).map((call) => call.close()));
 });
-afterAll(() => fleet?.stop());
 
 async function join(name: string): Promise<CallPage> {
-  const call = await CallPage.join(browser, fleet.pageUrl, { room: 'relays', name });
+  const call = await CallPage.join(browser, fleet.pageUrl, { room: 'relays', name, camera: smallCamera });
+  calls.push(call);
   await givePageMetadata(call.page);
-  await call.page.evaluate('globalThis.told = { values: [], lost: [] };');
+  await call.page.evaluate('globalThis.delivered = { values: [], lost: [] };');
   return call;
 }
 
 const subscribe = (page: Page, topic: string): Promise<void> =>
   page.evaluate(async (name) => {
-    const heard = (globalThis as unknown as { told: Told }).told;
-    await metadata().subscribe(name, (message) => heard.values.push(message.json()), {
-      onLost: (loss: Told['lost'][0]) => heard.lost.push(loss),
+    const received = (globalThis as unknown as { delivered: Received }).delivered;
+    await metadata().subscribe(name, (message) => received.values.push(message.json()), {
+      onLost: (loss: Received['lost'][0]) => received.lost.push(loss),
     });
   }, topic);
 
-/** The relay that carries the room: the one with links. */
+/** The relay that the room's clients have links to. */
 async function relayInUse(): Promise<string> {
   for (const id of ['rl_1', 'rl_2']) {
     if (fleet.processes.get(id)!.ended) continue;
@@ -47,7 +48,7 @@ async function relayInUse(): Promise<string> {
 const numbersIn = (ranges: readonly (readonly number[])[]): number[] =>
   ranges.flatMap(([from, to]) => Array.from({ length: to! - from! + 1 }, (_, at) => from! + at));
 
-test('a relay is killed: its clients go on over another by themselves, in order, and hear of what was lost with it', async () => {
+test('when a relay is killed its clients resume over another, in order, and get the ids of the messages that were lost', async () => {
   const [ada, bob] = [await join('ada'), await join('bob')];
   await subscribe(bob.page, 'count');
   await ada.page.evaluate(async () => {
@@ -61,18 +62,19 @@ test('a relay is killed: its clients go on over another by themselves, in order,
       20,
     );
   });
-  const heard = (page: Page): Promise<Told> => page.evaluate(() => (globalThis as unknown as { told: Told }).told);
-  await waitFor('the counter is heard', async () => {
-    if ((await heard(bob.page)).values.length < 20) notYet('not yet');
+  const received = (page: Page): Promise<Received> =>
+    page.evaluate(() => (globalThis as unknown as { delivered: Received }).delivered);
+  await waitFor('the counter is received', async () => {
+    if ((await received(bob.page)).values.length < 20) notYet('not yet');
   });
-  const killed = await waitFor('the relay of the room is known', relayInUse);
-  const before = (await heard(bob.page)).values.length;
+  const killed = await waitFor('a relay has the links of the room', relayInUse);
+  const before = (await received(bob.page)).values.length;
   const killedAt = performance.now();
   fleet.processes.get(killed)!.signal('SIGKILL');
   await waitFor(
-    'the counter is heard again',
+    'the counter is received again',
     async () => {
-      const { length } = (await heard(bob.page)).values;
+      const { length } = (await received(bob.page)).values;
       if (length < before + 50) notYet(`${length} of ${before + 50}`);
     },
     { timeoutMs: 30_000, everyMs: 50 },
@@ -80,7 +82,7 @@ test('a relay is killed: its clients go on over another by themselves, in order,
   const backMs = Math.round(performance.now() - killedAt) - 50 * 20;
   expect(await relayInUse()).not.toBe(killed);
 
-  const { values, lost } = await heard(bob.page);
+  const { values, lost } = await received(bob.page);
   const counts = values as number[];
   const missing = counts.flatMap((count, at) =>
     at > 0 && count !== counts[at - 1]! + 1 ? [[counts[at - 1]! + 1, count - 1]] : [],
@@ -88,13 +90,13 @@ test('a relay is killed: its clients go on over another by themselves, in order,
   // Ids of messages are those of the counter: one publisher, one topic, from 0.
   expect(counts).toEqual(counts.toSorted((a, b) => a - b));
   expect(numbersIn(lost.map(({ fromSeqId, toSeqId }) => [fromSeqId, toSeqId]))).toEqual(numbersIn(missing));
-  console.log(`heard again about ${backMs} ms after the relay was killed; lost: ${JSON.stringify(missing)}`);
+  console.log(`received again about ${backMs} ms after the relay was killed; lost: ${JSON.stringify(missing)}`);
 
-  // What was retained is there for who comes now.
+  // A participant that joins now gets the retained value.
   const cleo = await join('cleo');
   await subscribe(cleo.page, 'title');
   await waitFor('the retained value comes', async () => {
-    if ((await heard(cleo.page)).values.length === 0) notYet('not yet');
+    if ((await received(cleo.page)).values.length === 0) notYet('not yet');
   });
-  expect((await heard(cleo.page)).values).toEqual([{ is: 'retained' }]);
+  expect((await received(cleo.page)).values).toEqual([{ is: 'retained' }]);
 });

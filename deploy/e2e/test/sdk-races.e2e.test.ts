@@ -2,10 +2,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CallPage, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, test } from 'vitest';
-import { useBrowser, useFleet } from './use-topology.ts';
+import { resumeWindowSeconds, smallCamera, useBrowser, useFleet } from './use-topology.ts';
 
-/** Far below the resume window of 30 s, after which the server removes a participant by itself. */
-const removedWithinMs = 12_000;
+/** Below the resume window, after which the server removes a participant by itself. */
+const removedWithinMs = (resumeWindowSeconds - 4) * 1000;
 
 interface Toggled {
   mute(): Promise<void>;
@@ -26,6 +26,7 @@ describe('the SDK on a fleet', () => {
     const call = await CallPage.join(browser, topology.pageUrl, {
       room,
       name,
+      camera: smallCamera,
       ...(signalUrl !== undefined && { signalUrl }),
     });
     calls.push(call);

@@ -39,9 +39,8 @@ class NpmRun {
   readonly #tmp = mkdtempSync(join(tmpdir(), 'flotilla-stop-'));
   readonly #npm: Child;
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const { REDIS_URL: _, AMQP_URL: __, ...inherited } = process.env;
-    this.#npm = new Child('npm', 'npm', args, { cwd: root, env: { ...inherited, TMPDIR: this.#tmp, ...env } });
+  constructor(args: readonly string[], env: Readonly<Record<string, string | undefined>> = {}) {
+    this.#npm = new Child('npm', 'npm', args, { cwd: root, env: { ...process.env, TMPDIR: this.#tmp, ...env } });
     onTestFinished(async () => {
       await this.#npm.stop('SIGKILL');
     });
@@ -78,6 +77,9 @@ async function expectFree(port: number): Promise<void> {
   server.close();
 }
 
+/** Without these a fleet starts brokers of its own. */
+const noBrokers = { REDIS_URL: undefined, AMQP_URL: undefined };
+
 const everyCase = chain.flatMap((process) => signals.map((signal) => [signal, process] as const));
 
 describe('npm start', () => {
@@ -97,14 +99,15 @@ describe('npm run fleet', () => {
     ['SIGINT', 'the program'],
   ] as const)('ends with its services and brokers when %s reaches %s', async (signal, process) => {
     const port = await freePort();
-    const run = new NpmRun(['run', 'fleet', '--', '--local-only', '--port', String(port), '--sfu-nodes', '1']);
+    const args = ['run', 'fleet', '--', '--local-only', '--port', String(port), '--sfu-nodes', '1'];
+    const run = new NpmRun(args, noBrokers);
     await run.ready(/Flotilla is ready/);
     await run.endsAt(signal, process);
     await expectFree(port);
   });
 
   test('ends with what it started so far when SIGTERM reaches npm before it is ready', async () => {
-    const run = new NpmRun(['run', 'fleet', '--', '--local-only', '--port', String(await freePort())]);
+    const run = new NpmRun(['run', 'fleet', '--', '--local-only', '--port', String(await freePort())], noBrokers);
     await run.ready(/Starting Redis, RabbitMQ/);
     await run.endsAt('SIGTERM', 'npm');
   });

@@ -1,31 +1,116 @@
-import { launchBrowser, type Topology } from '@flotilla/testkit';
+import { adminUrlOf } from '@flotilla/processes';
+import { launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, test } from 'vitest';
-import { fleet, standalone } from '../src/index.ts';
+import { afterAll, afterEach, beforeAll, test } from 'vitest';
+import {
+  deleteRooms,
+  fleet,
+  type FleetTopology,
+  standalone,
+  startTestFleet,
+  type TestFleet,
+  type TestFleetOptions,
+} from '../src/index.ts';
 
-/** Started by the first test file that uses them, for all files of the run. */
+/** The resume window of the shared topologies. Connections that tests cut are resumed within it. */
+export const resumeWindowSeconds = 15;
+
+const sharedSettings = {
+  FLOTILLA_RESUME_WINDOW_SECONDS: String(resumeWindowSeconds),
+  // Silent connections are closed within 12 s.
+  FLOTILLA_HEARTBEAT_SECONDS: '3',
+  // A thousand clients have one address.
+  FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '2000',
+  FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '1000',
+  FLOTILLA_SFU_CAPACITY: '1000',
+};
+
+/** Each is started by the first file of a vitest worker that uses it, for all files of that worker. */
 const shared = test
   .extend('standalone', { scope: 'worker' }, async ({}, { onCleanup }) => {
-    const topology = await standalone();
+    const topology = await standalone(sharedSettings);
     onCleanup(() => topology.stop());
     return topology;
   })
   .extend('fleet', { scope: 'worker' }, async ({}, { onCleanup }) => {
-    const topology = await fleet();
+    const topology = await fleet(sharedSettings);
     onCleanup(() => topology.stop());
     return topology;
+  })
+  .extend('faultFleet', { scope: 'worker' }, async ({}, { onCleanup }) => {
+    const started = await startTestFleet('faults', {
+      sfuNodes: 3,
+      gateways: 2,
+      relays: 2,
+      env: { ...sharedSettings, FLOTILLA_DRAIN_SECONDS: '6', FLOTILLA_STOP_DELAY_SECONDS: '2' },
+      sfuEnv: () => ({ FLOTILLA_DRAIN_SECONDS: '20' }),
+    });
+    onCleanup(() => started.stop());
+    return started;
+  })
+  .extend('browser', { scope: 'worker' }, async ({}, { onCleanup }) => {
+    const browser = await launchBrowser({ args: ['--js-flags=--expose-gc'] });
+    onCleanup(() => browser.close());
+    return browser;
   });
+
+/** A camera for calls whose picture does not matter. It takes a quarter of the time of 720p to encode and decode. */
+export const smallCamera = { width: 640, height: 360 } as const;
 
 type Assign<T> = (value: T) => void;
 
-/** Gives the tests of a block the shared standalone. They make rooms of their own and break nothing. */
+/** Gives the tests of a block the shared standalone, without rooms and sessions. They stop nothing, and everybody leaves. */
 export function useStandalone(assign: Assign<Topology>): void {
-  shared.beforeAll(({ standalone: topology }) => assign(topology));
+  let topology: Topology | undefined;
+  shared.beforeAll(({ standalone: started }) => assign((topology = started)));
+  afterAll(() => topology && emptied(topology));
 }
 
-/** Gives the tests of a block the shared fleet. They make rooms of their own and break nothing. */
-export function useFleet(assign: Assign<Topology>): void {
-  shared.beforeAll(({ fleet: topology }) => assign(topology));
+/**
+ * Gives the tests of a block the shared fleet, without rooms and sessions. They stop nothing, and everybody leaves: the store is
+ * checked after each test and at the end.
+ */
+export function useFleet(assign: Assign<FleetTopology>): void {
+  let topology: FleetTopology | undefined;
+  shared.beforeAll(({ fleet: started }) => assign((topology = started)));
+  afterEach(async () => {
+    await topology?.store.settled();
+  });
+  afterAll(() => topology?.store.emptied());
+}
+
+/**
+ * Gives the tests of a block a fleet of three SFU nodes, two gateways and two relays whose processes they may stop and kill. They
+ * are started again, and the store is checked, after each test; at the end everybody must have left.
+ */
+export function useFaultFleet(assign: Assign<TestFleet>): void {
+  let own: TestFleet | undefined;
+  shared.beforeAll(({ faultFleet }) => assign((own = faultFleet)));
+  afterEach(async () => {
+    await own?.restore();
+    await own?.store.settled();
+  });
+  afterAll(() => own?.store.emptied());
+}
+
+/** Starts a fleet for the tests of a block alone, which need settings of their own. The store is checked as that of `useFaultFleet`. */
+export function useOwnFleet(name: string, options: () => TestFleetOptions, assign: Assign<TestFleet>): void {
+  let own: TestFleet | undefined;
+  beforeAll(async () => {
+    own = await startTestFleet(name, options());
+    assign(own);
+  });
+  afterEach(async () => {
+    await own?.store.settled();
+  });
+  afterAll(async () => {
+    try {
+      await own?.restore();
+      await own?.store.emptied();
+    } finally {
+      await own?.stop();
+    }
+  });
 }
 
 /** The shared topologies by name, for `describe.each`. */
@@ -34,17 +119,16 @@ export const topologies: [string, (assign: Assign<Topology>) => void][] = [
   ['fleet', useFleet],
 ];
 
-/** Gives the tests of a block a browser of their own. */
+/** Gives the tests of a block the shared browser, which has `gc()`. Pages that they leave open are closed at the end of the block. */
 export function useBrowser(assign: Assign<Browser>): void {
   let browser: Browser | undefined;
-  beforeAll(async () => {
-    browser = await launchBrowser();
-    assign(browser);
+  shared.beforeAll(({ browser: started }) => assign((browser = started)));
+  afterAll(async () => {
+    await Promise.all(browser?.contexts().map((context) => context.close()) ?? []);
   });
-  afterAll(() => browser?.close());
 }
 
-/** Starts a topology for the tests of a block alone, for those that count what is in it or need their own settings. */
+/** Starts a topology for the tests of a block alone, which need settings of their own. */
 export function useOwnTopology(start: () => Promise<Topology>, assign: Assign<Topology>): void {
   let topology: Topology | undefined;
   beforeAll(async () => {
@@ -52,4 +136,24 @@ export function useOwnTopology(start: () => Promise<Topology>, assign: Assign<To
     assign(topology);
   });
   afterAll(() => topology?.stop());
+}
+
+/** Deletes the rooms of a topology and waits until it has no session. */
+async function emptied({ api }: Topology): Promise<void> {
+  await deleteRooms(api);
+  await waitFor(
+    'the sessions have ended',
+    async () => {
+      const { body } = await api.request('GET', '/v1/topology');
+      const { vertices } = body as { vertices: { kind: string; id: string }[] };
+      const remaining = vertices.filter(({ kind }) => !['gateway', 'node', 'migration'].includes(kind));
+      if (remaining.length > 0) notYet(`there are ${remaining.map(({ id }) => id).join(', ')}`);
+    },
+    { timeoutMs: (resumeWindowSeconds + 45) * 1000, everyMs: 200 },
+  );
+}
+
+/** The metrics of a process of the fleet, as Prometheus reads them. */
+export async function metricsOf({ processes }: TestFleet, name: string): Promise<string> {
+  return (await fetch(`${await adminUrlOf(processes.get(name)!)}/metrics`)).text();
 }

@@ -436,7 +436,10 @@ export class CallPage {
       globalThis.moves = [];
       const room = globalThis.flotilla.room!;
       room.on('migrated', (move) => globalThis.moves.push({ ms: (move as { ms: number }).ms }));
-      room.on('migrationFailed', (error) => globalThis.moves.push({ error: (error as Error).message }));
+      room.on('migrationFailed', (error) => {
+        const { message, cause } = error as Error & { cause?: Error };
+        globalThis.moves.push({ error: cause ? `${message} ${cause.message}` : message });
+      });
     });
   }
 

@@ -2,12 +2,12 @@ import { enter, notYet, type RawClient, type Topology, waitFor } from '@flotilla
 
 /** A round trip that takes longer than this counts as not answered, in milliseconds. */
 const patienceMs = 5_000;
-/** Between two round trips, in milliseconds: well within what a session may send. */
+/** Pause between two round trips, in milliseconds: well within the limit of messages per second. */
 const pauseMs = 20;
 
 /**
- * Two people who chat while others misbehave: one on the gateway under attack, the other on another where there is one.
- * Each message is a round trip from the first to the second and back.
+ * Two sessions that exchange messages during an abuse: one on the gateway that is abused, the other on another one if there is any.
+ * Each round trip is a message from the first to the second and its answer.
  */
 export class HonestPair {
   readonly roundTrips: number[] = [];
@@ -37,7 +37,7 @@ export class HonestPair {
     hear(ada, (data) => this.#heard?.(data));
   }
 
-  /** Runs the work while the pair chats, and says how the chat went. Throws when they were not answered. */
+  /** Runs the work while the pair exchanges messages, and reports its round trips. Throws when one was not answered. */
   static async beside(
     topology: Topology,
     report: (line: string) => void,
@@ -47,7 +47,7 @@ export class HonestPair {
     await topology.api.createRoom({ name: room });
     const pair = new HonestPair(room, await enter(topology, room), await enter(topology, room, 1));
     pair.#chat = pair.#talk();
-    // Looked at in the end; the work must not be cut short by it.
+    // Thrown at the end: the work runs to its end.
     pair.#chat.catch((error: unknown) => (pair.#failure = error as Error));
     try {
       await work(pair);
@@ -60,7 +60,7 @@ export class HonestPair {
     pair.bob.close();
   }
 
-  /** What an honest client is answered, as text: nothing of what others wrote may show in it. */
+  /** Answers to an honest client as text, to be searched for what others sent. */
   async plainAnswers(): Promise<string> {
     const before = this.ada.replies.length;
     await this.ada.request('ping');
@@ -68,7 +68,7 @@ export class HonestPair {
     return JSON.stringify(this.ada.replies.slice(before).filter(({ payload }) => payload?.['seq'] === undefined));
   }
 
-  /** Waits until the pair has made so many more round trips, and says how those went. */
+  /** Waits until the pair has made a number of further round trips. Returns their summary. */
   async after(count: number): Promise<string> {
     const from = this.roundTrips.length;
     await waitFor(
@@ -82,7 +82,7 @@ export class HonestPair {
     return this.summary(from);
   }
 
-  /** How the round trips went, from that one on. Of fewer than 100 there is no 99th percentile. */
+  /** Percentiles of the round trips from an index on; the 99th only of 100 or more. */
   summary(from = 0): string {
     const sorted = this.roundTrips.slice(from).toSorted((a, b) => a - b);
     const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(1);

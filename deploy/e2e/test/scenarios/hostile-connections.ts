@@ -34,7 +34,7 @@ async function refusedWith(topology: Topology, head: (url: URL) => string): Prom
 
 export const hostileConnections: readonly HostileScenario[] = [
   {
-    promise: 'an opening handshake that is none is refused with its status, and 70 KB of headers with 431',
+    promise: 'an invalid opening handshake is refused with its status, and 70 KB of headers with 431',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const credentials = withToken(await topology.api.issueToken(pair.room));
@@ -60,19 +60,19 @@ export const hostileConnections: readonly HostileScenario[] = [
           '70 KB of headers': 431,
           'no HTTP at all': 400,
         });
-        // None of them has used the token up.
+        // None of them has used the token.
         const raw = await RawFrames.upgraded(topology.signalUrls[0]!, credentials);
         raw.destroy();
       }),
   },
   {
-    promise: 'headers that never end, frames that never end, and sockets that fall silent keep nobody else waiting',
+    promise: 'connections with endless headers, endless frames or no traffic do not delay other sessions',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const slow = await Promise.all(Array.from({ length: 50 }, () => RawFrames.open(topology.signalUrls[0]!)));
         for (const raw of slow) raw.write(`GET ${raw.url.pathname} HTTP/1.1\r\nHost: ${raw.url.host}\r\n`);
         const silent = await Promise.all(Array.from({ length: 20 }, () => intruder(topology, pair)));
-        // Half a frame each, and then not a word, nor an ear.
+        // Half a frame each; from then on they neither write nor read.
         for (const raw of silent) {
           raw.write(frame(opcodes.text, '{"id":"1","type":"ping"}').subarray(0, 9));
           raw.socket.pause();
@@ -94,7 +94,7 @@ export const hostileConnections: readonly HostileScenario[] = [
         await waitFor(
           'the cut',
           () => {
-            // Only what is written shows that nobody is there any more.
+            // Only a write reveals that the other end has closed.
             raw.write(frame(opcodes.pong));
             if (!raw.socket.destroyed) notYet('it can still be written to');
           },
@@ -110,7 +110,7 @@ export const hostileConnections: readonly HostileScenario[] = [
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
         raw.write(Buffer.concat(Array.from({ length: 20_000 }, () => frame(opcodes.ping, 'x'.repeat(125)))));
-        // Without a close frame: who pings faster than pongs can leave would not read it.
+        // Without a close frame: a client that does not read its pongs would not read it.
         expect(await raw.closeCode()).toBe(1006);
         const pongs = raw.frames.filter(({ opcode }) => opcode === opcodes.pong).length;
         report(`${pongs} of 20,000 pings were answered`);

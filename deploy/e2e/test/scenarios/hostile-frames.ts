@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
 import { closeBody, frame, notYet, opcodes, RawFrames, type Topology, waitFor, withToken } from '@flotilla/testkit';
 
-/** An abuse, and the documented answer to it, while an honest pair goes on talking. */
+/** An abuse and its documented answer, while an honest pair keeps exchanging messages. */
 export interface HostileScenario {
   readonly promise: string;
   readonly run: (topology: Topology, report: (line: string) => void) => Promise<void>;
@@ -12,10 +12,10 @@ export interface HostileScenario {
 const { text, binary, continuation, close, ping, pong } = opcodes;
 const more = { fin: false };
 const request = (id: string, type = 'ping'): string => JSON.stringify({ id, type, payload: {} });
-/** Not UTF-8: a byte that never occurs, an overlong slash, a surrogate half, and a character that stops in its middle. */
+/** Not UTF-8: a byte that never occurs, an overlong slash, a surrogate half, and an incomplete character. */
 const invalidUtf8 = { byte: [0xff], overlong: [0xc0, 0xaf], surrogate: [0xed, 0xa0, 0x80], cut: [0x22, 0xe2, 0x82] };
 
-/** Lets somebody in who will not behave. */
+/** Opens a session. Returns its raw connection. */
 async function intruder(
   topology: Topology,
   pair: HonestPair,
@@ -23,7 +23,7 @@ async function intruder(
 ): Promise<RawFrames> {
   const token = await topology.api.issueToken(pair.room);
   const raw = await RawFrames.upgraded(topology.signalUrls[0]!, { ...withToken(token), ...headers });
-  await waitFor('the welcome', () => raw.messages[0] ?? notYet('nothing was said'), { everyMs: 5 });
+  await waitFor('the welcome', () => raw.messages[0] ?? notYet('nothing arrived'), { everyMs: 5 });
   return raw;
 }
 
@@ -32,7 +32,7 @@ const replyTo = (raw: RawFrames, id: string | null): Promise<Record<string, unkn
     `the reply to ${id}`,
     () =>
       raw.messages.find((message) => 'replyTo' in message && message['replyTo'] === id) ??
-      notYet(raw.ended ? 'the connection has ended' : 'there is none'),
+      notYet(raw.ended ? 'the connection has ended' : 'none arrived'),
     { everyMs: 5 },
   );
 
@@ -128,11 +128,12 @@ export const hostileFrames: readonly HostileScenario[] = [
     run: closedWith(closeCodes.MESSAGE_TOO_BIG, tooMuch),
   },
   {
-    promise: 'a message in fragments without end, empty ones too, closes the connection with 1008',
+    promise: 'a message in endless fragments, empty or not, closes the connection with 1008',
     run: closedWith(closeCodes.TOO_MANY_FRAGMENTS, tooManyFragments),
   },
   {
-    promise: 'odd but allowed is answered: fragments with pings between, one byte at a time, 64 KiB, empty, and binary',
+    promise:
+      'unusual but valid frames are answered: fragments with pings between, one byte at a time, 64 KiB, empty, and binary',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
@@ -170,7 +171,7 @@ export const hostileFrames: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'after a close frame nothing is listened to, and the close is answered with its code',
+    promise: 'frames after a close frame are ignored, and the close is answered with its code',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);

@@ -4,7 +4,7 @@ import { enter } from '@flotilla/testkit';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
-/** A mark that must show in nothing that others are answered. */
+/** A mark that must not occur in an answer to another session. */
 const mark = 'polluted';
 const evil = `{"${mark}":true}`;
 
@@ -74,7 +74,7 @@ const written = (to: string): Readonly<Record<string, Written>> => ({
 export const hostileJson: readonly HostileScenario[] = [
   {
     promise:
-      'JSON made to confuse is refused or taken as plain data, and nothing of it shows in what others are answered',
+      'JSON that aims at prototypes, parsers or limits is refused or treated as plain data, and shows in no answer to others',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const clean = await pair.plainAnswers();

@@ -2,13 +2,13 @@ import { HonestPair } from './honest-pair.ts';
 import { RawFrames, type Topology, withToken } from '@flotilla/testkit';
 import { frameAbuses, type HostileScenario } from './hostile-frames.ts';
 
-/** Commits one abuse after the other, each on a connection of its own, until told to stop. Returns how many. */
+/** Commits one abuse after the other, each on a connection of its own, until stopped. Returns their number. */
 async function abuse(topology: Topology, room: string, stopped: () => boolean): Promise<number> {
   for (let count = 0; ;) {
     for (const frames of Object.values(frameAbuses)) {
       if (stopped()) return count;
       const headers = withToken(await topology.api.issueToken(room));
-      // A gateway may tire of one address: refused is as good as closed.
+      // The gateway may refuse an address that connects too often. That counts as closed.
       const raw = await RawFrames.upgraded(topology.signalUrls[0]!, headers).catch(() => undefined);
       if (!raw) continue;
       for (const bytes of frames) raw.write(bytes);
@@ -21,7 +21,7 @@ async function abuse(topology: Topology, room: string, stopped: () => boolean): 
 
 export const hostileLatency: readonly HostileScenario[] = [
   {
-    promise: 'an honest session keeps being answered while all abuses of frames are committed over and over',
+    promise: 'an honest session is answered while all abuses of frames are repeated on other connections',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         report(`before: ${await pair.after(100)}`);

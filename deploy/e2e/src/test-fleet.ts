@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { type Fleet, type FleetOptions, startFleet } from '@flotilla/local-fleet';
+import { RestApi } from '@flotilla/testkit';
+import { FleetStore } from './fleet-store.ts';
+
+/** A fleet in a namespace of its own, with its REST API and its store. */
+export interface TestFleet extends Fleet {
+  readonly namespace: string;
+  readonly api: RestApi;
+  readonly store: FleetStore;
+  /** Starts the processes that have ended again, stops those that were added, and waits until all report. */
+  restore(): Promise<void>;
+}
+
+export type TestFleetOptions = Omit<FleetOptions, 'port' | 'onLine'>;
+
+/** Starts a fleet on free ports. Its processes' output is in `.results/<name>-<number of the vitest worker>.log`. */
+export async function startTestFleet(name: string, options: TestFleetOptions): Promise<TestFleet> {
+  mkdirSync('.results', { recursive: true });
+  const log = createWriteStream(`.results/${name}-${process.env['VITEST_POOL_ID'] ?? 0}.log`);
+  const namespace = `${name}-${randomUUID().slice(0, 8)}`;
+  const fleet = await startFleet({
+    ...options,
+    port: 0,
+    onLine: (process_, line) => log.write(`${process_} ${line}\n`),
+    // Dead nodes and relays are removed while a test waits for it.
+    env: { ...options.env, FLOTILLA_NAMESPACE: namespace, FLOTILLA_REMOVE_DEAD_SECONDS: '30' },
+  });
+  const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  const names = new Set(fleet.processes.keys());
+  try {
+    const store = await FleetStore.connect(fleet, namespace, api);
+    return {
+      ...fleet,
+      namespace,
+      api,
+      store,
+      restore: async () => {
+        for (const [process_, child] of fleet.processes) {
+          if (names.has(process_) && child.ended) await fleet.startAgain(process_);
+          if (!names.has(process_) && !child.ended) await child.stop();
+        }
+        await store.allReport();
+      },
+      stop: async () => {
+        await store.close();
+        await fleet.stop();
+      },
+    };
+  } catch (error) {
+    await fleet.stop();
+    throw error;
+  }
+}
