@@ -10,9 +10,9 @@ const usage = `npm test -- [options]
 Lint, types, and the tests by tier, each as fast as what it starts: the name of a file says its tier.
 
   test          *.test.ts               needs Node alone
-  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private
+  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private; Python tools
   e2e           *.e2e.test.ts           browsers and whole topologies
-  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections
+  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections, a minute of fuzzing
 
   --fast      test and integration only
   --all       soak too, as .ci/run does
