@@ -1,7 +1,7 @@
 import { appendRoomEvent, MemoryEventLog } from '@flotilla/bus';
 import { FlotillaError } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Received } from '../src/requests/request-handler.ts';
 import { ReplyThen } from '../src/requests/request-handler.ts';
 import { RoomRequests } from '../src/requests/room-requests.ts';
@@ -81,6 +81,41 @@ describe('memberships', () => {
     const memberships = new Memberships({ call } as never, rooms as never, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toThrow();
     expect(leave).not.toHaveBeenCalled();
+  });
+
+  test('a join that the store does not answer is rolled back once the store is reachable', async () => {
+    const { session } = recordingSession('ss_a', () => undefined);
+    const unavailable = async (): Promise<never> => {
+      throw new FlotillaError('UNAVAILABLE');
+    };
+    const leave = vi
+      .fn(async () => true)
+      .mockImplementationOnce(unavailable)
+      .mockImplementationOnce(unavailable);
+    const memberships = new Memberships({} as never, { join: unavailable, leave } as never, 16, log);
+    await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(leave.mock.calls).not.toEqual([]);
+    await waitFor('the roll-back', () => session.rollbacks.size === 0 || notYet('it is retried'), { everyMs: 5 });
+    expect(leave.mock.calls).toEqual(Array.from({ length: 3 }, () => ['rm_a', 'pt_a', 'failed']));
+  });
+
+  test('a roll-back that is retried does not take the session out of a room that it joined again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { session } = recordingSession('ss_a', () => undefined);
+    const unavailable = async (): Promise<never> => {
+      throw new FlotillaError('UNAVAILABLE');
+    };
+    const leave = vi.fn(unavailable);
+    const join = vi.fn(async () => joined).mockImplementationOnce(unavailable);
+    const memberships = new Memberships({} as never, { join, leave } as never, 16, log);
+    const request = { room: 'rm_a', subscribe: true };
+    await expect(memberships.join(session, request)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await memberships.join(session, request);
+    const attempts = leave.mock.calls.length;
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(leave).toHaveBeenCalledTimes(attempts);
+    expect(session.rooms.has('rm_a')).toBe(true);
   });
 
   test('a connection that was replaced while it joined opens no media', async () => {

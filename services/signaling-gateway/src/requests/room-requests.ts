@@ -38,7 +38,7 @@ export class RoomRequests {
     session.membership(roomId);
     const after = this.streams.detach(roomId, session);
     try {
-      await this.memberships.leave(session, roomId, 'left');
+      await this.memberships.leave(session, roomId);
     } catch (error) {
       if (after !== undefined) this.#attach(session, roomId, after);
       throw error;

@@ -8,7 +8,7 @@ import {
   type RtpCapabilities,
   sfuQueue,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { type Logger, retry } from '@flotilla/runtime';
 import { type MediaRequest, roomIdOf, type RoomStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
 import { snapshotOf } from './snapshot.ts';
@@ -16,6 +16,8 @@ import { snapshotOf } from './snapshot.ts';
 /** Number of nodes to try before a join or a re-opening fails. */
 const maxNodesTried = 3;
 const openTimeoutMs = 4000;
+/** The roll-back of a failed join is retried for this long, ms; afterwards the member stays until its session ends. */
+const rollBackMs = 180_000;
 
 export interface JoinRequest {
   readonly room: string;
@@ -39,6 +41,8 @@ export class Memberships {
     if (identity.room !== undefined && roomIdOf(identity.room) !== roomId)
       throw new FlotillaError('FORBIDDEN', 'the token is for another room');
     if (session.rooms.has(roomId) || session.joining.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
+    session.rollbacks.delete(roomId);
+    if (session.rollbacks.size >= this.maxRooms) throw new FlotillaError('TOO_MANY_ROOMS');
     session.joining.add(roomId);
     try {
       return await this.#join(session, roomId, request);
@@ -51,7 +55,7 @@ export class Memberships {
     const { identity } = session;
     const { rtpCapabilities, subscribe } = request;
     const media = rtpCapabilities && { rtpCapabilities, subscribe };
-    const { member, ...state } = await this.rooms.join({
+    const joining = this.rooms.join({
       roomId,
       participantId: participantIdOf(session.id),
       sessionId: session.id,
@@ -63,6 +67,11 @@ export class Memberships {
       maxRooms: this.maxRooms,
       media,
     });
+    const { member, ...state } = await joining.catch(async (error: unknown) => {
+      // Without an answer, the store may have the member.
+      if (FlotillaError.from(error).code === 'UNAVAILABLE') await this.#rollBack(session, roomId);
+      throw error;
+    });
     const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
     session.rooms.set(roomId, membership);
     const snapshot = snapshotOf(state);
@@ -71,12 +80,37 @@ export class Memberships {
     try {
       return { participantId: member.id, snapshot, media: await this.#open(session, membership, media) };
     } catch (error) {
-      // A closed connection's session has ended, or may have been resumed in this room by another connection.
-      if (session.state === 'closed') throw error;
-      await this.leave(session, roomId, 'failed').catch((leaving: unknown) =>
-        this.log.warn({ err: leaving, sessionId: session.id, roomId }, 'a failed join could not be rolled back'),
-      );
+      await this.#rollBack(session, roomId);
       throw error;
+    }
+  }
+
+  /**
+   * Takes the session of a failed join out of the room. Resolves after the first attempt, which is repeated while the store is
+   * unreachable, until the session joins the room again.
+   */
+  async #rollBack(session: Session, roomId: string): Promise<void> {
+    session.rooms.delete(roomId);
+    const rollback = {};
+    session.rollbacks.set(roomId, rollback);
+    const isCurrent = (): boolean => session.rollbacks.get(roomId) === rollback;
+    const leave = async (): Promise<void> => {
+      // A closed connection's session has ended, or may have been resumed in this room by another connection.
+      if (isCurrent() && session.state !== 'closed')
+        await this.rooms.leave(roomId, participantIdOf(session.id), 'failed');
+    };
+    const end = (): void => {
+      if (isCurrent()) session.rollbacks.delete(roomId);
+    };
+    try {
+      await leave();
+      end();
+    } catch {
+      retry(leave, { forMs: rollBackMs })
+        .catch((error: unknown) =>
+          this.log.warn({ err: error, sessionId: session.id, roomId }, 'a failed join could not be rolled back'),
+        )
+        .finally(end);
     }
   }
 
@@ -120,8 +154,8 @@ export class Memberships {
   }
 
   /** Takes a session out of a room. Nothing happens when it is not in it. */
-  async leave(session: Session, roomId: string, reason: 'left' | 'failed'): Promise<void> {
-    await this.rooms.leave(roomId, participantIdOf(session.id), reason);
+  async leave(session: Session, roomId: string): Promise<void> {
+    await this.rooms.leave(roomId, participantIdOf(session.id), 'left');
     session.rooms.delete(roomId);
   }
 }

@@ -53,6 +53,8 @@ export class Session {
   readonly rooms = new Map<string, Membership>();
   /** Ids of the rooms whose join has not been answered. */
   readonly joining = new Set<string>();
+  /** Joins by room id that failed and that the store may still have; see Memberships. */
+  readonly rollbacks = new Map<string, object>();
   /** Requests that were received and not answered yet. */
   readonly requests = new RequestQueue();
   /** Messages to its user. */
