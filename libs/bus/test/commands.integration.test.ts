@@ -94,10 +94,10 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
       failedHandler(() => void (ran = true)),
     );
 
-    const wrong = { ...failed, roomId: 'not a room' };
-    await expect(bus.call(registryQueue, 'registry.migration_failed', wrong)).rejects.toMatchObject({
-      code: 'BAD_PAYLOAD',
-    });
+    for (const wrong of [{ roomId: 'not a room' }, { reason: 'half of a surrogate pair: \ud83d' }])
+      await expect(bus.call(registryQueue, 'registry.migration_failed', { ...failed, ...wrong })).rejects.toMatchObject(
+        { code: 'BAD_PAYLOAD' },
+      );
     expect(ran).toBe(false);
   });
 

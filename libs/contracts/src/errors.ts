@@ -21,7 +21,8 @@ export const errorCatalogue = {
   BAD_PAYLOAD: {
     status: 400,
     retry: false,
-    meaning: 'The payload does not fit the schema of its type; the message names the first wrong field.',
+    meaning:
+      'The payload does not fit the schema of its type, or has text with half of a surrogate pair; the message names the first wrong field.',
     cure: 'Correct the field.',
   },
   UNAUTHENTICATED: {

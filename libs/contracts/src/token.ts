@@ -20,7 +20,7 @@ export const TokenClaims = z.object({
   iss: z.string(),
   aud: z.union([z.string(), z.array(z.string())]),
   sub: UserId,
-  jti: z.string().min(8).max(64),
+  jti: z.string().min(8).max(64).refine(isWellFormed, malformedText),
   iat: z.int(),
   nbf: z.int(),
   exp: z.int(),

@@ -6,6 +6,8 @@ import {
   ErrorBody,
   FlotillaError,
   firstIssue,
+  isWellFormed,
+  malformedText,
   type ParsedCommandPayload,
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
@@ -162,11 +164,8 @@ export class CommandBus {
     // Nobody waits for the answer any more: doing the work would only surprise.
     if (timeLeft < -clockToleranceMs) return {};
     const payload = spec.payload.safeParse(message.payload);
-    if (!payload.success)
-      return refuse(
-        new FlotillaError('BAD_PAYLOAD', firstIssue(payload.error)),
-        `payload of ${type}: ${firstIssue(payload.error)}`,
-      );
+    if (!payload.success) return badPayload(type, firstIssue(payload.error));
+    if (!isWellFormed(payload.data)) return badPayload(type, malformedText);
 
     const began = performance.now();
     let outcome = 'ok';
@@ -209,6 +208,9 @@ function parseMessage(text: string): z.output<typeof Message> | string {
     return 'not JSON';
   }
 }
+
+const badPayload = (type: string, why: string): Outcome =>
+  refuse(new FlotillaError('BAD_PAYLOAD', why), `payload of ${type}: ${why}`);
 
 function refuse(error: FlotillaError, deadLetter?: string): Outcome {
   const answer = JSON.stringify({ ok: false, error: error.body });
