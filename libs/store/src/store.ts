@@ -346,9 +346,17 @@ export interface SessionRecord extends SessionClaims {
   readonly rooms: readonly string[];
 }
 
+/** A token that is accepted once. */
+export interface UsedToken {
+  /** Its claim `jti`. */
+  readonly id: string;
+  /** Its id is kept until then, ms since the Unix epoch. */
+  readonly keptUntil: number;
+}
+
 export interface SessionStore {
-  /** Accepts a token id once, until `expiresAt` (ms). False when it was used before. */
-  useTokenOnce(jti: string, expiresAt: number): Promise<boolean>;
+  /** Accepts a token id once. False when it was used before. */
+  useTokenOnce(token: UsedToken): Promise<boolean>;
 
   /**
    * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
@@ -356,8 +364,12 @@ export interface SessionStore {
    */
   open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
 
-  /** Replaces the claims of a session after its token was refreshed. Does nothing when the session has ended. */
-  refresh(sessionId: string, claims: SessionClaims): Promise<void>;
+  /**
+   * Replaces the claims of a session by those of a token, which is used up in the same step. The token that it was refreshed with
+   * last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the connection that
+   * refreshes. Throws TOKEN_REPLAYED; SESSION_EXPIRED when the session has ended or was resumed by another connection.
+   */
+  refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void>;
 
   /** The sessions of a user that are connected or may resume. */
   ofUser(userId: string): Promise<SessionRecord[]>;

@@ -124,7 +124,16 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
     run: (store) =>
       store.sessions.open({ id: 'ss_x', userId: 'x', gatewayId: 'gw_test', grants: [], bridge: [], expiresAt: 1 }, 'x'),
   },
-  refreshSession: { run: (store) => store.sessions.refresh(sessionId, { grants: ['data'], bridge: [], expiresAt: 2 }) },
+  refreshSession: {
+    run: (store) => {
+      const token = { id: 'jti', keptUntil: Date.now() + 60_000 };
+      return store.sessions.refresh(sessionId, `hash-of-${sessionId}`, token, {
+        grants: ['data'],
+        bridge: [],
+        expiresAt: 2,
+      });
+    },
+  },
   sendToUser: { run: (store) => store.sessions.sendToUser('u', '{}') },
   detachSession: { run: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000) },
   resumeSession: {

@@ -308,13 +308,13 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       return store.rooms.join(newcomer(roomId, sessionId));
     };
 
+    const token = (id: string) => ({ id, keptUntil: Date.now() + 60_000 });
+
     test('a token id is accepted once until it has expired', async () => {
-      expect(await store.sessions.useTokenOnce('jti-1', Date.now() + 60_000)).toBe(true);
-      expect(await store.sessions.useTokenOnce('jti-1', Date.now() + 60_000)).toBe(false);
-      expect(await store.sessions.useTokenOnce('jti-2', Date.now() + 60_000)).toBe(true);
-      const racing = await Promise.all(
-        Array.from({ length: 10 }, () => store.sessions.useTokenOnce('jti-3', Date.now() + 60_000)),
-      );
+      expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(true);
+      expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(false);
+      expect(await store.sessions.useTokenOnce(token('jti-2'))).toBe(true);
+      const racing = await Promise.all(Array.from({ length: 10 }, () => store.sessions.useTokenOnce(token('jti-3'))));
       expect(racing.filter(Boolean)).toHaveLength(1);
     });
 
@@ -401,7 +401,8 @@ describe.each(adapters)('the store in %s', (_name, open) => {
     test('a refreshed token replaces all claims of the session', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
-      await store.sessions.refresh(opened.id, { grants: ['data'], bridge: [], expiresAt: 2_000_000_000_000 });
+      const claims = { grants: ['data' as const], bridge: [], expiresAt: 2_000_000_000_000 };
+      await store.sessions.refresh(opened.id, hash('one'), token('jti-r1'), claims);
       const { name: _name, room: _room, ...rest } = opened;
       expect(await store.sessions.get(opened.id)).toEqual({
         ...rest,
@@ -411,8 +412,43 @@ describe.each(adapters)('the store in %s', (_name, open) => {
         rooms: [],
       });
       await store.sessions.close(opened.id, 'left');
-      await store.sessions.refresh(opened.id, { grants: [], bridge: [], expiresAt: 0 });
+      const late = store.sessions.refresh(opened.id, hash('one'), token('jti-r2'), claims);
+      await expect(late).rejects.toMatchObject({ code: 'SESSION_EXPIRED' });
       expect(await store.sessions.get(opened.id)).toBeUndefined();
+    });
+
+    test('a session is refreshed again by its last token, by no older one and by none of another session', async () => {
+      const [mine, other] = [session(), session()];
+      for (const each of [mine, other]) await store.sessions.open(each, hash(each.id));
+      const claims = (expiresAt: number) => ({ grants: [], bridge: [], expiresAt });
+      const refresh = ({ id }: { id: string }, tokenId: string, expiresAt: number) =>
+        store.sessions.refresh(id, hash(id), token(tokenId), claims(expiresAt));
+      for (const [tokenId, expiresAt] of [
+        ['jti-a', 1],
+        ['jti-a', 1],
+        ['jti-b', 2],
+        ['jti-b', 2],
+      ] as const)
+        await refresh(mine, tokenId, expiresAt);
+      for (const [by, tokenId] of [
+        [mine, 'jti-a'],
+        [other, 'jti-a'],
+        [other, 'jti-b'],
+      ] as const)
+        await expect(refresh(by, tokenId, 3)).rejects.toMatchObject({ code: 'TOKEN_REPLAYED' });
+      expect(await store.sessions.useTokenOnce(token('jti-b'))).toBe(false);
+      expect(await store.sessions.get(mine.id)).toMatchObject({ expiresAt: 2 });
+    });
+
+    test('a refresh by a connection that was replaced uses no token up', async () => {
+      const opened = session();
+      await store.sessions.open(opened, hash('one'));
+      await store.sessions.resume(hash('one'), hash('two'), 'gw_b');
+      const claims = { grants: [], bridge: [], expiresAt: 3 };
+      const late = store.sessions.refresh(opened.id, hash('one'), token('jti-l'), claims);
+      await expect(late).rejects.toMatchObject({ code: 'SESSION_EXPIRED' });
+      await store.sessions.refresh(opened.id, hash('two'), token('jti-l'), claims);
+      expect(await store.sessions.get(opened.id)).toMatchObject({ expiresAt: 3 });
     });
 
     test('the sessions of a user are listed with their rooms and gateways', async () => {

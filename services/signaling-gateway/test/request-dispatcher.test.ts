@@ -103,8 +103,7 @@ describe('request dispatcher', () => {
   test('after parallel token refreshes the session has the claims that the store has', async () => {
     const stored: number[] = [];
     const sessions = {
-      useTokenOnce: async () => (await delay(Math.random() * 3), true),
-      refresh: async (_id: string, { expiresAt }: { expiresAt: number }) => {
+      refresh: async (_id: string, _hash: string, _token: object, { expiresAt }: { expiresAt: number }) => {
         await delay(Math.random() * 3);
         stored.push(expiresAt);
       },

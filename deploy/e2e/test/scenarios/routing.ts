@@ -281,7 +281,8 @@ export const routingScenarios: readonly RoutingScenario[] = [
       const reply = await kept.request('refresh_token', { token });
       expect(reply).toMatchObject({ ok: true });
       expect(Number(reply.payload?.['expiresAt'])).toBeGreaterThan(Date.now() + (maxTokenSeconds - 60) * 1000);
-      expect(await kept.request('refresh_token', { token })).toEqual(failsWith('TOKEN_REPLAYED'));
+      const sibling = await clients.connect({ userId });
+      expect(await sibling.request('refresh_token', { token })).toEqual(failsWith('TOKEN_REPLAYED'));
       expect(await kept.request('message', { data: unique('all') }, '*')).toMatchObject({ ok: true });
 
       expect((await lapsed.closed).code).toBe(4401);

@@ -14,6 +14,7 @@ import {
   type SessionClaims,
   type SessionRecord,
   type SessionStore,
+  type UsedToken,
 } from '../store.ts';
 import { gatewayLateMs, type mediaOf } from '../topology.ts';
 import type { MemoryState, SessionEntry } from './state.ts';
@@ -29,15 +30,19 @@ export class MemorySessions implements SessionStore {
     this.#sessions = shared.sessions;
   }
 
-  async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
+  async useTokenOnce(token: UsedToken): Promise<boolean> {
+    return this.#useToken(token);
+  }
+
+  #useToken({ id: tokenId, keptUntil }: UsedToken): boolean {
     const now = this.shared.now();
     for (const [id, expires] of this.#usedTokens) {
       // Tokens have about the same lifetime, so the first to expire come first.
       if (expires > now) break;
       this.#usedTokens.delete(id);
     }
-    if ((this.#usedTokens.get(jti) ?? 0) > now) return false;
-    this.#usedTokens.set(jti, expiresAt);
+    if ((this.#usedTokens.get(tokenId) ?? 0) > now) return false;
+    this.#usedTokens.set(tokenId, keptUntil);
     return true;
   }
 
@@ -47,9 +52,13 @@ export class MemorySessions implements SessionStore {
     return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
   }
 
-  async refresh(sessionId: string, { name, room, grants, bridge, expiresAt }: SessionClaims): Promise<void> {
+  async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
     const session = this.#sessions.get(sessionId);
-    if (session) this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt });
+    if (session?.resumeHash !== resumeHash) throw new FlotillaError('SESSION_EXPIRED');
+    if (session.tokenId === token.id) return;
+    if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
+    const { name, room, grants, bridge, expiresAt } = claims;
+    this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt, tokenId: token.id });
   }
 
   async ofUser(userId: string): Promise<SessionRecord[]> {

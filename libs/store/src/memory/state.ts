@@ -42,7 +42,12 @@ export interface ActiveMigration {
   readonly previous: Map<string, PublicationRecord>;
 }
 
-export type SessionEntry = Omit<SessionRecord, 'rooms'> & { resumeHash: string; dueAt?: number };
+export type SessionEntry = Omit<SessionRecord, 'rooms'> & {
+  resumeHash: string;
+  dueAt?: number;
+  /** Id of the token that it was refreshed with last. */
+  tokenId?: string;
+};
 
 /** State that rooms, migrations and sessions share: a member, its session's rooms and its reserved capacity change together. */
 export class MemoryState {

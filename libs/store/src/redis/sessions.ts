@@ -11,7 +11,7 @@ import {
 } from '@flotilla/contracts';
 import { z } from 'zod';
 import { missedMessages } from '../inbox.ts';
-import type { FailedRecord, SessionClaims, SessionRecord, SessionStore } from '../store.ts';
+import type { FailedRecord, SessionClaims, SessionRecord, SessionStore, UsedToken } from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
@@ -52,9 +52,9 @@ export class RedisSessions implements SessionStore {
     private readonly keys: Keys,
   ) {}
 
-  async useTokenOnce(jti: string, expiresAt: number): Promise<boolean> {
+  async useTokenOnce({ id, keptUntil }: UsedToken): Promise<boolean> {
     const answer = await this.client.do((redis) =>
-      redis.set(this.keys.usedToken(jti), '1', 'PX', Math.max(1, expiresAt - Date.now()), 'NX'),
+      redis.set(this.keys.usedToken(id), '1', 'PX', Math.max(1, keptUntil - Date.now()), 'NX'),
     );
     return answer === 'OK';
   }
@@ -65,8 +65,12 @@ export class RedisSessions implements SessionStore {
     return this.client.run('openSession', { sessionId: id, resumeHash, userId, gatewayId, claims });
   }
 
-  async refresh(sessionId: string, claims: SessionClaims): Promise<void> {
-    await this.client.run('refreshSession', { sessionId, claims: storedClaims(claims) });
+  async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
+    const { id: tokenId, keptUntil } = token;
+    const tokenSeconds = Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000));
+    const values = { sessionId, resumeHash, tokenId, tokenSeconds, claims: storedClaims(claims) };
+    const outcome = await this.client.run('refreshSession', values);
+    if (outcome !== 'refreshed') throw new FlotillaError(outcome);
   }
 
   async ofUser(userId: string): Promise<SessionRecord[]> {

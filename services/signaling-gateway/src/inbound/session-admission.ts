@@ -6,7 +6,7 @@ import type { UserMessages } from '../messages/user-messages.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { AddressOffsets, SessionIdentity } from '../sessions/session.ts';
-import { sessionClaims, useToken } from '../sessions/token-claims.ts';
+import { sessionClaims, usedToken } from '../sessions/token-claims.ts';
 
 /** A session that a connection may be opened for. */
 export interface AdmittedSession {
@@ -40,7 +40,7 @@ export class SessionAdmission {
   async open(claims: TokenClaims): Promise<AdmittedSession> {
     const resumeToken = newResumeToken();
     const rtpCapabilities = await this.nodes.rtpCapabilities();
-    await useToken(this.store, claims);
+    if (!(await this.store.useTokenOnce(usedToken(claims)))) throw new FlotillaError('TOKEN_REPLAYED');
     const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
     // Read first: a message that is sent meanwhile is then delivered rather than missed.
     const everybody = this.messages.lastBroadcast;

@@ -1,12 +1,12 @@
-import { FlotillaError, type TokenClaims } from '@flotilla/contracts';
-import { roomIdOf, type SessionClaims, type SessionStore } from '@flotilla/store';
+import type { TokenClaims } from '@flotilla/contracts';
+import { roomIdOf, type SessionClaims, type UsedToken } from '@flotilla/store';
 
 /** A used token id is kept until the token has expired and this much longer, ms, for clock differences. */
 const replaySkewMs = 300_000;
 
-/** Marks a token as used. Throws TOKEN_REPLAYED when it was used before. */
-export async function useToken(store: SessionStore, { jti, exp }: TokenClaims): Promise<void> {
-  if (!(await store.useTokenOnce(jti, exp * 1000 + replaySkewMs))) throw new FlotillaError('TOKEN_REPLAYED');
+/** The token as the store keeps it when it is used. */
+export function usedToken({ jti, exp }: TokenClaims): UsedToken {
+  return { id: jti, keptUntil: exp * 1000 + replaySkewMs };
 }
 
 /** The claims that a session keeps of its token. */

@@ -1,12 +1,20 @@
 --[[
-Replaces the claims of a session that has not ended.
-@args sessionId ...claims
-@result z.null()
+Replaces the claims of a session by those of a token, and uses the token up. The token that the session was refreshed with last may
+be sent again: its answer may have been lost with a connection. `resumeHash` is that of the connection that refreshes.
+@args sessionId resumeHash tokenId tokenSeconds ...claims
+@result z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED'])
+SESSION_EXPIRED when the session has ended or was resumed by another connection; nothing is changed then.
 ]]
 -- @include transaction
-if redis.call('EXISTS', key.session(sessionId)) == 1 then
-  for index = 1, #claims, 2 do
-    stage('HSET', key.session(sessionId), claims[index], claims[index + 1])
-  end
-  commit()
+local session = key.session(sessionId)
+if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
+if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
+if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
+stage('SET', key.usedToken(tokenId), '1')
+stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
+stage('HSET', session, 'tokenId', tokenId)
+for index = 1, #claims, 2 do
+  stage('HSET', session, claims[index], claims[index + 1])
 end
+commit()
+return 'refreshed'

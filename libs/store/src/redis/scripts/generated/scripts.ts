@@ -28,7 +28,7 @@ export interface ScriptArguments {
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
   reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
-  refreshSession: { sessionId: string | number; claims: readonly string[] };
+  refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
   removeNode: { nodeId: string | number };
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
@@ -821,15 +821,21 @@ end
 commit()`,
   },
   refreshSession: {
-    args: ["sessionId","...claims"],
-    result: z.null(),
+    args: ["sessionId","resumeHash","tokenId","tokenSeconds","...claims"],
+    result: z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED']),
     lua: `${include.transaction}
-if redis.call('EXISTS', key.session(sessionId)) == 1 then
-  for index = 1, #claims, 2 do
-    stage('HSET', key.session(sessionId), claims[index], claims[index + 1])
-  end
-  commit()
-end`,
+local session = key.session(sessionId)
+if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
+if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
+if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
+stage('SET', key.usedToken(tokenId), '1')
+stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
+stage('HSET', session, 'tokenId', tokenId)
+for index = 1, #claims, 2 do
+  stage('HSET', session, claims[index], claims[index + 1])
+end
+commit()
+return 'refreshed'`,
   },
   releaseLease: {
     args: ["name","holder"],
