@@ -1,11 +1,15 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+/** As clients of the server see it. */
+type Direction = 'sent' | 'received';
+
 /** A TCP relay in front of a server, to be cut and mended. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cut = false;
   #targetPort = 0;
+  #trigger: { readonly direction: Direction; readonly text: Buffer; readonly resolve: () => void } | undefined;
   #unanswered = 0;
 
   private constructor(server: Server) {
@@ -24,6 +28,8 @@ export class TcpProxy {
         return;
       }
       const upstream = connect({ port: proxy.#targetPort, host: targetHost, allowHalfOpen: true });
+      client.on('data', (data) => proxy.#watch('sent', data));
+      upstream.on('data', (data) => proxy.#watch('received', data));
       client.pipe(upstream).pipe(client);
       for (const [socket, other] of [
         [client, upstream],
@@ -69,6 +75,24 @@ export class TcpProxy {
   cut(): void {
     this.#cut = true;
     for (const socket of this.#sockets) socket.resetAndDestroy();
+  }
+
+  /**
+   * Cuts when a client sends or receives data with this text, in one piece of what a socket reads. That piece is not passed on.
+   * Resolves when it happened.
+   */
+  cutAt(direction: Direction, text: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.#trigger = { direction, text: Buffer.from(text), resolve };
+    });
+  }
+
+  #watch(direction: Direction, data: Buffer): void {
+    const trigger = this.#trigger;
+    if (trigger?.direction !== direction || !data.includes(trigger.text)) return;
+    this.#trigger = undefined;
+    this.cut();
+    trigger.resolve();
   }
 
   mend(): void {
