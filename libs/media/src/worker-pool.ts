@@ -26,6 +26,14 @@ export interface PooledWorker {
  */
 export const udpReceiveBufferBytes = 2 ** 21;
 
+/** Interval at which workers are checked, in milliseconds. */
+const checkEveryMs = 1000;
+/**
+ * A worker that has not answered at this many checks in a row is killed. Checks are counted rather than time, so that a process
+ * whose own event loop was blocked reads the answers before it counts on.
+ */
+const maxUnansweredChecks = 5;
+
 /** Delay before a worker is started again, by the number of failed starts in a row, in milliseconds. The last one repeats. */
 const restartDelayMs = [0, 100, 500, 2000, 5000] as const;
 /** How long a request waits for a worker while none is up, in milliseconds. */
@@ -33,11 +41,14 @@ const upWithinMs = 2000;
 
 /**
  * A fixed number of mediasoup workers, each a process with one thread. A worker that dies is replaced; its routers and
- * transports are lost, which `onDied` is called for.
+ * transports are lost, which `onDied` is called for. One that hangs is killed, and dies.
  */
 export class WorkerPool {
   readonly #slots: (PooledWorker | undefined)[] = [];
   readonly #failures: number[] = [];
+  /** Number of checks since which a worker has not answered. */
+  readonly #unanswered = new WeakMap<PooledWorker, number>();
+  readonly #checks = setInterval(() => this.#checkAll(), checkEveryMs);
   /** Resolved while at least one worker is up. */
   #up = Promise.withResolvers<void>();
   #closed = false;
@@ -111,6 +122,26 @@ export class WorkerPool {
     }
   }
 
+  #checkAll(): void {
+    for (const pooled of this.workers) {
+      const { worker, index } = pooled;
+      const unanswered = this.#unanswered.get(pooled) ?? 0;
+      this.#unanswered.set(pooled, unanswered + 1);
+      if (unanswered === 0)
+        worker.getResourceUsage().then(
+          () => this.#unanswered.delete(pooled),
+          // It died.
+          () => undefined,
+        );
+      if (unanswered !== maxUnansweredChecks) continue;
+      this.log.error(
+        { pid: worker.pid, index, ms: maxUnansweredChecks * checkEveryMs },
+        'media worker hangs, killing it',
+      );
+      process.kill(worker.pid, 'SIGKILL');
+    }
+  }
+
   #replace(died: PooledWorker, error: Error): void {
     if (this.#closed) return;
     const { index, worker } = died;
@@ -140,6 +171,7 @@ export class WorkerPool {
 
   close(): void {
     this.#closed = true;
+    clearInterval(this.#checks);
     for (const pooled of this.workers) pooled.worker.close();
     this.#slots.length = 0;
   }
