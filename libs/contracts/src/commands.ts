@@ -21,6 +21,9 @@ import { Drill, DrillStarted } from './drill.ts';
 import { Publication } from './room.ts';
 import { signalRequests } from './signal.ts';
 
+/** Maximum number of subscriptions of one session in a room. */
+export const maxSubscriptions = 1024;
+
 interface CommandSpec {
   readonly version: number;
   readonly payload: z.ZodType;
@@ -109,6 +112,11 @@ export const sfuCommands = {
       participantId: ParticipantId,
       rtpCapabilities: RtpCapabilities,
       subscribe: z.boolean(),
+      publicationIds: z
+        .array(PublicationId)
+        .max(maxSubscriptions)
+        .optional()
+        .describe('What to subscribe to when `subscribe` is false. Those that have ended are left out.'),
     }),
     reply: MediaSessionParameters,
   },

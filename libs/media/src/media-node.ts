@@ -132,6 +132,16 @@ export class MediaNode {
     return this.#pool.workers.map(({ worker }) => worker.pid);
   }
 
+  /** Nodes that this one sends publications to. */
+  get pipeReceivers(): ReadonlySet<string> {
+    return new Set([...this.#rooms].flatMap(({ pipeReceivers }) => pipeReceivers));
+  }
+
+  /** Closes the sending ends of pipes to nodes that are dead. */
+  closePipesTo(isDead: (nodeId: string) => boolean): void {
+    for (const room of this.#rooms) room.closePipesTo(isDead);
+  }
+
   /** Number of sessions with media on this node. */
   get sessions(): number {
     let sessions = 0;

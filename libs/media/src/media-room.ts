@@ -53,6 +53,8 @@ export interface OpenSessionRequest {
   readonly participantId: string;
   readonly rtpCapabilities: RtpCapabilities;
   readonly subscribe: boolean;
+  /** What to subscribe to when `subscribe` is false. */
+  readonly publicationIds?: readonly string[] | undefined;
 }
 
 /** Events about a session that arrive while it is opened. */
@@ -216,7 +218,7 @@ export class MediaRoom {
   }
 
   async #openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
-    const { sessionId, participantId, subscribe } = request;
+    const { sessionId, participantId, subscribe, publicationIds = [] } = request;
     const opening: Opening = { sessionId, participantId, events: [] };
     this.#openings.add(opening);
     let session: MediaSession;
@@ -233,7 +235,9 @@ export class MediaRoom {
     for (const placed of opening.events) this.#applyTo(session, placed);
     const { media } = session;
     media.requireOpen();
-    const others = subscribe ? publications.filter((publication) => publication.participantId !== participantId) : [];
+    const others = publications.filter((each) =>
+      subscribe ? each.participantId !== participantId : publicationIds.includes(each.id),
+    );
     const { subscriptions } = await this.subscriptions.subscribeAll(
       session,
       others.map(({ id }) => id),
@@ -247,6 +251,7 @@ export class MediaRoom {
     sessionId,
     participantId,
     rtpCapabilities,
+    subscribe,
   }: OpenSessionRequest): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
     const [opened, assigned] = await Promise.allSettled([
       PeerMedia.open({
@@ -269,6 +274,7 @@ export class MediaRoom {
         isIncoming,
         isLeft: false,
         subscribedMeanwhile: new Set<string>(),
+        choice: subscribe ? undefined : { rtpCapabilities, isStale: false, isWriting: false },
       };
       return { session, publications: state.publications };
     }
@@ -321,6 +327,16 @@ export class MediaRoom {
 
   pipePublication(toNode: string, publicationId: string): Promise<CommandReply<'sfu.pipe_publication'>> {
     return this.#pipes.send(toNode, publicationId, () => this.#sessions.requireProducer(publicationId));
+  }
+
+  /** See RoomPipes.closeOutgoing. */
+  closePipesTo(isDead: (nodeId: string) => boolean): void {
+    this.#pipes.closeOutgoing(isDead);
+  }
+
+  /** Nodes that this one sends publications of the room to. */
+  get pipeReceivers(): string[] {
+    return this.#pipes.receivers;
   }
 
   unpipePublication(toNode: string, publicationId: string): Promise<void> {

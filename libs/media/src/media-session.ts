@@ -1,4 +1,4 @@
-import { FlotillaError, type Offset } from '@flotilla/contracts';
+import { FlotillaError, type Offset, type RtpCapabilities } from '@flotilla/contracts';
 import type { Producer } from 'mediasoup/types';
 import type { PeerMedia } from './peer-media.ts';
 
@@ -13,6 +13,16 @@ export interface MediaSession {
   isLeft: boolean;
   /** Publications subscribed to during a migration to another node, which does not know of these subscriptions. */
   readonly subscribedMeanwhile: Set<string>;
+  /** Of a session that was opened with `subscribe: false`. */
+  readonly choice: SubscriptionChoice | undefined;
+}
+
+/** How the subscriptions that a session chose are stored, for its next node. */
+export interface SubscriptionChoice {
+  readonly rtpCapabilities: RtpCapabilities;
+  /** They changed since they were last written. */
+  isStale: boolean;
+  isWriting: boolean;
 }
 
 /** The sessions of a room on this node, by id. */

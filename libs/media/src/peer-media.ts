@@ -2,6 +2,7 @@ import {
   type DtlsParameters,
   FlotillaError,
   type Layers,
+  maxSubscriptions,
   type MediaKind,
   type PublicationRecord,
   type RtpCapabilities,
@@ -22,8 +23,6 @@ import type { TransportOwner } from './quality/room-meter.ts';
  * EncoderRtcpFeedback), and mediasoup would repeat it only after a second.
  */
 const keyFrameRequestDelayMs = 350;
-/** Number of subscriptions of one session in a room. */
-const maxSubscriptions = 1024;
 
 const transportOptions = {
   enableUdp: true,
@@ -287,6 +286,11 @@ export class PeerMedia {
     const consumer = this.#consumers.get(publicationId);
     if (consumer) consumer.observer.once('close', callback);
     else callback();
+  }
+
+  /** Ids of the publications that the session subscribes to. */
+  get subscribedIds(): string[] {
+    return [...this.#consumers.keys()];
   }
 
   /** The consumer of a publication, if the session subscribes to it. */

@@ -57,7 +57,32 @@ export class RoomSubscriptions {
       if (session.isLeft) this.notifyOfEnd(session, subscribed);
       else for (const id of subscribed) session.subscribedMeanwhile.add(id);
     }
+    await this.#storeChoice(session);
     return reply;
+  }
+
+  /**
+   * Stores what a session that was opened with `subscribe: false` subscribes to, so that a migration opens the same on its next
+   * node. One write at a time; the last state is written.
+   */
+  async #storeChoice({ choice, media, isLeft }: MediaSession): Promise<void> {
+    if (!choice || isLeft) return;
+    choice.isStale = true;
+    if (choice.isWriting) return;
+    const { roomId, rooms, log } = this.#options;
+    const { rtpCapabilities } = choice;
+    choice.isWriting = true;
+    try {
+      while (choice.isStale && !media.closed) {
+        choice.isStale = false;
+        const publicationIds = media.subscribedIds;
+        await rooms.describeMedia(roomId, media.participantId, { rtpCapabilities, subscribe: false, publicationIds });
+      }
+    } catch (error) {
+      log.warn({ err: error, sessionId: media.id }, 'subscriptions not stored, a migration may not open them');
+    } finally {
+      choice.isWriting = false;
+    }
   }
 
   async #readForSubscribe(
@@ -128,7 +153,8 @@ export class RoomSubscriptions {
   }
 
   async unsubscribe(sessionId: string, publicationIds: readonly string[]): Promise<void> {
-    const { media, subscribedMeanwhile } = this.#sessions.require(sessionId);
+    const session = this.#sessions.require(sessionId);
+    const { media, subscribedMeanwhile } = session;
     await Promise.all(
       publicationIds.map((id) =>
         this.#queue.run(`${sessionId} ${id}`, async () => {
@@ -137,6 +163,7 @@ export class RoomSubscriptions {
         }),
       ),
     );
+    await this.#storeChoice(session);
   }
 
   async update(sessionId: string, publicationIds: readonly string[], change: SubscriptionChange): Promise<void> {

@@ -2,6 +2,7 @@ import { appendRoomEvent, parseRoomEvents, roomStream } from '@flotilla/bus';
 import { type Member, type Migration, newId, type RoomEvent, startOfStream } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { MediaNode } from '../src/index.ts';
 import { LocalNodes, microphone } from './local-nodes.ts';
 
 const [here, there, elsewhere] = ['nd_a', 'nd_b', 'nd_c'] as const;
@@ -23,8 +24,11 @@ async function migrate({ id: participantId, sessionId }: Member, toNode: string)
   const { migrations } = nodes.backplane.store;
   const startedAt = Date.now();
   const common = { id: newId('migration'), roomId: nodes.roomId, sessionId, participantId, toNode, startedAt } as const;
-  const { migration } = await migrations.begin({ ...common, reason: 'manual', deadline: startedAt + 10_000 });
-  expect(await migrations.prepared(migration, await nodes.open(toNode, { id: participantId, sessionId }))).toBe(true);
+  const begun = await migrations.begin({ ...common, reason: 'manual', deadline: startedAt + 10_000 });
+  const { migration } = begun;
+  const request = { sessionId, participantId, ...begun.media } as Parameters<MediaNode['openSession']>[1];
+  const opened = await nodes.node(toNode).openSession(nodes.roomId, request);
+  expect(await migrations.prepared(migration, opened)).toBe(true);
   return migration;
 }
 
@@ -59,6 +63,31 @@ const sessionsAre = (nodeId: string, count: number): Promise<void> =>
     const { sessions } = nodes.node(nodeId);
     if (sessions !== count) notYet(`it has ${sessions}`);
   });
+
+describe('a session that was opened with subscribe: false', () => {
+  const subscriptionsOnNewNode = async () =>
+    (await events('migrate')).at(-1)!.payload.media.subscriptions.map(({ publicationId }) => publicationId);
+
+  test('a migration opens the subscriptions that it chose on the new node, and those chosen there on the next', async () => {
+    const publisher = await nodes.enter(elsewhere);
+    const [one, two, three] = [
+      (await publish(elsewhere, publisher)).id,
+      (await publish(elsewhere, publisher)).id,
+      (await publish(elsewhere, publisher)).id,
+    ];
+    const mover = await nodes.enter(here, false);
+    await subscribe(here, mover, one, two);
+    await (await nodes.room(here)).subscriptions.unsubscribe(mover.sessionId, [one]);
+    await commit(await migrate(mover, there));
+    expect(await subscriptionsOnNewNode()).toEqual([two]);
+    await subscribe(there, mover, three);
+    await commit(await migrate(mover, here));
+    expect((await subscriptionsOnNewNode()).toSorted()).toEqual([two, three].toSorted());
+    await (await nodes.room(elsewhere)).publications.unpublish(publisher.sessionId, two);
+    await commit(await migrate(mover, there));
+    expect(await subscriptionsOnNewNode()).toEqual([three]);
+  });
+});
 
 describe('subscriptions without the migration during a migration', () => {
   test('one made on the old node works until the commit, then subscriptions_ended follows and the node refuses more', async () => {

@@ -230,6 +230,23 @@ describe('publications of another node', () => {
     expect(reply).toMatchObject({ failed: [], subscriptions: [{ producerId: again.producerId }] });
   });
 
+  test('the sending end of a pipe to a dead node is closed, and opened again for a node that is alive after all', async () => {
+    const publisher = await nodes.enter(here);
+    const [first, second] = [await publish(publisher.sessionId), await publish(publisher.sessionId)];
+    const { sessionId } = await nodes.enter(there, false);
+    const { subscriptions } = await nodes.room(there);
+    await subscriptions.subscribe(sessionId, [first.id]);
+    const node = nodes.node(here);
+    expect([...node.pipeReceivers]).toEqual([there]);
+    node.closePipesTo((nodeId) => nodeId === 'nd_other');
+    expect((await nodes.dump(here)).consumers).toHaveLength(1);
+    node.closePipesTo((nodeId) => nodeId === there);
+    expect([...node.pipeReceivers]).toEqual([]);
+    expect(await nodes.dump(here)).toMatchObject({ consumers: [], transports: 2 });
+    expect(await subscriptions.subscribe(sessionId, [second.id])).toMatchObject({ failed: [] });
+    expect([...node.pipeReceivers]).toEqual([there]);
+  });
+
   test('the last of quick mute changes arrives on the other node', async () => {
     const publisher = await nodes.enter(here);
     const { id } = await publish(publisher.sessionId);

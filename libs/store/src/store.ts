@@ -73,7 +73,7 @@ export interface RoomStateWithMigrations extends RoomState {
 }
 
 /** What a participant's media is opened with on a node. */
-export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe'>;
+export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe' | 'publicationIds'>;
 
 export interface JoinRequest {
   readonly roomId: string;

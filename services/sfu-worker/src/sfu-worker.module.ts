@@ -5,6 +5,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
+import { DeadNodes } from './dead-nodes.ts';
 import { Drain } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
@@ -61,7 +62,8 @@ export class SfuWorkerModule {
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);
             const parts = { media, state, heartbeat, drain, drills };
-            return new SfuNode(parts, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
+            const deadNodes = new DeadNodes(media, backplane.store.nodes, nodeLog);
+            return new SfuNode(parts, deadNodes, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],
         },
@@ -77,6 +79,7 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
 
   constructor(
     private readonly parts: SfuNodeParts,
+    private readonly deadNodes: DeadNodes,
     private readonly backplane: Backplane,
     private readonly drainMs: number,
     private readonly log: Logger,
@@ -85,11 +88,13 @@ class SfuNode implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationBootstrap(): Promise<void> {
     this.#serving = await serveSfuCommands(this.backplane.bus, this.parts);
     await this.parts.heartbeat.start();
+    this.deadNodes.start();
     this.log.info('SFU node started');
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.parts.drain.stop(this.drainMs);
+    this.deadNodes.stop();
     await this.parts.heartbeat
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'node not removed from the store, it times out there'));

@@ -89,6 +89,21 @@ export class RoomPipes {
     await this.#outgoing.get(toNode)?.remove(publicationId);
   }
 
+  /** Closes the sending ends of pipes to nodes that are dead. A node that is alive after all opens its pipes again when it needs them. */
+  closeOutgoing(isDead: (nodeId: string) => boolean): void {
+    for (const [nodeId, pipe] of [...this.#outgoing]) {
+      if (!isDead(nodeId)) continue;
+      this.#outgoing.delete(nodeId);
+      pipe.close();
+      this.options.log.info({ toNode: nodeId }, 'pipe to a dead node closed');
+    }
+  }
+
+  /** Nodes that this one sends to. */
+  get receivers(): string[] {
+    return [...this.#outgoing.keys()];
+  }
+
   close(): void {
     this.#closed = true;
     for (const pipe of [...this.#incoming.values(), ...this.#outgoing.values()]) pipe.close();
