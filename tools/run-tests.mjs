@@ -50,7 +50,8 @@ function projectsWith(target) {
 }
 
 /**
- * Counts the results that a project's tests wrote. A skipped test and a file that did not load count as failed.
+ * Counts the results that a project's tests wrote. A skipped test counts as failed, and so does a file without a failed test that
+ * failed: it did not load, or one of its hooks failed.
  * @param {Tally} tally
  * @param {Project} project
  */
@@ -59,8 +60,8 @@ function countResults(tally, { dir, name }) {
   if (!existsSync(path)) return tally.add(`${name} wrote no results`, 0, 1);
   const { numPassedTests, numTotalTests, testResults } = JSON.parse(readFileSync(path, 'utf8'));
   const broken = testResults.filter(
-    (/** @type {{ status: string, assertionResults: unknown[] }} */ { status, assertionResults }) =>
-      status === 'failed' && assertionResults.length === 0,
+    (/** @type {{ status: string, assertionResults: { status: string }[] }} */ { status, assertionResults }) =>
+      status === 'failed' && assertionResults.every((each) => each.status !== 'failed'),
   );
   tally.add(name, numPassedTests, numTotalTests - numPassedTests + broken.length);
 }
