@@ -17,7 +17,8 @@ async function reportUnclosedFrames({ page }: CallPage): Promise<void> {
   await page.waitForTimeout(unclosedFramesReportedWithinMs);
 }
 
-describe('a peer that is migrated to another node', () => {
+// Six migrations take more than 90 s on a busy machine.
+describe('a peer that is migrated to another node', { timeout: 180_000 }, () => {
   let fleet: FleetTopology;
   let browser: Browser;
   useFleet((it) => (fleet = it));
