@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
 import { IncomingPipe } from '../src/pipes/incoming-pipe.ts';
 import { OutgoingPipe } from '../src/pipes/outgoing-pipe.ts';
-import type { PeerNodes } from '../src/pipes/pipe-transport.ts';
+import { openPipeTransport, type PeerNodes } from '../src/pipes/pipe-transport.ts';
 import { VideoSource } from './rtp-source.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
@@ -174,5 +174,17 @@ describe('pipes of a room on three nodes', () => {
     release();
     await waitFor('it is released', () => outgoing.size === 0 || notYet('it still crosses'), { timeoutMs: 10_000 });
     expect(incoming[0]!.size).toBe(0);
+  });
+
+  test('pipes listen on the ports of their range, and say so when all are taken', async () => {
+    const ports = { min: 47_100, max: 47_102 };
+    const open = (index: number) => openPipeTransport(routers[index]!, { ...listen, ports });
+    // Each media worker is a process of its own.
+    const endpoints = [await open(0), await open(1), await open(0)].map(({ endpoint }) => endpoint);
+    expect(new Set(endpoints.map(({ port }) => port))).toEqual(new Set([47_100, 47_101, 47_102]));
+    await expect(open(1)).rejects.toMatchObject({
+      code: 'NO_CAPACITY',
+      message: 'the 3 ports for media of other nodes are taken: widen FLOTILLA_SFU_PIPE_PORTS',
+    });
   });
 });

@@ -101,6 +101,17 @@ export const list = () =>
 /** IP addresses, separated by commas: one at least. */
 export const ipList = () => list().pipe(z.array(z.union([z.ipv4(), z.ipv6()], 'an IP address is expected')).min(1));
 
+/** A range of ports, both ends included: `41000-41999`. */
+export const portRange = () =>
+  z
+    .string()
+    .regex(/^\d+-\d+$/, 'a range such as 41000-41999 is expected')
+    .transform((text) => {
+      const [min, max] = text.split('-').map(Number) as [number, number];
+      return { min, max };
+    })
+    .refine(({ min, max }) => min > 0 && min <= max && max <= 65_535, 'ports from 1 to 65535, the lower one first');
+
 /** What every service understands. */
 export const commonConfig = z.object({
   FLOTILLA_LOG_LEVEL: z
@@ -128,6 +139,25 @@ export const commonConfig = z.object({
     .optional()
     .describe('URL that traces are sent to (OTLP over HTTP), such as http://collector:4318. Default: no tracing.'),
 });
+
+/** Which of several announced addresses is that of this process. */
+export const announcedConfig = z.object({
+  FLOTILLA_ANNOUNCED_INDEX: wholeNumber()
+    .optional()
+    .describe(
+      'Where the announced address is a list, separated by commas: which of them is that of this process, from 0. Such as the index of a pod with a load balancer of its own.',
+    ),
+});
+
+/** The address to announce. Throws ConfigError when the list has none with the index. */
+export function announcedAddress(list_: string | undefined, index: number | undefined): string | undefined {
+  if (list_ === undefined || index === undefined) return list_;
+  const addresses = list_.split(',').map((address) => address.trim());
+  const address = addresses[index];
+  if (!address)
+    throw new ConfigError(`FLOTILLA_ANNOUNCED_INDEX is ${index}, and ${addresses.length} addresses are announced`);
+  return address;
+}
 
 /** Settings of a service that load balancers lead clients to. */
 export const servingConfig = z.object({

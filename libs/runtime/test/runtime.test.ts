@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import {
+  announcedAddress,
   ConfigError,
   createLogger,
   describeConfig,
@@ -11,6 +12,7 @@ import {
   loadConfig,
   pickEnv,
   port,
+  portRange,
   retry,
   startAdminServer,
   StopList,
@@ -72,6 +74,21 @@ describe('configuration', () => {
       FLOTILLA_PORT: '1',
       PATH: '3',
     });
+  });
+
+  test('takes a range of ports, the lower one first', () => {
+    const range = z.object({ FLOTILLA_PORTS: portRange() });
+    expect(loadConfig(range, { FLOTILLA_PORTS: '41000-41999' })).toEqual({
+      FLOTILLA_PORTS: { min: 41_000, max: 41_999 },
+    });
+    for (const text of ['41000', '41999-41000', '0-10', '65000-70000', 'a-b'])
+      expect(() => loadConfig(range, { FLOTILLA_PORTS: text }), text).toThrow(/FLOTILLA_PORTS: /);
+  });
+
+  test('announces the address with the index of this process where several are listed', () => {
+    expect(announcedAddress('203.0.113.1', undefined)).toBe('203.0.113.1');
+    expect(announcedAddress('203.0.113.1, 203.0.113.2', 1)).toBe('203.0.113.2');
+    expect(() => announcedAddress('203.0.113.1', 1)).toThrow(ConfigError);
   });
 
   test('describes itself as a file to start from', () => {

@@ -1,10 +1,20 @@
 import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
-import { brokerConfig, commonConfig, flag, ipList, loopbackAddress, port, wholeNumber } from '@flotilla/runtime';
+import {
+  announcedConfig,
+  brokerConfig,
+  commonConfig,
+  flag,
+  ipList,
+  loopbackAddress,
+  port,
+  wholeNumber,
+} from '@flotilla/runtime';
 import { z } from 'zod';
 
 /** What is the relay's own, apart from logs, metrics and brokers. */
 export const relayConfig = z.object({
+  ...announcedConfig.shape,
   ...clockConfig.shape,
   FLOTILLA_RELAY_ID: RelayId.optional().describe('Id of this relay, such as rl_eu-1. Default: a new id at each start.'),
   FLOTILLA_RELAY_CAPACITY: wholeNumber()

@@ -1,7 +1,7 @@
 import type { Serving } from '@flotilla/bus';
 import { NtpClient } from '@flotilla/clock';
 import { newId } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { announcedAddress, type Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { RelayConfig } from './config.ts';
@@ -50,7 +50,10 @@ export class MetadataRelayModule {
               id,
               listen: {
                 ips: config.FLOTILLA_RELAY_LISTEN_IPS,
-                announcedAddress: config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
+                announcedAddress: announcedAddress(
+                  config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
+                  config.FLOTILLA_ANNOUNCED_INDEX,
+                ),
                 portBase: config.FLOTILLA_RELAY_PORT,
               },
               capacity: config.FLOTILLA_RELAY_CAPACITY,

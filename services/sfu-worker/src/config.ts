@@ -1,11 +1,13 @@
 import { NodeId } from '@flotilla/contracts';
 import {
+  announcedConfig,
   brokerConfig,
   commonConfig,
   flag,
   ipList,
   loopbackAddress,
   port,
+  portRange,
   usableCores,
   wholeNumber,
 } from '@flotilla/runtime';
@@ -13,6 +15,7 @@ import { z } from 'zod';
 
 /** The settings of an SFU node, besides those of logs, metrics and brokers. */
 export const nodeConfig = z.object({
+  ...announcedConfig.shape,
   FLOTILLA_NODE_ID: NodeId.optional().describe('Id of this node, such as nd_eu-1. Default: a new id at each start.'),
   FLOTILLA_SFU_WORKERS: wholeNumber()
     .min(1)
@@ -53,7 +56,25 @@ export const nodeConfig = z.object({
     .string()
     .optional()
     .describe('Address that other nodes send to, if it is not the one listened on.'),
+  FLOTILLA_SFU_PIPE_PORTS: portRange()
+    .optional()
+    .describe(
+      'UDP ports that this node receives the media of other nodes on, such as 41000-41999: one for each room and other node that share publications. Default: any free ports.',
+    ),
 });
+/** Reports ports that two settings give to different uses. */
+export function checkPorts(
+  { FLOTILLA_SFU_PIPE_PORTS: pipes, FLOTILLA_SFU_PORT_BASE: base, FLOTILLA_SFU_WORKERS: workers }: NodeConfig,
+  context: z.RefinementCtx,
+): void {
+  if (!pipes || base === 0 || pipes.max < base || pipes.min >= base + workers) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['FLOTILLA_SFU_PIPE_PORTS'],
+    message: `ports ${base} to ${base + workers - 1} are those of the workers (FLOTILLA_SFU_PORT_BASE)`,
+  });
+}
+
 export type NodeConfig = z.output<typeof nodeConfig>;
 
 export const sfuWorkerConfig = z.object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape });

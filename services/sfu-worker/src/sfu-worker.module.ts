@@ -1,7 +1,7 @@
 import type { Serving } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { MediaNode } from '@flotilla/media';
-import type { Logger } from '@flotilla/runtime';
+import { announcedAddress, type Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
@@ -38,12 +38,16 @@ export class SfuWorkerModule {
               workers: config.FLOTILLA_SFU_WORKERS,
               listen: {
                 ips: config.FLOTILLA_SFU_LISTEN_IPS,
-                announcedAddress: config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
+                announcedAddress: announcedAddress(
+                  config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
+                  config.FLOTILLA_ANNOUNCED_INDEX,
+                ),
                 portBase: config.FLOTILLA_SFU_PORT_BASE,
               },
               pipeListen: {
                 ip: config.FLOTILLA_SFU_PIPE_IP,
                 announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS,
+                ports: config.FLOTILLA_SFU_PIPE_PORTS,
               },
               rooms: backplane.store.rooms,
               migrations: backplane.store.migrations,

@@ -1,4 +1,4 @@
-import type { CommandPayload, CommandReply } from '@flotilla/contracts';
+import { type CommandPayload, type CommandReply, FlotillaError } from '@flotilla/contracts';
 import type { PipeTransport, Router } from 'mediasoup/types';
 import { udpReceiveBufferBytes } from '../worker-pool.ts';
 
@@ -21,23 +21,39 @@ export type PipeEndpoint = CommandReply<'sfu.open_pipe'>['endpoint'];
 export interface PipeListen {
   readonly ip: string;
   readonly announcedAddress?: string | undefined;
+  /** The ports to listen on, one for each pipe, both ends included. Default: any. */
+  readonly ports?: { readonly min: number; readonly max: number } | undefined;
 }
 
-/** Opens one end of a pipe between two nodes: encrypted, as hosts are apart, with retransmission of lost packets. */
+/**
+ * Opens one end of a pipe between two nodes: encrypted, as hosts are apart, with retransmission of lost packets.
+ *
+ * @throws FlotillaError NO_CAPACITY when all ports of the range are taken.
+ */
 export async function openPipeTransport(
   router: Router,
-  { ip, announcedAddress }: PipeListen,
+  { ip, announcedAddress, ports }: PipeListen,
 ): Promise<{ transport: PipeTransport; endpoint: PipeEndpoint }> {
-  const transport = await router.createPipeTransport({
-    listenInfo: {
-      protocol: 'udp',
-      ip,
-      ...(announcedAddress && { announcedAddress }),
-      recvBufferSize: udpReceiveBufferBytes,
-    },
-    enableSrtp: true,
-    enableRtx: true,
-  });
+  const transport = await router
+    .createPipeTransport({
+      listenInfo: {
+        protocol: 'udp',
+        ip,
+        ...(announcedAddress && { announcedAddress }),
+        ...(ports && { portRange: ports }),
+        recvBufferSize: udpReceiveBufferBytes,
+      },
+      enableSrtp: true,
+      enableRtx: true,
+    })
+    .catch((error: Error) => {
+      if (!ports || !error.message.includes('no more available ports')) throw error;
+      throw new FlotillaError(
+        'NO_CAPACITY',
+        `the ${ports.max - ports.min + 1} ports for media of other nodes are taken: widen FLOTILLA_SFU_PIPE_PORTS`,
+        { cause: error },
+      );
+    });
   const { cryptoSuite, keyBase64 } = transport.srtpParameters!;
   const endpoint = {
     ip: transport.tuple.localAddress,
