@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { build, isBuilt } from './setup/build.mjs';
 import { childEnv, dependenciesInstalled, installDependencies } from './setup/dependencies.mjs';
 import { root, run, runMain, SetupError, step } from './setup/steps.mjs';
+import { withChartValues } from './generate/chart-values.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './transcript.mjs';
@@ -43,6 +44,10 @@ async function documents() {
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
+    'charts/flotilla/README.md': withChartValues(
+      read('charts/flotilla/README.md'),
+      read('charts/flotilla/values.yaml'),
+    ),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };
 }

@@ -1,5 +1,6 @@
 // `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
 import { parseArgs } from 'node:util';
+import { ensureHelm } from './setup/helm.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { ensurePython } from './setup/python.mjs';
 import { runInForeground } from './setup/run-service.mjs';
@@ -37,6 +38,7 @@ await runMain(async () => {
   console.log(bold('Setting up'));
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python'] });
   await step('Python packages', ensurePython);
+  await step('Helm', ensureHelm);
   const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
   return runInForeground('tools/run-tests.mjs', tiers);
 });

@@ -1,5 +1,6 @@
 // The vitest configuration of every project. A file's name says its tier, and vitest's mode selects the tier to run.
 import { defineConfig } from 'vitest/config';
+import { helmPath } from './setup/helm.mjs';
 import { pythonPath } from './setup/python.mjs';
 import { workerPath } from './setup/worker.mjs';
 
@@ -32,7 +33,12 @@ const tiers = {
 export const testConfig = defineConfig(({ mode }) => ({
   test: {
     ...tiers[mode],
-    env: { MEDIASOUP_WORKER_BIN: workerPath(), BOT_PYTHON: pythonPath('bot'), TOOLS_PYTHON: pythonPath('tools') },
+    env: {
+      MEDIASOUP_WORKER_BIN: workerPath(),
+      BOT_PYTHON: pythonPath('bot'),
+      TOOLS_PYTHON: pythonPath('tools'),
+      HELM_BIN: helmPath(),
+    },
     reporters: ['default', 'json'],
     outputFile: { json: `.results/${mode}.json` },
     passWithNoTests: false,

@@ -1,0 +1,246 @@
+{{- define "flotilla.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "flotilla.fullname" -}}
+{{- $name := include "flotilla.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of the pods of a component, which never change. Arguments: root, component. */}}
+{{- define "flotilla.selector" -}}
+app.kubernetes.io/name: {{ include "flotilla.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Labels of all objects of a component. Arguments: root, component. */}}
+{{- define "flotilla.labels" -}}
+{{ include "flotilla.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* Name, namespace and labels of an object. Arguments: root, component, optional suffix of the name. */}}
+{{- define "flotilla.metadata" -}}
+name: {{ include "flotilla.fullname" .root }}-{{ .component }}{{ with .suffix }}-{{ . }}{{ end }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "flotilla.labels" . | nindent 2 }}
+{{- end -}}
+
+{{- define "flotilla.image" -}}
+{{- $image := .Values.image -}}
+{{- if $image.digest -}}
+{{ $image.repository }}@{{ $image.digest }}
+{{- else -}}
+{{ $image.repository }}:{{ default .Chart.AppVersion $image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{- define "flotilla.secretName" -}}
+{{- default (printf "%s-secrets" (include "flotilla.fullname" .)) .Values.secrets.existingSecret -}}
+{{- end -}}
+
+{{- define "flotilla.brokerSecretName" -}}
+{{ include "flotilla.fullname" . }}-brokers
+{{- end -}}
+
+{{/* A variable from a Secret. Arguments: name, secret, key. */}}
+{{- define "flotilla.secretVariable" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret }}
+      key: {{ .key }}
+{{- end -}}
+
+{{/* Where the brokers are. */}}
+{{- define "flotilla.brokerVariables" -}}
+{{- $own := include "flotilla.brokerSecretName" . -}}
+{{- $redis := .Values.redis -}}
+{{- $rabbitmq := .Values.rabbitmq -}}
+{{ include "flotilla.secretVariable" (dict "name" "REDIS_URL" "secret" (ternary $own $redis.external.existingSecret $redis.enabled) "key" (ternary "redis-url" $redis.external.urlKey $redis.enabled)) }}
+{{ include "flotilla.secretVariable" (dict "name" "AMQP_URL" "secret" (ternary $own $rabbitmq.external.existingSecret $rabbitmq.enabled) "key" (ternary "amqp-url" $rabbitmq.external.urlKey $rabbitmq.enabled)) }}
+{{- end -}}
+
+{{/* Settings with values, sorted by name. Arguments: root, values (of the component), settings (of the chart). */}}
+{{- define "flotilla.settings" -}}
+{{- $common := dict "FLOTILLA_LOG_LEVEL" .root.Values.logLevel -}}
+{{- with .root.Values.otlpEndpoint }}{{- $_ := set $common "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{- end -}}
+{{- range $name, $value := mergeOverwrite $common .settings .values.settings }}
+{{- if ne (toString $value) "" }}
+- name: {{ $name }}
+  value: {{ $value | toString | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "flotilla.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* Arguments: the id of user and group. */}}
+{{- define "flotilla.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ . }}
+runAsGroup: {{ . }}
+fsGroup: {{ . }}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node). */}}
+{{- define "flotilla.podSpec" -}}
+serviceAccountName: {{ include "flotilla.fullname" .root }}-{{ .component }}
+automountServiceAccountToken: false
+# Variables of Services would collide with settings.
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ .graceSeconds }}
+securityContext:
+  {{- include "flotilla.podSecurity" 10001 | nindent 2 }}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+tolerations:
+  {{- range list "not-ready" "unreachable" }}
+  - key: node.kubernetes.io/{{ . }}
+    operator: Exists
+    effect: NoExecute
+    tolerationSeconds: {{ $.root.Values.unreachableSeconds }}
+  {{- end }}
+  {{- with .values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- if .apart }}
+affinity:
+  podAntiAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "flotilla.selector" . | nindent 12 }}
+{{- else }}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels:
+        {{- include "flotilla.selector" . | nindent 8 }}
+{{- end }}
+{{- end -}}
+
+{{/* Image, probes and security of a service's container. Arguments: root, component, service, values. */}}
+{{- define "flotilla.container" -}}
+name: {{ .component }}
+image: {{ include "flotilla.image" .root }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args: [{{ .service }}]
+securityContext:
+  {{- include "flotilla.containerSecurity" . | nindent 2 }}
+resources:
+  {{- toYaml .values.resources | nindent 2 }}
+startupProbe:
+  httpGet: {path: /startupz, port: admin}
+  periodSeconds: 1
+  failureThreshold: 60
+readinessProbe:
+  httpGet: {path: /readyz, port: admin}
+  periodSeconds: 2
+  failureThreshold: 2
+livenessProbe:
+  httpGet: {path: /livez, port: admin}
+  periodSeconds: 5
+  failureThreshold: 3
+{{- end -}}
+
+{{/* Labels and annotations of a pod. Arguments: root, component. */}}
+{{- define "flotilla.podMetadata" -}}
+labels:
+  {{- include "flotilla.selector" . | nindent 2 }}
+  {{- with .root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .root.Values.podAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* A Service for HTTP. Arguments: root, component, service, portName. */}}
+{{- define "flotilla.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  {{- include "flotilla.metadata" . | nindent 2 }}
+  {{- with .service.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ .service.type }}
+  {{- if ne .service.type "ClusterIP" }}
+  externalTrafficPolicy: {{ .service.externalTrafficPolicy }}
+  {{- end }}
+  selector:
+    {{- include "flotilla.selector" . | nindent 4 }}
+  ports:
+    - name: {{ .portName }}
+      port: {{ .service.port }}
+      targetPort: {{ .portName }}
+      protocol: TCP
+      {{- if and (eq .service.type "NodePort") .service.nodePort }}
+      nodePort: {{ .service.nodePort }}
+      {{- end }}
+{{- end -}}
+
+{{/* Arguments: root, component, replicas. */}}
+{{- define "flotilla.disruptionBudget" -}}
+{{- if and .root.Values.podDisruptionBudget.enabled (gt (int .replicas) 1) }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "flotilla.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      {{- include "flotilla.selector" . | nindent 6 }}
+{{- end }}
+{{- end -}}
+
+{{/* Arguments: root, component. */}}
+{{- define "flotilla.serviceAccount" -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  {{- include "flotilla.metadata" . | nindent 2 }}
+automountServiceAccountToken: false
+{{- end -}}
+
+{{/* A Deployment's update. Arguments: values. */}}
+{{- define "flotilla.strategy" -}}
+type: RollingUpdate
+rollingUpdate:
+  {{- toYaml .strategy | nindent 2 }}
+{{- end -}}

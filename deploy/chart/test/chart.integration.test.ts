@@ -1,0 +1,151 @@
+import { autoscalerConfig } from '@flotilla/autoscaler';
+import { consoleConfig } from '@flotilla/console';
+import { services } from '@flotilla/image';
+import { metadataRelayConfig } from '@flotilla/metadata-relay';
+import { registryConfig } from '@flotilla/room-registry';
+import { loadConfig } from '@flotilla/runtime';
+import { sfuWorkerConfig } from '@flotilla/sfu-worker';
+import { gatewayConfig } from '@flotilla/signaling-gateway';
+import { describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import { environmentOf, find, lint, podOf, render, workloads } from './chart.ts';
+
+const schemas: Readonly<Record<string, z.ZodObject>> = {
+  gateway: gatewayConfig,
+  registry: registryConfig,
+  'sfu-worker': sfuWorkerConfig,
+  'metadata-relay': metadataRelayConfig,
+  autoscaler: autoscalerConfig,
+  console: consoleConfig,
+};
+
+const addresses = '{203.0.113.1,203.0.113.2}';
+const exposures = {
+  hostNetwork: ['sfu.exposure=hostNetwork', 'relay.exposure=hostNetwork'],
+  hostPort: ['sfu.exposure=hostPort', 'relay.exposure=hostPort'],
+  nodePort: ['sfu.exposure=nodePort', 'sfu.portBase=30100', 'relay.exposure=nodePort', 'relay.port=30200'],
+  loadBalancer: [
+    ...['sfu.exposure=loadBalancer', `sfu.loadBalancer.addresses=${addresses}`],
+    ...['relay.exposure=loadBalancer', `relay.loadBalancer.addresses=${addresses}`],
+  ],
+} as const;
+const names = Object.keys(exposures) as (keyof typeof exposures)[];
+
+/** Values that turn on what is off by default. */
+const everything = [
+  ...['gateway.autoscaling.enabled=true', 'gateway.autoscaling.sessions=8000', 'gateway.tls.secretName=tls'],
+  ...['gateway.allowedOrigins={https://a.example,https://b.example}', 'gateway.trustedProxies={10.0.0.0/8}'],
+  ...['gateway.proxyProtocol=true', 'gateway.service.type=LoadBalancer', 'console.open=true', 'sfu.workers=3'],
+  ...['sfu.dualStack=true', 'relay.dualStack=true', 'otlpEndpoint=http://collector:4318'],
+  ...['ingress.enabled=true', 'ingress.host=calls.example', 'ingress.rest=true'],
+  ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],
+  ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'metrics.podMonitor=true'],
+  ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],
+];
+
+describe('the chart', () => {
+  test.each(names)('passes lint with exposure %s', (exposure) => {
+    expect(lint(...exposures[exposure])).toContain('0 chart(s) failed');
+    expect(lint(...exposures[exposure], ...everything)).toContain('0 chart(s) failed');
+  });
+
+  test.each(names)('gives each service a configuration that it accepts, with exposure %s', (exposure) => {
+    for (const values of [[], everything]) {
+      const found = new Set<string>();
+      for (const workload of workloads(render(...exposures[exposure], ...values))) {
+        const pod = podOf(workload);
+        const [service] = pod.containers[0].args ?? [];
+        if (service === undefined || !(service in services)) continue;
+        found.add(service);
+        expect(() => loadConfig(schemas[service]!, environmentOf(pod)), service).not.toThrow();
+      }
+      expect([...found].sort()).toEqual(Object.keys(schemas).sort());
+    }
+  });
+
+  test.each(names)('runs pods by Pod Security restricted, but for the host network and ports of %s', (exposure) => {
+    for (const workload of workloads(render(...exposures[exposure], ...everything))) {
+      const pod = podOf(workload);
+      const { name } = workload.metadata;
+      const isMedia = /-(sfu|relay)$/.test(name);
+      expect(pod, name).toMatchObject({
+        enableServiceLinks: false,
+        automountServiceAccountToken: false,
+        securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+      });
+      expect(pod.containers[0].securityContext, name).toEqual({
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      });
+      expect(pod.hostNetwork ?? false, name).toBe(isMedia && exposure === 'hostNetwork');
+      const hostPorts = pod.containers[0].ports.some(({ hostPort }) => hostPort !== undefined);
+      expect(hostPorts, name).toBe(isMedia && exposure.startsWith('host'));
+    }
+  });
+
+  test.each(names)('leads clients to the port that an SFU worker announces, with exposure %s', (exposure) => {
+    const objects = render(...exposures[exposure], 'sfu.workers=2');
+    const pod = podOf(workloads(objects).find(({ metadata }) => metadata.name === 'flotilla-sfu')!);
+    const config = loadConfig(sfuWorkerConfig, environmentOf(pod));
+    const announced = [0, 1].flatMap((worker) =>
+      ['UDP', 'TCP'].map((protocol) => ({ protocol, port: config.FLOTILLA_SFU_PORT_BASE + worker })),
+    );
+    const media = pod.containers[0].ports.filter(({ name }) => name.startsWith('media'));
+    expect(media.map(({ protocol, containerPort }) => ({ protocol, port: containerPort }))).toEqual(announced);
+    const reached = {
+      hostNetwork: () => media.map(({ protocol, hostPort }) => ({ protocol, port: hostPort })),
+      hostPort: () => media.map(({ protocol, hostPort }) => ({ protocol, port: hostPort })),
+      nodePort: () =>
+        find(objects, 'Service', 'flotilla-sfu').spec.ports!.map(({ protocol, nodePort }) => ({
+          protocol,
+          port: nodePort,
+        })),
+      loadBalancer: () =>
+        find(objects, 'Service', 'flotilla-sfu-1').spec.ports!.map(({ protocol, port }) => ({ protocol, port })),
+    }[exposure]();
+    expect(reached).toEqual(announced);
+  });
+
+  test('gives a pod more time to stop than the service takes, and that more than its drain', () => {
+    for (const workload of workloads(render())) {
+      const { containers, terminationGracePeriodSeconds } = podOf(workload);
+      const [service] = containers[0].args ?? [];
+      if (service === undefined || !(service in services)) continue;
+      const env = environmentOf(podOf(workload));
+      const [shutdown, drain, delay] = ['SHUTDOWN', 'DRAIN', 'STOP_DELAY'].map((name) =>
+        Number(env[`FLOTILLA_${name}_SECONDS`] ?? 0),
+      );
+      expect(terminationGracePeriodSeconds, workload.metadata.name).toBeGreaterThan(shutdown!);
+      expect(shutdown, workload.metadata.name).toBeGreaterThan(drain! + delay!);
+    }
+  });
+
+  test.each([
+    ['an unknown value', ['sfu.exposures=hostPort'], /exposures/],
+    ['an exposure that does not exist', ['sfu.exposure=ingress'], /sfu\/exposure/],
+    ['node ports outside the range of Kubernetes', ['sfu.exposure=nodePort'], /sfu\/portBase/],
+    ['load balancers without addresses', ['relay.exposure=loadBalancer'], /relay\/loadBalancer\/addresses/],
+    ['no Redis at all', ['redis.enabled=false'], /redis\/external\/existingSecret/],
+    ['an ingress without a host', ['ingress.enabled=true'], /ingress\/host/],
+    ['a number as a setting', ['gateway.settings.FLOTILLA_MAX_CONNECTIONS=5000000'], /FLOTILLA_MAX_CONNECTIONS/],
+    ['a setting that is none', ['gateway.settings.MAX_CONNECTIONS=a'], /settings/],
+  ])('refuses %s', (_, values, message) => {
+    expect(() => render(...values)).toThrow(message);
+  });
+
+  test('takes secrets and brokers of your own, and then creates no Secret', () => {
+    const objects = render(
+      ...['secrets.existingSecret=mine', 'redis.enabled=false', 'redis.external.existingSecret=r'],
+      ...['rabbitmq.enabled=false', 'rabbitmq.external.existingSecret=q', 'rabbitmq.external.urlKey=url'],
+    );
+    expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
+    const secretOf = (name: string, variable: string): unknown =>
+      podOf(find(objects, 'Deployment', name)).containers[0].env?.find((each) => each.name === variable)?.valueFrom;
+    expect(secretOf('flotilla-registry', 'FLOTILLA_API_KEYS')).toEqual({
+      secretKeyRef: { name: 'mine', key: 'api-keys' },
+    });
+    expect(secretOf('flotilla-sfu', 'REDIS_URL')).toEqual({ secretKeyRef: { name: 'r', key: 'redis-url' } });
+    expect(secretOf('flotilla-sfu', 'AMQP_URL')).toEqual({ secretKeyRef: { name: 'q', key: 'url' } });
+  });
+});

@@ -1,0 +1,111 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+
+export const chartDirectory = fileURLToPath(new URL('../../../charts/flotilla', import.meta.url));
+
+export interface Variable {
+  readonly name: string;
+  readonly value?: string;
+  readonly valueFrom?: {
+    readonly fieldRef?: { readonly fieldPath: string };
+    readonly secretKeyRef?: { readonly name: string; readonly key: string };
+  };
+}
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly Variable[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly containerPort: number;
+    readonly hostPort?: number;
+    readonly protocol?: string;
+  }[];
+  readonly securityContext: Readonly<Record<string, unknown>>;
+  readonly resources: Readonly<Record<string, unknown>>;
+}
+
+export interface PodSpec {
+  readonly hostNetwork?: boolean;
+  readonly enableServiceLinks: boolean;
+  readonly automountServiceAccountToken: boolean;
+  readonly terminationGracePeriodSeconds: number;
+  readonly securityContext: Readonly<Record<string, unknown>>;
+  readonly containers: readonly [Container];
+}
+
+/** An object of Kubernetes, as far as the tests read it. */
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly spec: {
+    readonly replicas?: number;
+    readonly template: { readonly spec: PodSpec };
+    readonly type?: string;
+    readonly ports?: readonly { readonly port: number; readonly nodePort?: number; readonly protocol: string }[];
+  } & Readonly<Record<string, unknown>>;
+}
+
+/** Runs Helm. Throws with what it wrote when it fails. */
+export function helm(...args: readonly string[]): string {
+  return execFileSync(process.env['HELM_BIN']!, args, { encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** Values as arguments of Helm: `sfu.replicas=3`. */
+const withValues = (values: readonly string[]): string[] => values.flatMap((value) => ['--set', value]);
+
+/** The objects of a release called `flotilla` with these values. */
+export function render(...values: readonly string[]): KubernetesObject[] {
+  const text = helm('template', 'flotilla', chartDirectory, ...withValues(values));
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors.length > 0) throw document.errors[0]!;
+    return (document.toJSON() as KubernetesObject | null) ?? [];
+  });
+}
+
+export const lint = (...values: readonly string[]): string =>
+  helm('lint', '--strict', chartDirectory, ...withValues(values));
+
+export function find(objects: readonly KubernetesObject[], kind: string, name: string): KubernetesObject {
+  const found = objects.find((each) => each.kind === kind && each.metadata.name === name);
+  if (!found) throw new Error(`no ${kind} ${name} among ${objects.map((each) => each.metadata.name).join(', ')}`);
+  return found;
+}
+
+/** Objects that run pods. */
+export const workloads = (objects: readonly KubernetesObject[]): KubernetesObject[] =>
+  objects.filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet');
+
+export const podOf = (workload: KubernetesObject): PodSpec => workload.spec.template.spec;
+
+/** The environment of a container, with what Kubernetes would fill in. */
+export function environmentOf(pod: PodSpec): Record<string, string> {
+  const filledIn: Readonly<Record<string, string>> = {
+    'status.podIP': '10.88.1.5',
+    'status.podIPs': '10.88.1.5,fd00::5',
+    'status.hostIP': '10.77.0.11',
+    'status.hostIPs': '10.77.0.11,fd00::11',
+    'metadata.name': 'flotilla-0',
+    'spec.nodeName': 'n1',
+    "metadata.labels['apps.kubernetes.io/pod-index']": '1',
+  };
+  const secrets: Readonly<Record<string, string>> = {
+    'redis-url': 'redis://:secret@flotilla-redis:6379',
+    'amqp-url': 'amqp://flotilla:secret@flotilla-rabbitmq:5672',
+    'token-secret': 'x'.repeat(48),
+    'api-keys': 'key',
+    'console-api-key': 'key',
+  };
+  return Object.fromEntries(
+    (pod.containers[0].env ?? []).map(({ name, value, valueFrom }) => {
+      const text =
+        value ?? filledIn[valueFrom?.fieldRef?.fieldPath ?? ''] ?? secrets[valueFrom?.secretKeyRef?.key ?? ''];
+      if (text === undefined) throw new Error(`${name} has a source that this test does not know`);
+      return [name, text];
+    }),
+  );
+}
