@@ -55,6 +55,7 @@ const smoothing = 0.3;
 export function newNode(index: number, capacity: number): SimNode {
   return {
     id: `nd_${index}`,
+    startedAt: 0,
     cpu: idleCpu,
     state: 'active',
     capacity,

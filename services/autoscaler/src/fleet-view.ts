@@ -77,6 +77,8 @@ export class FleetView {
         state: node?.state ?? 'cordoned',
         capacity: signs.capacity,
         reserved: node?.reserved ?? signs.capacity,
+        startedAt: node?.startedAt ?? 0,
+        drainStartedAt: node?.drain?.startedAt,
         alive: !lost.has(id),
         peers: [...peers].flatMap(([key, peer]) => (this.#assignments.get(key)?.at(-1) === id ? [peer] : [])),
       };

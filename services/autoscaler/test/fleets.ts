@@ -16,6 +16,16 @@ export const peers = (count: number, more: Partial<PlannerPeer> = {}): PlannerPe
 /** A node with room, unless `more` says otherwise. */
 export const node = (id: string, more: Partial<PlannerNode> = {}): PlannerNode => {
   const its = more.peers ?? [];
-  return { id, cpu: 0.3, state: 'active', capacity: 100, reserved: its.length, alive: true, peers: its, ...more };
+  return {
+    id,
+    cpu: 0.3,
+    state: 'active',
+    capacity: 100,
+    reserved: its.length,
+    alive: true,
+    startedAt: 0,
+    peers: its,
+    ...more,
+  };
 };
 export const fleet = (...nodes: PlannerNode[]): FleetState => ({ nodes, moving: [] });

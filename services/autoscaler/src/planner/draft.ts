@@ -92,8 +92,8 @@ export class Draft {
     const from = known?.from.filter(({ at }) => now - at < settings.noReturnMs) ?? [];
     const wish: Wish =
       reason === 'node_lost'
-        ? { atOnce: settings.toAtOnceWhenLost, leastScore, cpuThen: settings.hotCpu }
-        : { atOnce: settings.toAtOnce, leastScore, cpuThen: settings.targetCpu };
+        ? { atOnce: settings.toAtOnceWhenLost, leastScore, cpuThen: settings.hotCpu, canWait: false }
+        : { atOnce: settings.toAtOnce, leastScore, cpuThen: settings.targetCpu, canWait: true };
     const mustGo = reason === 'node_lost' || reason === 'drain';
     const itself = (node: string): boolean => node === fromNode;
     const newToIt = (node: string): boolean => node === fromNode || from.some((left) => left.node === node);
@@ -120,7 +120,7 @@ export class Draft {
     return true;
   }
 
-  finish(observed: Pick<PlannerMemory, 'hot' | 'degraded' | 'faults'>): Plan {
+  finish(observed: Pick<PlannerMemory, 'hot' | 'degraded' | 'faults' | 'rollout'>): Plan {
     const { memory, now, settings } = this;
     const recent = memory.recent.filter(({ at }) => now - at < settings.settleMs);
     for (const { fromNode, toNode } of this.#migrations) recent.push({ from: fromNode, to: toNode, at: now });

@@ -1,5 +1,6 @@
 import { examine, type Examination } from './examination.ts';
 import { Draft } from './draft.ts';
+import { replacements, rolloutOf } from './rollout.ts';
 import { type PlannerSettings, plannerSettings } from './settings.ts';
 import {
   type FleetState,
@@ -30,7 +31,10 @@ export function plan(
     now - remembered.at > settings.unseenMs ? { ...remembered, hot: new Map(), degraded: new Map() } : remembered;
   const examination = examine(state.nodes, memory, settings, now);
   const hot = hotNodes(state, memory, settings, now);
-  const draft = new Draft(state, memory, settings, now, new Targets(examination, state, memory, settings, now));
+  const rollout = rolloutOf(state, memory, settings, now);
+  const preferred = replacements(state, rollout, settings);
+  const targets = new Targets(examination, state, memory, { settings, now, preferred });
+  const draft = new Draft(state, memory, settings, now, targets);
 
   evacuateLostNodes(state, draft);
   emptyDraining(state, draft);
@@ -38,7 +42,7 @@ export function plan(
     coolHot(state, hot, draft);
     moveDegradedPeers(examination, draft);
   }
-  return draft.finish({ hot, degraded: examination.degraded, faults: examination.faults });
+  return draft.finish({ hot, degraded: examination.degraded, faults: examination.faults, rollout });
 }
 
 function hotNodes(

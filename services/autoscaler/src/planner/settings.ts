@@ -32,6 +32,8 @@ export interface PlannerSettings {
   readonly settleMs: number;
   /** After a pause this long between two plans, conditions that must last start from zero, because the time between is unknown. */
   readonly unseenMs: number;
+  /** Drains with shorter pauses are one rollout. Nodes that started this long before its first drain, or later, replace others. */
+  readonly rolloutPauseMs: number;
   /** Migrations at once from a node that is alive, and to any node. */
   readonly fromAtOnce: number;
   readonly toAtOnce: number;
@@ -63,6 +65,7 @@ export const plannerSettings: PlannerSettings = {
   retryLostMs: 500,
   settleMs: 10_000,
   unseenMs: 10_000,
+  rolloutPauseMs: 600_000,
   fromAtOnce: 10,
   toAtOnce: 10,
   toAtOnceWhenLost: 50,

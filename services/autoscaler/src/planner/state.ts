@@ -9,6 +9,10 @@ export interface PlannerNode {
   /** How many sessions it takes, and how many places are given away, seen in its figures or not yet. */
   readonly capacity: number;
   readonly reserved: number;
+  /** When it started, in milliseconds since the Unix epoch. */
+  readonly startedAt: number;
+  /** When its drain began, by the same clock. Defined while it drains. */
+  readonly drainStartedAt?: number | undefined;
   /** False once it is known to be lost, see heartbeats.ts. */
   readonly alive: boolean;
   readonly peers: readonly PlannerPeer[];
@@ -38,6 +42,14 @@ export interface MovedPeer {
   readonly from: readonly { readonly node: string; readonly at: number }[];
 }
 
+/** Drains that follow one another. */
+export interface Rollout {
+  /** When the first of them began, in milliseconds since the Unix epoch. */
+  readonly since: number;
+  /** When a node was last seen draining, by the planner's clock. */
+  readonly seenAt: number;
+}
+
 /**
  * What the planner keeps from one plan to the next. It is immutable: each plan returns the next one. With an empty memory it is
  * unknown what a previous leader moved, so that before `quietUntil` only draining and lost nodes cause migrations.
@@ -58,6 +70,7 @@ export interface PlannerMemory {
   readonly moved: ReadonlyMap<string, MovedPeer>;
   /** Moves that may not show in the CPU figures yet. */
   readonly recent: readonly { readonly from: string; readonly to: string; readonly at: number }[];
+  readonly rollout: Rollout | undefined;
 }
 
 export interface Plan {
@@ -81,5 +94,6 @@ export function emptyMemory(quietUntil: number): PlannerMemory {
     trials: new Map(),
     moved: new Map(),
     recent: [],
+    rollout: undefined,
   };
 }

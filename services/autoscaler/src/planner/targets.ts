@@ -28,6 +28,15 @@ export interface Wish {
   readonly leastScore: number;
   /** Its CPU, once all on their way have come, has to be below this. */
   readonly cpuThen: number;
+  /** The peer has media where it is: it can wait for a preferred node that takes no more at this time. */
+  readonly canWait: boolean;
+}
+
+export interface TargetOptions {
+  readonly settings: PlannerSettings;
+  readonly now: number;
+  /** Nodes that peers are sent to before all others. */
+  readonly preferred: ReadonlySet<string>;
 }
 
 /** Where peers can go, while a plan fills the places. */
@@ -35,14 +44,16 @@ export class Targets {
   readonly #places = new Map<string, Place>();
   /** Those that take anybody at all, in the order of the state. */
   readonly #open: Place[];
+  readonly #preferred: Place[];
+  readonly #settings: PlannerSettings;
 
   constructor(
     { nodes }: Examination,
     state: FleetState,
     memory: PlannerMemory,
-    private readonly settings: PlannerSettings,
-    now: number,
+    { settings, now, preferred }: TargetOptions,
   ) {
+    this.#settings = settings;
     for (const [id, examined] of nodes) {
       const { cpu, reserved, peers } = examined.node;
       const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peers.length + assumedPeers);
@@ -59,6 +70,7 @@ export class Targets {
     this.#open = [...this.#places.values()].filter(
       ({ examined: { node, atFault } }) => node.state === 'active' && node.cpu < settings.targetCpu && !atFault,
     );
+    this.#preferred = this.#open.filter(({ examined: { node } }) => preferred.has(node.id));
   }
 
   #count(from: string, to: string): void {
@@ -81,17 +93,31 @@ export class Targets {
 
   /** Whether one more may leave the node at this time. A lost node's peers may all. */
   maySend(nodeId: string): boolean {
-    return (this.#places.get(nodeId)?.from ?? 0) < this.settings.fromAtOnce;
+    return (this.#places.get(nodeId)?.from ?? 0) < this.#settings.fromAtOnce;
   }
 
   /**
-   * The node with the best expected score: what is typical of its peers, less what filling it up costs. Undefined when none
-   * below `targetCpu` has a place free and fits.
+   * The node with the best expected score, a preferred one if any fits: what is typical of its peers, less what filling it up
+   * costs. Undefined when none below `targetCpu` has a place free and fits, or a preferred one can be waited for.
    */
-  best(avoid: (nodeId: string) => boolean, { atOnce, leastScore, cpuThen }: Wish): string | undefined {
+  best(avoid: (nodeId: string) => boolean, wish: Wish): string | undefined {
+    const best = this.#bestOf(this.#preferred, avoid, wish);
+    if (best !== undefined || this.#mayWait(avoid, wish)) return best;
+    return this.#bestOf(this.#open, avoid, wish);
+  }
+
+  #mayWait(avoid: (nodeId: string) => boolean, wish: Wish): boolean {
+    return wish.canWait && this.#bestOf(this.#preferred, avoid, { ...wish, atOnce: Infinity }) !== undefined;
+  }
+
+  #bestOf(
+    places: readonly Place[],
+    avoid: (nodeId: string) => boolean,
+    { atOnce, leastScore, cpuThen }: Wish,
+  ): string | undefined {
     let best: string | undefined;
     let bestScore = leastScore;
-    for (const { examined, cpu, reserved, to, cpuPerPeer } of this.#open) {
+    for (const { examined, cpu, reserved, to, cpuPerPeer } of places) {
       const { id, capacity } = examined.node;
       if (to >= atOnce || reserved >= capacity || cpu + cpuPerPeer >= cpuThen) continue;
       const score = examined.typicalScore - crowding * Math.max(cpu, reserved / capacity);
