@@ -94,7 +94,7 @@ function envExample(describeConfig, schemas) {
       }),
     );
     // This default depends on the machine.
-    const text = describeConfig(z.object(own)).replace(/^(# FLOTILLA_SFU_WORKERS=).*$/m, '$1');
+    const text = describeConfig(z.object(own)).replace(/^(# FLOTILLA_(?:SFU_WORKERS|INSTANCE)=).*$/gm, '$1');
     return `## ${title}\n\n${text}\n`;
   });
   return `# Generated from the services' schemas by \`npm run generate\`. A setting of several services is listed once, and again where its meaning

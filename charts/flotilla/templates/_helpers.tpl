@@ -75,6 +75,8 @@ labels:
 {{- define "flotilla.settings" -}}
 {{- $common := dict "FLOTILLA_LOG_LEVEL" .root.Values.logLevel -}}
 {{- with .root.Values.otlpEndpoint }}{{- $_ := set $common "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{- end -}}
+- name: FLOTILLA_INSTANCE
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- range $name, $value := mergeOverwrite $common .settings .values.settings }}
 {{- if ne (toString $value) "" }}
 - name: {{ $name }}

@@ -69,6 +69,7 @@ export type DrainProgress = z.infer<typeof DrainProgress>;
 /** An SFU node's heartbeat: its id, capacity, state and load. */
 export const NodeReport = z.object({
   id: NodeId,
+  instance: z.string().optional().describe('Name of its process, such as that of the pod.'),
   startedAt: Timestamp.describe('When its process started, in milliseconds since the Unix epoch.'),
   capacity: z.int().positive().describe('Maximum number of sessions that are assigned to it.'),
   state: NodeState,

@@ -2,6 +2,7 @@ import type { Logger } from '@flotilla/runtime';
 import { createWorker } from 'mediasoup';
 import type { WebRtcServer, Worker } from 'mediasoup/types';
 import { within } from './within.ts';
+import { logWorkerErrors } from './worker-errors.ts';
 
 /** Addresses that a node receives media at. */
 export interface ListenOptions {
@@ -65,6 +66,7 @@ export class WorkerPool {
     log: Logger;
     onDied: (worker: PooledWorker) => void;
   }): Promise<WorkerPool> {
+    logWorkerErrors(options.log);
     const pool = new WorkerPool(options.listen, options.log, options.onDied);
     try {
       await Promise.all(Array.from({ length: options.workers }, (_, index) => pool.#startWorker(index)));

@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 /** What requests that are under way are given to end, in milliseconds. */
 const requestsWithinMs = 1000;
@@ -23,4 +24,10 @@ export async function closeServing(app: Serving): Promise<void> {
     return close(done);
   };
   await app.close();
+}
+
+/** The address that an application listens on, as a URL: `http://0.0.0.0:8080` where it listens on all. */
+export function listeningUrl(app: Serving, scheme: 'http' | 'https' = 'http'): string {
+  const { address, family, port } = (app.getHttpServer() as Server).address() as AddressInfo;
+  return `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { z } from 'zod';
 import { withoutServiceLinks } from './service-links.ts';
 
@@ -112,6 +113,17 @@ export const portRange = () =>
     })
     .refine(({ min, max }) => min > 0 && min <= max && max <= 65_535, 'ports from 1 to 65535, the lower one first');
 
+/** What logs, metrics and REST call a process. */
+export const instanceConfig = z.object({
+  FLOTILLA_INSTANCE: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,253}$/, 'letters, digits, dots, dashes and underscores')
+    .default(hostname())
+    .describe(
+      'Name of this process in logs, metrics and the REST API, such as that of its pod. Default: the host name.',
+    ),
+});
+
 /** What every service understands. */
 export const commonConfig = z.object({
   FLOTILLA_LOG_LEVEL: z
@@ -122,6 +134,7 @@ export const commonConfig = z.object({
     .enum(['json', 'pretty'])
     .default('json')
     .describe('Format of log lines: json, or pretty for terminals.'),
+  ...instanceConfig.shape,
   FLOTILLA_ADMIN_HOST: z
     .string()
     .default('0.0.0.0')

@@ -28,7 +28,7 @@ export function createLogger(options: {
       ? pretty({
           sync: true,
           singleLine: true,
-          ignore: 'pid,hostname,service,trace_id,span_id',
+          ignore: 'pid,hostname,service,instance,trace_id,span_id',
           translateTime: 'SYS:HH:MM:ss.l',
         })
       : pino.destination({ sync: false, minLength: 0 }),

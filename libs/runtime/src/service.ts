@@ -51,6 +51,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
   const common = config as unknown as Common;
   const log = createLogger({
     service: options.name,
+    instance: common.FLOTILLA_INSTANCE,
     level: common.FLOTILLA_LOG_LEVEL,
     format: common.FLOTILLA_LOG_FORMAT,
   });
@@ -107,7 +108,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       stop: (why) => void stop(why, 0),
     });
     health.markStarted();
-    log.info({ adminPort: admin.port }, 'started');
+    log.info({ adminHost: common.FLOTILLA_ADMIN_HOST, adminPort: admin.port }, 'started');
   } catch (error) {
     log.fatal({ err: error }, startupFailure(error));
     await stop('the start failed', error instanceof ConfigError ? 78 : 1);

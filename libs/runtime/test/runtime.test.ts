@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -9,6 +10,7 @@ import {
   flag,
   Health,
   list,
+  listeningUrl,
   loadConfig,
   pickEnv,
   port,
@@ -144,6 +146,19 @@ describe('stopping', () => {
     await stops.run();
     expect(order).toEqual(['third', 'first']);
     expect(stops.pending).toEqual([]);
+  });
+});
+
+describe('the URL of an application', () => {
+  test.each([
+    ['0.0.0.0', /^http:\/\/0\.0\.0\.0:\d+$/],
+    ['127.0.0.1', /^http:\/\/127\.0\.0\.1:\d+$/],
+    ['::1', /^http:\/\/\[::1\]:\d+$/],
+  ])('names the address that it listens on: %s', async (host, url) => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, host, resolve));
+    expect(listeningUrl({ getHttpServer: () => server, close: async () => undefined })).toMatch(url);
+    server.close();
   });
 });
 

@@ -15,6 +15,8 @@ const anyNode = fc.record({
   capacity: fc.integer({ min: 1, max: 30 }),
   spare: fc.integer({ min: -2, max: 10 }),
   alive: fc.boolean(),
+  startedAt: fc.integer({ min: 0, max: 2_000_000 }),
+  drainStartedAt: fc.option(fc.integer({ min: 0, max: 2_000_000 }), { nil: undefined }),
   peers: fc.array(anyPeer, { maxLength: 15 }),
 });
 const anyFleet = fc.array(anyNode, { minLength: 1, maxLength: 8 }).map((nodes) =>

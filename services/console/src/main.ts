@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { closeServing, nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { consoleConfig } from './config.ts';
@@ -22,6 +22,6 @@ await runService({
     onStop('application', () => closeServing(app));
     useConsole(app);
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
-    log.info({ url: await app.getUrl() }, 'console started');
+    log.info({ url: listeningUrl(app) }, 'console started');
   },
 });

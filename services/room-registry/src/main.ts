@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { checkTokens } from '@flotilla/auth';
-import { closeServing, nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { registryConfig } from './config.ts';
@@ -20,6 +20,6 @@ await runService({
     });
     onStop('application', () => closeServing(app));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
-    log.info({ url: await app.getUrl() }, 'REST API listens');
+    log.info({ url: listeningUrl(app) }, 'REST API listens');
   },
 });

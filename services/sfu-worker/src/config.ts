@@ -4,6 +4,7 @@ import {
   brokerConfig,
   commonConfig,
   flag,
+  instanceConfig,
   ipList,
   loopbackAddress,
   port,
@@ -15,6 +16,7 @@ import { z } from 'zod';
 
 /** The settings of an SFU node, besides those of logs, metrics and brokers. */
 export const nodeConfig = z.object({
+  ...instanceConfig.shape,
   ...announcedConfig.shape,
   FLOTILLA_NODE_ID: NodeId.optional().describe('Id of this node, such as nd_eu-1. Default: a new id at each start.'),
   FLOTILLA_SFU_WORKERS: wholeNumber()

@@ -7,6 +7,11 @@ import { PeerScores } from './peer-scores.ts';
 
 const everyMs = 500;
 
+const nodeInfo = gauge({
+  name: 'sfu_node_info',
+  help: 'Id of the node and name of its process, such as that of the pod. Always 1.',
+  labelNames: ['node', 'instance'],
+});
 const load = gauge({
   name: 'sfu_node_load',
   help: 'CPU time that the node uses, as a fraction of its cores.',
@@ -54,13 +59,14 @@ export class Heartbeat {
   constructor(
     private readonly node: MediaNode,
     private readonly nodes: NodeStore,
-    private readonly capacity: number,
+    private readonly settings: { readonly capacity: number; readonly instance: string },
     private readonly state: OwnState,
     private readonly log: Logger,
   ) {}
 
   /** Resolves after the first report: from then on members are assigned to the node. */
   async start(): Promise<void> {
+    nodeInfo.set({ node: this.node.options.id, instance: this.settings.instance }, 1);
     await this.reportNow();
     this.#timer = setInterval(() => void this.#beat(), everyMs);
   }
@@ -98,7 +104,8 @@ export class Heartbeat {
     const report: NodeReport = {
       id: node,
       startedAt: this.#startedAt,
-      capacity: this.capacity,
+      instance: this.settings.instance,
+      capacity: this.settings.capacity,
       state,
       ...(drain && { drain: { ...drain, left: measured.sessions } }),
       quality: ofPeers,

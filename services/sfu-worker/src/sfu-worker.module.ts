@@ -60,8 +60,8 @@ export class SfuWorkerModule {
           provide: SfuNode,
           useFactory: (media: MediaNode) => {
             const state = new OwnState();
-            const { FLOTILLA_SFU_CAPACITY: capacity } = config;
-            const heartbeat = new Heartbeat(media, backplane.store.nodes, capacity, state, nodeLog);
+            const { FLOTILLA_SFU_CAPACITY: capacity, FLOTILLA_INSTANCE: instance } = config;
+            const heartbeat = new Heartbeat(media, backplane.store.nodes, { capacity, instance }, state, nodeLog);
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import type { Server } from 'node:https';
 import { timeHeader } from '@flotilla/contracts';
 import { checkTokens } from '@flotilla/auth';
-import { closeServing, nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { checkEdge, gatewayConfig } from './config.ts';
@@ -36,6 +36,6 @@ await runService({
     );
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_SIGNAL_PORT, config.FLOTILLA_SIGNAL_HOST);
-    log.info({ url: await app.getUrl() }, 'signaling is up');
+    log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'signaling is up');
   },
 });

@@ -1,0 +1,21 @@
+import { type Logger, TokenBucket } from '@flotilla/runtime';
+import { setLogEventListeners } from 'mediasoup';
+
+/** How mediasoup marks what a worker wrote to its standard error (3.27.1, lib/Worker.js). */
+const mark = '(stderr) ';
+/** Lines per second that are logged, and at once. */
+const [linesPerSecond, lineBurst] = [1, 20];
+
+/**
+ * Logs what media workers write to their standard error: the reason why one aborts, of which its exit tells no more than
+ * SIGABRT. mediasoup tells the lines without their worker, to one listener in a process.
+ */
+export function logWorkerErrors(log: Logger): void {
+  const allowed = new TokenBucket(linesPerSecond, lineBurst);
+  setLogEventListeners({
+    onerror: (_namespace, text) => {
+      if (text.startsWith(mark) && allowed.take())
+        log.error({ line: text.slice(mark.length) }, 'media worker reported an error');
+    },
+  });
+}
