@@ -59,7 +59,7 @@ export function misfits({ secret, jwks, algorithms }: TokenKeys): Misfit[] {
 export function allowedAlgorithms(settings: TokenSettings): readonly TokenAlgorithm[] {
   const { secret, jwks, algorithms } = settings;
   const wrong = misfits({ secret, jwks, algorithms });
-  if (wrong.length > 0) throw new ConfigError(wrong.map(({ setting, message }) => `${setting}: ${message}`).join('\n'));
+  if (wrong.length > 0) throw new ConfigError(wrong.map(({ setting, message }) => `${setting}: ${message}`));
   const bySecret: TokenAlgorithm[] = secret === undefined ? [] : ['HS256'];
   const byKeys: TokenAlgorithm[] = jwks === undefined ? [] : ['RS256', 'ES256', 'EdDSA'];
   return algorithms ?? [...bySecret, ...byKeys];

@@ -1,1 +1,2 @@
 export * from './backplane.ts';
+export { checkConfiguration } from './check.ts';

@@ -5,6 +5,11 @@ import { withoutServiceLinks } from './service-links.ts';
 /** A configuration that can't be used. The message lists every bad key at once, one a line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
+
+  /** @param problems one line for each problem. */
+  constructor(readonly problems: readonly string[]) {
+    super(`The configuration can't be used:\n${problems.map((text) => `  ${text}`).join('\n')}`);
+  }
 }
 
 const prefix = 'FLOTILLA_';
@@ -37,7 +42,7 @@ export function loadConfig<T extends z.ZodRawShape>(
     complaints.push(`${key} is not a setting of this service${near ? `; did you mean ${near}?` : ''}`);
   }
   if (complaints.length > 0 || !result.success) {
-    throw new ConfigError(`The configuration can't be used:\n${complaints.map((text) => `  ${text}`).join('\n')}`);
+    throw new ConfigError(complaints);
   }
   return result.data;
 }
@@ -168,7 +173,9 @@ export function announcedAddress(list_: string | undefined, index: number | unde
   const addresses = list_.split(',').map((address) => address.trim());
   const address = addresses[index];
   if (!address)
-    throw new ConfigError(`FLOTILLA_ANNOUNCED_INDEX is ${index}, and ${addresses.length} addresses are announced`);
+    throw new ConfigError([
+      `FLOTILLA_ANNOUNCED_INDEX is ${index}, and ${addresses.length} addresses are announced. Announce one for each process.`,
+    ]);
   return address;
 }
 

@@ -4,6 +4,7 @@ export * from './config.ts';
 export * from './cpu-limit.ts';
 export * from './health.ts';
 export * from './keyed-queue.ts';
+export * from './listen-check.ts';
 export * from './local-addresses.ts';
 export * from './log.ts';
 export * from './metrics.ts';

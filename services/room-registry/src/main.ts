@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { checkTokens } from '@flotilla/auth';
 import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
@@ -8,7 +7,7 @@ import { RoomRegistryModule } from './room-registry.module.ts';
 
 await runService({
   name: 'room-registry',
-  config: registryConfig.superRefine(checkTokens),
+  config: registryConfig,
   start: async ({ config, log, health, onStop }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
       log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');

@@ -65,7 +65,7 @@ export const nodeConfig = z.object({
     ),
 });
 /** Reports ports that two settings give to different uses. */
-export function checkPorts(
+function checkPorts(
   { FLOTILLA_SFU_PIPE_PORTS: pipes, FLOTILLA_SFU_PORT_BASE: base, FLOTILLA_SFU_WORKERS: workers }: NodeConfig,
   context: z.RefinementCtx,
 ): void {
@@ -79,4 +79,6 @@ export function checkPorts(
 
 export type NodeConfig = z.output<typeof nodeConfig>;
 
-export const sfuWorkerConfig = z.object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape });
+export const sfuWorkerConfig = z
+  .object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape })
+  .superRefine(checkPorts);

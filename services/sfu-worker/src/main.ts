@@ -2,12 +2,12 @@ import 'reflect-metadata';
 import { nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
-import { checkPorts, sfuWorkerConfig } from './config.ts';
+import { sfuWorkerConfig } from './config.ts';
 import { SfuWorkerModule } from './sfu-worker.module.ts';
 
 await runService({
   name: 'sfu-worker',
-  config: sfuWorkerConfig.superRefine(checkPorts),
+  config: sfuWorkerConfig,
   start: async ({ config, log, health, onStop, stop }) => {
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());

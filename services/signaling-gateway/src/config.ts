@@ -1,4 +1,4 @@
-import { clientTimeConfig, tokenConfig } from '@flotilla/auth';
+import { checkTokens, clientTimeConfig, tokenConfig } from '@flotilla/auth';
 import { brokerConfig, commonConfig, flag, list, port, servingConfig, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 import { trustOf } from './edge/client-connection.ts';
@@ -87,7 +87,7 @@ export const edgeConfig = z.object({
 });
 export type EdgeConfig = z.output<typeof edgeConfig>;
 
-export const gatewayConfig = z.object({
+const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
   ...brokerConfig.shape,
@@ -107,8 +107,10 @@ export const gatewayConfig = z.object({
     ),
 });
 
+export type GatewayConfig = z.output<typeof settings>;
+
 /** Reports settings that require another one that is missing. */
-export function checkEdge(
+function checkEdge(
   { FLOTILLA_TLS_CERT, FLOTILLA_TLS_KEY, FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
   context: z.RefinementCtx,
 ): void {
@@ -120,4 +122,4 @@ export function checkEdge(
     missing('FLOTILLA_TRUSTED_PROXIES', 'FLOTILLA_PROXY_PROTOCOL is set');
 }
 
-export type GatewayConfig = z.output<typeof gatewayConfig>;
+export const gatewayConfig = settings.superRefine(checkEdge).superRefine(checkTokens);

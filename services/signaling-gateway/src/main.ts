@@ -1,11 +1,10 @@
 import 'reflect-metadata';
 import type { Server } from 'node:https';
 import { timeHeader } from '@flotilla/contracts';
-import { checkTokens } from '@flotilla/auth';
 import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
-import { checkEdge, gatewayConfig } from './config.ts';
+import { gatewayConfig } from './config.ts';
 import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
 import { Certificate } from './edge/certificate.ts';
 import { readFirstBytes } from './edge/first-bytes.ts';
@@ -13,7 +12,7 @@ import { Edge } from './edge/edge.ts';
 
 await runService({
   name: 'signaling-gateway',
-  config: gatewayConfig.superRefine(checkEdge).superRefine(checkTokens),
+  config: gatewayConfig,
   start: async ({ config, log, health, onStop }) => {
     const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
     const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;

@@ -1,0 +1,115 @@
+import { connect } from 'amqplib';
+import { Redis } from 'ioredis';
+
+const withinMs = 3000;
+const oldestRedis = 7;
+const oldestRabbitMq = [3, 10] as const;
+
+/** A failure to reach a server, with what its setting is called. */
+interface Failure {
+  readonly setting: string;
+  readonly url: URL;
+  readonly error: NodeJS.ErrnoException;
+}
+
+const address = ({ hostname, port, protocol }: URL): string =>
+  `${hostname}:${port || { 'redis:': 6379, 'rediss:': 6379, 'amqp:': 5672, 'amqps:': 5671 }[protocol]}`;
+
+/** Failures of the network and of TLS, which are the same for both brokers. */
+function networkProblem({ setting, url, error }: Failure): string | undefined {
+  const at = address(url);
+  const said = `${error.code ?? ''} ${error.message}`;
+  if (/ENOTFOUND|EAI_AGAIN/.test(said)) return `${setting}: the host ${url.hostname} is unknown. Correct its name.`;
+  if (said.includes('ECONNREFUSED'))
+    return `${setting}: nothing listens at ${at}. Start the server or correct the port.`;
+  if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout|timed out/i.test(said))
+    return `${setting}: ${at} did not answer within ${withinMs / 1000} s. Check firewalls and network policies.`;
+  if (/SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/.test(said))
+    return `${setting}: the certificate of ${at} is not trusted. Set NODE_EXTRA_CA_CERTS to the file of its authority.`;
+  if (said.includes('ERR_TLS_CERT_ALTNAME'))
+    return `${setting}: the certificate of ${at} is for another name. Use a name that it contains.`;
+  if (/EPROTO|ERR_SSL|wrong version number|packet length/i.test(said))
+    return `${setting}: ${at} does not speak TLS. Use ${url.protocol.replace('s:', ':')} or the port of TLS.`;
+  return undefined;
+}
+
+/** Connects to Redis once. Returns what is wrong and the cure; undefined when nothing is. */
+export async function redisProblem(setting: string, text: string): Promise<string | undefined> {
+  const url = new URL(text);
+  const redis = new Redis(text, {
+    lazyConnect: true,
+    connectTimeout: withinMs,
+    commandTimeout: withinMs,
+    maxRetriesPerRequest: 0,
+    enableReadyCheck: false,
+    retryStrategy: () => null,
+  });
+  let cause: Error | undefined;
+  redis.on('error', (error: Error) => (cause ??= error));
+  try {
+    await redis.connect();
+    return unsuitableRedis(setting, address(url), await redis.info());
+  } catch (error) {
+    return redisFailure({ setting, url, error: cause ?? (error as Error) });
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function redisFailure(failure: Failure): string {
+  const { setting, url, error } = failure;
+  const at = address(url);
+  if (/WRONGPASS|invalid (?:username-)?password/i.test(error.message))
+    return `${setting}: Redis at ${at} refused the password. Correct it in the URL.`;
+  if (/NOAUTH|HELLO must be called with/.test(error.message))
+    return `${setting}: Redis at ${at} wants a password. Add it to the URL: ${url.protocol}//:PASSWORD@${at}.`;
+  if (error.message.includes('without any password'))
+    return `${setting}: Redis at ${at} has no password. Remove it from the URL.`;
+  return (
+    networkProblem(failure) ??
+    `${setting}: ${at} does not answer as Redis does (${error.message.split('\n')[0]}). Correct host and port.`
+  );
+}
+
+function unsuitableRedis(setting: string, at: string, info: string): string | undefined {
+  const value = (name: string): string => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? '';
+  if (value('role') === 'slave')
+    return `${setting}: Redis at ${at} is a replica, which refuses writes. Name the primary.`;
+  if (Number.parseInt(value('redis_version')) < oldestRedis)
+    return `${setting}: Redis at ${at} is version ${value('redis_version')}. Use ${oldestRedis} or newer.`;
+  const policy = value('maxmemory_policy');
+  if (policy && policy !== 'noeviction')
+    return `${setting}: Redis at ${at} deletes keys when its memory is full. Set maxmemory-policy to noeviction there, not ${policy}.`;
+  return undefined;
+}
+
+/** Connects to RabbitMQ once. Returns what is wrong and the cure; undefined when nothing is. */
+export async function rabbitMqProblem(setting: string, text: string): Promise<string | undefined> {
+  const url = new URL(text);
+  try {
+    const connection = await connect(text, { timeout: withinMs });
+    // A connection that ends in its own way must not end this process.
+    connection.on('error', () => undefined);
+    const { version = '' } = connection.connection.serverProperties as { version?: string };
+    await connection.close();
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    const [oldestMajor, oldestMinor] = oldestRabbitMq;
+    if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined;
+    return `${setting}: RabbitMQ at ${address(url)} is version ${version}. Use ${oldestRabbitMq.join('.')} or newer.`;
+  } catch (error) {
+    return rabbitMqFailure({ setting, url, error: error as Error });
+  }
+}
+
+function rabbitMqFailure(failure: Failure): string {
+  const { setting, url, error } = failure;
+  const at = address(url);
+  if (/ACCESS[-_]REFUSED/.test(error.message))
+    return `${setting}: RabbitMQ at ${at} refused user ${decodeURIComponent(url.username) || 'guest'} or the password. Correct them in the URL.`;
+  if (/NOT[-_]ALLOWED/.test(error.message))
+    return `${setting}: RabbitMQ at ${at} has no virtual host ${decodeURIComponent(url.pathname.slice(1)) || '/'}, or the user may not use it. Create it or correct the URL's path.`;
+  return (
+    networkProblem(failure) ??
+    `${setting}: ${at} does not answer as RabbitMQ does (${error.message.split('\n')[0]}). Correct host and port.`
+  );
+}

@@ -1,0 +1,153 @@
+import { createServer, type Server } from 'node:net';
+import { Child, freePort } from '@flotilla/processes';
+import { brokerConfig, commonConfig, ipList, port, wholeNumber } from '@flotilla/runtime';
+import { testBrokers } from '@flotilla/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { checkConfiguration } from '../src/index.ts';
+
+const schema = z.object({
+  ...commonConfig.shape,
+  ...brokerConfig.shape,
+  FLOTILLA_TOKEN_SECRET: z.string().min(32, 'at least 32 characters'),
+  FLOTILLA_SFU_LISTEN_IPS: ipList().default(['127.0.0.1']),
+  FLOTILLA_SFU_PORT_BASE: port().default(0),
+  FLOTILLA_SFU_WORKERS: wholeNumber().default(2),
+});
+
+describe('checkConfiguration', () => {
+  const { redisUrl, amqpUrl } = testBrokers();
+  const right = {
+    REDIS_URL: redisUrl,
+    AMQP_URL: amqpUrl,
+    FLOTILLA_TOKEN_SECRET: 'x'.repeat(32),
+    FLOTILLA_ADMIN_HOST: '127.0.0.1',
+    FLOTILLA_ADMIN_PORT: '0',
+  };
+  /** A Redis with a password, and one that replicates it. */
+  const redisServers: Child[] = [];
+  let withPassword: URL;
+  let replica: string;
+  let silent: Server;
+  let closedPort: number;
+
+  async function startRedis(...args: string[]): Promise<string> {
+    const at = await freePort();
+    const common = ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const server = new Child('redis', 'redis-server', [...common, ...args]);
+    redisServers.push(server);
+    await server.line(/Ready to accept connections/);
+    return `redis://127.0.0.1:${at}`;
+  }
+
+  beforeAll(async () => {
+    withPassword = new URL(await startRedis('--requirepass', 'right'));
+    replica = await startRedis('--replicaof', '127.0.0.1', withPassword.port, '--masterauth', 'right');
+    silent = createServer().listen(0, '127.0.0.1');
+    closedPort = await freePort();
+  });
+  afterAll(async () => {
+    silent.close();
+    await Promise.all(redisServers.map((server) => server.stop()));
+  });
+
+  const silentPort = (): number => (silent.address() as { port: number }).port;
+  const url = (text: string, change: (it: URL) => void): string => {
+    const changed = new URL(text);
+    change(changed);
+    return changed.href;
+  };
+
+  test('finds nothing wrong with a configuration that works', async () => {
+    expect(await checkConfiguration(schema, right)).toEqual([]);
+    expect(await checkConfiguration(schema, { ...right, REDIS_URL: `redis://:right@${withPassword.host}` })).toEqual(
+      [],
+    );
+  });
+
+  test.each<[string, () => Record<string, string>, RegExp]>([
+    [
+      'a misspelt setting',
+      () => ({ FLOTILLA_ADMIN_PROT: '1' }),
+      /^FLOTILLA_ADMIN_PROT is not a setting.*did you mean FLOTILLA_ADMIN_PORT\?$/,
+    ],
+    ['a port that is none', () => ({ FLOTILLA_ADMIN_PORT: '70000' }), /^FLOTILLA_ADMIN_PORT: /],
+    ['a short secret', () => ({ FLOTILLA_TOKEN_SECRET: 'short' }), /^FLOTILLA_TOKEN_SECRET: at least 32 characters$/],
+    ['no secret', () => ({ FLOTILLA_TOKEN_SECRET: '' }), /^FLOTILLA_TOKEN_SECRET is required/],
+    [
+      'a Redis that does not run',
+      () => ({ REDIS_URL: `redis://127.0.0.1:${closedPort}` }),
+      /^REDIS_URL: nothing listens at 127\.0\.0\.1:\d+\. Start the server or correct the port\.$/,
+    ],
+    [
+      'an unknown host',
+      () => ({ REDIS_URL: 'redis://redis.invalid:6379' }),
+      /^REDIS_URL: the host redis\.invalid is unknown\. Correct its name\.$/,
+    ],
+    [
+      'a wrong password of Redis',
+      () => ({ REDIS_URL: `redis://:wrong@${withPassword.host}` }),
+      /^REDIS_URL: Redis at .* refused the password\. Correct it in the URL\.$/,
+    ],
+    [
+      'a missing password of Redis',
+      () => ({ REDIS_URL: withPassword.href }),
+      /^REDIS_URL: Redis at .* wants a password\. Add it to the URL/,
+    ],
+    [
+      'a password that Redis does not have',
+      () => ({ REDIS_URL: url(redisUrl, (it) => (it.password = 'x')) }),
+      /^REDIS_URL: Redis at .* has no password\. Remove it from the URL\.$/,
+    ],
+    [
+      'a replica',
+      () => ({ REDIS_URL: url(replica, () => undefined) }),
+      /^REDIS_URL: Redis at .* is a replica, which refuses writes\. Name the primary\.$/,
+    ],
+    [
+      'TLS to a Redis without it',
+      () => ({ REDIS_URL: redisUrl.replace('redis:', 'rediss:') }),
+      /^REDIS_URL: .* does not speak TLS\. Use redis: or the port of TLS\.$/,
+    ],
+    [
+      'RabbitMQ as Redis',
+      () => ({ REDIS_URL: `redis://${new URL(amqpUrl).host}` }),
+      /^REDIS_URL: .* does not answer as Redis does .*Correct host and port\.$/,
+    ],
+    [
+      'a server that does not answer',
+      () => ({ AMQP_URL: `amqp://127.0.0.1:${silentPort()}` }),
+      /^AMQP_URL: .* did not answer within 3 s\. Check firewalls and network policies\.$/,
+    ],
+    [
+      'a wrong password of RabbitMQ',
+      () => ({ AMQP_URL: url(amqpUrl, (it) => ([it.username, it.password] = ['guest', 'wrong'])) }),
+      /^AMQP_URL: RabbitMQ at .* refused user guest or the password\. Correct them in the URL\.$/,
+    ],
+    [
+      'an unknown virtual host',
+      () => ({ AMQP_URL: url(amqpUrl, (it) => (it.pathname = '/nowhere')) }),
+      /^AMQP_URL: RabbitMQ at .* has no virtual host nowhere/,
+    ],
+    [
+      'a port in use',
+      () => ({ FLOTILLA_ADMIN_PORT: String(silentPort()) }),
+      /^FLOTILLA_ADMIN_PORT: cannot listen on 127\.0\.0\.1:\d+\/tcp: another program listens there/,
+    ],
+    [
+      'an address of another machine',
+      () => ({ FLOTILLA_SFU_LISTEN_IPS: '192.0.2.1' }),
+      /^FLOTILLA_SFU_PORT_BASE: cannot listen on 192\.0\.2\.1:0\/udp: this machine does not have that address/,
+    ],
+    [
+      'a media port in use',
+      () => ({ FLOTILLA_SFU_PORT_BASE: String(silentPort() - 1) }),
+      /^FLOTILLA_SFU_PORT_BASE: cannot listen on 127\.0\.0\.1:\d+\/tcp: another program listens there/,
+    ],
+  ])('explains %s in one line with the cure', async (_, wrong, line) => {
+    const problems = await checkConfiguration(schema, { ...right, ...wrong() });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(line);
+    expect(problems[0]).not.toContain('\n');
+  });
+});
