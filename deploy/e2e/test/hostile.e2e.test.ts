@@ -3,6 +3,7 @@ import { hostileClients } from './scenarios/hostile-clients.ts';
 import { hostileConnections } from './scenarios/hostile-connections.ts';
 import { hostileFrames } from './scenarios/hostile-frames.ts';
 import { hostileJson } from './scenarios/hostile-json.ts';
+import { hostileMedia } from './scenarios/hostile-media.ts';
 import { hostileLatency } from './scenarios/hostile-latency.ts';
 import { describe, test } from 'vitest';
 import { topologies } from './use-topology.ts';
@@ -11,8 +12,14 @@ describe.each(topologies)('hostile clients, on %s', (name, use) => {
   let topology: Topology;
   use((it) => (topology = it));
 
-  test.each([...hostileFrames, ...hostileConnections, ...hostileClients, ...hostileJson, ...hostileLatency])(
-    '$promise',
-    ({ promise, run }) => run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
+  test.each([
+    ...hostileFrames,
+    ...hostileConnections,
+    ...hostileClients,
+    ...hostileJson,
+    ...hostileMedia,
+    ...hostileLatency,
+  ])('$promise', ({ promise, run }) =>
+    run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
   );
 });

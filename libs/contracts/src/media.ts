@@ -1,8 +1,24 @@
 /**
  * Transport and RTP parameters that clients and SFU nodes exchange, in mediasoup's terms (which are ORTC's). These schemas
- * bound strings and arrays; mediasoup checks that the parameters are consistent.
+ * bound strings and arrays, and hold what other clients put into a session description to its grammar; mediasoup checks that
+ * the parameters are consistent.
  */
 import { z } from 'zod';
+import {
+  Cname,
+  ExtensionUri,
+  FeedbackParameter,
+  FeedbackType,
+  hashOf,
+  Mid,
+  MimeType,
+  Msid,
+  ParameterName,
+  ParameterText,
+  Rid,
+  ScalabilityMode,
+  Uint32,
+} from './sdp-grammar.ts';
 
 const text = z.string().max(256);
 const uint = z.int().nonnegative();
@@ -16,15 +32,15 @@ export const Source = z
 export type Source = z.infer<typeof Source>;
 
 const CodecParameters = z
-  .record(text, z.union([text, z.number(), z.boolean(), z.null()]))
+  .record(ParameterName, z.union([ParameterText, z.number(), z.boolean(), z.null()]))
   .describe('Parameters of the codec or header extension, as in the SDP attribute `fmtp` or `extmap`.');
-const mimeType = text.describe('Media type of the codec, such as `video/VP8`.');
-const clockRate = uint.describe('Clock rate in Hz.');
-const channels = uint.optional().describe('Number of audio channels.');
+const mimeType = MimeType.describe('Media type of the codec, such as `video/VP8`.');
+const clockRate = Uint32.min(1).describe('Clock rate in Hz.');
+const channels = uint.min(1).max(255).optional().describe('Number of audio channels.');
 export const RtcpFeedback = z
   .strictObject({
-    type: text.describe('Type of the feedback, such as `nack`.'),
-    parameter: text.optional().describe('Its parameter, such as `pli`.'),
+    type: FeedbackType.describe('Type of the feedback, such as `nack`.'),
+    parameter: FeedbackParameter.optional().describe('Its parameter, such as `pli`.'),
   })
   .describe('An RTCP feedback message (RFC 4585).');
 const rtcpFeedback = z.array(RtcpFeedback).max(16).optional().describe('Supported RTCP feedback.');
@@ -44,8 +60,8 @@ export const RtpCodecCapability = z
 export const RtpHeaderExtension = z
   .strictObject({
     kind: MediaKind,
-    uri: text.describe('URI of the header extension.'),
-    preferredId: uint.max(255).describe('Preferred id in the RTP header.'),
+    uri: ExtensionUri.describe('URI of the header extension.'),
+    preferredId: uint.min(1).max(255).describe('Preferred id in the RTP header.'),
     preferredEncrypt: z.boolean().optional().describe('Whether its value is preferably encrypted (RFC 6904).'),
     direction: z
       .enum(['sendrecv', 'sendonly', 'recvonly', 'inactive'])
@@ -69,16 +85,16 @@ export type RtpCapabilities = z.infer<typeof RtpCapabilities>;
 
 export const RtpEncoding = z
   .strictObject({
-    ssrc: uint.optional().describe('SSRC of the stream. Unique on its transport.'),
-    rid: z.string().max(32).optional().describe('Id of a simulcast stream (RFC 8852).'),
+    ssrc: Uint32.optional().describe('SSRC of the stream. Unique on its transport.'),
+    rid: Rid.optional().describe('Id of a simulcast stream (RFC 8852).'),
     codecPayloadType: uint.max(127).optional().describe('Payload type of its codec. Default: the first codec.'),
     rtx: z
-      .strictObject({ ssrc: uint.describe('SSRC of the retransmissions.') })
+      .strictObject({ ssrc: Uint32.describe('SSRC of the retransmissions.') })
       .optional()
       .describe('Stream of its retransmissions (RFC 4588).'),
     dtx: z.boolean().optional().describe('Discontinuous transmission: no packets during silence.'),
-    scalabilityMode: text.optional().describe('Layers, such as `L1T3` (W3C WebRTC-SVC).'),
-    maxBitrate: uint.optional().describe('Maximum bit rate, in bits per second.'),
+    scalabilityMode: ScalabilityMode.optional().describe('Layers, such as `L1T3` (W3C WebRTC-SVC).'),
+    maxBitrate: Uint32.optional().describe('Maximum bit rate, in bits per second.'),
     maxFramerate: z.number().nonnegative().optional().describe('Maximum frame rate, in frames per second.'),
     scaleResolutionDownBy: z.number().min(1).optional().describe('Factor by which the resolution is reduced.'),
     active: z.boolean().optional().describe('False: nothing is sent. Browsers report it; the SFU ignores it.'),
@@ -101,8 +117,8 @@ export const RtpCodecParameters = z
 
 export const RtpHeaderExtensionParameters = z
   .strictObject({
-    uri: text.describe('URI of the header extension.'),
-    id: uint.max(255).describe('Id in the RTP header.'),
+    uri: ExtensionUri.describe('URI of the header extension.'),
+    id: uint.min(1).max(255).describe('Id in the RTP header.'),
     encrypt: z.boolean().optional().describe('Whether its value is encrypted (RFC 6904).'),
     parameters: CodecParameters.optional(),
   })
@@ -110,8 +126,8 @@ export const RtpHeaderExtensionParameters = z
 
 export const RtpParameters = z
   .strictObject({
-    mid: text.optional().describe('Value of the header extension MID. Unique on its transport.'),
-    msid: text.optional().describe('Stream and track, as in the SDP attribute `msid` (RFC 8830).'),
+    mid: Mid.optional().describe('Value of the header extension MID. Unique on its transport.'),
+    msid: Msid.optional().describe('Stream and track, as in the SDP attribute `msid` (RFC 8830).'),
     codecs: z.array(RtpCodecParameters).min(1).max(16).describe('The media codec first, then its `rtx` codec.'),
     headerExtensions: z.array(RtpHeaderExtensionParameters).max(32).optional().describe('Header extensions in use.'),
     encodings: z
@@ -121,7 +137,7 @@ export const RtpParameters = z
       .describe('Streams, from the lowest simulcast layer to the highest.'),
     rtcp: z
       .strictObject({
-        cname: text.optional().describe('Canonical name (RFC 3550): the same for all streams of one source of time.'),
+        cname: Cname.optional().describe('Canonical name (RFC 3550): the same for all streams of one source of time.'),
         reducedSize: z.boolean().optional().describe('Reduced-size RTCP (RFC 5506).'),
         mux: z.boolean().optional().describe('RTP and RTCP on one port. The server requires it.'),
       })
@@ -131,10 +147,18 @@ export const RtpParameters = z
   .describe('What is sent on a transport (mediasoup `RtpParameters`).');
 export type RtpParameters = z.infer<typeof RtpParameters>;
 
-const Fingerprint = z.strictObject({
-  algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']).describe('Hash function.'),
-  value: text.describe('Hash of the certificate: upper-case hexadecimal bytes, separated by colons.'),
-});
+const fingerprint = <Algorithm extends string>(algorithm: Algorithm, bytes: number) =>
+  z.strictObject({
+    algorithm: z.literal(algorithm).describe('Hash function.'),
+    value: hashOf(bytes).describe('Hash of the certificate: upper-case hexadecimal bytes, separated by colons.'),
+  });
+const Fingerprint = z.discriminatedUnion('algorithm', [
+  fingerprint('sha-1', 20),
+  fingerprint('sha-224', 28),
+  fingerprint('sha-256', 32),
+  fingerprint('sha-384', 48),
+  fingerprint('sha-512', 64),
+]);
 
 export const DtlsParameters = z
   .strictObject({

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { ParticipantId, PublicationId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
+import { Mid } from './sdp-grammar.ts';
 
 /** The longest session description, in characters. A longer one is answered SDP_TOO_BIG. */
 export const maxSdpLength = 32_768;
@@ -16,7 +17,7 @@ export type NegotiationState = z.infer<typeof NegotiationState>;
 
 export const PeerStream = z
   .strictObject({
-    mid: z.string().max(32).describe('`mid` of the transceiver.'),
+    mid: Mid.describe('`mid` of the transceiver.'),
     publicationId: PublicationId.describe('Chosen by the sender. It stays when the room moves to the SFU.'),
     kind: MediaKind,
     source: Source,

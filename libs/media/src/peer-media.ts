@@ -190,6 +190,9 @@ export class PeerMedia {
   }
 
   async #produce({ publicationId, kind, rtpParameters, muted }: PublishRequest): Promise<Producer> {
+    // mediasoup (3.27.1, ortc.js) matches codecs by their media type alone; receivers put them into a section of this kind.
+    const other = rtpParameters.codecs.find(({ mimeType }) => !mimeType.toLowerCase().startsWith(`${kind}/`));
+    if (other) throw new FlotillaError('MEDIA_UNSUPPORTED', `${other.mimeType} in a publication of ${kind}`);
     const producer = await mediasoupErrors(() =>
       this.send.produce({
         kind,

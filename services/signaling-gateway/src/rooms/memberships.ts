@@ -54,7 +54,7 @@ export class Memberships {
   async #join(session: Session, roomId: string, request: JoinRequest): Promise<ReplyPayload<'join'>> {
     const { identity } = session;
     const { rtpCapabilities, subscribe } = request;
-    const media = rtpCapabilities && { rtpCapabilities, subscribe };
+    const media = rtpCapabilities && granted(session, { rtpCapabilities, subscribe });
     const joining = this.rooms.join({
       roomId,
       participantId: participantIdOf(session.id),
@@ -115,7 +115,8 @@ export class Memberships {
   }
 
   /** Opens the session's transports on its node, or on another when that one does not answer. */
-  async openMedia(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
+  async openMedia(session: Session, membership: Membership, request: MediaRequest): Promise<MediaSessionParameters> {
+    const media = granted(session, request);
     await this.rooms.describeMedia(membership.roomId, membership.participantId, media);
     return this.#open(session, membership, media);
   }
@@ -158,4 +159,9 @@ export class Memberships {
     await this.rooms.leave(roomId, participantIdOf(session.id), 'left');
     session.rooms.delete(roomId);
   }
+}
+
+/** What the session may have of its request: subscriptions only with the grant `subscribe`. */
+function granted({ identity }: Session, request: MediaRequest): MediaRequest {
+  return { ...request, subscribe: request.subscribe && identity.grants.includes('subscribe') };
 }

@@ -1,0 +1,105 @@
+import type { Grant } from '@flotilla/contracts';
+import { expect } from 'vitest';
+import { RawClient, type Topology } from '@flotilla/testkit';
+import { HonestPair } from './honest-pair.ts';
+import type { HostileScenario } from './hostile-frames.ts';
+
+const opus = { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 };
+const audio = { mid: '0', codecs: [opus], encodings: [{ ssrc: 1 }] };
+const [encoding] = audio.encodings;
+let ssrcs = 100;
+
+/** RTP parameters that a browser could not parse in a session description, or that would break it. */
+const badAudio: readonly [string, object][] = [
+  ['a blank in the cname', { ...audio, rtcp: { cname: 'my mic' } }],
+  ['a line break in the cname', { ...audio, rtcp: { cname: 'a\r\na=candidate:1' } }],
+  ['a blank in the mid', { ...audio, mid: '0 1' }],
+  ['an SSRC of 41 bits', { ...audio, encodings: [{ ssrc: 2 ** 40 }] }],
+  [
+    'a scalability mode of a million layers',
+    { ...audio, encodings: [{ ...encoding, scalabilityMode: 'L1000000T1000000' }] },
+  ],
+  ['a line break in a codec parameter', { ...audio, codecs: [{ ...opus, parameters: { stereo: '1\r\n' } }] }],
+  ['a header extension with id 0', { ...audio, headerExtensions: [{ uri: 'urn:a', id: 0 }] }],
+];
+
+/** A client without the SDK, with open media in the room. */
+async function join(
+  topology: Topology,
+  room: string,
+  grants?: readonly Grant[],
+): Promise<{
+  readonly raw: RawClient;
+  readonly subscribed: readonly string[];
+}> {
+  const token = await topology.api.issueToken(room, grants && { grants: [...grants] });
+  const raw = await RawClient.connect(topology.signalUrls[0]!, { token });
+  const { rtpCapabilities } = (await raw.event('welcome')).payload;
+  const reply = await raw.request('join', { room, rtpCapabilities });
+  if (!reply.ok) throw new Error(`not joined: ${JSON.stringify(reply)}`);
+  const { media } = reply.payload as { media: { subscriptions: readonly { publicationId: string }[] } };
+  return { raw, subscribed: media.subscriptions.map(({ publicationId }) => publicationId) };
+}
+
+const publish = (raw: RawClient, room: string, changes: object = {}) =>
+  raw.request(
+    'publish',
+    {
+      kind: 'audio',
+      source: 'microphone',
+      muted: false,
+      rtpParameters: { ...audio, encodings: [{ ssrc: ++ssrcs }] },
+      ...changes,
+    },
+    `room:${room}`,
+  );
+
+async function newRoom(topology: Topology): Promise<string> {
+  const name = `media-${Date.now().toString(36)}-${++ssrcs}`;
+  await topology.api.createRoom({ name });
+  return name;
+}
+
+/** Media parameters that would break the receivers, and media without a grant. */
+export const hostileMedia: readonly HostileScenario[] = [
+  {
+    promise: 'RTP parameters that browsers cannot parse are refused, and the room keeps receiving publications',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const room = await newRoom(topology);
+        const { raw } = await join(topology, room);
+        for (const [what, rtpParameters] of badAudio)
+          expect(await publish(raw, room, { rtpParameters }), what).toMatchObject({
+            ok: false,
+            error: { code: 'BAD_PAYLOAD' },
+          });
+        expect(await publish(raw, room, { kind: 'video', source: 'camera' })).toMatchObject({
+          ok: false,
+          error: { code: 'MEDIA_UNSUPPORTED' },
+        });
+        const published = await publish(raw, room);
+        expect(published).toMatchObject({ ok: true });
+        const { publication } = published.payload as { publication: { id: string } };
+        const newcomer = await join(topology, room);
+        expect(newcomer.subscribed).toEqual([publication.id]);
+        raw.close();
+        newcomer.raw.close();
+      }),
+  },
+  {
+    promise: 'a session without the grant subscribe gets no subscriptions when it joins or opens its media again',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const room = await newRoom(topology);
+        const { raw } = await join(topology, room);
+        expect(await publish(raw, room)).toMatchObject({ ok: true });
+        const silent = await join(topology, room, []);
+        expect(silent.subscribed).toEqual([]);
+        const { rtpCapabilities } = (await silent.raw.welcome()) as unknown as { rtpCapabilities: object };
+        const reopened = await silent.raw.request('open_media', { rtpCapabilities }, `room:${room}`);
+        expect(reopened).toMatchObject({ ok: true, payload: { subscriptions: [] } });
+        raw.close();
+        silent.raw.close();
+      }),
+  },
+];
