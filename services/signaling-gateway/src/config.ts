@@ -84,6 +84,9 @@ export const edgeConfig = z.object({
     .describe(
       "Origins whose pages may connect, separated by commas, or * for all. Without any, only pages from the gateway's own host may connect.",
     ),
+  FLOTILLA_ALLOWED_HOSTS: list()
+    .default([])
+    .describe('Host names under which clients may connect, separated by commas. Without any, all.'),
 });
 export type EdgeConfig = z.output<typeof edgeConfig>;
 

@@ -129,7 +129,11 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     }),
     overload,
     edge,
-    { allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS, requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME },
+    {
+      allowedOrigins: config.FLOTILLA_ALLOWED_ORIGINS,
+      allowedHosts: config.FLOTILLA_ALLOWED_HOSTS,
+      requireClientTime: config.FLOTILLA_REQUIRE_CLIENT_TIME,
+    },
   );
   const topology = new TopologyStream(store, log);
   const handlers = requestHandlers({

@@ -9,6 +9,7 @@ import {
   closeServing,
   commonConfig,
   localAddresses,
+  loopbackAddress,
   nestLogger,
   port,
   runService,
@@ -21,11 +22,12 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
+import { isLoopback, localRequestsOnly } from './local-requests.ts';
 
 const addresses = await localAddresses();
 
 /** Every service in one process. What the services share is in memory; nothing outlives it. */
-const standaloneConfig = z.object({
+const settings = z.object({
   ...commonConfig.shape,
   ...nodeConfig.omit({ FLOTILLA_NODE_ID: true }).shape,
   ...relayConfig.omit({ FLOTILLA_RELAY_ID: true }).shape,
@@ -41,10 +43,22 @@ const standaloneConfig = z.object({
   FLOTILLA_TOKEN_SECRET: tokenConfig.shape.FLOTILLA_TOKEN_SECRET.default(() => randomBytes(32).toString('base64url')),
   FLOTILLA_TOKEN_ISSUER: tokenConfig.shape.FLOTILLA_TOKEN_ISSUER,
   FLOTILLA_TOKEN_AUDIENCE: tokenConfig.shape.FLOTILLA_TOKEN_AUDIENCE,
-  FLOTILLA_HOST: z.string().default('127.0.0.1').describe('Where the page, signaling and the REST API listen.'),
+  FLOTILLA_HOST: z
+    .string()
+    .default(loopbackAddress)
+    .describe('Where the page, signaling and the REST API listen. Beyond loopback, FLOTILLA_API_KEYS must be set.'),
+  FLOTILLA_API_KEYS: registryConfig.shape.FLOTILLA_API_KEYS.describe(
+    'Accepted keys of the REST API, separated by commas. Without any, it asks for none and serves requests from this machine only.',
+  ),
   FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
   FLOTILLA_SFU_NODES: wholeNumber().min(1).max(16).default(2).describe('SFU nodes inside the process.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber().default(0).describe('There is no other gateway to send sessions to.'),
+});
+
+const standaloneConfig = settings.superRefine(({ FLOTILLA_HOST, FLOTILLA_API_KEYS }, context) => {
+  if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
+  const message = `to listen at ${FLOTILLA_HOST}, as without keys everybody who reaches it could use the REST API`;
+  context.addIssue({ code: 'custom', path: ['FLOTILLA_API_KEYS'], message });
 });
 
 @Module({})
@@ -56,8 +70,8 @@ await runService({
   start: async ({ config, log, onStop }) => {
     const backplane = memoryBackplane(log);
     const logger = nestLogger(log);
-    // The laptop's own page calls it: no key is asked for, which is why it listens on the loopback address only.
-    const open = { ...config, FLOTILLA_API_KEYS: [], FLOTILLA_API_OPEN: true };
+    const isOpen = config.FLOTILLA_API_KEYS.length === 0;
+    const edge = isOpen ? { ...config, FLOTILLA_ALLOWED_HOSTS: ['localhost', loopbackAddress, '[::1]'] } : config;
     let ownUrl = '';
 
     const nodes = await Promise.all(
@@ -87,19 +101,20 @@ await runService({
       {
         module: StandaloneModule,
         imports: [
-          SignalingGatewayModule.register({ config, backplane, log }),
-          RoomRegistryModule.register({ config: open, backplane, log }),
+          SignalingGatewayModule.register({ config: edge, backplane, log }),
+          RoomRegistryModule.register({ config: { ...config, FLOTILLA_API_OPEN: isOpen }, backplane, log }),
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient(() => ownUrl, undefined),
-            open: true,
+            registry: new RegistryClient(() => ownUrl, config.FLOTILLA_API_KEYS[0]),
+            open: isOpen,
           }),
         ],
       },
       { logger },
     );
     onStop('application', () => closeServing(app));
+    if (isOpen) app.use(localRequestsOnly);
     useSignaling(app);
     useConsole(app);
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Child, freePort } from '@flotilla/processes';
 import { localAddresses, loopbackAddress } from '@flotilla/runtime';
-import { mediaWorkersOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { httpAnswer, mediaWorkersOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 
 const main = fileURLToPath(import.meta.resolve('@flotilla/standalone'));
@@ -90,6 +90,57 @@ describe('standalone', () => {
     await local.line(/Flotilla is ready/);
     expect(await candidateAddresses(port)).toEqual(new Set([loopbackAddress, '127.0.0.3']));
     await local.stop('SIGTERM');
+  });
+
+  test('refuses what pages of other sites send to its API and to its signaling', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
+    await child.line(/Flotilla is ready/);
+    const url = `http://127.0.0.1:${port}`;
+    const rebound = { host: `evil.example:${port}` };
+    const foreign = { origin: 'http://evil.example' };
+    const neighbour = { origin: `http://127.0.0.1:${port + 1}` };
+    for (const [path, options] of [
+      ['/v1/drills', { method: 'POST', headers: foreign }],
+      ['/v1/drills', { method: 'POST', headers: neighbour }],
+      ['/v1/drills', { method: 'POST', headers: { origin: 'null' } }],
+      ['/v1/drills', { method: 'POST', headers: { 'sec-fetch-site': 'cross-site' } }],
+      ['/v1/nodes/nd_local-1/drain', { method: 'POST', headers: foreign }],
+      ['/console/topology-entry', { method: 'POST', headers: { ...rebound, origin: `http://evil.example:${port}` } }],
+      ['/console/entry', { method: 'POST', headers: foreign }],
+      ['/v1/topology', { headers: rebound }],
+      ['/', { headers: rebound }],
+    ] as const)
+      expect(await httpAnswer(url + path, options), `${path} ${JSON.stringify(options)}`).toMatchObject({
+        status: 403,
+        body: { error: { code: 'FORBIDDEN' } },
+      });
+    const api = new RestApi(url, undefined);
+    await api.createRoom({ name: 'here' });
+    const token = await api.issueToken('here');
+    const headers = { ...rebound, origin: `http://evil.example:${port}` };
+    await expect(RawClient.connect(url, { token, headers })).rejects.toMatchObject({ status: 403, code: 'FORBIDDEN' });
+    // The refusal has not used the token up.
+    (await RawClient.connect(url, { token, headers: { origin: url } })).close();
+    expect(await httpAnswer(`http://localhost:${port}/v1/topology`)).toMatchObject({ status: 200 });
+    await child.stop('SIGTERM');
+  });
+
+  test('listens beyond loopback only with API keys, and then asks for them', async () => {
+    const port = await freePort();
+    const settings = { FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1', FLOTILLA_HOST: '0.0.0.0' };
+    const open = start(settings);
+    expect(await open.exited).toBe(78);
+    expect(open.lines.join('\n')).toContain('FLOTILLA_API_KEYS is required: to listen at 0.0.0.0');
+    // With a key, on loopback as well: this machine's own outside address is none of the test's.
+    const child = start({ ...settings, FLOTILLA_HOST: '127.0.0.1', FLOTILLA_API_KEYS: 'key-of-this-test' });
+    await child.line(/Flotilla is ready/);
+    const url = `http://127.0.0.1:${port}`;
+    expect(await httpAnswer(`${url}/v1/topology`)).toMatchObject({ status: 401 });
+    const withKey = (key: string) => httpAnswer(`${url}/v1/topology`, { headers: { authorization: `Bearer ${key}` } });
+    expect(await withKey('another')).toMatchObject({ status: 403 });
+    expect(await withKey('key-of-this-test')).toMatchObject({ status: 200 });
+    await child.stop('SIGTERM');
   });
 
   test('a port in use is told in one line, with what to do', async () => {

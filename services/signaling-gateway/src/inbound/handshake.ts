@@ -15,6 +15,8 @@ export interface Admitted extends AdmittedSession {
 
 export interface HandshakeSettings {
   readonly allowedOrigins: readonly string[];
+  /** Host names that clients may use. Empty: all. */
+  readonly allowedHosts: readonly string[];
   readonly requireClientTime: boolean;
 }
 
@@ -41,8 +43,11 @@ export class Handshake {
 
   /** Browsers send an Origin that pages can't forge; other clients need none. Throws FORBIDDEN. */
   checkOrigin(request: IncomingMessage): void {
-    const { allowedOrigins } = this.settings;
+    const { allowedOrigins, allowedHosts } = this.settings;
     const { origin, host } = request.headers;
+    // A page whose host name was made to resolve to this server has that name in both fields (DNS rebinding).
+    if (allowedHosts.length > 0 && !allowedHosts.includes(hostName(host)))
+      throw new FlotillaError('FORBIDDEN', `not served at ${host ?? 'no host'}; see FLOTILLA_ALLOWED_HOSTS`);
     if (origin === undefined || allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return;
     if (URL.canParse(origin) && new URL(origin).host === host) return;
     throw new FlotillaError('FORBIDDEN', `pages from ${origin} may not connect; see FLOTILLA_ALLOWED_ORIGINS`);
@@ -86,6 +91,9 @@ export class Handshake {
     else await this.sessions.requireResumable(resumeToken);
   }
 }
+
+/** The host name of a `Host` field, without its port. */
+const hostName = (host = ''): string => host.replace(/:\d*$/, '').toLowerCase();
 
 /** Subprotocol of the answer: the protocol, never the entry that carries a credential. */
 export function selectSubprotocol(offered: ReadonlySet<string>): string | false {
