@@ -1,4 +1,5 @@
 // `npm run bench:<name>`: sets up what is missing and runs a benchmark of loadtest/.
+import { inNetworkNamespace, namespaceProblem } from './setup/network-namespace.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
 import { runMain, SetupError } from './setup/steps.mjs';
@@ -22,6 +23,10 @@ await runMain(async () => {
   const system = name === undefined ? undefined : benchmarks[name];
   if (!system)
     throw new SetupError(`There is no benchmark "${name}". Choose one of ${Object.keys(benchmarks).join(', ')}.`);
-  await prepare({ system: args.includes('--help') ? [] : system });
-  return runInForeground(`loadtest/${name}/dist/main.js`, args);
+  const help = args.includes('--help');
+  const firefox = !help && args.some((arg) => /^(--browser=)?firefox$/.test(arg));
+  const problem = firefox && namespaceProblem();
+  if (problem) throw new SetupError(`${problem}.`);
+  await prepare({ system: help ? [] : firefox ? [...system, 'firefox', 'iproute2'] : system });
+  return runInForeground(`loadtest/${name}/dist/main.js`, args, {}, firefox ? [inNetworkNamespace] : []);
 });

@@ -1,6 +1,7 @@
 // `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
 import { parseArgs } from 'node:util';
 import { ensureHelm } from './setup/helm.mjs';
+import { namespaceProblem } from './setup/network-namespace.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { ensurePython } from './setup/python.mjs';
 import { runInForeground } from './setup/run-service.mjs';
@@ -12,7 +13,8 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
 
   test          *.test.ts               needs Node alone
   integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private; Python tools
-  e2e           *.e2e.test.ts           browsers and whole topologies
+  e2e           *.e2e.test.ts           Chromium and whole topologies
+  firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
   soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections, a minute of fuzzing
 
   --fast      test and integration only
@@ -36,9 +38,10 @@ await runMain(async () => {
     return 0;
   }
   console.log(bold('Setting up'));
-  await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python'] });
+  const firefox = values.fast || namespaceProblem() ? [] : /** @type {const} */ (['firefox', 'iproute2']);
+  await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python', ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);
-  const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e']), ...(values.all ? ['soak'] : [])];
+  const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e', 'firefox']), ...(values.all ? ['soak'] : [])];
   return runInForeground('tools/run-tests.mjs', tiers);
 });

@@ -16,7 +16,7 @@ const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
 const tiers = {
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/*.{integration,e2e,soak,cluster}.test.ts'],
+    exclude: ['**/*.{integration,e2e,firefox,soak,cluster}.test.ts'],
     ...inParallel,
     // With a process per file, imports would take half of the time.
     isolate: false,
@@ -25,6 +25,7 @@ const tiers = {
   integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
   // Two processes, each with topologies of its own: much of the time is waiting.
   e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne, fileParallelism: true, maxWorkers: 2 },
+  firefox: { include: ['test/**/*.firefox.test.ts'], ...oneByOne },
   soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
   /** Run by `npm run test:cluster` on a machine outside the cluster that it started. */
   cluster: { include: ['test/**/*.cluster.test.ts'], ...oneByOne, testTimeout: 300_000, hookTimeout: 300_000 },

@@ -11,11 +11,13 @@ import { workerPath } from './worker.mjs';
  * @param {string} script relative to the checkout
  * @param {readonly string[]} args
  * @param {Record<string, string>} [env] on top of this process's
+ * @param {readonly string[]} [wrapper] a program that runs the command given as its further arguments
  * @returns {Promise<number>}
  */
-export function runInForeground(script, args, env = {}) {
+export function runInForeground(script, args, env = {}, wrapper = []) {
   return new Promise((resolve, reject) => {
-    const child = spawn(node24(), [script, ...args], {
+    const [program, ...rest] = /** @type {[string, ...string[]]} */ ([...wrapper, node24(), script, ...args]);
+    const child = spawn(program, rest, {
       cwd: root,
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: childEnv({ MEDIASOUP_WORKER_BIN: workerPath(), ...env }),

@@ -35,6 +35,17 @@ const known = {
     debian: ['chromium'],
     brew: ['chromium'],
   },
+  firefox: {
+    present: () => process.env.FIREFOX_BIN ?? ['firefox-esr', 'firefox'].map(which).find(Boolean),
+    debian: ['firefox-esr'],
+    brew: ['firefox'],
+  },
+  // In /usr/sbin, which is on the PATH of root alone.
+  iproute2: {
+    present: () => which('ip') ?? (existsSync('/usr/sbin/ip') || undefined),
+    debian: ['iproute2'],
+    brew: ['iproute2mac'],
+  },
   chrony: {
     present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
     debian: ['chrony'],

@@ -14,6 +14,10 @@ describe.each(topologies)('two people without a node between them, on %s', (name
   test.each(peerScenarios)('$promise', ({ run }) => run(topology));
 
   test.each(peerCallScenarios)('$promise', ({ run }) =>
-    run(topology, browser, (line) => console.log(`[${name}] ${line}`)),
+    run(
+      topology,
+      () => browser,
+      (line) => console.log(`[${name}] ${line}`),
+    ),
   );
 });

@@ -1,25 +1,8 @@
-import { CallPage, launchBrowserToKill, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
+import { CallPage, launchBrowserToKill, TcpProxy, type Topology } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { picture } from './picture.ts';
 import { resumeWindowSeconds, smallCamera, useBrowser, useFleet } from './use-topology.ts';
-
-/** What a page shows of another participant's connection: the badge of the tile and its accessible name. */
-async function connectionShown(call: CallPage, name: string): Promise<{ badge: string; label: string } | undefined> {
-  const [tile] = await call.page.locator(`[data-tile][data-name=${name}]`).evaluateAll((tiles) =>
-    tiles.map((each) => ({
-      badge: each.shadowRoot?.querySelector('[data-testid=tile-connection]')?.textContent ?? '',
-      label: each.getAttribute('aria-label') ?? '',
-    })),
-  );
-  return tile;
-}
-
-const shows = (call: CallPage, name: string, badge: string): Promise<void> =>
-  waitFor(`${call.name} sees "${badge}" on the tile of ${name}`, async () => {
-    const shown = await connectionShown(call, name);
-    if (shown?.badge !== badge) notYet(shown ? `the tile shows "${shown.badge}"` : 'there is no such tile');
-  });
 
 describe('the call page', () => {
   let topology: Topology;
@@ -50,15 +33,16 @@ describe('the call page', () => {
       const cleo = await join(browser, 'cleo', 'cut');
       await Promise.all([ada.hearsAndSees('bob'), cleo.hearsAndSees('bob')]);
       proxy.cut();
-      await Promise.all([shows(ada, 'bob', 'Reconnecting…'), shows(cleo, 'bob', 'Reconnecting…')]);
-      expect(await connectionShown(ada, 'bob')).toMatchObject({ label: 'bob, reconnecting' });
-      expect(await connectionShown(ada, 'cleo')).toMatchObject({ badge: '' });
+      await Promise.all([ada.showsConnection('bob', 'Reconnecting…'), cleo.showsConnection('bob', 'Reconnecting…')]);
+      const tiles = await ada.tiles();
+      expect(tiles.find(({ name }) => name === 'bob')).toMatchObject({ label: 'bob, reconnecting' });
+      expect(tiles.find(({ name }) => name === 'cleo')).toMatchObject({ connection: '' });
       // A participant that joins meanwhile sees it, too.
       const dan = await join(browser, 'dan', 'cut');
-      await shows(dan, 'bob', 'Reconnecting…');
+      await dan.showsConnection('bob', 'Reconnecting…');
       await picture(ada.page, 'reconnecting');
       proxy.mend();
-      await Promise.all([ada, cleo, dan].map((call) => shows(call, 'bob', '')));
+      await Promise.all([ada, cleo, dan].map((call) => call.showsConnection('bob', '')));
       await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
     } finally {
       await proxy.close();
@@ -71,7 +55,7 @@ describe('the call page', () => {
     await join(other.browser, 'bob', 'killed');
     await ada.hearsAndSees('bob');
     await other.kill();
-    await shows(ada, 'bob', 'Reconnecting…');
+    await ada.showsConnection('bob', 'Reconnecting…');
     await ada.page.setViewportSize({ width: 360, height: 740 });
     await picture(ada.page, 'reconnecting-phone');
     await ada.seesExactly([], (resumeWindowSeconds + 10) * 1000);

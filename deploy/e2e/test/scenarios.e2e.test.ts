@@ -13,5 +13,11 @@ describe.each(topologies)('on %s', (name, use) => {
 
   test.each(misuseScenarios)('$promise', ({ run }) => run(topology));
 
-  test.each(callScenarios)('$promise', ({ run }) => run(topology, browser, (line) => console.log(`[${name}] ${line}`)));
+  test.each(callScenarios)('$promise', ({ run }) =>
+    run(
+      topology,
+      () => browser,
+      (line) => console.log(`[${name}] ${line}`),
+    ),
+  );
 });

@@ -9,6 +9,6 @@ test('a percentile is one of the values: the smallest that the share does not ex
 });
 
 test('a summary takes values in any order, and none at all', () => {
-  expect(summarize([3, 1, 10, 2])).toEqual({ count: 4, p50: 2, p95: 10, max: 10 });
-  expect(summarize([])).toEqual({ count: 0, p50: 0, p95: 0, max: 0 });
+  expect(summarize([3, 1, 10, 2])).toEqual({ count: 4, p50: 2, p95: 10, p99: 10, max: 10 });
+  expect(summarize([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
 });

@@ -1,9 +1,11 @@
-import { startFleet } from '@flotilla/local-fleet';
+import { setTimeout } from 'node:timers/promises';
+import { mediaAt, startFleet } from '@flotilla/local-fleet';
 import {
   endOnStopRequest,
   endProgress,
   markdown,
   number,
+  oneOf,
   progress,
   readOptions,
   runInfo,
@@ -12,7 +14,18 @@ import {
   writeReport,
 } from '@flotilla/loadtest-kit';
 import { freePort } from '@flotilla/processes';
-import { CallPage, launchBrowser, notYet, RestApi, UdpRelay, waitFor } from '@flotilla/testkit';
+import { localAddresses } from '@flotilla/runtime';
+import {
+  CallPage,
+  launchBrowser,
+  launchFirefox,
+  notYet,
+  RestApi,
+  type Tab,
+  type TabBrowser,
+  UdpRelay,
+  waitFor,
+} from '@flotilla/testkit';
 import { type Gap, report, rowHead } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];
@@ -25,8 +38,17 @@ const restEvery = 10;
 const about = `Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
 the longest time between two rendered frames around each move, and the sound that was made up for want of packets, beside those
 of the same call at rest. With loss, delay or jitter all media goes through relays that impair it, each way.`;
-const { migrations, loss, delay, jitter, height, fps } = readOptions('bench:migration', about, {
+const {
+  migrations,
+  browser: browserName = 'chromium',
+  loss,
+  delay,
+  jitter,
+  height,
+  fps,
+} = readOptions('bench:migration', about, {
   migrations: number('how many', 100, 1, 10_000),
+  browser: oneOf('default: chromium', ['chromium', 'firefox']),
   loss: share('fraction of packets that the relays lose', 0),
   delay: number('ms that the relays delay packets', 0, 0, 1000),
   jitter: number('ms that the relays delay packets besides, at most', 0, 0, 1000),
@@ -40,12 +62,14 @@ const { migrations, loss, delay, jitter, height, fps } = readOptions('bench:migr
 });
 endOnStopRequest();
 const impaired = loss > 0 || delay > 0 || jitter > 0;
+/** Firefox ignores ICE candidates on loopback. */
+const mediaAddress = browserName === 'firefox' ? (await localAddresses()).at(-1)! : '127.0.0.1';
 /** Clients are told this address, where the relays listen; the nodes themselves listen on 127.0.0.1, at the same ports. */
-const relayHost = '127.0.0.2';
+const relayHost = browserName === 'firefox' ? mediaAddress : '127.0.0.2';
 
 /** The longest gaps since the last call, by who sees whom. */
 async function takeGaps(
-  pages: readonly CallPage[],
+  pages: readonly CallPage<Tab>[],
   owners: ReadonlyMap<string, string>,
 ): Promise<Omit<Gap, 'round' | 'mover'>[]> {
   const taken = await Promise.all(
@@ -71,7 +95,7 @@ if (impaired) {
   }
 }
 /** Counts concealed sound from the call on; the result says how much there was since, in ms per second of sound. */
-async function watchSound(page: CallPage): Promise<() => Promise<number>> {
+async function watchSound(page: CallPage<Tab>): Promise<() => Promise<number>> {
   const before = await page.soundSoFar();
   return async () => {
     const now = await page.soundSoFar();
@@ -83,11 +107,14 @@ const fleet = await startFleet({
   sfuNodes: 3,
   gateways: 2,
   port: 0,
-  env: { FLOTILLA_NAMESPACE: 'bench-migration' },
+  env: { FLOTILLA_NAMESPACE: 'bench-migration', ...(!impaired && mediaAt([mediaAddress])) },
   sfuEnv: (nodeId): Record<string, string> =>
     impaired ? { FLOTILLA_SFU_PORT_BASE: String(ports.get(nodeId)), FLOTILLA_SFU_ANNOUNCED_ADDRESS: relayHost } : {},
 });
-const browser = await launchBrowser({ args: [`--use-fake-device-for-media-stream=fps=${fps}`] });
+const browser: TabBrowser & { close(): Promise<void> } =
+  browserName === 'firefox'
+    ? await launchFirefox({ framesPerSecond: fps })
+    : await launchBrowser({ args: [`--use-fake-device-for-media-stream=fps=${fps}`] });
 const camera = { width: (height * 16) / 9, height };
 /** Small pictures in small windows: drawing costs as much as decoding. */
 const viewport = height < 720 ? { width: 640, height: 480 } : { width: 1280, height: 800 };
@@ -113,7 +140,7 @@ try {
     if (round % restEvery === 1) {
       await takeGaps(pages, owners);
       const sound = await Promise.all(pages.map(watchSound));
-      await pages[0]!.page.waitForTimeout(restMs);
+      await setTimeout(restMs);
       concealed.atRest.push(...(await Promise.all(sound.map((take) => take()))));
       atRest.push(...(await takeGaps(pages, owners)).map(({ ms }) => ms));
     }
@@ -134,7 +161,7 @@ try {
     );
     if (move.ms === undefined) failures.push(`${round}: ${move.error}`);
     else took.push(move.ms);
-    await mover.page.waitForTimeout(settleMs);
+    await setTimeout(settleMs);
     const seen = await takeGaps(pages, owners);
     for (const [index, page] of pages.entries())
       concealed[page === mover ? 'mover' : 'others'].push(await sound[index]!());
@@ -152,8 +179,8 @@ try {
 }
 
 const row = (what: string, values: readonly number[]): (string | number)[] => {
-  const { count, p50, p95, max } = summarize(values);
-  return [what, count, ...[p50, p95, max].map(Math.round)];
+  const { count, p50, p95, p99, max } = summarize(values);
+  return [what, count, ...[p50, p95, p99, max].map(Math.round)];
 };
 const seenBy = (what: string, chosen: (gap: Gap) => boolean): (string | number)[] =>
   row(
@@ -172,7 +199,7 @@ const soundRows = [
   row('the mover, of the others', concealed.mover),
   row('the others', concealed.others),
 ];
-const pictures = `Pictures of ${height} lines, ${fps} a second. `;
+const pictures = `${browserName === 'firefox' ? 'Firefox' : 'Chromium'}. Pictures of ${height} lines, ${fps} a second. `;
 const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';
 console.log(`
 ${pictures}${path}Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)

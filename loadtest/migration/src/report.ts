@@ -9,7 +9,7 @@ export interface Gap {
   readonly ms: number;
 }
 
-export const rowHead = ['who sees whom', 'count', 'p50', 'p95', 'max'];
+export const rowHead = ['who sees whom', 'count', 'p50', 'p95', 'p99', 'max'];
 
 const size = { width: 960, height: 360, left: 56, bottom: 32, top: 12 };
 const goalMs = 150;

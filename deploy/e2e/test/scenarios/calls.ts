@@ -1,26 +1,43 @@
-import type { Browser } from 'playwright-core';
 import { expect } from 'vitest';
-import { CallPage, mediaWorkersOf, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
+import {
+  CallPage,
+  type CallPageOptions,
+  mediaWorkersOf,
+  notYet,
+  type Tab,
+  type TabBrowser,
+  TcpProxy,
+  type Topology,
+  waitFor,
+} from '@flotilla/testkit';
+
+/** The call page in any browser. */
+export type Call = CallPage<Tab>;
+
+/** The browser of a participant, by name. */
+export type BrowserOf = (name: string) => TabBrowser;
 
 /** What happens to people in a call, told once for every topology. Each makes rooms of its own. */
 export interface CallScenario {
   readonly promise: string;
-  readonly run: (topology: Topology, browser: Browser, report: (line: string) => void) => Promise<void>;
+  /** Depends on the browsers: runs again with participants in different ones. */
+  readonly mixed?: true;
+  readonly run: (topology: Topology, browserOf: BrowserOf, report: (line: string) => void) => Promise<void>;
 }
 
 let rooms = 0;
-const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
+export const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
 
 /** Runs with pages that are closed at the end, whatever happens. */
 export async function withPages(
-  work: (join: (options: Parameters<typeof CallPage.join>[2]) => Promise<CallPage>) => Promise<void>,
+  work: (join: (options: CallPageOptions) => Promise<Call>) => Promise<void>,
   topology: Topology,
-  browser: Browser,
+  browserOf: BrowserOf,
 ): Promise<void> {
-  const pages: CallPage[] = [];
+  const pages: Call[] = [];
   try {
     await work(async (options) => {
-      const page = await CallPage.join(browser, topology.pageUrl, options);
+      const page = await CallPage.join(browserOf(options.name), topology.pageUrl, options);
       pages.push(page);
       return page;
     });
@@ -31,7 +48,7 @@ export async function withPages(
 }
 
 /** Waits until a newcomer and each of the others hear and see each other. */
-export async function meets(newcomer: CallPage, ...others: CallPage[]): Promise<void> {
+export async function meets(newcomer: Call, ...others: Call[]): Promise<void> {
   await Promise.all(others.flatMap((other) => [newcomer.hearsAndSees(other.name), other.hearsAndSees(newcomer.name)]));
 }
 
@@ -39,7 +56,8 @@ export const callScenarios: readonly CallScenario[] = [
   {
     promise:
       'two decode each other for 5 s, a third sees both, one leaves and its tile is gone, one reloads and is back',
-    run: (topology, browser, report) =>
+    mixed: true,
+    run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
           const room = newRoom();
@@ -65,12 +83,13 @@ export const callScenarios: readonly CallScenario[] = [
           await meets(cleo, ada);
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
   {
     promise: 'one loses its socket for 3 s, keeps its session and its media, and misses no event',
-    run: (topology, browser, report) =>
+    mixed: true,
+    run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
           const room = newRoom();
@@ -88,6 +107,7 @@ export const callScenarios: readonly CallScenario[] = [
             );
             proxy.cut();
             await bob.reconnecting();
+            await ada.showsConnection('bob', 'Reconnecting…');
             const frames = bob.framesDuring('ada', 3000);
             for (let number = 1; number <= 20; number++) await ada.send({ number });
             await ada.press('mic');
@@ -102,6 +122,7 @@ export const callScenarios: readonly CallScenario[] = [
             expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
             expect(await bob.room()).toEqual({ ...before, state: 'connected' });
             await bob.knowsMuted('ada');
+            await ada.showsConnection('bob', '');
             await ada.seesExactly(['bob']);
             await ada.hearsAndSees('bob');
           } finally {
@@ -109,12 +130,12 @@ export const callScenarios: readonly CallScenario[] = [
           }
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
   {
     promise: 'two rooms neither see nor hear each other',
-    run: (topology, browser) =>
+    run: (topology, browserOf) =>
       withPages(
         async (join) => {
           const [here, there] = [newRoom(), newRoom()];
@@ -128,12 +149,13 @@ export const callScenarios: readonly CallScenario[] = [
           expect(await bob.messages()).toEqual([]);
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
   {
     promise: 'people homed on two SFU nodes see and hear each other through pipes, and a mute crosses over',
-    run: (topology, browser) =>
+    mixed: true,
+    run: (topology, browserOf) =>
       withPages(
         async (join) => {
           const room = newRoom();
@@ -143,6 +165,11 @@ export const callScenarios: readonly CallScenario[] = [
           const [adas, bobs] = [await ada.room(), await bob.room()];
           expect(adas.nodeId).not.toBe(bobs.nodeId);
           await meets(ada, bob);
+
+          await ada.press('mic');
+          await bob.knowsMuted('ada');
+          await ada.press('mic');
+          await bob.hearsAndSees('ada');
 
           await ada.press('camera');
           await waitFor('the picture stops', async () =>
@@ -155,13 +182,14 @@ export const callScenarios: readonly CallScenario[] = [
           await Promise.all([cleo.hearsAndSees('ada'), cleo.hearsAndSees('bob')]);
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
   {
     promise:
       'the media workers of a node are killed: its people are back in the call, as who they were, and the process lives',
-    run: (topology, browser, report) =>
+    mixed: true,
+    run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
           const room = newRoom();
@@ -193,7 +221,7 @@ export const callScenarios: readonly CallScenario[] = [
           expect(process.kill(node, 0)).toBe(true);
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
 ];

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { type CallPage, notYet, TcpProxy, waitFor } from '@flotilla/testkit';
-import { type CallScenario, meets, withPages } from './calls.ts';
+import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
+import { type Call, type CallScenario, meets, withPages } from './calls.ts';
 import { newPeerRoom } from './peers.ts';
 
 /** The SDK's room in the page, as far as these look into it. */
@@ -23,17 +23,17 @@ declare const flotilla: { readonly room: PeerRoom };
 /** Set in the page by `watch`. */
 declare const watched: { longestGapMs: number; frames: number; lost: number };
 
-const stateOf = ({ page }: CallPage) =>
+const stateOf = ({ page }: Call) =>
   page.evaluate(() => ({
     mode: flotilla.room.mediaMode,
     connected: flotilla.room.directCall !== undefined,
     ...flotilla.room.directCall?.link?.state,
   }));
 
-const publicationsIn = ({ page }: CallPage): Promise<string[]> =>
+const publicationsIn = ({ page }: Call): Promise<string[]> =>
   page.evaluate(() => [...flotilla.room.participants.values()].flatMap(({ publications }) => [...publications.keys()]));
 
-const tracksIn = ({ page }: CallPage): Promise<number> =>
+const tracksIn = ({ page }: Call): Promise<number> =>
   page.evaluate(
     () =>
       [...flotilla.room.participants.values()]
@@ -42,14 +42,14 @@ const tracksIn = ({ page }: CallPage): Promise<number> =>
   );
 
 /** Receives everything, or nothing. */
-const wish = ({ page }: CallPage, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
+const wish = ({ page }: Call, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
   page.evaluate(async (asked) => {
     for (const { publications } of flotilla.room.participants.values())
       for (const publication of publications.values()) await publication[asked]();
   }, what);
 
 /** Waits until the two are connected to each other, and neither offers anything. */
-async function settled(...calls: CallPage[]): Promise<void> {
+async function settled(...calls: Call[]): Promise<void> {
   await waitFor('both are connected and stable', async () => {
     for (const call of calls) {
       const { signaling, connection } = await stateOf(call);
@@ -60,7 +60,7 @@ async function settled(...calls: CallPage[]): Promise<void> {
 }
 
 /** Waits until a picture moves, also when it began to count its frames anew. */
-async function pictureMoves(call: CallPage, name: string): Promise<void> {
+async function pictureMoves(call: Call, name: string): Promise<void> {
   let [last, rises] = [0, 0];
   await waitFor(
     `${call.name} sees ${name} move`,
@@ -75,7 +75,7 @@ async function pictureMoves(call: CallPage, name: string): Promise<void> {
 }
 
 /** From now on measures the first picture of somebody else, and counts who and what was lost. */
-async function watch({ page }: CallPage): Promise<void> {
+async function watch({ page }: Call): Promise<void> {
   await page.evaluate(() => {
     const all = (root: ParentNode): Element[] =>
       [...root.querySelectorAll('*')].flatMap((element) => [
@@ -105,7 +105,7 @@ async function watch({ page }: CallPage): Promise<void> {
 export const peerCallScenarios: readonly CallScenario[] = [
   {
     promise: 'two see and hear each other without a node, through mutes, a lost socket, a reload and 50 offers at once',
-    run: (topology, browser, report) =>
+    run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
           const room = await newPeerRoom(topology);
@@ -201,12 +201,12 @@ export const peerCallScenarios: readonly CallScenario[] = [
           }
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
   {
     promise: 'a third joins: all three see each other, and the first two never lose each other or their tiles',
-    run: (topology, browser, report) =>
+    run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
           const room = await newPeerRoom(topology);
@@ -246,7 +246,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
           await Promise.all([ada.seesExactly(['bob', 'cleo']), bob.seesExactly(['ada', 'cleo'])]);
         },
         topology,
-        browser,
+        browserOf,
       ),
   },
 ];

@@ -1,58 +1,15 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { type Browser, type BrowserContext, chromium, type LaunchOptions, type Page } from 'playwright-core';
+import { setTimeout } from 'node:timers/promises';
+import type { Page } from 'playwright-core';
+import {
+  type CameraSize,
+  limitCamera,
+  misdirectCandidates,
+  prepare,
+  redirectSignaling,
+  removeDevices,
+} from './page-scripts.ts';
+import type { Tab, TabBrowser, TabContext } from './tab.ts';
 import { notYet, waitFor } from './wait-for.ts';
-
-/** Chromium's path: CHROMIUM_BIN, or where Debian and others put it. */
-export function chromiumPath(): string {
-  const candidates = [
-    process.env['CHROMIUM_BIN'],
-    ...['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
-      (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, name)),
-    ),
-  ];
-  for (const path of candidates) {
-    try {
-      if (path) accessSync(path, constants.X_OK);
-      if (path) return path;
-    } catch {
-      // Not there.
-    }
-  }
-  throw new Error('Chromium is not installed: apt-get install chromium, or set CHROMIUM_BIN');
-}
-
-const launchOptions = (args: readonly string[]): LaunchOptions => ({
-  executablePath: chromiumPath(),
-  headless: true,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream',
-    '--auto-select-desktop-capture-source=Entire screen',
-    '--autoplay-policy=no-user-gesture-required',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--disable-background-timer-throttling',
-    '--disable-renderer-backgrounding',
-    '--disable-backgrounding-occluded-windows',
-    ...args,
-  ],
-});
-
-/** Starts a headless Chromium with a fake camera and microphone, which connects to nothing but the pages that it is given. */
-export function launchBrowser(options: { args?: readonly string[] } = {}): Promise<Browser> {
-  return chromium.launch(launchOptions(options.args ?? []));
-}
-
-/** Starts a browser whose processes can be killed together, so that none of them closes a connection. */
-export async function launchBrowserToKill(): Promise<{ browser: Browser; kill(): Promise<void> }> {
-  const server = await chromium.launchServer(launchOptions([]));
-  return { browser: await chromium.connect(server.wsEndpoint()), kill: () => server.kill() };
-}
 
 /** One participant's tile as the page shows it. */
 export interface TileView {
@@ -61,6 +18,10 @@ export interface TileView {
   /** Frames rendered so far, 0 while there is no video. */
   readonly frames: number;
   readonly width: number;
+  /** What it says of the participant's connection; empty while there is nothing to say. */
+  readonly connection: string;
+  /** Its accessible name. */
+  readonly label: string;
 }
 
 /** How a participant's media arrives. */
@@ -70,80 +31,8 @@ export interface Received {
   readonly audioBytes: number;
 }
 
-/** The SDK's room in the page, as far as tests look into it. */
-interface PageRoom {
-  readonly id: string;
-  readonly nodeId?: string;
-  readonly state: string;
-  readonly me: { readonly id: string };
-  readonly publications: ReadonlyMap<string, unknown>;
-  readonly participants: ReadonlyMap<
-    string,
-    {
-      readonly name: string;
-      readonly publications: ReadonlyMap<
-        string,
-        { readonly id: string; readonly kind: string; readonly muted: boolean; readonly track?: MediaStreamTrack }
-      >;
-    }
-  >;
-  send(data: unknown): Promise<void>;
-  on(name: 'message' | 'stateChanged' | 'migrated' | 'migrationFailed', listener: (data: unknown) => void): void;
-}
-
-declare global {
-  var flotilla: { readonly room?: PageRoom };
-  var received: unknown[];
-  var statesSeen: unknown[];
-  var frameGaps: Map<string, { longest: number; frames: number; of: string }>;
-  var connections: RTCPeerConnection[];
-  var sound: Map<string, [number, number]>;
-  var moves: { ms?: number; error?: string }[];
-}
-
-/** Runs in the page before all else. */
-function keepConnections(): void {
-  globalThis.connections = [];
-  globalThis.sound = new Map();
-  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(configuration?: RTCConfiguration) {
-      super(configuration);
-      globalThis.connections.push(this);
-    }
-  };
-}
-
-/** Runs in the page before all else. */
-function misdirectCandidates(): void {
-  // Address and port are the fifth and the sixth field (RFC 8839, section 5.1). Port 9 discards what it gets.
-  const misdirect = (text: string): string => text.replace(/(candidate:(?:\S+ ){4})\S+ \d+ /g, '$1127.0.0.1 9 ');
-  globalThis.RTCPeerConnection = class extends RTCPeerConnection {
-    override addIceCandidate(init?: RTCIceCandidateInit | null): Promise<void> {
-      return super.addIceCandidate(init && { ...init, candidate: misdirect(init.candidate ?? '') });
-    }
-
-    override setRemoteDescription({ type, sdp = '' }: RTCSessionDescriptionInit): Promise<void> {
-      return super.setRemoteDescription({ type, sdp: misdirect(sdp) });
-    }
-  };
-}
-
-/** What the camera gives, whatever the page asks for. */
-export interface CameraSize {
-  readonly width: number;
-  readonly height: number;
-}
-
-/** Runs in the page before all else. */
-function limitCamera({ width, height }: CameraSize): void {
-  const devices = navigator.mediaDevices;
-  const ask = devices.getUserMedia.bind(devices);
-  devices.getUserMedia = (constraints) => {
-    const { video } = constraints ?? {};
-    if (!video) return ask(constraints);
-    return ask({ ...constraints, video: { ...(video === true ? {} : video), width, height } });
-  };
-}
+/** Of a counter that may have started anew. */
+const increase = (from: number, to: number): number => (to >= from ? to - from : to);
 
 export interface CallPageOptions {
   readonly room: string;
@@ -154,34 +43,38 @@ export interface CallPageOptions {
   readonly camera?: CameraSize;
   /** Sends to a port where nobody answers in place of the addresses of another participant, as behind a firewall. */
   readonly misdirectCandidates?: boolean;
+  /** Joins on a machine without camera, microphone and screen. */
+  readonly withoutDevices?: boolean;
 }
 
 /** The call page in a browser of its own profile. */
-export class CallPage {
+export class CallPage<T extends Tab = Page> {
   readonly problems: string[] = [];
 
   private constructor(
     readonly name: string,
-    readonly page: Page,
-    private readonly context: BrowserContext,
+    readonly page: T,
+    private readonly context: TabContext<T>,
   ) {
     page.on('pageerror', (error) => this.problems.push(error.message));
   }
 
   /** Opens the page with `?room=&name=`, which joins at once. */
-  static async join(browser: Browser, pageUrl: string, options: CallPageOptions): Promise<CallPage> {
+  static async join<T extends Tab>(
+    browser: TabBrowser<T>,
+    pageUrl: string,
+    options: CallPageOptions,
+  ): Promise<CallPage<T>> {
     const { room, name, signalUrl, viewport = { width: 1280, height: 800 }, camera } = options;
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
+    const runFirst = <Argument>(script: (argument: Argument) => void, argument: Argument): Promise<unknown> =>
+      context.addInitScript({ content: `(${String(script)})(${JSON.stringify(argument)})` });
+    await runFirst(prepare, undefined);
+    if (options.misdirectCandidates) await runFirst(misdirectCandidates, undefined);
+    if (options.withoutDevices) await runFirst(removeDevices, undefined);
+    if (camera) await runFirst(limitCamera, camera);
+    if (signalUrl !== undefined) await runFirst(redirectSignaling, signalUrl);
     const call = new CallPage(name, await context.newPage(), context);
-    await context.addInitScript(keepConnections);
-    if (options.misdirectCandidates) await context.addInitScript(misdirectCandidates);
-    if (camera) await context.addInitScript(limitCamera, camera);
-    if (signalUrl !== undefined) {
-      await call.page.route('**/console/entry', async (route) => {
-        const response = await route.fetch();
-        await route.fulfill({ response, json: { ...((await response.json()) as object), url: signalUrl } });
-      });
-    }
     await call.page.goto(`${pageUrl}/?room=${room}&name=${name}`);
     await call.joined();
     return call;
@@ -212,9 +105,20 @@ export class CallPage {
     return [...this.problems, text.replaceAll(/\s+/g, ' ').slice(0, 300)].join(' | ');
   }
 
-  /** The tiles of the others. */
+  /** The tiles of the others. Frames are counted from the first call on: Firefox counts none by itself when headless. */
   tiles(): Promise<TileView[]> {
     return this.page.evaluate(() => {
+      const framesOf = (video: HTMLVideoElement): number => {
+        const known = globalThis.renderedFrames.get(video);
+        if (known !== undefined) return known;
+        globalThis.renderedFrames.set(video, 0);
+        const count = (): void => {
+          globalThis.renderedFrames.set(video, globalThis.renderedFrames.get(video)! + 1);
+          video.requestVideoFrameCallback(count);
+        };
+        video.requestVideoFrameCallback(count);
+        return 0;
+      };
       // The page is made of web components: look into their shadow roots.
       const all = (root: ParentNode): Element[] =>
         [...root.querySelectorAll('*')].flatMap((element) => [
@@ -236,8 +140,10 @@ export class CallPage {
           return {
             participantId: tile.dataset['tile']!,
             name: tile.dataset['name']!,
-            frames: video?.getVideoPlaybackQuality().totalVideoFrames ?? 0,
+            frames: video ? framesOf(video) : 0,
             width: video?.videoWidth ?? 0,
+            connection: tile.shadowRoot?.querySelector('[data-testid=tile-connection]')?.textContent ?? '',
+            label: tile.getAttribute('aria-label') ?? '',
           };
         });
     });
@@ -256,38 +162,47 @@ export class CallPage {
     );
   }
 
-  /** What the browser got of a participant, by its own statistics. */
+  /** Waits until the tile of a participant says this of the participant's connection. */
+  async showsConnection(name: string, expected: string): Promise<void> {
+    await waitFor(`${this.name} sees "${expected}" on the tile of ${name}`, async () => {
+      const tile = (await this.tiles()).find((each) => each.name === name);
+      if (tile?.connection !== expected) notYet(tile ? `the tile shows "${tile.connection}"` : 'there is no such tile');
+    });
+  }
+
+  /** What the browser has received of a participant. Counters start anew with each element and track that shows them. */
   async receivedFrom(name: string): Promise<Received> {
     const tile = (await this.tiles()).find((each) => each.name === name);
-    const audioBytes = await this.page.evaluate((wanted) => {
-      const { room } = globalThis.flotilla as unknown as {
-        room?: {
-          participants: Map<string, { name: string; publications: Map<string, { id: string; kind: string }> }>;
-          stats?: { received: Map<string, { bitrate: number }> };
-        };
-      };
-      for (const { name: each, publications } of room?.participants.values() ?? []) {
-        if (each !== wanted) continue;
-        for (const { id, kind } of publications.values())
-          if (kind === 'audio') return room?.stats?.received.get(id)?.bitrate ?? 0;
-      }
-      return 0;
+    const audioBytes = await this.page.evaluate(async (wanted) => {
+      const tracks = new Set<string>();
+      for (const { name: each, publications } of globalThis.flotilla.room?.participants.values() ?? [])
+        for (const { kind, track } of publications.values())
+          if (each === wanted && kind === 'audio' && track) tracks.add(track.id);
+      let bytes = 0;
+      for (const connection of globalThis.connections)
+        for (const receiver of connection.getReceivers())
+          if (tracks.has(receiver.track.id))
+            for (const report of (await receiver.getStats()).values() as Iterable<RTCInboundRtpStreamStats>)
+              if (report.type === 'inbound-rtp') bytes += report.bytesReceived ?? 0;
+      return bytes;
     }, name);
     return { videoFrames: tile?.frames ?? 0, videoWidth: tile?.width ?? 0, audioBytes };
   }
 
   /** Waits until video and audio of a participant come in, now. */
   async hearsAndSees(name: string, timeoutMs = 20_000): Promise<void> {
-    const { videoFrames: before } = await this.receivedFrom(name);
+    let last = await this.receivedFrom(name);
+    let [newFrames, newAudioBytes] = [0, 0];
     await waitFor(
       `${this.name} hears and sees ${name}`,
       async () => {
-        const { videoFrames, videoWidth, audioBytes } = await this.receivedFrom(name);
-        if (videoWidth === 0 || videoFrames < before + 10)
-          notYet(
-            `${videoFrames - before} new frames of width ${videoWidth}; problems: ${this.problems.join('; ') || 'none'}`,
-          );
-        if (audioBytes === 0) notYet('no audio comes in');
+        const now = await this.receivedFrom(name);
+        newFrames += increase(last.videoFrames, now.videoFrames);
+        newAudioBytes += increase(last.audioBytes, now.audioBytes);
+        last = now;
+        if (now.videoWidth === 0 || newFrames < 10)
+          notYet(`${newFrames} new frames of width ${now.videoWidth}; problems: ${this.problems.join('; ') || 'none'}`);
+        if (newAudioBytes === 0) notYet('no audio comes in');
       },
       { timeoutMs },
     );
@@ -311,8 +226,8 @@ export class CallPage {
   /** Frames of a participant rendered within a time. */
   async framesDuring(name: string, ms: number): Promise<number> {
     const { videoFrames: before } = await this.receivedFrom(name);
-    await this.page.waitForTimeout(ms);
-    return (await this.receivedFrom(name)).videoFrames - before;
+    await setTimeout(ms);
+    return increase(before, (await this.receivedFrom(name)).videoFrames);
   }
 
   /** The room in the page. */

@@ -1,0 +1,75 @@
+import { notYet, waitFor } from '@flotilla/testkit';
+import { expect } from 'vitest';
+import { type CallScenario, callScenarios, meets, newRoom, withPages } from './calls.ts';
+
+/** Participants in different browsers. */
+export const mixedScenarios: readonly CallScenario[] = [
+  ...callScenarios.filter(({ mixed }) => mixed),
+  {
+    promise: 'a participant without camera, microphone and screen hears and sees the other, who sees its tile',
+    run: (topology, browserOf) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob', withoutDevices: true });
+          await bob.hearsAndSees('ada');
+          await ada.seesExactly(['bob']);
+          expect(await bob.publicationIds()).toEqual([]);
+          expect(await ada.receivedFrom('bob')).toEqual({ videoFrames: 0, videoWidth: 0, audioBytes: 0 });
+        },
+        topology,
+        browserOf,
+      ),
+  },
+  {
+    promise: 'one and then the other is moved to another node, and both hear and see each other all along',
+    run: (topology, browserOf, report) =>
+      withPages(
+        async (join) => {
+          const room = newRoom();
+          const ada = await join({ room, name: 'ada' });
+          const bob = await join({ room, name: 'bob' });
+          await meets(ada, bob);
+          for (const call of [ada, bob]) {
+            await call.watchFrames();
+            await call.watchMoves();
+          }
+          for (const [mover, other] of [
+            [ada, bob],
+            [bob, ada],
+          ] as const) {
+            const [before, publications] = [await mover.room(), await mover.publicationIds()];
+            const path = `/v1/rooms/${room}/participants/${before.me}/migrate`;
+            const { status, body } = await topology.api.request('POST', path, {});
+            expect({ status, body }).toMatchObject({ status: 202 });
+            const move = await waitFor(
+              `${mover.name} has moved`,
+              async () => (await mover.moves())[0] ?? notYet(`it is on ${(await mover.room()).nodeId}`),
+              { timeoutMs: 20_000 },
+            );
+            expect(move).toEqual({ ms: expect.any(Number) as number });
+            // Meanwhile the other side follows, and the previous one closes.
+            for (let second = 1; second <= 3; second++) {
+              const frames = await Promise.all([
+                mover.framesDuring(other.name, 1000),
+                other.framesDuring(mover.name, 1000),
+              ]);
+              expect(Math.min(...frames), `frames in second ${second} after the move`).toBeGreaterThan(0);
+            }
+            await meets(mover, other);
+            const { toNode } = body as { toNode: string };
+            expect(toNode).not.toBe(before.nodeId);
+            expect(await mover.room()).toEqual({ ...before, nodeId: toNode });
+            expect(await mover.publicationIds()).toEqual(publications);
+            for (const call of [mover, other]) {
+              const gaps = (await call.takeFrameGaps()).map(({ longest }) => Math.round(longest));
+              report(`${mover.name} was moved: ${call.name} saw a longest gap of ${gaps.join(', ')} ms between frames`);
+            }
+          }
+        },
+        topology,
+        browserOf,
+      ),
+  },
+];
