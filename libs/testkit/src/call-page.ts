@@ -323,8 +323,12 @@ export class CallPage<T extends Tab = Page> {
         for (const [id, report] of await connection.getStats()) {
           const stats = report as RTCInboundRtpStreamStats;
           if (stats.type !== 'inbound-rtp' || stats.kind !== 'audio') continue;
-          const { concealedSamples = 0, silentConcealedSamples = 0, totalSamplesReceived = 0 } = stats;
-          globalThis.sound.set(`${index}/${id}`, [concealedSamples - silentConcealedSamples, totalSamplesReceived]);
+          const { ssrc, concealedSamples = 0, silentConcealedSamples = 0, totalSamplesReceived = 0 } = stats;
+          // The id of a stream that has ended may be used again.
+          globalThis.sound.set(`${index}/${id}/${ssrc}`, [
+            concealedSamples - silentConcealedSamples,
+            totalSamplesReceived,
+          ]);
         }
       }
       let [concealed, played] = [0, 0];
