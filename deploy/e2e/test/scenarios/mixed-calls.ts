@@ -23,7 +23,7 @@ export const mixedScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'one and then the other is moved to another node, and both hear and see each other all along',
+    promise: 'each of two participants is migrated in turn: both keep hearing and seeing each other, and their ids',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
@@ -44,7 +44,7 @@ export const mixedScenarios: readonly CallScenario[] = [
             const { status, body } = await topology.api.request('POST', path, {});
             expect({ status, body }).toMatchObject({ status: 202 });
             const move = await waitFor(
-              `${mover.name} has moved`,
+              `${mover.name} is migrated`,
               async () => (await mover.moves())[0] ?? notYet(`it is on ${(await mover.room()).nodeId}`),
               { timeoutMs: 20_000 },
             );
@@ -55,7 +55,7 @@ export const mixedScenarios: readonly CallScenario[] = [
                 mover.framesDuring(other.name, 1000),
                 other.framesDuring(mover.name, 1000),
               ]);
-              expect(Math.min(...frames), `frames in second ${second} after the move`).toBeGreaterThan(0);
+              expect(Math.min(...frames), `frames in second ${second} after the migration`).toBeGreaterThan(0);
             }
             await meets(mover, other);
             const { toNode } = body as { toNode: string };
@@ -64,7 +64,7 @@ export const mixedScenarios: readonly CallScenario[] = [
             expect(await mover.publicationIds()).toEqual(publications);
             for (const call of [mover, other]) {
               const gaps = (await call.takeFrameGaps()).map(({ longest }) => Math.round(longest));
-              report(`${mover.name} was moved: ${call.name} saw a longest gap of ${gaps.join(', ')} ms between frames`);
+              report(`${mover.name} was migrated: longest gap between frames that ${call.name} saw: ${gaps.join(', ')} ms`);
             }
           }
         },
