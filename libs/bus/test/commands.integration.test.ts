@@ -16,7 +16,7 @@ const log = createLogger({ service: 'test', level: 'error' });
 
 interface Adapter {
   open(namespace: string): Promise<CommandTransport>;
-  /** What another process of the fleet would have. */
+  /** A transport as in another process, connected to the same queues. */
   another(namespace: string, first: CommandTransport): Promise<CommandTransport>;
 }
 
@@ -86,7 +86,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     expect(String(failure)).not.toContain('secret detail');
   });
 
-  test('a payload that does not fit is refused before the handler sees it', async () => {
+  test('a payload that does not match its schema is refused before the handler runs', async () => {
     let ran = false;
     await bus.serve(
       registryQueue,
@@ -101,7 +101,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     expect(ran).toBe(false);
   });
 
-  test('a node that is gone is told apart from a registry that is away', async () => {
+  test('a call to a missing SFU queue fails with NODE_UNAVAILABLE, to a missing registry queue with UNAVAILABLE', async () => {
     await expect(bus.call(sfuQueue('nd_gone'), 'sfu.ping', {})).rejects.toMatchObject({
       code: 'NODE_UNAVAILABLE',
     });
@@ -141,7 +141,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     expect(runs).toBe(1);
   });
 
-  test('servers of a shared queue share the work', async () => {
+  test('commands in a shared queue are distributed among its consumers', async () => {
     const seen = [0, 0];
     await bus.serve(
       registryQueue,
@@ -159,15 +159,15 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     expect(Math.min(...seen)).toBeGreaterThan(0);
   });
 
-  test('an own queue has one server', async () => {
+  test('an exclusive queue refuses a second consumer', async () => {
     const handlers: CommandHandlers<'sfu.ping'> = { 'sfu.ping': async () => ({}) };
-    await bus.serve(sfuQueue('nd_a'), 'own', handlers);
+    await bus.serve(sfuQueue('nd_a'), 'exclusive', handlers);
     const second = new CommandBus(await adapter.another(namespace, transport), log);
-    await expect(second.serve(sfuQueue('nd_a'), 'own', handlers)).rejects.toThrow();
+    await expect(second.serve(sfuQueue('nd_a'), 'exclusive', handlers)).rejects.toThrow();
     await second.close();
   });
 
-  test('closing waits for what is under way, and takes nothing more', async () => {
+  test('closing a consumer waits for its running handlers and accepts no more commands', async () => {
     const started = Promise.withResolvers<void>();
     const release = Promise.withResolvers<void>();
     const serving = await bus.serve(
@@ -192,7 +192,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     });
   });
 
-  test('1,000 commands at once are all answered', async () => {
+  test('1,000 concurrent commands are all answered', async () => {
     await bus.serve(
       registryQueue,
       'shared',
@@ -205,8 +205,8 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
   });
 });
 
-describe('RabbitMQ', () => {
-  test('while it is down calls fail at once, and when it is back they work again', async () => {
+describe('commands over RabbitMQ', () => {
+  test('calls fail with UNAVAILABLE while the broker is down and succeed after its restart', async () => {
     const rabbit = await startRabbitMq();
     const port = Number(new URL(rabbit.url).port);
     const transport = await RabbitMqCommandTransport.connect({ url: rabbit.url, namespace: 't', log });
@@ -216,17 +216,17 @@ describe('RabbitMQ', () => {
       'shared',
       failedHandler(() => undefined),
     );
-    await bus.serve(sfuQueue('nd_a'), 'own', { 'sfu.ping': async () => ({}) });
+    await bus.serve(sfuQueue('nd_a'), 'exclusive', { 'sfu.ping': async () => ({}) });
     await bus.call(registryQueue, 'registry.migration_failed', failed);
 
     await rabbit.stop();
-    await waitFor('the loss is noticed', () => bus.problem() ?? notYet('no problem is reported'));
+    await waitFor('a reported problem', () => bus.problem() ?? notYet('no problem is reported'));
     await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
 
     const again = await startRabbitMq({ port });
-    await waitFor('the link is back', () => bus.problem() === undefined || notYet(String(bus.problem())), {
+    await waitFor('the reconnection', () => bus.problem() === undefined || notYet(String(bus.problem())), {
       timeoutMs: 15_000,
     });
     await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).resolves.toEqual({});
@@ -235,7 +235,7 @@ describe('RabbitMQ', () => {
     await again.stop();
   }, 90_000);
 
-  test('what no handler can read ends in the dead letters, with the reason', async () => {
+  test('a message that is no valid command is dead-lettered with the reason', async () => {
     const { connect } = await import('amqplib');
     const namespace = `t${randomUUID().slice(0, 8)}`;
     const transport = await RabbitMqCommandTransport.connect({ url: testBrokers().amqpUrl, namespace, log });

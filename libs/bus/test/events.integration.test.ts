@@ -20,7 +20,7 @@ const adapters: Record<string, () => Promise<EventLog>> = {
   redis: () => RedisEventLog.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
 };
 
-/** Collects what a follower is handed, and waits for a number of entries. */
+/** Collects the entries delivered to a subscriber, and waits for a number of them. */
 function collector() {
   const seen: string[] = [];
   return {
@@ -31,7 +31,7 @@ function collector() {
   };
 }
 
-describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
+describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
   let events: EventLog;
 
   beforeEach(async () => {
@@ -45,7 +45,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     return offsets;
   };
 
-  test('offsets rise, and the last one is the last', async () => {
+  test('offsets are unique and increasing, and lastOffset is that of the newest entry', async () => {
     expect(await events.lastOffset('a')).toBe('0-0');
     const offsets = await append('a', 50);
     expect(offsets.toSorted(compareOffsets)).toEqual(offsets);
@@ -53,7 +53,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(await events.lastOffset('a')).toBe(offsets.at(-1));
   });
 
-  test('reading after an offset gives what came later, in order, within the limit', async () => {
+  test('readAfter returns the entries after an offset, in order and within the limit', async () => {
     const offsets = await append('a', 10);
     const later = await events.readAfter('a', offsets[3]!, 100);
     expect(later).toEqual([4, 5, 6, 7, 8, 9].map((index) => ({ offset: offsets[index], data: String(index) })));
@@ -63,7 +63,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(await events.readAfter('never written', '0-0', 100)).toEqual([]);
   });
 
-  test('an offset whose successors were trimmed is answered with gone, never with a part', async () => {
+  test('readAfter an offset whose successors were trimmed returns "trimmed", never a part of the entries', async () => {
     const [first] = await append('a', 1);
     expect(await events.readAfter('a', '1-1', 100)).toBe('trimmed');
     await append('a', maxStreamLength * 2);
@@ -71,7 +71,7 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(await events.readAfter('a', '0-0', 100)).toBe('trimmed');
   });
 
-  test('a follower gets what is there already and then what comes, each once, in order', async () => {
+  test('a subscriber gets the existing entries and then the new ones, each once and in order', async () => {
     const [first] = await append('a', 5);
     const { seen, onEntries, until } = collector();
     events.subscribe('a', first!, onEntries);
@@ -81,29 +81,29 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(seen).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9']);
   });
 
-  test('an append can say what stands before it, and a follower can be spared what it has', async () => {
+  test('appendNext returns the previous offset, and skipTo suppresses the delivery of earlier entries', async () => {
     expect(await events.appendNext('a', '0')).toMatchObject({ previous: '0-0' });
     const { seen, onEntries, until } = collector();
-    const following = events.subscribe('a', await events.lastOffset('a'), onEntries);
+    const subscription = events.subscribe('a', await events.lastOffset('a'), onEntries);
     let last = await events.append('a', '1');
     await until(1);
     for (let index = 2; index < 20; index++) {
       const { offset, previous } = await events.appendNext('a', String(index));
       expect(previous).toBe(last);
       last = offset;
-      // Every other one is known by another way, and so are all before it.
-      if (index % 2 === 0) following.skipTo(offset);
-      else await waitFor('it comes', () => seen.includes(String(index)) || notYet(`seen: ${seen.join(' ')}`));
+      // Skips every other entry, with all before it.
+      if (index % 2 === 0) subscription.skipTo(offset);
+      else await waitFor(`entry ${index}`, () => seen.includes(String(index)) || notYet(`seen: ${seen.join(' ')}`));
     }
     await events.append('a', 'end');
-    await waitFor('the end', () => (seen.includes('end') ? undefined : notYet(`seen: ${seen.join(' ')}`)));
+    await waitFor('the last entry', () => (seen.includes('end') ? undefined : notYet(`seen: ${seen.join(' ')}`)));
     const odd = seen.filter((data) => data !== 'end').map(Number);
-    // One that came before it was skipped was handed over.
+    // An even entry is delivered when it arrives before the call of skipTo.
     expect(odd.filter((index) => index % 2 === 1)).toEqual([1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
     expect(new Set(odd).size).toBe(odd.length);
   });
 
-  test('followers of one stream may begin at different offsets', async () => {
+  test('subscribers of one stream may start at different offsets', async () => {
     const offsets = await append('a', 6);
     const late = collector();
     events.subscribe('a', offsets[5]!, late.onEntries);
@@ -116,22 +116,22 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
     expect(late.seen).toEqual(['6']);
   });
 
-  test('streams do not mix, and one that stopped hears no more', async () => {
+  test('a subscriber gets the entries of its stream only, and none after it stopped', async () => {
     const a = collector();
     const b = collector();
     events.subscribe('a', '0-0', a.onEntries);
-    const following = events.subscribe('b', '0-0', b.onEntries);
+    const subscription = events.subscribe('b', '0-0', b.onEntries);
     await append('a', 3);
     await append('b', 2);
     await Promise.all([a.until(3), b.until(2)]);
-    following.stop();
+    subscription.stop();
     await append('b', 2, 2);
     await append('a', 1, 3);
     await a.until(4);
     expect(b.seen).toEqual(['0', '1']);
   });
 
-  test('200 streams are followed at once, subscribed while entries come', async () => {
+  test('200 concurrent subscriptions, made while entries are appended, get all entries', async () => {
     const collectors = Array.from({ length: 200 }, (_, index) => {
       const each = collector();
       events.subscribe(`s${index}`, '0-0', each.onEntries);
@@ -143,20 +143,20 @@ describe.each(Object.entries(adapters))('events over %s', (_name, open) => {
   });
 });
 
-describe('Redis', () => {
-  test('a stream that nobody follows any more is not listened to', async () => {
+describe('event log over Redis', () => {
+  test('after its last subscription stopped, the channel of a stream is unsubscribed', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
     const { Redis } = await import('ioredis');
     const admin = new Redis(redis.url);
     const { onEntries, until } = collector();
     events.subscribe('kept', '0-0', onEntries);
-    events.subscribe('left at once', '0-0', onEntries).stop();
-    const later = events.subscribe('left later', '0-0', onEntries);
-    await events.append('left later', 'x');
+    events.subscribe('stopped at once', '0-0', onEntries).stop();
+    const later = events.subscribe('stopped later', '0-0', onEntries);
+    await events.append('stopped later', 'x');
     await until(1);
     later.stop();
-    await waitFor('only one channel is left', async () => {
+    await waitFor('one remaining channel', async () => {
       const channels = (await admin.call('PUBSUB', 'CHANNELS')) as string[];
       if (channels.join() !== 't:kept') notYet(`there are ${channels.join(', ')}`);
     });
@@ -165,7 +165,7 @@ describe('Redis', () => {
     await redis.stop();
   });
 
-  test('a follower misses nothing when its connection is cut', async () => {
+  test('a subscriber gets all entries when its connection is killed', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
     const { Redis } = await import('ioredis');
@@ -176,7 +176,7 @@ describe('Redis', () => {
     await until(1);
 
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-    await waitFor('an append works again', () => events.append('a', 'after'));
+    await waitFor('a successful append', () => events.append('a', 'after'));
     await until(2);
     expect(seen).toEqual(['before', 'after']);
     admin.disconnect();
@@ -184,14 +184,15 @@ describe('Redis', () => {
     await redis.stop();
   });
 
-  test('followers come, stop and begin further back while the connection that hears of entries is cut again and again', async () => {
+  test('subscribers that start and stop at any offset get all entries while the pub/sub connection is killed repeatedly', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
     const { Redis } = await import('ioredis');
     const admin = new Redis(redis.url);
     const streams = ['a', 'b', 'c'];
     const written = new Map(streams.map((stream) => [stream, [] as { offset: string; data: string }[]]));
-    const all: { stream: string; from: number; seen: string[]; following: StreamSubscription; stopped: boolean }[] = [];
+    const all: { stream: string; from: number; seen: string[]; subscription: StreamSubscription; stopped: boolean }[] =
+      [];
     for (let round = 0; round < 300; round++) {
       const stream = streams[round % 3]!;
       const entries = written.get(stream)!;
@@ -200,19 +201,19 @@ describe('Redis', () => {
       if (round % 5 === 0) {
         const from = Math.floor((entries.length * (round % 7)) / 6);
         const { seen, onEntries } = collector();
-        const following = events.subscribe(stream, entries[from - 1]?.offset ?? '0-0', onEntries);
-        all.push({ stream, from, seen, following, stopped: false });
+        const subscription = events.subscribe(stream, entries[from - 1]?.offset ?? '0-0', onEntries);
+        all.push({ stream, from, seen, subscription, stopped: false });
       }
       if (round % 11 === 10) {
         const one = all[round % all.length]!;
-        one.following.stop();
+        one.subscription.stop();
         one.stopped = true;
       }
     }
-    await waitFor('everybody has all', () => {
+    await waitFor('all entries at all subscribers', () => {
       for (const { stream, from, seen, stopped } of all) {
         const due = written.get(stream)!.length - from;
-        if (!stopped && seen.length < due) notYet(`${seen.length} of ${due} came on ${stream}`);
+        if (!stopped && seen.length < due) notYet(`${seen.length} of ${due} entries on ${stream}`);
       }
     });
     for (const { stream, from, seen } of all) {
@@ -227,15 +228,15 @@ describe('Redis', () => {
     await redis.stop();
   });
 
-  test('while it hangs appends fail with UNAVAILABLE, and afterwards work again', async () => {
+  test('appends fail with UNAVAILABLE while Redis is down, and subscriptions and appends work after its restart', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
     await redis.stop();
-    await waitFor('the loss is noticed', () => events.problem() ?? notYet('no problem is reported'));
+    await waitFor('a reported problem', () => events.problem() ?? notYet('no problem is reported'));
     await expect(events.append('a', 'x')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 
     const again = await startRedis({ port: Number(new URL(redis.url).port) });
-    await waitFor('Redis is back', () => events.problem() === undefined || notYet('still away'));
+    await waitFor('the reconnection', () => events.problem() === undefined || notYet(String(events.problem())));
     const { onEntries, until } = collector();
     events.subscribe('a', '0-0', onEntries);
     await events.append('a', 'y');

@@ -2,7 +2,7 @@ import {
   appendRoomEvent,
   type EventLog,
   inTraceOf,
-  type PlacedRoomEvent,
+  type RoomEventEntry,
   type StreamSubscription,
   subscribeToRoom,
 } from '@flotilla/bus';
@@ -61,7 +61,7 @@ export interface OpenSessionRequest {
 interface Opening {
   readonly sessionId: string;
   readonly participantId: string;
-  readonly events: PlacedRoomEvent[];
+  readonly events: RoomEventEntry[];
 }
 
 /**
@@ -154,14 +154,14 @@ export class MediaRoom {
 
   // Events.
 
-  #onEvent(placed: PlacedRoomEvent): void {
+  #onEvent(entry: RoomEventEntry): void {
     if (this.#closed) return;
-    for (const opening of this.#openings) if (concerns(placed.event, opening)) opening.events.push(placed);
+    for (const opening of this.#openings) if (concerns(entry.event, opening)) opening.events.push(entry);
     for (const session of [...this.#sessions.values()]) {
       const { id: sessionId, participantId } = session.media;
-      if (concerns(placed.event, { sessionId, participantId })) this.#applyTo(session, placed);
+      if (concerns(entry.event, { sessionId, participantId })) this.#applyTo(session, entry);
     }
-    const { event } = placed;
+    const { event } = entry;
     switch (event.type) {
       case 'participant_left':
         for (const publicationId of event.payload.publicationIds) void this.publications.onRemoved(publicationId);
@@ -177,7 +177,7 @@ export class MediaRoom {
   }
 
   /** Applies an event that concerns the session, unless the session was opened after it. */
-  #applyTo(session: MediaSession, { offset, event }: PlacedRoomEvent): void {
+  #applyTo(session: MediaSession, { offset, event }: RoomEventEntry): void {
     if (compareOffsets(offset, session.openedAt) <= 0) return;
     switch (event.type) {
       case 'participant_moved':
@@ -232,7 +232,7 @@ export class MediaRoom {
     } finally {
       this.#openings.delete(opening);
     }
-    for (const placed of opening.events) this.#applyTo(session, placed);
+    for (const entry of opening.events) this.#applyTo(session, entry);
     const { media } = session;
     media.requireOpen();
     const others = publications.filter((each) =>
@@ -298,8 +298,8 @@ export class MediaRoom {
     const { rooms, events } = this.options.deps;
     const state = await rooms.state(this.id);
     if (state && !this.#closed)
-      this.#events ??= subscribeToRoom(events, this.id, state.offset, (placed) => {
-        for (const each of placed) inTraceOf(each.event, 'follow', () => this.#onEvent(each));
+      this.#events ??= subscribeToRoom(events, this.id, state.offset, (entries) => {
+        for (const each of entries) inTraceOf(each.event, 'apply', () => this.#onEvent(each));
       });
     return state;
   }

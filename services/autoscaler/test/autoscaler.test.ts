@@ -148,7 +148,7 @@ test('the peers of a node that dies are asked to be elsewhere, each once, the la
 
 test('a node without heartbeats that answers the probe keeps its peers', async () => {
   let answers = 0;
-  const serving = await backplane.bus.serve(sfuQueue('nd_a'), 'own', {
+  const serving = await backplane.bus.serve(sfuQueue('nd_a'), 'exclusive', {
     'sfu.ping': async () => {
       answers++;
       return {};

@@ -31,7 +31,7 @@ beforeEach(async () => {
       return {};
     },
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
-  await backplane.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'own', handlers);
+  await backplane.bus.serve<keyof typeof handlers>(sfuQueue('nd_a'), 'exclusive', handlers);
 });
 
 const drill = (body: unknown, api = registry.api): Promise<{ status: number; body: unknown }> =>

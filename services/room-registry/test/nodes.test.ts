@@ -20,7 +20,7 @@ async function serveNode(backplane: Backplane): Promise<void> {
       return { state };
     },
   } satisfies Partial<CommandHandlers<SfuCommandType>>;
-  await backplane.bus.serve<'sfu.cordon'>(sfuQueue('nd_a'), 'own', handlers);
+  await backplane.bus.serve<'sfu.cordon'>(sfuQueue('nd_a'), 'exclusive', handlers);
   await backplane.store.nodes.report(node('active'));
 }
 

@@ -30,10 +30,10 @@ const Answer = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(false), error: ErrorBody }),
 ]);
 
-/** What a handler knows of a command besides its payload. */
+/** Metadata of a command, passed to its handler. */
 export interface CommandContext {
   readonly commandId: string;
-  /** Aborted when the caller no longer waits. */
+  /** Aborted at the caller's deadline. */
   readonly signal: AbortSignal;
 }
 
@@ -44,7 +44,7 @@ export type CommandHandlers<T extends CommandType> = {
 export interface CallOptions {
   /** How long the caller waits. Default 5000. */
   readonly timeoutMs?: number;
-  /** Two calls with the same id are carried out once; both get the answer. Default: a new one. */
+  /** Idempotency key: two calls with the same id run once, and both get the reply. Default: a random UUID. */
   readonly commandId?: string;
 }
 
@@ -60,13 +60,13 @@ const outcomes = counter({
   labelNames: ['type', 'role', 'outcome'],
 });
 
-/** Clocks of two nodes may differ by this much before a command is dropped as too late, in milliseconds. */
+/** Tolerated clock difference between caller and handler before a command is dropped as expired. */
 const clockToleranceMs = 5000;
 
 /**
- * Commands: do this, and answer once. The caller gets the reply, or a FlotillaError: the handler's own, NODE_UNAVAILABLE
- * when an SFU node's queue is gone, UNAVAILABLE when the broker or the service is, DEADLINE_EXCEEDED when time ran out.
- * Delivery is at least once; a command id seen within the last minute is answered from memory.
+ * Request-reply commands between services. A call resolves to the reply or rejects with a FlotillaError: the handler's own,
+ * NODE_UNAVAILABLE when the queue of an SFU node or relay does not exist, UNAVAILABLE when the broker or the service is down,
+ * DEADLINE_EXCEEDED after the timeout. Delivery is at least once; a repeated command id gets the first reply for a minute.
  */
 export class CommandBus {
   readonly #transport: CommandTransport;
@@ -77,6 +77,11 @@ export class CommandBus {
     this.#log = log;
   }
 
+  /**
+   * Sends a command and waits for its reply.
+   *
+   * @throws FlotillaError see the class.
+   */
   async call<T extends CommandType>(
     queue: string,
     type: T,
@@ -120,12 +125,11 @@ export class CommandBus {
       if (timeout.aborted)
         throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
       if (!(error instanceof TransportError)) throw error;
-      // The queue of one node lives and dies with it.
-      const node = /^(?:sfu|relay)\.(.+)$/.exec(queue)?.[1];
-      const gone = error.kind === 'unroutable' && node !== undefined;
-      throw new FlotillaError(gone ? 'NODE_UNAVAILABLE' : 'UNAVAILABLE', gone ? `${node} is gone` : error.message, {
-        cause: error,
-      });
+      // The broker deletes the exclusive queue of a node when the node disconnects.
+      const nodeId = /^(?:sfu|relay)\.(.+)$/.exec(queue)?.[1];
+      if (error.kind === 'unroutable' && nodeId !== undefined)
+        throw new FlotillaError('NODE_UNAVAILABLE', `${nodeId} is not running`, { cause: error });
+      throw new FlotillaError('UNAVAILABLE', error.message, { cause: error });
     }
   }
 
@@ -135,13 +139,13 @@ export class CommandBus {
     return commands[type].reply.parse(answer.payload) as CommandReply<T>;
   }
 
-  /** Serves a queue with one handler for each command it understands. */
+  /** Consumes a queue, with one handler per command type. */
   async serve<T extends CommandType>(queue: string, kind: QueueKind, handlers: CommandHandlers<T>): Promise<Serving> {
     const recent = new RecentAnswers();
     return this.#transport.serve(queue, kind, async (text) => {
       const message = parseMessage(text);
       if (typeof message === 'string') {
-        this.#log.warn({ queue, why: message }, 'unreadable command');
+        this.#log.warn({ queue, reason: message }, 'command dead-lettered: invalid message');
         return { deadLetter: message };
       }
       return recent.once(message.commandId, () => this.#handle(message, handlers as unknown as AnyHandlers));
@@ -153,7 +157,7 @@ export class CommandBus {
     const handler = handlers[type];
     const spec = commands[type as CommandType] as (typeof commands)[CommandType] | undefined;
     if (!handler || !spec)
-      return refuse(new FlotillaError('UNKNOWN_TYPE', `no command ${type} here`), `unknown command ${type}`);
+      return refuse(new FlotillaError('UNKNOWN_TYPE', `no handler for command ${type}`), `unknown command ${type}`);
     if (message.version > spec.version) {
       return refuse(
         new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`),
@@ -161,7 +165,7 @@ export class CommandBus {
       );
     }
     const timeLeft = message.deadline - Date.now();
-    // Nobody waits for the answer any more: doing the work would only surprise.
+    // The caller has timed out; drop the command.
     if (timeLeft < -clockToleranceMs) return {};
     const payload = spec.payload.safeParse(message.payload);
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
@@ -188,11 +192,12 @@ export class CommandBus {
     }
   }
 
-  /** Undefined when commands can be sent, else why not. */
+  /** Why commands cannot be sent; undefined when they can. */
   problem(): string | undefined {
     return this.#transport.problem();
   }
 
+  /** Closes the transport. Pending calls reject. */
   async close(): Promise<void> {
     await this.#transport.close();
   }

@@ -18,18 +18,19 @@ import {
 
 export interface RabbitMqOptions {
   readonly url: string;
-  /** Prefix of every exchange and queue. */
+  /** Name prefix of every exchange and queue. */
   readonly namespace: string;
   readonly log: Logger;
-  /** Commands a server works on at a time. Default 64. */
+  /** Number of unacknowledged commands per consumer. Default 64. */
   readonly prefetch?: number;
 }
 
-/** RabbitMQ's pseudo-queue for answers (https://www.rabbitmq.com/docs/direct-reply-to): no queue per caller, no round trip. */
+/** Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): replies without a queue per caller. */
 const directReplyTo = 'amq.rabbitmq.reply-to';
+const unavailable = 'RabbitMQ is unavailable';
 const maxPending = 20_000;
 const maxQueueLength = 10_000;
-/** A shared queue's message that was redelivered this often kills its handlers: it goes to the dead letters. */
+/** Number of redeliveries after which a message of a shared queue is dead-lettered: it probably crashes its handlers. */
 const deliveryLimit = 5;
 const deadLetterTtlMs = 7 * 24 * 3600 * 1000;
 
@@ -42,20 +43,19 @@ interface Served {
   readonly queue: string;
   readonly kind: QueueKind;
   readonly handler: MessageHandler;
-  readonly underWay: Set<Promise<void>>;
+  readonly inFlight: Set<Promise<void>>;
   channel?: Channel;
   consumerTag?: string;
   closed: boolean;
 }
 
 /**
- * Commands over RabbitMQ. One direct exchange; a quorum queue for what several processes share, an exclusive queue for a
- * node's own; publisher confirms, `mandatory`, and the caller's deadline as expiry. Two connections, because a broker that
- * is short of memory stops reading from those that publish.
+ * Commands over RabbitMQ: one direct exchange, a quorum queue per service, an exclusive queue per node, publisher confirms,
+ * `mandatory`, and the caller's deadline as expiration. Two connections, because a broker with a memory alarm stops reading from
+ * connections that publish.
  *
- * Lost when: a command nobody fetched within its deadline expires; an exclusive queue dies with its node, together with
- * what waited in it. A confirmed command in the shared queue survives a broker's restart, and the caller's link is told
- * `down` either way.
+ * A command is lost when it is not consumed within its deadline, or when it is in an exclusive queue whose node disconnects. A
+ * confirmed command in a shared queue survives a restart of the broker; its caller still gets `down`.
  */
 export class RabbitMqCommandTransport implements CommandTransport {
   readonly #options: RabbitMqOptions;
@@ -66,7 +66,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
   #callLink!: RecoveringChannelModel;
   #serveLink!: RecoveringChannelModel;
   #calls: ConfirmChannel | undefined;
-  /** The connection that serves, while it is up. */
+  /** The connection of the consumers, while it is up. */
   #serveModel: ChannelModel | undefined;
   #blocked: string | undefined;
   #closing = false;
@@ -77,7 +77,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
     this.#deadExchange = `${options.namespace}.dead`;
   }
 
-  /** Connects, and keeps connecting for as long as it lives. Waits for the first connection. */
+  /** Connects, and reconnects until `close`. Resolves after the first connection is established. */
   static async connect(options: RabbitMqOptions): Promise<RabbitMqCommandTransport> {
     const transport = new RabbitMqCommandTransport(options);
     transport.#callLink = await transport.#link('calls', (model) => transport.#setUpCalls(model));
@@ -107,7 +107,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
       else this.#serveModel = undefined;
       log.warn({ err: error, link: name }, 'RabbitMQ disconnected, reconnecting');
     });
-    link.on('connect-failed', (error) => log.debug({ err: error, link: name }, 'RabbitMQ is out of reach'));
+    link.on('connect-failed', (error) => log.debug({ err: error, link: name }, 'RabbitMQ connection attempt failed'));
     link.on('connect', () => log.debug({ link: name }, 'RabbitMQ connected'));
     link.on('error', (error) => log.warn({ err: error, link: name }, 'RabbitMQ connection error'));
     link.on('blocked', (reason) => (this.#blocked = reason));
@@ -120,10 +120,10 @@ export class RabbitMqCommandTransport implements CommandTransport {
     await channel.assertExchange(this.#exchange, 'direct', { durable: true });
     channel.on('error', (error: Error) => this.#options.log.warn({ err: error }, 'RabbitMQ channel error'));
     channel.on('close', () => this.#callsDown(new Error('the channel was closed')));
-    // A message nobody is bound for comes back before its confirm.
+    // An unroutable message is returned before its confirm.
     channel.on('return', (message: Message) => {
       const id = String(message.properties.correlationId);
-      this.#settle(id, new TransportError('unroutable', `nobody serves ${message.fields.routingKey}`));
+      this.#settle(id, new TransportError('unroutable', `queue ${message.fields.routingKey} has no consumer`));
     });
     await channel.consume(
       directReplyTo,
@@ -159,11 +159,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
   ): Promise<string> {
     const channel = this.#calls;
     const problem = this.problem();
-    if (!channel || problem) return Promise.reject(new TransportError('down', problem ?? 'RabbitMQ is out of reach'));
+    if (!channel || problem) return Promise.reject(new TransportError('down', problem ?? unavailable));
     if (this.#pending.size >= maxPending) {
-      return Promise.reject(new TransportError('overloaded', `${maxPending} commands await their answer`));
+      return Promise.reject(new TransportError('overloaded', `${maxPending} commands are pending`));
     }
-    // Two calls may carry one command id; the answer must find its own.
+    // Two calls may have the same command id, so it does not identify the reply.
     const id = `${options.id}/${(this.#sequence = (this.#sequence + 1) % Number.MAX_SAFE_INTEGER)}`;
     return new Promise<string>((resolve, reject) => {
       this.#pending.set(id, { resolve, reject });
@@ -184,7 +184,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
           expiration: String(options.ttlMs),
         },
         (error) => {
-          if (error) this.#settle(id, new TransportError('overloaded', `${queue} takes no more commands`));
+          if (error) this.#settle(id, new TransportError('overloaded', `queue ${queue} is full`));
         },
       );
     });
@@ -192,7 +192,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
   #sequence = 0;
 
   async serve(queue: string, kind: QueueKind, handler: MessageHandler): Promise<Serving> {
-    const served: Served = { queue, kind, handler, underWay: new Set(), closed: false };
+    const served: Served = { queue, kind, handler, inFlight: new Set(), closed: false };
     this.#served.add(served);
     if (this.#serveModel) await this.#setUpServed(served, this.#serveModel);
     return {
@@ -201,7 +201,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
         this.#served.delete(served);
         if (served.channel && served.consumerTag)
           await served.channel.cancel(served.consumerTag).catch(() => undefined);
-        await Promise.allSettled(served.underWay);
+        await Promise.allSettled(served.inFlight);
         await served.channel?.close().catch(() => undefined);
       },
     };
@@ -211,13 +211,13 @@ export class RabbitMqCommandTransport implements CommandTransport {
     const { prefetch = 64, namespace, log } = this.#options;
     const name = `${namespace}.${served.queue}`;
     const channel = await model.createChannel();
-    // A channel that broke, or a consumer the broker cancelled: begin again with a new connection.
-    const beginAgain = (why: unknown): void => {
+    // A failed channel or a cancelled consumer is recovered with a new connection.
+    const reconnect = (cause: unknown): void => {
       if (served.closed || this.#closing) return;
-      log.warn({ err: why, queue: name }, 'RabbitMQ stopped serving, reconnecting');
+      log.warn({ err: cause, queue: name }, 'RabbitMQ consumer failed, reconnecting');
       model.close().catch(() => undefined);
     };
-    channel.on('error', beginAgain);
+    channel.on('error', reconnect);
     await channel.assertExchange(this.#exchange, 'direct', { durable: true });
     await this.#assertDeadLetters(channel);
     const bounds = {
@@ -235,9 +235,9 @@ export class RabbitMqCommandTransport implements CommandTransport {
     await channel.prefetch(prefetch);
     served.channel = channel;
     const { consumerTag } = await channel.consume(name, (message) => {
-      if (!message) return beginAgain(new Error('the consumer was cancelled'));
-      const work: Promise<void> = this.#work(served, channel, message).finally(() => served.underWay.delete(work));
-      served.underWay.add(work);
+      if (!message) return reconnect(new Error('the consumer was cancelled'));
+      const work: Promise<void> = this.#work(served, channel, message).finally(() => served.inFlight.delete(work));
+      served.inFlight.add(work);
     });
     served.consumerTag = consumerTag;
   }
@@ -259,7 +259,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
       correlationId?: string;
       messageId?: string;
     };
-    // The channel may have closed meanwhile: the message is then delivered again, and answered from memory.
+    // If the channel has closed meanwhile, the message is redelivered and answered by RecentAnswers.
     try {
       if (deadLetter !== undefined) {
         channel.publish(this.#deadExchange, '', message.content, {
@@ -277,13 +277,13 @@ export class RabbitMqCommandTransport implements CommandTransport {
       }
       channel.ack(message);
     } catch (error) {
-      this.#options.log.warn({ err: error, queue: served.queue }, 'an answer could not be sent');
+      this.#options.log.warn({ err: error, queue: served.queue }, 'reply not sent');
     }
   }
 
   problem(): string | undefined {
-    if (this.#blocked) return `RabbitMQ takes no messages: ${this.#blocked}`;
-    return this.#calls && this.#serveModel ? undefined : 'RabbitMQ is out of reach';
+    if (this.#blocked) return `RabbitMQ blocks publishers: ${this.#blocked}`;
+    return this.#calls && this.#serveModel ? undefined : unavailable;
   }
 
   async close(): Promise<void> {

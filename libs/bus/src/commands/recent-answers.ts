@@ -1,51 +1,52 @@
 import type { Outcome } from './transport.ts';
 
-const keepMs = 60_000;
-const keepAtMost = 10_000;
-/** Characters of the answers kept: a snapshot of a large room is long. */
-const keepLength = 8 * 1024 * 1024;
+const maxAgeMs = 60_000;
+const maxCommands = 10_000;
+/** Total characters of the answers. Commands alone are no bound: the snapshot of a large room is long. */
+const maxTotalLength = 8 * 1024 * 1024;
 
-interface Kept {
+interface CachedAnswer {
+  /** Local time of the command, in ms. */
   readonly at: number;
   readonly outcome: Promise<Outcome>;
-  /** Of the answer, in characters; 0 until it is there. */
+  /** Characters of the answer; 0 while the command runs. */
   length: number;
 }
 
 /**
- * Makes a handler idempotent by command id: a command that comes twice (redelivered after a lost acknowledgement, or sent
- * again by its caller) runs once, and the second delivery gets the first one's answer. Remembers a minute, 10,000 commands
- * and 8 Mi characters of answers at most.
+ * Makes a handler idempotent by command id: a command that is delivered twice (after a lost acknowledgement, or repeated by its
+ * caller) runs once, and the second delivery gets the first answer. Bounded to one minute, 10,000 commands and 8 Mi characters.
  */
 export class RecentAnswers {
-  // A Map iterates in insertion order, so the oldest is first.
-  readonly #answers = new Map<string, Kept>();
-  #length = 0;
+  /** By command id, oldest first: a Map iterates in insertion order. */
+  readonly #answers = new Map<string, CachedAnswer>();
+  #totalLength = 0;
 
+  /** Runs the command, or returns the outcome of the earlier run with this id. */
   once(commandId: string, run: () => Promise<Outcome>): Promise<Outcome> {
-    this.#forgetOld();
+    this.#evict();
     const known = this.#answers.get(commandId);
     if (known) return known.outcome;
-    const kept: Kept = { at: performance.now(), outcome: run(), length: 0 };
-    this.#answers.set(commandId, kept);
-    kept.outcome.then(
+    const cached: CachedAnswer = { at: performance.now(), outcome: run(), length: 0 };
+    this.#answers.set(commandId, cached);
+    cached.outcome.then(
       ({ answer }) => {
-        if (this.#answers.get(commandId) !== kept) return;
-        kept.length = answer?.length ?? 0;
-        this.#length += kept.length;
+        if (this.#answers.get(commandId) !== cached) return;
+        cached.length = answer?.length ?? 0;
+        this.#totalLength += cached.length;
       },
-      // Whoever waits for it hears of it.
+      // The callers of `once` handle the rejection.
       () => undefined,
     );
-    return kept.outcome;
+    return cached.outcome;
   }
 
-  #forgetOld(): void {
-    const oldest = performance.now() - keepMs;
+  #evict(): void {
+    const oldest = performance.now() - maxAgeMs;
     for (const [id, { at, length }] of this.#answers) {
-      if (at > oldest && this.#answers.size < keepAtMost && this.#length < keepLength) break;
+      if (at > oldest && this.#answers.size < maxCommands && this.#totalLength < maxTotalLength) break;
       this.#answers.delete(id);
-      this.#length -= length;
+      this.#totalLength -= length;
     }
   }
 }

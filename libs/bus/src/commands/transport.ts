@@ -1,46 +1,51 @@
 /**
- * The port below the command bus: carries opaque messages to a queue and one answer back. Adapters: rabbitmq.ts, memory.ts.
- * What a message means, and that it is carried out once, is the command bus's business.
+ * The port below the command bus: delivers an opaque message to a queue and returns one answer. Adapters: rabbitmq.ts, memory.ts.
+ * Serialisation and idempotency are the command bus's.
  */
 export interface CommandTransport {
   /**
    * Sends a message and waits for its answer.
    *
-   * @throws TransportError `unroutable` when nobody serves the queue, `down` when the broker is out of reach or the link
-   * broke while waiting, `overloaded` when a bound was reached. There is no deadline here: the caller sets it, and tells
-   * it as `ttlMs` so that a message nobody fetched in time is dropped.
+   * @param options `id`: the command id. `signal`: ends the wait at the caller's deadline. `ttlMs`: time until that deadline, after
+   * which the broker drops the message.
+   * @throws TransportError `unroutable` when the queue has no consumer, `down` when the broker is unavailable or disconnects while
+   * the call is pending, `overloaded` when a bound was reached.
    */
   request(queue: string, message: string, options: { id: string; ttlMs: number; signal: AbortSignal }): Promise<string>;
 
   /**
-   * Serves a queue. `shared` queues outlive their servers and spread messages over them; an `own` queue lives and dies
-   * with this one. The handler never throws: its answer says what went wrong. With `reject` the message goes to the
-   * dead letters.
+   * Consumes a queue. A `shared` queue outlives its consumers and distributes messages among them; an `exclusive` queue has one
+   * consumer and is deleted with it. The handler never throws: its answer carries the error. A message whose outcome has a
+   * `deadLetter` goes to the dead letters.
    */
   serve(queue: string, kind: QueueKind, handler: MessageHandler): Promise<Serving>;
 
-  /** Undefined when commands can be sent, else why not. */
+  /** Why messages cannot be sent; undefined when they can. */
   problem(): string | undefined;
 
+  /** Closes all connections and rejects pending requests. */
   close(): Promise<void>;
 }
 
-export type QueueKind = 'shared' | 'own';
+export type QueueKind = 'shared' | 'exclusive';
 
+/** Result of handling a message. */
 export interface Outcome {
-  /** Absent when there is nobody to answer. */
+  /** Absent when the caller has timed out. */
   readonly answer?: string;
-  /** Why the message was given up for good. */
+  /** Why the message is dead-lettered. */
   readonly deadLetter?: string;
 }
 
 export type MessageHandler = (message: string) => Promise<Outcome>;
 
+/** A consumer of a queue. */
 export interface Serving {
-  /** Takes no more messages and waits for those under way. */
+  /** Stops consuming and waits for messages in progress. */
   close(): Promise<void>;
 }
 
+/** A message could not be delivered, or its answer not received. */
 export class TransportError extends Error {
   override readonly name = 'TransportError';
 

@@ -1,29 +1,29 @@
 import type { Offset } from '@flotilla/contracts';
 
-/** An entry of a stream: where it stands and what it says (JSON text; each stream has its own schema). */
+/** An entry of a stream. */
 export interface LogEntry {
   readonly offset: Offset;
+  /** JSON; each stream has its own schema. */
   readonly data: string;
 }
 
 /**
- * Events: this happened; many listeners, each in order. Streams keep their newest entries (see `maxStreamLength`), so that a
- * listener who was away can catch up, or is told that it can't.
- * Adapters: redis-streams.ts, memory.ts.
+ * Ordered event streams with any number of subscribers. A stream keeps its newest entries (see `maxStreamLength`), so that a
+ * subscriber can resume after a disconnection, or learns that entries were trimmed. Adapters: redis-streams.ts, memory.ts.
  */
 export interface EventLog {
   /**
    * Appends an entry and returns its offset. With `ttlSeconds`, the stream expires that long after the entry unless another one
-   * follows; the in-memory log keeps it. Throws FlotillaError UNAVAILABLE when the log is out of reach.
+   * follows; the in-memory log keeps it. Throws FlotillaError UNAVAILABLE when the log is unavailable.
    */
   append(stream: string, data: string, ttlSeconds?: number): Promise<Offset>;
 
-  /** As `append`, and says which entry stands before it: whoever has that one, and all before, lacks nothing. */
+  /** Appends an entry and returns its offset and that of the entry before it, with which a reader detects gaps. */
   appendNext(stream: string, data: string): Promise<{ offset: Offset; previous: Offset }>;
 
   /**
-   * The entries after an offset, oldest first, at most `limit`. Complete or refused: 'trimmed' when an entry after the offset
-   * may have been trimmed, that is, when the entry at the offset is not there any more.
+   * The entries after an offset, oldest first, at most `limit`. 'trimmed' when an entry after the offset may have been trimmed,
+   * that is, when the entry at the offset is no longer kept.
    */
   readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'>;
 
@@ -31,34 +31,34 @@ export interface EventLog {
   lastOffset(stream: string): Promise<Offset>;
 
   /**
-   * Hands over every entry after an offset as it comes, in order, in batches. `onEntries` must not throw. While the log is
-   * out of reach nothing comes, and afterwards what was missed.
+   * Delivers every entry after an offset, in order and in batches, existing ones first. `onEntries` must not throw. After the log was
+   * unavailable, delivery continues without a gap.
    */
   subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription;
 
-  /** Undefined when the log is in reach, else why not. */
+  /** Why the log is unavailable; undefined when it is available. */
   problem(): string | undefined;
 
+  /** Ends all subscriptions and closes the connections. */
   close(): Promise<void>;
 }
 
 export interface StreamSubscription {
-  /** The subscriber has the entries up to this one by another way: they are not handed over. */
+  /** Skips the entries up to and including an offset, which the subscriber already has. */
   skipTo(offset: Offset): void;
 
-  /** No entry is handed over after this. */
+  /** Ends the subscription; no entry is delivered afterwards. */
   stop(): void;
 }
 
-/** How many entries a stream keeps at least. Redis trims in blocks and may keep some more. */
+/** Minimum number of entries that a stream keeps. Redis trims in blocks and may keep more. */
 export const maxStreamLength = 4096;
 
 /**
- * The stream of a gateway, and that between the relays of a room, expire this long after their last entry, s: longer than any
- * reader is away. Services append to them that do not know whether the gateway or the room still exists, so nobody could delete
- * them for good.
+ * Time in seconds after which the stream of a gateway, or between the relays of a room, expires after its last entry. Longer than a
+ * reader may be disconnected. Writers do not know whether the gateway or room still exists, so the streams cannot be deleted.
  */
 export const idleStreamSeconds = 600;
 
-/** The field of a Redis stream entry that holds its data. Lua scripts that append use it too. */
+/** The field of a Redis stream entry that holds its data; also used by the Lua scripts that append. */
 export const dataField = 'e';

@@ -12,10 +12,10 @@ interface Stream {
   lastOffset: Offset;
 }
 
-/** The event log within one process. Streams end with it. */
+/** An event log within one process, without persistence. */
 export class MemoryEventLog implements EventLog {
   readonly #streams = new Map<string, Stream>();
-  /** Streams with something to hand over. */
+  /** Streams with undelivered entries. */
   readonly #due = new Set<Stream>();
 
   #stream(name: string): Stream {
@@ -33,13 +33,13 @@ export class MemoryEventLog implements EventLog {
     return { previous, offset: this.appendNow(name, data) };
   }
 
-  /** `append` without the wait, for the in-memory store, whose changes and events are one step as in its Redis twin. */
+  /** Synchronous `append`, for the in-memory store, in which a change and its event are one step as in Redis. */
   appendNow(name: string, data: string): Offset {
     const stream = this.#stream(name);
     const offset = nextOffset(stream.lastOffset, Date.now());
     stream.lastOffset = offset;
     stream.entries.push({ offset, data });
-    // Trim in blocks, as Redis does: shifting one entry at a time would copy the array each time.
+    // Trims in blocks, as Redis does: removing single entries would copy the array each time.
     if (stream.entries.length > maxStreamLength * 1.25) stream.entries = stream.entries.slice(-maxStreamLength);
     this.#pumpLater(stream);
     return offset;
@@ -48,7 +48,7 @@ export class MemoryEventLog implements EventLog {
   async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
     const { entries } = this.#stream(name);
     const first = entries[0];
-    // From the start: complete as long as the stream never grew to where it is trimmed.
+    // From the start: complete unless the stream has reached the length at which it is trimmed.
     if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'trimmed';
     if (!first || compareOffsets(offset, first.offset) < 0) return 'trimmed';
     const at = indexAfter(entries, offset);
@@ -78,7 +78,7 @@ export class MemoryEventLog implements EventLog {
     };
   }
 
-  /** Entries are handed over in a later turn, as they would be over a network, so that nobody comes to rely on less. */
+  /** Delivers entries in a later turn of the event loop, as over a network, so that no caller relies on synchronous delivery. */
   #pumpLater(stream: Stream): void {
     if (this.#due.size === 0) setImmediate(() => this.#pump());
     this.#due.add(stream);
@@ -98,7 +98,7 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
-  /** Forgets a stream. Its subscribers hear nothing more unless it is written again. */
+  /** Deletes a stream. Its subscribers receive entries appended later. */
   delete(name: string): void {
     const stream = this.#streams.get(name);
     if (!stream) return;
@@ -116,7 +116,7 @@ export class MemoryEventLog implements EventLog {
   }
 }
 
-/** As Redis makes them: the time in milliseconds, and a count within it; never going back. */
+/** The offset after `last`, as Redis generates it: Unix time in ms and a sequence number; monotonic. */
 export function nextOffset(last: Offset, now: number): Offset {
   const [time = '0', count = '0'] = last.split('-');
   return now > Number(time) ? `${now}-0` : `${time}-${Number(count) + 1}`;

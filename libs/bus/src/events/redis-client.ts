@@ -3,13 +3,13 @@ import { inChildSpan, type Logger } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 import { dataField, type LogEntry } from './event-log.ts';
 
-/** `[id, [field, value, ...]]` as XRANGE and XREAD give it. */
+/** `[id, [field, value, ...]]`, as XRANGE and XREAD return it. */
 export type RawEntry = [id: string, fields: string[]];
 
-/** The Redis key of a stream. Names with a room id carry it in braces, so that a room lives in one cluster slot. */
+/** The Redis key of a stream. A room id in its name is in braces, so that all keys of a room are in one cluster slot. */
 export const streamKey = (namespace: string, stream: string): string => `${namespace}:${stream}`;
 
-/** A connection that fails fast while Redis is away and comes back by itself. */
+/** Creates a connection that rejects commands at once while Redis is unavailable, and reconnects. */
 export function connectRedis(
   url: string,
   log: Logger,
@@ -41,10 +41,11 @@ export async function redisOp<T>(name: string, work: () => Promise<T>): Promise<
   } catch (error) {
     throw error instanceof FlotillaError
       ? error
-      : new FlotillaError('UNAVAILABLE', 'Redis is out of reach', { cause: error });
+      : new FlotillaError('UNAVAILABLE', 'Redis is unavailable', { cause: error });
   }
 }
 
+/** Converts entries of a Redis stream. */
 export function toEntries(raw: readonly RawEntry[]): LogEntry[] {
   return raw.map(([offset, fields]) => ({ offset, data: fields[fields.indexOf(dataField) + 1] ?? '' }));
 }

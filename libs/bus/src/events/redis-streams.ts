@@ -21,11 +21,10 @@ export interface RedisEventLogOptions {
 }
 
 /**
- * The event log over Redis Streams (Redis 7). Appends and reads share one connection; another hears of the streams that are
- * followed.
+ * The event log over Redis Streams (Redis 7). Appends and reads share one connection; subscriptions have a second one.
  *
- * Lost when: Redis loses its data (a restart without persistence, or a failover before replication caught up): entries of
- * the last moment are then gone for everybody, and a listener whose offset is newer than the stream is answered 'trimmed'.
+ * Entries are lost when Redis loses data: a restart without persistence, or a fail-over before replication caught up. Reading after
+ * an offset that was lost returns 'trimmed'.
  */
 export class RedisEventLog implements EventLog {
   readonly #redis: Redis;
@@ -71,7 +70,7 @@ export class RedisEventLog implements EventLog {
     const key = streamKey(this.#namespace, stream);
     return redisOp('read entries', async () => {
       if (offset === startOfStream) {
-        // Complete as long as the stream never grew to where it is trimmed.
+        // Complete unless the stream has reached the length at which it is trimmed.
         if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'trimmed';
         return toEntries(await this.#redis.xrange(key, '-', '+', 'COUNT', limit));
       }
@@ -104,8 +103,10 @@ export class RedisEventLog implements EventLog {
   }
 
   problem(): string | undefined {
-    if (this.#redis.status !== 'ready') return 'Redis is out of reach';
-    return (this.#subscriptions?.reachable ?? true) ? undefined : 'Redis is out of reach for subscribers';
+    if (this.#redis.status !== 'ready') return 'Redis is unavailable';
+    return (this.#subscriptions?.isConnected ?? true)
+      ? undefined
+      : "Redis is unavailable on the subscribers' connection";
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import { type RawEntry, toEntries } from './redis-client.ts';
 
 interface StreamState {
   readonly key: string;
-  /** The last entry that was handed over; further back when a subscriber began there. */
+  /** Offset of the last delivered entry, or an earlier one at which a new subscriber starts. */
   offset: Offset;
   readonly subscribers: Set<Subscriber>;
 }
@@ -16,46 +16,47 @@ interface Subscriber {
   readonly onEntries: (entries: readonly LogEntry[]) => void;
 }
 
-/** Streams that one XREAD asks for, and entries it may bring of each. */
+/** Maximum number of streams per XREAD. */
 const streamsPerRead = 64;
+/** Maximum number of entries per stream and XREAD. */
 const entriesPerRead = 256;
-/** Channels that one SUBSCRIBE names. */
+/** Maximum number of channels per SUBSCRIBE. */
 const channelsPerCommand = 500;
-/** A connection on which nothing is ever asked does not notice that the other end is gone. */
+/** Ping interval: without commands a lost connection would not be detected. */
 const pingMs = 5000;
 
 /**
- * Follows streams. Whoever appends also publishes the entry (see streamLua), so that it costs what it weighs, however many
- * streams are followed: a blocking XREAD names all of them anew after every entry. The stream is what counts: what was published
- * while nobody listened is read there, as soon as an entry does not follow right on the last, and after every (re)connection.
+ * Subscriptions to streams. An append also publishes its entry on a channel (see `streamLua`), so the cost of an entry does not grow
+ * with the number of subscribed streams, as it would with a blocking XREAD, which repeats all their names after every entry. Each
+ * published entry carries the offset of the one before it: on a gap, and after every (re)connection, the stream itself is read.
  */
 export class RedisSubscriptions {
   readonly #subscriber: Redis;
   readonly #reader: Redis;
   readonly #log: Logger;
   readonly #streams = new Map<string, StreamState>();
-  /** Channels to be subscribed at the end of this turn. */
-  #fresh: string[] = [];
-  /** Streams that may hold entries which were not handed over. */
+  /** Channels to subscribe to at the end of this turn of the event loop, in one command. */
+  #toSubscribe: string[] = [];
+  /** Streams that may have undelivered entries. */
   readonly #behind = new Set<StreamState>();
   #reading: Promise<void> | undefined;
   #stopped = false;
   readonly #ping: NodeJS.Timeout;
 
-  /** `subscriber` is a connection of its own, which is closed with this; `reader` may be shared. */
+  /** `subscriber` is used for SUBSCRIBE only and closed with this object; `reader` may be shared. */
   constructor(subscriber: Redis, reader: Redis, log: Logger) {
     this.#subscriber = subscriber;
     this.#reader = reader;
     this.#log = log;
-    subscriber.on('message', (key: string, message: string) => this.#take(key, message));
+    subscriber.on('message', (key: string, message: string) => this.#onMessage(key, message));
     subscriber.on('ready', () => this.#subscribe([...this.#streams.keys()]));
-    this.#ping = setInterval(() => this.#check(), pingMs);
-    // Should Redis be away, the connection is tried again by itself.
+    this.#ping = setInterval(() => this.#checkConnection(), pingMs);
+    // After a failure ioredis reconnects.
     subscriber.connect().catch(() => undefined);
   }
 
-  /** False while the connection is lost; one that is being made for the first time is no trouble. */
-  get reachable(): boolean {
+  /** False after the connection was lost. True during the first connection attempt. */
+  get isConnected(): boolean {
     return ['ready', 'wait', 'connecting', 'connect'].includes(this.#subscriber.status);
   }
 
@@ -67,7 +68,7 @@ export class RedisSubscriptions {
       this.#streams.set(key, stream);
       this.#subscribeLater(key);
     } else if (isBefore(after, stream.offset)) {
-      // Read again from there; the others skip what they had.
+      // The stream is read again from there; the other subscribers skip what they already have.
       stream.offset = after;
       this.#readLater(stream);
     }
@@ -87,16 +88,16 @@ export class RedisSubscriptions {
   }
 
   #subscribeLater(key: string): void {
-    if (this.#fresh.push(key) > 1) return;
+    if (this.#toSubscribe.push(key) > 1) return;
     queueMicrotask(() => {
-      const keys = this.#fresh;
-      this.#fresh = [];
-      // Some are not followed any more.
+      const keys = this.#toSubscribe;
+      this.#toSubscribe = [];
+      // Some may have lost their last subscriber meanwhile.
       this.#subscribe(keys.filter((key) => this.#streams.has(key)));
     });
   }
 
-  /** From then on entries come by themselves; those before are read. What fails is made up for when the connection is back. */
+  /** Subscribes to channels, then reads the entries before. A failure is repaired after the reconnection. */
   #subscribe(keys: readonly string[]): void {
     if (this.#subscriber.status !== 'ready') return;
     for (let from = 0; from < keys.length; from += channelsPerCommand) {
@@ -105,12 +106,12 @@ export class RedisSubscriptions {
         () => {
           for (const key of some) this.#readLater(this.#streams.get(key));
         },
-        (error: unknown) => this.#log.debug({ err: error }, 'not subscribed, Redis is away'),
+        (error: unknown) => this.#log.debug({ err: error }, 'SUBSCRIBE failed'),
       );
     }
   }
 
-  #take(key: string, message: string): void {
+  #onMessage(key: string, message: string): void {
     const stream = this.#streams.get(key);
     if (!stream) return;
     const first = message.indexOf(' ');
@@ -118,10 +119,10 @@ export class RedisSubscriptions {
     const offset = message.slice(0, first);
     if (!isBefore(stream.offset, offset)) return;
     if (message.slice(first + 1, second) !== stream.offset) return this.#readLater(stream);
-    this.#handOver(stream, [{ offset, data: message.slice(second + 1) }]);
+    this.#deliver(stream, [{ offset, data: message.slice(second + 1) }]);
   }
 
-  #handOver(stream: StreamState, entries: readonly LogEntry[]): void {
+  #deliver(stream: StreamState, entries: readonly LogEntry[]): void {
     const last = entries.at(-1)!.offset;
     stream.offset = last;
     for (const subscriber of stream.subscribers) {
@@ -141,7 +142,7 @@ export class RedisSubscriptions {
   }
 
   async #readAll(): Promise<void> {
-    // Those that fall behind in one turn are read together.
+    // Collects the streams that fall behind in one turn of the event loop.
     await Promise.resolve();
     while (this.#behind.size > 0 && !this.#stopped) {
       const streams = [...this.#behind].slice(0, streamsPerRead);
@@ -149,7 +150,7 @@ export class RedisSubscriptions {
       try {
         await this.#read(streams);
       } catch (error) {
-        this.#log.debug({ err: error }, 'waiting for Redis');
+        this.#log.debug({ err: error }, 'XREAD failed, waiting for Redis');
         for (const stream of streams) if (stream.subscribers.size > 0) this.#behind.add(stream);
         await this.#connected();
       }
@@ -170,16 +171,16 @@ export class RedisSubscriptions {
     for (const [key, raw] of pairs(answer)) {
       const { stream, offset } = from.get(key)!;
       if (this.#streams.get(key) !== stream) continue;
-      // A subscriber began further back meanwhile: the stream is read again from there.
+      // A new subscriber started at an earlier offset meanwhile: the stream is read again from there.
       if (isBefore(stream.offset, offset)) continue;
-      // There may be more than one read brings.
+      // The read may have reached its limit before the end of the stream.
       if (raw.length === entriesPerRead) this.#behind.add(stream);
       const entries = toEntries(raw).filter((entry) => isBefore(stream.offset, entry.offset));
-      if (entries.length > 0) this.#handOver(stream, entries);
+      if (entries.length > 0) this.#deliver(stream, entries);
     }
   }
 
-  /** Resolves when streams can be read again, or after a second, to look again. */
+  /** Resolves when the reader is connected, and after 1 s at the latest. */
   async #connected(): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -192,10 +193,10 @@ export class RedisSubscriptions {
     });
   }
 
-  #check(): void {
+  #checkConnection(): void {
     if (this.#subscriber.status !== 'ready') return;
     this.#subscriber.ping().catch((error: unknown) => {
-      this.#log.debug({ err: error }, 'Redis does not answer, connecting anew');
+      this.#log.debug({ err: error }, 'Redis did not answer a ping, reconnecting');
       if (!this.#stopped) this.#subscriber.disconnect(true);
     });
   }
@@ -209,7 +210,7 @@ export class RedisSubscriptions {
   }
 }
 
-/** RESP3 answers XREAD with a map, which arrives flat or as an object; RESP2 with pairs. */
+/** The reply of XREAD as pairs. RESP3 returns a map, which ioredis passes on flat or as an object; RESP2 returns pairs. */
 function pairs(answer: unknown): [string, RawEntry[]][] {
   if (!answer) return [];
   if (answer instanceof Map) return [...answer] as [string, RawEntry[]][];

@@ -2,29 +2,29 @@ import { type Offset, RoomEvent } from '@flotilla/contracts';
 import { inSpan, injectTrace, outsideTraces } from '@flotilla/runtime';
 import type { EventLog, StreamSubscription, LogEntry } from './event-log.ts';
 
-/** The stream that is the truth about a room. */
+/** The event stream of a room, which is its source of truth. */
 export const roomStream = (roomId: string): string => `{${roomId}}:events`;
 
-/** What concerns one gateway: messages to users it has sessions of, sessions that moved elsewhere. */
+/** Events for one gateway: messages to users with a session on it, and sessions that were resumed on another gateway. */
 export const gatewayStream = (gatewayId: string): string => `gateway:${gatewayId}`;
 
-/** Messages to everybody. */
+/** Messages to all participants. */
 export const broadcastStream = 'broadcast';
 
-/** What SFU nodes report of themselves. */
+/** Reports of SFU nodes. */
 export const nodeStream = 'sfu:stats';
 
-/** A room event and where it stands. */
-export interface PlacedRoomEvent {
+/** A room event with its offset in the room's stream. */
+export interface RoomEventEntry {
   readonly offset: Offset;
   readonly event: RoomEvent;
 }
 
 /**
- * The events in entries of a room's stream. Entries of a type that this version does not know come from a newer service and are
- * skipped, and so are damaged ones.
+ * Parses entries of a room's stream. Entries of a type that this version does not know, from a newer service, and invalid entries
+ * are skipped.
  */
-export function parseRoomEvents(entries: readonly LogEntry[]): PlacedRoomEvent[] {
+export function parseRoomEvents(entries: readonly LogEntry[]): RoomEventEntry[] {
   return entries.flatMap(({ offset, data }) => {
     const event = RoomEvent.safeParse(parsed(data));
     return event.success ? [{ offset, event: event.data }] : [];
@@ -39,17 +39,18 @@ function parsed(data: string): unknown {
   }
 }
 
-/** The event as it is written down, with the trace it belongs to. */
+/** Serialises an event, with the current trace context. */
 export function encodeRoomEvent(event: RoomEvent): string {
   const trace = injectTrace();
   return JSON.stringify(Object.keys(trace).length > 0 ? { ...event, trace } : event);
 }
 
+/** Appends an event to a room's stream and returns its offset. */
 export function appendRoomEvent(log: EventLog, roomId: string, event: RoomEvent): Promise<Offset> {
   return log.append(roomStream(roomId), encodeRoomEvent(event));
 }
 
-/** As `appendRoomEvent`, and says which event stands before it. */
+/** Appends an event to a room's stream and returns its offset and that of the event before it. */
 export function appendNextRoomEvent(
   log: EventLog,
   roomId: string,
@@ -58,17 +59,18 @@ export function appendNextRoomEvent(
   return log.appendNext(roomStream(roomId), encodeRoomEvent(event));
 }
 
+/** Subscribes to the events of a room after an offset. */
 export function subscribeToRoom(
   log: EventLog,
   roomId: string,
   after: Offset,
-  onEvents: (events: PlacedRoomEvent[]) => void,
+  onEvents: (events: RoomEventEntry[]) => void,
 ): StreamSubscription {
   return log.subscribe(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
 }
 
-/** Does what an event asks for, as part of the trace that the event belongs to, if there is one. */
-export function inTraceOf(event: RoomEvent, what: string, work: () => void): void {
+/** Runs `work` in a span of the event's trace, named `<operation> <event type>`; outside of any trace if the event has none. */
+export function inTraceOf(event: RoomEvent, operation: string, work: () => void): void {
   if (!event.trace) return outsideTraces(work);
-  inSpan(`${what} ${event.type}`, { kind: 'consumer', carrier: event.trace }, work);
+  inSpan(`${operation} ${event.type}`, { kind: 'consumer', carrier: event.trace }, work);
 }

@@ -1,9 +1,8 @@
 import { dataField } from './event-log.ts';
 
 /**
- * Lua for scripts that work on streams which others follow. `append(key, entries to keep, data)` writes an entry and hands it,
- * in the same step, to whoever listens at this moment: on the channel of the key's name, as `<offset> <previous offset> <data>`.
- * It returns {offset, previous offset}.
+ * Lua functions for scripts that append to streams. `append(key, entries to keep, data)` adds an entry and, atomically, publishes it
+ * on the channel with the key's name as `<offset> <previous offset> <data>`. It returns {offset, previous offset}.
  */
 export const streamLua = `
 local function last_offset(stream)

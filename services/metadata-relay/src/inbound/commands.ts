@@ -3,7 +3,7 @@ import { type RelayCommandType, relayQueue } from '@flotilla/contracts';
 import type { DtlsParameters } from 'mediasoup/types';
 import type { Relay } from '../relay.ts';
 
-/** Serves the relay's queue. */
+/** Consumes the relay's command queue. */
 export function serveRelayCommands(bus: CommandBus, relay: Relay): Promise<Serving> {
   const handlers: CommandHandlers<RelayCommandType> = {
     'relay.connect': (request) =>
@@ -11,7 +11,7 @@ export function serveRelayCommands(bus: CommandBus, relay: Relay): Promise<Servi
     'relay.disconnect': async ({ roomId, sessionId }) => {
       await relay.room(roomId).then(
         (room) => room.disconnect(sessionId),
-        // Nobody of that room is here: it is closed.
+        // METADATA_NOT_OPEN: the room has no links here, so there is nothing to close.
         () => undefined,
       );
       return {};
@@ -35,5 +35,5 @@ export function serveRelayCommands(bus: CommandBus, relay: Relay): Promise<Servi
       return {};
     },
   };
-  return bus.serve(relayQueue(relay.id), 'own', handlers);
+  return bus.serve(relayQueue(relay.id), 'exclusive', handlers);
 }

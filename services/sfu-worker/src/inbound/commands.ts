@@ -71,7 +71,7 @@ export function serveSfuCommands(
       return {};
     },
   };
-  return bus.serve(sfuQueue(node.options.id), 'own', withDeadlines(handlers));
+  return bus.serve(sfuQueue(node.options.id), 'exclusive', withDeadlines(handlers));
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { PlacedRoomEvent } from '@flotilla/bus';
+import type { RoomEventEntry } from '@flotilla/bus';
 import type { Session } from '../sessions/session.ts';
 import { applyMigrationEvent } from './migration-routing.ts';
 
@@ -11,7 +11,7 @@ const membershipEvents: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether an event may change the membership of a session. */
-export const changesMembership = ({ event }: PlacedRoomEvent): boolean => membershipEvents.has(event.type);
+export const changesMembership = ({ event }: RoomEventEntry): boolean => membershipEvents.has(event.type);
 
 /**
  * Applies a room event to a session's membership: migrations change its node, a deleted room or a removed participant ends
@@ -20,7 +20,7 @@ export const changesMembership = ({ event }: PlacedRoomEvent): boolean => member
 export function applyRoomEvent(
   session: Session,
   roomId: string,
-  { event }: PlacedRoomEvent,
+  { event }: RoomEventEntry,
   onRemoved: (session: Session, roomId: string) => void,
 ): void {
   const membership = session.rooms.get(roomId);

@@ -3,7 +3,7 @@ import {
   inTraceOf,
   type LogEntry,
   parseRoomEvents,
-  type PlacedRoomEvent,
+  type RoomEventEntry,
   roomStream,
   type StreamSubscription,
   subscribeToRoom,
@@ -16,7 +16,7 @@ import type { Session } from '../sessions/session.ts';
 import { changesMembership } from './room-event-effects.ts';
 
 /** Applies an event that changes memberships to a session. Called once per session and event, in order. */
-export type ApplyRoomEvent = (session: Session, roomId: string, placed: PlacedRoomEvent) => void;
+export type ApplyRoomEvent = (session: Session, roomId: string, placed: RoomEventEntry) => void;
 
 /**
  * A room's events for the sessions of this gateway: one subscription and one encoded frame per event, however many sessions
@@ -85,11 +85,11 @@ export class RoomStream {
     return delivery?.after;
   }
 
-  #deliverAll(events: readonly PlacedRoomEvent[]): void {
+  #deliverAll(events: readonly RoomEventEntry[]): void {
     for (const placed of events) inTraceOf(placed.event, 'deliver', () => this.#deliver(placed));
   }
 
-  #deliver(placed: PlacedRoomEvent): void {
+  #deliver(placed: RoomEventEntry): void {
     this.#position = placed.offset;
     const frame = frameOf(this.roomId, placed);
     const applies = changesMembership(placed);
@@ -106,7 +106,7 @@ export class RoomStream {
    * Delivers an event that this gateway appended, without the round trip through Redis. Does nothing unless `previous` is the
    * last delivered event; the subscription delivers it then.
    */
-  deliverOwn(previous: Offset, placed: PlacedRoomEvent): void {
+  deliverOwn(previous: Offset, placed: RoomEventEntry): void {
     if (compareOffsets(previous, this.#position) !== 0) return;
     this.#subscription.skipTo(placed.offset);
     this.#deliver(placed);
@@ -118,8 +118,8 @@ export class RoomStream {
   }
 }
 
-const isAddressedTo = (session: Session, { event }: PlacedRoomEvent): boolean =>
+const isAddressedTo = (session: Session, { event }: RoomEventEntry): boolean =>
   !event.only || event.only.includes(session.id);
 
-const frameOf = (roomId: string, { offset, event }: PlacedRoomEvent): Buffer =>
+const frameOf = (roomId: string, { offset, event }: RoomEventEntry): Buffer =>
   eventFrame(roomAddress(roomId), offset, event);

@@ -1,4 +1,4 @@
-import type { EventLog, PlacedRoomEvent } from '@flotilla/bus';
+import type { EventLog, RoomEventEntry } from '@flotilla/bus';
 import type { Offset } from '@flotilla/contracts';
 import type { Session } from '../sessions/session.ts';
 import { type ApplyRoomEvent, RoomStream } from './room-stream.ts';
@@ -35,7 +35,7 @@ export class RoomStreams {
   }
 
   /** See RoomStream.deliverOwn. */
-  deliverOwn(roomId: string, previous: Offset, placed: PlacedRoomEvent): void {
+  deliverOwn(roomId: string, previous: Offset, placed: RoomEventEntry): void {
     this.#streams.get(roomId)?.deliverOwn(previous, placed);
   }
 
