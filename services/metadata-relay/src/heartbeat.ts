@@ -3,13 +3,13 @@ import type { RelayStore } from '@flotilla/store';
 import { links, rooms } from './metrics.ts';
 import type { Relay } from './relay.ts';
 
-const everyMs = 500;
+const intervalMs = 500;
 
-/** Reports the relay and its load, again and again. While the store is away it goes on and says so once. */
+/** Reports the relay and its load every 500 ms. Failed reports are logged once and retried at the next interval. */
 export class Heartbeat {
   #timer: NodeJS.Timeout | undefined;
-  #beating: Promise<void> | undefined;
-  #missed = 0;
+  #reporting: Promise<void> | undefined;
+  #failures = 0;
 
   constructor(
     private readonly relay: Relay,
@@ -17,12 +17,12 @@ export class Heartbeat {
     private readonly log: Logger,
   ) {}
 
-  /** The first report is made before this resolves: from then on the relay is given links. */
+  /** Resolves after the first report; from then on links are assigned to the relay. */
   async start(): Promise<void> {
     await this.now();
     this.#timer = setInterval(() => {
-      this.#beating ??= this.#beat().finally(() => (this.#beating = undefined));
-    }, everyMs);
+      this.#reporting ??= this.#tryReport().finally(() => (this.#reporting = undefined));
+    }, intervalMs);
   }
 
   /** Reports at once. */
@@ -33,20 +33,20 @@ export class Heartbeat {
     await this.relays.report(report);
   }
 
-  async #beat(): Promise<void> {
+  async #tryReport(): Promise<void> {
     try {
       await this.now();
-      if (this.#missed > 0) this.log.info({ missed: this.#missed }, 'heartbeats are written again');
-      this.#missed = 0;
+      if (this.#failures > 0) this.log.info({ failures: this.#failures }, 'heartbeat written again');
+      this.#failures = 0;
     } catch (error) {
-      if (this.#missed++ === 0) this.log.warn({ err: error }, 'heartbeat not written');
+      if (this.#failures++ === 0) this.log.warn({ err: error }, 'heartbeat not written');
     }
   }
 
-  /** Takes the relay off, so that it is given no more links. */
+  /** Stops reporting and removes the relay from the store, so that no more links are assigned to it. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#beating;
+    await this.#reporting;
     await this.relays.remove(this.relay.id);
   }
 }

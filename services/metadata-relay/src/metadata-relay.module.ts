@@ -17,7 +17,7 @@ export interface MetadataRelayOptions {
   readonly log: Logger;
 }
 
-/** A relay whose NTP servers do not answer starts all the same, by its machine's clock. */
+/** Time to wait for the first calibration. Without an answer of the NTP servers the relay starts with the machine's clock. */
 const calibrationMs = 3000;
 
 const routingClock = ({ clock }: NtpClient): RoutingClock => ({
@@ -70,9 +70,9 @@ export class MetadataRelayModule {
           inject: [NtpClient],
         },
         {
-          provide: RelayLife,
+          provide: RelayLifecycle,
           useFactory: (relay: Relay, time: NtpClient) =>
-            new RelayLife(relay, time, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
+            new RelayLifecycle(relay, time, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, relayLog),
           inject: [Relay, NtpClient],
         },
       ],
@@ -80,8 +80,8 @@ export class MetadataRelayModule {
   }
 }
 
-/** Serves first and reports then, so that whoever is sent here finds it; the other way round at the end. */
-class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
+/** Serves commands before the first heartbeat, so that an assigned client finds the relay ready; stops in reverse order. */
+class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #heartbeat: Heartbeat;
   #serving: Serving | undefined;
 
@@ -97,17 +97,17 @@ class RelayLife implements OnApplicationBootstrap, OnApplicationShutdown {
 
   async onApplicationBootstrap(): Promise<void> {
     this.#serving = await serveRelayCommands(this.backplane.bus, this.relay);
-    // Clients learn the time from this relay: it knows it first, where it is told.
+    // Clients synchronise to this relay's clock, so it is calibrated before they connect.
     await this.time.calibrated(calibrationMs);
     await this.#heartbeat.start();
-    this.log.info('metadata relay is up');
+    this.log.info('metadata relay started');
   }
 
   async onApplicationShutdown(): Promise<void> {
     await drain(this.relay, this.#heartbeat, this.drainMs, this.log);
     await this.#heartbeat
       .stop()
-      .catch((error: unknown) => this.log.warn({ err: error }, 'the relay could not take itself off'));
+      .catch((error: unknown) => this.log.warn({ err: error }, 'relay not removed from the store'));
     await this.#serving?.close();
     await this.relay.close();
     await this.time.stop();

@@ -2,29 +2,32 @@ import { counter, gauge } from '@flotilla/runtime';
 
 export const framesIn = counter({
   name: 'metadata_frames_received_total',
-  help: 'Frames from publishers, by where they came from: link, or relay for another relay.',
+  help: 'Frames received, by origin: link for a client, relay for another relay.',
   labelNames: ['from'],
 });
-export const bytesIn = counter({ name: 'metadata_received_bytes_total', help: 'Bytes of frames from links.' });
+export const bytesIn = counter({
+  name: 'metadata_received_bytes_total',
+  help: 'Bytes of frames received from clients.',
+});
 export const framesOut = counter({
   name: 'metadata_frames_sent_total',
-  help: 'Frames handed to subscribers, each counted for each of them.',
+  help: 'Frames sent to subscribers, counted once per subscriber.',
 });
-export const bytesOut = counter({ name: 'metadata_sent_bytes_total', help: 'Bytes of frames handed to subscribers.' });
+export const bytesOut = counter({ name: 'metadata_sent_bytes_total', help: 'Bytes of frames sent to subscribers.' });
 export const framesDropped = counter({
   name: 'metadata_frames_dropped_total',
-  help: 'Frames that were not passed on: refused for their form, undeclared, above the rate; or held back from a slow subscriber.',
+  help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, rate, routing_busy or slow_subscriber.',
   labelNames: ['reason'],
 });
 export const switches = counter({
   name: 'metadata_mode_switches_total',
-  help: 'Links whose adaptive topics changed channels, by the new one.',
+  help: 'Switches of the adaptive topics of a link to another channel, by the new channel.',
   labelNames: ['to'],
 });
-export const holds = counter({
-  name: 'metadata_channel_holds_total',
-  help: 'Channels to slow subscribers that were held until they had caught up.',
+export const pauses = counter({
+  name: 'metadata_channel_pauses_total',
+  help: 'Pauses of a channel to a slow subscriber until its buffer had drained.',
   labelNames: ['channel'],
 });
-export const links = gauge({ name: 'metadata_links', help: 'Links to clients.', labelNames: ['relay'] });
-export const rooms = gauge({ name: 'metadata_rooms', help: 'Rooms with links.', labelNames: ['relay'] });
+export const links = gauge({ name: 'metadata_links', help: 'Client links.', labelNames: ['relay'] });
+export const rooms = gauge({ name: 'metadata_rooms', help: 'Rooms with at least one link.', labelNames: ['relay'] });

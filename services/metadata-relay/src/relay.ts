@@ -12,20 +12,21 @@ import { RoutingThread } from './threads/routing-thread.ts';
 export interface RelayOptions {
   readonly id: string;
   readonly listen: ListenOptions;
+  /** Maximum number of links. */
   readonly capacity: number;
   readonly limits: LinkLimits;
   readonly clock: RoutingClock;
-  /** Frames are routed in a thread of their own. */
+  /** Whether frames are routed in a worker thread. */
   readonly thread: boolean;
   readonly events: EventLog;
   readonly relays: RelayStore;
   readonly log: Logger;
 }
 
-/** How long the links of a lost worker are told of it, should the event log be away; ms. */
-const tellLostMs = 60_000;
+/** How long `metadata_moved` of a lost worker or thread is retried while the event log is unavailable. */
+const notifyLostMs = 60_000;
 
-/** A metadata relay: one mediasoup worker for data alone and, in it, the rooms that have links here. */
+/** A metadata relay: one mediasoup worker for data channels, and the rooms with links in it. */
 export class Relay {
   readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
   readonly #startedAt = Date.now();
@@ -42,6 +43,7 @@ export class Relay {
     this.#deps = { relayId: id, events, relays, routing, log };
   }
 
+  /** Starts the mediasoup worker and, if configured, the routing thread. */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options);
     const { listen, log } = options;
@@ -54,16 +56,17 @@ export class Relay {
     this.#thread = new RoutingThread(limits, clock, () => this.#onThreadDied(), log);
   }
 
-  /** What it knew is gone: all links are told, and begin again with another thread. */
+  /** The routing state is lost: a new thread starts, and all links are closed and their clients notified. */
   #onThreadDied(): void {
     this.#startThread();
-    for (const room of this.#rooms) this.#lose(room);
+    for (const room of this.#rooms) this.#closeLost(room);
   }
 
   get id(): string {
     return this.options.id;
   }
 
+  /** Number of links in all rooms. */
   get links(): number {
     let links = 0;
     for (const room of this.#rooms) links += room.size;
@@ -75,6 +78,12 @@ export class Relay {
     return { id, startedAt: this.#startedAt, state: this.state, capacity, links: this.links, rooms: this.#rooms.size };
   }
 
+  /**
+   * Opens a link for a session.
+   *
+   * @throws FlotillaError NO_CAPACITY at the maximum number of links or while draining; BAD_PAYLOAD for DTLS parameters that
+   * mediasoup refuses.
+   */
   async connect(request: {
     roomId: string;
     sessionId: string;
@@ -87,13 +96,13 @@ export class Relay {
       const parameters = await room.connect(request.sessionId, request.participantId, request.dtlsParameters);
       return { relayId: this.id, ...parameters, limits: this.options.limits };
     } catch (error) {
-      // What mediasoup refuses, it refuses because of the parameters.
+      // mediasoup throws a TypeError for invalid parameters only.
       if (error instanceof TypeError) throw new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
       throw error;
     }
   }
 
-  /** The room of a session that has a link here. Throws METADATA_NOT_OPEN. */
+  /** The room with this id. Throws FlotillaError METADATA_NOT_OPEN when it has no links here. */
   async room(roomId: string): Promise<RelayRoom> {
     const room = await this.#rooms.get(roomId);
     if (!room) throw new FlotillaError('METADATA_NOT_OPEN');
@@ -102,26 +111,26 @@ export class Relay {
 
   async #open(roomId: string): Promise<RelayRoom> {
     const [worker] = await this.#pool.upWorkers();
-    if (!worker) throw new FlotillaError('NODE_UNAVAILABLE', 'the data worker is not up');
+    if (!worker) throw new FlotillaError('NODE_UNAVAILABLE', 'the mediasoup worker is restarting');
     return RelayRoom.open(roomId, worker, this.#deps, (empty) => this.#rooms.close(empty));
   }
 
   #onWorkerDied(worker: PooledWorker): void {
     for (const room of this.#rooms) {
       if (room.worker !== worker) continue;
-      this.#lose(room);
+      this.#closeLost(room);
     }
   }
 
-  #lose(room: RelayRoom): void {
+  #closeLost(room: RelayRoom): void {
     const { sessionIds } = room;
     this.#rooms.close(room);
-    retry(() => this.#tell(room.id, sessionIds, 'lost'), { forMs: tellLostMs }).catch((error: unknown) =>
-      this.options.log.error({ err: error, roomId: room.id }, 'could not tell that links were lost'),
+    retry(() => this.#notifyMoved(room.id, sessionIds, 'lost'), { forMs: notifyLostMs }).catch((error: unknown) =>
+      this.options.log.error({ err: error, roomId: room.id }, 'clients not notified of lost links'),
     );
   }
 
-  async #tell(
+  async #notifyMoved(
     roomId: string,
     sessionIds: string[],
     reason: RoomEventPayload<'metadata_moved'>['reason'],
@@ -136,13 +145,14 @@ export class Relay {
     });
   }
 
-  /** Asks all who have links here to connect to another relay. */
-  async sendAway(): Promise<void> {
-    const told = await Promise.allSettled(
-      [...this.#rooms].map((room) => this.#tell(room.id, room.sessionIds, 'draining')),
+  /** Asks all clients with links here to connect to another relay. */
+  async notifyDraining(): Promise<void> {
+    const results = await Promise.allSettled(
+      [...this.#rooms].map((room) => this.#notifyMoved(room.id, room.sessionIds, 'draining')),
     );
-    for (const each of told)
-      if (each.status === 'rejected') this.options.log.warn({ err: each.reason as unknown }, 'a room was not told');
+    for (const each of results)
+      if (each.status === 'rejected')
+        this.options.log.warn({ err: each.reason as unknown }, 'clients of a room not notified of the drain');
   }
 
   async close(): Promise<void> {

@@ -15,7 +15,7 @@ import { MetadataClient, type MetadataClientOptions, type Requester, roomRecord,
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
-// As it is built: its thread is a file of its own.
+// The built package: the routing thread is loaded from dist.
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 
 export const log = createLogger({ service: 'test', level: 'error' });
@@ -29,7 +29,7 @@ export const fleets: Record<string, () => Promise<Backplane & { close?(): Promis
   },
 };
 
-/** Relays of one fleet, and clients that ask them by commands as the gateway would. */
+/** Relays of one fleet, and clients that send their requests as commands, as a gateway does. */
 export class Harness {
   readonly #relays: INestApplicationContext[] = [];
   readonly #clients: MetadataClient[] = [];
@@ -57,7 +57,7 @@ export class Harness {
     const config = relayConfig.parse({
       FLOTILLA_RELAY_ID: id,
       FLOTILLA_DRAIN_SECONDS: '5',
-      // Both ways are tested, each over one kind of fleet.
+      // Routing in the main thread is tested over the memory backplane, in a worker thread over brokers.
       FLOTILLA_RELAY_THREAD: String(!(this.backplane.events instanceof MemoryEventLog)),
       ...settings,
     });
@@ -69,7 +69,7 @@ export class Harness {
     return relay;
   }
 
-  /** A session of its own; requests go to its relay, `metadata.connect` to the one given, or placed. */
+  /** Requests of a session. `metadata.connect` goes to `relayId` or to an assigned relay, other requests to the relay they name. */
   requester(relayId?: string, sessionId = newId('session')): Requester {
     const { bus, store } = this.backplane;
     return {

@@ -2,11 +2,11 @@ import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import { fleets, Harness } from './harness.ts';
 
-describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
+describe.each(Object.entries(fleets))('metadata relay over %s', (_name, open) => {
   let harness: Harness;
   afterEach(() => harness.stop());
 
-  test('what one sends on a topic the others get, stamped with who sent it', async () => {
+  test('a frame on a topic reaches its subscribers, stamped with the publisher id', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
     expect(await ada.publish('cursor', { mode: 'adaptive' })).toEqual({
@@ -27,7 +27,7 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     expect(eve.frames).toEqual([]);
   });
 
-  test('who subscribes to everything gets topics that come later; who unsubscribes gets nothing more', async () => {
+  test('a subscriber to all topics gets topics declared later, and no frames after it has unsubscribed', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
     await bob.subscribe('*');
@@ -39,16 +39,16 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
       await ada.publish(topic, { mode });
       ada.send(topic, topic, { channel: mode });
     }
-    await waitFor('both came', () => bob.frames.length === 2 || notYet(`${bob.frames.length}`));
-    await waitFor('both came', () => eve.frames.length === 2 || notYet(`${eve.frames.length}`));
+    await waitFor('two frames', () => bob.frames.length === 2 || notYet(`there are ${bob.frames.length}`));
+    await waitFor('two frames', () => eve.frames.length === 2 || notYet(`there are ${eve.frames.length}`));
     expect(bob.frames.map(({ channel }) => channel).sort()).toEqual(['reliable', 'unreliable']);
     await bob.unsubscribe('*');
     ada.send('a', 'more', { channel: 'reliable' });
-    await waitFor('the other gets it', () => eve.texts('a').length === 2 || notYet('not yet'));
+    await waitFor('the frame at the other subscriber', () => eve.texts('a').length === 2 || notYet('not yet'));
     expect(bob.texts('a')).toEqual(['a']);
   });
 
-  test('late subscribers get the last retained value of each publisher, however many frames it has', async () => {
+  test('late subscribers get the last retained message of each publisher, in any number of frames', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const [ada, bob] = [await harness.client(), await harness.client()];
     for (const client of [ada, bob]) await client.publish('state', { mode: 'reliable', retain: true });
@@ -56,14 +56,14 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     ada.send('state', Buffer.alloc(40_000, 'x'), { channel: 'reliable', retain: true });
     ada.send('state', 'not retained', { channel: 'reliable' });
     bob.send('state', 'of bob', { channel: 'reliable', retain: true });
-    await waitFor('it is kept', async () => {
-      const kept = await harness.backplane.store.relays.retained(harness.room.id);
-      const seqIds = kept.map(({ seqId }) => seqId).toSorted((a, b) => a - b);
-      if (seqIds.join() !== '0,1') notYet(`kept: ${seqIds.join()}`);
+    await waitFor('the messages in the store', async () => {
+      const retained = await harness.backplane.store.relays.retained(harness.room.id);
+      const seqIds = retained.map(({ seqId }) => seqId).toSorted((a, b) => a - b);
+      if (seqIds.join() !== '0,1') notYet(`it has ${seqIds.join()}`);
     });
     const late = await harness.client();
     await late.subscribe(['state']);
-    await waitFor('all of it came', () => late.frames.length === 4 || notYet(`${late.frames.length} frames`));
+    await waitFor('four frames', () => late.frames.length === 4 || notYet(`there are ${late.frames.length}`));
     expect(late.frames.every(({ stamp }) => stamp!.retained)).toBe(true);
     expect(
       late
@@ -75,47 +75,50 @@ describe.each(Object.entries(fleets))('a relay, over %s', (_name, open) => {
     await ada.unpublish('state');
     const later = await harness.client();
     await later.subscribe(['state']);
-    await later.frame('what is left', ({ body }) => body.case === 'shard');
+    await later.frame('the remaining message', ({ body }) => body.case === 'shard');
     expect(later.texts('state')).toEqual(['of bob']);
   });
 
-  test('a relay that takes a room over has what another retained', async () => {
+  test('a relay that opens a room later has the messages that another one retained', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const ada = await harness.client('rl_a');
     await ada.publish('state', { retain: true });
     ada.send('state', 'kept', { retain: true });
-    await waitFor('it is written', async () => {
-      if ((await harness.backplane.store.relays.retained(harness.room.id)).length === 0) notYet('nothing is');
+    await waitFor('the message in the store', async () => {
+      if ((await harness.backplane.store.relays.retained(harness.room.id)).length === 0) notYet('it is not there');
     });
     ada.close();
     await harness.startRelay('rl_b');
     const bob = await harness.client('rl_b');
     await bob.subscribe('*');
-    await bob.frame('the kept value', ({ stamp }) => stamp?.retained === true);
+    await bob.frame('the retained message', ({ stamp }) => stamp?.retained === true);
     expect(bob.texts('state')).toEqual(['kept']);
   });
 
-  test('two relays of one room pass frames on to each other', async () => {
+  test('two relays of one room forward frames to each other, in order', async () => {
     harness = await Harness.start(open, ['rl_a', 'rl_b']);
     const [ada, bob] = [await harness.client('rl_a'), await harness.client('rl_b')];
     expect(ada.relayId).not.toBe(bob.relayId);
     await bob.subscribe('*');
     await ada.publish('chat', { mode: 'reliable' });
-    // Until the relays know of each other nothing crosses.
-    await waitFor('a frame crosses', () => {
+    // Frames are not forwarded until the relays have announced the room to each other.
+    await waitFor('a forwarded frame', () => {
       ada.send('chat', 'hello', { channel: 'reliable' });
-      return bob.texts('chat').length > 0 || notYet('none did');
+      return bob.texts('chat').length > 0 || notYet('there is none');
     });
     const before = bob.texts('chat').length;
     for (let index = 0; index < 200; index++) ada.send('chat', `${index}`, { channel: 'reliable' });
-    await waitFor('all came', () => bob.texts('chat').at(-1) === '199' || notYet(bob.texts('chat').at(-1) ?? 'none'));
+    await waitFor(
+      'the last frame',
+      () => bob.texts('chat').at(-1) === '199' || notYet(bob.texts('chat').at(-1) ?? 'none'),
+    );
     const seqIds = bob.frames.flatMap(({ body }) => (body.case === 'shard' ? [body.value.seqId] : []));
     expect(seqIds).toEqual([...seqIds].sort((a, b) => a - b));
     expect(new Set(seqIds).size).toBe(seqIds.length);
     expect(bob.texts('chat').length - before).toBeGreaterThanOrEqual(200);
   });
 
-  test('answers time requests on the channel they came by', async () => {
+  test('a time request is answered on the channel that it arrived on', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const ada = await harness.client();
     const t1 = Date.now() * 1000;

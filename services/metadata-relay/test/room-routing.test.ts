@@ -5,42 +5,47 @@ import { describe, expect, test } from 'vitest';
 import type { Outlet } from '../src/routing/outlet.ts';
 import { RoomRouting } from '../src/routing/room-routing.ts';
 
-/** What a worker would do with what routing asks for: each frame goes over the channels that carry its topic and are not held. */
+/** Model of a mediasoup worker: delivers each frame over the channels that have its subchannel and are not paused. */
 class ModelWorker implements Outlet {
-  readonly carried = new Map<string, Set<number>>();
-  readonly held = new Set<string>();
-  readonly got: { link: string; channel: ChannelKind; seqId: number }[] = [];
-  readonly told: { link: string; from: number; to: number }[] = [];
-  readonly asked = new Set<string>();
+  /** By `<link> <channel>`. */
+  readonly subchannels = new Map<string, Set<number>>();
+  readonly paused = new Set<string>();
+  readonly delivered: { link: string; channel: ChannelKind; seqId: number }[] = [];
+  readonly lossNotices: { link: string; from: number; to: number }[] = [];
+  /** Channels with an unanswered query. */
+  readonly queried = new Set<string>();
 
   fanOut(frame: Uint8Array, subchannel: number): void {
     const { body } = decodeFrame(frame, 'relay');
     if (body.case !== 'shard') return;
-    for (const [key, subchannels] of this.carried) {
+    for (const [key, subchannels] of this.subchannels) {
       const [link, channel] = key.split(' ') as [string, ChannelKind];
-      if (subchannels.has(subchannel) && !this.held.has(key)) this.got.push({ link, channel, seqId: body.value.seqId });
+      if (subchannels.has(subchannel) && !this.paused.has(key))
+        this.delivered.push({ link, channel, seqId: body.value.seqId });
     }
   }
   send(link: string, _channel: ChannelKind, frame: Uint8Array): void {
     const { body } = decodeFrame(frame, 'relay');
-    if (body.case === 'lossNotice') this.told.push({ link, from: body.value.fromSeqId, to: body.value.toSeqId });
+    if (body.case === 'lossNotice') this.lossNotices.push({ link, from: body.value.fromSeqId, to: body.value.toSeqId });
   }
-  carry(link: string, channel: ChannelKind, subchannel: number, on: boolean): void {
+  addSubchannel(link: string, channel: ChannelKind, subchannel: number): void {
     const key = `${link} ${channel}`;
-    const subchannels = this.carried.get(key) ?? new Set();
-    this.carried.set(key, subchannels);
-    if (on) subchannels.add(subchannel);
-    else subchannels.delete(subchannel);
+    this.subchannels.set(key, (this.subchannels.get(key) ?? new Set()).add(subchannel));
   }
-  hold(link: string, channel: ChannelKind, held: boolean): void {
-    if (held) this.held.add(`${link} ${channel}`);
-    else this.held.delete(`${link} ${channel}`);
+  removeSubchannel(link: string, channel: ChannelKind, subchannel: number): void {
+    this.subchannels.get(`${link} ${channel}`)?.delete(subchannel);
   }
-  askBacklog(link: string, channel: ChannelKind): void {
-    this.asked.add(`${link} ${channel}`);
+  pause(link: string, channel: ChannelKind): void {
+    this.paused.add(`${link} ${channel}`);
   }
-  expel(): void {
-    throw new Error('nobody is to be put out');
+  resume(link: string, channel: ChannelKind): void {
+    this.paused.delete(`${link} ${channel}`);
+  }
+  queryBuffered(link: string, channel: ChannelKind): void {
+    this.queried.add(`${link} ${channel}`);
+  }
+  disconnect(): void {
+    throw new Error('no link should be closed');
   }
   forward(): void {}
   retain(): void {}
@@ -54,8 +59,8 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('answer' as const), bytes: fc.nat(2_000_000) }) },
 );
 
-describe('routing', () => {
-  test('each frame goes to a subscriber over one channel, or is told as lost, whatever its link does', () => {
+describe('RoomRouting', () => {
+  test('each frame reaches a subscriber over one channel or is in a loss notice, for any sequence of buffer levels and reports', () => {
     fc.assert(
       fc.property(
         fc.array(step, { minLength: 20, maxLength: 200 }),
@@ -70,16 +75,16 @@ describe('routing', () => {
           );
           for (const link of ['from', 'to']) {
             routing.open(link, `pt_${link}`);
-            routing.ready(link);
+            routing.onReady(link);
           }
           routing.subscribe('to', '*');
           routing.publish('from', { topic: 't', mode, retain: false });
           let sent = 0;
           const answer = (bytes: number): void => {
-            for (const key of worker.asked) {
-              worker.asked.delete(key);
+            for (const key of worker.queried) {
+              worker.queried.delete(key);
               const [link, channel] = key.split(' ') as [string, ChannelKind];
-              routing.backlog(link, channel, bytes);
+              routing.onBuffered(link, channel, bytes);
             }
           };
           for (const each of steps) {
@@ -93,18 +98,21 @@ describe('routing', () => {
               routing.report('to', each.bad ? { loss: 0.5, rttMs: 500 } : { loss: 0, rttMs: 10 });
             else answer(each.bytes);
           }
-          // All it waits for is sent in the end.
+          // Finally all buffers drain.
           for (let round = 0; round < 3; round++) {
             routing.tick();
             answer(0);
           }
-          const got = worker.got.map(({ seqId }) => seqId);
-          expect(new Set(got).size).toBe(got.length);
-          const told = new Set(
-            worker.told.flatMap(({ from, to }) => Array.from({ length: to - from + 1 }, (_, index) => from + index)),
+          const delivered = worker.delivered.map(({ seqId }) => seqId);
+          expect(new Set(delivered).size).toBe(delivered.length);
+          const reported = new Set(
+            worker.lossNotices.flatMap(({ from, to }) =>
+              Array.from({ length: to - from + 1 }, (_, index) => from + index),
+            ),
           );
-          for (let seqId = 0; seqId < sent; seqId++) expect(got.includes(seqId) || told.has(seqId)).toBe(true);
-          expect(worker.held.size).toBe(0);
+          for (let seqId = 0; seqId < sent; seqId++)
+            expect(delivered.includes(seqId) || reported.has(seqId)).toBe(true);
+          expect(worker.paused.size).toBe(0);
         },
       ),
     );

@@ -16,9 +16,9 @@ import type {
 } from 'mediasoup/types';
 
 /**
- * How the worker sends on each channel. mediasoup 3.27.1 gives every unordered message a lifetime, 0 ms when none is set, and a
- * message that may not live is neither queued nor sent again (worker/src/RTC/Transport.cpp, SendSctpMessage): so `limited`
- * is ordered here, which sends until it is there, and `unreliable` has a lifetime, with which the worker sends each once.
+ * SCTP parameters of each channel. mediasoup 3.27.1 gives every unordered message a lifetime, 0 ms by default, and neither queues nor
+ * retransmits a message whose lifetime is over (worker/src/RTC/Transport.cpp, SendSctpMessage). Therefore `limited` is ordered, that
+ * is, retransmitted until it arrives, and `unreliable` has a lifetime, with which the worker sends each message once.
  */
 const sending: Readonly<Record<ChannelKind, { ordered: boolean; maxPacketLifeTime?: number }>> = {
   reliable: { ordered: true },
@@ -26,20 +26,22 @@ const sending: Readonly<Record<ChannelKind, { ordered: boolean; maxPacketLifeTim
   unreliable: { ordered: false, maxPacketLifeTime: 10_000 },
 };
 
-/** Carried by every channel and used by nobody: a channel without any subchannel would get all messages. */
-const nobody = 0;
-/** A client that is silent for this long is gone; s. */
+/** Unused subchannel that every channel has: a channel without subchannels would get all messages. */
+const unusedSubchannel = 0;
+/** ICE consent timeout, in seconds, after which the link is closed. */
 const consentSeconds = 10;
 
 export interface LinkEvents {
+  /** The data channels are open. */
   readonly onReady: () => void;
   readonly onFrame: (channel: ChannelKind, frame: Buffer) => void;
+  /** The worker dropped messages because the send buffer of the channel is full. */
   readonly onOverflow: (channel: ChannelKind) => void;
-  /** The connection is gone, or was closed. Once. */
+  /** The link was closed or lost its connection. Called once. */
   readonly onClosed: () => void;
 }
 
-/** A client's connection: a WebRTC transport with three data channels, each used both ways. */
+/** A client's link: a WebRTC transport with three bidirectional data channels. */
 export class ClientLink {
   #closed = false;
 
@@ -50,6 +52,7 @@ export class ClientLink {
     private readonly events: LinkEvents,
   ) {}
 
+  /** Creates the transport and its channels. Throws a TypeError when mediasoup refuses the DTLS parameters. */
   static async open(options: {
     id: string;
     router: Router;
@@ -69,21 +72,22 @@ export class ClientLink {
       maxSendMessageSize: maxMetadataFrameBytes,
       maxReceiveMessageSize: maxMetadataFrameBytes,
       iceConsentTimeout: consentSeconds,
-      // Above what it ever reaches: else the worker tells this process of each message that each subscriber was sent.
+      // Above the maximum buffered amount: below it the worker would notify this process of every message sent to a subscriber.
       sctpDefaultStreamBufferedAmountLowThreshold: 2_000_000,
     });
     try {
-      // The server's end of a channel and the client's have one id, so that each is one data channel of the client.
+      // Both directions of a channel use the same SCTP stream id, so that they are one data channel at the client.
       const outgoing = {} as Record<ChannelKind, DataConsumer>;
       for (const kind of channelKinds) {
         const consumer = await transport.consumeData({
           dataProducerId: source.id,
           ...sending[kind],
-          subchannels: [nobody],
+          subchannels: [unusedSubchannel],
         });
-        // mediasoup gives the lowest id that is free.
+        // mediasoup assigns the lowest free id.
         const { streamId } = consumer.sctpStreamParameters!;
-        if (streamId !== channelIds[kind]) throw new Error(`the ${kind} channel has id ${streamId}`);
+        if (streamId !== channelIds[kind])
+          throw new Error(`mediasoup assigned id ${streamId} to the ${kind} channel instead of ${channelIds[kind]}`);
         outgoing[kind] = consumer;
         const incoming = await transport.produceData({ sctpStreamParameters: { streamId, ...sending[kind] } });
         const tap = await direct.consumeData({ dataProducerId: incoming.id });
@@ -110,6 +114,7 @@ export class ClientLink {
     }
   }
 
+  /** What the client needs to connect. */
   get parameters(): Omit<MetadataSession, 'relayId' | 'limits'> {
     const { id, iceParameters, iceCandidates, dtlsParameters, sctpParameters } = this.transport;
     return {
@@ -118,25 +123,32 @@ export class ClientLink {
     };
   }
 
-  // The worker answers requests in the order they are written, and what is sent in between stays in between. A request that
-  // fails met a connection that is closing.
+  // The worker processes requests and messages in the order in which they are written. A request fails only while the link closes.
 
+  /** Sends a frame to this client alone. */
   send(channel: ChannelKind, frame: Uint8Array): void {
     this.outgoing[channel].send(asBuffer(frame)).catch(ignore);
   }
 
-  carry(channel: ChannelKind, subchannel: number, on: boolean): void {
-    const consumer = this.outgoing[channel];
-    (on ? consumer.addSubchannel(subchannel) : consumer.removeSubchannel(subchannel)).catch(ignore);
+  addSubchannel(channel: ChannelKind, subchannel: number): void {
+    this.outgoing[channel].addSubchannel(subchannel).catch(ignore);
   }
 
-  hold(channel: ChannelKind, held: boolean): void {
-    const consumer = this.outgoing[channel];
-    (held ? consumer.pause() : consumer.resume()).catch(ignore);
+  removeSubchannel(channel: ChannelKind, subchannel: number): void {
+    this.outgoing[channel].removeSubchannel(subchannel).catch(ignore);
   }
 
-  /** Bytes that wait to be sent. */
-  backlog(channel: ChannelKind): Promise<number> {
+  /** Stops the fan-out to a channel. */
+  pause(channel: ChannelKind): void {
+    this.outgoing[channel].pause().catch(ignore);
+  }
+
+  resume(channel: ChannelKind): void {
+    this.outgoing[channel].resume().catch(ignore);
+  }
+
+  /** Bytes in the send buffer of a channel. */
+  bufferedAmount(channel: ChannelKind): Promise<number> {
     return this.outgoing[channel].getBufferedAmount();
   }
 
@@ -148,6 +160,7 @@ export class ClientLink {
   }
 }
 
+/** A Buffer over the same memory. */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 

@@ -18,7 +18,7 @@ import type { Outlet } from '../routing/outlet.ts';
 import type { Routing } from '../routing/routing.ts';
 import { asBuffer, ClientLink } from './client-link.ts';
 
-/** What a room works with. */
+/** Dependencies of a room. */
 export interface RelayRoomDeps {
   readonly relayId: string;
   readonly events: EventLog;
@@ -29,16 +29,16 @@ export interface RelayRoomDeps {
 
 const tickMs = 100;
 
-/** A room as far as it has links here: a router, a direct transport to this process, and the links. Its routing decides. */
+/** The links of a room on this relay, with their router and its direct transport to this process. `Routing` decides what is sent. */
 export class RelayRoom {
-  /** By session. */
+  /** By session id. */
   readonly #links = new Map<string, { link: ClientLink; participantId: string }>();
   readonly #routing: Routing;
   readonly #exchange: RoomExchange;
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
-  #following!: StreamSubscription;
-  /** Links that are being opened. */
+  #roomEvents!: StreamSubscription;
+  /** Number of links that are being opened. */
   #opening = 0;
   #closed = false;
 
@@ -66,6 +66,7 @@ export class RelayRoom {
     this.#timer = setInterval(() => this.#routing.tick(), tickMs);
   }
 
+  /** Creates the router, subscribes to the room's events and restores its retained messages. */
   static async open(
     id: string,
     worker: PooledWorker,
@@ -78,10 +79,10 @@ export class RelayRoom {
     const direct = await router.createDirectTransport();
     const source = await direct.produceData();
     const room = new RelayRoom(id, worker, router, direct, source, deps, onEmpty, log.child({ roomId: id }));
-    room.#following = subscribeToRoom(events, id, offset, (placed) => {
-      for (const { event } of placed) room.#onEvent(event);
+    room.#roomEvents = subscribeToRoom(events, id, offset, (entries) => {
+      for (const { event } of entries) room.#onEvent(event);
     });
-    // The exchange first: what is retained meanwhile then comes by it.
+    // The exchange starts first, so that it delivers messages retained after the read below.
     await room.#exchange.start();
     room.#routing.restore(await relays.retained(id));
     return room;
@@ -94,11 +95,13 @@ export class RelayRoom {
         if (!this.#closed) this.source.send(asBuffer(frame), undefined, [subchannel]);
       },
       send: (sessionId, channel, frame) => linkOf(sessionId)?.send(channel, frame),
-      carry: (sessionId, channel, subchannel, on) => linkOf(sessionId)?.carry(channel, subchannel, on),
-      hold: (sessionId, channel, held) => linkOf(sessionId)?.hold(channel, held),
-      askBacklog: (sessionId, channel) => this.#askBacklog(sessionId, channel),
-      expel: (sessionId, why) => {
-        this.log.warn({ sessionId, why }, 'link closed');
+      addSubchannel: (sessionId, channel, subchannel) => linkOf(sessionId)?.addSubchannel(channel, subchannel),
+      removeSubchannel: (sessionId, channel, subchannel) => linkOf(sessionId)?.removeSubchannel(channel, subchannel),
+      pause: (sessionId, channel) => linkOf(sessionId)?.pause(channel),
+      resume: (sessionId, channel) => linkOf(sessionId)?.resume(channel),
+      queryBuffered: (sessionId, channel) => this.#queryBuffered(sessionId, channel),
+      disconnect: (sessionId, reason) => {
+        this.log.warn({ sessionId, reason }, 'link closed');
         linkOf(sessionId)?.close();
       },
       forward: (routed) => this.#exchange.forward(routed),
@@ -107,13 +110,13 @@ export class RelayRoom {
     };
   }
 
-  #askBacklog(sessionId: string, channel: ChannelKind): void {
+  #queryBuffered(sessionId: string, channel: ChannelKind): void {
     this.#links
       .get(sessionId)
-      ?.link.backlog(channel)
+      ?.link.bufferedAmount(channel)
       .then(
-        (bytes) => this.#routing.backlog(sessionId, channel, bytes),
-        // It is closing.
+        (bytes) => this.#routing.onBuffered(sessionId, channel, bytes),
+        // The link is closing.
         () => undefined,
       );
   }
@@ -125,6 +128,7 @@ export class RelayRoom {
       if (participantId === event.payload.participantId) this.disconnect(sessionId);
   }
 
+  /** Number of links, including those being opened. */
   get size(): number {
     return this.#links.size + this.#opening;
   }
@@ -133,7 +137,7 @@ export class RelayRoom {
     return [...this.#links.keys()];
   }
 
-  /** Opens a link, in place of the one the session has. */
+  /** Opens a link and closes the previous one of the session. */
   async connect(
     sessionId: string,
     participantId: string,
@@ -150,17 +154,17 @@ export class RelayRoom {
         source: this.source,
         dtlsParameters,
         events: {
-          onReady: () => this.#routing.ready(sessionId),
+          onReady: () => this.#routing.onReady(sessionId),
           onFrame: (channel, frame) => this.#routing.receive(sessionId, channel, frame),
-          onOverflow: (channel) => this.#routing.overflowed(sessionId, channel),
+          onOverflow: (channel) => this.#routing.onOverflow(sessionId, channel),
           onClosed: () => this.#onClosed(link),
         },
       });
-      // Another one came meanwhile, or the room went.
+      // Meanwhile the session may have opened another link, or the room may have been closed.
       this.disconnect(sessionId);
       if (this.#closed) {
         link.close();
-        throw new FlotillaError('METADATA_NOT_OPEN', 'the room is gone');
+        throw new FlotillaError('METADATA_NOT_OPEN', 'the room was closed while the link was opened');
       }
       this.#links.set(sessionId, { link, participantId });
       await this.#routing.open(sessionId, participantId);
@@ -176,7 +180,7 @@ export class RelayRoom {
   }
 
   #onClosed(link: ClientLink): void {
-    // With its worker all are gone: then the relay tells them, and needs to know whom.
+    // After the worker has died, the relay still needs the session ids to notify them.
     if (this.#links.get(link.id)?.link !== link || this.worker.worker.died) return;
     this.#links.delete(link.id);
     this.#routing.close(link.id);
@@ -211,7 +215,7 @@ export class RelayRoom {
     if (this.#closed) return;
     this.#closed = true;
     clearInterval(this.#timer);
-    this.#following.stop();
+    this.#roomEvents.stop();
     this.#exchange.stop();
     this.#writer.close();
     this.#routing.end();

@@ -2,12 +2,12 @@ import type { RetainedMessage } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
 
-/** A value that changes all the time is written so often, ms. What changed since is lost when the relay dies. */
-const everyMs = 250;
+/** Maximum delay of a write, in ms. Changes since the last write are lost when the relay dies. */
+const flushMs = 250;
 
-/** Writes what a room retains to the store: of each value the newest, the others not at all. */
+/** Writes retained messages of a room to the store, at most every 250 ms and then only the newest of each topic and publisher. */
 export class RetainedWriter {
-  #waiting = new Map<string, RetainedMessage | { readonly topic: string; readonly publisherId: string }>();
+  #pending = new Map<string, RetainedMessage | { readonly topic: string; readonly publisherId: string }>();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
 
@@ -18,39 +18,39 @@ export class RetainedWriter {
   ) {}
 
   retain(message: RetainedMessage): void {
-    this.#later(message);
+    this.#enqueue(message);
   }
 
   forget(topic: string, publisherId: string): void {
-    this.#later({ topic, publisherId });
+    this.#enqueue({ topic, publisherId });
   }
 
-  #later(change: RetainedMessage | { topic: string; publisherId: string }): void {
-    this.#waiting.set(`${change.publisherId} ${change.topic}`, change);
-    this.#timer ??= setTimeout(() => this.#write(), everyMs);
+  #enqueue(change: RetainedMessage | { topic: string; publisherId: string }): void {
+    this.#pending.set(`${change.publisherId} ${change.topic}`, change);
+    this.#timer ??= setTimeout(() => this.#flush(), flushMs);
   }
 
-  #write(): void {
+  #flush(): void {
     this.#timer = undefined;
     this.#writing = (this.#writing ?? Promise.resolve()).then(() => this.#writeAll());
   }
 
   async #writeAll(): Promise<void> {
-    const changes = this.#waiting;
-    this.#waiting = new Map();
+    const changes = this.#pending;
+    this.#pending = new Map();
     for (const change of changes.values()) {
       const done =
         'frames' in change
           ? this.relays.retain(this.roomId, change)
           : this.relays.forget(this.roomId, change.topic, change.publisherId);
-      // The next change of the value writes it again.
-      await done.catch((error: unknown) => this.log.debug({ err: error }, 'a retained value was not written'));
+      // A failure is repaired by the next change of the value.
+      await done.catch((error: unknown) => this.log.debug({ err: error }, 'retained message not written'));
     }
   }
 
-  /** Writes what waits. */
+  /** Writes the pending changes. */
   close(): void {
     clearTimeout(this.#timer);
-    if (this.#waiting.size > 0) this.#write();
+    if (this.#pending.size > 0) this.#flush();
   }
 }

@@ -7,8 +7,8 @@ import type { RoutedFrame } from '../routing/outlet.ts';
 
 const Entry = z.object({
   from: RelayId,
-  /** `open`: a relay has the room from now on, those that have it too answer `here`. `close`: no longer. */
-  kind: z.enum(['open', 'here', 'close', 'frames']),
+  /** `open`: the sender opened the room; relays with the same room answer `announce`. `close`: the sender closed it. */
+  kind: z.enum(['open', 'announce', 'close', 'frames']),
   frames: z
     .array(
       z.object({
@@ -25,25 +25,27 @@ type Entry = z.infer<typeof Entry>;
 
 const streamOf = (roomId: string): string => `{${roomId}}:metadata`;
 
-/** What one entry takes at most, and what may wait while the log is slow or away; bytes. Beyond it the oldest is lost. */
 const maxEntryBytes = 64 * 1024;
-const maxWaitingBytes = 1024 * 1024;
-/** Relays that died said no `close`: the fleet is looked at this often for those who reported within this time; ms. */
-const lookEveryMs = 2000;
+/** Bound on the frames queued while the log is slow or unavailable; above it the oldest are dropped. */
+const maxPendingBytes = 1024 * 1024;
+/** Interval at which the relays' heartbeats are read: a relay that died has not sent `close`. */
+const livenessCheckMs = 2000;
+/** Time since the last heartbeat after which a relay counts as dead. */
 const deadAfterMs = 30_000;
 
 /**
- * Frames between the relays of a room, over one stream. Nothing is written while no other relay has the room. Frames that come
- * while one entry is written go into the next one together, so a slow log makes entries longer and not more.
+ * Exchanges frames between the relays of a room, over one stream. Nothing is written while no other relay has the room. Frames that
+ * arrive during a write are batched into the next entry, so a slow log makes entries longer and not more.
  */
 export class RoomExchange {
-  /** Relays that have the room as far as is known, and whether one of them lives. Nothing is to be forwarded while none does. */
+  /** Ids of the other relays that have announced the room. */
   readonly #others = new Set<string>();
+  /** Whether at least one of the others is alive. Frames are forwarded only then. */
   #shared = false;
-  #waiting: RoutedFrame[] = [];
-  #waitingBytes = 0;
+  #pending: RoutedFrame[] = [];
+  #pendingBytes = 0;
   #writing = false;
-  #following: StreamSubscription | undefined;
+  #subscription: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -53,17 +55,17 @@ export class RoomExchange {
     private readonly relays: RelayStore,
     private readonly log: Logger,
     private readonly onFrame: (routed: RoutedFrame) => void,
-    /** Another relay has the room too, or none any more. */
+    /** Called when the first other relay opened the room, and when the last one closed it. */
     private readonly onShared: (shared: boolean) => void,
   ) {}
 
   async start(): Promise<void> {
     const stream = streamOf(this.roomId);
-    this.#following = this.events.subscribe(stream, await this.events.lastOffset(stream), (entries) =>
+    this.#subscription = this.events.subscribe(stream, await this.events.lastOffset(stream), (entries) =>
       this.#read(entries),
     );
     await this.#append({ kind: 'open' });
-    this.#timer = setInterval(() => void this.#look(), lookEveryMs);
+    this.#timer = setInterval(() => void this.#checkLiveness(), livenessCheckMs);
   }
 
   async #append(entry: Omit<z.input<typeof Entry>, 'from'>): Promise<void> {
@@ -86,12 +88,14 @@ export class RoomExchange {
     else this.#others.add(from);
     this.#share(this.#others.size > 0);
     if (kind === 'open')
-      this.#append({ kind: 'here' }).catch((error: unknown) => this.log.warn({ err: error }, 'relay not answered'));
+      this.#append({ kind: 'announce' }).catch((error: unknown) =>
+        this.log.warn({ err: error }, 'room not announced to another relay'),
+      );
     for (const { frame, ...rest } of frames) {
       try {
         this.onFrame({ ...rest, frame: Buffer.from(frame, 'base64') });
       } catch (error) {
-        this.log.warn({ err: error, from }, 'a frame of another relay can not be read');
+        this.log.warn({ err: error, from }, 'invalid frame from another relay');
       }
     }
   }
@@ -104,21 +108,21 @@ export class RoomExchange {
 
   /** Sends a frame to the other relays that have the room. */
   forward(routed: RoutedFrame): void {
-    this.#waiting.push(routed);
-    this.#waitingBytes += routed.frame.length;
-    while (this.#waitingBytes > maxWaitingBytes) this.#waitingBytes -= this.#waiting.shift()!.frame.length;
+    this.#pending.push(routed);
+    this.#pendingBytes += routed.frame.length;
+    while (this.#pendingBytes > maxPendingBytes) this.#pendingBytes -= this.#pending.shift()!.frame.length;
     if (!this.#writing) void this.#write();
   }
 
   async #write(): Promise<void> {
     this.#writing = true;
-    while (this.#waiting.length > 0) {
+    while (this.#pending.length > 0) {
       const frames = this.#nextBatch().map(({ frame, ...rest }) => ({
         ...rest,
         frame: Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
       }));
       await this.#append({ kind: 'frames', frames }).catch((error: unknown) =>
-        this.log.debug({ err: error, frames: frames.length }, 'frames did not reach the other relays'),
+        this.log.debug({ err: error, frames: frames.length }, 'frames not forwarded to the other relays'),
       );
     }
     this.#writing = false;
@@ -126,29 +130,30 @@ export class RoomExchange {
 
   #nextBatch(): RoutedFrame[] {
     let bytes = 0;
-    const end = this.#waiting.findIndex(({ frame }) => (bytes += frame.length) > maxEntryBytes);
-    const batch = this.#waiting.splice(0, end === -1 ? this.#waiting.length : Math.max(1, end));
-    for (const { frame } of batch) this.#waitingBytes -= frame.length;
+    const end = this.#pending.findIndex(({ frame }) => (bytes += frame.length) > maxEntryBytes);
+    const batch = this.#pending.splice(0, end === -1 ? this.#pending.length : Math.max(1, end));
+    for (const { frame } of batch) this.#pendingBytes -= frame.length;
     return batch;
   }
 
-  /** One that is only late with its reports is still passed on to: what it misses nobody sends again. */
-  async #look(): Promise<void> {
+  /** The limit is generous: a relay with late heartbeats that is wrongly declared dead would miss frames for good. */
+  async #checkLiveness(): Promise<void> {
     if (this.#others.size === 0) return;
     try {
       const relays = await this.relays.list();
       const newest = Math.max(...relays.map(({ lastSeenAt }) => lastSeenAt));
-      const living = relays.filter(({ lastSeenAt }) => lastSeenAt > newest - deadAfterMs);
-      this.#share(living.some(({ id }) => this.#others.has(id)));
+      const alive = relays.filter(({ lastSeenAt }) => lastSeenAt > newest - deadAfterMs);
+      this.#share(alive.some(({ id }) => this.#others.has(id)));
     } catch (error) {
-      this.log.debug({ err: error }, 'relays not read');
+      this.log.debug({ err: error }, 'relay heartbeats not read');
     }
   }
 
+  /** Leaves the exchange; pending frames are dropped. */
   stop(): void {
     clearInterval(this.#timer);
-    this.#following?.stop();
-    this.#waiting = [];
+    this.#subscription?.stop();
+    this.#pending = [];
     this.#append({ kind: 'close' }).catch(() => undefined);
   }
 }

@@ -3,35 +3,35 @@ import { channelFor, initialMode, type LinkMeasurement, type ModeState, nextMode
 import { TokenBucket } from '@flotilla/runtime';
 import { OutgoingChannel } from './outgoing-channel.ts';
 
-/** What one link may send. */
+/** Limits on the frames that a client may send. Bursts of twice the rate are allowed. */
 export interface LinkLimits {
-  /** A second; twice as many at once. */
   readonly framesPerSecond: number;
   readonly bytesPerSecond: number;
 }
 
-/** A report counts for this long: a client whose link is fine sends none. */
-const reportLastsMs = 5000;
-/** Frames that may not be sent, at once and a second, before the link is given up. */
-const badFramesAtOnce = 200;
-const badFramesPerSecond = 20;
+/** Lifetime of a client's report: a client sends none while its link is good. */
+const reportLifetimeMs = 5000;
+/** Tolerated invalid frames per link, as burst and rate; above it the link is closed. */
+const maxInvalidFrameBurst = 200;
+const invalidFramesPerSecond = 20;
 
-/** A client's link, as routing sees it. */
+/** Routing state of a client's link. */
 export class LinkState {
   readonly channels: Readonly<Record<ChannelKind, OutgoingChannel>> = {
     reliable: new OutgoingChannel('reliable'),
     limited: new OutgoingChannel('limited'),
     unreliable: new OutgoingChannel('unreliable'),
   };
-  /** Topics it declared, and those it receives or would. */
-  readonly publishes = new Set<string>();
-  readonly wants = new Set<string>();
-  wantsAll = false;
-  /** Its data channels are open. */
+  /** Names of the topics that the client has declared. */
+  readonly declared = new Set<string>();
+  /** Names of the topics that the client has subscribed to, whether they exist or not. */
+  readonly subscribed = new Set<string>();
+  subscribedToAll = false;
+  /** Whether its data channels are open. */
   ready = false;
   readonly #frames: TokenBucket;
   readonly #bytes: TokenBucket;
-  readonly #badFrames: TokenBucket;
+  readonly #invalidFrames: TokenBucket;
   #mode: ModeState;
   #report: { readonly loss: number; readonly rttMs: number; readonly at: number } | undefined;
 
@@ -43,24 +43,25 @@ export class LinkState {
   ) {
     this.#frames = new TokenBucket(limits.framesPerSecond, 2 * limits.framesPerSecond, now);
     this.#bytes = new TokenBucket(limits.bytesPerSecond, 2 * limits.bytesPerSecond, now);
-    this.#badFrames = new TokenBucket(badFramesPerSecond, badFramesAtOnce, now);
+    this.#invalidFrames = new TokenBucket(invalidFramesPerSecond, maxInvalidFrameBurst, now);
     this.#mode = initialMode(now);
   }
 
-  /** Whether it may send a frame of this length now. */
-  mayReceive(bytes: number, now: number): boolean {
+  /** Whether a frame of this length is within the client's rate. */
+  admits(bytes: number, now: number): boolean {
     return this.#frames.take(now) && this.#bytes.take(now, bytes);
   }
 
-  /** It sent what it may not. False when it did so too often. */
-  forgive(now: number): boolean {
-    return this.#badFrames.take(now);
+  /** Records an invalid frame. Returns whether the number of invalid frames is still tolerated. */
+  tolerates(now: number): boolean {
+    return this.#invalidFrames.take(now);
   }
 
-  wantsTopic(name: string): boolean {
-    return this.wantsAll || this.wants.has(name);
+  isSubscribedTo(name: string): boolean {
+    return this.subscribedToAll || this.subscribed.has(name);
   }
 
+  /** The channel over which the client gets topics of a mode. */
   channelFor(mode: TopicMode): ChannelKind {
     return channelFor(mode, this.#mode.channel);
   }
@@ -69,13 +70,13 @@ export class LinkState {
     this.#report = { loss, rttMs, at: now };
   }
 
-  /** Looks at the link again. The channel of adaptive topics when it changed. */
+  /** Re-evaluates the link. Returns the new channel of adaptive topics, or undefined when it stays. */
   adapt(now: number): ChannelKind | undefined {
-    const fresh = this.#report && now - this.#report.at < reportLastsMs ? this.#report : undefined;
+    const fresh = this.#report && now - this.#report.at < reportLifetimeMs ? this.#report : undefined;
     const link: LinkMeasurement = {
       loss: fresh?.loss ?? 0,
       rttMs: fresh?.rttMs ?? 0,
-      bufferedBytes: this.channels[this.#mode.channel].atMost,
+      bufferedBytes: this.channels[this.#mode.channel].maxBuffered,
     };
     const before = this.#mode.channel;
     this.#mode = nextMode(this.#mode, link, now);

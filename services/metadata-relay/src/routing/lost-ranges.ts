@@ -1,4 +1,4 @@
-/** A part of a topic that a subscriber did not get. */
+/** Sequence ids of a topic and publisher within which messages were not sent to a subscriber. */
 export interface LostRange {
   readonly topic: string;
   readonly publisherId: string;
@@ -6,7 +6,7 @@ export interface LostRange {
   toSeqId: number;
 }
 
-/** What was not sent to a subscriber: for each publisher of a topic one range, however many frames. */
+/** Messages that were not sent to a subscriber, as one range per topic and publisher. */
 export class LostRanges {
   #ranges = new Map<string, LostRange>();
 
@@ -20,7 +20,7 @@ export class LostRanges {
     }
   }
 
-  /** All of it, which is forgotten here. */
+  /** Returns all ranges and clears them. */
   take(): IterableIterator<LostRange> {
     const ranges = this.#ranges;
     this.#ranges = new Map();

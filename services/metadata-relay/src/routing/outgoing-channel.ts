@@ -2,75 +2,75 @@ import type { ChannelKind } from '@flotilla/contracts';
 import { LostRanges } from './lost-ranges.ts';
 
 /**
- * What may wait to be sent to one subscriber over each channel before it is held, bytes: little where frames are worth
- * nothing when they are late, much where none should be lost. Together below what a transport buffers (2,000,000).
+ * Buffered bytes of each channel to a subscriber at which the channel is paused: low where late frames are useless, high where none
+ * should be lost. Their sum is below the send buffer of a transport (2,000,000 bytes).
  */
-export const maxBacklogBytes: Readonly<Record<ChannelKind, number>> = {
+export const maxBufferedBytes: Readonly<Record<ChannelKind, number>> = {
   unreliable: 64 * 1024,
   limited: 256 * 1024,
   reliable: 1024 * 1024,
 };
 
-/** A channel that was held takes frames again when less than this waits, as a share of what may wait. */
-const releaseBelow = 1 / 4;
+/** A paused channel is resumed when its buffered bytes are below this share of the maximum. */
+const resumeBelow = 1 / 4;
 
 /**
- * One channel to one subscriber, as far as its backlog goes. The worker knows what waits, and asking it costs a message; what
- * was sent since the last answer is a bound on it, so it is asked only when the bound is reached.
+ * Flow control of one channel to one subscriber. The worker knows the buffered bytes, but a query costs a message. The last answer plus
+ * the bytes sent since is an upper bound, so the worker is queried only when that bound is high.
  */
 export class OutgoingChannel {
   readonly lost = new LostRanges();
-  #atMost = 0;
-  #sinceAsked = 0;
-  #asking = false;
-  #held = false;
+  #maxBuffered = 0;
+  #sentSinceQuery = 0;
+  #querying = false;
+  #paused = false;
 
   constructor(readonly kind: ChannelKind) {}
 
-  get held(): boolean {
-    return this.#held;
+  get paused(): boolean {
+    return this.#paused;
   }
 
-  /** No more than this waits to be sent. */
-  get atMost(): number {
-    return this.#atMost;
+  /** Upper bound on the buffered bytes. */
+  get maxBuffered(): number {
+    return this.#maxBuffered;
   }
 
-  /** A frame is sent over it. True when the worker has to be asked now. */
-  sent(bytes: number): boolean {
-    this.#atMost += bytes;
-    this.#sinceAsked += bytes;
-    return this.#atMost > maxBacklogBytes[this.kind] / 2 && this.ask();
+  /** Counts a sent frame. Returns whether to query the worker now. */
+  onSent(bytes: number): boolean {
+    this.#maxBuffered += bytes;
+    this.#sentSinceQuery += bytes;
+    return this.#maxBuffered > maxBufferedBytes[this.kind] / 2 && this.startQuery();
   }
 
-  /** True when the worker is to be asked: it is not being asked yet. */
-  ask(): boolean {
-    if (this.#asking) return false;
-    this.#asking = true;
-    this.#sinceAsked = 0;
+  /** Marks a query as in progress. False when one is in progress already. */
+  startQuery(): boolean {
+    if (this.#querying) return false;
+    this.#querying = true;
+    this.#sentSinceQuery = 0;
     return true;
   }
 
-  /** The worker's answer. What has to happen now, if anything. */
-  answered(bytes: number): 'hold' | 'release' | undefined {
-    this.#asking = false;
-    this.#atMost = bytes + this.#sinceAsked;
-    const most = maxBacklogBytes[this.kind];
-    if (!this.#held && bytes > most) {
-      this.#held = true;
-      return 'hold';
+  /** Takes the worker's answer. Returns whether to pause or resume the channel. */
+  onBuffered(bytes: number): 'pause' | 'resume' | undefined {
+    this.#querying = false;
+    this.#maxBuffered = bytes + this.#sentSinceQuery;
+    const limit = maxBufferedBytes[this.kind];
+    if (!this.#paused && bytes > limit) {
+      this.#paused = true;
+      return 'pause';
     }
-    if (this.#held && bytes < most * releaseBelow) {
-      this.#held = false;
-      return 'release';
+    if (this.#paused && bytes < limit * resumeBelow) {
+      this.#paused = false;
+      return 'resume';
     }
     return undefined;
   }
 
-  /** The worker threw frames away because its buffer is full. True when the channel is to be held for it. */
-  overflowed(): boolean {
-    if (this.#held) return false;
-    this.#held = true;
+  /** Handles an overflow of the worker's send buffer. Returns whether to pause the channel: false when it is paused already. */
+  onOverflow(): boolean {
+    if (this.#paused) return false;
+    this.#paused = true;
     return true;
   }
 }

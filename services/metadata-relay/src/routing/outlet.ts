@@ -1,6 +1,6 @@
 import type { ChannelKind, RetainedMessage, TopicMode } from '@flotilla/contracts';
 
-/** A frame that was routed here and is for the other relays of the room too. */
+/** A routed frame, as it is forwarded to the other relays of the room. */
 export interface RoutedFrame {
   readonly topic: string;
   readonly mode: TopicMode;
@@ -10,23 +10,27 @@ export interface RoutedFrame {
 }
 
 /**
- * What routing asks of the world. Carried out in the order it is asked for, and nothing is answered: so routing may run in
- * another thread than the data channels.
+ * The output port of routing. Operations are applied in the order of the calls and return nothing, so that routing can run in another
+ * thread than the data channels.
  */
 export interface Outlet {
-  /** Sends a frame over all channels that carry the subchannel. */
+  /** Sends a frame to all channels that have the subchannel and are not paused. */
   fanOut(frame: Uint8Array, subchannel: number): void;
-  /** Sends a frame over one channel. */
+  /** Sends a frame over one channel, paused or not. */
   send(linkId: string, channel: ChannelKind, frame: Uint8Array): void;
-  /** From now on the channel carries the subchannel, or no longer. */
-  carry(linkId: string, channel: ChannelKind, subchannel: number, on: boolean): void;
-  /** Nothing is fanned out to the channel until it is released. */
-  hold(linkId: string, channel: ChannelKind, held: boolean): void;
-  /** How much waits to be sent over the channel? To be answered with `RoomRouting.backlog`. */
-  askBacklog(linkId: string, channel: ChannelKind): void;
-  /** The link is no longer wanted. */
-  expel(linkId: string, why: string): void;
+  addSubchannel(linkId: string, channel: ChannelKind, subchannel: number): void;
+  removeSubchannel(linkId: string, channel: ChannelKind, subchannel: number): void;
+  /** Stops the fan-out to a channel until `resume`. */
+  pause(linkId: string, channel: ChannelKind): void;
+  resume(linkId: string, channel: ChannelKind): void;
+  /** Queries the bytes in the send buffer of a channel. The answer is a call of `Routing.onBuffered`. */
+  queryBuffered(linkId: string, channel: ChannelKind): void;
+  /** Closes a link. */
+  disconnect(linkId: string, reason: string): void;
+  /** Sends a frame to the other relays of the room. */
   forward(routed: RoutedFrame): void;
+  /** Stores a retained message, which replaces the previous one of its topic and publisher. */
   retain(message: RetainedMessage): void;
+  /** Deletes the retained message of a topic and publisher. */
   forget(topic: string, publisherId: string): void;
 }

@@ -1,7 +1,8 @@
 import type { Shard } from '@flotilla/data-channel';
 
-/** The longest message that is retained, and what one room retains, bytes. */
+/** Maximum size of a retained message. */
 export const maxRetainedMessageBytes = 64 * 1024;
+/** Maximum total size of the retained messages of a room. */
 export const maxRetainedRoomBytes = 4 * 1024 * 1024;
 
 interface Message {
@@ -11,55 +12,57 @@ interface Message {
   bytes: number;
 }
 
-/** What a room retains, counted in bytes. */
+/** Bytes retained by a room. */
 export class RetainedBudget {
   #used = 0;
 
-  constructor(private readonly most: number = maxRetainedRoomBytes) {}
+  constructor(private readonly limit: number = maxRetainedRoomBytes) {}
 
-  /** Takes room, or gives it back. False when there is none. */
+  /** Reserves bytes; a negative number releases them. False when the limit would be exceeded. */
   take(bytes: number): boolean {
-    if (this.#used + bytes > this.most) return false;
+    if (this.#used + bytes > this.limit) return false;
     this.#used += bytes;
     return true;
   }
 }
 
-/** The last complete message of one publisher on a topic, and the newer one whose shards are coming. */
+/** The last complete message of one publisher on a topic, and the newer one that is being assembled from shards. */
 export class Retained {
   #complete: Message | undefined;
-  #coming: Message | undefined;
+  #incomplete: Message | undefined;
 
   constructor(private readonly budget: RetainedBudget) {}
 
+  /** Sequence id of the retained message; undefined when there is none. */
   get seqId(): number | undefined {
     return this.#complete?.seqId;
   }
 
+  /** Frames of the retained message. */
   get frames(): readonly Uint8Array[] {
     return (this.#complete?.frames ?? []) as Uint8Array[];
   }
 
   /**
-   * A frame that asks to be retained. True when its message is the retained one from now on. Of what is older, too long or
-   * too much nothing is kept; the message before it stays.
+   * Adds a frame with the retain flag. Returns whether it completes its message, which then replaces the retained one. A message that
+   * is older, too long or above the room's limit is ignored, and the previous one stays.
    */
   add(shard: Pick<Shard, 'seqId' | 'index' | 'total' | 'size'>, frame: Uint8Array): boolean {
     const { seqId, index, total, size } = shard;
     if (size > maxRetainedMessageBytes || seqId <= (this.#complete?.seqId ?? -1)) return false;
-    if (this.#coming && seqId < this.#coming.seqId) return false;
-    if (seqId !== this.#coming?.seqId || total !== this.#coming.frames.length) {
-      this.#drop(this.#coming);
-      this.#coming = { seqId, frames: Array.from({ length: total }), missing: total, bytes: 0 };
+    if (this.#incomplete && seqId < this.#incomplete.seqId) return false;
+    if (seqId !== this.#incomplete?.seqId || total !== this.#incomplete.frames.length) {
+      this.#drop(this.#incomplete);
+      this.#incomplete = { seqId, frames: Array.from({ length: total }), missing: total, bytes: 0 };
     }
-    const coming = this.#coming;
-    if (coming.frames[index] || !this.budget.take(frame.length)) return false;
-    coming.frames[index] = frame;
-    coming.bytes += frame.length;
-    if (--coming.missing > 0) return false;
+    const incomplete = this.#incomplete;
+    if (incomplete.frames[index] || !this.budget.take(frame.length)) return false;
+    incomplete.frames[index] = frame;
+    incomplete.bytes += frame.length;
+    if (--incomplete.missing > 0) return false;
     this.#drop(this.#complete);
-    this.#complete = coming;
-    this.#coming = undefined;
+    this.#complete = incomplete;
+    this.#incomplete = undefined;
     return true;
   }
 
@@ -69,7 +72,7 @@ export class Retained {
 
   close(): void {
     this.#drop(this.#complete);
-    this.#drop(this.#coming);
-    this.#complete = this.#coming = undefined;
+    this.#drop(this.#incomplete);
+    this.#complete = this.#incomplete = undefined;
   }
 }

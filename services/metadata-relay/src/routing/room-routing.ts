@@ -12,26 +12,30 @@ import {
   type TopicSelection,
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/data-channel';
-import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, holds, switches } from '../metrics.ts';
+import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, pauses, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
 import type { Routing } from './routing.ts';
 import { RetainedBudget } from './retained.ts';
 import { Topic } from './topic.ts';
 
-/** Clocks, both injected: ms that never go back, and microseconds of the fleet's time. */
 export interface RoutingClock {
+  /** Monotonic time in ms, with any epoch. */
   readonly monotonicMs: () => number;
+  /** The fleet's time in microseconds since the Unix epoch. */
   readonly fleetMicros: () => number;
 }
 
-/** Subchannel 0 is carried by every channel and sent to never: a channel without any would get everything. */
+/** Why a link is closed that sent more invalid frames than are tolerated. */
+export const tooManyInvalidFrames = 'too many invalid frames';
+
+/** Subchannel 0 is reserved (see client-link.ts). */
 const firstSubchannel = 1;
 const lastSubchannel = 65_535;
 
 /**
- * What happens to frames in one room: who may send on which topic, who gets it over which channel, what is kept for those who
- * come later. No I/O: it is told what came and asks the outlet for what is to be done, in order.
+ * Routing of the frames of one room: which links may publish a topic, over which channel each subscriber gets it, and which messages
+ * are retained for later subscribers. Without I/O: methods take what was received, and the outlet gets the resulting operations.
  */
 export class RoomRouting implements Routing {
   readonly #topics = new Map<string, Topic>();
@@ -54,13 +58,13 @@ export class RoomRouting implements Routing {
     const link = this.#links.get(linkId);
     if (!link) return;
     this.#links.delete(linkId);
-    for (const name of link.publishes) this.#topics.get(name)?.publishers.delete(linkId);
+    for (const name of link.declared) this.#topics.get(name)?.publishers.delete(linkId);
     for (const topic of this.#topics.values()) topic.subscribers.delete(linkId);
     this.#dropIdle();
   }
 
-  /** Its data channels are open: it gets what is retained. */
-  ready(linkId: string): void {
+  /** The data channels of a link are open: retained messages are sent. */
+  onReady(linkId: string): void {
     const link = this.#links.get(linkId);
     if (!link || link.ready) return;
     link.ready = true;
@@ -73,39 +77,44 @@ export class RoomRouting implements Routing {
     return link;
   }
 
-  /** Throws TOPIC_CONFLICT, TOO_MANY_TOPICS. Twice is once. */
+  /**
+   * Declares a topic of a link. Idempotent.
+   *
+   * @throws FlotillaError TOPIC_CONFLICT when the topic is published in another mode; TOO_MANY_TOPICS at the limit of the session or
+   * the room.
+   */
   publish(linkId: string, { topic: name, mode, retain }: TopicDeclaration): TopicInfo {
     const link = this.#link(linkId);
-    if (!link.publishes.has(name) && link.publishes.size >= maxTopicsPerSession)
-      throw new FlotillaError('TOO_MANY_TOPICS', `a session publishes ${maxTopicsPerSession} topics at most`);
+    if (!link.declared.has(name) && link.declared.size >= maxTopicsPerSession)
+      throw new FlotillaError('TOO_MANY_TOPICS', `a session may publish ${maxTopicsPerSession} topics`);
     const topic = this.#declared(linkId, name, mode);
     topic.retain ||= retain;
     topic.publishers.add(linkId);
-    link.publishes.add(name);
+    link.declared.add(name);
     return topic.info;
   }
 
-  /** The topic in that mode; whoever alone publishes it may change its mode. */
+  /** The topic in a mode. Its only publisher may change the mode. */
   #declared(linkId: string, name: string, mode: TopicMode): Topic {
     const known = this.#topics.get(name);
     if (known && known.mode !== mode) {
-      if (known.publishedBeside(linkId))
+      if (known.hasOtherPublisher(linkId))
         throw new FlotillaError('TOPIC_CONFLICT', `${name} is published as ${known.mode}`);
       this.#drop(known);
     }
     const topic = this.#topic(name, mode);
-    if (!topic) throw new FlotillaError('TOO_MANY_TOPICS', `a room has ${maxTopicsPerRoom} topics at most`);
+    if (!topic) throw new FlotillaError('TOO_MANY_TOPICS', `a room may have ${maxTopicsPerRoom} topics`);
     return topic;
   }
 
-  /** The topic, with those who want it. Undefined when there are too many. */
+  /** The topic, created with its subscribers when missing. Undefined at the limit of the room. */
   #topic(name: string, mode: TopicMode): Topic | undefined {
     const known = this.#topics.get(name);
     if (known) return known;
     if (this.#topics.size >= maxTopicsPerRoom) return undefined;
     const topic = new Topic(name, mode, this.#freeSubchannel(), this.#budget);
     this.#topics.set(name, topic);
-    for (const link of this.#links.values()) if (link.wantsTopic(name)) this.#attach(topic, link);
+    for (const link of this.#links.values()) if (link.isSubscribedTo(name)) this.#attach(topic, link);
     return topic;
   }
 
@@ -123,7 +132,7 @@ export class RoomRouting implements Routing {
 
   unpublish(linkId: string, name: string): void {
     const link = this.#link(linkId);
-    if (!link.publishes.delete(name)) return;
+    if (!link.declared.delete(name)) return;
     const topic = this.#topics.get(name);
     topic?.publishers.delete(linkId);
     topic?.forget(link.publisherId);
@@ -141,40 +150,44 @@ export class RoomRouting implements Routing {
     this.#topics.delete(topic.name);
   }
 
-  /** The topics of the selection that there are now. Throws TOO_MANY_TOPICS. */
+  /**
+   * Subscribes a link to topics, existing or not. Returns the existing ones of the selection.
+   *
+   * @throws FlotillaError TOO_MANY_TOPICS at the limit of the session.
+   */
   subscribe(linkId: string, selection: TopicSelection): TopicInfo[] {
     const link = this.#link(linkId);
-    if (selection === '*') link.wantsAll = true;
+    if (selection === '*') link.subscribedToAll = true;
     else {
-      if (new Set([...link.wants, ...selection]).size > maxTopicsPerSession)
-        throw new FlotillaError('TOO_MANY_TOPICS', `a session names ${maxTopicsPerSession} topics at most`);
-      for (const name of selection) link.wants.add(name);
+      if (new Set([...link.subscribed, ...selection]).size > maxTopicsPerSession)
+        throw new FlotillaError('TOO_MANY_TOPICS', `a session may subscribe to ${maxTopicsPerSession} topics by name`);
+      for (const name of selection) link.subscribed.add(name);
     }
-    const wanted = [...this.#topics.values()].filter(({ name }) => selection === '*' || selection.includes(name));
-    for (const topic of wanted) if (!topic.subscribers.has(linkId)) this.#attach(topic, link);
-    return wanted.map(({ info }) => info);
+    const selected = [...this.#topics.values()].filter(({ name }) => selection === '*' || selection.includes(name));
+    for (const topic of selected) if (!topic.subscribers.has(linkId)) this.#attach(topic, link);
+    return selected.map(({ info }) => info);
   }
 
   unsubscribe(linkId: string, selection: TopicSelection): void {
     const link = this.#link(linkId);
     if (selection === '*') {
-      link.wantsAll = false;
-      link.wants.clear();
-    } else for (const name of selection) link.wants.delete(name);
+      link.subscribedToAll = false;
+      link.subscribed.clear();
+    } else for (const name of selection) link.subscribed.delete(name);
     for (const topic of this.#topics.values())
-      if (topic.subscribers.has(linkId) && !link.wantsTopic(topic.name)) this.#detach(topic, link);
+      if (topic.subscribers.has(linkId) && !link.isSubscribedTo(topic.name)) this.#detach(topic, link);
   }
 
   #attach(topic: Topic, link: LinkState): void {
     topic.subscribers.add(link.id);
-    // What is retained goes out before anything newer can.
+    // Retained messages are sent before any newer frame.
     this.#sendRetained(topic, link);
-    this.outlet.carry(link.id, link.channelFor(topic.mode), topic.subchannel, true);
+    this.outlet.addSubchannel(link.id, link.channelFor(topic.mode), topic.subchannel);
   }
 
   #detach(topic: Topic, link: LinkState): void {
     topic.subscribers.delete(link.id);
-    this.outlet.carry(link.id, link.channelFor(topic.mode), topic.subchannel, false);
+    this.outlet.removeSubchannel(link.id, link.channelFor(topic.mode), topic.subchannel);
   }
 
   #sendRetained(topic: Topic, link: LinkState): void {
@@ -189,10 +202,10 @@ export class RoomRouting implements Routing {
     this.outlet.send(link.id, channel, frame);
     framesOut.inc();
     bytesOut.inc(frame.length);
-    if (link.channels[channel].sent(frame.length)) this.outlet.askBacklog(link.id, channel);
+    if (link.channels[channel].onSent(frame.length)) this.outlet.queryBuffered(link.id, channel);
   }
 
-  /** Bytes that came over a link. What may not be sent is dropped and counted; who sends too much of it is put out. */
+  /** Routes a frame of a client. Invalid frames are dropped and counted; a link with too many of them is closed. */
   receive(linkId: string, channel: ChannelKind, bytes: Uint8Array): void {
     const link = this.#links.get(linkId);
     if (!link) return;
@@ -200,7 +213,7 @@ export class RoomRouting implements Routing {
     const now = this.clock.monotonicMs();
     framesIn.inc({ from: 'link' });
     bytesIn.inc(bytes.length);
-    if (!link.mayReceive(bytes.length, now)) return framesDropped.inc({ reason: 'rate' });
+    if (!link.admits(bytes.length, now)) return framesDropped.inc({ reason: 'rate' });
     let frame: Frame;
     try {
       frame = decodeFrame(bytes, 'publisher', maxPublisherFrameBytes);
@@ -208,7 +221,7 @@ export class RoomRouting implements Routing {
       return this.#refuse(link, error instanceof FrameError ? error.code : 'malformed', now);
     }
     if (frame.body.case === 'timeRequest') return this.#answerTime(link, channel, frame.body.value.t1, arrivedAt);
-    // A publisher's own switch of channels needs nothing here: frames are passed on as they come, and ordered by their ids.
+    // A publisher's switch of channels needs no action: frames are forwarded as they arrive, and subscribers order them by id.
     if (frame.body.case !== 'shard') return;
     const shard = frame.body.value;
     const topic = this.#topics.get(shard.topic);
@@ -232,10 +245,10 @@ export class RoomRouting implements Routing {
 
   #refuse(link: LinkState, reason: string, now: number): void {
     framesDropped.inc({ reason });
-    if (!link.forgive(now)) this.outlet.expel(link.id, 'too many frames that may not be sent');
+    if (!link.tolerates(now)) this.outlet.disconnect(link.id, tooManyInvalidFrames);
   }
 
-  /** RFC 5905, section 8: the client's time, when it arrived here, when the answer left. */
+  /** Timestamps of RFC 5905, section 8: transmit time of the client, receive and transmit time of the relay. */
   #answerTime(link: LinkState, channel: ChannelKind, t1: number, t2: number): void {
     this.outlet.send(
       link.id,
@@ -244,7 +257,7 @@ export class RoomRouting implements Routing {
     );
   }
 
-  /** A frame that another relay routed. */
+  /** Routes a frame that another relay forwarded. */
   receiveRemote({ topic: name, mode, retain, publisherId, frame }: RoutedFrame): void {
     framesIn.inc({ from: 'relay' });
     const topic = this.#topic(name, mode);
@@ -267,13 +280,13 @@ export class RoomRouting implements Routing {
       const link = this.#links.get(linkId)!;
       if (!link.ready) continue;
       const channel = link.channels[link.channelFor(topic.mode)];
-      if (channel.held) {
+      if (channel.paused) {
         channel.lost.add(topic.name, publisherId, shard.seqId);
         framesDropped.inc({ reason: 'slow_subscriber' });
         continue;
       }
       reached++;
-      if (channel.sent(frame.length)) this.outlet.askBacklog(linkId, channel.kind);
+      if (channel.onSent(frame.length)) this.outlet.queryBuffered(linkId, channel.kind);
     }
     framesOut.inc(reached);
     bytesOut.inc(reached * frame.length);
@@ -281,7 +294,7 @@ export class RoomRouting implements Routing {
       this.outlet.retain(retainedMessage(topic, publisherId, shard.seqId, stream.retained.frames));
   }
 
-  /** What was kept of the room before this relay had it. */
+  /** Adds the retained messages of the store when the room is opened. */
   restore(messages: readonly RetainedMessage[]): void {
     for (const { topic: name, mode, publisherId, frames } of messages) {
       const topic = this.#topic(name, mode);
@@ -296,15 +309,15 @@ export class RoomRouting implements Routing {
     }
   }
 
-  /** The worker's answer to `askBacklog`. */
-  backlog(linkId: string, kind: ChannelKind, bytes: number): void {
+  /** The worker's answer to `queryBuffered`. */
+  onBuffered(linkId: string, kind: ChannelKind, bytes: number): void {
     const link = this.#links.get(linkId);
     if (!link) return;
     const channel = link.channels[kind];
-    const change = channel.answered(bytes);
-    if (change === 'hold') this.#hold(linkId, kind);
-    if (change !== 'release') return;
-    this.outlet.hold(linkId, kind, false);
+    const change = channel.onBuffered(bytes);
+    if (change === 'pause') this.#pause(linkId, kind);
+    if (change !== 'resume') return;
+    this.outlet.resume(linkId, kind);
     for (const range of channel.lost.take()) {
       const { topic, publisherId, fromSeqId, toSeqId } = range;
       const value = { topic, publisherId, fromSeqId, toSeqId };
@@ -312,50 +325,51 @@ export class RoomRouting implements Routing {
     }
   }
 
-  /** The worker had to throw away what was sent to the channel. */
-  overflowed(linkId: string, kind: ChannelKind): void {
+  /** The worker dropped frames of a channel because its send buffer is full. */
+  onOverflow(linkId: string, kind: ChannelKind): void {
     const link = this.#links.get(linkId);
-    if (!link?.channels[kind].overflowed()) return;
-    // Which of them it was is not known: at least the newest of each topic on this channel.
+    if (!link?.channels[kind].onOverflow()) return;
+    // The worker does not report which frames; the newest of each topic on this channel are assumed lost.
     for (const topic of this.#topics.values()) {
       if (!topic.subscribers.has(linkId) || link.channelFor(topic.mode) !== kind) continue;
       for (const [publisherId, { lastSeqId }] of topic.streams)
         if (lastSeqId >= 0) link.channels[kind].lost.add(topic.name, publisherId, lastSeqId);
     }
-    this.#hold(linkId, kind);
+    this.#pause(linkId, kind);
   }
 
-  #hold(linkId: string, kind: ChannelKind): void {
-    holds.inc({ channel: kind });
-    this.outlet.hold(linkId, kind, true);
+  #pause(linkId: string, kind: ChannelKind): void {
+    pauses.inc({ channel: kind });
+    this.outlet.pause(linkId, kind);
   }
 
+  /** Takes a client's report of the loss and round-trip time of its link. */
   report(linkId: string, report: LinkReport): void {
     this.#link(linkId).report(report, this.clock.monotonicMs());
   }
 
-  /** To be called a few times a second: looks at links again, and after channels that are held. */
+  /** Re-evaluates the channel of adaptive topics, and queries paused channels. To be called several times per second. */
   tick(): void {
     const now = this.clock.monotonicMs();
     for (const link of this.#links.values()) {
-      const former = link.channelFor('adaptive');
+      const previous = link.channelFor('adaptive');
       for (const channel of Object.values(link.channels)) {
-        // What is asked for: whether it has caught up, and whether the link is clear.
-        const wanted = channel.held || (channel.kind === 'unreliable' && former === 'unreliable');
-        if (wanted && channel.ask()) this.outlet.askBacklog(link.id, channel.kind);
+        // Queries whether a paused channel has drained, and whether a link on the unreliable channel has recovered.
+        const isQueried = channel.paused || (channel.kind === 'unreliable' && previous === 'unreliable');
+        if (isQueried && channel.startQuery()) this.outlet.queryBuffered(link.id, channel.kind);
       }
       const channel = link.adapt(now);
-      if (channel) this.#switch(link, former, channel);
+      if (channel) this.#switch(link, previous, channel);
     }
   }
 
-  /** In one go: no frame goes over both channels, or over neither. The notice says from which one on. */
-  #switch(link: LinkState, former: ChannelKind, channel: ChannelKind): void {
+  /** Switches atomically: each frame goes over exactly one channel. The notice carries the first message on the new channel. */
+  #switch(link: LinkState, previous: ChannelKind, channel: ChannelKind): void {
     switches.inc({ to: channel });
     for (const topic of this.#topics.values()) {
       if (topic.mode !== 'adaptive' || !topic.subscribers.has(link.id)) continue;
-      this.outlet.carry(link.id, former, topic.subchannel, false);
-      this.outlet.carry(link.id, channel, topic.subchannel, true);
+      this.outlet.removeSubchannel(link.id, previous, topic.subchannel);
+      this.outlet.addSubchannel(link.id, channel, topic.subchannel);
       if (!link.ready) continue;
       for (const [publisherId, { lastSeqId, complete }] of topic.streams) {
         const firstSeqId = complete ? lastSeqId + 1 : lastSeqId;
@@ -366,7 +380,7 @@ export class RoomRouting implements Routing {
   }
 }
 
-/** The relay's stamp has to fit as well: publisher and time take less than this. */
+/** Maximum frame of a publisher: leaves space for the relay's stamp, which is shorter than 192 bytes. */
 const maxPublisherFrameBytes = maxMetadataFrameBytes - 192;
 
 function retainedMessage(

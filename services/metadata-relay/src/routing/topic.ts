@@ -1,33 +1,34 @@
 import type { TopicInfo, TopicMode } from '@flotilla/contracts';
 import { Retained, type RetainedBudget } from './retained.ts';
 
-/** What one publisher sent on a topic. */
+/** The messages of one publisher on a topic. */
 export interface PublisherStream {
-  /** Of the newest frame. */
+  /** Sequence id of the newest frame; -1 before the first. */
   lastSeqId: number;
-  /** The newest frame ended its message. */
+  /** Whether the newest frame was the last of its message. */
   complete: boolean;
   readonly retained: Retained;
 }
 
-/** Publishers whose place on a topic is remembered. */
+/** Maximum number of publishers per topic whose stream state is kept; the oldest is dropped. */
 const maxStreams = 1024;
 
-/** A topic of a room: who publishes it here, what was sent on it, what is kept of it. */
+/** A topic of a room, with its publishers and subscribers on this relay. */
 export class Topic {
-  /** Links that declared it. */
+  /** Ids of the links that have declared it. */
   readonly publishers = new Set<string>();
-  /** Links that receive it. */
+  /** Ids of the links that are subscribed to it. */
   readonly subscribers = new Set<string>();
+  /** By publisher id. */
   readonly streams = new Map<string, PublisherStream>();
-  /** Another relay has a publisher of it. */
+  /** Whether another relay has a publisher of it. */
   remote = false;
   retain = false;
 
   constructor(
     readonly name: string,
     readonly mode: TopicMode,
-    /** What its frames are fanned out with. */
+    /** The subchannel of its fan-out. */
     readonly subchannel: number,
     private readonly budget: RetainedBudget,
   ) {}
@@ -36,12 +37,12 @@ export class Topic {
     return { name: this.name, mode: this.mode, retain: this.retain };
   }
 
-  /** Somebody publishes it, and not this link alone. */
-  publishedBeside(linkId: string): boolean {
+  /** Whether it has a publisher other than this link. */
+  hasOtherPublisher(linkId: string): boolean {
     return this.remote || this.publishers.size > (this.publishers.has(linkId) ? 1 : 0);
   }
 
-  /** Nobody publishes it and nothing is kept. */
+  /** Whether it has neither a publisher nor a retained message. */
   get idle(): boolean {
     return (
       !this.remote &&
@@ -50,6 +51,7 @@ export class Topic {
     );
   }
 
+  /** The stream of a publisher, created when missing. */
   stream(publisherId: string): PublisherStream {
     let stream = this.streams.get(publisherId);
     if (!stream) {
@@ -60,6 +62,7 @@ export class Topic {
     return stream;
   }
 
+  /** Drops a publisher's stream and its retained message. */
   forget(publisherId: string): void {
     this.streams.get(publisherId)?.retained.close();
     this.streams.delete(publisherId);

@@ -1,31 +1,34 @@
 import { metricsRegistry } from '@flotilla/runtime';
 import type { Counter } from 'prom-client';
-import type { Counted } from './messages.ts';
+import type { CounterIncrease } from './messages.ts';
 
-const everyMs = 1000;
+const intervalMs = 1000;
 
-/** Tells once a second what this thread's counters rose by: its registry is not the one that is read. */
-export function watchCounters(onCounted: (counts: Counted[]) => void): void {
+/**
+ * Reports once per second by how much this thread's counters have increased. The metrics endpoint reads the registry of the main
+ * thread, which adds them there.
+ */
+export function watchCounters(onIncrease: (increases: CounterIncrease[]) => void): void {
   const last = new Map<string, number>();
   setInterval(() => {
     void metricsRegistry.getMetricsAsJSON().then((metrics) => {
-      const counts: Counted[] = [];
+      const increases: CounterIncrease[] = [];
       for (const { name, values } of metrics) {
         if (!name.startsWith('metadata_') || !name.endsWith('_total')) continue;
         for (const { value, labels } of values) {
           const key = `${name} ${JSON.stringify(labels)}`;
           const by = value - (last.get(key) ?? 0);
           last.set(key, value);
-          if (by > 0) counts.push({ name, labels: labels as Counted['labels'], by });
+          if (by > 0) increases.push({ name, labels: labels as CounterIncrease['labels'], by });
         }
       }
-      if (counts.length > 0) onCounted(counts);
+      if (increases.length > 0) onIncrease(increases);
     });
-  }, everyMs).unref();
+  }, intervalMs).unref();
 }
 
-/** Adds them here. */
-export function addCounted(counts: readonly Counted[]): void {
-  for (const { name, labels, by } of counts)
+/** Adds the increases of another thread's counters to the registry of this thread. */
+export function addIncreases(increases: readonly CounterIncrease[]): void {
+  for (const { name, labels, by } of increases)
     (metricsRegistry.getSingleMetric(name) as Counter | undefined)?.inc(labels, by);
 }

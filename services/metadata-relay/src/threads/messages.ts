@@ -2,35 +2,35 @@ import type { ErrorBody, RetainedMessage } from '@flotilla/contracts';
 import type { LinkLimits } from '../routing/link-state.ts';
 import type { RoutingCall } from '../routing/routing.ts';
 
-/** What the routing thread is started with. */
+/** Initial data of the routing thread. */
 export interface ThreadData {
   readonly incoming: SharedArrayBuffer;
   readonly outgoing: SharedArrayBuffer;
-  /** What the fleet's time is ahead of `process.hrtime`, microseconds. */
+  /** The fleet's time minus `process.hrtime`, in microseconds. */
   readonly timeOffset: SharedArrayBuffer;
   readonly limits: LinkLimits;
 }
 
-/** A call of a room's routing. Rooms and links go by numbers that are never used again. */
+/** A method call on a room's routing. Rooms and links are identified by numbers that are not reused. */
 export interface Call {
   readonly room: number;
   readonly call: RoutingCall;
   readonly args: readonly unknown[];
-  /** The number of the link that `open` is about. */
+  /** Number of the link that `open` adds. */
   readonly link?: number;
-  /** Of calls that are answered. */
+  /** Set for calls that are answered. */
   readonly id?: number;
 }
 
-/** What the thread says by messages: what is large, or rare. */
-export type ThreadWord =
-  | { readonly say: 'answer'; readonly id: number; readonly result?: unknown; readonly error?: ErrorBody }
-  | { readonly say: 'retain'; readonly room: number; readonly message: RetainedMessage }
-  | { readonly say: 'forget'; readonly room: number; readonly topic: string; readonly publisherId: string }
-  | { readonly say: 'counted'; readonly counts: readonly Counted[] };
+/** Messages from the routing thread, for operations that are large or rare. Frequent ones use the ring. */
+export type ThreadMessage =
+  | { readonly type: 'answer'; readonly id: number; readonly result?: unknown; readonly error?: ErrorBody }
+  | { readonly type: 'retain'; readonly room: number; readonly message: RetainedMessage }
+  | { readonly type: 'forget'; readonly room: number; readonly topic: string; readonly publisherId: string }
+  | { readonly type: 'counters'; readonly increases: readonly CounterIncrease[] };
 
-/** What a counter of the thread rose by. */
-export interface Counted {
+/** The increase of one counter in the routing thread. */
+export interface CounterIncrease {
   readonly name: string;
   readonly labels: Record<string, string | number>;
   readonly by: number;

@@ -1,11 +1,11 @@
-// The routing thread: takes frames from one ring, routes them, and puts what is to be done into the other.
+// Entry point of the routing thread: reads frames from one ring, routes them, and writes operations to the other.
 import { parentPort, workerData } from 'node:worker_threads';
 import { type ChannelKind, FlotillaError, maxMetadataFrameBytes } from '@flotilla/contracts';
 import { RingConsumer, RingProducer } from '@flotilla/data-channel/ring';
 import { RoomRouting, type RoutingClock } from '../routing/room-routing.ts';
 import type { Outlet } from '../routing/outlet.ts';
 import { watchCounters } from './counters.ts';
-import type { Call, ThreadData, ThreadWord } from './messages.ts';
+import type { Call, ThreadData, ThreadMessage } from './messages.ts';
 import { type Opcode, RecordWriter } from './record.ts';
 
 const { incoming, outgoing, timeOffset, limits } = workerData as ThreadData;
@@ -27,32 +27,34 @@ interface Room {
 const rooms = new Map<number, Room>();
 const links = new Map<number, { room: Room; linkId: string }>();
 
-const say = (word: ThreadWord): void => parentPort!.postMessage(word, []);
+const post = (message: ThreadMessage): void => parentPort!.postMessage(message, []);
 
-/** The other side is behind: this thread has nothing better to do than to wait for it. */
-function push(tag: number, opcode: Opcode, channel: ChannelKind, flag: boolean, number: number, payload?: Uint8Array) {
-  const record = writer.write(opcode, channel, flag, number, payload);
+/** Writes a record. Blocks while the ring is full, which throttles routing to the speed of the main thread. */
+function push(tag: number, opcode: Opcode, channel: ChannelKind, number: number, payload?: Uint8Array) {
+  const record = writer.write(opcode, channel, number, payload);
   while (!producer.tryPush(record, tag)) Atomics.wait(pause, 0, 0, 1);
 }
 
 function outletOf(room: number, numbers: ReadonlyMap<string, number>): Outlet {
-  const to = (linkId: string, opcode: Opcode, channel: ChannelKind, flag = false, number = 0, frame?: Uint8Array) => {
+  const to = (linkId: string, opcode: Opcode, channel: ChannelKind, number = 0, frame?: Uint8Array) => {
     const link = numbers.get(linkId);
-    if (link !== undefined) push(link, opcode, channel, flag, number, frame);
+    if (link !== undefined) push(link, opcode, channel, number, frame);
   };
   return {
-    fanOut: (frame, subchannel) => push(room, 'fanOut', 'reliable', false, subchannel, frame),
-    send: (linkId, channel, frame) => to(linkId, 'send', channel, false, 0, frame),
-    carry: (linkId, channel, subchannel, on) => to(linkId, 'carry', channel, on, subchannel),
-    hold: (linkId, channel, held) => to(linkId, 'hold', channel, held),
-    askBacklog: (linkId, channel) => to(linkId, 'askBacklog', channel),
-    expel: (linkId) => to(linkId, 'expel', 'reliable'),
+    fanOut: (frame, subchannel) => push(room, 'fanOut', 'reliable', subchannel, frame),
+    send: (linkId, channel, frame) => to(linkId, 'send', channel, 0, frame),
+    addSubchannel: (linkId, channel, subchannel) => to(linkId, 'addSubchannel', channel, subchannel),
+    removeSubchannel: (linkId, channel, subchannel) => to(linkId, 'removeSubchannel', channel, subchannel),
+    pause: (linkId, channel) => to(linkId, 'pause', channel),
+    resume: (linkId, channel) => to(linkId, 'resume', channel),
+    queryBuffered: (linkId, channel) => to(linkId, 'queryBuffered', channel),
+    disconnect: (linkId) => to(linkId, 'disconnect', 'reliable'),
     forward: ({ frame, ...rest }) => {
       const header = Buffer.from(JSON.stringify(rest));
-      push(room, 'forward', 'reliable', false, header.length, Buffer.concat([header, frame]));
+      push(room, 'forward', 'reliable', header.length, Buffer.concat([header, frame]));
     },
-    retain: (message) => say({ say: 'retain', room, message }),
-    forget: (topic, publisherId) => say({ say: 'forget', room, topic, publisherId }),
+    retain: (message) => post({ type: 'retain', room, message }),
+    forget: (topic, publisherId) => post({ type: 'forget', room, topic, publisherId }),
   };
 }
 
@@ -71,7 +73,7 @@ function forgetLink(room: Room, linkId: string): void {
   room.links.delete(linkId);
 }
 
-function carryOut({ room: number, call, args, link }: Call): unknown {
+function execute({ room: number, call, args, link }: Call): unknown {
   const room = roomOf(number);
   if (call === 'end') {
     for (const linkId of room.links.keys()) forgetLink(room, linkId);
@@ -90,20 +92,20 @@ function carryOut({ room: number, call, args, link }: Call): unknown {
 parentPort!.on('message', (message: Call) => {
   const { id } = message;
   try {
-    const result = carryOut(message);
-    if (id !== undefined) say({ say: 'answer', id, result });
+    const result = execute(message);
+    if (id !== undefined) post({ type: 'answer', id, result });
   } catch (error) {
     if (id === undefined) throw error;
-    say({ say: 'answer', id, error: FlotillaError.from(error).body });
+    post({ type: 'answer', id, error: FlotillaError.from(error).body });
   }
 });
-watchCounters((counts) => say({ say: 'counted', counts }));
+watchCounters((increases) => post({ type: 'counters', increases }));
 
 const channels = ['reliable', 'limited', 'unreliable'] as const;
 while (!consumer.ended) {
   if (!(await consumer.waitAsync(1000))) continue;
   for (let frame = consumer.tryPop(); frame; frame = consumer.tryPop()) {
-    // Two bits of the tag are the channel.
+    // The tag is the number of the link and, in its lowest two bits, the channel.
     const link = links.get(consumer.tag >>> 2);
     link?.room.routing.receive(link.linkId, channels[consumer.tag & 3]!, frame);
   }

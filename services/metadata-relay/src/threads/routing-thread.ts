@@ -15,24 +15,25 @@ import type { Logger } from '@flotilla/runtime';
 import { framesDropped } from '../metrics.ts';
 import type { LinkLimits } from '../routing/link-state.ts';
 import type { Outlet, RoutedFrame } from '../routing/outlet.ts';
-import type { RoutingClock } from '../routing/room-routing.ts';
+import { type RoutingClock, tooManyInvalidFrames } from '../routing/room-routing.ts';
 import type { Routing, RoutingCall } from '../routing/routing.ts';
-import { addCounted } from './counters.ts';
-import type { Call, ThreadData, ThreadWord } from './messages.ts';
-import { channelOf, flagOf, numberOf, opcodeOf, payloadOf } from './record.ts';
+import { addIncreases } from './counters.ts';
+import type { Call, ThreadData, ThreadMessage } from './messages.ts';
+import { channelOf, numberOf, opcodeOf, payloadOf } from './record.ts';
 
-/** A second of the worst that is meant to pass, each way. */
+/** Size of each ring: one second of the highest intended load. */
 const ringBytes = 8 * 1024 * 1024;
-const clockEveryMs = 100;
+const clockUpdateMs = 100;
 
-/** One thread that routes for all rooms of a relay: frames go there and what is to be done comes back over two rings. */
+/** A worker thread that routes for all rooms of a relay. Frames are sent to it, and operations received, over two rings. */
 export class RoutingThread {
   readonly #worker: Worker;
   readonly #frames: RingProducer;
-  readonly #ops: RingConsumer;
+  readonly #operations: RingConsumer;
   readonly #rooms = new Map<number, ThreadedRouting>();
   readonly #links = new Map<number, { room: ThreadedRouting; linkId: string }>();
-  readonly #asked = new Map<number, PromiseWithResolvers<unknown>>();
+  /** Calls without an answer yet, by id. */
+  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
   readonly #clockTimer: NodeJS.Timeout;
   #lastNumber = 0;
   #stopped = false;
@@ -40,7 +41,7 @@ export class RoutingThread {
   constructor(
     limits: LinkLimits,
     clock: RoutingClock,
-    /** It ended by itself: nothing is routed any more. */
+    /** Called when the thread ended unexpectedly. */
     private readonly onDied: () => void,
     private readonly log: Logger,
   ) {
@@ -56,16 +57,17 @@ export class RoutingThread {
       Atomics.store(offset, 0, BigInt(Math.round(clock.fleetMicros())) - process.hrtime.bigint() / 1000n);
     };
     setClock();
-    this.#clockTimer = setInterval(setClock, clockEveryMs);
+    this.#clockTimer = setInterval(setClock, clockUpdateMs);
     this.#frames = new RingProducer(data.incoming);
-    this.#ops = new RingConsumer(data.outgoing);
+    this.#operations = new RingConsumer(data.outgoing);
     this.#worker = new Worker(new URL('./routing-thread-main.js', import.meta.url), { workerData: data });
-    this.#worker.on('message', (word: ThreadWord) => this.#onWord(word));
-    this.#worker.on('error', (error) => log.error({ err: error }, 'the routing thread failed'));
+    this.#worker.on('message', (message: ThreadMessage) => this.#onMessage(message));
+    this.#worker.on('error', (error) => log.error({ err: error }, 'routing thread failed'));
     this.#worker.on('exit', () => this.#onExit());
-    void this.#follow();
+    void this.#consume();
   }
 
+  /** The routing of a new room, whose operations are applied to `outlet`. */
   openRoom(outlet: Outlet): Routing {
     const room = new ThreadedRouting(this, ++this.#lastNumber, outlet);
     this.#rooms.set(room.number, room);
@@ -86,41 +88,43 @@ export class RoutingThread {
     this.#links.delete(link);
   }
 
-  /** A frame that came over a link. Dropped when the thread is a ring behind. */
+  /** Passes a client's frame to the thread. Dropped when the ring is full. */
   pushFrame(link: number, channel: ChannelKind, frame: Uint8Array): void {
     if (frame.length > maxMetadataFrameBytes) framesDropped.inc({ reason: 'too-large' });
     else if (!this.#frames.tryPush(frame, link * 4 + channelIds[channel]))
       framesDropped.inc({ reason: 'routing_busy' });
   }
 
-  tell(call: Call): void {
+  /** Calls a method without an answer. */
+  notify(call: Call): void {
     if (!this.#stopped) this.#worker.postMessage(call, []);
   }
 
-  ask(call: Omit<Call, 'id'>): Promise<unknown> {
+  /** Calls a method and resolves to its result. */
+  request(call: Omit<Call, 'id'>): Promise<unknown> {
     if (this.#stopped) return Promise.reject(new FlotillaError('NODE_UNAVAILABLE', 'the routing thread ended'));
     const id = ++this.#lastNumber;
-    const asked = Promise.withResolvers<unknown>();
-    this.#asked.set(id, asked);
-    this.tell({ ...call, id });
-    return asked.promise;
+    const pending = Promise.withResolvers<unknown>();
+    this.#pending.set(id, pending);
+    this.notify({ ...call, id });
+    return pending.promise;
   }
 
-  async #follow(): Promise<void> {
-    while (!this.#stopped) if (await this.#ops.waitAsync(1000)) this.#drain();
+  async #consume(): Promise<void> {
+    while (!this.#stopped) if (await this.#operations.waitAsync(1000)) this.#drain();
   }
 
   #drain(): void {
-    for (let record = this.#ops.tryPop(); record; record = this.#ops.tryPop()) {
+    for (let record = this.#operations.tryPop(); record; record = this.#operations.tryPop()) {
       try {
-        this.#carryOut(record, this.#ops.tag);
+        this.#apply(record, this.#operations.tag);
       } catch (error) {
-        this.log.error({ err: error }, 'what routing asked for failed');
+        this.log.error({ err: error }, 'routing operation failed');
       }
     }
   }
 
-  #carryOut(record: Uint8Array, tag: number): void {
+  #apply(record: Uint8Array, tag: number): void {
     const opcode = opcodeOf(record);
     if (opcode === 'fanOut') return this.#rooms.get(tag)?.outlet.fanOut(payloadOf(record), numberOf(record));
     if (opcode === 'forward') return this.#rooms.get(tag)?.forward(payloadOf(record), numberOf(record));
@@ -132,45 +136,49 @@ export class RoutingThread {
     switch (opcode) {
       case 'send':
         return outlet.send(linkId, channel, payloadOf(record));
-      case 'carry':
-        return outlet.carry(linkId, channel, numberOf(record), flagOf(record));
-      case 'hold':
-        return outlet.hold(linkId, channel, flagOf(record));
-      case 'askBacklog':
-        return outlet.askBacklog(linkId, channel);
-      case 'expel':
-        return outlet.expel(linkId, 'too many frames that may not be sent');
+      case 'addSubchannel':
+        return outlet.addSubchannel(linkId, channel, numberOf(record));
+      case 'removeSubchannel':
+        return outlet.removeSubchannel(linkId, channel, numberOf(record));
+      case 'pause':
+        return outlet.pause(linkId, channel);
+      case 'resume':
+        return outlet.resume(linkId, channel);
+      case 'queryBuffered':
+        return outlet.queryBuffered(linkId, channel);
+      case 'disconnect':
+        return outlet.disconnect(linkId, tooManyInvalidFrames);
     }
   }
 
-  #onWord(word: ThreadWord): void {
-    // What it asked for before it said this comes first.
+  #onMessage(message: ThreadMessage): void {
+    // Operations written before the message are applied first.
     this.#drain();
-    switch (word.say) {
+    switch (message.type) {
       case 'answer': {
-        const asked = this.#asked.get(word.id);
-        this.#asked.delete(word.id);
-        if (word.error) asked?.reject(new FlotillaError(word.error.code, word.error.message));
-        else asked?.resolve(word.result);
+        const pending = this.#pending.get(message.id);
+        this.#pending.delete(message.id);
+        if (message.error) pending?.reject(new FlotillaError(message.error.code, message.error.message));
+        else pending?.resolve(message.result);
         return;
       }
       case 'retain':
-        return this.#rooms.get(word.room)?.outlet.retain(word.message);
+        return this.#rooms.get(message.room)?.outlet.retain(message.message);
       case 'forget':
-        return this.#rooms.get(word.room)?.outlet.forget(word.topic, word.publisherId);
-      case 'counted':
-        addCounted(word.counts);
+        return this.#rooms.get(message.room)?.outlet.forget(message.topic, message.publisherId);
+      case 'counters':
+        addIncreases(message.increases);
     }
   }
 
   #onExit(): void {
-    const byItself = !this.#stopped;
+    const unexpected = !this.#stopped;
     this.#stopped = true;
     clearInterval(this.#clockTimer);
-    for (const { reject } of this.#asked.values())
+    for (const { reject } of this.#pending.values())
       reject(new FlotillaError('NODE_UNAVAILABLE', 'the routing thread ended'));
-    this.#asked.clear();
-    if (byItself) this.onDied();
+    this.#pending.clear();
+    if (unexpected) this.onDied();
   }
 
   async close(): Promise<void> {
@@ -180,7 +188,7 @@ export class RoutingThread {
   }
 }
 
-/** The routing of one room, as a proxy of what runs in the thread. */
+/** Proxy of a room's routing in the routing thread. */
 export class ThreadedRouting implements Routing {
   readonly #links = new Map<string, number>();
 
@@ -190,24 +198,24 @@ export class ThreadedRouting implements Routing {
     readonly outlet: Outlet,
   ) {}
 
-  #tell(call: RoutingCall, ...args: unknown[]): void {
-    this.thread.tell({ room: this.number, call, args });
+  #notify(call: RoutingCall, ...args: unknown[]): void {
+    this.thread.notify({ room: this.number, call, args });
   }
 
-  #ask<T>(call: RoutingCall, ...args: unknown[]): Promise<T> {
-    return this.thread.ask({ room: this.number, call, args }) as Promise<T>;
+  #request<T>(call: RoutingCall, ...args: unknown[]): Promise<T> {
+    return this.thread.request({ room: this.number, call, args }) as Promise<T>;
   }
 
   async open(linkId: string, publisherId: string): Promise<void> {
     const link = this.thread.openLink(this, linkId);
     this.#links.set(linkId, link);
-    await this.thread.ask({ room: this.number, call: 'open', args: [linkId, publisherId], link });
+    await this.thread.request({ room: this.number, call: 'open', args: [linkId, publisherId], link });
   }
 
   close(linkId: string): void {
     this.thread.closeLink(this.#links.get(linkId) ?? -1);
     this.#links.delete(linkId);
-    this.#tell('close', linkId);
+    this.#notify('close', linkId);
   }
 
   receive(linkId: string, channel: ChannelKind, bytes: Uint8Array): void {
@@ -215,63 +223,63 @@ export class ThreadedRouting implements Routing {
     if (link !== undefined) this.thread.pushFrame(link, channel, bytes);
   }
 
-  /** The header that comes before a frame for other relays is JSON of this many bytes. */
+  /** Decodes a frame for the other relays: `headerBytes` bytes of JSON, then the frame. */
   forward(payload: Uint8Array, headerBytes: number): void {
     const header = JSON.parse(Buffer.from(payload.subarray(0, headerBytes)).toString()) as Omit<RoutedFrame, 'frame'>;
-    // It waits to be written, and the ring's memory does not.
+    // Copied: the frame is queued for writing, while the ring's memory is reused.
     this.outlet.forward({ ...header, frame: payload.slice(headerBytes) });
   }
 
-  ready(linkId: string): void {
-    this.#tell('ready', linkId);
+  onReady(linkId: string): void {
+    this.#notify('onReady', linkId);
   }
 
   receiveRemote(routed: RoutedFrame): void {
-    this.#tell('receiveRemote', routed);
+    this.#notify('receiveRemote', routed);
   }
 
   restore(messages: readonly RetainedMessage[]): void {
-    this.#tell('restore', messages);
+    this.#notify('restore', messages);
   }
 
-  backlog(linkId: string, channel: ChannelKind, bytes: number): void {
-    this.#tell('backlog', linkId, channel, bytes);
+  onBuffered(linkId: string, channel: ChannelKind, bytes: number): void {
+    this.#notify('onBuffered', linkId, channel, bytes);
   }
 
-  overflowed(linkId: string, channel: ChannelKind): void {
-    this.#tell('overflowed', linkId, channel);
+  onOverflow(linkId: string, channel: ChannelKind): void {
+    this.#notify('onOverflow', linkId, channel);
   }
 
   tick(): void {
-    this.#tell('tick');
+    this.#notify('tick');
   }
 
   share(shared: boolean): void {
-    this.#tell('share', shared);
+    this.#notify('share', shared);
   }
 
   publish(linkId: string, declaration: TopicDeclaration): Promise<TopicInfo> {
-    return this.#ask('publish', linkId, declaration);
+    return this.#request('publish', linkId, declaration);
   }
 
   unpublish(linkId: string, topic: string): Promise<void> {
-    return this.#ask('unpublish', linkId, topic);
+    return this.#request('unpublish', linkId, topic);
   }
 
   subscribe(linkId: string, topics: TopicSelection): Promise<TopicInfo[]> {
-    return this.#ask('subscribe', linkId, topics);
+    return this.#request('subscribe', linkId, topics);
   }
 
   unsubscribe(linkId: string, topics: TopicSelection): Promise<void> {
-    return this.#ask('unsubscribe', linkId, topics);
+    return this.#request('unsubscribe', linkId, topics);
   }
 
   report(linkId: string, report: LinkReport): Promise<void> {
-    return this.#ask('report', linkId, report);
+    return this.#request('report', linkId, report);
   }
 
   end(): void {
-    this.#tell('end');
+    this.#notify('end');
     for (const link of this.#links.values()) this.thread.closeLink(link);
     this.thread.closeRoom(this);
   }

@@ -10,8 +10,8 @@ afterEach(async () => {
   for (const relay of relays.splice(0)) await relay.close();
 });
 
-/** A client behind a path that can be made bad. */
-async function behindPath(): Promise<{ client: MetadataClient; path: UdpRelay }> {
+/** A client behind an impairable network path. */
+async function clientBehindPath(): Promise<{ client: MetadataClient; path: UdpRelay }> {
   let path: UdpRelay | undefined;
   const client = await harness.client(undefined, {
     detour: async (targetPort) => {
@@ -30,8 +30,8 @@ async function dropped(reason: string): Promise<number> {
 const seqIds = ({ frames }: MetadataClient): number[] =>
   frames.flatMap(({ body }) => (body.case === 'shard' ? [body.value.seqId] : []));
 
-/** Of a client's loss notices, each sequence id that they name. */
-const toldLost = ({ frames }: MetadataClient): number[] =>
+/** The sequence ids in a client's loss notices. */
+const reportedLost = ({ frames }: MetadataClient): number[] =>
   frames.flatMap(({ body }) =>
     body.case === 'lossNotice'
       ? Array.from(
@@ -44,64 +44,68 @@ const toldLost = ({ frames }: MetadataClient): number[] =>
 const fast = { FLOTILLA_RELAY_BYTES_PER_SECOND: '100000000', FLOTILLA_RELAY_FRAMES_PER_SECOND: '100000' };
 
 describe.each([
-  ['in the thread of the links', 'false'],
-  ['in a thread of its own', 'true'],
-])('routing %s:', (_where, thread) => {
+  ['in the main thread', 'false'],
+  ['in a worker thread', 'true'],
+])('metadata relay with routing %s', (_where, thread) => {
   const start = (settings: object = {}): Promise<Harness> =>
     Harness.start(fleets['memory']!, ['rl_a'], { FLOTILLA_RELAY_THREAD: thread, ...settings });
 
   describe('a slow subscriber', () => {
     test.each(['unreliable', 'limited', 'reliable'] as const)(
-      'on the %s channel loses frames, is told each of them, and does not slow the rest',
+      'on the %s channel gets a loss notice for each lost frame and does not slow the others',
       async (channel) => {
         harness = await start(fast);
         const ada = await harness.client();
         const bob = await harness.client();
-        const { client: slow, path } = await behindPath();
+        const { client: slow, path } = await clientBehindPath();
         const mode = channel === 'limited' ? 'adaptive' : channel;
         await ada.publish('video', { mode });
         for (const client of [bob, slow]) await client.subscribe('*');
-        await waitFor('both get it', () => {
+        await waitFor('a frame at both subscribers', () => {
           ada.send('video', 'warm', { channel: 'reliable' });
           return (seqIds(bob).length > 0 && seqIds(slow).length > 0) || notYet('not yet');
         });
         path.down.impair({ loss: 0, delayMs: 300, jitterMs: 0 });
         const payload = Buffer.alloc(15_000);
         let last = 0;
-        // At once no more than may wait for anybody, and in all far more than may wait for the slow one.
-        const atOnce = channel === 'unreliable' ? 2 : 12;
+        // Each burst is below the limit of a channel's buffer, and their sum is far above it.
+        const burst = channel === 'unreliable' ? 2 : 12;
         for (let round = 0; round < 60; round++) {
-          for (let index = 0; index < atOnce; index++) last = ada.send('video', payload, { channel: 'reliable' });
-          await waitFor('the other has it all', () => seqIds(bob).includes(last) || notYet(`${seqIds(bob).length}`), {
-            everyMs: 2,
-          });
+          for (let index = 0; index < burst; index++) last = ada.send('video', payload, { channel: 'reliable' });
+          await waitFor(
+            'the burst at the fast subscriber',
+            () => seqIds(bob).includes(last) || notYet('not complete'),
+            {
+              everyMs: 2,
+            },
+          );
         }
         path.down.impair({ loss: 0, delayMs: 0, jitterMs: 0 });
         await waitFor(
-          'it gets frames again',
+          'new frames at the slow subscriber',
           () => {
             last = ada.send('video', 'after', { channel: 'reliable' });
-            return seqIds(slow).includes(last - 1) || notYet(`got ${seqIds(slow).length}`);
+            return seqIds(slow).includes(last - 1) || notYet(`it has ${seqIds(slow).length} frames`);
           },
           { timeoutMs: 15_000 },
         );
         const got = new Set(seqIds(slow));
-        const told = new Set(toldLost(slow));
-        expect(told.size).toBeGreaterThan(0);
+        const reported = new Set(reportedLost(slow));
+        expect(reported.size).toBeGreaterThan(0);
         const first = Math.min(...got);
-        const silent = Array.from({ length: last - 1 - first }, (_, index) => first + index).filter(
-          (seqId) => !got.has(seqId) && !told.has(seqId),
+        const unreported = Array.from({ length: last - 1 - first }, (_, index) => first + index).filter(
+          (seqId) => !got.has(seqId) && !reported.has(seqId),
         );
-        // What the worker sent once and the network lost is nobody's to tell: this path loses nothing.
-        expect(silent).toEqual([]);
-        expect(toldLost(bob)).toEqual([]);
+        // The path itself loses nothing: a relay does not report losses of the network.
+        expect(unreported).toEqual([]);
+        expect(reportedLost(bob)).toEqual([]);
       },
       40_000,
     );
   });
 
-  describe('what may not be sent', () => {
-    test('garbage, frames of others, topics that were not declared and what is too large are dropped and counted', async () => {
+  describe('an invalid frame', () => {
+    test('that is malformed, has a forged stamp, an undeclared topic or too many bytes is dropped and counted', async () => {
       harness = await start();
       const [ada, bob] = [await harness.client(), await harness.client()];
       await bob.subscribe('*');
@@ -118,46 +122,46 @@ describe.each([
       ada.send('secret', 'x', { channel: 'reliable' });
       ada.sendBytes('reliable', Buffer.alloc(16_300, 1));
       ada.send('cursor', 'fine', { channel: 'reliable' });
-      await bob.frame('the good one', ({ body }) => body.case === 'shard');
+      await bob.frame('the valid frame', ({ body }) => body.case === 'shard');
       expect(bob.frames).toHaveLength(1);
       expect(bob.frames[0]!.stamp!.publisherId).not.toBe('pt_somebody');
       const more = async (reason: string): Promise<number> => (await dropped(reason)) - before.get(reason)!;
-      await waitFor('all of it is counted', async () => {
+      await waitFor('the counters', async () => {
         const counts = await Promise.all(['malformed', 'direction', 'undeclared', 'too-large'].map(more));
         if (counts.join() !== '1,2,1,1') notYet(`so far: ${counts.join()}`);
       });
     });
 
-    test('who sends too much of it loses the link, and the others go on', async () => {
+    test('sent 300 times closes the link of its client, and others are still served', async () => {
       harness = await start();
       const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];
       await bob.subscribe('*');
       await ada.publish('cursor');
-      for (let index = 0; index < 300; index++) eve.sendBytes('reliable', Buffer.from('rubbish'));
-      await waitFor('the link is closed', async () => {
+      for (let index = 0; index < 300; index++) eve.sendBytes('reliable', Buffer.from('not a frame'));
+      await waitFor('the closed link', async () => {
         if (Array.isArray(await eve.subscribe('*').catch((error: Error) => error.message))) notYet('it is open');
       });
       await expect(eve.subscribe('*')).rejects.toThrow('METADATA_NOT_OPEN');
       ada.send('cursor', 'fine', { channel: 'reliable' });
-      await bob.frame('the good one', ({ body }) => body.case === 'shard');
+      await bob.frame('the valid frame', ({ body }) => body.case === 'shard');
     });
 
-    test('more than the rate is dropped', async () => {
+    test('above the rate of a client is dropped and counted', async () => {
       harness = await start({ FLOTILLA_RELAY_FRAMES_PER_SECOND: '10' });
       const [ada, bob] = [await harness.client(), await harness.client()];
       await bob.subscribe('*');
       await ada.publish('cursor');
       const before = await dropped('rate');
       for (let index = 0; index < 100; index++) ada.send('cursor', 'x', { channel: 'reliable' });
-      await waitFor('some are dropped', async () => {
+      await waitFor('50 dropped frames', async () => {
         if ((await dropped('rate')) - before < 50) notYet('too few');
       });
       expect(seqIds(bob).length).toBeLessThan(60);
     });
   });
 
-  describe('a link that is reported to be bad', () => {
-    test('gets adaptive topics over the unreliable channel from a told frame on, each once, and back when it clears', async () => {
+  describe('a client that reports loss', () => {
+    test('gets adaptive topics over the unreliable channel between two switch notices, each frame once', async () => {
       harness = await start(fast);
       const [ada, bob] = [await harness.client(), await harness.client()];
       await bob.subscribe('*');
@@ -172,7 +176,7 @@ describe.each([
       })();
       const switched = (reliable: boolean) =>
         waitFor(
-          `it is told of the switch to ${reliable}`,
+          `the notice of the switch to reliable=${reliable}`,
           async () => {
             await bob.report(reliable ? 20 : 400, reliable ? 0 : 0.3);
             const notice = bob.frames.find(
@@ -182,17 +186,20 @@ describe.each([
           },
           { timeoutMs: 25_000, everyMs: 200 },
         );
-      const away = await switched(false);
-      const back = await switched(true);
-      const firstOf = (frame: typeof away): number => (frame.body.value as { firstSeqId: number }).firstSeqId;
-      await waitFor('frames come after it', () => seqIds(bob).includes(firstOf(back) + 5) || notYet('not yet'));
+      const toUnreliable = await switched(false);
+      const toReliable = await switched(true);
+      const firstOf = (frame: typeof toUnreliable): number => (frame.body.value as { firstSeqId: number }).firstSeqId;
+      await waitFor(
+        'frames after the switch',
+        () => seqIds(bob).includes(firstOf(toReliable) + 5) || notYet('none yet'),
+      );
       stop.abort();
       await sender;
       const cursor = bob.frames.flatMap(({ body, channel }) =>
         body.case === 'shard' && body.value.topic === 'cursor' ? [{ seqId: body.value.seqId, channel }] : [],
       );
       const expected = (seqId: number): string =>
-        seqId >= firstOf(away) && seqId < firstOf(back) ? 'unreliable' : 'limited';
+        seqId >= firstOf(toUnreliable) && seqId < firstOf(toReliable) ? 'unreliable' : 'limited';
       for (const { seqId, channel } of cursor) expect({ seqId, channel }).toEqual({ seqId, channel: expected(seqId) });
       expect(cursor.map(({ seqId }) => seqId).toSorted((a, b) => a - b)).toEqual(cursor.map((_, index) => index));
       expect(
@@ -203,11 +210,11 @@ describe.each([
     }, 60_000);
   });
 
-  describe('what the worker does about loss', () => {
-    test('everything comes over the ordered channels of a path that loses a fifth, and not over the unreliable one', async () => {
+  describe('a path that loses 20 % of the packets', () => {
+    test('loses no frames of the reliable and limited channels, and some of the unreliable one', async () => {
       harness = await start(fast);
       const ada = await harness.client();
-      const { client: bob, path } = await behindPath();
+      const { client: bob, path } = await clientBehindPath();
       await bob.subscribe('*');
       for (const [topic, mode] of [
         ['l', 'adaptive'],
@@ -215,9 +222,9 @@ describe.each([
         ['u', 'unreliable'],
       ] as const)
         await ada.publish(topic, { mode });
-      await waitFor('frames come', () => {
+      await waitFor('a frame of each topic', () => {
         for (const topic of ['l', 'r', 'u']) ada.send(topic, 'x', { channel: 'reliable' });
-        return bob.frames.length >= 3 || notYet('none');
+        return bob.frames.length >= 3 || notYet(`there are ${bob.frames.length}`);
       });
       path.down.impair({ loss: 0.2, delayMs: 5, jitterMs: 0 });
       const last: Record<string, number> = {};
@@ -230,8 +237,8 @@ describe.each([
           body.case === 'shard' && body.value.topic === topic ? [body.value.seqId] : [],
         );
       await waitFor(
-        'the last came',
-        () => (got('l').includes(last['l']!) && got('r').includes(last['r']!)) || notYet('no'),
+        'the last frames of the ordered channels',
+        () => (got('l').includes(last['l']!) && got('r').includes(last['r']!)) || notYet('not yet'),
         {
           timeoutMs: 20_000,
         },
