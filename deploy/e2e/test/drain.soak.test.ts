@@ -192,7 +192,7 @@ describe('an SFU node with 50 participants is drained', () => {
         [
           `${peers.length + pages.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
           `one move: ${inMs(moves.map(({ ms }) => ms))}`,
-          ...(['path', 'picture', 'publish', 'commit'] as const).map(
+          ...(['transports', 'firstVideo', 'publish', 'commit'] as const).map(
             (step) => `  ${step}: ${inMs(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
           ),
           `longest time without a packet at rest: ${inMs(atRest)}`,

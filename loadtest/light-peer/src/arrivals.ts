@@ -1,11 +1,15 @@
-/** When packets of a publication came, whichever node and producer they came by. */
+/** Packet arrivals of a publication, across migrations: from whatever node and producer. */
 export class Arrivals {
   #packets = 0;
   #lastAt: number | undefined;
   #longest = 0;
 
-  /** @param now a monotonic clock, in milliseconds. */
-  take(now: number): void {
+  /**
+   * Records a packet.
+   *
+   * @param now a monotonic clock, in milliseconds.
+   */
+  add(now: number): void {
     this.#packets++;
     if (this.#lastAt !== undefined) this.#longest = Math.max(this.#longest, now - this.#lastAt);
     this.#lastAt = now;
@@ -16,8 +20,8 @@ export class Arrivals {
   }
 
   /**
-   * The longest time without a packet since this was last asked, in milliseconds, up to now: one that goes on counts. Undefined
-   * while none ever came.
+   * The longest gap between packets since the last call, in milliseconds, including the current one up to `now`. Undefined before
+   * the first packet.
    */
   takeLongestGap(now: number): number | undefined {
     if (this.#lastAt === undefined) return undefined;

@@ -1,9 +1,9 @@
 import { sequenceOf } from './rtp.ts';
 
-/** A power of two: about two seconds of a stream. */
+/** Number of packets: about two seconds of a stream. A power of two, so that it divides the range of sequence numbers. */
 const size = 128;
 
-/** The last packets of a stream, for those who lost one. */
+/** The last packets of a sent stream, for retransmission. */
 export class History {
   readonly #packets: (Buffer | undefined)[] = Array.from({ length: size });
 
@@ -11,7 +11,7 @@ export class History {
     this.#packets[sequenceOf(packet) % size] = packet;
   }
 
-  /** Undefined when it is too long ago. */
+  /** The packet with a sequence number; undefined when it is no longer kept. */
   find(sequence: number): Buffer | undefined {
     const packet = this.#packets[sequence % size];
     return packet && sequenceOf(packet) === sequence ? packet : undefined;

@@ -21,53 +21,54 @@ import { Arrivals } from './arrivals.ts';
 import { LightLink, type RoomRequest } from './link.ts';
 
 export interface LightPeerOptions {
-  /** A signaling gateway. */
+  /** URL of a signaling gateway. */
   readonly url: string;
-  /** A join token: it opens this one session. */
+  /** A join token. */
   readonly token: string;
   readonly room: string;
   readonly name?: string;
-  /** One stream of each. Default: audio and video. */
+  /** Kinds to publish, one stream each. Default: audio and video. */
   readonly publish?: readonly MediaKind[];
 }
 
-/** What is received of a publication of somebody else. */
+/** Reception statistics of a remote publication. */
 export interface Received {
   readonly publicationId: string;
   readonly participantId: string;
   readonly kind: MediaKind;
-  /** RTP packets since it was first received. */
+  /** RTP packets received in total. */
   readonly packets: number;
-  /** The longest time without one since this was last taken, in milliseconds. Undefined while none came. */
+  /** The longest gap between packets since the last report, in milliseconds. Undefined before the first packet. */
   readonly longestGapMs: number | undefined;
 }
 
-/** A migration of this peer, as long as it knew of it, and what kept it where it was if something did. */
+/** A migration of this peer. */
 export interface Move {
   readonly fromNode: string;
   readonly toNode: string;
-  /** From being told to being moved, in milliseconds. */
+  /** From the `migrate` event to the reply to `migrated`, in milliseconds. */
   readonly ms: number;
-  /** What of that it took to have a path and subscriptions, the first picture of everybody, to publish, and to be heard. */
-  readonly steps: Readonly<Partial<Record<'path' | 'picture' | 'publish' | 'commit', number>>>;
+  /** Duration of each step, in ms: transports and subscriptions, first packet of every video, republishing, `migrated`. */
+  readonly steps: Readonly<Partial<Record<'transports' | 'firstVideo' | 'publish' | 'commit', number>>>;
+  /** Why it was rolled back. */
   readonly error?: string;
 }
 
 const retryPausesMs = [100, 300, 1000, 3000] as const;
 
-/** Somebody in a call who neither encodes nor decodes: joins, publishes, subscribes and moves as docs/protocol.md asks. */
+/** A participant without codecs: joins, publishes, subscribes and migrates according to docs/protocol.md. */
 export class LightPeer {
   readonly moves: Move[] = [];
-  /** What went wrong and should not have. */
+  /** Unexpected failures. */
   readonly problems: string[] = [];
   readonly #publications = new Map<string, Publication>();
   readonly #arrivals = new Map<string, Arrivals>();
-  /** What we publish, by id. */
-  readonly #mine = new Map<string, MediaKind>();
+  /** Kinds of the own publications, by id. */
+  readonly #published = new Map<string, MediaKind>();
   readonly #capabilities: RtpCapabilities;
   #toSubscribe = new Set<string>();
   #link!: LightLink;
-  #formerLink: LightLink | undefined;
+  #previousLink: LightLink | undefined;
   #migrating = false;
   #reopening = false;
   #closed = false;
@@ -83,7 +84,7 @@ export class LightPeer {
   roomId!: string;
   participantId!: string;
 
-  /** Joins a room and publishes. Resolves when it sends, and can receive. */
+  /** Joins a room and publishes. Resolves when it sends and its receive transport is connected. */
   static async join({ url, token, room, name, publish = ['audio', 'video'] }: LightPeerOptions): Promise<LightPeer> {
     const client = await RawClient.connect(url, { token });
     try {
@@ -100,12 +101,12 @@ export class LightPeer {
   }
 
   async #join(room: string, name: string | undefined, publish: readonly MediaKind[]): Promise<void> {
-    const { participantId, snapshot, media } = await this.#ask('join', {
+    const { participantId, snapshot, media } = await this.#send('join', {
       room,
       ...(name !== undefined && { name }),
       rtpCapabilities: this.#capabilities,
     });
-    if (!media) throw new FlotillaError('MEDIA_NOT_OPEN', `${room} has no media by an SFU`);
+    if (!media) throw new FlotillaError('MEDIA_NOT_OPEN', `room ${room} is not in SFU mode`);
     this.participantId = participantId;
     this.roomId = snapshot.room.id;
     for (const publication of snapshot.publications) this.#publications.set(publication.id, publication);
@@ -115,7 +116,7 @@ export class LightPeer {
     void this.client.closed.then(
       ({ code }) => this.#closed || this.problems.push(`the connection closed with ${code}`),
     );
-    for (const kind of publish) this.#mine.set((await this.#link.publish(kind)).id, kind);
+    for (const kind of publish) this.#published.set((await this.#link.publish(kind)).id, kind);
     this.#subscribeMissing();
   }
 
@@ -123,15 +124,15 @@ export class LightPeer {
     return this.#link.nodeId;
   }
 
-  /** What it publishes, by id. */
+  /** Kinds of the own publications, by id. */
   get published(): ReadonlyMap<string, MediaKind> {
-    return this.#mine;
+    return this.#published;
   }
 
-  /** What it receives of the others, and how. Gaps are counted anew from here. */
+  /** Reception statistics of all remote publications. Restarts the measurement of gaps. */
   takeReceived(): Received[] {
     const now = performance.now();
-    return this.#others().map(({ id, participantId, kind }) => {
+    return this.#remotePublications().map(({ id, participantId, kind }) => {
       const arrivals = this.#arrivals.get(id);
       return {
         publicationId: id,
@@ -147,22 +148,22 @@ export class LightPeer {
     if (this.#closed) return;
     this.#closed = true;
     this.#link.close();
-    this.#formerLink?.close();
+    this.#previousLink?.close();
     this.client.close();
   }
 
   // Signaling.
 
-  async #ask<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: string): Promise<ReplyPayload<T>> {
+  async #send<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: string): Promise<ReplyPayload<T>> {
     const { ok, payload: answer, error } = await this.client.request(type, payload, to);
     if (!ok) throw new FlotillaError(error!.code, `${type}: ${error!.message}`);
     return signalRequests[type].reply.parse(answer) as ReplyPayload<T>;
   }
 
-  readonly #request: RoomRequest = (type, payload) => this.#ask(type, payload, roomAddress(this.roomId));
+  readonly #request: RoomRequest = (type, payload) => this.#send(type, payload, roomAddress(this.roomId));
 
   #onEvent(event: Event): void {
-    // The client keeps what it was told; this peer lives longer than that is of use.
+    // RawClient keeps all events; this peer is too long-lived for that.
     this.client.events.length = 0;
     if (event.to !== roomAddress(this.roomId) || !Object.hasOwn(roomEvents, event.type)) return;
     const apply: { [K in RoomEventType]?: (payload: RoomEventPayload<K>) => void } = {
@@ -171,7 +172,7 @@ export class LightPeer {
       publication_removed: ({ publicationId }) => this.#drop(publicationId),
       participant_left: ({ participantId, publicationIds }) => {
         for (const id of publicationIds) this.#drop(id);
-        if (participantId === this.participantId && !this.#closed) this.problems.push('taken out of the room');
+        if (participantId === this.participantId && !this.#closed) this.problems.push('removed from the room');
       },
       migrate: (migration) => void this.#migrate(migration),
       media_lost: ({ participantIds }) => {
@@ -182,9 +183,9 @@ export class LightPeer {
     (apply[type] as ((payload: unknown) => void) | undefined)?.(roomEvents[type].parse(event.payload));
   }
 
-  // The others.
+  // Remote publications.
 
-  #others(): Publication[] {
+  #remotePublications(): Publication[] {
     return [...this.#publications.values()].filter(({ participantId }) => participantId !== this.participantId);
   }
 
@@ -206,10 +207,11 @@ export class LightPeer {
   }
 
   #subscribeMissing(): void {
-    for (const publication of this.#others()) if (this.#isMissing(publication)) this.#subscribeSoon(publication.id);
+    for (const publication of this.#remotePublications())
+      if (this.#isMissing(publication)) this.#subscribeSoon(publication.id);
   }
 
-  /** Collects what is announced in one turn into one request. */
+  /** Subscribes at the end of this turn of the event loop, with one request for all. */
   #subscribeSoon(publicationId: string): void {
     if (this.#toSubscribe.size === 0) {
       setTimeout(() => {
@@ -221,25 +223,25 @@ export class LightPeer {
     this.#toSubscribe.add(publicationId);
   }
 
-  async #subscribe(wanted: readonly string[], attempt = 0): Promise<void> {
+  async #subscribe(ids: readonly string[], attempt = 0): Promise<void> {
     const link = this.#link;
-    const publicationIds = wanted.filter((id) => this.#publications.has(id));
+    const publicationIds = ids.filter((id) => this.#publications.has(id));
     if (this.#closed || link.closed || publicationIds.length === 0) return;
-    let again: readonly string[];
-    let why = '';
+    let toRetry: readonly string[];
+    let reason = '';
     try {
       const { subscriptions, failed } = await link.request('subscribe', { publicationIds });
       await link.receive(subscriptions);
-      again = failed.map(({ publicationId }) => publicationId);
-      why = failed[0]?.error.message ?? '';
+      toRetry = failed.map(({ publicationId }) => publicationId);
+      reason = failed[0]?.error.message ?? '';
     } catch (error) {
-      again = publicationIds;
-      why = String(error);
+      toRetry = publicationIds;
+      reason = String(error);
     }
     const pause = retryPausesMs[attempt];
-    if (again.length === 0 || this.#closed) return;
-    if (pause === undefined) this.problems.push(`could not subscribe to ${again.join(', ')}: ${why}`);
-    else setTimeout(() => void this.#subscribe(again, attempt + 1), pause);
+    if (toRetry.length === 0 || this.#closed) return;
+    if (pause === undefined) this.problems.push(`could not subscribe to ${toRetry.join(', ')}: ${reason}`);
+    else setTimeout(() => void this.#subscribe(toRetry, attempt + 1), pause);
   }
 
   // Media.
@@ -248,25 +250,25 @@ export class LightPeer {
     return LightLink.open(media, request, (publicationId, now) => {
       let arrivals = this.#arrivals.get(publicationId);
       if (!arrivals) this.#arrivals.set(publicationId, (arrivals = new Arrivals()));
-      arrivals.take(now);
+      arrivals.add(now);
     });
   }
 
-  /** Not what is muted, nor a producer that was replaced, because its owner moved meanwhile. */
-  #mustShow({ publicationId, producerId }: Subscription): boolean {
+  /** Whether video of a subscription is expected: not of a muted publication, nor of a producer that was replaced meanwhile. */
+  #expectsVideo({ publicationId, producerId }: Subscription): boolean {
     const publication = this.#publications.get(publicationId);
     return publication?.kind === 'video' && !publication.muted && publication.producerId === producerId;
   }
 
-  /** Moves to another node beside the old one, which goes on until the others have followed. */
+  /** Migrates make-before-break: the previous link stays open for `migrationLingerMs` after the commit. */
   async #migrate({ migrationId, media }: RoomEventPayload<'migrate'>): Promise<void> {
     if (this.#migrating || this.#closed) return;
     this.#migrating = true;
     const began = performance.now();
-    const former = this.#link;
-    const { nodeId: fromNode } = former;
+    const previous = this.#link;
+    const { nodeId: fromNode } = previous;
     const toNode = media.nodeId;
-    let moving = true;
+    let migrating = true;
     let link: LightLink | undefined;
     const steps: { -readonly [K in keyof Move['steps']]: number } = {};
     let stepBegan = began;
@@ -276,25 +278,25 @@ export class LightPeer {
     };
     try {
       link = await this.#openLink(media, (type, payload) =>
-        this.#request(type, moving ? ({ ...payload, migrationId } as typeof payload) : payload),
+        this.#request(type, migrating ? ({ ...payload, migrationId } as typeof payload) : payload),
       );
-      done('path');
+      done('transports');
       await link.firstMedia(() =>
-        media.subscriptions.filter((each) => this.#mustShow(each)).map(({ publicationId }) => publicationId),
+        media.subscriptions.filter((each) => this.#expectsVideo(each)).map(({ publicationId }) => publicationId),
       );
-      done('picture');
-      await Promise.all([...this.#mine].map(([publicationId, kind]) => link!.publish(kind, { publicationId })));
+      done('firstVideo');
+      await Promise.all([...this.#published].map(([publicationId, kind]) => link!.publish(kind, { publicationId })));
       done('publish');
       this.#link = link;
       await this.#request('migrated', { migrationId });
       done('commit');
-      moving = false;
-      this.#formerLink = former;
-      setTimeout(() => former.close(), migrationLingerMs);
+      migrating = false;
+      this.#previousLink = previous;
+      setTimeout(() => previous.close(), migrationLingerMs);
       this.moves.push({ fromNode, toNode, ms: performance.now() - began, steps });
       this.#subscribeMissing();
     } catch (error) {
-      this.#link = former;
+      this.#link = previous;
       link?.close();
       if (this.#closed) return;
       const reason = String(error).slice(0, 256);
@@ -305,18 +307,18 @@ export class LightPeer {
     }
   }
 
-  /** The node, or its worker, lost our media: opens it anew and publishes again what was published. */
+  /** Reopens media after `media_lost` and republishes. */
   async #reopen(): Promise<void> {
     if (this.#reopening || this.#closed) return;
     this.#reopening = true;
     try {
       for (let attempt = 0; ; attempt++) {
         try {
-          const former = this.#link;
+          const previous = this.#link;
           const media = await this.#request('open_media', { rtpCapabilities: this.#capabilities });
           this.#link = await this.#openLink(media, this.#request);
-          former.close();
-          for (const [publicationId, kind] of this.#mine) await this.#link.publish(kind, { publicationId });
+          previous.close();
+          for (const [publicationId, kind] of this.#published) await this.#link.publish(kind, { publicationId });
           this.#subscribeMissing();
           return;
         } catch (error) {
@@ -326,14 +328,14 @@ export class LightPeer {
         }
       }
     } catch (error) {
-      if (!this.#closed) this.problems.push(`media was lost and not opened again: ${String(error)}`);
+      if (!this.#closed) this.problems.push(`media not reopened after media_lost: ${String(error)}`);
     } finally {
       this.#reopening = false;
     }
   }
 }
 
-/** Opus and VP8 of what the fleet speaks; no retransmission and no bandwidth estimate, so that everything is sent as it comes. */
+/** Opus and VP8 of the fleet's codecs, without RTX and transport-cc, so that the SFU neither throttles nor drops layers. */
 function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
   return {
     codecs: codecs

@@ -19,15 +19,15 @@ import { isRtcp, isRtp, ssrcOf } from './rtp.ts';
 import { LightTransport } from './transport.ts';
 import { type Vp8Options, Vp8Source } from './vp8.ts';
 
-/** A request about the room the link is for. */
+/** Sends a request about the room of a link. */
 export type RoomRequest = <T extends RequestType>(type: T, payload: RequestPayload<T>) => Promise<ReplyPayload<T>>;
 
-const reportEveryMs = 1000;
-const firstMediaWithinMs = 3000;
+const reportIntervalMs = 1000;
+const firstMediaTimeoutMs = 3000;
 const payloadTypes = { audio: 111, video: 96 } as const;
 
 export interface PublishOptions {
-  /** One of ours, to put the stream behind it. Default: a new one. */
+  /** An own publication whose producer is replaced. Default: a new one. */
   readonly publicationId?: string;
   readonly video?: Vp8Options;
 }
@@ -48,14 +48,14 @@ interface Sent {
   stop: () => void;
 }
 
-/** The media of a peer on one SFU node: a transport each way, and the streams on them. */
+/** The media of a peer on one SFU node: a send and a receive transport, and their streams. */
 export class LightLink {
   readonly nodeId: string;
   #recv: LightTransport | undefined;
   #send: Promise<LightTransport> | undefined;
-  /** What is received, by SSRC. */
+  /** Received streams, by SSRC. */
   readonly #streams = new Map<number, Stream>();
-  /** What is sent, by SSRC. */
+  /** Sent streams, by SSRC. */
   readonly #sent = new Map<number, Sent>();
   readonly #stops: (() => void)[] = [];
   readonly #ownSsrc = newSsrc();
@@ -63,7 +63,7 @@ export class LightLink {
 
   private constructor(
     private readonly media: MediaSessionParameters,
-    /** Asks the node of this link, also while the peer is being moved to it. */
+    /** Sends a request to the node of this link, also before the migration to it is committed. */
     readonly request: RoomRequest,
     /** Called for each RTP packet of a publication. */
     private readonly onPacket: (publicationId: string, now: number) => void,
@@ -71,7 +71,7 @@ export class LightLink {
     this.nodeId = media.nodeId;
   }
 
-  /** Resolves when media of what the node sends already can come. */
+  /** Connects the receive transport and resumes the initial subscriptions. */
   static async open(
     media: MediaSessionParameters,
     request: RoomRequest,
@@ -84,9 +84,9 @@ export class LightLink {
         parameters: media.recv,
         direction: 'recv',
         connect: (dtlsParameters) => request('connect_transport', { transportId: media.recv.id, dtlsParameters }),
-        onPacket: (packet) => link.#take(packet),
+        onPacket: (packet) => link.#onReceived(packet),
       });
-      const reports = setInterval(() => link.#report(), reportEveryMs);
+      const reports = setInterval(() => link.#report(), reportIntervalMs);
       link.#stops.push(() => clearInterval(reports));
       await link.#resume(media.subscriptions);
       return link;
@@ -102,7 +102,7 @@ export class LightLink {
 
   // Receiving.
 
-  /** The producer that a publication is received from. */
+  /** Id of the producer that a publication is received from. */
   producerOf(publicationId: string): string | undefined {
     return this.#streamsOf(publicationId).at(-1)?.[1].producerId;
   }
@@ -116,7 +116,7 @@ export class LightLink {
     return [...this.#streams].filter(([, stream]) => stream.publicationId === publicationId);
   }
 
-  /** Takes what the node was asked to send. */
+  /** Adds subscriptions and resumes them. */
   async receive(subscriptions: readonly Subscription[]): Promise<void> {
     for (const subscription of subscriptions) this.#add(subscription);
     await this.#resume(subscriptions);
@@ -125,8 +125,8 @@ export class LightLink {
   #add({ publicationId, producerId, kind, rtpParameters }: Subscription): void {
     const ssrc = rtpParameters.encodings![0]!.ssrc!;
     if (this.#streams.has(ssrc)) return;
-    // Another producer behind the publication: the former goes on until that one is there, and the one before it is over.
-    for (const [over] of this.#streamsOf(publicationId).slice(0, -1)) this.#streams.delete(over);
+    // A replaced producer: the stream of the last one is kept until the new one arrives, older ones are dropped.
+    for (const [old] of this.#streamsOf(publicationId).slice(0, -1)) this.#streams.delete(old);
     const { clockRate } = rtpParameters.codecs[0]!;
     this.#streams.set(ssrc, { publicationId, kind, producerId, reception: new Reception(ssrc, clockRate) });
   }
@@ -136,22 +136,23 @@ export class LightLink {
     if (publicationIds.length > 0) await this.request('update_subscriptions', { publicationIds, paused: false });
   }
 
+  /** Drops the streams of a publication. */
   forget(publicationId: string): void {
     for (const [ssrc] of this.#streamsOf(publicationId)) this.#streams.delete(ssrc);
   }
 
-  #take(packet: Buffer): void {
+  #onReceived(packet: Buffer): void {
     const now = performance.now();
     if (isRtp(packet)) {
-      // What is no stream of ours is padding that probes the bandwidth.
+      // Unknown SSRCs carry padding of bandwidth probes.
       const stream = this.#streams.get(ssrcOf(packet));
       if (!stream) return;
-      stream.reception.take(packet, now);
+      stream.reception.add(packet, now);
       this.onPacket(stream.publicationId, now);
     } else if (isRtcp(packet)) {
-      for (const news of readRtcp(packet))
-        if (news.type === 'sender report')
-          this.#streams.get(news.ssrc)?.reception.takeSenderReport(news.middleOfNtp, now);
+      for (const message of readRtcp(packet))
+        if (message.type === 'sender report')
+          this.#streams.get(message.ssrc)?.reception.onSenderReport(message.middleOfNtp, now);
     }
   }
 
@@ -160,37 +161,37 @@ export class LightLink {
     const blocks = [...this.#streams.values()].flatMap(({ reception }) => reception.reportBlock(now) ?? []);
     for (let from = 0; from < blocks.length; from += maxReportBlocks)
       this.#recv?.send(receiverReportOf(this.#ownSsrc, blocks.slice(from, from + maxReportBlocks)));
-    // The key frame that it has to begin with, or the request for it, may be lost.
+    // Repeats the key frame request until video arrives: the key frame or the first request may be lost.
     for (const [ssrc, { kind, reception }] of this.#streams)
       if (kind === 'video' && reception.packets === 0) this.#recv?.send(pictureLossOf(this.#ownSsrc, ssrc));
   }
 
-  /** Resolves when a packet of each came that is wanted by then. Rejects when one of them does not come in time. */
-  async firstMedia(wanted: () => readonly string[]): Promise<void> {
+  /** Waits for a packet of each publication that `expected` returns by then. Rejects after 3 s. */
+  async firstMedia(expected: () => readonly string[]): Promise<void> {
     await waitFor(
       `media from ${this.nodeId}`,
       () => {
-        const missing = wanted().find((id) => this.packetsOf(id) === 0);
-        if (missing !== undefined) notYet(`there is none of ${missing}`);
+        const missing = expected().find((id) => this.packetsOf(id) === 0);
+        if (missing !== undefined) notYet(`no packet of ${missing}`);
         if (this.#closed) notYet('the link is closed');
       },
-      { timeoutMs: firstMediaWithinMs, everyMs: 10 },
+      { timeoutMs: firstMediaTimeoutMs, everyMs: 10 },
     );
   }
 
   // Sending.
 
-  /** RTP packets sent so far, without those sent again. */
+  /** RTP packets sent, without retransmissions. */
   packetsSent = 0;
 
-  /** Publishes a stream, or puts it behind a publication of ours. */
+  /** Publishes a stream, or replaces the producer of an own publication. */
   async publish(kind: MediaKind, { publicationId, video }: PublishOptions = {}): Promise<Publication> {
     this.#send ??= LightTransport.open({
       parameters: this.media.send,
       direction: 'send',
       connect: (dtlsParameters) =>
         this.request('connect_transport', { transportId: this.media.send.id, dtlsParameters }),
-      onPacket: (packet) => void this.#heed(packet),
+      onPacket: (packet) => void this.#onFeedback(packet),
     });
     const transport = await this.#send;
     const source = newSource(kind, video);
@@ -207,32 +208,32 @@ export class LightLink {
       transport.send(packet);
     };
     this.#sent.set(source.stream.ssrc, { source, history, send, stop: pacer.start(source, send) });
-    // Closed while the node was asked.
+    // The link may have been closed during the request.
     if (this.#closed) this.#stop();
     return publication;
   }
 
-  /** Sends nothing until `resume`. */
+  /** Stops sending until `resume`. */
   pause(): void {
     for (const { stop } of this.#sent.values()) stop();
   }
 
-  /** Sends on where it paused. */
+  /** Continues sending, with consecutive sequence numbers. */
   resume(): void {
     for (const sent of this.#sent.values()) sent.stop = pacer.start(sent.source, sent.send);
   }
 
-  /** What the node asks of our streams. */
-  async #heed(packet: Buffer): Promise<void> {
+  /** Handles RTCP feedback for the sent streams. */
+  async #onFeedback(packet: Buffer): Promise<void> {
     if (!isRtcp(packet)) return;
     const transport = await this.#send;
-    for (const news of readRtcp(packet)) {
-      const sent = this.#sent.get(news.ssrc);
-      if (news.type === 'key frame wanted') sent?.source.requestKeyFrame();
-      if (news.type !== 'packets lost') continue;
-      for (const sequence of news.sequences) {
-        const again = sent?.history.find(sequence);
-        if (again) transport?.send(again);
+    for (const message of readRtcp(packet)) {
+      const sent = this.#sent.get(message.ssrc);
+      if (message.type === 'key frame request') sent?.source.requestKeyFrame();
+      if (message.type !== 'nack') continue;
+      for (const sequence of message.sequences) {
+        const lost = sent?.history.find(sequence);
+        if (lost) transport?.send(lost);
       }
     }
   }
@@ -260,7 +261,7 @@ function newSource(kind: MediaKind, video: Vp8Options | undefined): MediaSource 
   const stream = {
     ssrc: newSsrc(),
     payloadType: payloadTypes[kind],
-    // Low enough that it does not wrap around at once, RFC 3711, section 3.3.1.
+    // Below 2^15, so that it does not wrap early (RFC 3711, section 3.3.1).
     sequence: randomInt(1, 0x80_00),
     timestamp: randomInt(0x1_00_00_00_00),
   };
@@ -277,7 +278,7 @@ function rtpParametersOf(kind: MediaKind, ssrc: number): RtpParameters {
       headerExtensions: [{ uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level', id: levelExtensionId }],
     };
   const rtcpFeedback = [
-    // Sent again as they were: no RTX (RFC 4588).
+    // Retransmission in the original stream, without RTX (RFC 4588).
     { type: 'nack', parameter: '' },
     { type: 'nack', parameter: 'pli' },
     { type: 'ccm', parameter: 'fir' },

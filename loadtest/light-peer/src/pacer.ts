@@ -1,11 +1,12 @@
-/** What gives packets at a steady rate. */
+/** A source of packets at a constant rate. */
 export interface Source {
-  readonly everyMs: number;
+  readonly intervalMs: number;
+  /** The packets of the next interval. */
   next(): Buffer[];
 }
 
 const tickMs = 5;
-/** A source that is this far behind, as after a pause of the process, leaves out what it missed, in milliseconds. */
+/** A source that is further behind, as after a pause of the process, skips the missed intervals. */
 const maxBehindMs = 200;
 
 interface Paced {
@@ -14,12 +15,12 @@ interface Paced {
   dueAt: number;
 }
 
-/** Sends what sources give when it is due: one timer for all of a process. */
+/** Sends the packets of all sources when they are due, with one timer per process. */
 class Pacer {
   readonly #paced = new Set<Paced>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** Begins with the source's first packets at once. Returns what ends it. */
+  /** Starts a source, whose first packets are sent at once. Returns a function that stops it. */
   start(source: Source, send: (packet: Buffer) => void): () => void {
     const paced: Paced = { source, send, dueAt: performance.now() };
     this.#paced.add(paced);
@@ -40,7 +41,7 @@ class Pacer {
 
   #run(paced: Paced, now: number): void {
     if (now - paced.dueAt > maxBehindMs) paced.dueAt = now;
-    for (; paced.dueAt <= now; paced.dueAt += paced.source.everyMs)
+    for (; paced.dueAt <= now; paced.dueAt += paced.source.intervalMs)
       for (const packet of paced.source.next()) paced.send(packet);
   }
 }

@@ -1,10 +1,10 @@
 import type { ReportBlock } from './rtcp.ts';
 import { sequenceOf, timestampOf } from './rtp.ts';
 
-/** More lost in a row than this is taken for a stream that began anew. */
+/** A larger forward jump of the sequence number is a restart of the stream (MAX_DROPOUT of RFC 3550, appendix A.1). */
 const maxDropout = 3000;
 
-/** What is received of one stream: what its receiver reports say (RFC 3550, appendices A.1, A.3 and A.8). */
+/** Reception statistics of one stream, for receiver reports (RFC 3550, appendices A.1, A.3 and A.8). */
 export class Reception {
   #first: number | undefined;
   #highest = 0;
@@ -14,7 +14,7 @@ export class Reception {
   #jitter = 0;
   #senderReport: { middleOfNtp: number; at: number } | undefined;
 
-  /** @param clockRate of its RTP timestamps, in Hz. */
+  /** @param clockRate clock rate of the RTP timestamps, in Hz. */
   constructor(
     readonly ssrc: number,
     private readonly clockRate: number,
@@ -24,8 +24,12 @@ export class Reception {
     return this.#received;
   }
 
-  /** @param now a monotonic clock, in milliseconds. */
-  take(packet: Buffer, now: number): void {
+  /**
+   * Counts a packet.
+   *
+   * @param now a monotonic clock, in milliseconds.
+   */
+  add(packet: Buffer, now: number): void {
     this.#received++;
     const sequence = sequenceOf(packet);
     if (this.#first === undefined) [this.#first, this.#highest] = [sequence, sequence];
@@ -49,11 +53,11 @@ export class Reception {
     this.#transit = undefined;
   }
 
-  takeSenderReport(middleOfNtp: number, now: number): void {
+  onSenderReport(middleOfNtp: number, now: number): void {
     this.#senderReport = { middleOfNtp, at: now };
   }
 
-  /** For the next report; undefined while nothing came. */
+  /** The block for the next receiver report; undefined before the first packet. */
   reportBlock(now: number): ReportBlock | undefined {
     if (this.#first === undefined) return undefined;
     const expected = this.#highest - this.#first + 1;

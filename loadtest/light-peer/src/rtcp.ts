@@ -1,4 +1,4 @@
-/** RTCP (RFC 3550, section 6; RFC 4585, section 6) as far as a light peer reads and writes it. */
+/** The subset of RTCP (RFC 3550, section 6; RFC 4585, section 6) that a light peer uses. */
 
 const senderReport = 200;
 const receiverReport = 201;
@@ -7,17 +7,17 @@ const payloadFeedback = 206;
 const lostPackets = 1;
 const pictureLoss = 1;
 const fullIntraRequest = 4;
-/** A receiver report has room for this many, RFC 3550, section 6.4.2. */
+/** Maximum number of blocks in a receiver report, RFC 3550, section 6.4.2. */
 export const maxReportBlocks = 31;
 
-/** What a light peer heeds in a compound packet. */
-export type RtcpNews =
+/** A message of a compound packet. */
+export type RtcpMessage =
   | { readonly type: 'sender report'; readonly ssrc: number; readonly middleOfNtp: number }
-  | { readonly type: 'key frame wanted'; readonly ssrc: number }
-  | { readonly type: 'packets lost'; readonly ssrc: number; readonly sequences: readonly number[] };
+  | { readonly type: 'key frame request'; readonly ssrc: number }
+  | { readonly type: 'nack'; readonly ssrc: number; readonly sequences: readonly number[] };
 
-/** Reads a compound packet; what it has no use for, or is cut short, is passed over. */
-export function* readRtcp(compound: Buffer): Generator<RtcpNews> {
+/** Parses a compound packet. Other message types and truncated messages are skipped. */
+export function* readRtcp(compound: Buffer): Generator<RtcpMessage> {
   for (let offset = 0; offset + 8 <= compound.length;) {
     const bytes = (compound.readUInt16BE(offset + 2) + 1) * 4;
     const part = compound.subarray(offset, offset + bytes);
@@ -28,29 +28,29 @@ export function* readRtcp(compound: Buffer): Generator<RtcpNews> {
       // The middle 32 of the 64 bits of the NTP timestamp.
       yield { type: 'sender report', ssrc: part.readUInt32BE(4), middleOfNtp: part.readUInt32BE(10) };
     if (part[1] === transportFeedback && format === lostPackets && bytes >= 16)
-      yield { type: 'packets lost', ssrc: part.readUInt32BE(8), sequences: readNack(part) };
+      yield { type: 'nack', ssrc: part.readUInt32BE(8), sequences: readNack(part) };
     if (part[1] !== payloadFeedback || bytes < 12) continue;
-    if (format === pictureLoss) yield { type: 'key frame wanted', ssrc: part.readUInt32BE(8) };
+    if (format === pictureLoss) yield { type: 'key frame request', ssrc: part.readUInt32BE(8) };
     // RFC 5104, section 4.3.1: each entry names a stream.
     if (format === fullIntraRequest)
       for (let entry = 12; entry + 8 <= bytes; entry += 8)
-        yield { type: 'key frame wanted', ssrc: part.readUInt32BE(entry) };
+        yield { type: 'key frame request', ssrc: part.readUInt32BE(entry) };
   }
 }
 
-/** Each entry is a sequence number and a bit for each of the 16 behind it, RFC 4585, section 6.2.1. */
+/** Generic NACK: each entry is a sequence number and a bit mask of the following 16, RFC 4585, section 6.2.1. */
 function readNack(part: Buffer): number[] {
   const sequences: number[] = [];
   for (let entry = 12; entry + 4 <= part.length; entry += 4) {
     const sequence = part.readUInt16BE(entry);
-    const behind = part.readUInt16BE(entry + 2);
+    const following = part.readUInt16BE(entry + 2);
     sequences.push(sequence);
-    for (let bit = 0; bit < 16; bit++) if (behind & (1 << bit)) sequences.push((sequence + bit + 1) & 0xff_ff);
+    for (let bit = 0; bit < 16; bit++) if (following & (1 << bit)) sequences.push((sequence + bit + 1) & 0xff_ff);
   }
   return sequences;
 }
 
-/** Asks for a key frame, RFC 4585, section 6.3.1. */
+/** A key frame request: Picture Loss Indication, RFC 4585, section 6.3.1. */
 export function pictureLossOf(ownSsrc: number, ssrc: number): Buffer {
   const packet = Buffer.alloc(12);
   packet[0] = 0x80 | pictureLoss;
@@ -64,20 +64,21 @@ export function pictureLossOf(ownSsrc: number, ssrc: number): Buffer {
 /** One stream in a receiver report, RFC 3550, section 6.4.1. */
 export interface ReportBlock {
   readonly ssrc: number;
-  /** Of the packets since the last report, in 256ths. */
+  /** Share of the packets since the last report that was lost, in 1/256. */
   readonly fractionLost: number;
+  /** Packets lost in total. */
   readonly lost: number;
-  /** With the count of cycles in the upper 16 bits. */
+  /** Extended: the upper 16 bits count the cycles. */
   readonly highestSequence: number;
-  /** In units of the clock. */
+  /** In units of the RTP clock. */
   readonly jitter: number;
-  /** The middle of the last sender report's NTP timestamp, 0 while there was none. */
+  /** The middle 32 bits of the last sender report's NTP timestamp; 0 before the first. */
   readonly lastSenderReport: number;
-  /** Since that one, in 65536ths of a second. */
+  /** Time since the last sender report, in 1/65536 s. */
   readonly delay: number;
 }
 
-/** A receiver report of `maxReportBlocks` streams at most. */
+/** A receiver report with at most `maxReportBlocks` blocks. */
 export function receiverReportOf(ownSsrc: number, blocks: readonly ReportBlock[]): Buffer {
   const packet = Buffer.alloc(8 + 24 * blocks.length);
   packet[0] = 0x80 | blocks.length;

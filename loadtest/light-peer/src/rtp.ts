@@ -1,30 +1,30 @@
-/** RTP packets (RFC 3550, section 5.1) as far as a light peer reads and writes them. */
+/** The subset of RTP (RFC 3550, section 5.1) that a light peer uses. */
 
 const headerBytes = 12;
 /** One-byte header extensions, RFC 8285, section 4.2. */
 const oneByteProfile = 0xbe_de;
 
-/** Where a stream of packets stands. */
+/** State of a sent stream. */
 export interface RtpStream {
   readonly ssrc: number;
   readonly payloadType: number;
-  /** Of the next packet, 16 bits. */
+  /** Sequence number of the next packet, 16 bits. */
   sequence: number;
-  /** In units of the clock, 32 bits. */
+  /** Timestamp of the next packet in units of the RTP clock, 32 bits. */
   timestamp: number;
 }
 
 /** A header extension of one byte of data. */
 export interface OneByteExtension {
-  /** 1 to 14. */
+  /** From 1 to 14. */
   readonly id: number;
   readonly value: number;
 }
 
 /**
- * A packet with room for its payload, which is written from the returned `start` on. Counts the stream's sequence number on.
+ * Creates the next packet of a stream and increments its sequence number. The payload is to be written at the returned `start`.
  *
- * @param payloadBytes how much room.
+ * @param payloadBytes size of the payload.
  */
 export function rtpPacket(
   stream: RtpStream,
@@ -39,7 +39,7 @@ export function rtpPacket(
   packet.writeUInt32BE(stream.ssrc, 8);
   if (extension) {
     packet.writeUInt16BE(oneByteProfile, 12);
-    // One word of extensions: an id with the length less one, a byte, and padding.
+    // One 32-bit word: id and length less one, one byte of data, padding.
     packet.writeUInt16BE(1, 14);
     packet[16] = extension.id << 4;
     packet[17] = extension.value;
@@ -48,7 +48,7 @@ export function rtpPacket(
   return { packet, start };
 }
 
-/** Whether it is RTCP and not RTP, where both share a port (RFC 5761, section 4). */
+/** Whether a packet on a multiplexed port is RTCP rather than RTP (RFC 5761, section 4). */
 export const isRtcp = (packet: Buffer): boolean => packet[1]! >= 192 && packet[1]! <= 223;
 
 export const ssrcOf = (packet: Buffer): number => packet.readUInt32BE(8);

@@ -1,20 +1,20 @@
 import type { DtlsParameters, TransportParameters } from '@flotilla/contracts';
 
-/** The one media section that everything goes through. */
+/** Mid of the only media section. */
 export const mid = '0';
-/** Only for the description: RTP goes through as it is, whatever its payload type. */
+/** Payload type in the SDP. RTP packets are passed through with any payload type. */
 export const payloadType = 96;
 
 /**
- * What mediasoup's end of a transport would answer, had it been offered one bundled media section (RFC 8829): an ICE-lite agent
- * (RFC 8839, section 5.3) that is the DTLS server (RFC 5763, section 5).
+ * The SDP answer (RFC 8829) that corresponds to a mediasoup transport: an ICE-lite agent (RFC 8839, section 5.3) and DTLS server
+ * (RFC 5763, section 5) with one media section.
  *
- * @param direction the server's: `sendonly` for a transport that we receive by.
+ * @param direction direction of the server: `sendonly` for a receive transport.
  */
 export function answerOf(transport: TransportParameters, direction: 'sendonly' | 'recvonly'): string {
   const { iceParameters, iceCandidates, dtlsParameters } = transport;
   const fingerprint = dtlsParameters.fingerprints.find(({ algorithm }) => algorithm === 'sha-256');
-  if (!fingerprint) throw new Error(`no SHA-256 fingerprint of transport ${transport.id}`);
+  if (!fingerprint) throw new Error(`transport ${transport.id} has no SHA-256 fingerprint`);
   const lines = [
     'v=0',
     'o=- 1 1 IN IP4 127.0.0.1',
@@ -43,9 +43,9 @@ export function answerOf(transport: TransportParameters, direction: 'sendonly' |
   return `${lines.join('\r\n')}\r\n`;
 }
 
-/** Our end of the DTLS handshake as `connect_transport` wants it, from our offer. */
+/** The client's DTLS parameters for `connect_transport`, from its SDP offer. */
 export function dtlsParametersOf(offer: string): DtlsParameters {
   const value = /^a=fingerprint:sha-256 (\S+)/im.exec(offer)?.[1];
-  if (value === undefined) throw new Error('no SHA-256 fingerprint in the offer');
+  if (value === undefined) throw new Error('the offer has no SHA-256 fingerprint');
   return { role: 'client', fingerprints: [{ algorithm: 'sha-256', value }] };
 }

@@ -2,12 +2,11 @@ import type { DtlsParameters, TransportParameters } from '@flotilla/contracts';
 import nodeDataChannel, { type PeerConnection, type Track } from 'node-datachannel';
 import { answerOf, dtlsParametersOf, mid, payloadType } from './sdp.ts';
 
-const connectWithinMs = 10_000;
+const connectTimeoutMs = 10_000;
 
 /**
- * Our end of one mediasoup WebRtcTransport: ICE, DTLS and SRTP by libdatachannel, without any codec. It has one media section,
- * and libdatachannel gives that all that comes, whatever its SSRC and payload type; so streams are added and taken away
- * without another offer and answer.
+ * The client's end of a mediasoup WebRtcTransport: ICE, DTLS and SRTP by libdatachannel, without codecs. libdatachannel passes all
+ * packets to the only media section, whatever their SSRC and payload type, so streams are added and removed without renegotiation.
  */
 export class LightTransport {
   #closed = false;
@@ -18,9 +17,9 @@ export class LightTransport {
   ) {}
 
   /**
-   * Resolves when packets can go through. Rejects when there is no path within ten seconds.
+   * Connects. Rejects after 10 s without a connection.
    *
-   * @param connect hands our DTLS parameters in; the server must have them before our first packet.
+   * @param connect sends the client's DTLS parameters to the server, which needs them before the first packet.
    */
   static async open(options: {
     readonly parameters: TransportParameters;
@@ -41,7 +40,10 @@ export class LightTransport {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`no path within ${connectWithinMs} ms`)), connectWithinMs);
+        timer = setTimeout(
+          () => reject(new Error(`transport not connected within ${connectTimeoutMs} ms`)),
+          connectTimeoutMs,
+        );
         track.onOpen(resolve);
         connection.onStateChange((state) => {
           if (state === 'failed' || state === 'closed') reject(new Error(`the transport is ${state}`));
@@ -66,7 +68,7 @@ export class LightTransport {
     return transport;
   }
 
-  /** Sends an RTP or RTCP packet; once it is closed, nothing. */
+  /** Sends an RTP or RTCP packet. No-op when closed. */
   send(packet: Buffer): void {
     if (!this.#closed && this.track.isOpen()) this.track.sendMessageBinary(packet);
   }
@@ -78,7 +80,7 @@ export class LightTransport {
   }
 }
 
-/** Ends the threads of libdatachannel, without which the process does not end. To be called when all transports are closed. */
+/** Ends the threads of libdatachannel, which keep the process alive. To be called after all transports are closed. */
 export function endTransports(): void {
   nodeDataChannel.cleanup();
 }

@@ -1,9 +1,8 @@
 import { rtpPacket, type RtpStream } from './rtp.ts';
 
 /**
- * Two frames of a blue picture of 320 by 240, as libvpx encodes them: one that stands alone, and one that says "as before" and so
- * may follow the first any number of times. A decoder stops reading where the picture is complete, so what is appended to
- * them makes the bit rate and does no harm.
+ * Two frames of a blue picture of 320 by 240, encoded by libvpx: a key frame, and an inter frame without changes, which may follow
+ * any number of times. A decoder ignores bytes after the end of the picture, so padding sets the bit rate.
  */
 const keyFrame = Buffer.from(
   '5013009d012a4001f000391100011c240c2c2c442c2440100013ad501fc01034342b43a432565c921797a5dd2192b2e490bcbd2ee90c95972485e5e97' +
@@ -24,33 +23,33 @@ const descriptorBytes = 4;
 export interface Vp8Options {
   /** Default 30. */
   readonly framesPerSecond?: number;
-  /** Of payload; frames are not smaller than what the picture needs. Default 240,000: a packet a frame. */
+  /** Bit rate of the payload; the encoded picture is a lower bound. Default 240,000: one packet per frame. */
   readonly bitsPerSecond?: number;
 }
 
-/** A VP8 stream that a browser decodes: a still picture at a steady frame rate and bit rate, with key frames when asked for. */
+/** A VP8 stream that browsers decode: a still picture at a constant frame rate and bit rate, with key frames on request. */
 export class Vp8Source {
-  readonly everyMs: number;
+  readonly intervalMs: number;
   readonly #frameBytes: number;
-  #keyFrameWanted = true;
+  #keyFrameRequested = true;
   #pictureId = 0;
 
   constructor(
     readonly stream: RtpStream,
     { framesPerSecond = 30, bitsPerSecond = 240_000 }: Vp8Options = {},
   ) {
-    this.everyMs = 1000 / framesPerSecond;
+    this.intervalMs = 1000 / framesPerSecond;
     this.#frameBytes = Math.round(bitsPerSecond / 8 / framesPerSecond);
   }
 
   requestKeyFrame(): void {
-    this.#keyFrameWanted = true;
+    this.#keyFrameRequested = true;
   }
 
   /** The packets of the next frame. */
   next(): Buffer[] {
-    const encoded = this.#keyFrameWanted ? keyFrame : sameFrame;
-    this.#keyFrameWanted = false;
+    const encoded = this.#keyFrameRequested ? keyFrame : sameFrame;
+    this.#keyFrameRequested = false;
     const bytes = Math.max(encoded.length, this.#frameBytes);
     const packets: Buffer[] = [];
     for (let from = 0; from < bytes; from += maxPayloadBytes) {
@@ -59,7 +58,7 @@ export class Vp8Source {
         marker: from + size === bytes,
         payloadBytes: descriptorBytes + size,
       });
-      // X, and S where the frame begins.
+      // The X bit, and the S bit in the first packet of a frame.
       packet[start] = 0x80 | (from === 0 ? 0x10 : 0);
       packet[start + 1] = 0x80;
       packet.writeUInt16BE(0x80_00 | this.#pictureId, start + 2);
@@ -67,7 +66,7 @@ export class Vp8Source {
       packets.push(packet);
     }
     this.#pictureId = (this.#pictureId + 1) & 0x7f_ff;
-    this.stream.timestamp = (this.stream.timestamp + Math.round((clockRate * this.everyMs) / 1000)) >>> 0;
+    this.stream.timestamp = (this.stream.timestamp + Math.round((clockRate * this.intervalMs) / 1000)) >>> 0;
     return packets;
   }
 }

@@ -15,7 +15,7 @@ afterEach(() => {
 });
 afterAll(() => endTransports());
 
-/** Somebody who receives these publications, by their first transport. */
+/** A link that is subscribed to the publications. */
 async function subscriber(
   publicationIds: readonly string[],
 ): Promise<{ link: LightLink; packets: Map<string, number> }> {
@@ -36,14 +36,14 @@ async function publisher(): Promise<LightLink> {
   return link;
 }
 
-describe('a light link to a real media worker', () => {
-  test('what one publishes another receives, and one who comes later gets a key frame by asking for it', async () => {
+describe('LightLink with a mediasoup worker', () => {
+  test('a subscriber receives audio and video, and a later one requests and gets a key frame', async () => {
     const from = await publisher();
     const [audio, video] = [await from.publish('audio'), await from.publish('video')];
     for (const _ of ['first', 'later']) {
       const { link, packets } = await subscriber([audio.id, video.id]);
       await link.firstMedia(() => [audio.id, video.id]);
-      await waitFor('both flow', () => {
+      await waitFor('30 packets of both', () => {
         for (const { id } of [audio, video]) if ((packets.get(id) ?? 0) < 30) notYet(`${packets.get(id)} of ${id}`);
       });
     }
@@ -53,10 +53,10 @@ describe('a light link to a real media worker', () => {
     expect(pliCount).toBeGreaterThan(0);
   });
 
-  test('its receiver reports tell the server how long the way is and that nothing was lost', async () => {
+  test('its receiver reports give the SFU the round-trip time and a loss of 0', async () => {
     const { id } = await (await publisher()).publish('video');
     await subscriber([id]);
-    await waitFor('a round trip is known', async () => {
+    await waitFor('a round-trip time', async () => {
       const [stats] = (await server.consumers[0]!.getStats()) as unknown as [
         { roundTripTime: number; packetsLost: number },
       ];
@@ -66,17 +66,17 @@ describe('a light link to a real media worker', () => {
     });
   });
 
-  test('nothing comes while it pauses, and afterwards it goes on without a gap in its numbers', async () => {
+  test('a paused link sends nothing and continues with the next sequence number', async () => {
     const from = await publisher();
     const { id } = await from.publish('audio');
     const { link, packets } = await subscriber([id]);
     await link.firstMedia(() => [id]);
     from.pause();
     const sent = from.packetsSent;
-    await waitFor('all that was sent came', () => packets.get(id)! > 0 || notYet('nothing did'));
+    await waitFor('a received packet', () => packets.get(id)! > 0 || notYet('there is none'));
     expect(from.packetsSent).toBe(sent);
     from.resume();
-    await waitFor('it goes on', () => from.packetsSent > sent + 30 || notYet(`${from.packetsSent} were sent`));
+    await waitFor('30 more packets', () => from.packetsSent > sent + 30 || notYet(`${from.packetsSent} were sent`));
     const [{ packetsLost }] = (await server.producers.get(id)!.getStats()) as unknown as [
       { pliCount: number; packetsLost: number },
     ];

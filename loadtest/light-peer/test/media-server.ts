@@ -8,7 +8,7 @@ import { createWorker } from 'mediasoup';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport, Worker } from 'mediasoup/types';
 import type { RoomRequest } from '../src/link.ts';
 
-/** A media worker that answers a link's requests, and nothing of the fleet around it. */
+/** A mediasoup worker that answers the requests of a link, without the rest of a fleet. */
 export class MediaServer {
   readonly producers = new Map<string, Producer>();
   readonly consumers: Consumer[] = [];
@@ -31,7 +31,7 @@ export class MediaServer {
     return new MediaServer(worker, router, webRtcServer);
   }
 
-  /** The transports of a session, and what answers its requests. */
+  /** Creates the transports of a session, and a function that answers its requests. */
   async session(): Promise<{
     media: MediaSessionParameters;
     request: RoomRequest;

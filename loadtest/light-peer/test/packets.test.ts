@@ -10,8 +10,8 @@ import { Vp8Source } from '../src/vp8.ts';
 
 const stream = (payloadType = 96) => ({ ssrc: 7, payloadType, sequence: 65_530, timestamp: 2 ** 32 - 10 });
 
-describe('packets', () => {
-  test('a video frame begins with a key frame, ends with the marker, and is whole at any bit rate', () => {
+describe('RTP and RTCP of a light peer', () => {
+  test('VP8 starts with a key frame, and each frame ends with the marker bit, at any bit rate', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5_000_000 }), (bitsPerSecond) => {
         const source = new Vp8Source(stream(), { bitsPerSecond });
@@ -30,7 +30,7 @@ describe('packets', () => {
     );
   });
 
-  test('numbers and timestamps wrap around', () => {
+  test('sequence numbers wrap around', () => {
     const source = new OpusSource(stream(111));
     const packets = Array.from({ length: 12 }, () => source.next()[0]!);
     expect(packets.map(sequenceOf)).toEqual([65_530, 65_531, 65_532, 65_533, 65_534, 65_535, 0, 1, 2, 3, 4, 5]);
@@ -41,22 +41,22 @@ describe('packets', () => {
     expect(history.find(65_529)).toBeUndefined();
   });
 
-  test('RTCP of any bytes is read without an error, and what we write is RTCP', () => {
+  test('parsing any bytes as RTCP does not throw, and written packets are RTCP', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         for (const _ of readRtcp(Buffer.from(bytes))) expect(_.ssrc).toBeGreaterThanOrEqual(0);
       }),
     );
-    expect([...readRtcp(pictureLossOf(1, 2))]).toEqual([{ type: 'key frame wanted', ssrc: 2 }]);
+    expect([...readRtcp(pictureLossOf(1, 2))]).toEqual([{ type: 'key frame request', ssrc: 2 }]);
     expect(isRtcp(receiverReportOf(1, []))).toBe(true);
   });
 
-  test('a receiver report says what was lost, over the wrap of sequence numbers', () => {
+  test('a report block counts lost packets across a wrap of sequence numbers', () => {
     const source = new OpusSource(stream(111));
     const reception = new Reception(7, 48_000);
     for (let packet = 0; packet < 100; packet++) {
       const [next] = source.next();
-      if (packet % 4 !== 3 || packet === 99) reception.take(next!, packet * 20);
+      if (packet % 4 !== 3 || packet === 99) reception.add(next!, packet * 20);
     }
     const block = reception.reportBlock(2000)!;
     expect(block).toMatchObject({ ssrc: 7, lost: 24, highestSequence: 65_530 + 99 });
@@ -64,10 +64,10 @@ describe('packets', () => {
     expect(block.jitter).toBe(0);
   });
 
-  test('the longest gap counts the one that goes on', () => {
+  test('the longest gap includes the current one', () => {
     const arrivals = new Arrivals();
     expect(arrivals.takeLongestGap(0)).toBeUndefined();
-    for (const at of [100, 120, 180, 200]) arrivals.take(at);
+    for (const at of [100, 120, 180, 200]) arrivals.add(at);
     expect(arrivals.takeLongestGap(210)).toBe(60);
     expect(arrivals.takeLongestGap(300)).toBe(100);
     expect(arrivals.packets).toBe(4);
