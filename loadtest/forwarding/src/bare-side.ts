@@ -9,7 +9,7 @@ import { createWorker } from 'mediasoup';
 import type { Producer, WebRtcTransport } from 'mediasoup/types';
 import { receivable, serve, type Side } from './serve.ts';
 
-/** mediasoup as its documentation has it: a worker, a router, a transport each way, and nothing that looks at them. */
+/** The reference: bare mediasoup with a worker, a router and two transports per session, without statistics. */
 const worker = await createWorker({ logLevel: 'none' });
 const router = await worker.createRouter({
   mediaCodecs: [
@@ -24,7 +24,7 @@ const router = await worker.createRouter({
   ],
 });
 const webRtcServer = await worker.createWebRtcServer({
-  // As large as ours: what is lost costs nothing to forward.
+  // The receive buffer of the SFU node: packets lost here would not cost CPU.
   listenInfos: [{ protocol: 'udp', ip: '127.0.0.1', recvBufferSize: 2 ** 21 }],
 });
 const rtpCapabilities = receivable(router.rtpCapabilities as Parameters<typeof receivable>[0]) as never;

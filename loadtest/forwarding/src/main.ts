@@ -14,15 +14,15 @@ import { type Round, results } from './report.ts';
 import { type SideName, SideProcess } from './side-process.ts';
 
 const about =
-  'What forwarding costs: one publisher and many subscribers on one media worker, through an SFU node as it is deployed and through bare mediasoup, in turns in one run. CPU per forwarded packet.';
+  'CPU per forwarded packet: one publisher and many subscribers on one mediasoup worker, alternating between an SFU node as deployed and bare mediasoup in one run.';
 const { subscribers, pairs, seconds, bitrate } = readOptions('bench:forwarding', about, {
-  subscribers: number('subscribers of the one publisher, on each side', 40, 1, 200),
+  subscribers: number('subscribers on each side', 40, 1, 200),
   pairs: number('pairs of rounds', 10, 1, 200),
-  seconds: number('seconds a round', 4, 1, 60),
-  bitrate: number('kbit/s of the video', 3000, 100, 20_000),
+  seconds: number('duration of a round, in seconds', 4, 1, 60),
+  bitrate: number('bit rate of the video, in kbit/s', 3000, 100, 20_000),
 });
 endOnStopRequest();
-/** After the media begins, before it is measured. */
+/** Time between the start of the media and the measurement. */
 const settleMs = 500;
 
 async function measure(side: SideProcess, pair: number): Promise<Round> {
@@ -55,7 +55,7 @@ try {
     return side;
   };
   const [stack, bare] = [await start('stack'), await start('bare')];
-  // The first is warmed up for nothing.
+  // Pair 0 is a warm-up and not counted.
   for (let pair = 0; pair <= pairs; pair++) {
     const order = pair % 2 === 0 ? [stack, bare] : [bare, stack];
     for (const side of order) {
@@ -63,7 +63,7 @@ try {
       if (pair > 0) rounds.push(round);
       const { workerMs, nodeMs, forwarded } = round;
       progress(
-        `pair ${pair} of ${pairs}, ${side.name}: ${(((workerMs + nodeMs) * 1000) / forwarded).toFixed(2)} µs a packet, ${Math.round(forwarded / round.seconds)} packets a second`,
+        `pair ${pair} of ${pairs}, ${side.name}: ${(((workerMs + nodeMs) * 1000) / forwarded).toFixed(2)} µs per packet, ${Math.round(forwarded / round.seconds)} packets/s`,
       );
     }
   }
@@ -72,18 +72,18 @@ try {
   for (const side of sides) side.close();
   endTransports();
 }
-const { verdicts, tables, plots } = results(rounds);
-console.log(`\n${markdown(verdicts, tables)}\n`);
+const { goals, tables, plots } = results(rounds);
+console.log(`\n${markdown(goals, tables)}\n`);
 const { when, machine } = runInfo();
 writeReport(
   import.meta.url,
   {
     title: 'Forwarding',
-    heading: 'What forwarding costs',
+    heading: 'CPU per forwarded packet',
     when,
     machine,
     about: `${subscribers} subscribers, ${bitrate} kbit/s of video, ${pairs} pairs of ${seconds} s`,
-    verdicts,
+    goals,
     plots,
     tables,
   },

@@ -1,7 +1,7 @@
-import { percentile, type Report, type Verdict } from '@flotilla/loadtest-kit';
+import { percentile, type Report, type Goal } from '@flotilla/loadtest-kit';
 import type { SideName } from './side-process.ts';
 
-/** One side for some seconds: CPU in milliseconds, packets forwarded and, of those, received. */
+/** A measurement of one side: CPU time in milliseconds, and packets forwarded and received. */
 export interface Round {
   readonly side: SideName;
   readonly pair: number;
@@ -12,8 +12,8 @@ export interface Round {
   readonly received: number;
 }
 
-/** A node may cost this much more than mediasoup alone. */
-const mostRatio = 1.05;
+/** Goal: maximum ratio to bare mediasoup. */
+const maxRatio = 1.05;
 
 const microsPerPacket = (ms: number, { forwarded }: Round): number => (ms * 1000) / forwarded;
 const worker = (round: Round): number => microsPerPacket(round.workerMs, round);
@@ -29,12 +29,12 @@ const at = (values: readonly number[], share: number): number =>
   )!;
 
 export interface Results {
-  readonly verdicts: readonly Verdict[];
+  readonly goals: readonly Goal[];
   readonly tables: Report['tables'];
   readonly plots: NonNullable<Report['plots']>;
 }
 
-/** What the rounds say; those of a pair ran one after the other. */
+/** Evaluates the rounds. Those of a pair ran one after the other and are compared. */
 export function results(rounds: readonly Round[]): Results {
   const of = (side: SideName): Round[] =>
     rounds.filter((round) => round.side === side).toSorted((a, b) => a.pair - b.pair);
@@ -42,10 +42,10 @@ export function results(rounds: readonly Round[]): Results {
   const ratios = (cost: (round: Round) => number): number[] =>
     stack.map((round, index) => cost(round) / cost(bare[index]!));
   const [workerRatios, bothRatios] = [ratios(worker), ratios(both)];
-  const verdict = (what: string, values: readonly number[]): Verdict => ({
+  const goal = (what: string, values: readonly number[]): Goal => ({
     what,
-    met: at(values, 0.5) <= mostRatio,
-    figure: `${round3(at(values, 0.5))} times bare mediasoup (goal ${mostRatio})`,
+    met: at(values, 0.5) <= maxRatio,
+    figure: `${round3(at(values, 0.5))} times bare mediasoup (goal ${maxRatio})`,
   });
   const share =
     rounds.reduce((sum, { received }) => sum + received, 0) / rounds.reduce((sum, { forwarded }) => sum + forwarded, 0);
@@ -54,10 +54,10 @@ export function results(rounds: readonly Round[]): Results {
     ...[0.5, 0.95, 0.99].map((share) => round3(at(values, share))),
   ];
   return {
-    verdicts: [
-      verdict('CPU of the media worker per forwarded packet, median of the pairs', workerRatios),
-      verdict('CPU of the whole node per forwarded packet, median of the pairs', bothRatios),
-      { what: 'Subscribers got what was forwarded', met: share > 0.98, figure: `${round2(share * 100)} %` },
+    goals: [
+      goal('CPU of the media worker per forwarded packet, median of the pairs', workerRatios),
+      goal('CPU of the whole node per forwarded packet, median of the pairs', bothRatios),
+      { what: 'Share of forwarded packets received', met: share > 0.98, figure: `${round2(share * 100)} %` },
     ],
     tables: [
       {
@@ -69,11 +69,11 @@ export function results(rounds: readonly Round[]): Results {
         title: 'CPU',
         head: [
           'side',
-          'worker, µs a packet',
-          'process, µs a packet',
+          'worker, µs per packet',
+          'process, µs per packet',
           'worker, % of a core',
           'process, % of a core',
-          'packets a second',
+          'packets/s',
         ],
         rows: [
           ['our node', stack],
@@ -110,11 +110,11 @@ export function results(rounds: readonly Round[]): Results {
           series: [
             { label: 'media worker', values: workerRatios },
             { label: 'worker and process', values: bothRatios },
-            { label: 'goal', values: stack.map(() => mostRatio), dashed: true },
+            { label: 'goal', values: stack.map(() => maxRatio), dashed: true },
           ],
         },
         {
-          title: 'CPU of worker and process, µs a packet',
+          title: 'CPU of worker and process, µs per packet',
           places: 2,
           series: [
             { label: 'our node', values: stack.map(both) },

@@ -6,15 +6,15 @@ import type {
   RtpCapabilities,
 } from '@flotilla/contracts';
 
-/** The side that is measured: it opens sessions in one room and answers what their clients ask. */
+/** A system under test: opens sessions in one room and answers their requests. */
 export interface Side {
-  /** A session that gets all that is published by then. */
+  /** Opens a session that is subscribed to all existing publications. */
   open(index: number): Promise<MediaSessionParameters>;
   request<T extends RequestType>(index: number, type: T, payload: RequestPayload<T>): Promise<ReplyPayload<T>>;
   close(): Promise<void>;
 }
 
-/** What the measuring process asks of a side, by IPC. */
+/** IPC calls of the measuring process. */
 export type Call =
   | { readonly id: number; readonly open: number }
   | {
@@ -28,7 +28,7 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** What every subscriber of both sides says it can receive: no retransmission beyond NACK, no bandwidth estimate. */
+/** Receive capabilities of the subscribers of both sides: without RTX and bandwidth estimation. */
 export function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
   return {
     codecs: codecs.filter(({ mimeType }) => ['audio/opus', 'video/vp8'].includes(mimeType.toLowerCase())),
@@ -36,7 +36,7 @@ export function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
   };
 }
 
-/** Answers the measuring process until that is gone. */
+/** Serves the measuring process until it exits. */
 export function serve(side: Side): void {
   process.on('message', (call: Call) => {
     const work: Promise<unknown> =

@@ -10,7 +10,7 @@ export type SideName = 'stack' | 'bare';
 
 const callTimeoutMs = 10_000;
 
-/** CPU time that the threads of a process had, in milliseconds. Linux: the first figure of schedstat is in nanoseconds. */
+/** CPU time of all threads of a process, in milliseconds, from the first field of schedstat (nanoseconds, Linux). */
 function cpuMs(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
   return threads.reduce((sum, thread) => {
@@ -24,7 +24,7 @@ export interface Cpu {
   readonly node: number;
 }
 
-/** A side in a process of its own, with one publisher and its subscribers. */
+/** A side in a child process, with one publisher and its subscribers. */
 export class SideProcess {
   readonly #calls = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
@@ -40,7 +40,7 @@ export class SideProcess {
     child.on('message', (answer: Answer) => this.#calls.get(answer.id)?.(answer));
   }
 
-  /** @param bitsPerSecond of the video. */
+  /** @param bitsPerSecond bit rate of the video. */
   static async start(name: SideName, subscribers: number, bitsPerSecond: number): Promise<SideProcess> {
     const child = fork(fileURLToPath(new URL(`./${name}-side.js`, import.meta.url)));
     const side = new SideProcess(name, child);
@@ -63,7 +63,10 @@ export class SideProcess {
 
   async #answer(id: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-    const timer = setTimeout(() => reject(new Error(`${this.name} does not answer`)), callTimeoutMs);
+    const timer = setTimeout(
+      () => reject(new Error(`side ${this.name} did not answer within ${callTimeoutMs} ms`)),
+      callTimeoutMs,
+    );
     this.#calls.set(id, resolve);
     try {
       const { value, error } = await promise;
@@ -92,12 +95,12 @@ export class SideProcess {
     return (type, payload) => this.#call({ request: { index, type, payload } }) as never;
   }
 
-  /** CPU time so far, in milliseconds: of the media worker, and of the process around it. */
+  /** CPU time in milliseconds of the mediasoup worker and of its parent process. */
   get cpu(): Cpu {
     return { worker: cpuMs(this.#worker), node: cpuMs(this.child.pid!) };
   }
 
-  /** RTP packets that the publisher sent, and that all subscribers got of them. */
+  /** RTP packets sent by the publisher, and received by all subscribers together. */
   get packets(): { sent: number; received: number } {
     return { sent: this.#publisher.packetsSent, received: this.#received };
   }
@@ -106,12 +109,11 @@ export class SideProcess {
     return this.#subscribers.length;
   }
 
-  /** Media flows until `pause`. Resolves when every subscriber gets it. */
+  /** Starts the media until `pause`. Resolves when a packet has been received. */
   async resume(): Promise<void> {
     this.#publisher.resume();
-    await waitFor(`every subscriber of ${this.name} gets something`, () => {
-      const before = this.#received;
-      if (before === 0) notYet('nobody does');
+    await waitFor(`a packet at the subscribers of ${this.name}`, () => {
+      if (this.#received === 0) notYet('there is none');
     });
   }
 

@@ -11,7 +11,7 @@ const nodeId = 'nd_bench';
 const name = 'bench';
 const roomId = roomIdOf(name);
 
-/** An SFU node as it is deployed, with its heartbeat, statistics, speakers and commands; the brokers are in its process. */
+/** An SFU node as deployed, with heartbeat, statistics, active speakers and commands, over an in-memory backplane. */
 const log = createLogger({ service: 'bench', level: 'error', format: 'json' });
 const backplane = memoryBackplane(log);
 const config = nodeConfig.parse({
@@ -39,20 +39,20 @@ const sessions = new Map<number, { roomId: string; sessionId: string; participan
 const side: Side = {
   open: async (index): Promise<MediaSessionParameters> => {
     const sessionId = newId('session');
-    const who = { roomId, sessionId, participantId: participantIdOf(sessionId) };
-    sessions.set(index, who);
+    const member = { roomId, sessionId, participantId: participantIdOf(sessionId) };
+    sessions.set(index, member);
     const user = `user-${index}`;
     const claims = { grants: [], bridge: [], expiresAt: Date.now() + 3_600_000 };
     await backplane.store.sessions.open({ id: sessionId, userId: user, gatewayId: 'gw_bench', ...claims }, sessionId);
     const request = { userId: user, name: user, joinedAt: Date.now(), excludeNodes: [], maxRooms: 1 };
-    await backplane.store.rooms.join({ ...who, ...request });
+    await backplane.store.rooms.join({ ...member, ...request });
     return backplane.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
-      ...who,
+      ...member,
       rtpCapabilities: receivable(rtpCapabilities),
       subscribe: true,
     });
   },
-  // As the gateway does it: the request of a client with who asks.
+  // As the gateway does: the client's request with the ids of its session.
   request: (index, type, payload) =>
     backplane.bus.call(sfuQueue(nodeId), `sfu.${type}` as CommandType, {
       muted: false,

@@ -4,29 +4,29 @@ import { createRing, RingConsumer, RingProducer } from '@flotilla/data-channel/r
 import type { Options } from './options.ts';
 import { Samples } from './samples.ts';
 
-/** Sent at a time, then the worker says that it has them all: neither side's queue grows without end. */
+/** Frames per burst. The worker acknowledges each burst, which bounds the queues. */
 const burst = 500;
 const deadlineMs = 30_000;
 
-/** What the worker is started with. */
+/** Initial data of the worker thread. */
 export interface WorkerData {
   readonly kind: 'ring' | 'postMessage';
   readonly to?: SharedArrayBuffer;
   readonly from?: SharedArrayBuffer;
 }
 
-/** A command for the worker: count so many frames and say so, or send so many back one by one. */
+/** A command for the worker: count a number of frames and acknowledge them, or echo a number of frames one by one. */
 export interface Command {
   readonly count?: number;
   readonly echo?: number;
 }
 
-/** A way to carry frames to a worker and back. */
+/** A transport of frames to a worker thread and back. */
 interface Carrier {
   readonly name: string;
   readonly worker: Worker;
   readonly send: (frame: Uint8Array) => void;
-  /** The next frame that comes back. */
+  /** The next echoed frame. */
   readonly receive: () => Promise<Uint8Array>;
 }
 
@@ -39,10 +39,10 @@ function ringCarrier(capacity: number, longest: number): Carrier {
     name: 'ring',
     worker: workerOf({ kind: 'ring', to, from }),
     send: (frame) => {
-      if (!producer.tryPush(frame)) throw new Error('The ring is full');
+      if (!producer.tryPush(frame)) throw new Error('the ring is full');
     },
     receive: async () => {
-      if (!(await consumer.waitAsync(deadlineMs))) throw new Error(`No frame came back within ${deadlineMs} ms`);
+      if (!(await consumer.waitAsync(deadlineMs))) throw new Error(`no frame came back within ${deadlineMs} ms`);
       return consumer.tryPop()!;
     },
   };
@@ -64,7 +64,7 @@ function messageCarrier(
 const carriers = (longest: number): Carrier[] => [
   ringCarrier(2 ** Math.ceil(Math.log2(2 * burst * (longest + 16))), longest),
   messageCarrier('postMessage', (port, frame) => port.postMessage(frame, [])),
-  // What is transferred is gone: each frame needs a buffer of its own.
+  // A transferred buffer is detached, so each frame needs a copy.
   messageCarrier('postMessage, transferred', (port, frame) => {
     const copy = frame.slice();
     port.postMessage(copy, [copy.buffer]);
@@ -83,7 +83,7 @@ async function throughput({ worker, send }: Carrier, frame: Uint8Array, frames: 
   return (Math.ceil(frames / burst) * burst) / ((performance.now() - began) / 1000);
 }
 
-/** One frame to the worker and back at a time. */
+/** Sends one frame at a time to the worker and back. */
 async function roundTrips({ worker, send, receive }: Carrier, frame: Uint8Array, times: number, samples: Samples) {
   const ready = once(worker, 'message');
   worker.postMessage({ echo: times } satisfies Command, []);
@@ -92,12 +92,12 @@ async function roundTrips({ worker, send, receive }: Carrier, frame: Uint8Array,
     const began = performance.now();
     const back = receive();
     send(frame);
-    if ((await back).length !== frame.length) throw new Error('A frame came back changed');
+    if ((await back).length !== frame.length) throw new Error('a frame came back with another length');
     samples.add((performance.now() - began) * 1000);
   }
 }
 
-/** Carries frames over each carrier in turns. Frames per second (median of the turns), round trips in microseconds. */
+/** Measures all carriers, alternating. Frames per second are the median of the rounds; round trips are in microseconds. */
 export async function compareCarriers({ bytes, rounds, frames }: Options) {
   const frame = new Uint8Array(bytes).fill(1);
   const sides = carriers(bytes).map((carrier) => ({ carrier, rates: [] as number[], trips: new Samples() }));

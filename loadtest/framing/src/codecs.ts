@@ -27,7 +27,7 @@ const protobuf: Codec = {
   },
 };
 
-/** The same fields, unchecked; bytes as base64. */
+/** The same fields without validation; bytes as base64. */
 const json: Codec = {
   name: 'JSON',
   encode: (seqId, payload) =>
@@ -48,7 +48,7 @@ const json: Codec = {
   },
 };
 
-/** Writes and reads frames, one codec after the other in turns. Durations in microseconds. */
+/** Encodes and decodes frames with all codecs, alternating. Durations in microseconds. */
 export function compareCodecs({ bytes, rounds, frames }: Options) {
   const payload = Uint8Array.from({ length: bytes }, (_, at) => (at * 31) & 255);
   const sides = [protobuf, json].map((codec) => ({ codec, encode: new Samples(), decode: new Samples() }));

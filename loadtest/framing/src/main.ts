@@ -27,7 +27,7 @@ console.table(
 );
 console.log(codecs.map(({ name, bytes }) => `${name}: ${bytes} bytes`).join(', '));
 
-console.log('\nTo another thread; round trips in microseconds');
+console.log('\nTo a worker thread; round trips in microseconds');
 console.table(
   Object.fromEntries(
     carriers.map(({ name, perSecond, roundTrip }) => [name, { 'frames/s': Math.round(perSecond), ...row(roundTrip) }]),

@@ -1,7 +1,7 @@
 import { number, type OptionValues, readOptions } from '@flotilla/loadtest-kit';
 
 const about =
-  'Encodes and decodes metadata frames and JSON, and passes frames to another thread by the ring and by postMessage, in turns in one run.';
+  'Encodes and decodes metadata frames and JSON, and sends frames to a worker thread by the ring and by postMessage, alternating in one run.';
 
 const table = {
   bytes: number('payload of a frame in bytes', 1024, 1, 16_000),

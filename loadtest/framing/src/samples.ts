@@ -8,7 +8,7 @@ export class Samples {
     this.#microseconds.push(microseconds);
   }
 
-  /** Durations in microseconds: nearest rank. */
+  /** Nearest-rank percentiles in microseconds. */
   percentiles(): { p50: number; p95: number; p99: number } {
     const sorted = this.#microseconds.toSorted((a, b) => a - b);
     const at = (share: number): number => percentile(sorted, share) ?? Number.NaN;

@@ -12,8 +12,7 @@ import {
 import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 
-const about =
-  'How long a newcomer waits: from the click on Join to the first decoded frame of somebody who is in the room already.';
+const about = 'Time from the click on Join to the first decoded frame of a participant who is already in the room.';
 const topologies = { standalone, fleet };
 const { joins, topology: only } = readOptions('bench:join', about, {
   joins: number('joins to measure on each topology', 30, 1, 1000),

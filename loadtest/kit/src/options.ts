@@ -21,7 +21,7 @@ export interface ChoiceOption<Choice extends string = string> {
 
 type OptionTable = Readonly<Record<string, NumberOption | FlagOption | ChoiceOption>>;
 
-/** What a table's options were set to. A choice that was not made is undefined. */
+/** Values of the options of a table. A choice without a value is undefined. */
 export type OptionValues<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends FlagOption
     ? boolean
@@ -30,7 +30,7 @@ export type OptionValues<Table> = {
       : number;
 };
 
-/** A whole number between two bounds, both allowed. */
+/** A whole number within inclusive bounds. */
 export function number(what: string, fallback: number, least: number, most: number): NumberOption {
   return { kind: 'whole number', what, fallback, least, most };
 }
@@ -44,12 +44,12 @@ export function flag(what: string): FlagOption {
   return { kind: 'flag', what };
 }
 
-/** One of some words, or none of them: `what` says what that means. */
+/** One of some words, or none. `what` describes the meaning of none. */
 export function oneOf<const Choice extends string>(what: string, choices: readonly Choice[]): ChoiceOption<Choice> {
   return { kind: 'choice', what, choices };
 }
 
-/** A value that an option does not take, by its message. */
+/** An invalid value of an option; its message names the option and the valid values. */
 class ValueError extends Error {}
 
 function readNumber(name: string, text: string, { kind, least, most }: NumberOption): number {
@@ -107,8 +107,8 @@ export function parseOptions<Table extends OptionTable>(
 }
 
 /**
- * What the command line asks for. Ends the process with the usage where it asks for that, or for what is not there.
- * `conflict` says what is wrong with values that are in bounds each by itself, if anything is.
+ * Reads the command line. Prints the usage and exits for `--help` (0) and for invalid options (2). `conflict` returns an error message
+ * for values that are valid each but not together.
  */
 export function readOptions<Table extends OptionTable>(
   name: string,

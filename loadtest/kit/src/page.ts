@@ -1,4 +1,4 @@
-/** The script of a report: it is put into the page as it is, so it imports nothing but types. */
+/** The script of a report page. It is inlined, so it imports only types. */
 import type Uplot from 'uplot';
 import type { Plots } from './report.ts';
 
@@ -7,7 +7,7 @@ declare const uPlot: typeof Uplot;
 const { axis, unit, places, at, bands = [], plots } = JSON.parse(document.querySelector('#data')!.textContent) as Plots;
 const colours = ['#1b6ec2', '#d9822b', '#23824d', '#8a4fbf', '#c0362c', '#6b7280'];
 
-/** The types name this 3 by an enum that does not exist at run time. */
+/** uPlot's types declare the value 3 as an enum that does not exist at run time. */
 // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
 const logarithmicScale: Uplot.Scale = { distr: 3 };
 const floor = (value: number | null): number | null => (value === null ? null : Math.max(value, 0.01));

@@ -1,9 +1,9 @@
-/** Which of `count` sorted values, counted from 1, is the smallest that a share of them does not exceed (nearest rank). */
+/** Nearest rank, from 1, of a percentile among `count` sorted values. `share` is between 0 and 1. */
 export function nearestRank(count: number, share: number): number {
   return Math.max(1, Math.ceil(count * share));
 }
 
-/** The value at a share, between 0 and 1, of all (nearest rank: one of the values themselves). Undefined of none. */
+/** The nearest-rank percentile of sorted values; `share` is between 0 and 1. Undefined for an empty list. */
 export function percentile(sorted: readonly number[], share: number): number | undefined {
   return sorted[nearestRank(sorted.length, share) - 1];
 }
@@ -16,7 +16,7 @@ interface Summary {
   readonly max: number;
 }
 
-/** Of a list of measurements: how many, and the usual percentiles, in its own unit; zeros of none. */
+/** Count and percentiles of measurements; zeros for an empty list. */
 export function summarize(values: readonly number[]): Summary {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number): number => percentile(sorted, share) ?? 0;

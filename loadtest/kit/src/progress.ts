@@ -1,6 +1,6 @@
 let longest = 0;
 
-/** Writes a line: over the previous one on a terminal, below it elsewhere. */
+/** Writes a progress line, which replaces the previous one on a terminal. */
 export function progress(text: string): void {
   if (!process.stdout.isTTY) {
     console.log(`  ${text}`);
@@ -10,7 +10,7 @@ export function progress(text: string): void {
   process.stdout.write(`\r  ${text.padEnd(longest)}`);
 }
 
-/** Ends the line, for output of another kind. */
+/** Ends the progress line before other output. */
 export function endProgress(): void {
   if (longest > 0) process.stdout.write('\n');
   longest = 0;

@@ -1,6 +1,6 @@
 import { onStopRequest } from '@flotilla/processes';
 
-/** Ends a benchmark, and with it every process that it started, when it is asked to stop. */
+/** Ends a benchmark and its child processes on a stop request (see `onStopRequest`). */
 export function endOnStopRequest(): void {
   onStopRequest((exitCode) => {
     console.error('\nStopped: no results.');

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type PageAssets, type Report, reportHtml } from './report.ts';
 
-/** When and on what a run is, for its report. */
+/** Date and machine of a run, for its report. */
 export function runInfo(): { when: string; machine: string } {
   return {
     when: new Date().toISOString(),
@@ -18,14 +18,14 @@ function assets(): PageAssets {
   return {
     uplotCss: read(join(uplot, 'uPlot.min.css')),
     uplotScript: read(join(uplot, 'uPlot.iife.min.js')),
-    // Compiled beside this file.
+    // The compiled script is next to this file.
     pageScript: read(fileURLToPath(new URL('./page.js', import.meta.url))).replace(/\n\/\/# sourceMappingURL.*/, ''),
   };
 }
 
 /**
- * Writes the page, and the results as JSON beside it, to `reports/` of the benchmark whose `import.meta.url` is given.
- * Says where. Returns the path without an ending, for what else belongs there.
+ * Writes the page and the results as JSON to `reports/` of the benchmark with this `import.meta.url`, and prints the path. Returns the
+ * path without extension, for additional files.
  */
 export function writeReport(benchmark: string, report: Report, results: unknown): string {
   const reports = fileURLToPath(new URL('../reports/', benchmark));

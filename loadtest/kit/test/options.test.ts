@@ -8,11 +8,11 @@ const table = {
   topology: oneOf('default: both', ['standalone', 'fleet']),
 };
 
-test('what is not given has its default', () => {
+test('an option that is not given has its default', () => {
   expect(parseOptions(table, [])).toEqual({ sessions: 10, cut: 0.01, plain: false, topology: undefined });
 });
 
-test('what is given is read', () => {
+test('given options are parsed', () => {
   expect(parseOptions(table, ['--sessions', '18', '--cut=0.5', '--plain', '--topology', 'fleet'])).toEqual({
     sessions: 18,
     cut: 0.5,
@@ -29,11 +29,11 @@ test.each([
   [['--sessions', ''], '--sessions takes a whole number from 1 to 18, not "".'],
   [['--cut', 'half'], '--cut takes a number from 0 to 1, not "half".'],
   [['--topology', 'moon'], '--topology is standalone or fleet, not "moon".'],
-])('%j is refused', (args, message) => {
+])('%j is refused with the valid values', (args, message) => {
   expect(() => parseOptions(table, args)).toThrow(message);
 });
 
-test('an option that is not there is refused by its name', () => {
+test('an unknown option is refused with its name', () => {
   expect(() => parseOptions(table, ['--session', '3'])).toThrow(/'--session'/);
   expect(() => parseOptions(table, ['3'])).toThrow(/'3'/);
 });

@@ -1,4 +1,4 @@
-// mediasoup alone: what the publisher sends goes from its transport to those of the subscribers within the worker.
+// The reference: mediasoup alone, which forwards data messages from the publisher to the subscribers within its worker.
 import { channelIds, type DtlsParameters, type MetadataSession } from '@flotilla/contracts';
 import { createWorker } from 'mediasoup';
 import type { DataProducer } from 'mediasoup/types';
@@ -8,20 +8,20 @@ const webRtcServer = await worker.createWebRtcServer({ listenInfos: [{ protocol:
 const router = await worker.createRouter();
 let source: DataProducer | undefined;
 
-interface Ask {
+interface ConnectRequest {
   readonly id: number;
   readonly role: string;
   readonly dtlsParameters: DtlsParameters;
 }
 
-async function open({ role, dtlsParameters }: Ask): Promise<MetadataSession> {
+async function open({ role, dtlsParameters }: ConnectRequest): Promise<MetadataSession> {
   const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
   if (role === 'publisher')
     source = await transport.produceData({
       sctpStreamParameters: { streamId: channelIds.limited, ordered: false, maxRetransmits: 3 },
     });
   else {
-    // The lowest id that is free is given: the second is that of the channel the load takes.
+    // mediasoup assigns the lowest free stream id; paused consumers take the ids below that of the channel under load.
     for (let count = 0; count <= channelIds.limited; count++)
       await transport.consumeData({
         dataProducerId: source!.id,
@@ -41,8 +41,8 @@ async function open({ role, dtlsParameters }: Ask): Promise<MetadataSession> {
   };
 }
 
-process.on('message', (ask: Ask) => {
-  void open(ask).then((session) => process.send!({ id: ask.id, session }));
+process.on('message', (request: ConnectRequest) => {
+  void open(request).then((session) => process.send!({ id: request.id, session }));
 });
 process.on('disconnect', () => {
   worker.close();

@@ -1,32 +1,32 @@
-// Clients of the benchmark: many subscribers, or the one publisher. Told what to do by the process that forked it.
+// A client process: many subscribers or the publisher, controlled by the parent process.
 import type { DtlsParameters, MetadataSession } from '@flotilla/contracts';
 import { MetadataClient, RawClient, type Requester } from '@flotilla/testkit';
-import { machineMicros, type Order, topic, type Word } from './protocol.ts';
+import { machineMicros, type Command, topic, type Message } from './protocol.ts';
 
 const clients: MetadataClient[] = [];
 const latencies: number[] = [];
 let received = 0;
 let bare = false;
 
-const say = (word: Word): void => void process.send!(word);
+const post = (message: Message): void => void process.send!(message);
 
-const asked = new Map<number, (session: MetadataSession) => void>();
+const pending = new Map<number, (session: MetadataSession) => void>();
 
-/** In place of a gateway: whoever forked us passes the question on. */
+/** Replaces the gateway: the parent process forwards the request to the bare server. */
 const bareRequester = (role: string): Requester => ({
   request: async (type, payload) => {
     if (type !== 'metadata.connect') return { replyTo: '', ok: true, payload: { topics: [] } };
     const { dtlsParameters } = payload as { dtlsParameters: DtlsParameters };
-    const id = asked.size + 1;
+    const id = pending.size + 1;
     const session = await new Promise<MetadataSession>((resolve) => {
-      asked.set(id, resolve);
-      say({ say: 'connect', id, role, dtlsParameters });
+      pending.set(id, resolve);
+      post({ type: 'connect', id, role, dtlsParameters });
     });
     return { replyTo: '', ok: true, payload: { ...session } };
   },
 });
 
-async function connect({ target, role, tokens }: Extract<Order, { do: 'connect' }>): Promise<void> {
+async function connect({ target, role, tokens }: Extract<Command, { type: 'connect' }>): Promise<void> {
   bare = target.kind === 'bare';
   for (const token of tokens) {
     let client: MetadataClient;
@@ -46,16 +46,16 @@ async function connect({ target, role, tokens }: Extract<Order, { do: 'connect' 
     };
     clients.push(client);
   }
-  say({ say: 'connected' });
+  post({ type: 'connected' });
 }
 
-/** At fixed times, so that one that is late makes none of the next late. */
-async function send({ perSecond, bytes, seconds }: Extract<Order, { do: 'send' }>): Promise<void> {
+/** Sends at a fixed schedule, so that a delayed message does not delay the following ones. */
+async function send({ perSecond, bytes, seconds }: Extract<Command, { type: 'send' }>): Promise<void> {
   const [client] = clients;
   const payload = Buffer.alloc(bytes, 'm');
   const began = performance.now();
   const count = perSecond * seconds;
-  // The bare server puts no stamp on what it passes on.
+  // The bare server does not stamp frames, so the publisher does.
   const stamp = bare ? { stamp: { publisherId: 'pt_bare', routedAt: 1 } } : {};
   for (let seqId = 0; seqId < count; seqId++) {
     const wait = began + (seqId * 1000) / perSecond - performance.now();
@@ -63,23 +63,23 @@ async function send({ perSecond, bytes, seconds }: Extract<Order, { do: 'send' }
     const value = { topic, seqId, total: 1, size: bytes, captureTime: machineMicros(), reliable: true, payload };
     client!.sendFrame('limited', { body: { case: 'shard', value }, ...stamp });
   }
-  say({ say: 'sent', count });
+  post({ type: 'sent', count });
 }
 
-process.on('message', (order: Order) => {
+process.on('message', (command: Command) => {
   const work = async (): Promise<void> => {
-    switch (order.do) {
+    switch (command.type) {
       case 'connect':
-        return connect(order);
+        return connect(command);
       case 'send':
-        return send(order);
+        return send(command);
       case 'transport':
-        return asked.get(order.id)?.(order.session);
+        return pending.get(command.id)?.(command.session);
       case 'result':
-        say({ say: 'result', received, latencies: latencies.splice(0) });
+        post({ type: 'result', received, latencies: latencies.splice(0) });
         received = 0;
     }
   };
-  work().catch((error: unknown) => say({ say: 'failed', why: String(error) }));
+  work().catch((error: unknown) => post({ type: 'failed', reason: String(error) }));
 });
 process.on('disconnect', () => process.exit());

@@ -13,11 +13,11 @@ import {
 } from '@flotilla/loadtest-kit';
 import { RestApi } from '@flotilla/testkit';
 import { cpuOf } from './cpu.ts';
-import { Bare, Crew, type Turn } from './crew.ts';
+import { Bare, ClientGroup, type Turn } from './client-group.ts';
 import type { Target } from './protocol.ts';
 
-const about = `One publisher and many subscribers over a metadata relay of a fleet, over one that routes in the thread that speaks with its
-worker, over both of them (publisher on one, subscribers on the other), and over mediasoup alone, which passes messages on within its worker; in turns, in one run.`;
+const about = `One publisher and many subscribers over a metadata relay that routes in a worker thread, over one that routes in its main
+thread, over two relays (publisher on one, subscribers on the other), and over mediasoup alone, alternating in one run.`;
 
 const options = readOptions('bench:metadata', about, {
   subscribers: number('subscribers', 50, 1, 500),
@@ -25,7 +25,7 @@ const options = readOptions('bench:metadata', about, {
   bytes: number('bytes of a message', 1024, 1, 15_000),
   seconds: number('length of a turn', 10, 1, 300),
   turns: number('turns of each side', 3, 1, 100),
-  processes: number('processes the subscribers live in', 2, 1, 16),
+  processes: number('client processes of the subscribers', 2, 1, 16),
 });
 const goalMs = 10;
 endOnStopRequest();
@@ -34,15 +34,15 @@ const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'
 type Side = (typeof sides)[number];
 
 const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0 });
-/** Who is to be avoided to publish and to subscribe on the relays of a side. */
-const avoid: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
+/** Relay that publisher and subscribers of a side exclude. */
+const excluded: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
   relay: { publisher: 'rl_2', subscribers: 'rl_2' },
   'relay with one thread': { publisher: 'rl_1', subscribers: 'rl_1' },
   'two relays': { publisher: 'rl_2', subscribers: 'rl_1' },
   'mediasoup alone': { publisher: '', subscribers: '' },
 };
 const bare = await new Bare().start();
-const crews = new Map<Side, Crew>();
+const groups = new Map<Side, ClientGroup>();
 try {
   await fleet.startRelay('rl_1');
   await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'false' });
@@ -50,8 +50,8 @@ try {
   const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
   for (const side of sides) {
     progress(`connecting: ${side}`);
-    const crew = new Crew(options.processes, side === 'mediasoup alone' ? bare : undefined);
-    crews.set(side, crew);
+    const group = new ClientGroup(options.processes, side === 'mediasoup alone' ? bare : undefined);
+    groups.set(side, group);
     const room = `load-${sides.indexOf(side)}`;
     await api.createRoom({ name: room, maxParticipants: 1000 });
     const tokens = await Promise.all(Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)));
@@ -59,7 +59,7 @@ try {
       side === 'mediasoup alone'
         ? { kind: 'bare' }
         : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
-    await crew.connect(to(avoid[side].publisher), to(avoid[side].subscribers), tokens);
+    await group.connect(to(excluded[side].publisher), to(excluded[side].subscribers), tokens);
   }
 
   const results = new Map(sides.map((side) => [side, { turns: [] as Turn[], cpu: { node: 0, workers: 0 } }]));
@@ -69,11 +69,13 @@ try {
       const pids =
         side === 'mediasoup alone'
           ? [bare.pid]
-          : ['rl_1', 'rl_2'].filter((id) => id !== avoid[side].publisher || id !== avoid[side].subscribers).map(pidOf);
+          : ['rl_1', 'rl_2']
+              .filter((id) => id !== excluded[side].publisher || id !== excluded[side].subscribers)
+              .map(pidOf);
       const before = pids.map(cpuOf);
       const result = results.get(side)!;
       result.turns.push(
-        await crews.get(side)!.turn({ perSecond: options.rate, bytes: options.bytes, seconds: options.seconds }),
+        await groups.get(side)!.turn({ perSecond: options.rate, bytes: options.bytes, seconds: options.seconds }),
       );
       for (const [index, after] of pids.map(cpuOf).entries()) {
         result.cpu.node += after.node - before[index]!.node;
@@ -106,10 +108,10 @@ try {
     title: 'Metadata relay',
     heading: `Metadata: ${options.bytes} bytes, ${options.rate} messages a second, ${options.subscribers} subscribers`,
     ...runInfo(),
-    about: `From the call that sends to the callback that receives, over loopback; clients are libdatachannel in other processes. Processes that wanted a core, on average of the last minute: ${loadavg()[0]!.toFixed(1)} for ${availableParallelism()} cores.`,
-    verdicts: [
+    about: `From the publisher's call to the subscriber's callback, over loopback; clients are libdatachannel in child processes. Load average of the last minute: ${loadavg()[0]!.toFixed(1)} for ${availableParallelism()} cores.`,
+    goals: [
       { what: `relay p99 below ${goalMs} ms`, met: relay.p99 < goalMs, figure: `${ms(relay.p99)} ms` },
-      { what: 'nothing is lost', met: relay.missing === 0, figure: `${relay.missing} of ${relay.due}` },
+      { what: 'no message lost', met: relay.missing === 0, figure: `${relay.missing} of ${relay.due}` },
     ],
     tables: [
       {
@@ -128,11 +130,11 @@ try {
       },
     ],
   };
-  console.log(`\n${shown.about}\n\n${markdown(shown.verdicts, shown.tables)}\n`);
+  console.log(`\n${shown.about}\n\n${markdown(shown.goals, shown.tables)}\n`);
   writeReport(import.meta.url, shown, { ...runInfo(), options, figures });
-  if (shown.verdicts.some(({ met }) => !met)) process.exitCode = 1;
+  if (shown.goals.some(({ met }) => !met)) process.exitCode = 1;
 } finally {
-  for (const crew of crews.values()) crew.stop();
+  for (const group of groups.values()) group.stop();
   bare.stop();
   await fleet.stop();
 }

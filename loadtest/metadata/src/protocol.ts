@@ -1,32 +1,32 @@
 import type { DtlsParameters, MetadataSession } from '@flotilla/contracts';
 
-/** Where a client process finds what it connects to. */
+/** The server that a client process connects to. */
 export type Target =
   | { readonly kind: 'gateway'; readonly url: string; readonly room: string; readonly exceptRelay: string }
   | { readonly kind: 'bare' };
 
-/** What a client process is told to do. */
-export type Order =
+/** Commands to a client process. */
+export type Command =
   | {
-      readonly do: 'connect';
+      readonly type: 'connect';
       readonly target: Target;
       readonly role: 'publisher' | 'subscriber';
-      /** One for each client; only as many as that where the target is bare. */
+      /** One join token per client. The bare target uses only their number. */
       readonly tokens: readonly string[];
     }
-  | { readonly do: 'send'; readonly perSecond: number; readonly bytes: number; readonly seconds: number }
-  | { readonly do: 'result' }
-  | { readonly do: 'transport'; readonly id: number; readonly session: MetadataSession };
+  | { readonly type: 'send'; readonly perSecond: number; readonly bytes: number; readonly seconds: number }
+  | { readonly type: 'result' }
+  | { readonly type: 'transport'; readonly id: number; readonly session: MetadataSession };
 
-/** What it says. `latencies` are ms from the publisher's call to the subscriber's callback. */
-export type Word =
-  | { readonly say: 'connected' }
-  | { readonly say: 'sent'; readonly count: number }
-  | { readonly say: 'result'; readonly received: number; readonly latencies: readonly number[] }
-  | { readonly say: 'connect'; readonly id: number; readonly role: string; readonly dtlsParameters: DtlsParameters }
-  | { readonly say: 'failed'; readonly why: string };
+/** Messages from a client process. `latencies` are in ms, from the publisher's call to the subscriber's callback. */
+export type Message =
+  | { readonly type: 'connected' }
+  | { readonly type: 'sent'; readonly count: number }
+  | { readonly type: 'result'; readonly received: number; readonly latencies: readonly number[] }
+  | { readonly type: 'connect'; readonly id: number; readonly role: string; readonly dtlsParameters: DtlsParameters }
+  | { readonly type: 'failed'; readonly reason: string };
 
 export const topic = 'load';
 
-/** The machine's monotonic clock, the same in all processes; microseconds. */
+/** Monotonic time in microseconds, with the same epoch in all processes of the machine. */
 export const machineMicros = (): number => Number(process.hrtime.bigint() / 1000n);

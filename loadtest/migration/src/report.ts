@@ -63,7 +63,7 @@ export function report(results: {
     when,
     machine,
     about: `${path}${failures.length} failed.`,
-    verdicts: [],
+    goals: [],
     drawing: `<style>${style}</style>
 <p><span class="key" style="color:#4f46e5">■ what the mover sees</span><span class="key" style="color:#059669">● what the others see of the
 mover</span><span class="key">○ what the others see of each other</span></p>

@@ -9,6 +9,6 @@ console.log(`${options.hours} h of ${options.nodes} nodes and ${options.peers} p
 const results = { ...runInfo(), planned: simulate(options), unplanned: simulate({ ...options, plans: false }) };
 const { violations } = results.planned;
 const shown = report(results);
-console.log(`\n${[markdown(shown.verdicts, shown.tables), ...violations.slice(0, 20)].join('\n')}\n`);
+console.log(`\n${[markdown(shown.goals, shown.tables), ...violations.slice(0, 20)].join('\n')}\n`);
 writeReport(import.meta.url, shown, results);
-if (shown.verdicts.some(({ met }) => !met)) process.exitCode = 1;
+if (shown.goals.some(({ met }) => !met)) process.exitCode = 1;

@@ -1,4 +1,4 @@
-import { type Report, summarize, type Verdict } from '@flotilla/loadtest-kit';
+import { type Report, summarize, type Goal } from '@flotilla/loadtest-kit';
 import { plots } from './plots.ts';
 import type { SimulationResult } from './simulation.ts';
 
@@ -16,7 +16,7 @@ const times = (values: readonly number[]): string => {
 };
 
 /** What the day has to show. */
-function verdicts({ planned }: Results): Verdict[] {
+function goals({ planned }: Results): Goal[] {
   const hot = summarize(planned.hotSeconds);
   const drains = summarize(planned.drainSeconds);
   return [
@@ -88,7 +88,7 @@ export function report(results: Results): Report {
     when,
     machine,
     about: `a model of a fleet on a simulated clock, seed ${seed}, a plan every ${tickSeconds} s. Then the same kind of day left alone: only the peers of dead nodes find another one, by themselves.`,
-    verdicts: verdicts(results),
+    goals: goals(results),
     plots: plots(planned, unplanned),
     tables: [{ title: 'Figures', head: ['', 'planner', 'left alone'], rows: figures(results) }],
   };

@@ -1,13 +1,13 @@
 /**
- * The measuring stick: a `ws` server that does the same sends, pings among them, and nothing else. Rooms are sets of sockets,
- * nothing is checked or kept. It speaks as much of flotilla.v1 as the clients here need, so that they are the same for both.
+ * The reference: a bare `ws` server with the same sends and pings. Rooms are sets of sockets, without checks or persistence. It
+ * implements the part of flotilla.v1 that the benchmark's clients use, so that both servers have the same clients.
  */
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { maxFrameBytes, subprotocol } from '@flotilla/contracts';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { serve } from './helper.ts';
+import { serve } from './rpc-child.ts';
 import type { BareCalls } from './protocol.ts';
 
 interface Message {
@@ -21,7 +21,7 @@ const rooms = new Map<string, Set<WebSocket>>();
 const sockets = new Set<WebSocket>();
 let messages = 0;
 
-/** Pings each connection so often, a few at each tick, as the gateway does. */
+/** Pings each connection once per `heartbeatMs`, a few per 10 ms tick, as the gateway does. */
 function ping(heartbeatMs: number): void {
   const tickMs = 10;
   let walk = sockets.values();

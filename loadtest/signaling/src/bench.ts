@@ -1,10 +1,10 @@
 import { percentile, runInfo } from '@flotilla/loadtest-kit';
 import { notYet, waitFor } from '@flotilla/testkit';
-import { Helper } from './helper.ts';
+import { RpcChild } from './rpc-child.ts';
 import { Histogram } from './histogram.ts';
 import type { Options } from './options.ts';
 import { busiest, Profiler } from './profiler.ts';
-import type { CrowdCalls, CrowdTick, Side, Verification } from './protocol.ts';
+import type { PoolCalls, PoolTick, Side, Verification } from './protocol.ts';
 import { sides } from './protocol.ts';
 import { type ClientProcess, Recorder } from './recorder.ts';
 import { quietShare, type Results, type Second, type SideResult, type Spread, type Turn } from './results.ts';
@@ -23,7 +23,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 const sumUp = (parts: readonly Verification[], of: (part: Verification) => number): number =>
   parts.reduce((sum, part) => sum + of(part), 0);
 
-/** One run, from empty servers to the results. */
+/** One run of the benchmark. */
 export class Bench {
   readonly #recorder = new Recorder();
   readonly #clients: ClientProcess[] = [];
@@ -37,7 +37,7 @@ export class Bench {
     private readonly show: (second: Second) => void,
   ) {}
 
-  /** The profiles as V8 took them, for the DevTools. */
+  /** CPU profiles in V8's format, for the DevTools. */
   get profiles(): readonly { phase: string; raw: unknown }[] {
     return this.#profiles;
   }
@@ -51,16 +51,16 @@ export class Bench {
     await this.#startClients(servers, roomNames);
     await recorder.start(servers, this.#clients, this.show);
     if (options.profile) this.#profiler = await Profiler.attach(servers.gateway);
-    await this.#quiet(2);
+    await this.#waitForTicks(2);
 
-    const entered = {} as Record<Side, { seconds: number; rssKb: number }>;
-    for (const side of sides) entered[side] = await this.#enter(side);
-    await this.#quiet(2);
+    const joins = {} as Record<Side, { seconds: number; rssKb: number }>;
+    for (const side of sides) joins[side] = await this.#enter(side);
+    await this.#waitForTicks(2);
 
     const turns = Math.ceil(options.seconds / options.slice);
     for (let turn = 0; turn < turns; turn++) {
       const seconds = Math.min(options.slice, options.seconds - turn * options.slice);
-      // A, B, B, A: nobody always comes first.
+      // A, B, B, A: the order alternates.
       const order = turn % 2 === 0 ? sides : sides.toReversed();
       for (const side of order) await this.#load(side, seconds, turn === 0 && side === 'flotilla');
     }
@@ -68,19 +68,19 @@ export class Bench {
     recorder.phase = 'count';
     const verified = {} as Record<Side, Verification>;
     for (const side of sides) verified[side] = await this.#verify(side);
-    const leftSeconds = await this.#leave();
+    const leaveSeconds = await this.#leave();
     return {
       ...runInfo(),
       tls: servers.ca !== undefined,
       options,
       sides: {
-        flotilla: this.#result('flotilla', entered.flotilla, verified.flotilla),
-        bare: this.#result('bare', entered.bare, verified.bare),
+        flotilla: this.#result('flotilla', joins.flotilla, verified.flotilla),
+        bare: this.#result('bare', joins.bare, verified.bare),
       },
       turns: this.#turns.map(({ turn }) => turn),
-      judgedByQuiet: this.#judgedByQuiet(),
+      undisturbedOnly: this.#undisturbedOnly(),
       seconds: recorder.seconds,
-      leftSeconds,
+      leaveSeconds,
       clientLoopDelayMs: mean(this.#loaded('flotilla').map(({ loopDelayMs }) => loopDelayMs.clients)),
       gcShare: this.#gcShare(),
       profiles: this.#profiles.map(({ phase, functions }) => ({ phase, functions })),
@@ -91,7 +91,7 @@ export class Bench {
     const { clients, sessions } = this.options;
     for (let index = 0; index < clients; index++) {
       const name = `clients-${index + 1}`;
-      const client = new Helper<CrowdCalls, CrowdTick>(name, './client-process.js', (tick) =>
+      const client = new RpcChild<PoolCalls, PoolTick>(name, './client-process.js', (tick) =>
         this.#recorder.onClientTick(name, tick),
       );
       this.#clients.push(client);
@@ -107,11 +107,11 @@ export class Bench {
     }
   }
 
-  /** Waits until every client process has told of itself so many times: what was under way is counted then. */
-  async #quiet(rounds: number): Promise<void> {
-    const until = this.#recorder.rounds + rounds;
-    await waitFor('the clients tell of themselves', () => {
-      if (this.#recorder.rounds < until) notYet(`some are at ${this.#recorder.rounds} of ${until}`);
+  /** Waits for a number of reports of every client process, so that everything in flight is counted. */
+  async #waitForTicks(count: number): Promise<void> {
+    const until = this.#recorder.minTicks + count;
+    await waitFor('reports of the client processes', () => {
+      if (this.#recorder.minTicks < until) notYet(`the slowest is at ${this.#recorder.minTicks} of ${until}`);
     });
   }
 
@@ -122,11 +122,11 @@ export class Bench {
     const began = performance.now();
     const profiled = side === 'flotilla';
     if (profiled) await this.#profiler?.start();
-    await this.#all((client) => client.call('enter', { side, atOnce: this.#share(this.options.burst) }));
+    await this.#all((client) => client.call('enter', { side, concurrency: this.#share(this.options.burst) }));
     if (profiled) await this.#takeProfile('join');
     const seconds = (performance.now() - began) / 1000;
-    await this.#quiet(2);
-    const rssKb = ((recorder.seconds.at(-1)!.rssMb[side] - before) * 1024) / Math.max(recorder.held(side), 1);
+    await this.#waitForTicks(2);
+    const rssKb = ((recorder.seconds.at(-1)!.rssMb[side] - before) * 1024) / Math.max(recorder.joined(side), 1);
     return { seconds, rssKb };
   }
 
@@ -142,8 +142,8 @@ export class Bench {
     if (profiled) await this.#takeProfile('load');
     const others = mean(recorder.seconds.slice(from).map(({ cpu }) => cpu.others));
     recorder.phase = 'pause';
-    // A client process that is behind tells of the last second later.
-    await this.#quiet(2);
+    // The last second of a client process may be reported late.
+    await this.#waitForTicks(2);
     recorder.turn = undefined;
     this.#turns.push({ turn: { side, others, dispatch: spread(tally.times.dispatch) }, tally });
   }
@@ -158,7 +158,7 @@ export class Bench {
     const parts = await this.#all((client) => client.call('verify', side));
     return {
       members: sumUp(parts, (part) => part.members),
-      held: sumUp(parts, (part) => part.held),
+      joined: sumUp(parts, (part) => part.joined),
       unchecked: sumUp(parts, (part) => part.unchecked),
       acknowledged: sumUp(parts, (part) => part.acknowledged),
       unanswered: sumUp(parts, (part) => part.unanswered),
@@ -168,13 +168,15 @@ export class Bench {
     };
   }
 
-  /** Everybody says goodbye to the gateway. */
+  /** Closes all sessions at the gateway. */
   async #leave(): Promise<number> {
     this.#recorder.phase = 'leave';
     const began = performance.now();
-    await this.#all((client) => client.call('leave', { side: 'flotilla', atOnce: this.#share(this.options.burst) }));
+    await this.#all((client) =>
+      client.call('leave', { side: 'flotilla', concurrency: this.#share(this.options.burst) }),
+    );
     const seconds = (performance.now() - began) / 1000;
-    await this.#quiet(2);
+    await this.#waitForTicks(2);
     return seconds;
   }
 
@@ -186,25 +188,25 @@ export class Bench {
     return Promise.all(this.#clients.map(work));
   }
 
-  /** The seconds under a side's own load, without the first of each turn. */
+  /** The seconds during a side's turns, without the first of each. */
   #loaded(side: Side): Second[] {
     const { seconds } = this.#recorder;
     const phase = `load: ${side}`;
     return seconds.filter((second, index) => second.phase === phase && seconds[index - 1]?.phase === phase);
   }
 
-  /** Whether both sides had turns that nothing else disturbed. */
-  #judgedByQuiet(): boolean {
+  /** Whether both sides had turns in which other programs used less than `quietShare` of the machine. */
+  #undisturbedOnly(): boolean {
     return sides.every((side) => this.#turns.some(({ turn }) => turn.side === side && turn.others < quietShare));
   }
 
-  #judged(side: Side): Histogram {
-    const quietOnly = this.#judgedByQuiet();
-    const judged = new Histogram();
+  #undisturbedDispatch(side: Side): Histogram {
+    const undisturbedOnly = this.#undisturbedOnly();
+    const dispatch = new Histogram();
     for (const { turn, tally } of this.#turns) {
-      if (turn.side === side && (!quietOnly || turn.others < quietShare)) judged.merge(tally.times.dispatch);
+      if (turn.side === side && (!undisturbedOnly || turn.others < quietShare)) dispatch.merge(tally.times.dispatch);
     }
-    return judged;
+    return dispatch;
   }
 
   #gcShare(): number {
@@ -213,22 +215,22 @@ export class Bench {
     return first && last && last.at > first.at ? (last.gcSeconds - first.gcSeconds) / (last.at - first.at) : 0;
   }
 
-  #result(side: Side, entered: { seconds: number; rssKb: number }, verification: Verification): SideResult {
+  #result(side: Side, joins: { seconds: number; rssKb: number }, verification: Verification): SideResult {
     const { times, counts } = this.#recorder.totals[side];
     const loaded = this.#loaded(side);
-    const held = loaded.map((second) => second.held[side]);
+    const joined = loaded.map((second) => second.inRoom[side]);
     const delays = loaded.map((second) => second.loopDelayMs[side]).toSorted((a, b) => a - b);
     return {
       handshake: spread(times.handshake),
       join: spread(times.join),
       reply: spread(times.reply),
       dispatch: spread(times.dispatch),
-      quietDispatch: spread(this.#judged(side)),
+      undisturbedDispatch: spread(this.#undisturbedDispatch(side)),
       resume: spread(times.resume),
-      enteredSeconds: entered.seconds,
-      heldLeast: Math.min(...held),
-      heldMean: mean(held),
-      rssPerSessionKb: entered.rssKb,
+      joinSeconds: joins.seconds,
+      joinedMin: Math.min(...joined),
+      joinedMean: mean(joined),
+      rssPerSessionKb: joins.rssKb,
       cpu: mean(loaded.map((second) => second.cpu[side])),
       loopDelayMs: { typical: percentile(delays, 0.5) ?? 0, worst: delays.at(-1) ?? 0 },
       counts: Object.fromEntries([...counts].sort(([a], [b]) => a.localeCompare(b))),
@@ -236,12 +238,12 @@ export class Bench {
     };
   }
 
-  /** Ends every process that was started. */
+  /** Ends all processes of the run. */
   async stop(): Promise<void> {
     this.#recorder.stop();
     this.#profiler?.close();
     await Promise.all(this.#clients.map((client) => client.stop()));
-    // Also those that were still starting.
+    // Including servers that are still starting.
     await this.#servers?.then(
       (servers) => servers.stop(),
       () => undefined,

@@ -1,29 +1,29 @@
-/** A process with some thousand sessions on either side. */
+/** Entry point of a client process, with its sessions on both sides. */
 import { tokenConfig, TokenIssuer, tokenSettings } from '@flotilla/auth';
-import { Crowd } from './crowd.ts';
-import { serve } from './helper.ts';
-import { type CrowdCalls, type CrowdTick, type Side, sides } from './protocol.ts';
+import { SessionPool } from './session-pool.ts';
+import { serve } from './rpc-child.ts';
+import { type PoolCalls, type PoolTick, type Side, sides } from './protocol.ts';
 
-const crowds = new Map<Side, Crowd>();
-const crowd = (side: Side): Crowd => crowds.get(side)!;
+const pools = new Map<Side, SessionPool>();
+const pool = (side: Side): SessionPool => pools.get(side)!;
 
-serve<CrowdCalls>(
+serve<PoolCalls>(
   {
     begin: (settings) => {
       const config = tokenConfig.parse({ FLOTILLA_TOKEN_SECRET: settings.tokenSecret });
-      crowds.set('flotilla', new Crowd('flotilla', settings, new TokenIssuer(tokenSettings(config))));
-      crowds.set('bare', new Crowd('bare', settings, undefined));
+      pools.set('flotilla', new SessionPool('flotilla', settings, new TokenIssuer(tokenSettings(config))));
+      pools.set('bare', new SessionPool('bare', settings, undefined));
     },
-    enter: ({ side, atOnce }) => crowd(side).enter(atOnce),
-    play: (how) => crowd(how.side).play(how),
-    verify: (side) => crowd(side).verify(),
-    leave: ({ side, atOnce }) => crowd(side).leave(atOnce),
+    enter: ({ side, concurrency }) => pool(side).enter(concurrency),
+    play: (how) => pool(how.side).play(how),
+    verify: (side) => pool(side).verify(),
+    leave: ({ side, concurrency }) => pool(side).leave(concurrency),
   },
   () => {
-    const told = sides.map((side) => {
-      const { held = 0, tally } = crowds.get(side) ?? {};
-      return [side, { held, tally: tally?.take() ?? { times: {}, counts: {} } }];
+    const reports = sides.map((side) => {
+      const { joined = 0, tally } = pools.get(side) ?? {};
+      return [side, { joined, tally: tally?.take() ?? { times: {}, counts: {} } }];
     });
-    return { sides: Object.fromEntries(told) as CrowdTick['sides'] };
+    return { sides: Object.fromEntries(reports) as PoolTick['sides'] };
   },
 );

@@ -1,12 +1,12 @@
 import { nearestRank } from '@flotilla/loadtest-kit';
 
-/** Buckets per doubling: a value is known to within 1.6 %. */
+/** Buckets per power of two: a relative error of at maxValue 1.6 %. */
 const steps = 64;
-/** Longer counts as this: 2 minutes in microseconds. */
-const most = 2 ** 27 - 1;
-const buckets = indexOf(most) + 1;
+/** Upper limit, to which longer durations are clamped: 2 minutes in microseconds. */
+const maxValue = 2 ** 27 - 1;
+const buckets = indexOf(maxValue) + 1;
 
-/** How often each of some buckets was hit, flat: index, count, index, count. */
+/** Counts of the non-empty buckets, flat: index, count, index, count. */
 export type HistogramDelta = readonly number[];
 
 function indexOf(value: number): number {
@@ -23,14 +23,14 @@ function valueOf(index: number): number {
   return (low + 0.5) * 2 ** doublings;
 }
 
-/** Durations in microseconds, counted in buckets that grow with the value, so that any number of them takes the same room. */
+/** Histogram of durations in microseconds, with logarithmic buckets and constant memory. */
 export class Histogram {
   readonly #counts = new Uint32Array(buckets);
   count = 0;
   max = 0;
 
   record(microseconds: number): void {
-    const value = Math.min(Math.max(Math.round(microseconds), 0), most);
+    const value = Math.min(Math.max(Math.round(microseconds), 0), maxValue);
     this.#counts[indexOf(value)]!++;
     this.count++;
     if (value > this.max) this.max = value;
@@ -53,7 +53,7 @@ export class Histogram {
     return [...this.#counts.entries()].filter(([, count]) => count > 0).flat();
   }
 
-  /** What was counted since the last time this was asked. */
+  /** Returns the counts since the last call. */
   take(): HistogramDelta {
     const delta = this.#counted();
     this.#counts.fill(0);
@@ -62,7 +62,7 @@ export class Histogram {
     return delta;
   }
 
-  /** The value, in milliseconds, below which a share of what was counted lies (nearest rank); null when nothing was. */
+  /** The nearest-rank percentile in milliseconds; `share` is between 0 and 1. Null when the histogram is empty. */
   percentile(share: number): number | null {
     if (this.count === 0) return null;
     let left = nearestRank(this.count, share);

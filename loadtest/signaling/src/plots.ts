@@ -3,7 +3,7 @@ import type { Second } from './results.ts';
 
 const tints: Readonly<Record<string, string>> = { join: '#eaf2fb', load: '#eef7f1', leave: '#f6f1ea' };
 
-/** One for each phase, from the second before it: what is told at a second is of the time up to it. */
+/** One band per phase. It starts a second early, because a sample covers the second before it. */
 function bands(seconds: readonly Second[]): NonNullable<Plots['bands']> {
   const starts = [...seconds.keys()].filter((at) => seconds[at - 1]?.phase !== seconds[at]!.phase);
   return starts.map((start, index) => {
@@ -31,9 +31,9 @@ export function plots(seconds: readonly Second[]): Plots {
     bands: bands(seconds),
     plots: [
       {
-        title: 'Sessions held',
+        title: 'Sessions in their rooms',
         places: 2,
-        series: [series('flotilla', ({ held }) => held.flotilla), series('bare ws', ({ held }) => held.bare)],
+        series: [series('flotilla', ({ inRoom }) => inRoom.flotilla), series('bare ws', ({ inRoom }) => inRoom.bare)],
       },
       {
         title: 'Join, from TCP to the reply, ms (log)',

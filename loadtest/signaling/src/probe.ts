@@ -5,17 +5,17 @@ import { adminUrlOf, type Child } from '@flotilla/processes';
 /** Ticks of Linux's process accounting per second (USER_HZ, fixed for all programs). */
 const ticksPerSecond = 100;
 
-/** A process as Linux sees it: the share of one core it used since the last look, and its memory. */
+/** Samples processes: the share of one core used since the last sample, and memory. */
 export class ProcessProbe {
   #ticks: number | undefined;
   #at = 0;
 
   constructor(private readonly pids: readonly number[]) {}
 
-  look(): { cpu: number; rssMb: number } {
+  sample(): { cpu: number; rssMb: number } {
     let [ticks, rss] = [0, 0];
     for (const pid of this.pids) {
-      // The name in the second field may hold spaces; utime and stime are fields 14 and 15 (proc_pid_stat(5)).
+      // The second field, the name, may contain spaces; utime and stime are fields 14 and 15 (proc_pid_stat(5)).
       const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
       ticks += Number(fields[11]) + Number(fields[12]);
       rss += Number(/^VmRSS:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
@@ -28,7 +28,7 @@ export class ProcessProbe {
   }
 }
 
-/** The ticks of user and system time of this process and of all that descend from it, by /proc. */
+/** Ticks of user and system time of this process and its descendants, from /proc. */
 function ownTicks(): number {
   const parents = new Map<number, { parent: number; ticks: number }>();
   for (const entry of readdirSync('/proc')) {
@@ -37,7 +37,7 @@ function ownTicks(): number {
       const fields = readFileSync(`/proc/${entry}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
       parents.set(Number(entry), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) });
     } catch {
-      // It ended while we looked.
+      // The process has ended meanwhile.
     }
   }
   const isOurs = (pid: number | undefined): boolean =>
@@ -45,11 +45,11 @@ function ownTicks(): number {
   return [...parents].reduce((sum, [pid, { ticks }]) => sum + (isOurs(pid) ? ticks : 0), 0);
 }
 
-/** The machine: the share of all cores that was busy since the last look, and that of programs which are not ours. */
+/** Samples the machine: the share of all cores that was busy since the last sample, and the share of other programs. */
 export class MachineProbe {
   #before: { busy: number; foreign: number; at: number } | undefined;
 
-  look(): { busy: number; others: number } {
+  sample(): { busy: number; others: number } {
     const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readFileSync('/proc/stat', 'utf8')
       .split('\n', 1)[0]!
       .trim()
@@ -76,10 +76,10 @@ export interface GatewayMetrics {
   readonly connections: number;
 }
 
-/** Reading them costs a gateway with many sockets some milliseconds: not each second, which would be in its p99. */
+/** Interval of reading /metrics, which takes a gateway with many sockets some milliseconds and would be in its p99 if read every second. */
 const metricsEveryMs = 5000;
 
-/** Reads a service's /metrics. */
+/** Reads the /metrics of a service. */
 export class MetricsProbe {
   #last: GatewayMetrics | undefined;
   #readAt = 0;
@@ -90,8 +90,8 @@ export class MetricsProbe {
     return new MetricsProbe(`${await adminUrlOf(service)}/metrics`);
   }
 
-  /** What it said last, some seconds ago at most. */
-  async look(): Promise<GatewayMetrics> {
+  /** The metrics, at most 5 s old. */
+  async sample(): Promise<GatewayMetrics> {
     if (this.#last && performance.now() - this.#readAt < metricsEveryMs) return this.#last;
     this.#last = await this.#read();
     this.#readAt = performance.now();

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Child } from '@flotilla/processes';
 import { WebSocket } from 'ws';
 
-/** V8's CPU profile, as the DevTools protocol has it. */
+/** A CPU profile in the format of the DevTools protocol. */
 interface CpuProfile {
   readonly nodes: readonly {
     readonly id: number;
@@ -14,11 +14,11 @@ interface CpuProfile {
 
 export interface FunctionShare {
   readonly name: string;
-  /** Of the time the process was not idle. */
+  /** Share of the non-idle time, between 0 and 1. */
   readonly share: number;
 }
 
-/** Takes CPU profiles of a Node process through its inspector, which SIGUSR1 opens. */
+/** Takes CPU profiles of a Node.js process through its inspector, which SIGUSR1 starts. */
 export class Profiler {
   #lastId = 0;
 
@@ -63,7 +63,7 @@ export class Profiler {
   }
 }
 
-/** The functions that took most time themselves. */
+/** The functions with the highest self time. */
 export function busiest({ nodes, samples, timeDeltas }: CpuProfile, count: number): FunctionShare[] {
   const names = new Map(
     nodes.map(({ id, callFrame: { functionName, url, lineNumber } }) => [

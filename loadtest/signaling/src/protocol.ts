@@ -1,69 +1,70 @@
-/** What the benchmark's own processes say to each other, over the channel that Node opens to a child. */
+/** Messages between the processes of the benchmark, over Node's IPC channel. */
 import type { TallyDelta } from './tally.ts';
 
-/** Who is under load: Flotilla, or the bare `ws` server beside it. */
+/** The system under test: Flotilla, or the bare `ws` server. */
 export const sides = ['flotilla', 'bare'] as const;
 export type Side = (typeof sides)[number];
 
-/** What a client process is to be. */
-export interface CrowdSettings {
-  /** Which of how many. It has every room whose number leaves this rest. */
+/** Settings of a client process. */
+export interface PoolSettings {
+  /** Index of the process. It has the rooms whose index modulo `processes` equals this. */
   readonly index: number;
   readonly processes: number;
   readonly sessions: number;
   readonly roomNames: readonly string[];
   readonly tokenSecret: string;
   readonly urls: Readonly<Record<Side, string>>;
-  /** The authority that the servers' certificate is checked against, as PEM. */
+  /** CA of the servers' certificate, as PEM. Undefined without TLS. */
   readonly ca: string | undefined;
 }
 
-export interface Play {
+export interface LoadPhase {
   readonly side: Side;
   readonly seconds: number;
-  /** Messages a second of this process. */
+  /** Messages per second of this process. */
   readonly rate: number;
-  /** Share of the sessions that is cut and comes back, per second. */
+  /** Share of the sessions that is cut and resumes, per second. */
   readonly reconnects: number;
 }
 
-/** What each member of each room got, against what was acknowledged to the senders. */
+/** Received messages of every session, compared with the acknowledged ones. */
 export interface Verification {
   readonly members: number;
-  /** Those in their rooms at the end. */
-  readonly held: number;
-  /** Began anew on the way, so what they should have is not known. */
+  /** Sessions in their rooms at the end. */
+  readonly joined: number;
+  /** Sessions that rejoined without a complete resume, and are not checked. */
   readonly unchecked: number;
   readonly acknowledged: number;
-  /** Sent, and neither acknowledged nor refused. */
+  /** Messages neither acknowledged nor refused. */
   readonly unanswered: number;
   readonly lost: number;
   readonly duplicates: number;
   readonly outOfOrder: number;
 }
 
-/** What a client process does when it is told to; each answers when it is done. */
-export interface CrowdCalls {
-  begin(settings: CrowdSettings): void;
-  /** Connects every session and joins its room, so many at a time. */
-  enter(how: { side: Side; atOnce: number }): Promise<void>;
-  play(how: Play): Promise<void>;
-  /** Waits for what is under way, then counts. */
+/** Calls of a client process. */
+export interface PoolCalls {
+  begin(settings: PoolSettings): void;
+  /** Connects every session and joins its room. */
+  enter(how: { side: Side; concurrency: number }): Promise<void>;
+  play(how: LoadPhase): Promise<void>;
+  /** Waits for pending requests, then counts. */
   verify(side: Side): Promise<Verification>;
-  leave(how: { side: Side; atOnce: number }): Promise<void>;
+  leave(how: { side: Side; concurrency: number }): Promise<void>;
 }
 
-/** Told once a second. */
-export interface CrowdTick {
-  readonly sides: Readonly<Record<Side, { readonly held: number; readonly tally: TallyDelta }>>;
+/** Report of a client process, once per second. */
+export interface PoolTick {
+  readonly sides: Readonly<Record<Side, { readonly joined: number; readonly tally: TallyDelta }>>;
   readonly loopDelayMs: number;
 }
 
-/** What the bare server does when it is told to. */
+/** Calls of the bare server. */
 export interface BareCalls {
   listen(how: { certificate: { cert: string; key: string } | undefined; heartbeatMs: number }): Promise<number>;
 }
 
+/** Report of the bare server, once per second. */
 export interface BareTick {
   readonly loopDelayMs: number;
 }

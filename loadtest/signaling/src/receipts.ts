@@ -1,7 +1,7 @@
-/** Messages of one room that one run may number. */
+/** Maximum number of messages per room and run. */
 export const maxRoomMessages = 20_000;
 
-/** A room's messages as its senders know them, by number. */
+/** Sent and acknowledged messages of a room, by number. */
 export class RoomJournal {
   readonly #acknowledged: boolean[] = [];
 
@@ -31,11 +31,11 @@ export class RoomJournal {
   }
 }
 
-/** Which messages of its room one member got. */
+/** Received messages of one session. */
 export class Receipts {
-  /** All below it were there. */
+  /** All messages below this number have been received. */
   #upTo = 0;
-  /** Those from there on; at most as many as a room has messages. */
+  /** Received messages from `#upTo` on; bounded by `maxRoomMessages`. */
   readonly #ahead = new Set<number>();
   duplicates = 0;
 
@@ -48,7 +48,7 @@ export class Receipts {
     while (this.#ahead.delete(this.#upTo)) this.#upTo++;
   }
 
-  /** Acknowledged to their senders, and not here. */
+  /** Number of messages that were acknowledged to their senders but not received. */
   lost(journal: RoomJournal): number {
     let lost = 0;
     for (let number = this.#upTo; number < journal.sent; number++) {

@@ -1,30 +1,30 @@
-import type { Helper } from './helper.ts';
+import type { RpcChild } from './rpc-child.ts';
 import { MachineProbe, MetricsProbe, ProcessProbe } from './probe.ts';
-import type { BareTick, CrowdCalls, CrowdTick, Side } from './protocol.ts';
+import type { BareTick, PoolCalls, PoolTick, Side } from './protocol.ts';
 import type { Second } from './results.ts';
 import type { Servers } from './servers.ts';
 import { Tally } from './tally.ts';
 
-export type ClientProcess = Helper<CrowdCalls, CrowdTick>;
+export type ClientProcess = RpcChild<PoolCalls, PoolTick>;
 
-/** Puts together, second by second, what the clients saw and what the servers spent. */
+/** Collects, every second, the measurements of the clients and the resource usage of the servers. */
 export class Recorder {
   readonly seconds: Second[] = [];
   readonly totals: Readonly<Record<Side, Tally>> = { flotilla: new Tally(), bare: new Tally() };
-  /** Takes what comes in of the side whose turn it is. */
+  /** The current turn, whose side's measurements are added to its tally. */
   turn: { readonly side: Side; readonly tally: Tally } | undefined;
   phase = 'start';
   #window: Record<Side, Tally> = { flotilla: new Tally(), bare: new Tally() };
-  readonly #held = new Map<string, Readonly<Record<Side, number>>>();
+  readonly #joined = new Map<string, Readonly<Record<Side, number>>>();
   readonly #clientDelays = new Map<string, number>();
   readonly #ticks = new Map<string, number>();
   #bareDelay = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #began = performance.now();
 
-  onClientTick(name: string, { sides, loopDelayMs }: CrowdTick): void {
+  onClientTick(name: string, { sides, loopDelayMs }: PoolTick): void {
     this.#ticks.set(name, (this.#ticks.get(name) ?? 0) + 1);
-    this.#held.set(name, { flotilla: sides.flotilla.held, bare: sides.bare.held });
+    this.#joined.set(name, { flotilla: sides.flotilla.joined, bare: sides.bare.joined });
     this.#clientDelays.set(name, loopDelayMs);
     for (const side of ['flotilla', 'bare'] as const) {
       const { tally } = sides[side];
@@ -38,17 +38,17 @@ export class Recorder {
     this.#bareDelay = loopDelayMs;
   }
 
-  /** How often the slowest client process has told of itself. */
-  get rounds(): number {
-    // The least of none is infinite.
+  /** Number of reports of the slowest client process. */
+  get minTicks(): number {
+    // Math.min of an empty list is Infinity.
     return this.#ticks.size === 0 ? 0 : Math.min(...this.#ticks.values());
   }
 
-  held(side: Side): number {
-    return [...this.#held.values()].reduce((sum, held) => sum + held[side], 0);
+  joined(side: Side): number {
+    return [...this.#joined.values()].reduce((sum, joined) => sum + joined[side], 0);
   }
 
-  /** Looks at everything once a second. */
+  /** Samples all processes once per second. */
   async start(servers: Servers, clients: readonly ClientProcess[], onSecond: (second: Second) => void): Promise<void> {
     const pids = { flotilla: servers.gateway, registry: servers.fleet.processes.get('registry-1')! };
     const processes = {
@@ -59,28 +59,28 @@ export class Recorder {
     };
     const machine = new MachineProbe();
     const metrics = await MetricsProbe.of(servers.gateway);
-    let looking = false;
+    let sampling = false;
     this.#timer = setInterval(() => {
-      if (looking) return;
-      looking = true;
+      if (sampling) return;
+      sampling = true;
       metrics
-        .look()
+        .sample()
         .then((gateway) => {
           const window = this.#window;
           this.#window = { flotilla: new Tally(), bare: new Tally() };
           const spent = {
-            flotilla: processes.flotilla.look(),
-            bare: processes.bare.look(),
-            registry: processes.registry.look(),
-            clients: processes.clients.look(),
+            flotilla: processes.flotilla.sample(),
+            bare: processes.bare.sample(),
+            registry: processes.registry.sample(),
+            clients: processes.clients.sample(),
           };
-          const second = this.#second(window, spent, machine.look(), gateway);
+          const second = this.#second(window, spent, machine.sample(), gateway);
           this.seconds.push(second);
           onSecond(second);
         })
-        // A gateway that is too busy to tell of itself leaves a gap in the plots.
-        .catch((error: unknown) => console.error(`  not measured this second: ${String(error)}`))
-        .finally(() => (looking = false));
+        // A gateway that is too busy to serve /metrics leaves a gap in the plots.
+        .catch((error: unknown) => console.error(`  second not sampled: ${String(error)}`))
+        .finally(() => (sampling = false));
     }, 1000);
   }
 
@@ -88,7 +88,7 @@ export class Recorder {
     window: Readonly<Record<Side, Tally>>,
     spent: Record<Side | 'registry' | 'clients', { cpu: number; rssMb: number }>,
     machine: { busy: number; others: number },
-    gateway: Awaited<ReturnType<MetricsProbe['look']>>,
+    gateway: Awaited<ReturnType<MetricsProbe['sample']>>,
   ): Second {
     const joins = window[this.phase.endsWith('bare') ? 'bare' : 'flotilla'].times.join;
     const dispatch = (side: Side): Second['dispatch'][Side] => ({
@@ -99,7 +99,7 @@ export class Recorder {
     return {
       at: (performance.now() - this.#began) / 1000,
       phase: this.phase,
-      held: { flotilla: this.held('flotilla'), bare: this.held('bare') },
+      inRoom: { flotilla: this.joined('flotilla'), bare: this.joined('bare') },
       joined: joins.count,
       join: { p50: joins.percentile(0.5), p99: joins.percentile(0.99) },
       dispatch: { flotilla: dispatch('flotilla'), bare: dispatch('bare') },

@@ -1,7 +1,7 @@
 import { markdown, percentile, type Report } from '@flotilla/loadtest-kit';
 import { plots } from './plots.ts';
 import type { Side } from './protocol.ts';
-import { type Results, type SideResult, type Spread, verdicts } from './results.ts';
+import { type Results, type SideResult, type Spread, goals } from './results.ts';
 
 const ms = (value: number | null): string => (value === null ? '-' : value < 100 ? value.toFixed(2) : value.toFixed(0));
 const times = ({ p50, p95, p99, max }: Spread): string => [p50, p95, p99, max].map(ms).join(' / ');
@@ -14,7 +14,7 @@ function medianP99({ turns }: Pick<Results, 'turns'>, side: Side): string {
   return ms(percentile(sorted, 0.5) ?? null);
 }
 
-/** The figures of both sides, line by line. */
+/** Rows of the table of figures: name, Flotilla, bare. */
 function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, string, string][] {
   const both = (name: string, of: (side: SideResult) => string): [string, string, string] => [
     name,
@@ -22,15 +22,18 @@ function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, stri
     of(bare),
   ];
   return [
-    both('sessions held under load: mean, least', (side) => `${side.heldMean.toFixed(0)}, ${side.heldLeast}`),
-    both('all joined after, s', (side) => side.enteredSeconds.toFixed(1)),
+    both(
+      'sessions in their rooms under load: mean, minimum',
+      (side) => `${side.joinedMean.toFixed(0)}, ${side.joinedMin}`,
+    ),
+    both('joins of all sessions, s', (side) => side.joinSeconds.toFixed(1)),
     both('handshake p50 / p95 / p99 / max, ms', (side) => times(side.handshake)),
     both('join (TCP to reply) p50 / p95 / p99 / max, ms', (side) => times(side.join)),
     both('dispatch p50 / p95 / p99 / max, ms: all turns', (side) => times(side.dispatch)),
-    both('the same: judged turns', (side) => times(side.quietDispatch)),
+    both('the same: undisturbed turns', (side) => times(side.undisturbedDispatch)),
     ['the same: median of the p99 of its turns', medianP99(rest, 'flotilla'), medianP99(rest, 'bare')],
     both('message to its reply p50 / p95 / p99 / max, ms', (side) => times(side.reply)),
-    both('cut to back p50 / p95 / p99 / max, ms', (side) => times(side.resume)),
+    both('cut to resumed p50 / p95 / p99 / max, ms', (side) => times(side.resume)),
     both('deliveries timed', (side) => String(side.dispatch.count)),
     both('CPU under its load, of one core', (side) => `${(side.cpu * 100).toFixed(0)} %`),
     both('memory per session, KiB RSS', (side) => side.rssPerSessionKb.toFixed(1)),
@@ -40,10 +43,10 @@ function figures({ sides: { flotilla, bare }, ...rest }: Results): [string, stri
     ),
     ['garbage collection, of the time', `${(rest.gcShare * 100).toFixed(1)} %`, ''],
     ['event-loop delay p99 of the busiest client process, ms', ms(rest.clientLoopDelayMs), ''],
-    ['all left after, s', rest.leftSeconds.toFixed(1), ''],
+    ['all sessions closed after, s', rest.leaveSeconds.toFixed(1), ''],
     both('acknowledged / unanswered', ({ verification: v }) => `${v.acknowledged} / ${v.unanswered}`),
-    both('lost / twice / out of order', ({ verification: v }) => `${v.lost} / ${v.duplicates} / ${v.outOfOrder}`),
-    both('members checked', ({ verification: v }) => `${v.members - v.unchecked} of ${v.members}`),
+    both('lost / duplicate / out of order', ({ verification: v }) => `${v.lost} / ${v.duplicates} / ${v.outOfOrder}`),
+    both('sessions checked', ({ verification: v }) => `${v.members - v.unchecked} of ${v.members}`),
   ];
 }
 
@@ -62,15 +65,21 @@ function turns({ turns }: Results): string[][] {
   ]);
 }
 
-const turnHead = ['turn', 'side', 'deliveries', 'dispatch p50 / p95 / p99 / max, ms', 'others on this machine'];
+const turnHead = [
+  'turn',
+  'side',
+  'deliveries',
+  'dispatch p50 / p95 / p99 / max, ms',
+  'CPU of other programs, of all cores',
+];
 
 const figureHead = ['', 'flotilla', 'bare ws'];
 
-/** The results for a terminal, as Markdown. */
+/** The results as Markdown, for a terminal. */
 export function summary(results: Results): string {
   const { flotilla, bare } = results.sides;
   return [
-    markdown(verdicts(results), [
+    markdown(goals(results), [
       { head: figureHead, rows: figures(results) },
       { head: turnHead, rows: turns(results) },
     ]),
@@ -79,13 +88,13 @@ export function summary(results: Results): string {
     `bare: ${counts(bare)}`,
     ...results.profiles.flatMap(({ phase, functions }) => [
       '',
-      `Where the gateway's time went (${phase}), function by function:`,
+      `CPU time of the gateway by function (${phase}):`,
       ...functions.slice(0, 20).map(({ name, share }) => `  ${(share * 100).toFixed(1).padStart(5)} %  ${name}`),
     ]),
   ].join('\n');
 }
 
-/** The results, ready to be shown as a page. */
+/** The results as a report page. */
 export function report(results: Results): Report {
   const { options, sides } = results;
   return {
@@ -93,12 +102,12 @@ export function report(results: Results): Report {
     heading: `Signaling under load: ${options.sessions} sessions, ${options.rooms} rooms, one gateway process`,
     when: results.when,
     machine: results.machine,
-    about: `${results.tls ? 'WSS' : 'plain WebSocket'} · ${options.rate} messages/s into rooms of ${(options.sessions / options.rooms).toFixed(0)}, ${(options.reconnects * 100).toFixed(1)} % of the sessions cut and back each second. A bare ws server does the same sends in turns with it; both keep all sessions connected.`,
-    verdicts: verdicts(results),
+    about: `${results.tls ? 'WSS' : 'plain WebSocket'} · ${options.rate} messages/s into rooms of ${(options.sessions / options.rooms).toFixed(0)}, ${(options.reconnects * 100).toFixed(1)} % of the sessions cut and resumed each second. The load alternates with a bare ws server that does the same sends; both keep all sessions connected.`,
+    goals: goals(results),
     plots: plots(results.seconds),
     tables: [
       { title: 'Figures', head: figureHead, rows: figures(results) },
-      { title: 'Turn by turn', head: turnHead, rows: turns(results) },
+      { title: 'Turns', head: turnHead, rows: turns(results) },
       {
         title: 'Counts',
         head: figureHead,
@@ -109,7 +118,7 @@ export function report(results: Results): Report {
         ]),
       },
       ...results.profiles.map(({ phase, functions }) => ({
-        title: `Where the gateway's time went: ${phase}`,
+        title: `CPU time of the gateway by function: ${phase}`,
         head: ['share', 'function'],
         rows: functions.map(({ name, share }) => [`${(share * 100).toFixed(1)} %`, name]),
       })),

@@ -1,13 +1,16 @@
-import type { Verdict } from '@flotilla/loadtest-kit';
+import type { Goal } from '@flotilla/loadtest-kit';
 import type { FunctionShare } from './profiler.ts';
 import type { Options } from './options.ts';
 import type { Side, Verification } from './protocol.ts';
 
-/** Both sides at one second of the run. Times in milliseconds; a CPU of 1 is one core, of `machine` and `others` all of them. */
+/** Both sides at one second of the run. Times in milliseconds; a CPU of 1 is one core, for `machine` and `others` all cores. */
 export interface Second {
+  /** Seconds since the start of the run. */
   readonly at: number;
   readonly phase: string;
-  readonly held: Readonly<Record<Side, number>>;
+  /** Sessions in their rooms. */
+  readonly inRoom: Readonly<Record<Side, number>>;
+  /** Joins completed in this second. */
   readonly joined: number;
   readonly join: { readonly p50: number | null; readonly p99: number | null };
   readonly dispatch: Readonly<Record<Side, { readonly p50: number | null; readonly p99: number | null }>>;
@@ -26,10 +29,10 @@ export interface Spread {
   readonly max: number | null;
 }
 
-/** One side's turn under load. */
+/** One turn of load on one side. */
 export interface Turn {
   readonly side: Side;
-  /** What programs that are not ours took of the machine meanwhile. */
+  /** Share of all cores that other programs used meanwhile. */
   readonly others: number;
   readonly dispatch: Spread;
 }
@@ -39,17 +42,17 @@ export interface SideResult {
   readonly join: Spread;
   readonly reply: Spread;
   readonly dispatch: Spread;
-  /** Of the quiet turns, or of all where a side had none. */
-  readonly quietDispatch: Spread;
+  /** Of the undisturbed turns, or of all when a side had none. */
+  readonly undisturbedDispatch: Spread;
   readonly resume: Spread;
-  readonly enteredSeconds: number;
-  /** The fewest and the mean held under its own load. */
-  readonly heldLeast: number;
-  readonly heldMean: number;
+  readonly joinSeconds: number;
+  /** Minimum and mean number of sessions in their rooms during the side's turns. */
+  readonly joinedMin: number;
+  readonly joinedMean: number;
   readonly rssPerSessionKb: number;
-  /** Under its own load, of one core. */
+  /** Mean CPU during the side's turns, in cores. */
   readonly cpu: number;
-  /** The median and the worst, over the seconds of its own load, of the second's p99. */
+  /** Median and maximum, over the seconds of the side's turns, of the p99 of a second. */
   readonly loopDelayMs: { readonly typical: number; readonly worst: number };
   readonly counts: Readonly<Record<string, number>>;
   readonly verification: Verification;
@@ -62,39 +65,38 @@ export interface Results {
   readonly options: Options;
   readonly sides: Readonly<Record<Side, SideResult>>;
   readonly turns: readonly Turn[];
-  /** Turns that nothing else disturbed, of both sides, were enough to judge by. */
-  readonly judgedByQuiet: boolean;
+  /** Whether the goals are evaluated over undisturbed turns only. */
+  readonly undisturbedOnly: boolean;
   readonly seconds: readonly Second[];
-  readonly leftSeconds: number;
+  readonly leaveSeconds: number;
   readonly clientLoopDelayMs: number;
   readonly gcShare: number;
   readonly profiles: readonly { readonly phase: string; readonly functions: readonly FunctionShare[] }[];
 }
 
-/** A turn in which other programs took less of the machine than this is quiet. */
+/** A turn is undisturbed when other programs used less than this share of the machine. */
 export const quietShare = 0.1;
 
-/** In-room dispatch has to stay below this, in milliseconds. */
 const dispatchGoalMs = 5;
-/** And within this of the bare server's. */
+/** Maximum ratio of the p99 to that of the bare server. */
 const ratioGoal = 1.25;
 
 const ms = (value: number | null): string => (value === null ? '-' : value.toFixed(2));
 
-/** What was promised, and whether it was kept in this run. */
-export function verdicts({ sides: { flotilla, bare }, options, turns, judgedByQuiet }: Results): Verdict[] {
-  const [ours, theirs] = [flotilla.quietDispatch, bare.quietDispatch];
+/** The goals of the benchmark, and whether this run met them. */
+export function goals({ sides: { flotilla, bare }, options, turns, undisturbedOnly }: Results): Goal[] {
+  const [ours, theirs] = [flotilla.undisturbedDispatch, bare.undisturbedDispatch];
   const quiet = turns.filter(({ others }) => others < quietShare).length;
-  const base = judgedByQuiet
-    ? `${quiet} of ${turns.length} turns, in which nothing else disturbed`
-    : `all turns, as other programs disturbed too many`;
+  const base = undisturbedOnly
+    ? `${quiet} of ${turns.length} turns, undisturbed by other programs`
+    : `all turns, because other programs disturbed too many`;
   const ratio = (ours.p99 ?? Number.NaN) / (theirs.p99 ?? Number.NaN);
-  const { held, lost, duplicates, outOfOrder, members, unchecked, acknowledged } = flotilla.verification;
+  const { joined, lost, duplicates, outOfOrder, members, unchecked, acknowledged } = flotilla.verification;
   return [
     {
-      what: `${options.sessions} sessions held`,
-      met: held === options.sessions && flotilla.heldMean >= options.sessions * (1 - options.reconnects),
-      figure: `${flotilla.heldMean.toFixed(0)} on average, ${flotilla.heldLeast} at least, while ${(options.reconnects * 100).toFixed(1)} % came back each second; ${held} at the end`,
+      what: `${options.sessions} sessions in their rooms`,
+      met: joined === options.sessions && flotilla.joinedMean >= options.sessions * (1 - options.reconnects),
+      figure: `${flotilla.joinedMean.toFixed(0)} on average, at least ${flotilla.joinedMin}, while ${(options.reconnects * 100).toFixed(1)} % were cut and resumed each second; ${joined} at the end`,
     },
     {
       what: `dispatch p99 < ${dispatchGoalMs} ms`,
@@ -109,7 +111,7 @@ export function verdicts({ sides: { flotilla, bare }, options, turns, judgedByQu
     {
       what: 'every acknowledged message once and in order',
       met: lost + duplicates + outOfOrder === 0,
-      figure: `${lost} lost, ${duplicates} twice, ${outOfOrder} out of order, of ${acknowledged} messages to rooms, checked at ${members - unchecked} of ${members} members`,
+      figure: `${lost} lost, ${duplicates} duplicate, ${outOfOrder} out of order, of ${acknowledged} messages to rooms, checked at ${members - unchecked} of ${members} sessions`,
     },
   ];
 }

@@ -6,25 +6,25 @@ import { type Fleet, startFleet } from '@flotilla/local-fleet';
 import { gatewayConfig, nodeFlags } from '@flotilla/signaling-gateway';
 import type { Child } from '@flotilla/processes';
 import { RestApi } from '@flotilla/testkit';
-import { Helper } from './helper.ts';
+import { RpcChild } from './rpc-child.ts';
 import type { Options } from './options.ts';
 import type { BareCalls, BareTick, Side } from './protocol.ts';
 
-/** The two sides, running. */
+/** The servers of both sides. */
 export interface Servers {
   readonly urls: Readonly<Record<Side, string>>;
   readonly ca: string | undefined;
   readonly fleet: Fleet;
   readonly gateway: Child;
-  readonly bare: Helper<BareCalls, BareTick>;
+  readonly bare: RpcChild<BareCalls, BareTick>;
   stop(): Promise<void>;
 }
 
-const roomsAtOnce = 16;
-/** How often either side pings each of its connections: what a gateway does that is told nothing else. */
+const concurrentRequests = 16;
+/** Ping interval of both sides: the gateway's default. */
 const heartbeatMs = gatewayConfig.shape.FLOTILLA_HEARTBEAT_SECONDS.parse(undefined) * 1000;
 
-/** A certificate of a day for this machine's loopback address, signed by itself. */
+/** Creates a self-signed certificate for localhost, valid for a day. */
 function makeCertificate(dir: string): { cert: string; key: string } {
   const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
@@ -34,14 +34,14 @@ function makeCertificate(dir: string): { cert: string; key: string } {
   return { cert, key };
 }
 
-/** Whether the gateway serves TLS by itself. */
+/** Whether the gateway supports TLS. */
 export const canTls = 'FLOTILLA_TLS_CERT' in gatewayConfig.shape;
 
 /** Starts Redis, RabbitMQ, one process of each service, and the bare server. */
 export async function startServers(options: Options, onBareTick: (tick: BareTick) => void): Promise<Servers> {
   const tls = canTls && !options.plain;
   const dir = mkdtempSync(join(tmpdir(), 'flotilla-bench-'));
-  const bare = new Helper<BareCalls, BareTick>('bare server', './bare-server.js', onBareTick, nodeFlags);
+  const bare = new RpcChild<BareCalls, BareTick>('bare server', './bare-server.js', onBareTick, nodeFlags);
   let fleet: Fleet | undefined;
   const stop = async (): Promise<void> => {
     await Promise.all([bare.stop(), fleet?.stop()]);
@@ -56,7 +56,7 @@ export async function startServers(options: Options, onBareTick: (tick: BareTick
       env: {
         FLOTILLA_LOG_LEVEL: 'info',
         FLOTILLA_SFU_CAPACITY: String(options.sessions * 2),
-        // All clients come from one address here. What sheds overload stays as it is.
+        // All clients have one address here. Limits that shed overload keep their defaults.
         FLOTILLA_MAX_CONNECTIONS: String(options.sessions * 2),
         FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: String(options.sessions * 2),
         FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '100000',
@@ -95,6 +95,6 @@ export async function createRooms({ registryUrl, apiKey }: Fleet, count: number)
   const worker = async (): Promise<void> => {
     for (const name of left) await api.createRoom({ name, emptyTimeoutSeconds: 3600 });
   };
-  await Promise.all(Array.from({ length: roomsAtOnce }, worker));
+  await Promise.all(Array.from({ length: concurrentRequests }, worker));
   return names;
 }

@@ -1,6 +1,6 @@
 import { Histogram, type HistogramDelta } from './histogram.ts';
 
-/** What is timed. `dispatch`: from just before a message is sent to its arrival at a member; the others end with a reply. */
+/** Measured durations. `dispatch`: from just before a message is sent to its arrival at a session; the others end with a reply. */
 export const measures = ['handshake', 'join', 'dispatch', 'reply', 'resume'] as const;
 export type Measure = (typeof measures)[number];
 
@@ -9,7 +9,7 @@ export interface TallyDelta {
   readonly counts: Readonly<Record<string, number>>;
 }
 
-/** Times and counts of one side, in a client process and, added up, in the one that reports. */
+/** Durations and counts of one side. Client processes send them as deltas, which the main process adds up. */
 export class Tally {
   readonly times: Readonly<Record<Measure, Histogram>> = {
     handshake: new Histogram(),
@@ -20,7 +20,7 @@ export class Tally {
   };
   readonly counts = new Map<string, number>();
 
-  /** Names are of this program or codes of a catalogue, so there are few. */
+  /** Adds to a counter. The number of names is bounded: they are constants or error codes. */
   count(name: string, by = 1): void {
     this.counts.set(name, (this.counts.get(name) ?? 0) + by);
   }
@@ -34,7 +34,7 @@ export class Tally {
     for (const [name, by] of Object.entries(counts)) this.count(name, by);
   }
 
-  /** What came in since the last time this was asked. */
+  /** Returns the measurements since the last call. */
   take(): TallyDelta {
     const times = Object.fromEntries(measures.map((measure) => [measure, this.times[measure].take()]));
     const counts = Object.fromEntries(this.counts);

@@ -16,22 +16,22 @@ import type { Tally } from './tally.ts';
 
 const deadlineMs = 15_000;
 
-/** A clock that all processes of a machine share, in microseconds. */
+/** Monotonic time in microseconds, with the same epoch in all processes of a machine. */
 export const nowMicros = (): number => Math.round(Number(process.hrtime.bigint()) / 1000);
 
-/** What the sessions of one process and side share. */
-export interface Scene {
+/** Settings shared by the sessions of one process and side. */
+export interface PoolContext {
   readonly url: string;
   readonly tls: SecureContext | undefined;
   readonly tally: Tally;
-  /** Absent on the bare side, which lets everybody in. */
+  /** Absent on the bare side, which does not authenticate. */
   readonly issuer: TokenIssuer | undefined;
 }
 
 export const trusting = (ca: string | undefined): SecureContext | undefined =>
   ca === undefined ? undefined : createSecureContext({ ca });
 
-/** A failure that the server named, or the network. */
+/** A request or connection failed, with the code of the server or of the network. */
 class Refused extends Error {
   override readonly name = 'Refused';
 
@@ -40,7 +40,7 @@ class Refused extends Error {
   }
 }
 
-interface Said {
+interface ServerMessage {
   readonly type?: string;
   readonly seq?: string;
   readonly replyTo?: string;
@@ -54,42 +54,42 @@ interface Data {
   readonly at: number;
 }
 
-/** Fills a message to the size of a short line of chat. */
+/** Padding to the size of a short chat message. */
 const fill = 'x'.repeat(64);
 
-/** One session, in one room. It sends, receives, loses its connection and comes back. */
-export class Member {
-  state: 'out' | 'moving' | 'in' = 'out';
+/** One session in one room: sends and receives messages, and resumes after its connection is cut. */
+export class LoadSession {
+  state: 'out' | 'connecting' | 'in' = 'out';
   receipts = new Receipts();
-  /** It began anew, so what it should have got is not known. */
+  /** It rejoined instead of resuming completely, so its missing messages cannot be told from lost ones. */
   unchecked = false;
   outOfOrder = 0;
   #socket: WebSocket | undefined;
   #address = '';
   #lastSeq = startOfStream;
   #resumeToken = '';
-  /** When it was last let in: what was sent before arrives late because it was away. */
-  #since = 0;
+  /** Time of the last join or resume; earlier messages are replays. */
+  #joinedAt = 0;
   #lastId = 0;
-  readonly #awaited = new Map<string, (said: Said | Refused) => void>();
-  #onWelcome: ((said: Said) => void) | undefined;
+  readonly #pending = new Map<string, (message: ServerMessage | Refused) => void>();
+  #onWelcome: ((message: ServerMessage) => void) | undefined;
 
   constructor(
-    private readonly scene: Scene,
+    private readonly context: PoolContext,
     private readonly userId: string,
     private readonly room: string,
     readonly journal: RoomJournal,
   ) {}
 
   /** Requests without an answer yet. */
-  get underWay(): number {
-    return this.#awaited.size;
+  get pendingRequests(): number {
+    return this.#pending.size;
   }
 
   /** Connects with a new token and joins. Throws Refused. */
   async enter(): Promise<void> {
-    this.state = 'moving';
-    const { issuer, tally } = this.scene;
+    this.state = 'connecting';
+    const { issuer, tally } = this.context;
     const token = await issuer?.issue({
       userId: this.userId,
       room: this.room,
@@ -105,51 +105,51 @@ export class Member {
     tally.times.join.record(nowMicros() - began);
     this.#address = `room:${snapshot.room.id}`;
     this.#lastSeq = snapshot.offset;
-    this.#isIn();
+    this.#setJoined();
   }
 
-  /** The network goes away and the client comes back: with what it saw last, or anew where there is nothing to resume. */
-  async cutAndReturn(): Promise<void> {
-    this.state = 'moving';
+  /** Cuts the connection and resumes with the last offset, or rejoins when resuming fails. */
+  async cutAndResume(): Promise<void> {
+    this.state = 'connecting';
     const began = nowMicros();
-    this.#hangUp();
-    const { tally, issuer } = this.scene;
+    this.#terminate();
+    const { tally, issuer } = this.context;
     const failure = issuer ? await this.#resume().catch(codeOf) : 'rejoined';
     if (failure !== undefined) {
       tally.count(`resume: ${failure}`);
       this.unchecked = true;
-      this.#hangUp();
+      this.#terminate();
       await this.enter();
     }
     tally.times.resume.record(nowMicros() - began);
   }
 
-  /** Resolves to what went wrong, if anything did. */
+  /** Resolves to the reason of a failure; undefined on success. */
   async #resume(): Promise<string | undefined> {
     await this.#connect([resumeSubprotocolPrefix + this.#resumeToken]);
     const { rooms } = (await this.#request('resume', { offsets: { [this.#address]: this.#lastSeq } })) as {
       rooms: readonly { resumed: boolean; snapshot?: { offset: string } }[];
     };
     const [room] = rooms;
-    if (!room) return 'out of the room';
-    this.scene.tally.count(room.resumed ? 'resume: complete' : 'resume: snapshot');
+    if (!room) return 'not in the room';
+    this.context.tally.count(room.resumed ? 'resume: complete' : 'resume: snapshot');
     if (!room.resumed) {
       this.unchecked = true;
       this.#lastSeq = room.snapshot?.offset ?? startOfStream;
     }
-    this.#isIn();
+    this.#setJoined();
     return undefined;
   }
 
-  #isIn(): void {
-    this.#since = nowMicros();
+  #setJoined(): void {
+    this.#joinedAt = nowMicros();
     this.state = 'in';
   }
 
-  /** Says something to the room, which everybody in it should hear once. */
-  say(): void {
+  /** Sends a message to the room, which each of its members must receive once. */
+  sendMessage(): void {
     if (this.journal.full) return;
-    const { tally } = this.scene;
+    const { tally } = this.context;
     const number = this.journal.next();
     const at = nowMicros();
     tally.count('sent');
@@ -177,13 +177,13 @@ export class Member {
   }
 
   async #connect(credentials: readonly string[]): Promise<void> {
-    const socket = new WebSocket(new URL(signalPath, this.scene.url), [subprotocol, ...credentials], {
+    const socket = new WebSocket(new URL(signalPath, this.context.url), [subprotocol, ...credentials], {
       perMessageDeflate: false,
       handshakeTimeout: deadlineMs,
-      ...(this.scene.tls && { secureContext: this.scene.tls }),
+      ...(this.context.tls && { secureContext: this.context.tls }),
     });
     this.#socket = socket;
-    socket.on('message', (raw) => this.#take(JSON.parse((raw as Buffer).toString()) as Said));
+    socket.on('message', (raw) => this.#onMessage(JSON.parse((raw as Buffer).toString()) as ServerMessage));
     await new Promise<void>((resolve, reject) => {
       socket.once('unexpected-response', (request, response) => {
         let body = '';
@@ -205,56 +205,56 @@ export class Member {
     });
   }
 
-  /** The server hung up, which no part of the plan asked for. */
+  /** The server closed the connection unexpectedly. */
   #closed(code: number): void {
-    this.#abandon();
+    this.#rejectPending();
     if (this.state !== 'in') return;
-    this.scene.tally.count(`dropped: ${code}`);
-    this.cutAndReturn().catch((error: unknown) => {
+    this.context.tally.count(`dropped: ${code}`);
+    this.cutAndResume().catch((error: unknown) => {
       this.state = 'out';
-      this.scene.tally.count(`gone: ${codeOf(error)}`);
+      this.context.tally.count(`resume failed: ${codeOf(error)}`);
     });
   }
 
-  #hangUp(): void {
+  #terminate(): void {
     const socket = this.#socket;
-    this.#abandon();
+    this.#rejectPending();
     socket?.terminate();
   }
 
-  #abandon(): void {
+  #rejectPending(): void {
     this.#socket = undefined;
-    for (const answer of this.#awaited.values()) answer(new Refused('cut'));
+    for (const answer of this.#pending.values()) answer(new Refused('cut'));
   }
 
   async #request(type: string, payload: object, to?: string): Promise<unknown> {
     const id = `r${++this.#lastId}`;
-    const said = await new Promise<Said | Refused>((resolve) => {
+    const message = await new Promise<ServerMessage | Refused>((resolve) => {
       const late = setTimeout(() => resolve(new Refused('no answer')), deadlineMs);
-      this.#awaited.set(id, (answer) => {
+      this.#pending.set(id, (answer) => {
         clearTimeout(late);
         resolve(answer);
       });
       this.#socket?.send(JSON.stringify({ id, type, ...(to !== undefined && { to }), payload }));
-    }).finally(() => this.#awaited.delete(id));
-    if (said instanceof Refused) throw said;
-    if (said.ok !== true) throw new Refused(said.error?.code ?? 'unknown');
-    return said.payload;
+    }).finally(() => this.#pending.delete(id));
+    if (message instanceof Refused) throw message;
+    if (message.ok !== true) throw new Refused(message.error?.code ?? 'unknown');
+    return message.payload;
   }
 
-  #take(said: Said): void {
-    if (said.replyTo !== undefined) return this.#awaited.get(said.replyTo)?.(said);
-    if (said.type === 'welcome') return this.#onWelcome?.(said);
-    if (said.seq === undefined) return;
-    if (compareOffsets(said.seq, this.#lastSeq) <= 0) this.outOfOrder++;
-    else this.#lastSeq = said.seq;
-    if (said.type === 'message') this.#received((said.payload as { data: Data }).data);
+  #onMessage(message: ServerMessage): void {
+    if (message.replyTo !== undefined) return this.#pending.get(message.replyTo)?.(message);
+    if (message.type === 'welcome') return this.#onWelcome?.(message);
+    if (message.seq === undefined) return;
+    if (compareOffsets(message.seq, this.#lastSeq) <= 0) this.outOfOrder++;
+    else this.#lastSeq = message.seq;
+    if (message.type === 'message') this.#received((message.payload as { data: Data }).data);
   }
 
   #received({ number, at }: Data): void {
-    const { tally } = this.scene;
+    const { tally } = this.context;
     this.receipts.take(number);
-    if (at < this.#since || this.state !== 'in') return tally.count('replayed');
+    if (at < this.#joinedAt || this.state !== 'in') return tally.count('replayed');
     tally.count('delivered');
     tally.times.dispatch.record(nowMicros() - at);
   }
