@@ -3,15 +3,18 @@ import type { Point, SimulationResult } from './simulation.ts';
 
 const reasons = ['node_load', 'quality', 'rtt', 'drain', 'node_lost'];
 
-/** The day over its hours, dashed where it was left alone. */
+/** Plots of the simulated day. Dashed: without the planner. */
 export function plots(planned: SimulationResult, unplanned: SimulationResult): Plots {
   const series = (label: string, of: (point: Point) => number): Series => ({ label, values: planned.points.map(of) });
-  const alone = (label: string, of: (point: Point) => number): Series => ({
+  const withoutPlanner = (label: string, of: (point: Point) => number): Series => ({
     label,
     values: unplanned.points.map(of),
     dashed: true,
   });
-  const both = (of: (point: Point) => number): Series[] => [series('planner', of), alone('left alone', of)];
+  const both = (of: (point: Point) => number): Series[] => [
+    series('planner', of),
+    withoutPlanner('without planner', of),
+  ];
   return {
     axis: 'hour of the day',
     unit: 'h',
@@ -30,12 +33,12 @@ export function plots(planned: SimulationResult, unplanned: SimulationResult): P
         series: [
           series('mean', ({ cpuMean }) => cpuMean),
           series('busiest', ({ cpuMax }) => cpuMax),
-          alone('busiest, left alone', ({ cpuMax }) => cpuMax),
+          withoutPlanner('busiest, without planner', ({ cpuMax }) => cpuMax),
         ],
       },
       { title: 'Nodes above 90 %', places: 0, series: both(({ hot }) => hot) },
       { title: 'Nodes draining that are not empty', places: 0, series: both(({ draining }) => draining) },
-      { title: 'Peers below 0.6 by no fault of their network', places: 0, series: both(({ poor }) => poor) },
+      { title: 'Peers below 0.6 with a good access network', places: 0, series: both(({ poor }) => poor) },
     ],
   };
 }

@@ -1,4 +1,4 @@
-/** Numbers that are random enough and the same in every run of a seed: mulberry32 (Tommy Ettinger, public domain). */
+/** Deterministic pseudo-random numbers: mulberry32 (Tommy Ettinger, public domain). */
 export class Random {
   #state: number;
 
@@ -24,12 +24,12 @@ export class Random {
     return Math.floor(this.next() * count);
   }
 
-  /** How long until the next of events that come independently, `mean` apart. */
+  /** Exponentially distributed interval between independent events. */
   exponential(mean: number): number {
     return -mean * Math.log(1 - this.next());
   }
 
-  /** How many of such events fall into a time in which `mean` are expected. */
+  /** Poisson-distributed number of events with this mean. */
   count(mean: number): number {
     let events = 0;
     for (let at = this.exponential(1); at < mean; at += this.exponential(1)) events++;

@@ -2,7 +2,7 @@ import { type Report, summarize, type Goal } from '@flotilla/loadtest-kit';
 import { plots } from './plots.ts';
 import type { SimulationResult } from './simulation.ts';
 
-/** The same day twice: under the planner, and left alone. */
+/** The same simulated day with and without the planner. */
 interface Results {
   readonly when: string;
   readonly machine: string;
@@ -15,7 +15,7 @@ const times = (values: readonly number[]): string => {
   return count === 0 ? 'none' : `${p50} / ${p95} / ${max} (${count})`;
 };
 
-/** What the day has to show. */
+/** The goals of the simulation. */
 function goals({ planned }: Results): Goal[] {
   const hot = summarize(planned.hotSeconds);
   const drains = summarize(planned.drainSeconds);
@@ -52,8 +52,8 @@ function figures({ planned, unplanned }: Results): [string, string, string][] {
   return [
     both('above 90 % CPU, s: p50 / p95 / max (times)', ({ hotSeconds }) => times(hotSeconds)),
     both('drain until empty, s: p50 / p95 / max (drains)', ({ drainSeconds }) => times(drainSeconds)),
-    both('node dead until its peer is elsewhere, s: p50 / p95 / max (peers)', ({ lostSeconds }) => times(lostSeconds)),
-    both('peers in poor quality by no fault of their network, mean', ({ points }) =>
+    both('node death until its peer is migrated, s: p50 / p95 / max (peers)', ({ lostSeconds }) => times(lostSeconds)),
+    both('peers in poor quality with a good access network, mean', ({ points }) =>
       (points.reduce((sum, { poor }) => sum + poor, 0) / Math.max(points.length, 1)).toFixed(1),
     ),
     both('migrations', ({ moves }) =>
@@ -61,16 +61,16 @@ function figures({ planned, unplanned }: Results): [string, string, string][] {
         .map(([reason, count]) => `${reason}: ${count}`)
         .join(', '),
     ),
-    both('of those, came to nothing', ({ undone }) => String(undone)),
+    both('of those, rolled back', ({ rolledBack }) => String(rolledBack)),
     both('moves per peer and hour', ({ movesPerPeerHour }) => movesPerPeerHour.toFixed(3)),
-    both('moves of one peer, at most', ({ mostMovesOfAPeer }) => String(mostMovesOfAPeer)),
-    both('peers with a bad access network moved for it', ({ noisyMoved }) => String(noisyMoved)),
+    both('moves of one peer, maximum', ({ mostMovesOfAPeer }) => String(mostMovesOfAPeer)),
+    both('peers moved because of their access network', ({ noisyMoved }) => String(noisyMoved)),
     both('peer hours', ({ peerHours }) => peerHours.toFixed(0)),
     both('a plan takes, ms: mean, max', ({ planMs, options }) =>
       options.plans ? `${planMs.mean.toFixed(2)}, ${planMs.max.toFixed(0)}` : '',
     ),
     both('the simulation took, s', ({ tookSeconds }) => tookSeconds.toFixed(1)),
-    both('what happened', ({ counts }) =>
+    both('events', ({ counts }) =>
       Object.entries(counts)
         .map(([name, count]) => `${name}: ${count}`)
         .join(', '),
@@ -78,18 +78,18 @@ function figures({ planned, unplanned }: Results): [string, string, string][] {
   ];
 }
 
-/** The day, ready to be shown. */
+/** The simulation as a report page. */
 export function report(results: Results): Report {
   const { when, machine, planned, unplanned } = results;
   const { nodes, peers, hours, tickSeconds, seed } = planned.options;
   return {
-    title: 'The planner through a day',
-    heading: `The planner through ${hours} hours: ${nodes} nodes, ${peers} peers`,
+    title: 'Planner simulation',
+    heading: `Planner simulation of ${hours} hours: ${nodes} nodes, ${peers} peers`,
     when,
     machine,
-    about: `a model of a fleet on a simulated clock, seed ${seed}, a plan every ${tickSeconds} s. Then the same kind of day left alone: only the peers of dead nodes find another one, by themselves.`,
+    about: `a model of a fleet on a simulated clock, seed ${seed}, a plan every ${tickSeconds} s. Compared with the same day without a planner, in which only peers of dead nodes rejoin.`,
     goals: goals(results),
     plots: plots(planned, unplanned),
-    tables: [{ title: 'Figures', head: ['', 'planner', 'left alone'], rows: figures(results) }],
+    tables: [{ title: 'Figures', head: ['', 'planner', 'without planner'], rows: figures(results) }],
   };
 }

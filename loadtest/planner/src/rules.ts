@@ -4,7 +4,7 @@ import type { SimMigration, SimNode, World } from './world.ts';
 const maxViolations = 1000;
 const forced = new Set<string>(['node_lost', 'drain']);
 
-/** What must hold of every plan and of the fleet after it, checked from outside, with a book of its own. */
+/** Checks the invariants of every plan and of the fleet, independently of the planner's own state. */
 export class Rules {
   readonly violations: string[] = [];
   readonly hotSeconds: number[] = [];
@@ -12,8 +12,8 @@ export class Rules {
   readonly lostSeconds: number[] = [];
   noisyMoved = 0;
   mostMoves = 0;
-  /** When each peer was last told to move, from where it was moved when, and how often. */
-  readonly #book = new Map<string, { at: number; left: Map<string, number>; moves: number }>();
+  /** By peer: time of its last planned migration, when it left which node, and number of migrations. */
+  readonly #history = new Map<string, { at: number; left: Map<string, number>; moves: number }>();
   readonly #diedAt = new Map<SimNode, number>();
 
   constructor(
@@ -21,12 +21,12 @@ export class Rules {
     private readonly settings: PlannerSettings,
   ) {}
 
-  #broken(now: number, rule: string): void {
+  #violated(now: number, rule: string): void {
     if (this.violations.length < maxViolations) this.violations.push(`${now} s: ${rule}`);
   }
 
   planned(planned: readonly PlannedMigration[], now: number): void {
-    if (planned.length > this.settings.perPlan) this.#broken(now, `${planned.length} in one plan`);
+    if (planned.length > this.settings.perPlan) this.#violated(now, `${planned.length} in one plan`);
     const from = new Map<string, number>();
     const to = new Map<string, number>();
     const count = (map: Map<string, number>, id: string): void => void map.set(id, (map.get(id) ?? 0) + 1);
@@ -39,12 +39,13 @@ export class Rules {
       const { fromNode, toNode, reason } = migration;
       const lost = reason === 'node_lost';
       const { fromAtOnce, toAtOnce, toAtOnceWhenLost } = this.settings;
-      if (!lost && (from.get(fromNode) ?? 0) >= fromAtOnce) this.#broken(now, `more at once from ${fromNode}`);
-      if ((to.get(toNode) ?? 0) >= (lost ? toAtOnceWhenLost : toAtOnce)) this.#broken(now, `more at once to ${toNode}`);
+      if (!lost && (from.get(fromNode) ?? 0) >= fromAtOnce) this.#violated(now, `more at once from ${fromNode}`);
+      if ((to.get(toNode) ?? 0) >= (lost ? toAtOnceWhenLost : toAtOnce))
+        this.#violated(now, `more at once to ${toNode}`);
       count(from, fromNode);
       count(to, toNode);
       const key = peerKey(migration);
-      if (migrating.has(key)) this.#broken(now, `${key} is told to move while it moves`);
+      if (migrating.has(key)) this.#violated(now, `${key} is planned to move during a migration`);
       migrating.add(key);
       this.#checkTarget(migration, now);
       this.#checkPeer(key, migration, now);
@@ -54,40 +55,40 @@ export class Rules {
   #checkTarget({ fromNode, toNode, reason }: PlannedMigration, now: number): void {
     const { cpu, state, alive, reserved, capacity } = this.world.byId.get(toNode)!;
     const what = `${reason} from ${fromNode} to ${toNode}`;
-    if (toNode === fromNode) this.#broken(now, `${what}: nowhere`);
-    if (!alive || state !== 'active') this.#broken(now, `${what}, which is ${alive ? state : 'dead'}`);
-    if (cpu >= this.settings.targetCpu) this.#broken(now, `${what}, which is at ${cpu}`);
-    if (reserved >= capacity) this.#broken(now, `${what}, which is full`);
+    if (toNode === fromNode) this.#violated(now, `${what}: source and target are the same`);
+    if (!alive || state !== 'active') this.#violated(now, `${what}, which is ${alive ? state : 'dead'}`);
+    if (cpu >= this.settings.targetCpu) this.#violated(now, `${what}, which is at ${cpu}`);
+    if (reserved >= capacity) this.#violated(now, `${what}, which is full`);
   }
 
   #checkPeer(key: string, { fromNode, toNode, reason }: PlannedMigration, now: number): void {
     const { coolDownMs, noReturnMs } = this.settings;
-    const book = this.#book.get(key) ?? { at: -Infinity, left: new Map<string, number>(), moves: 0 };
-    if (!forced.has(reason) && now - book.at < coolDownMs / 1000)
-      this.#broken(now, `${key} moves again after ${now - book.at} s (${reason})`);
-    if (now - (book.left.get(toNode) ?? -Infinity) < noReturnMs / 1000)
-      this.#broken(now, `${key} returns to ${toNode} after ${now - book.left.get(toNode)!} s (${reason})`);
-    this.#book.set(key, { at: now, left: new Map([...book.left, [fromNode, now]]), moves: book.moves });
+    const history = this.#history.get(key) ?? { at: -Infinity, left: new Map<string, number>(), moves: 0 };
+    if (!forced.has(reason) && now - history.at < coolDownMs / 1000)
+      this.#violated(now, `${key} moves again after ${now - history.at} s (${reason})`);
+    if (now - (history.left.get(toNode) ?? -Infinity) < noReturnMs / 1000)
+      this.#violated(now, `${key} returns to ${toNode} after ${now - history.left.get(toNode)!} s (${reason})`);
+    this.#history.set(key, { at: now, left: new Map([...history.left, [fromNode, now]]), moves: history.moves });
   }
 
-  /** The registry had no place for it: the planner promised more than there is. */
+  /** The target has no capacity: the planner assigned more peers than it has capacity for. */
   refused({ toNode, reason }: PlannedMigration, now: number): void {
-    this.#broken(now, `${toNode} has no place for a peer (${reason})`);
+    this.#violated(now, `${toNode} has no capacity for a peer (${reason})`);
   }
 
   moved(migration: SimMigration, now: number): void {
     const { reason, peer, fromNode } = migration;
-    const book = this.#book.get(peerKey(migration));
-    if (book) this.mostMoves = Math.max(this.mostMoves, ++book.moves);
+    const history = this.#history.get(peerKey(migration));
+    if (history) this.mostMoves = Math.max(this.mostMoves, ++history.moves);
     const source = this.world.byId.get(fromNode)!;
     if (peer.noisy && reason === 'quality' && source.penalty === 0) this.noisyMoved++;
     if (reason === 'node_lost') this.lostSeconds.push(now - (this.#diedAt.get(source) ?? now));
   }
 
-  look(now: number): void {
+  check(now: number): void {
     for (const node of this.world.nodes) {
       if (node.reserved > node.capacity || node.reserved < 0)
-        this.#broken(now, `${node.id} has ${node.reserved} of ${node.capacity} places taken`);
+        this.#violated(now, `${node.id} has ${node.reserved} of ${node.capacity} sessions reserved`);
       if (!node.alive) {
         if (!this.#diedAt.has(node)) this.#diedAt.set(node, now);
         continue;

@@ -3,17 +3,25 @@ import { type SimNode, type SimPeer, type World } from './world.ts';
 
 export interface ScenarioOptions {
   readonly nodes: number;
-  /** How many there are at the busiest hour. */
+  /** Number of peers at the busiest hour. */
   readonly peers: number;
   readonly hours: number;
-  /** Hour of the day it begins at. */
+  /** Hour of the day at the start. */
   readonly from: number;
   readonly seed: number;
 }
 
 const meanStay = 40 * 60;
-/** How often each happens in a fleet of 200 nodes, as seconds between two of them. */
-const every = { crowd: 1800, death: 2400, drain: 1500, sickness: 2400, slowPath: 40, slowNetwork: 20, busyRoom: 30 };
+/** Mean time between events in a fleet of 200 nodes, in seconds. */
+const every = {
+  joinBurst: 1800,
+  death: 2400,
+  drain: 1500,
+  degradation: 2400,
+  slowPath: 40,
+  slowNetwork: 20,
+  busyRoom: 30,
+};
 const noisyShare = 0.05;
 
 /** Load over the day: a low at 4 h, a peak from 10 h to 16 h. */
@@ -26,20 +34,29 @@ interface Room {
   members: SimPeer[];
 }
 
-/** What happens to the fleet from outside: who comes and goes, what breaks, what operators do. */
+/** External events of the fleet: joins and leaves, failures and drains. */
 export class Scenario {
-  /** Who leaves when, by the second. */
+  /** Leaving peers, by second. */
   readonly #leaving = new Map<number, SimPeer[]>();
   readonly #open: Room[] = [];
   readonly #noisy = new Set<SimPeer>();
   readonly #slow = new Set<SimPeer>();
-  readonly #sickUntil = new Map<SimNode, number>();
+  readonly #degradedUntil = new Map<SimNode, number>();
   readonly #busy: { peer: SimPeer; until: number; cpu: number }[] = [];
   #rooms = 0;
   #sessions = 0;
-  /** Newcomers that come all at once. */
-  #crowd = 0;
-  readonly counts = { joins: 0, deaths: 0, drains: 0, sick: 0, crowds: 0, slowPaths: 0, slowNetworks: 0, busyRooms: 0 };
+  /** Peers of a burst that have not joined yet. */
+  #pendingJoins = 0;
+  readonly counts = {
+    joins: 0,
+    deaths: 0,
+    drains: 0,
+    degradations: 0,
+    joinBursts: 0,
+    slowPaths: 0,
+    slowNetworks: 0,
+    busyRooms: 0,
+  };
 
   constructor(
     private readonly world: World,
@@ -47,7 +64,7 @@ export class Scenario {
     private readonly random: Random,
   ) {}
 
-  /** Fills the fleet as it stands at the first hour. */
+  /** Fills the fleet with the peers of the first hour. */
   begin(): void {
     const there = Math.round(this.options.peers * daily(this.options.from));
     for (let index = 0; index < there; index++) this.#join(0);
@@ -58,30 +75,30 @@ export class Scenario {
     const { random, options } = this;
     const hour = (options.from + now / 3600) % 24;
     this.#leave(now, seconds);
-    // What happens, happens per node.
+    // Rates of events are per node.
     const share = (seconds * options.nodes) / 200;
     const happens = (each: number): boolean => random.next() < share / each;
-    if (happens(every.crowd)) {
-      this.counts.crowds++;
-      this.#crowd += Math.round(random.between(0.01, 0.03) * options.peers);
+    if (happens(every.joinBurst)) {
+      this.counts.joinBursts++;
+      this.#pendingJoins += Math.round(random.between(0.01, 0.03) * options.peers);
     }
-    const burst = Math.min(this.#crowd, Math.ceil((options.peers * 0.001 * seconds) / 2));
-    this.#crowd -= burst;
+    const burst = Math.min(this.#pendingJoins, Math.ceil((options.peers * 0.001 * seconds) / 2));
+    this.#pendingJoins -= burst;
     const joins = burst + random.count(((options.peers * daily(hour)) / meanStay) * seconds);
     for (let index = 0; index < joins && this.world.peers < options.peers; index++) this.#join(now);
     if (happens(every.death)) this.#kill(now);
     if (happens(every.drain)) this.#drain(now);
-    if (happens(every.sickness)) this.#sicken(now);
+    if (happens(every.degradation)) this.#degrade(now);
     for (let left = random.count(share / every.slowPath); left > 0; left--) this.#slowDown(now, true);
     for (let left = random.count(share / every.slowNetwork); left > 0; left--) this.#slowDown(now, false);
     for (let left = random.count(share / every.busyRoom); left > 0; left--) this.#occupy(now);
-    this.#goOn(now);
+    this.#endEvents(now);
   }
 
   #join(now: number): void {
     const { random } = this;
     const room = this.#room();
-    const node = this.world.place(room.members.find(({ gone }) => !gone)?.node);
+    const node = this.world.assign(room.members.find(({ left }) => !left)?.node);
     if (!node) return;
     this.counts.joins++;
     const noisy = random.next() < noisyShare;
@@ -100,7 +117,7 @@ export class Scenario {
       access,
       noisy,
       slow: undefined,
-      gone: false,
+      left: false,
       migrating: false,
     };
     room.members.push(peer);
@@ -164,13 +181,13 @@ export class Scenario {
     node.drainingSince = now;
   }
 
-  /** Something of the node itself (a failing card, a noisy neighbour) spoils everybody's media on it. */
-  #sicken(now: number): void {
-    const node = this.#anyNode(({ alive, state, sick }) => alive && state === 'active' && sick === 0);
+  /** A fault of a node (a failing network card, a noisy neighbour) degrades the media of all its peers. */
+  #degrade(now: number): void {
+    const node = this.#anyNode(({ alive, state, degradation }) => alive && state === 'active' && degradation === 0);
     if (!node) return;
-    this.counts.sick++;
-    node.sick = this.random.between(0.45, 0.6);
-    this.#sickUntil.set(node, now + this.random.between(300, 900));
+    this.counts.degradations++;
+    node.degradation = this.random.between(0.45, 0.6);
+    this.#degradedUntil.set(node, now + this.random.between(300, 900));
   }
 
   #slowDown(now: number, path: boolean): void {
@@ -183,7 +200,7 @@ export class Scenario {
     this.world.measureRtt(peer);
   }
 
-  /** Somebody shares a screen, everybody looks: the peers of a node cost more for a while. */
+  /** The peers of a node temporarily cost more CPU, for example because of a screen share. */
   #occupy(now: number): void {
     const node = this.#anyNode(({ alive, peers }) => alive && peers.length > 0);
     const count = Math.min(node?.peers.length ?? 0, 40);
@@ -198,15 +215,15 @@ export class Scenario {
     }
   }
 
-  /** What began before goes on or ends. */
-  #goOn(now: number): void {
+  /** Updates noisy peers and ends events that are over. */
+  #endEvents(now: number): void {
     const { random, world } = this;
     for (const peer of this.#noisy) {
-      if (peer.gone) this.#noisy.delete(peer);
+      if (peer.left) this.#noisy.delete(peer);
       else peer.score = Math.max(0, Math.min(1, peer.access + random.between(-0.15, 0.15) - peer.node.penalty));
     }
     for (const peer of this.#slow) {
-      if (!peer.gone && peer.slow!.until > now) continue;
+      if (!peer.left && peer.slow!.until > now) continue;
       this.#slow.delete(peer);
       peer.slow = undefined;
       world.measureRtt(peer);
@@ -214,21 +231,21 @@ export class Scenario {
     let kept = 0;
     for (const each of this.#busy) {
       const { peer, until, cpu } = each;
-      if (!peer.gone && until > now) this.#busy[kept++] = each;
-      else if (!peer.gone) {
+      if (!peer.left && until > now) this.#busy[kept++] = each;
+      else if (!peer.left) {
         peer.cpu -= cpu;
         peer.node.used -= cpu;
       }
     }
     this.#busy.length = kept;
-    for (const [node, until] of this.#sickUntil) {
+    for (const [node, until] of this.#degradedUntil) {
       if (until > now && node.alive) continue;
-      node.sick = 0;
-      this.#sickUntil.delete(node);
+      node.degradation = 0;
+      this.#degradedUntil.delete(node);
     }
     for (const node of world.nodes) {
       if (!node.alive && node.backAt <= now) world.revive(node);
-      // A drained node comes back after its upgrade.
+      // A drained node becomes active again after its upgrade.
       if (node.state === 'draining' && node.alive && node.peers.length === 0 && node.backAt === Infinity)
         node.backAt = now + 300;
       else if (node.state === 'draining' && node.alive && node.backAt <= now) {

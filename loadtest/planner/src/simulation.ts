@@ -12,10 +12,10 @@ import { Scenario, type ScenarioOptions } from './scenario.ts';
 import { type SimNode, type SimPeer, World } from './world.ts';
 
 export interface SimulationOptions extends ScenarioOptions {
-  /** Between two plans. */
+  /** Interval between two plans. */
   readonly tickSeconds: number;
   readonly capacity: number;
-  /** False lets everything take its course: nobody is moved but off nodes that are gone, as clients come back by themselves. */
+  /** Whether the planner runs. Without it only clients of dead nodes rejoin, on other nodes. */
   readonly plans: boolean;
 }
 
@@ -30,7 +30,7 @@ export const wholeDay: SimulationOptions = {
   plans: true,
 };
 
-/** A figure of the fleet over the time of a point of the plots. */
+/** State of the fleet at a point of the plots. */
 export interface Point {
   readonly hour: number;
   readonly peers: number;
@@ -50,14 +50,16 @@ export interface SimulationResult {
   readonly points: Point[];
   readonly violations: string[];
   readonly moves: Readonly<Record<string, number>>;
-  readonly undone: number;
+  readonly rolledBack: number;
   readonly peerHours: number;
   readonly movesPerPeerHour: number;
-  /** Seconds each lasted: above 90 % CPU, draining until empty, without media after their node died (per peer). */
+  /** Durations of periods above 90 % CPU. */
   readonly hotSeconds: number[];
+  /** Durations of drains until the node was empty. */
   readonly drainSeconds: number[];
+  /** Time without media after the death of a node, per peer. */
   readonly lostSeconds: number[];
-  /** Peers of a bad access network that were moved for it while their node was well. */
+  /** Number of peers that were moved for quality although only their access network is bad. */
   readonly noisyMoved: number;
   readonly mostMovesOfAPeer: number;
   readonly refusedJoins: number;
@@ -68,9 +70,9 @@ const failShare = 0.02;
 const pointSeconds = 300;
 
 /**
- * A day (or less) of a fleet, under the planner, on a simulated clock.
+ * Simulates a fleet with the planner.
  *
- * @param settings what the planner goes by; the rules it is held to are those of `plannerSettings` in any case.
+ * @param settings settings of the planner. The rules always check `plannerSettings`.
  */
 export function simulate(options: SimulationOptions, settings: PlannerSettings = plannerSettings): SimulationResult {
   const random = new Random(options.seed);
@@ -109,7 +111,7 @@ export function simulate(options: SimulationOptions, settings: PlannerSettings =
       planMax = Math.max(planMax, took);
       memory = next.memory;
       planned = next.migrations;
-    } else planned = comeBack(world);
+    } else planned = rejoinElsewhere(world);
     rules.planned(planned, now);
     const peers = peersOf(world, planned);
     for (const migration of planned) {
@@ -122,7 +124,7 @@ export function simulate(options: SimulationOptions, settings: PlannerSettings =
       moves[migration.reason] = (moves[migration.reason] ?? 0) + 1;
       sincePoint[migration.reason] = (sincePoint[migration.reason] ?? 0) + 1;
     }
-    rules.look(now);
+    rules.check(now);
     if (now % pointSeconds === 0) {
       points.push(pointOf(world, options.from + now / 3600, sincePoint));
       sincePoint = {};
@@ -137,7 +139,7 @@ export function simulate(options: SimulationOptions, settings: PlannerSettings =
     points,
     violations: rules.violations,
     moves,
-    undone: asked - done - world.migrations.length,
+    rolledBack: asked - done - world.migrations.length,
     peerHours,
     movesPerPeerHour: asked / peerHours,
     hotSeconds: rules.hotSeconds,
@@ -158,13 +160,13 @@ function peersOf(world: World, planned: readonly PlannedMigration[]): Map<string
   return found;
 }
 
-/** Without a planner: clients of a dead node ask for another place, and that is all. */
-function comeBack(world: World): PlannedMigration[] {
+/** Without a planner, clients of a dead node rejoin on another node. */
+function rejoinElsewhere(world: World): PlannedMigration[] {
   return world.nodes
     .filter(({ alive }) => !alive)
     .flatMap(({ id, peers }) =>
       peers.flatMap(({ roomId, sessionId, migrating }) => {
-        const target = migrating ? undefined : world.place(undefined);
+        const target = migrating ? undefined : world.assign(undefined);
         return target ? [{ roomId, sessionId, fromNode: id, toNode: target.id, reason: 'node_lost' as const }] : [];
       }),
     );

@@ -1,25 +1,25 @@
 import type { FleetState, PlannedMigration, PlannerNode, PlannerPeer } from '@flotilla/autoscaler';
 import type { Random } from './random.ts';
 
-/** A peer of the model. The planner sees it as one of a node's report. */
+/** A simulated peer. */
 export interface SimPeer extends PlannerPeer {
   score: number;
   rttMs: number;
   baselineRttMs: number;
-  /** Its round trip when nothing is slow. */
+  /** Round trip without a slow path. */
   readonly pathRttMs: number;
-  /** Its node, and where in that node's list it stands. */
   node: SimNode;
+  /** Index in `node.peers`. */
   index: number;
-  /** What it costs a node, as a share of its cores. */
+  /** CPU on its node, as a share of the cores. */
   cpu: number;
-  /** The score that its access network allows. */
+  /** Upper bound of its score by its access network. */
   readonly access: number;
-  /** A bad access network, on any node. */
+  /** Whether its access network is bad. */
   readonly noisy: boolean;
-  /** Its round trip is this many times its baseline until then; `via` is the node whose path is slow, or undefined for its own network. */
+  /** A slow path: multiplies the round trip until a time. `via` is the node with the slow path; undefined for the peer's own network. */
   slow: { factor: number; until: number; via: SimNode | undefined } | undefined;
-  gone: boolean;
+  left: boolean;
   migrating: boolean;
 }
 
@@ -29,15 +29,16 @@ export interface SimNode extends PlannerNode {
   reserved: number;
   alive: boolean;
   readonly peers: SimPeer[];
-  /** CPU its peers use in truth; `cpu` is what it reports, smoothed. */
+  /** Actual CPU; `cpu` is the reported, smoothed value. */
   used: number;
-  /** What its own troubles take off every score. */
-  sick: number;
-  /** What was last taken off its peers' scores. */
+  /** Reduction of its peers' scores by a fault of the node. */
+  degradation: number;
+  /** Reduction of its peers' scores by degradation and load. */
   penalty: number;
-  /** Since when: above 90 %, draining, dead. */
+  /** Since when its CPU is above 90 %, in seconds. */
   hotSince: number | undefined;
   drainingSince: number | undefined;
+  /** When a dead or draining node becomes active again, in seconds. */
   backAt: number;
 }
 
@@ -47,9 +48,9 @@ export interface SimMigration extends PlannedMigration {
   readonly endsAt: number;
 }
 
-/** An idle node's own share. */
+/** CPU of an idle node. */
 const idleCpu = 0.03;
-/** How much of the difference a node's reported CPU makes up in a second. */
+/** Smoothing of the reported CPU per second. */
 const smoothing = 0.3;
 
 export function newNode(index: number, capacity: number): SimNode {
@@ -63,7 +64,7 @@ export function newNode(index: number, capacity: number): SimNode {
     alive: true,
     peers: [],
     used: idleCpu,
-    sick: 0,
+    degradation: 0,
     penalty: 0,
     hotSince: undefined,
     drainingSince: undefined,
@@ -71,13 +72,13 @@ export function newNode(index: number, capacity: number): SimNode {
   };
 }
 
-/** Who is where, what it costs and how well it goes. No decisions are made here but where newcomers are placed. */
+/** State of the simulated fleet: peers, their nodes, CPU and quality. */
 export class World {
   readonly nodes: SimNode[];
   readonly byId: ReadonlyMap<string, SimNode>;
   readonly migrations: SimMigration[] = [];
   peers = 0;
-  /** Joins that found no place. */
+  /** Joins refused for lack of capacity. */
   refused = 0;
 
   constructor(
@@ -93,11 +94,11 @@ export class World {
     return { nodes: this.nodes, moving: this.migrations };
   }
 
-  /** As the registry does: beside others of the room while that node has room, else the better of two. */
-  place(beside: SimNode | undefined): SimNode | undefined {
+  /** Assigns as the registry does: to the node of the room while it has capacity, else to the less loaded of two random nodes. */
+  assign(roomNode: SimNode | undefined): SimNode | undefined {
     const takes = (node: SimNode): boolean => node.alive && node.state === 'active' && node.reserved < node.capacity;
     const load = ({ cpu, reserved, capacity }: SimNode): number => Math.max(cpu, reserved / capacity);
-    if (beside && takes(beside) && load(beside) < 0.8) return beside;
+    if (roomNode && takes(roomNode) && load(roomNode) < 0.8) return roomNode;
     let best: SimNode | undefined;
     for (let tries = 0, found = 0; tries < 20 && found < 2; tries++) {
       const node = this.nodes[this.random.index(this.nodes.length)]!;
@@ -116,7 +117,7 @@ export class World {
   }
 
   remove(peer: SimPeer): void {
-    peer.gone = true;
+    peer.left = true;
     this.peers--;
     peer.node.reserved--;
     this.#leave(peer);
@@ -146,17 +147,17 @@ export class World {
     peer.baselineRttMs = Math.min(peer.baselineRttMs, peer.rttMs);
   }
 
-  /** Reserves on the target. False when the registry would refuse. */
+  /** Begins a migration and reserves capacity on its target. False when the registry would refuse it. */
   begin(planned: PlannedMigration, peer: SimPeer, endsAt: number): boolean {
     const target = this.byId.get(planned.toNode)!;
-    if (peer.gone || peer.migrating || target.reserved >= target.capacity) return false;
+    if (peer.left || peer.migrating || target.reserved >= target.capacity) return false;
     target.reserved++;
     peer.migrating = true;
     this.migrations.push({ ...planned, peer, target, endsAt });
     return true;
   }
 
-  /** Ends what is due: `share` of them come to nothing. Returns those that moved. */
+  /** Ends due migrations, of which `share` fail. Returns the successful ones. */
   finish(now: number, share: number): SimMigration[] {
     const moved: SimMigration[] = [];
     let kept = 0;
@@ -167,14 +168,14 @@ export class World {
       }
       const { peer, target } = migration;
       peer.migrating = false;
-      if (peer.gone || !target.alive || this.random.next() < share) {
+      if (peer.left || !target.alive || this.random.next() < share) {
         target.reserved--;
         continue;
       }
       peer.node.reserved--;
       this.#leave(peer);
       this.#enter(peer, target);
-      // A new node has no other baseline of it than what it measures now.
+      // The new node starts with the current round trip as baseline.
       peer.baselineRttMs = peer.rttMs;
       moved.push(migration);
     }
@@ -182,21 +183,21 @@ export class World {
     return moved;
   }
 
-  /** What the nodes report, `seconds` after the last report. */
+  /** Updates the reports of the nodes, `seconds` after the last update. */
   measure(seconds: number): void {
     const step = 1 - (1 - smoothing) ** seconds;
     for (const node of this.nodes) {
       if (!node.alive) continue;
       node.cpu += (Math.min(node.used, 1) - node.cpu) * step;
-      // Beyond 85 % packets begin to wait.
-      const penalty = node.sick + Math.max(0, node.cpu - 0.85) * 2;
+      // Above 85 % CPU packets are delayed.
+      const penalty = node.degradation + Math.max(0, node.cpu - 0.85) * 2;
       if (Math.abs(penalty - node.penalty) < 0.005) continue;
       node.penalty = penalty;
       for (const peer of node.peers) peer.score = Math.max(0, peer.access - penalty);
     }
   }
 
-  /** A node dies: its peers stay on it until somebody moves them. */
+  /** Kills a node. Its peers stay assigned to it until they are migrated. */
   kill(node: SimNode, backAt: number): void {
     node.alive = false;
     node.backAt = backAt;
@@ -208,7 +209,7 @@ export class World {
     node.alive = true;
     node.state = 'active';
     node.cpu = idleCpu;
-    node.sick = 0;
+    node.degradation = 0;
     node.penalty = 0;
     node.backAt = Infinity;
   }
