@@ -1,10 +1,10 @@
-// What a piece of work allocates, by the sampling heap profiler of V8.
+// Measures allocations with V8's sampling heap profiler.
 import { type HeapProfiler, Session } from 'node:inspector/promises';
 
 const sizeOf = ({ selfSize, children }: HeapProfiler.SamplingHeapProfileNode): number =>
   children.reduce((sum, child) => sum + sizeOf(child), selfSize);
 
-/** Bytes that the work allocates on the heap, those that were collected since included. */
+/** Bytes that `work` allocates on the heap, including those already collected. */
 export async function allocatedBy(work: () => void): Promise<number> {
   const session = new Session();
   session.connect();

@@ -4,8 +4,8 @@ import { answerTo, channelFor, dtlsParametersOf } from '../src/index.ts';
 const offer =
   'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE data\r\na=fingerprint:SHA-256 AB:CD\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:data\r\na=setup:actpass\r\n';
 
-describe('offer and answer', () => {
-  test('the fingerprint of the offer is what the relay is told', () => {
+describe('SDP of a metadata link', () => {
+  test('dtlsParametersOf returns the fingerprint of the offer', () => {
     expect(dtlsParametersOf(offer)).toEqual({
       role: 'client',
       fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }],
@@ -13,7 +13,7 @@ describe('offer and answer', () => {
     expect(() => dtlsParametersOf('v=0\r\n')).toThrow('no fingerprint');
   });
 
-  test('the answer names the transport for the section that was offered', () => {
+  test('answerTo describes the transport in the offered media section', () => {
     const answer = answerTo(offer, {
       relayId: 'rl_a',
       transport: {
@@ -53,7 +53,7 @@ describe('offer and answer', () => {
     );
   });
 
-  test('a pinned topic takes its own channel whatever the link is', () => {
+  test('channelFor ignores the adaptive channel for reliable and unreliable topics', () => {
     expect(channelFor('reliable', 'unreliable')).toBe('reliable');
     expect(channelFor('unreliable', 'limited')).toBe('unreliable');
     expect(channelFor('adaptive', 'limited')).toBe('limited');

@@ -21,11 +21,11 @@ import { publisherFrame, relayFrame, shardFrame, stamp } from './frames.ts';
 const full = (init: FrameInit) => create(MetadataFrameSchema, { body: { case: undefined }, ...init });
 const withoutChecks = (init: FrameInit) => toBinary(MetadataFrameSchema, full(init));
 
-/** The code a frame is refused with; `read` when it is not. */
-function refusal(bytes: Uint8Array, from: FrameOrigin = 'publisher'): FrameErrorCode | 'read' {
+/** The error code of decoding a frame, or `accepted`. */
+function refusal(bytes: Uint8Array, from: FrameOrigin = 'publisher'): FrameErrorCode | 'accepted' {
   try {
     decodeFrame(bytes, from);
-    return 'read';
+    return 'accepted';
   } catch (error) {
     expect(error).toBeInstanceOf(FrameError);
     return (error as FrameError).code;
@@ -36,8 +36,8 @@ const shard = { topic: 'detections', seqId: 7, index: 0, total: 1, size: 3, payl
 const shardWith = (changes: object): FrameInit => ({ body: { case: 'shard', value: { ...shard, ...changes } } });
 const stamped = { publisherId: 'pt_ada', routedAt: 1.8e15 };
 
-describe('a frame', () => {
-  test('is read as it was written, from a publisher and from the relay', () => {
+describe('frame codec', () => {
+  test('decoding an encoded frame returns its fields, from a publisher and from the relay', () => {
     const same = (from: FrameOrigin) => (init: FrameInit) => {
       const { body, stamp } = decodeFrame(encodeFrame(init), from);
       expect({ body, stamp }).toEqual({ body: full(init).body, stamp: full(init).stamp });
@@ -46,7 +46,7 @@ describe('a frame', () => {
     fc.assert(fc.property(relayFrame, same('relay')));
   });
 
-  test('has the bytes that the schema says', () => {
+  test('encoding gives the same bytes as the generated protobuf code', () => {
     fc.assert(
       fc.property(relayFrame, (init) => {
         expect(encodeFrame(init)).toEqual(withoutChecks(init));
@@ -54,7 +54,7 @@ describe('a frame', () => {
     );
   });
 
-  test('is stamped without being written anew, once or twice; the last stamp counts', () => {
+  test('stampFrame can be applied repeatedly, and the last stamp counts', () => {
     fc.assert(
       fc.property(shardFrame, stamp, stamp, (init, first, second) => {
         const frame = encodeFrame(init);
@@ -68,13 +68,13 @@ describe('a frame', () => {
     );
   });
 
-  test('gives its payload as a view of the bytes it came in', () => {
+  test('the decoded payload is a view of the encoded bytes', () => {
     const bytes = encodeFrame(shardWith({}));
     const { body } = decodeFrame(bytes, 'publisher');
     expect(body.case === 'shard' && body.value.payload.buffer).toBe(bytes.buffer);
   });
 
-  test('with the longest names and a full payload is no longer than a frame may be', () => {
+  test('a frame with the longest names and a full payload is within the maximum frame size', () => {
     const size = (maxFrameBytes - frameOverhead) * maxShards;
     const frame = encodeFrame({
       body: {
@@ -96,13 +96,13 @@ describe('a frame', () => {
     expect(frame.length).toBeLessThanOrEqual(maxFrameBytes);
   });
 
-  test('may carry fields that a newer version added', () => {
+  test('unknown fields of a newer version are skipped', () => {
     const newer = new BinaryWriter().tag(99, WireType.LengthDelimited).string('new').finish();
-    expect(refusal(Buffer.concat([encodeFrame(shardWith({})), newer]))).toBe('read');
+    expect(refusal(Buffer.concat([encodeFrame(shardWith({})), newer]))).toBe('accepted');
   });
 });
 
-describe('a frame is refused', () => {
+describe('frame codec refuses a frame', () => {
   const everywhere = [
     ['topic', shardWith({ topic: '' })],
     ['topic', shardWith({ topic: 'a'.repeat(129) })],
@@ -124,7 +124,7 @@ describe('a frame is refused', () => {
     ['unknown-kind', {}],
   ] satisfies [FrameErrorCode, FrameInit][];
 
-  test.each(everywhere)('for its %s, written or read (case %#)', (code, init) => {
+  test.each(everywhere)('with an invalid %s, encoded or decoded (case %#)', (code, init) => {
     expect(refusal(withoutChecks(init))).toBe(code);
     expect(() => encodeFrame(init)).toThrow(expect.objectContaining({ name: 'FrameError', code }));
   });
@@ -137,7 +137,7 @@ describe('a frame is refused', () => {
     ['range', { body: { case: 'lossNotice', value: { topic: 'a', publisherId: 'p', fromSeqId: 2, toSeqId: 1 } } }],
     ['publisher', { body: { case: 'lossNotice', value: { topic: 'a' } } }],
     ['publisher', { body: { case: 'modeSwitch', value: { topic: 'a' } } }],
-  ])('for its %s when it comes from the relay (case %#)', (code, init) => {
+  ])('with an invalid %s from the relay (case %#)', (code, init) => {
     expect(refusal(withoutChecks(init), 'relay')).toBe(code);
   });
 
@@ -150,11 +150,11 @@ describe('a frame is refused', () => {
     ['relay', shardWith({})],
     ['relay', { body: { case: 'timeRequest', value: { t1: 1 } } }],
     ['relay', { body: { case: 'timeResponse', value: { t1: 1 } }, stamp: stamped }],
-  ])('when a %s sends what is not its to send (case %#)', (from, init) => {
+  ])('that a %s must not send (case %#)', (from, init) => {
     expect(refusal(withoutChecks(init), from)).toBe('direction');
   });
 
-  test('when it is longer than a frame may be, written, stamped or read', () => {
+  test('above the maximum size, encoded, stamped or decoded', () => {
     const long = shardWith({ size: maxFrameBytes, payload: new Uint8Array(maxFrameBytes) });
     const tooLarge = expect.objectContaining({ code: 'too-large' });
     expect(() => encodeFrame(long)).toThrow(tooLarge);
@@ -163,18 +163,18 @@ describe('a frame is refused', () => {
     expect(decodeFrame(encodeFrame(long, 20_000), 'publisher', 20_000).body.case).toBe('shard');
   });
 
-  test('when a number does not fit its field; the next one is written all the same', () => {
+  test('with a number out of range, and encodes the next one', () => {
     expect(() => encodeFrame(shardWith({ seqId: 2 ** 32 }))).toThrow(expect.objectContaining({ code: 'malformed' }));
     expect(() => encodeFrame(shardWith({ seqId: 1.5 }))).toThrow(FrameError);
     expect(encodeFrame(shardWith({}))).toEqual(withoutChecks(shardWith({})));
   });
 });
 
-describe('whatever bytes come', () => {
+describe('frame codec with arbitrary bytes', () => {
   const origin = fc.constantFrom<FrameOrigin>('publisher', 'relay');
-  /** What was read stands for the frame: written again it reads the same, and the relay can stamp it. */
-  const readOrRefused = (bytes: Uint8Array, from: FrameOrigin) => {
-    if (refusal(bytes, from) !== 'read') return;
+  /** An accepted frame can be encoded, decoded and stamped without a change. */
+  const expectConsistent = (bytes: Uint8Array, from: FrameOrigin) => {
+    if (refusal(bytes, from) !== 'accepted') return;
     const frame = decodeFrame(bytes, from);
     const again = encodeFrame({ body: frame.body, ...(frame.stamp && { stamp: frame.stamp }) });
     expect(decodeFrame(again, from)).toEqual(frame);
@@ -185,11 +185,11 @@ describe('whatever bytes come', () => {
     }
   };
 
-  test('random ones are read or refused with a FrameError', () => {
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), origin, readOrRefused), { numRuns: 20_000 });
+  test('random bytes are accepted or refused with a FrameError', () => {
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), origin, expectConsistent), { numRuns: 20_000 });
   });
 
-  test('frames that were cut, changed, doubled or spliced are read or refused with a FrameError', () => {
+  test('mutated frames are accepted or refused with a FrameError', () => {
     const small = fc
       .oneof(publisherFrame, relayFrame)
       .map((init) => encodeFrame(init))
@@ -199,11 +199,11 @@ describe('whatever bytes come', () => {
       .tuple(small, fc.array(edit, { minLength: 1, maxLength: 4 }), fc.option(small))
       .map(([frame, edits, more]) => {
         let bytes = [...frame];
-        // Most of what decides stands in the first bytes.
+        // Most fields are in the first 60 bytes.
         for (const { at, cut, put } of edits) bytes.splice(at % Math.min(bytes.length + 1, 60), cut, ...put);
         if (more) bytes = [...bytes, ...more];
         return Uint8Array.from(bytes);
       });
-    fc.assert(fc.property(mutated, origin, readOrRefused), { numRuns: 5000 });
+    fc.assert(fc.property(mutated, origin, expectConsistent), { numRuns: 5000 });
   });
 });

@@ -12,7 +12,7 @@ export const publisherId = fc.string({
   maxLength: 128,
 });
 export const seqId = fc.integer({ min: 0, max: maxSeqId });
-/** Microseconds since 1970; 0 says nothing. */
+/** Microseconds since the Unix epoch; 0: unknown. */
 export const time = fc.double({ min: 0, max: 2 ** 52, noNaN: true }).map(Math.abs);
 
 export const stamp: fc.Arbitrary<StampInit> = fc.record({
@@ -21,7 +21,7 @@ export const stamp: fc.Arbitrary<StampInit> = fc.record({
   retained: fc.boolean(),
 });
 
-/** A shard as its layout demands. */
+/** A shard with a valid layout. */
 const shard = fc
   .record({
     size: fc.oneof(fc.nat(300), fc.nat(200_000)),

@@ -2,18 +2,18 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { adaptiveRule, initialMode, type LinkMeasurement, LinkMeter, type ModeState, nextMode } from '../src/index.ts';
 
-const everyMs = 250;
+const intervalMs = 250;
 const good: LinkMeasurement = { loss: 0, rttMs: 40, bufferedBytes: 0 };
 const bad: LinkMeasurement = { loss: 0.3, rttMs: 400, bufferedBytes: 0 };
 
-/** The states of a run, one for each measurement. */
+/** The states after each measurement. */
 function run(links: readonly LinkMeasurement[], state: ModeState = initialMode(0)): ModeState[] {
   let now = state.since;
-  return links.map((link) => (state = nextMode(state, link, (now += everyMs))));
+  return links.map((link) => (state = nextMode(state, link, (now += intervalMs))));
 }
 
 const repeat = (link: LinkMeasurement, ms: number): LinkMeasurement[] =>
-  Array.from({ length: ms / everyMs }, () => link);
+  Array.from({ length: ms / intervalMs }, () => link);
 
 const switchTimes = (states: readonly ModeState[]): number[] => [...new Set(states.map(({ since }) => since))];
 
@@ -23,8 +23,8 @@ const link = fc.record({
   bufferedBytes: fc.nat(1_000_000),
 });
 
-describe('the channel of adaptive topics', () => {
-  test('is the unreliable one on a link that loses much and is slow, and the limited one when that clears', () => {
+describe('nextMode', () => {
+  test('switches to the unreliable channel at high loss and round trip, and back after both have recovered', () => {
     const states = run([...repeat(good, 10_000), ...repeat(bad, 10_000), ...repeat(good, 20_000)]);
     expect(states[39]!.channel).toBe('limited');
     expect(states[79]!.channel).toBe('unreliable');
@@ -33,24 +33,24 @@ describe('the channel of adaptive topics', () => {
   });
 
   test.each([
-    ['loses much but is quick', { ...bad, rttMs: 200 }],
-    ['is slow but loses little', { ...bad, loss: 0.15 }],
-  ])('stays the limited one on a link that %s', (_what, link) => {
+    ['high loss and a short round trip', { ...bad, rttMs: 200 }],
+    ['low loss and a long round trip', { ...bad, loss: 0.15 }],
+  ])('stays on the limited channel with %s', (_what, link) => {
     expect(run(repeat(link, 60_000)).every(({ channel }) => channel === 'limited')).toBe(true);
   });
 
-  test('is not changed by a moment', () => {
-    const moment = [...repeat(good, 10_000), ...repeat(bad, everyMs), ...repeat(good, 10_000)];
+  test('ignores a single bad measurement', () => {
+    const moment = [...repeat(good, 10_000), ...repeat(bad, intervalMs), ...repeat(good, 10_000)];
     expect(switchTimes(run(moment))).toHaveLength(1);
   });
 
-  test('does not go back while much waits to be sent', () => {
+  test('does not switch back while the send buffer is full', () => {
     const clogged = { ...good, bufferedBytes: adaptiveRule.clear.bufferedBytes };
     const states = run([...repeat(bad, 10_000), ...repeat(clogged, 60_000)]);
     expect(states.at(-1)!.channel).toBe('unreliable');
   });
 
-  test('does not change between the two lines, whatever it is', () => {
+  test('keeps either channel for measurements between the two thresholds', () => {
     const { bad: enter, clear } = adaptiveRule;
     const between = fc.record({
       loss: fc.double({ min: clear.loss, max: enter.loss, noNaN: true }),
@@ -65,7 +65,7 @@ describe('the channel of adaptive topics', () => {
     );
   });
 
-  test('is kept for the dwell at least, whatever the link does, and the same link gives the same channel', () => {
+  test('keeps each channel for the minimum dwell time, for any measurements, and is deterministic', () => {
     fc.assert(
       fc.property(fc.array(link, { maxLength: 400 }), (links) => {
         const states = run(links);
@@ -78,7 +78,7 @@ describe('the channel of adaptive topics', () => {
   });
 });
 
-/** A link in a model: each request is lost or answered after its round trip, by a generator that is the same each time. */
+/** A simulated link: each time request is lost or answered after a round trip, pseudo-randomly and reproducibly. */
 class SimulatedLink {
   readonly meter = new LinkMeter();
   #answers: { t1: number; at: number }[] = [];
@@ -89,7 +89,7 @@ class SimulatedLink {
     return (this.#seed >>> 8) / 2 ** 24;
   }
 
-  /** A quarter of a second with this loss and round trip, give or take a fifth. */
+  /** Simulates 250 ms with this loss and a round trip with 20 % jitter. */
   step(now: number, loss: number, rttMs: number): { rttMs: number; loss: number } | undefined {
     this.meter.sent(now, now);
     if (this.#random() >= loss) this.#answers.push({ t1: now, at: now + rttMs * (0.8 + 0.4 * this.#random()) });
@@ -99,13 +99,13 @@ class SimulatedLink {
   }
 }
 
-describe('over a simulated link, as measured by its time requests', () => {
+describe('nextMode with the measurements of LinkMeter on a simulated link', () => {
   /** Loss and round trip by second. */
-  function follow(of: (second: number) => [loss: number, rttMs: number], seconds: number): ModeState[] {
+  function simulate(of: (second: number) => [loss: number, rttMs: number], seconds: number): ModeState[] {
     const simulated = new SimulatedLink();
     let state = initialMode(0);
     const states: ModeState[] = [];
-    for (let now = 0; now < seconds * 1000; now += everyMs) {
+    for (let now = 0; now < seconds * 1000; now += intervalMs) {
       const measured = simulated.step(now, ...of(now / 1000));
       if (measured) state = nextMode(state, { ...measured, bufferedBytes: 0 }, now);
       states.push(state);
@@ -113,21 +113,21 @@ describe('over a simulated link, as measured by its time requests', () => {
     return states;
   }
 
-  test('a train goes through a tunnel: there and back, once each', () => {
-    const states = follow((second) => (second > 20 && second < 50 ? [0.35, 450] : [0.01, 60]), 90);
+  test('30 s of high loss and round trip cause one switch in each direction', () => {
+    const states = simulate((second) => (second > 20 && second < 50 ? [0.35, 450] : [0.01, 60]), 90);
     expect(states.map(({ channel }) => channel)).toContain('unreliable');
     expect(switchTimes(states)).toHaveLength(3);
-    const [, away, back] = switchTimes(states);
-    expect(away).toBeGreaterThan(20_000);
-    expect(away).toBeLessThan(30_000);
-    expect(back).toBeGreaterThan(50_000);
-    expect(back).toBeLessThan(70_000);
+    const [, toUnreliable, toLimited] = switchTimes(states);
+    expect(toUnreliable).toBeGreaterThan(20_000);
+    expect(toUnreliable).toBeLessThan(30_000);
+    expect(toLimited).toBeGreaterThan(50_000);
+    expect(toLimited).toBeLessThan(70_000);
   });
 
-  test('a link that is on the line for ten minutes does not flap', () => {
-    const states = follow(() => [0.15, 210], 600);
+  test('a link at the threshold switches less than 15 times in ten minutes', () => {
+    const states = simulate(() => [0.15, 210], 600);
     expect(switchTimes(states).length).toBeLessThan(15);
-    const silent = follow((second) => (second > 10 ? [1, 100] : [0, 100]), 60);
-    expect(silent.at(-1)!.channel).toBe('unreliable');
+    const unanswered = simulate((second) => (second > 10 ? [1, 100] : [0, 100]), 60);
+    expect(unanswered.at(-1)!.channel).toBe('unreliable');
   });
 });

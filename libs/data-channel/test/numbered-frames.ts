@@ -1,4 +1,4 @@
-// Frames of many lengths whose bytes all follow from their number.
+// Frames of many lengths, whose bytes are derived from their number.
 
 export const longestFrame = 300;
 const pool = Buffer.alloc(longestFrame);
@@ -12,7 +12,7 @@ export function numberedFrame(number: number): Uint8Array {
   return frame;
 }
 
-/** The low 32 bits of a mix of the number: what goes with the frame as its tag. */
+/** The tag of a frame, derived from its number. */
 export const tagOf = (number: number): number => Math.imul(number, 40_503) | 0;
 
 export function isNumberedFrame(frame: Uint8Array | undefined, tag: number, number: number): boolean {

@@ -4,11 +4,11 @@ import type { Shard } from '../src/generated/metadata_pb.ts';
 import { FrameError, maxSeqId, maxShardBytes, shardBytes, split } from '../src/index.ts';
 import { messageOf, one, retained, shardOf, shardsOf, Stream } from './stream.ts';
 
-/** Sizes of messages, of one shard to seven. The message 0 is one shard that begins the order. */
+/** Sizes of messages of one to seven shards. Message 0 has one shard and starts the sequence. */
 const sizes = fc.array(fc.nat(700), { minLength: 1, maxLength: 30 }).map((rest) => [10, ...rest]);
 
-/** The shards of all messages after the first, in any order, each with whether it is sent once, twice or not at all. */
-const journey = sizes.chain((sizes) => {
+/** The shards of all messages after the first, in any order, each delivered 0, 1 or 2 times. */
+const delivery = sizes.chain((sizes) => {
   const shards = sizes.flatMap((size, seqId) => (seqId === 0 ? [] : shardsOf(seqId, size)));
   return fc.record({
     sizes: fc.constant(sizes),
@@ -24,8 +24,8 @@ function expectWhole(stream: Stream, sizes: readonly number[]): void {
   for (const { seqId, bytes } of stream.delivered) expect(bytes).toEqual(messageOf(seqId, sizes[seqId]!));
 }
 
-describe('a message', () => {
-  test('is cut into views of at most so many bytes, which put together are the message', () => {
+describe('split', () => {
+  test('returns views of at most the given size that concatenate to the message', () => {
     fc.assert(
       fc.property(fc.nat(5000), fc.integer({ min: 1, max: 6000 }), (size, most) => {
         const message = messageOf(1, size);
@@ -40,16 +40,16 @@ describe('a message', () => {
     );
   });
 
-  test('of more than 65,536 shards is refused', () => {
+  test('refuses a message of more than 65,536 shards', () => {
     expect(() => [...split(new Uint8Array(65_537), 1)]).toThrow(FrameError);
     expect(() => [...split(new Uint8Array(10), 0)]).toThrow(FrameError);
   });
 });
 
-describe('messages are delivered whole and in order', () => {
-  test('whatever the order of their shards, and doubled ones are refused', () => {
+describe('Reassembler', () => {
+  test('delivers messages in order for any order of their shards, and refuses duplicates', () => {
     fc.assert(
-      fc.property(journey, ({ sizes, order, times }) => {
+      fc.property(delivery, ({ sizes, order, times }) => {
         const stream = new Stream(wide);
         stream.accept(one(0));
         for (const [at, shard] of order.entries()) {
@@ -64,9 +64,9 @@ describe('messages are delivered whole and in order', () => {
     );
   });
 
-  test('but for those of which a shard was lost, which are reported: each message is one or the other', () => {
+  test('delivers each message whose shards all arrive and reports each other one as lost', () => {
     fc.assert(
-      fc.property(journey, ({ sizes, order, times }) => {
+      fc.property(delivery, ({ sizes, order, times }) => {
         const stream = new Stream(wide);
         stream.accept(one(0));
         const sent = order.filter((_, at) => times[at]! > 0);
@@ -86,7 +86,7 @@ describe('messages are delivered whole and in order', () => {
     );
   });
 
-  test('as if forged shards had never come', () => {
+  test('ignores forged shards of known messages and implausible sequence ids', () => {
     const forgery = fc.constantFrom<[(shard: Shard) => Partial<Shard>, RegExp]>(
       [({ total }) => ({ total: total + 1 }), /contradiction|stale/],
       [({ size }) => ({ size: size + 1 }), /contradiction|stale/],
@@ -97,14 +97,14 @@ describe('messages are delivered whole and in order', () => {
       [() => ({ seqId: 0 }), /stale/],
     );
     fc.assert(
-      fc.property(journey, fc.array(forgery, { minLength: 1 }), ({ sizes, order, times, spots }, forgeries) => {
+      fc.property(delivery, fc.array(forgery, { minLength: 1 }), ({ sizes, order, times, spots }, forgeries) => {
         const stream = new Stream(wide);
         stream.accept(one(0));
         let refused = 0;
         for (const [at, shard] of order.entries()) {
           stream.accept(shard);
           if (times[at] !== 2) continue;
-          // Of a shard that came: whoever is first is believed.
+          // Forges a shard that was received: the first one counts.
           const victim = order[spots[at]! % (at + 1)]!;
           const before = stream.reassembler.heldBytes;
           const [forge, refusal] = forgeries[at % forgeries.length]!;
@@ -120,7 +120,7 @@ describe('messages are delivered whole and in order', () => {
   });
 });
 
-describe('whatever a hostile sender sends', () => {
+describe('Reassembler with a hostile sender', () => {
   const anyShard = fc
     .record({
       seqId: fc.oneof(
@@ -143,7 +143,7 @@ describe('whatever a hostile sender sends', () => {
   const limits = { windowBytes: 6000, windowMessages: 16, maxMessageBytes: 3000 };
   const bound = 2 * (limits.windowBytes + limits.maxMessageBytes);
 
-  test('memory stays below its bound, every message is delivered once or lost, and streams end once', () => {
+  test('keeps its memory bound, delivers each message once or reports it lost, and ends each sink once', () => {
     fc.assert(
       fc.property(fc.array(anyShard, { maxLength: 200, size: 'max' }), (sent) => {
         const sinks: { size: number; written: number; ends: string[] }[] = [];
@@ -183,10 +183,10 @@ describe('whatever a hostile sender sends', () => {
     );
   });
 
-  test('shards of one byte cost what it takes to keep them', () => {
+  test('counts the overhead of one-byte shards towards the memory bound', () => {
     const stream = new Stream();
     stream.accept(one(0));
-    // All but the first of 65,536: they wait for it.
+    // All but the first of 65,536 shards, so that all are buffered.
     const shards = shardsOf(1, 65_536, 1).slice(1);
     for (const shard of shards) stream.accept(shard);
     expect(stream.reassembler.heldBytes).toBeLessThanOrEqual(1024 * 1024 + 256 * 1024);
@@ -194,9 +194,9 @@ describe('whatever a hostile sender sends', () => {
   });
 });
 
-describe('a hole', () => {
-  test('holds up what comes after it until its deadline, then the order goes on', () => {
-    const stream = new Stream({ holeTimeoutMs: 100 });
+describe('Reassembler with a gap in the sequence', () => {
+  test('blocks later messages until the deadline of the gap, then delivers them', () => {
+    const stream = new Stream({ gapTimeoutMs: 100 });
     stream.accept(one(0));
     stream.now = 10;
     stream.accept(one(3));
@@ -214,16 +214,16 @@ describe('a hole', () => {
     expect(stream.reassembler.deadline).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('is not waited for twice: holes that are older than the deadline go together', () => {
-    const stream = new Stream({ holeTimeoutMs: 100 });
+  test('skips all gaps whose deadline is over at once', () => {
+    const stream = new Stream({ gapTimeoutMs: 100 });
     for (const seqId of [0, 2, 4, 6]) stream.accept(one(seqId));
     stream.now = 100;
     stream.reassembler.expire();
     expect(stream.ids).toEqual([0, 2, 4, 6]);
   });
 
-  test('in the middle of a message is waited for longer while nothing newer came', () => {
-    const stream = new Stream({ holeTimeoutMs: 100, restMs: 1000 });
+  test('waits idleTimeoutMs for the rest of a message that blocks no other', () => {
+    const stream = new Stream({ gapTimeoutMs: 100, idleTimeoutMs: 1000 });
     stream.accept(one(0));
     stream.accept(shardsOf(1, 200)[0]!);
     expect(stream.reassembler.deadline).toBe(1000);
@@ -235,7 +235,7 @@ describe('a hole', () => {
     expect(stream.ids).toEqual([0, 2]);
   });
 
-  describe('among what is sent once', () => {
+  describe('on a channel without retransmission', () => {
     const send = (stream: Stream, ...seqIds: number[]) => {
       for (const seqId of seqIds) stream.accept(one(seqId), undefined, true);
     };
@@ -244,8 +244,8 @@ describe('a hole', () => {
       stream.reassembler.expire();
     };
 
-    test('is waited for as long as packets overtake each other, no longer', () => {
-      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+    test('waits reorderMs for reordered messages', () => {
+      const stream = new Stream({ gapTimeoutMs: 100, reorderMs: 20 });
       send(stream, 0, 2);
       wait(stream, 19);
       send(stream, 1);
@@ -256,8 +256,8 @@ describe('a hole', () => {
       expect(stream.losses).toEqual([{ fromSeqId: 3, toSeqId: 3, reason: 'deadline' }]);
     });
 
-    test('is waited for longer when what is missing may have been sent before that, so that it may come again', () => {
-      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+    test('waits gapTimeoutMs when the missing message may have been sent on a channel with retransmission', () => {
+      const stream = new Stream({ gapTimeoutMs: 100, reorderMs: 20 });
       stream.accept(one(0));
       send(stream, 2, 4);
       wait(stream, 99);
@@ -268,8 +268,8 @@ describe('a hole', () => {
       expect(stream.ids).toEqual([0, 1, 2, 4]);
     });
 
-    test('is waited for as before once messages are sent again when lost', () => {
-      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+    test('waits gapTimeoutMs after messages are sent with retransmission again', () => {
+      const stream = new Stream({ gapTimeoutMs: 100, reorderMs: 20 });
       send(stream, 0, 1);
       stream.accept(one(3));
       wait(stream, 99);
@@ -278,8 +278,8 @@ describe('a hole', () => {
       expect(stream.ids).toEqual([0, 1, 3]);
     });
 
-    test('in a message of several shards counts once something newer came; until then it may just be slow', () => {
-      const stream = new Stream({ holeTimeoutMs: 100, reorderMs: 20 });
+    test('waits reorderMs for the missing shards of a message only after a newer message arrived', () => {
+      const stream = new Stream({ gapTimeoutMs: 100, reorderMs: 20 });
       send(stream, 0);
       const [first, second] = shardsOf(1, 200) as [Shard, Shard];
       stream.accept(first, undefined, true);
@@ -295,7 +295,7 @@ describe('a hole', () => {
     });
   });
 
-  test('is pushed out of the window by newer messages', () => {
+  test('skips the gap when the window is full', () => {
     const stream = new Stream({ windowMessages: 4 });
     for (const seqId of [0, 2, 3, 4]) stream.accept(one(seqId));
     expect(stream.ids).toEqual([0]);
@@ -304,7 +304,7 @@ describe('a hole', () => {
     expect(stream.losses).toEqual([{ fromSeqId: 1, toSeqId: 1, reason: 'window' }]);
   });
 
-  test('that the relay tells of is not waited for, before or after what follows it', () => {
+  test('does not wait for messages in a loss notice, whether it arrives before or after the next message', () => {
     const stream = new Stream();
     stream.accept(one(0));
     stream.accept(one(3));
@@ -318,7 +318,7 @@ describe('a hole', () => {
     expect(stream.losses.map(({ reason }) => reason)).toEqual(['notice', 'notice']);
   });
 
-  test('of thousands of messages is believed when two in a row say so', () => {
+  test('accepts a jump of the sequence id after two consecutive ids', () => {
     const stream = new Stream();
     stream.accept(one(0));
     expect(stream.accept(one(10_000))).toBe('jump');
@@ -331,7 +331,7 @@ describe('a hole', () => {
   });
 });
 
-describe('a file', () => {
+describe('Reassembler with a file', () => {
   const file = { size: 50 * 1024 * 1024, total: Math.ceil((50 * 1024 * 1024) / maxShardBytes) };
   const each = shardBytes(file.size, file.total);
   const filePart = (index: number) =>
@@ -342,7 +342,7 @@ describe('a file', () => {
       payload: new Uint8Array(Math.min(each, file.size - index * each)).fill(index),
     });
 
-  test('of 50 MiB goes to its sink shard by shard, as it comes, and none of it waits', () => {
+  test('writes 50 MiB to its sink without buffering', () => {
     let [written, ended, most] = [0, 0, 0];
     const stream = new Stream({
       stream: (info) => {
@@ -367,14 +367,14 @@ describe('a file', () => {
     expect(stream.ids).toEqual([0, 2]);
   });
 
-  test('that stops half way is aborted when its deadline is over, counted from its last shard', () => {
+  test('aborts an incomplete file after a timeout from its last shard', () => {
     const events: string[] = [];
     const sink = {
       write: () => events.push('write'),
       end: () => events.push('end'),
       abort: () => events.push('abort'),
     };
-    const stream = new Stream({ holeTimeoutMs: 100, stream: () => sink });
+    const stream = new Stream({ gapTimeoutMs: 100, stream: () => sink });
     stream.accept(one(0));
     for (const index of [0, 1]) {
       stream.now += 90;
@@ -388,7 +388,7 @@ describe('a file', () => {
     expect(stream.ids).toEqual([0, 2]);
   });
 
-  test('is refused where nobody takes files, and lost where this one is not wanted', () => {
+  test('refuses a file without a stream callback, and reports it lost when the callback declines it', () => {
     const none = new Stream();
     expect(none.accept(filePart(0))).toBe('too-large');
     const unwanted = new Stream({ stream: () => undefined });
@@ -398,7 +398,7 @@ describe('a file', () => {
     expect(unwanted.losses).toEqual([{ fromSeqId: 1, toSeqId: 1, reason: 'unwanted' }]);
   });
 
-  test('is aborted when its publisher goes', () => {
+  test('aborts an incomplete file on close', () => {
     const events: string[] = [];
     const stream = new Stream({
       stream: () => ({ write: () => {}, end: () => {}, abort: () => events.push('abort') }),
@@ -410,8 +410,8 @@ describe('a file', () => {
   });
 });
 
-describe('a retained message', () => {
-  test('is delivered to who comes later and opens no hole to what is sent then', () => {
+describe('Reassembler with a retained message', () => {
+  test('delivers it and reports no loss between it and the first message of the sequence', () => {
     const stream = new Stream();
     for (const shard of shardsOf(5, 350)) stream.accept(shard, retained);
     stream.accept(one(100));
@@ -421,7 +421,7 @@ describe('a retained message', () => {
     expect(stream.losses).toEqual([]);
   });
 
-  test('may be overtaken by what is sent then', () => {
+  test('delivers it after messages of the sequence when its shards arrive later', () => {
     const stream = new Stream();
     const [first, ...others] = shardsOf(5, 350);
     stream.accept(first!, retained);
@@ -430,7 +430,7 @@ describe('a retained message', () => {
     expect(stream.ids).toEqual([100, 5]);
   });
 
-  test('is delivered once, as a copy or as it was sent', () => {
+  test('delivers a message once, retained or in the sequence', () => {
     const stream = new Stream();
     stream.accept(one(5), retained);
     expect(stream.accept(one(5), retained)).toBe('stale');

@@ -1,4 +1,4 @@
-// A thread at the other end of a ring: pushes numbered frames, or pops and checks them.
+// A worker thread that pushes numbered frames into a ring, or pops and checks them.
 import { parentPort, workerData } from 'node:worker_threads';
 import { RingConsumer, RingProducer } from '../src/ring/index.ts';
 import { isNumberedFrame, numberedFrame, tagOf } from './numbered-frames.ts';
@@ -15,10 +15,10 @@ function consume(): number {
   const consumer = new RingConsumer(memory);
   let right = 0;
   while (!consumer.ended) {
-    if (!consumer.wait(10_000)) throw new Error('No frame came within 10 s');
+    if (!consumer.wait(10_000)) throw new Error('no frame within 10 s');
     for (let frame = consumer.tryPop(); frame; frame = consumer.tryPop())
       if (isNumberedFrame(frame, consumer.tag, right)) right++;
-      else throw new Error(`Frame ${right} is not what was sent`);
+      else throw new Error(`frame ${right} differs from the one sent`);
   }
   return right;
 }

@@ -14,15 +14,15 @@ const frame = (length: number, byte = length) => new Uint8Array(length).fill(byt
 const worker = (role: string, memory: SharedArrayBuffer, count: number) =>
   new Worker(new URL('./ring-worker.ts', import.meta.url), { workerData: { role, memory, count } });
 
-describe('a ring in one thread', () => {
+describe('ring within one thread', () => {
   const steps = fc.array(fc.oneof(fc.constant('pop' as const), fc.nat(100), fc.nat(12)), {
     maxLength: 400,
     size: 'max',
   });
-  /** Where its positions begin: they are counted modulo 2^32. */
+  /** Initial positions, which are counted modulo 2^32. */
   const begins = fc.constantFrom(0, 8, -8, -64, 2 ** 31 - 64);
 
-  test('gives back what was put in, in order, through any number of turns; an empty one always has room', () => {
+  test('returns the pushed frames in order across wrap-arounds, and accepts a frame whenever it is empty', () => {
     fc.assert(
       fc.property(steps, begins, (steps, begin) => {
         const memory = createRing(256, 100);
@@ -47,7 +47,7 @@ describe('a ring in one thread', () => {
     );
   });
 
-  test('refuses a frame when it is full and takes one again when there is room', () => {
+  test('refuses a frame when it is full and accepts one after a pop', () => {
     const { producer, consumer } = ends(createRing(1024, 120));
     let pushed = 0;
     while (producer.tryPush(frame(120, pushed))) pushed++;
@@ -57,7 +57,7 @@ describe('a ring in one thread', () => {
     for (let at = 1; at <= pushed; at++) expect(consumer.tryPop()).toEqual(frame(120, at));
   });
 
-  test('does not take frames that are too long, nor a size that cannot work', () => {
+  test('refuses frames above the maximum and invalid capacities', () => {
     expect(() => ends(createRing(1024, 100)).producer.tryPush(frame(101))).toThrow(RangeError);
     for (const [capacity, longest] of [
       [1000, 100],
@@ -68,7 +68,7 @@ describe('a ring in one thread', () => {
       expect(() => createRing(capacity, longest)).toThrow(RangeError);
   });
 
-  test('allocates nothing per frame, as the heap profile shows', async () => {
+  test('allocates less than 1 byte per frame', async () => {
     const { producer, consumer } = ends(createRing());
     const sent = Array.from({ length: 64 }, (_, at) => frame(16 * at, at));
     const frames = 1_000_000;
@@ -82,7 +82,7 @@ describe('a ring in one thread', () => {
     const carried = carry((popped) => popped);
     carried();
     const perFrame = (await allocatedBy(carried)) / frames;
-    // That the profile would show it: a view for each frame.
+    // Control: a view per frame shows in the heap profile.
     const withViews = (await allocatedBy(carry((popped) => popped.subarray(0)))) / frames;
     expect(bytes).toBe(3 * (frames / 64) * sent.reduce((sum, { length }) => sum + length, 0));
     expect(perFrame).toBeLessThan(1);
@@ -90,10 +90,10 @@ describe('a ring in one thread', () => {
   });
 });
 
-describe('a ring between two threads', { timeout: 60_000 }, () => {
+describe('ring between two threads', { timeout: 60_000 }, () => {
   const count = 2_000_000;
 
-  test(`carries ${count} frames from a worker to an event loop that sleeps in between`, async () => {
+  test(`transfers ${count} frames from a worker to an event loop that waits in between`, async () => {
     const memory = createRing(1024 * 1024, longestFrame);
     const consumer = new RingConsumer(memory);
     const other = worker('produce', memory, count);
@@ -111,7 +111,7 @@ describe('a ring between two threads', { timeout: 60_000 }, () => {
     expect(sleeps).toBeGreaterThan(0);
   });
 
-  test(`carries ${count} frames to a worker that blocks while there is none`, async () => {
+  test(`transfers ${count} frames to a worker that blocks while the ring is empty`, async () => {
     const memory = createRing(1024 * 1024, longestFrame);
     const producer = new RingProducer(memory);
     const other = worker('consume', memory, count);
@@ -127,10 +127,10 @@ describe('a ring between two threads', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a consumer that waits', () => {
+describe('waiting ring consumer', () => {
   afterEach(() => vi.restoreAllMocks());
 
-  test('is woken by a frame and by the end', async () => {
+  test('wakes up for a frame and for the close', async () => {
     const { producer, consumer } = ends(createRing(1024, 100));
     const frameCame = consumer.waitAsync(10_000);
     producer.tryPush(frame(1));
@@ -142,13 +142,13 @@ describe('a consumer that waits', () => {
     expect(consumer.ended).toBe(true);
   });
 
-  test('gives up at its deadline, blocking or not', async () => {
+  test('returns false after the timeout, blocking or not', async () => {
     const { consumer } = ends(createRing(1024, 100));
     expect(await consumer.waitAsync(1)).toBe(false);
     expect(consumer.wait(1)).toBe(false);
   });
 
-  test('sleeps on when a producer wakes it that was late for its last sleep', async () => {
+  test('continues to wait after a spurious wake-up of an earlier sleep', async () => {
     const memory = createRing(1024, 100);
     const { producer, consumer } = ends(memory);
     const [control, sleeping] = [new Int32Array(memory), 32];
@@ -161,7 +161,7 @@ describe('a consumer that waits', () => {
     expect(consumer.tryPop()).toEqual(frame(1));
   });
 
-  test('does not see the end before the last frame', () => {
+  test('is not at its end before the last frame is popped', () => {
     const { producer, consumer } = ends(createRing(1024, 100));
     producer.tryPush(frame(1));
     producer.close();
@@ -170,7 +170,7 @@ describe('a consumer that waits', () => {
     expect(consumer.ended).toBe(true);
   });
 
-  test('is notified once for any number of frames, and never while it is awake', async () => {
+  test('is notified once for any number of frames, and not while it is awake', async () => {
     const notify = vi.spyOn(Atomics, 'notify');
     const { producer, consumer } = ends(createRing(65_536, 100));
     for (let at = 0; at < 100; at++) producer.tryPush(frame(1));

@@ -1,4 +1,4 @@
-// A reassembler on a clock of the test, and what came out of it.
+// A reassembler with a simulated clock, which records its output.
 import { create } from '@bufbuild/protobuf';
 import { type RelayStamp, RelayStampSchema, type Shard, ShardSchema } from '../src/generated/metadata_pb.ts';
 import {
@@ -32,7 +32,7 @@ export class Stream {
     });
   }
 
-  /** Takes a shard whose buffer is used for something else afterwards. */
+  /** Adds a shard and overwrites its buffer afterwards. */
   accept(shard: Shard, stamp?: RelayStamp, once = false): Refusal | undefined {
     const payload = shard.payload.slice();
     const refusal = this.reassembler.accept({ ...shard, payload }, stamp, once);
@@ -50,7 +50,7 @@ export class Stream {
     );
   }
 
-  /** Lets the time pass until nothing waits any more. */
+  /** Advances the clock until no message is incomplete. */
   settle(): void {
     while (Number.isFinite(this.reassembler.deadline)) {
       this.now = this.reassembler.deadline;
@@ -61,7 +61,7 @@ export class Stream {
 
 export const shardOf = (fields: ShardInit): Shard => create(ShardSchema, { topic: 'test', ...fields });
 
-/** A message of so many bytes that no other message has. */
+/** A message with unique content. */
 export const messageOf = (seqId: number, size: number): Uint8Array =>
   Uint8Array.from({ length: size }, (_, at) => (seqId * 31 + at * 7 + (at >> 8)) & 255);
 

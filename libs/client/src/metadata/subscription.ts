@@ -15,8 +15,8 @@ import { MetadataMessage } from './message.ts';
  * as the path is bad.
  */
 const timeouts = {
-  reliable: { holeTimeoutMs: 2000, restMs: 30_000 },
-  lossy: { holeTimeoutMs: 250 },
+  reliable: { gapTimeoutMs: 2000, idleTimeoutMs: 30_000 },
+  lossy: { gapTimeoutMs: 250 },
 } as const;
 /** Time after which a message is delivered without its frame, in milliseconds. */
 const frameTimeoutMs = 1000;

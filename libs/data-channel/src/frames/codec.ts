@@ -11,15 +11,15 @@ import { maxFrameBytes } from './limits.ts';
 import { fitsLayout } from '../shards/layout.ts';
 import { frameWriter } from './frame-writer.ts';
 
-/** Who sends a frame. */
+/** The sender of a frame. */
 export type FrameOrigin = 'publisher' | 'relay';
 
 type Body = Exclude<MetadataFrame['body'], { case: undefined }>;
 
-/** A frame that was checked. `payload` of a shard is a view into the bytes it was decoded from. */
+/** A validated frame. `payload` of a shard is a view into the bytes it was decoded from. */
 export interface Frame {
   readonly body: Body;
-  /** On every shard that comes from the relay, and nowhere else. */
+  /** Present on every shard from the relay, and on no other frame. */
   readonly stamp: RelayStamp | undefined;
 }
 
@@ -27,7 +27,7 @@ const topicPattern = /^[A-Za-z0-9][\w./:-]{0,127}$/;
 const publisherPattern = /^[\w.@:+-]{1,128}$/;
 const refuseUnknown = { readUnknownFields: false };
 
-/** True for a name of 1 to 128 letters, digits and `_ . / : -`, the first a letter or digit. */
+/** Whether a topic name is valid: 1 to 128 letters, digits and `_ . / : -`, the first a letter or digit. */
 export const isTopic = (name: string): boolean => topicPattern.test(name);
 
 function demand(holds: boolean, code: FrameErrorCode, message: string): asserts holds {
@@ -39,7 +39,7 @@ const checkTopic = (topic: string): void =>
 const checkPublisher = (id: string): void =>
   demand(publisherPattern.test(id), 'publisher', 'A publisher id has 1 to 128 letters, digits and _ . @ : + -');
 const checkTime = (time: number): void =>
-  demand(time >= 0 && time <= Number.MAX_SAFE_INTEGER, 'time', 'A time is microseconds since 1970');
+  demand(time >= 0 && time <= Number.MAX_SAFE_INTEGER, 'time', 'A time is in microseconds since the Unix epoch');
 
 function checkBody(body: MetadataFrame['body']): asserts body is Body {
   switch (body.case) {
@@ -59,13 +59,13 @@ function checkBody(body: MetadataFrame['body']): asserts body is Body {
     case 'lossNotice':
       checkTopic(body.value.topic);
       checkPublisher(body.value.publisherId);
-      return demand(body.value.fromSeqId <= body.value.toSeqId, 'range', 'A range begins before it ends');
+      return demand(body.value.fromSeqId <= body.value.toSeqId, 'range', 'The range ends before it begins');
     case 'modeSwitch':
       checkTopic(body.value.topic);
       if (body.value.publisherId !== '') checkPublisher(body.value.publisherId);
       return;
     case undefined:
-      throw new FrameError('unknown-kind', 'A frame of a kind that is not known here');
+      throw new FrameError('unknown-kind', 'Unknown kind of frame');
   }
 }
 
@@ -75,9 +75,9 @@ function checkOrigin(body: Body, stamp: RelayStamp | undefined, from: FrameOrigi
   if (from === 'publisher') {
     const allowed =
       kind === 'shard' || kind === 'timeRequest' || (kind === 'modeSwitch' && body.value.publisherId === '');
-    return demand(allowed && !stamped, 'direction', 'Only the relay sends this');
+    return demand(allowed && !stamped, 'direction', 'A publisher must not send this frame');
   }
-  demand(kind !== 'timeRequest' && stamped === (kind === 'shard'), 'direction', 'The relay does not send this');
+  demand(kind !== 'timeRequest' && stamped === (kind === 'shard'), 'direction', 'The relay must not send this frame');
   if (kind === 'modeSwitch') checkPublisher(body.value.publisherId);
   if (stamped) checkStamp(stamp);
 }
@@ -85,7 +85,7 @@ function checkOrigin(body: Body, stamp: RelayStamp | undefined, from: FrameOrigi
 function checkStamp({ publisherId, routedAt }: RelayStamp): void {
   checkPublisher(publisherId);
   checkTime(routedAt);
-  demand(routedAt > 0, 'time', 'A stamp says when the relay had the shard');
+  demand(routedAt > 0, 'time', 'A stamp needs a routing time');
 }
 
 function parse(bytes: Uint8Array): MetadataFrame {
@@ -97,9 +97,10 @@ function parse(bytes: Uint8Array): MetadataFrame {
 }
 
 /**
- * Reads a frame and checks all of it. Fields it does not know are skipped.
- * @param from who sent it; what the other side alone may send is refused
- * @throws FrameError, and nothing else
+ * Decodes and validates a frame. Unknown fields are skipped.
+ *
+ * @param from sender of the frame, which decides the kinds of frames that are accepted
+ * @throws FrameError only
  */
 export function decodeFrame(bytes: Uint8Array, from: FrameOrigin, maxBytes = maxFrameBytes): Frame {
   demand(bytes.length <= maxBytes, 'too-large', `A frame has at most ${maxBytes} bytes, not ${bytes.length}`);
@@ -112,21 +113,22 @@ export function decodeFrame(bytes: Uint8Array, from: FrameOrigin, maxBytes = max
 type Fields<M extends Message> = Partial<Omit<M, keyof Message>>;
 type BodyInit = { [Kind in Body['case']]: { case: Kind; value: Fields<Extract<Body, { case: Kind }>['value']> } };
 
-/** The fields of a shard; those left out are 0, false or empty. */
+/** The fields of a shard. Missing ones are 0, false or empty. */
 export type ShardInit = Fields<Shard>;
 
-/** What the relay says of a shard. */
+/** The fields of a relay's stamp. Missing ones are 0, false or empty. */
 export type StampInit = Fields<RelayStamp>;
 
-/** The fields of a frame; those left out are 0, false or empty. */
+/** The fields of a frame. Missing ones are 0, false or empty. */
 export interface FrameInit {
   body?: BodyInit[Body['case']];
   stamp?: StampInit | undefined;
 }
 
 /**
- * Writes a frame after the checks that reading it makes, but for who may send it.
- * @throws FrameError, and nothing else
+ * Validates and encodes a frame. The sender is not checked.
+ *
+ * @throws FrameError only
  */
 export function encodeFrame(init: FrameInit, maxBytes = maxFrameBytes): Uint8Array<ArrayBuffer> {
   return written(maxBytes, () => {
@@ -141,10 +143,10 @@ export function encodeFrame(init: FrameInit, maxBytes = maxFrameBytes): Uint8Arr
 }
 
 /**
- * A publisher's frame with the relay's stamp, without writing the frame anew: protobuf merges what is concatenated, and
- * the last value of a field counts (protobuf.dev, Encoding, "Last One Wins"). So a stamped frame may be
- * stamped again, to say that it was retained.
- * @throws FrameError, and nothing else
+ * Appends the relay's stamp to an encoded frame without decoding it: protobuf merges concatenated messages, and the last value of a
+ * field counts (protobuf.dev, Encoding, "Last One Wins"). A stamped frame can therefore be stamped again, as retained.
+ *
+ * @throws FrameError only
  */
 export function stampFrame(frame: Uint8Array, init: StampInit, maxBytes = maxFrameBytes): Uint8Array<ArrayBuffer> {
   return written(maxBytes, () => {
@@ -162,6 +164,6 @@ function written(maxBytes: number, write: () => Uint8Array<ArrayBuffer>): Uint8A
     return bytes;
   } catch (cause) {
     if (cause instanceof FrameError) throw cause;
-    throw new FrameError('malformed', 'Not the fields of a metadata frame', { cause });
+    throw new FrameError('malformed', 'Invalid fields of a metadata frame', { cause });
   }
 }

@@ -1,13 +1,13 @@
 /**
  * Why a frame is refused:
- * - `too-large`: longer than a frame may be
- * - `malformed`: not protobuf, or not the fields of a frame
- * - `unknown-kind`: no body, or one of a kind that this version does not know
- * - `direction`: a publisher sent what only the relay sends, or the relay what only publishers do
- * - `topic`, `publisher`: not a name
+ * - `too-large`: longer than the maximum
+ * - `malformed`: not protobuf, or invalid fields
+ * - `unknown-kind`: no body, or an unknown kind of body
+ * - `direction`: a publisher sent a frame that only the relay may send, or vice versa
+ * - `topic`, `publisher`: an invalid name
  * - `shard`: index, total, size and payload contradict each other
- * - `range`: a sequence id that is none, or a range that ends before it begins
- * - `time`: not a time
+ * - `range`: an invalid sequence id, or a range that ends before it begins
+ * - `time`: an invalid time
  */
 export type FrameErrorCode =
   | 'too-large'
@@ -20,7 +20,7 @@ export type FrameErrorCode =
   | 'range'
   | 'time';
 
-/** A frame that is refused. The only error that encoding and decoding throw. */
+/** A frame was refused. The only error that encoding and decoding throw. */
 export class FrameError extends Error {
   override name = 'FrameError';
   readonly code: FrameErrorCode;

@@ -12,8 +12,8 @@ const shardFields = ShardSchema.field;
 const stampFields = RelayStampSchema.field;
 
 /**
- * Writes shards and stamps, which are nearly all frames, byte for byte as `toBinary` does but into a buffer that is kept:
- * a writer per frame grows its own from nothing, which takes three times as long.
+ * Encodes shards and stamps, the bulk of all frames, byte for byte as `toBinary` does, but with a reused buffer. A new writer per frame
+ * takes three times as long, because each grows its buffer from empty.
  */
 class FrameWriter {
   #writer = new BinaryWriter();
@@ -36,7 +36,7 @@ class FrameWriter {
       write(this.#writer);
       return this.#writer.finish();
     } catch (error) {
-      // It holds half a frame.
+      // The writer contains a partial frame.
       this.#writer = new BinaryWriter();
       throw error;
     }

@@ -4,7 +4,7 @@ const line = (sdp: string, name: string): string | undefined =>
   new RegExp(`^a=${name}:(.*)$`, 'm').exec(sdp)?.[1]?.trim();
 
 /**
- * The DTLS parameters of an offer that `createOffer` made. The client is the DTLS client.
+ * The client's DTLS parameters, from its SDP offer. The client is the DTLS client.
  *
  * @throws Error when the offer has no fingerprint
  */
@@ -18,8 +18,8 @@ export function dtlsParametersOf(offer: string): DtlsParameters {
 }
 
 /**
- * The relay's transport as the answer to an offer with nothing but data channels (RFC 8841, section 10). The relay is
- * ICE lite, so the client finds it by the candidates alone.
+ * The relay's transport as SDP answer to an offer with data channels only (RFC 8841, section 10). The relay is an ICE-lite agent and
+ * needs no candidates of the client.
  */
 export function answerTo(offer: string, { transport, sctp }: MetadataSession): string {
   const { iceParameters: ice, iceCandidates, dtlsParameters } = transport;

@@ -1,43 +1,43 @@
 /** The channel that adaptive topics take over one link. */
 export type AdaptiveChannel = 'limited' | 'unreliable';
 
-/** What is known of a link at a moment. */
 export interface LinkMeasurement {
-  /** Share of what is sent that gets lost, 0 to 1. */
+  /** Share of lost packets, between 0 and 1. */
   readonly loss: number;
   readonly rttMs: number;
-  /** What waits to be sent over the link. */
+  /** Bytes in the send buffer. */
   readonly bufferedBytes: number;
 }
 
 export interface ModeState {
   readonly channel: AdaptiveChannel;
-  /** When it was chosen, ms. */
+  /** Time of the switch to this channel, in ms. */
   readonly since: number;
-  /** Since when the measurements speak for the other channel, without a break; ms. */
+  /** Since when all measurements favour the other channel, in ms. */
   readonly againstSince: number | undefined;
-  /** How long it is kept at least, ms. */
+  /** Minimum time on this channel, in ms. */
   readonly dwellMs: number;
 }
 
 /**
- * When to switch. Sending again helps while the link is quick or loses little; when it loses much and is slow, what is sent
- * again comes too late and makes it worse. Between the two lines nothing changes, and neither does a moment's trouble.
+ * Thresholds of the switch. Retransmissions help on a link with a short round trip or low loss. With high loss and a long round trip
+ * they arrive too late and add load. Between the two thresholds the channel stays (hysteresis).
  */
 export const adaptiveRule = {
-  /** Worse than both: unreliable. */
+  /** Loss and round trip both above this: switch to the unreliable channel. */
   bad: { loss: 0.15, rttMs: 200 },
-  /** Better than one of them, with next to nothing waiting to be sent: limited again. */
+  /** Loss or round trip below this, and a nearly empty send buffer: switch to the limited channel. */
   clear: { loss: 0.1, rttMs: 150, bufferedBytes: 16 * 1024 },
-  /** How long the measurements must say so. */
+  /** Time during which all measurements must be beyond the threshold. */
   confirmMs: { bad: 500, clear: 3000 },
   /**
-   * A channel that was chosen is kept this long at least; twice as long each time that the channel before it was given up
-   * within four times its own dwell. So a link that stays on the line is switched ever more rarely.
+   * Minimum time on a channel. It doubles, up to `most`, with each switch within four times the current minimum, so a link at the
+   * threshold is switched ever more rarely.
    */
   dwellMs: { least: 5000, most: 80_000 },
 } as const;
 
+/** The state of a new link. */
 export const initialMode = (now: number): ModeState => ({
   channel: 'limited',
   since: now,
@@ -45,7 +45,7 @@ export const initialMode = (now: number): ModeState => ({
   dwellMs: adaptiveRule.dwellMs.least,
 });
 
-/** The state after a measurement. Pure; `now` in ms of a clock that does not go back. */
+/** The state after a measurement. Pure; `now` is in ms of a monotonic clock. */
 export function nextMode(state: ModeState, link: LinkMeasurement, now: number): ModeState {
   const { bad, clear, confirmMs, dwellMs } = adaptiveRule;
   const isLimited = state.channel === 'limited';

@@ -1,16 +1,16 @@
 import { Buffer } from 'node:buffer';
 import { headerBytes, recordBytes, RingViews, skipToStart, word } from './memory.ts';
 
-/** The reading end of a ring. One thread at a time may hold it. */
+/** The reading end of a ring, for one thread. */
 export class RingConsumer {
   readonly #views: RingViews;
   readonly #bytes: Buffer;
-  /** What was popped last. Frames are copied here as most readers of bytes, decoders among them, refuse shared memory. */
+  /** Copy of the last popped frame: decoders do not accept shared memory. */
   readonly #frame: Buffer;
-  /** Views of it, by length: made once each, so that a frame costs no object. */
+  /** Views of `#frame` by length, created once each to avoid an allocation per frame. */
   readonly #frames: (Uint8Array | undefined)[];
   #head: number;
-  /** The producer's position when it was last looked at. */
+  /** The producer's position as of the last read. */
   #tail: number;
   #tag = 0;
 
@@ -24,18 +24,18 @@ export class RingConsumer {
     this.#tail = this.#head;
   }
 
-  /** The tag of the frame that was popped last. */
+  /** The tag of the last popped frame. */
   get tag(): number {
     return this.#tag;
   }
 
-  /** True when the producer is done and all its frames were popped. */
+  /** Whether the producer is closed and all its frames have been popped. */
   get ended(): boolean {
-    // In this order: what was pushed before the end is seen.
+    // The order matters: frames pushed before the close are seen.
     return Atomics.load(this.#views.control, word.closed) === 1 && !this.#hasFrame();
   }
 
-  /** The next frame, valid until the next call; undefined when there is none. */
+  /** The next frame, valid until the next call; undefined when the ring is empty. */
   tryPop(): Uint8Array | undefined {
     if (!this.#hasFrame()) return undefined;
     const { capacity, control, words } = this.#views;
@@ -47,7 +47,7 @@ export class RingConsumer {
       length = words[0]!;
     }
     this.#tag = words[(at >> 2) + 1]!;
-    // Not `set(subarray)`: that makes an object.
+    // Not `set(subarray)`, which allocates.
     this.#bytes.copy(this.#frame, 0, at + headerBytes, at + headerBytes + length);
     this.#head = (this.#head + recordBytes(length)) | 0;
     Atomics.store(control, word.head, this.#head);
@@ -55,8 +55,9 @@ export class RingConsumer {
   }
 
   /**
-   * Blocks the thread until there is a frame or the end. For threads that may block: workers.
-   * @returns false when the time is over
+   * Blocks the thread until there is a frame or the producer is closed. For worker threads only.
+   *
+   * @returns false after the timeout
    */
   wait(timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs;
@@ -70,8 +71,9 @@ export class RingConsumer {
   }
 
   /**
-   * As `wait`, without blocking the event loop. It does not keep a process or worker alive.
-   * @returns false when the time is over
+   * Waits until there is a frame or the producer is closed. It does not keep the process or worker alive.
+   *
+   * @returns false after the timeout
    */
   async waitAsync(timeoutMs: number): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
@@ -95,8 +97,8 @@ export class RingConsumer {
   }
 
   /**
-   * True when there is nothing to do. Says so, then looks once more: a producer that pushes after this look sees that it
-   * has to wake. One that was about to wake the consumer from an earlier sleep may end this one: hence the loops above.
+   * Sets the sleeping word, then checks again: a producer that pushes after the second check sees the word and wakes the consumer. A
+   * producer that is about to end an earlier sleep may end this one spuriously, hence the loops above. Returns whether to sleep.
    */
   #fallAsleep(): boolean {
     if (this.#ready) return false;

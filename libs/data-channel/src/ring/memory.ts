@@ -1,41 +1,44 @@
 import { maxFrameBytes } from '../frames/limits.ts';
 
-/** Words of the control block, each on a cache line of its own where both sides write. */
+/** Indices of the words in the control block. Words written by different sides are in different cache lines. */
 export const word = {
-  /** Bytes read since the beginning, modulo 2^32. The consumer writes it. */
+  /** Bytes read in total, modulo 2^32. Written by the consumer. */
   head: 0,
-  /** Bytes written since the beginning, modulo 2^32. The producer writes it. */
+  /** Bytes written in total, modulo 2^32. Written by the producer. */
   tail: 16,
-  /** 1 while the consumer waits to be woken: it waits for a change of this word. */
+  /** 1 while the consumer sleeps on this word. */
   sleeping: 32,
-  /** 1 when the producer is done. */
+  /** 1 after the producer was closed. */
   closed: 33,
-  /** Longest frame, bytes. */
+  /** Maximum frame size in bytes. */
   maxFrame: 48,
 } as const;
 
 const controlBytes = 256;
 
-/** Of a record before its bytes: length and tag. Records begin at multiples of this. */
+/** Size of a record's header, length and tag. Also the alignment of records. */
 export const headerBytes = 8;
 
-/** Instead of a length: the rest up to the end of the ring is not used. */
+/** In place of a length: the rest of the ring is unused, and the next record is at its start. */
 export const skipToStart = -1;
 
-/** What a frame takes in the ring. */
+/** Size of the record of a frame. */
 export const recordBytes = (length: number): number => (headerBytes + length + headerBytes - 1) & -headerBytes;
 
 /**
- * Memory of a ring, to be handed to both threads.
+ * Creates the shared memory of a ring.
+ *
  * @param capacity bytes for frames, a power of two
- * @param maxFrame longest frame in bytes; its record takes half the ring at most
+ * @param maxFrame maximum frame size in bytes; its record must fit into half the capacity
  */
 export function createRing(capacity = 1024 * 1024, maxFrame = maxFrameBytes): SharedArrayBuffer {
   const isPowerOfTwo =
     Number.isInteger(capacity) && capacity > 0 && capacity <= 2 ** 30 && (capacity & (capacity - 1)) === 0;
-  if (!isPowerOfTwo) throw new RangeError(`The capacity of a ring is a power of two up to 2^30, not ${capacity}`);
+  if (!isPowerOfTwo) throw new RangeError(`The capacity of a ring must be a power of two up to 2^30, not ${capacity}`);
   if (!(maxFrame >= 1 && recordBytes(maxFrame) <= capacity / 2))
-    throw new RangeError(`A ring of ${capacity} bytes cannot take frames of ${maxFrame}: half of it must hold one`);
+    throw new RangeError(
+      `A ring of ${capacity} bytes is too small for frames of ${maxFrame} bytes: a frame must fit into half of it`,
+    );
   const memory = new SharedArrayBuffer(controlBytes + capacity);
   new Int32Array(memory)[word.maxFrame] = maxFrame;
   return memory;
@@ -44,7 +47,7 @@ export function createRing(capacity = 1024 * 1024, maxFrame = maxFrameBytes): Sh
 /** Views of a ring's memory. */
 export class RingViews {
   readonly control: Int32Array<SharedArrayBuffer>;
-  /** Lengths and tags. */
+  /** The records' lengths and tags. */
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly capacity: number;
   readonly maxFrame: number;

@@ -1,16 +1,16 @@
 import { headerBytes, recordBytes, RingViews, skipToStart, word } from './memory.ts';
 
 /**
- * The writing end of a ring. One thread at a time may hold it.
+ * The writing end of a ring, for one thread.
  *
- * A single-producer single-consumer queue (Lamport, "Proving the correctness of multiprocess programs", 1977): each side
- * writes only its own position and remembers the other's, so that it looks at shared memory only when it must.
+ * A single-producer single-consumer queue (Lamport, "Proving the correctness of multiprocess programs", 1977): each side writes only
+ * its own position and caches the other's, which reduces access to shared memory.
  */
 export class RingProducer {
   readonly #views: RingViews;
   readonly #bytes: Uint8Array;
   #tail: number;
-  /** The consumer's position when it was last looked at. */
+  /** The consumer's position as of the last read. */
   #head: number;
 
   constructor(memory: SharedArrayBuffer) {
@@ -21,18 +21,19 @@ export class RingProducer {
   }
 
   /**
-   * Copies a frame into the ring and wakes the consumer if it sleeps. False when there is no room: the frame is not sent.
-   * @param tag 32 bits that go with it, for whom it is for instance
-   * @throws RangeError when the frame is longer than the ring takes
+   * Copies a frame into the ring and wakes the consumer if it sleeps. Returns false, without sending, when the ring is full.
+   *
+   * @param tag 32 bits that are passed along, such as a receiver id
+   * @throws RangeError when the frame is longer than the ring's maximum
    */
   tryPush(frame: Uint8Array, tag = 0): boolean {
     const { capacity, maxFrame, control, words } = this.#views;
     const { length } = frame;
-    if (length > maxFrame) throw new RangeError(`This ring takes frames of ${maxFrame} bytes, not ${length}`);
+    if (length > maxFrame) throw new RangeError(`The frame has ${length} bytes, but the ring's maximum is ${maxFrame}`);
     const record = recordBytes(length);
     const offset = this.#tail & (capacity - 1);
     const toEnd = capacity - offset;
-    // A record lies in one piece: where it does not fit before the end, it begins at the start.
+    // Records are contiguous: one that does not fit before the end is written at the start.
     const wraps = record > toEnd;
     const taken = wraps ? toEnd + record : record;
     if (!this.#hasRoom(taken)) return false;
@@ -47,7 +48,7 @@ export class RingProducer {
     return true;
   }
 
-  /** No frame comes any more. */
+  /** Marks the end of the frames. */
   close(): void {
     Atomics.store(this.#views.control, word.closed, 1);
     this.#wake();
@@ -62,7 +63,7 @@ export class RingProducer {
 
   #wake(): void {
     const { control } = this.#views;
-    // Nearly always awake: reading costs less than an exchange, and a notification far more than both.
+    // The consumer is rarely asleep. A load is cheaper than an exchange, and a notification much more expensive than both.
     if (Atomics.load(control, word.sleeping) === 0) return;
     if (Atomics.exchange(control, word.sleeping, 0) === 1) Atomics.notify(control, word.sleeping);
   }

@@ -1,47 +1,49 @@
 import type { RelayStamp, Shard } from '../generated/metadata_pb.ts';
 
-/** What is known of a message beside its bytes. */
+/** Metadata of a message. */
 export interface MessageInfo {
   readonly topic: string;
   readonly seqId: number;
-  /** Bytes of the whole message. */
+  /** Size of the message in bytes. */
   readonly size: number;
-  /** Microseconds since 1970; 0: not said. */
+  /** Microseconds since the Unix epoch; 0: unknown. */
   readonly captureTime: number;
   readonly reliable: boolean;
   readonly retain: boolean;
-  /** Of the shard that came first; undefined at the relay itself. */
+  /** The stamp of the first shard received; undefined at the relay itself. */
   readonly stamp: RelayStamp | undefined;
 }
 
-/** Takes a message shard by shard, in order. */
+/** Receives the bytes of a message in order. */
 export interface MessageSink {
-  /** The next bytes. They are the sink's only until this returns. */
+  /** The next bytes, valid until this returns. */
   write(bytes: Uint8Array): void;
-  /** All bytes were written. */
+  /** The message is complete. */
   end(): void;
-  /** No more of this message comes. */
+  /** The message will not be completed. */
   abort(): void;
 }
 
-/** What a message and a shard that wait cost beside their bytes, in bytes: a generous guess at the engine's book-keeping. */
+/** Estimated memory of a message and of a buffered shard, in addition to their payload, in bytes. */
 const messageCost = 512;
 const shardCost = 192;
 
-/** A message of which shards have come. */
+/** A message that is being reassembled. */
 export class OpenMessage {
   readonly info: MessageInfo;
   readonly #total: number;
-  readonly #waiting = new Map<number, Uint8Array>();
+  /** Received shards that are not written to the sink yet, by index. */
+  readonly #buffered = new Map<number, Uint8Array>();
+  /** Time of the first shard received, in ms. */
   readonly openedAt: number;
-  /** When the run of shards from the first on last grew. */
+  /** Time at which the contiguous run of shards last grew, in ms. */
   movedAt: number;
-  /** Bytes this holds. */
+  /** Memory that it uses, in bytes. */
   bytes = messageCost;
-  /** Shards that came without a hole before them. */
+  /** Number of contiguous shards received from the first on. */
   #run = 0;
-  /** Of these, handed on. */
-  #taken = 0;
+  /** Number of shards written to the sink. */
+  #written = 0;
   #sink: MessageSink | undefined;
 
   constructor(shard: Shard, stamp: RelayStamp | undefined, now: number) {
@@ -55,34 +57,34 @@ export class OpenMessage {
     return this.#run === this.#total;
   }
 
-  /** True when a shard says the same of the message as those before it. */
+  /** Whether a shard agrees with the previous ones on the metadata of the message. */
   agrees({ total, size, captureTime }: Shard): boolean {
     return total === this.#total && size === this.info.size && captureTime === this.info.captureTime;
   }
 
   has({ index }: Shard): boolean {
-    return index < this.#run || this.#waiting.has(index);
+    return index < this.#run || this.#buffered.has(index);
   }
 
-  /** What taking a shard costs: nothing when it can be handed on at once. */
+  /** Memory to buffer a shard, in bytes: 0 when it can be written to the sink at once. */
   costOf({ index, payload }: Shard): number {
-    return this.#sink && index === this.#taken ? 0 : payload.length + shardCost;
+    return this.#sink && index === this.#written ? 0 : payload.length + shardCost;
   }
 
-  /** Takes a shard that is not there yet. Returns by how much `bytes` grew. */
+  /** Adds a shard that was not received yet. Returns the increase of `bytes`. */
   add(shard: Shard, now: number): number {
     const cost = this.costOf(shard);
     this.bytes += cost;
     if (this.#sink && cost === 0) {
-      this.#taken++;
+      this.#written++;
       this.#sink.write(shard.payload);
     } else {
-      // Whoever decoded it may use its buffer again.
-      this.#waiting.set(shard.index, shard.payload.slice());
+      // Copied: the payload is a view of a buffer that its owner may reuse.
+      this.#buffered.set(shard.index, shard.payload.slice());
     }
     if (shard.index === this.#run) {
       this.#run++;
-      while (this.#waiting.has(this.#run)) this.#run++;
+      while (this.#buffered.has(this.#run)) this.#run++;
       this.movedAt = now;
     }
     return cost;
@@ -92,13 +94,13 @@ export class OpenMessage {
     return this.#sink;
   }
 
-  /** Hands on what has its turn, to the same sink each time. Returns by how much `bytes` grew, which is less than nothing. */
+  /** Writes the contiguous shards to the sink, which must be the same in each call. Returns the (negative) increase of `bytes`. */
   flush(sink: MessageSink): number {
     this.#sink = sink;
     const before = this.bytes;
-    while (this.#taken < this.#run) {
-      const bytes = this.#waiting.get(this.#taken)!;
-      this.#waiting.delete(this.#taken++);
+    while (this.#written < this.#run) {
+      const bytes = this.#buffered.get(this.#written)!;
+      this.#buffered.delete(this.#written++);
       this.bytes -= bytes.length + shardCost;
       sink.write(bytes);
     }
@@ -106,7 +108,7 @@ export class OpenMessage {
   }
 }
 
-/** What the first shard of a message costs. */
+/** Memory to buffer the first shard of a message, in bytes. */
 export const openingCost = ({ payload }: Shard): number => messageCost + payload.length + shardCost;
 
 export function infoOf(shard: Shard, stamp: RelayStamp | undefined): MessageInfo {
@@ -114,7 +116,7 @@ export function infoOf(shard: Shard, stamp: RelayStamp | undefined): MessageInfo
   return { topic, seqId, size, captureTime, reliable, retain, stamp };
 }
 
-/** Collects a message into one buffer. */
+/** A sink that collects a message in one buffer. */
 export class Collector implements MessageSink {
   readonly #buffer: Uint8Array;
   readonly #done: (message: Uint8Array) => void;

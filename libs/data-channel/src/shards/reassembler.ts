@@ -3,21 +3,21 @@ import { Collector, infoOf, type MessageInfo, type MessageSink, openingCost, Ope
 
 /**
  * Why a shard is refused:
- * - `stale`: its message was delivered or given up, or came before the order began
- * - `duplicate`: this shard is there already
- * - `contradiction`: it says another total, size or time than those of its message before it
- * - `too-large`: its message is longer than one may be, and nobody takes it shard by shard
- * - `jump`: its sequence id lies so far ahead that one shard alone is not believed
+ * - `stale`: its message was delivered or lost, or precedes the first message
+ * - `duplicate`: the shard was received already
+ * - `contradiction`: its total, size or capture time differs from the message's previous shards
+ * - `too-large`: the message is above the maximum size and there is no `stream` callback
+ * - `jump`: its sequence id is too far ahead, and has not been confirmed by the next one
  */
 export type Refusal = 'stale' | 'duplicate' | 'contradiction' | 'too-large' | 'jump';
 
 /**
- * Why messages are given up: a hole was not filled in time; the window moved on (`window`, or `memory` when it held too
- * many bytes); the relay said so (`notice`); the sequence jumped; nobody wanted to take a long message (`unwanted`).
+ * Why messages are lost: `deadline`: a gap was not filled in time; `window`, `memory`: the window was full of messages or bytes;
+ * `notice`: the relay sent a loss notice; `jump`: the sequence ids jumped; `unwanted`: the `stream` callback declined a long message.
  */
 export type LossReason = 'deadline' | 'window' | 'memory' | 'notice' | 'jump' | 'unwanted';
 
-/** Messages that will not be delivered, both ends included. */
+/** A range of messages that will not be delivered, both ends included. */
 export interface Loss {
   readonly fromSeqId: number;
   readonly toSeqId: number;
@@ -25,55 +25,57 @@ export interface Loss {
 }
 
 export interface ReassemblerOptions {
-  /** Milliseconds of a clock that never goes back. */
+  /** A monotonic clock, in ms. */
   now: () => number;
-  /** A message, whole. One that came in a single shard is a view of what was decoded: copy what is to be kept. */
+  /** Called with each complete message. A message of a single shard is a view of the decoded frame; copy it to keep it. */
   deliver: (message: Uint8Array, info: MessageInfo) => void;
-  /** Takes messages longer than `maxMessageBytes` shard by shard. Without it, or where it gives undefined, they are not taken. */
+  /** Returns a sink for a message longer than `maxMessageBytes`, or undefined to decline it. Without it such messages are refused. */
   stream?: (info: MessageInfo) => MessageSink | undefined;
+  /** Called with each range of lost messages. */
   lost?: (loss: Loss) => void;
-  /** Messages between the one whose turn it is and the newest. Default 64. */
+  /** Maximum number of messages from the next to deliver to the newest. Default 64. */
   windowMessages?: number;
-  /** Bytes that may wait for their turn, with what it costs to keep them. Default 1 MiB. */
+  /** Maximum memory of buffered shards, in bytes. Default 1 MiB. */
   windowBytes?: number;
-  /** Longest message that is delivered whole. Default 256 KiB. */
+  /** Maximum size of a message that is delivered whole, in bytes. Default 256 KiB. */
   maxMessageBytes?: number;
-  /** How long a hole may hold up what came after it. Default 500 ms. */
-  holeTimeoutMs?: number;
-  /** The same for a hole among what is sent once: what is missing is lost, or was overtaken. Default 20 ms. */
+  /** How long a gap blocks the messages after it, in ms. Default 500. */
+  gapTimeoutMs?: number;
+  /** The same when the messages are not retransmitted, so that a gap is a loss or a reordering, in ms. Default 20. */
   reorderMs?: number;
-  /** How long a message may rest half sent that holds up nothing. Default `holeTimeoutMs`. */
-  restMs?: number;
-  /** A sequence id this far ahead is believed only when the one after it follows (RFC 3550, appendix A.1). Default 4,096. */
+  /** How long an incomplete message that blocks no other waits for its next shard, in ms. Default `gapTimeoutMs`. */
+  idleTimeoutMs?: number;
+  /** A sequence id this far ahead is accepted only when the one after it follows (RFC 3550, appendix A.1). Default 4,096. */
   maxJump?: number;
 }
 
-/** Loss notices that may be ahead of the messages they tell of. */
+/** Maximum number of pending loss notices. */
 const maxNotices = 64;
 
 /**
- * Puts the messages of one publisher on one topic together and in order. It holds at most `windowBytes` of what waits and
- * the message whose turn it is, for the order and for a retained copy. It sets no timer: call `expire` at `deadline`.
+ * Reassembles the messages of one publisher on one topic and delivers them in order. Its memory is bounded by `windowBytes` and one
+ * message, once for the sequence and once for a retained message. It has no timer: call `expire` at `deadline`.
  *
- * The order begins with the first shard that comes. Copies that the relay retained from before are delivered as soon as
- * they are complete. Callbacks must not throw, and not call back.
+ * The sequence starts with the first shard received. Retained messages from before are delivered when complete. Callbacks must not
+ * throw and must not call the reassembler.
  */
 export class Reassembler {
   readonly #options: Required<Omit<ReassemblerOptions, 'stream'>> & Pick<ReassemblerOptions, 'stream'>;
-  /** By sequence id, in the order they were opened. */
+  /** By sequence id, in the order of their first shards. */
   readonly #open = new Map<number, OpenMessage>();
   #notices: { from: number; to: number }[] = [];
-  /** Where the order began. */
+  /** Sequence id at the start of the sequence. */
   #base: number | undefined;
-  /** Whose turn it is. */
+  /** Sequence id of the next message to deliver. */
   #next = 0;
+  /** A sequence id far ahead that is not confirmed yet. */
   #jumpedTo: number | undefined;
-  /** From which sequence id on all shards that came were sent once; infinity when the newest was not. */
+  /** Sequence id from which on all received shards were sent without retransmission; infinity if the newest was not. */
   #onceFrom = Number.POSITIVE_INFINITY;
   #bytes = 0;
   #deadline = Number.POSITIVE_INFINITY;
   #retained: Reassembler | undefined;
-  /** Shards that were refused. */
+  /** Number of refused shards, by reason. */
   readonly refused: Record<Refusal, number> = { stale: 0, duplicate: 0, contradiction: 0, 'too-large': 0, jump: 0 };
 
   constructor(options: ReassemblerOptions) {
@@ -82,20 +84,20 @@ export class Reassembler {
       windowMessages: 64,
       windowBytes: 1024 * 1024,
       maxMessageBytes: 256 * 1024,
-      holeTimeoutMs: 500,
+      gapTimeoutMs: 500,
       reorderMs: 20,
       maxJump: 4096,
-      restMs: options.holeTimeoutMs ?? 500,
+      idleTimeoutMs: options.gapTimeoutMs ?? 500,
       ...options,
     };
   }
 
-  /** When `expire` has something to do, by the clock of the options; infinity while nothing waits. */
+  /** When to call `expire`, in ms of the clock of the options; infinity when no message is incomplete. */
   get deadline(): number {
     return Math.min(this.#deadline, this.#retained?.deadline ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Bytes held now, with what it costs to keep them. */
+  /** Memory in use, in bytes. */
   get heldBytes(): number {
     const inTurn = this.#open.get(this.#next)?.info.size ?? 0;
     const collected = inTurn <= this.#options.maxMessageBytes ? inTurn : 0;
@@ -103,35 +105,38 @@ export class Reassembler {
   }
 
   /**
-   * Takes a shard that was decoded. One that is refused is counted and changes nothing. `once`: it came over a channel that
-   * sends nothing again.
+   * Adds a decoded shard. Returns the reason when it is refused; a refused shard changes nothing.
+   *
+   * @param once whether it was sent over a channel without retransmission
    */
   accept(shard: Shard, stamp?: RelayStamp, once = false): Refusal | undefined {
     const early = stamp?.retained && (this.#base === undefined || shard.seqId < this.#base);
-    const refusal = early ? this.#copies().#take(shard, stamp, false) : this.#take(shard, stamp, once);
+    const refusal = early
+      ? this.#retainedReassembler().#acceptShard(shard, stamp, false)
+      : this.#acceptShard(shard, stamp, once);
     if (refusal) this.refused[refusal]++;
     return refusal;
   }
 
-  /** The relay's word that messages do not come, both ends included. */
+  /** Handles a loss notice of the relay for a range of messages, both ends included. */
   skip(fromSeqId: number, toSeqId: number): void {
     if (this.#base === undefined || toSeqId < this.#next) return;
-    // When there are too many, the deadline finds the hole.
+    // Above the limit, the gap ends at its deadline.
     if (this.#notices.length < maxNotices) this.#notices.push({ from: fromSeqId, to: toSeqId });
     this.#advance();
   }
 
-  /** Gives up what is past its deadline. */
+  /** Skips gaps and incomplete messages whose deadline is over. */
   expire(): void {
     const now = this.#options.now();
     while (this.#deadline <= now) {
-      this.#giveUpHole('deadline');
+      this.#skipNext('deadline');
       this.#advance();
     }
     this.#retained?.expire();
   }
 
-  /** The publisher is gone: gives up what is open. */
+  /** Drops all incomplete messages, after the publisher has left. */
   close(): void {
     const open = [...this.#open.values()];
     this.#open.clear();
@@ -142,17 +147,17 @@ export class Reassembler {
     this.#retained = undefined;
   }
 
-  /** For retained copies from before the order began: a window of its own, which the next copy pushes on. */
-  #copies(): Reassembler {
-    const alone = { windowMessages: 1, maxJump: Number.POSITIVE_INFINITY, lost: () => {} };
-    return (this.#retained ??= new Reassembler({ ...this.#options, ...alone }));
+  /** Reassembles retained messages from before the start of the sequence, one at a time. */
+  #retainedReassembler(): Reassembler {
+    const single = { windowMessages: 1, maxJump: Number.POSITIVE_INFINITY, lost: () => {} };
+    return (this.#retained ??= new Reassembler({ ...this.#options, ...single }));
   }
 
-  #take(shard: Shard, stamp: RelayStamp | undefined, once: boolean): Refusal | undefined {
+  #acceptShard(shard: Shard, stamp: RelayStamp | undefined, once: boolean): Refusal | undefined {
     const { seqId, size, total } = shard;
     const { maxMessageBytes, stream, deliver } = this.#options;
     if (this.#open.size > 0) this.expire();
-    // Before the order begins, what was delivered as a retained copy is too late.
+    // Before the sequence starts, messages up to the last retained one are stale.
     const earliest = this.#base === undefined ? (this.#retained ? this.#retained.#next : 0) : this.#next;
     if (seqId < earliest) return 'stale';
     if (size > maxMessageBytes && !stream) return 'too-large';
@@ -160,7 +165,7 @@ export class Reassembler {
     if (once) this.#onceFrom = Math.min(this.#onceFrom, seqId);
     else if (seqId >= this.#onceFrom) this.#onceFrom = Number.POSITIVE_INFINITY;
     if (this.#open.size > 0 || seqId !== this.#next || total > 1 || size > maxMessageBytes)
-      return this.#place(shard, stamp);
+      return this.#buffer(shard, stamp);
     this.#next++;
     deliver(shard.payload, infoOf(shard, stamp));
     if (this.#notices.length > 0) this.#advance();
@@ -169,38 +174,38 @@ export class Reassembler {
 
   #begin(seqId: number): void {
     this.#base = this.#next = seqId;
-    // A copy that is not whole yet and whose message now comes itself.
+    // The incomplete retained message is now received in the sequence.
     if (this.#retained && this.#retained.#open.size > 0 && this.#retained.#next >= seqId) this.#retained.close();
   }
 
-  #place(shard: Shard, stamp: RelayStamp | undefined): Refusal | undefined {
+  #buffer(shard: Shard, stamp: RelayStamp | undefined): Refusal | undefined {
     const { seqId } = shard;
     const open = this.#open.get(seqId);
     if (open && !open.agrees(shard)) return 'contradiction';
     if (open?.has(shard)) return 'duplicate';
-    if (!this.#believes(seqId)) return 'jump';
-    this.#giveUpBelow(seqId - this.#options.windowMessages + 1, 'window');
-    this.#makeRoom(open ? open.costOf(shard) : openingCost(shard));
-    // Its own message may be what had to go.
+    if (!this.#isPlausible(seqId)) return 'jump';
+    this.#skipBelow(seqId - this.#options.windowMessages + 1, 'window');
+    this.#freeMemory(open ? open.costOf(shard) : openingCost(shard));
+    // The message itself may have been skipped to free memory.
     if (seqId < this.#next) return 'stale';
     this.#store(shard, stamp);
     this.#advance();
     return undefined;
   }
 
-  /** False for a sequence id far ahead, until the one after it comes. */
-  #believes(seqId: number): boolean {
+  /** Whether a sequence id is plausible: one far ahead only when the one after it follows. */
+  #isPlausible(seqId: number): boolean {
     if (seqId - this.#next < this.#options.maxJump) return true;
     const follows = this.#jumpedTo === seqId - 1;
     this.#jumpedTo = follows ? undefined : seqId;
-    if (follows) this.#giveUpBelow(seqId, 'jump');
+    if (follows) this.#skipBelow(seqId, 'jump');
     return follows;
   }
 
-  #makeRoom(bytes: number): void {
+  #freeMemory(bytes: number): void {
     if (bytes === 0) return;
     while (this.#bytes + bytes > this.#options.windowBytes && this.#open.size > 0) {
-      this.#giveUpHole('memory');
+      this.#skipNext('memory');
       this.#advance();
     }
   }
@@ -216,20 +221,20 @@ export class Reassembler {
     this.#bytes += message.add(shard, now);
   }
 
-  /** Hands on what has its turn. */
+  /** Delivers all messages that are next in the sequence. */
   #advance(): void {
     while (this.#step());
     if (this.#notices.length > 0) this.#notices = this.#notices.filter(({ to }) => to >= this.#next);
     this.#deadline = this.#nextDeadline();
   }
 
-  /** Does one thing about the message whose turn it is; false when there is nothing to do. */
+  /** Delivers, continues or skips the next message; false when there is nothing to do. */
   #step(): boolean {
     const head = this.#open.get(this.#next);
     if (head) {
       const sink = head.sink ?? this.#sinkFor(head.info);
       if (!sink) {
-        this.#giveUpHole('unwanted');
+        this.#skipNext('unwanted');
         return true;
       }
       this.#bytes += head.flush(sink);
@@ -241,7 +246,7 @@ export class Reassembler {
       }
     }
     const notice = this.#notices.find(({ from, to }) => from <= this.#next && to >= this.#next);
-    if (notice) this.#giveUpHole('notice', notice.to + 1);
+    if (notice) this.#skipNext('notice', notice.to + 1);
     return notice !== undefined;
   }
 
@@ -256,8 +261,8 @@ export class Reassembler {
     this.#bytes -= message.bytes;
   }
 
-  /** Gives up the message whose turn it is, or where nothing of it came, all up to the first of which something did. */
-  #giveUpHole(reason: LossReason, limit = Number.POSITIVE_INFINITY): void {
+  /** Skips the next message. If none of its shards was received, skips all up to the first message with a shard, or up to `limit`. */
+  #skipNext(reason: LossReason, limit = Number.POSITIVE_INFINITY): void {
     const head = this.#open.get(this.#next);
     if (head) this.#remove(head);
     const from = this.#next;
@@ -266,24 +271,24 @@ export class Reassembler {
     this.#options.lost({ fromSeqId: from, toSeqId: this.#next - 1, reason });
   }
 
-  #giveUpBelow(seqId: number, reason: LossReason): void {
+  #skipBelow(seqId: number, reason: LossReason): void {
     while (this.#next < seqId) {
-      this.#giveUpHole(reason, seqId);
+      this.#skipNext(reason, seqId);
       this.#advance();
     }
   }
 
   #nextDeadline(): number {
-    const { holeTimeoutMs, reorderMs, restMs } = this.#options;
+    const { gapTimeoutMs, reorderMs, idleTimeoutMs } = this.#options;
     const head = this.#open.get(this.#next);
-    const heldUp = this.#oldestBeside(head);
-    if (!heldUp) return head ? head.movedAt + restMs : Number.POSITIVE_INFINITY;
-    // What is sent once and overtaken does not come, but for a little disorder on the way.
-    const patienceMs = this.#next >= this.#onceFrom ? reorderMs : holeTimeoutMs;
-    return Math.max(heldUp.openedAt, head?.movedAt ?? 0) + patienceMs;
+    const blocked = this.#oldestExcept(head);
+    if (!blocked) return head ? head.movedAt + idleTimeoutMs : Number.POSITIVE_INFINITY;
+    // Without retransmission a gap is filled by reordered packets only.
+    const timeoutMs = this.#next >= this.#onceFrom ? reorderMs : gapTimeoutMs;
+    return Math.max(blocked.openedAt, head?.movedAt ?? 0) + timeoutMs;
   }
 
-  #oldestBeside(head: OpenMessage | undefined): OpenMessage | undefined {
+  #oldestExcept(head: OpenMessage | undefined): OpenMessage | undefined {
     for (const message of this.#open.values()) if (message !== head) return message;
     return undefined;
   }
