@@ -21,12 +21,12 @@ export class AutoscalerModule {
   static register({ backplane, log }: AutoscalerOptions): DynamicModule {
     return {
       module: AutoscalerModule,
-      providers: [{ provide: Watch, useFactory: () => new Watch(backplane, log) }],
+      providers: [{ provide: AutoscalerLifecycle, useFactory: () => new AutoscalerLifecycle(backplane, log) }],
     };
   }
 }
 
-class Watch implements OnApplicationBootstrap, OnApplicationShutdown {
+class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #leadership: Leadership;
   readonly #dispatcher: MigrationDispatcher;
   readonly #autoscaler: Autoscaler;

@@ -74,7 +74,7 @@ export class Autoscaler {
     this.#now = parts.now ?? (() => performance.now());
   }
 
-  /** Takes one batch of node reports from the stream. */
+  /** Records one batch of node reports from the stream. */
   receive(reports: readonly NodeSigns[]): void {
     this.parts.heartbeats.record(
       reports.map(({ id }) => id),
@@ -113,7 +113,7 @@ export class Autoscaler {
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
       frozenGauge.set(frozen ? 1 : 0);
-      // At the start no heartbeat has arrived yet, which needs no warning.
+      // No warning at the start, before the first heartbeat.
       if (heartbeats.last.size > 0 && this.#hasReceived)
         log.warn(frozen ? 'no heartbeats arrive, failure detection is frozen' : 'heartbeats arrive again');
     }
@@ -151,7 +151,7 @@ export class Autoscaler {
     this.parts.view.forget(nodeId);
   }
 
-  /** A new leader does not know which peers its predecessor moved: it waits for one cool-down. */
+  /** The migrations of the previous leader are unknown, so a new term starts with one cool-down. */
   #beginTerm(now: number): void {
     const { term } = this.parts.leadership;
     if (term === this.#term) return;

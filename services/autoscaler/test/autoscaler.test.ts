@@ -16,7 +16,7 @@ import { AutoscalerModule } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });
 
-/** A node that reports, as far as the planner can tell. */
+/** The part of a node's report that the planner reads. */
 class Node {
   readonly peers: PeerQuality[] = [];
   state: NodeReport['state'] = 'active';
@@ -61,7 +61,7 @@ beforeEach(async () => {
   asked.length = 0;
   backplane = memoryBackplane(log);
   nodes = ['nd_a', 'nd_b', 'nd_c'].map((id) => new Node(id, backplane));
-  // The registry as the autoscaler meets it: what it asks for happens, but nobody moves back from the dead by itself.
+  // A registry that carries out each requested migration at once.
   const serving = await backplane.bus.serve(registryQueue, 'shared', {
     'registry.migrate': async ({ roomId, sessionId, toNode, reason }) => {
       asked.push({ sessionId, toNode, reason });
@@ -102,25 +102,25 @@ beforeEach(async () => {
 });
 afterEach(() => stop());
 
-/** Nobody is lost in the first seconds. */
+/** Waits until failure detection has started. */
 const graceOver = () =>
-  waitFor('the first seconds are over', () => {
+  waitFor('the start of failure detection', () => {
     if (performance.now() - begun < reunionMs + 500) notYet('they are not');
   });
 
 const movedAll = () =>
-  waitFor('all of nd_a have moved', () => {
+  waitFor('migrations of all peers of nd_a', () => {
     if (asked.length < 11) notYet(`${asked.length} of 11 have`);
   });
 
-test('a node that drains is emptied', async () => {
+test('all peers of a draining node are migrated', async () => {
   nodes[0]!.state = 'draining';
   await movedAll();
   expect(new Set(asked.map(({ reason }) => reason))).toEqual(new Set(['drain']));
   expect(nodes[0]!.peers).toEqual([]);
 });
 
-test('the peers of a node that dies are asked to be elsewhere, each once, the largest room first', async () => {
+test('the peers of a dead node are migrated once each, the largest room first', async () => {
   await graceOver();
   const [big, small] = [nodes[0]!.peers.slice(3), nodes[0]!.peers.slice(0, 3)].map((peers) =>
     peers.map(({ sessionId }) => sessionId),
@@ -156,17 +156,17 @@ test('a node without heartbeats that answers the probe keeps its peers', async (
   });
   await graceOver();
   nodes[0]!.stop();
-  await waitFor('it was asked for a while', () => {
+  await waitFor('several probes', () => {
     if (answers < 4) notYet(`${answers} times`);
   });
   expect(asked).toEqual([]);
   await serving.close();
 });
 
-test('when all nodes fall silent nobody is asked to move', async () => {
+test('no peer is migrated when the heartbeats of all nodes stop', async () => {
   await graceOver();
   for (const node of nodes) node.stop();
-  await waitFor('decisions are frozen', async () => {
+  await waitFor('frozen failure detection', async () => {
     const frozen = await metricsRegistry.getSingleMetric('autoscaler_frozen')!.get();
     if (frozen.values[0]?.value !== 1) notYet('they are made');
   });

@@ -19,7 +19,7 @@ const listed = (id: string): NodeView => ({
 const assignments = (view: FleetView) =>
   Object.fromEntries(view.nodes([], new Set()).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]));
 
-test('a peer that two nodes report is where it came to last, and back when that came to nothing', () => {
+test('a peer that two nodes report is assigned to the newer one, and to the older one when the newer stops reporting it', () => {
   const view = new FleetView();
   const [ada, bob] = [newId('session'), newId('session')];
   view.take(signs('nd_a', [ada, bob]));
@@ -34,7 +34,7 @@ test('a peer that two nodes report is where it came to last, and back when that 
   expect(assignments(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
 });
 
-test('the peers of a silent node stay its own until they are seen elsewhere, leave, or it is forgotten', () => {
+test('the peers of a node without reports stay assigned to it until another node reports them, they leave, or the node is removed', () => {
   const view = new FleetView();
   const [ada, bob, eve] = [newId('session'), newId('session'), newId('session')];
   view.take(signs('nd_a', [ada, bob, eve]));
@@ -45,7 +45,7 @@ test('the peers of a silent node stay its own until they are seen elsewhere, lea
   expect(assignments(view)).toEqual({ nd_b: [ada] });
 });
 
-test('places and state are what the store says; a node that took itself off gets nobody', () => {
+test('reserved capacity and state are those of the store, and a node that is not in the store is no target', () => {
   const view = new FleetView();
   view.take(signs('nd_a'));
   view.take(signs('nd_b'));

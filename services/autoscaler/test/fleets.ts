@@ -2,7 +2,7 @@ import type { FleetState, PlannerNode, PlannerPeer } from '../src/index.ts';
 
 let sessions = 0;
 
-/** A peer with nothing to complain of. */
+/** A peer with good quality. */
 export const peer = (more: Partial<PlannerPeer> = {}): PlannerPeer => ({
   roomId: 'rm_a',
   sessionId: `ss_${++sessions}`,
@@ -13,7 +13,7 @@ export const peer = (more: Partial<PlannerPeer> = {}): PlannerPeer => ({
 });
 export const peers = (count: number, more: Partial<PlannerPeer> = {}): PlannerPeer[] =>
   Array.from({ length: count }, () => peer(more));
-/** A node with room, unless `more` says otherwise. */
+/** A node with free capacity, unless `more` overrides it. */
 export const node = (id: string, more: Partial<PlannerNode> = {}): PlannerNode => {
   const its = more.peers ?? [];
   return {

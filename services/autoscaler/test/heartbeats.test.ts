@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { detectLostNodes, frozenAfterMs, Heartbeats, lostAfterMs, reunionMs } from '../src/heartbeats.ts';
 
 interface Scenario {
-  /** Node -> when its reports arrive. */
+  /** Arrival times of its reports, by node. */
   readonly arrivals: Readonly<Record<string, readonly number[]>>;
   readonly until: number;
 }

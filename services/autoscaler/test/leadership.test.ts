@@ -6,7 +6,7 @@ import { Leadership } from '../src/leadership.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });
 
-/** Redis's clock and the monotonic clocks of two instances, which go on together unless one sleeps. */
+/** Redis's clock and the monotonic clocks of two instances, which advance together unless an instance is stopped. */
 function stage() {
   const clock = { now: 0 };
   const { leases } = new MemoryStore(new MemoryEventLog(), () => clock.now);
@@ -15,7 +15,7 @@ function stage() {
 }
 
 describe('leadership', () => {
-  test('one of two leads, the other once it is silent', async () => {
+  test('one of two instances leads, and the other after the first stops renewing', async () => {
     const { clock, instance } = stage();
     const [one, other] = [instance(), instance()];
     await one.keep();
@@ -31,7 +31,7 @@ describe('leadership', () => {
     expect([one.leads, other.leads, other.term]).toEqual([false, true, 2]);
   });
 
-  test('a leader that slept knows on waking, before it asks anybody', async () => {
+  test('a leader that was stopped sees its expired lease before its next renewal', async () => {
     const { clock, instance } = stage();
     const [one, other] = [instance(), instance()];
     await one.keep();
@@ -42,7 +42,7 @@ describe('leadership', () => {
     expect([one.leads, one.term, other.leads]).toEqual([false, undefined, true]);
   });
 
-  test('the lease counts from before it was asked for', async () => {
+  test('the lease counts from the time before the request', async () => {
     const { clock, leases, instance } = stage();
     const slow = {
       acquire: async (...args: Parameters<typeof leases.acquire>) => {
@@ -85,7 +85,7 @@ describe('leadership', () => {
     expect([one.leads, one.term]).toEqual([true, 1]);
   });
 
-  test('one that stops lets another lead at once', async () => {
+  test('stop releases the lease, and another instance leads at once', async () => {
     const { instance } = stage();
     const [one, other] = [instance(), instance()];
     await one.keep();

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { unresponsiveLostAfterMs, type ProbeResult, LivenessProbe } from '../src/liveness-probe.ts';
 
-/** Confirms one silent node every 100 ms, from 900 ms of silence on. */
+/** Confirms a node without heartbeats every 100 ms, starting 900 ms after its last one. */
 async function confirmed(answers: (silentMs: number) => ProbeResult, until = 5000) {
   let silentMs = 900;
   let probes = 0;
@@ -17,24 +17,24 @@ async function confirmed(answers: (silentMs: number) => ProbeResult, until = 500
   return { lostAfter: undefined, probes };
 }
 
-test('a silent node whose queue does not exist is lost at the next check', async () => {
+test('LivenessProbe: a node whose queue does not exist is lost at the next check', async () => {
   expect(await confirmed(() => 'unreachable')).toEqual({ lostAfter: 1000, probes: 1 });
 });
 
-test('a silent node that answers is not lost, and is probed every 500 ms', async () => {
+test('LivenessProbe: a node that answers is not lost, and is probed every 500 ms', async () => {
   expect(await confirmed(() => 'alive')).toEqual({ lostAfter: undefined, probes: 9 });
 });
 
-test('a silent node that does not answer is lost after a longer time', async () => {
+test('LivenessProbe: a node that does not answer is lost after 2 s without heartbeats', async () => {
   expect(await confirmed(() => 'unresponsive')).toMatchObject({ lostAfter: unresponsiveLostAfterMs });
 });
 
-test('a silent node that answered and then dies is lost at its next probe', async () => {
+test('LivenessProbe: a node that dies after an answer is lost at its next probe', async () => {
   const { lostAfter } = await confirmed((silentMs) => (silentMs < 3000 ? 'alive' : 'unreachable'));
   expect(lostAfter).toBeLessThanOrEqual(3600);
 });
 
-test('a node that reported in between is probed again when it falls silent', async () => {
+test('LivenessProbe: a node that reported in between is probed again when its heartbeats stop', async () => {
   const probe = new LivenessProbe(async () => 'unreachable');
   probe.confirm(new Map([['nd_a', 900]]), 900);
   await Promise.resolve();

@@ -11,7 +11,7 @@ import { fleet, node, peer, peers } from './fleets.ts';
 
 const s = 1000;
 
-/** Plans again and again with nothing changing, and returns all plans. */
+/** Plans repeatedly with a constant state, and returns all plans. */
 function watch(state: FleetState, seconds: number, memory: PlannerMemory = emptyMemory(0), from = 0) {
   const plans = [];
   for (let at = from; at <= from + seconds * s; at += s) {
@@ -23,14 +23,14 @@ function watch(state: FleetState, seconds: number, memory: PlannerMemory = empty
 }
 const movedIn = (plans: { migrations: readonly unknown[] }[]) => plans.flatMap(({ migrations }) => migrations);
 
-describe('a hot node', () => {
-  test('gives peers away after 10 s above 90 %, and not before', () => {
+describe('planner with a hot node', () => {
+  test('moves peers after 10 s above 90 % CPU, and not before', () => {
     const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b')), 10);
     expect(movedIn(plans.slice(0, -1))).toEqual([]);
     expect(plans.at(-1)!.migrations[0]).toMatchObject({ fromNode: 'nd_a', toNode: 'nd_b', reason: 'node_load' });
   });
 
-  test('that cooled for a moment must be hot for the whole time again', () => {
+  test('restarts the 10 s after a moment below 90 %', () => {
     const its = peers(50);
     const at = (cpu: number) => fleet(node('nd_a', { cpu, peers: its }), node('nd_b'));
     const first = watch(at(0.95), 9);
@@ -38,19 +38,19 @@ describe('a hot node', () => {
     expect(movedIn(watch(at(0.95), 9, dip.memory, 10 * s))).toEqual([]);
   });
 
-  test('is not taken as hot during a pause between plans', () => {
+  test('does not count a pause between two plans as hot time', () => {
     const state = fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b'));
     const before = watch(state, 5);
     expect(movedIn(watch(state, 9, before.at(-1)!.memory, 60 * s))).toEqual([]);
   });
 
-  test('gives no more than brings it to 80 %, though its figures lag', () => {
+  test('moves only as many peers as needed for 80 %, although the reported CPU lags behind', () => {
     const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: peers(50) }), node('nd_b', { capacity: 1000 })), 18);
-    // 0.0175 a peer: 9 of them are 0.15.
+    // 0.0175 per peer: 9 peers are about 0.15.
     expect(movedIn(plans)).toHaveLength(9);
   });
 
-  test('gives those first who have the fewest of their room beside them', () => {
+  test('moves the peers with the fewest others of their room on the node first', () => {
     const crowd = peers(40, { roomId: 'rm_big' });
     const lone = [peer({ roomId: 'rm_1' }), peer({ roomId: 'rm_2' })];
     const plans = watch(fleet(node('nd_a', { cpu: 0.95, peers: [...crowd, ...lone] }), node('nd_b')), 10);
@@ -62,7 +62,7 @@ describe('a hot node', () => {
     ).toEqual(['rm_1', 'rm_2']);
   });
 
-  test('keeps them when all others are above 75 %, full, cordoned or draining', () => {
+  test('moves no peers when all other nodes are above 75 %, full, cordoned or draining', () => {
     const others = [
       node('nd_b', { cpu: 0.75 }),
       node('nd_c', { reserved: 100 }),
@@ -76,13 +76,13 @@ describe('a hot node', () => {
   });
 });
 
-describe('a peer in degradation', () => {
-  test('alone on a node whose others are fine stays: it is its own access network', () => {
+describe('planner with degraded peers', () => {
+  test('does not move a single degraded peer, because the cause is its own access network', () => {
     const its = [peer({ score: 0.2 }), ...peers(9)];
     expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b', { peers: peers(5) })), 120))).toEqual([]);
   });
 
-  test('with most of its node goes where others are fine, after a while', () => {
+  test('moves degraded peers to a node with good scores when most peers of their node are degraded for 5 s', () => {
     const its = [...peers(6, { score: 0.4 }), ...peers(4)];
     const plans = watch(fleet(node('nd_a', { peers: its }), node('nd_b', { peers: peers(5) })), 6);
     expect(movedIn(plans.slice(0, 5))).toEqual([]);
@@ -91,25 +91,25 @@ describe('a peer in degradation', () => {
     expect(moved[0]).toMatchObject({ toNode: 'nd_b', reason: 'quality' });
   });
 
-  test('stays when it is no better elsewhere', () => {
+  test('moves no peers when no other node has a better score', () => {
     const bad = () => peers(10, { score: 0.5 });
     const plans = watch(fleet(node('nd_a', { peers: bad() }), node('nd_b', { peers: bad() })), 60);
     expect(movedIn(plans)).toEqual([]);
   });
 
-  test('whose own round trip tripled is tried on another node, once in half an hour', () => {
+  test('moves a peer whose own round trip tripled on trial, once in 30 minutes', () => {
     const slow = peer({ rttMs: 200, baselineRttMs: 50 });
     const state = fleet(node('nd_a', { peers: [slow, ...peers(9)] }), node('nd_b', { peers: peers(5) }));
     const plans = watch(state, 1799);
     expect(movedIn(plans)).toMatchObject([{ sessionId: slow.sessionId, reason: 'rtt' }]);
   });
 
-  test('a round trip that was always long, or tripled from nothing to little, is no degradation', () => {
+  test('a constantly long round trip, or a tripled short one, is no degradation', () => {
     const its = [peer({ rttMs: 400, baselineRttMs: 390 }), peer({ rttMs: 6, baselineRttMs: 1 }), ...peers(8)];
     expect(movedIn(watch(fleet(node('nd_a', { peers: its }), node('nd_b')), 60))).toEqual([]);
   });
 
-  test('one bad sample moves nobody', () => {
+  test('a single bad sample moves no peers', () => {
     const [good, bad] = [peers(10), []] as [PlannerPeer[], PlannerPeer[]];
     for (const each of good) bad.push({ ...each, score: 0.1 });
     const at = (its: PlannerPeer[]) => fleet(node('nd_a', { peers: its }), node('nd_b'));
@@ -122,8 +122,8 @@ describe('a peer in degradation', () => {
   });
 });
 
-describe('nodes that can not keep their peers', () => {
-  test('a draining one gives all, some at a time; a cordoned one keeps them', () => {
+describe('planner with draining and lost nodes', () => {
+  test('moves all peers of a draining node, at most ten at a time, and none of a cordoned node', () => {
     const its = peers(25);
     const state = fleet(
       node('nd_a', { state: 'draining', peers: its }),
@@ -140,7 +140,7 @@ describe('nodes that can not keep their peers', () => {
   test.each([
     ['draining', { state: 'draining' as const }],
     ['lost', { alive: false }],
-  ])('a %s one gives its peers to the coolest of warm nodes rather than to nobody', (_what, gone) => {
+  ])('moves the peers of a %s node to the node with the least CPU when all are above 75 %%', (_what, gone) => {
     const its = peers(2);
     const state = fleet(
       node('nd_a', { ...gone, peers: its }),
@@ -154,7 +154,7 @@ describe('nodes that can not keep their peers', () => {
     expect(waiting).toBe(0);
   });
 
-  test('a draining one does not send peers to a warm node while a cool one only takes no more at once', () => {
+  test('waits for a node below 75 % CPU that is at its bound of concurrent migrations', () => {
     const state = fleet(
       node('nd_a', { state: 'draining', peers: peers(10) }),
       node('nd_b', { state: 'draining', peers: peers(10) }),
@@ -166,7 +166,7 @@ describe('nodes that can not keep their peers', () => {
     expect(waiting).toBe(10);
   });
 
-  test('drains while a new leader still keeps quiet, and cools nobody', () => {
+  test('moves peers of draining but not of hot nodes during the cool-down of a new leader', () => {
     const state = fleet(
       node('nd_a', { state: 'draining', peers: peers(2) }),
       node('nd_b', { cpu: 0.95, peers: peers(20) }),
@@ -176,7 +176,7 @@ describe('nodes that can not keep their peers', () => {
     expect(new Set(moved.map(({ reason }) => reason))).toEqual(new Set(['drain']));
   });
 
-  test('those of a lost one go at once, the largest room first, spread over the survivors', () => {
+  test('moves the peers of a lost node at once, the largest room first, distributed over the other nodes', () => {
     const small = peers(2, { roomId: 'rm_small' });
     const big = peers(20, { roomId: 'rm_big' });
     const state = fleet(
@@ -193,7 +193,7 @@ describe('nodes that can not keep their peers', () => {
     expect(Math.abs(to('nd_b') - to('nd_c'))).toBeLessThanOrEqual(2);
   });
 
-  test('one that could not be moved is tried again after a pause, one under way is not', () => {
+  test('retries a failed mandatory migration after a pause, but not a running one', () => {
     const [one, other] = peers(2);
     const drained = node('nd_a', { state: 'draining', peers: [one!, other!] });
     const state: FleetState = {
@@ -204,7 +204,7 @@ describe('nodes that can not keep their peers', () => {
     expect(plans.map(({ migrations }) => migrations.length)).toEqual([1, 0, 1, 0, 1, 0]);
   });
 
-  test('one that was leaving a node that is lost now is saved at once, and once', () => {
+  test('evacuates a peer whose source node is lost during its migration once', () => {
     const [one, other] = peers(2);
     const lost = node('nd_a', { alive: false, peers: [one!, other!] });
     const state: FleetState = {
@@ -218,7 +218,7 @@ describe('nodes that can not keep their peers', () => {
     expect(migrations).toMatchObject([{ sessionId: one!.sessionId, reason: 'node_lost' }]);
   });
 
-  test('who has to go and finds no other node goes back to where it was', () => {
+  test('a mandatory migration returns to a previous node when there is no other target', () => {
     const one = peer();
     const there = plan(fleet(node('nd_a', { state: 'draining', peers: [one] }), node('nd_b')), emptyMemory(0), 0);
     const back = plan(fleet(node('nd_a'), node('nd_b', { state: 'draining', peers: [one] })), there.memory, 60 * s);
@@ -226,8 +226,8 @@ describe('nodes that can not keep their peers', () => {
   });
 });
 
-describe('places', () => {
-  test('counts what is on its way and what it sends itself against capacity', () => {
+describe('planner targets', () => {
+  test('count running and planned migrations against the capacity', () => {
     const state: FleetState = {
       nodes: [
         node('nd_a', { alive: false, peers: peers(20) }),
@@ -241,7 +241,7 @@ describe('places', () => {
     expect(waiting).toBe(15);
   });
 
-  test('takes the node whose peers are best off', () => {
+  test('prefer the node whose peers have the best scores', () => {
     const state = fleet(
       node('nd_a', { state: 'draining', peers: peers(1) }),
       node('nd_b', { peers: peers(10, { score: 0.7 }) }),
@@ -252,7 +252,7 @@ describe('places', () => {
   });
 });
 
-test('what it remembers is bounded', () => {
+test('the planner memory is bounded', () => {
   const settings = { ...plannerSettings, remembered: 10 };
   let memory = emptyMemory(0);
   for (let round = 0; round < 10; round++) {

@@ -9,7 +9,7 @@ const leads = /"term":(\d+),"msg":"leadership acquired"/;
 
 let instances: Child[];
 
-/** Two autoscalers over real brokers; the first leads. */
+/** Two autoscalers over real brokers, of which the first is the leader. */
 beforeEach(async () => {
   const { redisUrl, amqpUrl } = testBrokers();
   const env = {
@@ -36,7 +36,7 @@ afterEach(async () => {
   );
 });
 
-test('kill -9 of the leader: the other leads', async () => {
+test('after kill -9 of the leader the other autoscaler leads', async () => {
   const [leader, other] = instances as [Child, Child];
   const killedAt = performance.now();
   leader.signal('SIGKILL');
@@ -52,7 +52,7 @@ test('a leader that was stopped for longer than its lease is not the leader when
   await leader.line(/"msg":"leadership lost"/);
 });
 
-test('a leader that stops in order is followed at once', async () => {
+test('after a graceful stop of the leader the other autoscaler leads at once', async () => {
   const [leader, other] = instances as [Child, Child];
   const askedAt = performance.now();
   expect(await leader.stop()).toBe(0);

@@ -9,16 +9,17 @@ import {
   type PlannerMemory,
   type PlannerPeer,
 } from './state.ts';
-import type { Targets, Wish } from './targets.ts';
+import type { Targets, TargetRequirements } from './targets.ts';
 
-/** A plan while it is made: keeps the bounds, the cool-down and the way back barred. */
+/** A plan under construction. Enforces the bounds, the cool-down and the time before a return to a previous node. */
 export class Draft {
   readonly #migrations: PlannedMigration[] = [];
   readonly #moved = new Map<string, MovedPeer>();
   readonly #trials = new Map<string, number>();
-  /** Those in flight, and those of this plan; of lost nodes among them. */
+  /** Keys of the peers that are migrating or planned to migrate. */
   readonly #moving: Set<string>;
-  readonly #saved: Set<string>;
+  /** The subset of `#moving` that was assigned to lost nodes. */
+  readonly #evacuating: Set<string>;
   #waiting = 0;
 
   constructor(
@@ -29,10 +30,10 @@ export class Draft {
     private readonly targets: Targets,
   ) {
     this.#moving = new Set(moving.map(peerKey));
-    this.#saved = new Set(moving.filter(({ reason }) => reason === 'node_lost').map(peerKey));
+    this.#evacuating = new Set(moving.filter(({ reason }) => reason === 'node_lost').map(peerKey));
   }
 
-  /** Nothing more fits into this plan. */
+  /** Whether the plan has reached `perPlan`. */
   get full(): boolean {
     return this.#migrations.length >= this.settings.perPlan;
   }
@@ -41,18 +42,18 @@ export class Draft {
     return this.targets.maySend(nodeId);
   }
 
-  /** Whether a node that gives peers away has still more than it wants, once all moves show. */
-  tooWarm(nodeId: string): boolean {
+  /** Whether the expected CPU of a node, after all planned migrations, is above `coolCpu`. */
+  isAboveCool(nodeId: string): boolean {
     return this.targets.cpuOf(nodeId) > this.settings.coolCpu;
   }
 
   /**
-   * A peer that can't stay: no cool-down, only a pause between two attempts. One that was leaving a node that is lost now has
-   * no side to stay on until it is there: it is saved like the others.
+   * Plans a mandatory migration: without cool-down, only with a pause between two attempts. A peer that is already migrating off a
+   * node that was lost meanwhile is planned again, because it has no media until it is on another node.
    */
-  forced(peer: PlannerPeer, from: string, reason: 'node_lost' | 'drain'): void {
+  addMandatory(peer: PlannerPeer, from: string, reason: 'node_lost' | 'drain'): void {
     const key = peerKey(peer);
-    if ((reason === 'node_lost' ? this.#saved : this.#moving).has(key)) return;
+    if ((reason === 'node_lost' ? this.#evacuating : this.#moving).has(key)) return;
     const known = this.memory.moved.get(key);
     const last = known?.from.at(-1);
     const { retryDrainMs, retryLostMs } = this.settings;
@@ -61,21 +62,21 @@ export class Draft {
     this.#move(peer, key, from, reason, -Infinity, known);
   }
 
-  /** A peer that would be better off elsewhere. */
-  wanted(peer: PlannerPeer, key: string, from: string, reason: MigrationReason, leastScore: number): boolean {
+  /** Plans an optional migration to a node with a better expected score. Returns whether it was planned. */
+  addOptional(peer: PlannerPeer, key: string, from: string, reason: MigrationReason, minScore: number): boolean {
     if (this.#moving.has(key)) return false;
     const known = this.memory.moved.get(key);
     if (known && this.now - known.at < this.settings.coolDownMs) return false;
-    return this.#move(peer, key, from, reason, leastScore, known);
+    return this.#move(peer, key, from, reason, minScore, known);
   }
 
-  /** A peer whose own path got worse: one of a node at a time, and each once in a long while. */
-  tried(peer: PlannerPeer, key: string, from: string, leastScore: number): void {
+  /** Plans a trial migration of a peer whose own path has degraded: rate-limited per node and per peer. */
+  addTrial(peer: PlannerPeer, key: string, from: string, minScore: number): void {
     const { coolDownMs, trialEveryMs } = this.settings;
     const lastOfNode = this.#trials.get(from) ?? this.memory.trials.get(from) ?? -Infinity;
     const lastOfPeer = this.memory.moved.get(key)?.triedAt ?? -Infinity;
     if (this.now - lastOfNode < coolDownMs || this.now - lastOfPeer < trialEveryMs) return;
-    if (!this.wanted(peer, key, from, 'rtt', leastScore)) return;
+    if (!this.addOptional(peer, key, from, 'rtt', minScore)) return;
     this.#trials.set(from, this.now);
     this.#moved.set(key, { ...this.#moved.get(key)!, triedAt: this.now });
   }
@@ -85,32 +86,32 @@ export class Draft {
     key: string,
     fromNode: string,
     reason: MigrationReason,
-    leastScore: number,
+    minScore: number,
     known: MovedPeer | undefined,
   ): boolean {
     const { now, settings } = this;
     const from = known?.from.filter(({ at }) => now - at < settings.noReturnMs) ?? [];
-    const wish: Wish =
+    const requirements: TargetRequirements =
       reason === 'node_lost'
-        ? { atOnce: settings.toAtOnceWhenLost, leastScore, cpuThen: settings.hotCpu, canWait: false }
-        : { atOnce: settings.toAtOnce, leastScore, cpuThen: settings.targetCpu, canWait: true };
-    const mustGo = reason === 'node_lost' || reason === 'drain';
-    const itself = (node: string): boolean => node === fromNode;
-    const newToIt = (node: string): boolean => node === fromNode || from.some((left) => left.node === node);
+        ? { maxConcurrent: settings.toAtOnceWhenLost, minScore, maxCpu: settings.hotCpu, canWait: false }
+        : { maxConcurrent: settings.toAtOnce, minScore, maxCpu: settings.targetCpu, canWait: true };
+    const mandatory = reason === 'node_lost' || reason === 'drain';
+    const isSource = (node: string): boolean => node === fromNode;
+    const isPrevious = (node: string): boolean => node === fromNode || from.some((previous) => previous.node === node);
     const toNode =
-      this.targets.best(newToIt, wish) ??
-      // Where it came from, rather than nowhere.
-      (mustGo && from.length > 0 ? this.targets.best(itself, wish) : undefined) ??
-      // To a warm node: its own ends with the drain, or is gone.
-      (mustGo ? this.targets.leastWarm(itself, wish) : undefined);
+      this.targets.best(isPrevious, requirements) ??
+      // A previous node is better than none.
+      (mandatory && from.length > 0 ? this.targets.best(isSource, requirements) : undefined) ??
+      // A node above `targetCpu` is better than a draining or lost one.
+      (mandatory ? this.targets.leastLoaded(isSource, requirements) : undefined);
     if (toNode === undefined) {
       this.#waiting++;
       return false;
     }
-    this.targets.take(fromNode, toNode);
+    this.targets.add(fromNode, toNode);
     this.#moving.add(key);
     this.#migrations.push({ roomId, sessionId, fromNode, toNode, reason });
-    // A move that came to nothing may be planned many times: one entry a node is enough.
+    // A failed migration may be planned repeatedly: one entry per node.
     const others = from.filter(({ node }) => node !== fromNode);
     this.#moved.set(key, {
       at: now,
@@ -139,7 +140,7 @@ export class Draft {
     };
   }
 
-  /** What is too old to matter goes; of the rest the newest stay. */
+  /** Drops entries that are too old to matter, and keeps the newest `remembered`. */
   #rememberMoved(): ReadonlyMap<string, MovedPeer> {
     const { memory, now, settings } = this;
     const longest = Math.max(settings.coolDownMs, settings.noReturnMs);

@@ -1,20 +1,20 @@
 import type { PlannerSettings } from './settings.ts';
 import { peerKey, type PlannerMemory, type PlannerNode, type PlannerPeer } from './state.ts';
 
-/** What ails a peer. */
+/** What is degraded: the score (`quality`) or the round trip (`rtt`). */
 export type Degradation = 'quality' | 'rtt';
 
-/** A peer that has been in degradation for `degradedForMs`. */
+/** A peer that has been degraded for `degradedForMs`. */
 export interface DegradedPeer {
   readonly peer: PlannerPeer;
   readonly key: string;
   readonly degradation: Degradation;
 }
 
-/** What the peers of a node say of it. */
+/** Diagnosis of a node, from the quality of its peers. */
 export interface Examined {
   readonly node: PlannerNode;
-  /** The mean score of its peers, leaving out those in degradation by no fault of the node. 1 while nobody says otherwise. */
+  /** Mean score of its peers, without those that are degraded by other causes than the node. 1 without peers. */
   readonly typicalScore: number;
   readonly atFault: boolean;
   readonly degraded: readonly DegradedPeer[];
@@ -44,7 +44,7 @@ function degradationOf(
   return peer.score < poorScore ? 'quality' : undefined;
 }
 
-/** Looks at every peer once. */
+/** Diagnoses all nodes. Linear in the number of peers. */
 export function examine(
   nodes: readonly PlannerNode[],
   memory: PlannerMemory,

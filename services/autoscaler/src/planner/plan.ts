@@ -13,13 +13,13 @@ import {
 import { Targets } from './targets.ts';
 
 /**
- * Looks at the whole fleet and says who shall move where. The same state, memory and time give the same plan; nothing is
- * done here. What is not done by the next time is simply seen again.
+ * Plans migrations from the state of the whole fleet. A pure function: the same state, memory and time give the same plan. Level-based:
+ * what is not carried out is planned again the next time.
  *
- * In this order, as far as places and the bounds allow: peers of lost nodes (largest room first), of draining nodes, off
- * nodes above `hotCpu`, and peers in degradation that another node would serve better.
+ * Order of the migrations, within capacity and bounds: peers of lost nodes (largest room first), peers of draining nodes, peers of nodes
+ * above `hotCpu`, degraded peers that another node would serve better.
  *
- * @param now a clock that never goes back, in milliseconds.
+ * @param now time of a monotonic clock, in milliseconds.
  */
 export function plan(
   state: FleetState,
@@ -37,9 +37,9 @@ export function plan(
   const draft = new Draft(state, memory, settings, now, targets);
 
   evacuateLostNodes(state, draft);
-  emptyDraining(state, draft);
+  evacuateDrainingNodes(state, draft);
   if (now >= memory.quietUntil) {
-    coolHot(state, hot, draft);
+    rebalanceHotNodes(state, hot, draft);
     moveDegradedPeers(examination, draft);
   }
   return draft.finish({ hot, degraded: examination.degraded, faults: examination.faults, rollout });
@@ -51,12 +51,12 @@ function hotNodes(
   { hotCpu, hotForMs, coolCpu }: PlannerSettings,
   now: number,
 ): PlannerMemory['hot'] {
-  const hot = new Map<string, { since: number; gives: boolean }>();
+  const hot = new Map<string, { since: number; rebalances: boolean }>();
   for (const { id, cpu, alive } of nodes) {
     const known = memory.hot.get(id);
-    if (!alive || cpu <= (known?.gives ? coolCpu : hotCpu)) continue;
+    if (!alive || cpu <= (known?.rebalances ? coolCpu : hotCpu)) continue;
     const since = known?.since ?? now;
-    hot.set(id, { since, gives: now - since >= hotForMs });
+    hot.set(id, { since, rebalances: now - since >= hotForMs });
   }
   return hot;
 }
@@ -70,29 +70,29 @@ function evacuateLostNodes({ nodes }: FleetState, draft: Draft): void {
     .sort((a, b) => b.size - a.size || (a.peer.roomId < b.peer.roomId ? -1 : a.peer.roomId > b.peer.roomId ? 1 : 0));
   for (const { id, peer } of largestFirst) {
     if (draft.full) return;
-    draft.forced(peer, id, 'node_lost');
+    draft.addMandatory(peer, id, 'node_lost');
   }
 }
 
-function emptyDraining({ nodes }: FleetState, draft: Draft): void {
+function evacuateDrainingNodes({ nodes }: FleetState, draft: Draft): void {
   for (const { id, state, alive, peers } of nodes) {
     if (!alive || state !== 'draining') continue;
     for (const peer of peers) {
       if (draft.full || !draft.maySend(id)) break;
-      draft.forced(peer, id, 'drain');
+      draft.addMandatory(peer, id, 'drain');
     }
   }
 }
 
-/** Those first who have the fewest of their room beside them: each that stays behind costs a pipe. */
-function coolHot({ nodes }: FleetState, hot: PlannerMemory['hot'], draft: Draft): void {
+/** Peers with the fewest others of their room on the node move first: a room that is split between two nodes needs a pipe. */
+function rebalanceHotNodes({ nodes }: FleetState, hot: PlannerMemory['hot'], draft: Draft): void {
   for (const node of nodes) {
-    if (!hot.get(node.id)?.gives || !draft.tooWarm(node.id)) continue;
-    const beside = countRooms([node]);
-    const order = node.peers.toSorted((a, b) => beside.get(a.roomId)! - beside.get(b.roomId)!);
+    if (!hot.get(node.id)?.rebalances || !draft.isAboveCool(node.id)) continue;
+    const sizes = countRooms([node]);
+    const order = node.peers.toSorted((a, b) => sizes.get(a.roomId)! - sizes.get(b.roomId)!);
     for (const peer of order) {
-      if (draft.full || !draft.maySend(node.id) || !draft.tooWarm(node.id)) break;
-      draft.wanted(peer, peerKey(peer), node.id, 'node_load', -Infinity);
+      if (draft.full || !draft.maySend(node.id) || !draft.isAboveCool(node.id)) break;
+      draft.addOptional(peer, peerKey(peer), node.id, 'node_load', -Infinity);
     }
   }
 }
@@ -101,10 +101,10 @@ function moveDegradedPeers({ nodes }: Examination, draft: Draft): void {
   for (const [id, { degraded, atFault }] of nodes) {
     for (const { peer, key, degradation } of degraded) {
       if (draft.full || !draft.maySend(id)) break;
-      // A longer way costs little score at first: any node that is well will do.
-      const least = degradation === 'rtt' ? draft.settings.poorScore : peer.score + draft.settings.gain;
-      if (atFault) draft.wanted(peer, key, id, degradation, least);
-      else if (degradation === 'rtt') draft.tried(peer, key, id, least);
+      // A longer round trip lowers the score only slightly, so a gain is not required of the target.
+      const minScore = degradation === 'rtt' ? draft.settings.poorScore : peer.score + draft.settings.gain;
+      if (atFault) draft.addOptional(peer, key, id, degradation, minScore);
+      else if (degradation === 'rtt') draft.addTrial(peer, key, id, minScore);
     }
   }
 }

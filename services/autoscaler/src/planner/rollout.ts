@@ -1,7 +1,7 @@
 import type { PlannerSettings } from './settings.ts';
 import type { FleetState, PlannerMemory, Rollout } from './state.ts';
 
-/** The rollout that is going on: nodes are drained one after the other. */
+/** The current rollout: a sequence of drains with intervals below `rolloutPauseMs`. */
 export function rolloutOf(
   { nodes }: FleetState,
   { rollout: known }: PlannerMemory,
@@ -16,7 +16,7 @@ export function rolloutOf(
   return { since: Math.min(continued?.since ?? Infinity, ...starts), seenAt: now };
 }
 
-/** The nodes that replace others: whoever moves to one of them is not moved again by this rollout. */
+/** Ids of the nodes that replace drained ones. A peer that moves to one of them is moved only once by the rollout. */
 export function replacements(
   { nodes }: FleetState,
   rollout: Rollout | undefined,

@@ -1,47 +1,49 @@
-/** What the planner goes by. Times in milliseconds, CPU and scores as fractions of one. */
+/** Settings of the planner. Times in milliseconds, CPU and scores as fractions of one. */
 export interface PlannerSettings {
-  /** A node above this for `hotForMs` gives peers away until it is expected to come below `coolCpu`. */
+  /** A node above this CPU for `hotForMs` is rebalanced until its expected CPU is below `coolCpu`. */
   readonly hotCpu: number;
   readonly hotForMs: number;
   readonly coolCpu: number;
-  /** Nobody is sent to a node at or above this. */
+  /** A node at or above this CPU is no target of optional migrations. */
   readonly targetCpu: number;
-  /** A peer below this score for `degradedForMs` is looked at. */
+  /** A peer below this score for `degradedForMs` is degraded. */
   readonly poorScore: number;
-  /** So is one whose round trip is this many times its baseline, and this much longer: 2 ms in place of 0.5 is no degradation. */
+  /** So is a peer whose round trip is `rttFactor` times its baseline and `rttRiseMs` above it: 2 ms instead of 0.5 ms is not degraded. */
   readonly rttFactor: number;
   readonly rttRiseMs: number;
   readonly degradedForMs: number;
-  /** Degradation of at least this share of a node's peers, and this many, is the node's fault: see `faultOf`. */
+  /** A node is at fault when at least this share, and this number, of its peers are degraded: see `faultOf`. */
   readonly faultShare: number;
   readonly faultPeers: number;
-  /** A node that was at fault takes nobody for this long. */
+  /** How long a node at fault is no target. */
   readonly faultForMs: number;
-  /** A node's fault or not, a peer moves only where its score is expected to be this much better. */
+  /** Minimum expected improvement of the score by a migration for quality. */
   readonly gain: number;
-  /** A peer whose own path got worse is tried on another node this often at most. */
+  /** Minimum interval between two trial migrations of a peer whose own path has degraded. */
   readonly trialEveryMs: number;
-  /** A peer that was moved stays for this long, unless its node is drained or lost. */
+  /** Minimum interval between two optional migrations of a peer. */
   readonly coolDownMs: number;
-  /** And does not come back to a node it was moved from for this long. */
+  /** Minimum time before a peer returns to a previous node. */
   readonly noReturnMs: number;
-  /** A move off a drained node, or a lost one, that came to nothing is tried again after this. */
+  /** Minimum interval between two attempts to move a peer off a draining node. */
   readonly retryDrainMs: number;
+  /** Minimum interval between two attempts to move a peer off a lost node. */
   readonly retryLostMs: number;
-  /** How long a move takes to show in the CPU figures of both nodes. */
+  /** Time until a migration shows in the CPU of both nodes. */
   readonly settleMs: number;
-  /** After a pause this long between two plans, conditions that must last start from zero, because the time between is unknown. */
+  /** After a longer interval between two plans, the timers of hot nodes and degraded peers restart, because the time between is unknown. */
   readonly unseenMs: number;
-  /** Drains with shorter pauses are one rollout. Nodes that started this long before its first drain, or later, replace others. */
+  /** Drains with shorter intervals are one rollout. Nodes that started at most this long before its first drain are replacements. */
   readonly rolloutPauseMs: number;
-  /** Migrations at once from a node that is alive, and to any node. */
+  /** Maximum number of concurrent migrations from a node that is alive. */
   readonly fromAtOnce: number;
+  /** Maximum number of concurrent migrations to a node. */
   readonly toAtOnce: number;
-  /** Those of a lost node are without media: so many at once to any node. */
+  /** The same for peers of lost nodes, which have no media. */
   readonly toAtOnceWhenLost: number;
-  /** Migrations in one plan at most. */
+  /** Maximum number of migrations in one plan. */
   readonly perPlan: number;
-  /** How many moved peers are remembered; the oldest are forgotten first. */
+  /** Maximum number of moved peers in the planner's memory; the oldest are dropped. */
   readonly remembered: number;
 }
 

@@ -1,52 +1,57 @@
 import type { Migration, NodeReport, PeerQuality } from '@flotilla/contracts';
 
-/** An SFU node as the planner sees it, with the peers homed on it. */
+/** An SFU node as input of the planner, with the peers assigned to it. */
 export interface PlannerNode {
   readonly id: string;
   /** Share of its cores in use. */
   readonly cpu: number;
   readonly state: NodeReport['state'];
-  /** How many sessions it takes, and how many places are given away, seen in its figures or not yet. */
+  /** Maximum number of sessions. */
   readonly capacity: number;
+  /** Number of assigned sessions, reported or not yet. */
   readonly reserved: number;
-  /** When it started, in milliseconds since the Unix epoch. */
+  /** Start of the node, in milliseconds since the Unix epoch. */
   readonly startedAt: number;
-  /** When its drain began, by the same clock. Defined while it drains. */
+  /** Start of its drain, in milliseconds since the Unix epoch. Defined while it drains. */
   readonly drainStartedAt?: number | undefined;
-  /** False once it is known to be lost, see heartbeats.ts. */
+  /** False after the node was declared dead, see heartbeats.ts. */
   readonly alive: boolean;
   readonly peers: readonly PlannerPeer[];
 }
 
 export type PlannerPeer = Pick<PeerQuality, 'roomId' | 'sessionId' | 'score' | 'rttMs' | 'baselineRttMs'>;
 
-/** A migration asked for or under way. */
+/** A requested or running migration. */
 export type Moving = Pick<Migration, 'roomId' | 'sessionId' | 'fromNode' | 'toNode' | 'reason'>;
 
-/** All that a plan is made from, apart from the planner's memory. */
+/** Input of a plan, in addition to the planner's memory. */
 export interface FleetState {
   readonly nodes: readonly PlannerNode[];
-  /** Those in flight. Their places on the target may be reserved already: counted twice, a node takes fewer for a moment. */
+  /**
+   * Requested and running migrations. Their capacity on the target may be reserved already; counting it twice only makes the node
+   * accept fewer for a moment.
+   */
   readonly moving: readonly Moving[];
 }
 
-/** A peer that shall move. */
+/** A migration to request. */
 export type PlannedMigration = Moving;
 
-/** What became of a peer at the planner's hands. */
+/** Migration history of a peer. */
 export interface MovedPeer {
+  /** Time of its last migration. */
   readonly at: number;
-  /** When it was last tried on another node because its own path got worse. */
+  /** Time of its last trial migration. */
   readonly triedAt: number;
-  /** Nodes it was moved from, each with the time, those within `noReturnMs`. */
+  /** Previous nodes within `noReturnMs`, with the time of each migration. */
   readonly from: readonly { readonly node: string; readonly at: number }[];
 }
 
-/** Drains that follow one another. */
+/** A sequence of drains. */
 export interface Rollout {
-  /** When the first of them began, in milliseconds since the Unix epoch. */
+  /** Start of the first drain, in milliseconds since the Unix epoch. */
   readonly since: number;
-  /** When a node was last seen draining, by the planner's clock. */
+  /** Time of the last plan with a draining node, by the planner's clock. */
   readonly seenAt: number;
 }
 
@@ -58,32 +63,33 @@ export interface PlannerMemory {
   /** When the last plan was made. */
   readonly at: number;
   readonly quietUntil: number;
-  /** Nodes above `hotCpu` and since when; once they give peers away, until they are below `coolCpu`. */
-  readonly hot: ReadonlyMap<string, { readonly since: number; readonly gives: boolean }>;
-  /** Peers in degradation and since when, by `peerKey`. */
+  /** Nodes above `hotCpu`, or above `coolCpu` once they are rebalanced, and since when. */
+  readonly hot: ReadonlyMap<string, { readonly since: number; readonly rebalances: boolean }>;
+  /** Degraded peers and since when, by `peerKey`. */
   readonly degraded: ReadonlyMap<string, number>;
-  /** Nodes at fault, and until when they are kept in mind for it. */
+  /** Nodes at fault, with the time until which they are no target. */
   readonly faults: ReadonlyMap<string, number>;
-  /** When somebody of a node was last tried elsewhere, those within `coolDownMs`. */
+  /** Time of the last trial migration, by node, within `coolDownMs`. */
   readonly trials: ReadonlyMap<string, number>;
-  /** By `peerKey`; who was moved last comes last. */
+  /** By `peerKey`, the most recently moved last. */
   readonly moved: ReadonlyMap<string, MovedPeer>;
-  /** Moves that may not show in the CPU figures yet. */
+  /** Migrations that may not show in the reported CPU yet. */
   readonly recent: readonly { readonly from: string; readonly to: string; readonly at: number }[];
   readonly rollout: Rollout | undefined;
 }
 
 export interface Plan {
   readonly migrations: readonly PlannedMigration[];
-  /** Peers that should move and find no node, for want of places or because too many move already. */
+  /** Number of peers that should move but have no target, for lack of capacity or because of the bounds. */
   readonly waiting: number;
   readonly memory: PlannerMemory;
 }
 
-/** A session may be in several rooms, in each as a peer of its own. */
+/** Identifies a peer: a session may be in several rooms, as a separate peer in each. */
 export const peerKey = ({ roomId, sessionId }: Pick<PlannerPeer, 'roomId' | 'sessionId'>): string =>
   `${roomId} ${sessionId}`;
 
+/** The memory at the start of a term. */
 export function emptyMemory(quietUntil: number): PlannerMemory {
   return {
     at: -Infinity,

@@ -2,49 +2,52 @@ import type { Examination, Examined } from './examination.ts';
 import type { PlannerSettings } from './settings.ts';
 import type { FleetState, PlannerMemory } from './state.ts';
 
-/** An examined node as a place to send peers to, with what is on its way to it or from it. */
-interface Place {
+/** A node as migration target, including planned and running migrations. */
+interface Candidate {
   readonly examined: Examined;
-  /** CPU of a typical peer on it. */
+  /** Estimated CPU of a peer. */
   readonly cpuPerPeer: number;
-  /** CPU once what was sent and taken shows. */
+  /** Expected CPU after all migrations. */
   cpu: number;
   reserved: number;
+  /** Number of migrations from it. */
   from: number;
+  /** Number of migrations to it. */
   to: number;
 }
 
-/** A node's peers give the cost of one. Few peers give a poor estimate, so this many of an assumed cost are added. */
+/** The CPU per peer is estimated from the node's CPU. For few peers the estimate is poor, so this many of an assumed cost are added. */
 const assumedPeers = 10;
 const assumedCpu = 0.01;
-/** How much of the score the last of a node's free places is thought to cost. */
-const crowding = 0.2;
+/** Estimated reduction of the score on a full node. */
+const loadPenalty = 0.2;
 
-/** What a target has to offer. */
-export interface Wish {
-  /** How many may be on their way to it. */
-  readonly atOnce: number;
-  /** The score it has to have more than. */
-  readonly leastScore: number;
-  /** Its CPU, once all on their way have come, has to be below this. */
-  readonly cpuThen: number;
-  /** The peer has media where it is: it can wait for a preferred node that takes no more at this time. */
+/** Requirements on a target. */
+export interface TargetRequirements {
+  /** Maximum number of concurrent migrations to it. */
+  readonly maxConcurrent: number;
+  /** Its expected score must be above this. */
+  readonly minScore: number;
+  /** Its expected CPU must be below this. */
+  readonly maxCpu: number;
+  /** True when the peer has media, so that it can wait for a preferred node at its maximum of concurrent migrations. */
   readonly canWait: boolean;
 }
 
 export interface TargetOptions {
   readonly settings: PlannerSettings;
   readonly now: number;
-  /** Nodes that peers are sent to before all others. */
+  /** Ids of nodes that are selected before all others. */
   readonly preferred: ReadonlySet<string>;
 }
 
-/** Where peers can go, while a plan fills the places. */
+/** Selects targets while a plan is made. */
 export class Targets {
-  readonly #places = new Map<string, Place>();
-  /** Those that take anybody at all, in the order of the state. */
-  readonly #open: Place[];
-  readonly #preferred: Place[];
+  readonly #candidates = new Map<string, Candidate>();
+  /** Candidates for all migrations, in the order of the state. */
+  readonly #open: Candidate[];
+  /** Those of `#open` that are preferred. */
+  readonly #preferred: Candidate[];
   readonly #settings: PlannerSettings;
 
   constructor(
@@ -57,96 +60,98 @@ export class Targets {
     for (const [id, examined] of nodes) {
       const { cpu, reserved, peers } = examined.node;
       const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peers.length + assumedPeers);
-      this.#places.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
+      this.#candidates.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
     }
     for (const { fromNode, toNode } of state.moving) {
       this.#count(fromNode, toNode);
-      const target = this.#places.get(toNode);
+      const target = this.#candidates.get(toNode);
       if (target) target.reserved++;
     }
     for (const { from, to, at } of memory.recent) {
       if (now - at < settings.settleMs) this.#shift(from, to);
     }
-    this.#open = [...this.#places.values()].filter(
+    this.#open = [...this.#candidates.values()].filter(
       ({ examined: { node, atFault } }) => node.state === 'active' && node.cpu < settings.targetCpu && !atFault,
     );
     this.#preferred = this.#open.filter(({ examined: { node } }) => preferred.has(node.id));
   }
 
   #count(from: string, to: string): void {
-    const [source, target] = [this.#places.get(from), this.#places.get(to)];
+    const [source, target] = [this.#candidates.get(from), this.#candidates.get(to)];
     if (source) source.from++;
     if (target) target.to++;
   }
 
   #shift(from: string, to: string): void {
-    const [source, target] = [this.#places.get(from), this.#places.get(to)];
+    const [source, target] = [this.#candidates.get(from), this.#candidates.get(to)];
     const cpu = source?.cpuPerPeer ?? target?.cpuPerPeer ?? 0;
     if (source) source.cpu -= cpu;
     if (target) target.cpu += cpu;
   }
 
-  /** CPU of a node once all that is on its way shows. */
+  /** Expected CPU of a node after all migrations. */
   cpuOf(nodeId: string): number {
-    return this.#places.get(nodeId)?.cpu ?? 0;
+    return this.#candidates.get(nodeId)?.cpu ?? 0;
   }
 
-  /** Whether one more may leave the node at this time. A lost node's peers may all. */
+  /** Whether the node is below its bound of concurrent outgoing migrations. Not used for lost nodes. */
   maySend(nodeId: string): boolean {
-    return (this.#places.get(nodeId)?.from ?? 0) < this.#settings.fromAtOnce;
+    return (this.#candidates.get(nodeId)?.from ?? 0) < this.#settings.fromAtOnce;
   }
 
   /**
-   * The node with the best expected score, a preferred one if any fits: what is typical of its peers, less what filling it up
-   * costs. Undefined when none below `targetCpu` has a place free and fits, or a preferred one can be waited for.
+   * The node with the best expected score: the typical score of its peers, less a penalty for its load. Preferred nodes that meet
+   * the requirements come first. Undefined when no node below `targetCpu` has capacity and meets the requirements, or when the
+   * peer waits for a preferred node.
    */
-  best(avoid: (nodeId: string) => boolean, wish: Wish): string | undefined {
-    const best = this.#bestOf(this.#preferred, avoid, wish);
-    if (best !== undefined || this.#mayWait(avoid, wish)) return best;
-    return this.#bestOf(this.#open, avoid, wish);
+  best(avoid: (nodeId: string) => boolean, requirements: TargetRequirements): string | undefined {
+    const best = this.#bestOf(this.#preferred, avoid, requirements);
+    if (best !== undefined || this.#mayWait(avoid, requirements)) return best;
+    return this.#bestOf(this.#open, avoid, requirements);
   }
 
-  #mayWait(avoid: (nodeId: string) => boolean, wish: Wish): boolean {
-    return wish.canWait && this.#bestOf(this.#preferred, avoid, { ...wish, atOnce: Infinity }) !== undefined;
+  #mayWait(avoid: (nodeId: string) => boolean, requirements: TargetRequirements): boolean {
+    if (!requirements.canWait) return false;
+    return this.#bestOf(this.#preferred, avoid, { ...requirements, maxConcurrent: Infinity }) !== undefined;
   }
 
   #bestOf(
-    places: readonly Place[],
+    candidates: readonly Candidate[],
     avoid: (nodeId: string) => boolean,
-    { atOnce, leastScore, cpuThen }: Wish,
+    { maxConcurrent, minScore, maxCpu }: TargetRequirements,
   ): string | undefined {
     let best: string | undefined;
-    let bestScore = leastScore;
-    for (const { examined, cpu, reserved, to, cpuPerPeer } of places) {
+    let bestScore = minScore;
+    for (const { examined, cpu, reserved, to, cpuPerPeer } of candidates) {
       const { id, capacity } = examined.node;
-      if (to >= atOnce || reserved >= capacity || cpu + cpuPerPeer >= cpuThen) continue;
-      const score = examined.typicalScore - crowding * Math.max(cpu, reserved / capacity);
+      if (to >= maxConcurrent || reserved >= capacity || cpu + cpuPerPeer >= maxCpu) continue;
+      const score = examined.typicalScore - loadPenalty * Math.max(cpu, reserved / capacity);
       if (score > bestScore && !avoid(id)) [best, bestScore] = [id, score];
     }
     return best;
   }
 
   /**
-   * The coolest node that has a place free, however warm it is, for a peer that can't stay. Undefined while one that fits can be waited
-   * for: fitting nodes take so many at once only.
+   * The node with the least CPU that has capacity, for a mandatory migration. Undefined when a node that meets the requirements is only
+   * at its bound of concurrent migrations.
    */
-  leastWarm(avoid: (nodeId: string) => boolean, wish: Wish): string | undefined {
-    if (this.best(avoid, { ...wish, atOnce: Infinity }) !== undefined) return undefined;
-    let least: Place | undefined;
-    for (const place of this.#places.values()) {
-      const { node } = place.examined;
+  leastLoaded(avoid: (nodeId: string) => boolean, requirements: TargetRequirements): string | undefined {
+    if (this.best(avoid, { ...requirements, maxConcurrent: Infinity }) !== undefined) return undefined;
+    let least: Candidate | undefined;
+    for (const candidate of this.#candidates.values()) {
+      const { node } = candidate.examined;
       if (node.state !== 'active' || !node.alive || avoid(node.id)) continue;
-      if (place.to >= wish.atOnce || place.reserved >= node.capacity) continue;
-      if (!least || place.cpu < least.cpu) least = place;
+      if (candidate.to >= requirements.maxConcurrent || candidate.reserved >= node.capacity) continue;
+      if (!least || candidate.cpu < least.cpu) least = candidate;
     }
     return least?.examined.node.id;
   }
 
-  /** A place on `to` is taken by a peer of `from`. */
-  take(from: string, to: string): void {
+  /** Counts a planned migration. */
+  add(from: string, to: string): void {
     this.#count(from, to);
     this.#shift(from, to);
-    const target = this.#places.get(to);
+    const target = this.#candidates.get(to);
     if (target) target.reserved++;
   }
 }
