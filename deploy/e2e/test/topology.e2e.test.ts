@@ -103,7 +103,7 @@ describe.each(topologies)('the topology of the %s', (_name, use) => {
     ])
       expect(answer).toMatchObject({
         status: 200,
-        body: expect.stringMatching(/^flowchart LR\n[^]*drawn<br\/>0 people/),
+        body: expect.stringMatching(/^flowchart LR\n[^]*drawn<br\/>0 participants/),
       });
     expect(await topology.api.request('GET', '/v1/topology?format=svg')).toMatchObject({ status: 400 });
     const { status: withoutKey } = await fetch(new URL('/v1/topology', topology.api.url));

@@ -2,18 +2,18 @@ import type { IncomingMessage } from 'node:http';
 import { FlotillaError, maxClockSkewMs, timeHeader, timeSubprotocolPrefix } from '@flotilla/contracts';
 import { subprotocolWith } from './upgrade-auth.ts';
 
-/** The client's clock as it stands in the request: the header, or, for browsers, the subprotocol entry `flotilla.time.<ms>`. */
+/** The client's time in the request: the header, or, for browsers, the subprotocol entry `flotilla.time.<ms>`. */
 function clientTimeOf(request: IncomingMessage): string | undefined {
   const header = request.headers[timeHeader];
   return header === undefined ? subprotocolWith(timeSubprotocolPrefix, request) : String(header);
 }
 
 /**
- * Refuses a client whose clock is more than `maxClockSkewMs` from ours: with it, a recorded upgrade request is worth nothing
- * half a minute later. `now` is our clock in ms since the Unix epoch, by default `Date.now`.
+ * Refuses a client whose clock differs by more than `maxClockSkewMs`, so that a recorded upgrade request cannot be replayed later.
+ * `now` is the server's clock in ms since the Unix epoch. Default `Date.now`.
  *
- * @throws FlotillaError CLOCK_SKEW, which says how far off and to which side; BAD_MESSAGE for what is no time; UNAUTHENTICATED
- * when it is required and missing.
+ * @throws FlotillaError CLOCK_SKEW with the difference; BAD_MESSAGE for an invalid time; UNAUTHENTICATED when it is required and
+ * missing.
  */
 export function checkClientTime(
   request: IncomingMessage,

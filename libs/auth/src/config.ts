@@ -1,18 +1,18 @@
 import { flag, list } from '@flotilla/runtime';
 import { z } from 'zod';
-import { misfits, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
+import { inconsistencies, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
 
 const isAlgorithm = (name: string): name is TokenAlgorithm => (tokenAlgorithms as readonly string[]).includes(name);
 
-/** Keys decide who gets in: they may come over plain HTTP from this machine only. */
+/** Whether keys may be fetched from a URL: over HTTPS, or over plain HTTP from this machine. */
 function isTrustworthy(url: string): boolean {
   const { protocol, hostname } = new URL(url);
   return protocol === 'https:' || /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
 }
 
 /**
- * Who signs join tokens and for whom. The registry signs with the secret; the gateways verify with it, with the keys of an
- * issuer outside the fleet, or with both. What must fit together is checked by `checkTokens`.
+ * Settings of join tokens. The registry signs with the secret; the gateways verify with it, with the keys of an external issuer, or
+ * with both. `checkTokens` checks combinations of settings.
  */
 export const tokenConfig = z.object({
   FLOTILLA_TOKEN_SECRET: z
@@ -43,21 +43,21 @@ export const tokenConfig = z.object({
 });
 export type TokenConfig = z.output<typeof tokenConfig>;
 
-/** Whether clients must say what time it is; a time they give is checked either way. */
+/** Whether clients must send their time. A time that they send is always checked. */
 export const clientTimeConfig = z.object({
   FLOTILLA_REQUIRE_CLIENT_TIME: flag()
     .default(false)
     .describe('true refuses clients that do not send their clock (`flotilla-time`, or `flotilla.time.<ms>`).'),
 });
 
-/** What a schema of single settings can't say: a key to verify with, and an algorithm for each key. For `superRefine`. */
+/** Checks that there is a key and that each key has an algorithm. For `superRefine`. */
 export function checkTokens(config: TokenConfig, context: z.RefinementCtx): void {
   const {
     FLOTILLA_TOKEN_SECRET: secret,
     FLOTILLA_TOKEN_JWKS_URL: jwks,
     FLOTILLA_TOKEN_ALGORITHMS: algorithms,
   } = config;
-  for (const { setting, message } of misfits({ secret, jwks, algorithms }))
+  for (const { setting, message } of inconsistencies({ secret, jwks, algorithms }))
     context.addIssue({ code: 'custom', path: [setting], message });
 }
 

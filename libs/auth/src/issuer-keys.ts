@@ -11,19 +11,19 @@ import {
 } from 'jose';
 
 export interface JwksSettings {
-  /** Where the issuer publishes its public keys (RFC 7517, section 5). */
+  /** URL of the issuer's public keys (RFC 7517, section 5). */
   readonly url: string;
   /** A key set older than this is fetched again, in milliseconds. Default 5 minutes. */
   readonly maxAgeMs?: number;
-  /** While the issuer is out of reach, the last key set works until it is this old, in milliseconds. Default 1 hour. */
+  /** Maximum age of the last key set while the issuer is unavailable, in milliseconds. Default 1 hour. */
   readonly maxStaleMs?: number;
-  /** After a fetch, an unknown key id causes no other for this long, in milliseconds. Default 10,000. */
+  /** Minimum interval between two fetches because of unknown key ids, in milliseconds. Default 10,000. */
   readonly cooldownMs?: number;
   /** The same after a fetch that failed. Default 2,000. */
   readonly retryMs?: number;
   /** Deadline of a fetch, in milliseconds. Default 3,000. */
   readonly timeoutMs?: number;
-  /** A clock in milliseconds that never goes back. Default `performance.now`. */
+  /** A monotonic clock, in milliseconds. Default `performance.now`. */
   readonly now?: () => number;
 }
 
@@ -36,12 +36,12 @@ const defaults = {
   now: () => performance.now(),
 } as const satisfies Partial<JwksSettings>;
 
-/** A key set above this many bytes is not read: sets of real issuers have a few thousand. */
+/** Maximum size of a key set. Those of real issuers have a few thousand bytes. */
 const maxJwksBytes = 262_144;
 
 /**
- * The public keys of an issuer, by JWKS. jose fetches and picks; when to fetch is decided here, since jose alone pauses only
- * after a fetch that worked, and drops keys it holds when a later fetch fails.
+ * The public keys of an issuer, from its JWKS. jose fetches and selects keys. The time of a fetch is decided here, because jose has a
+ * cool-down after successful fetches only, and drops its keys when a later fetch fails.
  */
 export class IssuerKeys {
   readonly #settings: Required<JwksSettings>;
@@ -64,7 +64,7 @@ export class IssuerKeys {
   /**
    * The key that fits `kid` and `alg` of the header, by its `kty`, `crv`, `use` and `alg`.
    *
-   * @throws FlotillaError UNAVAILABLE when the issuer did not answer and no key at hand fits; a JOSEError when there is no such key.
+   * @throws FlotillaError UNAVAILABLE when the issuer did not answer and no cached key matches; a JOSEError when there is no such key.
    */
   async get(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
     if (this.#age >= this.#settings.maxAgeMs) await this.#refresh();
@@ -74,7 +74,7 @@ export class IssuerKeys {
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       await this.#refresh();
-      // Whether there is such a key by now is known to the issuer alone.
+      // The issuer may have published the key meanwhile.
       if (this.#failure !== undefined) throw this.#unavailable();
       return this.#keys(header, token);
     }
@@ -84,7 +84,7 @@ export class IssuerKeys {
     return this.#settings.now() - this.#fetchedAt;
   }
 
-  /** Fetches the key set; those who ask meanwhile share the fetch, those who ask during the pause after it get none. */
+  /** Fetches the key set. Concurrent calls share a fetch; calls during the cool-down after it do nothing. */
   #refresh(): Promise<void> {
     if (this.#refreshing) return this.#refreshing;
     const { now, cooldownMs, retryMs } = this.#settings;
@@ -108,13 +108,13 @@ export class IssuerKeys {
   }
 
   #unavailable(): FlotillaError {
-    return new FlotillaError('UNAVAILABLE', "the token issuer's keys are out of reach for now", {
+    return new FlotillaError('UNAVAILABLE', "the token issuer's keys are unavailable", {
       cause: this.#failure,
     });
   }
 }
 
-/** As `fetch`, but gives up on a body that is too large. The deadline in `options.signal` covers the body. */
+/** `fetch` with a maximum body size. The deadline in `options.signal` covers the body. */
 const fetchBounded: FetchImplementation = async (url, options) => {
   const response = await fetch(url, options);
   const chunks: Uint8Array[] = [];

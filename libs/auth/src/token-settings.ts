@@ -1,14 +1,14 @@
 import { ConfigError } from '@flotilla/runtime';
 import type { JwksSettings } from './issuer-keys.ts';
 
-/** Every algorithm a token may be signed with, once it is allowed: HS256 by the shared secret, the others by a key of the JWKS. */
+/** All supported signature algorithms: HS256 with the shared secret, the others with a key of the JWKS. */
 export const tokenAlgorithms = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as const;
 export type TokenAlgorithm = (typeof tokenAlgorithms)[number];
 
 export interface TokenSettings {
-  /** The shared secret of HS256, 32 bytes at least (RFC 7518, section 3.2). */
+  /** The shared secret of HS256, at least 32 bytes (RFC 7518, section 3.2). */
   readonly secret?: string | undefined;
-  /** Where the public keys of an issuer outside the fleet are. */
+  /** Public keys of an external issuer. */
   readonly jwks?: JwksSettings | undefined;
   /** Default: HS256 with a secret; RS256, ES256 and EdDSA with a JWKS. */
   readonly algorithms?: readonly TokenAlgorithm[] | undefined;
@@ -18,23 +18,23 @@ export interface TokenSettings {
 
 const isSymmetric = (algorithm: TokenAlgorithm): boolean => algorithm === 'HS256';
 
-/** The settings whose presence depends on one another. */
+/** Settings that depend on each other. */
 interface TokenKeys {
   readonly secret: unknown;
   readonly jwks: unknown;
   readonly algorithms: readonly TokenAlgorithm[] | undefined;
 }
 
-/** What is wrong with a setting, given the others. */
-interface Misfit {
+/** A setting that is inconsistent with the others. */
+interface Inconsistency {
   readonly setting: 'FLOTILLA_TOKEN_SECRET' | 'FLOTILLA_TOKEN_JWKS_URL' | 'FLOTILLA_TOKEN_ALGORITHMS';
   readonly message: string;
 }
 
 /** Each algorithm needs a source of keys, and each source an algorithm. */
-export function misfits({ secret, jwks, algorithms }: TokenKeys): Misfit[] {
-  const found: Misfit[] = [];
-  const wrong = (setting: Misfit['setting'], message: string) => found.push({ setting, message });
+export function inconsistencies({ secret, jwks, algorithms }: TokenKeys): Inconsistency[] {
+  const found: Inconsistency[] = [];
+  const wrong = (setting: Inconsistency['setting'], message: string) => found.push({ setting, message });
   if (secret === undefined && jwks === undefined)
     wrong('FLOTILLA_TOKEN_SECRET', 'this or FLOTILLA_TOKEN_JWKS_URL, to verify tokens with');
   else if (algorithms !== undefined) {
@@ -52,13 +52,13 @@ export function misfits({ secret, jwks, algorithms }: TokenKeys): Misfit[] {
 }
 
 /**
- * The algorithms that count (RFC 8725, section 3.1).
+ * The allowed algorithms (RFC 8725, section 3.1).
  *
- * @throws ConfigError when keys and algorithms do not fit together.
+ * @throws ConfigError when keys and algorithms are inconsistent.
  */
 export function allowedAlgorithms(settings: TokenSettings): readonly TokenAlgorithm[] {
   const { secret, jwks, algorithms } = settings;
-  const wrong = misfits({ secret, jwks, algorithms });
+  const wrong = inconsistencies({ secret, jwks, algorithms });
   if (wrong.length > 0) throw new ConfigError(wrong.map(({ setting, message }) => `${setting}: ${message}`));
   const bySecret: TokenAlgorithm[] = secret === undefined ? [] : ['HS256'];
   const byKeys: TokenAlgorithm[] = jwks === undefined ? [] : ['RS256', 'ES256', 'EdDSA'];

@@ -4,16 +4,16 @@ import { errors, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { IssuerKeys } from './issuer-keys.ts';
 import { allowedAlgorithms, type TokenAlgorithm, type TokenSettings } from './token-settings.ts';
 
-/** Clocks of the issuer and of ours may differ by this much, in seconds. */
+/** Tolerated clock difference to the issuer, in seconds. */
 export const clockToleranceSeconds = 30;
 
-/** The claims a token must carry, whatever issued it (RFC 8725, section 3). */
+/** Claims required of every token (RFC 8725, section 3). */
 const requiredClaims = ['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'];
 
-/** Longer than any token of ours: 64 rooms to bridge into and a signature by an RSA key of 4,096 bits make 7,000 characters. */
+/** Maximum length of a token. 64 bridged rooms and a signature with a 4,096-bit RSA key need 7,000 characters. */
 const maxTokenLength = 8_192;
 
-/** Types a token may say it has (RFC 7519, section 5.1; RFC 9068, section 2.1). */
+/** Accepted values of the `typ` header (RFC 7519, section 5.1; RFC 9068, section 2.1). */
 const tokenType = /^(application\/)?(at\+)?jwt$/i;
 
 export interface TokenRequest {
@@ -62,13 +62,13 @@ export class TokenIssuer {
   }
 }
 
-/** Verifies join tokens: signature by an allowed algorithm, every required claim, a life within bounds. */
+/** Verifies join tokens: signature with an allowed algorithm, required claims and a bounded lifetime. */
 export class TokenVerifier {
   readonly #algorithms: readonly TokenAlgorithm[];
   readonly #secret: Uint8Array | undefined;
   readonly #issuerKeys: IssuerKeys | undefined;
 
-  /** @throws ConfigError when algorithms and keys do not fit together. */
+  /** @throws ConfigError when algorithms and keys are inconsistent. */
   constructor(private readonly settings: TokenSettings) {
     this.#algorithms = allowedAlgorithms(settings);
     this.#secret = secretKey(settings.secret);
@@ -77,7 +77,7 @@ export class TokenVerifier {
 
   /**
    * @throws FlotillaError TOKEN_EXPIRED or TOKEN_INVALID, whose message names the claim, never the token; UNAVAILABLE when the
-   * issuer's keys are out of reach.
+   * issuer's keys are unavailable.
    */
   async verify(token: string): Promise<TokenClaims> {
     if (!isCanonical(token)) throw new FlotillaError('TOKEN_INVALID');
@@ -104,9 +104,9 @@ export class TokenVerifier {
   }
 
   /**
-   * Verifies a token that is to prolong a session: it must be of the same user.
+   * Verifies a token that refreshes a session, which must be of the same user.
    *
-   * @throws FlotillaError FORBIDDEN when it is somebody else's; else as `verify`.
+   * @throws FlotillaError FORBIDDEN for a token of another user; else as `verify`.
    */
   async verifyRefresh(token: string, current: { readonly userId: string }): Promise<TokenClaims> {
     const claims = await this.verify(token);
@@ -115,7 +115,7 @@ export class TokenVerifier {
     return claims;
   }
 
-  /** The algorithm decides where the key comes from, so that a public key is never taken for a secret (RFC 8725, section 2.1). */
+  /** Selects the key source by algorithm, so that a public key is never used as a secret (RFC 8725, section 2.1). */
   readonly #keyFor: JWTVerifyGetKey = (header, token) => {
     if (header.typ !== undefined && !(typeof header.typ === 'string' && tokenType.test(header.typ)))
       throw new FlotillaError('TOKEN_INVALID', 'header typ: must be JWT or at+jwt');
@@ -125,14 +125,14 @@ export class TokenVerifier {
   };
 }
 
-/** Whether it is three parts in base64url of which there is one spelling only: no padding, no stray bits (RFC 7515, section 2). */
+/** Whether a token has three parts in canonical base64url: no padding, no non-zero trailing bits (RFC 7515, section 2). */
 function isCanonical(token: string): boolean {
   if (token.length > maxTokenLength) return false;
   const parts = token.split('.');
   return parts.length === 3 && parts.every((part) => Buffer.from(part, 'base64url').toString('base64url') === part);
 }
 
-/** What verifying threw, as what the client is told. A key of the issuer that cannot be used verifies nothing. */
+/** Converts an error of the verification into the error for the client. */
 function asRefusal(error: unknown): FlotillaError {
   if (error instanceof FlotillaError) return error;
   if (error instanceof errors.JWTExpired) return new FlotillaError('TOKEN_EXPIRED', undefined, { cause: error });

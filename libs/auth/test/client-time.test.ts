@@ -9,7 +9,7 @@ const asHeader = (ms: number | string) => ({ 'flotilla-time': `${ms}` });
 const asSubprotocol = (ms: number | string) => ({ 'sec-websocket-protocol': `flotilla.v1, flotilla.time.${ms}` });
 
 describe("a client's clock", () => {
-  test.each([asHeader, asSubprotocol])('may be 30 s off and no more (%o)', (sent) => {
+  test.each([asHeader, asSubprotocol])('may deviate by at most 30 s (%o)', (sent) => {
     for (const off of [-30_000, -1, 0, 30_000]) expect(() => check(sent(ours + off))).not.toThrow();
     for (const required of [true, false]) {
       expect(() => check(sent(ours + 30_100), required)).toThrow(
@@ -31,7 +31,7 @@ describe("a client's clock", () => {
     },
   );
 
-  test('that is not said is asked for only if it is required, with how to say it', () => {
+  test('is required only by setting, and the refusal names the header', () => {
     expect(() => check({}, false)).not.toThrow();
     expect(() => check({}, true)).toThrow(
       expect.objectContaining({
@@ -41,7 +41,7 @@ describe("a client's clock", () => {
     );
   });
 
-  test('is ours when nothing else is given', () => {
+  test('defaults to that of the service', () => {
     const request = { headers: asHeader(Date.now()) } as unknown as IncomingMessage;
     expect(() => checkClientTime(request, { required: true })).not.toThrow();
   });

@@ -9,7 +9,7 @@ const load = (env: Record<string, string>) => tokenSettings(loadConfig(tokenConf
 const algorithmsOf = (env: Record<string, string>) => allowedAlgorithms(load(env));
 
 describe('token settings', () => {
-  test('allow by default what there are keys for', () => {
+  test('allow by default the algorithms that have a key', () => {
     expect(algorithmsOf({ FLOTILLA_TOKEN_SECRET: secret })).toEqual(['HS256']);
     expect(algorithmsOf({ FLOTILLA_TOKEN_JWKS_URL: jwks })).toEqual(['RS256', 'ES256', 'EdDSA']);
     expect(algorithmsOf({ FLOTILLA_TOKEN_SECRET: secret, FLOTILLA_TOKEN_JWKS_URL: jwks })).toEqual([
@@ -52,18 +52,18 @@ describe('token settings', () => {
     expect(() => load(env)).toThrow(message);
   });
 
-  test('that were not checked make no verifier', () => {
+  test('that are inconsistent are refused by TokenVerifier', () => {
     const none = { issuer: 'flotilla', audience: 'flotilla' };
     expect(() => new TokenVerifier(none)).toThrow(ConfigError);
     expect(() => new TokenVerifier({ ...none, secret, algorithms: [] })).toThrow(/must have HS256/);
   });
 
-  test('keys may come over plain HTTP from this machine', () => {
+  test('allow keys over plain HTTP from loopback', () => {
     for (const host of ['localhost', '127.0.0.1', '[::1]'])
       expect(load({ FLOTILLA_TOKEN_JWKS_URL: `http://${host}:1/` }).jwks).toEqual({ url: `http://${host}:1/` });
   });
 
-  test('without a secret issue no tokens, and say so', async () => {
+  test('without a secret make issuing fail with a reason', async () => {
     const issuer = new TokenIssuer(load({ FLOTILLA_TOKEN_JWKS_URL: jwks }));
     await expect(issuer.issue({ userId: 'ada', grants: [], ttlSeconds: 60 })).rejects.toMatchObject({
       code: 'TOKENS_NOT_ISSUED',

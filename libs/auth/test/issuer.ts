@@ -18,7 +18,7 @@ export const goodClaims = () => ({
   grants: ['publish'],
 });
 
-/** A token issuer outside the fleet: it publishes its public keys over HTTP on a loopback address, and counts who asks. */
+/** An external token issuer, which publishes its public keys over HTTP on loopback and counts the requests. */
 export class Issuer {
   readonly #keys = new Map<string, { alg: string; privateKey: CryptoKey }>();
   readonly #server: Server;
@@ -58,7 +58,7 @@ export class Issuer {
     await closed;
   }
 
-  /** Makes a key pair and publishes its public half; gives that. */
+  /** Creates a key pair and publishes its public key. Returns the public key. */
   async addKey(kid: string, alg: string): Promise<JWK> {
     const { privateKey, publicKey } = await generateKeyPair(alg);
     this.#keys.set(kid, { alg, privateKey });

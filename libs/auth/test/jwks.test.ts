@@ -41,7 +41,7 @@ describe('a token signed by an issuer outside the fleet', () => {
     await expect(verifierOf({ algorithms: ['PS256'] }).verify(token)).resolves.toMatchObject({ sub: 'ada' });
   });
 
-  test('is accepted beside tokens of our own', async () => {
+  test('is accepted beside tokens of the registry', async () => {
     await issuer.addKey('k1', 'ES256');
     const verifier = verifierOf({ secret });
     const own = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
@@ -51,7 +51,7 @@ describe('a token signed by an issuer outside the fleet', () => {
     await expect(verifier.verify(await issuer.sign('k1'))).resolves.toMatchObject({ sub: 'ada' });
   });
 
-  test('by an algorithm that is not allowed is refused without asking the issuer', async () => {
+  test('by an algorithm that is not allowed is refused without a fetch of keys', async () => {
     await issuer.addKey('k1', 'ES256');
     const verifier = verifierOf({ algorithms: ['RS256'] });
     await expect(verifier.verify(await issuer.sign('k1'))).rejects.toMatchObject(refusedAs('TOKEN_INVALID', 'alg'));
@@ -84,7 +84,7 @@ describe('a token signed by an issuer outside the fleet', () => {
 });
 
 describe('rotation', () => {
-  test('a new key is found, and a withdrawn one ends with the next fetch', async () => {
+  test('a new key is fetched, and a withdrawn one is refused after the next fetch', async () => {
     await issuer.addKey('old', 'ES256');
     const verifier = verifierOf();
     await verifier.verify(await issuer.sign('old'));
@@ -100,7 +100,7 @@ describe('rotation', () => {
     expect(issuer.fetches).toBe(3);
   });
 
-  test('a flood of unknown key ids causes one fetch in a pause', async () => {
+  test('many unknown key ids cause one fetch per cooldown', async () => {
     await issuer.addKey('k1', 'ES256');
     const verifier = verifierOf();
     const flood = async () => {
@@ -120,8 +120,8 @@ describe('rotation', () => {
   });
 });
 
-describe('an issuer that is out of reach', () => {
-  test('leaves the keys at hand working for an hour, then nobody gets in until it is back', async () => {
+describe('an unreachable issuer', () => {
+  test('leaves cached keys valid for an hour, then all tokens are refused until it is reachable', async () => {
     await issuer.addKey('k1', 'RS256');
     const verifier = verifierOf();
     await verifier.verify(await issuer.sign('k1'));
@@ -141,7 +141,7 @@ describe('an issuer that is out of reach', () => {
     await expect(verifier.verify(await issuer.sign('k1'))).resolves.toMatchObject({ sub: 'ada' });
   });
 
-  test('answers UNAVAILABLE, asks again after a pause, and is not needed for tokens of our own', async () => {
+  test('gives UNAVAILABLE, is retried after the cooldown, and does not affect tokens of the registry', async () => {
     await issuer.addKey('k1', 'RS256');
     await issuer.stop();
     const verifier = verifierOf({ secret });
@@ -165,7 +165,7 @@ describe('an issuer that is out of reach', () => {
     ['sends no key set', { status: 200, body: '{"keys":{}}' }],
     ['sends too much', { status: 200, body: JSON.stringify({ keys: [], pad: 'x'.repeat(300_000) }) }],
   ];
-  test.each(bad)('or that %s counts as unavailable, and is asked once', async (_what, answer) => {
+  test.each(bad)('or one that %s gives UNAVAILABLE after one attempt', async (_what, answer) => {
     await issuer.addKey('k1', 'ES256');
     issuer.answer = answer;
     const verifier = verifierOf();

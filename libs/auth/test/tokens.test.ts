@@ -25,7 +25,7 @@ function sign(
 }
 
 describe('a token', () => {
-  test('that we issued is accepted, with what it was issued for', async () => {
+  test('of the registry is accepted and gives its claims', async () => {
     const { token, expiresAt } = await new TokenIssuer(settings).issue({
       userId: 'ada',
       name: 'Ada',
@@ -74,7 +74,7 @@ describe('a token', () => {
     await expect(verifier.verify(token())).rejects.toMatchObject({ code });
   });
 
-  test('that refreshes a session is of the same user', async () => {
+  test('that refreshes a session must be of the same user', async () => {
     await expect(verifier.verifyRefresh(sign(goodClaims()), { userId: 'ada' })).resolves.toMatchObject({ sub: 'ada' });
     await expect(verifier.verifyRefresh(sign(goodClaims()), { userId: 'eve' })).rejects.toMatchObject({
       code: 'FORBIDDEN',
@@ -104,7 +104,7 @@ describe('an upgrade request', () => {
     ).resolves.toMatchObject({ sub: 'ada' });
   });
 
-  test('is refused for the reason for which its token is', async () => {
+  test('is refused with the error of its token', async () => {
     await expect(authenticator.authenticate(request({ authorization: 'Bearer no.such.token' }))).rejects.toMatchObject({
       code: 'TOKEN_INVALID',
     });
@@ -123,13 +123,13 @@ describe('an upgrade request', () => {
 });
 
 describe('secrets', () => {
-  test('a resume token is new each time and known by its hash', () => {
+  test('a resume token is random and verified by its hash', () => {
     const { token, hash } = newResumeToken();
     expect(resumeTokenHash(token)).toBe(hash);
     expect(newResumeToken().token).not.toBe(token);
   });
 
-  test('a key is known or it is not', () => {
+  test('only configured API keys are accepted', () => {
     expect(isKnownKey('two', ['one', 'two'])).toBe(true);
     expect(isKnownKey('tw', ['one', 'two'])).toBe(false);
     expect(isKnownKey('', [])).toBe(false);

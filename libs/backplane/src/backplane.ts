@@ -9,7 +9,7 @@ import {
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
 import { MemoryStore, RedisStore, type Store } from '@flotilla/store';
 
-/** What connects a service to the others: commands, events and state. */
+/** The connection of a service to the others: commands, events and state. */
 export interface Backplane {
   readonly bus: CommandBus;
   readonly events: EventLog;

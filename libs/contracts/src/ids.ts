@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /**
- * The prefix of an id tells what it identifies: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication,
+ * The prefix of an id names its kind: `rm_` room, `pt_` participant, `ss_` session, `nd_` SFU node, `pub_` publication,
  * `gw_` gateway, `mig_` migration, `rl_` metadata relay.
  */
 export const idPrefixes = {

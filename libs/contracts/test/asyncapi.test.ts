@@ -46,7 +46,7 @@ describe('the AsyncAPI document', () => {
       expect({ ok: fits(example.payload), errors: fits.errors }).toMatchObject({ ok: true });
   });
 
-  test('no message can be taken for another', () => {
+  test('no message matches the schema of another', () => {
     for (const [, { payload, examples }] of messages) {
       const fits = ajv.getSchema(`document${payload.$ref}`)!;
       const { type, ok } = examples[0]!.payload;
@@ -55,7 +55,7 @@ describe('the AsyncAPI document', () => {
     }
   });
 
-  test('its schemas accept and refuse what the parser does', () => {
+  test('its schemas accept and refuse the same messages as the parser', () => {
     const requests = messages.filter(([name]) => name.startsWith('request.'));
     const change = fc.record({
       message: fc.constantFrom(...requests),

@@ -23,7 +23,7 @@ import {
 } from '../src/index.ts';
 
 describe('ids', () => {
-  test('say their kind, and are never the same twice', () => {
+  test('have the prefix of their kind and are unique', () => {
     const ids = Array.from({ length: 10_000 }, () => newId('session'));
     expect(new Set(ids).size).toBe(ids.length);
     for (const id of ids.slice(0, 100)) expect(id).toMatch(/^ss_[0-9a-hjkmnp-tv-z]{16}$/);
@@ -33,7 +33,7 @@ describe('ids', () => {
     expect(participantIdOf('ss_0123')).toBe('pt_0123');
   });
 
-  test('base32 is one to one', () => {
+  test('base32 encoding is injective', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 10, maxLength: 10 }),
@@ -56,8 +56,8 @@ describe('offsets', () => {
   test('are ordered by time, then by count', () => {
     fc.assert(
       fc.property(offset, offset, (a, b) => {
-        const wanted = Math.sign(a.time - b.time) || Math.sign(a.count - b.count);
-        expect(Math.sign(compareOffsets(a.text, b.text))).toBe(wanted);
+        const expected = Math.sign(a.time - b.time) || Math.sign(a.count - b.count);
+        expect(Math.sign(compareOffsets(a.text, b.text))).toBe(expected);
       }),
     );
   });
@@ -73,23 +73,23 @@ describe('names and addresses', () => {
     expect(RoomName.safeParse(name).success).toBe(false);
   });
 
-  test('a room may be meant by id or by name', () => {
+  test('a room is referenced by id or by name', () => {
     expect(RoomRef.safeParse('rm_0123').success).toBe(true);
     expect(RoomRef.safeParse('daily').success).toBe(true);
   });
 
-  test.each(['room:', 'user:', 'somebody', 'room:Big', '**'])('"%s" is no address', (address) => {
+  test.each(['room:', 'user:', 'somebody', 'room:Big', '**'])('"%s" is not an address', (address) => {
     expect(Address.safeParse(address).success).toBe(false);
   });
 });
 
-describe('what a client writes', () => {
-  test('may have no field that the envelope does not have', () => {
+describe('messages of clients', () => {
+  test('are refused with fields outside the envelope', () => {
     expect(Request.safeParse({ id: '1', type: 'ping', payload: {} }).success).toBe(true);
     expect(Request.safeParse({ id: '1', type: 'ping', payload: {}, from: 'pt_x' }).success).toBe(false);
   });
 
-  test.each(Object.entries(signalRequests))('%s refuses fields it does not know', (type, { payload }) => {
+  test.each(Object.entries(signalRequests))('%s refuses unknown fields', (type, { payload }) => {
     const example = requestExamples[type as RequestType].payload;
     expect(payload.safeParse(example).success).toBe(true);
     const result = payload.safeParse({ ...example, surprise: true });
@@ -97,7 +97,7 @@ describe('what a client writes', () => {
     expect(result.error!.issues.some(({ code }) => code === 'unrecognized_keys')).toBe(true);
   });
 
-  test('has bounds: no array or string grows without end', () => {
+  test('bound every array and string', () => {
     const subscribe = signalRequests.subscribe.payload;
     const ids = (count: number) => Array.from({ length: count }, (_, index) => `pub_${index}`);
     expect(subscribe.safeParse({ publicationIds: ids(256) }).success).toBe(true);
@@ -105,8 +105,8 @@ describe('what a client writes', () => {
   });
 });
 
-describe('what services write', () => {
-  test('may have fields of a newer version, which are left out', () => {
+describe('records and events of services', () => {
+  test('may have fields of a newer version, which are dropped', () => {
     const read = Event.parse({ type: 'x', from: 'system', to: 'room:a', routedAt: 1, payload: {}, newer: true });
     expect(read).not.toHaveProperty('newer');
     const event = {
@@ -117,7 +117,7 @@ describe('what services write', () => {
     expect(RoomEvent.parse(event).payload).not.toHaveProperty('newer');
   });
 
-  test('every command has a version and two schemas', () => {
+  test('every command has a version and schemas for its request and reply', () => {
     for (const [type, { version, payload, reply }] of Object.entries(commands)) {
       expect(type).toMatch(/^(registry|sfu|relay)\.[a-z_]+$/);
       expect(version).toBeGreaterThanOrEqual(1);
@@ -126,7 +126,7 @@ describe('what services write', () => {
     }
   });
 
-  test('a participant is shown without session and node', () => {
+  test('a participant in an event has no session and node id', () => {
     const member = Member.parse({
       id: 'pt_a',
       userId: 'u',
@@ -147,7 +147,7 @@ describe('what services write', () => {
 });
 
 describe('errors', () => {
-  test('say a meaning and a cure, and have an HTTP status', () => {
+  test('have a meaning, a cure and an HTTP status', () => {
     for (const { status, meaning, cure } of Object.values(errorCatalogue)) {
       expect(status).toBeGreaterThanOrEqual(400);
       expect(meaning).toMatch(/\.$/);
@@ -155,7 +155,7 @@ describe('errors', () => {
     }
   });
 
-  test('what is not ours becomes INTERNAL, and keeps its cause for the log only', () => {
+  test('an unknown error becomes INTERNAL, with its cause in the log only', () => {
     const failure = FlotillaError.from(new Error('password=x'));
     expect(failure.code).toBe('INTERNAL');
     expect(JSON.stringify(failure.body)).not.toContain('password');

@@ -95,7 +95,7 @@ const sessions = (from: number, to: number): Topology => ({
 });
 
 describe('the difference of two topologies', () => {
-  test('applied to the old one gives the new one, whatever either is', () => {
+  test('applied to the old topology gives the new one, for any two topologies', () => {
     fc.assert(
       fc.property(fc.option(topology, { nil: undefined }), topology, (old, now) => {
         const known = old ? byId(old) : byId(sessions(0, 3));
@@ -123,7 +123,7 @@ describe('the difference of two topologies', () => {
     });
   });
 
-  test('comes in parts of at most 500 that belong together, and only the first resets', () => {
+  test('is split into linked parts of at most 500 changes, and only the first resets', () => {
     const all = diffTopologies(undefined, sessions(0, 1201));
     expect(all.map(({ at, reset, changed }) => [at, reset, changed.length])).toEqual([
       [1, true, 500],

@@ -107,7 +107,7 @@ describe('subscriptions without the migration during a migration', () => {
     await sessionsAre(here, 0);
   });
 
-  test('one that is withdrawn before the commit, or that a roll back keeps, needs no event', async () => {
+  test('one that is withdrawn before the commit, or that a rollback keeps, needs no event', async () => {
     const [mover, publisher] = [await nodes.enter(here), await nodes.enter(elsewhere)];
     const [kept, withdrawn] = [await publish(elsewhere, publisher), await publish(elsewhere, publisher)];
     await rollBack(await migrate(mover, there));

@@ -115,7 +115,7 @@ describe('ScoreSmoother', () => {
     );
   });
 
-  test('five bad samples in a row put a peer in move, whatever came before', () => {
+  test('five bad samples in a row put a peer in move, whatever the samples before', () => {
     fc.assert(
       fc.property(fc.array(anyScore, { maxLength: 20 }), number(0, 0.4), (before, bad) => {
         expect(groupsOf([...before, ...Array.from({ length: 5 }, () => bad)]).at(-1)).toBe('move');

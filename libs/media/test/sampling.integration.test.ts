@@ -89,7 +89,7 @@ describe('RoomMeter with a media worker', () => {
     expect(group).toBe('stable');
   });
 
-  test('time stamps that are off by 30 ms in every other packet give a jitter of 25 to 50 ms', async () => {
+  test('timestamps that deviate by 30 ms in every other packet give a jitter of 25 to 50 ms', async () => {
     await publisher('a', (packet) => ({ offMs: packet % 2 === 0 ? 30 : 0 }));
     await waitFor('the jitter is measured', async () => {
       const { jitterMs } = await peerOf('a');
@@ -111,7 +111,7 @@ describe('RoomMeter with a media worker', () => {
     });
   });
 
-  test('a worker that died has no samples', async () => {
+  test('a dead worker has no samples', async () => {
     await publisher('a');
     const pooled = { index: 0, worker } as PooledWorker;
     const node = new NodeMeter();

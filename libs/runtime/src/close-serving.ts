@@ -1,8 +1,8 @@
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What requests that are under way are given to end, in milliseconds. */
-const requestsWithinMs = 1000;
+/** Time for open requests to end. */
+const requestTimeoutMs = 1000;
 
 /** A Nest application that serves HTTP. */
 export interface Serving {
@@ -11,16 +11,16 @@ export interface Serving {
 }
 
 /**
- * Closes an application that serves HTTP. Node's `server.close` waits for every connection, also for those that browsers, balancers and
- * scanners open and ask nothing on, and ends its own timeouts for them: one of these would keep the process for ever. What is
- * left a second after that is cut. WebSockets are not among them; they are the application's to close.
+ * Closes an application that serves HTTP. Node's `server.close` waits for every connection, including idle ones that browsers, load
+ * balancers and scanners open, and disables its timeouts for them, so one of them would keep the process alive. Connections that remain
+ * after 1 s are destroyed. The application closes WebSockets itself.
  */
 export async function closeServing(app: Serving): Promise<void> {
   const server = app.getHttpServer() as Server;
   const close = server.close.bind(server);
-  // Nest closes the server somewhere within, after its hooks; a second before that a drain may still be going on.
+  // Nest calls this after its shutdown hooks, in which a drain may take longer than 1 s.
   server.close = (done) => {
-    setTimeout(() => server.closeAllConnections(), requestsWithinMs).unref();
+    setTimeout(() => server.closeAllConnections(), requestTimeoutMs).unref();
     return close(done);
   };
   await app.close();

@@ -179,7 +179,7 @@ export function announcedAddress(list_: string | undefined, index: number | unde
   return address;
 }
 
-/** Settings of a service that load balancers lead clients to. */
+/** Settings of a service behind load balancers. */
 export const servingConfig = z.object({
   FLOTILLA_STOP_DELAY_SECONDS: wholeNumber()
     .default(5)

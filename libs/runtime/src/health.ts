@@ -1,13 +1,13 @@
 /**
- * What a process says about itself. Liveness is about the process alone: a broker that is gone must not restart anybody.
- * Readiness may depend on brokers; startup is over once.
+ * Health of a process. Liveness depends on the process alone: an unavailable broker must not cause restarts. Readiness may depend on
+ * brokers. Startup succeeds once and then stays.
  */
 export class Health {
   #started = false;
   #stopping = false;
   readonly #checks = new Map<string, () => string | undefined>();
 
-  /** A condition of readiness. `check` returns undefined when all is well, else what is wrong. */
+  /** Adds a condition of readiness. `check` returns what is wrong, or undefined. */
   addCheck(name: string, check: () => string | undefined): void {
     this.#checks.set(name, check);
   }
@@ -16,12 +16,12 @@ export class Health {
     this.#started = true;
   }
 
-  /** From now on not ready: load balancers stop sending, what is under way goes on. */
+  /** Makes the process not ready, so that load balancers send no new requests. */
   markStopping(): void {
     this.#stopping = true;
   }
 
-  /** Always well: that this code runs is the proof. */
+  /** Always ok: a process that answers is alive. */
   liveness(): HealthReport {
     return { ok: true, problems: {} };
   }

@@ -5,7 +5,7 @@ import pretty from 'pino-pretty';
 
 export type { Logger } from 'pino';
 
-/** A logger whose lines carry the trace they belong to. Fields that hold credentials are cut out. */
+/** A logger that adds the trace id and redacts fields with credentials. */
 export function createLogger(options: {
   service: string;
   level?: string;
@@ -40,7 +40,7 @@ function traceFields(): object {
   return context && isSpanContextValid(context) ? { trace_id: context.traceId, span_id: context.spanId } : {};
 }
 
-/** Lets Nest write through our logger; its chatter about modules and routes is debug. */
+/** A Nest logger that writes to `log`. Nest's messages about modules and routes have level debug. */
 export function nestLogger(log: Logger): LoggerService {
   const write =
     (level: 'debug' | 'info' | 'warn' | 'error') =>

@@ -1,6 +1,5 @@
 /**
- * Metrics of the process, in one registry however many services run in it: asking for a name again gives the metric that
- * is there.
+ * Metrics of the process, in one registry for all services in it. Creating a metric with an existing name returns the existing one.
  */
 import { stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
@@ -30,14 +29,14 @@ export function histogram<L extends string>(config: HistogramConfiguration<L>): 
   return (register.getSingleMetric(config.name) as Histogram<L> | undefined) ?? new Histogram(config);
 }
 
-/** Buckets, in seconds, for what should take milliseconds. */
+/** Buckets in seconds, for durations of milliseconds. */
 export const latencyBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 let collecting = false;
 
 /**
- * What prom-client counts one by one: with ten thousand connections each look at these takes tens of milliseconds, in which
- * nobody is answered.
+ * Default metrics of prom-client that iterate over all connections. With ten thousand connections, collecting them blocks the event loop
+ * for tens of milliseconds.
  */
 const perConnection = [
   'process_open_fds',
@@ -72,9 +71,9 @@ export function collectProcessMetrics(): void {
   });
   gauge({
     name: 'process_open_fds',
-    help: 'Open file descriptors, as Linux 6.2 and newer tell their number.',
+    help: 'Open file descriptors. Linux 6.2 and newer.',
     async collect() {
-      // Older kernels say 0, and other systems have no such file.
+      // Older kernels report 0, and other systems have no such file.
       const size = await stat('/proc/self/fd').then(
         ({ size }) => size,
         () => 0,

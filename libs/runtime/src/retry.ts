@@ -1,13 +1,13 @@
 export interface RetryOptions {
-  /** How long to go on, in milliseconds. */
+  /** Time after which no new attempt starts, in milliseconds. */
   readonly forMs: number;
-  /** The first pause; each is twice the one before, with up to half of it at random, until `maxDelayMs`. Default 100. */
+  /** First pause between attempts, in milliseconds. It doubles each time, up to `maxDelayMs`, with 25 % jitter. Default 100. */
   readonly delayMs?: number;
-  /** Default 5000. */
+  /** Maximum pause between attempts, in milliseconds. Default 5000. */
   readonly maxDelayMs?: number;
 }
 
-/** Does idempotent work until it succeeds or time is over; then the last failure is thrown. */
+/** Repeats idempotent work until it succeeds or the time is over. Rejects with the last error. */
 export async function retry<T>(
   work: () => Promise<T>,
   { forMs, delayMs = 100, maxDelayMs = 5000 }: RetryOptions,

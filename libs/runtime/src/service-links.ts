@@ -1,7 +1,7 @@
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const hostSuffix = '_SERVICE_HOST';
-/** What follows the name of a Service in a variable whose name alone tells that Kubernetes injected it. */
+/** Suffixes after the name of a Service in variables that only Kubernetes injects. */
 const linkSuffix =
   /^_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 /** Value of `<SERVICE>_PORT`, a name that a setting may have as well. */

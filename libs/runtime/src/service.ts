@@ -7,15 +7,15 @@ import { createLogger, type Logger } from './log.ts';
 import { collectProcessMetrics } from './metrics.ts';
 import { startTracing } from './tracing.ts';
 
-/** What a service gets to start with. */
+/** Context of a starting service. */
 export interface ServiceContext<C> {
   readonly config: C;
   readonly log: Logger;
   readonly health: Health;
-  /** Something to undo when the service stops. The last added runs first; a failure is logged and the rest goes on. */
+  /** Adds a cleanup for the stop. The last added runs first; failures are logged and do not prevent the others. */
   readonly onStop: (name: string, stop: () => Promise<void> | void) => void;
-  /** Stops the service as SIGTERM would: its work is done. */
-  readonly stop: (why: string) => void;
+  /** Stops the service as SIGTERM does. */
+  readonly stop: (reason: string) => void;
 }
 
 export interface ServiceOptions<T extends z.ZodRawShape> {
@@ -25,12 +25,12 @@ export interface ServiceOptions<T extends z.ZodRawShape> {
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
-/** What the last log lines may take, in milliseconds. */
+/** Maximum time to flush the log. */
 const flushMs = 1000;
 
 type Common = z.output<typeof commonConfig> & Partial<z.output<typeof servingConfig>>;
 
-/** The two a service on brokers reads. */
+/** Settings of the brokers. */
 export type BrokerConfig = z.output<typeof brokerConfig>;
 
 /**
@@ -62,17 +62,17 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
   const stop = async (why: string, code: number): Promise<void> => {
     if (stopping) return;
     stopping = true;
-    log.info({ why }, 'stopping');
+    log.info({ reason: why }, 'stopping');
     health.markStopping();
     const deadline = setTimeout(() => {
-      log.error({ pending: stops.pending }, 'the stop took too long, leaving');
+      log.error({ pending: stops.pending }, 'stop timed out, exiting');
       process.exit(1);
     }, common.FLOTILLA_SHUTDOWN_SECONDS * 1000);
     if (why === 'SIGTERM') await pause((common.FLOTILLA_STOP_DELAY_SECONDS ?? 0) * 1000);
     await stops.run();
     clearTimeout(deadline);
     log.info('stopped');
-    // A log that nobody reads any more must not keep the process: its flush may never end.
+    // The flush may never end when the reader of the log is gone.
     setTimeout(() => process.exit(code), flushMs);
     log.flush(() => process.exit(code));
   };
@@ -115,7 +115,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
   }
 }
 
-/** The usual failures of a start, as a sentence with the cure. */
+/** Message for a failed start, with the cure for common failures. */
 function startupFailure(error: unknown): string {
   const { code, port, syscall } = error as { code?: string; port?: number; syscall?: string };
   if (code === 'EADDRINUSE') return `port ${port} is in use: stop the other program or choose another port`;
@@ -123,7 +123,7 @@ function startupFailure(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What has to be undone at the end, newest first. */
+/** Cleanups for the stop, run in reverse order. */
 export class StopList {
   readonly #log: Logger;
   readonly #stops: { name: string; stop: () => Promise<void> | void }[] = [];
@@ -136,7 +136,7 @@ export class StopList {
     this.#stops.push({ name, stop });
   }
 
-  /** What is still to be stopped, for the log of a stop that hangs. */
+  /** Names of the parts that are not stopped yet. */
   get pending(): string[] {
     return this.#stops.map(({ name }) => name);
   }

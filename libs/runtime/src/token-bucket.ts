@@ -1,5 +1,5 @@
 /**
- * A token bucket: lets `perSecond` through on average and `burst` at once. Two numbers, no timer.
+ * A token bucket with an average rate of `perSecond` and bursts of `burst`, without a timer.
  */
 export class TokenBucket {
   #tokens: number;
@@ -14,7 +14,7 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Takes tokens. False, and none are taken, when there are not so many. */
+  /** Takes `count` tokens. Returns false, and takes none, when there are fewer. */
   take(now: number = performance.now(), count = 1): boolean {
     this.#refill(now);
     if (this.#tokens < count) return false;
@@ -22,7 +22,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** As full as when it was new. */
+  /** Whether it has all its tokens. */
   isFull(now: number = performance.now()): boolean {
     this.#refill(now);
     return this.#tokens >= this.burst;

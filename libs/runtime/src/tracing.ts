@@ -2,10 +2,10 @@ import { context, propagation, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode
 
 const tracer = trace.getTracer('flotilla');
 
-/** W3C trace context as it travels in commands and events: `traceparent` and `tracestate`. */
+/** W3C trace context in commands and events: `traceparent` and `tracestate`. */
 export type TraceCarrier = Record<string, string>;
 
-/** The active trace, to be put into a message. Empty where tracing is off. */
+/** The active trace context, for a message. Empty without tracing. */
 export function injectTrace(): TraceCarrier {
   const carrier: TraceCarrier = {};
   propagation.inject(context.active(), carrier);
@@ -64,13 +64,13 @@ export function outsideTraces<T>(work: () => T): T {
 }
 
 /**
- * Sends spans to an OTLP collector. Spans are ours, at the edges (request, command, event, Redis), so nothing has to be
- * loaded before the application.
+ * Starts to send spans to an OTLP collector. Spans are created explicitly (request, command, event, Redis), so no instrumentation has to
+ * be loaded before the application.
  *
- * @returns how to flush and stop.
+ * @returns a function that flushes and stops.
  */
 export async function startTracing(service: string, endpoint: string): Promise<() => Promise<void>> {
-  // Half a second of loading that a process without tracing does not need.
+  // Loaded on demand: it takes 0.5 s, which a process without tracing does not need.
   const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([
     import('@opentelemetry/sdk-node'),
     import('@opentelemetry/exporter-trace-otlp-http'),

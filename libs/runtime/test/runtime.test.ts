@@ -30,7 +30,7 @@ const schema = z.object({
 });
 
 describe('configuration', () => {
-  test('comes from the environment, with defaults', () => {
+  test('is read from the environment, with defaults', () => {
     expect(
       loadConfig(schema, {
         FLOTILLA_SECRET: 'long enough',
@@ -49,7 +49,7 @@ describe('configuration', () => {
     });
   });
 
-  test('names every bad key at once, and the one that was meant', () => {
+  test('reports every invalid or unknown setting at once, with the closest known name', () => {
     const failure = (() => {
       try {
         return loadConfig(schema, {
@@ -71,7 +71,7 @@ describe('configuration', () => {
     expect(message).toMatch(/FLOTILLA_WHATEVER is not a setting of this service$/m);
   });
 
-  test('a service is given what it knows, and what is not ours', () => {
+  test('a child service gets its own settings and all variables outside Flotilla', () => {
     expect(pickEnv(schema, { FLOTILLA_PORT: '1', FLOTILLA_OTHER: '2', PATH: '3', EMPTY: undefined })).toEqual({
       FLOTILLA_PORT: '1',
       PATH: '3',
@@ -93,7 +93,7 @@ describe('configuration', () => {
     expect(() => announcedAddress('203.0.113.1', 1)).toThrow(ConfigError);
   });
 
-  test('describes itself as a file to start from', () => {
+  test('is documented as a commented .env file', () => {
     expect(describeConfig(schema)).toContain('# Where it listens.\n# FLOTILLA_PORT=8080\n\n# Kept.\nFLOTILLA_SECRET=');
   });
 });
@@ -136,7 +136,7 @@ describe('health', () => {
 });
 
 describe('stopping', () => {
-  test('undoes what was started, newest first, and goes on past a failure', async () => {
+  test('runs cleanups in reverse order and continues after a failure', async () => {
     const order: string[] = [];
     const stops = new StopList(pino({ level: 'silent' }));
     stops.add('first', () => void order.push('first'));
@@ -163,7 +163,7 @@ describe('the URL of an application', () => {
 });
 
 describe('retry', () => {
-  test('goes on until it succeeds', async () => {
+  test('repeats until the first success', async () => {
     let attempts = 0;
     await expect(
       retry(async () => (++attempts < 3 ? Promise.reject(new Error('not yet')) : attempts), {
@@ -173,13 +173,13 @@ describe('retry', () => {
     ).resolves.toBe(3);
   });
 
-  test('gives up with the last failure when time is over', async () => {
+  test('fails with the last error at the deadline', async () => {
     await expect(retry(() => Promise.reject(new Error('never')), { forMs: 20, delayMs: 5 })).rejects.toThrow('never');
   });
 });
 
 describe('the log', () => {
-  test('cuts credentials out', () => {
+  test('redacts credentials', () => {
     expect(() => createLogger({ service: 'test', level: 'silent' }).info({ token: 'x' })).not.toThrow();
   });
 });

@@ -44,11 +44,11 @@ const schema = z.object({
 });
 
 describe('variables that Kubernetes injects for Services', () => {
-  test('are not taken for settings, whatever the Services are called', () => {
+  test('are not taken for settings, whatever the names of the Services', () => {
     expect(loadConfig(schema, links)).toEqual(loadConfig(schema, {}));
   });
 
-  test('give way to a setting of the same name', () => {
+  test('are overridden by a setting of the same name', () => {
     const set = { ...links, FLOTILLA_CONSOLE_PORT: '9000', FLOTILLA_ADMIN_PORT: '9465' };
     expect(loadConfig(schema, set)).toMatchObject({ FLOTILLA_CONSOLE_PORT: 9000, FLOTILLA_ADMIN_PORT: 9465 });
   });
@@ -60,7 +60,7 @@ describe('variables that Kubernetes injects for Services', () => {
     );
   });
 
-  test('are not handed to a child process', () => {
+  test('are not passed to a child process', () => {
     expect(pickEnv(schema, { ...links, PATH: '/bin', FLOTILLA_LOG_LEVEL: 'warn' })).toEqual({
       PATH: '/bin',
       FLOTILLA_LOG_LEVEL: 'warn',

@@ -107,7 +107,7 @@ describe('damaged records in Redis', () => {
     expect(members.filter(({ connection }) => connection === 'reconnecting')).toHaveLength(2);
   });
 
-  test('a gateway takes its sessions back although one of them is damaged', async () => {
+  test('a gateway reattaches its sessions although one of them is damaged', async () => {
     await createRoom('a');
     for (const sessionId of ['ss_1', 'ss_2', 'ss_3']) {
       await join('a', sessionId);
@@ -140,7 +140,7 @@ describe('damaged records in Redis', () => {
     expect((await redis.hkeys(key('{rm_a}:migrations'))).toSorted()).toEqual(['pt_2', 'pt_3']);
   });
 
-  test('damaged nodes, relays, retained values and history hide no other', async () => {
+  test('damaged records of nodes, relays, retained values and history do not hide valid ones', async () => {
     await createRoom('a');
     const relay = { id: 'rl_a', startedAt: 1, state: 'active', capacity: 1, links: 0, rooms: 0 } as const;
     await store.relays.report(relay);

@@ -12,7 +12,7 @@ describe.each(adapters)('leases in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  test('of parallel requests for a lease one gets it', async () => {
+  test('one of several parallel requests for a lease succeeds', async () => {
     const terms = await Promise.all(
       Array.from({ length: 20 }, (_, index) => store.leases.acquire('plan', `h${index}`, 10_000)),
     );

@@ -168,7 +168,7 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     });
   });
 
-  test('a member without media, or on another node than the caller believes, is not migrated', async () => {
+  test('a member without media, or on another node than the request names, is not migrated', async () => {
     const { media: _media, ...silent } = newcomer(roomId);
     const { member } = await joinAs(store, silent as ReturnType<typeof newcomer>);
     await expect(begin(member)).rejects.toMatchObject({ code: 'MEDIA_NOT_OPEN' });

@@ -102,7 +102,7 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
     }
   });
 
-  test('a session that its gateway takes back after it was listed as due is not closed', async () => {
+  test('a session that its gateway reattaches after it was listed as due is not closed', async () => {
     const id = await openSession();
     await store.sessions.detach(id, `hash-of-${id}`, 1);
     const due = await waitFor('the session is due', async () => {

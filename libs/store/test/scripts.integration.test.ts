@@ -259,7 +259,7 @@ describe('scripts', () => {
     expect(await store.rooms.repair()).toEqual({ removed: 0, failed: [], next: undefined });
   });
 
-  test('records that this version cannot read hide no other', async () => {
+  test('records that this version cannot read do not hide others', async () => {
     const { store, namespace } = await openStore();
     await prepare(store);
     await redis.hset(`${namespace}:nodes`, 'nd_next', '{"id":"nd_next","state":"hibernating"}');

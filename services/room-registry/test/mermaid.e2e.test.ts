@@ -55,8 +55,8 @@ test('a small fleet is drawn completely', () => {
     g1["gw_1<br/>2 sessions, not alive"]:::down
   end
   subgraph rooms["Rooms"]
-    r0("end<br/>2 people")
-    r1("room-1<br/>1 person, peer to peer, 1 pair negotiating")
+    r0("end<br/>2 participants")
+    r1("room-1<br/>1 participant, peer to peer, 1 pair negotiating")
   end
   subgraph nodes["SFU nodes"]
     n0["nd_0<br/>10 of 100 sessions, CPU 26 %, draining"]
@@ -75,7 +75,7 @@ test('the smaller rooms of a large fleet are drawn as one vertex with the sum of
   const text = topologyMermaid(fleet(2, 100, 2));
   expect(text.match(/^ {4}r\d+\(/gm)).toHaveLength(41);
   // 60 rooms of 60, 59, ... people.
-  expect(text).toContain('r40("60 more rooms<br/>1830 people")');
+  expect(text).toContain('r40("60 more rooms<br/>1830 participants")');
   expect(text).toContain('g0 -->|60| r40');
 });
 

@@ -73,7 +73,7 @@ test('a sweep over Redis handles every sound record when each of its parts meets
   }
 });
 
-test('after everybody has left and the windows have passed, sweeps leave nothing in Redis but what expires and what runs', async () => {
+test('after all participants left and the windows passed, sweeps leave only expiring keys and records of running services in Redis', async () => {
   const { redisUrl: url } = testBrokers();
   const namespace = `t${randomUUID().slice(0, 8)}`;
   const options = { url, namespace, log };

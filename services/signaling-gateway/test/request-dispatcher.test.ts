@@ -207,7 +207,7 @@ describe('table of request handlers', () => {
     expect(needing.toSorted()).toEqual(types.toSorted());
   });
 
-  test('a message to everybody needs the grant broadcast, any other one data', () => {
+  test('a message to "*" needs the grant broadcast, all others the grant data', () => {
     expect(grantOf('message', { to: '*' })).toBe('broadcast');
     expect(grantOf('message', { to: 'room:rm_a' })).toBe('data');
     expect(grantOf('message', { to: 'user:ada' })).toBe('data');

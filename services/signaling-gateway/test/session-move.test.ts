@@ -55,7 +55,7 @@ describe('a session of the SDK', () => {
     });
   }
 
-  test('moves when the load balancer has led it back to the stopping gateway before', async () => {
+  test('moves although the load balancer routed it to the stopping gateway first', async () => {
     const { sessionId } = session.welcome;
     await stopFirst();
     balancer.leadTo(second.port);
@@ -77,7 +77,7 @@ describe('a session of the SDK', () => {
     await session.request('ping', {});
   });
 
-  test('opens although the load balancer led the first two attempts to a machine that is gone', async () => {
+  test('opens although the load balancer routed the first two attempts to a machine that is down', async () => {
     balancer.leaveUnanswered(2);
     const another = await openSession();
     await another.request('ping', {});
@@ -85,7 +85,7 @@ describe('a session of the SDK', () => {
     expect(another.welcome.sessionId).not.toBe(session.welcome.sessionId);
   });
 
-  test('resumes although the load balancer led the first two attempts to a machine that is gone', async () => {
+  test('resumes although the load balancer routed the first two attempts to a machine that is down', async () => {
     const { sessionId } = session.welcome;
     balancer.leadTo(second.port);
     balancer.cut();

@@ -160,7 +160,7 @@ describe('topology stream', () => {
     await has('gw_z');
   });
 
-  test('a slow session is sent nothing until its backlog is gone, then the changes since', async () => {
+  test('a slow session is sent nothing until its backlog is sent, then the changes since', async () => {
     const [slow, fast] = [watcher(), watcher()];
     ids = Array.from({ length: 1200 }, (_, index) => `gw_${index}`);
     stream.watch(slow.session);

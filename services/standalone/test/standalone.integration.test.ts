@@ -29,7 +29,7 @@ async function candidateAddresses(port: number): Promise<Set<string>> {
 }
 
 describe('standalone', () => {
-  test('says where it is, runs as many SFU nodes as asked for, and leaves no process behind', async () => {
+  test('prints its URLs, runs the configured number of SFU nodes, and leaves no process running', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_NODES: '3', FLOTILLA_SFU_WORKERS: '1' });
     expect((await child.line(/Flotilla is ready: (\S+)/))[1]).toBe(`http://localhost:${port}`);
@@ -49,7 +49,7 @@ describe('standalone', () => {
     });
   });
 
-  test('can be drilled in, but for what would take it down', async () => {
+  test('runs failure drills, except those that would end the process', async () => {
     const port = await freePort();
     const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1' });
     await child.line(/Flotilla is ready/);
@@ -69,7 +69,7 @@ describe('standalone', () => {
       if (now.length !== before.length || now.every((pid) => before.includes(pid)))
         notYet(`workers: ${now.join(', ')}`);
     });
-    // Empty, it stays until it is taken back.
+    // A drained node without members stays until it is uncordoned.
     expect(await drill('drain')).toEqual({ status: 202, body: { state: 'draining' } });
     expect(await drill('uncordon')).toEqual({ status: 202, body: { state: 'active' } });
     expect(await child.stop('SIGTERM')).toBe(0);
@@ -143,7 +143,7 @@ describe('standalone', () => {
     await child.stop('SIGTERM');
   });
 
-  test('a port in use is told in one line, with what to do', async () => {
+  test('a port in use is reported in one line, with the cure', async () => {
     const port = await freePort();
     const other = createServer().listen(port, '127.0.0.1');
     const child = start({ FLOTILLA_PORT: String(port) });

@@ -71,7 +71,7 @@ export class RedisStore implements Store {
   }
 
   /**
-   * The keys that have no time to live and do not belong to the fleet itself, that is, what rooms and sessions hold. Once everybody
+   * The keys that have no time to live and do not belong to the fleet itself, that is, those of rooms and sessions. Once everybody
    * has left and the rooms were deleted there are none; one that remains was leaked. Scans the whole database.
    */
   lastingKeys(): Promise<string[]> {

@@ -11,7 +11,7 @@ type EdgeCounts = ReadonlyMap<string, number>;
 
 interface DrawnRoom {
   readonly label: string;
-  readonly people: number;
+  readonly participants: number;
   readonly gateways: EdgeCounts;
   readonly nodes: EdgeCounts;
 }
@@ -27,8 +27,8 @@ export function topologyMermaid({ at, vertices, truncated }: Topology): string {
   const nodes = draw(of('node'), 'n', (each) => each.reserved, nodeLabel, 'SFU nodes');
   const rooms = drawnRooms(of('room'), of('session'), of('negotiation'), gateways.names, nodes.names);
   const edges = rooms.flatMap((room, index) => [
-    ...[...room.gateways].map(([gateway, people]) => `  ${gateway} -->|${people}| r${index}`),
-    ...[...room.nodes].map(([node, people]) => `  r${index} -->|${people}| ${node}`),
+    ...[...room.gateways].map(([gateway, participants]) => `  ${gateway} -->|${participants}| r${index}`),
+    ...[...room.nodes].map(([node, participants]) => `  r${index} -->|${participants}| ${node}`),
   ]);
   return [
     'flowchart LR',
@@ -50,7 +50,7 @@ const subgraph = (id: string, title: string, lines: readonly string[]): string[]
   lines.length === 0 ? [] : [`  subgraph ${id}["${title}"]`, ...lines.map((line) => `    ${line}`), '  end'];
 
 const amount = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
-const people = (count: number): string => amount(count, 'person', 'people');
+const participantCount = (count: number): string => amount(count, 'participant');
 
 const gatewayLabel = ({ id, sessions, alive }: VertexOf<'gateway'>): string =>
   `${id}<br/>${amount(sessions, 'session')}${alive ? '' : ', not alive'}`;
@@ -103,11 +103,11 @@ function drawnRooms(
       for (const [node, count] of Object.entries(assignments)) add(nodes, nodeNames.get(node), count);
       const pairs = negotiating.get(id)?.length ?? 0;
       const remarks = [
-        people(participants),
+        participantCount(participants),
         ...(mediaMode === 'peer' ? ['peer to peer'] : []),
         ...(pairs > 0 ? [`${amount(pairs, 'pair')} negotiating`] : []),
       ];
-      return { label: `${name}<br/>${remarks.join(', ')}`, people: participants, gateways: edgesOf.get(id)!, nodes };
+      return { label: `${name}<br/>${remarks.join(', ')}`, participants, gateways: edgesOf.get(id)!, nodes };
     });
   let edges = 0;
   const tooMany = all.findIndex((room, index) => {
@@ -118,13 +118,18 @@ function drawnRooms(
 }
 
 function summedUp(rooms: readonly DrawnRoom[]): DrawnRoom {
-  const total = rooms.reduce((sum, room) => sum + room.people, 0);
+  const total = rooms.reduce((sum, room) => sum + room.participants, 0);
   const [gateways, nodes] = [new Map<string, number>(), new Map<string, number>()];
   for (const room of rooms) {
     for (const [gateway, count] of room.gateways) add(gateways, gateway, count);
     for (const [node, count] of room.nodes) add(nodes, node, count);
   }
-  return { label: `${amount(rooms.length, 'more room')}<br/>${people(total)}`, people: total, gateways, nodes };
+  return {
+    label: `${amount(rooms.length, 'more room')}<br/>${participantCount(total)}`,
+    participants: total,
+    gateways,
+    nodes,
+  };
 }
 
 function add(sums: Map<string, number> | undefined, name: string | undefined, count: number): void {

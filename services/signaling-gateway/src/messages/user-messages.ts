@@ -21,9 +21,10 @@ import { type Delivery, readBatch } from '../delivery/ordered-delivery.ts';
 import type { Session } from '../sessions/session.ts';
 import type { SessionTable } from '../sessions/session-table.ts';
 
+/** The address of messages to everybody. */
 const everybody = '*';
 
-/** What other services ask of a gateway through its stream. */
+/** Handlers of events that other services append to the stream of a gateway. */
 export interface GatewayEventHandlers {
   readonly onReplaced: (sessionId: string, resumeHash: string) => void;
   readonly onCutSocket: (sessionId: string) => void;
@@ -110,8 +111,8 @@ export class UserMessages {
   }
 
   /**
-   * Sends a resumed session the messages to its user and to everybody after the offsets that it names; without an offset,
-   * those since it connected. Returns the addresses of which messages are lost; the remaining ones are sent.
+   * Sends a resumed session the messages to its user and to everybody after the given offsets; without an offset, those since it
+   * connected. Returns the addresses whose streams were trimmed after the offset; the remaining messages are sent.
    */
   async catchUp(session: Session, offsets: Readonly<Record<string, Offset>>): Promise<StreamAddress[]> {
     const { userId } = session.identity;

@@ -14,8 +14,8 @@ local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
 local left = {}
 for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(sessionId))) do
-  local _, gone = attempt(function() return stage_leave(room, participant_of(sessionId), reason, trace) end)
-  if gone then left[#left + 1] = room end
+  local _, staged = attempt(function() return stage_leave(room, participant_of(sessionId), reason, trace) end)
+  if staged then left[#left + 1] = room end
 end
 local user = redis.call('HGET', key.session(sessionId), 'userId')
 if user then stage('SREM', key.userSessions(user), sessionId) end

@@ -12,13 +12,13 @@ local removed, failed = 0, {}
 for index = 1, #page[2], 2 do
   local participant = page[2][index]
   local session = session_of(participant)
-  local ok, gone = attempt(function()
+  local ok, staged = attempt(function()
     if redis.call('EXISTS', key.session(session)) == 0 then return stage_leave(roomId, participant, 'disconnected', '') end
     if redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then stage('SADD', key.sessionRooms(session), roomId) end
   end)
   if not ok then
     failed[#failed + 1] = participant
-  elseif gone then
+  elseif staged then
     removed = removed + 1
   end
 end

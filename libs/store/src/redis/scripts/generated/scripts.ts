@@ -394,8 +394,8 @@ local hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if hash and resumeHash ~= '' and hash ~= resumeHash then return {} end
 local left = {}
 for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(sessionId))) do
-  local _, gone = attempt(function() return stage_leave(room, participant_of(sessionId), reason, trace) end)
-  if gone then left[#left + 1] = room end
+  local _, staged = attempt(function() return stage_leave(room, participant_of(sessionId), reason, trace) end)
+  if staged then left[#left + 1] = room end
 end
 local user = redis.call('HGET', key.session(sessionId), 'userId')
 if user then stage('SREM', key.userSessions(user), sessionId) end
@@ -891,13 +891,13 @@ local removed, failed = 0, {}
 for index = 1, #page[2], 2 do
   local participant = page[2][index]
   local session = session_of(participant)
-  local ok, gone = attempt(function()
+  local ok, staged = attempt(function()
     if redis.call('EXISTS', key.session(session)) == 0 then return stage_leave(roomId, participant, 'disconnected', '') end
     if redis.call('SISMEMBER', key.sessionRooms(session), roomId) == 0 then stage('SADD', key.sessionRooms(session), roomId) end
   end)
   if not ok then
     failed[#failed + 1] = participant
-  elseif gone then
+  elseif staged then
     removed = removed + 1
   end
 end
