@@ -1,16 +1,17 @@
-import type { Fleet } from '@flotilla/local-fleet';
-import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { metricsOf, ownFleet } from './own-fleet.ts';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
+import { expect, test } from 'vitest';
+import type { TestFleet } from '../src/index.ts';
+import { metricsOf, useOwnFleet } from './use-topology.ts';
 
-let fleet: Fleet;
-beforeAll(async () => {
-  fleet = await ownFleet('dead', { sfuNodes: 2, gateways: 1 });
-});
-afterAll(() => fleet?.stop());
+let fleet: TestFleet;
+useOwnFleet(
+  'dead-node',
+  () => ({ sfuNodes: 2, gateways: 1 }),
+  (it) => (fleet = it),
+);
 
 test('a node stops sending publications to a node that was killed, and they continue for others', async () => {
-  const api = new RestApi(fleet.registryUrl, fleet.apiKey);
+  const { api } = fleet;
   await api.createRoom({ name: 'call' });
   const join = async () => {
     const client = await RawClient.connect(fleet.gatewayUrls[0]!, { token: await api.issueToken('call') });

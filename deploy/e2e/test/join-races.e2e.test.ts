@@ -2,16 +2,15 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CommandBus, connectRedis, RabbitMqCommandTransport } from '@flotilla/bus';
 import { newId, registryQueue, relayQueue, sfuQueue } from '@flotilla/contracts';
-import type { Fleet } from '@flotilla/local-fleet';
 import { adminUrlOf, type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
 import { createLogger } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
-import { notYet, RawClient, RestApi, TcpProxy, UpgradeRefused, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, TcpProxy, UpgradeRefused, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { metricsOf, ownFleet } from './own-fleet.ts';
+import type { TestFleet } from '../src/index.ts';
+import { metricsOf, useOwnFleet } from './use-topology.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
-const namespace = `joins-${randomUUID().slice(0, 8)}`;
 const resumeWindowSeconds = 2;
 const nodeIds = ['nd_1', 'nd_2', 'nd_3'];
 /** Keys of members, sessions and what they hold. */
@@ -23,8 +22,7 @@ let redis: Broker;
 let rabbit: Broker;
 let redisProxy: TcpProxy;
 let rabbitProxy: TcpProxy;
-let fleet: Fleet;
-let api: RestApi;
+let fleet: TestFleet;
 let store: RedisStore;
 let keys: ReturnType<typeof connectRedis>;
 const clients: RawClient[] = [];
@@ -36,7 +34,14 @@ beforeAll(async () => {
   [redis, rabbit] = await Promise.all([startRedis(), startRabbitMq()]);
   redisProxy = await TcpProxy.to(portOf(redis.url));
   rabbitProxy = await TcpProxy.to(portOf(rabbit.url));
-  fleet = await ownFleet('joins', {
+});
+afterAll(async () => {
+  await Promise.all([redisProxy?.close(), rabbitProxy?.close()]);
+  await Promise.all([redis?.stop(), rabbit?.stop()]);
+});
+useOwnFleet(
+  'joins',
+  () => ({
     sfuNodes: nodeIds.length,
     gateways: 2,
     brokers: {
@@ -44,32 +49,31 @@ beforeAll(async () => {
       amqpUrl: `amqp://guest:guest@127.0.0.1:${rabbitProxy.port}`,
       stop: async () => undefined,
     },
-    env: { FLOTILLA_NAMESPACE: namespace, FLOTILLA_RESUME_WINDOW_SECONDS: String(resumeWindowSeconds) },
-  });
-  api = new RestApi(fleet.registryUrl, fleet.apiKey);
-  store = await RedisStore.connect({ url: redis.url, namespace, log });
+    env: { FLOTILLA_RESUME_WINDOW_SECONDS: String(resumeWindowSeconds) },
+  }),
+  (it) => (fleet = it),
+);
+beforeAll(async () => {
+  store = await RedisStore.connect({ url: redis.url, namespace: fleet.namespace, log });
   keys = connectRedis(redis.url, log, 'test');
   await keys.connect();
+});
+afterAll(async () => {
+  keys?.disconnect();
+  await store?.close();
 });
 afterEach(() => {
   for (const client of clients.splice(0)) client.close();
 });
-afterAll(async () => {
-  await store?.close();
-  keys?.disconnect();
-  await fleet?.stop();
-  await Promise.all([redisProxy?.close(), rabbitProxy?.close()]);
-  await Promise.all([redis?.stop(), rabbit?.stop()]);
-});
 
 async function newRoom(): Promise<string> {
   const name = `races-${++rooms}`;
-  await api.createRoom({ name });
+  await fleet.api.createRoom({ name });
   return name;
 }
 
 async function connect(gateway: number, room: string, name?: string) {
-  const token = await api.issueToken(room, { ...(name !== undefined && { name }) });
+  const token = await fleet.api.issueToken(room, { ...(name !== undefined && { name }) });
   const client = await RawClient.connect(fleet.gatewayUrls[gateway]!, { token });
   clients.push(client);
   return { client, welcome: await client.welcome() };
@@ -106,9 +110,9 @@ async function nothingRemains(): Promise<void> {
       const inventory = await takeInventory(store);
       const broken = brokenInvariants(inventory);
       if (broken.length > 0) notYet(broken.join('; '));
-      const left = (await keys.keys(`${namespace}:*`)).filter((key) => keysInUse.test(key));
+      const left = (await keys.keys(`${fleet.namespace}:*`)).filter((key) => keysInUse.test(key));
       if (left.length > 0) notYet(`keys of members or sessions: ${left.join(', ')}`);
-      const { vertices } = (await api.request('GET', '/v1/topology')).body as {
+      const { vertices } = (await fleet.api.request('GET', '/v1/topology')).body as {
         vertices: { kind: string; participants?: number }[];
       };
       const present = vertices.filter(({ kind, participants = 0 }) => kind === 'session' || participants > 0);
@@ -245,7 +249,7 @@ describe('text with half of a surrogate pair', () => {
       ['/v1/tokens', `{"userId":"ada","bridge":["${half}"]}`],
       ['/v1/drills', `{"kind":"drain","node":"${half}"}`],
     ] as const)
-      expect({ path, sent: body, ...(await api.request('POST', path, body)) }).toMatchObject({
+      expect({ path, sent: body, ...(await fleet.api.request('POST', path, body)) }).toMatchObject({
         path,
         sent: body,
         status: 400,
@@ -282,8 +286,11 @@ describe('text with half of a surrogate pair', () => {
   test('is refused in commands on RabbitMQ with BAD_PAYLOAD, and changes nothing', async () => {
     const room = await newRoom();
     const { client, participantId, nodeId, welcome } = await enter(room);
-    const bus = new CommandBus(await RabbitMqCommandTransport.connect({ url: rabbit.url, namespace, log }), log);
-    const roomId = (await api.request('GET', `/v1/rooms/${room}`)).body as { id: string };
+    const bus = new CommandBus(
+      await RabbitMqCommandTransport.connect({ url: rabbit.url, namespace: fleet.namespace, log }),
+      log,
+    );
+    const roomId = (await fleet.api.request('GET', `/v1/rooms/${room}`)).body as { id: string };
     const ofSession = { roomId: roomId.id, sessionId: welcome.sessionId };
     const text = 'half \ud83d';
     const before = await stored();
@@ -354,10 +361,10 @@ describe('a drain beside a migration of the same participant', () => {
     const { client, participantId, nodeId } = await enter(room);
     const target = nodeIds.find((id) => id !== nodeId)!;
     const path = `/v1/rooms/${room}/participants/${participantId}/migrate`;
-    expect((await api.request('POST', path, { toNode: target })).status).toBe(202);
+    expect((await fleet.api.request('POST', path, { toNode: target })).status).toBe(202);
     const first = await client.event('migrate');
     const drained = end === 'from' ? nodeId : target;
-    expect((await api.request('POST', `/v1/nodes/${drained}/drain`)).status).toBe(200);
+    expect((await fleet.api.request('POST', `/v1/nodes/${drained}/drain`)).status).toBe(200);
     // The planner finds the node draining, and the participant in a migration.
     await pause(1000);
     const commit = ({ payload }: { payload: Record<string, unknown> }) =>
