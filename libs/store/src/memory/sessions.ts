@@ -209,7 +209,7 @@ export class MemorySessions implements SessionStore {
       .map(({ id }) => id);
   }
 
-  #record({ resumeHash: _resumeHash, dueAt: _dueAt, ...session }: SessionEntry): SessionRecord {
+  #record({ resumeHash: _resumeHash, dueAt: _dueAt, tokenId: _tokenId, ...session }: SessionEntry): SessionRecord {
     return { ...session, rooms: this.shared.roomsOf(session.id) };
   }
 }
