@@ -1,1 +1,2 @@
-export { type ServiceName, services } from './services.ts';
+export { configurations } from './configurations.ts';
+export { services } from './services.ts';

@@ -3,24 +3,36 @@
 import { pathToFileURL } from 'node:url';
 import { services } from './services.ts';
 
+const checkable = Object.keys(services).filter((name) => name !== 'standalone');
 const usage = `flotilla <service>
+flotilla check <service>
 
 Services: ${Object.keys(services).join(', ')}
-Settings are environment variables: see .env.example of the release.
+Settings are environment variables: see .env.example of the release. \`check\` reads them, tries Redis, RabbitMQ and the ports,
+and prints one line for each problem.
 `;
 
-const [name = '', ...rest] = process.argv.slice(2);
-if (name === '--help') {
-  console.log(usage);
-} else if (!Object.hasOwn(services, name) || rest.length > 0) {
-  const problem = rest.length > 0 ? `unexpected argument "${rest[0]}"` : `"${name}" is not a service`;
+function refuse(problem: string): void {
   console.error(`flotilla: ${problem}\n\n${usage}`);
   // EX_USAGE of sysexits.h.
   process.exitCode = 64;
-} else {
-  const { main, nodeFlags } = services[name as keyof typeof services];
+}
+
+async function start(name: keyof typeof services): Promise<void> {
+  const { main, nodeFlags } = services[name];
   // Some flags count only when Node starts. The process is replaced, so that the service receives the signals of the pod.
   if (nodeFlags.length > 0) process.execve!(process.execPath, [process.execPath, ...nodeFlags, main], process.env);
   process.argv = [process.execPath, main];
   await import(pathToFileURL(main).href);
 }
+
+const [name = '', ...rest] = process.argv.slice(2);
+const [checked = ''] = rest;
+if (name === '--help') console.log(usage);
+else if (name === 'check' && rest.length === 1 && checkable.includes(checked)) {
+  const { check } = await import('./check.ts');
+  process.exitCode = await check(checked as Parameters<typeof check>[0]);
+} else if (name === 'check') refuse(`check takes one of ${checkable.join(', ')}`);
+else if (!Object.hasOwn(services, name)) refuse(`"${name}" is not a service`);
+else if (rest.length > 0) refuse(`unexpected argument "${checked}"`);
+else await start(name as keyof typeof services);

@@ -24,5 +24,3 @@ export const services = {
   console: service('console'),
   standalone: service('standalone'),
 } as const;
-
-export type ServiceName = keyof typeof services;

@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { autoscalerConfig } from '@flotilla/autoscaler';
-import { consoleConfig } from '@flotilla/console';
-import { type ServiceName, services } from '@flotilla/image';
-import { metadataRelayConfig } from '@flotilla/metadata-relay';
-import { registryConfig } from '@flotilla/room-registry';
+import { configurations, services } from '@flotilla/image';
 import { pickEnv, usableCores } from '@flotilla/runtime';
-import { sfuWorkerConfig } from '@flotilla/sfu-worker';
-import { gatewayConfig } from '@flotilla/signaling-gateway';
 import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
-import type { z } from 'zod';
 
 export interface FleetOptions {
   readonly sfuNodes: number;
@@ -54,15 +47,6 @@ export interface Fleet {
   startRelay(id: string, settings?: Readonly<Record<string, string>>): Promise<Child>;
   stop(): Promise<void>;
 }
-
-const schemas: Readonly<Record<Exclude<ServiceName, 'standalone'>, z.ZodObject>> = {
-  registry: registryConfig,
-  'sfu-worker': sfuWorkerConfig,
-  'metadata-relay': metadataRelayConfig,
-  gateway: gatewayConfig,
-  console: consoleConfig,
-  autoscaler: autoscalerConfig,
-};
 
 /** Settings of a fleet whose media is received at these addresses. Default: on loopback only. */
 export function mediaAt(ips: readonly string[]): Record<string, string> {
@@ -113,12 +97,12 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
 
   const start = (
     name: string,
-    service: keyof typeof schemas,
+    service: keyof typeof configurations,
     settings: Record<string, string>,
     own: Readonly<Record<string, string>> = {},
   ): Promise<Child> => {
     const { main, nodeFlags } = services[service];
-    const env = pickEnv(schemas[service], { ...process.env, ...shared, ...settings, ...options.env, ...own });
+    const env = pickEnv(configurations[service], { ...process.env, ...shared, ...settings, ...options.env, ...own });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
       const child = new Child(name, process.execPath, [...nodeFlags, main], {

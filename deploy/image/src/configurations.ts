@@ -1,0 +1,16 @@
+import { autoscalerConfig } from '@flotilla/autoscaler';
+import { consoleConfig } from '@flotilla/console';
+import { metadataRelayConfig } from '@flotilla/metadata-relay';
+import { registryConfig } from '@flotilla/room-registry';
+import { sfuWorkerConfig } from '@flotilla/sfu-worker';
+import { gatewayConfig } from '@flotilla/signaling-gateway';
+
+/** The settings of every service that runs over brokers. */
+export const configurations = {
+  gateway: gatewayConfig,
+  registry: registryConfig,
+  'sfu-worker': sfuWorkerConfig,
+  'metadata-relay': metadataRelayConfig,
+  autoscaler: autoscalerConfig,
+  console: consoleConfig,
+} as const;
