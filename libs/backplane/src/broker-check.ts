@@ -15,6 +15,8 @@ interface Failure {
 const address = ({ hostname, port, protocol }: URL): string =>
   `${hostname}:${port || { 'redis:': 6379, 'rediss:': 6379, 'amqp:': 5672, 'amqps:': 5671 }[protocol]}`;
 
+const withoutTls = ({ protocol }: URL): string => protocol.replace('s:', ':');
+
 /** Failures of the network and of TLS, which are the same for both brokers. */
 function networkProblem({ setting, url, error }: Failure): string | undefined {
   const at = address(url);
@@ -22,14 +24,17 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
   if (/ENOTFOUND|EAI_AGAIN/.test(said)) return `${setting}: the host ${url.hostname} is unknown. Correct its name.`;
   if (said.includes('ECONNREFUSED'))
     return `${setting}: nothing listens at ${at}. Start the server or correct the port.`;
-  if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout|timed out/i.test(said))
-    return `${setting}: ${at} did not answer within ${withinMs / 1000} s. Check firewalls and network policies.`;
+  if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|timeout|timed out/i.test(said)) {
+    // A server without TLS takes the handshake for the beginning of a request, and waits for the rest.
+    const tls = url.protocol.endsWith('s:') ? ` that it serves TLS there (else use ${withoutTls(url)}),` : '';
+    return `${setting}: ${at} did not answer within ${withinMs / 1000} s. Check${tls} firewalls and network policies.`;
+  }
   if (/SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/.test(said))
     return `${setting}: the certificate of ${at} is not trusted. Set NODE_EXTRA_CA_CERTS to the file of its authority.`;
   if (said.includes('ERR_TLS_CERT_ALTNAME'))
     return `${setting}: the certificate of ${at} is for another name. Use a name that it contains.`;
   if (/EPROTO|ERR_SSL|wrong version number|packet length/i.test(said))
-    return `${setting}: ${at} does not speak TLS. Use ${url.protocol.replace('s:', ':')} or the port of TLS.`;
+    return `${setting}: ${at} does not speak TLS. Use ${withoutTls(url)} or the port of TLS.`;
   return undefined;
 }
 
@@ -63,8 +68,6 @@ function redisFailure(failure: Failure): string {
     return `${setting}: Redis at ${at} refused the password. Correct it in the URL.`;
   if (/NOAUTH|HELLO must be called with/.test(error.message))
     return `${setting}: Redis at ${at} wants a password. Add it to the URL: ${url.protocol}//:PASSWORD@${at}.`;
-  if (error.message.includes('without any password'))
-    return `${setting}: Redis at ${at} has no password. Remove it from the URL.`;
   return (
     networkProblem(failure) ??
     `${setting}: ${at} does not answer as Redis does (${error.message.split('\n')[0]}). Correct host and port.`
