@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { fileSettings, fileSuffix, secretSettings, withSecretFiles } from './secret-files.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
 /** A configuration that can't be used. The message lists every bad key at once, one a line. */
@@ -25,17 +26,17 @@ export function loadConfig<T extends z.ZodRawShape>(
   environment: Readonly<Record<string, string | undefined>> = process.env,
 ): z.output<z.ZodObject<T>> {
   const env = withoutServiceLinks(environment);
-  const known = Object.keys(schema.shape);
+  const known = [...Object.keys(schema.shape), ...fileSettings(schema)];
   // An empty variable is what templates produce for "not set".
-  const given = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  const values = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  const { given, problems: complaints } = withSecretFiles(schema, values);
   const result = schema.safeParse(given);
-
-  const complaints = result.success
-    ? []
-    : result.error.issues.map((issue) => {
-        const key = issue.path.join('.');
-        return given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`;
-      });
+  for (const issue of result.error?.issues ?? []) {
+    const key = issue.path.join('.');
+    // Its file could not be read, which is said already.
+    if (given[key] === undefined && values[`${key}${fileSuffix}`] !== undefined) continue;
+    complaints.push(given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`);
+  }
   for (const key of Object.keys(env)) {
     if (!key.startsWith(prefix) || known.includes(key)) continue;
     const near = nearest(key, known);
@@ -52,9 +53,10 @@ export function pickEnv(
   schema: z.ZodObject,
   env: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
+  const files = fileSettings(schema);
   const entries = Object.entries(withoutServiceLinks(env)).filter(
     (entry): entry is [string, string] =>
-      entry[1] !== undefined && (!entry[0].startsWith(prefix) || entry[0] in schema.shape),
+      entry[1] !== undefined && (!entry[0].startsWith(prefix) || entry[0] in schema.shape || files.includes(entry[0])),
   );
   return Object.fromEntries(entries);
 }
@@ -63,7 +65,8 @@ export function pickEnv(
 export function describeConfig(schema: z.ZodObject): string {
   const blocks = Object.entries(schema.shape).map(([key, value]) => {
     const type = value as z.ZodType;
-    const description = (type.description ?? '').split('\n').map((line) => `# ${line}`);
+    const file = secretSettings.has(key) ? ` ${key}${fileSuffix} names a file that contains it instead.` : '';
+    const description = `${type.description ?? ''}${file}`.split('\n').map((line) => `# ${line}`);
     const preset = type.safeParse(undefined);
     const shown = preset.success && preset.data !== undefined ? z.coerce.string().parse(preset.data) : '';
     return [...description, `${preset.success ? '# ' : ''}${key}=${shown}`].join('\n');
