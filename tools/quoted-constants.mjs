@@ -26,7 +26,7 @@ const sources = [
   'services/signaling-gateway/src/sessions/token-claims.ts',
 ];
 
-/** The size of each unit in the unit of the constant, which the end of its name tells: ms, seconds, or neither. */
+/** The size of each unit in the unit of the constant, given by the suffix of its name: ms, seconds, or none. */
 const units = {
   ms: { ms: 1, s: 1000, min: 60_000 },
   seconds: { s: 1, min: 60, h: 3600 },
@@ -59,7 +59,7 @@ function constants() {
     const text = readFileSync(join(root, source), 'utf8');
     for (const { groups } of text.matchAll(source === '.env.example' ? setting : definition)) {
       const { name = '', value = '' } = groups ?? {};
-      // Two values cannot be told apart in a quote.
+      // A name with two values is ambiguous in a quote.
       values.set(name, values.has(name) ? NaN : evaluate(value));
     }
   }

@@ -29,7 +29,7 @@ export interface StartOptions {
   readonly nodes: number;
   /** Image archives that every node imports. */
   readonly images: readonly string[];
-  /** Told what has been done. */
+  /** Called with a description of each completed step. */
   readonly progress: (done: string) => void;
 }
 

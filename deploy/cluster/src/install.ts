@@ -6,7 +6,7 @@ import { kubeconfig, namespace, pageUrl, registryUrl } from './settings.ts';
 const readyTimeoutSeconds = 120;
 
 export interface InstallOptions {
-  /** Told what has been done. */
+  /** Called with a description of each completed step. */
   readonly progress: (done: string) => void;
 }
 

@@ -46,8 +46,8 @@ export class Call {
   async everybodySeesEverybody(timeoutMs = 30_000): Promise<void> {
     for (const page of this.people) {
       const others = this.people.filter((other) => other !== page).map(({ name }) => name);
-      await page.seesExactly(others, timeoutMs);
-      for (const other of others) await page.hearsAndSees(other, timeoutMs);
+      await page.hasTilesOf(others, timeoutMs);
+      for (const other of others) await page.receivesMediaOf(other, timeoutMs);
     }
   }
 

@@ -93,7 +93,7 @@ describe('a call of two people', () => {
   });
   afterEach(() => call?.end());
 
-  /** Runs an event under the call, prints what the call saw, and checks that it goes on. */
+  /** Runs an event during the call, prints the measurements of the call, and checks that it continues. */
   const under = async (event: string, work: () => Promise<void>): Promise<Seen[]> => {
     const began = performance.now();
     await work();
@@ -106,19 +106,19 @@ describe('a call of two people', () => {
     return seen;
   };
 
-  test('goes on while the gateways and then the SFU workers are replaced, three times', async () => {
+  test('continues while the gateways and then the SFU workers are replaced, three times', async () => {
     for (let round = 1; round <= 3; round++) {
       await under(`rollout of the gateways (${round})`, () => restartDeployment('gateway', 120_000));
       await under(`rollout of the SFU workers (${round})`, () => restartDeployment('sfu', 240_000));
     }
   }, 900_000);
 
-  test('goes on while registry, relay, autoscaler and console are replaced', async () => {
+  test('continues while registry, relay, autoscaler and console are replaced', async () => {
     for (const component of ['registry', 'relay', 'autoscaler', 'console'])
       await under(`rollout: ${component}`, () => restartDeployment(component, 120_000));
   }, 600_000);
 
-  test('goes on while its machine is drained', async () => {
+  test('continues while its machine is drained', async () => {
     const [sfu] = await call.nodes();
     const machine = nodeName(await machineOf(sfu!));
     await under('drain of a machine', async () => {
@@ -129,7 +129,7 @@ describe('a call of two people', () => {
     await kubectl(['uncordon', machine]);
   });
 
-  test('goes on after the pod of its SFU worker was deleted', async () => {
+  test('continues after the pod of its SFU worker was deleted', async () => {
     const [sfu] = await call.nodes();
     const pod = ['pod', sfu!.slice('nd_'.length), '--namespace', namespace];
     await under('deletion of an SFU pod', async () => {
@@ -147,7 +147,7 @@ describe('a call of two people', () => {
     });
   });
 
-  test('goes on while the kubelet of its machine, the API server and etcd are down', async () => {
+  test('continues while the kubelet of its machine, the API server and etcd are down', async () => {
     const [sfu] = await call.nodes();
     const machine = await machineOf(sfu!);
     await under('kubelet stopped', async () => {

@@ -1,7 +1,7 @@
 /** The moment at which every recording takes place, in milliseconds since the Unix epoch. */
 const epoch = 1_795_395_600_000;
 
-/** Fields whose value is made up anew each time, and what stands for it. `#` is a number, by order of appearance. */
+/** Placeholders for fields with random values. `#` is a number, by order of appearance. */
 const byField: Readonly<Record<string, string | number>> = {
   resumeToken: 'resume-token-#',
   usernameFragment: 'ufrag-#',
@@ -19,12 +19,12 @@ const byField: Readonly<Record<string, string | number>> = {
 };
 const moments = new Set(['joinedAt', 'routedAt']);
 
-/** Puts stable placeholders where a recording has ids, keys, times and addresses; the same value gets the same one. */
+/** Replaces ids, keys, times and addresses of a recording by stable placeholders, equal values by equal ones. */
 export class Placeholders {
   readonly #counts = new Map<string, number>();
 
   constructor(
-    /** What is known by name already. */
+    /** Placeholders of known values. */
     private readonly names: Map<string, string>,
   ) {}
 
@@ -52,7 +52,7 @@ export class Placeholders {
     return field === 'http' ? this.#inHead(value) : this.#inText(value);
   }
 
-  /** Ids and offsets wherever they stand. */
+  /** Replaces ids and offsets within a text. */
   #inText(text: string): string {
     return text
       .replaceAll(/\b(ss|pt|rm|pub)_[0-9a-z]{16}\b/g, (id, kind: string) =>
@@ -77,7 +77,7 @@ export class Placeholders {
     return name;
   }
 
-  /** How many different values of the kind there were, up to and with this one. */
+  /** Ordinal of the value among the different values of its kind. */
   #count(kind: string, value: string): number {
     const key = `${kind} ${value}`;
     const count = this.#counts.get(key) ?? (this.#counts.get(kind) ?? 0) + 1;

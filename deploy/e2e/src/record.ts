@@ -1,4 +1,4 @@
-/** `npm run record`: records a join against a standalone and puts it where docs/protocol.md is made from. */
+/** `npm run record`: records a session with a standalone for docs/protocol.md. */
 import { writeFileSync } from 'node:fs';
 import { standalone } from './topologies.ts';
 import { recordTranscript, transcriptPath } from './transcript.ts';

@@ -9,7 +9,7 @@ import { startTestFleet } from './test-fleet.ts';
 
 const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 
-/** Beyond the 30 s that clocks may differ. */
+/** A token that expired longer ago than the tolerated clock skew of 30 s. */
 const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
   issuer.issue({ userId: 'late', room, grants: [], ttlSeconds: -60 }).then(({ token }) => token);
 

@@ -1,4 +1,4 @@
-/** Records what a client without the SDK and a gateway say to each other, for docs/protocol.md. */
+/** Records the messages between a gateway and a client without the SDK, for docs/protocol.md. */
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import {
@@ -14,17 +14,17 @@ import {
 import { RawClient, RawFrames, type Topology, withToken } from '@flotilla/testkit';
 import { Placeholders } from './placeholders.ts';
 
-/** Where the recording is kept; `npm run generate` puts it into docs/protocol.md. */
+/** Path of the recording, which `npm run generate` includes in docs/protocol.md. */
 export const transcriptPath = fileURLToPath(new URL('../../../docs/protocol-transcript.json', import.meta.url));
 
-/** One thing said: the head of an HTTP message, or a WebSocket message. */
+/** A recorded message: the head of an HTTP message, or a WebSocket message. */
 export interface Line {
   readonly from: 'client' | 'server';
   readonly http?: string;
   readonly message?: unknown;
 }
 
-/** What belongs together: a request, its reply, and the events that follow from it. */
+/** A request with its reply and the resulting events. */
 export interface Step {
   readonly title: string;
   readonly lines: readonly Line[];
@@ -69,7 +69,7 @@ const dtlsParameters = (): RequestPayload<'connect_transport'>['dtlsParameters']
   ],
 });
 
-/** Of what the SFU can send, that which a client that decodes Opus and VP8 can receive. */
+/** The receive capabilities of a client with Opus and VP8. */
 function opusAndVp8({ codecs = [], headerExtensions = [] }: RtpCapabilities): RtpCapabilities {
   return {
     codecs: codecs.filter(({ mimeType }) => /^(audio\/opus|video\/VP8)$/i.test(mimeType)),
@@ -77,14 +77,14 @@ function opusAndVp8({ codecs = [], headerExtensions = [] }: RtpCapabilities): Rt
   };
 }
 
-/** One client's side of the story. */
-class Storyteller {
+/** Records the messages of one client. */
+class Recorder {
   readonly steps: Step[] = [];
   #seen = 0;
 
   constructor(public client: RawClient) {}
 
-  /** Asks, waits for the reply and for events of these types, and writes all of it down. */
+  /** Sends a request, waits for its reply and for events of these types, and records all of them. */
   async ask<T extends RequestType>(
     title: string,
     type: T,
@@ -100,7 +100,7 @@ class Storyteller {
     return reply.payload as ReplyPayload<T>;
   }
 
-  /** Waits for events of these types, in this order, and writes them down. Others (who is speaking) come when they like. */
+  /** Waits for events of these types, in this order, and records them. Other events, such as of active speakers, are ignored. */
   async hear(title: string, types: readonly string[], before: readonly Line[] = []): Promise<void> {
     const fresh = [];
     for (const type of types) {
@@ -112,14 +112,14 @@ class Storyteller {
     this.steps.push({ title, lines });
   }
 
-  /** The same session over another connection. */
+  /** Continues the session over another connection. */
   continueOn(client: RawClient): void {
     this.client = client;
     this.#seen = 0;
   }
 }
 
-/** Joins, publishes, talks, loses the connection, comes back and leaves, with placeholders for all that is random. */
+/** Records a session that joins, publishes, sends messages, resumes and leaves, with placeholders for random values. */
 export async function recordTranscript(topology: Topology): Promise<readonly Step[]> {
   const { api } = topology;
   const [url] = topology.signalUrls as [string];
@@ -142,7 +142,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
 
   const upgrade = await RawFrames.upgraded(url, withToken(await token('Ada')));
   upgrade.destroy();
-  const ada = new Storyteller(await RawClient.connect(url, { token: await token('Ada') }));
+  const ada = new Recorder(await RawClient.connect(url, { token: await token('Ada') }));
   await ada.hear(
     'Connect',
     ['welcome'],
@@ -223,14 +223,14 @@ function payloadOf<T extends RequestType>(reply: { ok: boolean; payload?: unknow
   return reply.payload as ReplyPayload<T>;
 }
 
-/** What stays the same from one recording to the next: who says what, in which order, with which fields of which types. */
+/** The reproducible part of a recording: senders, order, fields and their types. */
 export const shapeOf = (steps: readonly Step[]): unknown =>
   steps.map(({ title, lines }) => ({
     title,
     lines: lines.map(({ from, message }) => ({ from, ...(message !== undefined && { message: fieldsOf(message) }) })),
   }));
 
-/** Types in place of values, but for what tells messages apart. Elements of a list that are alike count as one. */
+/** Replaces values by their types, except discriminators. Equal elements of a list count once. */
 function fieldsOf(value: unknown, field = ''): unknown {
   if (Array.isArray(value)) {
     const kinds = new Map(value.map((each) => [JSON.stringify(fieldsOf(each)), fieldsOf(each)]));

@@ -11,7 +11,7 @@ const framesPerSecond = 25;
 /** The product's target is 99 %; a machine without time to decode reaches less. */
 const leastShare = 0.9;
 
-describe('metadata is delivered with the frame it describes', () => {
+describe('frame-aligned metadata', () => {
   let fleet: FleetTopology;
   let browser: Browser;
   useFleet((it) => (fleet = it));
@@ -25,12 +25,12 @@ describe('metadata is delivered with the frame it describes', () => {
         await CallPage.join(browser, fleet.pageUrl, { room: 'aligned', name: 'ada' }),
         await CallPage.join(browser, fleet.pageUrl, { room: 'aligned', name: 'bob' }),
       ];
-      await bob.hearsAndSees('ada');
+      await bob.receivesMediaOf('ada');
       await watchCounter(bob.page);
       await paintCounter(ada.page, framesPerSecond);
       const take = (): Promise<Measured> => bob.page.evaluate(() => globalThis.takeMeasured());
       await waitFor(
-        'metadata comes with frames',
+        'messages with frames',
         async () => {
           const { messages, frames } = await take();
           const aligned = messages.filter(({ alignmentMs }) => alignmentMs !== undefined).length;
@@ -46,25 +46,25 @@ describe('metadata is delivered with the frame it describes', () => {
         await bob.page.waitForTimeout(ms);
         phases[phase] = await take();
       };
-      const migrate = async (mover: CallPage): Promise<void> => {
-        await mover.watchMoves();
-        const { me } = await mover.room();
+      const migrate = async (migrated: CallPage): Promise<void> => {
+        await migrated.watchMoves();
+        const { me } = await migrated.room();
         await take();
         await fleet.api.request('POST', `/v1/rooms/aligned/participants/${me}/migrate`, {});
         await waitFor(
-          `${mover.name} is on the other node`,
+          `the migration of ${migrated.name}`,
           async () => {
-            if ((await mover.moves()).length === 0) notYet('not yet');
+            if ((await migrated.moves()).length === 0) notYet('not yet');
           },
           { timeoutMs: 20_000 },
         );
-        expect(await mover.moves()).toEqual([{ ms: expect.any(Number) as number }]);
+        expect(await migrated.moves()).toEqual([{ ms: expect.any(Number) as number }]);
       };
       await measure('before', (seconds * 1000) / 4);
       await migrate(ada);
-      await measure('the sender moves', (seconds * 1000) / 4);
+      await measure('migration of the sender', (seconds * 1000) / 4);
       await migrate(bob);
-      await measure('the viewer moves', (seconds * 1000) / 4);
+      await measure('migration of the viewer', (seconds * 1000) / 4);
       await measure('after', (seconds * 1000) / 4);
 
       const all = {
@@ -79,7 +79,7 @@ describe('metadata is delivered with the frame it describes', () => {
       );
       for (const [phase, measured] of Object.entries({ ...phases, all })) {
         const { aligned, share } = judge(measured);
-        expect(aligned.length, `messages that came with a frame, ${phase}`).toBeGreaterThan(10);
+        expect(aligned.length, `messages with a frame, ${phase}`).toBeGreaterThan(10);
         expect(
           aligned.map(({ n }) => n),
           phase,
@@ -91,9 +91,9 @@ describe('metadata is delivered with the frame it describes', () => {
   );
 });
 
-/** Frames between what is seen and the newest that metadata told with it. */
+/** Differences in frames between the painted counter and the newest one delivered as metadata. */
 const offsets = ({ frames }: Measured, key: 'painted' | 'drawable'): number[] =>
-  frames.flatMap(({ [key]: n, told }) => (n === undefined || told === undefined ? [] : [n - told]));
+  frames.flatMap(({ [key]: n, delivered }) => (n === undefined || delivered === undefined ? [] : [n - delivered]));
 
 const within = (values: readonly number[]): number =>
   values.filter((each) => Math.abs(each) <= 1).length / values.length;

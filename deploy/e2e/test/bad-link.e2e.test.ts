@@ -10,15 +10,15 @@ import { metricsOf, smallCamera, useBrowser, useFaultFleet } from './use-topolog
 /** The address that the metadata relay announces: the impaired path begins there. It listens on 127.0.0.1, at the same port. */
 const pathHost = '127.0.0.2';
 const relay = 'rl_far';
-const bad = { loss: 0.2, delayMs: 125 } as const;
-const good = { loss: 0, delayMs: 0 } as const;
+const impaired = { loss: 0.2, delayMs: 125 } as const;
+const unimpaired = { loss: 0, delayMs: 0 } as const;
 
 declare global {
   var delivered: { topic: string; number: number; ms: number }[];
   var published: number;
 }
 
-describe('a path that loses one packet in five and takes 250 ms there and back', () => {
+describe('metadata over a path with 20 % loss and a round trip of 250 ms', () => {
   let fleet: TestFleet;
   let browser: Browser;
   let path: UdpRelay;
@@ -96,12 +96,12 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
       );
     };
 
-    await waitFor('messages come', async () => (await delays('adaptive')).length > 0 || notYet('none came'));
+    await waitFor('a message', async () => (await delays('adaptive')).length > 0 || notYet('none came'));
     await bob.page.waitForTimeout(1000);
     const before = await delays('adaptive');
     expect(await channel()).toBe('limited');
 
-    impair(bad);
+    impair(impaired);
     const impairedAt = performance.now();
     const limited: { readonly at: number; readonly ms: number }[] = [];
     await waitFor(
@@ -116,7 +116,7 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
       { timeoutMs: 60_000, everyMs: 250 },
     );
     const switchedMs = Math.round(performance.now() - impairedAt);
-    // The first seconds include measurements of the good path.
+    // The first seconds include measurements of the unimpaired path.
     const lastLimited = limited.filter((each) => performance.now() - each.at < 5000).map(({ ms }) => ms);
     // Messages that still wait on the previous channel arrive first.
     await bob.page.waitForTimeout(1000);
@@ -125,7 +125,7 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
     const unreliable = await delays('adaptive');
     await keepReliable();
 
-    impair(good);
+    impair(unimpaired);
     await waitFor(
       'the publisher uses the limited channel again',
       async () => (await channel()) === 'limited' || notYet('it is unreliable'),
@@ -148,8 +148,8 @@ describe('a path that loses one packet in five and takes 250 ms there and back',
 
     console.log(
       [
-        `delay on the good path: ${spread(before)} ms`,
-        `on the bad one, with up to three retransmissions: ${spread(lastLimited)} ms`,
+        `delay on the unimpaired path: ${spread(before)} ms`,
+        `on the impaired one, with up to three retransmissions: ${spread(lastLimited)} ms`,
         `without, from ${switchedMs} ms on: ${spread(unreliable)} ms`,
         `${reliable.length} reliable messages arrived, all in order`,
       ].join('\n'),

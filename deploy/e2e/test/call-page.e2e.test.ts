@@ -17,12 +17,12 @@ describe('the call page', () => {
   useStandalone((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
-  test('shows a call as the README pictures it', async () => {
+  test('shows a call as in the picture of the README', async () => {
     const calls: CallPage[] = [];
     for (const name of ['Ada', 'Grace', 'Alan'])
       calls.push(await CallPage.join(browser, topology.pageUrl, { room: 'readme', name }));
     const [ada, , alan] = calls as [CallPage, CallPage, CallPage];
-    await Promise.all([ada.hearsAndSees('Grace'), ada.hearsAndSees('Alan')]);
+    await Promise.all([ada.receivesMediaOf('Grace'), ada.receivesMediaOf('Alan')]);
     await alan.press('mic');
     await waitFor('the quality of both is shown', async () => {
       const shown = await ada.page.locator('.bars').count();
@@ -32,12 +32,12 @@ describe('the call page', () => {
     await Promise.all(calls.map((call) => call.close()));
   });
 
-  test('shares a screen beside the camera, in a tile of its own, and takes it back', async () => {
+  test('shows a shared screen in a separate tile until the sharing ends', async () => {
     const [ada, bob] = [
       await CallPage.join(browser, topology.pageUrl, { room: 'screens', name: 'Ada' }),
       await CallPage.join(browser, topology.pageUrl, { room: 'screens', name: 'Bob' }),
     ];
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     await ada.press('screen');
     const screenFrames = (): Promise<number> =>
       bob.page
@@ -48,24 +48,24 @@ describe('the call page', () => {
             0,
           ),
         );
-    await waitFor('the screen is seen', async () => {
+    await waitFor('frames of the screen', async () => {
       const frames = await screenFrames();
       if (frames < 3) notYet(`${frames} frames; problems: ${[...ada.problems, ...bob.problems].join('; ') || 'none'}`);
     });
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     await picture(bob.page, 'screen');
     await ada.press('screen');
-    await waitFor('its tile is gone', async () => {
+    await waitFor('the removal of its tile', async () => {
       if ((await bob.page.locator('[data-screen]').count()) > 0) notYet('it is there');
     });
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     await Promise.all([ada.close(), bob.close()]);
   });
 
-  test('is used by keyboard alone: from the lobby into a call, muted, and out again', async () => {
+  test('is usable by keyboard alone: join, mute and leave', async () => {
     const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
     await page.goto(topology.pageUrl);
-    await waitFor('the name has the focus', async () =>
+    await waitFor('the focus on the name', async () =>
       (await focused(page)) === 'name' ? undefined : notYet(`the focus is on ${await focused(page)}`),
     );
     await page.keyboard.type('Kay');
@@ -74,11 +74,11 @@ describe('the call page', () => {
     await page.keyboard.type('keys');
     await page.keyboard.press('Enter');
     await page.getByTestId('leave').waitFor();
-    await waitFor('the microphone is on', async () =>
+    await waitFor('the unmuted microphone', async () =>
       (await page.getByTestId('mic').getAttribute('aria-pressed')) === 'true' ? undefined : notYet('it is not'),
     );
     await page.keyboard.press('m');
-    await waitFor('the microphone is off', async () =>
+    await waitFor('the muted microphone', async () =>
       (await page.getByTestId('mic').getAttribute('aria-pressed')) === 'false' ? undefined : notYet('it is on'),
     );
     await page.getByTestId('leave').focus();
@@ -90,30 +90,33 @@ describe('the call page', () => {
   test.each([
     ['a phone', { width: 360, height: 740 }],
     ['a desk', { width: 1280, height: 800 }],
-  ])('fits %s: nothing scrolls sideways, every button has a name and is big enough to hit', async (_what, viewport) => {
-    const call = await CallPage.join(browser, topology.pageUrl, {
-      room: `fit-${viewport.width}`,
-      name: 'Ada',
-      viewport,
-    });
-    const overflow = await call.page.evaluate(
-      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    );
-    expect(overflow).toBe(0);
-    const buttons = await call.page.getByRole('button').all();
-    expect(buttons.length).toBeGreaterThan(3);
-    for (const button of buttons) {
-      if (!(await button.isVisible())) continue;
-      const name = (await button.getAttribute('aria-label')) ?? (await button.innerText());
-      expect(name.trim()).not.toBe('');
-      const box = (await button.boundingBox())!;
-      // WCAG 2.2, 2.5.8: 24 by 24 CSS pixels at least.
-      expect({ name, ok: Math.min(box.width, box.height) >= 24 }).toEqual({ name, ok: true });
-    }
-    await call.close();
-  });
+  ])(
+    'fits %s without horizontal scrolling, and its buttons have names and a target size of 24 px',
+    async (_what, viewport) => {
+      const call = await CallPage.join(browser, topology.pageUrl, {
+        room: `fit-${viewport.width}`,
+        name: 'Ada',
+        viewport,
+      });
+      const overflow = await call.page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow).toBe(0);
+      const buttons = await call.page.getByRole('button').all();
+      expect(buttons.length).toBeGreaterThan(3);
+      for (const button of buttons) {
+        if (!(await button.isVisible())) continue;
+        const name = (await button.getAttribute('aria-label')) ?? (await button.innerText());
+        expect(name.trim()).not.toBe('');
+        const box = (await button.boundingBox())!;
+        // WCAG 2.2, 2.5.8: 24 by 24 CSS pixels at least.
+        expect({ name, ok: Math.min(box.width, box.height) >= 24 }).toEqual({ name, ok: true });
+      }
+      await call.close();
+    },
+  );
 
-  test('says why it does not get in, and lets one try again', async () => {
+  test('shows why a join was refused, and a second attempt succeeds', async () => {
     const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
     await topology.api.createRoom({ name: 'tiny', maxParticipants: 1 });
     const first = await CallPage.join(browser, topology.pageUrl, { room: 'tiny', name: 'First' });
@@ -123,7 +126,7 @@ describe('the call page', () => {
       .filter({ hasText: /full|maximum/i })
       .waitFor();
     await first.press('leave');
-    await waitFor('it gets in', async () => {
+    await waitFor('the second attempt', async () => {
       await page.getByTestId('join').click({ timeout: 1000 });
       await page.getByTestId('leave').waitFor({ timeout: 2000 });
     });

@@ -20,7 +20,7 @@ test('a node stops sending publications to a node that was killed, and they cont
     expect(reply).toMatchObject({ ok: true });
     return { client, ...(reply.payload as { participantId: string; media: { nodeId: string } }) };
   };
-  const [publisher, mover] = [await join(), await join()];
+  const [publisher, migrated] = [await join(), await join()];
   const codecs = [{ mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 }];
   const rtpParameters = { mid: '0', codecs, encodings: [{ ssrc: 1 }] };
   const audio = { kind: 'audio', source: 'microphone', muted: false, rtpParameters };
@@ -28,9 +28,9 @@ test('a node stops sending publications to a node that was killed, and they cont
   expect(published).toMatchObject({ ok: true });
   const { nodeId: sender } = publisher.media;
   const killed = sender === 'nd_1' ? 'nd_2' : 'nd_1';
-  await api.request('POST', `/v1/rooms/call/participants/${mover.participantId}/migrate`, { toNode: killed });
-  const { migrationId } = (await mover.client.event('migrate')).payload;
-  expect(await mover.client.request('migrated', { migrationId }, 'room:call')).toMatchObject({ ok: true });
+  await api.request('POST', `/v1/rooms/call/participants/${migrated.participantId}/migrate`, { toNode: killed });
+  const { migrationId } = (await migrated.client.event('migrate')).payload;
+  expect(await migrated.client.request('migrated', { migrationId }, 'room:call')).toMatchObject({ ok: true });
 
   const pipesAre = (wanted: number): Promise<void> =>
     waitFor(
@@ -47,5 +47,5 @@ test('a node stops sending publications to a node that was killed, and they cont
   const subscriber = await join();
   const { id } = (published.payload as { publication: { id: string } }).publication;
   expect(subscriber.media).toMatchObject({ nodeId: sender, subscriptions: [{ publicationId: id }] });
-  for (const { client } of [publisher, mover, subscriber]) client.close();
+  for (const { client } of [publisher, migrated, subscriber]) client.close();
 });

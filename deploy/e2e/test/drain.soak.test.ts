@@ -107,8 +107,8 @@ describe('an SFU node with 50 participants is drained', () => {
     );
     for (const page of pages) {
       const others = [...pages, ...peers.slice(-1)].filter((other) => other !== page).map(({ name }) => name);
-      await page.seesExactly(others);
-      for (const other of others) await page.hearsAndSees(other, 30_000);
+      await page.hasTilesOf(others);
+      for (const other of others) await page.receivesMediaOf(other, 30_000);
     }
   };
 
@@ -126,7 +126,7 @@ describe('an SFU node with 50 participants is drained', () => {
 
   test.for([
     { browsers: 0, what: 'fifty light peers' },
-    // Four browsers that encode and decode want more cores than a machine of two has left.
+    // Four browsers need more CPU than a machine with two cores has left.
     ...(process.env['WITH_BROWSERS'] ? [{ browsers: 4, what: 'forty-six light peers and four browsers' }] : []),
   ])(
     '$what are on other nodes before its deadline, and every call continues',
@@ -174,7 +174,7 @@ describe('an SFU node with 50 participants is drained', () => {
       );
       const movedMs = performance.now() - began;
       const node = fleet.processes.get(drained)!;
-      await waitFor(`${drained} is empty and ends`, () => node.ended || notYet(node.lines.at(-1)!), {
+      await waitFor(`the end of the process of ${drained}`, () => node.ended || notYet(node.lines.at(-1)!), {
         timeoutMs: deadlineMs - movedMs,
       });
       expect(await node.exited).toBe(0);
@@ -190,20 +190,20 @@ describe('an SFU node with 50 participants is drained', () => {
         gaps.filter((each) => each.kind === kind).map(({ longestGapMs }) => longestGapMs!);
       console.log(
         [
-          `${peers.length + pages.length} people moved in ${Math.round(movedMs)} ms, ${drained} empty after ${Math.round(emptyMs)} ms`,
-          `one move: ${inMs(moves.map(({ ms }) => ms))}`,
+          `${peers.length + pages.length} peers migrated in ${Math.round(movedMs)} ms, ${drained} ended after ${Math.round(emptyMs)} ms`,
+          `one migration: ${inMs(moves.map(({ ms }) => ms))}`,
           ...(['transports', 'firstVideo', 'publish', 'commit'] as const).map(
             (step) => `  ${step}: ${inMs(moves.flatMap(({ steps }) => steps[step] ?? []))}`,
           ),
-          `longest time without a packet at rest: ${inMs(atRest)}`,
-          `audio while draining: ${inMs(gapsOf('audio'))}`,
-          `video while draining: ${inMs(gapsOf('video'))}`,
+          `longest gap between packets at rest: ${inMs(atRest)}`,
+          `audio during the drain: ${inMs(gapsOf('audio'))}`,
+          `video during the drain: ${inMs(gapsOf('video'))}`,
           ...(pages.length > 0
-            ? [`between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
+            ? [`longest gap between frames of the browsers: ${inMs(frameGaps.map(({ longest }) => longest))}`]
             : []),
-          ...(pages.length > 0 ? [`one move of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
+          ...(pages.length > 0 ? [`one migration of a browser: ${inMs(pageMoves.flatMap(({ ms }) => ms ?? []))}`] : []),
           ...[...moves, ...pageMoves].flatMap(({ error }) =>
-            error === undefined ? [] : [`a move that was tried again: ${error}`],
+            error === undefined ? [] : [`a retried migration: ${error}`],
           ),
         ].join('\n'),
       );
@@ -213,21 +213,25 @@ describe('an SFU node with 50 participants is drained', () => {
       const { vertices } = await topology();
       const assignments = vertices.flatMap((each) => (each.kind === 'room' ? [each.assignments] : []));
       for (const { kind, id, ...node } of vertices.filter((each) => each.kind === 'node')) {
-        const homed = assignments.reduce((sum, each) => sum + (each[id] ?? 0), 0);
-        expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({ kind, id, reserved: homed });
-        if (id === drained) expect(homed).toBe(0);
+        const assigned = assignments.reduce((sum, each) => sum + (each[id] ?? 0), 0);
+        expect({ kind, id, reserved: (node as { reserved: number }).reserved }).toEqual({
+          kind,
+          id,
+          reserved: assigned,
+        });
+        if (id === drained) expect(assigned).toBe(0);
       }
       expect(assignments.map((each) => Object.values(each).reduce((sum, count) => sum + count, 0))).toEqual(
         Array.from({ length: roomCount }, () => peersOfRoom),
       );
-      // Two streams each, to each of the others; what went beside them while they moved is over.
-      await waitFor('nothing is there twice', async () => {
+      // Two streams of each peer to each of the others, without those of the previous nodes.
+      await waitFor('no duplicate sessions, producers and consumers', async () => {
         const loads = (await nodes()).map(({ load }) => load);
         const total = (key: 'sessions' | 'producers' | 'consumers'): number =>
           loads.reduce((sum, load) => sum + load[key], 0);
         const counts = [total('sessions'), total('producers'), total('consumers')];
-        const people = roomCount * peersOfRoom;
-        const wanted = [people, people * 2, people * 2 * (peersOfRoom - 1)];
+        const participants = roomCount * peersOfRoom;
+        const wanted = [participants, participants * 2, participants * 2 * (peersOfRoom - 1)];
         if (String(counts) !== String(wanted)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
       });
       for (let index = 0; index < roomCount; index++) {

@@ -50,8 +50,8 @@ describe('drills from the console during a call', { timeout: 300_000 }, () => {
   });
 
   const together = async (): Promise<void> => {
-    await pages[0].hearsAndSees('bob', patience.timeoutMs);
-    await pages[1].hearsAndSees('ada', patience.timeoutMs);
+    await pages[0].receivesMediaOf('bob', patience.timeoutMs);
+    await pages[1].receivesMediaOf('ada', patience.timeoutMs);
   };
   const shot = (name: string): Promise<unknown> =>
     operator.screenshot({ path: `.results/drill-${name}.png`, animations: 'disabled' });
@@ -93,7 +93,7 @@ describe('drills from the console during a call', { timeout: 300_000 }, () => {
 
   test('the map shows the participants of a room and of a node, and their quality', async () => {
     await waitFor(
-      'both have a quality',
+      'the quality of both sessions',
       async () => {
         const peerScore = (await vertices()).filter(
           ({ kind, ...each }) => kind === 'session' && 'media' in each && each.media.length > 0,

@@ -37,7 +37,7 @@ describe('faults during migrations', () => {
   beforeAll(async () => {
     await fleet.api.createRoom({ name: 'call', spread: true });
     pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name })));
-    for (const page of pages) for (const other of names) if (other !== page.name) await page.hearsAndSees(other);
+    for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) {
       await page.watchFrames();
       await page.watchState();
@@ -54,7 +54,7 @@ describe('faults during migrations', () => {
     const from = await nodeOf(one);
     if ((await nodeOf(other)) === from) {
       expect((await move(other, 0)).status).toBe(202);
-      await waitFor('they are on two nodes', async () => {
+      await waitFor('two different nodes', async () => {
         if ((await nodeOf(other)) === from) notYet(`both are on ${from}`);
       });
       await allIsWell('moved apart');
@@ -76,8 +76,8 @@ describe('faults during migrations', () => {
   /** Each hears and sees the others, has kept its id and never reconnected, and the store is sound. Prints the gaps. */
   const allIsWell = async (what: string): Promise<void> => {
     for (const page of pages) {
-      await page.seesExactly(names.filter((name) => name !== page.name));
-      for (const other of names) if (other !== page.name) await page.hearsAndSees(other, 30_000);
+      await page.hasTilesOf(names.filter((name) => name !== page.name));
+      for (const other of names) if (other !== page.name) await page.receivesMediaOf(other, 30_000);
     }
     console.log(`${what}: longest gaps between frames, ms: ${(await takeGaps()).join(', ')}`);
     for (const [index, page] of pages.entries()) {
@@ -90,7 +90,7 @@ describe('faults during migrations', () => {
     expect(rooms.flatMap(({ members }) => members)).toHaveLength(names.length);
   };
 
-  test('a media worker is killed', async () => {
+  test('after a mediasoup worker is killed all participants receive media again', async () => {
     await takeGaps();
     const [worker] = mediaWorkersOf(fleet.processes.get(await nodeOf(0))!.process.pid!);
     process.kill(worker!, 'SIGKILL');
@@ -160,7 +160,7 @@ describe('faults during migrations', () => {
     await allIsWell('Redis suspended during migrations');
   });
 
-  /** The autoscaler that logged last that it leads. */
+  /** The leading autoscaler, according to the logs. */
   function leading(): string {
     const leads = ['autoscaler-1', 'autoscaler-2'].filter((name) => {
       const latest = fleet.processes.get(name)!.lines.findLast((line) => /leadership (acquired|lost)/.test(line));

@@ -1,27 +1,27 @@
-/** Runs in call pages: paints a counter into video and publishes it, and reads both on the other side. */
+/** Runs in call pages: paints a counter into the video, publishes it as metadata, and reads both at a receiver. */
 import type { Room } from '@flotilla/client';
 import type { Page } from 'playwright-core';
 
-/** Bits of the counter, each a square; a second row is its complement, so that a garbled picture is not read as a number. */
+/** Bits of the counter, each a square. A second row has the complement, to detect garbled frames. */
 const bits = 16;
 const topic = 'counter';
 
-/** A message as it was delivered. */
+/** A delivered message. */
 export interface Delivered {
   readonly n: number;
   /** Undefined: without a frame. */
   readonly alignmentMs: number | undefined;
 }
 
-/** A frame as it was presented. */
+/** A presented frame. */
 export interface Presented {
-  /** The counter in the very frame that the callback is about, found by its RTP timestamp; undefined when it was not read. */
+  /** The counter in the frame of the callback, matched by RTP timestamp; undefined when it could not be read. */
   readonly painted: number | undefined;
-  /** The counter in what the element gives at that moment, which may be a newer frame already. */
+  /** The counter in the frame that the element draws during the callback, which may be newer. */
   readonly drawable: number | undefined;
-  /** The newest counter that was delivered as metadata when the callbacks of the frame had run. */
-  readonly told: number | undefined;
-  /** Of that message, when it came with this frame. */
+  /** The newest counter delivered as metadata by the end of the frame's callbacks. */
+  readonly delivered: number | undefined;
+  /** Alignment error of that message, if it was delivered with this frame. */
   readonly alignmentMs: number | undefined;
 }
 
@@ -43,7 +43,7 @@ declare global {
   }
 }
 
-/** Replaces the camera by a canvas with a counter, and publishes the counter with the moment it was painted. */
+/** Replaces the camera by a canvas with a counter, and publishes the counter with its capture time. */
 export async function paintCounter(page: Page, framesPerSecond: number): Promise<void> {
   await page.evaluate(
     async ([bits_, topic_, fps]) => {
@@ -75,21 +75,21 @@ export async function paintCounter(page: Page, framesPerSecond: number): Promise
   );
 }
 
-/** Subscribes to the counter, aligned to frames, and reads the frames. From then on `takeMeasured` gives what came since. */
+/** Subscribes to the counter, aligned to frames, and reads the frames. `takeMeasured` then returns the measurements since its last call. */
 export async function watchCounter(page: Page): Promise<void> {
   await page.evaluate(
     async ([bits_, topic_]) => {
       interface Shown {
         rtpTimestamp: number;
         drawable: Promise<number | undefined> | undefined;
-        told: number | undefined;
+        delivered: number | undefined;
         alignmentMs: number | undefined;
       }
       const { room } = globalThis.flotilla as unknown as { room: Room };
       const painted = new Map<number, number | undefined>();
       let shown: Shown[] = [];
       let messages: { n: number; alignmentMs: number | undefined }[] = [];
-      let told: number | undefined;
+      let delivered: number | undefined;
       let alignmentMs: number | undefined;
 
       /** The counter in a frame; closes it. */
@@ -115,7 +115,7 @@ export async function watchCounter(page: Page): Promise<void> {
         return (n ^ complement) === 2 ** bits_ - 1 ? n : undefined;
       };
 
-      // Every callback of a frame, the SDK's among them, is told apart by the frame it is about.
+      // Associates all callbacks, including those of the SDK, with their frames.
       // It is called with its element below.
       // eslint-disable-next-line typescript/unbound-method
       const request = HTMLVideoElement.prototype.requestVideoFrameCallback;
@@ -126,10 +126,10 @@ export async function watchCounter(page: Page): Promise<void> {
           if (rtpTimestamp === undefined) return;
           const last = shown.at(-1);
           if (last?.rtpTimestamp === rtpTimestamp)
-            Object.assign(last, { told, alignmentMs: alignmentMs ?? last.alignmentMs });
+            Object.assign(last, { delivered, alignmentMs: alignmentMs ?? last.alignmentMs });
           else {
             const drawable = read(new VideoFrame(this)).catch(() => undefined);
-            shown.push({ rtpTimestamp, told, alignmentMs, drawable });
+            shown.push({ rtpTimestamp, delivered, alignmentMs, drawable });
           }
           alignmentMs = undefined;
         });
@@ -154,7 +154,7 @@ export async function watchCounter(page: Page): Promise<void> {
       globalThis.takeMeasured = async () => {
         const [frames, taken] = [shown, messages];
         [shown, messages] = [[], []];
-        // Frames are read as they come, beside the page's own drawing: give the last ones their time.
+        // Waits for the asynchronous reading of the last frames.
         await new Promise((resolve) => setTimeout(resolve, 500));
         return {
           messages: taken,
@@ -172,7 +172,7 @@ export async function watchCounter(page: Page): Promise<void> {
         topic_,
         (message) => {
           const { n } = message.json() as { n: number };
-          told = n;
+          delivered = n;
           ({ alignmentMs } = message);
           messages.push({ n, alignmentMs: message.alignmentMs });
         },

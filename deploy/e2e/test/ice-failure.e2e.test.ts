@@ -5,7 +5,7 @@ import { standalone } from '../src/index.ts';
 import { picture } from './picture.ts';
 import { useBrowser, useOwnTopology } from './use-topology.ts';
 
-/** Chromium gives up a connection without any answer after some 15 s, and a loaded machine takes longer. */
+/** Chromium's ICE failure takes about 15 s, on a loaded machine longer. */
 const iceFailsWithinMs = 60_000;
 
 // Concurrent: each waits for a timeout of Chromium.
@@ -29,7 +29,7 @@ describe.concurrent('the call page without a network path for media', () => {
   const notice = ({ page }: CallPage): Promise<string> =>
     page.getByRole('status', { name: 'Notices' }).locator('li').innerText();
 
-  test('says that no address of the SFU node can be reached, and which setting cures it', async (context) => {
+  test('shows that the SFU node is unreachable, and the setting to check', async (context) => {
     const ada = await join(context, 'sfu', 'ada');
     await failed(ada);
     expect(await notice(ada)).toMatch(/No network path to SFU node nd_\S+ \(.*udp 127\.0\.0\.9:\d+.*ICE_FAILED/);
@@ -39,7 +39,7 @@ describe.concurrent('the call page without a network path for media', () => {
     await picture(ada.page, 'ice-failed-phone');
   });
 
-  test('says that a direct call has no path to the other participant, and that ICE servers cure it', async (context) => {
+  test('shows that the other participant of a direct call is unreachable, and that ICE servers help', async (context) => {
     await topology.api.createRoom({ name: 'direct', peerToPeer: true });
     const [ada, bob] = [await join(context, 'direct', 'ada'), await join(context, 'direct', 'bob')];
     await Promise.all([failed(ada), failed(bob)]);

@@ -94,11 +94,11 @@ describe('messages between processes until the client has its answer', () => {
     const bob = await join('calm');
     const migration = await ada.migrate();
     await bob.request('leave');
-    const [mover, publisher] = [await join('piped'), await join('piped')];
+    const [migrated, publisher] = [await join('piped'), await join('piped')];
     const codecs = [{ mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 }];
     const rtpParameters = { mid: '0', codecs, encodings: [{ ssrc: 1 }] };
     await publisher.request('publish', { kind: 'audio', source: 'microphone', muted: false, rtpParameters });
-    const pipedMigration = await mover.migrate();
+    const pipedMigration = await migrated.migrate();
 
     const migrate = (what: string, commandId: string): Operation => ({
       what,
@@ -136,6 +136,6 @@ describe('messages between processes until the client has its answer', () => {
       commit: 8,
       leave: 4,
     });
-    for (const { client } of [ada, bob, mover, publisher]) client.close();
+    for (const { client } of [ada, bob, migrated, publisher]) client.close();
   });
 });

@@ -6,7 +6,7 @@ import { useBrowser, useFleet } from './use-topology.ts';
 
 const megabytes = Number(process.env['DROP_MEGABYTES'] ?? 5);
 
-/** Connections of the page that carry data, as those to relays do. */
+/** Number of the page's connections with data channels. */
 const relayLinks = (page: Page): Promise<number> =>
   page.evaluate(
     () => globalThis.connections.filter(({ sctp, connectionState }) => sctp && connectionState !== 'closed').length,
@@ -19,7 +19,7 @@ const readout = (page: Page, of: string): Promise<string> =>
     .textContent({ timeout: 20_000 })
     .then((text) => text!.trim());
 
-/** Chooses a file of random bytes, made in the page: the way into it takes 50 MB. Gives their SHA-256. */
+/** Selects a file of random bytes, created in the page because the driver's limit is 50 MB. Returns its SHA-256. */
 const sendFile = ({ page }: CallPage, name: string, size: number): Promise<string> =>
   page.getByTestId('file').evaluate(
     async (input, [name_, size_]) => {
@@ -35,7 +35,7 @@ const sendFile = ({ page }: CallPage, name: string, size: number): Promise<strin
     [name, size] as const,
   );
 
-describe('the call page shows what metadata is for', () => {
+describe('metadata on the call page', () => {
   let topology: Topology;
   let browser: Browser;
   useFleet((it) => (topology = it));
@@ -43,9 +43,9 @@ describe('the call page shows what metadata is for', () => {
   const join = (name: string, room: string): Promise<CallPage> =>
     CallPage.join(browser, topology.pageUrl, { room, name });
 
-  test('boxes are drawn on the moving shapes of somebody else, also for who comes later, and not for who has none', async () => {
+  test('boxes follow the moving shapes in a remote video, also for a later participant, and only in that video', async () => {
     const [ada, bob] = [await join('Ada', 'boxes'), await join('Bob', 'boxes')];
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     expect([await relayLinks(ada.page), await relayLinks(bob.page)]).toEqual([0, 0]);
     const shapes = async (): Promise<void> => {
       await ada.press('devices');
@@ -72,7 +72,7 @@ describe('the call page shows what metadata is for', () => {
 
     await shapes();
     await bob.page.getByTestId('alignment').waitFor({ state: 'detached' });
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     for (const { problems } of [ada, bob, cleo]) expect(problems).toEqual([]);
     await Promise.all([ada.close(), bob.close(), cleo.close()]);
   });
@@ -83,7 +83,7 @@ describe('the call page shows what metadata is for', () => {
     async () => {
       const pages = [await join('Ada', 'files'), await join('Bob', 'files'), await join('Cleo', 'files')];
       const [ada, bob, cleo] = pages as [CallPage, CallPage, CallPage];
-      await bob.hearsAndSees('Ada');
+      await bob.receivesMediaOf('Ada');
       const sent = await sendFile(ada, 'Ein <b>Bild</b> ☃.bin', megabytes * 1_000_000);
       const began = performance.now();
       await bob.page.locator('[data-state=moving]').waitFor();
@@ -124,9 +124,9 @@ describe('the call page shows what metadata is for', () => {
     },
   );
 
-  test('a file is stopped by either side, and one that is too large does not begin', async () => {
+  test('a file transfer can be cancelled by either side, and a file above the limit is refused', async () => {
     const [ada, bob] = [await join('Ada', 'stops'), await join('Bob', 'stops')];
-    await bob.hearsAndSees('Ada');
+    await bob.receivesMediaOf('Ada');
     const send = (name: string, size: number): Promise<string> => sendFile(ada, name, size);
     const row = ({ page }: CallPage, name: string, state: string) =>
       page.locator(`[data-testid=transfer][data-name="${name}"][data-state=${state}]`);
@@ -145,7 +145,7 @@ describe('the call page shows what metadata is for', () => {
     await row(ada, 'three', 'stopped').getByText('the limit is 100 MB').waitFor();
     expect(await row(bob, 'three', 'stopped').count()).toBe(0);
 
-    // What was stopped leaves nothing in the way of the next, which is dropped on the call.
+    // A cancelled transfer does not block the next one, which is dropped on the call.
     await ada.page.locator('flotilla-call-view').evaluate((view) => {
       const dataTransfer = new DataTransfer();
       dataTransfer.items.add(new File([new Uint8Array(300_000)], 'four'));

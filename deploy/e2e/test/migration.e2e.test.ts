@@ -18,13 +18,13 @@ async function reportUnclosedFrames({ page }: CallPage): Promise<void> {
 }
 
 // Six migrations take more than 90 s on a busy machine.
-describe('a peer that is migrated to another node', { timeout: 180_000 }, () => {
+describe('live migration of a browser', { timeout: 180_000 }, () => {
   let fleet: FleetTopology;
   let browser: Browser;
   useFleet((it) => (fleet = it));
   useBrowser((it) => (browser = it));
 
-  test('repeated migrations in a call of three succeed, and leave no video frame unclosed', async () => {
+  test('repeated migrations in a call of three succeed and leave no VideoFrame unclosed', async () => {
     const pages = await Promise.all(
       ['ada', 'bob', 'cleo'].map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'moving', name })),
     );
@@ -34,7 +34,7 @@ describe('a peer that is migrated to another node', { timeout: 180_000 }, () => 
         if (message.text().includes('VideoFrame')) unclosed.push(`${name}: ${message.text()}`);
       });
     const [ada] = pages as [CallPage, CallPage, CallPage];
-    for (const page of pages) for (const other of pages) if (other !== page) await page.hearsAndSees(other.name);
+    for (const page of pages) for (const other of pages) if (other !== page) await page.receivesMediaOf(other.name);
     for (const page of pages) await page.watchFrames();
     await ada.watchMoves();
     const { me } = await ada.room();
@@ -46,7 +46,7 @@ describe('a peer that is migrated to another node', { timeout: 180_000 }, () => 
     const atRest: number[] = [];
     for (const page of pages) atRest.push(...(await page.takeFrameGaps()).map(({ longest }) => longest));
 
-    const [movers, others, ofMover]: number[][] = [[], [], []] as never;
+    const [byMigrated, others, ofMigrated]: number[][] = [[], [], []] as never;
     for (let round = 1; round <= rounds; round++) {
       const from = (await ada.room()).nodeId;
       const { status, body } = await fleet.api.request('POST', `/v1/rooms/moving/participants/${me}/migrate`, {});
@@ -67,8 +67,8 @@ describe('a peer that is migrated to another node', { timeout: 180_000 }, () => 
         const seen = await page.takeFrameGaps();
         expect(seen, `what ${page.name} sees`).toHaveLength(2);
         for (const { publicationId, longest } of seen) {
-          if (page === ada) movers!.push(longest);
-          else (adas.includes(publicationId) ? ofMover! : others!).push(longest);
+          if (page === ada) byMigrated!.push(longest);
+          else (adas.includes(publicationId) ? ofMigrated! : others!).push(longest);
         }
       }
     }
@@ -77,9 +77,9 @@ describe('a peer that is migrated to another node', { timeout: 180_000 }, () => 
       [
         `${rounds} migrations took ${(await ada.moves()).map(({ ms }) => Math.round(ms!)).join(', ')} ms. Longest gap between frames, ms:`,
         show('at rest', atRest),
-        show('what the mover sees of the others', movers!),
-        show('what the others see of the mover', ofMover!),
-        show('what the others see of each other', others!),
+        show('others, at the migrated', byMigrated!),
+        show('migrated, at the others', ofMigrated!),
+        show('others, at the others', others!),
       ].join('\n'),
     );
     for (const page of pages) expect(page.problems).toEqual([]);

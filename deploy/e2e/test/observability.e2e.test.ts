@@ -7,7 +7,7 @@ import type { TestFleet } from '../src/index.ts';
 import { OtlpCollector } from './otlp-collector.ts';
 import { metricsOf, useOwnFleet } from './use-topology.ts';
 
-describe('a fleet', () => {
+describe('observability of a fleet', () => {
   let fleet: TestFleet;
   let collector: OtlpCollector;
 
@@ -58,7 +58,7 @@ describe('a fleet', () => {
     for (const client of [first, second]) client.close();
   });
 
-  test('log lines carry the trace, and never a token', async () => {
+  test('log lines contain trace ids and no tokens', async () => {
     const lines = [...fleet.processes.values()].flatMap(({ lines }) => lines);
     expect(lines.filter((line) => /eyJhbGciOi|flotilla\.token\./.test(line))).toEqual([]);
     for (const line of lines) expect(() => JSON.parse(line) as unknown, line).not.toThrow();
@@ -90,13 +90,16 @@ describe('a fleet', () => {
     expect(said).toContain('FLOTILLA_SIGNAL_PROT is not a setting of this service; did you mean FLOTILLA_SIGNAL_PORT?');
   });
 
-  test.each(['gateway-1', 'registry-1', 'console-1'])('%s stops at SIGTERM beside an idle connection', async (name) => {
-    const child = fleet.processes.get(name)!;
-    const [, url] = await child.line(/"url":"([^"]+)"/);
-    const idle = connect(Number(new URL(url!).port), '127.0.0.1');
-    await once(idle, 'connect');
-    child.signal('SIGTERM');
-    expect(await child.exited).toBe(0);
-    idle.destroy();
-  });
+  test.each(['gateway-1', 'registry-1', 'console-1'])(
+    '%s stops at SIGTERM despite an idle connection',
+    async (name) => {
+      const child = fleet.processes.get(name)!;
+      const [, url] = await child.line(/"url":"([^"]+)"/);
+      const idle = connect(Number(new URL(url!).port), '127.0.0.1');
+      await once(idle, 'connect');
+      child.signal('SIGTERM');
+      expect(await child.exited).toBe(0);
+      idle.destroy();
+    },
+  );
 });

@@ -2,7 +2,7 @@ import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
 import { mediaRequest, notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { describe, expect, test } from 'vitest';
 import { startTestFleet } from '../src/index.ts';
-import { allReceived, Member } from './crowd.ts';
+import { allReceived, ResumingClient } from './resuming-client.ts';
 
 const outageMs = 120_000;
 const membersPerRoom = 10;
@@ -15,7 +15,7 @@ class Talk {
   slowestMs = 0;
   #number = 0;
 
-  async send(room: string, member: Member): Promise<void> {
+  async send(room: string, member: ResumingClient): Promise<void> {
     const number = ++this.#number;
     const { ok, code = 'none', ms } = await member.send(number);
     this.slowestMs = Math.max(this.slowestMs, ms);
@@ -36,21 +36,21 @@ async function talkThrough(name: string, outage: (brokers: { redis: Broker; rabb
   });
   try {
     const { api } = fleet;
-    const members = new Map<string, Member[]>();
+    const members = new Map<string, ResumingClient[]>();
     for (let index = 0; index < rooms; index++) {
       const room = `room-${index}`;
       await api.createRoom({ name: room });
-      const crowd = Array.from(
+      const ofRoom = Array.from(
         { length: membersPerRoom },
-        (_, each) => new Member(() => fleet.gatewayUrls[0]!, `${room}/${each}`),
+        (_, each) => new ResumingClient(() => fleet.gatewayUrls[0]!, `${room}/${each}`),
       );
-      await Promise.all(crowd.map((member, each) => member.join(api, room, fleet.gatewayUrls[each % 2]!)));
-      members.set(room, crowd);
+      await Promise.all(ofRoom.map((member, each) => member.join(api, room, fleet.gatewayUrls[each % 2]!)));
+      members.set(room, ofRoom);
     }
     const talk = new Talk();
     const sendInAll = (): Promise<unknown> =>
       Promise.all(
-        [...members].map(([room, crowd]) => talk.send(room, crowd[Math.floor(Math.random() * crowd.length)]!)),
+        [...members].map(([room, ofRoom]) => talk.send(room, ofRoom[Math.floor(Math.random() * ofRoom.length)]!)),
       );
     for (let round = 0; round < 20; round++) await sendInAll();
     expect(talk.failures.size).toBe(0);
@@ -76,7 +76,7 @@ async function talkThrough(name: string, outage: (brokers: { redis: Broker; rabb
     await waitFor(
       'requests work again',
       async () => {
-        const probe = new Member(() => fleet.gatewayUrls[0]!, 'probe');
+        const probe = new ResumingClient(() => fleet.gatewayUrls[0]!, 'probe');
         await probe.join(api, 'room-0', fleet.gatewayUrls[0]!);
         probe.leave();
         const before = [...talk.failures.values()].reduce((sum, each) => sum + each, 0);
@@ -88,7 +88,7 @@ async function talkThrough(name: string, outage: (brokers: { redis: Broker; rabb
     );
     const recoveredMs = performance.now() - resumedAt;
     for (let round = 0; round < 20; round++) await sendInAll();
-    for (const [room, crowd] of members) await allReceived(crowd, talk.acknowledged.get(room)!);
+    for (const [room, ofRoom] of members) await allReceived(ofRoom, talk.acknowledged.get(room)!);
     const lostWith = [...members.values()].flat().flatMap((member) => member.lostWith);
     newcomer.close();
     await fleet.store.settled();

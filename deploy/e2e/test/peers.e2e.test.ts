@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { describe, test } from 'vitest';
 import { topologies, useBrowser } from './use-topology.ts';
 
-describe.each(topologies)('two people without a node between them, on %s', (name, use) => {
+describe.each(topologies)('peer-to-peer calls on %s', (name, use) => {
   let topology: Topology;
   let browser: Browser;
   use((it) => (topology = it));

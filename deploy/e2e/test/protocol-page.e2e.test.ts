@@ -9,7 +9,7 @@ import { useStandalone } from './use-topology.ts';
 let topology: Topology;
 useStandalone((it) => (topology = it));
 
-test('the transcript in docs/protocol.md is what is said today: the same messages with the same fields', async () => {
+test('the transcript in docs/protocol.md is current: the same messages with the same fields', async () => {
   const said = await recordTranscript(topology);
   expect(shapeOf(said), 'the protocol has changed: npm run record, then npm run generate').toEqual(
     shapeOf(JSON.parse(readFileSync(transcriptPath, 'utf8'))),

@@ -24,7 +24,7 @@ describe.each(topologies)('the Python bot of the examples, on the %s topology', 
   let partner: Child | undefined;
   afterEach(() => partner?.stop());
 
-  test('joins, publishes, receives, is moved twice and leaves', async () => {
+  test('joins, publishes, receives, is migrated twice and leaves', async () => {
     const room = `bot-${randomUUID().slice(0, 8)}`;
     await topology.api.createRoom({ name: room });
     const token = await topology.api.issueToken(room, { name: 'Partner' });

@@ -31,19 +31,19 @@ describe('the call page', () => {
       const ada = await join(browser, 'ada', 'cut');
       const bob = await join(browser, 'bob', 'cut', `http://127.0.0.1:${proxy.port}`);
       const cleo = await join(browser, 'cleo', 'cut');
-      await Promise.all([ada.hearsAndSees('bob'), cleo.hearsAndSees('bob')]);
+      await Promise.all([ada.receivesMediaOf('bob'), cleo.receivesMediaOf('bob')]);
       proxy.cut();
       await Promise.all([ada.showsConnection('bob', 'Reconnecting…'), cleo.showsConnection('bob', 'Reconnecting…')]);
       const tiles = await ada.tiles();
       expect(tiles.find(({ name }) => name === 'bob')).toMatchObject({ label: 'bob, reconnecting' });
       expect(tiles.find(({ name }) => name === 'cleo')).toMatchObject({ connection: '' });
-      // A participant that joins meanwhile sees it, too.
+      // A participant that joins meanwhile sees the badge, too.
       const dan = await join(browser, 'dan', 'cut');
       await dan.showsConnection('bob', 'Reconnecting…');
       await picture(ada.page, 'reconnecting');
       proxy.mend();
       await Promise.all([ada, cleo, dan].map((call) => call.showsConnection('bob', '')));
-      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
     } finally {
       await proxy.close();
     }
@@ -53,11 +53,11 @@ describe('the call page', () => {
     const ada = await join(browser, 'ada', 'killed');
     const other = await launchBrowserToKill();
     await join(other.browser, 'bob', 'killed');
-    await ada.hearsAndSees('bob');
+    await ada.receivesMediaOf('bob');
     await other.kill();
     await ada.showsConnection('bob', 'Reconnecting…');
     await ada.page.setViewportSize({ width: 360, height: 740 });
     await picture(ada.page, 'reconnecting-phone');
-    await ada.seesExactly([], (resumeWindowSeconds + 10) * 1000);
+    await ada.hasTilesOf([], (resumeWindowSeconds + 10) * 1000);
   });
 });

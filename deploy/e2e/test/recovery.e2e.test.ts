@@ -19,7 +19,7 @@ describe('an SFU node stops during a call of three', () => {
     room = `recovery-${++rooms}`;
     await fleet.api.createRoom({ name: room, spread: true });
     pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name })));
-    for (const page of pages) for (const other of names) if (other !== page.name) await page.hearsAndSees(other);
+    for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) await page.watchFrames();
   });
   afterEach(async () => {
@@ -28,8 +28,8 @@ describe('an SFU node stops during a call of three', () => {
 
   const allTogether = async (): Promise<void> => {
     for (const page of pages) {
-      await page.seesExactly(names.filter((name) => name !== page.name));
-      for (const other of names) if (other !== page.name) await page.hearsAndSees(other, 30_000);
+      await page.hasTilesOf(names.filter((name) => name !== page.name));
+      for (const other of names) if (other !== page.name) await page.receivesMediaOf(other, 30_000);
     }
     for (const { problems } of pages) expect(problems).toEqual([]);
   };
@@ -50,7 +50,7 @@ describe('an SFU node stops during a call of three', () => {
           notYet(`${id} has ${reserved} reserved, assignments: ${JSON.stringify(assignments)}`);
     });
 
-  test('at SIGTERM its participants are migrated, it exits with 0 when it is empty, and the call goes on', async () => {
+  test('at SIGTERM its participants are migrated, it exits with 0 when it is empty, and the call continues', async () => {
     const stopped = (await pages[0]!.room()).nodeId!;
     for (const page of pages) await page.watchMoves();
     for (const page of pages) await page.takeFrameGaps();

@@ -87,7 +87,7 @@ test('when a relay is killed its clients resume over another, in order, and get 
   const missing = counts.flatMap((count, at) =>
     at > 0 && count !== counts[at - 1]! + 1 ? [[counts[at - 1]! + 1, count - 1]] : [],
   );
-  // Ids of messages are those of the counter: one publisher, one topic, from 0.
+  // Sequence ids equal the counter: one publisher, one topic, from 0.
   expect(counts).toEqual(counts.toSorted((a, b) => a - b));
   expect(numbersIn(lost.map(({ fromSeqId, toSeqId }) => [fromSeqId, toSeqId]))).toEqual(numbersIn(missing));
   console.log(`received again about ${backMs} ms after the relay was killed; lost: ${JSON.stringify(missing)}`);
@@ -95,7 +95,7 @@ test('when a relay is killed its clients resume over another, in order, and get 
   // A participant that joins now gets the retained value.
   const cleo = await join('cleo');
   await subscribe(cleo.page, 'title');
-  await waitFor('the retained value comes', async () => {
+  await waitFor('the retained message', async () => {
     if ((await received(cleo.page)).values.length === 0) notYet('not yet');
   });
   expect((await received(cleo.page)).values).toEqual([{ is: 'retained' }]);

@@ -3,7 +3,7 @@ import { CallPage, notYet, RawClient, TcpProxy, waitFor } from '@flotilla/testki
 import type { Browser } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
-import { allReceived, Member } from './crowd.ts';
+import { allReceived, ResumingClient } from './resuming-client.ts';
 import { smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
 
 describe('a gateway stops at SIGTERM', () => {
@@ -20,14 +20,14 @@ describe('a gateway stops at SIGTERM', () => {
     const members = Array.from(
       { length: 200 },
       (_, index) =>
-        new Member(() => {
+        new ResumingClient(() => {
           movedAt.push(performance.now());
           return staying;
         }, `member-${index}`),
     );
     for (let from = 0; from < members.length; from += 20)
       await Promise.all(members.slice(from, from + 20).map((member) => member.join(api, 'all', leaving)));
-    const speaker = new Member(() => staying, 'speaker');
+    const speaker = new ResumingClient(() => staying, 'speaker');
     onTestFinished(() => {
       for (const member of [...members, speaker]) member.leave();
     });
@@ -74,14 +74,14 @@ describe('a gateway stops at SIGTERM', () => {
       for (const name of ['ada', 'bob'])
         calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
       const [ada, bob] = calls as [CallPage, CallPage];
-      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
       const before = [await ada.room(), await bob.room()];
       for (const page of [ada, bob]) await page.watchState();
       proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
       const frames = ada.framesDuring('bob', 4000);
       expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
       expect(await frames).toBeGreaterThan(0);
-      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
       expect([await ada.room(), await bob.room()]).toEqual(before);
       for (const page of [ada, bob]) expect(await page.statesSeen()).toEqual([]);
       await bob.collectMessages();
@@ -103,7 +103,7 @@ describe('a gateway stops at SIGTERM', () => {
       for (const name of ['ada', 'bob'])
         calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
       const [ada, bob] = calls as [CallPage, CallPage];
-      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
       const before = [await ada.room(), await bob.room()];
       expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
       proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
@@ -113,7 +113,7 @@ describe('a gateway stops at SIGTERM', () => {
         if ((await bob.messages()).length === 0) notYet('none arrived');
       });
       expect([await ada.room(), await bob.room()]).toEqual(before);
-      await Promise.all([ada.hearsAndSees('bob'), bob.hearsAndSees('ada')]);
+      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
     } finally {
       await Promise.all(calls.map((call) => call.close()));
       await proxy.close();

@@ -53,13 +53,13 @@ describe('the SDK on a fleet', () => {
     try {
       const ada = await join('leave-cut', 'ada');
       const bob = await join('leave-cut', 'bob', `http://127.0.0.1:${proxy.port}`);
-      await ada.seesExactly(['bob']);
+      await ada.hasTilesOf(['bob']);
       proxy.cut();
       await bob.reconnecting();
       await bob.press('leave');
       proxy.mend();
       await onlyRemain('leave-cut', ['ada']);
-      await ada.seesExactly([]);
+      await ada.hasTilesOf([]);
     } finally {
       await proxy.close();
     }
@@ -84,7 +84,7 @@ describe('the SDK on a fleet', () => {
 
   test('quick mutes and unmutes end in the last state for every participant', async () => {
     const [ada, bob] = [await join('toggles', 'ada'), await join('toggles', 'bob')];
-    await bob.hearsAndSees('ada');
+    await bob.receivesMediaOf('ada');
     const mutedSeenByBob = (): Promise<boolean[]> =>
       bob.page.evaluate(() =>
         [...globalThis.flotilla.room!.participants.values()]
@@ -109,6 +109,6 @@ describe('the SDK on a fleet', () => {
     }
     // The state in the room, as a participant that joins later gets it.
     const late = await join('toggles', 'cleo');
-    await late.knowsMuted('ada');
+    await late.showsMuted('ada');
   });
 });

@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { useBrowser, useStandalone } from './use-topology.ts';
 
-/** The SDK as a page gets it from /sdk/, and the rooms made with it. */
+/** The SDK as loaded from /sdk/, and its rooms. */
 type Sdk = typeof import('@flotilla/client');
 type Room = Awaited<ReturnType<Sdk['connect']>>;
 interface SdkPage {
@@ -11,9 +11,9 @@ interface SdkPage {
   room: Room;
   video: HTMLVideoElement;
 }
-/** Lives in the page: what is evaluated there finds it. */
+/** A global of the page. */
 declare const inPage: SdkPage;
-declare const told: { speakers: string[][]; leaders: string[] };
+declare const reported: { speakers: string[][]; leaders: string[] };
 
 describe('the SDK', () => {
   let topology: Topology;
@@ -95,7 +95,7 @@ describe('the SDK', () => {
   test.each([
     ['simulcast', 'vp8'],
     ['SVC', 'vp9'],
-  ] as const)('a subscriber chooses the layers of %s, pauses and resumes', async (_what, videoCodec) => {
+  ] as const)('a subscriber selects the layers of %s, pauses and resumes', async (_what, videoCodec) => {
     const [ada, bob] = [await enter('ada'), await enter('bob')];
     await ada.evaluate(async (codec) => {
       await inPage.room.publish(await inPage.sdk.openCamera(), { videoCodec: codec });
@@ -123,7 +123,7 @@ describe('the SDK', () => {
     await remote('setHigh');
     await widthIs(1280);
     await remote('pause');
-    await waitFor('the picture stops', async () => {
+    await waitFor('a paused video', async () => {
       const before = await frames(bob);
       await bob.waitForTimeout(500);
       if ((await frames(bob)) > before) notYet('frames come');
@@ -145,14 +145,14 @@ describe('the SDK', () => {
     const before = await ids();
     await ada.evaluate(async () => {
       const [publication] = inPage.room.publications.values();
-      const former = publication!.track!;
+      const previous = publication!.track!;
       const canvas = Object.assign(document.createElement('canvas'), { width: 200, height: 100 });
       const context = canvas.getContext('2d')!;
       setInterval(() => context.fillRect(Math.random() * 200, Math.random() * 100, 10, 10), 40);
       await publication!.replaceTrack(canvas.captureStream(25).getVideoTracks()[0]!);
-      former.stop();
+      previous.stop();
     });
-    await waitFor('the picture of the canvas', async () => {
+    await waitFor('frames of the canvas', async () => {
       const [shown, shape] = [
         await width(bob),
         await bob.evaluate(() => inPage.video.videoWidth / inPage.video.videoHeight),
@@ -162,18 +162,20 @@ describe('the SDK', () => {
     expect(await ids()).toEqual(before);
 
     await ada.evaluate(() => [...inPage.room.publications.values()][0]!.unpublish());
-    await waitFor('it is gone', async () => ((await ids()).length === 0 ? undefined : notYet('it is there')));
+    await waitFor('the removed publication', async () =>
+      (await ids()).length === 0 ? undefined : notYet('it is there'),
+    );
     expect(await bob.evaluate(() => inPage.video.srcObject)).not.toBeUndefined();
   });
 
   test('a participant that speaks is reported in speakersChanged and activeSpeakerChanged', async () => {
     const [ada, bob] = [await enter('ada'), await enter('bob')];
     await bob.evaluate(() => {
-      Object.assign(globalThis, { told: { speakers: [], leaders: [] } });
-      inPage.room.on('speakersChanged', (ids) => told.speakers.push([...ids]));
-      inPage.room.on('activeSpeakerChanged', (id) => told.leaders.push(id));
+      Object.assign(globalThis, { reported: { speakers: [], leaders: [] } });
+      inPage.room.on('speakersChanged', (ids) => reported.speakers.push([...ids]));
+      inPage.room.on('activeSpeakerChanged', (id) => reported.leaders.push(id));
     });
-    // A tone of its own: Chromium's fake microphone only beeps.
+    // A continuous tone, because Chromium's fake microphone beeps once per second.
     await ada.evaluate(async () => {
       const context = new AudioContext();
       const tone = new OscillatorNode(context, { frequency: 300 });
@@ -184,13 +186,13 @@ describe('the SDK', () => {
     });
     const me = await ada.evaluate(() => inPage.room.me.id);
     await waitFor('ada is the active speaker', async () => {
-      const heard = await bob.evaluate(() => told);
-      if (!heard.speakers.some((ids) => ids.includes(me))) notYet(`speakers: ${JSON.stringify(heard.speakers)}`);
-      if (!heard.leaders.includes(me)) notYet(`leaders: ${JSON.stringify(heard.leaders)}`);
+      const seen = await bob.evaluate(() => reported);
+      if (!seen.speakers.some((ids) => ids.includes(me))) notYet(`speakers: ${JSON.stringify(seen.speakers)}`);
+      if (!seen.leaders.includes(me)) notYet(`leaders: ${JSON.stringify(seen.leaders)}`);
     });
     await ada.evaluate(() => [...inPage.room.publications.values()][0]!.mute());
     await waitFor('silence', async () => {
-      const { speakers } = await bob.evaluate(() => told);
+      const { speakers } = await bob.evaluate(() => reported);
       if (speakers.at(-1)!.length > 0) notYet('ada is still a speaker');
     });
   });
@@ -222,7 +224,7 @@ describe('the SDK', () => {
     };
     const [first] = [await open(), await open()];
     await waitFor(
-      'the other is seen and heard',
+      'media of the other participant',
       async () => {
         const media = await first.evaluate(() =>
           [...document.querySelectorAll<HTMLMediaElement>('video, audio')].map((element) => ({

@@ -20,7 +20,7 @@ function processTable(): Map<number, { parent: number; state: string }> {
       const [, state, parent] = /\) (\S) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))!;
       table.set(Number(pid), { parent: Number(parent), state: state! });
     } catch {
-      // It ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return table;
@@ -34,7 +34,7 @@ function treeOf(root: number): number[] {
   return tree;
 }
 
-/** An `npm run` in a session of its own, which leaves its data in a directory of its own. */
+/** An `npm run` in a separate process session and data directory. */
 class NpmRun {
   readonly #tmp = mkdtempSync(join(tmpdir(), 'flotilla-stop-'));
   readonly #npm: Child;

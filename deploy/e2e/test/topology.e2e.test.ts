@@ -157,7 +157,7 @@ describe('the topology page', () => {
     await page.close();
   });
 
-  test('fits a phone: nothing scrolls sideways', async () => {
+  test('fits a phone without horizontal scrolling', async () => {
     const page = await browser.newPage({ viewport: { width: 360, height: 740 } });
     await page.goto(`${topology.pageUrl}/topology`);
     await page.locator('.state.live').waitFor();
@@ -174,7 +174,7 @@ describe('the topology page of a fleet with API keys', () => {
   useFleet((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
-  test('asks for a key, refuses a wrong one, and keeps the right one for the tab', async () => {
+  test('asks for an API key, refuses a wrong one and keeps the correct one for the tab', async () => {
     const page = await browser.newPage();
     await page.goto(`${topology.pageUrl}/topology`);
     const key = page.getByTestId('key');
@@ -189,11 +189,11 @@ describe('the topology page of a fleet with API keys', () => {
     await page.close();
   });
 
-  test('shows 1,000 sessions in 100 rooms at a glance, and finds one of them', async () => {
+  test('shows 1,000 sessions in 100 rooms and finds one of them', async () => {
     const words = ['standup', 'design', 'sales', 'retro', 'clinic', 'support', 'hiring', 'demo', 'yoga', 'lecture'];
     const rooms = Array.from({ length: 100 }, (_, index) => `${words[index % words.length]}-${index + 1}`);
     for (const name of rooms) await topology.api.createRoom({ name, spread: name.startsWith('lecture') });
-    // Rooms of 1 to 19, 10 on average.
+    // Rooms of 1 to 19 sessions, 10 on average.
     const seats = rooms.flatMap((room, index) => Array.from({ length: 1 + ((index * 7) % 19) }, () => room));
     while (seats.length < 1000) seats.push(rooms[seats.length % rooms.length]!);
     const waiting = seats.slice(0, 1000).entries();

@@ -153,7 +153,7 @@ async function emptied({ api }: Topology): Promise<void> {
   );
 }
 
-/** The metrics of a process of the fleet, as Prometheus reads them. */
+/** The metrics of a process of the fleet, in the Prometheus text format. */
 export async function metricsOf({ processes }: TestFleet, name: string): Promise<string> {
   return (await fetch(`${await adminUrlOf(processes.get(name)!)}/metrics`)).text();
 }

@@ -6,14 +6,14 @@ import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotil
 export interface FleetOptions {
   readonly sfuNodes: number;
   readonly gateways: number;
-  /** Registries and autoscalers: one of each unless told otherwise. */
+  /** Numbers of registries and autoscalers. Default 1 each. */
   readonly registries?: number;
   readonly autoscalers?: number;
   /** Default 1. */
   readonly relays?: number;
   /** Port of the call page. 0 takes a free one. */
   readonly port: number;
-  /** Sees every line that a process writes. */
+  /** Called with every line that a process writes. */
   readonly onLine?: (name: string, line: string) => void;
   /** Default: those of REDIS_URL and AMQP_URL, or private ones. */
   readonly brokers?: Brokers;
@@ -39,11 +39,11 @@ export interface Fleet {
    * and metadata relays by their id, such as `nd_1` and `rl_1`.
    */
   readonly processes: ReadonlyMap<string, Child>;
-  /** Starts an SFU node more. */
+  /** Starts another SFU node. */
   startSfuNode(id: string): Promise<Child>;
-  /** Starts a process that ended, as it was. */
+  /** Restarts a process that has ended, with the same settings. */
   startAgain(name: string): Promise<Child>;
-  /** Starts a metadata relay more, with settings of its own. */
+  /** Starts another metadata relay, with additional settings. */
   startRelay(id: string, settings?: Readonly<Record<string, string>>): Promise<Child>;
   stop(): Promise<void>;
 }
@@ -64,7 +64,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const launches = new Map<string, () => Promise<Child>>();
   const brokers = options.brokers ?? (await startBrokers());
   const stop = async (): Promise<void> => {
-    // The SFU nodes and relays last: those who are leaving may still need them.
+    // SFU nodes and relays last: services that stop may still need them.
     const order = [...processes.values()].sort(
       (a, b) => Number(/^(?:nd|rl)_/.test(a.name)) - Number(/^(?:nd|rl)_/.test(b.name)),
     );
@@ -87,10 +87,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     FLOTILLA_TOKEN_SECRET: secret,
     FLOTILLA_ADMIN_HOST: '127.0.0.1',
     FLOTILLA_ADMIN_PORT: '0',
-    // They stop together: there is nowhere to move to.
+    // All nodes stop together, so there is no node to migrate to.
     FLOTILLA_DRAIN_SECONDS: '0',
     FLOTILLA_STOP_DELAY_SECONDS: '0',
-    // It is there to be tried, and broken.
+    // The local fleet is meant for experiments and drills.
     FLOTILLA_DRILLS: 'true',
     FLOTILLA_ALLOWED_ORIGINS: `${pageUrl},http://127.0.0.1:${pagePort}`,
   };

@@ -59,7 +59,7 @@ function readOptions(): Options {
 
 const values = readOptions();
 
-/** Where media is received: as the command line says, else the environment, else on this machine and its network. */
+/** Media addresses: from the command line, else the environment, else of this machine and its network. */
 async function mediaSettings(): Promise<Record<string, string>> {
   if (values['local-only']) return mediaAt([loopbackAddress]);
   const settings = mediaAt(await localAddresses());
@@ -74,7 +74,7 @@ const prefix = (name: string): string => {
 };
 
 let stopping = false;
-/** What is being started ends with this process. */
+/** Ends with the process what is being started. */
 let stop = (exitCode: number): void => process.exit(exitCode);
 onStopRequest((exitCode) => {
   stopping = true;
@@ -102,6 +102,6 @@ Flotilla is ready: ${fleet.pageUrl}
   signaling    ${fleet.gatewayUrls.join('  ')}
 `);
 
-// The others keep running, as in a cluster.
+// The other processes keep running, as in a cluster.
 for (const [name, child] of fleet.processes)
   void child.exited.then((code) => stopping || console.log(`${prefix(name)} │ ended (${code})`));

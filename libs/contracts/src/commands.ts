@@ -172,7 +172,7 @@ export const sfuCommands = {
   },
   /**
    * Sets the state of the node until it restarts. Answered when its report with the new state is in the store. A draining node stops
-   * when it is empty, or after `drainSeconds`; a repeated drain sets its deadline anew. Errors: NODE_UNAVAILABLE (the node is
+   * when it is empty, or after `drainSeconds`; a repeated drain sets a new deadline. Errors: NODE_UNAVAILABLE (the node is
    * stopping).
    */
   'sfu.cordon': {

@@ -7,8 +7,8 @@ const mark = '(stderr) ';
 const [linesPerSecond, lineBurst] = [1, 20];
 
 /**
- * Logs what media workers write to their standard error: the reason why one aborts, of which its exit tells no more than
- * SIGABRT. mediasoup tells the lines without their worker, to one listener in a process.
+ * Logs the standard error of media workers: it has the reason of an abort, whereas the exit status is only SIGABRT. mediasoup calls
+ * one listener per process, without the worker of the line.
  */
 export function logWorkerErrors(log: Logger): void {
   const allowed = new TokenBucket(linesPerSecond, lineBurst);

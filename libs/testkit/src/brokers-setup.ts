@@ -1,4 +1,4 @@
-/** A vitest `globalSetup`: brokers for all the test files of a project, found through `testBrokers`. */
+/** A vitest `globalSetup`: starts brokers for the test files of a project, which get them from `testBrokers`. */
 import { startBrokers } from '@flotilla/processes';
 import type { TestProject } from 'vitest/node';
 import './provided-context.ts';

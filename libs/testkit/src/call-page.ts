@@ -31,7 +31,7 @@ export interface Received {
   readonly audioBytes: number;
 }
 
-/** Of a counter that may have started anew. */
+/** The increase of a counter that may have been reset. */
 const increase = (from: number, to: number): number => (to >= from ? to - from : to);
 
 export interface CallPageOptions {
@@ -150,7 +150,7 @@ export class CallPage<T extends Tab = Page> {
   }
 
   /** Waits until exactly these others have a tile each. */
-  async seesExactly(names: readonly string[], timeoutMs = 15_000): Promise<void> {
+  async hasTilesOf(names: readonly string[], timeoutMs = 15_000): Promise<void> {
     await waitFor(
       `${this.name} sees exactly ${names.join(', ') || 'nobody'}`,
       async () => {
@@ -170,7 +170,7 @@ export class CallPage<T extends Tab = Page> {
     });
   }
 
-  /** What the browser has received of a participant. Counters start anew with each element and track that shows them. */
+  /** Media of a participant that the browser has received. Counters restart with each new element or track. */
   async receivedFrom(name: string): Promise<Received> {
     const tile = (await this.tiles()).find((each) => each.name === name);
     const audioBytes = await this.page.evaluate(async (wanted) => {
@@ -190,7 +190,7 @@ export class CallPage<T extends Tab = Page> {
   }
 
   /** Waits until video and audio of a participant come in, now. */
-  async hearsAndSees(name: string, timeoutMs = 20_000): Promise<void> {
+  async receivesMediaOf(name: string, timeoutMs = 20_000): Promise<void> {
     let last = await this.receivedFrom(name);
     let [newFrames, newAudioBytes] = [0, 0];
     await waitFor(
@@ -209,7 +209,7 @@ export class CallPage<T extends Tab = Page> {
   }
 
   /** Waits until a participant's microphone is muted as far as the page knows. */
-  async knowsMuted(name: string): Promise<void> {
+  async showsMuted(name: string): Promise<void> {
     await waitFor(`${this.name} knows that ${name} is muted`, async () => {
       const muted = await this.page.evaluate(
         (wanted) =>
@@ -316,7 +316,7 @@ export class CallPage<T extends Tab = Page> {
    * Sound that was made up by the decoders because packets were late or lost (concealment, silence not counted), and all that
    * was played, in ms, over all connections so far.
    */
-  soundSoFar(): Promise<{ concealedMs: number; playedMs: number }> {
+  audioSoFar(): Promise<{ concealedMs: number; playedMs: number }> {
     return this.page.evaluate(async () => {
       for (const [index, connection] of globalThis.connections.entries()) {
         if (connection.connectionState === 'closed') continue;

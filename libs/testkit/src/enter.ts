@@ -1,7 +1,7 @@
 import { RawClient } from './raw-client.ts';
 import { gatewayUrl, type Topology } from './topology.ts';
 
-/** Connects a client to a gateway and joins a room. `wanted` are parameters of its token; its first reply is that to the join. */
+/** Connects a client to a gateway and joins a room. `wanted` are parameters of its token. Its first reply is the one to the join. */
 export async function enter(
   topology: Topology,
   room: string,

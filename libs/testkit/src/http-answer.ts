@@ -4,11 +4,11 @@ import { request as tlsRequest, type RequestOptions } from 'node:https';
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
-  /** Parsed where it is JSON. */
+  /** Parsed if it is JSON, else the text. */
   readonly body: unknown;
 }
 
-/** One request, with any header that `fetch` would not send, such as `Upgrade`, and its answer. */
+/** Sends one request, also with headers that `fetch` refuses, such as `Upgrade`. */
 export async function httpAnswer(url: string | URL, options: RequestOptions = {}): Promise<HttpAnswer> {
   const send = new URL(url).protocol === 'https:' ? tlsRequest : plainRequest;
   return new Promise((resolve, reject) => {

@@ -1,20 +1,20 @@
-/** How a path treats what travels on it, one way. */
+/** Impairment of one direction of a path. */
 export interface Impairment {
-  /** The fraction of packets that is lost, 0 to 1. */
+  /** Share of lost packets, between 0 and 1. */
   readonly loss: number;
-  /** What every packet takes at least. */
+  /** Delay of every packet. */
   readonly delayMs: number;
-  /** What a packet may take besides: mostly little, now and then all of it. */
+  /** Maximum additional delay. Mostly much less. */
   readonly jitterMs: number;
 }
 
 export interface PathOptions {
   readonly impairment?: Partial<Impairment> | undefined;
-  /** Packets come out in the order they went in, as from a queue. Default true. */
+  /** Whether packets keep their order, as in a queue. Default true. */
   readonly keepOrder?: boolean | undefined;
-  /** At most so many packets are under way; more are dropped. Default 8192. */
-  readonly maxUnderWay?: number | undefined;
-  /** Two paths with one seed lose and delay alike. Default 1. */
+  /** Maximum number of packets in flight; more are dropped. Default 8192. */
+  readonly maxInFlight?: number | undefined;
+  /** Seed of the random losses and delays. Default 1. */
   readonly seed?: number | undefined;
 }
 
@@ -25,19 +25,19 @@ interface Packet {
 }
 
 /**
- * One direction of a path that loses and delays. The jitter is a property of the path at a time and not of a packet, as that of
- * a queue that fills and empties: it is drawn again every 5 to 35 ms, and one draw in twenty is all of `jitterMs`.
+ * One direction of a path with loss and delay. The jitter is a property of the path and not of a packet, as in a queue that fills and
+ * empties: it is drawn every 5 to 35 ms, and one draw in twenty is the maximum, `jitterMs`.
  */
 export class ImpairedPath {
   #impairment: Impairment = { loss: 0, delayMs: 0, jitterMs: 0 };
   readonly #keepOrder: boolean;
-  readonly #maxUnderWay: number;
+  readonly #maxInFlight: number;
   readonly #random: () => number;
-  /** A binary heap, the next one due at its root. */
-  readonly #underWay: Packet[] = [];
+  /** A binary heap with the packet that is due next at its root. */
+  readonly #inFlight: Packet[] = [];
   #order = 0;
   #lastDueMs = 0;
-  /** 0 to 1, of `jitterMs`. */
+  /** Current jitter as a share of `jitterMs`. */
   #jitterLevel = 0;
   #jitterUntilMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -45,18 +45,18 @@ export class ImpairedPath {
   #forwarded = 0;
   #dropped = 0;
 
-  constructor({ impairment = {}, keepOrder = true, maxUnderWay = 8192, seed = 1 }: PathOptions = {}) {
+  constructor({ impairment = {}, keepOrder = true, maxInFlight = 8192, seed = 1 }: PathOptions = {}) {
     this.#keepOrder = keepOrder;
-    this.#maxUnderWay = maxUnderWay;
+    this.#maxInFlight = maxInFlight;
     this.#random = seededRandom(seed);
     this.impair(impairment);
   }
 
-  /** Changes what is named, for packets sent from now on. */
+  /** Changes the given settings, for packets sent from now on. */
   impair(change: Partial<Impairment>): void {
     const next = { ...this.#impairment, ...change };
-    if (!(next.loss >= 0 && next.loss <= 1)) throw new RangeError(`loss is a fraction, not ${next.loss}`);
-    if (!(next.delayMs >= 0 && next.jitterMs >= 0)) throw new RangeError('a delay is not negative');
+    if (!(next.loss >= 0 && next.loss <= 1)) throw new RangeError(`loss must be between 0 and 1, not ${next.loss}`);
+    if (!(next.delayMs >= 0 && next.jitterMs >= 0)) throw new RangeError('delays must not be negative');
     this.#impairment = next;
   }
 
@@ -68,36 +68,36 @@ export class ImpairedPath {
     return this.#forwarded;
   }
 
-  /** Lost on purpose, or because too many were under way. */
+  /** Number of packets lost at random or above the maximum in flight. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  get underWay(): number {
-    return this.#underWay.length;
+  get inFlight(): number {
+    return this.#inFlight.length;
   }
 
-  /** Calls `deliver` when the packet comes out at the other end, which may be at once, later or never. */
+  /** Sends a packet. `deliver` is called when it arrives: at once, later, or never. */
   send(deliver: () => void): void {
     const { loss, delayMs, jitterMs } = this.#impairment;
-    if ((loss > 0 && this.#random() < loss) || this.#underWay.length >= this.#maxUnderWay) return this.drop();
+    if ((loss > 0 && this.#random() < loss) || this.#inFlight.length >= this.#maxInFlight) return this.drop();
     const now = performance.now();
     let dueMs = now + delayMs + (jitterMs > 0 ? jitterMs * this.#jitter(now) : 0);
     if (this.#keepOrder) this.#lastDueMs = dueMs = Math.max(dueMs, this.#lastDueMs);
-    if (dueMs <= now && this.#underWay.length === 0) return this.#deliver(deliver);
-    push(this.#underWay, { dueMs, order: this.#order++, deliver });
+    if (dueMs <= now && this.#inFlight.length === 0) return this.#deliver(deliver);
+    push(this.#inFlight, { dueMs, order: this.#order++, deliver });
     this.#arm(now);
   }
 
-  /** Counts a packet that did not even get on the path. */
+  /** Counts a dropped packet. */
   drop(): void {
     this.#dropped++;
   }
 
-  /** Loses all that is under way. */
+  /** Drops all packets in flight. */
   clear(): void {
-    this.#dropped += this.#underWay.length;
-    this.#underWay.length = 0;
+    this.#dropped += this.#inFlight.length;
+    this.#inFlight.length = 0;
     clearTimeout(this.#timer);
     this.#timerDueMs = Infinity;
   }
@@ -115,9 +115,9 @@ export class ImpairedPath {
     deliver();
   }
 
-  /** One timer for all, at the earliest. */
+  /** Sets the timer to the earliest packet. */
   #arm(now: number): void {
-    const dueMs = this.#underWay[0]?.dueMs;
+    const dueMs = this.#inFlight[0]?.dueMs;
     if (dueMs === undefined || dueMs >= this.#timerDueMs) return;
     clearTimeout(this.#timer);
     this.#timerDueMs = dueMs;
@@ -127,7 +127,7 @@ export class ImpairedPath {
   #drain(): void {
     this.#timerDueMs = Infinity;
     const now = performance.now();
-    while (this.#underWay.length > 0 && this.#underWay[0]!.dueMs <= now) this.#deliver(pop(this.#underWay).deliver);
+    while (this.#inFlight.length > 0 && this.#inFlight[0]!.dueMs <= now) this.#deliver(pop(this.#inFlight).deliver);
     this.#arm(now);
   }
 }
@@ -163,7 +163,7 @@ function pop(heap: Packet[]): Packet {
   return first;
 }
 
-/** Marsaglia's xorshift with 32 bits: numbers from 0 to below 1. */
+/** Pseudo-random numbers in [0, 1): Marsaglia's xorshift with 32 bits. */
 function seededRandom(seed: number): () => number {
   let state = (Math.imul(seed, 0x9e37_79b1) ^ 0x5bd1_e995) | 0 || 1;
   return () => {

@@ -23,27 +23,28 @@ import { type DataChannel, PeerConnection } from 'node-datachannel';
 import type { z } from 'zod';
 import { notYet, waitFor } from './wait-for.ts';
 
-/** A frame as it came: over which channel, what it says, and when (ms of `performance.now`). */
+/** A received frame. */
 export interface MetadataReceived extends Frame {
   readonly channel: ChannelKind;
+  /** Time of its arrival, in ms of `performance.now`. */
   readonly at: number;
 }
 
-/** Whoever carries requests: a RawClient, or what stands for the gateway. */
+/** Sends requests: a RawClient, or a substitute for the gateway. */
 export interface Requester {
   request(type: string, payload: unknown, to: string): Promise<Reply>;
 }
 
 export interface MetadataClientOptions {
   readonly exceptRelay?: string;
-  /** Where the relay is reached instead, such as the near end of an impaired path. */
+  /** Returns the port to use instead of the relay's, such as that of an impaired path. */
   readonly detour?: (port: number) => number | Promise<number>;
 }
 
-/** A link to a metadata relay without a browser and without the SDK: libdatachannel, and requests over a RawClient. */
+/** A metadata client without browser and SDK, over libdatachannel. */
 export class MetadataClient {
   readonly frames: MetadataReceived[] = [];
-  /** Sees each frame as it comes, in place of `frames`. */
+  /** Called with each received frame. Default: appends it to `frames`. */
   onFrame: (frame: MetadataReceived) => void = (frame) => this.frames.push(frame);
   readonly #nextSeq = new Map<string, number>();
 
@@ -61,7 +62,7 @@ export class MetadataClient {
       });
   }
 
-  /** Connects to a relay of the room the client is in. Resolves when all channels are open. */
+  /** Connects to a relay of a room that the client has joined. Resolves when all channels are open. */
   static async connect(
     signal: Requester,
     roomId: string,
@@ -94,7 +95,7 @@ export class MetadataClient {
     );
     if (!reply.ok) {
       peer.close();
-      throw new Error(`no link: ${JSON.stringify(reply.error)}`);
+      throw new Error(`metadata.connect was refused: ${JSON.stringify(reply.error)}`);
     }
     const session = MetadataSession.parse(reply.payload);
     if (detour) {
@@ -104,7 +105,7 @@ export class MetadataClient {
     const client = new MetadataClient(signal, to, session, peer, channels);
     peer.setRemoteDescription(answerTo(offer, session), 'answer');
     await waitFor(
-      'the channels open',
+      'open data channels',
       () => channelKinds.every((kind) => channels[kind].isOpen()) || notYet(peer.state()),
       { everyMs: 5 },
     );
@@ -174,16 +175,14 @@ export class MetadataClient {
     this.channels[channel].sendMessageBinary(bytes);
   }
 
-  /** Waits for a frame, seen already or to come. */
+  /** Waits for a matching frame; one that was received before counts. */
   frame(what: string, matches: (frame: MetadataReceived) => boolean): Promise<MetadataReceived> {
-    return waitFor(
-      what,
-      () => this.frames.find(matches) ?? notYet(`${this.frames.length} frames came, none of them it`),
-      { everyMs: 5 },
-    );
+    return waitFor(what, () => this.frames.find(matches) ?? notYet(`none of ${this.frames.length} frames matches`), {
+      everyMs: 5,
+    });
   }
 
-  /** The payloads of messages of one frame that came on a topic, as text, in the order they came. */
+  /** Payloads of the received shards of a topic, as text, in order. */
   texts(topic: string): string[] {
     return this.frames.flatMap(({ body }) =>
       body.case === 'shard' && body.value.topic === topic ? [Buffer.from(body.value.payload).toString()] : [],

@@ -13,11 +13,11 @@ export interface FrameOptions {
   readonly rsv?: number;
   /** Clients must mask (section 5.1). */
   readonly masked?: boolean;
-  /** What the header claims, in place of the real length: in its 64-bit form. */
+  /** Length in the header in place of the real one, in its 64-bit form. */
   readonly claimedLength?: bigint;
 }
 
-/** A frame as bytes, whether the RFC allows it or not. */
+/** Encodes a frame, valid or not. */
 export function frame(opcode: number, payload: Uint8Array | string = '', options: FrameOptions = {}): Buffer {
   const { fin = true, rsv = 0, masked = true, claimedLength } = options;
   const body = Buffer.from(payload);
@@ -47,7 +47,7 @@ export function closeBody(code: number, reason: Uint8Array | string = ''): Buffe
   return Buffer.concat([body, Buffer.from(reason)]);
 }
 
-/** A frame the server sent. */
+/** A frame from the server. */
 export interface ReceivedFrame {
   readonly opcode: number;
   readonly payload: Buffer;
@@ -68,15 +68,15 @@ export function upgradeRequest(url: URL, headers: Readonly<Record<string, string
     .join('')}\r\n`;
 }
 
-/** The subprotocols with which a token travels. */
+/** The header that carries a token as a subprotocol. */
 export const withToken = (token: string): Record<string, string> => ({
   'Sec-WebSocket-Protocol': `${subprotocol}, ${tokenSubprotocolPrefix}${token}`,
 });
 
-/** A TCP connection to a gateway that says what no WebSocket library would. Reads frames, answers none. */
+/** A TCP connection to a gateway for frames that no WebSocket library sends. Reads frames without answering any. */
 export class RawFrames {
   readonly frames: ReceivedFrame[] = [];
-  /** What the upgrade was asked with and answered with, as text. */
+  /** Heads of the upgrade request and its response. */
   request = '';
   response = '';
   #unread = Buffer.alloc(0);
@@ -88,22 +88,22 @@ export class RawFrames {
   ) {
     socket.setNoDelay(true);
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
-    // A server that gives up on us may reset the connection: an end like any other.
+    // The server may reset the connection, which counts as its end.
     socket.on('error', () => undefined);
     for (const event of ['end', 'close']) socket.on(event, () => (this.#ended = true));
   }
 
-  /** A connection on which nothing was said yet. */
+  /** Opens a connection without sending anything. */
   static async open(gateway: string): Promise<RawFrames> {
     const url = new URL(signalPath, gateway);
-    // Half-open sockets are among what it is for: the end of one side is not the end of the other.
+    // Allows tests of half-open connections.
     const socket = connect({ host: url.hostname, port: Number(url.port), allowHalfOpen: true });
     const raw = new RawFrames(socket, url);
     await once(socket, 'connect');
     return raw;
   }
 
-  /** A WebSocket that was let in. */
+  /** Opens a connection and upgrades it to a WebSocket. */
   static async upgraded(gateway: string, headers: Readonly<Record<string, string>>): Promise<RawFrames> {
     const raw = await RawFrames.open(gateway);
     const key = randomBytes(16).toString('base64');
@@ -111,11 +111,11 @@ export class RawFrames {
     await waitFor('the upgrade', () => raw.status ?? notYet('there is no answer'), { everyMs: 5 });
     if (raw.status !== 101) throw new Error(`not upgraded: ${raw.response}`);
     const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-    if (!raw.response.includes(accept)) throw new Error('the server did not prove that it speaks WebSocket');
+    if (!raw.response.includes(accept)) throw new Error('the Sec-WebSocket-Accept header is missing or wrong');
     return raw;
   }
 
-  /** The HTTP status of the answer, once its head is there. */
+  /** HTTP status of the response; undefined before its head is complete. */
   get status(): number | undefined {
     return this.response === '' ? undefined : Number(this.response.split(' ')[1]);
   }
@@ -124,7 +124,7 @@ export class RawFrames {
     return this.#ended;
   }
 
-  /** Writes and does not mind when the other side is gone. */
+  /** Writes bytes; ignored after the connection has ended. */
   write(bytes: Uint8Array | string): void {
     if (this.socket.writable) this.socket.write(bytes);
   }
@@ -133,10 +133,10 @@ export class RawFrames {
     this.write(frame(opcode, payload, options));
   }
 
-  /** The close code the server gives; 1005 when its frame has none, 1006 when the connection ends without a frame. */
+  /** Waits for the server's close code; 1005 when its frame has none, 1006 when the connection ends without a frame. */
   async closeCode(): Promise<number> {
     return waitFor(
-      'the server closes the connection',
+      'a close frame',
       () => {
         const close = this.frames.find(({ opcode }) => opcode === opcodes.close);
         if (close) return close.payload.length < 2 ? 1005 : close.payload.readUInt16BE();
@@ -146,7 +146,7 @@ export class RawFrames {
     );
   }
 
-  /** The text messages so far, parsed. */
+  /** The received text messages, parsed. */
   get messages(): Record<string, unknown>[] {
     return this.frames
       .filter(({ opcode }) => opcode === opcodes.text)
@@ -168,7 +168,7 @@ export class RawFrames {
     if (this.status === 101) while (this.#readFrame());
   }
 
-  /** Takes one frame off what was received. Servers send neither masked nor, here, fragmented ones. */
+  /** Parses one frame of the received bytes. Servers send no masked frames, and this one no fragmented ones. */
   #readFrame(): boolean {
     const bytes = this.#unread;
     if (bytes.length < 2) return false;

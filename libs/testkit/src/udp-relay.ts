@@ -3,24 +3,24 @@ import { once } from 'node:events';
 import { ImpairedPath, type Impairment } from './impaired-path.ts';
 
 export interface UdpRelayOptions {
-  /** Where it listens. Default 127.0.0.1; on Linux every 127.x.y.z is there. */
+  /** Address to listen on. Default 127.0.0.1; on Linux any 127.x.y.z. */
   readonly host?: string;
   /** Default: a free port. */
   readonly port?: number;
   /** An IPv4 address. Default 127.0.0.1. */
   readonly targetHost?: string;
   readonly targetPort: number;
-  /** From clients to the target. Default: nothing is lost, nothing delayed. */
+  /** Impairment from clients to the target. Default none. */
   readonly up?: Partial<Impairment>;
-  /** From the target to clients. */
+  /** Impairment from the target to clients. Default none. */
   readonly down?: Partial<Impairment>;
-  /** Packets of a direction are delivered in order, also those of different senders. Default true. */
+  /** Whether packets of a direction keep their order, also those of different senders. Default true. */
   readonly keepOrder?: boolean;
-  /** Packets under way in each direction; more are dropped. Default 8192. */
-  readonly maxUnderWay?: number;
-  /** Beyond it a new client takes the place of the one that was silent for longest. Default 64. */
+  /** Maximum number of packets in flight per direction; more are dropped. Default 8192. */
+  readonly maxInFlight?: number;
+  /** Maximum number of clients; a new one above it evicts the one that has been idle for longest. Default 64. */
   readonly maxClients?: number;
-  /** Of what is lost and delayed by chance. */
+  /** Seed of the random losses and delays. */
   readonly seed?: number;
 }
 
@@ -32,10 +32,10 @@ interface Client {
   lastSentMs: number;
 }
 
-/** Asked of each socket, so that bursts of video fit; the system may give less. */
+/** Requested buffer size of each socket, for bursts of video; the system may grant less. */
 const bufferBytes = 4 * 1024 * 1024;
 
-/** A UDP (IPv4) relay in front of a server: a path that loses and delays datagrams in each direction; its settings may change at any time. */
+/** A UDP (IPv4) relay in front of a server, with loss and delay in each direction. Settings can be changed at any time. */
 export class UdpRelay {
   readonly up: ImpairedPath;
   readonly down: ImpairedPath;
@@ -47,9 +47,9 @@ export class UdpRelay {
   #closed = false;
 
   private constructor(listener: Socket, options: UdpRelayOptions) {
-    const { keepOrder, maxUnderWay, seed = 1 } = options;
-    this.up = new ImpairedPath({ impairment: options.up, keepOrder, maxUnderWay, seed });
-    this.down = new ImpairedPath({ impairment: options.down, keepOrder, maxUnderWay, seed: seed + 1 });
+    const { keepOrder, maxInFlight, seed = 1 } = options;
+    this.up = new ImpairedPath({ impairment: options.up, keepOrder, maxInFlight, seed });
+    this.down = new ImpairedPath({ impairment: options.down, keepOrder, maxInFlight, seed: seed + 1 });
     this.#listener = listener;
     this.#targetHost = options.targetHost ?? '127.0.0.1';
     this.#targetPort = options.targetPort;
@@ -99,11 +99,11 @@ export class UdpRelay {
   }
 
   #evict(): void {
-    let silent: [string, Client] | undefined;
-    for (const entry of this.#clients) if (!silent || entry[1].lastSentMs < silent[1].lastSentMs) silent = entry;
-    if (!silent) return;
-    this.#clients.delete(silent[0]);
-    silent[1].upstream.close();
+    let idlest: [string, Client] | undefined;
+    for (const entry of this.#clients) if (!idlest || entry[1].lastSentMs < idlest[1].lastSentMs) idlest = entry;
+    if (!idlest) return;
+    this.#clients.delete(idlest[0]);
+    idlest[1].upstream.close();
   }
 
   async close(): Promise<void> {
@@ -117,5 +117,5 @@ export class UdpRelay {
   }
 }
 
-/** A datagram that can't be sent is lost, as on any path. */
+/** A datagram that cannot be sent is lost, as on any path. */
 function ignoreError(): void {}

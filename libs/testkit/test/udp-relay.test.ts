@@ -8,7 +8,7 @@ afterEach(async () => {
   for (const close of toClose.splice(0).toReversed()) await close();
 });
 
-/** A socket of 127.0.0.1 that keeps what it gets, as text. */
+/** A UDP socket on 127.0.0.1 that records the received packets. */
 class Peer {
   readonly got: { text: string; atMs: number; from: RemoteInfo }[] = [];
 
@@ -39,8 +39,8 @@ class Peer {
   }
 
   async has(count: number): Promise<void> {
-    await waitFor(`${count} packets arrive`, () => {
-      if (this.got.length < count) notYet(`${this.got.length} did`);
+    await waitFor(`${count} packets`, () => {
+      if (this.got.length < count) notYet(`there are ${this.got.length}`);
     });
   }
 }
@@ -54,13 +54,13 @@ async function relayTo(target: Peer, options: Omit<UdpRelayOptions, 'targetPort'
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(index));
 
 async function settled(relay: UdpRelay, sent: number): Promise<void> {
-  await waitFor('every packet is forwarded or dropped', () => {
+  await waitFor(`${sent} forwarded or dropped packets`, () => {
     const { forwarded, dropped } = relay.up;
     if (forwarded + dropped < sent) notYet(`${forwarded} and ${dropped} of ${sent} are`);
   });
 }
 
-test('each client has a path of its own to the target and back', async () => {
+test('UdpRelay: each client has a separate path to the target and back', async () => {
   const [server, one, other] = [await Peer.open(), await Peer.open(), await Peer.open()];
   server.socket.on('message', (data, from) => server.socket.send(`re ${String(data)}`, from.port, from.address));
   const relay = await relayTo(server, { host: '127.0.0.2' });
@@ -78,7 +78,7 @@ test('each client has a path of its own to the target and back', async () => {
   expect([relay.up.forwarded, relay.down.forwarded, relay.up.dropped, relay.down.dropped]).toEqual([3, 3, 0, 0]);
 });
 
-test('what comes from elsewhere than the target does not reach a client', async () => {
+test('UdpRelay: packets from other addresses than the target are not forwarded to clients', async () => {
   const [server, stranger, client] = [await Peer.open(), await Peer.open(), await Peer.open()];
   const relay = await relayTo(server);
   await client.send('a', relay.port);
@@ -90,7 +90,7 @@ test('what comes from elsewhere than the target does not reach a client', async 
   expect(client.texts).toEqual(['true']);
 });
 
-test('the relay loses the set fraction, the same packets for the same seed, and applies changed settings', async () => {
+test('UdpRelay: loses the configured share, the same packets for the same seed, and applies changed settings', async () => {
   const rounds: string[][] = [];
   for (const _ of [1, 2]) {
     const [server, client] = [await Peer.open(), await Peer.open()];
@@ -116,7 +116,7 @@ test('the relay loses the set fraction, the same packets for the same seed, and 
   expect(rounds[0]).toEqual(rounds[1]);
 });
 
-test('nothing is sooner than its delay, and the jitter does not change the order', async () => {
+test('UdpRelay: every packet is delayed by delayMs at least, and the jitter keeps the order', async () => {
   const [server, client] = [await Peer.open(), await Peer.open()];
   const relay = await relayTo(server, { up: { delayMs: 20, jitterMs: 30 }, seed: 4 });
   const sentMs: number[] = [];
@@ -129,11 +129,11 @@ test('nothing is sooner than its delay, and the jitter does not change the order
   expect(server.texts).toEqual(numbers(300));
   const tookMs = server.got.map(({ atMs }, index) => atMs - sentMs[index]!);
   expect(Math.min(...tookMs)).toBeGreaterThanOrEqual(20);
-  // Uneven: some were held up by a good part of the jitter.
+  // The jitter varies: some packets have most of it.
   expect(Math.max(...tookMs)).toBeGreaterThanOrEqual(45);
 });
 
-test('packets overtake each other where the order is not kept', async () => {
+test('UdpRelay: packets are reordered without keepOrder', async () => {
   const [server, client] = [await Peer.open(), await Peer.open()];
   const relay = await relayTo(server, { up: { jitterMs: 50 }, keepOrder: false });
   for (const text of numbers(300)) {
@@ -145,15 +145,15 @@ test('packets overtake each other where the order is not kept', async () => {
   expect(server.texts.toSorted((a, b) => Number(a) - Number(b))).toEqual(numbers(300));
 });
 
-test('no more packets are under way than its bound', async () => {
+test('UdpRelay: packets above maxInFlight are dropped', async () => {
   const [server, client] = [await Peer.open(), await Peer.open()];
-  const relay = await relayTo(server, { up: { delayMs: 600_000 }, maxUnderWay: 10 });
+  const relay = await relayTo(server, { up: { delayMs: 600_000 }, maxInFlight: 10 });
   for (const text of numbers(25)) await client.send(text, relay.port);
-  await waitFor('the rest is dropped', () => relay.up.dropped === 15 || notYet(`${relay.up.dropped} are`));
-  expect(relay.up.underWay).toBe(10);
+  await waitFor('15 dropped packets', () => relay.up.dropped === 15 || notYet(`there are ${relay.up.dropped}`));
+  expect(relay.up.inFlight).toBe(10);
 });
 
-test('a client too many takes the place of the one silent for longest', async () => {
+test('UdpRelay: a client above maxClients evicts the one that has been idle for longest', async () => {
   const server = await Peer.open();
   const relay = await relayTo(server, { maxClients: 2 });
   const clients = [await Peer.open(), await Peer.open(), await Peer.open()] as const;

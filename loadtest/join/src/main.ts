@@ -47,7 +47,7 @@ async function measure(topology: Topology, browser: Browser): Promise<number[]> 
       samples.push(ms);
       progress(`${topology.name}: join ${join} of ${joins}: ${Math.round(ms)} ms`);
       await page.getByTestId('leave').click();
-      await host.seesExactly([]);
+      await host.hasTilesOf([]);
     }
   } finally {
     endProgress();

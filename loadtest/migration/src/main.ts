@@ -96,9 +96,9 @@ if (impaired) {
 }
 /** Counts concealed sound from the call on; the result says how much there was since, in ms per second of sound. */
 async function watchSound(page: CallPage<Tab>): Promise<() => Promise<number>> {
-  const before = await page.soundSoFar();
+  const before = await page.audioSoFar();
   return async () => {
-    const now = await page.soundSoFar();
+    const now = await page.audioSoFar();
     return ((now.concealedMs - before.concealedMs) / Math.max(now.playedMs - before.playedMs, 1)) * 1000;
   };
 }
@@ -129,7 +129,7 @@ try {
   const pages = await Promise.all(
     names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name, camera, viewport })),
   );
-  for (const page of pages) for (const name of names) if (name !== page.name) await page.hearsAndSees(name);
+  for (const page of pages) for (const name of names) if (name !== page.name) await page.receivesMediaOf(name);
   const owners = new Map<string, string>();
   for (const page of pages) {
     await page.watchFrames();

@@ -17,7 +17,7 @@ export type Call = CallPage<Tab>;
 /** The browser of a participant, by name. */
 export type BrowserOf = (name: string) => TabBrowser;
 
-/** What happens to people in a call, told once for every topology. Each makes rooms of its own. */
+/** Scenarios of calls in browsers, for every topology. Each creates its own rooms. */
 export interface CallScenario {
   readonly promise: string;
   /** Depends on the browsers: runs again with participants in different ones. */
@@ -28,7 +28,7 @@ export interface CallScenario {
 let rooms = 0;
 export const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
 
-/** Runs with pages that are closed at the end, whatever happens. */
+/** Runs `work` with pages, which are closed at the end. */
 export async function withPages(
   work: (join: (options: CallPageOptions) => Promise<Call>) => Promise<void>,
   topology: Topology,
@@ -47,15 +47,17 @@ export async function withPages(
   }
 }
 
-/** Waits until a newcomer and each of the others hear and see each other. */
+/** Waits until a new participant and each of the others receive each other's media. */
 export async function meets(newcomer: Call, ...others: Call[]): Promise<void> {
-  await Promise.all(others.flatMap((other) => [newcomer.hearsAndSees(other.name), other.hearsAndSees(newcomer.name)]));
+  await Promise.all(
+    others.flatMap((other) => [newcomer.receivesMediaOf(other.name), other.receivesMediaOf(newcomer.name)]),
+  );
 }
 
 export const callScenarios: readonly CallScenario[] = [
   {
     promise:
-      'two decode each other for 5 s, a third sees both, one leaves and its tile is gone, one reloads and is back',
+      'participants receive each other for 5 s, a third joins, one leaves and its tile disappears, one reloads and rejoins',
     mixed: true,
     run: (topology, browserOf, report) =>
       withPages(
@@ -74,12 +76,12 @@ export const callScenarios: readonly CallScenario[] = [
 
           const left = performance.now();
           await bob.press('leave');
-          await Promise.all([ada.seesExactly(['cleo']), cleo.seesExactly(['ada'])]);
-          report(`a tile was gone ${Math.round(performance.now() - left)} ms after its owner left`);
+          await Promise.all([ada.hasTilesOf(['cleo']), cleo.hasTilesOf(['ada'])]);
+          report(`a tile was removed ${Math.round(performance.now() - left)} ms after its participant left`);
 
           await cleo.page.reload();
           await cleo.joined();
-          await Promise.all([ada.seesExactly(['cleo']), cleo.seesExactly(['ada'])]);
+          await Promise.all([ada.hasTilesOf(['cleo']), cleo.hasTilesOf(['ada'])]);
           await meets(cleo, ada);
         },
         topology,
@@ -87,7 +89,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'one loses its socket for 3 s, keeps its session and its media, and misses no event',
+    promise: 'a participant without a socket for 3 s keeps its session and media and gets all events',
     mixed: true,
     run: (topology, browserOf, report) =>
       withPages(
@@ -121,10 +123,10 @@ export const callScenarios: readonly CallScenario[] = [
             });
             expect(await bob.messages()).toEqual(Array.from({ length: 21 }, (_, number) => ({ number })));
             expect(await bob.room()).toEqual({ ...before, state: 'connected' });
-            await bob.knowsMuted('ada');
+            await bob.showsMuted('ada');
             await ada.showsConnection('bob', '');
-            await ada.seesExactly(['bob']);
-            await ada.hearsAndSees('bob');
+            await ada.hasTilesOf(['bob']);
+            await ada.receivesMediaOf('bob');
           } finally {
             await proxy.close();
           }
@@ -134,7 +136,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'two rooms neither see nor hear each other',
+    promise: 'two rooms do not receive media of each other',
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
@@ -145,7 +147,7 @@ export const callScenarios: readonly CallScenario[] = [
           await ada.send('for my room only');
           const cleo = await join({ room: here, name: 'cleo' });
           await meets(cleo, ada);
-          await bob.seesExactly([]);
+          await bob.hasTilesOf([]);
           expect(await bob.messages()).toEqual([]);
         },
         topology,
@@ -153,7 +155,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'people homed on two SFU nodes see and hear each other through pipes, and a mute crosses over',
+    promise: 'participants on two SFU nodes receive each other through pipes, and mutes apply',
     mixed: true,
     run: (topology, browserOf) =>
       withPages(
@@ -167,19 +169,19 @@ export const callScenarios: readonly CallScenario[] = [
           await meets(ada, bob);
 
           await ada.press('mic');
-          await bob.knowsMuted('ada');
+          await bob.showsMuted('ada');
           await ada.press('mic');
-          await bob.hearsAndSees('ada');
+          await bob.receivesMediaOf('ada');
 
           await ada.press('camera');
           await waitFor('the picture stops', async () =>
             (await bob.framesDuring('ada', 500)) === 0 ? undefined : notYet('frames come'),
           );
           await ada.press('camera');
-          await bob.hearsAndSees('ada');
+          await bob.receivesMediaOf('ada');
 
           const cleo = await join({ room, name: 'cleo' });
-          await Promise.all([cleo.hearsAndSees('ada'), cleo.hearsAndSees('bob')]);
+          await Promise.all([cleo.receivesMediaOf('ada'), cleo.receivesMediaOf('bob')]);
         },
         topology,
         browserOf,
@@ -187,7 +189,7 @@ export const callScenarios: readonly CallScenario[] = [
   },
   {
     promise:
-      'the media workers of a node are killed: its people are back in the call, as who they were, and the process lives',
+      'after all mediasoup workers of a node are killed its participants get media again with the same ids, in the same process',
     mixed: true,
     run: (topology, browserOf, report) =>
       withPages(
@@ -208,7 +210,7 @@ export const callScenarios: readonly CallScenario[] = [
             if (now.length < workers.length || now.some((pid) => workers.includes(pid)))
               notYet(`workers: ${now.join(', ')}`);
           });
-          await Promise.all([ada.hearsAndSees('bob', 40_000), bob.hearsAndSees('ada', 40_000)]);
+          await Promise.all([ada.receivesMediaOf('bob', 40_000), bob.receivesMediaOf('ada', 40_000)]);
           report(
             `both saw each other again ${Math.round(performance.now() - killed)} ms after the workers were killed`,
           );
@@ -216,8 +218,8 @@ export const callScenarios: readonly CallScenario[] = [
             const { id, me } = await page.room();
             expect({ id, me }).toEqual({ id: before[index]!.id, me: before[index]!.me });
           }
-          await Promise.all([ada.seesExactly(['bob']), bob.seesExactly(['ada'])]);
-          // Signal 0 asks whether the process is there.
+          await Promise.all([ada.hasTilesOf(['bob']), bob.hasTilesOf(['ada'])]);
+          // Signal 0 checks whether the process exists.
           expect(process.kill(node, 0)).toBe(true);
         },
         topology,

@@ -1,7 +1,7 @@
 import { enter, notYet, type RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
-/** A round trip that takes longer than this counts as not answered, in milliseconds. */
-const patienceMs = 5_000;
+/** Timeout of a round trip, in milliseconds. */
+const timeoutMs = 5_000;
 /** Pause between two round trips, in milliseconds: well within the limit of messages per second. */
 const pauseMs = 20;
 
@@ -14,15 +14,15 @@ export class HonestPair {
   #stopped = false;
   #chat: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
-  #heard: ((text: unknown) => void) | undefined;
+  #onMessage: ((text: unknown) => void) | undefined;
 
   private constructor(
     readonly room: string,
     private readonly ada: RawClient,
     private readonly bob: RawClient,
   ) {
-    const hear = (listener: RawClient, act: (data: unknown) => void): void => {
-      listener.socket.on('message', (bytes) => {
+    const onMessage = (client: RawClient, act: (data: unknown) => void): void => {
+      client.socket.on('message', (bytes) => {
         const { type, payload } = JSON.parse((bytes as Buffer).toString()) as {
           type?: string;
           payload?: { data?: unknown };
@@ -30,11 +30,11 @@ export class HonestPair {
         if (type === 'message') act(payload?.data);
       });
     };
-    hear(bob, (data) => {
+    onMessage(bob, (data) => {
       if (typeof data === 'string' && data.startsWith('ping'))
         bob.socket.send(this.#message(data, data.replace('ping', 'pong')));
     });
-    hear(ada, (data) => this.#heard?.(data));
+    onMessage(ada, (data) => this.#onMessage?.(data));
   }
 
   /** Runs the work while the pair exchanges messages, and reports its round trips. Throws when one was not answered. */
@@ -102,10 +102,10 @@ export class HonestPair {
       const began = performance.now();
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(
-          () => reject(new Error(`an honest message was not answered within ${patienceMs} ms`)),
-          patienceMs,
+          () => reject(new Error(`an honest message was not answered within ${timeoutMs} ms`)),
+          timeoutMs,
         );
-        this.#heard = (text) => {
+        this.#onMessage = (text) => {
           if (text !== `pong ${turn}`) return;
           clearTimeout(timer);
           resolve();

@@ -4,7 +4,7 @@ import { enter, notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
-/** Waits for the close code of a client, which may take as long as its heartbeats. */
+/** Waits for the close code of a client, for as long as a heartbeat timeout. */
 const closeCode = (client: RawClient, withinMs: number): Promise<number> =>
   Promise.race([
     client.closed.then(({ code }) => code),
@@ -31,7 +31,7 @@ export const hostileClients: readonly HostileScenario[] = [
           async () => {
             await Promise.all(loud.map((client) => client.request('message', { data }, `room:${room}`)));
             said += loud.length;
-            // To resume would close the connection as replaced: the topology tells whether it is connected.
+            // To resume would close the connection as replaced: the topology shows whether it is connected.
             const listed = await topology.api.request('GET', '/v1/topology');
             const { vertices } = listed.body as { vertices: { id: string; connected?: boolean }[] };
             const { sessionId } = await slow!.welcome();
@@ -42,7 +42,7 @@ export const hostileClients: readonly HostileScenario[] = [
         );
         report(`disconnected after ${said} messages of 60 KB`);
         slow!.socket.resume();
-        // Its close frame waits behind what it did not read, and the socket is cut two seconds later.
+        // The close frame is queued behind the unread messages; the socket is destroyed 2 s later.
         expect([closeCodes.SLOW_CONSUMER, 1006]).toContain(await closeCode(slow!, 10_000));
         const back = await RawClient.resume(topology.signalUrls[0]!, resumeToken);
         const seen = slow!.events.findLast(({ type }) => type === 'message');

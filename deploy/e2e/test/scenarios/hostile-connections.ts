@@ -19,7 +19,7 @@ async function intruder(topology: Topology, pair: HonestPair): Promise<RawFrames
   return RawFrames.upgraded(topology.signalUrls[0]!, withToken(await topology.api.issueToken(pair.room)));
 }
 
-/** The status that an upgrade is refused with; 0 when the connection ends without one. */
+/** Status of a refused upgrade; 0 when the connection ends without one. */
 async function refusedWith(topology: Topology, head: (url: URL) => string): Promise<number> {
   const raw = await RawFrames.open(topology.signalUrls[0]!);
   raw.write(head(raw.url));
@@ -84,13 +84,13 @@ export const hostileConnections: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'a socket that does not answer the close frame is cut within seconds',
+    promise: 'a socket that does not answer the close frame is destroyed within seconds',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
         raw.send(opcodes.text, 'unmasked', { masked: false });
         expect(await raw.closeCode()).toBe(closeCodes.PROTOCOL_ERROR);
-        const told = performance.now();
+        const closedAt = performance.now();
         await waitFor(
           'the cut',
           () => {
@@ -100,12 +100,12 @@ export const hostileConnections: readonly HostileScenario[] = [
           },
           { timeoutMs: 10_000 },
         );
-        report(`cut after ${((performance.now() - told) / 1000).toFixed(1)} s`);
+        report(`cut after ${((performance.now() - closedAt) / 1000).toFixed(1)} s`);
         raw.destroy();
       }),
   },
   {
-    promise: 'a flood of pings cuts the connection, before its pongs fill the memory',
+    promise: 'a flood of pings ends the connection before the queued pongs exhaust memory',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);

@@ -38,7 +38,7 @@ const replyTo = (raw: RawFrames, id: string | null): Promise<Record<string, unkn
 
 type Abuses = Readonly<Record<string, readonly Buffer[]>>;
 
-/** Each abuse on a connection of its own is closed with the code. */
+/** Checks that each abuse, on a separate connection, is closed with the code. */
 const closedWith =
   (code: number, abuses: Abuses): HostileScenario['run'] =>
   (topology, report) =>
@@ -119,12 +119,12 @@ export const hostileFrames: readonly HostileScenario[] = [
     run: closedWith(closeCodes.PROTOCOL_ERROR, protocolErrors),
   },
   {
-    promise: 'text that is no UTF-8 closes the connection with 1007, in one frame, across fragments, and as a reason',
+    promise:
+      'text that is not UTF-8 closes the connection with 1007, in one frame, across fragments, and as a close reason',
     run: closedWith(closeCodes.INVALID_TEXT, invalidTexts),
   },
   {
-    promise:
-      'more than 64 KiB closes the connection with 1009, as announced, in one frame, or in the sum of its fragments',
+    promise: 'a message above 64 KiB closes the connection with 1009, by its header, in one frame, or in fragments',
     run: closedWith(closeCodes.MESSAGE_TOO_BIG, tooMuch),
   },
   {

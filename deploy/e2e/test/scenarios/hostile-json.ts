@@ -9,18 +9,18 @@ const mark = 'polluted';
 const evil = `{"${mark}":true}`;
 
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
-/** A message whose `data` nests so that the whole does so `depth` deep: two levels are the envelope's and the payload's. */
+/** A message that is nested `depth` levels deep, of which the envelope and the payload are two. */
 const message = (to: string, data: string): string =>
   `{"id":"1","type":"message","to":"${to}","payload":{"data":${data}}}`;
 
-/** What is written, and the code it is refused with; undefined when it is answered. */
+/** Messages with the code of their refusal; undefined when they are accepted. */
 type Written = readonly [text: string, code: ErrorCode | undefined];
 
 const written = (to: string): Readonly<Record<string, Written>> => ({
   '__proto__ in the envelope': [`{"id":"1","type":"ping","__proto__":${evil}}`, 'BAD_MESSAGE'],
   'constructor in the envelope': [`{"id":"1","type":"ping","constructor":{"prototype":${evil}}}`, 'BAD_MESSAGE'],
   'prototype in the envelope': [`{"id":"1","type":"ping","prototype":${evil}}`, 'BAD_MESSAGE'],
-  // Dropped before anybody reads it.
+  // Dropped by the JSON parser.
   '__proto__ in a payload': [`{"id":"1","type":"ping","payload":{"__proto__":${evil}}}`, undefined],
   'constructor in a payload': [
     `{"id":"1","type":"ping","payload":{"constructor":{"prototype":${evil}}}}`,
@@ -54,7 +54,7 @@ const written = (to: string): Readonly<Record<string, Written>> => ({
   'nested one deeper': [message(to, nested(maxNesting - 1)), 'BAD_MESSAGE'],
   'nested 10,000 deep': [message(to, nested(10_000)), 'BAD_MESSAGE'],
   'objects nested 10,000 deep': [message(to, `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`), 'BAD_MESSAGE'],
-  'brackets in a string are no nesting': [message(to, `"${'['.repeat(100)}"`), undefined],
+  'brackets in a string do not count as nesting': [message(to, `"${'['.repeat(100)}"`), undefined],
   '64 KiB of [': ['['.repeat(maxFrameBytes), 'BAD_MESSAGE'],
   'a lone surrogate': [message(to, String.raw`"\ud800"`), 'BAD_MESSAGE'],
   'a NUL, escaped, as data': [message(to, String.raw`"\u0000"`), undefined],

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import { enter, MetadataClient, notYet, type RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
-/** What clients without our SDK are promised of metadata, by requests to the gateways and over data channels. */
+/** Metadata scenarios for clients without the SDK: requests to the gateways, and data channels. */
 export interface MetadataScenario {
   readonly promise: string;
   readonly run: (topology: Topology) => Promise<void>;
@@ -24,7 +24,7 @@ async function enterAs(topology: Topology, room: string, gateway: number, wanted
   return { signal, roomId: snapshot.room.id, participantId };
 }
 
-/** Runs with a new room, and closes who was in it. */
+/** Runs with a new room, and closes its clients at the end. */
 async function inRoom(
   topology: Topology,
   work: (come: (gateway: number, wanted?: object) => Promise<Participant>) => Promise<void>,
@@ -47,7 +47,7 @@ const link = ({ signal, roomId }: Participant): Promise<MetadataClient> => Metad
 
 export const metadataScenarios: readonly MetadataScenario[] = [
   {
-    promise: 'a message goes from one client over the relay to another, with who sent it',
+    promise: 'a message is relayed from one client to another, stamped with the publisher',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const [ada, bob] = [await come(0), await come(1)];
@@ -61,7 +61,7 @@ export const metadataScenarios: readonly MetadataScenario[] = [
       }),
   },
   {
-    promise: 'topics are published and subscribed by grant, by who is in the room, over a link of their own',
+    promise: 'publishing and subscribing topics needs the grant, membership in the room and an own link',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const [viewer, sender] = [await come(0, { grants: ['subscribe'] }), await come(0, { grants: ['publish'] })];
@@ -91,13 +91,13 @@ export const metadataScenarios: readonly MetadataScenario[] = [
       }),
   },
   {
-    promise: 'who leaves the room is out of its metadata',
+    promise: 'the metadata link of a client is closed when it leaves the room',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const ada = await come(0);
         const link_ = await link(ada);
         await ada.signal.request('leave', {}, `room:${ada.roomId}`);
-        await waitFor('the link is closed', () => {
+        await waitFor('the closed link', () => {
           const state = link_.peer.state();
           if (state !== 'closed' && state !== 'disconnected' && state !== 'failed') notYet(`it is ${state}`);
         });

@@ -3,7 +3,7 @@ import { maxFrameBytes, resumeSubprotocolPrefix, signalPath, subprotocol } from 
 import { expect } from 'vitest';
 import { enter, httpAnswer, openingHandshake, RawClient, type Topology, UpgradeRefused } from '@flotilla/testkit';
 
-/** What goes wrong at the front door, and the documented answer. Each is followed by a proof that an honest client is served. */
+/** Invalid upgrades and requests with their documented responses. After each, an honest client must be served. */
 export interface MisuseScenario {
   readonly promise: string;
   readonly run: (topology: Topology) => Promise<void>;
@@ -25,7 +25,7 @@ const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: s
     },
   );
 
-/** An honest client does what honest clients do. */
+/** Checks that an honest client is served. */
 async function serviceGoesOn(topology: Topology): Promise<void> {
   const room = await newRoom(topology);
   const [ada, bob] = await Promise.all([enter(topology, room), enter(topology, room, 1)]);
@@ -59,7 +59,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       });
 
       const client = await RawClient.connect(url, { token });
-      // On every gateway, at once.
+      // On every gateway.
       const again = await Promise.all(topology.signalUrls.map((each) => refusal(RawClient.connect(each, { token }))));
       for (const each of again) expect(each).toEqual({ status: 401, code: 'TOKEN_REPLAYED' });
       client.close();
@@ -67,7 +67,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise: 'what is no WebSocket, offers no protocol of ours, or comes from a foreign page is refused',
+    promise: 'an upgrade without WebSocket, without a supported subprotocol or from a foreign origin is refused',
     run: async (topology) => {
       const room = await newRoom(topology);
       const url = topology.signalUrls[0]!;
@@ -110,7 +110,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
   },
   {
     promise:
-      'malformed JSON, unknown types, forged senders and wrong payloads are answered each with its code, and change nothing',
+      'malformed JSON, unknown types, forged senders and invalid payloads get their error codes and change nothing',
     run: async (topology) => {
       const room = await newRoom(topology);
       const [client, witness] = [await enter(topology, room), await enter(topology, room, 1)];
@@ -181,10 +181,10 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       });
       expect(await first.request('message', { data: 1 }, `room:${full}`)).toMatchObject({ ok: true });
 
-      const gone = await newRoom(topology);
-      const late = await connect(gone);
-      expect(await topology.api.request('DELETE', `/v1/rooms/${gone}`)).toMatchObject({ status: 204 });
-      expect(await late.request('join', { room: gone })).toMatchObject({
+      const deleted = await newRoom(topology);
+      const late = await connect(deleted);
+      expect(await topology.api.request('DELETE', `/v1/rooms/${deleted}`)).toMatchObject({ status: 204 });
+      expect(await late.request('join', { room: deleted })).toMatchObject({
         ok: false,
         error: { code: 'ROOM_NOT_FOUND' },
       });
@@ -206,7 +206,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise: 'a backend removes a participant, who is told and out, while the others are told why',
+    promise: 'a participant removed over REST is notified and leaves the room, and the others get the reason',
     run: async (topology) => {
       const room = await newRoom(topology);
       const [removed, witness] = [await enter(topology, room), await enter(topology, room, 1)];
@@ -226,7 +226,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise: 'the REST API asks for a key, checks every field, pages, and describes itself',
+    promise: 'the REST API requires a key, validates every field, paginates and serves its OpenAPI document',
     run: async (topology) => {
       const { api } = topology;
       if (topology.apiKeyRequired) {

@@ -3,7 +3,7 @@ import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
 import { type Call, type CallScenario, meets, withPages } from './calls.ts';
 import { newPeerRoom } from './peers.ts';
 
-/** The SDK's room in the page, as far as these look into it. */
+/** The part of the SDK's room that these scenarios read. */
 interface PeerRoom {
   readonly mediaMode: string;
   readonly directCall?: {
@@ -20,7 +20,7 @@ interface PeerPublication {
   unsubscribe(): Promise<void>;
 }
 declare const flotilla: { readonly room: PeerRoom };
-/** Set in the page by `watch`. */
+/** Set by `watch` in the page. */
 declare const watched: { longestGapMs: number; frames: number; lost: number };
 
 const stateOf = ({ page }: Call) =>
@@ -41,16 +41,16 @@ const tracksIn = ({ page }: Call): Promise<number> =>
         .filter(({ track }) => track).length,
   );
 
-/** Receives everything, or nothing. */
+/** Subscribes to or unsubscribes from all publications. */
 const wish = ({ page }: Call, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
   page.evaluate(async (asked) => {
     for (const { publications } of flotilla.room.participants.values())
       for (const publication of publications.values()) await publication[asked]();
   }, what);
 
-/** Waits until the two are connected to each other, and neither offers anything. */
+/** Waits until the two are connected to each other, without a pending negotiation. */
 async function settled(...calls: Call[]): Promise<void> {
-  await waitFor('both are connected and stable', async () => {
+  await waitFor('connected and stable connections of both', async () => {
     for (const call of calls) {
       const { signaling, connection } = await stateOf(call);
       if (signaling !== 'stable' || connection !== 'connected')
@@ -59,7 +59,7 @@ async function settled(...calls: Call[]): Promise<void> {
   });
 }
 
-/** Waits until a picture moves, also when it began to count its frames anew. */
+/** Waits until frames are rendered, also when the frame counter restarts. */
 async function pictureMoves(call: Call, name: string): Promise<void> {
   let [last, rises] = [0, 0];
   await waitFor(
@@ -74,7 +74,7 @@ async function pictureMoves(call: Call, name: string): Promise<void> {
   );
 }
 
-/** From now on measures the first picture of somebody else, and counts who and what was lost. */
+/** Starts to measure the time to the first remote frame, and to count lost participants and tracks. */
 async function watch({ page }: Call): Promise<void> {
   await page.evaluate(() => {
     const all = (root: ParentNode): Element[] =>
@@ -101,10 +101,11 @@ async function watch({ page }: Call): Promise<void> {
   });
 }
 
-/** Two people who talk to each other directly, as they and who joins them see it. */
+/** Scenarios of peer-to-peer calls in browsers. */
 export const peerCallScenarios: readonly CallScenario[] = [
   {
-    promise: 'two see and hear each other without a node, through mutes, a lost socket, a reload and 50 offers at once',
+    promise:
+      'two participants exchange media directly, through mutes, a lost socket, a reload and 50 simultaneous offers',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
@@ -120,22 +121,22 @@ export const peerCallScenarios: readonly CallScenario[] = [
             }
 
             await ada.press('camera');
-            await waitFor('the picture is gone', async () =>
+            await waitFor('the removed publication', async () =>
               (await publicationsIn(bob)).length === 1 ? undefined : notYet('it is there'),
             );
             await ada.press('camera');
             await ada.press('mic');
-            await bob.knowsMuted('ada');
+            await bob.showsMuted('ada');
             await ada.press('mic');
-            await bob.hearsAndSees('ada');
+            await bob.receivesMediaOf('ada');
 
             await wish(bob, 'unsubscribe');
-            await waitFor('nothing is received', async () => {
+            await waitFor('no received tracks', async () => {
               const tracks = await tracksIn(bob);
               if (tracks > 0) notYet(`${tracks} tracks are`);
             });
             await wish(bob, 'subscribe');
-            await bob.hearsAndSees('ada');
+            await bob.receivesMediaOf('ada');
 
             let met = 0;
             let before = 0;
@@ -173,7 +174,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             report(`in ${met} of 50 rounds the two offers met`);
             expect(met).toBeGreaterThan(25);
 
-            // What the other side said was lost: both begin anew, first one and then the two at once.
+            // Lost messages: the connection is replaced, first by one side and then by both at once.
             for (const those of [[ada], [bob], [ada, bob]]) {
               await Promise.all(
                 those.map(({ page }) => page.evaluate(() => flotilla.room.directCall!.resumed({ isComplete: false }))),
@@ -193,7 +194,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
 
             await ada.page.reload();
             await ada.joined();
-            await bob.seesExactly(['ada']);
+            await bob.hasTilesOf(['ada']);
             await meets(ada, bob);
             report(`after a reload the room is in mode ${(await stateOf(bob)).mode}`);
           } finally {
@@ -205,7 +206,8 @@ export const peerCallScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'a third joins: all three see each other, and the first two never lose each other or their tiles',
+    promise:
+      'when a third participant joins all three receive each other, and the first two keep their media and tiles',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
@@ -243,7 +245,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
               `${call.name}: the longest gap between frames while the room moved to the SFU was ${Math.round(seen.longestGapMs)} ms (${seen.frames} frames)`,
             );
           }
-          await Promise.all([ada.seesExactly(['bob', 'cleo']), bob.seesExactly(['ada', 'cleo'])]);
+          await Promise.all([ada.hasTilesOf(['bob', 'cleo']), bob.hasTilesOf(['ada', 'cleo'])]);
         },
         topology,
         browserOf,

@@ -3,7 +3,7 @@ import type { Event, Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { gatewayUrl, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
 
-/** What two people who negotiate through the gateways are answered and told, with plain WebSockets. */
+/** Scenarios of peer-to-peer negotiation through the gateways, with plain WebSockets. */
 export interface PeerScenario {
   readonly promise: string;
   readonly run: (topology: Topology) => Promise<void>;
@@ -44,20 +44,20 @@ class Negotiator {
     return this.ask('negotiate', { peer: peer.id, ...part });
   }
 
-  /** The parts it was told so far. */
-  get heard(): Event[] {
+  /** The received negotiation events. */
+  get received(): Event[] {
     return this.client.events.filter(({ type }) => type === 'negotiation');
   }
 
-  /** Waits until it was told exactly these kinds. */
+  /** Waits until exactly these kinds have been received. */
   async hears(...kinds: string[]): Promise<void> {
-    await waitFor(`${this.id} is told ${kinds.join(', ')}`, () => {
-      const heard = this.heard.map(({ payload }) => payload['kind']);
-      if (JSON.stringify(heard) !== JSON.stringify(kinds)) notYet(`it was told ${heard.join(', ')}`);
+    await waitFor(`${kinds.join(', ')} at ${this.id}`, () => {
+      const received = this.received.map(({ payload }) => payload['kind']);
+      if (JSON.stringify(received) !== JSON.stringify(kinds)) notYet(`it has received ${received.join(', ')}`);
     });
   }
 
-  /** Loses its socket and comes back on another gateway. Returns the reply to `resume`. */
+  /** Loses its socket and resumes on another gateway. Returns the reply to `resume`. */
   async moveTo(gateway: number, whileAway: () => Promise<void>): Promise<Reply> {
     const { resumeToken } = (await this.client.event('welcome')).payload as { resumeToken: string };
     const before = this.client.events;
@@ -118,7 +118,7 @@ export const peerScenarios: readonly PeerScenario[] = [
       );
       expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
       await b.hears('offer', 'candidate');
-      expect(b.heard[0]).toMatchObject({ from: a.id, payload: { streams: [stream] } });
+      expect(b.received[0]).toMatchObject({ from: a.id, payload: { streams: [stream] } });
       expect(await b.say(a, description('pranswer', 'b1'))).toMatchObject(state('have-local-pranswer'));
       expect(await b.say(a, candidate('b1'))).toMatchObject(state('have-local-pranswer'));
       expect(await b.say(a, description('answer', 'b1'))).toMatchObject(state('stable'));
@@ -135,7 +135,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'parts sent without waiting count in the order they were sent',
+    promise: 'parts sent without waiting for replies are applied in order',
     run: async (topology) => {
       const [a, b] = await two(topology);
       const many = Array.from({ length: 20 }, () => candidate('a1'));
@@ -146,7 +146,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'what does not fit the state is refused with the state, and changes nothing',
+    promise: 'a part that is invalid in the current state is refused with the state, and changes nothing',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
@@ -163,7 +163,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'after an ICE restart a candidate of the generation before is refused',
+    promise: 'after an ICE restart a candidate of the previous generation is refused',
     run: async (topology) => {
       const [a, b] = await two(topology);
       await a.say(b, description('offer', 'a1'));
@@ -178,12 +178,12 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'of two offers at once that of the impolite side counts, 50 times, whichever came first',
+    promise: 'of two simultaneous offers the one of the impolite side wins, in any order, 50 times',
     run: async (topology) => {
       const [polite, impolite] = await two(topology);
       let [refusals, replacements] = [0, 0];
       for (let round = 1; round <= 50; round++) {
-        const [heardBefore, toldBefore] = [polite.heard.length, impolite.heard.length];
+        const [politeBefore, impoliteBefore] = [polite.received.length, impolite.received.length];
         const [offered, offeredToo] = await Promise.all([
           polite.say(impolite, description('offer', `p${round}`)),
           impolite.say(polite, description('offer', `i${round}`)),
@@ -194,11 +194,14 @@ export const peerScenarios: readonly PeerScenario[] = [
           refusals++;
           expect(offered).toMatchObject(refused('GLARE', '"have-remote-offer"'));
         }
-        await waitFor('the offer that counts', () => polite.heard[heardBefore] ?? notYet('it is not there'));
+        await waitFor('the offer that counts', () => polite.received[politeBefore] ?? notYet('it is not there'));
         expect(await polite.say(impolite, description('answer', `q${round}`))).toMatchObject(state('stable'));
-        const told = offered.ok ? ['offer', 'answer'] : ['answer'];
-        await waitFor('the answer', () => impolite.heard[toldBefore + told.length - 1] ?? notYet('it is not there'));
-        expect(impolite.heard.slice(toldBefore).map(({ payload }) => payload['kind'])).toEqual(told);
+        const kinds = offered.ok ? ['offer', 'answer'] : ['answer'];
+        await waitFor(
+          'the answer',
+          () => impolite.received[impoliteBefore + kinds.length - 1] ?? notYet('it is not there'),
+        );
+        expect(impolite.received.slice(impoliteBefore).map(({ payload }) => payload['kind'])).toEqual(kinds);
       }
       expect(refusals + replacements).toBe(50);
       closeAll(polite, impolite);
@@ -206,7 +209,7 @@ export const peerScenarios: readonly PeerScenario[] = [
   },
   {
     promise:
-      'who comes back on another gateway hears what was said meanwhile and goes on where it was; said twice counts once',
+      'a participant that resumes on another gateway gets the missed parts and continues; repeated parts apply once',
     run: async (topology) => {
       const [a, b] = await two(topology);
       const offer = description('offer', 'a1');
@@ -227,7 +230,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'a part goes only to its addressee, in a room for it, from who may publish',
+    promise: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the publish grant',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say({ id: 'pt_nobody' }, description('offer', 'a'))).toMatchObject(
@@ -254,7 +257,7 @@ export const peerScenarios: readonly PeerScenario[] = [
   },
   {
     promise:
-      'a third moves the room to the SFU: all are told, keep who they are and their publications; nobody takes those of another',
+      'a third participant switches the room to the SFU: all are notified and keep their ids and publications, and only their own',
     run: async (topology) => {
       const [a, b] = await two(topology);
       await a.say(b, description('offer', 'a1'));

@@ -2,7 +2,7 @@ import { maxTokenSeconds, type Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
 import { gatewayUrl, notYet, RawClient, type Topology, UpgradeRefused, waitFor } from '@flotilla/testkit';
 
-/** Who reaches whom: users, rooms, everybody; now, or when they are back. Each leaves nothing behind. */
+/** Scenarios of messages to users, rooms and all participants, live and after a resume. Each cleans up. */
 export interface RoutingScenario {
   readonly promise: string;
   readonly run: (topology: Topology) => Promise<void>;
@@ -20,7 +20,7 @@ interface Wanted {
   readonly ttlSeconds?: number;
 }
 
-/** Clients of one scenario, which are gone when it is over. */
+/** Clients of one scenario, which are closed at its end. */
 class Clients {
   readonly #all: RawClient[] = [];
 
@@ -69,7 +69,7 @@ async function createRoom(topology: Topology, settings: { acceptBridged?: boolea
   return name;
 }
 
-/** What of an address's messages a client got, in the order it came. */
+/** Messages to an address that a client received, in order. */
 const dataTo = (client: RawClient, to: string): unknown[] =>
   client.events.filter((event) => event.type === 'message' && event.to === to).map(({ payload }) => payload['data']);
 
@@ -86,7 +86,7 @@ const seqOf = (reply: Reply): string => String(reply.payload?.['seq']);
 
 export const routingScenarios: readonly RoutingScenario[] = [
   scenario(
-    'a message to a user reaches all its devices on any gateway, once, from whom the server knows it is',
+    'a message to a user reaches all sessions of the user on any gateway once, with the sender set by the server',
     async (clients) => {
       const userId = unique('ada');
       const devices = await Promise.all([0, 0, 1].map((gateway) => clients.connect({ userId, gateway })));
@@ -103,7 +103,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
         expect(event).toMatchObject({ from: `user:${senderId}`, to: `user:${userId}`, seq: seqOf(reply) });
         expect(event.routedAt).toBeGreaterThanOrEqual(before - 1000);
       }
-      // What comes after on the same way shows that nothing else came.
+      // A later message on the same path proves that no other arrived.
       const bystanderId = (await bystander.event('welcome')).to;
       await sender.request('message', { data: 'for you' }, bystanderId);
       await got(bystander, bystanderId, ['for you']);
@@ -112,7 +112,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   ),
 
   scenario(
-    'somebody whose connection broke gets what was sent meanwhile, on another gateway, in order; who left is offline',
+    'a session that resumes on another gateway gets the missed messages in order; a user without sessions is offline',
     async (clients) => {
       const userId = unique('ada');
       const to = `user:${userId}`;
@@ -137,7 +137,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       });
       await got(back, to, [...Array.from({ length: 20 }, (_, number) => number), 'after']);
 
-      // Once more, from before everything.
+      // Again, from before the first message.
       back.socket.terminate();
       const third = await clients.resume(again.resumeToken);
       await third.request('resume', { offsets: { [to]: offsets[to] } });
@@ -145,16 +145,16 @@ export const routingScenarios: readonly RoutingScenario[] = [
 
       third.close();
       await third.closed;
-      await waitFor('the user is offline', async () => {
+      await waitFor('the offline user', async () => {
         const reply = await sender.request('message', { data: 0 }, to);
-        if (reply.ok) notYet('a message was taken');
+        if (reply.ok) notYet('a message was accepted');
         expect(reply).toEqual(failsWith('RECIPIENT_OFFLINE'));
       });
     },
   ),
 
   scenario(
-    'a message to everybody needs its grant, reaches all, and waits for those who come back',
+    'a message to all participants needs the grant, reaches all, and is delivered to sessions that resume later',
     async (clients) => {
       const [ada, bob, cleo] = [
         await clients.connect(),
@@ -178,7 +178,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       const missed = await back.event('message');
       expect(missed.payload['data']).toBe(`${mark}-missed`);
 
-      // An offset from before anything that is kept: said, not passed over.
+      // An offset before the kept messages is reported as trimmed.
       back.socket.terminate();
       const third = await clients.resume((await back.welcome()).resumeToken);
       expect(await third.request('resume', { offsets: { '*': '1-7' } })).toMatchObject({ payload: { missed: ['*'] } });
@@ -186,7 +186,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   ),
 
   scenario(
-    'a room one is not in takes a message only when the token names it and the room accepts it',
+    'a message to a room without membership needs a bridge claim for it and a room that accepts bridged messages',
     async (clients) => {
       const { topology } = clients;
       const [open, closed] = [await createRoom(topology, { acceptBridged: true }), await createRoom(topology)];
@@ -204,13 +204,13 @@ export const routingScenarios: readonly RoutingScenario[] = [
         from: `user:${bridgeId}`,
         payload: { data: 'from outside' },
       });
-      // To send is not to be in it.
+      // Sending does not make the session a member.
       expect(await bridge.request('leave', {}, `room:${open}`)).toEqual(failsWith('NOT_IN_ROOM'));
     },
   ),
 
   scenario(
-    'one session is in several rooms at once, gets the events of each, comes back to all, and in no more than it may',
+    'a session in several rooms gets the events of each, resumes all, and is limited in their number',
     async (clients) => {
       const rooms = await Promise.all(Array.from({ length: 17 }, () => createRoom(clients.topology)));
       const many = await clients.connect();
@@ -240,7 +240,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
     },
   ),
 
-  scenario('who was away for longer than events are kept is told so, and gets the room as it is', async (clients) => {
+  scenario('a session that resumes after its events were trimmed gets a snapshot of the room', async (clients) => {
     const room = await createRoom(clients.topology);
     const ada = await clients.joined(room);
     const bob = await clients.joined(room);
@@ -261,7 +261,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   }),
 
   scenario(
-    'a token is refreshed by a newer one of the same user, which counts at once; without that the session ends',
+    'a newer token of the same user refreshes the session and applies at once; otherwise the session expires',
     async (clients) => {
       const { api } = clients.topology;
       const userId = unique('ada');
@@ -288,9 +288,9 @@ export const routingScenarios: readonly RoutingScenario[] = [
       expect((await lapsed.closed).code).toBe(4401);
       expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1000);
       expect(await kept.request('ping')).toMatchObject({ ok: true });
-      // Ended, not lost: its resume token is worth nothing.
+      // An expired session cannot be resumed.
       const { resumeToken } = await lapsed.welcome();
-      await waitFor('the session is gone', async () => {
+      await waitFor('the expired session', async () => {
         const outcome = await clients.resume(resumeToken).then(
           () => 'resumed',
           (error: unknown) => (error instanceof UpgradeRefused ? error.code : String(error)),
@@ -300,43 +300,43 @@ export const routingScenarios: readonly RoutingScenario[] = [
     },
   ),
 
+  scenario('a client with a wrong clock is refused with the difference and the correct time', async ({ topology }) => {
+    const token = await topology.api.issueFleetToken({ userId: unique('ada') });
+    const url = gatewayUrl(topology);
+    const refused = await RawClient.connect(url, {
+      token,
+      headers: { 'flotilla-time': String(Date.now() - 45_000) },
+    }).then(
+      () => undefined,
+      (error: unknown) => error as UpgradeRefused,
+    );
+    expect(refused).toMatchObject({ status: 401, body: { error: { code: 'CLOCK_SKEW' } } });
+    expect(refused?.body?.error?.message).toMatch(/45\.\d s behind/);
+    const answer = await fetch(new URL('/v1/signal/validate', url), {
+      headers: { authorization: `Bearer ${token}`, 'flotilla-time': '1' },
+    });
+    expect(answer.status).toBe(401);
+    expect(Math.abs(Number(answer.headers.get('flotilla-time')) - Date.now())).toBeLessThan(5000);
+    // The attempt did not use the token.
+    const client = await RawClient.connect(url, { token, headers: { 'flotilla-time': String(Date.now() + 20_000) } });
+    client.close();
+  }),
+
   scenario(
-    'a client whose clock is off is refused and told by how much; the right time is in the answer',
-    async ({ topology }) => {
-      const token = await topology.api.issueFleetToken({ userId: unique('ada') });
-      const url = gatewayUrl(topology);
-      const refused = await RawClient.connect(url, {
-        token,
-        headers: { 'flotilla-time': String(Date.now() - 45_000) },
-      }).then(
-        () => undefined,
-        (error: unknown) => error as UpgradeRefused,
-      );
-      expect(refused).toMatchObject({ status: 401, body: { error: { code: 'CLOCK_SKEW' } } });
-      expect(refused?.body?.error?.message).toMatch(/45\.\d s behind/);
-      const answer = await fetch(new URL('/v1/signal/validate', url), {
-        headers: { authorization: `Bearer ${token}`, 'flotilla-time': '1' },
+    'requests above the rate are refused, then the connection is closed, while others are served',
+    async (clients) => {
+      const room = await createRoom(clients.topology);
+      const [flooder, honest] = [await clients.joined(room), await clients.joined(room)];
+      for (let number = 0; number < 400; number++)
+        flooder.socket.send(JSON.stringify({ id: `f${number}`, type: 'ping' }));
+      await waitFor('a refusal', () => {
+        if (!flooder.replies.some((reply) => !reply.ok && reply.error?.code === 'RATE_LIMITED'))
+          notYet('all requests were accepted');
       });
-      expect(answer.status).toBe(401);
-      expect(Math.abs(Number(answer.headers.get('flotilla-time')) - Date.now())).toBeLessThan(5000);
-      // The token was not used up by the attempt.
-      const client = await RawClient.connect(url, { token, headers: { 'flotilla-time': String(Date.now() + 20_000) } });
-      client.close();
+      expect(await honest.request('ping')).toMatchObject({ ok: true });
+      for (let number = 0; number < 2000; number++) flooder.socket.send('{"id":"x","type":"ping"}');
+      expect((await flooder.closed).code).toBe(4429);
+      expect(await honest.request('message', { data: 'still here' }, `room:${room}`)).toMatchObject({ ok: true });
     },
   ),
-
-  scenario('who sends too fast is refused, and who goes on is closed, while others are served', async (clients) => {
-    const room = await createRoom(clients.topology);
-    const [flooder, honest] = [await clients.joined(room), await clients.joined(room)];
-    for (let number = 0; number < 400; number++)
-      flooder.socket.send(JSON.stringify({ id: `f${number}`, type: 'ping' }));
-    await waitFor('a refusal', () => {
-      if (!flooder.replies.some((reply) => !reply.ok && reply.error?.code === 'RATE_LIMITED'))
-        notYet('all was answered');
-    });
-    expect(await honest.request('ping')).toMatchObject({ ok: true });
-    for (let number = 0; number < 2000; number++) flooder.socket.send('{"id":"x","type":"ping"}');
-    expect((await flooder.closed).code).toBe(4429);
-    expect(await honest.request('message', { data: 'still here' }, `room:${room}`)).toMatchObject({ ok: true });
-  }),
 ];

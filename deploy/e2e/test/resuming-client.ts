@@ -2,7 +2,7 @@ import type { Event } from '@flotilla/contracts';
 import { notYet, RawClient, type RestApi, waitFor } from '@flotilla/testkit';
 
 /** A client that stays in its room: it resumes its session whenever its connection is moved or lost, and keeps what it receives. */
-export class Member {
+export class ResumingClient {
   client!: RawClient;
   #resumeToken = '';
   #offset = '0-0';
@@ -91,7 +91,7 @@ export class Member {
 
 /** Waits until each member has received exactly these messages, each once, in any order. */
 export async function allReceived(
-  members: readonly Member[],
+  members: readonly ResumingClient[],
   numbers: readonly number[],
   timeoutMs = 30_000,
 ): Promise<void> {
