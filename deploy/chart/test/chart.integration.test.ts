@@ -1,23 +1,8 @@
-import { autoscalerConfig } from '@flotilla/autoscaler';
-import { consoleConfig } from '@flotilla/console';
-import { services } from '@flotilla/image';
-import { metadataRelayConfig } from '@flotilla/metadata-relay';
-import { registryConfig } from '@flotilla/room-registry';
+import { configurations, services } from '@flotilla/image';
 import { loadConfig } from '@flotilla/runtime';
-import { sfuWorkerConfig } from '@flotilla/sfu-worker';
-import { gatewayConfig } from '@flotilla/signaling-gateway';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { environmentOf, find, lint, podOf, render, workloads } from './chart.ts';
-
-const schemas: Readonly<Record<string, z.ZodObject>> = {
-  gateway: gatewayConfig,
-  registry: registryConfig,
-  'sfu-worker': sfuWorkerConfig,
-  'metadata-relay': metadataRelayConfig,
-  autoscaler: autoscalerConfig,
-  console: consoleConfig,
-};
 
 const addresses = '{203.0.113.1,203.0.113.2}';
 const exposures = {
@@ -57,9 +42,10 @@ describe('the chart', () => {
         const [service] = pod.containers[0].args ?? [];
         if (service === undefined || !(service in services)) continue;
         found.add(service);
-        expect(() => loadConfig(schemas[service]!, environmentOf(pod)), service).not.toThrow();
+        const configuration: z.ZodObject = configurations[service as keyof typeof configurations];
+        expect(() => loadConfig(configuration, environmentOf(pod)), service).not.toThrow();
       }
-      expect([...found].sort()).toEqual(Object.keys(schemas).sort());
+      expect([...found].sort()).toEqual(Object.keys(configurations).sort());
     }
   });
 
@@ -87,7 +73,7 @@ describe('the chart', () => {
   test.each(names)('leads clients to the port that an SFU worker announces, with exposure %s', (exposure) => {
     const objects = render(...exposures[exposure], 'sfu.workers=2');
     const pod = podOf(workloads(objects).find(({ metadata }) => metadata.name === 'flotilla-sfu')!);
-    const config = loadConfig(sfuWorkerConfig, environmentOf(pod));
+    const config = loadConfig(configurations['sfu-worker'], environmentOf(pod));
     const announced = [0, 1].flatMap((worker) =>
       ['UDP', 'TCP'].map((protocol) => ({ protocol, port: config.FLOTILLA_SFU_PORT_BASE + worker })),
     );
