@@ -1,5 +1,6 @@
 // Checks numbers that the documents quote from the code. A quote is written "700 ms (`lostAfterMs`)", a default of a setting
-// "30 s (`FLOTILLA_RESUME_WINDOW_SECONDS`)".
+// "30 s (`FLOTILLA_RESUME_WINDOW_SECONDS`)". A name that is not in `sources`, or ambiguous, names its file:
+// "1,000 ms (`checkEveryMs` in `libs/media/src/worker-pool.ts`)".
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { documentPaths } from './document-links.mjs';
@@ -52,10 +53,13 @@ const definition = /^(?:export const|const| ) (?<name>\w+)(?: =|:) (?<value>[\d_
 /** A default in .env.example: `# NAME=30`. */
 const setting = /^# (?<name>\w+)=(?<value>\d+)$/gm;
 
-/** The constants of the sources and the defaults of the settings. */
-function constants() {
+/**
+ * The constants of source files, and the defaults of the settings in .env.example.
+ * @param {readonly string[]} files
+ */
+function constants(files) {
   const values = new Map();
-  for (const source of [...sources, '.env.example']) {
+  for (const source of files) {
     const text = readFileSync(join(root, source), 'utf8');
     for (const { groups } of text.matchAll(source === '.env.example' ? setting : definition)) {
       const { name = '', value = '' } = groups ?? {};
@@ -68,17 +72,19 @@ function constants() {
 
 /** The quotes that differ from the code, one sentence each. */
 export async function wrongQuotes() {
-  const values = constants();
+  const values = constants([...sources, '.env.example']);
   return (await documentPaths()).flatMap((path) =>
-    [...readFileSync(join(root, path), 'utf8').matchAll(/([\d,.]*\d)(?: ([\w%]+))?\s+\(`(\w+)`\)/g)].flatMap(
-      ([quote, number = '', unit = '', name = '']) => {
-        const expected = values.get(name);
-        const factor = unitsOf(name)[unit];
-        const quoted = factor === undefined ? NaN : Number(number.replaceAll(',', '')) * factor;
-        return Math.abs(quoted - expected) < 1e-9 * expected
-          ? []
-          : [`${path} says "${quote}", the code has ${name} = ${expected}`];
-      },
-    ),
+    [
+      ...readFileSync(join(root, path), 'utf8').matchAll(
+        /([\d,.]*\d)(?: ([\w%]+))?\s+\(`(\w+)`(?: in `([\w./-]+)`)?\)/g,
+      ),
+    ].flatMap(([quote, number = '', unit = '', name = '', file]) => {
+      const expected = (file === undefined ? values : constants([file])).get(name);
+      const factor = unitsOf(name)[unit];
+      const quoted = factor === undefined ? NaN : Number(number.replaceAll(',', '')) * factor;
+      return Math.abs(quoted - expected) < 1e-9 * expected
+        ? []
+        : [`${path} says "${quote}", the code has ${name} = ${expected}`];
+    }),
   );
 }
