@@ -1,5 +1,6 @@
 // `npm run cluster`: Flotilla on a real Kubernetes. Commands and options: see deploy/cluster.
-import { buildImage, imageArchive, imageName } from './setup/image.mjs';
+import { ensureHelm, helmPath } from './setup/helm.mjs';
+import { buildImage, imageArchive } from './setup/image.mjs';
 import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
@@ -10,6 +11,7 @@ await runMain(async () => {
   const starts = args.length === 0 || ['up', 'install'].includes(args[0] ?? '') || args[0]?.startsWith('--');
   if (starts && !args.includes('--help')) {
     console.log(bold('Flotilla on Kubernetes'));
+    await step('Helm', ensureHelm);
     if (args.includes('--context')) await prepare();
     else {
       const problem = kubernetesProblem();
@@ -22,6 +24,6 @@ await runMain(async () => {
   return runInForeground('deploy/cluster/dist/main.js', args, {
     FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
-    FLOTILLA_IMAGE: imageName,
+    HELM_BIN: helmPath(),
   });
 });

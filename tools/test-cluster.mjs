@@ -4,7 +4,8 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { childEnv, node24 } from './setup/dependencies.mjs';
-import { buildImage, imageArchive, imageName } from './setup/image.mjs';
+import { ensureHelm, helmPath } from './setup/helm.mjs';
+import { buildImage, imageArchive } from './setup/image.mjs';
 import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { bold, root, runMain, SetupError, step } from './setup/steps.mjs';
@@ -30,7 +31,7 @@ function foreground(command, args, cwd = root) {
     MEDIASOUP_WORKER_BIN: workerPath(),
     FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
-    FLOTILLA_IMAGE: imageName,
+    HELM_BIN: helmPath(),
   });
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd, env, stdio: 'inherit' });
@@ -57,6 +58,7 @@ await runMain(async () => {
   console.log(bold('Setting up'));
   await prepare({ system: ['redis', 'rabbitmq', 'openssl', 'chromium', 'buildah', 'mmdebstrap', 'containerd'] });
   await step('Kubernetes programs', ensureKubernetes);
+  await step('Helm', ensureHelm);
   await step('Image', buildImage);
   console.log(bold('Starting Kubernetes'));
   const started = await cluster('up', '--empty');

@@ -1,46 +1,67 @@
-import { randomBytes } from 'node:crypto';
-import { apply, get, kubectl } from './kubectl.ts';
-import { deployments, manifests, type Secrets } from './manifests.ts';
-import { kubeconfig, namespace, pageUrl, registryUrl } from './settings.ts';
+import { fileURLToPath } from 'node:url';
+import { brokerPorts } from './brokers.ts';
+import { command } from './command.ts';
+import { apply, currentKubeconfig, get } from './kubectl.ts';
+import { controlPlaneAddress, kubeconfig, namespace, pageUrl, registryUrl } from './settings.ts';
 
-const readyTimeoutSeconds = 120;
+const chart = fileURLToPath(new URL('../../../charts/flotilla', import.meta.url));
+const localValues = fileURLToPath(new URL('../values.yaml', import.meta.url));
+/** Has the name of the chart, so that objects are called flotilla-gateway and so on. */
+const release = 'flotilla';
+const timeoutMs = 180_000;
 
-export interface InstallOptions {
-  /** Called with a description of each completed step. */
-  readonly progress: (done: string) => void;
+/** Where the chart is installed: a context of the user's own kubeconfig. Default: the cluster of this machine. */
+export interface Target {
+  readonly context?: string | undefined;
 }
 
-/** Installs Flotilla in the running cluster, or brings it up to date. Resolves when every pod is ready. */
-export async function install({ progress }: InstallOptions): Promise<void> {
-  await apply(manifests(await secrets()));
-  progress('Flotilla is installed');
-  for (const name of deployments) {
-    const rollout = ['rollout', 'status', `deployment/${name}`, '--namespace', namespace];
-    await kubectl([...rollout, `--timeout=${readyTimeoutSeconds}s`], { timeoutMs: (readyTimeoutSeconds + 10) * 1000 });
-    progress(`${name} is ready`);
-  }
+function helm(args: readonly string[], { context }: Target = {}): Promise<string> {
+  const where = context === undefined ? ['--kubeconfig', currentKubeconfig()] : ['--kube-context', context];
+  const all = [...args, '--namespace', namespace, ...where];
+  return command(process.env['HELM_BIN'] ?? 'helm', all, { timeoutMs: timeoutMs + 10_000 });
 }
 
-/** Those of the installation that is there, or new ones. */
-export async function secrets(): Promise<Secrets> {
-  const known = await get<{ data: Record<string, string> }>(['secret', 'flotilla', '--namespace', namespace]).catch(
-    () => undefined,
-  );
-  const read = (key: string): string | undefined =>
-    known?.data[key] === undefined ? undefined : Buffer.from(known.data[key], 'base64').toString();
-  return {
-    tokenSecret: read('FLOTILLA_TOKEN_SECRET') ?? randomBytes(32).toString('base64url'),
-    apiKey: read('FLOTILLA_API_KEY') ?? randomBytes(16).toString('base64url'),
-  };
+/** Installs the chart, or upgrades the installation. Resolves when every pod is ready. */
+export async function install(target: Target = {}, args: readonly string[] = []): Promise<void> {
+  if (target.context === undefined) await connectBrokers();
+  const values = target.context === undefined ? ['--values', localValues] : [];
+  const wait = ['--create-namespace', '--wait', `--timeout=${timeoutMs / 1000}s`];
+  await helm(['upgrade', '--install', release, chart, ...wait, ...values, ...args], target);
 }
 
-/** Prints how to reach what was installed. */
+/** Makes the namespace with a Secret that leads to the brokers outside the nodes. */
+async function connectBrokers(): Promise<void> {
+  await apply([
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'external-brokers', namespace },
+      stringData: {
+        'redis-url': `redis://${controlPlaneAddress}:${brokerPorts.redis}`,
+        'amqp-url': `amqp://guest:guest@${controlPlaneAddress}:${brokerPorts.rabbitmq}`,
+      },
+    },
+  ]);
+}
+
+/** A key of the REST API of the installation in the cluster of this machine. */
+export async function apiKey(): Promise<string> {
+  const { data } = await get<{ data: Record<string, string> }>([
+    'secret',
+    `${release}-secrets`,
+    '--namespace',
+    namespace,
+  ]);
+  return Buffer.from(data['console-api-key'] ?? '', 'base64').toString();
+}
+
+/** Prints how to reach what was installed in the cluster of this machine. */
 export async function printAccess(): Promise<void> {
-  const { apiKey } = await secrets();
   console.log(`
 Flotilla is ready.
   call page    ${pageUrl}
-  REST API     ${registryUrl}   (Authorization: Bearer ${apiKey})
+  REST API     ${registryUrl}   (Authorization: Bearer ${await apiKey()})
   kubectl      export KUBECONFIG=${kubeconfig}, or: npm run cluster -- kubectl get pods -n ${namespace}
 
 Pages and API are at this address on this machine and on the client's machine inside the cluster's network. Media is only

@@ -31,6 +31,8 @@ Faults, with the number of a node:
 Options:
   --nodes N             nodes (default 3, at most ${maxNodes})
   --empty               start the cluster without Flotilla
+  --context NAME        install into the cluster of this context of your kubeconfig instead of starting one
+  --values FILE         with --context: values of the chart, such as the repository of an image that your cluster can pull
   --help                this text
 `;
 
@@ -39,7 +41,8 @@ class UsageError extends Error {}
 
 function nodeNumber(text: string | undefined): number {
   const known = knownNodes();
-  if (known.includes(Number(text))) return Number(text);
+  const number = Number(text?.replace(/^n/, ''));
+  if (known.includes(number)) return number;
   throw new UsageError(`"${text ?? ''}" is not a node of the cluster: ${known.join(', ') || 'there is none'}`);
 }
 
@@ -74,7 +77,8 @@ const imageArchive = (): string => {
 async function up(nodes: number, empty: boolean): Promise<void> {
   await startCluster({ nodes, images: [imageArchive()], progress });
   if (empty) return;
-  await install({ progress });
+  await install();
+  progress('Flotilla: every pod is ready');
   await printAccess();
 }
 
@@ -84,7 +88,8 @@ const commands: Readonly<Record<string, Command>> = {
   down: stopCluster,
   install: async () => {
     await loadImage(imageArchive());
-    await install({ progress });
+    await install();
+    progress('Flotilla: every pod is ready');
   },
   load: ([archive]) => loadImage(archive ?? ''),
   'power-off': ([node]) => powerOff(nodeNumber(node)),
@@ -99,23 +104,40 @@ const commands: Readonly<Record<string, Command>> = {
     foreground(...inNetwork(namespacePath(clientNamespace), name, args), insideKubeconfig),
 };
 
+function readOptions() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        nodes: { type: 'string', default: '3' },
+        empty: { type: 'boolean', default: false },
+        context: { type: 'string' },
+        values: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+}
+
 async function main(): Promise<number> {
   const [name = 'up', ...rest] = process.argv.slice(2);
   // What follows these belongs to another program.
   if (name === 'kubectl' || name === 'client') return (await commands[name]!(rest)) ?? 0;
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      nodes: { type: 'string', default: '3' },
-      empty: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = readOptions();
   if (values.help) {
     console.log(usage);
     return 0;
   }
   const [command = 'up', ...args] = positionals;
+  const helmArgs = values.values === undefined ? [] : ['--values', values.values];
+  if (values.context !== undefined) {
+    if (command !== 'up' && command !== 'install') throw new UsageError(`--context does not go with ${command}`);
+    await install({ context: values.context }, helmArgs);
+    progress('Flotilla: every pod is ready');
+    return 0;
+  }
   if (command === 'up') {
     const nodes = Number(values.nodes);
     if (!Number.isInteger(nodes) || nodes < 1 || nodes > maxNodes)

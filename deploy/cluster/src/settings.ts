@@ -50,6 +50,6 @@ export const namespace = 'flotilla';
 /** Ports of every node that lead to Flotilla's services; a load balancer on 127.0.0.1 has the same ones. */
 export const servicePorts = { gateway: 30_080, registry: 30_081, console: 30_082 } as const;
 const serviceUrl = (service: keyof typeof servicePorts): string => `http://localhost:${servicePorts[service]}`;
-export const gatewayUrl = serviceUrl('gateway');
+
 export const registryUrl = serviceUrl('registry');
 export const pageUrl = serviceUrl('console');

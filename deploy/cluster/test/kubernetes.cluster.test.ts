@@ -1,4 +1,5 @@
 import {
+  apiKey,
   get,
   install,
   kubectl,
@@ -7,6 +8,7 @@ import {
   pods,
   powerOff,
   powerOn,
+  registryUrl,
   restartDeployment,
   restartPart,
   setCable,
@@ -14,6 +16,7 @@ import {
   stopKubelet,
   waitUntil,
 } from '@flotilla/cluster';
+import { RestApi } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Call, describeSeen, type Seen } from './call.ts';
 
@@ -23,10 +26,20 @@ const note = (line: string): void => {
   console.log(line);
 };
 
-/** The number of the Kubernetes node that an SFU node runs on: its id is nd_ and the name of its pod. */
+/** The pod that an SFU node runs in. */
+async function podOf(nodeId: string): Promise<string> {
+  const { body } = await new RestApi(registryUrl, await apiKey()).request('GET', '/v1/nodes');
+  const { nodes } = body as { nodes: readonly { id: string; instance?: string }[] };
+  const instance = nodes.find(({ id }) => id === nodeId)?.instance;
+  if (instance === undefined) throw new Error(`the REST API does not name the pod of ${nodeId}`);
+  return instance;
+}
+
+/** The number of the Kubernetes node that an SFU node runs on. */
 async function machineOf(nodeId: string): Promise<number> {
-  const pod = (await pods('sfu')).find(({ metadata }) => `nd_${metadata.name}` === nodeId);
-  if (!pod?.spec.nodeName) throw new Error(`no pod of SFU node ${nodeId}`);
+  const name = await podOf(nodeId);
+  const pod = (await pods('sfu')).find(({ metadata }) => metadata.name === name);
+  if (!pod?.spec.nodeName) throw new Error(`there is no pod ${name}`);
   return Number(pod.spec.nodeName.slice(1));
 }
 
@@ -44,7 +57,7 @@ async function settled(timeoutMs = 120_000): Promise<void> {
 
 beforeAll(async () => {
   const began = performance.now();
-  await install({ progress: (done) => console.log(`  ${done}`) });
+  await install();
   const installedMs = performance.now() - began;
   const call = await Call.start('first', ['Ada', 'Bob']);
   note(
@@ -131,7 +144,7 @@ describe('a call of two people', () => {
 
   test('continues after the pod of its SFU worker was deleted', async () => {
     const [sfu] = await call.nodes();
-    const pod = ['pod', sfu!.slice('nd_'.length), '--namespace', namespace];
+    const pod = ['pod', await podOf(sfu!), '--namespace', namespace];
     await under('deletion of an SFU pod', async () => {
       await kubectl(['delete', ...pod], { timeoutMs: 120_000 });
     });
@@ -140,7 +153,7 @@ describe('a call of two people', () => {
 
   test('comes back after the pod of its SFU worker was killed', async () => {
     const [sfu] = await call.nodes();
-    const pod = ['pod', sfu!.slice('nd_'.length), '--namespace', namespace];
+    const pod = ['pod', await podOf(sfu!), '--namespace', namespace];
     await under('an SFU pod killed', async () => {
       await kubectl(['delete', ...pod, '--grace-period=0', '--force'], { timeoutMs: 60_000 });
       await call.seesNodes((nodes) => !nodes.has(sfu!), 'people are on other SFU nodes', 60_000);
