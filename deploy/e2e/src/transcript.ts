@@ -65,7 +65,10 @@ const camera: RtpParameters = {
 const dtlsParameters = (): RequestPayload<'connect_transport'>['dtlsParameters'] => ({
   role: 'client',
   fingerprints: [
-    { algorithm: 'sha-256', value: [...randomBytes(32)].map((byte) => byte.toString(16).padStart(2, '0')).join(':') },
+    {
+      algorithm: 'sha-256',
+      value: [...randomBytes(32)].map((byte) => byte.toString(16).padStart(2, '0').toUpperCase()).join(':'),
+    },
   ],
 });
 
