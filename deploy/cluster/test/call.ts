@@ -2,10 +2,10 @@ import { CallPage, launchBrowser, notYet, waitFor } from '@flotilla/testkit';
 import { pageUrl } from '@flotilla/cluster';
 import type { Browser } from 'playwright-core';
 
-/** What a person saw of the others since the last time they were asked. */
+/** Measurements of one page since the last call of `take`. */
 export interface Seen {
   readonly name: string;
-  /** The longest time between two rendered frames of somebody else, in milliseconds. */
+  /** The longest gap between two rendered frames of another participant, in milliseconds. */
   readonly longestGapMs: number;
   readonly frames: number;
   readonly moves: readonly { readonly ms?: number; readonly error?: string }[];
@@ -15,23 +15,23 @@ export interface Seen {
 /** Small pictures: the browsers share two cores with three nodes. */
 const camera = { width: 320, height: 180 };
 
-/** People in Chromium, in one room. They are outside the cluster and enter by a load balancer over the nodes. */
+/** Call pages in Chromium, in one room. They run outside the cluster and connect by a load balancer over its nodes. */
 export class Call {
   private constructor(
     readonly room: string,
-    readonly people: readonly CallPage[],
+    readonly pages: readonly CallPage[],
     private readonly browser: Browser,
   ) {}
 
   /** Opens the call page for each of the names. */
   static async start(room: string, names: readonly string[]): Promise<Call> {
     const browser = await launchBrowser();
-    const people: CallPage[] = [];
-    const call = new Call(room, people, browser);
+    const pages: CallPage[] = [];
+    const call = new Call(room, pages, browser);
     try {
-      for (const name of names) people.push(await CallPage.join(browser, pageUrl, { room, name, camera }));
-      await call.everybodySeesEverybody();
-      for (const page of people) {
+      for (const name of names) pages.push(await CallPage.join(browser, pageUrl, { room, name, camera }));
+      await call.allReceiveAll();
+      for (const page of pages) {
         await page.watchFrames();
         await page.watchMoves();
         await page.watchState();
@@ -43,35 +43,35 @@ export class Call {
     }
   }
 
-  async everybodySeesEverybody(timeoutMs = 30_000): Promise<void> {
-    for (const page of this.people) {
-      const others = this.people.filter((other) => other !== page).map(({ name }) => name);
+  async allReceiveAll(timeoutMs = 30_000): Promise<void> {
+    for (const page of this.pages) {
+      const others = this.pages.filter((other) => other !== page).map(({ name }) => name);
       await page.hasTilesOf(others, timeoutMs);
       for (const other of others) await page.receivesMediaOf(other, timeoutMs);
     }
   }
 
-  /** The SFU nodes that the people are on. */
+  /** The SFU nodes of the participants. */
   async nodes(): Promise<Set<string>> {
-    const rooms = await Promise.all(this.people.map((page) => page.room()));
+    const rooms = await Promise.all(this.pages.map((page) => page.room()));
     return new Set(rooms.map(({ nodeId }) => nodeId!));
   }
 
-  async seesNodes(check: (nodes: ReadonlySet<string>) => boolean, what: string, timeoutMs: number): Promise<void> {
+  async waitForNodes(check: (nodes: ReadonlySet<string>) => boolean, what: string, timeoutMs: number): Promise<void> {
     await waitFor(
       what,
       async () => {
         const nodes = await this.nodes();
-        if (!check(nodes)) notYet(`people are on ${[...nodes].join(', ')}`);
+        if (!check(nodes)) notYet(`the nodes are ${[...nodes].join(', ')}`);
       },
       { timeoutMs, everyMs: 200 },
     );
   }
 
-  /** What was seen since this was last called. */
+  /** Returns the measurements since its last call. */
   async take(): Promise<Seen[]> {
     return Promise.all(
-      this.people.map(async (page) => {
+      this.pages.map(async (page) => {
         const gaps = await page.takeFrameGaps();
         const moves = await page.moves();
         const states = await page.statesSeen();
@@ -91,7 +91,7 @@ export class Call {
   }
 
   get problems(): string[] {
-    return this.people.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
+    return this.pages.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
   }
 
   async end(): Promise<void> {

@@ -43,7 +43,7 @@ async function machineOf(nodeId: string): Promise<number> {
   return Number(pod.spec.nodeName.slice(1));
 }
 
-/** Waits until as many pods as are wanted are ready, on nodes that are ready. */
+/** Waits until the number of ready pods is the configured one, on nodes that are ready. */
 async function settled(timeoutMs = 120_000): Promise<void> {
   await waitUntil('every pod is ready', timeoutMs, async () => {
     const { items } = await get<{
@@ -95,7 +95,7 @@ describe('the pods of Flotilla', () => {
   });
 });
 
-describe('a call of two people', () => {
+describe('a call of two participants', () => {
   let call: Call;
   let rooms = 0;
 
@@ -111,7 +111,7 @@ describe('a call of two people', () => {
     const began = performance.now();
     await work();
     const tookMs = performance.now() - began;
-    await call.everybodySeesEverybody(60_000);
+    await call.allReceiveAll(60_000);
     const seen = await call.take();
     note(describeSeen(event, tookMs, seen));
     expect(call.problems).toEqual([]);
@@ -151,12 +151,12 @@ describe('a call of two people', () => {
     expect(await call.nodes()).not.toContain(sfu);
   });
 
-  test('comes back after the pod of its SFU worker was killed', async () => {
+  test('recovers after the pod of its SFU worker was killed', async () => {
     const [sfu] = await call.nodes();
     const pod = ['pod', await podOf(sfu!), '--namespace', namespace];
     await under('an SFU pod killed', async () => {
       await kubectl(['delete', ...pod, '--grace-period=0', '--force'], { timeoutMs: 60_000 });
-      await call.seesNodes((nodes) => !nodes.has(sfu!), 'people are on other SFU nodes', 60_000);
+      await call.waitForNodes((nodes) => !nodes.has(sfu!), 'the participants are on other SFU nodes', 60_000);
     });
   });
 
@@ -176,17 +176,17 @@ describe('a call of two people', () => {
     await under('etcd restarted', () => restartPart('etcd'));
   });
 
-  // Last: what a machine without power or network carried comes back slowly.
+  // Last, because the pods of a machine that lost power or network restart slowly.
   for (const [event, fault, repair] of [
     ['a machine cut off', (machine: number) => setCable(machine, 'down'), (machine: number) => setCable(machine, 'up')],
     ['a machine without power', powerOff, powerOn],
   ] as const)
-    test(`comes back after ${event}`, async () => {
+    test(`recovers after ${event}`, async () => {
       const [sfu] = await call.nodes();
       const machine = await machineOf(sfu!);
       await under(event, async () => {
         await fault(machine);
-        await call.seesNodes((nodes) => !nodes.has(sfu!), 'people are on other SFU nodes', 90_000);
+        await call.waitForNodes((nodes) => !nodes.has(sfu!), 'the participants are on other SFU nodes', 90_000);
       });
       await repair(machine);
     });

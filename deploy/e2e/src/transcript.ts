@@ -96,7 +96,7 @@ class Recorder {
   ): Promise<ReplyPayload<T>> {
     const reply = await this.client.request(type, payload, to);
     const request = { id: reply.replyTo, type, ...(to !== undefined && { to }), payload };
-    await this.hear(title, events, [
+    await this.record(title, events, [
       { from: 'client', message: request },
       { from: 'server', message: reply },
     ]);
@@ -104,7 +104,7 @@ class Recorder {
   }
 
   /** Waits for events of these types, in this order, and records them. Other events, such as of active speakers, are ignored. */
-  async hear(title: string, types: readonly string[], before: readonly Line[] = []): Promise<void> {
+  async record(title: string, types: readonly string[], before: readonly Line[] = []): Promise<void> {
     const fresh = [];
     for (const type of types) {
       const event = await this.client.event(type, (each) => this.client.events.indexOf(each) >= this.#seen);
@@ -146,7 +146,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   const upgrade = await RawFrames.upgraded(url, withToken(await token('Ada')));
   upgrade.destroy();
   const ada = new Recorder(await RawClient.connect(url, { token: await token('Ada') }));
-  await ada.hear(
+  await ada.record(
     'Connect',
     ['welcome'],
     [
@@ -187,9 +187,9 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     { to, events: ['message'] },
   );
   await bob.request('mute', { publicationId: publication.id, muted: true }, to);
-  await ada.hear('Bob mutes his camera', ['publication_updated']);
+  await ada.record('Bob mutes his camera', ['publication_updated']);
   await bob.request('message', { data: { kind: 'chat', text: 'Only for you' } }, 'user:ada@example.com');
-  await ada.hear('Bob sends a message to the user Ada', ['message']);
+  await ada.record('Bob sends a message to the user Ada', ['message']);
   await ada.ask('A request is refused', 'mute', { publicationId: publication.id, muted: false }, { to });
 
   const seen = {
@@ -201,7 +201,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
   await bob.request('message', { data: { kind: 'chat', text: 'Are you there?' } }, to);
   const protocols = [subprotocol, resumeSubprotocolPrefix + resumeToken];
   ada.continueOn(await RawClient.connect(url, { protocols }));
-  await ada.hear('The connection breaks, Bob sends a message, and Ada connects again with her resume token', [
+  await ada.record('The connection breaks, Bob sends a message, and Ada connects again with her resume token', [
     'welcome',
   ]);
   await ada.ask('Resume after the last events seen', 'resume', { offsets: seen }, { events: ['message'] });

@@ -72,9 +72,9 @@ describe('metadata over a path with 20 % loss and a round trip of 250 ms', () =>
     });
     /** The delays of the messages on a topic since the last call, ms. */
     const delays = async (topic: string): Promise<number[]> => {
-      return bob.page.evaluate((wanted) => {
-        const of = globalThis.delivered.filter((each) => each.topic === wanted).map(({ ms }) => ms);
-        globalThis.delivered = globalThis.delivered.filter((each) => each.topic !== wanted);
+      return bob.page.evaluate((expected) => {
+        const of = globalThis.delivered.filter((each) => each.topic === expected).map(({ ms }) => ms);
+        globalThis.delivered = globalThis.delivered.filter((each) => each.topic !== expected);
         return of;
       }, topic);
     };

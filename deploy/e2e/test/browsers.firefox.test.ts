@@ -36,7 +36,7 @@ describe.each([
   });
   afterAll(() => topology?.stop());
 
-  test.each(mixedScenarios)('$promise', ({ run }) =>
+  test.each(mixedScenarios)('$title', ({ run }) =>
     run(
       topology!,
       (participant) => (participant === inFirefox ? firefox! : chromium!),

@@ -32,12 +32,12 @@ test('a node stops sending publications to a node that was killed, and they cont
   const { migrationId } = (await migrated.client.event('migrate')).payload;
   expect(await migrated.client.request('migrated', { migrationId }, 'room:call')).toMatchObject({ ok: true });
 
-  const pipesAre = (wanted: number): Promise<void> =>
+  const pipesAre = (expected: number): Promise<void> =>
     waitFor(
-      `${wanted} pipes on ${sender}`,
+      `${expected} pipes on ${sender}`,
       async () => {
         const [, pipes] = /^sfu_streams\{[^}]*kind="pipes"[^}]*\} (\d+)$/m.exec(await metricsOf(fleet, sender)) ?? [];
-        if (Number(pipes) !== wanted) notYet(`there are ${pipes}`);
+        if (Number(pipes) !== expected) notYet(`there are ${pipes}`);
       },
       { timeoutMs: 40_000, everyMs: 200 },
     );

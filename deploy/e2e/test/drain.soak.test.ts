@@ -94,10 +94,10 @@ describe('an SFU node with 50 participants is drained', () => {
         for (const roomId of roomIds()) published.set(roomId, await publishedIn(roomId));
         for (const peer of peers) {
           const received = new Map(peer.takeReceived().map((each) => [each.publicationId, each.packets]));
-          const wanted = [...published.get(peer.roomId)!].flatMap(([id, theirs]) =>
+          const expected = [...published.get(peer.roomId)!].flatMap(([id, theirs]) =>
             id === peer.participantId ? [] : theirs,
           );
-          expect([...received.keys()].toSorted()).toEqual(wanted.toSorted());
+          expect([...received.keys()].toSorted()).toEqual(expected.toSorted());
           for (const [id, packets] of received)
             if (packets < (before.get(`${peer.participantId} ${id}`) ?? 0) + 20)
               notYet(`${peer.name} on ${peer.nodeId} has ${packets} of ${id}, ${describeOwner(peer.roomId, id)}`);
@@ -231,8 +231,8 @@ describe('an SFU node with 50 participants is drained', () => {
           loads.reduce((sum, load) => sum + load[key], 0);
         const counts = [total('sessions'), total('producers'), total('consumers')];
         const participants = roomCount * peersOfRoom;
-        const wanted = [participants, participants * 2, participants * 2 * (peersOfRoom - 1)];
-        if (String(counts) !== String(wanted)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
+        const expected = [participants, participants * 2, participants * 2 * (peersOfRoom - 1)];
+        if (String(counts) !== String(expected)) notYet(`sessions, producers, consumers: ${counts.join(', ')}`);
       });
       for (let index = 0; index < roomCount; index++) {
         const { room, participants, publications } = await lookInto(`room-${index}`);

@@ -19,7 +19,5 @@ describe.each(topologies)('hostile clients, on %s', (name, use) => {
     ...hostileJson,
     ...hostileMedia,
     ...hostileLatency,
-  ])('$promise', ({ promise, run }) =>
-    run(topology, (line) => console.log(`[${name}] ${promise.slice(0, 60)}: ${line}`)),
-  );
+  ])('$title', ({ title, run }) => run(topology, (line) => console.log(`[${name}] ${title.slice(0, 60)}: ${line}`)));
 });

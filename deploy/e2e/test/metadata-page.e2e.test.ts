@@ -78,7 +78,7 @@ describe('metadata on the call page', () => {
   });
 
   test(
-    `a file of ${megabytes} MB arrives as it was with everybody`,
+    `a file of ${megabytes} MB arrives unchanged at all participants`,
     { timeout: 120_000 + megabytes * 4000 },
     async () => {
       const pages = [await join('Ada', 'files'), await join('Bob', 'files'), await join('Cleo', 'files')];

@@ -7,5 +7,5 @@ describe.each(topologies)('metadata on %s', (_name, use) => {
   let topology: Topology;
   use((it) => (topology = it));
 
-  test.each(metadataScenarios)('$promise', ({ run }) => run(topology));
+  test.each(metadataScenarios)('$title', ({ run }) => run(topology));
 });

@@ -34,7 +34,7 @@ describe('observability of a fleet', () => {
     const second = await join();
     await first.event('participant_joined');
 
-    const wanted = [
+    const expected = [
       ['signaling-gateway', 'signal join'],
       ['signaling-gateway', 'command sfu.open_session'],
       ['sfu-worker', 'handle sfu.open_session'],
@@ -48,7 +48,7 @@ describe('observability of a fleet', () => {
         const missing = [...traces.values()]
           .filter((spans) => spans.some(({ name }) => name === 'signal join'))
           .map((spans) =>
-            wanted.filter(([service, name]) => !spans.some((span) => span.service === service && span.name === name)),
+            expected.filter(([service, name]) => !spans.some((span) => span.service === service && span.name === name)),
           );
         if (!missing.some(({ length }) => length === 0))
           notYet(`missing in the traces of joins: ${JSON.stringify(missing)}`);

@@ -11,9 +11,9 @@ describe.each(topologies)('peer-to-peer calls on %s', (name, use) => {
   use((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
-  test.each(peerScenarios)('$promise', ({ run }) => run(topology));
+  test.each(peerScenarios)('$title', ({ run }) => run(topology));
 
-  test.each(peerCallScenarios)('$promise', ({ run }) =>
+  test.each(peerCallScenarios)('$title', ({ run }) =>
     run(
       topology,
       () => browser,

@@ -95,14 +95,14 @@ export async function allReceived(
   numbers: readonly number[],
   timeoutMs = 30_000,
 ): Promise<void> {
-  const wanted = JSON.stringify(numbers.toSorted((a, b) => a - b));
+  const expected = JSON.stringify(numbers.toSorted((a, b) => a - b));
   await waitFor(
     'every member has received every message once',
     () => {
       for (const { name, received, resumeError } of members) {
         if (resumeError !== undefined) notYet(`${name} could not resume: ${resumeError}`);
         const sorted = received.toSorted((a, b) => a - b);
-        if (JSON.stringify(sorted) === wanted) continue;
+        if (JSON.stringify(sorted) === expected) continue;
         const missing = numbers.filter((number) => !received.includes(number));
         const twice = sorted.filter((number, index) => sorted[index - 1] === number);
         const surplus = sorted.filter((number) => !numbers.includes(number));

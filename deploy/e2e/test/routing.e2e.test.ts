@@ -7,5 +7,5 @@ describe.each(topologies)('on %s', (_name, use) => {
   let topology: Topology;
   use((it) => (topology = it));
 
-  test.each(routingScenarios)('$promise', ({ run }) => run(topology));
+  test.each(routingScenarios)('$title', ({ run }) => run(topology));
 });

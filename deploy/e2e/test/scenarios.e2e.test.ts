@@ -11,9 +11,9 @@ describe.each(topologies)('on %s', (name, use) => {
   use((it) => (topology = it));
   useBrowser((it) => (browser = it));
 
-  test.each(misuseScenarios)('$promise', ({ run }) => run(topology));
+  test.each(misuseScenarios)('$title', ({ run }) => run(topology));
 
-  test.each(callScenarios)('$promise', ({ run }) =>
+  test.each(callScenarios)('$title', ({ run }) =>
     run(
       topology,
       () => browser,

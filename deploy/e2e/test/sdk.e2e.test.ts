@@ -111,10 +111,10 @@ describe('the SDK', () => {
         if (what === 'pause') await publication!.pause();
         if (what === 'resume') await publication!.resume();
       }, act);
-    const widthIs = (wanted: number) =>
+    const widthIs = (expected: number) =>
       waitFor(
-        `a width of ${wanted}`,
-        async () => ((await width(bob)) === wanted ? undefined : notYet(`it is ${await width(bob)}`)),
+        `a width of ${expected}`,
+        async () => ((await width(bob)) === expected ? undefined : notYet(`it is ${await width(bob)}`)),
         { timeoutMs: 30_000 },
       );
 
@@ -201,8 +201,8 @@ describe('the SDK', () => {
     const page = await enter('ada');
     const refusal = (token: string) =>
       page.evaluate(
-        ([bad, wanted]) =>
-          inPage.sdk.connect(location.origin, { token: bad!, room: wanted! }).then(
+        ([bad, expected]) =>
+          inPage.sdk.connect(location.origin, { token: bad!, room: expected! }).then(
             () => 'connected',
             (error: { code: string }) => error.code,
           ),

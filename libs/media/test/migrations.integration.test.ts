@@ -75,49 +75,49 @@ describe('a session that was opened with subscribe: false', () => {
       (await publish(elsewhere, publisher)).id,
       (await publish(elsewhere, publisher)).id,
     ];
-    const mover = await nodes.enter(here, false);
-    await subscribe(here, mover, one, two);
-    await (await nodes.room(here)).subscriptions.unsubscribe(mover.sessionId, [one]);
-    await commit(await migrate(mover, there));
+    const migrated = await nodes.enter(here, false);
+    await subscribe(here, migrated, one, two);
+    await (await nodes.room(here)).subscriptions.unsubscribe(migrated.sessionId, [one]);
+    await commit(await migrate(migrated, there));
     expect(await subscriptionsOnNewNode()).toEqual([two]);
-    await subscribe(there, mover, three);
-    await commit(await migrate(mover, here));
+    await subscribe(there, migrated, three);
+    await commit(await migrate(migrated, here));
     expect((await subscriptionsOnNewNode()).toSorted()).toEqual([two, three].toSorted());
     await (await nodes.room(elsewhere)).publications.unpublish(publisher.sessionId, two);
-    await commit(await migrate(mover, there));
+    await commit(await migrate(migrated, there));
     expect(await subscriptionsOnNewNode()).toEqual([three]);
   });
 });
 
 describe('subscriptions without the migration during a migration', () => {
   test('one made on the old node works until the commit, then subscriptions_ended follows and the node refuses more', async () => {
-    const [mover, publisher] = [await nodes.enter(here), await nodes.enter(elsewhere)];
-    const migration = await migrate(mover, there);
+    const [migrated, publisher] = [await nodes.enter(here), await nodes.enter(elsewhere)];
+    const migration = await migrate(migrated, there);
     const { id } = await publish(elsewhere, publisher);
-    expect(await subscribe(here, mover, id)).toMatchObject({ failed: [], subscriptions: [{ publicationId: id }] });
+    expect(await subscribe(here, migrated, id)).toMatchObject({ failed: [], subscriptions: [{ publicationId: id }] });
     expect(await events('subscriptions_ended')).toEqual([]);
     await commit(migration);
     await waitFor('the event', async () => {
       const ended = await events('subscriptions_ended');
       if (ended.length === 0) notYet('it did not come');
-      expect(ended).toMatchObject([{ only: [mover.sessionId], payload: { nodeId: here, publicationIds: [id] } }]);
+      expect(ended).toMatchObject([{ only: [migrated.sessionId], payload: { nodeId: here, publicationIds: [id] } }]);
     });
-    await expect(subscribe(here, mover, id)).rejects.toMatchObject({ code: 'MEDIA_NOT_OPEN' });
-    expect(await subscribe(there, mover, id)).toMatchObject({ failed: [], subscriptions: [{ publicationId: id }] });
+    await expect(subscribe(here, migrated, id)).rejects.toMatchObject({ code: 'MEDIA_NOT_OPEN' });
+    expect(await subscribe(there, migrated, id)).toMatchObject({ failed: [], subscriptions: [{ publicationId: id }] });
     await sessionsAre(here, 0);
   });
 
   test('one that is withdrawn before the commit, or that a rollback keeps, needs no event', async () => {
-    const [mover, publisher] = [await nodes.enter(here), await nodes.enter(elsewhere)];
+    const [migrated, publisher] = [await nodes.enter(here), await nodes.enter(elsewhere)];
     const [kept, withdrawn] = [await publish(elsewhere, publisher), await publish(elsewhere, publisher)];
-    await rollBack(await migrate(mover, there));
-    const migration = await migrate(mover, there);
-    await subscribe(here, mover, kept.id);
+    await rollBack(await migrate(migrated, there));
+    const migration = await migrate(migrated, there);
+    await subscribe(here, migrated, kept.id);
     await rollBack(migration);
     await followed(here);
-    const second = await migrate(mover, there);
-    await subscribe(here, mover, withdrawn.id);
-    await (await nodes.room(here)).subscriptions.unsubscribe(mover.sessionId, [withdrawn.id]);
+    const second = await migrate(migrated, there);
+    await subscribe(here, migrated, withdrawn.id);
+    await (await nodes.room(here)).subscriptions.unsubscribe(migrated.sessionId, [withdrawn.id]);
     await commit(second);
     await sessionsAre(here, 0);
     expect(await events('subscriptions_ended')).toEqual([]);
@@ -126,16 +126,16 @@ describe('subscriptions without the migration during a migration', () => {
 
 describe('publications during a migration', () => {
   test('a commit before anything is republished ends every publication on all nodes', async () => {
-    const [mover, subscriber, neighbour] = [
+    const [migrated, subscriber, neighbour] = [
       await nodes.enter(here),
       await nodes.enter(elsewhere, false),
       await nodes.enter(here, false),
     ];
-    const publications = [await publish(here, mover), await publish(here, mover)];
+    const publications = [await publish(here, migrated), await publish(here, migrated)];
     const ids = publications.map(({ id }) => id);
     await subscribe(elsewhere, subscriber, ...ids);
     await subscribe(here, neighbour, ...ids);
-    await commit(await migrate(mover, there));
+    await commit(await migrate(migrated, there));
     expect((await events('publication_removed')).map(({ payload }) => payload.publicationId).toSorted()).toEqual(
       ids.toSorted(),
     );
@@ -148,37 +148,37 @@ describe('publications during a migration', () => {
   });
 
   test('one that began on the old node ends with the commit', async () => {
-    const mover = await nodes.enter(here);
-    const migration = await migrate(mover, there);
-    const { id } = await publish(here, mover);
+    const migrated = await nodes.enter(here);
+    const migration = await migrate(migrated, there);
+    const { id } = await publish(here, migrated);
     await commit(migration);
     expect(await events('publication_removed')).toMatchObject([{ payload: { publicationId: id } }]);
-    await expect(publish(here, mover)).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    await expect(publish(here, migrated)).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     await followed(here);
     expect((await nodes.dump(here)).producers).toEqual([]);
   });
 
   test('a mute on the old node after the republication pauses the old producer and leaves the record', async () => {
-    const mover = await nodes.enter(here);
-    const { id } = await publish(here, mover);
-    const migration = await migrate(mover, there);
-    const republished = await publish(there, mover, id);
+    const migrated = await nodes.enter(here);
+    const { id } = await publish(here, migrated);
+    const migration = await migrate(migrated, there);
+    const republished = await publish(there, migrated, id);
     const [old, current] = [await nodes.room(here), await nodes.room(there)];
-    await old.publications.mute(mover.sessionId, id, true);
-    expect(old.media(mover.sessionId).findProducer(id)!.paused).toBe(true);
+    await old.publications.mute(migrated.sessionId, id, true);
+    expect(old.media(migrated.sessionId).findProducer(id)!.paused).toBe(true);
     expect(await nodes.publications()).toMatchObject([{ nodeId: there, muted: false }]);
-    await expect(publish(here, mover, id)).rejects.toMatchObject({ code: 'MIGRATION_RUNNING' });
+    await expect(publish(here, migrated, id)).rejects.toMatchObject({ code: 'MIGRATION_RUNNING' });
     await commit(migration);
-    await current.publications.mute(mover.sessionId, id, true);
+    await current.publications.mute(migrated.sessionId, id, true);
     expect(await nodes.publications()).toMatchObject([{ producerId: republished.producerId, muted: true }]);
   });
 
   test('an unpublish on the new node ends the publication on the old one too', async () => {
-    const mover = await nodes.enter(here);
-    const { id } = await publish(here, mover);
-    await migrate(mover, there);
-    await publish(there, mover, id);
-    await (await nodes.room(there)).publications.unpublish(mover.sessionId, id);
+    const migrated = await nodes.enter(here);
+    const { id } = await publish(here, migrated);
+    await migrate(migrated, there);
+    await publish(there, migrated, id);
+    await (await nodes.room(there)).publications.unpublish(migrated.sessionId, id);
     await waitFor('both nodes have no producer', async () => {
       const [old, current] = [await nodes.dump(here), await nodes.dump(there)];
       if (old.producers.length + current.producers.length > 0) notYet(JSON.stringify([old, current]));
@@ -187,56 +187,56 @@ describe('publications during a migration', () => {
 
   test('mutes on both nodes in any order with republication and commit leave producer and record equal', async () => {
     for (let round = 0; round < 8; round++) {
-      const mover = await nodes.enter(here);
-      const { id } = await publish(here, mover);
-      const migration = await migrate(mover, there);
+      const migrated = await nodes.enter(here);
+      const { id } = await publish(here, migrated);
+      const migration = await migrate(migrated, there);
       const old = await nodes.room(here);
       const requests = [
-        () => old.publications.mute(mover.sessionId, id, true),
-        () => publish(there, mover, id),
-        () => old.publications.mute(mover.sessionId, id, false),
+        () => old.publications.mute(migrated.sessionId, id, true),
+        () => publish(there, migrated, id),
+        () => old.publications.mute(migrated.sessionId, id, false),
       ];
       for (let turn = 0; turn < round % 3; turn++) requests.push(requests.shift()!);
       await Promise.all(requests.map((request) => request()));
       await commit(migration);
       const record = (await nodes.publications()).find((each) => each.id === id);
-      const producer = (await nodes.room(there)).media(mover.sessionId).findProducer(id)!;
+      const producer = (await nodes.room(there)).media(migrated.sessionId).findProducer(id)!;
       expect(record).toMatchObject({ nodeId: there, producerId: producer.id, muted: producer.paused });
-      await nodes.backplane.store.rooms.leave(nodes.roomId, mover.id, 'left');
+      await nodes.backplane.store.rooms.leave(nodes.roomId, migrated.id, 'left');
     }
   });
 });
 
 describe('media of a session that is moved', () => {
   test('the new side is closed by a roll back, and the old one by a commit', async () => {
-    const mover = await nodes.enter(here);
-    await rollBack(await migrate(mover, there));
+    const migrated = await nodes.enter(here);
+    await rollBack(await migrate(migrated, there));
     await sessionsAre(there, 0);
     expect(nodes.node(here).sessions).toBe(1);
-    await commit(await migrate(mover, there));
+    await commit(await migrate(migrated, there));
     await sessionsAre(here, 0);
     expect(nodes.node(there).sessions).toBe(1);
   });
 
   test('a session that is moved away and back at once keeps its media where it ends', async () => {
-    const mover = await nodes.enter(here);
-    await commit(await migrate(mover, there));
-    await commit(await migrate(mover, here));
+    const migrated = await nodes.enter(here);
+    await commit(await migrate(migrated, there));
+    await commit(await migrate(migrated, here));
     await sessionsAre(there, 0);
     expect(nodes.node(here).sessions).toBe(1);
-    await publish(here, mover);
+    await publish(here, migrated);
   });
 
   test('a migration that is rolled back while its new side is opened leaves nothing there', async () => {
-    const mover = await nodes.enter(here);
+    const migrated = await nodes.enter(here);
     const { migrations } = nodes.backplane.store;
-    const { id: participantId, sessionId } = mover;
+    const { id: participantId, sessionId } = migrated;
     for (let delay = 0; delay < 8; delay++) {
       const startedAt = Date.now();
       const common = { id: newId('migration'), roomId: nodes.roomId, sessionId, participantId, startedAt } as const;
       const request = { ...common, toNode: there, reason: 'manual', deadline: startedAt + 10_000 } as const;
       const { migration } = await migrations.begin(request);
-      const opening = nodes.open(there, mover);
+      const opening = nodes.open(there, migrated);
       for (let turn = 0; turn < delay; turn++) await new Promise(setImmediate);
       await Promise.allSettled([rollBack(migration), opening]);
       await sessionsAre(there, 0);

@@ -169,8 +169,8 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
   });
 
   test('a member without media, or on another node than the request names, is not migrated', async () => {
-    const { media: _media, ...silent } = newcomer(roomId);
-    const { member } = await joinAs(store, silent as ReturnType<typeof newcomer>);
+    const { media: _media, ...withoutMedia } = newcomer(roomId);
+    const { member } = await joinAs(store, withoutMedia as ReturnType<typeof newcomer>);
     await expect(begin(member)).rejects.toMatchObject({ code: 'MEDIA_NOT_OPEN' });
     await store.rooms.describeMedia(roomId, member.id, mediaRequest);
     const request = { id: newId('migration'), roomId, sessionId: member.sessionId, participantId: member.id };
@@ -245,11 +245,11 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
           };
           await acts[what]().catch((error: { code?: string }) => expect(error.code).toBeDefined());
           const { members } = (await store.rooms.state(roomId))!;
-          const wanted: Record<string, number> = {};
+          const expected: Record<string, number> = {};
           const migrations = await store.migrations.running(10);
           for (const place of [...members.map(({ nodeId }) => nodeId), ...migrations.map(({ toNode }) => toNode)])
-            wanted[place] = (wanted[place] ?? 0) + 1;
-          expect(await reserved()).toEqual(wanted);
+            expected[place] = (expected[place] ?? 0) + 1;
+          expect(await reserved()).toEqual(expected);
         }
         for (const sessionId of sessions) await store.rooms.leave(roomId, participantIdOf(sessionId), 'left');
         expect(await reserved()).toEqual({});

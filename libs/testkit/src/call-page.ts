@@ -41,7 +41,7 @@ export interface CallPageOptions {
   readonly signalUrl?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly camera?: CameraSize;
-  /** Sends to a port where nobody answers in place of the addresses of another participant, as behind a firewall. */
+  /** Replaces the addresses of other participants by a port that does not answer, as behind a firewall. */
   readonly misdirectCandidates?: boolean;
   /** Joins on a machine without camera, microphone and screen. */
   readonly withoutDevices?: boolean;
@@ -152,7 +152,7 @@ export class CallPage<T extends Tab = Page> {
   /** Waits until exactly these others have a tile each. */
   async hasTilesOf(names: readonly string[], timeoutMs = 15_000): Promise<void> {
     await waitFor(
-      `${this.name} sees exactly ${names.join(', ') || 'nobody'}`,
+      `the tiles of ${this.name} are of ${names.join(', ') || 'no other'}`,
       async () => {
         const shown = (await this.tiles()).map(({ name }) => name).toSorted();
         if (JSON.stringify(shown) !== JSON.stringify([...names].toSorted()))
@@ -173,11 +173,11 @@ export class CallPage<T extends Tab = Page> {
   /** Media of a participant that the browser has received. Counters restart with each new element or track. */
   async receivedFrom(name: string): Promise<Received> {
     const tile = (await this.tiles()).find((each) => each.name === name);
-    const audioBytes = await this.page.evaluate(async (wanted) => {
+    const audioBytes = await this.page.evaluate(async (participant) => {
       const tracks = new Set<string>();
       for (const { name: each, publications } of globalThis.flotilla.room?.participants.values() ?? [])
         for (const { kind, track } of publications.values())
-          if (each === wanted && kind === 'audio' && track) tracks.add(track.id);
+          if (each === participant && kind === 'audio' && track) tracks.add(track.id);
       let bytes = 0;
       for (const connection of globalThis.connections)
         for (const receiver of connection.getReceivers())
@@ -194,7 +194,7 @@ export class CallPage<T extends Tab = Page> {
     let last = await this.receivedFrom(name);
     let [newFrames, newAudioBytes] = [0, 0];
     await waitFor(
-      `${this.name} hears and sees ${name}`,
+      `${this.name} receives audio and video of ${name}`,
       async () => {
         const now = await this.receivedFrom(name);
         newFrames += increase(last.videoFrames, now.videoFrames);
@@ -212,9 +212,9 @@ export class CallPage<T extends Tab = Page> {
   async showsMuted(name: string): Promise<void> {
     await waitFor(`${this.name} knows that ${name} is muted`, async () => {
       const muted = await this.page.evaluate(
-        (wanted) =>
+        (participant) =>
           [...globalThis.flotilla.room!.participants.values()]
-            .filter((each) => each.name === wanted)
+            .filter((each) => each.name === participant)
             .flatMap(({ publications }) => [...publications.values()])
             .some(({ kind, muted: each }) => kind === 'audio' && each),
         name,

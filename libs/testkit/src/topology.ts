@@ -55,15 +55,15 @@ export class RestApi {
     if (status !== 201) throw new Error(`room not created: ${status} ${JSON.stringify(body)}`);
   }
 
-  async issueToken(room: string, wanted: z.input<typeof IssueToken> = {}): Promise<string> {
-    const { status, body } = await this.request('POST', `/v1/rooms/${room}/tokens`, wanted);
+  async issueToken(room: string, parameters: z.input<typeof IssueToken> = {}): Promise<string> {
+    const { status, body } = await this.request('POST', `/v1/rooms/${room}/tokens`, parameters);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
     return IssuedToken.parse(body).token;
   }
 
   /** A token that is not limited to a room. */
-  async issueFleetToken(wanted: z.input<typeof IssueFleetToken>): Promise<string> {
-    const { status, body } = await this.request('POST', '/v1/tokens', wanted);
+  async issueFleetToken(parameters: z.input<typeof IssueFleetToken>): Promise<string> {
+    const { status, body } = await this.request('POST', '/v1/tokens', parameters);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
     return IssuedToken.parse(body).token;
   }

@@ -30,14 +30,14 @@ import { type Gap, report, rowHead } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 const room = 'moving';
-/** What is watched around a migration: it and the time in which the others follow and the old side closes. */
+/** Time after a migration that still belongs to its measurement, in which the others resubscribe and the previous media closes. */
 const settleMs = 3500;
 const restMs = 4000;
 const restEvery = 10;
 
-const about = `Moves the people of a three-person call from SFU node to SFU node while they talk, and measures what each sees of the others:
-the longest time between two rendered frames around each move, and the sound that was made up for want of packets, beside those
-of the same call at rest. With loss, delay or jitter all media goes through relays that impair it, each way.`;
+const about = `Migrates the participants of a call of three between SFU nodes, and measures the longest gap between two rendered frames during
+each migration, and the concealed audio, in comparison to the same call at rest. With loss, delay or jitter all media goes
+through relays that impair it in each direction.`;
 const {
   migrations,
   browser: browserName = 'chromium',
@@ -64,14 +64,14 @@ endOnStopRequest();
 const impaired = loss > 0 || delay > 0 || jitter > 0;
 /** Firefox ignores ICE candidates on loopback. */
 const mediaAddress = browserName === 'firefox' ? (await localAddresses()).at(-1)! : '127.0.0.1';
-/** Clients are told this address, where the relays listen; the nodes themselves listen on 127.0.0.1, at the same ports. */
+/** Address in the ICE candidates, on which the relays listen. The nodes listen on 127.0.0.1, at the same ports. */
 const relayHost = browserName === 'firefox' ? mediaAddress : '127.0.0.2';
 
-/** The longest gaps since the last call, by who sees whom. */
+/** The longest gaps since the last call, by viewer and publisher. */
 async function takeGaps(
   pages: readonly CallPage<Tab>[],
   owners: ReadonlyMap<string, string>,
-): Promise<Omit<Gap, 'round' | 'mover'>[]> {
+): Promise<Omit<Gap, 'round' | 'migrated'>[]> {
   const taken = await Promise.all(
     pages.map(async (page) =>
       (await page.takeFrameGaps()).map(({ publicationId, longest }) => ({
@@ -121,8 +121,8 @@ const viewport = height < 720 ? { width: 640, height: 480 } : { width: 1280, hei
 const gaps: Gap[] = [];
 const atRest: number[] = [];
 const took: number[] = [];
-/** Concealed sound in ms per second of sound played: at rest, and around migrations for the mover and for the others. */
-const concealed = { atRest: [] as number[], mover: [] as number[], others: [] as number[] };
+/** Concealed audio in ms per second of audio: at rest, and during migrations for the migrated participant and for the others. */
+const concealed = { atRest: [] as number[], migrated: [] as number[], others: [] as number[] };
 const failures: string[] = [];
 try {
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
@@ -144,19 +144,19 @@ try {
       concealed.atRest.push(...(await Promise.all(sound.map((take) => take()))));
       atRest.push(...(await takeGaps(pages, owners)).map(({ ms }) => ms));
     }
-    const mover = pages[round % pages.length]!;
-    const { me } = await mover.room();
+    const migrated = pages[round % pages.length]!;
+    const { me } = await migrated.room();
     await takeGaps(pages, owners);
     const sound = await Promise.all(pages.map(watchSound));
-    await waitFor(`${mover.name} is to move`, async () => {
+    await waitFor(`the migration of ${migrated.name} is accepted`, async () => {
       const { status, body } = await api.request('POST', `/v1/rooms/${room}/participants/${me}/migrate`, {});
-      // On a bad path the planner may be moving somebody on its own.
+      // On an impaired path the planner may have started a migration.
       if (status !== 202) notYet(JSON.stringify(body));
     });
-    const before = (await mover.moves()).length;
+    const before = (await migrated.moves()).length;
     const move = await waitFor(
-      `${mover.name} has moved`,
-      async () => (await mover.moves())[before] ?? notYet('it has not'),
+      `the end of the migration of ${migrated.name}`,
+      async () => (await migrated.moves())[before] ?? notYet('it has not'),
       { timeoutMs: 30_000 },
     );
     if (move.ms === undefined) failures.push(`${round}: ${move.error}`);
@@ -164,8 +164,8 @@ try {
     await setTimeout(settleMs);
     const seen = await takeGaps(pages, owners);
     for (const [index, page] of pages.entries())
-      concealed[page === mover ? 'mover' : 'others'].push(await sound[index]!());
-    gaps.push(...seen.map((gap) => ({ ...gap, round, mover: mover.name })));
+      concealed[page === migrated ? 'migrated' : 'others'].push(await sound[index]!());
+    gaps.push(...seen.map((gap) => ({ ...gap, round, migrated: migrated.name })));
     const worst = Math.max(...seen.map(({ ms }) => ms));
     progress(
       `migration ${round} of ${migrations}: ${Math.round(move.ms ?? 0)} ms, longest gap ${Math.round(worst)} ms, ${failures.length} failed`,
@@ -189,15 +189,15 @@ const seenBy = (what: string, chosen: (gap: Gap) => boolean): (string | number)[
   );
 const rows = [
   row('at rest', atRest),
-  seenBy('the mover, of the others', ({ viewer, mover }) => viewer === mover),
-  seenBy('the others, of the mover', ({ of, mover }) => of === mover),
-  seenBy('the others, of each other', ({ viewer, of, mover }) => viewer !== mover && of !== mover),
-  row('migration, from being told to being moved', took),
+  seenBy('at the migrated participant', ({ viewer, migrated }) => viewer === migrated),
+  seenBy('at others, from the migrated participant', ({ of, migrated }) => of === migrated),
+  seenBy('at others, from others', ({ viewer, of, migrated }) => viewer !== migrated && of !== migrated),
+  row('duration of a migration', took),
 ];
 const soundRows = [
   row('at rest', concealed.atRest),
-  row('the mover, of the others', concealed.mover),
-  row('the others', concealed.others),
+  row('at the migrated participant', concealed.migrated),
+  row('at others', concealed.others),
 ];
 const pictures = `${browserName === 'firefox' ? 'Firefox' : 'Chromium'}. Pictures of ${height} lines, ${fps} a second. `;
 const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';

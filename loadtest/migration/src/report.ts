@@ -1,30 +1,30 @@
 import type { Report } from '@flotilla/loadtest-kit';
 
-/** A gap between two frames: around which migration, of whom, who saw it, of whom, how long. */
+/** The longest gap between two rendered frames of one publication at one viewer, during one migration. */
 export interface Gap {
   readonly round: number;
-  readonly mover: string;
+  readonly migrated: string;
   readonly viewer: string;
   readonly of: string;
   readonly ms: number;
 }
 
-export const rowHead = ['who sees whom', 'count', 'p50', 'p95', 'p99', 'max'];
+export const rowHead = ['gap', 'count', 'p50', 'p95', 'p99', 'max'];
 
 const size = { width: 960, height: 360, left: 56, bottom: 32, top: 12 };
 const goalMs = 150;
 
-/** A point for each gap, by migration; the mover's own view and that of the others told apart by colour and shape. */
+/** A point for each gap, by migration. Colour and shape differ for gaps at the migrated participant and at others. */
 function plot(gaps: readonly Gap[]): string {
   const rounds = Math.max(1, ...gaps.map(({ round }) => round));
   const most = Math.max(goalMs * 2, ...gaps.map(({ ms }) => ms));
   const x = (round: number): number => size.left + (round / rounds) * (size.width - size.left - 12);
   const y = (ms: number): number => size.height - size.bottom - (ms / most) * (size.height - size.bottom - size.top);
-  const points = gaps.map(({ round, viewer, mover, of, ms }) => {
-    const title = `<title>migration ${round} of ${mover}: ${viewer} sees ${of}, ${Math.round(ms)} ms</title>`;
-    return viewer === mover
-      ? `<rect class="mover" x="${(x(round) - 3).toFixed(1)}" y="${(y(ms) - 3).toFixed(1)}" width="6" height="6">${title}</rect>`
-      : `<circle class="${of === mover ? 'of-mover' : 'others'}" cx="${x(round).toFixed(1)}" cy="${y(ms).toFixed(1)}" r="3">${title}</circle>`;
+  const points = gaps.map(({ round, viewer, migrated, of, ms }) => {
+    const title = `<title>migration ${round} of ${migrated}: ${viewer} sees ${of}, ${Math.round(ms)} ms</title>`;
+    return viewer === migrated
+      ? `<rect class="migrated" x="${(x(round) - 3).toFixed(1)}" y="${(y(ms) - 3).toFixed(1)}" width="6" height="6">${title}</rect>`
+      : `<circle class="${of === migrated ? 'of-migrated' : 'others'}" cx="${x(round).toFixed(1)}" cy="${y(ms).toFixed(1)}" r="3">${title}</circle>`;
   });
   const lines = Array.from({ length: 5 }, (_, index) => Math.round((most / 4) * index)).map(
     (ms) =>
@@ -41,7 +41,7 @@ ${points.join('\n')}
 const style = `
 svg { width: 100%; font-size: 12px; fill: currentColor; }
 .grid { stroke: currentColor; opacity: .15; } .goal { stroke: #c2410c; stroke-dasharray: 6 4; }
-.mover { fill: #4f46e5; } .of-mover { fill: #059669; } .others { fill: none; stroke: currentColor; opacity: .5; }
+.migrated { fill: #4f46e5; } .of-migrated { fill: #059669; } .others { fill: none; stroke: currentColor; opacity: .5; }
 .key { display: inline-block; margin-right: 1.5rem; }
 `;
 
@@ -49,7 +49,7 @@ svg { width: 100%; font-size: 12px; fill: currentColor; }
 export function report(results: {
   readonly when: string;
   readonly machine: string;
-  /** The pictures, and how the way to the nodes was impaired. */
+  /** The resolution, the frame rate and the impairment of the path. */
   readonly path: string;
   readonly rows: readonly (readonly (string | number)[])[];
   readonly soundRows: readonly (readonly (string | number)[])[];
@@ -59,18 +59,18 @@ export function report(results: {
   const { when, machine, path, rows, soundRows, gaps, failures } = results;
   return {
     title: 'Migrations',
-    heading: 'Moving people from node to node while they talk',
+    heading: 'Migrations between SFU nodes during a call',
     when,
     machine,
     about: `${path}${failures.length} failed.`,
     goals: [],
     drawing: `<style>${style}</style>
-<p><span class="key" style="color:#4f46e5">■ what the mover sees</span><span class="key" style="color:#059669">● what the others see of the
-mover</span><span class="key">○ what the others see of each other</span></p>
+<p><span class="key" style="color:#4f46e5">■ at the migrated participant</span><span class="key" style="color:#059669">● at others, from the migrated
+participant</span><span class="key">○ at others, from others</span></p>
 ${plot(gaps)}`,
     tables: [
       { title: 'Longest gap between frames, ms', head: rowHead, rows },
-      { title: 'Concealed sound, ms per second of sound', head: rowHead, rows: soundRows },
+      { title: 'Concealed audio, ms per second of audio', head: rowHead, rows: soundRows },
       ...(failures.length > 0
         ? [{ title: 'Failed', head: ['migration'], rows: failures.map((failure) => [failure]) }]
         : []),

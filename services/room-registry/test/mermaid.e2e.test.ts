@@ -12,7 +12,7 @@ declare global {
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const topology = (vertices: TopologyVertex[]): Topology => ({ at: 0, truncated: false, vertices });
 
-/** A fleet in which every room has people on every gateway and every node. */
+/** A fleet in which every room has participants on every gateway and every node. */
 function fleet(gateways: number, rooms: number, nodes: number): Topology {
   const all = range(rooms).map((room) => `rm_${room}`);
   return topology([
@@ -74,7 +74,7 @@ test('a small fleet is drawn completely', () => {
 test('the smaller rooms of a large fleet are drawn as one vertex with the sum of their participants', () => {
   const text = topologyMermaid(fleet(2, 100, 2));
   expect(text.match(/^ {4}r\d+\(/gm)).toHaveLength(41);
-  // 60 rooms of 60, 59, ... people.
+  // 60 rooms of 60, 59, ... participants.
   expect(text).toContain('r40("60 more rooms<br/>1830 participants")');
   expect(text).toContain('g0 -->|60| r40');
 });

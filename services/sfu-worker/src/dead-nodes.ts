@@ -8,7 +8,7 @@ const everyMs = 5000;
 const deadAfterMs = 10_000;
 
 /**
- * Stops sending to dead nodes: nobody there ends a pipe, which would carry its publications until they end. A node is dead when
+ * Stops sending to dead nodes: they do not close pipes, which would forward their publications until these end. A node is dead when
  * its heartbeats stop while others' are received; when all stop, the store is at fault, and nothing is closed.
  */
 export class DeadNodes {

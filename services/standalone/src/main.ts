@@ -57,7 +57,7 @@ const settings = z.object({
 
 const standaloneConfig = settings.superRefine(({ FLOTILLA_HOST, FLOTILLA_API_KEYS }, context) => {
   if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
-  const message = `to listen at ${FLOTILLA_HOST}, as without keys everybody who reaches it could use the REST API`;
+  const message = `to listen at ${FLOTILLA_HOST}, because without keys every client that reaches it may use the REST API`;
   context.addIssue({ code: 'custom', path: ['FLOTILLA_API_KEYS'], message });
 });
 

@@ -19,7 +19,7 @@ export type BrowserOf = (name: string) => TabBrowser;
 
 /** Scenarios of calls in browsers, for every topology. Each creates its own rooms. */
 export interface CallScenario {
-  readonly promise: string;
+  readonly title: string;
   /** Depends on the browsers: runs again with participants in different ones. */
   readonly mixed?: true;
   readonly run: (topology: Topology, browserOf: BrowserOf, report: (line: string) => void) => Promise<void>;
@@ -56,7 +56,7 @@ export async function meets(newcomer: Call, ...others: Call[]): Promise<void> {
 
 export const callScenarios: readonly CallScenario[] = [
   {
-    promise:
+    title:
       'participants receive each other for 5 s, a third joins, one leaves and its tile disappears, one reloads and rejoins',
     mixed: true,
     run: (topology, browserOf, report) =>
@@ -89,7 +89,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'a participant without a socket for 3 s keeps its session and media and gets all events',
+    title: 'a participant without a socket for 3 s keeps its session and media and gets all events',
     mixed: true,
     run: (topology, browserOf, report) =>
       withPages(
@@ -136,7 +136,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'two rooms do not receive media of each other',
+    title: 'two rooms do not receive media of each other',
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
@@ -155,7 +155,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'participants on two SFU nodes receive each other through pipes, and mutes apply',
+    title: 'participants on two SFU nodes receive each other through pipes, and mutes apply',
     mixed: true,
     run: (topology, browserOf) =>
       withPages(
@@ -188,7 +188,7 @@ export const callScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise:
+    title:
       'after all mediasoup workers of a node are killed its participants get media again with the same ids, in the same process',
     mixed: true,
     run: (topology, browserOf, report) =>

@@ -16,7 +16,7 @@ const closeCode = (client: RawClient, withinMs: number): Promise<number> =>
 /** Clients that open a session and then break the protocol by not reading, not answering or not requesting. */
 export const hostileClients: readonly HostileScenario[] = [
   {
-    promise: 'a client that does not read is closed once a mebibyte waits for it, and may resume at what it missed',
+    title: 'a client that does not read is closed once a mebibyte waits for it, and may resume at what it missed',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const room = `slow-${Date.now().toString(36)}`;
@@ -53,7 +53,7 @@ export const hostileClients: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'a client that answers no ping is closed after three, one that sends no request after 30 s',
+    title: 'a client that answers no ping is closed after three, one that sends no request after 30 s',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const token = (): Promise<string> => topology.api.issueToken(pair.room);

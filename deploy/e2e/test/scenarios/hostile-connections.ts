@@ -34,7 +34,7 @@ async function refusedWith(topology: Topology, head: (url: URL) => string): Prom
 
 export const hostileConnections: readonly HostileScenario[] = [
   {
-    promise: 'an invalid opening handshake is refused with its status, and 70 KB of headers with 431',
+    title: 'an invalid opening handshake is refused with its status, and 70 KB of headers with 431',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const credentials = withToken(await topology.api.issueToken(pair.room));
@@ -66,7 +66,7 @@ export const hostileConnections: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'connections with endless headers, endless frames or no traffic do not delay other sessions',
+    title: 'connections with endless headers, endless frames or no traffic do not delay other sessions',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const slow = await Promise.all(Array.from({ length: 50 }, () => RawFrames.open(topology.signalUrls[0]!)));
@@ -84,7 +84,7 @@ export const hostileConnections: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'a socket that does not answer the close frame is destroyed within seconds',
+    title: 'a socket that does not answer the close frame is destroyed within seconds',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
@@ -105,7 +105,7 @@ export const hostileConnections: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'a flood of pings ends the connection before the queued pongs exhaust memory',
+    title: 'a flood of pings ends the connection before the queued pongs exhaust memory',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);

@@ -5,7 +5,7 @@ import { closeBody, frame, notYet, opcodes, RawFrames, type Topology, waitFor, w
 
 /** An abuse and its documented answer, while an honest pair keeps exchanging messages. */
 export interface HostileScenario {
-  readonly promise: string;
+  readonly title: string;
   readonly run: (topology: Topology, report: (line: string) => void) => Promise<void>;
 }
 
@@ -115,24 +115,24 @@ export const frameAbuses: Abuses = { ...protocolErrors, ...invalidTexts, ...tooM
 
 export const hostileFrames: readonly HostileScenario[] = [
   {
-    promise: 'frames that RFC 6455 does not allow close the connection with 1002',
+    title: 'frames that RFC 6455 does not allow close the connection with 1002',
     run: closedWith(closeCodes.PROTOCOL_ERROR, protocolErrors),
   },
   {
-    promise:
+    title:
       'text that is not UTF-8 closes the connection with 1007, in one frame, across fragments, and as a close reason',
     run: closedWith(closeCodes.INVALID_TEXT, invalidTexts),
   },
   {
-    promise: 'a message above 64 KiB closes the connection with 1009, by its header, in one frame, or in fragments',
+    title: 'a message above 64 KiB closes the connection with 1009, by its header, in one frame, or in fragments',
     run: closedWith(closeCodes.MESSAGE_TOO_BIG, tooMuch),
   },
   {
-    promise: 'a message in endless fragments, empty or not, closes the connection with 1008',
+    title: 'a message in endless fragments, empty or not, closes the connection with 1008',
     run: closedWith(closeCodes.TOO_MANY_FRAGMENTS, tooManyFragments),
   },
   {
-    promise:
+    title:
       'unusual but valid frames are answered: fragments with pings between, one byte at a time, 64 KiB, empty, and binary',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
@@ -171,7 +171,7 @@ export const hostileFrames: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'frames after a close frame are ignored, and the close is answered with its code',
+    title: 'frames after a close frame are ignored, and the close is answered with its code',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair);
@@ -184,7 +184,7 @@ export const hostileFrames: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'compression is not negotiated, and a compressed frame closes the connection with 1002',
+    title: 'compression is not negotiated, and a compressed frame closes the connection with 1002',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const raw = await intruder(topology, pair, {

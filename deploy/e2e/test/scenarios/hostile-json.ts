@@ -73,20 +73,20 @@ const written = (to: string): Readonly<Record<string, Written>> => ({
 
 export const hostileJson: readonly HostileScenario[] = [
   {
-    promise:
+    title:
       'JSON that aims at prototypes, parsers or limits is refused or treated as plain data, and shows in no answer to others',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const clean = await pair.plainAnswers();
         const client = await enter(topology, pair.room);
         const answers: Record<string, string> = {};
-        const wanted: Record<string, string> = {};
+        const expected: Record<string, string> = {};
         for (const [name, [text, code]] of Object.entries(written(`room:${pair.room}`))) {
           const { ok, error } = await client.sendRaw(text);
           answers[name] = ok ? 'ok' : (error?.code ?? 'no code');
-          wanted[name] = code ?? 'ok';
+          expected[name] = code ?? 'ok';
         }
-        expect(answers).toEqual(wanted);
+        expect(answers).toEqual(expected);
         const replies = JSON.stringify(client.replies);
         expect(replies).not.toContain(mark);
         const shape = (text: string): string => text.replaceAll(/"replyTo":"r\d+"/g, '');

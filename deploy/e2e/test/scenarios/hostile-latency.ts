@@ -21,7 +21,7 @@ async function abuse(topology: Topology, room: string, stopped: () => boolean): 
 
 export const hostileLatency: readonly HostileScenario[] = [
   {
-    promise: 'an honest session is answered while all abuses of frames are repeated on other connections',
+    title: 'an honest session is answered while all abuses of frames are repeated on other connections',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         report(`before: ${await pair.after(100)}`);

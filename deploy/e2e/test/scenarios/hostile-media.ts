@@ -63,7 +63,7 @@ async function newRoom(topology: Topology): Promise<string> {
 /** Media parameters that would break the receivers, and media without a grant. */
 export const hostileMedia: readonly HostileScenario[] = [
   {
-    promise: 'RTP parameters that browsers cannot parse are refused, and the room keeps receiving publications',
+    title: 'RTP parameters that browsers cannot parse are refused, and the room keeps receiving publications',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const room = await newRoom(topology);
@@ -87,19 +87,19 @@ export const hostileMedia: readonly HostileScenario[] = [
       }),
   },
   {
-    promise: 'a session without the grant subscribe gets no subscriptions when it joins or opens its media again',
+    title: 'a session without the grant subscribe gets no subscriptions when it joins or opens its media again',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const room = await newRoom(topology);
         const { raw } = await join(topology, room);
         expect(await publish(raw, room)).toMatchObject({ ok: true });
-        const silent = await join(topology, room, []);
-        expect(silent.subscribed).toEqual([]);
-        const { rtpCapabilities } = (await silent.raw.welcome()) as unknown as { rtpCapabilities: object };
-        const reopened = await silent.raw.request('open_media', { rtpCapabilities }, `room:${room}`);
+        const newcomer = await join(topology, room, []);
+        expect(newcomer.subscribed).toEqual([]);
+        const { rtpCapabilities } = (await newcomer.raw.welcome()) as unknown as { rtpCapabilities: object };
+        const reopened = await newcomer.raw.request('open_media', { rtpCapabilities }, `room:${room}`);
         expect(reopened).toMatchObject({ ok: true, payload: { subscriptions: [] } });
         raw.close();
-        silent.raw.close();
+        newcomer.raw.close();
       }),
   },
 ];

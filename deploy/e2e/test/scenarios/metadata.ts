@@ -3,7 +3,7 @@ import { enter, MetadataClient, notYet, type RawClient, type Topology, waitFor }
 
 /** Metadata scenarios for clients without the SDK: requests to the gateways, and data channels. */
 export interface MetadataScenario {
-  readonly promise: string;
+  readonly title: string;
   readonly run: (topology: Topology) => Promise<void>;
 }
 
@@ -15,8 +15,8 @@ interface Participant {
   readonly participantId: string;
 }
 
-async function enterAs(topology: Topology, room: string, gateway: number, wanted = {}): Promise<Participant> {
-  const signal = await enter(topology, room, gateway, wanted);
+async function enterAs(topology: Topology, room: string, gateway: number, parameters = {}): Promise<Participant> {
+  const signal = await enter(topology, room, gateway, parameters);
   const { participantId, snapshot } = signal.replies[0]!.payload as {
     participantId: string;
     snapshot: { room: { id: string } };
@@ -27,14 +27,14 @@ async function enterAs(topology: Topology, room: string, gateway: number, wanted
 /** Runs with a new room, and closes its clients at the end. */
 async function inRoom(
   topology: Topology,
-  work: (come: (gateway: number, wanted?: object) => Promise<Participant>) => Promise<void>,
+  work: (come: (gateway: number, parameters?: object) => Promise<Participant>) => Promise<void>,
 ): Promise<void> {
   const room = `metadata-${Date.now().toString(36)}-${++rooms}`;
   await topology.api.createRoom({ name: room });
   const signals: RawClient[] = [];
   try {
-    await work(async (gateway, wanted) => {
-      const participant = await enterAs(topology, room, gateway, wanted);
+    await work(async (gateway, parameters) => {
+      const participant = await enterAs(topology, room, gateway, parameters);
       signals.push(participant.signal);
       return participant;
     });
@@ -47,7 +47,7 @@ const link = ({ signal, roomId }: Participant): Promise<MetadataClient> => Metad
 
 export const metadataScenarios: readonly MetadataScenario[] = [
   {
-    promise: 'a message is relayed from one client to another, stamped with the publisher',
+    title: 'a message is relayed from one client to another, stamped with the publisher',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const [ada, bob] = [await come(0), await come(1)];
@@ -61,7 +61,7 @@ export const metadataScenarios: readonly MetadataScenario[] = [
       }),
   },
   {
-    promise: 'publishing and subscribing topics needs the grant, membership in the room and an own link',
+    title: 'publishing and subscribing topics needs the grant, membership in the room and an own link',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const [viewer, sender] = [await come(0, { grants: ['subscribe'] }), await come(0, { grants: ['publish'] })];
@@ -91,7 +91,7 @@ export const metadataScenarios: readonly MetadataScenario[] = [
       }),
   },
   {
-    promise: 'the metadata link of a client is closed when it leaves the room',
+    title: 'the metadata link of a client is closed when it leaves the room',
     run: (topology) =>
       inRoom(topology, async (come) => {
         const ada = await come(0);

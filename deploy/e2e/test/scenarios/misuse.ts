@@ -5,7 +5,7 @@ import { enter, httpAnswer, openingHandshake, RawClient, type Topology, UpgradeR
 
 /** Invalid upgrades and requests with their documented responses. After each, an honest client must be served. */
 export interface MisuseScenario {
-  readonly promise: string;
+  readonly title: string;
   readonly run: (topology: Topology) => Promise<void>;
 }
 
@@ -37,7 +37,7 @@ async function serviceGoesOn(topology: Topology): Promise<void> {
 
 export const misuseScenarios: readonly MisuseScenario[] = [
   {
-    promise: 'a missing, malformed, foreign, expired or replayed token is refused with its code',
+    title: 'a missing, malformed, foreign, expired or replayed token is refused with its code',
     run: async (topology) => {
       const room = await newRoom(topology);
       const url = topology.signalUrls[0]!;
@@ -67,7 +67,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise: 'an upgrade without WebSocket, without a supported subprotocol or from a foreign origin is refused',
+    title: 'an upgrade without WebSocket, without a supported subprotocol or from a foreign origin is refused',
     run: async (topology) => {
       const room = await newRoom(topology);
       const url = topology.signalUrls[0]!;
@@ -109,11 +109,11 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise:
+    title:
       'malformed JSON, unknown types, forged senders and invalid payloads get their error codes and change nothing',
     run: async (topology) => {
       const room = await newRoom(topology);
-      const [client, witness] = [await enter(topology, room), await enter(topology, room, 1)];
+      const [client, observer] = [await enter(topology, room), await enter(topology, room, 1)];
       const to = `room:${room}`;
       const answers: [string, string][] = [
         ['{', 'BAD_MESSAGE'],
@@ -139,16 +139,16 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       ];
       for (const [message, code] of answers)
         expect({ message, ...(await client.sendRaw(message)) }).toMatchObject({ message, ok: false, error: { code } });
-      const seen = witness.events.map(({ type }) => type);
+      const seen = observer.events.map(({ type }) => type);
       expect(await client.request('ping')).toMatchObject({ ok: true });
-      expect(witness.events.map(({ type }) => type)).toEqual(seen);
+      expect(observer.events.map(({ type }) => type)).toEqual(seen);
       client.close();
-      witness.close();
+      observer.close();
       await serviceGoesOn(topology);
     },
   },
   {
-    promise: 'an oversized message closes the connection with 1009, a binary one is refused',
+    title: 'an oversized message closes the connection with 1009, a binary one is refused',
     run: async (topology) => {
       const room = await newRoom(topology);
       const client = await enter(topology, room);
@@ -162,12 +162,12 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise:
+    title:
       'a full room, an unknown room, a room the token is not for, a missing grant and an unknown participant have their codes',
     run: async (topology) => {
       const url = topology.signalUrls[0]!;
-      const connect = async (room: string, wanted = {}) => {
-        const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, wanted) });
+      const connect = async (room: string, parameters = {}) => {
+        const client = await RawClient.connect(url, { token: await topology.api.issueToken(room, parameters) });
         await client.event('welcome');
         return client;
       };
@@ -206,27 +206,27 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     },
   },
   {
-    promise: 'a participant removed over REST is notified and leaves the room, and the others get the reason',
+    title: 'a participant removed over REST is notified and leaves the room, and the others get the reason',
     run: async (topology) => {
       const room = await newRoom(topology);
-      const [removed, witness] = [await enter(topology, room), await enter(topology, room, 1)];
+      const [removed, observer] = [await enter(topology, room), await enter(topology, room, 1)];
       const { participantId } = (removed.replies[0]!.payload ?? {}) as { participantId: string };
       expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({
         status: 204,
       });
-      for (const client of [removed, witness])
+      for (const client of [removed, observer])
         expect(await client.event('participant_left')).toMatchObject({ payload: { participantId, reason: 'removed' } });
       expect(await removed.request('message', { data: 1 }, `room:${room}`)).toMatchObject({
         ok: false,
         error: { code: 'NOT_IN_ROOM' },
       });
       removed.close();
-      witness.close();
+      observer.close();
       await serviceGoesOn(topology);
     },
   },
   {
-    promise: 'the REST API requires a key, validates every field, paginates and serves its OpenAPI document',
+    title: 'the REST API requires a key, validates every field, paginates and serves its OpenAPI document',
     run: async (topology) => {
       const { api } = topology;
       if (topology.apiKeyRequired) {

@@ -6,7 +6,7 @@ import { type CallScenario, callScenarios, meets, newRoom, withPages } from './c
 export const mixedScenarios: readonly CallScenario[] = [
   ...callScenarios.filter(({ mixed }) => mixed),
   {
-    promise: 'a participant without camera, microphone and screen hears and sees the other, who sees its tile',
+    title: 'a participant without camera, microphone and screen hears and sees the other, who sees its tile',
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
@@ -23,7 +23,7 @@ export const mixedScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise: 'each of two participants is migrated in turn: both keep hearing and seeing each other, and their ids',
+    title: 'each of two participants is migrated in turn: both keep hearing and seeing each other, and their ids',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {

@@ -42,10 +42,10 @@ const tracksIn = ({ page }: Call): Promise<number> =>
   );
 
 /** Subscribes to or unsubscribes from all publications. */
-const wish = ({ page }: Call, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
-  page.evaluate(async (asked) => {
+const setSubscriptions = ({ page }: Call, what: 'subscribe' | 'unsubscribe'): Promise<void> =>
+  page.evaluate(async (method) => {
     for (const { publications } of flotilla.room.participants.values())
-      for (const publication of publications.values()) await publication[asked]();
+      for (const publication of publications.values()) await publication[method]();
   }, what);
 
 /** Waits until the two are connected to each other, without a pending negotiation. */
@@ -104,7 +104,7 @@ async function watch({ page }: Call): Promise<void> {
 /** Scenarios of peer-to-peer calls in browsers. */
 export const peerCallScenarios: readonly CallScenario[] = [
   {
-    promise:
+    title:
       'two participants exchange media directly, through mutes, a lost socket, a reload and 50 simultaneous offers',
     run: (topology, browserOf, report) =>
       withPages(
@@ -130,12 +130,12 @@ export const peerCallScenarios: readonly CallScenario[] = [
             await ada.press('mic');
             await bob.receivesMediaOf('ada');
 
-            await wish(bob, 'unsubscribe');
+            await setSubscriptions(bob, 'unsubscribe');
             await waitFor('no received tracks', async () => {
               const tracks = await tracksIn(bob);
               if (tracks > 0) notYet(`${tracks} tracks are`);
             });
-            await wish(bob, 'subscribe');
+            await setSubscriptions(bob, 'subscribe');
             await bob.receivesMediaOf('ada');
 
             let met = 0;
@@ -206,8 +206,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    promise:
-      'when a third participant joins all three receive each other, and the first two keep their media and tiles',
+    title: 'when a third participant joins all three receive each other, and the first two keep their media and tiles',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {

@@ -5,7 +5,7 @@ import { gatewayUrl, notYet, RawClient, type Topology, waitFor } from '@flotilla
 
 /** Scenarios of peer-to-peer negotiation through the gateways, with plain WebSockets. */
 export interface PeerScenario {
-  readonly promise: string;
+  readonly title: string;
   readonly run: (topology: Topology) => Promise<void>;
 }
 
@@ -26,8 +26,8 @@ class Negotiator {
     readonly joined: { snapshot: { room: { id: string }; mediaMode: string; offset: string }; media?: unknown },
   ) {}
 
-  static async join(topology: Topology, room: string, gateway: number, wanted = {}): Promise<Negotiator> {
-    const token = await topology.api.issueToken(room, wanted);
+  static async join(topology: Topology, room: string, gateway: number, parameters = {}): Promise<Negotiator> {
+    const token = await topology.api.issueToken(room, parameters);
     const client = await RawClient.connect(gatewayUrl(topology, gateway), { token });
     const { payload } = await client.event('welcome');
     const reply = await client.request('join', { room, rtpCapabilities: payload['rtpCapabilities'] });
@@ -50,7 +50,7 @@ class Negotiator {
   }
 
   /** Waits until exactly these kinds have been received. */
-  async hears(...kinds: string[]): Promise<void> {
+  async receives(...kinds: string[]): Promise<void> {
     await waitFor(`${kinds.join(', ')} at ${this.id}`, () => {
       const received = this.received.map(({ payload }) => payload['kind']);
       if (JSON.stringify(received) !== JSON.stringify(kinds)) notYet(`it has received ${received.join(', ')}`);
@@ -95,7 +95,7 @@ const candidate = (usernameFragment: string) => ({
   kind: 'candidate',
   candidate: { candidate: 'candidate:1 1 udp 1 192.0.2.1 9 typ host', sdpMid: '0', sdpMLineIndex: 0, usernameFragment },
 });
-const state = (wanted: string) => ({ ok: true, payload: { state: wanted } });
+const state = (expected: string) => ({ ok: true, payload: { state: expected } });
 const refused = (code: string, message: string) => ({
   ok: false,
   error: { code, message: expect.stringContaining(message) as string },
@@ -104,7 +104,7 @@ const closeAll = (...all: Negotiator[]): void => all.forEach(({ client }) => cli
 
 export const peerScenarios: readonly PeerScenario[] = [
   {
-    promise:
+    title:
       'two negotiate across gateways: offer, pranswer, answer, candidates, mute, rollback, end; each in order, with its state',
     run: async (topology) => {
       const [a, b] = await two(topology);
@@ -117,36 +117,36 @@ export const peerScenarios: readonly PeerScenario[] = [
         state('have-local-offer'),
       );
       expect(await a.say(b, candidate('a1'))).toMatchObject(state('have-local-offer'));
-      await b.hears('offer', 'candidate');
+      await b.receives('offer', 'candidate');
       expect(b.received[0]).toMatchObject({ from: a.id, payload: { streams: [stream] } });
       expect(await b.say(a, description('pranswer', 'b1'))).toMatchObject(state('have-local-pranswer'));
       expect(await b.say(a, candidate('b1'))).toMatchObject(state('have-local-pranswer'));
       expect(await b.say(a, description('answer', 'b1'))).toMatchObject(state('stable'));
       expect(await b.say(a, { kind: 'end_of_candidates', usernameFragment: 'b1' })).toMatchObject(state('stable'));
       expect(await a.say(b, { kind: 'streams', streams: [{ ...stream, muted: true }] })).toMatchObject(state('stable'));
-      await a.hears('pranswer', 'candidate', 'answer', 'end_of_candidates');
+      await a.receives('pranswer', 'candidate', 'answer', 'end_of_candidates');
       expect(await b.say(a, description('offer', 'b2'))).toMatchObject(state('have-local-offer'));
       expect(await b.say(a, { kind: 'rollback' })).toMatchObject(state('stable'));
       expect(await b.say(a, { kind: 'close' })).toMatchObject(state('closed'));
-      await a.hears('pranswer', 'candidate', 'answer', 'end_of_candidates', 'offer', 'rollback', 'close');
-      await b.hears('offer', 'candidate', 'streams');
+      await a.receives('pranswer', 'candidate', 'answer', 'end_of_candidates', 'offer', 'rollback', 'close');
+      await b.receives('offer', 'candidate', 'streams');
       expect(await a.say(b, description('offer', 'a3'))).toMatchObject(state('have-local-offer'));
       closeAll(a, b);
     },
   },
   {
-    promise: 'parts sent without waiting for replies are applied in order',
+    title: 'parts sent without waiting for replies are applied in order',
     run: async (topology) => {
       const [a, b] = await two(topology);
       const many = Array.from({ length: 20 }, () => candidate('a1'));
       const replies = await Promise.all([description('offer', 'a1'), ...many].map((part) => a.say(b, part)));
       expect(replies.filter(({ ok }) => !ok)).toEqual([]);
-      await b.hears('offer', ...many.map(() => 'candidate'));
+      await b.receives('offer', ...many.map(() => 'candidate'));
       closeAll(a, b);
     },
   },
   {
-    promise: 'a part that is invalid in the current state is refused with the state, and changes nothing',
+    title: 'a part that is invalid in the current state is refused with the state, and changes nothing',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say(b, description('answer', 'a1'))).toMatchObject(refused('WRONG_STATE', '"stable"'));
@@ -157,13 +157,13 @@ export const peerScenarios: readonly PeerScenario[] = [
       const tooBig = { kind: 'answer', sdp: sdp('b1').padEnd(maxSdpLength + 1, ' ') };
       expect(await b.say(a, tooBig)).toMatchObject(refused('SDP_TOO_BIG', '"have-remote-offer"'));
       expect(await b.say(a, { ...tooBig, sdp: tooBig.sdp.slice(0, maxSdpLength) })).toMatchObject(state('stable'));
-      await a.hears('answer');
-      await b.hears('offer');
+      await a.receives('answer');
+      await b.receives('offer');
       closeAll(a, b);
     },
   },
   {
-    promise: 'after an ICE restart a candidate of the previous generation is refused',
+    title: 'after an ICE restart a candidate of the previous generation is refused',
     run: async (topology) => {
       const [a, b] = await two(topology);
       await a.say(b, description('offer', 'a1'));
@@ -178,7 +178,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise: 'of two simultaneous offers the one of the impolite side wins, in any order, 50 times',
+    title: 'of two simultaneous offers the one of the impolite side wins, in any order, 50 times',
     run: async (topology) => {
       const [polite, impolite] = await two(topology);
       let [refusals, replacements] = [0, 0];
@@ -208,7 +208,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise:
+    title:
       'a participant that resumes on another gateway gets the missed parts and continues; repeated parts apply once',
     run: async (topology) => {
       const [a, b] = await two(topology);
@@ -220,17 +220,17 @@ export const peerScenarios: readonly PeerScenario[] = [
         expect(await b.say(a, candidate('b1'))).toMatchObject(state('stable'));
       });
       expect(reply).toMatchObject({ ok: true, payload: { rooms: [{ resumed: true }] } });
-      await a.hears('answer', 'candidate');
+      await a.receives('answer', 'candidate');
       expect(await a.say(b, offer)).toMatchObject(state('stable'));
       expect(await b.say(a, answer)).toMatchObject(state('stable'));
       expect(await a.say(b, candidate('a1'))).toMatchObject(state('stable'));
-      await b.hears('offer', 'candidate');
-      await a.hears('answer', 'candidate');
+      await b.receives('offer', 'candidate');
+      await a.receives('answer', 'candidate');
       closeAll(a, b);
     },
   },
   {
-    promise: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the publish grant',
+    title: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the publish grant',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say({ id: 'pt_nobody' }, description('offer', 'a'))).toMatchObject(
@@ -256,7 +256,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    promise:
+    title:
       'a third participant switches the room to the SFU: all are notified and keep their ids and publications, and only their own',
     run: async (topology) => {
       const [a, b] = await two(topology);

@@ -4,14 +4,14 @@ import { gatewayUrl, notYet, RawClient, type Topology, UpgradeRefused, waitFor }
 
 /** Scenarios of messages to users, rooms and all participants, live and after a resume. Each cleans up. */
 export interface RoutingScenario {
-  readonly promise: string;
+  readonly title: string;
   readonly run: (topology: Topology) => Promise<void>;
 }
 
 let count = 0;
 const unique = (what: string): string => `${what}-${Date.now().toString(36)}-${++count}`;
 
-interface Wanted {
+interface ConnectOptions {
   readonly userId?: string;
   readonly gateway?: number;
   readonly room?: string;
@@ -26,13 +26,13 @@ class Clients {
 
   constructor(readonly topology: Topology) {}
 
-  async connect({ gateway, userId = unique('user'), ...wanted }: Wanted = {}): Promise<RawClient> {
-    const token = await this.topology.api.issueFleetToken({ userId, ...wanted });
+  async connect({ gateway, userId = unique('user'), ...parameters }: ConnectOptions = {}): Promise<RawClient> {
+    const token = await this.topology.api.issueFleetToken({ userId, ...parameters });
     return this.#keep(await RawClient.connect(gatewayUrl(this.topology, gateway), { token }));
   }
 
-  async joined(room: string, wanted: Wanted = {}): Promise<RawClient> {
-    const client = await this.connect(wanted);
+  async joined(room: string, parameters: ConnectOptions = {}): Promise<RawClient> {
+    const client = await this.connect(parameters);
     expect(await client.request('join', { room })).toMatchObject({ ok: true });
     return client;
   }
@@ -51,8 +51,8 @@ class Clients {
   }
 }
 
-const scenario = (promise: string, run: (clients: Clients) => Promise<void>): RoutingScenario => ({
-  promise,
+const scenario = (title: string, run: (clients: Clients) => Promise<void>): RoutingScenario => ({
+  title,
   run: async (topology) => {
     const clients = new Clients(topology);
     try {
@@ -73,11 +73,11 @@ async function createRoom(topology: Topology, settings: { acceptBridged?: boolea
 const dataTo = (client: RawClient, to: string): unknown[] =>
   client.events.filter((event) => event.type === 'message' && event.to === to).map(({ payload }) => payload['data']);
 
-const got = (client: RawClient, to: string, wanted: readonly unknown[]): Promise<void> =>
-  waitFor(`${wanted.length} messages to ${to}`, () => {
+const got = (client: RawClient, to: string, expected: readonly unknown[]): Promise<void> =>
+  waitFor(`${expected.length} messages to ${to}`, () => {
     const data = dataTo(client, to);
-    if (data.length < wanted.length) notYet(`there are ${data.length}: ${JSON.stringify(data)}`);
-    expect(data).toEqual(wanted);
+    if (data.length < expected.length) notYet(`there are ${data.length}: ${JSON.stringify(data)}`);
+    expect(data).toEqual(expected);
   });
 
 const failsWith = (code: string) => expect.objectContaining({ ok: false, error: expect.objectContaining({ code }) });

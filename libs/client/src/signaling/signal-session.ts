@@ -148,7 +148,7 @@ export class SignalSession {
   async #leaveSilent(socket: SignalSocket): Promise<void> {
     if (this.#socket !== socket) return;
     await this.#move(socket);
-    if (this.#socket !== socket) socket.abandon();
+    if (this.#socket !== socket) socket.rejectPending();
   }
 
   async #move(leaving: SignalSocket): Promise<void> {

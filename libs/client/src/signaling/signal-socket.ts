@@ -172,13 +172,13 @@ export class SignalSocket {
   }
 
   #onClose(closed: Closed): void {
-    this.abandon();
+    this.rejectPending();
     this.#closed.resolve();
     this.onClosed(closed);
   }
 
-  /** Rejects the requests without a reply with UNAVAILABLE: none is expected from this connection any more. */
-  abandon(): void {
+  /** Rejects the requests without a reply with UNAVAILABLE. */
+  rejectPending(): void {
     for (const pending of this.#pending.values()) {
       clearTimers(pending);
       pending.reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
