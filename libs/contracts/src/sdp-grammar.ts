@@ -24,14 +24,14 @@ export const Msid = z
     'must be an msid-value (RFC 8830, section 2)',
   );
 
-const visible = (most: number, what: string): z.ZodString =>
-  z.string().regex(new RegExp(`^[!-~]{1,${most}}$`), `must be ${what}`);
-
-/** Canonical name (RFC 3550, section 6.5.1): as the value of an SDP attribute without spaces. */
-export const Cname = visible(255, 'visible ASCII characters (RFC 3550, section 6.5.1)');
+/**
+ * Canonical name (RFC 3550, section 6.5.1): as the value of an SDP attribute without spaces. Empty for streams that a browser
+ * announces by RID instead of SSRC.
+ */
+export const Cname = z.string().regex(/^[!-~]{0,255}$/, 'must be visible ASCII characters (RFC 3550, section 6.5.1)');
 
 /** URI of a header extension (RFC 8285, section 5). */
-export const ExtensionUri = visible(256, 'a URI (RFC 8285, section 5)');
+export const ExtensionUri = z.string().regex(/^[!-~]{1,256}$/, 'must be a URI (RFC 8285, section 5)');
 
 /** Media type (RFC 8866, section 6.6; RFC 6838, section 4.2) of audio or video. */
 export const MimeType = z

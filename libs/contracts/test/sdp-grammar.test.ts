@@ -26,6 +26,7 @@ describe('RTP parameters of a client', () => {
     ],
     ['of RED, whose parameter has no value', withCodec({ parameters: { '111/111': null } })],
     ['with a stream of no name', { ...good, msid: '- {c6a2}' }],
+    ['of simulcast by RID, whose cname browsers leave empty', { ...good, rtcp: { cname: '', reducedSize: true } }],
   ])('%s are accepted', (_, parameters) => {
     expect(RtpParameters.safeParse(parameters).error).toBeUndefined();
   });
@@ -34,7 +35,6 @@ describe('RTP parameters of a client', () => {
   test.each(badTexts)('with %j in a place of the session description are refused', (text) => {
     for (const parameters of [
       { ...good, mid: text },
-      { ...good, rtcp: { cname: text } },
       { ...good, encodings: [{ ...encoding, rid: text }] },
       { ...good, encodings: [{ ...encoding, scalabilityMode: text }] },
       { ...good, headerExtensions: [{ uri: text, id: 4 }] },
@@ -42,7 +42,7 @@ describe('RTP parameters of a client', () => {
       withCodec({ mimeType: `video/${text}` }),
       withCodec({ parameters: { [text]: 1 } }),
       withCodec({ rtcpFeedback: [{ type: text }] }),
-      ...(text === '' ? [] : [withCodec({ parameters: { key: text } })]),
+      ...(text === '' ? [] : [{ ...good, rtcp: { cname: text } }, withCodec({ parameters: { key: text } })]),
     ])
       expect(RtpParameters.safeParse(parameters).success, JSON.stringify(parameters)).toBe(false);
   });
