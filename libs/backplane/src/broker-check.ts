@@ -109,7 +109,8 @@ function rabbitMqFailure(failure: Failure): string {
   const at = address(url);
   if (/ACCESS[-_]REFUSED/.test(error.message))
     return `${setting}: RabbitMQ at ${at} refused user ${decodeURIComponent(url.username) || 'guest'} or the password. Correct them in the URL.`;
-  if (/NOT[-_]ALLOWED/.test(error.message))
+  // amqplib (2.3.1) keeps no reason of a close that answers `connection.open`, which names the virtual host.
+  if (/NOT[-_]ALLOWED|ConnectionOpenOk; got <ConnectionClose/.test(error.message))
     return `${setting}: RabbitMQ at ${at} has no virtual host ${decodeURIComponent(url.pathname.slice(1)) || '/'}, or the user may not use it. Create it or correct the URL's path.`;
   return (
     networkProblem(failure) ??

@@ -14,7 +14,7 @@ const transport: MediaSessionParameters['send'] = {
   id: 't',
   iceParameters: { usernameFragment: 'ufrag', password: 'password' },
   iceCandidates: [],
-  dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: '00:11' }] },
+  dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => '0A').join(':') }] },
 };
 
 const node = (id: string): NodeReport =>

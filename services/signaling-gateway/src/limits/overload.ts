@@ -28,7 +28,9 @@ export class Overload {
   #above = 0;
   #below = 0;
 
-  constructor(private readonly delayLimitMs: number) {}
+  constructor(private readonly delayLimitMs: number) {
+    levelGauge.set(this.#level);
+  }
 
   get level(): OverloadLevel {
     return this.#level;
