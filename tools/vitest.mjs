@@ -23,8 +23,7 @@ const tiers = {
     testTimeout: 20_000,
   },
   integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
-  // Two processes, each with topologies of its own: much of the time is waiting.
-  e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne, fileParallelism: true, maxWorkers: 2 },
+  e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },
   firefox: { include: ['test/**/*.firefox.test.ts'], ...oneByOne },
   soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
   /** Run by `npm run test:cluster` on a machine outside the cluster that it started. */

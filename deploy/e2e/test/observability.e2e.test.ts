@@ -39,7 +39,7 @@ describe('observability of a fleet', () => {
       ['signaling-gateway', 'command sfu.open_session'],
       ['sfu-worker', 'handle sfu.open_session'],
       ['signaling-gateway', 'deliver participant_joined'],
-      ['sfu-worker', 'follow participant_joined'],
+      ['sfu-worker', 'apply participant_joined'],
     ];
     await waitFor(
       'the spans of one join',
