@@ -1,4 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Child, freePort } from '@flotilla/processes';
 import { brokerConfig, commonConfig, ipList, port, wholeNumber } from '@flotilla/runtime';
 import { testBrokers } from '@flotilla/testkit';
@@ -31,9 +34,23 @@ describe('checkConfiguration', () => {
   let silent: Server;
   let closedPort: number;
 
+  let directory: string;
+
   async function startRedis(...args: string[]): Promise<string> {
     const at = await freePort();
-    const common = ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    // A replica writes what it copies to a file there.
+    const common = [
+      '--port',
+      String(at),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      directory,
+    ];
     const server = new Child('redis', 'redis-server', [...common, ...args]);
     redisServers.push(server);
     await server.line(/Ready to accept connections/);
@@ -41,6 +58,7 @@ describe('checkConfiguration', () => {
   }
 
   beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'flotilla-check-'));
     withPassword = new URL(await startRedis('--requirepass', 'right'));
     replica = await startRedis('--replicaof', '127.0.0.1', withPassword.port, '--masterauth', 'right');
     silent = createServer().listen(0, '127.0.0.1');
@@ -49,6 +67,7 @@ describe('checkConfiguration', () => {
   afterAll(async () => {
     silent.close();
     await Promise.all(redisServers.map((server) => server.stop()));
+    await rm(directory, { recursive: true });
   });
 
   const silentPort = (): number => (silent.address() as { port: number }).port;

@@ -6,25 +6,30 @@ import type { DataProducer } from 'mediasoup/types';
 const worker = await createWorker({ logLevel: 'warn' });
 const webRtcServer = await worker.createWebRtcServer({ listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }] });
 const router = await worker.createRouter();
-let source: DataProducer | undefined;
+/** The publisher's producer of each room. */
+const sources = new Map<string, DataProducer>();
 
 interface ConnectRequest {
   readonly id: number;
   readonly role: string;
+  readonly room: string;
   readonly dtlsParameters: DtlsParameters;
 }
 
-async function open({ role, dtlsParameters }: ConnectRequest): Promise<MetadataSession> {
+async function open({ role, room, dtlsParameters }: ConnectRequest): Promise<MetadataSession> {
   const transport = await router.createWebRtcTransport({ webRtcServer, enableSctp: true });
   if (role === 'publisher')
-    source = await transport.produceData({
-      sctpStreamParameters: { streamId: channelIds.limited, ordered: false, maxRetransmits: 3 },
-    });
+    sources.set(
+      room,
+      await transport.produceData({
+        sctpStreamParameters: { streamId: channelIds.limited, ordered: false, maxRetransmits: 3 },
+      }),
+    );
   else {
     // mediasoup assigns the lowest free stream id; paused consumers take the ids below that of the channel under load.
     for (let count = 0; count <= channelIds.limited; count++)
       await transport.consumeData({
-        dataProducerId: source!.id,
+        dataProducerId: sources.get(room)!.id,
         ordered: true,
         paused: count < channelIds.limited,
       });

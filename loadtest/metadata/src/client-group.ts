@@ -54,11 +54,11 @@ export class Bare {
     return this.#child.pid!;
   }
 
-  open({ role, dtlsParameters }: Extract<Message, { type: 'connect' }>): Promise<MetadataSession> {
+  open({ role, room, dtlsParameters }: Extract<Message, { type: 'connect' }>): Promise<MetadataSession> {
     const id = ++this.#lastId;
     return new Promise((resolve) => {
       this.#pending.set(id, resolve);
-      this.#child.send({ id, role, dtlsParameters });
+      this.#child.send({ id, role, room, dtlsParameters });
     });
   }
 
@@ -73,22 +73,27 @@ export interface Turn {
   readonly latencies: number[];
 }
 
-/** One publisher and many subscribers, in client processes. */
+/** Rooms of one publisher and many subscribers: the publishers in one client process, the subscribers in others. */
 export class ClientGroup {
   readonly #publisher: ClientProcess;
   readonly #subscribers: ClientProcess[];
+  #rooms = 0;
 
   constructor(processes: number, bare?: Bare) {
     this.#publisher = new ClientProcess(bare);
     this.#subscribers = Array.from({ length: processes }, () => new ClientProcess(bare));
   }
 
+  /** Connects the clients of a room: the first token is the publisher's. */
   async connect(publishTo: Target, subscribeTo: Target, tokens: readonly string[]): Promise<void> {
     const [first, ...rest] = tokens;
     await this.#publisher.run({ type: 'connect', target: publishTo, role: 'publisher', tokens: [first!] });
     const share = Math.ceil(rest.length / this.#subscribers.length);
+    // Rooms with fewer subscribers than there are processes take turns in using them.
+    const processes = this.#subscribers.map((_, index, all) => all[(index + this.#rooms) % all.length]!);
+    this.#rooms++;
     await Promise.all(
-      this.#subscribers.map((process, index) =>
+      processes.map((process, index) =>
         process.run({
           type: 'connect',
           target: subscribeTo,

@@ -13,14 +13,14 @@ const post = (message: Message): void => void process.send!(message);
 const pending = new Map<number, (session: MetadataSession) => void>();
 
 /** Replaces the gateway: the parent process forwards the request to the bare server. */
-const bareRequester = (role: string): Requester => ({
+const bareRequester = (role: string, room: string): Requester => ({
   request: async (type, payload) => {
     if (type !== 'metadata.connect') return { replyTo: '', ok: true, payload: { topics: [] } };
     const { dtlsParameters } = payload as { dtlsParameters: DtlsParameters };
     const id = pending.size + 1;
     const session = await new Promise<MetadataSession>((resolve) => {
       pending.set(id, resolve);
-      post({ type: 'connect', id, role, dtlsParameters });
+      post({ type: 'connect', id, role, room, dtlsParameters });
     });
     return { replyTo: '', ok: true, payload: { ...session } };
   },
@@ -30,10 +30,11 @@ async function connect({ target, role, tokens }: Extract<Command, { type: 'conne
   bare = target.kind === 'bare';
   for (const token of tokens) {
     let client: MetadataClient;
-    if (target.kind === 'bare') client = await MetadataClient.connect(bareRequester(role), 'rm_bare');
+    if (target.kind === 'bare') client = await MetadataClient.connect(bareRequester(role, target.room), 'rm_bare');
     else {
       const signal = await RawClient.connect(target.url, { token });
-      const { payload } = await signal.request('join', { room: target.room });
+      const { payload, error } = await signal.request('join', { room: target.room });
+      if (error) throw new Error(`join: ${error.code} ${error.message}`);
       const { snapshot } = payload as { snapshot: { room: { id: string } } };
       client = await MetadataClient.connect(signal, snapshot.room.id, { exceptRelay: target.exceptRelay });
       if (role === 'publisher') await client.publish(topic);
@@ -49,19 +50,25 @@ async function connect({ target, role, tokens }: Extract<Command, { type: 'conne
   post({ type: 'connected' });
 }
 
-/** Sends at a fixed schedule, so that a delayed message does not delay the following ones. */
+/** Sends with the clients in turn, at a fixed schedule, so that a delayed message does not delay the following ones. */
 async function send({ perSecond, bytes, seconds }: Extract<Command, { type: 'send' }>): Promise<void> {
-  const [client] = clients;
   const payload = Buffer.alloc(bytes, 'm');
   const began = performance.now();
-  const count = perSecond * seconds;
+  const count = perSecond * seconds * clients.length;
+  const everyMs = 1000 / (perSecond * clients.length);
   // The bare server does not stamp frames, so the publisher does.
   const stamp = bare ? { stamp: { publisherId: 'pt_bare', routedAt: 1 } } : {};
-  for (let seqId = 0; seqId < count; seqId++) {
-    const wait = began + (seqId * 1000) / perSecond - performance.now();
+  for (let index = 0; index < count; index++) {
+    const wait = began + index * everyMs - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    const client = clients[index % clients.length]!;
+    const seqId = Math.floor(index / clients.length);
     const value = { topic, seqId, total: 1, size: bytes, captureTime: machineMicros(), reliable: true, payload };
-    client!.sendFrame('limited', { body: { case: 'shard', value }, ...stamp });
+    try {
+      client.sendFrame('limited', { body: { case: 'shard', value }, ...stamp });
+    } catch {
+      // Its channel is closed: the message counts as missing.
+    }
   }
   post({ type: 'sent', count });
 }

@@ -16,12 +16,13 @@ import { cpuOf } from './cpu.ts';
 import { Bare, ClientGroup, type Turn } from './client-group.ts';
 import type { Target } from './protocol.ts';
 
-const about = `One publisher and many subscribers over a metadata relay that routes in a worker thread, over one that routes in its main
-thread, over two relays (publisher on one, subscribers on the other), and over mediasoup alone, alternating in one run.`;
+const about = `Rooms of one publisher and many subscribers over one metadata relay, over one that routes in a worker thread, over two relays
+(publishers on one, subscribers on the other), and over mediasoup alone, alternating in one run.`;
 
 const options = readOptions('bench:metadata', about, {
-  subscribers: number('subscribers', 50, 1, 500),
-  rate: number('messages a second', 100, 1, 1000),
+  rooms: number('rooms of each side', 1, 1, 500),
+  subscribers: number('subscribers of each room', 50, 1, 500),
+  rate: number('messages a second of each publisher', 100, 1, 1000),
   bytes: number('bytes of a message', 1024, 1, 15_000),
   seconds: number('length of a turn', 10, 1, 300),
   turns: number('turns of each side', 3, 1, 100),
@@ -30,14 +31,22 @@ const options = readOptions('bench:metadata', about, {
 const goalMs = 10;
 endOnStopRequest();
 
-const sides = ['relay', 'relay with one thread', 'two relays', 'mediasoup alone'] as const;
+const sides = ['relay', 'relay with a thread', 'two relays', 'mediasoup alone'] as const;
 type Side = (typeof sides)[number];
 
-const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0 });
+/** Rooms of a side that are connected at a time. */
+const roomsAtOnce = 10;
+const env = {
+  FLOTILLA_SFU_CAPACITY: '100000',
+  FLOTILLA_RELAY_CAPACITY: '100000',
+  FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '100000',
+  FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: '100000',
+};
+const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0, env });
 /** Relay that publisher and subscribers of a side exclude. */
 const excluded: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
   relay: { publisher: 'rl_2', subscribers: 'rl_2' },
-  'relay with one thread': { publisher: 'rl_1', subscribers: 'rl_1' },
+  'relay with a thread': { publisher: 'rl_1', subscribers: 'rl_1' },
   'two relays': { publisher: 'rl_2', subscribers: 'rl_1' },
   'mediasoup alone': { publisher: '', subscribers: '' },
 };
@@ -45,21 +54,27 @@ const bare = await new Bare().start();
 const groups = new Map<Side, ClientGroup>();
 try {
   await fleet.startRelay('rl_1');
-  await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'false' });
+  await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'true' });
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
   const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
   for (const side of sides) {
-    progress(`connecting: ${side}`);
     const group = new ClientGroup(options.processes, side === 'mediasoup alone' ? bare : undefined);
     groups.set(side, group);
-    const room = `load-${sides.indexOf(side)}`;
-    await api.createRoom({ name: room, maxParticipants: 1000 });
-    const tokens = await Promise.all(Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)));
-    const to = (exceptRelay: string): Target =>
+    const to = (room: string, exceptRelay: string): Target =>
       side === 'mediasoup alone'
-        ? { kind: 'bare' }
+        ? { kind: 'bare', room }
         : { kind: 'gateway', url: fleet.gatewayUrls[0]!, room, exceptRelay };
-    await group.connect(to(excluded[side].publisher), to(excluded[side].subscribers), tokens);
+    const connect = async (index: number): Promise<void> => {
+      const room = `load-${sides.indexOf(side)}-${index}`;
+      await api.createRoom({ name: room, maxParticipants: 1000 });
+      const tokens = await Promise.all(Array.from({ length: options.subscribers + 1 }, () => api.issueToken(room)));
+      await group.connect(to(room, excluded[side].publisher), to(room, excluded[side].subscribers), tokens);
+    };
+    for (let first = 1; first <= options.rooms; first += roomsAtOnce) {
+      progress(`connecting: ${side}, room ${first} of ${options.rooms}`);
+      const count = Math.min(roomsAtOnce, options.rooms - first + 1);
+      await Promise.all(Array.from({ length: count }, (_, index) => connect(first + index)));
+    }
   }
 
   const results = new Map(sides.map((side) => [side, { turns: [] as Turn[], cpu: { node: 0, workers: 0 } }]));
@@ -106,7 +121,7 @@ try {
   const ms = (value: number): string => value.toFixed(2);
   const shown = {
     title: 'Metadata relay',
-    heading: `Metadata: ${options.bytes} bytes, ${options.rate} messages a second, ${options.subscribers} subscribers`,
+    heading: `Metadata: ${options.rooms} rooms, in each ${options.rate} messages of ${options.bytes} bytes a second to ${options.subscribers} subscribers`,
     ...runInfo(),
     about: `From the publisher's call to the subscriber's callback, over loopback; clients are libdatachannel in child processes. Load average of the last minute: ${loadavg()[0]!.toFixed(1)} for ${availableParallelism()} cores.`,
     goals: [

@@ -3,7 +3,7 @@ import type { DtlsParameters, MetadataSession } from '@flotilla/contracts';
 /** The server that a client process connects to. */
 export type Target =
   | { readonly kind: 'gateway'; readonly url: string; readonly room: string; readonly exceptRelay: string }
-  | { readonly kind: 'bare' };
+  | { readonly kind: 'bare'; readonly room: string };
 
 /** Commands to a client process. */
 export type Command =
@@ -23,7 +23,13 @@ export type Message =
   | { readonly type: 'connected' }
   | { readonly type: 'sent'; readonly count: number }
   | { readonly type: 'result'; readonly received: number; readonly latencies: readonly number[] }
-  | { readonly type: 'connect'; readonly id: number; readonly role: string; readonly dtlsParameters: DtlsParameters }
+  | {
+      readonly type: 'connect';
+      readonly id: number;
+      readonly role: string;
+      readonly room: string;
+      readonly dtlsParameters: DtlsParameters;
+    }
   | { readonly type: 'failed'; readonly reason: string };
 
 export const topic = 'load';
