@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { adminUrlOf } from '@flotilla/processes';
 import { CallPage, notYet, RawClient, TcpProxy, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
@@ -40,6 +41,8 @@ describe('a gateway stops at SIGTERM', () => {
     for (let number = 1; !gateway.ended || number < 50; number++) {
       expect(await speaker.send(number)).toMatchObject({ ok: true });
       sent.push(number);
+      // 50 messages per second: below the limit of a session.
+      await pause(20);
       if (number === 5) {
         // Not ready at once, but load balancers take a while to notice.
         const ready = await fetch(`${await adminUrlOf(gateway)}/readyz`);
