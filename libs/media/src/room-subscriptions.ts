@@ -65,15 +65,17 @@ export class RoomSubscriptions {
    * Stores what a session that was opened with `subscribe: false` subscribes to, so that a migration opens the same on its next
    * node. One write at a time; the last state is written.
    */
-  async #storeChoice({ choice, media, isLeft }: MediaSession): Promise<void> {
-    if (!choice || isLeft) return;
+  async #storeChoice(session: MediaSession): Promise<void> {
+    const { choice, media } = session;
+    if (!choice) return;
     choice.isStale = true;
     if (choice.isWriting) return;
     const { roomId, rooms, log } = this.#options;
     const { rtpCapabilities } = choice;
     choice.isWriting = true;
     try {
-      while (choice.isStale && !media.closed) {
+      // The next node stores the choice once the participant was moved to it.
+      while (choice.isStale && !media.closed && !session.isLeft) {
         choice.isStale = false;
         const publicationIds = media.subscribedIds;
         await rooms.describeMedia(roomId, media.participantId, { rtpCapabilities, subscribe: false, publicationIds });

@@ -14,6 +14,8 @@ describe('a session of the SDK', () => {
   let session: SignalSession;
   let happened: string[];
   let firstIsStopping: Promise<void> | undefined;
+  /** What the application does when its session was opened anew. */
+  let whileRestarting: () => Promise<void>;
 
   beforeEach(async () => {
     const backplane = memoryBackplane(log);
@@ -23,6 +25,7 @@ describe('a session of the SDK', () => {
     balancer = await TcpProxy.to(first.port);
     happened = [];
     firstIsStopping = undefined;
+    whileRestarting = async () => undefined;
     session = await openSession();
   });
   afterEach(async () => {
@@ -36,7 +39,10 @@ describe('a session of the SDK', () => {
       onEvent: () => undefined,
       onDisconnected: () => happened.push('disconnected'),
       onResumed: () => happened.push('resumed'),
-      onRestarted: async () => void happened.push('restarted'),
+      onRestarted: async () => {
+        happened.push('restarted');
+        await whileRestarting();
+      },
       onEnded: () => happened.push('ended'),
     });
 
@@ -104,5 +110,23 @@ describe('a session of the SDK', () => {
     expect(happened).toEqual(['resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
     await session.request('ping', {});
+  });
+
+  test('is resumed when its connection is lost while the application restores its rooms in a new session', async () => {
+    const stranger = await startGateway({ settings: { FLOTILLA_DRAIN_SECONDS: '0' } });
+    whileRestarting = async () => {
+      balancer.cut();
+      await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+      balancer.mend();
+    };
+    // It does not know the session, which has to be opened anew.
+    balancer.leadTo(stranger.port);
+    balancer.cut();
+    balancer.mend();
+    await until('resumed');
+    expect(happened).toEqual(['disconnected', 'restarted', 'disconnected', 'resumed']);
+    await session.request('ping', {});
+    session.close();
+    await stranger.stop();
   });
 });

@@ -158,7 +158,7 @@ export class SignalSession {
     const moved = await this.#resumeBeside(leaving);
     this.#movingFrom = undefined;
     this.#isRestoring = false;
-    if (!moved) this.#restore();
+    if (!moved || !this.#socket) this.#restore();
   }
 
   /**
@@ -185,7 +185,11 @@ export class SignalSession {
     if (this.#ended || this.#isRestoring) return;
     this.#isRestoring = true;
     this.#notifyDisconnected();
-    void this.#reconnect().finally(() => (this.#isRestoring = false));
+    void this.#reconnect().finally(() => {
+      this.#isRestoring = false;
+      // The new connection may have been lost while the application restored its rooms over it.
+      if (!this.#socket) this.#restore();
+    });
   }
 
   #notifyDisconnected(): void {
