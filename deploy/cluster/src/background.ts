@@ -57,7 +57,7 @@ export function backgroundPid(name: string): number | undefined {
   }
 }
 
-/** Kills a program and its process group, as a crash does. Resolves when it is gone. */
+/** Kills a program and its process group, as a crash does. Resolves when it has exited. */
 export async function killInBackground(name: string): Promise<void> {
   const pid = backgroundPid(name);
   rmSync(pidFile(name), { force: true });

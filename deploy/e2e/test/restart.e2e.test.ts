@@ -69,57 +69,49 @@ describe('a gateway stops at SIGTERM', () => {
     expect(busiest).toBeLessThan(members.length / 2);
   });
 
-  test('a call page keeps its session and its media, and never shows "reconnecting"', async () => {
+  /** A call of two whose signaling goes over a load balancer, which leads to the gateway that is about to stop. */
+  async function callBehindBalancer() {
     const proxy = await TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port));
     const calls: CallPage[] = [];
-    try {
-      const signalUrl = `http://127.0.0.1:${proxy.port}`;
-      for (const name of ['ada', 'bob'])
-        calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
-      const [ada, bob] = calls as [CallPage, CallPage];
-      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-      const before = [await ada.room(), await bob.room()];
-      for (const page of [ada, bob]) await page.watchState();
-      proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
-      const frames = ada.framesDuring('bob', 4000);
-      expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
-      expect(await frames).toBeGreaterThan(0);
-      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-      expect([await ada.room(), await bob.room()]).toEqual(before);
-      for (const page of [ada, bob]) expect(await page.statesSeen()).toEqual([]);
-      await bob.collectMessages();
-      await ada.send('over the other gateway');
-      await waitFor('the message', async () => {
-        if ((await bob.messages()).length !== 1) notYet('it has not arrived');
-      });
-    } finally {
+    onTestFinished(async () => {
       await Promise.all(calls.map((call) => call.close()));
       await proxy.close();
-    }
+    });
+    const signalUrl = `http://127.0.0.1:${proxy.port}`;
+    for (const name of ['ada', 'bob'])
+      calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
+    const [ada, bob] = calls as [CallPage, CallPage];
+    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
+    return { proxy, ada, bob, before: [await ada.room(), await bob.room()] };
+  }
+
+  test('a call page keeps its session and its media, and never shows "reconnecting"', async () => {
+    const { proxy, ada, bob, before } = await callBehindBalancer();
+    for (const page of [ada, bob]) await page.watchState();
+    proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    const frames = ada.framesDuring('bob', 4000);
+    expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
+    expect(await frames).toBeGreaterThan(0);
+    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
+    expect([await ada.room(), await bob.room()]).toEqual(before);
+    for (const page of [ada, bob]) expect(await page.statesSeen()).toEqual([]);
+    await bob.collectMessages();
+    await ada.send('over the other gateway');
+    await waitFor('the message', async () => {
+      if ((await bob.messages()).length !== 1) notYet('it has not arrived');
+    });
   });
 
   test('a call continues when the load balancer leads to the stopping gateway until it has exited', async () => {
-    const proxy = await TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port));
-    const calls: CallPage[] = [];
-    try {
-      const signalUrl = `http://127.0.0.1:${proxy.port}`;
-      for (const name of ['ada', 'bob'])
-        calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
-      const [ada, bob] = calls as [CallPage, CallPage];
-      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-      const before = [await ada.room(), await bob.room()];
-      expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
-      proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
-      await bob.collectMessages();
-      await waitFor('a message over the other gateway', async () => {
-        await ada.send('over the other gateway').catch(() => undefined);
-        if ((await bob.messages()).length === 0) notYet('none arrived');
-      });
-      expect([await ada.room(), await bob.room()]).toEqual(before);
-      await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-    } finally {
-      await Promise.all(calls.map((call) => call.close()));
-      await proxy.close();
-    }
+    const { proxy, ada, bob, before } = await callBehindBalancer();
+    expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
+    proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    await bob.collectMessages();
+    await waitFor('a message over the other gateway', async () => {
+      await ada.send('over the other gateway').catch(() => undefined);
+      if ((await bob.messages()).length === 0) notYet('none arrived');
+    });
+    expect([await ada.room(), await bob.room()]).toEqual(before);
+    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
   });
 });

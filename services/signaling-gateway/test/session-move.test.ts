@@ -14,7 +14,7 @@ describe('a session of the SDK', () => {
   let session: SignalSession;
   let happened: string[];
   let firstIsStopping: Promise<void> | undefined;
-  /** What the application does when its session was opened anew. */
+  /** What the application does when a new session was opened for it. */
   let whileRestarting: () => Promise<void>;
 
   beforeEach(async () => {
@@ -119,7 +119,7 @@ describe('a session of the SDK', () => {
       await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
       balancer.mend();
     };
-    // It does not know the session, which has to be opened anew.
+    // It does not know the session: a new one is opened.
     balancer.leadTo(stranger.port);
     balancer.cut();
     balancer.mend();

@@ -22,7 +22,7 @@ import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { z } from 'zod';
-import { isLoopback, localRequestsOnly } from './local-requests.ts';
+import { isLoopback, localHosts, localRequestsOnly } from './local-requests.ts';
 
 const addresses = await localAddresses();
 
@@ -71,7 +71,8 @@ await runService({
     const backplane = memoryBackplane(log);
     const logger = nestLogger(log);
     const isOpen = config.FLOTILLA_API_KEYS.length === 0;
-    const edge = isOpen ? { ...config, FLOTILLA_ALLOWED_HOSTS: ['localhost', loopbackAddress, '[::1]'] } : config;
+    const hosts = localHosts(config.FLOTILLA_HOST);
+    const edge = isOpen ? { ...config, FLOTILLA_ALLOWED_HOSTS: hosts } : config;
     let ownUrl = '';
 
     const nodes = await Promise.all(
@@ -114,7 +115,7 @@ await runService({
       { logger },
     );
     onStop('application', () => closeServing(app));
-    if (isOpen) app.use(localRequestsOnly);
+    if (isOpen) app.use(localRequestsOnly(hosts));
     useSignaling(app);
     useConsole(app);
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);

@@ -126,6 +126,18 @@ describe('standalone', () => {
     await child.stop('SIGTERM');
   });
 
+  test('serves its page and its signaling at another loopback address that it listens at', async () => {
+    const port = await freePort();
+    const child = start({ FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1', FLOTILLA_HOST: '127.0.0.2' });
+    await child.line(/Flotilla is ready/);
+    const url = `http://127.0.0.2:${port}`;
+    expect(await httpAnswer(url)).toMatchObject({ status: 200 });
+    const api = new RestApi(url, undefined);
+    await api.createRoom({ name: 'here' });
+    (await RawClient.connect(url, { token: await api.issueToken('here'), headers: { origin: url } })).close();
+    await child.stop('SIGTERM');
+  });
+
   test('listens beyond loopback only with API keys, and then asks for them', async () => {
     const port = await freePort();
     const settings = { FLOTILLA_PORT: String(port), FLOTILLA_SFU_WORKERS: '1', FLOTILLA_HOST: '0.0.0.0' };

@@ -1,4 +1,4 @@
-// The first process of a pod: holds its namespaces until it is told to stop, and reaps orphans.
+// The first process of a pod: holds its namespaces until it receives a signal to stop, and reaps orphans.
 package main
 
 import (

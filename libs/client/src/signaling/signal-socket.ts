@@ -35,7 +35,7 @@ const silenceConfirmedMs = 100;
 const openWithinMs = 10_000;
 /**
  * When further attempts start beside the first, in milliseconds after it. Behind a load balancer an attempt may be led to a
- * server that is gone, and each of the next ones to another.
+ * server that is down, and each of the next ones to another.
  */
 const laterAttemptsMs = [1000, 2500, 5000] as const;
 
@@ -66,7 +66,8 @@ export class SignalSocket {
   }
 
   /**
-   * Opens a socket, and tries again beside an attempt that takes long. When the server refuses the local clock (CLOCK_SKEW), it is corrected by the server's and tried again once.
+   * Opens a socket, and tries again beside an attempt that takes long. A local clock that the server refuses (CLOCK_SKEW) is
+   * corrected by the server's, and the opening tried again once.
    * @throws FlotillaError with the server's reason if it gives one, or UNAVAILABLE.
    */
   static async open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
