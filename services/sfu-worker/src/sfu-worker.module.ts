@@ -52,7 +52,7 @@ export class SfuWorkerModule {
               rooms: backplane.store.rooms,
               migrations: backplane.store.migrations,
               events: backplane.events,
-              peers: peerNodes(backplane.bus),
+              peers: peerNodes(backplane.bus, backplane.store.nodes),
               log: nodeLog,
             }),
         },
