@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { startRabbitMq } from '@flotilla/processes';
-import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { notYet, TcpProxy, testBrokers, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   CommandBus,
@@ -234,6 +234,30 @@ describe('commands over RabbitMQ', () => {
     await bus.close();
     await again.stop();
   }, 90_000);
+
+  test('commands to a service go to its other instance some seconds after the machine of one has lost its power', async () => {
+    const namespace = `t${randomUUID().slice(0, 8)}`;
+    const url = new URL(testBrokers().amqpUrl);
+    const cable = await TcpProxy.to(Number(url.port));
+    url.port = String(cable.port);
+    const lost = new CommandBus(await RabbitMqCommandTransport.connect({ url: url.href, namespace, log }), log);
+    const bus = new CommandBus(await overRabbitMq(namespace), log);
+    const handlers = failedHandler(() => undefined);
+    await lost.serve(registryQueue, 'shared', handlers);
+    await bus.serve(registryQueue, 'shared', handlers);
+
+    cable.freeze();
+    // The instances take turns.
+    const twoInTurn = async (): Promise<void> => {
+      for (let turn = 0; turn < 2; turn++)
+        await bus.call(registryQueue, 'registry.migration_failed', failed, { timeoutMs: 500 });
+    };
+    await expect(twoInTurn()).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await waitFor('the other instance gets every command', twoInTurn, { timeoutMs: 30_000 });
+    await cable.close();
+    await lost.close();
+    await bus.close();
+  });
 
   test('a message that is no valid command is dead-lettered with the reason', async () => {
     const { connect } = await import('amqplib');

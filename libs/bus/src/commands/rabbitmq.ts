@@ -25,6 +25,12 @@ export interface RabbitMqOptions {
   readonly prefetch?: number;
 }
 
+/**
+ * Heartbeat of a connection whose URL asks for none, in seconds. The broker drops a client that was silent for one to two of them. Until
+ * then it sends commands to a machine that has lost its power: with its own default of 60 s, for two minutes.
+ */
+const heartbeatSeconds = 5;
+
 /** Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): replies without a queue per caller. */
 const directReplyTo = 'amq.rabbitmq.reply-to';
 const unavailable = 'RabbitMQ is unavailable';
@@ -89,8 +95,10 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   async #link(name: string, setup: (model: ChannelModel) => Promise<void>): Promise<RecoveringChannelModel> {
-    const { url, log } = this.#options;
-    const link = await connect(url, {
+    const { log } = this.#options;
+    const url = new URL(this.#options.url);
+    if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
+    const link = await connect(url.href, {
       timeout: 5000,
       clientProperties: { connection_name: `flotilla ${name} ${process.pid}` },
       recovery: {
