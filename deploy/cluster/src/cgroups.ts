@@ -9,6 +9,36 @@ const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer',
 
 /** A node's cgroup as the kubelet takes it. */
 export const cgroupOf = (node: number): string => `/${clusterName}/${nodeName(node)}`;
+/** CPU cgroups of what is no pod: the control plane with the programs of the nodes, and the client's machine. */
+const systemCgroup = `/${clusterName}/system`;
+const clientCgroup = `/${clusterName}/client`;
+
+/**
+ * Weights of the CPU under contention, where each session of the machine has 1024. Without them all pods of all nodes together had no
+ * more than one session, and heartbeats stopped as soon as something else was built on the machine.
+ */
+const cpuShares = { [`/${clusterName}`]: 16_384, [systemCgroup]: 4096, [clientCgroup]: 2048 };
+
+const processesOf = (cgroup: string): string => join(root, 'cpu', cgroup, 'cgroup.procs');
+
+/** Creates the cgroups that are not of a node. */
+export function createCpuCgroups(): void {
+  for (const [cgroup, shares] of Object.entries(cpuShares)) {
+    mkdirSync(join(root, 'cpu', cgroup), { recursive: true });
+    writeFileSync(join(root, 'cpu', cgroup, 'cpu.shares'), String(shares));
+  }
+}
+
+/** A command that runs another one as a part of the control plane or of a node. */
+export const asSystem = (name: string, args: readonly string[]): readonly [string, readonly string[]] => [
+  'sh',
+  ['-c', 'echo $$ > "$0" && exec "$@"', processesOf(systemCgroup), name, ...args],
+];
+
+/** Moves this process, and what it starts from now on, to the client's machine. */
+export function joinClientCgroup(): void {
+  writeFileSync(processesOf(clientCgroup), String(process.pid));
+}
 
 export function createCgroups(node: number): void {
   for (const controller of controllers) mkdirSync(join(root, controller, cgroupOf(node)), { recursive: true });

@@ -1,4 +1,6 @@
 import { cpSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { basename } from 'node:path';
 import {
   backgroundNames,
@@ -9,13 +11,14 @@ import {
 } from './background.ts';
 import { brokersReady, startRabbitMq, startRedis } from './brokers.ts';
 import { createKeys } from './certificates.ts';
-import { deleteCgroups } from './cgroups.ts';
+import { createCpuCgroups, deleteCgroups } from './cgroups.ts';
 import { apiServerReady, type ControlPlanePart, startControlPlane } from './control-plane.ts';
 import { createNetwork, deleteNetwork } from './network.ts';
 import { imageFile, importImage, knownNodes, nodeReady, powerOff, startNode } from './node.ts';
 import { inNetwork } from './command.ts';
 import {
   clientNamespace,
+  localApiPort,
   namespacePath,
   nodeAddress,
   nodeName,
@@ -33,10 +36,18 @@ export interface StartOptions {
   readonly progress: (done: string) => void;
 }
 
-/** Starts a cluster. One that is there is removed first. */
+/**
+ * Starts a cluster. One that is there, or what is left of one, is removed first.
+ *
+ * @throws if another program listens on one of the ports on 127.0.0.1.
+ */
 export async function startCluster({ nodes, images, progress }: StartOptions): Promise<void> {
+  const found = existsSync(stateDirectory);
   await stopCluster();
+  if (found) progress('removed the previous cluster');
+  for (const port of [localApiPort, ...Object.values(servicePorts)]) await isFree(port);
   const numbers = Array.from({ length: nodes }, (_, index) => index + 1);
+  createCpuCgroups();
   mkdirSync(statePath('images'), { recursive: true });
   for (const image of images) cpSync(image, imageFile(basename(image)));
   await createKeys(numbers);
@@ -55,6 +66,21 @@ export async function startCluster({ nodes, images, progress }: StartOptions): P
   await rabbitMq;
   await brokersReady();
   progress('Redis and RabbitMQ');
+}
+
+/** Throws if a program listens on a port of 127.0.0.1. */
+async function isFree(port: number): Promise<void> {
+  const server = createServer();
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+  } catch (error) {
+    throw new Error(
+      `port ${port} of 127.0.0.1 is in use (${(error as Error).message}). Find the program with: ss -ltnp sport = :${port}`,
+      { cause: error },
+    );
+  } finally {
+    server.close();
+  }
 }
 
 /** Leads the services' ports of 127.0.0.1, here and on the client's machine, to the nodes. */
@@ -92,13 +118,14 @@ export { powerOff };
 
 /** Gives a node its power back. Resolves when Kubernetes finds it ready. */
 export async function powerOn(node: number): Promise<void> {
-  await startNode(node);
+  if (backgroundPid(nodeName(node)) === undefined) await startNode(node);
   await nodeReady(node);
 }
 
-/** Kills a part of the control plane and starts it again. */
-export async function restartPart(part: ControlPlanePart): Promise<void> {
-  await killInBackground(part);
-  restartInBackground(part);
-  if (part === 'api-server' || part === 'etcd') await apiServerReady();
+export const killPart = (part: ControlPlanePart): Promise<void> => killInBackground(part);
+
+/** Starts a part of the control plane that was killed. Resolves when the API server is ready. */
+export async function startPart(part: ControlPlanePart): Promise<void> {
+  if (backgroundPid(part) === undefined) restartInBackground(part);
+  await apiServerReady();
 }

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { brokerPorts } from './brokers.ts';
 import { command } from './command.ts';
 import { apply, currentKubeconfig, get } from './kubectl.ts';
+import { podProblems, reportPods } from './pod-progress.ts';
 import { controlPlaneAddress, kubeconfig, namespace, pageUrl, registryUrl } from './settings.ts';
 
 const chart = fileURLToPath(new URL('../../../charts/flotilla', import.meta.url));
@@ -13,9 +14,12 @@ const timeoutMs = 180_000;
 /** Where the chart is installed: a context of the user's own kubeconfig. Default: the cluster of this machine. */
 export interface Target {
   readonly context?: string | undefined;
+  /** Called with a description of each completed step. */
+  readonly progress?: (done: string) => void;
 }
 
-function helm(args: readonly string[], { context }: Target = {}): Promise<string> {
+/** Runs Helm on the namespace of Flotilla. */
+export function helm(args: readonly string[], { context }: Target = {}): Promise<string> {
   const where = context === undefined ? ['--kubeconfig', currentKubeconfig()] : ['--kube-context', context];
   const all = [...args, '--namespace', namespace, ...where];
   return command(process.env['HELM_BIN'] ?? 'helm', all, { timeoutMs: timeoutMs + 10_000 });
@@ -23,11 +27,27 @@ function helm(args: readonly string[], { context }: Target = {}): Promise<string
 
 /** Installs the chart, or upgrades the installation. Resolves when every pod is ready. */
 export async function install(target: Target = {}, args: readonly string[] = []): Promise<void> {
-  if (target.context === undefined) await connectBrokers();
-  const values = target.context === undefined ? ['--values', localValues] : [];
+  const { context, progress } = target;
+  if (context === undefined) await connectBrokers();
+  const values = context === undefined ? ['--values', localValues] : [];
   const wait = ['--create-namespace', '--wait', `--timeout=${timeoutMs / 1000}s`];
-  await helm(['upgrade', '--install', release, chart, ...wait, ...values, ...args], target);
+  const done = progress && reportPods(context, progress);
+  try {
+    await helm(['upgrade', '--install', release, chart, ...wait, ...values, ...args], target);
+  } catch (error) {
+    const problems = await podProblems(context).catch(() => []);
+    if (problems.length === 0) throw error;
+    throw new Error(`${(error as Error).message}\n\nThe pods that are not ready:\n  ${problems.join('\n  ')}`, {
+      cause: error,
+    });
+  } finally {
+    done?.();
+  }
+  progress?.('Flotilla: every pod is ready');
 }
+
+/** What the chart says about an installation in another cluster. */
+export const notes = (context: string): Promise<string> => helm(['get', 'notes', release], { context });
 
 /** Makes the namespace with a Secret that leads to the brokers outside the nodes. */
 async function connectBrokers(): Promise<void> {

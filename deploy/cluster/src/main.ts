@@ -1,10 +1,11 @@
 import { parseArgs } from 'node:util';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
+import { joinClientCgroup } from './cgroups.ts';
 import { inNetwork } from './command.ts';
-import { isRunning, loadImage, powerOff, powerOn, restartPart, startCluster, stopCluster } from './cluster.ts';
+import { isRunning, killPart, loadImage, powerOff, powerOn, startCluster, startPart, stopCluster } from './cluster.ts';
 import { controlPlaneParts } from './control-plane.ts';
-import { install, printAccess } from './install.ts';
+import { install, notes, printAccess } from './install.ts';
 import { setCable } from './network.ts';
 import { knownNodes, startKubelet, stopKubelet } from './node.ts';
 import { clientNamespace, insideKubeconfig, kubeconfig, maxNodes, namespacePath, program } from './settings.ts';
@@ -12,7 +13,7 @@ import { clientNamespace, insideKubeconfig, kubeconfig, maxNodes, namespacePath,
 const usage = `npm run cluster -- [command] [options]
 
 Runs a real Kubernetes on this machine, in namespaces of its own: a control plane and nodes with containerd, kubelet and kube-proxy.
-Linux and root. The first start builds Kubernetes, which takes some 5 minutes and needs Go.
+Linux and root. The first start builds Kubernetes, which needs Go and takes 6 to 13 minutes on two cores.
 
   up                    start a cluster and install Flotilla in it (the default); one that runs is replaced
   down                  stop it and remove everything
@@ -23,7 +24,7 @@ Faults, with the number of a node:
   power-off N, power-on N           everything in the node ends at once
   cut N, heal N                     the node's network cable is pulled, and plugged in again
   stop-kubelet N, start-kubelet N   the pods run on
-  restart PART                      kill and start one of ${controlPlaneParts.join(', ')}
+  kill PART, start PART             PART of the control plane: ${controlPlaneParts.join(', ')}
 
   kubectl ARGS          kubectl for this cluster
   client COMMAND        run a command on a machine outside the cluster that reaches the nodes, such as chromium
@@ -75,11 +76,27 @@ const imageArchive = (): string => {
 };
 
 async function up(nodes: number, empty: boolean): Promise<void> {
+  removeWhenStopped();
+  console.log(`Starting a cluster of ${nodes} nodes`);
   await startCluster({ nodes, images: [imageArchive()], progress });
   if (empty) return;
-  await install();
-  progress('Flotilla: every pod is ready');
+  await install({ progress });
   await printAccess();
+}
+
+/** A start that is stopped leaves nothing behind. Nothing else of this process runs while the cluster is removed. */
+function removeWhenStopped(): void {
+  const stop = (exitCode: number): void => {
+    console.log('Stopped: removing what was started');
+    // In a session of its own: another Ctrl-C does not reach it.
+    spawnSync('setsid', ['--wait', process.execPath, process.argv[1]!, 'down'], { stdio: 'inherit' });
+    process.exit(exitCode);
+  };
+  for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const)
+    process.on(signal, () => stop(128 + constants.signals[signal]));
+  // The command that ran this one has ended.
+  process.on('disconnect', () => stop(128 + constants.signals.SIGTERM));
+  process.channel?.unref();
 }
 
 type Command = (args: readonly string[]) => Promise<number | void> | void;
@@ -88,8 +105,8 @@ const commands: Readonly<Record<string, Command>> = {
   down: stopCluster,
   install: async () => {
     await loadImage(imageArchive());
-    await install();
-    progress('Flotilla: every pod is ready');
+    progress('image loaded');
+    await install({ progress });
   },
   load: ([archive]) => loadImage(archive ?? ''),
   'power-off': ([node]) => powerOff(nodeNumber(node)),
@@ -98,10 +115,13 @@ const commands: Readonly<Record<string, Command>> = {
   heal: ([node]) => setCable(nodeNumber(node), 'up'),
   'stop-kubelet': ([node]) => stopKubelet(nodeNumber(node)),
   'start-kubelet': ([node]) => startKubelet(nodeNumber(node)),
-  restart: ([part]) => restartPart(partName(part)),
+  kill: ([part]) => killPart(partName(part)),
+  start: ([part]) => startPart(partName(part)),
   kubectl: (args) => foreground(program('kubectl'), args),
-  client: ([name = 'bash', ...args]) =>
-    foreground(...inNetwork(namespacePath(clientNamespace), name, args), insideKubeconfig),
+  client: ([name = 'bash', ...args]) => {
+    joinClientCgroup();
+    return foreground(...inNetwork(namespacePath(clientNamespace), name, args), insideKubeconfig);
+  },
 };
 
 function readOptions() {
@@ -134,8 +154,8 @@ async function main(): Promise<number> {
   const helmArgs = values.values === undefined ? [] : ['--values', values.values];
   if (values.context !== undefined) {
     if (command !== 'up' && command !== 'install') throw new UsageError(`--context does not go with ${command}`);
-    await install({ context: values.context }, helmArgs);
-    progress('Flotilla: every pod is ready');
+    await install({ context: values.context, progress }, helmArgs);
+    console.log(await notes(values.context));
     return 0;
   }
   if (command === 'up') {

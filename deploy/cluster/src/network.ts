@@ -1,6 +1,5 @@
 // The cluster's network: a bridge in the control plane's network namespace, with a virtual cable to each node and to the client.
 // The machine's own network and settings stay as they are.
-import { existsSync } from 'node:fs';
 import { attempt, command, inNetwork } from './command.ts';
 import {
   clientAddress,
@@ -48,10 +47,10 @@ async function connect(namespace: string, port: string, address: string): Promis
   await ip(path, 'route', 'add', 'default', 'via', controlPlaneAddress);
 }
 
-/** Creates a node's network namespace unless it exists. */
+/** Creates a node's network namespace, in place of one that an attempt has left. */
 export async function connectNode(node: number): Promise<void> {
   const path = namespacePath(nodeNamespace(node));
-  if (existsSync(path)) return;
+  await disconnectNode(node);
   await connect(nodeNamespace(node), nodeName(node), nodeAddress(node));
   await sysctl(path, 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.rp_filter=0');
   for (let other = 1; other <= maxNodes; other++)
@@ -60,6 +59,8 @@ export async function connectNode(node: number): Promise<void> {
 }
 
 export async function disconnectNode(node: number): Promise<void> {
+  // The kernel would delete it some time after the namespace, and its name would be taken until then.
+  await attempt(...inNetwork(controlPlane, 'ip', ['link', 'delete', nodeName(node)]));
   await attempt('ip', ['netns', 'delete', nodeNamespace(node)]);
 }
 

@@ -7,7 +7,7 @@ import { keyPath } from './certificates.ts';
 import { cgroupOf, createCgroups, deleteCgroups } from './cgroups.ts';
 import { command } from './command.ts';
 import { kubectl } from './kubectl.ts';
-import { connectNode, disconnectNode } from './network.ts';
+import { connectNode, disconnectNode, setCable } from './network.ts';
 import {
   controlPlaneAddress,
   namespacePath,
@@ -51,6 +51,8 @@ export async function startNode(node: number): Promise<void> {
 
 /** Takes the node's power. Its images and its pods' files stay; everything that runs ends. */
 export async function powerOff(node: number): Promise<void> {
+  // Nothing that ends in the node sends a last packet.
+  await setCable(node, 'down').catch(() => undefined);
   await killInBackground(nodeName(node));
   await disconnectNode(node);
   await deleteCgroups(cgroupOf(node));
@@ -79,8 +81,16 @@ export async function inNode(node: number, name: string, args: readonly string[]
 
 /** Imports an image archive that lies in the images directory into a running node. */
 export async function importImage(node: number, archive: string): Promise<void> {
-  const socket = nodePath(node, 'containerd.sock');
-  await inNode(node, 'ctr', ['--address', socket, '--namespace', 'k8s.io', 'images', 'import', archive]);
+  await ctr(node, ['images', 'import', archive]);
+}
+
+const ctr = (node: number, args: readonly string[]): Promise<string> =>
+  inNode(node, 'ctr', ['--address', nodePath(node, 'containerd.sock'), '--namespace', 'k8s.io', ...args]);
+
+/** Gives an image of Docker Hub's names, as the chart's are, another name on every node. */
+export async function tagImage(image: string, other: string): Promise<void> {
+  for (const node of knownNodes())
+    await ctr(node, ['images', 'tag', '--force', `docker.io/${image}`, `docker.io/${other}`]);
 }
 
 /** The archives that a node imports when it starts. */

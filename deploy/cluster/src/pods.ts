@@ -23,7 +23,11 @@ export interface Pod {
     readonly enableServiceLinks?: boolean;
     readonly hostNetwork?: boolean;
     readonly securityContext?: SecurityContext;
-    readonly containers: readonly { readonly name: string; readonly securityContext?: SecurityContext }[];
+    readonly containers: readonly {
+      readonly name: string;
+      readonly image: string;
+      readonly securityContext?: SecurityContext;
+    }[];
   };
   readonly status: {
     readonly phase: string;

@@ -51,5 +51,7 @@ export const namespace = 'flotilla';
 export const servicePorts = { gateway: 30_080, registry: 30_081, console: 30_082 } as const;
 const serviceUrl = (service: keyof typeof servicePorts): string => `http://localhost:${servicePorts[service]}`;
 
+/** The gateway that runs on a node, for the client's machine; a load balancer would choose one. */
+export const gatewayUrlOf = (node: number): string => `http://${nodeAddress(node)}:${servicePorts.gateway}`;
 export const registryUrl = serviceUrl('registry');
 export const pageUrl = serviceUrl('console');

@@ -1,13 +1,14 @@
-import { CallPage, launchBrowser, notYet, waitFor } from '@flotilla/testkit';
+import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/testkit';
 import { pageUrl } from '@flotilla/cluster';
 import type { Browser } from 'playwright-core';
+import { expect } from 'vitest';
+import type { Figures } from './figures.ts';
 
 /** Measurements of one page since the last call of `take`. */
 export interface Seen {
   readonly name: string;
   /** The longest gap between two rendered frames of another participant, in milliseconds. */
   readonly longestGapMs: number;
-  readonly frames: number;
   readonly moves: readonly { readonly ms?: number; readonly error?: string }[];
   readonly states: readonly unknown[];
 }
@@ -24,7 +25,7 @@ export class Call {
   ) {}
 
   /** Opens the call page for each of the names. */
-  static async start(room: string, names: readonly string[]): Promise<Call> {
+  static async start(room: string, names: readonly string[] = ['Ada', 'Bob']): Promise<Call> {
     const browser = await launchBrowser();
     const pages: CallPage[] = [];
     const call = new Call(room, pages, browser);
@@ -36,6 +37,7 @@ export class Call {
         await page.watchMoves();
         await page.watchState();
       }
+      await call.take();
       return call;
     } catch (error) {
       await browser.close();
@@ -43,12 +45,29 @@ export class Call {
     }
   }
 
-  async allReceiveAll(timeoutMs = 30_000): Promise<void> {
+  /** Waits until every participant hears and sees every other, now. */
+  async allReceiveAll(timeoutMs = 60_000): Promise<void> {
     for (const page of this.pages) {
       const others = this.pages.filter((other) => other !== page).map(({ name }) => name);
       await page.hasTilesOf(others, timeoutMs);
       for (const other of others) await page.receivesMediaOf(other, timeoutMs);
     }
+  }
+
+  /**
+   * Runs an event during the call, adds what the call saw to the figures, and checks that it continues: everybody receives
+   * everybody, no page has an error and none left the room meanwhile.
+   */
+  async during(figures: Figures, event: string, work: () => Promise<unknown>): Promise<Seen[]> {
+    const began = performance.now();
+    await work();
+    const tookMs = performance.now() - began;
+    await this.allReceiveAll();
+    const seen = await this.take();
+    figures.add(event, tookMs, seen);
+    expect(this.pages.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
+    for (const { states } of seen) expect(states).not.toContain('closed');
+    return seen;
   }
 
   /** The SFU nodes of the participants. */
@@ -57,14 +76,33 @@ export class Call {
     return new Set(rooms.map(({ nodeId }) => nodeId!));
   }
 
-  async waitForNodes(check: (nodes: ReadonlySet<string>) => boolean, what: string, timeoutMs: number): Promise<void> {
+  /** The SFU node of the first participant. */
+  async node(): Promise<string> {
+    return (await this.pages[0]!.room()).nodeId!;
+  }
+
+  async hasLeft(node: string, timeoutMs = 90_000): Promise<void> {
     await waitFor(
-      what,
+      `no participant is on ${node}`,
       async () => {
         const nodes = await this.nodes();
-        if (!check(nodes)) notYet(`the nodes are ${[...nodes].join(', ')}`);
+        if (nodes.has(node)) notYet(`the nodes are ${[...nodes].join(', ')}`);
       },
       { timeoutMs, everyMs: 200 },
+    );
+  }
+
+  /** Migrates the first participant to another SFU node. */
+  async migrate(api: RestApi): Promise<void> {
+    const { id, me, nodeId } = await this.pages[0]!.room();
+    const { status, body } = await api.request('POST', `/v1/rooms/${id}/participants/${me}/migrate`, {});
+    expect({ status, body }).toMatchObject({ status: 202 });
+    await waitFor(
+      'the participant is on another SFU node',
+      async () => {
+        if ((await this.node()) === nodeId) notYet(`it is on ${nodeId}`);
+      },
+      { timeoutMs: 30_000 },
     );
   }
 
@@ -82,7 +120,6 @@ export class Call {
         return {
           name: page.name,
           longestGapMs: Math.round(Math.max(0, ...gaps.map(({ longest }) => longest))),
-          frames: gaps.reduce((sum, { frames }) => sum + frames, 0),
           moves,
           states,
         };
@@ -90,18 +127,7 @@ export class Call {
     );
   }
 
-  get problems(): string[] {
-    return this.pages.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`));
-  }
-
   async end(): Promise<void> {
     await this.browser.close();
   }
-}
-
-/** One line about what a call saw during an event. */
-export function describeSeen(event: string, tookMs: number, seen: readonly Seen[]): string {
-  const gaps = seen.map(({ longestGapMs }) => longestGapMs).join(' / ');
-  const moves = seen.map((each) => each.moves.length).join(' / ');
-  return `${event}: ${(tookMs / 1000).toFixed(1)} s; longest frame gap ${gaps} ms; moves ${moves}`;
 }

@@ -9,7 +9,7 @@ const run = promisify(execFile);
 describe('the command line of the cluster', () => {
   test('--help lists every fault', async () => {
     const { stdout } = await run(process.execPath, [main, '--help']);
-    for (const fault of ['power-off', 'power-on', 'cut', 'heal', 'stop-kubelet', 'start-kubelet', 'restart'])
+    for (const fault of ['power-off', 'power-on', 'cut', 'heal', 'stop-kubelet', 'start-kubelet', 'kill', 'start'])
       expect(stdout).toContain(fault);
   });
 

@@ -1,0 +1,26 @@
+import { afterAll } from 'vitest';
+import type { Seen } from './call.ts';
+
+/** The figures of a test file, printed as a table after its tests. */
+export class Figures {
+  readonly #rows: string[] = [];
+
+  constructor() {
+    afterAll(() => console.log(`\n${heading}\n${this.#rows.join('\n')}\n`));
+  }
+
+  /** Adds what a call saw during an event. */
+  add(event: string, tookMs: number, seen: readonly Seen[] = []): void {
+    const gaps = seen.map(({ longestGapMs }) => longestGapMs).join(', ');
+    const moves = seen.map(({ moves: { length } }) => length).join(', ');
+    const row = `| ${event} | ${(tookMs / 1000).toFixed(1)} | ${gaps} | ${moves} |`;
+    this.#rows.push(row);
+    // Shown at once too: a run that fails later has printed it.
+    console.log(row);
+    for (const { name, moves: all } of seen)
+      for (const { error } of all) if (error !== undefined) console.log(`  ${name}, a retried migration: ${error}`);
+  }
+}
+
+const heading = `| event | duration (s) | longest frame gap of each (ms) | migrations of each |
+| ----- | ------------ | ------------------------------ | ------------------ |`;

@@ -1,0 +1,46 @@
+import { install, kubectl, namespace, restartDeployment } from '@flotilla/cluster';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Call } from './call.ts';
+import { Figures } from './figures.ts';
+import { podOf, settled } from './fleet.ts';
+
+describe('a call of two participants', () => {
+  const figures = new Figures();
+  let call: Call;
+  let calls = 0;
+
+  beforeAll(() => install());
+  beforeEach(async () => {
+    await settled();
+    call = await Call.start(`rollout-${++calls}`);
+  });
+  afterEach(() => call?.end());
+
+  test('continues while the gateways and then the SFU workers are replaced, three times', async () => {
+    for (let round = 1; round <= 3; round++) {
+      await call.during(figures, `rollout ${round} of the gateways`, () => restartDeployment('gateway', 120_000));
+      await call.during(figures, `rollout ${round} of the SFU workers`, () => restartDeployment('sfu', 240_000));
+    }
+  }, 900_000);
+
+  test('continues while registry, relay, autoscaler and console are replaced', async () => {
+    for (const component of ['registry', 'relay', 'autoscaler', 'console'])
+      await call.during(figures, `rollout: ${component}`, () => restartDeployment(component, 120_000));
+  }, 600_000);
+
+  test('continues after the pod of its SFU worker was deleted', async () => {
+    const sfu = await call.node();
+    const pod = ['pod', await podOf(sfu), '--namespace', namespace];
+    await call.during(figures, 'SFU pod deleted', () => kubectl(['delete', ...pod], { timeoutMs: 120_000 }));
+    expect(await call.nodes()).not.toContain(sfu);
+  });
+
+  test('recovers after the pod of its SFU worker was killed', async () => {
+    const sfu = await call.node();
+    const pod = ['pod', await podOf(sfu), '--namespace', namespace];
+    await call.during(figures, 'SFU pod killed', async () => {
+      await kubectl(['delete', ...pod, '--grace-period=0', '--force'], { timeoutMs: 60_000 });
+      await call.hasLeft(sfu);
+    });
+  });
+});
