@@ -6,7 +6,7 @@ import {
   ErrorBody,
   FlotillaError,
   firstIssue,
-  isWellFormed,
+  isWellFormedJson,
   malformedText,
   type ParsedCommandPayload,
 } from '@flotilla/contracts';
@@ -148,11 +148,11 @@ export class CommandBus {
         this.#log.warn({ queue, reason: message }, 'command dead-lettered: invalid message');
         return { deadLetter: message };
       }
-      return recent.once(message.commandId, () => this.#handle(message, handlers as unknown as AnyHandlers));
+      return recent.once(message.commandId, () => this.#handle(message, text, handlers as unknown as AnyHandlers));
     });
   }
 
-  async #handle(message: z.output<typeof Message>, handlers: AnyHandlers): Promise<Outcome> {
+  async #handle(message: z.output<typeof Message>, text: string, handlers: AnyHandlers): Promise<Outcome> {
     const { type, commandId } = message;
     const handler = handlers[type];
     const spec = commands[type as CommandType] as (typeof commands)[CommandType] | undefined;
@@ -169,7 +169,7 @@ export class CommandBus {
     if (timeLeft < -clockToleranceMs) return {};
     const payload = spec.payload.safeParse(message.payload);
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
-    if (!isWellFormed(payload.data)) return badPayload(type, malformedText);
+    if (!isWellFormedJson(text, payload.data)) return badPayload(type, malformedText);
 
     const began = performance.now();
     let outcome = 'ok';

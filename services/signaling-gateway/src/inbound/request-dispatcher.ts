@@ -2,7 +2,7 @@ import {
   addressee,
   firstIssue,
   FlotillaError,
-  isWellFormed,
+  isWellFormedJson,
   malformedText,
   maxNesting,
   Request,
@@ -149,9 +149,6 @@ function shedAt({ type, to }: Request): number {
   return type === 'message' && !to?.startsWith('room:') ? 2 : Infinity;
 }
 
-/** Half of a surrogate pair reaches a JSON value only as an escape: the text of a frame is valid UTF-8. */
-const surrogateEscape = /\\u[dD][89a-fA-F]/;
-
 function parseRequest(text: string | undefined): Request {
   if (text === undefined) throw new FlotillaError('BAD_MESSAGE', 'send text frames');
   if (nestsDeeperThan(text, maxNesting))
@@ -162,7 +159,7 @@ function parseRequest(text: string | undefined): Request {
   } catch {
     throw new FlotillaError('BAD_MESSAGE', 'not JSON');
   }
-  if (surrogateEscape.test(text) && !isWellFormed(json)) throw new FlotillaError('BAD_MESSAGE', malformedText);
+  if (!isWellFormedJson(text, json)) throw new FlotillaError('BAD_MESSAGE', malformedText);
   const request = Request.safeParse(json);
   if (!request.success) throw new FlotillaError('BAD_MESSAGE', firstIssue(request.error));
   return request.data;
