@@ -20,6 +20,7 @@ await runService({
       { logger: nestLogger(log) },
     );
     onStop('application', () => closeServing(app));
+    app.disable('x-powered-by');
     useConsole(app);
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
     log.info({ url: listeningUrl(app) }, 'console started');

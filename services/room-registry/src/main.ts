@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import { registryConfig } from './config.ts';
 import { RoomRegistryModule } from './room-registry.module.ts';
 
@@ -14,10 +15,14 @@ await runService({
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
-    const app = await NestFactory.create(RoomRegistryModule.register({ config, backplane, log }), {
-      logger: nestLogger(log),
-    });
+    const app = await NestFactory.create<NestExpressApplication>(
+      RoomRegistryModule.register({ config, backplane, log }),
+      {
+        logger: nestLogger(log),
+      },
+    );
     onStop('application', () => closeServing(app));
+    app.disable('x-powered-by');
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
     log.info({ url: listeningUrl(app) }, 'REST API listens');
   },

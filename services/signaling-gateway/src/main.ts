@@ -4,6 +4,7 @@ import { timeHeader } from '@flotilla/contracts';
 import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
 import { gatewayConfig } from './config.ts';
 import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
 import { Certificate } from './edge/certificate.ts';
@@ -19,11 +20,15 @@ await runService({
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
-    const app = await NestFactory.create(SignalingGatewayModule.register({ config, backplane, log }), {
-      logger: nestLogger(log),
-      ...(certificate && { httpsOptions: certificate.serverOptions }),
-    });
+    const app = await NestFactory.create<NestExpressApplication>(
+      SignalingGatewayModule.register({ config, backplane, log }),
+      {
+        logger: nestLogger(log),
+        ...(certificate && { httpsOptions: certificate.serverOptions }),
+      },
+    );
     onStop('application', () => closeServing(app));
+    app.disable('x-powered-by');
     useSignaling(app);
     const origins = config.FLOTILLA_ALLOWED_ORIGINS;
     app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });
