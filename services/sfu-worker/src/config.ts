@@ -64,11 +64,18 @@ export const nodeConfig = z.object({
       'UDP ports that this node receives the media of other nodes on, such as 41000-41999: one for each room and other node that share publications. Default: any free ports.',
     ),
 });
-/** Reports ports that two settings give to different uses. */
-function checkPorts(
-  { FLOTILLA_SFU_PIPE_PORTS: pipes, FLOTILLA_SFU_PORT_BASE: base, FLOTILLA_SFU_WORKERS: workers }: NodeConfig,
+
+/** Reports ports that are both those of workers and of pipes, on a host with this number of nodes. */
+export function checkPipePorts(
+  {
+    FLOTILLA_SFU_PIPE_PORTS: pipes,
+    FLOTILLA_SFU_PORT_BASE: base,
+    FLOTILLA_SFU_WORKERS: workersPerNode,
+  }: Pick<NodeConfig, 'FLOTILLA_SFU_PIPE_PORTS' | 'FLOTILLA_SFU_PORT_BASE' | 'FLOTILLA_SFU_WORKERS'>,
   context: z.RefinementCtx,
+  nodes = 1,
 ): void {
+  const workers = nodes * workersPerNode;
   if (!pipes || base === 0 || pipes.max < base || pipes.min >= base + workers) return;
   context.addIssue({
     code: 'custom',
@@ -81,4 +88,4 @@ export type NodeConfig = z.output<typeof nodeConfig>;
 
 export const sfuWorkerConfig = z
   .object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape })
-  .superRefine(checkPorts);
+  .superRefine((settings, context) => checkPipePorts(settings, context));

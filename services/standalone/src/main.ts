@@ -15,7 +15,7 @@ import {
   runService,
   wholeNumber,
 } from '@flotilla/runtime';
-import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
+import { checkPipePorts, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryBackplane } from '@flotilla/backplane';
 import { Module } from '@nestjs/common';
@@ -55,7 +55,9 @@ const settings = z.object({
   FLOTILLA_DRAIN_SECONDS: wholeNumber().default(0).describe('There is no other gateway to send sessions to.'),
 });
 
-const standaloneConfig = settings.superRefine(({ FLOTILLA_HOST, FLOTILLA_API_KEYS }, context) => {
+const standaloneConfig = settings.superRefine((config, context) => {
+  checkPipePorts(config, context, config.FLOTILLA_SFU_NODES);
+  const { FLOTILLA_HOST, FLOTILLA_API_KEYS } = config;
   if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
   const message = `to listen at ${FLOTILLA_HOST}, because without keys every client that reaches it may use the REST API`;
   context.addIssue({ code: 'custom', path: ['FLOTILLA_API_KEYS'], message });
@@ -115,6 +117,7 @@ await runService({
       { logger },
     );
     onStop('application', () => closeServing(app));
+    app.disable('x-powered-by');
     if (isOpen) app.use(localRequestsOnly(hosts));
     useSignaling(app);
     useConsole(app);

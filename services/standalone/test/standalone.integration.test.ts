@@ -38,6 +38,7 @@ describe('standalone', () => {
     expect(workers).toHaveLength(3 + 1);
     const page = await fetch(`http://127.0.0.1:${port}/`);
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(page.headers.get('x-powered-by')).toBeNull();
     for (const path of ['/sdk/flotilla-client.js', '/examples/call.html', '/v1/openapi.json']) {
       expect({ path, status: (await fetch(`http://127.0.0.1:${port}${path}`)).status }).toEqual({ path, status: 200 });
     }
@@ -153,6 +154,19 @@ describe('standalone', () => {
     expect(await withKey('another')).toMatchObject({ status: 403 });
     expect(await withKey('key-of-this-test')).toMatchObject({ status: 200 });
     await child.stop('SIGTERM');
+  });
+
+  test('does not start with pipe ports that are ports of a media worker of any of its nodes', async () => {
+    const child = start({
+      FLOTILLA_SFU_NODES: '2',
+      FLOTILLA_SFU_WORKERS: '2',
+      FLOTILLA_SFU_PORT_BASE: '47200',
+      FLOTILLA_SFU_PIPE_PORTS: '47203-47210',
+    });
+    expect(await child.exited).toBe(78);
+    expect(child.lines.join('\n')).toContain(
+      'FLOTILLA_SFU_PIPE_PORTS: ports 47200 to 47203 are those of the workers (FLOTILLA_SFU_PORT_BASE)',
+    );
   });
 
   test('a port in use is reported in one line, with the cure', async () => {
