@@ -13,7 +13,7 @@ import { MediaRoom, type MediaRoomDeps, type OpenSessionRequest } from './media-
 import { OpenRooms } from './open-rooms.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { NodeMeter } from './quality/node-meter.ts';
-import { type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
+import { killProcess, type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
 
 export interface MediaNodeOptions {
   readonly id: string;
@@ -123,7 +123,7 @@ export class MediaNode {
         ? workers.toSorted((a, b) => this.#loadOf(b) - this.#loadOf(a))[0]
         : workers.find((each) => each.index === index);
     if (!target) throw new FlotillaError('NOT_FOUND', 'no such media worker is up');
-    process.kill(target.worker.pid, 'SIGKILL');
+    killProcess(target.worker.pid);
     return target.index;
   }
 
@@ -132,14 +132,19 @@ export class MediaNode {
     return this.#pool.workers.map(({ worker }) => worker.pid);
   }
 
+  /** Kills all workers as a crash of the machine would. */
+  killWorkers(): void {
+    for (const pid of this.workerPids) killProcess(pid);
+  }
+
   /** Nodes that this one sends publications to. */
   get pipeReceivers(): ReadonlySet<string> {
     return new Set([...this.#rooms].flatMap(({ pipeReceivers }) => pipeReceivers));
   }
 
   /** Closes the sending ends of pipes to nodes that are dead. */
-  closePipesTo(isDead: (nodeId: string) => boolean): void {
-    for (const room of this.#rooms) room.closePipesTo(isDead);
+  closePipesTo(deadNodes: ReadonlySet<string>): void {
+    for (const room of this.#rooms) room.closePipesTo(deadNodes);
   }
 
   /** Number of sessions with media on this node. */

@@ -140,7 +140,7 @@ export class WorkerPool {
         { pid: worker.pid, index, ms: maxUnansweredChecks * checkEveryMs },
         'media worker hangs, killing it',
       );
-      process.kill(worker.pid, 'SIGKILL');
+      killProcess(worker.pid);
     }
   }
 
@@ -176,6 +176,15 @@ export class WorkerPool {
     clearInterval(this.#checks);
     for (const pooled of this.workers) pooled.worker.close();
     this.#slots.length = 0;
+  }
+}
+
+/** Kills a process; one that has ended meanwhile is no error. */
+export function killProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

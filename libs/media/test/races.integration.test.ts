@@ -238,9 +238,9 @@ describe('publications of another node', () => {
     await subscriptions.subscribe(sessionId, [first.id]);
     const node = nodes.node(here);
     expect([...node.pipeReceivers]).toEqual([there]);
-    node.closePipesTo((nodeId) => nodeId === 'nd_other');
+    node.closePipesTo(new Set(['nd_other']));
     expect((await nodes.dump(here)).consumers).toHaveLength(1);
-    node.closePipesTo((nodeId) => nodeId === there);
+    node.closePipesTo(new Set([there]));
     expect([...node.pipeReceivers]).toEqual([]);
     expect(await nodes.dump(here)).toMatchObject({ consumers: [], transports: 2 });
     expect(await subscriptions.subscribe(sessionId, [second.id])).toMatchObject({ failed: [] });

@@ -273,6 +273,12 @@ export interface NodeStore {
   /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
   list(): Promise<NodeView[]>;
 
+  /**
+   * Those of the nodes that are dead: removed, or with a last heartbeat `deadAfterMs` older than the newest of any node. None while
+   * the store has no heartbeat of any node.
+   */
+  deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]>;
+
   /** Removes a node that has stopped. Its reserved capacity is released by the members that hold it. */
   remove(nodeId: string): Promise<void>;
 }

@@ -184,6 +184,22 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(most).toBeLessThanOrEqual(30);
     });
 
+    test('nodes whose heartbeats stopped while those of another continue are dead, and so are removed ones', async () => {
+      expect(await store.nodes.deadOf(['nd_removed'], 50)).toEqual([]);
+      await store.nodes.report(nodeReport('nd_stopped'));
+      await store.nodes.report(nodeReport('nd_removed'));
+      await store.nodes.remove('nd_removed');
+      const nodes = ['nd_stopped', 'nd_removed', 'nd_live'];
+      const dead = await waitFor('the last heartbeat of one is older than 50 ms', async () => {
+        await store.nodes.report(nodeReport('nd_live'));
+        const found = await store.nodes.deadOf(nodes, 50);
+        return found.includes('nd_stopped') ? found : notYet(`dead: ${found.join(', ')}`);
+      });
+      expect(dead).toEqual(['nd_stopped', 'nd_removed']);
+      expect(await store.nodes.deadOf(nodes, 60_000)).toEqual(['nd_removed']);
+      expect(await store.nodes.deadOf([], 50)).toEqual([]);
+    });
+
     test('nodes that are cordoned, busy or dead get no members', async () => {
       await store.nodes.report(nodeReport('nd_cordoned', { state: 'cordoned' }));
       await store.nodes.report(nodeReport('nd_draining', { state: 'draining' }));

@@ -2,7 +2,7 @@ import type { MediaNode } from '@flotilla/media';
 import type { Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 
-/** Interval at which the nodes that this one sends to are looked up, in milliseconds. */
+/** Interval at which the liveness of the nodes that this one sends to is read, in milliseconds. */
 const everyMs = 5000;
 /** A node is dead when its last heartbeat is this much older than the newest of any node, in milliseconds. */
 const deadAfterMs = 10_000;
@@ -16,23 +16,22 @@ export class DeadNodes {
 
   constructor(
     private readonly media: Pick<MediaNode, 'pipeReceivers' | 'closePipesTo'>,
-    private readonly nodes: Pick<NodeStore, 'list'>,
+    private readonly nodes: Pick<NodeStore, 'deadOf'>,
     private readonly log: Logger,
   ) {}
 
   start(): void {
     this.#timer = setInterval(() => {
-      this.closePipes().catch((error: unknown) => this.log.debug({ err: error }, 'nodes not looked up'));
+      this.closePipes().catch((error: unknown) =>
+        this.log.debug({ err: error }, 'liveness of pipe receivers not read'),
+      );
     }, everyMs);
   }
 
   /** Throws UNAVAILABLE. */
   async closePipes(): Promise<void> {
-    if (this.media.pipeReceivers.size === 0) return;
-    const lastSeen = new Map((await this.nodes.list()).map(({ id, lastSeenAt }) => [id, lastSeenAt]));
-    const newest = Math.max(...lastSeen.values());
-    // A node that stopped in order is removed from the store.
-    this.media.closePipesTo((nodeId) => newest - (lastSeen.get(nodeId) ?? -Infinity) > deadAfterMs);
+    const receivers = [...this.media.pipeReceivers];
+    if (receivers.length > 0) this.media.closePipesTo(new Set(await this.nodes.deadOf(receivers, deadAfterMs)));
   }
 
   stop(): void {

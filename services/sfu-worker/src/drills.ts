@@ -35,7 +35,8 @@ export class Drills {
       );
     this.log.warn('node killed by a drill');
     setTimeout(() => {
-      for (const pid of [...this.media.workerPids, process.pid]) process.kill(pid, 'SIGKILL');
+      this.media.killWorkers();
+      process.kill(process.pid, 'SIGKILL');
     }, answerMs);
   }
 

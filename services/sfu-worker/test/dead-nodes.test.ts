@@ -7,7 +7,7 @@ import { DeadNodes } from '../src/dead-nodes.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
 
-/** Nodes that a node with pipes to these has closed its pipes to. */
+/** Nodes that a node with pipes to `receivers` has closed its pipes to. */
 async function closedPipes(
   lastSeenAt: Readonly<Record<string, number>>,
   receivers: readonly string[],
@@ -15,12 +15,15 @@ async function closedPipes(
   let closed: string[] = [];
   const media = {
     pipeReceivers: new Set(receivers),
-    closePipesTo: (isDead: (nodeId: string) => boolean) => void (closed = receivers.filter(isDead)),
+    closePipesTo: (deadNodes: ReadonlySet<string>) => void (closed = [...deadNodes]),
   };
-  const { nodes } = new MemoryStore(new MemoryEventLog());
-  for (const id of Object.keys(lastSeenAt)) await nodes.report(nodeReport(id));
-  const list = async () => (await nodes.list()).map((node) => ({ ...node, lastSeenAt: lastSeenAt[node.id]! }));
-  await new DeadNodes(media, { list }, log).closePipes();
+  let now = 0;
+  const { nodes } = new MemoryStore(new MemoryEventLog(), () => now);
+  for (const [id, at] of Object.entries(lastSeenAt)) {
+    now = at;
+    await nodes.report(nodeReport(id));
+  }
+  await new DeadNodes(media, nodes, log).closePipes();
   return closed;
 }
 
@@ -29,6 +32,7 @@ test('pipes to a node whose heartbeats stopped or that was removed are closed, t
   expect(await closedPipes(seen, ['nd_alive', 'nd_late', 'nd_dead', 'nd_removed'])).toEqual(['nd_dead', 'nd_removed']);
 });
 
-test('no pipe is closed when the heartbeats of all nodes stopped', async () => {
+test('no pipe is closed when the heartbeats of all nodes stopped, or none is stored', async () => {
   expect(await closedPipes({ nd_own: 1000, nd_other: 1500 }, ['nd_other'])).toEqual([]);
+  expect(await closedPipes({}, ['nd_other'])).toEqual([]);
 });

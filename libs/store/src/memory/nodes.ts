@@ -25,6 +25,12 @@ export class MemoryNodes implements NodeStore {
     return this.view();
   }
 
+  async deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]> {
+    if (this.#nodes.size === 0) return [];
+    const deadBefore = Math.max(...[...this.#nodes.values()].map(({ lastSeenAt }) => lastSeenAt)) - deadAfterMs;
+    return nodeIds.filter((id) => (this.#nodes.get(id)?.lastSeenAt ?? -Infinity) < deadBefore);
+  }
+
   view(): NodeView[] {
     const oldest = this.now() - nodeTimeoutMs;
     return [...this.#nodes.values()].map(({ report, lastSeenAt }) => ({

@@ -49,7 +49,7 @@ const templates = {
   /** Sorted set: migration id -> when it began, ms. */
   historyOrder: 'migrations:history:order',
 
-  /** Hash: node id -> NodeReport as JSON. Nodes that stay silent are removed by the sweeper. */
+  /** Hash: node id -> NodeReport as JSON. The sweeper removes nodes without heartbeats. */
   nodes: 'nodes',
   /** Sorted set: node id -> time of its last heartbeat, ms of Redis's clock. */
   beats: 'nodes:beats',

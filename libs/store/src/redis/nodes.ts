@@ -54,6 +54,17 @@ export class RedisNodes implements NodeStore {
     return ids.map((id, index) => [id, readable(z.array(PeerScore), texts[index] ?? '[]') ?? []]);
   }
 
+  async deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]> {
+    if (nodeIds.length === 0) return [];
+    const beats = this.keys.beats();
+    const [newest, seenAt] = await this.client.do((redis) =>
+      // In this order: a heartbeat in between makes no node look older.
+      Promise.all([redis.zrange(beats, '-1', '-1', 'WITHSCORES'), redis.zmscore(beats, ...nodeIds)]),
+    );
+    const deadBefore = Number(newest[1]) - deadAfterMs;
+    return nodeIds.filter((_, index) => Number(seenAt[index] ?? -Infinity) < deadBefore);
+  }
+
   async remove(nodeId: string): Promise<void> {
     await this.client.run('removeNode', { nodeId });
   }
