@@ -30,6 +30,9 @@ interface CommandSpec {
   readonly reply: z.ZodType;
 }
 
+/** Maximum number of publications that a pipe is opened with; more are added one by one. */
+export const maxPublicationsOfNewPipe = 64;
+
 /** Served by the room registry, on a queue that all its instances share. */
 export const registryCommands = {
   /**
@@ -96,6 +99,14 @@ const PipeEndpoint = z.object({
   srtpParameters: z.object({ cryptoSuite: z.string().max(64), keyBase64: z.string().max(128) }),
 });
 
+/** What the receiving end of a pipe needs to produce a publication. */
+const PipedPublication = z.object({
+  producerId: z.string(),
+  kind: MediaKind,
+  rtpParameters: RtpParameters,
+  paused: z.boolean(),
+});
+
 /**
  * Served by each SFU node, on a queue of its own. Those about a session throw MEDIA_NOT_OPEN when it has no media on the node, except
  * `open_session`. Requests about one publication are carried out in the order of their arrival.
@@ -103,7 +114,7 @@ const PipeEndpoint = z.object({
 export const sfuCommands = {
   /**
    * Opens the transports of a session. Idempotent in effect: existing transports of the session are closed and replaced. Errors:
-   * NODE_UNAVAILABLE (its media worker stopped).
+   * NODE_UNAVAILABLE (its media worker stopped), MIGRATION_NOT_ACTIVE.
    */
   'sfu.open_session': {
     version: 1,
@@ -117,6 +128,9 @@ export const sfuCommands = {
         .max(maxSubscriptions)
         .optional()
         .describe('What to subscribe to when `subscribe` is false. Those that have ended are left out.'),
+      migration: Migration.optional().describe(
+        'The migration that the session is opened for. The node sends the client `migrate` before it answers.',
+      ),
     }),
     reply: MediaSessionParameters,
   },
@@ -188,17 +202,25 @@ export const sfuCommands = {
   },
   /** A drill: the node kills itself and its workers with SIGKILL, 100 ms after its answer. Errors: DRILL_REFUSED. */
   'sfu.kill_node': { version: 1, payload: z.object({}), reply: z.object({}) },
-  /** Node to node: opens the sending end of the pipe that carries a room to `toNode`, the calling node. A repetition replaces it. */
+  /**
+   * Node to node: opens the sending end of the pipe that carries a room to `toNode`, the calling node, and sends the publications
+   * through it. Those that fail are left out of the reply; `pipe_publication` returns the reason. A repetition replaces the pipe.
+   */
   'sfu.open_pipe': {
     version: 1,
-    payload: z.object({ roomId: RoomId, toNode: NodeId, endpoint: PipeEndpoint }),
-    reply: z.object({ endpoint: PipeEndpoint }),
+    payload: z.object({
+      roomId: RoomId,
+      toNode: NodeId,
+      endpoint: PipeEndpoint,
+      publicationIds: z.array(PublicationId).max(maxPublicationsOfNewPipe),
+    }),
+    reply: z.object({ endpoint: PipeEndpoint, publications: z.record(PublicationId, PipedPublication) }),
   },
   /** Node to node: sends a publication through the pipe to `toNode`. Idempotent. */
   'sfu.pipe_publication': {
     version: 1,
     payload: z.object({ roomId: RoomId, toNode: NodeId, publicationId: PublicationId }),
-    reply: z.object({ producerId: z.string(), kind: MediaKind, rtpParameters: RtpParameters, paused: z.boolean() }),
+    reply: PipedPublication,
   },
   /** Node to node: stops sending a publication through the pipe, because `toNode` has no consumer of it. Idempotent. */
   'sfu.unpipe_publication': {

@@ -7,10 +7,12 @@ import {
   subscribeToRoom,
 } from '@flotilla/bus';
 import {
+  type CommandPayload,
   type CommandReply,
   compareOffsets,
   FlotillaError,
   type MediaSessionParameters,
+  type Migration,
   migrationLingerMs,
   type PublicationRecord,
   type RoomEvent,
@@ -22,7 +24,7 @@ import type { Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
 import { type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
-import type { PeerNodes, PipeEndpoint, PipeListen } from './pipes/pipe-transport.ts';
+import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
 import { RoomMeter } from './quality/room-meter.ts';
 import { RoomPublications } from './room-publications.ts';
@@ -55,6 +57,8 @@ export interface OpenSessionRequest {
   readonly subscribe: boolean;
   /** What to subscribe to when `subscribe` is false. */
   readonly publicationIds?: readonly string[] | undefined;
+  /** The migration that it is opened for: its client is sent `migrate` when it is open. */
+  readonly migration?: Migration | undefined;
 }
 
 /** Events about a session that arrive while it is opened. */
@@ -206,7 +210,10 @@ export class MediaRoom {
 
   // Sessions.
 
-  /** Opens the media of a session, in place of what it has here. Throws NOT_IN_ROOM, NODE_UNAVAILABLE, MEDIA_NOT_OPEN. */
+  /**
+   * Opens the media of a session, in place of what it has here. Throws NOT_IN_ROOM, NODE_UNAVAILABLE, MEDIA_NOT_OPEN,
+   * MIGRATION_NOT_ACTIVE.
+   */
   async openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
     this.#opensInFlight++;
     try {
@@ -218,7 +225,7 @@ export class MediaRoom {
   }
 
   async #openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
-    const { sessionId, participantId, subscribe, publicationIds = [] } = request;
+    const { sessionId, participantId, subscribe, publicationIds = [], migration } = request;
     const opening: Opening = { sessionId, participantId, events: [] };
     this.#openings.add(opening);
     let session: MediaSession;
@@ -244,7 +251,10 @@ export class MediaRoom {
       Promise.resolve(others),
     );
     media.requireOpen();
-    return { nodeId: this.options.deps.nodeId, ...media.transports, subscriptions };
+    const { nodeId, migrations } = this.options.deps;
+    const opened = { nodeId, ...media.transports, subscriptions };
+    if (migration && !(await migrations.prepared(migration, opened))) throw new FlotillaError('MIGRATION_NOT_ACTIVE');
+    return opened;
   }
 
   async #openMedia({
@@ -321,8 +331,8 @@ export class MediaRoom {
 
   // Pipes to other nodes.
 
-  openPipe(toNode: string, remote: PipeEndpoint): Promise<PipeEndpoint> {
-    return this.#pipes.open(toNode, remote);
+  openPipe(request: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>): Promise<CommandReply<'sfu.open_pipe'>> {
+    return this.#pipes.open(request, (publicationId) => this.#sessions.requireProducer(publicationId));
   }
 
   pipePublication(toNode: string, publicationId: string): Promise<CommandReply<'sfu.pipe_publication'>> {
@@ -330,8 +340,8 @@ export class MediaRoom {
   }
 
   /** See RoomPipes.closeOutgoing. */
-  closePipesTo(isDead: (nodeId: string) => boolean): void {
-    this.#pipes.closeOutgoing(isDead);
+  closePipesTo(deadNodes: ReadonlySet<string>): void {
+    this.#pipes.closeOutgoing(deadNodes);
   }
 
   /** Nodes that this one sends publications of the room to. */

@@ -51,9 +51,7 @@ export class LocalNodes {
   }
 
   readonly #peers: PeerNodes = {
-    openPipe: async (nodeId, { roomId, toNode, endpoint }) => ({
-      endpoint: await (await this.node(nodeId).room(roomId)).openPipe(toNode, endpoint),
-    }),
+    openPipe: async (nodeId, { roomId, ...request }) => (await this.node(nodeId).room(roomId)).openPipe(request),
     pipePublication: async (nodeId, { roomId, toNode, publicationId }) =>
       (await this.node(nodeId).room(roomId)).pipePublication(toNode, publicationId),
     unpipePublication: async (nodeId, { roomId, toNode, publicationId }) => {

@@ -3,7 +3,7 @@ import { type Member, type Migration, newId, type RoomEvent, startOfStream } fro
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MediaNode } from '../src/index.ts';
-import { LocalNodes, microphone } from './local-nodes.ts';
+import { LocalNodes, microphone, rtpCapabilities } from './local-nodes.ts';
 
 const [here, there, elsewhere] = ['nd_a', 'nd_b', 'nd_c'] as const;
 
@@ -26,9 +26,8 @@ async function migrate({ id: participantId, sessionId }: Member, toNode: string)
   const common = { id: newId('migration'), roomId: nodes.roomId, sessionId, participantId, toNode, startedAt } as const;
   const begun = await migrations.begin({ ...common, reason: 'manual', deadline: startedAt + 10_000 });
   const { migration } = begun;
-  const request = { sessionId, participantId, ...begun.media } as Parameters<MediaNode['openSession']>[1];
-  const opened = await nodes.node(toNode).openSession(nodes.roomId, request);
-  expect(await migrations.prepared(migration, opened)).toBe(true);
+  const request = { sessionId, participantId, ...begun.media, migration } as Parameters<MediaNode['openSession']>[1];
+  await nodes.node(toNode).openSession(nodes.roomId, request);
   return migration;
 }
 
@@ -241,6 +240,19 @@ describe('media of a session that is moved', () => {
       await Promise.allSettled([rollBack(migration), opening]);
       await sessionsAre(there, 0);
     }
+  });
+
+  test('the new side of a migration that is not active is refused and nobody is notified', async () => {
+    const member = await nodes.enter(here);
+    const migration = await migrate(member, there);
+    const notified = (await events('migrate')).length;
+    const { id: participantId, sessionId } = member;
+    const request = { sessionId, participantId, rtpCapabilities, subscribe: true };
+    const other = { ...migration, id: newId('migration') };
+    await expect(nodes.node(there).openSession(nodes.roomId, { ...request, migration: other })).rejects.toMatchObject({
+      code: 'MIGRATION_NOT_ACTIVE',
+    });
+    expect(await events('migrate')).toHaveLength(notified);
   });
 
   test('events of unknown participants and of other sessions leave it alone', async () => {

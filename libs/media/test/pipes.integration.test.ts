@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { type PublicationRecord, migrationLingerMs } from '@flotilla/contracts';
+import { FlotillaError, type PublicationRecord, migrationLingerMs } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { createWorker } from 'mediasoup';
@@ -29,9 +29,15 @@ describe('pipes of a room on three nodes', () => {
   const outgoing = new Map<string, OutgoingPipe>();
   const stops: (() => void)[] = [];
 
+  const findProducer = (publicationId: string): Producer => {
+    if (publicationId === publication.id) return producer;
+    throw new FlotillaError('PUBLICATION_NOT_FOUND');
+  };
+  /** Publications that were added to pipes that are open. */
+  const added: string[] = [];
   /** Commands of the other nodes to the first. */
   const first: PeerNodes = {
-    openPipe: async (_node, { toNode, endpoint: remote }) => {
+    openPipe: async (_node, { toNode, endpoint: remote, publicationIds }) => {
       const { pipe, endpoint } = await OutgoingPipe.open({
         router: routers[0]!,
         listen,
@@ -39,9 +45,12 @@ describe('pipes of a room on three nodes', () => {
         onIdle: () => outgoing.delete(toNode),
       });
       outgoing.set(toNode, pipe);
-      return { endpoint };
+      return { endpoint, publications: await pipe.addAll(publicationIds, findProducer) };
     },
-    pipePublication: (_node, { toNode, publicationId }) => outgoing.get(toNode)!.add(publicationId, () => producer),
+    pipePublication: (_node, { toNode, publicationId }) => {
+      added.push(publicationId);
+      return outgoing.get(toNode)!.add(publicationId, () => findProducer(publicationId));
+    },
     unpipePublication: async (_node, { toNode, publicationId }) => {
       await outgoing.get(toNode)?.remove(publicationId);
       return {};
@@ -94,6 +103,7 @@ describe('pipes of a room on three nodes', () => {
     for (const stop of stops.splice(0)) stop();
     for (const worker of workers) worker.close();
     outgoing.clear();
+    added.length = 0;
   });
 
   /** A consumer on the node. */
@@ -132,6 +142,21 @@ describe('pipes of a room on three nodes', () => {
       [[producer.id, 4]],
       [[producer.id, 3]],
     ]);
+  });
+
+  test('a pipe opens with the publications that are requested meanwhile, later ones are added', async () => {
+    const [pipe] = incoming;
+    const [missing, ...uses] = await Promise.allSettled([
+      pipe!.use({ ...publication, id: 'pub_missing' }),
+      pipe!.use(publication),
+      pipe!.use(publication),
+    ]);
+    expect(uses).toMatchObject(uses.map(() => ({ value: { producer: { id: producer.id } } })));
+    expect(missing).toMatchObject({ reason: { code: 'PUBLICATION_NOT_FOUND' } });
+    // It failed when the pipe was opened: the reason is that of a request of its own.
+    expect(added).toEqual(['pub_missing']);
+    await expect(pipe!.use({ ...publication, id: 'pub_later' })).rejects.toThrow();
+    expect(added).toEqual(['pub_missing', 'pub_later']);
   });
 
   test('key frame requests of all nodes reach the publisher as one until it answers', async () => {

@@ -1,7 +1,19 @@
-import { FlotillaError, migrationLingerMs, type Publication, type PublicationRecord } from '@flotilla/contracts';
+import {
+  FlotillaError,
+  maxPublicationsOfNewPipe,
+  migrationLingerMs,
+  type Publication,
+  type PublicationRecord,
+} from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { PipeTransport, Producer, Router } from 'mediasoup/types';
-import { connectPipeTransport, openPipeTransport, type PeerNodes, type PipeListen } from './pipe-transport.ts';
+import {
+  connectPipeTransport,
+  openPipeTransport,
+  type PeerNodes,
+  type PipedPublication,
+  type PipeListen,
+} from './pipe-transport.ts';
 
 /** How long a publication without subscribers keeps arriving, in milliseconds: somebody may subscribe again. */
 const idleMs = 5000;
@@ -10,6 +22,8 @@ interface Incoming {
   readonly producer: Promise<Producer>;
   producerId: string;
   subscribers: number;
+  /** What the other node sent when it opened the pipe, until the producer is created. */
+  piped?: PipedPublication | undefined;
   timer?: NodeJS.Timeout | undefined;
 }
 
@@ -51,12 +65,16 @@ export class IncomingPipe {
     return this.#incoming.has(publicationId);
   }
 
+  /** Opens both ends, with the publications that are requested by the time this end is open. */
   async #open(): Promise<PipeTransport> {
     const { roomId, fromNode, ownNode, router, listen, peers } = this.options;
     const { transport, endpoint } = await openPipeTransport(router, listen);
     try {
-      const reply = await peers.openPipe(fromNode, { roomId, toNode: ownNode, endpoint });
+      const requested = [...this.#incoming].slice(0, maxPublicationsOfNewPipe);
+      const publicationIds = requested.map(([id]) => id);
+      const reply = await peers.openPipe(fromNode, { roomId, toNode: ownNode, endpoint, publicationIds });
       await connectPipeTransport(transport, reply.endpoint);
+      for (const [id, incoming] of requested) incoming.piped = reply.publications[id];
       return transport;
     } catch (error) {
       transport.close();
@@ -139,13 +157,13 @@ export class IncomingPipe {
   ): Promise<Producer> {
     const { roomId, fromNode, ownNode, peers } = this.options;
     const transport = await opening;
-    const { producerId, kind, rtpParameters, paused } = await peers.pipePublication(fromNode, {
-      roomId,
-      toNode: ownNode,
-      publicationId,
-    });
+    const incoming = self();
+    const { piped } = incoming;
+    incoming.piped = undefined;
+    const { producerId, kind, rtpParameters, paused } =
+      piped ?? (await peers.pipePublication(fromNode, { roomId, toNode: ownNode, publicationId }));
     // The publication may have been replaced while the request was in flight.
-    self().producerId = producerId;
+    incoming.producerId = producerId;
     const producer = await transport.produce({
       id: producerId,
       kind,
@@ -157,7 +175,6 @@ export class IncomingPipe {
       producer.close();
       throw new FlotillaError('MEDIA_NOT_OPEN', `the pipe from ${fromNode} was closed`);
     }
-    const incoming = self();
     producer.observer.once('close', () => {
       if (this.#incoming.get(publicationId) === incoming) this.remove(publicationId);
     });

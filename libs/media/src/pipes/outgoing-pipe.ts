@@ -1,7 +1,13 @@
-import { type CommandReply, FlotillaError, type RtpParameters } from '@flotilla/contracts';
+import { FlotillaError, type RtpParameters } from '@flotilla/contracts';
 import { KeyedQueue } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
-import { connectPipeTransport, openPipeTransport, type PipeEndpoint, type PipeListen } from './pipe-transport.ts';
+import {
+  connectPipeTransport,
+  openPipeTransport,
+  type PipedPublication,
+  type PipeEndpoint,
+  type PipeListen,
+} from './pipe-transport.ts';
 
 /**
  * Sends publications of a room from this node to one other node. A publication is sent once however many sessions consume it
@@ -40,7 +46,7 @@ export class OutgoingPipe {
    * @param findProducer returns its producer, when its turn comes.
    * @throws FlotillaError MEDIA_NOT_OPEN when the pipe is closed, PUBLICATION_NOT_FOUND when the producer is closed.
    */
-  add(publicationId: string, findProducer: () => Producer): Promise<CommandReply<'sfu.pipe_publication'>> {
+  add(publicationId: string, findProducer: () => Producer): Promise<PipedPublication> {
     return this.#queue.run(publicationId, async () => {
       const producer = findProducer();
       const known = this.#consumers.get(publicationId);
@@ -52,6 +58,19 @@ export class OutgoingPipe {
         paused: producer.paused,
       };
     });
+  }
+
+  /** Sends several publications. Those that `add` would throw for are left out of the result. */
+  async addAll(
+    publicationIds: readonly string[],
+    findProducer: (publicationId: string) => Producer,
+  ): Promise<Record<string, PipedPublication>> {
+    const added: Record<string, PipedPublication> = {};
+    const add = async (publicationId: string): Promise<void> => {
+      added[publicationId] = await this.add(publicationId, () => findProducer(publicationId));
+    };
+    await Promise.allSettled(publicationIds.map(add));
+    return added;
   }
 
   async #consume(publicationId: string, producer: Producer): Promise<Consumer> {

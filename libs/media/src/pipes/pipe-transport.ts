@@ -16,6 +16,7 @@ export interface PeerNodes {
 }
 
 export type PipeEndpoint = CommandReply<'sfu.open_pipe'>['endpoint'];
+export type PipedPublication = CommandReply<'sfu.pipe_publication'>;
 
 /** The address that a node's pipes listen on. Only other nodes send to it. */
 export interface PipeListen {

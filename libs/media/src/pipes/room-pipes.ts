@@ -1,9 +1,15 @@
-import { type CommandReply, FlotillaError, type Publication, type PublicationRecord } from '@flotilla/contracts';
+import {
+  type CommandPayload,
+  type CommandReply,
+  FlotillaError,
+  type Publication,
+  type PublicationRecord,
+} from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { Producer, Router } from 'mediasoup/types';
 import { IncomingPipe, type IncomingUse } from './incoming-pipe.ts';
 import { OutgoingPipe } from './outgoing-pipe.ts';
-import type { PeerNodes, PipeEndpoint, PipeListen } from './pipe-transport.ts';
+import type { PeerNodes, PipedPublication, PipeListen } from './pipe-transport.ts';
 
 export interface RoomPipesOptions {
   readonly roomId: string;
@@ -55,8 +61,11 @@ export class RoomPipes {
     for (const pipe of [...this.#incoming.values()]) pipe.remove(publicationId);
   }
 
-  /** Opens the sending end of a pipe to a node, in place of the one to it. */
-  open(toNode: string, remote: PipeEndpoint): Promise<PipeEndpoint> {
+  /** Opens the sending end of a pipe to a node, in place of the one to it, and sends publications of this node through it. */
+  open(
+    { toNode, endpoint: remote, publicationIds }: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>,
+    findProducer: (publicationId: string) => Producer,
+  ): Promise<CommandReply<'sfu.open_pipe'>> {
     return this.#openings.run(toNode, async () => {
       const { router, listen } = this.options;
       const onIdle = (idle: OutgoingPipe): void => {
@@ -70,16 +79,12 @@ export class RoomPipes {
       }
       this.#outgoing.get(toNode)?.close();
       this.#outgoing.set(toNode, pipe);
-      return endpoint;
+      return { endpoint, publications: await pipe.addAll(publicationIds, findProducer) };
     });
   }
 
   /** Sends a publication of this node to another one. Throws MEDIA_NOT_OPEN when there is no pipe to it. */
-  async send(
-    toNode: string,
-    publicationId: string,
-    findProducer: () => Producer,
-  ): Promise<CommandReply<'sfu.pipe_publication'>> {
+  async send(toNode: string, publicationId: string, findProducer: () => Producer): Promise<PipedPublication> {
     const pipe = this.#outgoing.get(toNode);
     if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
     return pipe.add(publicationId, findProducer);
@@ -90,9 +95,10 @@ export class RoomPipes {
   }
 
   /** Closes the sending ends of pipes to nodes that are dead. A node that is alive after all opens its pipes again when it needs them. */
-  closeOutgoing(isDead: (nodeId: string) => boolean): void {
-    for (const [nodeId, pipe] of [...this.#outgoing]) {
-      if (!isDead(nodeId)) continue;
+  closeOutgoing(deadNodes: ReadonlySet<string>): void {
+    for (const nodeId of deadNodes) {
+      const pipe = this.#outgoing.get(nodeId);
+      if (!pipe) continue;
       this.#outgoing.delete(nodeId);
       pipe.close();
       this.options.log.info({ toNode: nodeId }, 'pipe to a dead node closed');

@@ -12,7 +12,7 @@ import {
 import { counter, histogram, type Logger } from '@flotilla/runtime';
 import { forEachRecord, type MediaRequest, type Store } from '@flotilla/store';
 
-/** Deadline of one step, opening transports on a node, in ms. */
+/** Deadline of opening the new side, in ms. */
 const stepTimeoutMs = 4000;
 /** Number of timed-out migrations that one sweep rolls back. */
 const timedOutPerSweep = 200;
@@ -73,7 +73,7 @@ export class Migrations {
       }
       const deadline = now + migrationTimeoutMs;
       const { migration, media } = await this.store.migrations.begin({ ...common, fromNode, reason, deadline });
-      await this.#prepare(migration, media);
+      await this.#openNewSide(migration, media);
       return migration;
     } catch (error) {
       outcomes.inc({ reason, outcome: FlotillaError.from(error).code });
@@ -81,16 +81,16 @@ export class Migrations {
     }
   }
 
-  async #prepare(migration: Migration, media: MediaRequest): Promise<void> {
+  /** The new node notifies the client, which saves the way back here. */
+  async #openNewSide(migration: Migration, media: MediaRequest): Promise<void> {
     const { roomId, sessionId, participantId, toNode } = migration;
     try {
-      const opened = await this.bus.call(
+      await this.bus.call(
         sfuQueue(toNode),
         'sfu.open_session',
-        { roomId, sessionId, participantId, ...media },
+        { roomId, sessionId, participantId, ...media, migration },
         { timeoutMs: stepTimeoutMs },
       );
-      if (!(await this.store.migrations.prepared(migration, opened))) throw new FlotillaError('MIGRATION_NOT_ACTIVE');
     } catch (error) {
       await this.#rollBack(migration, 'rolled_back');
       throw error;

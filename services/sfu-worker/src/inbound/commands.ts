@@ -60,9 +60,7 @@ export function serveSfuCommands(
       drills.killNode();
       return {};
     },
-    'sfu.open_pipe': async ({ roomId, toNode, endpoint }) => ({
-      endpoint: await (await node.room(roomId)).openPipe(toNode, endpoint),
-    }),
+    'sfu.open_pipe': async ({ roomId, ...request }) => (await node.room(roomId)).openPipe(request),
     'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) =>
       (await node.room(roomId)).pipePublication(toNode, publicationId),
     'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
