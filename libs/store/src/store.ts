@@ -360,6 +360,22 @@ export interface UsedToken {
   readonly keptUntil: number;
 }
 
+/** A session as it was before a resume. */
+export interface ResumedSession {
+  /** Its `gatewayId` is that of the connection that held the session. */
+  readonly session: SessionRecord;
+  /** SHA-256 of the resume token that this connection was given. */
+  readonly replacedHash: string;
+}
+
+export interface ConnectedSession {
+  readonly id: string;
+  readonly resumeHash: string;
+}
+
+/** How long a resume token works after its first use unless the resume is confirmed, in seconds. */
+export const resumeRepeatSeconds = 30;
+
 export interface SessionStore {
   /** Accepts a token id once. False when it was used before. */
   useTokenOnce(token: UsedToken): Promise<boolean>;
@@ -398,10 +414,17 @@ export interface SessionStore {
   detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void>;
 
   /**
-   * Binds the session behind a resume token to a gateway, and exchanges the token for the next. Returns the session as it
-   * was, with the gateway that had it, or undefined when the token is unknown or used.
+   * Binds the session behind a resume token to a gateway, and exchanges the token for the next. Returns undefined when the token is
+   * unknown or used. As the answer may be lost, the token works again until `confirmResume`, at most for `resumeRepeatSeconds`; the
+   * last resume holds the session.
    */
-  resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined>;
+  resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<ResumedSession | undefined>;
+
+  /**
+   * Uses the token of a resume up: its connection, which holds the next token, is open. False, and nothing is done, when another
+   * resume holds the session.
+   */
+  confirmResume(sessionId: string, usedHash: string, nextHash: string): Promise<boolean>;
 
   /** Whether a session can be resumed with a token now. Does not use the token up. */
   isResumable(resumeHash: string): Promise<boolean>;
@@ -417,6 +440,9 @@ export interface SessionStore {
    * closed or taken back since it was listed by `due`.
    */
   closeExpired(sessionId: string): Promise<boolean>;
+
+  /** The sessions that are connected to a gateway according to the store, when these are more than `expected`; else none. */
+  connectedTo(gatewayId: string, expected: number): Promise<ConnectedSession[]>;
 
   /** A gateway's heartbeat. False when it was unknown or had been declared dead; its sessions are detached then. */
   gatewayAlive(gatewayId: string): Promise<boolean>;

@@ -28,14 +28,18 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
   };
   const expectWhole = async () => expect(brokenInvariants(await takeInventory(store))).toEqual([]);
 
-  test('of ten resumes with one token one succeeds', async () => {
+  test('of ten resumes with one token the last holds the session, and after it is confirmed none succeeds', async () => {
     const id = await openSession();
     const resumes = await Promise.all(
       Array.from({ length: 10 }, (_, index) => store.sessions.resume(`hash-of-${id}`, `next-${index}`, `gw_${index}`)),
     );
-    const winner = resumes.findIndex((record) => record !== undefined);
-    expect(resumes.filter((record) => record !== undefined)).toHaveLength(1);
-    expect(await store.sessions.get(id)).toMatchObject({ gatewayId: `gw_${winner}` });
+    expect(resumes.filter((resumed) => resumed !== undefined)).toHaveLength(10);
+    const confirmed = await Promise.all(
+      resumes.map((_, index) => store.sessions.confirmResume(id, `hash-of-${id}`, `next-${index}`)),
+    );
+    expect(confirmed.filter(Boolean)).toHaveLength(1);
+    expect(await store.sessions.get(id)).toMatchObject({ gatewayId: `gw_${confirmed.indexOf(true)}` });
+    expect(await store.sessions.resume(`hash-of-${id}`, 'late', 'gw_late')).toBeUndefined();
   });
 
   test('a join of a connection that is replaced meanwhile is part of the resumed session or refused', async () => {
@@ -48,9 +52,9 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
         (error: unknown) => codeOf(error),
       );
       const resume = early ?? store.sessions.resume(`hash-of-${id}`, `next-${id}`, 'gw_b');
-      const [outcome, record] = await Promise.all([join, resume]);
+      const [outcome, resumed] = await Promise.all([join, resume]);
       expect(['joined', 'SESSION_EXPIRED']).toContain(outcome);
-      expect(record?.rooms).toEqual(outcome === 'joined' ? [roomId] : []);
+      expect(resumed?.session.rooms).toEqual(outcome === 'joined' ? [roomId] : []);
     }
   });
 

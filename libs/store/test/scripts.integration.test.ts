@@ -140,6 +140,10 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
     before: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000),
     run: (store) => store.sessions.resume(`hash-of-${sessionId}`, 'next', 'gw_other'),
   },
+  confirmResume: {
+    before: (store) => store.sessions.resume(`hash-of-${sessionId}`, 'next', 'gw_other'),
+    run: (store) => store.sessions.confirmResume(sessionId, `hash-of-${sessionId}`, 'next'),
+  },
   closeSession: { before: migrating, run: (store) => store.sessions.close(sessionId, 'disconnected') },
   reattachSessions: {
     before: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000),

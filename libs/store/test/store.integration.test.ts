@@ -334,7 +334,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(racing.filter(Boolean)).toHaveLength(1);
     });
 
-    test('a session is resumed once per token, by any gateway, with its rooms', async () => {
+    test('a session is resumed by any gateway, with its rooms, and again with the same token until that is confirmed', async () => {
       const opened = session();
       await store.sessions.open(opened, hash('one'));
       await enter('rm_a', opened.id);
@@ -343,12 +343,30 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.resume(hash('wrong'), hash('x'), 'gw_b')).toBeUndefined();
       expect(await store.sessions.isResumable(hash('wrong'))).toBe(false);
       expect(await store.sessions.isResumable(hash('one'))).toBe(true);
-      expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toEqual({ ...opened, rooms: ['rm_a'] });
-      expect(await store.sessions.resume(hash('one'), hash('three'), 'gw_b')).toBeUndefined();
+      expect(await store.sessions.resume(hash('one'), hash('two'), 'gw_b')).toEqual({
+        session: { ...opened, rooms: ['rm_a'] },
+        replacedHash: hash('one'),
+      });
+      // The answer to the first was lost.
+      expect(await store.sessions.resume(hash('one'), hash('three'), 'gw_b')).toMatchObject({
+        replacedHash: hash('two'),
+      });
+      expect(await store.sessions.confirmResume(opened.id, hash('one'), hash('two'))).toBe(false);
+      expect(await store.sessions.isResumable(hash('one'))).toBe(true);
+      expect(await store.sessions.confirmResume(opened.id, hash('one'), hash('three'))).toBe(true);
+      expect(await store.sessions.resume(hash('one'), hash('four'), 'gw_b')).toBeUndefined();
       expect(await store.sessions.get(opened.id)).toMatchObject({ gatewayId: 'gw_b', rooms: ['rm_a'] });
       // The old gateway noticing only now must not end what the new one has.
       await store.sessions.detach(opened.id, hash('one'), 0);
       expect(await store.sessions.due(10)).toEqual([]);
+    });
+
+    test('the connected sessions of a gateway are listed when they are more than expected', async () => {
+      const [here, detached, elsewhere] = [session('gw_a'), session('gw_a'), session('gw_b')];
+      for (const each of [here, detached, elsewhere]) await store.sessions.open(each, hash(each.id));
+      await store.sessions.detach(detached.id, hash(detached.id), 60_000);
+      expect(await store.sessions.connectedTo('gw_a', 0)).toEqual([{ id: here.id, resumeHash: hash(here.id) }]);
+      expect(await store.sessions.connectedTo('gw_a', 1)).toEqual([]);
     });
 
     test('a session whose window has passed is due until it is closed, and can not be resumed', async () => {

@@ -7,6 +7,7 @@ import type { NodeDirectory } from './node-directory.ts';
 import type { RoomStreams } from './rooms/room-streams.ts';
 import { drainSessions } from './sessions/drain.ts';
 import type { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
+import type { LostSessions } from './sessions/lost-sessions.ts';
 import type { Lifecycle } from './sessions/lifecycle.ts';
 import type { Session } from './sessions/session.ts';
 import type { SessionCleanup } from './sessions/session-cleanup.ts';
@@ -19,6 +20,7 @@ const handshakesMs = 2000;
 export interface GatewayParts {
   readonly table: SessionTable;
   readonly heartbeat: GatewayHeartbeat;
+  readonly lostSessions: LostSessions;
   readonly messages: UserMessages;
   readonly lifecycle: Lifecycle;
   readonly cleanup: SessionCleanup;
@@ -40,8 +42,9 @@ export class Gateway {
   ) {}
 
   async start(): Promise<void> {
-    const { heartbeat, messages, lifecycle, nodes, overload } = this.parts;
+    const { heartbeat, lostSessions, messages, lifecycle, nodes, overload } = this.parts;
     await heartbeat.start();
+    lostSessions.start();
     await messages.start();
     lifecycle.start();
     await nodes.start();
@@ -55,13 +58,14 @@ export class Gateway {
   }
 
   async #drain(handshakes: () => Promise<void>): Promise<void> {
-    const { table, handshake, cleanup, heartbeat, messages, lifecycle, streams } = this.parts;
+    const { table, handshake, cleanup, heartbeat, lostSessions, messages, lifecycle, streams } = this.parts;
     handshake.stopAdmitting();
     cleanup.skipGrace();
     const askToMove = (session: Session): void => session.notify('move', { reason: 'this gateway is about to stop' });
     await drainSessions(table, this.drainMs, askToMove);
     await Promise.race([handshakes(), pause(handshakesMs, undefined, { ref: false })]);
     heartbeat.stop();
+    lostSessions.stop();
     lifecycle.stop();
     messages.stop();
     await cleanup.flush();

@@ -33,6 +33,7 @@ import { MetadataLinks } from './rooms/metadata-links.ts';
 import { applyRoomEvent } from './rooms/room-event-effects.ts';
 import { RoomStreams } from './rooms/room-streams.ts';
 import { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
+import { LostSessions } from './sessions/lost-sessions.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
 import type { Session } from './sessions/session.ts';
 import { SessionCleanup } from './sessions/session-cleanup.ts';
@@ -92,7 +93,8 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     session.rooms.delete(roomId);
     streams.detach(roomId, session);
   };
-  const cleanup = new SessionCleanup(store.sessions, config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000, log);
+  const resumeWindowMs = config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000;
+  const cleanup = new SessionCleanup(store.sessions, resumeWindowMs, log);
   const lifecycle = new Lifecycle(
     table,
     cleanup,
@@ -137,7 +139,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
   );
   const topology = new TopologyStream(store, log);
   const handlers = requestHandlers({
-    rooms: new RoomRequests(backplane, memberships, streams, messages, log),
+    rooms: new RoomRequests(backplane, memberships, streams, messages, lifecycle, log),
     memberships,
     nodes: new NodeRequests(bus),
     messages: new MessageRequests(backplane, messages, streams),
@@ -151,6 +153,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     {
       table,
       heartbeat: new GatewayHeartbeat(gatewayId, table, store.sessions, log),
+      lostSessions: new LostSessions(gatewayId, table, store.sessions, resumeWindowMs, log),
       messages,
       lifecycle,
       cleanup,

@@ -1,6 +1,8 @@
+import { closeCodes } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
 import { Lifecycle } from '../src/sessions/lifecycle.ts';
 import { SessionCleanup } from '../src/sessions/session-cleanup.ts';
+import type { Resumption } from '../src/sessions/session.ts';
 import { SessionTable } from '../src/sessions/session-table.ts';
 import { log } from './gateway-harness.ts';
 import { recordingSession } from './recording-session.ts';
@@ -11,8 +13,8 @@ function parts() {
   const cleanup = new SessionCleanup(store as never, 30_000, log);
   const lifecycle = new Lifecycle(table, cleanup, () => undefined, 10_000, log);
   /** Opens a connection of the session `ss_a`. */
-  const connect = (resumeHash: string) => {
-    const recording = recordingSession('ss_a', () => undefined, [], resumeHash);
+  const connect = (resumeHash: string, resumption?: Resumption) => {
+    const recording = recordingSession('ss_a', () => undefined, [], { resumeHash, resumption });
     lifecycle.connected(recording.session);
     return recording;
   };
@@ -46,6 +48,16 @@ describe('lifecycle of sessions', () => {
     expect(session.state).toBe('handshaking');
     lifecycle.replaced('ss_a', 'hash 2');
     expect(session.state).toBe('closed');
+  });
+
+  test('of two connections that resume a session the earlier one may resume again unless it was confirmed', () => {
+    const { connect } = parts();
+    const resumption = { rooms: [], usedHash: 'hash 1' };
+    const [overtaken, confirmed] = [connect('hash 2', resumption), connect('hash 3', resumption)];
+    expect(overtaken.closings).toEqual([closeCodes.SERVICE_RESTART]);
+    confirmed.session.resumeConfirmed = true;
+    connect('hash 4', resumption);
+    expect(confirmed.closings).toEqual([closeCodes.SESSION_REPLACED]);
   });
 
   test('a pending detach is dropped when the session resumes', async () => {

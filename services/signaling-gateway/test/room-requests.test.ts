@@ -26,7 +26,7 @@ function member() {
 function roomRequests(memberships: object) {
   const events = new MemoryEventLog();
   const streams = new RoomStreams(events, () => undefined);
-  const requests = new RoomRequests({} as never, memberships as never, streams, {} as never, log);
+  const requests = new RoomRequests({} as never, memberships as never, streams, {} as never, {} as never, log);
   const append = (data: number) =>
     appendRoomEvent(events, 'rm_a', { type: 'message', from: 'pt_x', payload: { data } });
   return { streams, requests, append };

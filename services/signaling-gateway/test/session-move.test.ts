@@ -1,13 +1,16 @@
 import { memoryBackplane } from '@flotilla/backplane';
 import { SignalSession } from '@flotilla/client/signal';
+import { FlotillaError } from '@flotilla/contracts';
 import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Store } from '@flotilla/store';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { log, newToken, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 const drainSeconds = 2;
 
 /** Two gateways of one fleet behind a load balancer, and the SDK's session over it. */
 describe('a session of the SDK', () => {
+  let store: Store;
   let first: RunningGateway;
   let second: RunningGateway;
   let balancer: TcpProxy;
@@ -19,6 +22,7 @@ describe('a session of the SDK', () => {
 
   beforeEach(async () => {
     const backplane = memoryBackplane(log);
+    ({ store } = backplane);
     const settings = { FLOTILLA_DRAIN_SECONDS: String(drainSeconds) };
     first = await startGateway({ backplane, settings });
     second = await startGateway({ backplane, settings: { FLOTILLA_DRAIN_SECONDS: '0' } });
@@ -50,6 +54,16 @@ describe('a session of the SDK', () => {
     waitFor(`the session is ${what}`, () => {
       if (!happened.includes(what)) notYet(happened.join(', ') || 'nothing happened');
     });
+
+  /** The store does what it is asked next, and its answer gets lost. */
+  function loseAnswer(method: 'resume' | 'useTokenOnce'): void {
+    const { sessions } = store;
+    const call = sessions[method].bind(sessions) as (...values: unknown[]) => Promise<unknown>;
+    vi.spyOn(sessions, method).mockImplementationOnce(async (...values: unknown[]) => {
+      await call(...values);
+      throw new FlotillaError('UNAVAILABLE', 'Redis is unavailable');
+    });
+  }
 
   /** Stops the first gateway. Resolves when it has refused the session's first attempt to move. */
   async function stopFirst(): Promise<void> {
@@ -109,6 +123,28 @@ describe('a session of the SDK', () => {
     await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(happened).toEqual(['resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
+    await session.request('ping', {});
+  });
+
+  test('stays the same when the answer to its resume is lost', async () => {
+    const { sessionId } = session.welcome;
+    loseAnswer('resume');
+    balancer.cut();
+    balancer.mend();
+    await until('resumed');
+    expect(happened).toEqual(['disconnected', 'resumed']);
+    expect(session.welcome.sessionId).toBe(sessionId);
+    await session.request('ping', {});
+  });
+
+  test('is opened with a new token when the answer to its opening was lost', async () => {
+    const { sessionId } = session.welcome;
+    await store.sessions.close(sessionId, 'removed');
+    loseAnswer('useTokenOnce');
+    balancer.cut();
+    balancer.mend();
+    await until('restarted');
+    expect(happened).toEqual(['disconnected', 'restarted']);
     await session.request('ping', {});
   });
 

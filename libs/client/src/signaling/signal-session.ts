@@ -29,12 +29,11 @@ export interface SignalSessionHandlers {
 
 /** Close codes after which the session cannot be resumed. */
 const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED]);
-/** Errors after which another attempt at a new session would fail the same way. */
+/** Errors after which an attempt at a new session, with another token, would fail the same way. */
 const finalErrors: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',
   'TOKEN_INVALID',
   'TOKEN_EXPIRED',
-  'TOKEN_REPLAYED',
   'FORBIDDEN',
   'ROOM_NOT_FOUND',
   'ROOM_FULL',

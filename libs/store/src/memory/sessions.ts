@@ -9,8 +9,11 @@ import {
 } from '@flotilla/contracts';
 import { missedMessages } from '../inbox.ts';
 import {
+  type ConnectedSession,
   type FailedRecord,
   keptMessagesPerUser,
+  type ResumedSession,
+  resumeRepeatSeconds,
   type SessionClaims,
   type SessionRecord,
   type SessionStore,
@@ -22,6 +25,8 @@ import type { MemoryState, SessionEntry } from './state.ts';
 export class MemorySessions implements SessionStore {
   readonly #sessions: Map<string, SessionEntry>;
   readonly #byResumeHash = new Map<string, string>();
+  /** Used resume tokens that still work, until when. */
+  readonly #usedUntil = new Map<string, number>();
   readonly #usedTokens = new Map<string, number>();
   readonly #gateways = new Map<string, number>();
   readonly #inboxes = new Map<string, LogEntry[]>();
@@ -98,15 +103,43 @@ export class MemorySessions implements SessionStore {
     this.shared.setConnection(sessionId, 'reconnecting');
   }
 
-  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
+  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<ResumedSession | undefined> {
+    this.#expireUsed();
     const session = this.#resumable(resumeHash);
     if (!session) return undefined;
-    this.#byResumeHash.delete(resumeHash);
+    for (const used of [resumeHash, session.resumeHash])
+      if (!this.#usedUntil.has(used)) this.#usedUntil.set(used, this.shared.now() + resumeRepeatSeconds * 1000);
     this.#byResumeHash.set(nextHash, session.id);
     const { dueAt: _ended, ...rest } = session;
     this.#sessions.set(session.id, { ...rest, gatewayId, resumeHash: nextHash });
     this.shared.setConnection(session.id, 'connected');
-    return this.#record(session);
+    return { session: this.#record(session), replacedHash: session.resumeHash };
+  }
+
+  /** Used tokens have the same lifetime, so the first to expire come first. */
+  #expireUsed(): void {
+    for (const [hash, until] of this.#usedUntil) {
+      if (until > this.shared.now()) break;
+      this.#forget(hash);
+    }
+  }
+
+  #forget(resumeHash: string): void {
+    this.#usedUntil.delete(resumeHash);
+    this.#byResumeHash.delete(resumeHash);
+  }
+
+  async confirmResume(sessionId: string, usedHash: string, nextHash: string): Promise<boolean> {
+    if (this.#sessions.get(sessionId)?.resumeHash !== nextHash) return false;
+    this.#forget(usedHash);
+    return true;
+  }
+
+  async connectedTo(gatewayId: string, expected: number): Promise<ConnectedSession[]> {
+    const connected = [...this.#sessions.values()].filter(
+      (session) => session.gatewayId === gatewayId && session.dueAt === undefined,
+    );
+    return connected.length <= expected ? [] : connected.map(({ id, resumeHash }) => ({ id, resumeHash }));
   }
 
   #resumable(resumeHash: string): SessionEntry | undefined {
@@ -115,6 +148,7 @@ export class MemorySessions implements SessionStore {
   }
 
   async isResumable(resumeHash: string): Promise<boolean> {
+    this.#expireUsed();
     return this.#resumable(resumeHash) !== undefined;
   }
 

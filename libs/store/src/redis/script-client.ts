@@ -2,7 +2,14 @@ import { dataField, idleStreamSeconds, maxStreamLength, redisOp } from '@flotill
 import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
-import { affinityLoadLimit, keptMessagesPerUser, keptReports, messagesKeptSeconds, nodeTimeoutMs } from '../store.ts';
+import {
+  affinityLoadLimit,
+  keptMessagesPerUser,
+  keptReports,
+  messagesKeptSeconds,
+  nodeTimeoutMs,
+  resumeRepeatSeconds,
+} from '../store.ts';
 import { keyNames, luaKeys } from './keys.ts';
 import { type ScriptArguments, type ScriptName, scripts } from './scripts/generated/scripts.ts';
 
@@ -17,6 +24,7 @@ const constants: Readonly<Record<string, string | number>> = {
   maxStreamLength,
   messagesKeptSeconds,
   nodeTimeoutMs,
+  resumeRepeatSeconds,
 };
 
 export type ScriptResult<Name extends ScriptName> = z.output<(typeof scripts)[Name]['result']>;

@@ -11,7 +11,15 @@ import {
 } from '@flotilla/contracts';
 import { z } from 'zod';
 import { missedMessages } from '../inbox.ts';
-import type { FailedRecord, SessionClaims, SessionRecord, SessionStore, UsedToken } from '../store.ts';
+import type {
+  ConnectedSession,
+  FailedRecord,
+  ResumedSession,
+  SessionClaims,
+  SessionRecord,
+  SessionStore,
+  UsedToken,
+} from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
@@ -45,6 +53,8 @@ function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: Sessi
 
 /** Sessions per run of a script, which blocks Redis. */
 const reattachBatch = 500;
+/** Sessions that are read at once. */
+const listBatch = 500;
 
 export class RedisSessions implements SessionStore {
   constructor(
@@ -106,13 +116,35 @@ export class RedisSessions implements SessionStore {
     await this.client.run('detachSession', { sessionId, resumeHash, windowMs });
   }
 
-  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<SessionRecord | undefined> {
+  async resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<ResumedSession | undefined> {
     const answer = await this.client.run('resumeSession', { resumeHash, nextHash, gatewayId });
     if (!answer) return undefined;
     const [id, flat, rooms] = answer;
     const record: Record<string, string> = {};
     for (let index = 0; index < flat.length; index += 2) record[flat[index]!] = flat[index + 1]!;
-    return parseSession(id, record, rooms);
+    const session = parseSession(id, record, rooms);
+    return session && { session, replacedHash: record['resumeHash'] ?? '' };
+  }
+
+  async confirmResume(sessionId: string, usedHash: string, nextHash: string): Promise<boolean> {
+    return (await this.client.run('confirmResume', { sessionId, usedHash, nextHash })) === 1;
+  }
+
+  async connectedTo(gatewayId: string, expected: number): Promise<ConnectedSession[]> {
+    const key = this.keys.gatewaySessions(gatewayId);
+    if ((await this.client.do((redis) => redis.scard(key))) <= expected) return [];
+    const ids = await this.client.do((redis) => redis.smembers(key));
+    const connected: ConnectedSession[] = [];
+    for (let from = 0; from < ids.length; from += listBatch) {
+      const batch = ids.slice(from, from + listBatch);
+      const answers = await this.client.do((redis) =>
+        redis.pipeline(batch.map((id) => ['hget', this.keys.session(id), 'resumeHash'])).exec(),
+      );
+      answersOf(answers).forEach((hash, index) =>
+        connected.push({ id: batch[index]!, resumeHash: typeof hash === 'string' ? hash : '' }),
+      );
+    }
+    return connected;
   }
 
   async isResumable(resumeHash: string): Promise<boolean> {

@@ -5,14 +5,14 @@ import type { SessionRecord, SessionStore } from '@flotilla/store';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
-import type { AddressOffsets, SessionIdentity } from '../sessions/session.ts';
+import type { AddressOffsets, Resumption, SessionIdentity } from '../sessions/session.ts';
 import { sessionClaims, usedToken } from '../sessions/token-claims.ts';
 
 /** A session that a connection may be opened for. */
 export interface AdmittedSession {
   readonly identity: SessionIdentity;
-  /** The rooms of a session that resumes, undefined for a new one. */
-  readonly resumedRooms: readonly string[] | undefined;
+  /** Undefined for a new session. */
+  readonly resumption: Resumption | undefined;
   /** Single-use token for the next resume. */
   readonly resumeToken: { readonly token: string; readonly hash: string };
   readonly offsets: AddressOffsets;
@@ -45,7 +45,7 @@ export class SessionAdmission {
     // Read first: a message that is sent meanwhile is then delivered rather than missed.
     const everybody = this.messages.lastBroadcast;
     const user = await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeToken.hash);
-    return { identity, resumedRooms: undefined, resumeToken, offsets: { everybody, user }, rtpCapabilities };
+    return { identity, resumption: undefined, resumeToken, offsets: { everybody, user }, rtpCapabilities };
   }
 
   /** Takes a session over, and closes its previous connection on whichever gateway it is. Throws SESSION_EXPIRED, UNAVAILABLE. */
@@ -53,11 +53,11 @@ export class SessionAdmission {
     const resumeToken = newResumeToken();
     const everybody = this.messages.lastBroadcast;
     try {
-      const record = await this.#takeOver(resumeTokenHash(token), resumeToken.hash);
-      const { rooms: resumedRooms, gatewayId: previousGateway, ...identity } = record;
+      const usedHash = resumeTokenHash(token);
+      const { rooms, gatewayId: previousGateway, ...identity } = await this.#takeOver(usedHash, resumeToken.hash);
       resumes.inc({ outcome: previousGateway === this.gatewayId ? 'ok' : 'ok_moved' });
       // Messages to the user are held until the `resume` request names the last one seen.
-      return { identity, resumedRooms, resumeToken, offsets: { user: '0-0', everybody } };
+      return { identity, resumption: { rooms, usedHash }, resumeToken, offsets: { user: '0-0', everybody } };
     } catch (error) {
       resumes.inc({ outcome: FlotillaError.from(error).code });
       throw error;
@@ -65,11 +65,13 @@ export class SessionAdmission {
   }
 
   async #takeOver(resumeHash: string, nextHash: string): Promise<SessionRecord> {
-    const record = await this.store.resume(resumeHash, nextHash, this.gatewayId);
-    if (!record) throw new FlotillaError('SESSION_EXPIRED');
-    if (record.gatewayId === this.gatewayId) this.lifecycle.replaced(record.id, resumeHash);
-    else await this.messages.notifyReplaced(record.gatewayId, record.id, resumeHash);
-    return record;
+    // Nothing else is awaited: connections of one session are opened in the order in which they were given the session.
+    const resumed = await this.store.resume(resumeHash, nextHash, this.gatewayId);
+    if (!resumed) throw new FlotillaError('SESSION_EXPIRED');
+    const { session, replacedHash } = resumed;
+    if (session.gatewayId === this.gatewayId) this.lifecycle.replaced(session.id, replacedHash);
+    else this.messages.notifyReplaced(session.gatewayId, session.id, replacedHash);
+    return session;
   }
 
   /** Throws SESSION_EXPIRED unless the token can be used to resume now. Does not use it up. */

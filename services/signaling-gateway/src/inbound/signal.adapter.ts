@@ -141,13 +141,13 @@ export class SignalAdapter extends AbstractWsAdapter {
 
   /** Completes the upgrade. Returns false when `ws` refuses it. */
   #open(admitted: Admitted, request: IncomingMessage, socket: Duplex, head: Buffer): boolean {
-    const { identity, resumedRooms, resumeToken, offsets, rtpCapabilities, messagesOfAddress } = admitted;
+    const { identity, resumption, resumeToken, offsets, rtpCapabilities, messagesOfAddress } = admitted;
     let opened = false;
     // Sends the answer to the upgrade and the first message in one segment.
     socket.cork();
     this.#websockets.handleUpgrade(request, socket, head, (websocket) => {
       opened = true;
-      const session = new Session(identity, resumedRooms, websocket, socket, resumeToken.hash, offsets);
+      const session = new Session(identity, resumption, websocket, socket, resumeToken.hash, offsets);
       session.messagesOfAddress = messagesOfAddress;
       this.#connected(websocket, session);
       sendWelcome(session, resumeToken.token, rtpCapabilities, this.services.welcome);

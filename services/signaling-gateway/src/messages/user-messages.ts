@@ -13,7 +13,7 @@ import {
   startOfStream,
   userAddress,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { type Logger, retry } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
 import { dispatchSeconds } from '../delivery/dispatch-metric.ts';
 import { eventFrame } from '../delivery/frames.ts';
@@ -23,6 +23,9 @@ import type { SessionTable } from '../sessions/session-table.ts';
 
 /** The address of messages to everybody. */
 const everybody = '*';
+
+/** A replaced connection is reported for this long while Redis is out of reach, ms; its client has noticed by then. */
+const notifyForMs = 30_000;
 
 /** Handlers of events that other services append to the stream of a gateway. */
 export interface GatewayEventHandlers {
@@ -83,10 +86,14 @@ export class UserMessages {
     return this.events.append(broadcastStream, encode(session, data));
   }
 
-  /** Notifies another gateway that the connection with this resume token was replaced. */
-  async notifyReplaced(gatewayId: string, sessionId: string, resumeHash: string): Promise<void> {
+  /** Notifies another gateway that the connection with this resume token was replaced. Retried while Redis is out of reach. */
+  notifyReplaced(gatewayId: string, sessionId: string, resumeHash: string): void {
     const event: GatewayEvent = { type: 'session_replaced', sessionId, resumeHash };
-    await this.events.append(gatewayStream(gatewayId), JSON.stringify(event), idleStreamSeconds);
+    const append = (): Promise<Offset> =>
+      this.events.append(gatewayStream(gatewayId), JSON.stringify(event), idleStreamSeconds);
+    retry(append, { forMs: notifyForMs }).catch((error: unknown) =>
+      this.log.warn({ err: error, sessionId, gatewayId }, 'gateway not notified of a replaced connection'),
+    );
   }
 
   #receive(data: string): void {

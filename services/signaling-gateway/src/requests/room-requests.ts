@@ -1,10 +1,11 @@
-import type { Offset, ReplyPayload } from '@flotilla/contracts';
+import { FlotillaError, type Offset, type ReplyPayload } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import { resumeRooms } from '../rooms/resumed-rooms.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
+import type { Lifecycle } from '../sessions/lifecycle.ts';
 import type { Session } from '../sessions/session.ts';
 import { type Received, ReplyThen } from './request-handler.ts';
 
@@ -15,6 +16,7 @@ export class RoomRequests {
     private readonly memberships: Memberships,
     private readonly streams: RoomStreams,
     private readonly messages: UserMessages,
+    private readonly lifecycle: Lifecycle,
     private readonly log: Logger,
   ) {}
 
@@ -25,6 +27,7 @@ export class RoomRequests {
   }
 
   async resume({ session, payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
+    await this.#confirm(session);
     const [missed, resumed] = await Promise.all([
       this.messages.catchUp(session, payload.offsets),
       resumeRooms(session, payload.offsets, this.streams, this.backplane),
@@ -32,6 +35,20 @@ export class RoomRequests {
     return new ReplyThen({ rooms: resumed.map(({ reply }) => reply), missed }, () => {
       for (const { reply, attachAt } of resumed) this.#attach(session, reply.roomId, attachAt);
     });
+  }
+
+  /** Uses the resume token up that the connection was opened with. */
+  async #confirm(session: Session): Promise<void> {
+    if (!session.resumption) return;
+    const { usedHash } = session.resumption;
+    session.resumeConfirmed = await this.backplane.store.sessions.confirmResume(
+      session.id,
+      usedHash,
+      session.resumeHash,
+    );
+    if (session.resumeConfirmed) return;
+    this.lifecycle.handle(session, 'overtaken');
+    throw new FlotillaError('SESSION_EXPIRED', 'the session was resumed over another connection');
   }
 
   async leave({ session, roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {

@@ -22,7 +22,7 @@ export async function resumeRooms(
   backplane: Backplane,
 ): Promise<ResumedRoom[]> {
   const rooms = await Promise.all(
-    [...new Set([...(session.resumedRooms ?? []), ...session.rooms.keys()])].map((roomId) =>
+    [...new Set([...(session.resumption?.rooms ?? []), ...session.rooms.keys()])].map((roomId) =>
       resumeRoom(roomId, session, offsets[roomAddress(roomId)], streams, backplane),
     ),
   );

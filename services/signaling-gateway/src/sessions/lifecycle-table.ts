@@ -27,6 +27,8 @@ export type LifecycleEvent =
   | 'flood'
   /** Another connection resumed the session. */
   | 'replaced'
+  /** Its client resumed the session over another connection too, before it sent `resume` over this one. */
+  | 'overtaken'
   /** This gateway stops. */
   | 'stopping'
   /** The client closed the connection with code 1000 or 1001. */
@@ -62,6 +64,7 @@ const endings = {
   backlog_exceeded: closed('close', 'detach'),
   flood: closed('close', 'end'),
   replaced: closed('close'),
+  overtaken: closed('close'),
   stopping: closed('close', 'detach'),
   closed_by_client: closed('end'),
   disconnected: closed('detach'),
@@ -106,5 +109,6 @@ export const closings: Readonly<Partial<Record<LifecycleEvent, { code: CloseCode
   backlog_exceeded: { code: 'SLOW_CONSUMER', reason: 'too many bytes are unsent' },
   flood: { code: 'RATE_LIMITED', reason: 'messages kept arriving above the rate limit' },
   replaced: { code: 'SESSION_REPLACED', reason: 'the session was resumed by another connection' },
+  overtaken: { code: 'SERVICE_RESTART', reason: 'another attempt to resume came later, resume again' },
   stopping: { code: 'SERVICE_RESTART', reason: 'this gateway restarts, resume elsewhere' },
 };

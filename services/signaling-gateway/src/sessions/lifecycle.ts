@@ -64,7 +64,7 @@ export class Lifecycle {
   connected(session: Session): void {
     this.cleanup.cancelDetach(session.id);
     const previous = this.table.get(session.id);
-    if (previous) this.handle(previous, 'replaced');
+    if (previous) this.#replace(previous);
     this.table.add(session);
     session.onBacklogExceeded = () => this.handle(session, 'backlog_exceeded');
     // Spreads the pings of sessions that connect at the same time.
@@ -74,7 +74,12 @@ export class Lifecycle {
   /** Another connection presented the resume token with this hash: the one that was given the token is closed. */
   replaced(sessionId: string, resumeHash: string): void {
     const session = this.table.get(sessionId);
-    if (session?.resumeHash === resumeHash) this.handle(session, 'replaced');
+    if (session?.resumeHash === resumeHash) this.#replace(session);
+  }
+
+  /** A client that tries several connections at once may have chosen this one: it resumes again, and is not told to end. */
+  #replace(session: Session): void {
+    this.handle(session, session.resumption && !session.resumeConfirmed ? 'overtaken' : 'replaced');
   }
 
   /** Moves a connection to its next state, and carries the effects out. */

@@ -33,6 +33,14 @@ export interface SessionIdentity extends SessionClaims {
   readonly userId: string;
 }
 
+/** What a connection that resumes a session takes over. */
+export interface Resumption {
+  /** Ids of the session's rooms. Their events are sent after the `resume` request. */
+  readonly rooms: readonly string[];
+  /** SHA-256 of the resume token that was presented. */
+  readonly usedHash: string;
+}
+
 /** Offsets after which a session receives the messages to its user and to everybody. */
 export interface AddressOffsets {
   readonly user: Offset;
@@ -68,6 +76,8 @@ export class Session {
   warnedOfExpiry = false;
   /** Called when more bytes are unsent than `maxBacklogBytes`. */
   onBacklogExceeded: () => void = () => undefined;
+  /** The `resume` request was received and the token of the resume used up. */
+  resumeConfirmed = false;
   readonly openedAt = performance.now();
   /** Time of the next ping, by `performance.now`. */
   nextPingAt = Infinity;
@@ -77,8 +87,8 @@ export class Session {
 
   constructor(
     public identity: SessionIdentity,
-    /** The rooms of a session that resumes, undefined for a new one. Their events are sent after the `resume` request. */
-    readonly resumedRooms: readonly string[] | undefined,
+    /** Undefined for a new session. */
+    readonly resumption: Resumption | undefined,
     private readonly websocket: WebSocket,
     /** The connection under the WebSocket. Encoded frames are written to it, between those that `websocket` writes itself. */
     private readonly connection: Duplex,
@@ -92,7 +102,7 @@ export class Session {
 
   /** Whether an earlier connection of the session existed. */
   get resumed(): boolean {
-    return this.resumedRooms !== undefined;
+    return this.resumption !== undefined;
   }
 
   get id(): string {

@@ -7,6 +7,7 @@ export interface ScriptArguments {
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
+  confirmResume: { sessionId: string | number; usedHash: string | number; nextHash: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
   deadGateways: { timeoutMs: string | number };
   deleteRoom: { roomId: string | number; event: string | number; deletedSeconds: string | number; limit: string | number; expiredOnly: string | number };
@@ -437,6 +438,15 @@ stage_history(migrationId, migration.startedAt, { ['end'] = 'committed', endedAt
 stage_reservations()
 commit()
 return { record }`,
+  },
+  confirmResume: {
+    args: ["sessionId","usedHash","nextHash"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `${include.transaction}
+if redis.call('HGET', key.session(sessionId), 'resumeHash') ~= nextHash then return 0 end
+delete(key.resume(usedHash))
+commit()
+return 1`,
   },
   createRoom: {
     args: ["roomId","room","listKey","emptyTimeoutMs"],
@@ -959,8 +969,10 @@ end
 local window_ends = redis.call('ZSCORE', key.detached(), id)
 if window_ends and tonumber(window_ends) <= now_ms() then return nil end
 local rooms = redis.call('SMEMBERS', key.sessionRooms(id))
+local replaced = redis.call('HGET', key.session(id), 'resumeHash')
+stage('EXPIRE', key.resume(resumeHash), resumeRepeatSeconds, 'NX')
+if replaced and replaced ~= resumeHash then stage('EXPIRE', key.resume(replaced), resumeRepeatSeconds, 'NX') end
 stage('SET', key.resume(nextHash), id)
-delete(key.resume(resumeHash))
 stage('ZREM', key.detached(), id)
 local before = redis.call('HGET', key.session(id), 'gatewayId')
 if before ~= gatewayId then stage('SREM', key.gatewaySessions(before), id) end

@@ -1,0 +1,51 @@
+import type { Logger } from '@flotilla/runtime';
+import type { SessionStore } from '@flotilla/store';
+import type { SessionTable } from './session-table.ts';
+
+/** Interval between two comparisons, ms. Longer than a handshake may take. */
+const compareMs = 12_000;
+
+/**
+ * Detaches sessions that the store has as connected to this gateway, which has no such connection: the answer to an admission
+ * was lost, or the end of a connection could not be written. Their clients may resume within the window. Two comparisons in a row
+ * must miss a connection, since one may be between its admission and its opening.
+ */
+export class LostSessions {
+  #timer: NodeJS.Timeout | undefined;
+  /** Resume hashes of the connections that the last comparison missed, by session id. */
+  #missing = new Map<string, string>();
+
+  constructor(
+    private readonly gatewayId: string,
+    private readonly table: SessionTable,
+    private readonly store: SessionStore,
+    private readonly resumeWindowMs: number,
+    private readonly log: Logger,
+  ) {}
+
+  start(): void {
+    this.#timer = setInterval(
+      () => void this.#compare().catch((error: unknown) => this.log.debug({ err: error }, 'sessions not compared')),
+      compareMs,
+    );
+  }
+
+  async #compare(): Promise<void> {
+    const connected = await this.store.connectedTo(this.gatewayId, this.table.size);
+    const missing = new Map<string, string>();
+    for (const { id, resumeHash } of connected) {
+      if (this.table.get(id)?.resumeHash === resumeHash) continue;
+      if (this.#missing.get(id) !== resumeHash) {
+        missing.set(id, resumeHash);
+        continue;
+      }
+      this.log.info({ sessionId: id }, 'session without a connection detached');
+      await this.store.detach(id, resumeHash, this.resumeWindowMs);
+    }
+    this.#missing = missing;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}
