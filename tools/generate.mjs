@@ -20,16 +20,18 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
  * @returns {Promise<Record<string, string>>}
  */
 async function documents() {
-  const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, console_] = await Promise.all([
-    import('@flotilla/contracts'),
-    import('@flotilla/data-channel'),
-    import('@flotilla/runtime'),
-    import('@flotilla/room-registry'),
-    import('@flotilla/signaling-gateway'),
-    import('@flotilla/sfu-worker'),
-    import('@flotilla/metadata-relay'),
-    import('@flotilla/console'),
-  ]);
+  const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, autoscaler, console_] =
+    await Promise.all([
+      import('@flotilla/contracts'),
+      import('@flotilla/data-channel'),
+      import('@flotilla/runtime'),
+      import('@flotilla/room-registry'),
+      import('@flotilla/signaling-gateway'),
+      import('@flotilla/sfu-worker'),
+      import('@flotilla/metadata-relay'),
+      import('@flotilla/autoscaler'),
+      import('@flotilla/console'),
+    ]);
   const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
   return {
     '.env.example': envExample(describeConfig, {
@@ -37,6 +39,7 @@ async function documents() {
       'Signaling gateway': gateway.gatewayConfig,
       'SFU worker': sfu.sfuWorkerConfig,
       'Metadata relay': relay.metadataRelayConfig,
+      Autoscaler: autoscaler.autoscalerConfig,
       Console: console_.consoleConfig,
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,

@@ -1,6 +1,7 @@
 // The vitest configuration of every project. A file's name says its tier, and vitest's mode selects the tier to run.
 import { defineConfig } from 'vitest/config';
 import { helmPath } from './setup/helm.mjs';
+import { kubernetesPrograms } from './setup/kubernetes.mjs';
 import { pythonPath } from './setup/python.mjs';
 import { workerPath } from './setup/worker.mjs';
 
@@ -38,6 +39,7 @@ export const testConfig = defineConfig(({ mode }) => ({
       BOT_PYTHON: pythonPath('bot'),
       TOOLS_PYTHON: pythonPath('tools'),
       HELM_BIN: helmPath(),
+      FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
     },
     reporters: ['default', 'json'],
     outputFile: { json: `.results/${mode}.json` },

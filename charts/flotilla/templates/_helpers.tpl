@@ -100,10 +100,10 @@ fsGroup: {{ . }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node). */}}
+{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node), callsKubernetes. */}}
 {{- define "flotilla.podSpec" -}}
 serviceAccountName: {{ include "flotilla.fullname" .root }}-{{ .component }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ default false .callsKubernetes }}
 # Variables of Services would collide with settings.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .graceSeconds }}

@@ -28,6 +28,10 @@ const everything = [
   ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],
 ];
 
+/** Values that let the autoscaler set the number of SFU pods. */
+const scaled = (exposure: string): string[] =>
+  exposure === 'loadBalancer' ? [] : ['sfu.autoscaling.enabled=true', 'sfu.autoscaling.watchNodes=true'];
+
 describe('the chart', () => {
   test.each(names)('passes lint with exposure %s', (exposure) => {
     expect(lint(...exposures[exposure])).toContain('0 chart(s) failed');
@@ -35,7 +39,7 @@ describe('the chart', () => {
   });
 
   test.each(names)('gives each service a configuration that it accepts, with exposure %s', (exposure) => {
-    for (const values of [[], everything]) {
+    for (const values of [[], [...everything, ...scaled(exposure)]]) {
       const found = new Set<string>();
       for (const workload of workloads(render(...exposures[exposure], ...values))) {
         const pod = podOf(workload);
@@ -50,13 +54,14 @@ describe('the chart', () => {
   });
 
   test.each(names)('runs pods by Pod Security restricted, but for the host network and ports of %s', (exposure) => {
-    for (const workload of workloads(render(...exposures[exposure], ...everything))) {
+    for (const workload of workloads(render(...exposures[exposure], ...everything, ...scaled(exposure)))) {
       const pod = podOf(workload);
       const { name } = workload.metadata;
       const isMedia = /-(sfu|relay)$/.test(name);
       expect(pod, name).toMatchObject({
         enableServiceLinks: false,
-        automountServiceAccountToken: false,
+        // The autoscaler calls Kubernetes where it scales.
+        automountServiceAccountToken: name === 'flotilla-autoscaler' && exposure !== 'loadBalancer',
         securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
       });
       expect(pod.containers[0].securityContext, name).toEqual({
@@ -112,12 +117,41 @@ describe('the chart', () => {
     ['an exposure that does not exist', ['sfu.exposure=ingress'], /sfu\/exposure/],
     ['node ports outside the range of Kubernetes', ['sfu.exposure=nodePort'], /sfu\/portBase/],
     ['load balancers without addresses', ['relay.exposure=loadBalancer'], /relay\/loadBalancer\/addresses/],
+    [
+      'to scale pods with an address each',
+      [...exposures.loadBalancer, 'sfu.autoscaling.enabled=true'],
+      /as many pods as addresses/,
+    ],
     ['no Redis at all', ['redis.enabled=false'], /redis\/external\/existingSecret/],
     ['an ingress without a host', ['ingress.enabled=true'], /ingress\/host/],
     ['a number as a setting', ['gateway.settings.FLOTILLA_MAX_CONNECTIONS=5000000'], /FLOTILLA_MAX_CONNECTIONS/],
     ['a setting that is none', ['gateway.settings.MAX_CONNECTIONS=a'], /settings/],
   ])('refuses %s', (_, values, message) => {
     expect(() => render(...values)).toThrow(message);
+  });
+
+  test('leaves the number of SFU pods to the autoscaler, with rights to their Deployment only', () => {
+    const objects = render('sfu.autoscaling.enabled=true', 'sfu.autoscaling.maxReplicas=7');
+    expect(find(objects, 'Deployment', 'flotilla-sfu').spec).not.toHaveProperty('replicas');
+    const autoscaler = podOf(find(objects, 'Deployment', 'flotilla-autoscaler'));
+    expect(environmentOf(autoscaler)).toMatchObject({
+      FLOTILLA_SCALE_DEPLOYMENT: 'flotilla-sfu',
+      FLOTILLA_SCALE_MAX: '7',
+      FLOTILLA_SCALE_WATCH_MACHINES: 'false',
+    });
+    const { rules } = find(objects, 'Role', 'flotilla-autoscaler');
+    expect(rules).toHaveLength(6);
+    for (const { resources, resourceNames, verbs } of rules!) {
+      expect(verbs).not.toContain('delete');
+      if (!['pods', 'events', 'leases'].includes(resources[0]!)) expect(resourceNames).toEqual(['flotilla-sfu']);
+    }
+    const cluster = ({ kind }: { kind: string }) => kind.startsWith('ClusterRole');
+    expect(objects.filter(cluster)).toEqual([]);
+    const watching = render('sfu.autoscaling.enabled=true', 'sfu.autoscaling.watchNodes=true');
+    expect(find(watching, 'ClusterRole', 'default-flotilla-autoscaler').rules).toEqual([
+      { apiGroups: [''], resources: ['nodes'], verbs: ['list', 'watch'] },
+    ]);
+    expect(render().filter(({ kind }) => kind.startsWith('Role') || kind.startsWith('ClusterRole'))).toEqual([]);
   });
 
   test('takes secrets and brokers of your own, and then creates no Secret', () => {

@@ -48,6 +48,12 @@ export interface KubernetesObject {
     readonly type?: string;
     readonly ports?: readonly { readonly port: number; readonly nodePort?: number; readonly protocol: string }[];
   } & Readonly<Record<string, unknown>>;
+  /** Of a Role. */
+  readonly rules?: readonly {
+    readonly resources: readonly string[];
+    readonly resourceNames?: readonly string[];
+    readonly verbs: readonly string[];
+  }[];
 }
 
 /** Runs Helm. Throws with what it wrote when it fails. */

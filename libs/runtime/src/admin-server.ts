@@ -3,18 +3,22 @@ import type { AddressInfo } from 'node:net';
 import type { Health, HealthReport } from './health.ts';
 import { metricsRegistry } from './metrics.ts';
 
-/** Serves /metrics, /livez, /readyz and /startupz apart from the service's own port. */
-export async function startAdminServer(options: {
-  host: string;
-  port: number;
-  health: Health;
-}): Promise<{ port: number; close(): Promise<void> }> {
+export interface AdminServer {
+  readonly port: number;
+  /** Answers GET requests for a path with what the function returns, as JSON; with 503 while that is undefined. */
+  serve(path: string, answer: () => unknown): void;
+  close(): Promise<void>;
+}
+
+/** Serves /metrics, /livez, /readyz, /startupz and what the service adds, apart from the service's own port. */
+export async function startAdminServer(options: { host: string; port: number; health: Health }): Promise<AdminServer> {
   const { health } = options;
   const probes: Record<string, () => HealthReport> = {
     '/livez': () => health.liveness(),
     '/readyz': () => health.readiness(),
     '/startupz': () => health.startup(),
   };
+  const added = new Map<string, () => unknown>();
   const server: Server = createServer((request, response) => {
     const path = request.url?.split('?')[0] ?? '';
     const probe = probes[path];
@@ -26,8 +30,13 @@ export async function startAdminServer(options: {
         (text) => response.writeHead(200, { 'content-type': metricsRegistry.contentType }).end(text),
         () => response.writeHead(500).end(),
       );
+    } else if (added.has(path)) {
+      const answer = added.get(path)!();
+      const json = { 'content-type': 'application/json' };
+      response.writeHead(answer === undefined ? 503 : 200, json).end(JSON.stringify(answer ?? {}));
     } else {
-      response.writeHead(404).end('There is /metrics, /livez, /readyz and /startupz.\n');
+      const paths = ['/metrics', ...Object.keys(probes), ...added.keys()];
+      response.writeHead(404).end(`The paths are ${paths.join(', ')}.\n`);
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -35,6 +44,7 @@ export async function startAdminServer(options: {
   });
   return {
     port: (server.address() as AddressInfo).port,
+    serve: (path, answer) => void added.set(path, answer),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

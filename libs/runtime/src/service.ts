@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod';
-import { startAdminServer } from './admin-server.ts';
+import { type AdminServer, startAdminServer } from './admin-server.ts';
 import { type brokerConfig, type commonConfig, ConfigError, loadConfig, type servingConfig } from './config.ts';
 import { Health } from './health.ts';
 import { createLogger, type Logger } from './log.ts';
@@ -16,6 +16,8 @@ export interface ServiceContext<C> {
   readonly onStop: (name: string, stop: () => Promise<void> | void) => void;
   /** Stops the service as SIGTERM does. */
   readonly stop: (reason: string) => void;
+  /** Serves what a function returns as JSON, at a path of the admin port. */
+  readonly serve: AdminServer['serve'];
 }
 
 export interface ServiceOptions<T extends z.ZodRawShape> {
@@ -106,6 +108,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       health,
       onStop: (name, undo) => stops.add(name, undo),
       stop: (why) => void stop(why, 0),
+      serve: (path, answer) => admin.serve(path, answer),
     });
     health.markStarted();
     log.info({ adminHost: common.FLOTILLA_ADMIN_HOST, adminPort: admin.port }, 'started');

@@ -6,22 +6,38 @@ import { Autoscaler, checkEveryMs } from './autoscaler.ts';
 import { FleetView } from './fleet-view.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { subscribeToStats } from './inbound/stats.ts';
+import { KubernetesScaling } from './kubernetes/kubernetes-scaling.ts';
+import type { Workload } from './kubernetes/api.ts';
 import { Leadership } from './leadership.ts';
 import { MigrationDispatcher } from './migration-dispatcher.ts';
 import { pingNode, LivenessProbe } from './liveness-probe.ts';
+import { decideEveryMs, Scaler } from './scaling/scaler.ts';
+import type { ScalingSettings } from './scaling/settings.ts';
 
 export interface AutoscalerOptions {
   readonly backplane: Backplane;
   readonly log: Logger;
+  /** Without them, the number of SFU nodes is not decided. */
+  readonly scaling?: ScalingOptions;
+}
+
+export interface ScalingOptions {
+  readonly settings: ScalingSettings;
+  /** Whose number of pods is set. Without it, the number is only exported. */
+  readonly workload?: Workload | undefined;
+  /** Also moves the peers of pods whose machine is about to go. */
+  readonly watchMachines: boolean;
+  /** Serves what the function returns as JSON. */
+  readonly serve: (path: string, answer: () => unknown) => void;
 }
 
 /** Watches all SFU nodes. The leader moves peers off nodes that are lost, draining or hot, and moves degraded peers. */
 @Module({})
 export class AutoscalerModule {
-  static register({ backplane, log }: AutoscalerOptions): DynamicModule {
+  static register({ backplane, log, scaling }: AutoscalerOptions): DynamicModule {
     return {
       module: AutoscalerModule,
-      providers: [{ provide: AutoscalerLifecycle, useFactory: () => new AutoscalerLifecycle(backplane, log) }],
+      providers: [{ provide: AutoscalerLifecycle, useFactory: () => new AutoscalerLifecycle(backplane, log, scaling) }],
     };
   }
 }
@@ -30,12 +46,15 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
   readonly #leadership: Leadership;
   readonly #dispatcher: MigrationDispatcher;
   readonly #autoscaler: Autoscaler;
+  readonly #scaler: Scaler | undefined;
+  readonly #kubernetes: KubernetesScaling | undefined;
   #subscription: StreamSubscription | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: NodeJS.Timeout[] = [];
 
   constructor(
     private readonly backplane: Backplane,
     log: Logger,
+    private readonly scaling: ScalingOptions | undefined,
   ) {
     const { bus, store } = backplane;
     const view = new FleetView();
@@ -55,6 +74,18 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
       dispatcher: this.#dispatcher,
       nodes: store.nodes,
       migrations: store.migrations,
+      leaving: () => this.#kubernetes?.leaving ?? new Set(),
+      log,
+    });
+    if (!scaling) return;
+    const { settings, workload, watchMachines } = scaling;
+    if (workload)
+      this.#kubernetes = new KubernetesScaling({ workload, maxReplicas: settings.max, watchMachines, bus, log });
+    this.#scaler = new Scaler({
+      nodes: store.nodes,
+      settings,
+      target: this.#kubernetes,
+      isFrozen: () => this.#autoscaler.isFrozen,
       log,
     });
   }
@@ -63,11 +94,18 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
   async onApplicationBootstrap(): Promise<void> {
     this.#subscription = await subscribeToStats(this.backplane.events, (reports) => this.#autoscaler.receive(reports));
     this.#leadership.start();
-    this.#timer = setInterval(() => void this.#autoscaler.check(), checkEveryMs);
+    this.#timers.push(setInterval(() => void this.#autoscaler.check(), checkEveryMs));
+    const scaler = this.#scaler;
+    if (!scaler) return;
+    this.#kubernetes?.start();
+    this.#timers.push(setInterval(() => void scaler.decide(), decideEveryMs));
+    this.scaling?.serve('/scaling', () => scaler.status);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#scaler?.settled();
+    await this.#kubernetes?.stop();
     this.#subscription?.stop();
     await this.#autoscaler.settled();
     await this.#dispatcher.stop();

@@ -51,6 +51,8 @@ export interface AutoscalerParts {
   readonly dispatcher: MigrationDispatcher;
   readonly nodes: Pick<NodeStore, 'list'>;
   readonly migrations: MigrationsView;
+  /** Names of the processes whose nodes are to be emptied, see `FleetView.nodes`. */
+  readonly leaving: () => ReadonlySet<string>;
   readonly log: Logger;
   /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
@@ -81,6 +83,11 @@ export class Autoscaler {
       this.#now(),
     );
     for (const report of reports) this.parts.view.take(report);
+  }
+
+  /** Whether no heartbeats arrive, so that Redis is suspected. */
+  get isFrozen(): boolean {
+    return this.#frozen;
   }
 
   /** Checks once, unless a check is running. Never rejects. */
@@ -161,14 +168,14 @@ export class Autoscaler {
   }
 
   async #plan(): Promise<void> {
-    const { nodes, migrations, view, dispatcher, leadership, log } = this.parts;
+    const { nodes, migrations, view, dispatcher, leadership, leaving, log } = this.parts;
     const began = this.#now();
     const [listed, running] = await Promise.all([nodes.list(), migrations.running(migrationsRead)]);
     if (!leadership.leads || leadership.term !== this.#term) return;
     const now = this.#now();
     this.#plannedAt = now;
     const moving: Moving[] = [...running, ...dispatcher.moving];
-    const state = { nodes: view.nodes(listed, new Set(this.#lost.keys())), moving };
+    const state = { nodes: view.nodes(listed, new Set(this.#lost.keys()), leaving()), moving };
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
     this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);

@@ -1,4 +1,58 @@
-import { brokerConfig, commonConfig } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, ConfigError, flag, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
+import { type ScalingSettings, scalingSettings as presets } from './scaling/settings.ts';
 
-export const autoscalerConfig = z.object({ ...commonConfig.shape, ...brokerConfig.shape });
+const name = () => z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'a name of Kubernetes is expected');
+
+export const autoscalerConfig = z.object({
+  ...commonConfig.shape,
+  ...brokerConfig.shape,
+  FLOTILLA_SCALE_DEPLOYMENT: name()
+    .optional()
+    .describe(
+      'Name of the Deployment of SFU workers whose number of pods is set. Default: the number is only exported, as the metric autoscaler_nodes_wanted and at /scaling of the admin port.',
+    ),
+  FLOTILLA_SCALE_NAMESPACE: name()
+    .optional()
+    .describe('Kubernetes namespace of that Deployment. Default: that of the pod of this process.'),
+  FLOTILLA_SCALE_MIN: wholeNumber().min(1).default(presets.min).describe('Least number of SFU nodes.'),
+  FLOTILLA_SCALE_MAX: wholeNumber().min(1).default(presets.max).describe('Greatest number of SFU nodes.'),
+  FLOTILLA_SCALE_HEADROOM_PERCENT: wholeNumber()
+    .default(presets.headroomShare * 100)
+    .describe('Free capacity, in percent of the expected sessions. The greater of the two headrooms counts.'),
+  FLOTILLA_SCALE_HEADROOM_SESSIONS: wholeNumber()
+    .default(presets.headroomSessions)
+    .describe('Free capacity, in sessions.'),
+  FLOTILLA_SCALE_CPU_PERCENT: wholeNumber()
+    .min(1)
+    .max(100)
+    .default(presets.targetCpu * 100)
+    .describe(
+      'Mean CPU of the SFU nodes, in percent, above which there are too few. Each counts with its hottest worker.',
+    ),
+  FLOTILLA_SCALE_IN_SECONDS: wholeNumber()
+    .default(presets.stabilizationMs / 1000)
+    .describe('Seconds over which fewer SFU nodes have to be enough until there are fewer.'),
+  FLOTILLA_SCALE_WATCH_MACHINES: flag()
+    .default(false)
+    .describe(
+      'Moves the peers of SFU pods whose machine is cordoned, tainted or being deleted, before the pods are evicted. Needs the right to watch Kubernetes nodes.',
+    ),
+});
+
+export type AutoscalerConfig = z.output<typeof autoscalerConfig>;
+
+/** Throws ConfigError when the least number is above the greatest. */
+export function scalingSettings(config: AutoscalerConfig): ScalingSettings {
+  const { FLOTILLA_SCALE_MIN: min, FLOTILLA_SCALE_MAX: max } = config;
+  if (min > max) throw new ConfigError([`FLOTILLA_SCALE_MIN is ${min}, above FLOTILLA_SCALE_MAX, which is ${max}.`]);
+  return {
+    ...presets,
+    min,
+    max,
+    headroomShare: config.FLOTILLA_SCALE_HEADROOM_PERCENT / 100,
+    headroomSessions: config.FLOTILLA_SCALE_HEADROOM_SESSIONS,
+    targetCpu: config.FLOTILLA_SCALE_CPU_PERCENT / 100,
+    stabilizationMs: config.FLOTILLA_SCALE_IN_SECONDS * 1000,
+  };
+}

@@ -66,15 +66,17 @@ export class FleetView {
   /**
    * The nodes with the peers assigned to them. Capacity is the store's; a node that is not in the store has shut down and gets
    * no peers.
+   *
+   * @param leaving names of processes whose nodes are to be emptied like draining ones, though they do not stop by themselves.
    */
-  nodes(listed: readonly NodeView[], lost: ReadonlySet<string>): PlannerNode[] {
+  nodes(listed: readonly NodeView[], lost: ReadonlySet<string>, leaving: ReadonlySet<string>): PlannerNode[] {
     const known = new Map(listed.map((node) => [node.id, node]));
     return [...this.#nodes].map(([id, { signs, peers }]) => {
       const node = known.get(id);
       return {
         id,
         cpu: signs.load.cpu,
-        state: node?.state ?? 'cordoned',
+        state: leaving.has(node?.instance ?? '') ? 'draining' : (node?.state ?? 'cordoned'),
         capacity: signs.capacity,
         reserved: node?.reserved ?? signs.capacity,
         startedAt: node?.startedAt ?? 0,

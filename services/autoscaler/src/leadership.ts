@@ -8,8 +8,16 @@ const acquireEveryMs = 250;
 /** With less than this left of the lease, no action is started. */
 const marginMs = 250;
 
+export interface LeaseTiming {
+  readonly leaseMs: number;
+  readonly renewEveryMs: number;
+  readonly acquireEveryMs: number;
+}
+
+const defaultTiming: LeaseTiming = { leaseMs, renewEveryMs, acquireEveryMs };
+
 /**
- * Elects one instance as the leader. Redis expires the lease by its own clock. Here it counts from before each renewal was
+ * Elects one instance as the leader. The store expires the lease by its own clock. Here it counts from before each renewal was
  * sent, by the monotonic clock, which also runs while the process is stopped (SIGSTOP, a paused VM): a leader that was
  * stopped sees its lease expired when it resumes. Check `leads` before each action, not once for several.
  */
@@ -26,18 +34,23 @@ export class Leadership {
     private readonly lease: string,
     private readonly log: Logger,
     private readonly now: () => number = () => performance.now(),
+    private readonly timing = defaultTiming,
   ) {}
 
   start(): void {
     if (this.#stopped) return;
     this.#keeping = this.keep().finally(() => {
-      this.#timer = setTimeout(() => this.start(), this.#term === undefined ? acquireEveryMs : renewEveryMs);
+      this.#timer = setTimeout(
+        () => this.start(),
+        this.#term === undefined ? this.timing.acquireEveryMs : this.timing.renewEveryMs,
+      );
     });
   }
 
   /** Renews or acquires the lease. While the store is unavailable, the lease stays valid until it expires. */
   async keep(): Promise<void> {
     const sentAt = this.now();
+    const { leaseMs } = this.timing;
     try {
       if (this.#term !== undefined && !(await this.leases.renew(this.lease, this.#holder, leaseMs))) this.#lose();
       this.#term ??= await this.#acquire();
@@ -48,7 +61,7 @@ export class Leadership {
   }
 
   async #acquire(): Promise<number | undefined> {
-    const term = await this.leases.acquire(this.lease, this.#holder, leaseMs);
+    const term = await this.leases.acquire(this.lease, this.#holder, this.timing.leaseMs);
     if (term !== undefined) this.log.info({ term }, 'leadership acquired');
     return term;
   }

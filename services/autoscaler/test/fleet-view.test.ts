@@ -17,7 +17,9 @@ const listed = (id: string): NodeView => ({
 });
 
 const assignments = (view: FleetView) =>
-  Object.fromEntries(view.nodes([], new Set()).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]));
+  Object.fromEntries(
+    view.nodes([], new Set(), new Set()).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]),
+  );
 
 test('a peer that two nodes report is assigned to the newer one, and to the older one when the newer stops reporting it', () => {
   const view = new FleetView();
@@ -49,8 +51,20 @@ test('reserved capacity and state are those of the store, and a node that is not
   const view = new FleetView();
   view.take(signs('nd_a'));
   view.take(signs('nd_b'));
-  expect(view.nodes([listed('nd_a')], new Set(['nd_b']))).toMatchObject([
+  expect(view.nodes([listed('nd_a')], new Set(['nd_b']), new Set())).toMatchObject([
     { id: 'nd_a', state: 'draining', reserved: 3, alive: true, cpu: 0.5 },
     { id: 'nd_b', state: 'cordoned', reserved: 10, alive: false },
   ]);
+});
+
+test('a node whose process is to be emptied is planned as a draining one', () => {
+  const view = new FleetView();
+  view.take(signs('nd_a'));
+  view.take(signs('nd_b'));
+  const nodes = [
+    { ...listed('nd_a'), instance: 'pod-a', state: 'cordoned' as const },
+    { ...listed('nd_b'), instance: 'pod-b', state: 'active' as const },
+  ];
+  const states = view.nodes(nodes, new Set(), new Set(['pod-a', 'pod-x'])).map(({ state }) => state);
+  expect(states).toEqual(['draining', 'active']);
 });

@@ -1,0 +1,95 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { CommandBus } from '@flotilla/bus';
+import type { NodeView } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import { Leadership } from '../leadership.ts';
+import type { ScalingDecision } from '../scaling/decision.ts';
+import type { ScaleTarget } from '../scaling/scaler.ts';
+import { KubernetesApi, type Workload } from './api.ts';
+import { KubernetesLeases, kubernetesTiming } from './lease.ts';
+import { ReplicaController } from './replica-controller.ts';
+import { Watches } from './watches.ts';
+
+/** A pod that could not be emptied within this time is removed nevertheless: a client may ignore that it is to move. */
+const emptyWithinMs = 300_000;
+const connectEveryMs = 2000;
+
+export interface KubernetesScalingOptions {
+  readonly workload: Workload;
+  readonly maxReplicas: number;
+  /** Also moves the peers of pods whose machine is about to go. */
+  readonly watchMachines: boolean;
+  readonly bus: Pick<CommandBus, 'call'>;
+  readonly log: Logger;
+}
+
+interface Connected {
+  readonly watches: Watches;
+  readonly leadership: Leadership;
+  readonly controller: ReplicaController;
+}
+
+/**
+ * Scaling on Kubernetes. Its leader is elected by a Lease of Kubernetes and not by the planner's: without the API server nothing can be
+ * scaled, and peers are moved as before.
+ */
+export class KubernetesScaling implements ScaleTarget {
+  readonly #stop = new AbortController();
+  #connected: Connected | undefined;
+  #connecting: Promise<void> | undefined;
+
+  constructor(private readonly options: KubernetesScalingOptions) {}
+
+  /** Connects in the background, again and again: failure detection starts without the API server. */
+  start(): void {
+    this.#connecting = this.#connect();
+  }
+
+  async #connect(): Promise<void> {
+    const { log, workload } = this.options;
+    let hasFailed = false;
+    while (!this.#stop.signal.aborted) {
+      try {
+        this.#connected = await this.#open();
+        log.info({ ...workload }, 'connected to Kubernetes');
+        return;
+      } catch (error) {
+        if (!hasFailed) log.warn({ err: error, ...workload }, 'Deployment not read from Kubernetes, it is tried again');
+        hasFailed = true;
+      }
+      await pause(connectEveryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+
+  async #open(): Promise<Connected> {
+    const { workload, watchMachines, maxReplicas, bus, log } = this.options;
+    const api = await KubernetesApi.connect(workload);
+    const watches = await Watches.start(api, watchMachines, log);
+    const lease = `${workload.name}-scaling`;
+    const leadership = new Leadership(new KubernetesLeases(api), lease, log, undefined, kubernetesTiming);
+    leadership.start();
+    const bounds = { max: maxReplicas, emptyWithinMs };
+    const controller = new ReplicaController({ api, watches, leadership, bus, bounds, log });
+    return { watches, leadership, controller };
+  }
+
+  get replicas(): number | undefined {
+    return this.#connected?.controller.replicas;
+  }
+
+  /** Names of the pods whose peers are to be moved to others. */
+  get leaving(): ReadonlySet<string> {
+    return this.#connected?.controller.leaving ?? new Set();
+  }
+
+  async apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void> {
+    await this.#connected?.controller.apply(decision, nodes);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#connecting;
+    await this.#connected?.leadership.stop();
+    await this.#connected?.watches.stop();
+  }
+}

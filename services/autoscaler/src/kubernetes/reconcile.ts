@@ -1,0 +1,136 @@
+import type { NodeView } from '@flotilla/contracts';
+
+/** Why the peers of a pod are moved to others: it is removed to have fewer, or its machine is about to go. */
+export type Mark = 'scale-in' | 'machine';
+
+/** A pod of the workload, with the SFU node in it. */
+export interface PodState {
+  readonly name: string;
+  readonly ready: boolean;
+  /** It is being deleted, and does not count as a replica. */
+  readonly terminating: boolean;
+  readonly machineLeaves: boolean;
+  readonly mark: Mark | undefined;
+  /** Since when it has its mark, as far as this instance saw, in milliseconds. */
+  readonly markedForMs: number;
+  readonly hasDeletionCost: boolean;
+  /** Undefined until the SFU node reports. */
+  readonly node: Pick<NodeView, 'id' | 'state' | 'reserved'> | undefined;
+}
+
+export interface WorkloadState {
+  /** Replicas that are wanted of it, and that it has. */
+  readonly replicas: number;
+  readonly existing: number;
+  /** Pods of two versions, or a change that Kubernetes has not seen yet. */
+  readonly isRollingOut: boolean;
+  readonly isPaused: boolean;
+}
+
+export interface ReplicaBounds {
+  readonly max: number;
+  /** After this time a pod is removed though it has sessions left: its own drain moves them, or they open their media again. */
+  readonly emptyWithinMs: number;
+}
+
+/** The changes that one reconciliation makes. A pod's annotations are set before its replica is taken away. */
+export interface Reconciliation {
+  readonly marks: readonly { readonly pod: string; readonly mark: Mark | undefined; readonly isRemoved: boolean }[];
+  readonly states: readonly { readonly nodeId: string; readonly state: 'active' | 'cordoned' }[];
+  readonly replicas: number | undefined;
+  readonly outcome: ScalingOutcome;
+  /** The pod that is emptied or removed. */
+  readonly victim: PodState | undefined;
+}
+
+export type ScalingOutcome = 'Paused' | 'RollingOut' | 'ScalingOut' | 'ScalingIn' | 'Steady';
+
+/**
+ * One step from what there is to the wanted number of serving pods. A pure function, and level-based: what was not done, or was done
+ * twice, is seen by the next one. Pods are removed one at a time, after their peers have moved.
+ *
+ * @param wanted number of pods that take participants. Those that do not, because their machine goes or an operator cordoned them,
+ * are replaced first.
+ */
+export function reconcile(
+  workload: WorkloadState,
+  pods: readonly PodState[],
+  wanted: number,
+  bounds: ReplicaBounds,
+): Reconciliation {
+  const live = pods.filter(({ terminating }) => !terminating);
+  const away = live.filter(isAway);
+  const target = workload.isPaused ? workload.replicas : Math.min(bounds.max, wanted + away.length);
+  const surplus = workload.isPaused || workload.isRollingOut ? 0 : live.length - target;
+  const victim = surplus > 0 ? victimOf(live) : undefined;
+  const isEmpty = victim !== undefined && isEmptied(victim, bounds);
+  return {
+    marks: live.flatMap((pod) => markOf(pod, pod === victim, pod === victim && isEmpty)),
+    states: live.flatMap((pod) => stateOf(pod, pod === victim)),
+    replicas: replicasOf(workload, live, target, surplus, isEmpty),
+    outcome: outcomeOf(workload, live.length, target),
+    victim,
+  };
+}
+
+/** Takes no participants, for another reason than that there are too many pods: its machine goes, or others cordoned it. */
+const isAway = ({ mark, node, machineLeaves }: PodState): boolean =>
+  machineLeaves || (mark === undefined && node !== undefined && node.state !== 'active');
+
+/** Serves nobody, and Kubernetes would remove it before a ready one. */
+const isIdle = ({ ready, node }: PodState): boolean => !ready && (node?.reserved ?? 0) === 0;
+
+/**
+ * The pod to empty: the one that is being emptied already, else the one with the fewest sessions. None while a pod is not ready,
+ * because Kubernetes removes such pods first, whatever their deletion cost.
+ */
+function victimOf(live: readonly PodState[]): PodState | undefined {
+  const begun = live.find(({ mark }) => mark === 'scale-in');
+  if (begun) return begun;
+  if (live.some(({ ready, node }) => !ready || !node)) return undefined;
+  return live
+    .filter((pod) => !isAway(pod))
+    .toSorted((a, b) => a.node!.reserved - b.node!.reserved || (a.name < b.name ? -1 : 1))[0];
+}
+
+const isEmptied = ({ mark, node, markedForMs }: PodState, { emptyWithinMs }: ReplicaBounds): boolean =>
+  mark === 'scale-in' &&
+  (node === undefined || (node.state !== 'active' && node.reserved === 0) || markedForMs >= emptyWithinMs);
+
+function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconciliation['marks'] {
+  const mark = isVictim ? 'scale-in' : pod.machineLeaves ? 'machine' : undefined;
+  // Its node takes participants again before the planner stops to treat it as draining: the mark says that the cordon is ours.
+  if (mark === undefined && pod.node?.state === 'cordoned') return [];
+  return mark === pod.mark && isRemoved === pod.hasDeletionCost ? [] : [{ pod: pod.name, mark, isRemoved }];
+}
+
+function stateOf({ mark, machineLeaves, node }: PodState, isVictim: boolean): Reconciliation['states'] {
+  if (mark === undefined || !node) return [];
+  const leaves = machineLeaves || isVictim;
+  if (leaves && node.state === 'active') return [{ nodeId: node.id, state: 'cordoned' }];
+  return !leaves && node.state === 'cordoned' ? [{ nodeId: node.id, state: 'active' }] : [];
+}
+
+function replicasOf(
+  { replicas, existing }: WorkloadState,
+  live: readonly PodState[],
+  target: number,
+  surplus: number,
+  isEmpty: boolean,
+): number | undefined {
+  if (target > replicas) return target;
+  if (surplus <= 0) return target < replicas && live.length <= target && existing <= target ? target : undefined;
+  const idle = live.filter(isIdle).length;
+  // Kubernetes removes pods that are not ready first: as many as have no peers may go at once.
+  const areOthersReady = live.every((pod) => pod.ready || isIdle(pod));
+  if (!areOthersReady) return undefined;
+  const fewer = live.length - (idle > 0 ? Math.min(surplus, idle) : isEmpty ? 1 : 0);
+  return fewer < replicas ? fewer : undefined;
+}
+
+function outcomeOf({ isPaused, isRollingOut, replicas }: WorkloadState, live: number, target: number): ScalingOutcome {
+  if (isPaused) return 'Paused';
+  if (target > replicas || live < target) return 'ScalingOut';
+  if (live > target) return isRollingOut ? 'RollingOut' : 'ScalingIn';
+  return 'Steady';
+}

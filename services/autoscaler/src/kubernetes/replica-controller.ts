@@ -1,0 +1,148 @@
+import type { CommandBus } from '@flotilla/bus';
+import { type NodeView, sfuQueue } from '@flotilla/contracts';
+import { counter, gauge, type Logger } from '@flotilla/runtime';
+import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
+import type { Leadership } from '../leadership.ts';
+import type { ScalingDecision } from '../scaling/decision.ts';
+import type { KubernetesApi } from './api.ts';
+import { isLeaving } from './machines.ts';
+import { type Mark, type PodState, reconcile, type Reconciliation, type ReplicaBounds } from './reconcile.ts';
+import { ScalingReport } from './report.ts';
+import type { Watches } from './watches.ts';
+
+/** On a pod: its peers are moved to others. Also what says that its SFU node was cordoned by the autoscaler and not by an operator. */
+const markAnnotation = 'flotilla/leaving';
+/** On the Deployment: with the value `paused`, the number of pods stays as it is. */
+const scalingAnnotation = 'flotilla/scaling';
+/** Kubernetes removes the pods of a ReplicaSet with the lowest cost first. */
+const costAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
+const removedFirst = '-1000';
+const cordonTimeoutMs = 2000;
+
+const leaderGauge = gauge({ name: 'autoscaler_scaling_leader', help: '1 while this instance scales, else 0.' });
+const replicasGauge = gauge({ name: 'autoscaler_replicas', help: 'SFU pods that the Deployment has.' });
+const scalings = counter({
+  name: 'autoscaler_scalings_total',
+  help: 'Changes of the number of SFU pods, by direction: out, in.',
+  labelNames: ['direction'],
+});
+
+export interface ReplicaControllerParts {
+  readonly api: KubernetesApi;
+  readonly watches: Watches;
+  readonly leadership: Pick<Leadership, 'leads'>;
+  readonly bus: Pick<CommandBus, 'call'>;
+  readonly bounds: ReplicaBounds;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+/** Sets the number of SFU pods through the scale subresource of their Deployment, and empties the pods that are to go. */
+export class ReplicaController {
+  readonly #now: () => number;
+  readonly #report: ScalingReport;
+  /** When each mark was first seen, by pod. */
+  readonly #markedAt = new Map<string, number>();
+
+  constructor(private readonly parts: ReplicaControllerParts) {
+    this.#now = parts.now ?? (() => performance.now());
+    this.#report = new ScalingReport(parts.api, parts.log);
+  }
+
+  /** The present number of pods; undefined when the Deployment is unknown. */
+  get replicas(): number | undefined {
+    return this.parts.watches.deployment?.spec?.replicas;
+  }
+
+  /** Names of the pods whose peers are to be moved. Every instance knows them, because the planner may lead in another one. */
+  get leaving(): ReadonlySet<string> {
+    return new Set(this.parts.watches.pods.flatMap((pod) => (markOf(pod) ? [pod.metadata?.name ?? ''] : [])));
+  }
+
+  /** Takes one step towards a decision. Does nothing unless this instance leads. */
+  async apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void> {
+    const { watches, leadership, bounds } = this.parts;
+    leaderGauge.set(leadership.leads ? 1 : 0);
+    const { deployment } = watches;
+    if (!leadership.leads || !deployment) return;
+    const pods = this.#podStates(nodes);
+    replicasGauge.set(pods.filter(({ terminating }) => !terminating).length);
+    const step = reconcile(workloadState(deployment), pods, decision.nodes, bounds);
+    await this.#carryOut(step, pods);
+    await this.#scale(deployment, step, decision);
+    if (leadership.leads) await this.#report.condition(step, decision, deployment);
+  }
+
+  #podStates(nodes: readonly NodeView[]): PodState[] {
+    const { watches } = this.parts;
+    const { machines } = watches;
+    const byInstance = new Map(nodes.flatMap((node) => (node.alive && node.instance ? [[node.instance, node]] : [])));
+    const now = this.#now();
+    const states = watches.pods.map((pod): PodState => {
+      const name = pod.metadata?.name ?? '';
+      const mark = markOf(pod);
+      const machine = machines.get(pod.spec?.nodeName ?? '');
+      if (mark) this.#markedAt.set(name, this.#markedAt.get(name) ?? now);
+      else this.#markedAt.delete(name);
+      return {
+        name,
+        ready: pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+        terminating: pod.metadata?.deletionTimestamp !== undefined,
+        machineLeaves: machine !== undefined && isLeaving(machine, pod.spec?.tolerations),
+        mark,
+        markedForMs: now - (this.#markedAt.get(name) ?? now),
+        hasDeletionCost: pod.metadata?.annotations?.[costAnnotation] !== undefined,
+        node: byInstance.get(name),
+      };
+    });
+    const names = new Set(states.map(({ name }) => name));
+    for (const name of this.#markedAt.keys()) if (!names.has(name)) this.#markedAt.delete(name);
+    return states;
+  }
+
+  /** Marks pods and sets the states of their nodes. What fails is repeated by the next step. */
+  async #carryOut(step: Reconciliation, pods: readonly PodState[]): Promise<void> {
+    const { api, bus, leadership, log } = this.parts;
+    for (const { pod, mark, isRemoved } of step.marks) {
+      if (!leadership.leads) return;
+      const before = pods.find(({ name }) => name === pod)?.mark;
+      await api.annotatePod(pod, { [markAnnotation]: mark ?? null, [costAnnotation]: isRemoved ? removedFirst : null });
+      if (mark !== before) log.info({ pod, reason: mark ?? before }, mark ? 'peers of a pod are moved' : 'pod is kept');
+    }
+    for (const { nodeId, state } of step.states) {
+      if (!leadership.leads) return;
+      await bus
+        .call(sfuQueue(nodeId), 'sfu.cordon', { state }, { timeoutMs: cordonTimeoutMs })
+        .catch((error: unknown) => log.debug({ err: error, nodeId, state }, 'state of a node not set'));
+    }
+  }
+
+  async #scale(deployment: V1Deployment, step: Reconciliation, decision: ScalingDecision): Promise<void> {
+    const { api, leadership, log } = this.parts;
+    const { replicas } = step;
+    if (replicas === undefined || !leadership.leads) return;
+    const before = deployment.spec?.replicas ?? 1;
+    await api.scale(replicas);
+    const direction = replicas > before ? 'out' : 'in';
+    scalings.inc({ direction });
+    const { cause, growth, expectedSessions } = decision;
+    log.info({ from: before, to: replicas, cause, growth, expectedSessions }, 'SFU pods scaled');
+    await this.#report.scaled(deployment, before, replicas, decision);
+  }
+}
+
+function markOf({ metadata }: V1Pod): Mark | undefined {
+  const mark = metadata?.annotations?.[markAnnotation];
+  return mark === 'scale-in' || mark === 'machine' ? mark : undefined;
+}
+
+function workloadState({ metadata, spec, status }: V1Deployment) {
+  const existing = status?.replicas ?? 0;
+  return {
+    replicas: spec?.replicas ?? 1,
+    existing,
+    isRollingOut:
+      (status?.observedGeneration ?? 0) < (metadata?.generation ?? 0) || (status?.updatedReplicas ?? 0) !== existing,
+    isPaused: metadata?.annotations?.[scalingAnnotation] === 'paused',
+  };
+}

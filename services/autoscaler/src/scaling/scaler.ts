@@ -1,0 +1,105 @@
+import type { NodeView } from '@flotilla/contracts';
+import { gauge, type Logger } from '@flotilla/runtime';
+import type { NodeStore } from '@flotilla/store';
+import { decide, emptyScalingMemory, type ScalingDecision, type ScalingMemory } from './decision.ts';
+import { type Demand, demandOf } from './demand.ts';
+import type { ScalingSettings } from './settings.ts';
+
+export const decideEveryMs = 500;
+
+const wantedGauge = gauge({
+  name: 'autoscaler_nodes_wanted',
+  help: 'SFU nodes that the fleet needs. Every instance decides alike: use the maximum over all of them.',
+});
+const sessionsGauge = gauge({ name: 'autoscaler_sessions', help: 'Sessions that are assigned to SFU nodes.' });
+const growthGauge = gauge({
+  name: 'autoscaler_sessions_growth',
+  help: 'New sessions per second over the last 10 s, less those that ended.',
+});
+
+/** Where decisions are carried out. */
+export interface ScaleTarget {
+  /** The present number of nodes; undefined when unknown. */
+  readonly replicas: number | undefined;
+  apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void>;
+}
+
+export interface ScalerParts {
+  readonly nodes: Pick<NodeStore, 'list'>;
+  readonly settings: ScalingSettings;
+  /** Without one, the number is only exported. */
+  readonly target: ScaleTarget | undefined;
+  /** Whether heartbeats do not arrive: then nothing is decided, because Redis is suspected. */
+  readonly isFrozen: () => boolean;
+  readonly log: Logger;
+  readonly now?: () => number;
+}
+
+/** The last decision, as `GET /scaling` answers it. */
+export interface ScalingStatus extends Pick<ScalingDecision, 'nodes' | 'cause' | 'growth' | 'expectedSessions'> {
+  readonly sessions: number;
+  readonly cpu: number;
+  readonly replicas: number | undefined;
+}
+
+/** Decides again and again how many SFU nodes the fleet needs. Every instance does, so that a new leader has seen the same. */
+export class Scaler {
+  readonly #now: () => number;
+  #memory: ScalingMemory = emptyScalingMemory;
+  #status: ScalingStatus | undefined;
+  #deciding: Promise<unknown> | undefined;
+  #hasFailed = false;
+
+  constructor(private readonly parts: ScalerParts) {
+    this.#now = parts.now ?? (() => performance.now());
+  }
+
+  /** Undefined before the first decision. */
+  get status(): ScalingStatus | undefined {
+    return this.#status;
+  }
+
+  /** Decides once, unless it is deciding. Never rejects: what failed is done by the next one. */
+  async decide(): Promise<void> {
+    this.#deciding ??= this.#decide()
+      .then(() => (this.#hasFailed = false))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => (this.#deciding = undefined));
+    await this.#deciding;
+  }
+
+  /** Warns once, not with every decision until it succeeds again. */
+  #failed(error: unknown): void {
+    const { log } = this.parts;
+    if (this.#hasFailed) log.debug({ err: error }, 'scaling failed again');
+    else log.warn({ err: error }, 'scaling failed, it is repeated until it succeeds');
+    this.#hasFailed = true;
+  }
+
+  /** Resolves when it is not deciding. */
+  async settled(): Promise<void> {
+    await this.#deciding;
+  }
+
+  async #decide(): Promise<void> {
+    const { nodes: store, settings, target, isFrozen } = this.parts;
+    const nodes = await store.list();
+    if (isFrozen()) {
+      // The sessions that come back afterwards are no new ones.
+      this.#memory = { ...this.#memory, samples: [] };
+      return;
+    }
+    const demand = demandOf(nodes);
+    const decision = decide(demand, target?.replicas, this.#memory, settings, this.#now());
+    this.#memory = decision.memory;
+    this.#publish(demand, decision);
+    await target?.apply(decision, nodes);
+  }
+
+  #publish({ sessions, cpu }: Demand, { nodes, cause, growth, expectedSessions }: ScalingDecision): void {
+    wantedGauge.set(nodes);
+    sessionsGauge.set(sessions);
+    growthGauge.set(growth);
+    this.#status = { nodes, cause, growth, expectedSessions, sessions, cpu, replicas: this.parts.target?.replicas };
+  }
+}
