@@ -12,11 +12,9 @@ const silentMs = 2000;
  * Commands to other SFU nodes. A node whose heartbeats stopped gets none: until the broker notices that its machine lost its power
  * or its network, commands to it wait in its queue, and what waits for them would be as dead as the node.
  */
-export function peerNodes(bus: CommandBus, nodes: Pick<NodeStore, 'list'>): PeerNodes {
+export function peerNodes(bus: CommandBus, nodes: Pick<NodeStore, 'deadOf'>): PeerNodes {
   const requireHeartbeats = async (nodeId: string): Promise<void> => {
-    const lastSeen = new Map((await nodes.list()).map(({ id, lastSeenAt }) => [id, lastSeenAt]));
-    const newest = Math.max(...lastSeen.values());
-    if (newest - (lastSeen.get(nodeId) ?? -Infinity) > silentMs)
+    if ((await nodes.deadOf([nodeId], silentMs)).length > 0)
       throw new FlotillaError('NODE_UNAVAILABLE', `${nodeId} sends no heartbeats`);
   };
   return {

@@ -12,18 +12,23 @@ const endpoint = {
   port: 41_000,
   srtpParameters: { cryptoSuite: 'AEAD_AES_256_GCM', keyBase64: 'a2V5' },
 };
-const payload = { roomId: 'rm_1', toNode: 'nd_own', endpoint };
+const payload = { roomId: 'rm_1', toNode: 'nd_own', endpoint, publicationIds: [] };
+const reply = { endpoint, publications: {} };
 
 describe('a request for a pipe from another node', () => {
   const bus = new CommandBus(new MemoryCommandTransport(), log);
   let serving: { close(): Promise<void> } | undefined;
   afterEach(() => serving?.close());
 
-  /** The nodes of the store with these times of their last heartbeats. */
+  /** The nodes of a store with these times of their last heartbeats. */
   const nodes = async (lastSeenAt: Readonly<Record<string, number>>) => {
-    const store = new MemoryStore(new MemoryEventLog()).nodes;
-    for (const id of Object.keys(lastSeenAt)) await store.report(nodeReport(id));
-    return { list: async () => (await store.list()).map((node) => ({ ...node, lastSeenAt: lastSeenAt[node.id]! })) };
+    let now = 0;
+    const store = new MemoryStore(new MemoryEventLog(), () => now);
+    for (const [id, at] of Object.entries(lastSeenAt)) {
+      now = at;
+      await store.nodes.report(nodeReport(id));
+    }
+    return store.nodes;
   };
 
   test.for([
@@ -34,7 +39,7 @@ describe('a request for a pipe from another node', () => {
     serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', {
       'sfu.open_pipe': async () => {
         requests++;
-        return { endpoint };
+        return reply;
       },
     });
     const opening = peerNodes(bus, await nodes(lastSeenAt)).openPipe('nd_other', payload);
@@ -43,8 +48,8 @@ describe('a request for a pipe from another node', () => {
   });
 
   test('is answered by a node with heartbeats', async () => {
-    serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', { 'sfu.open_pipe': async () => ({ endpoint }) });
+    serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', { 'sfu.open_pipe': async () => reply });
     const peers = peerNodes(bus, await nodes({ nd_own: 60_000, nd_other: 59_000 }));
-    expect(await peers.openPipe('nd_other', payload)).toEqual({ endpoint });
+    expect(await peers.openPipe('nd_other', payload)).toEqual(reply);
   });
 });
