@@ -6,6 +6,11 @@ import { peerKey, type PlannedMigration } from './planner/state.ts';
 /** Maximum number of concurrent calls to the registry. */
 const callsAtOnce = 32;
 const callTimeoutMs = 5000;
+/**
+ * The registry reassigns a lost peer within milliseconds. Where its machine was lost with the node, it stays a consumer for some seconds
+ * and gets every other command: the next attempt goes to another registry.
+ */
+const lostNode = { timeoutMs: 1000, attempts: 5 } as const;
 
 const migrations = counter({
   name: 'autoscaler_migrations_total',
@@ -60,12 +65,19 @@ export class MigrationDispatcher {
     const { roomId, sessionId, fromNode, toNode, reason } = migration;
     const { bus, onRemoved, log } = this.options;
     try {
-      await bus.call(
-        registryQueue,
-        'registry.migrate',
-        { roomId, sessionId, fromNode, toNode, reason },
-        { timeoutMs: callTimeoutMs },
-      );
+      const { timeoutMs, attempts } =
+        reason === 'node_lost' ? lostNode : ({ timeoutMs: callTimeoutMs, attempts: 1 } as const);
+      const commandId = crypto.randomUUID();
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const payload = { roomId, sessionId, fromNode, toNode, reason };
+          await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
+          break;
+        } catch (error) {
+          const isLate = FlotillaError.from(error).code === 'DEADLINE_EXCEEDED';
+          if (!isLate || attempt === attempts || !this.options.mayAct()) throw error;
+        }
+      }
       if (reason === 'node_lost') onRemoved(migration);
       return 'ok';
     } catch (error) {
