@@ -62,7 +62,7 @@ export async function settled(timeoutMs = 120_000): Promise<void> {
 
 /** The value of a metric of a pod, summed over its labels. */
 export async function metricOf(pod: Pod, metric: string): Promise<number> {
-  const path = `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}:admin/proxy/metrics`;
+  const path = `/api/v1/namespaces/${namespace}/pods/${pod.metadata.name}:9464/proxy/metrics`;
   const lines = (await kubectl(['get', '--raw', path])).split('\n');
   return lines
     .filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`))

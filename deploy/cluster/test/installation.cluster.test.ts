@@ -52,6 +52,8 @@ async function uninstall(kept: readonly string[]): Promise<void> {
 }
 
 const brokers = ['redis', 'rabbitmq'] as const;
+const brokerSecret = 'secret/flotilla-brokers';
+const ownBrokers = ['--values', fileURLToPath(new URL('own-brokers.yaml', import.meta.url))];
 const claimOf = (broker: string): string => `data-flotilla-${broker}-0`;
 
 /** A volume on the disk that all nodes share. */
@@ -128,12 +130,12 @@ describe('the installation', () => {
     });
   }, 600_000);
 
-  test('with Redis and RabbitMQ of its own continues a call while their pods are deleted', async () => {
+  test('with Redis and RabbitMQ of its own continues a call while their pods are deleted, and uses their volumes again', async () => {
     await uninstall([]);
     await loadImage(process.env['FLOTILLA_BROKER_ARCHIVE']!);
     for (const broker of brokers) await createVolume(broker);
     try {
-      await install({}, ['--values', fileURLToPath(new URL('own-brokers.yaml', import.meta.url))]);
+      await install({}, ownBrokers);
       call = await Call.start('own-brokers');
       const api = await restApi();
       for (const broker of brokers) {
@@ -153,11 +155,14 @@ describe('the installation', () => {
         });
       }
       await call.end();
-      // They hold the state of the fleet.
-      await uninstall(brokers.map((broker) => `persistentvolumeclaim/${claimOf(broker)}`));
+      // The volumes hold the state of the fleet, and RabbitMQ's password.
+      await uninstall([...brokers.map((broker) => `persistentvolumeclaim/${claimOf(broker)}`), brokerSecret]);
+      await install({}, ownBrokers);
+      call = await Call.start('kept-volumes');
     } finally {
       await helm(['uninstall', 'flotilla', '--wait', '--ignore-not-found']);
       await kubectl(['delete', 'pvc', '--namespace', namespace, ...brokers.map(claimOf)], { timeoutMs: 60_000 });
+      await kubectl(['delete', brokerSecret, '--namespace', namespace, '--ignore-not-found']);
       await kubectl(['delete', 'pv', ...brokers]);
     }
   }, 600_000);
