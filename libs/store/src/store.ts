@@ -266,9 +266,9 @@ export interface MigrationStore {
 export interface NodeStore {
   /**
    * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are their scores in the
-   * topology.
+   * topology. Returns the ids of the nodes whose last heartbeat is older than `nodeTimeoutMs`.
    */
-  report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<void>;
+  report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<string[]>;
 
   /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
   list(): Promise<NodeView[]>;

@@ -197,6 +197,11 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       });
       expect(dead).toEqual(['nd_stopped', 'nd_removed']);
       expect(await store.nodes.deadOf(nodes, 60_000)).toEqual(['nd_removed']);
+      await waitFor('the heartbeat of another reports the one without', async () => {
+        const stale = await store.nodes.report(nodeReport('nd_live'));
+        if (!stale.includes('nd_stopped')) notYet('it does not');
+        expect(stale).toEqual(['nd_stopped']);
+      });
       expect(await store.nodes.deadOf([], 50)).toEqual([]);
     });
 

@@ -61,6 +61,8 @@ export class Heartbeat {
     private readonly nodes: NodeStore,
     private readonly settings: { readonly capacity: number; readonly instance: string },
     private readonly state: OwnState,
+    /** Kept up to date: the nodes without a heartbeat for `nodeTimeoutMs`. */
+    private readonly staleNodes: Set<string>,
     private readonly log: Logger,
   ) {}
 
@@ -112,7 +114,9 @@ export class Heartbeat {
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
-    await this.nodes.report(report, peers, this.#peerScores.of(peers));
+    const stale = await this.nodes.report(report, peers, this.#peerScores.of(peers));
+    this.staleNodes.clear();
+    for (const id of stale) this.staleNodes.add(id);
   }
 
   /** Removes the node from the store, so that no member is assigned to it. */

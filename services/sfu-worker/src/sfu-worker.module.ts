@@ -27,6 +27,7 @@ export class SfuWorkerModule {
   static register({ config, backplane, log, endProcess }: SfuWorkerOptions): DynamicModule {
     const id = config.FLOTILLA_NODE_ID ?? newId('node');
     const nodeLog = log.child({ node: id });
+    const staleNodes = new Set<string>();
     return {
       module: SfuWorkerModule,
       providers: [
@@ -52,7 +53,7 @@ export class SfuWorkerModule {
               rooms: backplane.store.rooms,
               migrations: backplane.store.migrations,
               events: backplane.events,
-              peers: peerNodes(backplane.bus, backplane.store.nodes),
+              peers: peerNodes(backplane.bus, staleNodes),
               log: nodeLog,
             }),
         },
@@ -61,12 +62,13 @@ export class SfuWorkerModule {
           useFactory: (media: MediaNode) => {
             const state = new OwnState();
             const { FLOTILLA_SFU_CAPACITY: capacity, FLOTILLA_INSTANCE: instance } = config;
-            const heartbeat = new Heartbeat(media, backplane.store.nodes, { capacity, instance }, state, nodeLog);
+            const { nodes } = backplane.store;
+            const heartbeat = new Heartbeat(media, nodes, { capacity, instance }, state, staleNodes, nodeLog);
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);
             const parts = { media, state, heartbeat, drain, drills };
-            const deadNodes = new DeadNodes(media, backplane.store.nodes, nodeLog);
+            const deadNodes = new DeadNodes(media, nodes, nodeLog);
             return new SfuNode(parts, deadNodes, backplane, config.FLOTILLA_DRAIN_SECONDS * 1000, nodeLog);
           },
           inject: [MediaNode],

@@ -16,9 +16,10 @@ export class MemoryNodes implements NodeStore {
     report: NodeReport,
     peers: readonly PeerQuality[] = [],
     peerScores: readonly PeerScore[] = [],
-  ): Promise<void> {
+  ): Promise<string[]> {
     this.#nodes.set(report.id, { report, peerScores, lastSeenAt: this.now() });
     this.log.appendNow(nodeStream, JSON.stringify(statsOf(report, peers)));
+    return this.view().flatMap(({ id, alive }) => (alive ? [] : [id]));
   }
 
   async list(): Promise<NodeView[]> {

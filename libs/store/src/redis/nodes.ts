@@ -16,8 +16,8 @@ export class RedisNodes implements NodeStore {
     report: NodeReport,
     peers: readonly PeerQuality[] = [],
     peerScores: readonly PeerScore[] = [],
-  ): Promise<void> {
-    await this.client.run('reportNode', {
+  ): Promise<string[]> {
+    return this.client.run('reportNode', {
       nodeId: report.id,
       report: JSON.stringify(report),
       slot: `${report.state} ${report.capacity} ${report.load.cpu}`,

@@ -1,7 +1,8 @@
 --[[
 Writes a node's heartbeat and appends its statistics to the stream of all nodes. `slot` is `<state> <capacity> <cpu>`.
 @args nodeId report slot stats peerScores
-@result z.null()
+@result z.array(z.string())
+Returns the ids of nodes whose heartbeat is older than nodeTimeoutMs.
 ]]
 -- @include time
 -- @include transaction
@@ -11,3 +12,4 @@ stage('HSET', key.slots(), nodeId, slot)
 stage('HSET', key.peerScores(), nodeId, peerScores)
 append(key.nodeStats(), keptReports, stats)
 commit()
+return redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)

@@ -932,7 +932,7 @@ return 1`,
   },
   reportNode: {
     args: ["nodeId","report","slot","stats","peerScores"],
-    result: z.null(),
+    result: z.array(z.string()),
     lua: `${include.time}
 ${include.transaction}
 stage('HSET', key.nodes(), nodeId, report)
@@ -940,7 +940,8 @@ stage('ZADD', key.beats(), now_ms(), nodeId)
 stage('HSET', key.slots(), nodeId, slot)
 stage('HSET', key.peerScores(), nodeId, peerScores)
 append(key.nodeStats(), keptReports, stats)
-commit()`,
+commit()
+return redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)`,
   },
   reportRelay: {
     args: ["relayId","report"],
