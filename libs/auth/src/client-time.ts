@@ -34,6 +34,6 @@ export function checkClientTime(
   const seconds = (Math.abs(ahead) / 1000).toFixed(1);
   throw new FlotillaError(
     'CLOCK_SKEW',
-    `your clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} ours; ${maxClockSkewMs / 1000} s is the most`,
+    `your clock is ${seconds} s ${ahead > 0 ? 'ahead of' : 'behind'} ours; at most ${maxClockSkewMs / 1000} s are allowed`,
   );
 }

@@ -97,9 +97,9 @@ export class TokenVerifier {
     if (!claims.success) throw new FlotillaError('TOKEN_INVALID', `claim ${firstIssue(claims.error)}`);
     const { iat, exp } = claims.data;
     if (exp - iat > maxTokenSeconds)
-      throw new FlotillaError('TOKEN_INVALID', `claim exp: a token lives ${maxTokenSeconds} s at most`);
+      throw new FlotillaError('TOKEN_INVALID', `claim exp: a token may be valid for ${maxTokenSeconds} s at most`);
     if (iat > Date.now() / 1000 + clockToleranceSeconds)
-      throw new FlotillaError('TOKEN_INVALID', 'claim iat: lies in the future');
+      throw new FlotillaError('TOKEN_INVALID', 'claim iat: is in the future');
     return claims.data;
   }
 
