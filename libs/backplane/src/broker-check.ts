@@ -67,7 +67,7 @@ function redisFailure(failure: Failure): string {
   if (/WRONGPASS|invalid (?:username-)?password/i.test(error.message))
     return `${setting}: Redis at ${at} refused the password. Correct it in the URL.`;
   if (/NOAUTH|HELLO must be called with/.test(error.message))
-    return `${setting}: Redis at ${at} wants a password. Add it to the URL: ${url.protocol}//:PASSWORD@${at}.`;
+    return `${setting}: Redis at ${at} requires a password. Add it to the URL: ${url.protocol}//:PASSWORD@${at}.`;
   return (
     networkProblem(failure) ??
     `${setting}: ${at} does not answer as Redis does (${error.message.split('\n')[0]}). Correct host and port.`
