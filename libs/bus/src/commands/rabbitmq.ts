@@ -26,8 +26,9 @@ export interface RabbitMqOptions {
 }
 
 /**
- * Heartbeat of a connection whose URL asks for none, in seconds. The broker drops a client that was silent for one to two of them. Until
- * then it sends commands to a machine that has lost its power: with its own default of 60 s, for two minutes.
+ * Heartbeat of a connection whose URL asks for none, in seconds. The broker disconnects a client from which it
+ * received nothing for one to two of them. Until then it sends commands to a machine that has lost its power: with its own default of
+ * 60 s, for two minutes.
  */
 const heartbeatSeconds = 5;
 

@@ -9,7 +9,7 @@ export interface LogEntry {
 
 /**
  * Ordered event streams with any number of subscribers. A stream keeps its newest entries (see `maxStreamLength`), so that a
- * subscriber can resume after a disconnection, or learns that entries were trimmed. Adapters: redis-streams.ts, memory.ts.
+ * subscriber can resume after a disconnection, or detect that entries were trimmed. Adapters: redis-streams.ts, memory.ts.
  */
 export interface EventLog {
   /**
