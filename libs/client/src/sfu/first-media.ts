@@ -1,7 +1,7 @@
 import type { Consumer } from 'mediasoup-client/types';
 
 const pollIntervalMs = 20;
-/** A stream that stays silent this long, such as a muted microphone, is taken over as it is; in milliseconds. */
+/** A stream without packets for this long, such as that of a muted microphone, is taken over as it is; in milliseconds. */
 const defaultTimeoutMs = 3000;
 /** Frames and time that a new video is given to reach a steady rate while the previous one still plays. */
 const steady = { frames: 5, ms: 700 } as const;

@@ -147,7 +147,7 @@ export class Subscriptions {
     const pauseMs = retryPausesMs[attempt];
     if (pauseMs === undefined || error.code === 'MEDIA_UNSUPPORTED') {
       this.#failures.delete(id);
-      // The application may have changed its mind while the request was in flight.
+      // The application may have changed the subscription while the request was in flight.
       if (this.#state.findPublication(id)?.subscribed === false) this.#compareSoon(id);
       else this.#settle(id, error);
       return;
