@@ -96,7 +96,7 @@ export const TopologyUpdate = z.object({
   at: Timestamp.describe('When the fleet was read, in milliseconds since the Unix epoch.'),
   reset: z.boolean().describe('True: discard all previous vertices; this update is the first part of the full state.'),
   changed: z.array(TopologyVertex).max(maxUpdateEntries).describe('Vertices that are new or have changed.'),
-  removed: z.array(z.string()).max(maxUpdateEntries).describe('Ids of vertices that are gone.'),
+  removed: z.array(z.string()).max(maxUpdateEntries).describe('Ids of removed vertices.'),
   truncated: z.boolean().describe('True: the fleet has more vertices than are listed.'),
 });
 export type TopologyUpdate = z.infer<typeof TopologyUpdate>;
