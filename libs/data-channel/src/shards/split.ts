@@ -11,7 +11,7 @@ export interface ShardPart {
 }
 
 /**
- * Splits a message into shards of at maxBytes `maxBytes` bytes, which are views of it.
+ * Splits a message into shards of at most `maxBytes` bytes, which are views of it.
  *
  * @throws FrameError `shard` when the message needs more than `maxShards` shards
  */
