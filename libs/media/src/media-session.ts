@@ -5,13 +5,13 @@ import type { PeerMedia } from './peer-media.ts';
 /** A session with media in a room on this node. */
 export interface MediaSession {
   readonly media: PeerMedia;
-  /** The state that it was opened by. Earlier events are about a previous stay of its participant. */
+  /** The state that it was opened by. Earlier events are about a previous membership of its participant. */
   readonly openedAt: Offset;
   /** It is the new side of a migration that is not committed. */
   isIncoming: boolean;
   /** It is the previous side of a committed migration. */
   isLeft: boolean;
-  /** Publications subscribed to during a migration to another node, which does not know of these subscriptions. */
+  /** Publications subscribed to during a migration to another node, which does not have these subscriptions. */
   readonly subscribedMeanwhile: Set<string>;
   /** Of a session that was opened with `subscribe: false`. */
   readonly choice: SubscriptionChoice | undefined;

@@ -12,7 +12,7 @@ export class Slots {
   /** Reserves an id; a second time does nothing. Throws RATE_LIMITED at the limit. */
   take(id: string): void {
     if (!this.#taken.has(id) && this.#taken.size >= this.limit)
-      throw new FlotillaError('RATE_LIMITED', `${this.limit} ${this.what} are the most`);
+      throw new FlotillaError('RATE_LIMITED', `at most ${this.limit} ${this.what} are allowed`);
     this.#taken.add(id);
   }
 

@@ -31,7 +31,7 @@ export const udpReceiveBufferBytes = 2 ** 21;
 const checkEveryMs = 1000;
 /**
  * A worker that has not answered at this many checks in a row is killed. Checks are counted rather than time, so that a process
- * whose own event loop was blocked reads the answers before it counts on.
+ * whose own event loop was blocked reads the answers before it counts further.
  */
 const maxUnansweredChecks = 5;
 
@@ -42,7 +42,7 @@ const upWithinMs = 2000;
 
 /**
  * A fixed number of mediasoup workers, each a process with one thread. A worker that dies is replaced; its routers and
- * transports are lost, which `onDied` is called for. One that hangs is killed, and dies.
+ * transports are lost, which `onDied` is called for. One that hangs is killed.
  */
 export class WorkerPool {
   readonly #slots: (PooledWorker | undefined)[] = [];

@@ -44,9 +44,9 @@ async function events<T extends RoomEvent['type']>(type: T): Promise<RoomEvent<T
 
 /** Waits until the node has followed everything that is in the room's stream. */
 async function followed(nodeId: string): Promise<void> {
-  const witness = await nodes.enter(nodeId, false);
-  await nodes.backplane.store.rooms.leave(nodes.roomId, witness.id, 'left');
-  const { sessionId } = witness;
+  const observer = await nodes.enter(nodeId, false);
+  await nodes.backplane.store.rooms.leave(nodes.roomId, observer.id, 'left');
+  const { sessionId } = observer;
   await waitFor(`${nodeId} followed the stream`, async () => {
     try {
       (await nodes.room(nodeId)).media(sessionId);
