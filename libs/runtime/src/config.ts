@@ -19,7 +19,7 @@ const prefix = 'FLOTILLA_';
  * Reads a service's configuration from its environment. The keys of the schema are the names of the variables. Variables that
  * Kubernetes injects for Services are left out, see `withoutServiceLinks`.
  *
- * @throws ConfigError naming every value that doesn't fit and every `FLOTILLA_*` variable the service doesn't know.
+ * @throws ConfigError naming every invalid value, and every `FLOTILLA_*` variable that is no setting of the service.
  */
 export function loadConfig<T extends z.ZodRawShape>(
   schema: z.ZodObject<T>,
@@ -33,7 +33,7 @@ export function loadConfig<T extends z.ZodRawShape>(
   const result = schema.safeParse(given);
   for (const issue of result.error?.issues ?? []) {
     const key = issue.path.join('.');
-    // Its file could not be read, which is said already.
+    // Its file could not be read, which is reported already.
     if (given[key] === undefined && values[`${key}${fileSuffix}`] !== undefined) continue;
     complaints.push(given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`);
   }
@@ -48,7 +48,7 @@ export function loadConfig<T extends z.ZodRawShape>(
   return result.data;
 }
 
-/** The part of an environment that a service with this schema understands. */
+/** The variables of an environment that are settings of a service with this schema. */
 export function pickEnv(
   schema: z.ZodObject,
   env: Readonly<Record<string, string | undefined>>,
@@ -132,7 +132,7 @@ export const instanceConfig = z.object({
     ),
 });
 
-/** What every service understands. */
+/** Settings of every service. */
 export const commonConfig = z.object({
   FLOTILLA_LOG_LEVEL: z
     .enum(['trace', 'debug', 'info', 'warn', 'error'])
@@ -187,11 +187,11 @@ export const servingConfig = z.object({
   FLOTILLA_STOP_DELAY_SECONDS: wholeNumber()
     .default(5)
     .describe(
-      'Seconds that a service that received SIGTERM serves as before, though it is not ready, so that load balancers stop leading clients to it. They count towards FLOTILLA_SHUTDOWN_SECONDS.',
+      'Seconds that a service that received SIGTERM serves as before, though it is not ready, so that load balancers stop sending clients to it. They count towards FLOTILLA_SHUTDOWN_SECONDS.',
     ),
 });
 
-/** What a service on the brokers understands besides. */
+/** Further settings of services that use the brokers. */
 export const brokerConfig = z.object({
   REDIS_URL: z
     .url({ protocol: /^rediss?$/ })

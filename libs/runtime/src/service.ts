@@ -37,9 +37,9 @@ export type BrokerConfig = z.output<typeof brokerConfig>;
 
 /**
  * Runs a service as this process: reads its configuration, serves metrics and probes, starts it, and stops it in order on
- * SIGTERM, SIGINT, SIGHUP or the end of a parent with an IPC channel. After SIGTERM, which orchestrators send, a service that
- * load balancers lead to serves on for FLOTILLA_STOP_DELAY_SECONDS while it is not ready. Ends with code 0 after a clean stop, 1 when the start failed or the stop outlived its deadline, and
- * 78 (EX_CONFIG of sysexits.h) for a configuration that can't be used.
+ * SIGTERM, SIGINT, SIGHUP or the end of a parent with an IPC channel. After SIGTERM, which orchestrators send, a service behind
+ * load balancers continues to serve for FLOTILLA_STOP_DELAY_SECONDS while it is not ready. Ends with code 0 after a clean stop, 1
+ * when the start failed or the stop outlived its deadline, and 78 (EX_CONFIG of sysexits.h) for a configuration that can't be used.
  */
 export async function runService<T extends z.ZodRawShape>(options: ServiceOptions<T>): Promise<void> {
   let config: z.output<z.ZodObject<T>>;
@@ -74,7 +74,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
     await stops.run();
     clearTimeout(deadline);
     log.info('stopped');
-    // The flush may never end when the reader of the log is gone.
+    // The flush may never end when the reader of the log has exited.
     setTimeout(() => process.exit(code), flushMs);
     log.flush(() => process.exit(code));
   };
