@@ -190,7 +190,7 @@ export interface RoomStore {
   deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }>;
 
   /**
-   * Looks at one page of the rooms, from a cursor on, and takes out members whose session does not exist. Returns the number of
+   * Checks one page of the rooms, from a cursor on, and removes members whose session does not exist. Returns the number of
    * those, and the cursor of the next page; undefined at the end.
    */
   repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }>;
@@ -204,7 +204,7 @@ export type MigrationRequest = Pick<
   Migration,
   'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
 > & {
-  /** The node that the caller believes the member to be assigned to. */
+  /** The node that the caller expects the member to be assigned to. */
   readonly fromNode?: string | undefined;
   readonly toNode?: string | undefined;
 };
@@ -437,7 +437,7 @@ export interface SessionStore {
 
   /**
    * Ends a session whose resume window has passed, with the reason `disconnected`. False when that is not so, because it was
-   * closed or taken back since it was listed by `due`.
+   * closed or resumed since it was listed by `due`.
    */
   closeExpired(sessionId: string): Promise<boolean>;
 

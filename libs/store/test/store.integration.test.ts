@@ -145,7 +145,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
   });
 
   describe('placement', () => {
-    const homes = async (roomId: string) => {
+    const nodesOf = async (roomId: string) => {
       const { members } = (await store.rooms.state(roomId))!;
       return members.map(({ nodeId }) => nodeId);
     };
@@ -155,7 +155,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.nodes.report(nodeReport('nd_b'));
       await store.rooms.create(roomRecord('a'));
       for (let index = 0; index < 5; index++) await join('rm_a');
-      expect(new Set(await homes('rm_a')).size).toBe(1);
+      expect(new Set(await nodesOf('rm_a')).size).toBe(1);
     });
 
     test('the members of a room with `spread` are assigned to the less loaded of two nodes', async () => {
@@ -163,7 +163,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.nodes.report(nodeReport('nd_b'));
       await store.rooms.create(roomRecord('a', { spread: true }));
       for (let index = 0; index < 6; index++) await join('rm_a');
-      expect((await homes('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
+      expect((await nodesOf('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
     });
 
     test('joins beyond the capacity of all nodes get NO_CAPACITY', async () => {
@@ -208,11 +208,11 @@ describe.each(adapters)('the store in %s', (_name, open) => {
     test('nodes that are cordoned, busy or dead get no members', async () => {
       await store.nodes.report(nodeReport('nd_cordoned', { state: 'cordoned' }));
       await store.nodes.report(nodeReport('nd_draining', { state: 'draining' }));
-      await store.nodes.report(nodeReport('nd_silent'));
+      await store.nodes.report(nodeReport('nd_stopped'));
       await store.rooms.create(roomRecord('a'));
-      await waitFor('the silent node is no longer alive', async () => {
-        const silent = (await store.nodes.list()).find(({ id }) => id === 'nd_silent');
-        if (silent?.alive) notYet('it is alive');
+      await waitFor('the node without heartbeats is no longer alive', async () => {
+        const stopped = (await store.nodes.list()).find(({ id }) => id === 'nd_stopped');
+        if (stopped?.alive) notYet('it is alive');
       });
       await expect(join('rm_a')).rejects.toMatchObject({ code: 'NO_CAPACITY' });
       await store.nodes.report(nodeReport('nd_busy', { load: { cpu: 0.9 } }));
@@ -406,7 +406,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.sessions.gatewayAlive('gw_lost');
       await store.sessions.open(lost, hash('lost'));
       await store.sessions.open(fine, hash('fine'));
-      const detached = await waitFor('the silence is noticed', async () => {
+      const detached = await waitFor('the gateway is declared dead', async () => {
         await store.sessions.gatewayAlive('gw_fine');
         return (await store.sessions.detachOrphaned(200, 10, 100)).detached || notYet('no gateway has timed out');
       });
@@ -422,7 +422,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(false);
       expect(await store.sessions.gatewayAlive('gw_a')).toBe(true);
       for (const each of [mine, moved, ended]) await store.sessions.open(each, hash(each.id));
-      await waitFor('the silence is noticed', async () =>
+      await waitFor('the gateway is declared dead', async () =>
         (await store.sessions.detachOrphaned(20, 50, 100)).detached > 0 ? undefined : notYet('it is not'),
       );
       await store.sessions.resume(hash(moved.id), hash('next'), 'gw_b');

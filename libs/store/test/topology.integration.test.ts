@@ -81,7 +81,7 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     expect(await vertex('ss_1')).toMatchObject({ connected: false });
     expect(await vertex('gw_a')).toMatchObject({ sessions: 0 });
     await store.sessions.detach('ss_1', 'hash-ss_1', 1);
-    await waitFor('it is gone', async () => (await vertex('ss_1')) && notYet('it is there'));
+    await waitFor('the session is removed', async () => (await vertex('ss_1')) && notYet('it is there'));
     await openSession('ss_2', 'gw_a', 'ada');
     await store.sessions.close('ss_2', 'left');
     expect(await vertex('ss_2')).toBeUndefined();

@@ -132,7 +132,7 @@ export class MemoryRooms implements RoomStore {
     if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
     const own = [...record.publications.values()].filter((each) => each.participantId === participantId);
     if (!known && own.length >= maxPublications)
-      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+      throw new FlotillaError('RATE_LIMITED', `at most ${maxPublications} publications are allowed`);
     const active = record.migrations.get(participantId);
     const isElsewhere = known !== undefined && known.nodeId !== nodeId;
     if (member.nodeId !== nodeId) {

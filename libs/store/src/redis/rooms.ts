@@ -228,7 +228,7 @@ export class RedisRooms implements RoomStore {
       previousSeconds,
     });
     if (outcome === 'RATE_LIMITED')
-      throw new FlotillaError('RATE_LIMITED', `${maxPublications} publications are the most`);
+      throw new FlotillaError('RATE_LIMITED', `at most ${maxPublications} publications are allowed`);
     if (outcome !== 'put') throw new FlotillaError(outcome);
   }
 

@@ -31,7 +31,7 @@ const Stored = z.object({
   userId: UserId,
   name: z.string().optional(),
   room: RoomRef.optional(),
-  /** A grant that a newer version added is passed over. */
+  /** A grant that a newer version added is skipped. */
   grants: z
     .array(z.unknown())
     .transform((grants) => grants.filter((grant) => Grant.safeParse(grant).success) as Grant[]),

@@ -1,5 +1,5 @@
 --[[
-Gives a lease back; one that another holds is left alone.
+Releases a lease; one that another process holds stays.
 @args name holder
 @result z.null()
 ]]

@@ -1,5 +1,5 @@
 --[[
-Takes a node off. Capacity that members still hold on it goes with them.
+Removes a node. Capacity that members still hold on it is released with them.
 @args nodeId
 @result z.null()
 ]]

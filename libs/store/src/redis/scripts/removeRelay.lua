@@ -1,5 +1,5 @@
 --[[
-Takes a relay off.
+Removes a relay.
 @args relayId
 @result z.null()
 ]]

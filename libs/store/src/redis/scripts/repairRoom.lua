@@ -1,9 +1,9 @@
 --[[
-Takes out the members of a room whose session does not exist, and restores the entries of sessions that lack the room. Looks at
-about a hundred members from a cursor on ("0" begins). A room that does not exist loses its entry `listKey` in the list of rooms.
+Removes the members of a room whose session does not exist, and restores the entries of sessions that lack the room. Reads
+about a hundred members from a cursor ("0" begins). A room that does not exist loses its entry `listKey` in the list of rooms.
 @args roomId listKey cursor
 @result z.tuple([z.string(), z.number(), z.array(z.string())])
-Returns {the next cursor, "0" at the end; members that were taken out; participants whose records are damaged, which are passed over}.
+Returns {the next cursor, "0" at the end; members that were removed; participants whose records are damaged, which are skipped}.
 ]]
 -- @include leave
 if redis.call('EXISTS', key.room(roomId)) == 0 then stage('ZREM', key.rooms(), listKey) end
