@@ -18,7 +18,7 @@ export interface TileView {
   /** Frames rendered so far, 0 while there is no video. */
   readonly frames: number;
   readonly width: number;
-  /** What it says of the participant's connection; empty while there is nothing to say. */
+  /** Its text about the participant's connection; empty while the connection is in use. */
   readonly connection: string;
   /** Its accessible name. */
   readonly label: string;
@@ -92,9 +92,9 @@ export class CallPage<T extends Tab = Page> {
     );
   }
 
-  /** Waits until the page has noticed that its socket is gone. */
+  /** Waits until the page has noticed that its socket is closed. */
   async reconnecting(): Promise<void> {
-    await waitFor(`${this.name} notices that the socket is gone`, async () => {
+    await waitFor(`${this.name} notices that the socket is closed`, async () => {
       const { state } = await this.room();
       if (state !== 'reconnecting') notYet(`the room is "${state}"`);
     });
@@ -208,9 +208,9 @@ export class CallPage<T extends Tab = Page> {
     );
   }
 
-  /** Waits until a participant's microphone is muted as far as the page knows. */
+  /** Waits until the page shows a participant's microphone as muted. */
   async showsMuted(name: string): Promise<void> {
-    await waitFor(`${this.name} knows that ${name} is muted`, async () => {
+    await waitFor(`${this.name} shows that ${name} is muted`, async () => {
       const muted = await this.page.evaluate(
         (participant) =>
           [...globalThis.flotilla.room!.participants.values()]
@@ -313,7 +313,7 @@ export class CallPage<T extends Tab = Page> {
   }
 
   /**
-   * Sound that was made up by the decoders because packets were late or lost (concealment, silence not counted), and all that
+   * Concealed audio, which the decoders synthesised because packets were late or lost (silence not counted), and all that
    * was played, in ms, over all connections so far.
    */
   audioSoFar(): Promise<{ concealedMs: number; playedMs: number }> {

@@ -51,17 +51,17 @@ export class TcpProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Leads new connections to another port, as a load balancer does. Those there are stay. */
+  /** Sends new connections to another port, as a load balancer does. Open ones stay. */
   leadTo(targetPort: number): void {
     this.#targetPort = targetPort;
   }
 
-  /** Accepts the next `count` connections and never answers them, as an address whose machine is gone. */
+  /** Accepts the next `count` connections and never answers them, as an address at which no machine runs. */
   leaveUnanswered(count: number): void {
     this.#unanswered = count;
   }
 
-  /** Carries nothing any more over the connections that are open, as when the machine behind them loses power. */
+  /** Stops forwarding on the open connections, as when the machine behind them loses power. */
   freeze(): void {
     for (const socket of this.#sockets) socket.unpipe().pause();
   }
