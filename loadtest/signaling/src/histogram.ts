@@ -1,6 +1,6 @@
 import { nearestRank } from '@flotilla/loadtest-kit';
 
-/** Buckets per power of two: a relative error of at maxValue 1.6 %. */
+/** Buckets per power of two: a relative error of at most 1.6 %. */
 const steps = 64;
 /** Upper limit, to which longer durations are clamped: 2 minutes in microseconds. */
 const maxValue = 2 ** 27 - 1;

@@ -61,7 +61,7 @@ const fill = 'x'.repeat(64);
 export class LoadSession {
   state: 'out' | 'connecting' | 'in' = 'out';
   receipts = new Receipts();
-  /** It rejoined instead of resuming completely, so its missing messages cannot be told from lost ones. */
+  /** It rejoined instead of resuming completely, so its missing messages cannot be distinguished from lost ones. */
   unchecked = false;
   outOfOrder = 0;
   #socket: WebSocket | undefined;
