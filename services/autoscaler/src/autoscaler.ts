@@ -10,10 +10,10 @@ import { plannerSettings } from './planner/settings.ts';
 import { emptyMemory, type Moving, type PlannerMemory } from './planner/state.ts';
 import type { LivenessProbe } from './liveness-probe.ts';
 
-/** Interval of checks for silent nodes. A check also plans when a plan is due, a node was lost, or a node drains. */
+/** Interval of the checks for nodes whose heartbeats stopped. A check also plans when a plan is due, a node was lost, or a node drains. */
 export const checkEveryMs = 100;
 const planEveryMs = 500;
-/** A lost node is forgotten after this time even if its peers could not be moved. */
+/** A lost node is removed after this time even if its peers could not be moved. */
 const forgetLostMs = 60_000;
 const migrationsRead = 2000;
 
@@ -116,7 +116,7 @@ export class Autoscaler {
   /** Returns whether a node was declared dead by this check. */
   #detect(now: number): boolean {
     const { heartbeats, livenessProbe, view, log } = this.parts;
-    const { frozen, lost: silent } = detectLostNodes(heartbeats, now);
+    const { frozen, lost: stopped } = detectLostNodes(heartbeats, now);
     if (frozen !== this.#frozen) {
       this.#frozen = frozen;
       frozenGauge.set(frozen ? 1 : 0);
@@ -127,7 +127,7 @@ export class Autoscaler {
     if (frozen) return false;
     this.#hasReceived = true;
     const silentFor = new Map<string, number>();
-    for (const id of silent) {
+    for (const id of stopped) {
       if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);
       else this.#forget(id);
     }
@@ -150,7 +150,7 @@ export class Autoscaler {
     return found;
   }
 
-  /** Forgets a node that has stopped and has no peers left. */
+  /** Removes a node that has stopped and has no peers left. */
   #forget(nodeId: string): void {
     this.parts.log.info({ nodeId }, 'node removed');
     this.#lost.delete(nodeId);

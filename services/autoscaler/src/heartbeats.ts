@@ -15,8 +15,8 @@ export interface FailureReport {
 /** Nodes report every 500 ms. A node whose heartbeats stop for this long is lost if others' arrive meanwhile. */
 export const lostAfterMs = 700;
 /**
- * A heartbeat of another node proves that the stream works if it arrives this long after the silent node's last one: that node
- * has missed at least one by then. The registry requires the same proof (600 ms, by Redis's clock) before it moves a peer.
+ * A heartbeat of another node proves that the stream works if it arrives this long after the last one of the node in question: that
+ * node has missed at least one by then. The registry requires the same proof (600 ms, by Redis's clock) before it moves a peer.
  */
 const provenAfterMs = 650;
 /** Failure detection freezes when no heartbeat arrives for this long. */
@@ -29,7 +29,7 @@ export const reunionMs = 3000;
  * may differ and delayed reports arrive all at once.
  *
  * When all heartbeats stop, the nodes whose reports were due first must not be declared dead because of the others' last
- * ones: a heartbeat is evidence only when it arrived well after the silent node's next report was due. The only node of a
+ * ones: a heartbeat is evidence only when it arrived well after the node's own next report was due. The only node of a
  * fleet is never declared dead: there is no evidence, and no node to move its peers to.
  */
 export function detectLostNodes({ last, flowingSince }: Arrivals, now: number): FailureReport {
@@ -38,7 +38,7 @@ export function detectLostNodes({ last, flowingSince }: Arrivals, now: number): 
   if (now - newest >= frozenAfterMs) return { frozen: true, lost: [] };
   const lost: string[] = [];
   for (const [id, at] of last) {
-    // Silence before the stream worked again is no evidence against a node.
+    // A missing heartbeat from before the stream worked again is no evidence against a node.
     const since = Math.max(at, flowingSince + reunionMs - lostAfterMs);
     if (now - since >= lostAfterMs && newest - since >= provenAfterMs) lost.push(id);
   }

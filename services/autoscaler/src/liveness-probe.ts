@@ -6,7 +6,7 @@ export type ProbeResult = 'unreachable' | 'alive' | 'unresponsive';
 
 const probeTimeoutMs = 300;
 const probeEveryMs = 500;
-/** A silent node that does not answer the probe either is lost after this: its host may hang or be partitioned. */
+/** Time without heartbeats after which a node that does not answer the probe either is lost: its host may hang or be partitioned. */
 export const unresponsiveLostAfterMs = 2000;
 
 /**
@@ -32,7 +32,7 @@ export class LivenessProbe {
   constructor(private readonly probe: (nodeId: string) => Promise<ProbeResult>) {}
 
   /**
-   * Returns the lost ones of the silent nodes, and starts the probes that are due.
+   * Returns those of the nodes without heartbeats that are lost, and starts the probes that are due.
    * @param silent milliseconds without a heartbeat, by node
    */
   confirm(silent: ReadonlyMap<string, number>, now: number): string[] {

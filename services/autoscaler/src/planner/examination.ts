@@ -31,7 +31,7 @@ export interface Examination {
  * the node and its uplink, and nothing else with the peer. If half of them or more are degraded, the cause is the node, and all
  * of them move. If a few are, the cause is their own access networks, which a move would not change: they stay. One exception:
  * a round trip that rose above the peer's own baseline means that the path was better before, and another node may be reached
- * by another path. Such a peer is moved once in a long while.
+ * by another path. Such a peer is moved, at most once per `trialEveryMs`.
  */
 const faultOf = (bad: number, all: number, settings: PlannerSettings): boolean =>
   bad >= settings.faultPeers && bad >= all * settings.faultShare;
