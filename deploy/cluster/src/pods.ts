@@ -46,14 +46,14 @@ export async function pods(component?: string): Promise<Pod[]> {
   return (await get<{ items: Pod[] }>(['pods', '--namespace', namespace, ...selector])).items;
 }
 
-/** Replaces all pods of a component. Resolves when the new ones are ready and the old ones are gone. */
+/** Replaces all pods of a component. Resolves when the new ones are ready and the old ones are deleted. */
 export async function restartDeployment(component: string, timeoutMs: number): Promise<void> {
   const before = new Set((await pods(component)).map(({ metadata }) => metadata.name));
   const deployment = `deployment/flotilla-${component}`;
   await kubectl(['rollout', 'restart', deployment, '--namespace', namespace]);
   const seconds = Math.round(timeoutMs / 1000);
   await kubectl(['rollout', 'status', deployment, '--namespace', namespace, `--timeout=${seconds}s`], { timeoutMs });
-  await waitUntil(`the previous pods of ${component} are gone`, timeoutMs, async () => {
+  await waitUntil(`the previous pods of ${component} are deleted`, timeoutMs, async () => {
     const left = (await pods(component)).filter(({ metadata }) => before.has(metadata.name));
     if (left.length > 0) throw new Error(`${left.map(({ metadata }) => metadata.name).join(', ')} still exist`);
   });

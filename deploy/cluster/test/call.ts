@@ -45,7 +45,7 @@ export class Call {
     }
   }
 
-  /** Waits until every participant hears and sees every other, now. */
+  /** Waits until every participant receives audio and video of every other, now. */
   async allReceiveAll(timeoutMs = 60_000): Promise<void> {
     for (const page of this.pages) {
       const others = this.pages.filter((other) => other !== page).map(({ name }) => name);

@@ -42,7 +42,7 @@ export async function sfuNodeOn(machine: number): Promise<string> {
   return node.id;
 }
 
-/** Waits until all pods of the installation run, are ready and registered, and those to be removed are gone. */
+/** Waits until all pods of the installation run, are ready and registered, and those to be removed are deleted. */
 export async function settled(timeoutMs = 120_000): Promise<void> {
   await waitUntil('every pod is ready', timeoutMs, async () => {
     const { items } = await get<{

@@ -43,7 +43,7 @@ async function clusterObjects(): Promise<string[]> {
 /** Uninstalls the chart and waits until nothing is left but what is expected and the Secret of the brokers outside. */
 async function uninstall(kept: readonly string[]): Promise<void> {
   await helm(['uninstall', 'flotilla', '--wait']);
-  await waitUntil('the installation is gone', 120_000, async () => {
+  await waitUntil('the installation is deleted', 120_000, async () => {
     const left = (await objects()).filter((name) => ![...kept, 'secret/external-brokers'].includes(name));
     if (left.length > 0) throw new Error(`there are ${left.join(', ')}`);
   });
