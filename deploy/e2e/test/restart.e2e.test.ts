@@ -69,7 +69,7 @@ describe('a gateway stops at SIGTERM', () => {
     expect(busiest).toBeLessThan(members.length / 2);
   });
 
-  /** A call of two whose signaling goes over a load balancer, which leads to the gateway that is about to stop. */
+  /** A call of two whose signaling goes over a load balancer, which sends clients to the gateway that is about to stop. */
   async function callBehindBalancer() {
     const proxy = await TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port));
     const calls: CallPage[] = [];
@@ -102,7 +102,7 @@ describe('a gateway stops at SIGTERM', () => {
     });
   });
 
-  test('a call continues when the load balancer leads to the stopping gateway until it has exited', async () => {
+  test('a call continues when the load balancer sends its client to the stopping gateway until it has exited', async () => {
     const { proxy, ada, bob, before } = await callBehindBalancer();
     expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
     proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));

@@ -16,7 +16,8 @@ const closeCode = (client: RawClient, withinMs: number): Promise<number> =>
 /** Clients that open a session and then break the protocol by not reading, not answering or not requesting. */
 export const hostileClients: readonly HostileScenario[] = [
   {
-    title: 'a client that does not read is closed once a mebibyte waits for it, and may resume at what it missed',
+    title:
+      'a client that does not read is closed once 1 MiB is unsent to it, and may resume after the last event it received',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const room = `slow-${Date.now().toString(36)}`;
@@ -63,7 +64,7 @@ export const hostileClients: readonly HostileScenario[] = [
           await RawClient.connect(url, { token: await token() }),
           await RawClient.connect(url, { token: await token() }),
         ];
-        // It answers pings and has sent a request: it may be silent from then on.
+        // It answers pings and has sent a request: it may send nothing from then on.
         await quiet.request('ping');
         const began = performance.now();
         expect(await closeCode(silent, 25_000)).toBe(closeCodes.HEARTBEAT_MISSED);

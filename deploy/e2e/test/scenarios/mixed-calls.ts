@@ -6,7 +6,8 @@ import { type CallScenario, callScenarios, meets, newRoom, withPages } from './c
 export const mixedScenarios: readonly CallScenario[] = [
   ...callScenarios.filter(({ mixed }) => mixed),
   {
-    title: 'a participant without camera, microphone and screen hears and sees the other, who sees its tile',
+    title:
+      'a participant without camera, microphone and screen receives audio and video of the other, whose page shows its tile',
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
@@ -23,7 +24,8 @@ export const mixedScenarios: readonly CallScenario[] = [
       ),
   },
   {
-    title: 'each of two participants is migrated in turn: both keep hearing and seeing each other, and their ids',
+    title:
+      'each of two participants is migrated in turn: both keep receiving audio and video of each other, and their ids',
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
