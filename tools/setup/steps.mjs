@@ -34,7 +34,7 @@ export function seconds(sinceMs) {
 
 /** @typedef {(text: string) => void} Progress shows what a step is doing */
 
-/** How often a step that goes on says so where its line cannot be rewritten, as in the log of a CI, in milliseconds. */
+/** Interval at which a running step prints a line where its line cannot be rewritten, as in the log of a CI, in milliseconds. */
 const stillMs = 60_000;
 
 /**

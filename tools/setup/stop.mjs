@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 
 /** @typedef {import('node:child_process').ChildProcess} ChildProcess */
 
-/** How often the command looks whether npm still runs, in milliseconds. */
+/** Interval at which the command checks whether npm still runs, in milliseconds. */
 const checkMs = 250;
 
 /** @type {Set<ChildProcess>} */
@@ -42,7 +42,7 @@ export function stopWithUs(child) {
  */
 export function handleStopRequests() {
   for (const signal of /** @type {const} */ (['SIGHUP', 'SIGINT', 'SIGTERM'])) process.on(signal, requestStop);
-  // npm passes SIGINT and SIGTERM on, and ends at a SIGHUP without passing it on: only its absence shows.
+  // npm passes SIGINT and SIGTERM on, and ends at a SIGHUP without passing it on, which only its absence reveals.
   if (!process.env.npm_lifecycle_event) return;
   const npm = process.ppid;
   const timer = setInterval(() => {
