@@ -56,7 +56,7 @@ export function mediaAt(ips: readonly string[]): Record<string, string> {
 
 /**
  * Starts every service as a process of its own, over Redis and RabbitMQ: those of REDIS_URL and AMQP_URL, or private ones.
- * Each process gets only the settings it knows.
+ * Each process gets only its own settings.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { sfuNodes, gateways, registries = 1, autoscalers = 1, relays = 1, onLine } = options;

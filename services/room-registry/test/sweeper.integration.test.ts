@@ -19,7 +19,7 @@ const relayReport = (id: string): RelayReport => ({
   rooms: 0,
 });
 
-test('a sweep over Redis handles every sound record when each of its parts meets a damaged one, and counts the damaged ones', async () => {
+test('a sweep over Redis handles every valid record when each of its parts reads a damaged one, and counts the damaged ones', async () => {
   const { redisUrl: url } = testBrokers();
   const namespace = `t${randomUUID().slice(0, 8)}`;
   const store = await RedisStore.connect({ url, namespace, log });

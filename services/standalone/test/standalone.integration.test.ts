@@ -44,7 +44,7 @@ describe('standalone', () => {
     }
 
     expect(await child.stop('SIGINT')).toBe(0);
-    await waitFor('the workers are gone', () => {
+    await waitFor('the media workers have ended', () => {
       const left = workers.filter((pid) => mediaWorkersOf(child.process.pid!).includes(pid));
       if (left.length > 0) notYet(`left: ${left.join(', ')}`);
     });

@@ -28,7 +28,7 @@ interface Part {
 /**
  * Sends the topology to the sessions of this gateway that subscribed to it: all of it first, then changes, those of nodes and
  * migrations each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
- * is sent no more until its backlog is gone, then the changes since what it has.
+ * is sent no more until its backlog is empty, then the changes since what it has.
  */
 export class TopologyStream {
   readonly #watchers = new Map<Session, Watcher>();
