@@ -16,6 +16,8 @@ const sources = [
   'libs/data-channel/src/frames/limits.ts',
   'libs/media/src/peer-media.ts',
   'libs/media/src/worker-pool.ts',
+  'libs/store/src/node-store.ts',
+  'libs/store/src/relay-store.ts',
   'libs/store/src/store.ts',
   'services/autoscaler/src/autoscaler.ts',
   'services/autoscaler/src/heartbeats.ts',

@@ -1,30 +1,29 @@
 import type { LogEntry } from '@flotilla/bus/events';
 import type {
-  CommandPayload,
   Grant,
   PublicationRecord,
   LeaveReason,
   MediaMode,
-  MediaSessionParameters,
   Member,
   MemberWithConnection,
   Migration,
-  MigrationEnd,
   NegotiationState,
-  NodeReport,
-  NodeView,
   Offset,
-  PeerQuality,
-  PeerScore,
-  RelayReport,
-  RelayView,
-  RetainedMessage,
   Room,
   RoomSummary,
   Topology,
   TopologyVertex,
 } from '@flotilla/contracts';
 import type { MigrationHistory } from './history.ts';
+import type { LeaseStore } from './lease-store.ts';
+import type { MediaRequest, MigrationStore } from './migration-store.ts';
+import type { NodeStore } from './node-store.ts';
+import type { RelayStore } from './relay-store.ts';
+
+export * from './lease-store.ts';
+export * from './migration-store.ts';
+export * from './node-store.ts';
+export * from './relay-store.ts';
 
 /**
  * The fleet's state. A change of a room and its event are written in one step, so that the snapshot at an offset and the events
@@ -71,9 +70,6 @@ export interface RoomState {
 export interface RoomStateWithMigrations extends RoomState {
   readonly migrations: readonly Migration[];
 }
-
-/** What a participant's media is opened with on a node. */
-export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe' | 'publicationIds'>;
 
 export interface JoinRequest {
   readonly roomId: string;
@@ -198,134 +194,6 @@ export interface RoomStore {
 
 /** Maximum number of publications of a participant in a room. */
 export const maxPublications = 16;
-
-/** Parameters of a new migration. */
-export type MigrationRequest = Pick<
-  Migration,
-  'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
-> & {
-  /** The node that the caller expects the member to be assigned to. */
-  readonly fromNode?: string | undefined;
-  readonly toNode?: string | undefined;
-};
-
-/** A member whose node does not answer is assigned to another one. */
-export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'participantId' | 'startedAt'> & {
-  /** Preferred when it has capacity. */
-  readonly toNode?: string | undefined;
-  /** The node counts as alive while its heartbeat is not this much older than the newest of any node, ms. */
-  readonly lostAfterMs: number;
-};
-
-/**
- * The journal of active migrations. Each step is written together with its change and its entry in the history, so that any
- * reader of the journal can continue a migration or roll it back, repeatedly.
- */
-export interface MigrationStore {
-  /**
-   * Reserves capacity for a member on another node, the given one or the best, and writes the migration to the journal. Returns
-   * it with what the member's media was opened with. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MEDIA_NOT_OPEN,
-   * MIGRATION_NOT_ACTIVE when the member is not on `fromNode`.
-   */
-  begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }>;
-
-  /** The new side is open: appends `migrate` for the member. False when the migration is not active. */
-  prepared(migration: Migration, media: MediaSessionParameters): Promise<boolean>;
-
-  /**
-   * Assigns the member to the new node and releases the old one; appends `participant_moved`. Publications that are not on the
-   * new node end (`publication_removed`). Returns the migration; undefined when it was committed before, which is no error.
-   * Throws MIGRATION_NOT_ACTIVE when it was rolled back or never prepared.
-   */
-  commit(roomId: string, participantId: string, migrationId: string): Promise<Migration | undefined>;
-
-  /**
-   * Releases the new node and restores publications that were republished there; appends `migration_rolled_back`. False when
-   * the migration is not active.
-   */
-  rollBack(
-    roomId: string,
-    participantId: string,
-    migrationId: string,
-    end: Exclude<MigrationEnd, 'committed'>,
-  ): Promise<boolean>;
-
-  /**
-   * Assigns a member to another node because its own was lost; appends `participant_moved` and `media_lost`, and writes the
-   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive.
-   */
-  reassignLost(request: LostNodeRequest): Promise<Migration>;
-
-  /** The active migration of a member. */
-  of(roomId: string, participantId: string): Promise<Migration | undefined>;
-
-  /** Active migrations, those whose deadline comes first, at most `limit`. Those that this version cannot read are left out. */
-  running(limit: number): Promise<Migration[]>;
-}
-
-export interface NodeStore {
-  /**
-   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are their scores in the
-   * topology. Returns the ids of the nodes whose last heartbeat is older than `nodeTimeoutMs`.
-   */
-  report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<string[]>;
-
-  /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
-  list(): Promise<NodeView[]>;
-
-  /**
-   * Those of the nodes that are dead: removed, or with a last heartbeat `deadAfterMs` older than the newest of any node. None while
-   * the store has no heartbeat of any node.
-   */
-  deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]>;
-
-  /** Removes a node that has stopped. Its reserved capacity is released by the members that hold it. */
-  remove(nodeId: string): Promise<void>;
-}
-
-/** The metadata relays, and the values that they retain for rooms. */
-export interface RelayStore {
-  /** A relay's heartbeat. */
-  report(report: RelayReport): Promise<void>;
-
-  /** All relays that have not been removed, dead ones included. */
-  list(): Promise<RelayView[]>;
-
-  remove(relayId: string): Promise<void>;
-
-  /**
-   * Chooses the relay for a new link of a room: the relay of its previous link if that has capacity, else the least loaded.
-   * Throws NO_CAPACITY.
-   */
-  assign(roomId: string, exclude: readonly string[]): Promise<string>;
-
-  /** Retains a message in place of the previous one of its publisher on its topic. */
-  retain(roomId: string, message: RetainedMessage): Promise<void>;
-
-  /** Deletes the retained value of a publisher on a topic. */
-  forget(roomId: string, topic: string, publisherId: string): Promise<void>;
-
-  /** The retained values of a room. They are deleted with the room, and `retainedSeconds` after the last change. */
-  retained(roomId: string): Promise<RetainedMessage[]>;
-}
-
-/** Retained values of a room are kept for this long after the last change, s. */
-export const retainedSeconds = 3600;
-
-/**
- * A lease elects one of several processes. It expires by the store's clock; its holder must measure the time since before its
- * request by a monotonic clock, and stop before the lease expires. `holder` is unique to the process.
- */
-export interface LeaseStore {
-  /** Takes a lease that nobody holds. Returns its term, a number that rises with every holder; undefined when it is held. */
-  acquire(name: string, holder: string, ttlMs: number): Promise<number | undefined>;
-
-  /** Extends it to `ttlMs` from now. False when another holds it or it has expired. */
-  renew(name: string, holder: string, ttlMs: number): Promise<boolean>;
-
-  /** Releases it. Does nothing when another holds it. */
-  release(name: string, holder: string): Promise<void>;
-}
 
 /** Claims of a session's token. */
 export interface SessionClaims {
@@ -463,15 +331,6 @@ export interface SessionStore {
   /** Ids of sessions whose resume window has passed, at most `limit`. They stay due until they are closed. */
   due(limit: number): Promise<string[]>;
 }
-
-/** Number of heartbeats in the stream of all nodes. Each carries the peers of its node. */
-export const keptReports = 1024;
-
-/** A node without a heartbeat for this long gets no new members, ms. */
-export const nodeTimeoutMs = 2000;
-
-/** Load above which a node is not preferred for hosting the room already. */
-export const affinityLoadLimit = 0.8;
 
 /** Messages to a user that are kept for sessions that resume: the newest of them, and for how long, s. */
 export const keptMessagesPerUser = 256;

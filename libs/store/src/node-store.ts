@@ -1,0 +1,31 @@
+import type { NodeReport, NodeView, PeerQuality, PeerScore } from '@flotilla/contracts';
+
+/** The SFU nodes: their heartbeats and their reserved capacity. */
+export interface NodeStore {
+  /**
+   * A node's heartbeat. Appended to the stream `sfu:stats` with its peers, see NodeStats. `peerScores` are their scores in the
+   * topology. Returns the ids of the nodes whose last heartbeat is older than `nodeTimeoutMs`.
+   */
+  report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<string[]>;
+
+  /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
+  list(): Promise<NodeView[]>;
+
+  /**
+   * Those of the nodes that are dead: removed, or with a last heartbeat `deadAfterMs` older than the newest of any node. None while
+   * the store has no heartbeat of any node.
+   */
+  deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]>;
+
+  /** Removes a node that has stopped. Its reserved capacity is released by the members that hold it. */
+  remove(nodeId: string): Promise<void>;
+}
+
+/** Number of heartbeats in the stream of all nodes. Each carries the peers of its node. */
+export const keptReports = 1024;
+
+/** A node without a heartbeat for this long gets no new members, ms. */
+export const nodeTimeoutMs = 2000;
+
+/** Load above which a node is not preferred for hosting the room already. */
+export const affinityLoadLimit = 0.8;

@@ -1,0 +1,30 @@
+import type { RelayReport, RelayView, RetainedMessage } from '@flotilla/contracts';
+
+/** The metadata relays, and the values that they retain for rooms. */
+export interface RelayStore {
+  /** A relay's heartbeat. */
+  report(report: RelayReport): Promise<void>;
+
+  /** All relays that have not been removed, dead ones included. */
+  list(): Promise<RelayView[]>;
+
+  remove(relayId: string): Promise<void>;
+
+  /**
+   * Chooses the relay for a new link of a room: the relay of its previous link if that has capacity, else the least loaded.
+   * Throws NO_CAPACITY.
+   */
+  assign(roomId: string, exclude: readonly string[]): Promise<string>;
+
+  /** Retains a message in place of the previous one of its publisher on its topic. */
+  retain(roomId: string, message: RetainedMessage): Promise<void>;
+
+  /** Deletes the retained value of a publisher on a topic. */
+  forget(roomId: string, topic: string, publisherId: string): Promise<void>;
+
+  /** The retained values of a room. They are deleted with the room, and `retainedSeconds` after the last change. */
+  retained(roomId: string): Promise<RetainedMessage[]>;
+}
+
+/** Retained values of a room are kept for this long after the last change, s. */
+export const retainedSeconds = 3600;
