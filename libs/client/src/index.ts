@@ -38,7 +38,8 @@ export {
 export type { VideoCodec } from './media/encodings.ts';
 export type { ReceiveStats, RoomStats, SendStats } from './media/quality.ts';
 export type { Json, MetadataData, MetadataMessage } from './metadata/message.ts';
-export type { PublishMetadataOptions, RoomMetadata } from './metadata/room-metadata.ts';
+export type { RoomMetadata } from './metadata/room-metadata.ts';
+export type { PublishMetadataOptions } from './metadata/topic-publisher.ts';
 export type { LargeMessage, MetadataHandler, SubscribeOptions } from './metadata/subscription.ts';
 export type { Emitter } from './room/emitter.ts';
 export type { LocalPublication } from './room/local-publication.ts';

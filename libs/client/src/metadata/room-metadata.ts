@@ -1,70 +1,19 @@
 import { FleetClock, SourceTimes } from '@flotilla/clock/sync';
-import { type ChannelKind, FlotillaError, type TopicMode } from '@flotilla/contracts';
-import {
-  type AdaptiveChannel,
-  channelFor,
-  encodeFrame,
-  type Frame,
-  frameOverhead,
-  initialMode,
-  type ModeState,
-  nextMode,
-  split,
-} from '@flotilla/data-channel';
+import { type ChannelKind, FlotillaError } from '@flotilla/contracts';
+import type { AdaptiveChannel, Frame } from '@flotilla/data-channel';
 import type { RemoteParticipant } from '../room/participant.ts';
 import type { RoomState } from '../room/room-state.ts';
 import type { SfuLinks } from '../sfu/links.ts';
 import { FrameWatch } from './frame-watch.ts';
-import { bytesOf, type MetadataData } from './message.ts';
+import type { MetadataData } from './message.ts';
 import { RelayLink } from './relay-link.ts';
 import { type MetadataHandler, type SubscribeOptions, Subscription } from './subscription.ts';
+import { clockTopic, type PublishMetadataOptions, TopicPublisher } from './topic-publisher.ts';
 import { TopicRequests } from './topic-requests.ts';
 
-/** Publishers send the relation of their clock to the fleet's on this topic; subscribers that align by frames need it. */
-const clockTopic = 'flotilla.clock';
-const clockIntervalMs = 5000;
 const checkIntervalMs = 50;
-const adaptIntervalMs = 250;
 /** Pauses before a lost link is opened again, in milliseconds; the last one repeats. */
 const retryPausesMs = [0, 250, 500, 1000, 2000, 4000, 8000] as const;
-/**
- * Messages that may be lost are dropped rather than sent late: when the browser buffers more bytes than this, or, on the
- * `unreliable` channel, has buffered some for longer than this.
- */
-const maxBufferedBytes = 64 * 1024;
-const maxBufferedMs = 100;
-/** How long such a message waits for a link before it is dropped, in milliseconds. Retained ones are not dropped. */
-const linkWithinMs = 2000;
-/** Messages of a topic that wait to be sent, at most. */
-const maxWaiting = 1024;
-
-export interface PublishMetadataOptions {
-  /** Capture time of what the message describes, in milliseconds of the fleet's time: see `now` and `timeOf`. */
-  readonly captureTime?: number;
-  /**
-   * `adaptive` (default): retransmitted up to three times while the path is good, not while it is bad. `reliable`:
-   * retransmitted until it arrives. `unreliable`: never retransmitted. All publishers of a topic use the same mode.
-   */
-  readonly mode?: TopicMode;
-  /** The relay keeps the last message of the topic for later subscribers. */
-  readonly retain?: boolean;
-  /** Called as a long message is sent, with the bytes given to the browser so far and in all. */
-  readonly onProgress?: (sentBytes: number, size: number) => void;
-}
-
-/** A topic that this client publishes. */
-interface Declared {
-  mode: TopicMode;
-  retain: boolean;
-  /** The link on which it was declared. */
-  link: RelayLink | undefined;
-  nextSeqId: number;
-  /** Messages that wait to be sent. */
-  waiting: number;
-  /** Settles with the last of them: messages are sent in the order of the calls. */
-  last: Promise<unknown>;
-}
-
 /**
  * Metadata of a room, by topic, on the fleet's clock. Uses a connection of its own to a metadata relay, which is opened at the
  * first use and reopened when it is lost.
@@ -72,15 +21,12 @@ interface Declared {
 export class RoomMetadata {
   readonly #clock = new FleetClock();
   readonly #publisherTimes = new SourceTimes();
-  readonly #topics = new Map<string, Declared>();
+  readonly #publisher: TopicPublisher;
   readonly #subscriptions = new Set<Subscription>();
   readonly #watches = new Map<string, { readonly publicationId: string; readonly watch: FrameWatch }>();
   #link: RelayLink | undefined;
   #requests: TopicRequests | undefined;
   #linking: Promise<RelayLink> | undefined;
-  #mode: ModeState = initialMode(performance.now());
-  #adaptedAt = -Infinity;
-  #clockSentAt = -Infinity;
   #timer: ReturnType<typeof setInterval> | undefined;
   #closed = false;
 
@@ -89,6 +35,7 @@ export class RoomMetadata {
     private readonly state: RoomState,
     private readonly links: SfuLinks,
   ) {
+    this.#publisher = new TopicPublisher(state, this.#clock, () => this.#connected());
     state.changes.on('participantRemoved', (id) => this.#participantLeft(id));
     state.changes.on('closed', () => this.#close());
   }
@@ -117,7 +64,7 @@ export class RoomMetadata {
 
   /** The channel of adaptive topics now: `limited` (up to three retransmissions) or `unreliable` (none). */
   get adaptiveChannel(): AdaptiveChannel {
-    return this.#mode.channel;
+    return this.#publisher.adaptiveChannel;
   }
 
   /** Resolves when the connection is open and the fleet's time is known. */
@@ -137,102 +84,8 @@ export class RoomMetadata {
    * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE, or
    *   RATE_LIMITED when 1,024 reliable messages of the topic wait to be sent
    */
-  async publish(topic: string, data: MetadataData, options: PublishMetadataOptions = {}): Promise<boolean> {
-    const { mode = 'adaptive', retain = false } = options;
-    const declared = this.#declare(topic, mode, retain);
-    const bytes = bytesOf(data);
-    if (declared.waiting >= maxWaiting) {
-      if (mode !== 'reliable') return false;
-      throw new FlotillaError('RATE_LIMITED', `${maxWaiting} messages on ${topic} wait to be sent`);
-    }
-    declared.waiting++;
-    const calledAt = performance.now();
-    const sent = declared.last.then(() => this.#send(topic, declared, bytes, calledAt, options));
-    declared.last = sent.catch(() => undefined);
-    return sent.finally(() => declared.waiting--);
-  }
-
-  async #send(
-    topic: string,
-    declared: Declared,
-    bytes: Uint8Array,
-    calledAt: number,
-    { captureTime, retain = false, onProgress }: PublishMetadataOptions,
-  ): Promise<boolean> {
-    const { mode } = declared;
-    let link = await this.#declaredOn(topic, declared);
-    if (captureTime !== undefined && topic !== clockTopic) this.#sendClock();
-    const channel = channelFor(mode, this.#adapt(link));
-    const isLate = performance.now() - calledAt > linkWithinMs;
-    if (channel !== 'reliable' && isLate && !retain) return false;
-    if (channel === 'reliable') {
-      if (!(await link.writable(channel))) link = await this.#declaredOn(topic, declared);
-    } else if (
-      link.buffered(channel) > maxBufferedBytes ||
-      (channel === 'unreliable' && link.bufferedMs(channel) > maxBufferedMs)
-    ) {
-      return false;
-    }
-    const seqId = declared.nextSeqId++;
-    let sent = 0;
-    for (const part of split(bytes, link.maxFrameBytes - frameOverhead)) {
-      const value = {
-        topic,
-        seqId,
-        captureTime: captureTime === undefined ? 0 : captureTime * 1000,
-        reliable: channel === 'reliable',
-        retain,
-        ...part,
-      };
-      if (part.index > 0 && channel === 'reliable') await link.writable(channel);
-      if (!link.send(channel, encodeFrame({ body: { case: 'shard', value } }))) return false;
-      sent += part.payload.length;
-      onProgress?.(sent, bytes.length);
-    }
-    return true;
-  }
-
-  #declare(topic: string, mode: TopicMode, retain: boolean): Declared {
-    const known = this.#topics.get(topic);
-    if (!known) {
-      const declared = { mode, retain, link: undefined, nextSeqId: 0, waiting: 0, last: Promise.resolve() };
-      this.#topics.set(topic, declared);
-      return declared;
-    }
-    // `retain` is a property of the topic: one message that sets it sets it for the following ones.
-    const retained = retain || known.retain;
-    if (known.mode !== mode || known.retain !== retained)
-      Object.assign(known, { mode, retain: retained, link: undefined });
-    return known;
-  }
-
-  async #declaredOn(topic: string, declared: Declared): Promise<RelayLink> {
-    const link = await this.#connected();
-    if (declared.link === link) return link;
-    const { mode, retain } = declared;
-    await this.state.request('metadata.publish', { relayId: link.relayId, topic, mode, retain });
-    declared.link = link;
-    return link;
-  }
-
-  #adapt(link: RelayLink): AdaptiveChannel {
-    const now = performance.now();
-    if (now - this.#adaptedAt >= adaptIntervalMs) {
-      this.#adaptedAt = now;
-      const bufferedBytes = Math.max(link.buffered('limited'), link.buffered('unreliable'));
-      this.#mode = nextMode(this.#mode, { ...(link.path ?? { rttMs: 0, loss: 0 }), bufferedBytes }, now);
-    }
-    return this.#mode.channel;
-  }
-
-  /** Video frames carry capture times of the local wall clock: publishes its relation to the fleet's time. */
-  #sendClock(): void {
-    const now = performance.now();
-    if (now - this.#clockSentAt < clockIntervalMs || !this.#clock.calibrated) return;
-    this.#clockSentAt = now;
-    this.publish(clockTopic, { wall: wallClock(), fleet: this.now() }, { retain: true }).catch(() => {
-      this.#clockSentAt = -Infinity;
-    });
+  publish(topic: string, data: MetadataData, options: PublishMetadataOptions = {}): Promise<boolean> {
+    return this.#publisher.publish(topic, data, options);
   }
 
   // Subscribing.
@@ -395,10 +248,7 @@ export class RoomMetadata {
       await pause(retryPausesMs[Math.min(attempt, retryPausesMs.length - 1)]!);
       try {
         await this.#connected(attempt === 0 ? exceptRelay : undefined);
-        await Promise.all([
-          this.#requests?.subscribeToAll(),
-          ...[...this.#topics].map(([topic, declared]) => this.#declaredOn(topic, declared)),
-        ]);
+        await Promise.all([this.#requests?.subscribeToAll(), this.#publisher.declareAll()]);
         return;
       } catch {
         // Repeated until the room is closed.
@@ -419,11 +269,5 @@ export class RoomMetadata {
 function cameraOf({ publications }: RemoteParticipant) {
   return [...publications.values()].find(({ kind, source }) => kind === 'video' && source === 'camera');
 }
-
-/**
- * The clock of capture times in frames: the wall clock at the start of the page plus a monotonic clock (libwebrtc,
- * TimeMicrosToNtp). `Date.now` follows corrections of the wall clock, and so drifts away from it.
- */
-const wallClock = (): number => performance.timeOrigin + performance.now();
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
