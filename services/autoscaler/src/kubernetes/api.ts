@@ -46,7 +46,7 @@ export class KubernetesApi implements LeaseRequests {
 
   /**
    * Uses the service account of the pod, or outside Kubernetes the kubeconfig that KUBECONFIG names. Loads the client library, which
-   * takes 90 MB of memory.
+   * takes some 80 MiB of memory.
    */
   static async connect(workload: Workload): Promise<KubernetesApi> {
     const client = await import('@kubernetes/client-node');

@@ -1,6 +1,6 @@
 import type { V1Node, V1Taint, V1Toleration } from '@kubernetes/client-node';
 
-/** Set by Kubernetes on machines that failed. Their pods are not moved on a promise but by the failure detection. */
+/** Set by Kubernetes on machines that failed. The failure detection moves the peers of their pods. */
 const failures = new Set(['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']);
 
 /** Taints that announce the end of a machine without evicting its pods yet. */
@@ -18,7 +18,7 @@ const announcements = new Set([
 
 /**
  * Whether a machine is about to lose a pod with these tolerations: it is cordoned (`kubectl drain`), being deleted, or tainted by a
- * spot notice, a cluster autoscaler, or whoever evicts its pods.
+ * spot notice, a cluster autoscaler, or another program that evicts its pods.
  */
 export function isLeaving(machine: V1Node, tolerations: readonly V1Toleration[] = []): boolean {
   if (machine.metadata?.deletionTimestamp || machine.spec?.unschedulable) return true;

@@ -99,7 +99,7 @@ const isEmptied = ({ mark, node, markedForMs }: PodState, { emptyWithinMs }: Rep
 
 function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconciliation['marks'] {
   const mark = isVictim ? 'scale-in' : pod.machineLeaves ? 'machine' : undefined;
-  // Its node takes participants again before the planner stops to treat it as draining: the mark says that the cordon is ours.
+  // Its node takes participants again before the planner stops to treat it as draining: the mark shows that the autoscaler set the cordon.
   if (mark === undefined && pod.node?.state === 'cordoned') return [];
   return mark === pod.mark && isRemoved === pod.hasDeletionCost ? [] : [{ pod: pod.name, mark, isRemoved }];
 }

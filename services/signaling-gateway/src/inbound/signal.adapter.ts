@@ -49,7 +49,7 @@ export interface SignalServices {
 /**
  * WebSocket adapter for Nest. The one for `ws` drops messages that it can't parse without an answer; this one admits
  * connections and answers every message. Nest binds the handlers once, as if for a single client, and each request names its
- * session: bound for each session, the handlers take 4 KB of memory.
+ * session: bound for each session, they would be a closure per handler and session.
  */
 export class SignalAdapter extends AbstractWsAdapter {
   readonly #websockets = new WebSocketServer({
