@@ -21,5 +21,5 @@ async function post(path, body) {
 await post('/v1/rooms', { name: room }).catch((error) => {
   if (error.code !== 'ROOM_EXISTS') throw error;
 });
-const { token } = await post(`/v1/rooms/${room}/tokens`, { name });
+const { token } = await post(`/v1/rooms/${room}/tokens`, { name, grants: ['publish', 'subscribe', 'data'] });
 console.log(token);

@@ -223,7 +223,7 @@ def fetch_token(server: str, room: str, name: str, api_key: str | None) -> str:
     except urllib.error.HTTPError as error:
         if error.code != 409:  # ROOM_EXISTS
             raise
-    return post(f"/v1/rooms/{room}/tokens", {"name": name})["token"]
+    return post(f"/v1/rooms/{room}/tokens", {"name": name, "grants": ["publish", "subscribe", "data"]})["token"]
 
 
 async def main():

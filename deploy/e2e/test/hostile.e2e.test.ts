@@ -2,6 +2,7 @@ import type { Topology } from '@flotilla/testkit';
 import { hostileClients } from './scenarios/hostile-clients.ts';
 import { hostileConnections } from './scenarios/hostile-connections.ts';
 import { hostileFrames } from './scenarios/hostile-frames.ts';
+import { hostileGrants } from './scenarios/hostile-grants.ts';
 import { hostileJson } from './scenarios/hostile-json.ts';
 import { hostileMedia } from './scenarios/hostile-media.ts';
 import { hostileLatency } from './scenarios/hostile-latency.ts';
@@ -18,6 +19,7 @@ describe.each(topologies)('hostile clients, on %s', (name, use) => {
     ...hostileClients,
     ...hostileJson,
     ...hostileMedia,
+    ...hostileGrants,
     ...hostileLatency,
   ])('$title', ({ title, run }) => run(topology, (line) => console.log(`[${name}] ${title.slice(0, 60)}: ${line}`)));
 });

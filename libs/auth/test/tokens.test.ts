@@ -37,6 +37,13 @@ describe('a token', () => {
     expect(expiresAt.getTime() - Date.now()).toBeGreaterThan(58_000);
   });
 
+  test('without the claims room, grants and bridge allows nothing', async () => {
+    const { room: _room, grants: _grants, ...claims } = goodClaims();
+    const verified = await verifier.verify(sign(claims));
+    expect(verified).toMatchObject({ grants: [], bridge: [] });
+    expect(verified.room).toBeUndefined();
+  });
+
   test.each(['iss', 'aud', 'sub', 'jti', 'iat', 'nbf', 'exp'])(
     'without %s is refused, and the message names it',
     async (claim) => {

@@ -68,6 +68,12 @@ export const errorCatalogue = {
     meaning: 'The token does not grant this.',
     cure: 'Issue a token with the grant that the message names.',
   },
+  BANNED: {
+    status: 403,
+    retry: false,
+    meaning: 'The user was removed from the room and may not join it yet.',
+    cure: 'Wait until the ban is over, or let a backend lift it: DELETE /v1/rooms/{room}/bans/{user}.',
+  },
   NOT_FOUND: {
     status: 404,
     retry: false,

@@ -71,7 +71,8 @@ import {
   RoomSnapshot,
   Timestamp,
 } from './room.ts';
-import { Grant } from './token.ts';
+import { Grant, RoomGrant } from './grants.ts';
+import { RoomClaim } from './token.ts';
 import {
   GatewayVertex,
   MigrationVertex,
@@ -146,7 +147,9 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   RelayId,
   RestError,
   Room,
+  RoomClaim,
   RoomCursor,
+  RoomGrant,
   RoomId,
   RoomList,
   RoomName,

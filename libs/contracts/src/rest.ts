@@ -1,12 +1,13 @@
 /** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
 import { z } from 'zod';
 import { ErrorBody, type ErrorCode } from './errors.ts';
+import { Grant } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
-import { defaultGrants, Grant, maxTokenSeconds } from './token.ts';
+import { maxTokenSeconds, RoomClaim } from './token.ts';
 import { Topology } from './topology.ts';
 
 export const RoomSummary = z
@@ -53,8 +54,7 @@ export const IssueToken = z.strictObject({
   grants: z
     .array(Grant)
     .max(16)
-    .default([...defaultGrants])
-    .describe('What the session may do.'),
+    .describe('What the session may do. A participant of a call has `publish`, `subscribe` and `data`.'),
   bridge: z
     .array(RoomRef)
     .max(64)
@@ -72,7 +72,7 @@ export const IssueToken = z.strictObject({
 
 export const IssueFleetToken = z.strictObject({
   ...IssueToken.shape,
-  room: RoomRef.optional().describe('The only room that the session may join. Default: any room.'),
+  room: RoomClaim.optional(),
 });
 
 export const IssuedToken = z.object({
@@ -203,7 +203,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/tokens',
     summary:
-      'Issue a token that opens one session for any room: for clients that join several rooms, broadcast, or watch the fleet.',
+      'Issue a token that opens one session, for clients that join any room (`room: "*"`), or none: those that broadcast or watch the fleet.',
     body: IssueFleetToken,
     status: 201,
     reply: IssuedToken,

@@ -3,6 +3,7 @@
  * forward the entries unchanged.
  */
 import { z } from 'zod';
+import { RoomGrant } from './grants.ts';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
 import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
@@ -24,6 +25,12 @@ export const roomEvents = {
     publicationIds: z.array(PublicationId).describe('The publications of the participant, which end.'),
   }),
   participant_connection: z.object({ participantId: ParticipantId, connection: ParticipantConnection }),
+  grants_changed: z.object({
+    participantId: ParticipantId,
+    grants: z
+      .array(RoomGrant)
+      .describe('Its grants from now on. What they do not cover is closed: its publications, or its subscriptions.'),
+  }),
   publication_added: z.object({ publication: Publication }),
   publication_updated: z.object({ publication: Publication }),
   publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
@@ -117,6 +124,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('participant_joined'),
   variant('participant_left'),
   variant('participant_connection'),
+  variant('grants_changed'),
   variant('publication_added'),
   variant('publication_updated'),
   variant('publication_removed'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RoomGrant } from './grants.ts';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 
@@ -64,6 +65,7 @@ export const Participant = z
     name: DisplayName,
     joinedAt: Timestamp.describe('When it joined, in milliseconds since the Unix epoch.'),
     connection: ParticipantConnection.default('connected'),
+    grants: z.array(RoomGrant).describe('What it may do in the room. `grants_changed` replaces them.'),
   })
   .describe('A participant, as the others in the room see it.');
 export type Participant = z.infer<typeof Participant>;
@@ -121,8 +123,9 @@ export function publicParticipant({
   name,
   joinedAt,
   connection = 'connected',
+  grants,
 }: MemberWithConnection): Participant {
-  return { id, userId, name, joinedAt, connection };
+  return { id, userId, name, joinedAt, connection, grants };
 }
 
 export function publicPublication({ nodeId: _nodeId, ...publication }: PublicationRecord): Publication {

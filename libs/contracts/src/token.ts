@@ -1,16 +1,12 @@
 import { z } from 'zod';
+import { Grant } from './grants.ts';
 import { RoomRef, UserId } from './ids.ts';
 import { DisplayName } from './room.ts';
 import { isWellFormed, malformedText } from './well-formed.ts';
 
-export const Grant = z
-  .enum(['publish', 'subscribe', 'data', 'broadcast', 'admin'])
-  .describe(
-    'A permission. `publish`, `subscribe`: media and metadata topics. `data`: messages to rooms and users. `broadcast`: messages to every session. `admin`: watching the fleet, and drills.',
-  );
-export type Grant = z.infer<typeof Grant>;
-
-export const defaultGrants: readonly Grant[] = ['publish', 'subscribe', 'data'];
+export const RoomClaim = z
+  .union([z.literal('*'), RoomRef])
+  .describe('The only room that the session may join, or `*` for any room. Absent: none.');
 
 /** Maximum lifetime of a token, in seconds. */
 export const maxTokenSeconds = 900;
@@ -25,11 +21,8 @@ export const TokenClaims = z.object({
   nbf: z.int(),
   exp: z.int(),
   name: DisplayName.refine(isWellFormed, malformedText).optional(),
-  room: RoomRef.optional().describe('The only room that the session may join. Default: any room.'),
-  grants: z
-    .array(Grant)
-    .max(16)
-    .default([...defaultGrants]),
+  room: RoomClaim.optional(),
+  grants: z.array(Grant).max(16).default([]).describe('What the session may do. Absent: nothing.'),
   bridge: z
     .array(RoomRef)
     .max(64)

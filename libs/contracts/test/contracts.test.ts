@@ -135,6 +135,7 @@ describe('records and events of services', () => {
       roomId: 'rm_a',
       sessionId: 'ss_a',
       nodeId: 'nd_a',
+      grants: ['publish'],
     });
     expect(publicParticipant(member)).toEqual({
       id: 'pt_a',
@@ -142,6 +143,7 @@ describe('records and events of services', () => {
       name: 'U',
       joinedAt: 1,
       connection: 'connected',
+      grants: ['publish'],
     });
   });
 });

@@ -16,6 +16,7 @@ import {
   migrationLingerMs,
   type PublicationRecord,
   type RoomEvent,
+  type RoomGrant,
   type RtpCapabilities,
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
@@ -70,8 +71,8 @@ interface Opening {
 
 /**
  * The part of a room that is on this node: one router, the sessions assigned here, and pipes to and from the room's other
- * nodes. Its media follows the room's event stream: a participant that left, a publication that was removed and the previous
- * side of a migration are closed by their events.
+ * nodes. Its media follows the room's event stream: a participant that left, a publication that was removed, the previous
+ * side of a migration and what lost its grant are closed by their events.
  *
  * Requests to open one session take turns, in the order of their arrival; so do those about a publication or a subscription.
  */
@@ -192,12 +193,23 @@ export class MediaRoom {
         if (session.isIncoming) this.#close(session);
         else session.subscribedMeanwhile.clear();
         break;
+      case 'grants_changed':
+        this.#applyGrants(session, event.payload.grants);
+        break;
       case 'participant_left':
       case 'room_deleted':
         this.#close(session);
         break;
       default:
     }
+  }
+
+  /** Closes what the grants do not cover any more. */
+  #applyGrants(session: MediaSession, grants: readonly RoomGrant[]): void {
+    session.grants = grants;
+    if (!mayHaveMedia(grants)) return this.#close(session);
+    if (!grants.includes('publish')) session.media.closeProducers();
+    if (!grants.includes('subscribe')) session.media.closeConsumers();
   }
 
   /** The participant was moved to another node. Its media here stays until the other participants have changed over. */
@@ -211,8 +223,8 @@ export class MediaRoom {
   // Sessions.
 
   /**
-   * Opens the media of a session, in place of what it has here. Throws NOT_IN_ROOM, NODE_UNAVAILABLE, MEDIA_NOT_OPEN,
-   * MIGRATION_NOT_ACTIVE.
+   * Opens the media of a session, in place of what it has here. Throws NOT_IN_ROOM, FORBIDDEN, NODE_UNAVAILABLE,
+   * MEDIA_NOT_OPEN, MIGRATION_NOT_ACTIVE.
    */
   async openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
     this.#opensInFlight++;
@@ -242,8 +254,10 @@ export class MediaRoom {
     for (const entry of opening.events) this.#applyTo(session, entry);
     const { media } = session;
     media.requireOpen();
-    const others = publications.filter((each) =>
-      subscribe ? each.participantId !== participantId : publicationIds.includes(each.id),
+    const others = publications.filter(
+      (each) =>
+        session.grants.includes('subscribe') &&
+        (subscribe ? each.participantId !== participantId : publicationIds.includes(each.id)),
     );
     const { subscriptions } = await this.subscriptions.subscribeAll(
       session,
@@ -277,10 +291,11 @@ export class MediaRoom {
     if (opened.status === 'rejected') throw opened.reason;
     const { value: media } = opened;
     if (assigned.status === 'fulfilled' && !this.#closed) {
-      const { state, isIncoming } = assigned.value;
+      const { state, grants, isIncoming } = assigned.value;
       const session = {
         media,
         openedAt: state.offset,
+        grants,
         isIncoming,
         isLeft: false,
         subscribedMeanwhile: new Set<string>(),
@@ -292,15 +307,21 @@ export class MediaRoom {
     throw assigned.status === 'rejected' ? assigned.reason : new FlotillaError('NODE_UNAVAILABLE');
   }
 
-  /** Throws NOT_IN_ROOM unless the participant is assigned to this node or being moved to it. */
-  async #assignmentOf(participantId: string): Promise<{ state: RoomState; isIncoming: boolean }> {
+  /** Throws NOT_IN_ROOM unless the participant is assigned to this node or being moved to it, FORBIDDEN without a grant for media. */
+  async #assignmentOf(
+    participantId: string,
+  ): Promise<{ state: RoomState; grants: readonly RoomGrant[]; isIncoming: boolean }> {
     const { nodeId } = this.options.deps;
     const state = await this.#readState();
     const member = state?.members.find(({ id }) => id === participantId);
-    if (state && member?.nodeId === nodeId) return { state, isIncoming: false };
     const migration = state?.migrations.find((each) => each.participantId === participantId);
-    if (state && member && migration?.toNode === nodeId) return { state, isIncoming: true };
-    throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
+    const isIncoming = member?.nodeId !== nodeId;
+    if (!state || !member || (isIncoming && migration?.toNode !== nodeId))
+      throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
+    const { grants } = member;
+    if (!mayHaveMedia(grants))
+      throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
+    return { state, grants, isIncoming };
   }
 
   /** The room's state. Its events are received from the first one on: the store answers in order, so later ones are not older. */
@@ -371,12 +392,16 @@ function appendEvent({ id, deps }: MediaRoomOptions, log: Logger, event: RoomEve
   );
 }
 
+const mayHaveMedia = (grants: readonly RoomGrant[]): boolean =>
+  grants.includes('publish') || grants.includes('subscribe');
+
 /** Whether an event may change or end the media of a session. */
 function concerns(
   event: RoomEvent,
   { sessionId, participantId }: { readonly sessionId: string; readonly participantId: string },
 ): boolean {
   switch (event.type) {
+    case 'grants_changed':
     case 'participant_left':
     case 'participant_moved':
       return event.payload.participantId === participantId;

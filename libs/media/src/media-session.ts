@@ -1,4 +1,4 @@
-import { FlotillaError, type Offset, type RtpCapabilities } from '@flotilla/contracts';
+import { FlotillaError, type Offset, type RoomGrant, type RtpCapabilities } from '@flotilla/contracts';
 import type { Producer } from 'mediasoup/types';
 import type { PeerMedia } from './peer-media.ts';
 
@@ -7,6 +7,8 @@ export interface MediaSession {
   readonly media: PeerMedia;
   /** The state that it was opened by. Earlier events are about a previous membership of its participant. */
   readonly openedAt: Offset;
+  /** Grants of its participant, from the state that it was opened by and the events after it. */
+  grants: readonly RoomGrant[];
   /** It is the new side of a migration that is not committed. */
   isIncoming: boolean;
   /** It is the previous side of a committed migration. */
@@ -15,6 +17,12 @@ export interface MediaSession {
   readonly subscribedMeanwhile: Set<string>;
   /** Of a session that was opened with `subscribe: false`. */
   readonly choice: SubscriptionChoice | undefined;
+}
+
+/** Throws FORBIDDEN unless the participant of the session has the grant. */
+export function requireGrant({ grants }: Pick<MediaSession, 'grants'>, grant: RoomGrant): void {
+  if (!grants.includes(grant))
+    throw new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);
 }
 
 /** How the subscriptions that a session chose are stored, for its next node. */

@@ -321,6 +321,14 @@ export class PeerMedia {
     this.#layers.reallocate();
   }
 
+  closeProducers(): void {
+    for (const producer of [...this.#producers.values()]) producer.close();
+  }
+
+  closeConsumers(): void {
+    for (const consumer of [...this.#consumers.values(), ...this.#previousConsumers.values()]) consumer.close();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -2,7 +2,7 @@ import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
-import type { MediaSessions } from './media-session.ts';
+import { type MediaSessions, requireGrant } from './media-session.ts';
 import type { PublishRequest } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
 import type { SpeakerDetector } from './speakers.ts';
@@ -36,12 +36,16 @@ export class RoomPublications {
   /**
    * Publishes, or replaces the producer of the publication that is named. One that the room does not have is added under its
    * id: a publication that was sent directly between two participants keeps its id.
+   *
+   * The grant is checked before there is a producer, and by the store when the publication is added.
    */
   publish(sessionId: string, { publicationId, ...rest }: NewPublication): Promise<Publication> {
     const request: PublishRequest = { publicationId: publicationId ?? newId('publication'), ...rest };
     return this.#queue.run(request.publicationId, async () => {
       const { rooms, roomId, nodeId, speakers } = this.#options;
-      const { media } = this.#sessions.require(sessionId);
+      const session = this.#sessions.require(sessionId);
+      requireGrant(session, 'publish');
+      const { media } = session;
       const { participantId } = media;
       // Before the producer exists: subscribers find it by the id.
       const [known] = publicationId === undefined ? [] : await rooms.publications(roomId, [publicationId]);

@@ -8,7 +8,7 @@ import {
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import type { Router } from 'mediasoup/types';
-import type { MediaSession, MediaSessions } from './media-session.ts';
+import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
 import type { PeerMedia, SubscriptionChange } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
 import type { SpeakerDetector } from './speakers.ts';
@@ -42,10 +42,12 @@ export class RoomSubscriptions {
 
   /**
    * Subscribes to publications; one that fails does not delay the others. During a migration to another node it applies to this
-   * node only, and `subscriptions_ended` follows the commit. Throws MEDIA_NOT_OPEN after the commit.
+   * node only, and `subscriptions_ended` follows the commit. Throws MEDIA_NOT_OPEN after the commit, FORBIDDEN
+   * without the grant `subscribe`.
    */
   async subscribe(sessionId: string, publicationIds: readonly string[]): Promise<CommandReply<'sfu.subscribe'>> {
     const session = this.#sessions.require(sessionId);
+    requireGrant(session, 'subscribe');
     const reading = this.#readForSubscribe(session, publicationIds);
     const reply = await this.subscribeAll(
       session,
@@ -121,7 +123,11 @@ export class RoomSubscriptions {
           await this.#queue.run(`${sessionId} ${publicationId}`, async () => {
             const publication = (await reading).find(({ id }) => id === publicationId);
             if (!publication) throw new FlotillaError('PUBLICATION_NOT_FOUND');
-            return this.#subscribeTo(session.media, publication);
+            const subscription = await this.#subscribeTo(session.media, publication);
+            // The grant may have been lost while the consumer was created.
+            if (!session.grants.includes('subscribe')) session.media.unsubscribe(publicationId);
+            requireGrant(session, 'subscribe');
+            return subscription;
           }),
         );
       } catch (error) {

@@ -1,4 +1,5 @@
-import { FlotillaError, type MediaMode, type Room } from '@flotilla/contracts';
+import { FlotillaError, type MediaMode, type Room, type RoomGrant, roomGrantsOf } from '@flotilla/contracts';
+import type { SessionClaims } from './store.ts';
 
 /** Key that rooms are sorted by in lists: by creation, then by id. */
 export const listKey = (room: Pick<Room, 'id' | 'createdAt'>): string =>
@@ -16,3 +17,19 @@ export function sameSettings(known: Room, requested: Room): Room {
 export function mediaModeOf(room: Pick<Room, 'peerToPeer'>, upgraded: boolean): MediaMode {
   return room.peerToPeer && !upgraded ? 'peer' : 'sfu';
 }
+
+/** Whether a session may be in a room: its claim `room` covers the room, and it has a grant that applies in rooms. */
+export const mayBeIn = (roomId: string, { room, grants }: Pick<SessionClaims, 'room' | 'grants'>): boolean =>
+  (room === '*' || room === roomId) && roomGrantsOf(grants).length > 0;
+
+/** The refusal of a join that the claims of its session do not cover. */
+export const notCovered = (): FlotillaError =>
+  new FlotillaError('FORBIDDEN', 'the token does not cover this room: its claim `room` must name it or be `*`, with one of the grants publish, subscribe and data');
+
+/** The refusal of what a participant lacks a grant for. */
+export const lacksGrant = (grant: RoomGrant): FlotillaError =>
+  new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);
+
+/** Only those who may both publish and subscribe exchange media directly: the SFU enforces the grants of the others. */
+export const mayCallDirectly = (grants: readonly RoomGrant[]): boolean =>
+  grants.includes('publish') && grants.includes('subscribe');

@@ -10,6 +10,7 @@ import type {
   NegotiationState,
   Offset,
   Room,
+  RoomGrant,
   RoomSummary,
   Topology,
   TopologyVertex,
@@ -79,6 +80,8 @@ export interface JoinRequest {
   /** Hash of the resume token of the connection that joins. The join is refused when a later connection resumed the session. */
   readonly resumeHash?: string | undefined;
   readonly userId: string;
+  /** Those of the session. When the session has others meanwhile, the member gets those. */
+  readonly grants: readonly RoomGrant[];
   readonly name: string;
   /** ms since the Unix epoch. */
   readonly joinedAt: number;
@@ -133,9 +136,10 @@ export interface RoomStore {
 
   /**
    * Adds a member to a room and the room to its session's rooms, and reserves capacity on a node, in one step; appends
-   * `participant_joined`. The third member of a peer-to-peer room moves its media to the SFU until the room is empty (appends
-   * `media_mode`). A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY,
-   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended or was resumed by another connection.
+   * `participant_joined`. The third member of a peer-to-peer room, and one without `publish` or `subscribe`, moves its media to the
+   * SFU until the room is empty (appends `media_mode`). A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY,
+   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended or was resumed by another connection, FORBIDDEN when its claims do
+   * not cover the room, BANNED.
    */
   join(request: JoinRequest): Promise<RoomState & { member: Member }>;
 
@@ -159,9 +163,12 @@ export interface RoomStore {
 
   member(roomId: string, participantId: string): Promise<Member | undefined>;
 
+  /** A member, and the position in the room's stream that its record is from. */
+  memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined>;
+
   /**
-   * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`). Throws NOT_IN_ROOM
-   * unless its participant is assigned to the publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is
+   * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`). Throws FORBIDDEN
+   * when its participant lacks the grant `publish`, NOT_IN_ROOM unless its participant is assigned to the publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is
    * another participant's, RATE_LIMITED above `maxPublications`, MIGRATION_RUNNING when it was republished on the node that its
    * participant is being moved to and this one is on the old node.
    */
@@ -198,7 +205,7 @@ export const maxPublications = 16;
 /** Claims of a session's token. */
 export interface SessionClaims {
   readonly name?: string | undefined;
-  /** The only room it may join. */
+  /** Id of the only room that it may join, or `*`. Absent: it may join none. */
   readonly room?: string | undefined;
   readonly grants: readonly Grant[];
   /** Rooms it may send messages into without being in them. */
@@ -255,7 +262,9 @@ export interface SessionStore {
   open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
 
   /**
-   * Replaces the claims of a session by those of a token, which is used up in the same step. The token that it was refreshed with
+   * Replaces the claims of a session by those of a token, which is used up in the same step. Its members get the new grants
+   * (appends `grants_changed`), and what they do not cover ends: publications (`publication_removed`), a direct call (`media_mode`),
+   * and its stay in rooms that the claims do not cover (`participant_left`, with the reason `removed`). The token that it was refreshed with
    * last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the connection that
    * refreshes. Throws TOKEN_REPLAYED; SESSION_EXPIRED when the session has ended or was resumed by another connection.
    */

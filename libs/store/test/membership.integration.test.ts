@@ -1,6 +1,6 @@
 import type { EventLog } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
-import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
+import { cameraOf, joinAs, newcomer, nodeReport, notYet, participantClaims, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brokenInvariants, maxPublications, type Store, takeInventory } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';
@@ -23,7 +23,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
   };
   const openSession = async () => {
     const id = newId('session');
-    const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
+    const claims = participantClaims();
     await store.sessions.open({ id, userId: 'u', gatewayId: 'gw_a', ...claims }, `hash-of-${id}`);
     return id;
   };

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { connectRedis } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
+import { joinAs, newcomer, nodeReport, notYet, participantClaims, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brokenInvariants, RedisStore, type Store, takeInventory } from '../src/index.ts';
 import { adapters } from './adapters.ts';
@@ -11,7 +11,7 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
   let store: Store;
   let close: () => Promise<void>;
   const roomId = 'rm_a';
-  const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
+  const claims = participantClaims();
   const codeOf = (error: unknown): string => (error as { code: string }).code;
 
   beforeEach(async () => {

@@ -315,7 +315,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       id: newId('session'),
       userId: 'ada',
       name: 'Ada',
-      room: 'a',
+      room: '*',
       grants: ['publish' as const],
       bridge: ['lobby'],
       expiresAt: 1_900_000_000_000,

@@ -1,10 +1,10 @@
 import { newId, participantIdOf, Topology, type TopologyVertex } from '@flotilla/contracts';
-import { newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
+import { newcomer, nodeReport, notYet, participantClaims, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Store } from '../src/index.ts';
 import { adapters } from './adapters.ts';
 
-const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 };
+const claims = participantClaims();
 
 describe.each(adapters)('the topology in %s', (_name, open) => {
   let store: Store;

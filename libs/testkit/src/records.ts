@@ -6,6 +6,8 @@ import {
   newId,
   participantIdOf,
   type Room,
+  type RoomGrant,
+  roomGrants,
 } from '@flotilla/contracts';
 
 const noLoad: NodeReport['load'] = {
@@ -58,8 +60,17 @@ export const mediaRequest = { rtpCapabilities: {}, subscribe: true } as const;
 export function newcomer(roomId: string, sessionId = newId('session'), excludeNodes: readonly string[] = []) {
   const participantId = participantIdOf(sessionId);
   const person = { userId: 'u', name: 'U', joinedAt: Date.now() };
-  return { roomId, participantId, sessionId, ...person, excludeNodes, maxRooms: 16, media: mediaRequest };
+  const grants: RoomGrant[] = [...roomGrants];
+  return { roomId, participantId, sessionId, ...person, grants, excludeNodes, maxRooms: 16, media: mediaRequest };
 }
+
+/** Claims of a session that may join any room and do there what a participant of a call does. */
+export const participantClaims = (expiresAt = Date.now() + 900_000) => ({
+  room: '*',
+  grants: [...roomGrants],
+  bridge: [],
+  expiresAt,
+});
 
 interface JoinableStore<Joined> {
   readonly sessions: {
@@ -68,7 +79,8 @@ interface JoinableStore<Joined> {
         id: string;
         userId: string;
         gatewayId: string;
-        grants: readonly [];
+        room: string;
+        grants: readonly RoomGrant[];
         bridge: readonly string[];
         expiresAt: number;
       },
@@ -84,8 +96,7 @@ export async function joinAs<Joined>(
   request: ReturnType<typeof newcomer>,
 ): Promise<Joined> {
   const { sessionId, userId } = request;
-  const claims = { grants: [], bridge: [], expiresAt: Date.now() + 900_000 } as const;
-  await sessions.open({ id: sessionId, userId, gatewayId: 'gw_test', ...claims }, `hash-of-${sessionId}`);
+  await sessions.open({ id: sessionId, userId, gatewayId: 'gw_test', ...participantClaims() }, `hash-of-${sessionId}`);
   return rooms.join(request);
 }
 

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { type CreateRoom, IssuedToken, type IssueFleetToken, type IssueToken } from '@flotilla/contracts';
+import { type CreateRoom, IssuedToken, type IssueFleetToken, type IssueToken, roomGrants } from '@flotilla/contracts';
 import type { z } from 'zod';
 
 /** A running Flotilla in any deployment, as scenarios use it. */
@@ -55,15 +55,18 @@ export class RestApi {
     if (status !== 201) throw new Error(`room not created: ${status} ${JSON.stringify(body)}`);
   }
 
-  async issueToken(room: string, parameters: z.input<typeof IssueToken> = {}): Promise<string> {
-    const { status, body } = await this.request('POST', `/v1/rooms/${room}/tokens`, parameters);
+  /** A token for a room, with all grants of a participant unless others are named. */
+  async issueToken(room: string, parameters: Partial<z.input<typeof IssueToken>> = {}): Promise<string> {
+    const request: z.input<typeof IssueToken> = { grants: [...roomGrants], ...parameters };
+    const { status, body } = await this.request('POST', `/v1/rooms/${room}/tokens`, request);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
     return IssuedToken.parse(body).token;
   }
 
-  /** A token that is not limited to a room. */
-  async issueFleetToken(parameters: z.input<typeof IssueFleetToken>): Promise<string> {
-    const { status, body } = await this.request('POST', '/v1/tokens', parameters);
+  /** A token for any room, with all grants of a participant, unless others are named. */
+  async issueFleetToken(parameters: Partial<z.input<typeof IssueFleetToken>>): Promise<string> {
+    const request: z.input<typeof IssueFleetToken> = { room: '*', grants: [...roomGrants], ...parameters };
+    const { status, body } = await this.request('POST', '/v1/tokens', request);
     if (status !== 201) throw new Error(`token not issued: ${status} ${JSON.stringify(body)}`);
     return IssuedToken.parse(body).token;
   }

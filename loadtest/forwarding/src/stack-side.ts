@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { type CommandType, type MediaSessionParameters, newId, participantIdOf, sfuQueue } from '@flotilla/contracts';
+import { type CommandType, type MediaSessionParameters, newId, participantIdOf, roomGrants, sfuQueue } from '@flotilla/contracts';
 import { createLogger, nestLogger } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { memoryBackplane } from '@flotilla/backplane';
@@ -42,9 +42,10 @@ const side: Side = {
     const member = { roomId, sessionId, participantId: participantIdOf(sessionId) };
     sessions.set(index, member);
     const user = `user-${index}`;
-    const claims = { grants: [], bridge: [], expiresAt: Date.now() + 3_600_000 };
+    const grants = [...roomGrants];
+    const claims = { room: roomId, grants, bridge: [], expiresAt: Date.now() + 3_600_000 };
     await backplane.store.sessions.open({ id: sessionId, userId: user, gatewayId: 'gw_bench', ...claims }, sessionId);
-    const request = { userId: user, name: user, joinedAt: Date.now(), excludeNodes: [], maxRooms: 1 };
+    const request = { userId: user, grants, name: user, joinedAt: Date.now(), excludeNodes: [], maxRooms: 1 };
     await backplane.store.rooms.join({ ...member, ...request });
     return backplane.bus.call(sfuQueue(nodeId), 'sfu.open_session', {
       ...member,

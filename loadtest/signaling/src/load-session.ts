@@ -2,9 +2,9 @@ import { createSecureContext, type SecureContext } from 'node:tls';
 import type { TokenIssuer } from '@flotilla/auth';
 import {
   compareOffsets,
-  defaultGrants,
   maxTokenSeconds,
   resumeSubprotocolPrefix,
+  roomGrants,
   signalPath,
   startOfStream,
   subprotocol,
@@ -93,7 +93,7 @@ export class LoadSession {
     const token = await issuer?.issue({
       userId: this.userId,
       room: this.room,
-      grants: defaultGrants,
+      grants: roomGrants,
       ttlSeconds: maxTokenSeconds,
     });
     const began = nowMicros();

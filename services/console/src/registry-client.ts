@@ -6,6 +6,7 @@ import {
   IssueToken,
   RestError,
   RoomName,
+  roomGrants,
   type restRoutes,
 } from '@flotilla/contracts';
 import type { z } from 'zod';
@@ -29,7 +30,7 @@ export class RegistryClient {
         if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
       },
     );
-    const request: z.input<typeof IssueToken> = { name };
+    const request: z.input<typeof IssueToken> = { name, grants: [...roomGrants] };
     return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, request, this.apiKey));
   }
 

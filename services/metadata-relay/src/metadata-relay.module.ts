@@ -65,6 +65,7 @@ export class MetadataRelayModule {
               thread: config.FLOTILLA_RELAY_THREAD,
               events: backplane.events,
               relays: backplane.store.relays,
+              rooms: backplane.store.rooms,
               log: relayLog,
             }),
           inject: [NtpClient],

@@ -2,7 +2,7 @@ import { appendRoomEvent, type EventLog } from '@flotilla/bus';
 import { FlotillaError, type MetadataSession, type RelayReport, type RoomEventPayload } from '@flotilla/contracts';
 import { type ListenOptions, OpenRooms, type PooledWorker, WorkerPool } from '@flotilla/media';
 import { type Logger, retry } from '@flotilla/runtime';
-import type { RelayStore } from '@flotilla/store';
+import type { RelayStore, RoomStore } from '@flotilla/store';
 import type { DtlsParameters } from 'mediasoup/types';
 import { type RelayRoomDeps, RelayRoom } from './links/relay-room.ts';
 import type { LinkLimits } from './routing/link-state.ts';
@@ -20,6 +20,7 @@ export interface RelayOptions {
   readonly thread: boolean;
   readonly events: EventLog;
   readonly relays: RelayStore;
+  readonly rooms: RoomStore;
   readonly log: Logger;
 }
 
@@ -36,11 +37,11 @@ export class Relay {
   state: RelayReport['state'] = 'active';
 
   private constructor(readonly options: RelayOptions) {
-    const { id, events, relays, limits, clock, thread, log } = options;
+    const { id, events, relays, rooms, limits, clock, thread, log } = options;
     if (thread) this.#startThread();
     const routing: RelayRoomDeps['routing'] = (outlet) =>
       this.#thread?.openRoom(outlet) ?? new RoomRouting(outlet, limits, clock);
-    this.#deps = { relayId: id, events, relays, routing, log };
+    this.#deps = { relayId: id, events, relays, rooms, routing, log };
   }
 
   /** Starts the mediasoup worker and, if configured, the routing thread. */

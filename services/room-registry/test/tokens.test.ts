@@ -16,7 +16,7 @@ describe('a token for a room', () => {
   test('a token for a room names that room and the rooms that it may send messages into', async () => {
     const { post, claimsOf } = await registry();
     const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
-    const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', bridge: ['lobby'] });
+    const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', grants: ['data'], bridge: ['lobby'] });
     expect(status).toBe(201);
     expect(await claimsOf(body)).toMatchObject({ sub: 'ada', room: room.id, bridge: ['lobby'] });
   });
@@ -37,14 +37,22 @@ describe('a token for the fleet', () => {
     expect(claims.exp - claims.iat).toBe(60);
   });
 
+  test('a fleet token for any room says so, and a request that names no grants is refused', async () => {
+    const { post, claimsOf } = await registry();
+    const anywhere = await post('/v1/tokens', { room: '*', grants: ['subscribe'] });
+    expect(await claimsOf(anywhere.body)).toMatchObject({ room: '*', grants: ['subscribe'] });
+    expect(await post('/v1/tokens', { room: '*' })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
+  });
+
   test('a fleet token for one room requires that the room exists', async () => {
     const { post, claimsOf } = await registry();
-    expect(await post('/v1/tokens', { room: 'daily' })).toMatchObject({
+    const request = { room: 'daily', grants: ['subscribe'] };
+    expect(await post('/v1/tokens', request)).toMatchObject({
       status: 404,
       body: { error: { code: 'ROOM_NOT_FOUND' } },
     });
     const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
-    expect(await claimsOf((await post('/v1/tokens', { room: 'daily' })).body)).toMatchObject({ room: room.id });
+    expect(await claimsOf((await post('/v1/tokens', request)).body)).toMatchObject({ room: room.id });
   });
 
   test('a fleet token is refused without a known key, and for a malformed body', async () => {
@@ -66,5 +74,5 @@ test('a fleet that trusts another issuer answers requests for tokens with TOKENS
   const { post } = await registry({ FLOTILLA_TOKEN_JWKS_URL: 'https://id.example.com/jwks.json' });
   await post('/v1/rooms', { name: 'daily' });
   for (const path of ['/v1/tokens', '/v1/rooms/daily/tokens'])
-    expect(await post(path, {})).toMatchObject({ status: 501, body: { error: { code: 'TOKENS_NOT_ISSUED' } } });
+    expect(await post(path, { grants: [] })).toMatchObject({ status: 501, body: { error: { code: 'TOKENS_NOT_ISSUED' } } });
 });

@@ -1,5 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Grant, requestExamples, type RequestType, signalRequests, type TokenClaims } from '@flotilla/contracts';
+import {
+  Grant,
+  type GrantRule,
+  requestExamples,
+  requestGrants,
+  type RequestType,
+  signalRequests,
+  type TokenClaims,
+} from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test, vi } from 'vitest';
 import { type BoundHandlers, RequestDispatcher } from '../src/inbound/request-dispatcher.ts';
@@ -186,37 +194,45 @@ describe('request dispatcher', () => {
   });
 });
 
-describe('table of request handlers', () => {
-  const table = requestHandlers({} as RequestServices);
-  /** The grant that a request needs, for a handler whose grant depends on the request. */
-  const grantOf = (type: 'message' | 'negotiate', received: object): Grant | 'none' => {
-    const { grant } = table[type];
-    return typeof grant === 'function' ? grant(received as never) : grant;
+describe('grants of requests', () => {
+  const everyGrant = Grant.options;
+
+  /** The code that a request with its example is refused with, `handled` when its handler runs. */
+  const outcomeOf = async (type: RequestType, to: string | undefined, grants: Grant[]): Promise<string> => {
+    const { dispatcher, replies, answered } = dispatching({}, grants);
+    const { payload } = requestExamples[type];
+    dispatcher.receive(JSON.stringify({ id: '1', type, ...(to !== undefined && { to }), payload }));
+    await answered(1);
+    // Without services, the handler itself fails.
+    return replies[0]?.error?.code === 'FORBIDDEN' ? 'FORBIDDEN' : 'handled';
   };
+  const addressOf = (type: RequestType): string | undefined =>
+    (requestExamples[type] as { to?: string }).to;
 
-  test('it has an entry for every request type of the contract, and no other', () => {
-    expect(Object.keys(table).toSorted()).toEqual(Object.keys(signalRequests).toSorted());
+  test('every request of the protocol has a rule, and no rule is left over', () => {
+    expect(Object.keys(requestGrants).toSorted()).toEqual(Object.keys(signalRequests).toSorted());
   });
 
-  test.each<[Grant, RequestType[]]>([
-    ['publish', ['publish', 'unpublish', 'mute', 'metadata.publish', 'metadata.unpublish']],
-    ['subscribe', ['subscribe', 'metadata.subscribe']],
-    ['admin', ['watch_topology', 'drill']],
-  ])('the grant %s is needed for %j', (grant, types) => {
-    const needing = (Object.keys(table) as RequestType[]).filter((type) => table[type].grant === grant);
-    expect(needing.toSorted()).toEqual(types.toSorted());
-  });
+  test.each(Object.entries(requestGrants) as [RequestType, GrantRule][])(
+    'a request %s is handled with the grants of its rule and refused without one of them',
+    async (type, rule) => {
+      const to = addressOf(type);
+      if (rule === 'none') return expect(await outcomeOf(type, to, [])).toBe('handled');
+      const needed = 'toOthers' in rule ? [rule.toOthers] : 'anyOf' in rule ? rule.anyOf : rule.allOf;
+      expect(await outcomeOf(type, to, [])).toBe('FORBIDDEN');
+      expect(await outcomeOf(type, to, everyGrant.filter((grant) => !needed.includes(grant)))).toBe('FORBIDDEN');
+      expect(await outcomeOf(type, to, [...needed])).toBe('handled');
+      for (const grant of needed)
+        expect(await outcomeOf(type, to, [grant])).toBe(
+          'anyOf' in rule || needed.length === 1 ? 'handled' : 'FORBIDDEN',
+        );
+    },
+  );
 
-  test('a message to "*" needs the grant broadcast, all others the grant data', () => {
-    expect(grantOf('message', { to: '*' })).toBe('broadcast');
-    expect(grantOf('message', { to: 'room:rm_a' })).toBe('data');
-    expect(grantOf('message', { to: 'user:ada' })).toBe('data');
-  });
-
-  test('a negotiation needs the grant publish if it names streams', () => {
-    const offer = (streams: object[]) => ({ payload: { kind: 'offer', sdp: '', streams } });
-    expect(grantOf('negotiate', offer([{}]))).toBe('publish');
-    expect(grantOf('negotiate', offer([]))).toBe('none');
+  test('a message to every session needs the grant broadcast, one to a user or a room the grant data', async () => {
+    expect(await outcomeOf('message', '*', ['data'])).toBe('FORBIDDEN');
+    expect(await outcomeOf('message', '*', ['broadcast'])).toBe('handled');
+    for (const to of ['user:ada', 'room:rm_a']) expect(await outcomeOf('message', to, ['broadcast'])).toBe('FORBIDDEN');
   });
 
   test('a request without the grant is refused with FORBIDDEN and not handled', async () => {

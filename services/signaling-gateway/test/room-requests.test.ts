@@ -62,7 +62,7 @@ describe('room requests', () => {
 describe('memberships', () => {
   const media = { rtpCapabilities: {}, subscribe: true };
   const joined = {
-    member: { id: 'pt_a', nodeId: 'nd_a' },
+    member: { id: 'pt_a', nodeId: 'nd_a', grants: ['publish'] },
     room: { id: 'rm_a' },
     mediaMode: 'sfu',
     members: [],

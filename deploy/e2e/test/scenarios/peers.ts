@@ -230,7 +230,7 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    title: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the publish grant',
+    title: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the grants publish and subscribe',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say({ id: 'pt_nobody' }, description('offer', 'a'))).toMatchObject(
@@ -240,12 +240,12 @@ export const peerScenarios: readonly PeerScenario[] = [
       closeAll(a, b);
 
       const room = await newPeerRoom(topology);
-      const listener = await Negotiator.join(topology, room, 0, { grants: ['subscribe'] });
       const other = await Negotiator.join(topology, room, 1);
-      const stream = microphone();
-      const offer = description('offer', 'a');
-      expect(await listener.say(other, { ...offer, streams: [stream] })).toMatchObject(refused('FORBIDDEN', 'publish'));
-      expect(await listener.say(other, offer)).toMatchObject(state('have-local-offer'));
+      expect(other.joined).toMatchObject({ snapshot: { mediaMode: 'peer' } });
+      const listener = await Negotiator.join(topology, room, 0, { grants: ['subscribe'] });
+      expect(listener.joined).toMatchObject({ snapshot: { mediaMode: 'sfu' } });
+      expect(await other.client.event('media_mode')).toMatchObject({ payload: { mediaMode: 'sfu' } });
+      expect(await listener.say(other, description('offer', 'a'))).toMatchObject(refused('FORBIDDEN', 'publish'));
       closeAll(listener, other);
 
       const through = `${room}-sfu`;

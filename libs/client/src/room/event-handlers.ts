@@ -33,6 +33,7 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     },
     participant_connection: ({ participantId, connection }) =>
       state.setParticipantConnection(participantId, connection),
+    grants_changed: ({ participantId, grants }) => state.setGrants(participantId, grants),
     publication_added: ({ publication }) => state.putPublication(publication),
     publication_updated: ({ publication }) => state.putPublication(publication),
     publication_removed: ({ participantId, publicationId }) => state.removePublication(participantId, publicationId),

@@ -26,6 +26,19 @@ export class LocalPublications implements LocalPublicationActions {
     this.#state = state;
     this.#sfu = sfu;
     this.#directCall = directCall;
+    state.changes.on('grantsChanged', () => {
+      if (!state.me.grants.includes('publish')) this.#endAll();
+    });
+  }
+
+  /** The grant `publish` was lost: the room has removed all publications. */
+  #endAll(): void {
+    const { localPublications } = this.#state;
+    for (const publication of localPublications.values()) {
+      publication.unpublished = true;
+      publication.sender.close();
+    }
+    localPublications.clear();
   }
 
   async publish(track: MediaStreamTrack, options: PublishOptions): Promise<LocalPublication> {

@@ -1,4 +1,4 @@
-import type { Participant, Source } from '@flotilla/contracts';
+import type { Participant, RoomGrant, Source } from '@flotilla/contracts';
 import type { RemotePublication } from './remote-publication.ts';
 
 /** Audio level of a participant that does not speak, in dBov (RFC 6464). */
@@ -17,14 +17,17 @@ export class RemoteParticipant {
   audioLevel = silentLevel;
   /** `reconnecting`: the participant's signaling connection dropped and may resume; its publications are kept until then. */
   connection: Participant['connection'];
+  /** What the participant may do in the room. */
+  grants: readonly RoomGrant[];
 
   /** @internal */
-  constructor({ id, userId, name, joinedAt, connection }: Participant) {
+  constructor({ id, userId, name, joinedAt, connection, grants }: Participant) {
     this.id = id;
     this.userId = userId;
     this.name = name;
     this.joinedAt = joinedAt;
     this.connection = connection;
+    this.grants = grants;
   }
 
   get isSpeaking(): boolean {

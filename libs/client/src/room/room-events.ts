@@ -1,4 +1,4 @@
-import type { FlotillaError, MediaMode } from '@flotilla/contracts';
+import type { FlotillaError, MediaMode, RoomGrant } from '@flotilla/contracts';
 import type { RoomStats } from '../media/quality.ts';
 import type { RemoteParticipant } from './participant.ts';
 import type { RemotePublication } from './remote-publication.ts';
@@ -21,6 +21,11 @@ export type RoomEvents = {
   participantLeft: [participant: RemoteParticipant];
   /** `participant.connection` changed: the participant's signaling connection dropped, or has resumed. */
   participantConnectionChanged: [participant: RemoteParticipant];
+  /**
+   * The grants of a participant, the local one included, were changed by a new token or by the operator. What they do not cover
+   * has ended: local publications without `publish`, the tracks of remote ones without `subscribe`.
+   */
+  grantsChanged: [participantId: string, grants: readonly RoomGrant[]];
   publicationAdded: [publication: RemotePublication, participant: RemoteParticipant];
   /** A publication was muted or unmuted. */
   publicationUpdated: [publication: RemotePublication, participant: RemoteParticipant];

@@ -6,6 +6,7 @@ import {
   type ReplyPayload,
   type RequestPayload,
   type RequestType,
+  type RoomGrant,
   roomAddress,
   type RoomSnapshot,
 } from '@flotilla/contracts';
@@ -27,6 +28,8 @@ type StateChanges = {
   participantAdded: [participantId: string];
   /** Before its publications are removed. */
   participantRemoved: [participantId: string];
+  /** The grants of the local participant were replaced. */
+  grantsChanged: [];
   /** A publication was added or its announcement was replaced. */
   publicationAnnounced: [publication: RemotePublication];
   publicationRemoved: [publicationId: string];
@@ -171,7 +174,10 @@ export class RoomState {
     this.session.setOffset(room.id, offset);
     const present = new Set(participants.map(({ id }) => id));
     for (const { id } of this.participants.values()) if (!present.has(id)) this.removeParticipant(id);
-    for (const participant of participants) this.addParticipant(participant);
+    for (const participant of participants) {
+      this.addParticipant(participant);
+      this.setGrants(participant.id, participant.grants);
+    }
     const published = new Set(publications.map(({ id }) => id));
     for (const { participantId, id } of this.remotePublications())
       if (!published.has(id) && !keep(id)) this.removePublication(participantId, id);
@@ -204,6 +210,20 @@ export class RoomState {
     participant.connection = connection;
     this.emit('participantConnectionChanged', participant);
     this.#updateSpeakers();
+  }
+
+  /** Replaces the grants of a participant, the local one included. */
+  setGrants(id: string, grants: readonly RoomGrant[]): void {
+    const participant = id === this.me.id ? this.me : this.participants.get(id);
+    if (!participant || participant.grants.join() === grants.join()) return;
+    participant.grants = [...grants];
+    if (participant === this.me) this.changes.emit('grantsChanged');
+    this.emit('grantsChanged', id, grants);
+  }
+
+  /** Whether the local participant may publish or subscribe. */
+  get mayHaveMedia(): boolean {
+    return this.me.grants.includes('publish') || this.me.grants.includes('subscribe');
   }
 
   /** Adds a publication, or replaces its announcement. */

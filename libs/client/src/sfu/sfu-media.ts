@@ -36,7 +36,15 @@ export class SfuMedia {
     this.publisher = new SfuPublisher(state, this.links);
     this.subscriptions = new Subscriptions(state, this.links, () => this.reopen());
     state.changes.on('closed', () => this.close());
+    state.changes.on('grantsChanged', () => this.#applyGrants());
     state.changes.on('directCallClosed', (remaining) => this.#takeOver(remaining));
+  }
+
+  #applyGrants(): void {
+    const { mayHaveMedia, mediaMode } = this.#state;
+    // The node has closed the transports.
+    if (!mayHaveMedia) this.close();
+    else if (mediaMode === 'sfu' && !this.links.current) this.reopen();
   }
 
   /** The current link. While media is reopened for the first time, it is awaited. */
@@ -137,6 +145,7 @@ export class SfuMedia {
 
   /** Opens media again after the node or its worker lost it, there or on another node, and publishes again. */
   reopen(): void {
+    if (!this.#state.mayHaveMedia) return;
     this.#reopening ??= this.#reopen()
       .catch((error: unknown) => this.#state.close(FlotillaError.from(error)))
       .finally(() => (this.#reopening = undefined));
@@ -149,7 +158,7 @@ export class SfuMedia {
     if (isLost) state.emit('mediaChanged', 'lost');
     await this.#endMigration('MEDIA_NOT_OPEN');
     // The lost link stays until another one is used: its last frames are better than none.
-    for (let attempt = 0; state.isOpen; attempt++) {
+    for (let attempt = 0; state.isOpen && state.mayHaveMedia; attempt++) {
       try {
         const rtpCapabilities = state.device
           .recvRtpCapabilities as unknown as RequestPayload<'open_media'>['rtpCapabilities'];

@@ -38,6 +38,7 @@ export class Subscriptions {
     this.#links = links;
     this.#onMediaLost = onMediaLost;
     state.changes.on('publicationAnnounced', (publication) => this.#announced(publication));
+    state.changes.on('grantsChanged', () => this.#applyGrants());
     state.changes.on('publicationRemoved', (id) => {
       links.drop(id);
       this.#settle(id);
@@ -46,6 +47,18 @@ export class Subscriptions {
       clearTimeout(this.#timer);
       for (const id of [...this.#waiting.keys()]) this.#settle(id);
     });
+  }
+
+  #applyGrants(): void {
+    if (this.#maySubscribe) return this.compareAll();
+    for (const publication of this.#state.remotePublications()) {
+      this.#links.drop(publication.id);
+      this.#state.setTrack(publication, undefined);
+    }
+  }
+
+  get #maySubscribe(): boolean {
+    return this.#state.me.grants.includes('subscribe');
   }
 
   #announced(publication: RemotePublication): void {
@@ -92,9 +105,9 @@ export class Subscriptions {
       if (this.#inFlight.has(id)) continue;
       this.#pending.delete(id);
       const publication = this.#state.findPublication(id);
-      if (publication && isMissing(publication, link)) subscribe.push(id);
+      if (publication && this.#maySubscribe && isMissing(publication, link)) subscribe.push(id);
       else if (publication && !publication.subscribed && link.mayReceive(id)) unsubscribe.push(id);
-      else this.#settle(id);
+      else this.#settle(id, publication?.subscribed && !this.#maySubscribe ? noGrant() : undefined);
     }
     for (const ids of chunks(subscribe)) void this.#send(link, ids, () => this.#subscribe(link, ids));
     for (const ids of chunks(unsubscribe)) void this.#send(link, ids, () => link.unsubscribe(ids).then(() => []));
@@ -137,7 +150,8 @@ export class Subscriptions {
 
   #finished(link: MediaLink, id: string): void {
     this.#failures.delete(id);
-    const isChanged = this.#state.findPublication(id)?.subscribed !== (link.consumer(id) !== undefined);
+    const isWanted = this.#maySubscribe && this.#state.findPublication(id)?.subscribed === true;
+    const isChanged = isWanted !== (link.consumer(id) !== undefined);
     if (isChanged || this.#pending.has(id)) this.#compareSoon(id);
     else this.#settle(id);
   }
@@ -145,7 +159,7 @@ export class Subscriptions {
   #retry(id: string, error: FlotillaError): void {
     const attempt = this.#failures.get(id) ?? 0;
     const pauseMs = retryPausesMs[attempt];
-    if (pauseMs === undefined || error.code === 'MEDIA_UNSUPPORTED') {
+    if (pauseMs === undefined || error.code === 'MEDIA_UNSUPPORTED' || error.code === 'FORBIDDEN') {
       this.#failures.delete(id);
       // The application may have changed the subscription while the request was in flight.
       if (this.#state.findPublication(id)?.subscribed === false) this.#compareSoon(id);
@@ -236,6 +250,9 @@ export class Subscriptions {
     });
   }
 }
+
+const noGrant = (): FlotillaError =>
+  new FlotillaError('FORBIDDEN', 'the participant does not have the grant "subscribe"');
 
 /** Subscribed to, but not received, or received from a producer that was replaced meanwhile. */
 function isMissing({ id, subscribed, announced }: RemotePublication, link: MediaLink): boolean {

@@ -20,6 +20,7 @@ export const participant = (name: string): Participant => ({
   name,
   joinedAt: 0,
   connection: 'connected',
+  grants: ['publish', 'subscribe', 'data'],
 });
 
 export const track = (id = 'local', kind: 'audio' | 'video' = 'audio'): MediaStreamTrack =>

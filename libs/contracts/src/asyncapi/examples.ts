@@ -69,7 +69,14 @@ const subscription = {
   paused: true,
 };
 const media = { nodeId, send: transport, recv: { ...transport, id: 'e0f4' }, subscriptions: [subscription] };
-const participant = { id: bob, userId: 'bob@example.com', name: 'Bob', joinedAt: at, connection: 'connected' as const };
+const participant = {
+  id: bob,
+  userId: 'bob@example.com',
+  name: 'Bob',
+  joinedAt: at,
+  connection: 'connected' as const,
+  grants: ['publish' as const, 'subscribe' as const, 'data' as const],
+};
 const snapshot = {
   room: {
     id: roomId,
@@ -227,6 +234,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     participantId: bob,
     connection: 'reconnecting' as const,
   }),
+  grants_changed: bySystem(
+    "A participant's grants were changed by a new token or by the operator. What they do not cover is closed at once.",
+    { participantId: bob, grants: ['subscribe' as const] },
+  ),
   publication_added: bySystem('A participant published media.', { publication }),
   publication_updated: bySystem(
     'A publication was muted or unmuted, or its producer was replaced: then subscribe again.',

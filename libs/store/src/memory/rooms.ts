@@ -3,13 +3,14 @@ import {
   FlotillaError,
   type LeaveReason,
   type Member,
+  type Offset,
   publicPublication,
   type PublicationRecord,
   type Room,
   type RoomSummary,
   type TopologyVertex,
 } from '@flotilla/contracts';
-import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
+import { lacksGrant, listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
   type FailedRecord,
   type JoinRequest,
@@ -49,6 +50,7 @@ export class MemoryRooms implements RoomStore {
       migrations: new Map(),
       committed: new Map(),
       upgraded: false,
+      bans: new Map(),
       emptySince: this.shared.now(),
     });
     return room;
@@ -83,10 +85,8 @@ export class MemoryRooms implements RoomStore {
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
-    const record = this.#rooms.get(request.roomId);
-    if (!record) throw new FlotillaError('ROOM_NOT_FOUND');
-    const member = this.shared.join(record, request);
-    return { ...this.shared.view(record), member };
+    const member = this.shared.join(request);
+    return { ...this.shared.view(this.#rooms.get(request.roomId)!), member };
   }
 
   async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
@@ -125,10 +125,16 @@ export class MemoryRooms implements RoomStore {
     return this.#rooms.get(roomId)?.members.get(participantId);
   }
 
+  async memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined> {
+    const member = await this.member(roomId, participantId);
+    return member && { member, offset: this.shared.log.lastOffsetNow(roomStream(roomId)) };
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const { record, member } = this.#member(roomId, participantId);
     const known = record.publications.get(id);
+    if (!member.grants.includes('publish')) throw lacksGrant('publish');
     if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
     const own = [...record.publications.values()].filter((each) => each.participantId === participantId);
     if (!known && own.length >= maxPublications)

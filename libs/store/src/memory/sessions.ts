@@ -64,6 +64,7 @@ export class MemorySessions implements SessionStore {
     if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
     const { name, room, grants, bridge, expiresAt } = claims;
     this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt, tokenId: token.id });
+    this.shared.setGrants(sessionId, claims);
   }
 
   async ofUser(userId: string): Promise<SessionRecord[]> {

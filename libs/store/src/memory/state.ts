@@ -11,10 +11,11 @@ import {
   type PublicationRecord,
   type Room,
   type RoomEvent,
+  roomGrantsOf,
 } from '@flotilla/contracts';
 import { chooseNode } from '../placement.ts';
-import { mediaModeOf } from '../room-record.ts';
-import type { JoinRequest, MediaRequest, RoomState, SessionRecord } from '../store.ts';
+import { mayBeIn, mayCallDirectly, mediaModeOf, notCovered } from '../room-record.ts';
+import type { JoinRequest, MediaRequest, RoomState, SessionClaims, SessionRecord } from '../store.ts';
 import type { MemoryHistory } from './history.ts';
 import type { MemoryNodes } from './nodes.ts';
 
@@ -33,6 +34,8 @@ export interface RoomRecord {
   readonly committed: Map<string, string>;
   /** It had more than two participants at a time since it was last empty. */
   upgraded: boolean;
+  /** By user: until when it may not join, ms. */
+  readonly bans: Map<string, number>;
   emptySince: number | undefined;
 }
 
@@ -70,12 +73,16 @@ export class MemoryState {
     return [...(this.#sessionRooms.get(sessionId) ?? [])];
   }
 
-  join(record: RoomRecord, request: JoinRequest): Member {
-    const { participantId, sessionId, resumeHash, excludeNodes, maxRooms, media, ...who } = request;
-    const roomId = record.room.id;
+  join(request: JoinRequest): Member {
+    const { participantId, sessionId, resumeHash, excludeNodes, maxRooms, media, grants: _believed, ...who } = request;
+    const { roomId } = request;
     const session = this.sessions.get(sessionId);
     if (!session || (resumeHash !== undefined && resumeHash !== session.resumeHash))
       throw new FlotillaError('SESSION_EXPIRED');
+    if (!mayBeIn(roomId, session)) throw notCovered();
+    const record = this.rooms.get(roomId);
+    if (!record) throw new FlotillaError('ROOM_NOT_FOUND');
+    if ((record.bans.get(request.userId) ?? 0) > this.now()) throw new FlotillaError('BANNED');
     const present = record.members.get(participantId);
     if (present) return present;
     if (record.members.size >= record.room.maxParticipants) throw new FlotillaError('ROOM_FULL');
@@ -85,6 +92,7 @@ export class MemoryState {
       id: participantId,
       sessionId,
       ...who,
+      grants: roomGrantsOf(session.grants),
       nodeId: this.chooseNode(record, { exclude: excludeNodes }),
     };
     this.nodes.reserve(member.nodeId, 1);
@@ -97,13 +105,37 @@ export class MemoryState {
       payload: { participant: publicParticipant(member) },
     });
     if (session.dueAt !== undefined) record.reconnecting.add(participantId);
-    if (mediaModeOf(record.room, record.upgraded) === 'peer' && record.members.size > 2) {
-      record.upgraded = true;
-      record.pairs.clear();
-      this.append(roomId, { type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } });
-    }
+    if (record.members.size > 2 || !mayCallDirectly(member.grants)) this.#useSfu(record);
     if (media && mediaModeOf(record.room, record.upgraded) === 'sfu') record.mediaRequests.set(participantId, media);
     return member;
+  }
+
+  #useSfu(record: RoomRecord): void {
+    if (mediaModeOf(record.room, record.upgraded) === 'sfu') return;
+    record.upgraded = true;
+    record.pairs.clear();
+    this.append(record.room.id, { type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } });
+  }
+
+  /** Replaces the grants of a session's members, whose rooms it leaves when the claims do not cover them. */
+  setGrants(sessionId: string, claims: SessionClaims): void {
+    const participantId = participantIdOf(sessionId);
+    const grants = roomGrantsOf(claims.grants);
+    for (const roomId of this.roomsOf(sessionId)) {
+      const record = this.rooms.get(roomId)!;
+      const member = record.members.get(participantId)!;
+      if (!mayBeIn(roomId, claims)) {
+        this.leave(roomId, participantId, 'removed');
+        continue;
+      }
+      if (member.grants.join() === grants.join()) continue;
+      record.members.set(participantId, { ...member, grants });
+      this.append(roomId, { type: 'grants_changed', from: 'system', payload: { participantId, grants } });
+      if (!grants.includes('publish'))
+        for (const each of record.publications.values())
+          if (each.participantId === participantId) this.unpublish(record, participantId, each.id);
+      if (!mayCallDirectly(grants)) this.#useSfu(record);
+    }
   }
 
   leave(roomId: string, participantId: string, reason: LeaveReason): boolean {

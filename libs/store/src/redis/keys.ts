@@ -8,7 +8,7 @@ import { broadcastStream, gatewayStream, nodeStream, roomStream, streamKey } fro
 const templates = {
   /** String: the Room as JSON. Owner: the room; deleted with it. So are all keys with a room id in braces. */
   room: '{%1}:room',
-  /** Hash: participant id -> `<node id> <id of its last committed migration, or -> <Member without nodeId as JSON>`. */
+  /** Hash: participant id -> `<node id> <id of its last committed migration, or -> <grants, or -> <Member without both as JSON>`. */
   members: '{%1}:members',
   /** Hash: node id -> number of members assigned to it, and of those that are being moved to it. */
   assignments: '{%1}:assignments',
@@ -36,6 +36,9 @@ const templates = {
   roomRelay: '{%1}:relay',
   /** Hash: `<publisher> <topic>` -> RetainedMessage as JSON. Expires. */
   retained: '{%1}:retained',
+
+  /** Sorted set: user id -> until when it may not join, ms of Redis's clock. Expires with its last entry. */
+  bans: '{%1}:bans',
 
   /** Sorted set, all scores 0: `<createdAt>:<room id>`. */
   rooms: 'rooms',

@@ -7,10 +7,14 @@ import {
   publicParticipant,
   publicPublication,
   type PublicationRecord,
+  type Offset,
   Room,
+  type RoomGrant,
+  roomGrants,
   type RoomSummary,
+  startOfStream,
 } from '@flotilla/contracts';
-import { listKey, mediaModeOf, sameSettings } from '../room-record.ts';
+import { listKey, mediaModeOf, lacksGrant, notCovered, sameSettings } from '../room-record.ts';
 import {
   type FailedRecord,
   type JoinRequest,
@@ -40,6 +44,8 @@ const expiredPerCall = 100;
 /** A room that could not be deleted is due again after this long, ms. */
 const retryDeletionMs = 60_000;
 const roomsPerRepair = 20;
+/** Attempts of a join while the grants of its session change. */
+const maxJoinAttempts = 3;
 
 const roomIdOfListKey = (key: string): string => key.slice(key.indexOf(':') + 1);
 
@@ -117,27 +123,47 @@ export class RedisRooms implements RoomStore {
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
-    const { roomId, participantId, resumeHash = '', excludeNodes, maxRooms, media, ...session } = request;
-    const member = { id: participantId, roomId, ...session };
+    let { grants } = request;
+    for (let attempt = 0; attempt < maxJoinAttempts; attempt++) {
+      const joined = await this.#tryJoin(request, grants);
+      if ('member' in joined) return joined;
+      ({ grants } = joined);
+    }
+    throw new FlotillaError('UNAVAILABLE', 'the grants of the session keep changing, try again');
+  }
+
+  /** Returns the grants that the session has, when those given are not current. */
+  async #tryJoin(
+    request: JoinRequest,
+    grants: readonly RoomGrant[],
+  ): Promise<(RoomState & { member: Member }) | { grants: readonly RoomGrant[] }> {
+    const { roomId, participantId, resumeHash = '', excludeNodes, maxRooms, media, grants: _believed, ...who } = request;
+    const member = { id: participantId, roomId, ...who };
     const answer = await this.client.run('join', {
       roomId,
       participantId,
       sessionId: request.sessionId,
       resumeHash,
+      userId: request.userId,
+      grants: grants.join(',') || '-',
       member: JSON.stringify(member),
       mediaRequest: media ? JSON.stringify(media) : '',
       joinedEvent: encodeRoomEvent({
         type: 'participant_joined',
         from: 'system',
-        payload: { participant: publicParticipant({ ...member, nodeId: '' }) },
+        payload: { participant: publicParticipant({ ...member, nodeId: '', grants: [...grants] }) },
       }),
-      sfuEvent: encodeRoomEvent({ type: 'media_mode', from: 'system', payload: { mediaMode: 'sfu' } }),
       excludeNodes: JSON.stringify(excludeNodes),
       random1: Math.random(),
       random2: Math.random(),
       maxRooms,
     });
+    if (answer === 'FORBIDDEN') throw notCovered();
     if (typeof answer === 'string') throw new FlotillaError(answer);
+    if (answer.length === 1) {
+      const current = answer[0].split(',');
+      return { grants: roomGrants.filter((grant) => current.includes(grant)) };
+    }
     const [room, joined, members, publications, reconnecting, offset, mediaMode] = answer;
     return {
       room: Room.parse(JSON.parse(room)),
@@ -211,6 +237,20 @@ export class RedisRooms implements RoomStore {
     return text === null ? undefined : parseMembers([text], [])[0];
   }
 
+  async memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined> {
+    const { keys } = this;
+    const answers = await this.client.do((redis) =>
+      redis
+        .multi()
+        .hget(keys.members(roomId), participantId)
+        .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
+        .exec(),
+    );
+    const [text, newest] = answersOf(answers) as [string | null, [string, string[]][]?];
+    const [member] = parseMembers(text === null ? [] : [text], []);
+    return member && { member, offset: newest?.[0]?.[0] ?? startOfStream };
+  }
+
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
     const { id, participantId, nodeId } = publication;
     const shown = publicPublication(publication);
@@ -229,6 +269,7 @@ export class RedisRooms implements RoomStore {
     });
     if (outcome === 'RATE_LIMITED')
       throw new FlotillaError('RATE_LIMITED', `at most ${maxPublications} publications are allowed`);
+    if (outcome === 'FORBIDDEN') throw lacksGrant('publish');
     if (outcome !== 'put') throw new FlotillaError(outcome);
   }
 

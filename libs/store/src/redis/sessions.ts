@@ -4,6 +4,7 @@ import {
   Grant,
   type LeaveReason,
   type Offset,
+  RoomClaim,
   RoomId,
   RoomRef,
   SessionId,
@@ -30,11 +31,11 @@ const Stored = z.object({
   id: SessionId,
   userId: UserId,
   name: z.string().optional(),
-  room: RoomRef.optional(),
-  /** A grant that a newer version added is skipped. */
+  room: RoomClaim.optional(),
+  /** Names separated by commas. A grant that a newer version added is skipped. */
   grants: z
-    .array(z.unknown())
-    .transform((grants) => grants.filter((grant) => Grant.safeParse(grant).success) as Grant[]),
+    .string()
+    .transform((names) => names.split(',').filter((name): name is Grant => Grant.safeParse(name).success)),
   bridge: z.array(RoomRef),
   expiresAt: z.number(),
   gatewayId: z.string(),
@@ -45,7 +46,7 @@ function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: Sessi
   return Object.entries({
     name,
     room,
-    grants: JSON.stringify(grants),
+    grants: grants.join(','),
     bridge: JSON.stringify(bridge),
     expiresAt: String(expiresAt),
   }).flat();
@@ -78,7 +79,17 @@ export class RedisSessions implements SessionStore {
   async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
     const { id: tokenId, keptUntil } = token;
     const tokenSeconds = Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000));
-    const values = { sessionId, resumeHash, tokenId, tokenSeconds, claims: storedClaims(claims) };
+    const { room = '', grants } = claims;
+    const values = {
+      sessionId,
+      resumeHash,
+      tokenId,
+      tokenSeconds,
+      room,
+      grants: grants.join(','),
+      trace: traceField(),
+      claims: storedClaims(claims),
+    };
     const outcome = await this.client.run('refreshSession', values);
     if (outcome !== 'refreshed') throw new FlotillaError(outcome);
   }
@@ -206,7 +217,7 @@ function parseSession(
     userId,
     name: name || undefined,
     room: room || undefined,
-    grants: readable(z.unknown(), grants),
+    grants,
     bridge: readable(z.unknown(), bridge),
     expiresAt: Number(expiresAt),
     gatewayId,

@@ -1,16 +1,19 @@
-import { type EventLog, type StreamSubscription, subscribeToRoom, roomStream } from '@flotilla/bus';
+import { type EventLog, type RoomEventEntry, type StreamSubscription, subscribeToRoom, roomStream } from '@flotilla/bus';
 import {
   type ChannelKind,
+  compareOffsets,
   FlotillaError,
   type LinkReport,
-  type RoomEvent,
+  type Offset,
+  type RoomGrant,
+  startOfStream,
   type TopicDeclaration,
   type TopicInfo,
   type TopicSelection,
 } from '@flotilla/contracts';
 import type { PooledWorker } from '@flotilla/media';
 import type { Logger } from '@flotilla/runtime';
-import type { RelayStore } from '@flotilla/store';
+import type { RelayStore, RoomStore } from '@flotilla/store';
 import type { DataProducer, DirectTransport, DtlsParameters, Router } from 'mediasoup/types';
 import { RoomExchange } from '../peers/room-exchange.ts';
 import { RetainedWriter } from '../peers/retained-writer.ts';
@@ -23,16 +26,30 @@ export interface RelayRoomDeps {
   readonly relayId: string;
   readonly events: EventLog;
   readonly relays: RelayStore;
+  readonly rooms: RoomStore;
   readonly routing: (outlet: Outlet) => Routing;
   readonly log: Logger;
 }
 
 const tickMs = 100;
 
+/** A session's link, and what its participant may do. */
+interface GrantedLink {
+  readonly link: ClientLink;
+  readonly participantId: string;
+  /** None until the first ones are read. */
+  grants: readonly RoomGrant[];
+  /** Position of the state or the event that they are from. */
+  grantsAt: Offset;
+}
+
+/** The grants that a link serves. */
+const mediaGrants: readonly RoomGrant[] = ['publish', 'subscribe'];
+
 /** The links of a room on this relay, with their router and its direct transport to this process. `Routing` decides what is sent. */
 export class RelayRoom {
   /** By session id. */
-  readonly #links = new Map<string, { link: ClientLink; participantId: string }>();
+  readonly #links = new Map<string, GrantedLink>();
   readonly #routing: Routing;
   readonly #exchange: RoomExchange;
   readonly #writer: RetainedWriter;
@@ -80,7 +97,7 @@ export class RelayRoom {
     const source = await direct.produceData();
     const room = new RelayRoom(id, worker, router, direct, source, deps, onEmpty, log.child({ roomId: id }));
     room.#roomEvents = subscribeToRoom(events, id, offset, (entries) => {
-      for (const { event } of entries) room.#onEvent(event);
+      for (const entry of entries) room.#onEvent(entry);
     });
     // The exchange starts first, so that it delivers messages retained after the read below.
     await room.#exchange.start();
@@ -121,11 +138,40 @@ export class RelayRoom {
       );
   }
 
-  #onEvent(event: RoomEvent): void {
+  #onEvent({ offset, event }: RoomEventEntry): void {
     if (event.type === 'room_deleted') this.close();
-    if (event.type !== 'participant_left') return;
-    for (const [sessionId, { participantId }] of this.#links)
-      if (participantId === event.payload.participantId) this.disconnect(sessionId);
+    if (event.type !== 'participant_left' && event.type !== 'grants_changed') return;
+    for (const [sessionId, granted] of this.#links) {
+      if (granted.participantId !== event.payload.participantId) continue;
+      if (event.type === 'participant_left') this.disconnect(sessionId);
+      else this.#applyGrants(sessionId, granted, event.payload.grants, offset);
+    }
+  }
+
+  /** Replaces older grants. A link that loses one is closed: its client opens another, with what it may still have. */
+  #applyGrants(sessionId: string, granted: GrantedLink, grants: readonly RoomGrant[], offset: Offset): void {
+    if (compareOffsets(offset, granted.grantsAt) < 0) return;
+    const isLost = mediaGrants.some((grant) => granted.grants.includes(grant) && !grants.includes(grant));
+    granted.grants = grants;
+    granted.grantsAt = offset;
+    if (isLost) this.disconnect(sessionId);
+  }
+
+  /** Reads the grants of a link that receives events already. Throws NOT_IN_ROOM, FORBIDDEN. */
+  async #readGrants(sessionId: string, granted: GrantedLink): Promise<void> {
+    const found = await this.deps.rooms.memberAt(this.id, granted.participantId);
+    if (!found) throw new FlotillaError('NOT_IN_ROOM');
+    this.#applyGrants(sessionId, granted, found.member.grants, found.offset);
+    if (!mediaGrants.some((grant) => granted.grants.includes(grant)))
+      throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
+  }
+
+  /** Throws METADATA_NOT_OPEN, FORBIDDEN. */
+  #requireGrant(sessionId: string, grant: RoomGrant): void {
+    const granted = this.#links.get(sessionId);
+    if (!granted) throw new FlotillaError('METADATA_NOT_OPEN');
+    if (!granted.grants.includes(grant))
+      throw new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);
   }
 
   /** Number of links, including those being opened. */
@@ -166,8 +212,15 @@ export class RelayRoom {
         link.close();
         throw new FlotillaError('METADATA_NOT_OPEN', 'the room was closed while the link was opened');
       }
-      this.#links.set(sessionId, { link, participantId });
-      await this.#routing.open(sessionId, participantId);
+      const granted: GrantedLink = { link, participantId, grants: [], grantsAt: startOfStream };
+      this.#links.set(sessionId, granted);
+      try {
+        await this.#readGrants(sessionId, granted);
+        await this.#routing.open(sessionId, participantId);
+      } catch (error) {
+        link.close();
+        throw error;
+      }
       return link.parameters;
     } finally {
       this.#opening--;
@@ -192,6 +245,7 @@ export class RelayRoom {
   }
 
   async publish(sessionId: string, declaration: TopicDeclaration): Promise<TopicInfo> {
+    this.#requireGrant(sessionId, 'publish');
     return this.#routing.publish(sessionId, declaration);
   }
 
@@ -200,6 +254,7 @@ export class RelayRoom {
   }
 
   async subscribe(sessionId: string, topics: TopicSelection): Promise<TopicInfo[]> {
+    this.#requireGrant(sessionId, 'subscribe');
     return this.#routing.subscribe(sessionId, topics);
   }
 

@@ -252,7 +252,7 @@ export class RestController {
   }
 
   async #issue(request: z.output<typeof IssueToken>, ref: string | undefined): Promise<IssuedToken> {
-    const room = ref === undefined ? undefined : (await this.rooms.get(ref)).id;
+    const room = ref === undefined || ref === '*' ? ref : (await this.rooms.get(ref)).id;
     const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = request;
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
     return { token, userId, expiresAt: expiresAt.toISOString() };

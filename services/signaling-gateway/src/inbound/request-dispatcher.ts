@@ -99,22 +99,17 @@ export class RequestDispatcher {
     try {
       const received = { session: this.session, ...readPayload(request) };
       const handler = this.handlers.table[request.type as RequestType] as RequestHandler<RequestType>;
-      void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received, handler));
+      void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received));
     } catch (error) {
       this.#fail(request.id, request.type, error);
     }
   }
 
-  async #handle(
-    { id, type }: Request,
-    received: Received<RequestType>,
-    { grant }: RequestHandler<RequestType>,
-  ): Promise<void> {
+  async #handle({ id, type }: Request, received: Received<RequestType>): Promise<void> {
     // It may have closed while the request waited for its turn, and messages arrive until the close frame is answered.
     if (!this.session.isOpen) return;
     try {
-      const needed = typeof grant === 'function' ? grant(received) : grant;
-      if (needed !== 'none') this.session.requireGrant(needed);
+      this.session.requireGrantsFor(type as RequestType, received.to);
       const handle = this.handlers.callbacks.get(type)!;
       const result = await inSpan(
         `signal ${type}`,

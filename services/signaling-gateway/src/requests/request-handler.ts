@@ -1,4 +1,4 @@
-import type { Address, Grant, ReplyPayload, RequestType, signalRequests } from '@flotilla/contracts';
+import type { Address, ReplyPayload, RequestType, signalRequests } from '@flotilla/contracts';
 import type { z } from 'zod';
 import type { Session } from '../sessions/session.ts';
 
@@ -20,10 +20,8 @@ export class ReplyThen<T> {
 
 type Reply<T extends RequestType> = ReplyPayload<T> | ReplyThen<ReplyPayload<T>>;
 
-/** How one type of request is handled. */
+/** How one type of request is handled. Its grants, see `requestGrants`, are checked right before `handle`. */
 export interface RequestHandler<T extends RequestType> {
-  /** The grant that the session's token needs, `none`, or what it depends on. Checked right before `handle`. */
-  readonly grant: Grant | 'none' | ((received: Received<T>) => Grant | 'none');
   /** Requests of one session with the same key are handled one after another, in order of arrival. */
   readonly orderKey?: (received: Received<T>) => string;
   readonly handle: (received: Received<T>) => Reply<T> | Promise<Reply<T>>;

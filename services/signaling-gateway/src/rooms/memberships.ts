@@ -5,6 +5,7 @@ import {
   type MediaSessionParameters,
   participantIdOf,
   type ReplyPayload,
+  roomGrantsOf,
   type RtpCapabilities,
   sfuQueue,
 } from '@flotilla/contracts';
@@ -37,9 +38,6 @@ export class Memberships {
 
   async join(session: Session, request: JoinRequest): Promise<ReplyPayload<'join'>> {
     const roomId = roomIdOf(request.room);
-    const { identity } = session;
-    if (identity.room !== undefined && roomIdOf(identity.room) !== roomId)
-      throw new FlotillaError('FORBIDDEN', 'the token is for another room');
     if (session.rooms.has(roomId) || session.joining.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
     session.rollbacks.delete(roomId);
     if (session.rollbacks.size >= this.maxRooms) throw new FlotillaError('TOO_MANY_ROOMS');
@@ -54,13 +52,14 @@ export class Memberships {
   async #join(session: Session, roomId: string, request: JoinRequest): Promise<ReplyPayload<'join'>> {
     const { identity } = session;
     const { rtpCapabilities, subscribe } = request;
-    const media = rtpCapabilities && granted(session, { rtpCapabilities, subscribe });
+    const media = rtpCapabilities && { rtpCapabilities, subscribe };
     const joining = this.rooms.join({
       roomId,
       participantId: participantIdOf(session.id),
       sessionId: session.id,
       resumeHash: session.resumeHash,
       userId: identity.userId,
+      grants: roomGrantsOf(identity.grants),
       name: request.name ?? identity.name ?? identity.userId.slice(0, 64),
       joinedAt: Date.now(),
       excludeNodes: [],
@@ -75,8 +74,9 @@ export class Memberships {
     const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
     session.rooms.set(roomId, membership);
     const snapshot = snapshotOf(state);
+    const mayHaveMedia = member.grants.includes('publish') || member.grants.includes('subscribe');
     // Two who exchange media directly need no node; their capacity is kept for when a third joins.
-    if (!media || snapshot.mediaMode !== 'sfu') return { participantId: member.id, snapshot };
+    if (!media || !mayHaveMedia || snapshot.mediaMode !== 'sfu') return { participantId: member.id, snapshot };
     try {
       return { participantId: member.id, snapshot, media: await this.#open(session, membership, media) };
     } catch (error) {
@@ -115,8 +115,7 @@ export class Memberships {
   }
 
   /** Opens the session's transports on its node, or on another when that one does not answer. */
-  async openMedia(session: Session, membership: Membership, request: MediaRequest): Promise<MediaSessionParameters> {
-    const media = granted(session, request);
+  async openMedia(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
     await this.rooms.describeMedia(membership.roomId, membership.participantId, media);
     return this.#open(session, membership, media);
   }
@@ -159,9 +158,4 @@ export class Memberships {
     await this.rooms.leave(roomId, participantIdOf(session.id), 'left');
     session.rooms.delete(roomId);
   }
-}
-
-/** What the session may have of its request: subscriptions only with the grant `subscribe`. */
-function granted({ identity }: Session, request: MediaRequest): MediaRequest {
-  return { ...request, subscribe: request.subscribe && identity.grants.includes('subscribe') };
 }

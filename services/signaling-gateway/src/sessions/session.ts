@@ -3,10 +3,13 @@ import {
   type CloseCodeName,
   closeCodes,
   type ConnectionEventType,
+  coversRequest,
+  describeRule,
   FlotillaError,
-  type Grant,
   type Offset,
   type Reply,
+  requestGrants,
+  type RequestType,
   type SignalEventPayload,
 } from '@flotilla/contracts';
 import { counter, type TokenBucket } from '@flotilla/runtime';
@@ -118,10 +121,10 @@ export class Session {
     return this.connection.writableLength;
   }
 
-  /** Throws FORBIDDEN. */
-  requireGrant(grant: Grant): void {
-    if (!this.identity.grants.includes(grant))
-      throw new FlotillaError('FORBIDDEN', `the token does not grant "${grant}"`);
+  /** Throws FORBIDDEN unless the token's grants cover a request of this type and address. */
+  requireGrantsFor(type: RequestType, to: string | undefined): void {
+    if (!coversRequest(this.identity.grants, type, to))
+      throw new FlotillaError('FORBIDDEN', `${type} needs the grant ${describeRule(requestGrants[type])}`);
   }
 
   /** The membership of a room. Throws NOT_IN_ROOM. */

@@ -11,5 +11,6 @@ export function usedToken({ jti, exp }: TokenClaims): UsedToken {
 
 /** The claims that a session keeps of its token. */
 export function sessionClaims({ name, room, grants, bridge, exp }: TokenClaims): SessionClaims {
-  return { name, room, grants, bridge: bridge.map(roomIdOf), expiresAt: exp * 1000 };
+  const roomId = room === undefined || room === '*' ? room : roomIdOf(room);
+  return { name, room: roomId, grants, bridge: bridge.map(roomIdOf), expiresAt: exp * 1000 };
 }

@@ -48,7 +48,7 @@ export class TopologyStream {
 
   /** Subscribes a session. One that is subscribed is sent everything again. Throws FORBIDDEN. */
   watch(session: Session): void {
-    session.requireGrant('admin');
+    session.requireGrantsFor('watch_topology', undefined);
     if (this.#stopped) return;
     const watcher: Watcher = { session, sent: undefined, sending: false };
     this.#watchers.set(session, watcher);

@@ -13,7 +13,7 @@ if not member or not record then return 'MIGRATION_NOT_ACTIVE' end
 local migration = cjson.decode(record)
 if migration.id ~= migrationId or migration.step ~= 'prepared' then return 'MIGRATION_NOT_ACTIVE' end
 reserve(roomId, node_of_member(member), -1)
-stage('HSET', key.members(roomId), participantId, member_record(member, migration.toNode, migrationId))
+stage('HSET', key.members(roomId), participantId, member_record(member, { node = migration.toNode, migration = migrationId }))
 stage('HDEL', key.migrations(roomId), participantId)
 stage('ZREM', key.running(), roomId .. '/' .. participantId)
 delete(key.previous(roomId, participantId))

@@ -1,18 +1,24 @@
 --[[
 Adds a member to a room: reserves capacity on a node, adds the room to the session's rooms, appends participant_joined. The third
-member of a peer-to-peer room moves its media to the SFU. A participant that is in the room already is returned as it is.
-`member` is the Member without nodeId, `resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
-@args roomId participantId sessionId resumeHash member mediaRequest joinedEvent sfuEvent excludeNodes random1 random2 maxRooms
-@result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
+member of a peer-to-peer room, and one that may not both publish and subscribe, moves its media to the SFU. A participant that is in the room already is returned as it is.
+The session's claims decide: its room, and its grants, which the member gets. `grants` are those that `joinedEvent` tells; when the
+session has others, nothing is done and those are returned. `member` is the Member without nodeId and grants, `resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
+@args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 maxRooms
+@result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
 Returns {room, member, members, publications, reconnecting participants, offset, media mode}, or why not.
 ]]
 -- @include placement
 -- @include room
 -- @include reservations
-local room = redis.call('GET', key.room(roomId))
-if not room then return 'ROOM_NOT_FOUND' end
+-- @include time
 local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
+local held = redis.call('HGET', key.session(sessionId), 'grants') or ''
+if not may_be_in(roomId, redis.call('HGET', key.session(sessionId), 'room') or '', held) then return 'FORBIDDEN' end
+local room = redis.call('GET', key.room(roomId))
+if not room then return 'ROOM_NOT_FOUND' end
+if tonumber(redis.call('ZSCORE', key.bans(roomId), userId) or 0) > now_ms() then return 'BANNED' end
+if room_grants(held) ~= grants then return { room_grants(held) } end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
@@ -29,7 +35,7 @@ if not record then
     random1 = tonumber(random1), random2 = tonumber(random2),
   })
   if not node then return 'NO_CAPACITY' end
-  record = node .. ' - ' .. member
+  record = node .. ' - ' .. grants .. ' ' .. member
   stage('HSET', key.members(roomId), participantId, record)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
@@ -40,11 +46,9 @@ if not record then
     stage('SADD', key.reconnecting(roomId), participantId)
     reconnecting[#reconnecting + 1] = participantId
   end
-  if mode == 'peer' and present + 1 > 2 then
+  if mode == 'peer' and (present + 1 > 2 or not may_call_directly(grants)) then
     mode = 'sfu'
-    stage('SET', key.upgraded(roomId), '1')
-    delete(key.pairs(roomId))
-    append_event(roomId, sfuEvent)
+    stage_sfu_mode(roomId)
   end
   if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
   stage_reservations()

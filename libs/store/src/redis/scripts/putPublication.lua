@@ -2,11 +2,12 @@
 Adds a publication (appends `addedEvent`) or replaces the one of its id (`updatedEvent`). While its participant is being moved to
 its node, the record that it replaces is kept for a roll back; once it was republished there, the old node cannot replace it.
 @args roomId participantId publicationId nodeId publication addedEvent updatedEvent maxPublications previousSeconds
-@result z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING'])
+@result z.enum(['put', 'NOT_IN_ROOM', 'FORBIDDEN', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING'])
 ]]
 -- @include room
 local member = redis.call('HGET', key.members(roomId), participantId)
 if not member then return 'NOT_IN_ROOM' end
+if not has_grant(grants_of_member(member), 'publish') then return 'FORBIDDEN' end
 local known = redis.call('HGET', key.publications(roomId), publicationId)
 local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 1
 if known and not own then return 'PUBLICATION_NOT_FOUND' end

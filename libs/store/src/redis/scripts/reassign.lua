@@ -35,7 +35,7 @@ if not node then return 'NO_CAPACITY' end
 stage_migration_abort(roomId, participantId)
 reserve(roomId, from, -1)
 reserve(roomId, node, 1)
-local moved = member_record(record, node)
+local moved = member_record(record, { node = node })
 stage('HSET', key.members(roomId), participantId, moved)
 append_moved(roomId, participantId, node)
 if migration ~= '' then

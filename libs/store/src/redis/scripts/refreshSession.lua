@@ -1,11 +1,12 @@
 --[[
 Replaces the claims of a session by those of a token, and uses the token up. The token that the session was refreshed with last may
-be sent again: its answer may have been lost with a connection. `resumeHash` is that of the connection that refreshes.
-@args sessionId resumeHash tokenId tokenSeconds ...claims
+be sent again: its answer may have been lost with a connection. `resumeHash` is that of the connection that refreshes, `room` and
+`grants` are two of the claims. What runs follows at once: see stage_grants.
+@args sessionId resumeHash tokenId tokenSeconds room grants trace ...claims
 @result z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED'])
 SESSION_EXPIRED when the session has ended or was resumed by another connection; nothing is changed then.
 ]]
--- @include transaction
+-- @include grants
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
@@ -16,5 +17,7 @@ stage('HSET', session, 'tokenId', tokenId)
 for index = 1, #claims, 2 do
   stage('HSET', session, claims[index], claims[index + 1])
 end
+stage_grants(sessionId, room, grants, trace)
+stage_reservations()
 commit()
 return 'refreshed'

@@ -19,7 +19,7 @@ export interface ScriptArguments {
   expiredRooms: { limit: string | number };
   gatewayAlive: { gatewayId: string | number };
   isResumable: { resumeHash: string | number };
-  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; sfuEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
+  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number };
   listNodes: {  };
   listRelays: {  };
@@ -29,7 +29,7 @@ export interface ScriptArguments {
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
   reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
-  refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; claims: readonly string[] };
+  refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
   removeNode: { nodeId: string | number };
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
@@ -47,6 +47,30 @@ export interface ScriptArguments {
 export type ScriptName = keyof ScriptArguments;
 
 const include = {
+  grants: `local function stage_grants(session, room_claim, grants, trace)
+  local participant = participant_of(session)
+  local new = room_grants(grants)
+  local list = json_list(new == '-' and {} or split(new))
+  for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
+    attempt(function()
+      local member = redis.call('HGET', key.members(room), participant)
+      if not member or grants_of_member(member) == new and may_be_in(room, room_claim, grants) then return end
+      if not may_be_in(room, room_claim, grants) then
+        stage_leave(room, participant, 'removed', trace)
+        return
+      end
+      stage('HSET', key.members(room), participant, member_record(member, { grants = new }))
+      append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '","grants":' .. list .. '}' .. trace .. '}')
+      if not has_grant(new, 'publish') then
+        for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(room, participant))) do
+          stage_unpublish(room, participant, id)
+        end
+      end
+      local settings = decode(redis.call('GET', key.room(room)) or '')
+      if settings and media_mode(settings, room) == 'peer' and not may_call_directly(new) then stage_sfu_mode(room) end
+    end)
+  end
+end`,
   leave: `local departures = {}
 journals[#journals + 1] = departures
 local function departures_from(room)
@@ -192,12 +216,37 @@ local function participant_of(session) return 'pt_' .. string.sub(session, 4) en
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
 local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
+local function grants_of_member(record) return string.match(record, '^%S+ %S+ (%S+) ') or '-' end
+local function member_record(record, changes)
+  local node, migration, grants, json = string.match(record, '^(%S+) (%S+) (%S+) (.*)$')
+  return (changes.node or node) .. ' ' .. (changes.migration or migration) .. ' ' .. (changes.grants or grants) .. ' ' .. json
+end
+local function has_grant(grants, grant) return string.find(',' .. grants .. ',', ',' .. grant .. ',', 1, true) ~= nil end
+local function room_grants(grants)
+  local held = {}
+  for _, grant in ipairs({ 'publish', 'subscribe', 'data' }) do
+    if has_grant(grants, grant) then held[#held + 1] = grant end
+  end
+  return #held > 0 and table.concat(held, ',') or '-'
+end
+local function may_be_in(room, room_claim, grants)
+  return (room_claim == '*' or room_claim == room) and room_grants(grants) ~= '-'
+end
+local function may_call_directly(grants) return has_grant(grants, 'publish') and has_grant(grants, 'subscribe') end
+local function stage_sfu_mode(room)
+  stage('SET', key.upgraded(room), '1')
+  delete(key.pairs(room))
+  append_event(room, '{"type":"media_mode","from":"system","payload":{"mediaMode":"sfu"}}')
 end
 local function node_of_publication(record) return string.match(record, '^(%S+) ') end
 local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+local function split(list)
+  local words = {}
+  for word in string.gmatch(list, '[^,]+') do
+    words[#words + 1] = word
+  end
+  return words
+end
 local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
 local function append_moved(room, participant, node, migration)
   append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
@@ -425,7 +474,7 @@ if not member or not record then return 'MIGRATION_NOT_ACTIVE' end
 local migration = cjson.decode(record)
 if migration.id ~= migrationId or migration.step ~= 'prepared' then return 'MIGRATION_NOT_ACTIVE' end
 reserve(roomId, node_of_member(member), -1)
-stage('HSET', key.members(roomId), participantId, member_record(member, migration.toNode, migrationId))
+stage('HSET', key.members(roomId), participantId, member_record(member, { node = migration.toNode, migration = migrationId }))
 stage('HDEL', key.migrations(roomId), participantId)
 stage('ZREM', key.running(), roomId .. '/' .. participantId)
 delete(key.previous(roomId, participantId))
@@ -507,7 +556,7 @@ for index = 1, last, 2 do
 end
 stage_reservations()
 if last == #members then
-  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'reconnecting', 'metadata', 'assignments' }) do
+  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
     delete(key[part](roomId))
   end
   stage('ZREM', key.emptyRooms(), roomId)
@@ -606,17 +655,21 @@ local window_ends = redis.call('ZSCORE', key.detached(), id)
 return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
   },
   join: {
-    args: ["roomId","participantId","sessionId","resumeHash","member","mediaRequest","joinedEvent","sfuEvent","excludeNodes","random1","random2","maxRooms"],
-    result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
+    args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","maxRooms"],
+    result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
     lua: `${include.time}
 ${include.placement}
 ${include.transaction}
 ${include.room}
 ${include.reservations}
-local room = redis.call('GET', key.room(roomId))
-if not room then return 'ROOM_NOT_FOUND' end
 local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
+local held = redis.call('HGET', key.session(sessionId), 'grants') or ''
+if not may_be_in(roomId, redis.call('HGET', key.session(sessionId), 'room') or '', held) then return 'FORBIDDEN' end
+local room = redis.call('GET', key.room(roomId))
+if not room then return 'ROOM_NOT_FOUND' end
+if tonumber(redis.call('ZSCORE', key.bans(roomId), userId) or 0) > now_ms() then return 'BANNED' end
+if room_grants(held) ~= grants then return { room_grants(held) } end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
@@ -633,7 +686,7 @@ if not record then
     random1 = tonumber(random1), random2 = tonumber(random2),
   })
   if not node then return 'NO_CAPACITY' end
-  record = node .. ' - ' .. member
+  record = node .. ' - ' .. grants .. ' ' .. member
   stage('HSET', key.members(roomId), participantId, record)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
@@ -644,11 +697,9 @@ if not record then
     stage('SADD', key.reconnecting(roomId), participantId)
     reconnecting[#reconnecting + 1] = participantId
   end
-  if mode == 'peer' and present + 1 > 2 then
+  if mode == 'peer' and (present + 1 > 2 or not may_call_directly(grants)) then
     mode = 'sfu'
-    stage('SET', key.upgraded(roomId), '1')
-    delete(key.pairs(roomId))
-    append_event(roomId, sfuEvent)
+    stage_sfu_mode(roomId)
   end
   if mode == 'sfu' and mediaRequest ~= '' then stage('HSET', key.mediaRequests(roomId), participantId, mediaRequest) end
   stage_reservations()
@@ -739,11 +790,12 @@ return 1`,
   },
   putPublication: {
     args: ["roomId","participantId","publicationId","nodeId","publication","addedEvent","updatedEvent","maxPublications","previousSeconds"],
-    result: z.enum(['put', 'NOT_IN_ROOM', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING']),
+    result: z.enum(['put', 'NOT_IN_ROOM', 'FORBIDDEN', 'PUBLICATION_NOT_FOUND', 'RATE_LIMITED', 'MIGRATION_RUNNING']),
     lua: `${include.transaction}
 ${include.room}
 local member = redis.call('HGET', key.members(roomId), participantId)
 if not member then return 'NOT_IN_ROOM' end
+if not has_grant(grants_of_member(member), 'publish') then return 'FORBIDDEN' end
 local known = redis.call('HGET', key.publications(roomId), publicationId)
 local own = redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 1
 if known and not own then return 'PUBLICATION_NOT_FOUND' end
@@ -801,7 +853,7 @@ if not node then return 'NO_CAPACITY' end
 stage_migration_abort(roomId, participantId)
 reserve(roomId, from, -1)
 reserve(roomId, node, 1)
-local moved = member_record(record, node)
+local moved = member_record(record, { node = node })
 stage('HSET', key.members(roomId), participantId, moved)
 append_moved(roomId, participantId, node)
 if migration ~= '' then
@@ -831,9 +883,15 @@ end
 commit()`,
   },
   refreshSession: {
-    args: ["sessionId","resumeHash","tokenId","tokenSeconds","...claims"],
+    args: ["sessionId","resumeHash","tokenId","tokenSeconds","room","grants","trace","...claims"],
     result: z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED']),
-    lua: `${include.transaction}
+    lua: `${include.time}
+${include.transaction}
+${include.room}
+${include.reservations}
+${include.migrations}
+${include.leave}
+${include.grants}
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
@@ -844,6 +902,8 @@ stage('HSET', session, 'tokenId', tokenId)
 for index = 1, #claims, 2 do
   stage('HSET', session, claims[index], claims[index + 1])
 end
+stage_grants(sessionId, room, grants, trace)
+stage_reservations()
 commit()
 return 'refreshed'`,
   },

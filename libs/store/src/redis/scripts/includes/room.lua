@@ -18,16 +18,49 @@ local function participant_of(session) return 'pt_' .. string.sub(session, 4) en
 local function session_of(participant) return 'ss_' .. string.sub(participant, 4) end
 
 -- Records are opaque to scripts but for what stands in front of their JSON, so that no script depends on what a JSON parser accepts.
--- A member: `<node id> <id of its last committed migration, or -> <Member without nodeId>`.
+-- A member: `<node id> <id of its last committed migration, or -> <grants> <Member without nodeId and grants>`. The grants are those
+-- that apply in rooms, separated by commas, or - for none.
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
 local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
-local function member_record(record, node, migration)
-  local _, last, json = string.match(record, '^(%S+) (%S+) (.*)$')
-  return node .. ' ' .. (migration or last) .. ' ' .. json
+local function grants_of_member(record) return string.match(record, '^%S+ %S+ (%S+) ') or '-' end
+local function member_record(record, changes)
+  local node, migration, grants, json = string.match(record, '^(%S+) (%S+) (%S+) (.*)$')
+  return (changes.node or node) .. ' ' .. (changes.migration or migration) .. ' ' .. (changes.grants or grants) .. ' ' .. json
+end
+local function has_grant(grants, grant) return string.find(',' .. grants .. ',', ',' .. grant .. ',', 1, true) ~= nil end
+
+-- The grants of a session that apply in rooms, in the form and order of a member's record.
+local function room_grants(grants)
+  local held = {}
+  for _, grant in ipairs({ 'publish', 'subscribe', 'data' }) do
+    if has_grant(grants, grant) then held[#held + 1] = grant end
+  end
+  return #held > 0 and table.concat(held, ',') or '-'
+end
+
+-- Whether a session may be in a room: its claim `room` names the room or is *, and it has a grant that applies in rooms.
+local function may_be_in(room, room_claim, grants)
+  return (room_claim == '*' or room_claim == room) and room_grants(grants) ~= '-'
+end
+
+-- Only those who may both publish and subscribe exchange media directly: the SFU enforces the grants of the others.
+local function may_call_directly(grants) return has_grant(grants, 'publish') and has_grant(grants, 'subscribe') end
+local function stage_sfu_mode(room)
+  stage('SET', key.upgraded(room), '1')
+  delete(key.pairs(room))
+  append_event(room, '{"type":"media_mode","from":"system","payload":{"mediaMode":"sfu"}}')
 end
 -- A publication: `<node id> <Publication>`.
 local function node_of_publication(record) return string.match(record, '^(%S+) ') end
 local function json_of_publication(record) return string.match(record, '^%S+ (.*)$') end
+
+local function split(list)
+  local words = {}
+  for word in string.gmatch(list, '[^,]+') do
+    words[#words + 1] = word
+  end
+  return words
+end
 
 -- The ids as JSON; cjson writes an empty table as an object.
 local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end

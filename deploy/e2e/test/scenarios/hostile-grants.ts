@@ -1,0 +1,101 @@
+import { type Grant, roomGrants } from '@flotilla/contracts';
+import { notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
+import { expect } from 'vitest';
+import { HonestPair } from './honest-pair.ts';
+import type { HostileScenario } from './hostile-frames.ts';
+import { joinWithMedia, newMediaRoom, publishAudio } from './hostile-media.ts';
+
+const forbidden = { ok: false, error: { code: 'FORBIDDEN' } };
+
+/** Refreshes the session of a client with a token of the same user. */
+const refresh = async (topology: Topology, raw: RawClient, room: string, userId: string, grants: Grant[]) =>
+  raw.request('refresh_token', { token: await topology.api.issueToken(room, { userId, grants }) });
+
+async function rtpCapabilitiesOf(raw: RawClient): Promise<object> {
+  const { rtpCapabilities } = await raw.welcome();
+  return rtpCapabilities as object;
+}
+
+/** Clients that take more than their grants, and whose grants are taken away. */
+export const hostileGrants: readonly HostileScenario[] = [
+  {
+    title: 'a token allows nothing that its claims do not name: no room, no publication, no subscription',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const { api, signalUrls } = topology;
+        const [room, other] = [await newMediaRoom(topology), await newMediaRoom(topology)];
+        const { raw } = await joinWithMedia(topology, room);
+        expect(await publishAudio(raw, room)).toMatchObject({ ok: true });
+        const joining = async (token: string, where: string) => {
+          const client = await RawClient.connect(signalUrls[0]!, { token });
+          const rtpCapabilities = await rtpCapabilitiesOf(client);
+          const reply = await client.request('join', { room: where, rtpCapabilities });
+          client.close();
+          return reply;
+        };
+        const tokens = [
+          await api.issueToken(room, { grants: [] }),
+          await api.issueToken(room, { grants: ['broadcast'] }),
+          await api.issueToken(other),
+          await api.issueFleetToken({ room: undefined }),
+        ];
+        for (const token of tokens) expect(await joining(token, room)).toMatchObject(forbidden);
+
+        const chatter = await joinWithMedia(topology, room, ['data']);
+        expect(chatter.subscribed).toBeUndefined();
+        const rtpCapabilities = await rtpCapabilitiesOf(chatter.raw);
+        expect(await chatter.raw.request('open_media', { rtpCapabilities }, `room:${room}`)).toMatchObject(forbidden);
+        const speaker = await joinWithMedia(topology, room, ['publish']);
+        expect(speaker.subscribed).toEqual([]);
+        expect(
+          await speaker.raw.request('open_media', { rtpCapabilities, subscribe: true }, `room:${room}`),
+        ).toMatchObject({ ok: true, payload: { subscriptions: [] } });
+        const viewer = await joinWithMedia(topology, room, ['subscribe']);
+        expect(viewer.subscribed).toHaveLength(1);
+        expect(await publishAudio(viewer.raw, room)).toMatchObject(forbidden);
+        for (const client of [raw, chatter.raw, speaker.raw, viewer.raw]) client.close();
+      }),
+  },
+  {
+    title: 'a refresh with fewer grants ends publications, subscriptions and the stay in the room at once',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const room = await newMediaRoom(topology);
+        const to = `room:${room}`;
+        const userId = `hostile-${Date.now().toString(36)}`;
+        const token = await topology.api.issueToken(room, { userId });
+        const { raw } = await joinWithMedia(topology, room, undefined, token);
+        const honest = await joinWithMedia(topology, room);
+        const published = await publishAudio(raw, room);
+        const { publication } = published.payload as { publication: { id: string } };
+        const { publication: theirs } = (await publishAudio(honest.raw, room)).payload as {
+          publication: { id: string };
+        };
+        const subscribing = () => raw.request('subscribe', { publicationIds: [theirs.id] }, to);
+        expect(await subscribing()).toMatchObject({ ok: true, payload: { failed: [] } });
+
+        expect(await refresh(topology, raw, room, userId, ['subscribe'])).toMatchObject({ ok: true });
+        await honest.raw.event('publication_removed', ({ payload }) => payload['publicationId'] === publication.id);
+        expect(await honest.raw.event('grants_changed')).toMatchObject({ payload: { grants: ['subscribe'] } });
+        expect(await publishAudio(raw, room)).toMatchObject(forbidden);
+
+        expect(await refresh(topology, raw, room, userId, ['publish'])).toMatchObject({ ok: true });
+        expect(await subscribing()).toMatchObject(forbidden);
+        const update = { publicationIds: [theirs.id], paused: false };
+        expect(await raw.request('update_subscriptions', update, to)).toMatchObject(forbidden);
+        // Given back, the subscription is a new one: the first was closed.
+        expect(await refresh(topology, raw, room, userId, [...roomGrants])).toMatchObject({ ok: true });
+        await waitFor('the subscription is gone', async () => {
+          const reply = await raw.request('update_subscriptions', update, to);
+          if (reply.ok) notYet('it is open');
+          expect(reply).toMatchObject({ error: { code: 'SUBSCRIPTION_NOT_FOUND' } });
+        });
+
+        expect(await refresh(topology, raw, room, userId, ['broadcast'])).toMatchObject({ ok: true });
+        expect(await honest.raw.event('participant_left')).toMatchObject({ payload: { reason: 'removed' } });
+        expect(await raw.request('message', { data: 1 }, to)).toMatchObject(forbidden);
+        expect(await honest.raw.request('message', { data: 1 }, to)).toMatchObject({ ok: true });
+        for (const client of [raw, honest.raw]) client.close();
+      }),
+  },
+];

@@ -1,0 +1,19 @@
+import { z } from 'zod';
+
+export const Grant = z
+  .enum(['publish', 'subscribe', 'data', 'broadcast', 'admin'])
+  .describe(
+    'A permission. `publish`, `subscribe`: media and metadata topics. `data`: messages to rooms and users. `broadcast`: messages to every session. `admin`: watching the fleet, and drills.',
+  );
+export type Grant = z.infer<typeof Grant>;
+
+/** The grants that matter in a room. A participant needs at least one of them. */
+export const RoomGrant = Grant.extract(['publish', 'subscribe', 'data']).describe('A grant that applies in rooms.');
+export type RoomGrant = z.infer<typeof RoomGrant>;
+
+/** All of them, in the order in which they are stored. */
+export const roomGrants: readonly RoomGrant[] = RoomGrant.options;
+
+/** Those of the grants that apply in rooms, in the order in which they are stored. */
+export const roomGrantsOf = (grants: readonly Grant[]): RoomGrant[] =>
+  roomGrants.filter((grant) => grants.includes(grant));

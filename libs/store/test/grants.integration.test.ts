@@ -1,0 +1,127 @@
+import type { EventLog } from '@flotilla/bus';
+import { type Grant, newId } from '@flotilla/contracts';
+import { cameraOf, joinAs, newcomer, nodeReport, participantClaims, roomRecord } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { brokenInvariants, type Store, takeInventory } from '../src/index.ts';
+import { adapters, eventsOf } from './adapters.ts';
+
+describe.each(adapters)('grants in %s', (_name, open) => {
+  let store: Store;
+  let events: EventLog;
+  let close: () => Promise<void>;
+
+  beforeEach(async () => {
+    ({ store, events, close } = await open());
+    await store.nodes.report(nodeReport('nd_a', { capacity: 100 }));
+    for (const name of ['a', 'b']) await store.rooms.create(roomRecord(name));
+  });
+  afterEach(() => close());
+
+  const openSession = async (claims: { room?: string; grants?: Grant[] }) => {
+    const id = newId('session');
+    const session = { id, userId: 'u', gatewayId: 'gw_a', ...participantClaims(), ...claims };
+    await store.sessions.open(session, `hash-of-${id}`);
+    return id;
+  };
+  const refresh = (sessionId: string, claims: { room?: string | undefined; grants?: Grant[] }) =>
+    store.sessions.refresh(
+      sessionId,
+      `hash-of-${sessionId}`,
+      { id: newId('session'), keptUntil: Date.now() + 60_000 },
+      { ...participantClaims(), ...claims },
+    );
+  const eventTypes = async (roomId: string) => (await eventsOf(events, roomId)).map(({ type }) => type);
+  const expectWhole = async () => expect(brokenInvariants(await takeInventory(store))).toEqual([]);
+
+  test('a session joins only the room of its token, with * any, and without a room or a grant none', async () => {
+    const joining = async (claims: { room?: string; grants?: Grant[] }, roomId = 'rm_a') =>
+      store.rooms.join(newcomer(roomId, await openSession(claims)));
+    expect(await joining({ room: 'rm_a' })).toMatchObject({ member: { grants: ['publish', 'subscribe', 'data'] } });
+    expect(await joining({ room: '*' }, 'rm_b')).toMatchObject({ member: { roomId: 'rm_b' } });
+    const refused: [{ room?: string; grants?: Grant[] }, string?][] = [
+      [{ room: 'rm_b' }],
+      [{ room: '' }],
+      [{ grants: [] }],
+      [{ grants: ['broadcast', 'admin'] }],
+      // The refusal does not tell whether a room exists.
+      [{ room: 'rm_b' }, 'rm_missing'],
+    ];
+    for (const [claims, roomId] of refused)
+      await expect(joining(claims, roomId)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expectWhole();
+  });
+
+  test('a member has the grants of its session, whatever the request says', async () => {
+    const sessionId = await openSession({ grants: ['admin', 'subscribe'] });
+    const { member, members } = await store.rooms.join({ ...newcomer('rm_a', sessionId), grants: ['publish'] });
+    expect(member.grants).toEqual(['subscribe']);
+    expect(members[0]!.grants).toEqual(['subscribe']);
+    expect(await eventsOf(events, 'rm_a')).toMatchObject([
+      { type: 'participant_joined', payload: { participant: { grants: ['subscribe'] } } },
+    ]);
+    await expect(store.rooms.putPublication('rm_a', cameraOf(member))).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(await store.rooms.memberAt('rm_a', member.id)).toMatchObject({
+      member: { grants: ['subscribe'] },
+      offset: (await store.rooms.state('rm_a'))!.offset,
+    });
+  });
+
+  test('a refresh without publish ends the publications in every room of the session, and no further one is added', async () => {
+    const sessionId = await openSession({});
+    const { member } = await store.rooms.join(newcomer('rm_a', sessionId));
+    await store.rooms.join(newcomer('rm_b', sessionId));
+    const publication = cameraOf(member);
+    await store.rooms.putPublication('rm_a', publication);
+    const before = (await eventsOf(events, 'rm_a')).length;
+    await refresh(sessionId, { grants: ['data', 'subscribe'] });
+    expect((await eventsOf(events, 'rm_a')).slice(before)).toMatchObject([
+      { type: 'grants_changed', payload: { participantId: member.id, grants: ['subscribe', 'data'] } },
+      { type: 'publication_removed', payload: { publicationId: publication.id } },
+    ]);
+    expect(await eventTypes('rm_b')).toEqual(['participant_joined', 'grants_changed']);
+    for (const change of [publication, { ...publication, muted: true }])
+      await expect(store.rooms.putPublication('rm_a', change)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(await store.rooms.state('rm_a')).toMatchObject({
+      publications: [],
+      members: [{ grants: ['subscribe', 'data'] }],
+    });
+    await refresh(sessionId, {});
+    await store.rooms.putPublication('rm_a', publication);
+    await expectWhole();
+  });
+
+  test('a refresh that leaves the grants as they are appends no event', async () => {
+    const sessionId = await openSession({});
+    await store.rooms.join(newcomer('rm_a', sessionId));
+    await refresh(sessionId, { grants: ['subscribe', 'data', 'publish', 'admin'] });
+    expect(await eventTypes('rm_a')).toEqual(['participant_joined']);
+  });
+
+  test('a session leaves the rooms that a refresh does not cover any more', async () => {
+    const sessionId = await openSession({});
+    for (const roomId of ['rm_a', 'rm_b']) await store.rooms.join(newcomer(roomId, sessionId));
+    await refresh(sessionId, { room: 'rm_b' });
+    expect((await eventsOf(events, 'rm_a')).at(-1)).toMatchObject({
+      type: 'participant_left',
+      payload: { reason: 'removed' },
+    });
+    expect((await store.sessions.get(sessionId))?.rooms).toEqual(['rm_b']);
+    await refresh(sessionId, { grants: ['broadcast'] });
+    expect((await store.sessions.get(sessionId))?.rooms).toEqual([]);
+    expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
+    await expectWhole();
+  });
+
+  test('a peer-to-peer room moves to the SFU when one of its members may not both publish and subscribe', async () => {
+    for (const name of ['joining', 'changing']) await store.rooms.create(roomRecord(name, { peerToPeer: true }));
+    const viewer = await openSession({ grants: ['subscribe'] });
+    expect(await store.rooms.join(newcomer('rm_joining', viewer))).toMatchObject({ mediaMode: 'sfu' });
+    const sessionId = await openSession({});
+    const other = await joinAs(store, newcomer('rm_changing'));
+    expect(await store.rooms.join(newcomer('rm_changing', sessionId))).toMatchObject({ mediaMode: 'peer' });
+    await refresh(sessionId, { grants: ['publish', 'data'] });
+    expect(await store.rooms.state('rm_changing')).toMatchObject({ mediaMode: 'sfu' });
+    expect((await eventTypes('rm_changing')).slice(-2)).toEqual(['grants_changed', 'media_mode']);
+    expect(other.mediaMode).toBe('peer');
+  });
+});
