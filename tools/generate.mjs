@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { build, isBuilt } from './setup/build.mjs';
 import { childEnv, dependenciesInstalled, installDependencies } from './setup/dependencies.mjs';
 import { root, run, runMain, SetupError, step } from './setup/steps.mjs';
+import { withGrants } from './generate/authorization.mjs';
 import { withChartValues } from './generate/chart-values.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
@@ -43,6 +44,7 @@ async function documents() {
       Console: console_.consoleConfig,
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
+    'docs/authorization.md': withGrants(read('docs/authorization.md'), contracts),
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),

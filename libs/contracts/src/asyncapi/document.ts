@@ -15,6 +15,7 @@ import {
 } from '../envelope.ts';
 import { ErrorBody, errorCatalogue } from '../errors.ts';
 import { Offset, RoomRef } from '../ids.ts';
+import { describeRule, requestGrants } from '../request-grants.ts';
 import { connectionEvents, type RequestType, signalEvents, type SignalEventType, signalRequests } from '../signal.ts';
 import { eventExamples, exampleMoment, requestExamples } from './examples.ts';
 import { componentSchemas, ref } from './schemas.ts';
@@ -163,6 +164,7 @@ function operations(): object {
           channel,
           title: type,
           summary,
+          description: `Grants: ${describeRule(requestGrants[type]) || 'none'}.`,
           messages: [inChannel(`request.${type}`)],
           reply: { channel, messages: [inChannel(`reply.${type}`), inChannel('refused')] },
         },
