@@ -24,7 +24,10 @@ export const mayBeIn = (roomId: string, { room, grants }: Pick<SessionClaims, 'r
 
 /** The refusal of a join that the claims of its session do not cover. */
 export const notCovered = (): FlotillaError =>
-  new FlotillaError('FORBIDDEN', 'the token does not cover this room: its claim `room` must name it or be `*`, with one of the grants publish, subscribe and data');
+  new FlotillaError(
+    'FORBIDDEN',
+    'the token does not cover this room: its claim `room` must name it or be `*`, with one of the grants publish, subscribe and data',
+  );
 
 /** The refusal of what a participant lacks a grant for. */
 export const lacksGrant = (grant: RoomGrant): FlotillaError =>

@@ -1,6 +1,15 @@
 import type { EventLog } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
-import { cameraOf, joinAs, newcomer, nodeReport, notYet, participantClaims, roomRecord, waitFor } from '@flotilla/testkit';
+import {
+  cameraOf,
+  joinAs,
+  newcomer,
+  nodeReport,
+  notYet,
+  participantClaims,
+  roomRecord,
+  waitFor,
+} from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brokenInvariants, maxPublications, type Store, takeInventory } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';

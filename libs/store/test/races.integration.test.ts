@@ -2,7 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { connectRedis } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { joinAs, newcomer, nodeReport, notYet, participantClaims, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
+import {
+  joinAs,
+  newcomer,
+  nodeReport,
+  notYet,
+  participantClaims,
+  roomRecord,
+  testBrokers,
+  waitFor,
+} from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brokenInvariants, RedisStore, type Store, takeInventory } from '../src/index.ts';
 import { adapters } from './adapters.ts';

@@ -1,5 +1,12 @@
 import 'reflect-metadata';
-import { type CommandType, type MediaSessionParameters, newId, participantIdOf, roomGrants, sfuQueue } from '@flotilla/contracts';
+import {
+  type CommandType,
+  type MediaSessionParameters,
+  newId,
+  participantIdOf,
+  roomGrants,
+  sfuQueue,
+} from '@flotilla/contracts';
 import { createLogger, nestLogger } from '@flotilla/runtime';
 import { nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import { memoryBackplane } from '@flotilla/backplane';

@@ -16,7 +16,11 @@ describe('a token for a room', () => {
   test('a token for a room names that room and the rooms that it may send messages into', async () => {
     const { post, claimsOf } = await registry();
     const room = Room.parse((await post('/v1/rooms', { name: 'daily' })).body);
-    const { status, body } = await post('/v1/rooms/daily/tokens', { userId: 'ada', grants: ['data'], bridge: ['lobby'] });
+    const { status, body } = await post('/v1/rooms/daily/tokens', {
+      userId: 'ada',
+      grants: ['data'],
+      bridge: ['lobby'],
+    });
     expect(status).toBe(201);
     expect(await claimsOf(body)).toMatchObject({ sub: 'ada', room: room.id, bridge: ['lobby'] });
   });
@@ -41,7 +45,10 @@ describe('a token for the fleet', () => {
     const { post, claimsOf } = await registry();
     const anywhere = await post('/v1/tokens', { room: '*', grants: ['subscribe'] });
     expect(await claimsOf(anywhere.body)).toMatchObject({ room: '*', grants: ['subscribe'] });
-    expect(await post('/v1/tokens', { room: '*' })).toMatchObject({ status: 400, body: { error: { code: 'BAD_PAYLOAD' } } });
+    expect(await post('/v1/tokens', { room: '*' })).toMatchObject({
+      status: 400,
+      body: { error: { code: 'BAD_PAYLOAD' } },
+    });
   });
 
   test('a fleet token for one room requires that the room exists', async () => {
@@ -74,5 +81,8 @@ test('a fleet that trusts another issuer answers requests for tokens with TOKENS
   const { post } = await registry({ FLOTILLA_TOKEN_JWKS_URL: 'https://id.example.com/jwks.json' });
   await post('/v1/rooms', { name: 'daily' });
   for (const path of ['/v1/tokens', '/v1/rooms/daily/tokens'])
-    expect(await post(path, { grants: [] })).toMatchObject({ status: 501, body: { error: { code: 'TOKENS_NOT_ISSUED' } } });
+    expect(await post(path, { grants: [] })).toMatchObject({
+      status: 501,
+      body: { error: { code: 'TOKENS_NOT_ISSUED' } },
+    });
 });

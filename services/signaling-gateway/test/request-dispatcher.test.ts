@@ -206,8 +206,7 @@ describe('grants of requests', () => {
     // Without services, the handler itself fails.
     return replies[0]?.error?.code === 'FORBIDDEN' ? 'FORBIDDEN' : 'handled';
   };
-  const addressOf = (type: RequestType): string | undefined =>
-    (requestExamples[type] as { to?: string }).to;
+  const addressOf = (type: RequestType): string | undefined => (requestExamples[type] as { to?: string }).to;
 
   test('every request of the protocol has a rule, and no rule is left over', () => {
     expect(Object.keys(requestGrants).toSorted()).toEqual(Object.keys(signalRequests).toSorted());
@@ -220,7 +219,13 @@ describe('grants of requests', () => {
       if (rule === 'none') return expect(await outcomeOf(type, to, [])).toBe('handled');
       const needed = 'toOthers' in rule ? [rule.toOthers] : 'anyOf' in rule ? rule.anyOf : rule.allOf;
       expect(await outcomeOf(type, to, [])).toBe('FORBIDDEN');
-      expect(await outcomeOf(type, to, everyGrant.filter((grant) => !needed.includes(grant)))).toBe('FORBIDDEN');
+      expect(
+        await outcomeOf(
+          type,
+          to,
+          everyGrant.filter((grant) => !needed.includes(grant)),
+        ),
+      ).toBe('FORBIDDEN');
       expect(await outcomeOf(type, to, [...needed])).toBe('handled');
       for (const grant of needed)
         expect(await outcomeOf(type, to, [grant])).toBe(

@@ -230,7 +230,8 @@ export const peerScenarios: readonly PeerScenario[] = [
     },
   },
   {
-    title: 'a part is delivered to its addressee only, in a peer-to-peer room, and needs the grants publish and subscribe',
+    title:
+      'a part is delivered to its addressee only, in a peer-to-peer room, and needs the grants publish and subscribe',
     run: async (topology) => {
       const [a, b] = await two(topology);
       expect(await a.say({ id: 'pt_nobody' }, description('offer', 'a'))).toMatchObject(

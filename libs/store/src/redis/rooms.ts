@@ -137,7 +137,16 @@ export class RedisRooms implements RoomStore {
     request: JoinRequest,
     grants: readonly RoomGrant[],
   ): Promise<(RoomState & { member: Member }) | { grants: readonly RoomGrant[] }> {
-    const { roomId, participantId, resumeHash = '', excludeNodes, maxRooms, media, grants: _believed, ...who } = request;
+    const {
+      roomId,
+      participantId,
+      resumeHash = '',
+      excludeNodes,
+      maxRooms,
+      media,
+      grants: _believed,
+      ...who
+    } = request;
     const member = { id: participantId, roomId, ...who };
     const answer = await this.client.run('join', {
       roomId,

@@ -1,4 +1,10 @@
-import { type EventLog, type RoomEventEntry, type StreamSubscription, subscribeToRoom, roomStream } from '@flotilla/bus';
+import {
+  type EventLog,
+  type RoomEventEntry,
+  type StreamSubscription,
+  subscribeToRoom,
+  roomStream,
+} from '@flotilla/bus';
 import {
   type ChannelKind,
   compareOffsets,
