@@ -170,7 +170,8 @@ describe('requests while the media of a session is closed', () => {
     const member = await nodes.enter(here);
     const { userId, name, joinedAt, id: participantId, sessionId } = member;
     await leave(member);
-    const request = { participantId, sessionId, userId, name, joinedAt, roomId: nodes.roomId, maxRooms: 16 };
+    const { grants } = member;
+    const request = { participantId, sessionId, userId, name, joinedAt, grants, roomId: nodes.roomId, maxRooms: 16 };
     await nodes.backplane.store.rooms.join({ ...request, excludeNodes: [there] });
     // Faster than the event of the first stay.
     await nodes.open(here, member);

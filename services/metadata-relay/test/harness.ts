@@ -11,7 +11,16 @@ import {
 import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { connectBackplane, type Backplane, memoryBackplane } from '@flotilla/backplane';
-import { MetadataClient, type MetadataClientOptions, type Requester, roomRecord, testBrokers } from '@flotilla/testkit';
+import {
+  joinAs,
+  MetadataClient,
+  type MetadataClientOptions,
+  newcomer,
+  nodeReport,
+  type Requester,
+  roomRecord,
+  testBrokers,
+} from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
@@ -78,6 +87,7 @@ export class Harness {
           const { relayId: named, exceptRelay, ...rest } = payload as { relayId?: string; exceptRelay?: string };
           const excluded = exceptRelay === undefined ? [] : [exceptRelay];
           const to = named ?? relayId ?? (await store.relays.assign(this.room.id, excluded));
+          if (type === 'metadata.connect') await this.#join(sessionId);
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;
           const reply = await bus.call(relayQueue(to), command, { ...session, ...rest });
@@ -87,6 +97,14 @@ export class Harness {
         }
       },
     };
+  }
+
+  /** Makes a session a participant of the room, if it is not. */
+  async #join(sessionId: string): Promise<void> {
+    const { store } = this.backplane;
+    // A node without a recent heartbeat is assigned no participants.
+    await store.nodes.report(nodeReport('nd_a', { capacity: 1000 }));
+    await joinAs(store, newcomer(this.room.id, sessionId));
   }
 
   async client(
