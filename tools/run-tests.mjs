@@ -3,11 +3,18 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBrokers } from '@flotilla/processes';
 import { childEnv } from './setup/dependencies.mjs';
+import { kubernetesProblem } from './setup/kubernetes.mjs';
 import { namespaceProblem } from './setup/network-namespace.mjs';
 import { bold, green, red, root, run, runMain, seconds } from './setup/steps.mjs';
 import { workspaceChecks } from './workspace-checks.mjs';
 
 /** @typedef {{ dir: string, name: string }} Project */
+
+/**
+ * Why a tier cannot run on this machine, or undefined.
+ * @type {Record<string, () => string | undefined>}
+ */
+const problems = { firefox: namespaceProblem, cluster: kubernetesProblem };
 
 const nx = join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js');
 
@@ -104,7 +111,8 @@ async function runTier(tier, env) {
   for (const { dir } of projects) rmSync(resultsOf(dir, tier), { force: true });
   // Browsers and fleets need the machine for themselves.
   const parallel = tier === 'test' || tier === 'integration' ? 2 : 1;
-  await nxRun(['-t', tier, `--parallel=${parallel}`], env);
+  if (tier === 'cluster') await run(process.execPath, [join(root, 'tools', 'test-cluster.mjs')], { show: true });
+  else await nxRun(['-t', tier, `--parallel=${parallel}`], env);
   for (const project of projects) countResults(tally, project);
   tally.end();
   return tally;
@@ -118,7 +126,7 @@ await runMain(async () => {
   const brokers = await startBrokers();
   try {
     for (const tier of process.argv.slice(2)) {
-      const problem = tier === 'firefox' ? namespaceProblem() : undefined;
+      const problem = problems[tier]?.();
       if (problem) skipped.push(`${tier}: skipped. ${problem}`);
       else tallies.push(await runTier(tier, { REDIS_URL: brokers.redisUrl, AMQP_URL: brokers.amqpUrl }));
     }

@@ -16,9 +16,11 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   e2e           *.e2e.test.ts           Chromium and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
   soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections, a minute of fuzzing
+  cluster       *.cluster.test.ts       a Kubernetes of three nodes: npm run test:cluster
 
   --fast      test and integration only
   --all       soak too, as .ci/run does
+  --cluster   cluster too
   --help      this text
 
 One tier of one project: npx nx integration @flotilla/bus
@@ -28,7 +30,12 @@ await runMain(async () => {
   let values;
   try {
     ({ values } = parseArgs({
-      options: { fast: { type: 'boolean' }, all: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        fast: { type: 'boolean' },
+        all: { type: 'boolean' },
+        cluster: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
     }));
   } catch (error) {
     throw new SetupError(`${/** @type {Error} */ (error).message}\n\n${usage}`);
@@ -42,6 +49,12 @@ await runMain(async () => {
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python', ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);
-  const tiers = ['test', 'integration', ...(values.fast ? [] : ['e2e', 'firefox']), ...(values.all ? ['soak'] : [])];
+  const tiers = [
+    'test',
+    'integration',
+    ...(values.fast ? [] : ['e2e', 'firefox']),
+    ...(values.all ? ['soak'] : []),
+    ...(values.cluster ? ['cluster'] : []),
+  ];
   return runInForeground('tools/run-tests.mjs', tiers);
 });
