@@ -105,7 +105,7 @@ afterEach(() => stop());
 /** Waits until failure detection has started. */
 const graceOver = () =>
   waitFor('the start of failure detection', () => {
-    if (performance.now() - begun < reunionMs + 500) notYet('they are not');
+    if (performance.now() - begun < reunionMs + 500) notYet('it is not due');
   });
 
 const movedAll = () =>
@@ -128,7 +128,7 @@ test('the peers of a dead node are migrated once each, the largest room first', 
   nodes[0]!.stop();
   const died = performance.now();
   await movedAll();
-  console.log(`asked for ${Math.round(performance.now() - died)} ms after the last heartbeat`);
+  console.log(`requested ${Math.round(performance.now() - died)} ms after the last heartbeat`);
   expect(
     asked
       .slice(0, 8)
@@ -168,7 +168,7 @@ test('no peer is migrated when the heartbeats of all nodes stop', async () => {
   for (const node of nodes) node.stop();
   await waitFor('frozen failure detection', async () => {
     const frozen = await metricsRegistry.getSingleMetric('autoscaler_frozen')!.get();
-    if (frozen.values[0]?.value !== 1) notYet('they are made');
+    if (frozen.values[0]?.value !== 1) notYet('it is not frozen');
   });
   expect(asked).toEqual([]);
 });

@@ -40,7 +40,7 @@ export class KubernetesScaling implements ScaleTarget {
 
   constructor(private readonly options: KubernetesScalingOptions) {}
 
-  /** Connects in the background, again and again: failure detection starts without the API server. */
+  /** Connects in the background, until it succeeds: failure detection starts without the API server. */
   start(): void {
     this.#connecting = this.#connect();
   }

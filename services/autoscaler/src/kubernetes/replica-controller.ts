@@ -10,7 +10,7 @@ import { type Mark, type PodState, reconcile, type Reconciliation, type ReplicaB
 import { ScalingReport } from './report.ts';
 import type { Watches } from './watches.ts';
 
-/** On a pod: its peers are moved to others. Also what says that its SFU node was cordoned by the autoscaler and not by an operator. */
+/** On a pod: its peers are moved to others. It shows that the autoscaler, and not an operator, cordoned its SFU node. */
 const markAnnotation = 'flotilla/leaving';
 /** On the Deployment: with the value `paused`, the number of pods stays as it is. */
 const scalingAnnotation = 'flotilla/scaling';
@@ -54,7 +54,7 @@ export class ReplicaController {
     return this.parts.watches.deployment?.spec?.replicas;
   }
 
-  /** Names of the pods whose peers are to be moved. Every instance knows them, because the planner may lead in another one. */
+  /** Names of the pods whose peers are to be moved. Every instance has them, because the planner may lead in another one. */
   get leaving(): ReadonlySet<string> {
     return new Set(this.parts.watches.pods.flatMap((pod) => (markOf(pod) ? [pod.metadata?.name ?? ''] : [])));
   }

@@ -16,7 +16,7 @@ const causes: Readonly<Record<ScalingCause, string>> = {
   unknown: 'no SFU node reports',
 };
 
-/** Says in Kubernetes what is done: Events of the Deployment, and a condition in its status. */
+/** Reports the scaling in Kubernetes: Events of the Deployment, and a condition in its status. */
 export class ScalingReport {
   #said: string | undefined;
   #victim: string | undefined;

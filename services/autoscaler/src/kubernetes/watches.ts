@@ -9,7 +9,7 @@ interface Watched<T> {
   stop(): Promise<void>;
 }
 
-/** The deployment, its pods and, if wanted, the machines, as the API server last said. Each instance watches, so that a new leader knows them. */
+/** The deployment, its pods and, if wanted, the machines, as the API server last reported them. Each instance watches, so that a new leader has them. */
 export class Watches {
   readonly #deployments: Watched<V1Deployment>;
   readonly #pods: Watched<V1Pod>;

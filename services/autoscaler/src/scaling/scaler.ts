@@ -42,7 +42,7 @@ export interface ScalingStatus extends Pick<ScalingDecision, 'nodes' | 'cause' |
   readonly replicas: number | undefined;
 }
 
-/** Decides again and again how many SFU nodes the fleet needs. Every instance does, so that a new leader has seen the same. */
+/** Decides at a constant interval how many SFU nodes the fleet needs. Every instance does, so that a new leader has the same memory. */
 export class Scaler {
   readonly #now: () => number;
   #memory: ScalingMemory = emptyScalingMemory;
@@ -85,7 +85,7 @@ export class Scaler {
     const { nodes: store, settings, target, isFrozen } = this.parts;
     const nodes = await store.list();
     if (isFrozen()) {
-      // The sessions that come back afterwards are no new ones.
+      // Sessions that resume afterwards are not new ones.
       this.#memory = { ...this.#memory, samples: [] };
       return;
     }
