@@ -2,16 +2,7 @@ import { CallPage, launchBrowser, notYet, RestApi, waitFor } from '@flotilla/tes
 import { pageUrl } from '@flotilla/cluster';
 import type { Browser } from 'playwright-core';
 import { expect } from 'vitest';
-import type { Figures } from './figures.ts';
-
-/** Measurements of one page since the last call of `take`. */
-export interface Seen {
-  readonly name: string;
-  /** The longest gap between two rendered frames of another participant, in milliseconds. */
-  readonly longestGapMs: number;
-  readonly moves: readonly { readonly ms?: number; readonly error?: string }[];
-  readonly states: readonly unknown[];
-}
+import type { Figures, Seen } from './figures.ts';
 
 /** Small pictures: the browsers share two cores with three nodes. */
 const camera = { width: 320, height: 180 };

@@ -1,5 +1,13 @@
 import { afterAll } from 'vitest';
-import type { Seen } from './call.ts';
+
+/** Measurements of one page since the last call of `take`. */
+export interface Seen {
+  readonly name: string;
+  /** The longest gap between two rendered frames of another participant, in milliseconds. */
+  readonly longestGapMs: number;
+  readonly moves: readonly { readonly ms?: number; readonly error?: string }[];
+  readonly states: readonly unknown[];
+}
 
 /** The figures of a test file, printed as a table after its tests. */
 export class Figures {
