@@ -101,7 +101,7 @@ describe('messages between processes until the client has its answer', () => {
     return { client, signal, request, migrate };
   };
 
-  test('a join takes 10, a leave 4, a migration 12 until its client is notified, and its commit 8', async () => {
+  test('a join takes 10, a leave 4, a migration 12, or 16 with a first pipe, until its client is notified, and its commit 8', async () => {
     await Promise.all(['calm', 'piped'].map((name) => fleet.api.createRoom({ name })));
     const ada = await join('calm');
     const bob = await join('calm');
