@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { CommandBus, connectRedis, RabbitMqCommandTransport } from '@flotilla/bus';
+import { CommandBus, RedisLink, RabbitMqCommandTransport } from '@flotilla/bus';
 import { closeCodes, newId, registryQueue, relayQueue, sfuQueue } from '@flotilla/contracts';
 import { adminUrlOf, type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
 import { createLogger } from '@flotilla/runtime';
@@ -24,7 +24,7 @@ let redisProxy: TcpProxy;
 let rabbitProxy: TcpProxy;
 let fleet: TestFleet;
 let store: RedisStore;
-let keys: ReturnType<typeof connectRedis>;
+let keys: RedisLink['redis'];
 const clients: RawClient[] = [];
 let rooms = 0;
 
@@ -55,7 +55,7 @@ useOwnFleet(
 );
 beforeAll(async () => {
   store = await RedisStore.connect({ url: redis.url, namespace: fleet.namespace, log });
-  keys = connectRedis(redis.url, log, 'test');
+  keys = new RedisLink({ url: redis.url }, log, 'test').redis;
   await keys.connect();
 });
 afterAll(async () => {

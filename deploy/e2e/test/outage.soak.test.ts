@@ -77,8 +77,8 @@ async function talkThrough(name: string, outage: (brokers: { redis: Broker; rabb
       'requests work again',
       async () => {
         const probe = new ResumingClient(() => fleet.gatewayUrls[0]!, 'probe');
-        await probe.join(api, 'room-0', fleet.gatewayUrls[0]!);
-        probe.leave();
+        // A probe that may not join yet leaves its session behind otherwise.
+        await probe.join(api, 'room-0', fleet.gatewayUrls[0]!).finally(() => probe.leave());
         const before = [...talk.failures.values()].reduce((sum, each) => sum + each, 0);
         await sendInAll();
         if ([...talk.failures.values()].reduce((sum, each) => sum + each, 0) > before)

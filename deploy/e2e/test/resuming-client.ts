@@ -85,7 +85,8 @@ export class ResumingClient {
 
   leave(): void {
     this.#leaving = true;
-    this.client.close();
+    // Undefined when it could not connect.
+    (this.client as RawClient | undefined)?.close();
   }
 }
 

@@ -4,6 +4,7 @@ import {
   MemoryCommandTransport,
   MemoryEventLog,
   RabbitMqCommandTransport,
+  type RedisAddress,
   RedisEventLog,
 } from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
@@ -21,11 +22,12 @@ export async function connectBackplane(
   config: BrokerConfig,
   log: Logger,
 ): Promise<Backplane & { close(): Promise<void> }> {
-  const { REDIS_URL: url, AMQP_URL, FLOTILLA_NAMESPACE: namespace } = config;
+  const { AMQP_URL, FLOTILLA_NAMESPACE: namespace } = config;
+  const redis = redisAddress(config);
   const [transport, events, store] = await Promise.all([
     RabbitMqCommandTransport.connect({ url: AMQP_URL, namespace, log }),
-    RedisEventLog.connect({ url, namespace, log }),
-    RedisStore.connect({ url, namespace, log }),
+    RedisEventLog.connect({ ...redis, namespace, log }),
+    RedisStore.connect({ ...redis, namespace, log }),
   ]);
   const bus = new CommandBus(transport, log);
   return {
@@ -36,6 +38,11 @@ export async function connectBackplane(
       await Promise.allSettled([bus.close(), events.close(), store.close()]);
     },
   };
+}
+
+export function redisAddress(config: BrokerConfig): RedisAddress {
+  const { REDIS_URL: url, REDIS_TLS_CA_FILE: ca, REDIS_TLS_CERT_FILE: cert, REDIS_TLS_KEY_FILE: key } = config;
+  return { url, tls: { ca, cert, key } };
 }
 
 /** A backplane within this process. */

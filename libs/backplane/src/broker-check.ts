@@ -1,4 +1,6 @@
 import { connect } from 'amqplib';
+import { type RedisAddress, redisOptions } from '@flotilla/bus';
+import { parseSentinelUrl } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 
 const withinMs = 3000;
@@ -39,9 +41,13 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
 }
 
 /** Connects to Redis once. Returns what is wrong and the cure; undefined when nothing is. */
-export async function redisProblem(setting: string, text: string): Promise<string | undefined> {
-  const url = new URL(text);
-  const redis = new Redis(text, {
+export async function redisProblem(setting: string, at: RedisAddress): Promise<string | undefined> {
+  // Behind sentinels, the first of them stands for all in what is said.
+  const [sentinel] = parseSentinelUrl(at.url)?.sentinels ?? [];
+  const url = new URL(sentinel ? `redis://${sentinel.host}:${sentinel.port}` : at.url);
+  const redis = new Redis({
+    ...redisOptions(at),
+    sentinelRetryStrategy: () => null,
     lazyConnect: true,
     connectTimeout: withinMs,
     commandTimeout: withinMs,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { pemFile, redisUrl } from './broker-urls.ts';
 import { fileSettings, fileSuffix, secretSettings, withSecretFiles } from './secret-files.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
@@ -193,10 +194,14 @@ export const servingConfig = z.object({
 
 /** Further settings of services that use the brokers. */
 export const brokerConfig = z.object({
-  REDIS_URL: z
-    .url({ protocol: /^rediss?$/ })
+  REDIS_URL: redisUrl()
     .default('redis://127.0.0.1:6379')
-    .describe('URL of Redis 7 or newer, for state and event streams.'),
+    .describe(
+      'URL of Redis 7 or newer, for state and event streams: redis://, rediss:// (TLS), or, behind sentinels, redis+sentinel://USER:PASSWORD@HOST:PORT,HOST:PORT/NAME (rediss+sentinel:// for TLS; ?sentinelUsername= and ?sentinelPassword= for the sentinels).',
+    ),
+  REDIS_TLS_CA_FILE: pemFile().optional().describe('PEM file of the authority that signed the certificate of Redis.'),
+  REDIS_TLS_CERT_FILE: pemFile().optional().describe('PEM file of the certificate that is presented to Redis.'),
+  REDIS_TLS_KEY_FILE: pemFile().optional().describe('PEM file of the key of REDIS_TLS_CERT_FILE.'),
   AMQP_URL: z
     .url({ protocol: /^amqps?$/ })
     .default('amqp://127.0.0.1:5672')

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectRedis } from '@flotilla/bus';
+import { RedisLink } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
 import type { Redis } from 'ioredis';
@@ -20,7 +20,7 @@ describe('damaged records in Redis', () => {
   };
 
   beforeAll(async () => {
-    redis = connectRedis(testBrokers().redisUrl, log, 'test');
+    redis = new RedisLink({ url: testBrokers().redisUrl }, log, 'test').redis;
     await redis.connect();
   });
   afterAll(() => redis.disconnect());

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectRedis } from '@flotilla/bus';
+import { RedisLink } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import {
@@ -135,7 +135,7 @@ test('in Redis a room that is joined while expired rooms are deleted is not dele
   const namespace = `t${randomUUID().slice(0, 8)}`;
   const options = { url: testBrokers().redisUrl, namespace, log: createLogger({ service: 'test', level: 'error' }) };
   const store = await RedisStore.connect(options);
-  const redis = connectRedis(options.url, options.log, 'test');
+  const redis = new RedisLink({ url: options.url }, options.log, 'test').redis;
   await redis.connect();
   try {
     await store.nodes.report(nodeReport('nd_a', { capacity: 1000 }));

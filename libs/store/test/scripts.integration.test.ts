@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectRedis } from '@flotilla/bus';
+import { RedisLink } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers } from '@flotilla/testkit';
@@ -15,7 +15,7 @@ const url = () => testBrokers().redisUrl;
 
 let redis: Redis;
 beforeAll(async () => {
-  redis = connectRedis(url(), log, 'test');
+  redis = new RedisLink({ url: url() }, log, 'test').redis;
   await redis.connect();
 });
 afterAll(() => redis.disconnect());

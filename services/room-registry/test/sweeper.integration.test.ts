@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { connectRedis, gatewayStream, idleStreamSeconds, RedisEventLog } from '@flotilla/bus';
+import { RedisLink, gatewayStream, idleStreamSeconds, RedisEventLog } from '@flotilla/bus';
 import type { Member, RelayReport, RetainedMessage } from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
@@ -23,7 +23,7 @@ test('a sweep over Redis handles every valid record when each of its parts reads
   const { redisUrl: url } = testBrokers();
   const namespace = `t${randomUUID().slice(0, 8)}`;
   const store = await RedisStore.connect({ url, namespace, log });
-  const redis = connectRedis(url, log, 'test');
+  const redis = new RedisLink({ url }, log, 'test').redis;
   await redis.connect();
   const damage = async (name: string): Promise<void> => {
     await redis.del(`${namespace}:${name}`);

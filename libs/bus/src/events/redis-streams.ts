@@ -1,8 +1,9 @@
 import { type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { Redis } from 'ioredis';
 import { type EventLog, type StreamSubscription, type LogEntry, maxStreamLength } from './event-log.ts';
-import { connectRedis, type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
+import type { RedisAddress } from './redis-address.ts';
+import { type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
+import { RedisLink } from './redis-link.ts';
 import { RedisSubscriptions } from './redis-subscriptions.ts';
 import { streamLua } from './stream-script.ts';
 
@@ -13,8 +14,7 @@ local answer = append(KEYS[1], ${maxStreamLength}, ARGV[1])
 if ARGV[2] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return answer`;
 
-export interface RedisEventLogOptions {
-  readonly url: string;
+export interface RedisEventLogOptions extends RedisAddress {
   /** Prefix of every key. */
   readonly namespace: string;
   readonly log: Logger;
@@ -27,24 +27,27 @@ export interface RedisEventLogOptions {
  * an offset that was lost returns 'trimmed'.
  */
 export class RedisEventLog implements EventLog {
-  readonly #redis: Redis;
+  readonly #link: RedisLink;
   readonly #namespace: string;
   #subscriptions: RedisSubscriptions | undefined;
 
   private constructor(
-    redis: Redis,
+    link: RedisLink,
     private readonly options: RedisEventLogOptions,
   ) {
-    this.#redis = redis;
+    this.#link = link;
     this.#namespace = options.namespace;
   }
 
+  get #redis() {
+    return this.#link.redis;
+  }
+
   static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
-    const { url, log } = options;
-    const redis = connectRedis(url, log, 'events');
-    redis.defineCommand(append, { numberOfKeys: 1, lua: appendScript });
-    await redis.connect();
-    return new RedisEventLog(redis, options);
+    const link = new RedisLink(options, options.log, 'events');
+    link.redis.defineCommand(append, { numberOfKeys: 1, lua: appendScript });
+    await link.connect();
+    return new RedisEventLog(link, options);
   }
 
   async append(stream: string, data: string, ttlSeconds?: number): Promise<Offset> {
@@ -93,9 +96,9 @@ export class RedisEventLog implements EventLog {
   }
 
   subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
-    const { url, log } = this.options;
+    const { log } = this.options;
     this.#subscriptions ??= new RedisSubscriptions(
-      connectRedis(url, log, 'subscribers', { autoResubscribe: false }),
+      new RedisLink(this.options, log, 'subscribers', { autoResubscribe: false }),
       this.#redis,
       log,
     );
@@ -103,14 +106,11 @@ export class RedisEventLog implements EventLog {
   }
 
   problem(): string | undefined {
-    if (this.#redis.status !== 'ready') return 'Redis is unavailable';
-    return (this.#subscriptions?.isConnected ?? true)
-      ? undefined
-      : "Redis is unavailable on the subscribers' connection";
+    return this.#link.problem() ?? this.#subscriptions?.problem();
   }
 
   async close(): Promise<void> {
     await this.#subscriptions?.close();
-    this.#redis.disconnect();
+    this.#link.close();
   }
 }

@@ -3,6 +3,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import type { StreamSubscription, LogEntry } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
+import type { RedisLink } from './redis-link.ts';
 
 interface StreamState {
   readonly key: string;
@@ -22,8 +23,6 @@ const streamsPerRead = 64;
 const entriesPerRead = 256;
 /** Maximum number of channels per SUBSCRIBE. */
 const channelsPerCommand = 500;
-/** Ping interval: without commands a lost connection would not be detected. */
-const pingMs = 5000;
 
 /**
  * Subscriptions to streams. An append also publishes its entry on a channel (see `streamLua`), so the cost of an entry does not grow
@@ -31,6 +30,7 @@ const pingMs = 5000;
  * published entry carries the offset of the one before it: on a gap, and after every (re)connection, the stream itself is read.
  */
 export class RedisSubscriptions {
+  readonly #link: RedisLink;
   readonly #subscriber: Redis;
   readonly #reader: Redis;
   readonly #log: Logger;
@@ -41,23 +41,22 @@ export class RedisSubscriptions {
   readonly #behind = new Set<StreamState>();
   #reading: Promise<void> | undefined;
   #stopped = false;
-  readonly #ping: NodeJS.Timeout;
 
-  /** `subscriber` is used for SUBSCRIBE only and closed with this object; `reader` may be shared. */
-  constructor(subscriber: Redis, reader: Redis, log: Logger) {
-    this.#subscriber = subscriber;
+  /** `link` is used for SUBSCRIBE only and closed with this object; `reader` may be shared. */
+  constructor(link: RedisLink, reader: Redis, log: Logger) {
+    this.#link = link;
+    const subscriber = (this.#subscriber = link.redis);
     this.#reader = reader;
     this.#log = log;
     subscriber.on('message', (key: string, message: string) => this.#onMessage(key, message));
     subscriber.on('ready', () => this.#subscribe([...this.#streams.keys()]));
-    this.#ping = setInterval(() => this.#checkConnection(), pingMs);
     // After a failure ioredis reconnects.
-    subscriber.connect().catch(() => undefined);
+    link.connect().catch(() => undefined);
   }
 
-  /** False after the connection was lost. True during the first connection attempt. */
-  get isConnected(): boolean {
-    return ['ready', 'wait', 'connecting', 'connect'].includes(this.#subscriber.status);
+  /** Why the connection cannot be used; undefined also during the first attempt to connect. */
+  problem(): string | undefined {
+    return ['wait', 'connecting', 'connect'].includes(this.#subscriber.status) ? undefined : this.#link.problem();
   }
 
   subscribe(key: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
@@ -193,18 +192,9 @@ export class RedisSubscriptions {
     });
   }
 
-  #checkConnection(): void {
-    if (this.#subscriber.status !== 'ready') return;
-    this.#subscriber.ping().catch((error: unknown) => {
-      this.#log.debug({ err: error }, 'Redis did not answer a ping, reconnecting');
-      if (!this.#stopped) this.#subscriber.disconnect(true);
-    });
-  }
-
   async close(): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#ping);
-    this.#subscriber.disconnect();
+    this.#link.close();
     this.#behind.clear();
     await this.#reading;
   }

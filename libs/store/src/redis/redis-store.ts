@@ -1,7 +1,6 @@
-import { connectRedis } from '@flotilla/bus/events';
+import { type RedisAddress, RedisLink } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { Redis } from 'ioredis';
 import type { Store } from '../store.ts';
 import { migrationVertex, nodeVertex } from '../topology.ts';
 import { RedisHistory } from './history.ts';
@@ -28,15 +27,15 @@ export class RedisStore implements Store {
   readonly history: RedisHistory;
   readonly leases: RedisLeases;
   readonly relays: RedisRelays;
-  readonly #redis: Redis;
+  readonly #link: RedisLink;
   readonly #namespace: string;
   readonly #topology: RedisTopology;
 
-  private constructor(redis: Redis, namespace: string, script: typeof luaOf) {
-    this.#redis = redis;
+  private constructor(link: RedisLink, namespace: string, script: typeof luaOf) {
+    this.#link = link;
     this.#namespace = namespace;
     const keys = keysOf(namespace);
-    const client = new ScriptClient(redis, namespace, script);
+    const client = new ScriptClient(link.redis, namespace, script);
     this.rooms = new RedisRooms(client, keys);
     this.nodes = new RedisNodes(client, keys);
     this.sessions = new RedisSessions(client, keys);
@@ -49,12 +48,12 @@ export class RedisStore implements Store {
 
   /** @param script returns the Lua of a script; tests inject failures with it. */
   static async connect(
-    options: { url: string; namespace: string; log: Logger },
+    options: RedisAddress & { namespace: string; log: Logger },
     script: typeof luaOf = luaOf,
   ): Promise<RedisStore> {
-    const redis = connectRedis(options.url, options.log, 'store');
-    await redis.connect();
-    return new RedisStore(redis, options.namespace, script);
+    const link = new RedisLink(options, options.log, 'store');
+    await link.connect();
+    return new RedisStore(link, options.namespace, script);
   }
 
   topology(): Promise<Topology> {
@@ -67,7 +66,7 @@ export class RedisStore implements Store {
   }
 
   problem(): string | undefined {
-    return this.#redis.status === 'ready' ? undefined : 'Redis is unreachable';
+    return this.#link.problem();
   }
 
   /**
@@ -75,10 +74,10 @@ export class RedisStore implements Store {
    * has left and the rooms were deleted there are none; one that remains was leaked. Scans the whole database.
    */
   lastingKeys(): Promise<string[]> {
-    return lastingKeys(this.#redis, this.#namespace);
+    return lastingKeys(this.#link.redis, this.#namespace);
   }
 
   async close(): Promise<void> {
-    this.#redis.disconnect();
+    this.#link.close();
   }
 }

@@ -1,0 +1,42 @@
+import { ReplyError } from 'ioredis';
+
+/** What Redis answers when it refuses a command or a connection, by the first word of its error. */
+const refusals: Readonly<Record<string, string>> = {
+  NOAUTH: 'Redis wants a password',
+  WRONGPASS: 'Redis refused the user or the password',
+  NOPERM: 'the user of Redis may not do this',
+  OOM: 'the memory of Redis is full',
+  READONLY: 'this Redis is a replica, which refuses writes',
+  LOADING: 'Redis is loading its data',
+  MASTERDOWN: 'the primary of this replica of Redis is down',
+  MISCONF: 'Redis cannot write its data to disk and refuses writes',
+  BUSY: 'a script keeps Redis busy',
+  CLUSTERDOWN: 'the cluster of Redis is down',
+  NOREPLICAS: 'Redis has too few replicas and refuses writes',
+};
+/** After these, another server may have become the primary, or this one is about to be ready. */
+const reconnecting: ReadonlySet<string> = new Set(['READONLY', 'LOADING', 'MASTERDOWN']);
+
+const firstWord = ({ message }: Error): string => /^[A-Z]+/.exec(message)?.[0] ?? '';
+
+/** What an answer of Redis says about Redis itself, undefined when it is about the command. */
+export function refusalOf(error: unknown): string | undefined {
+  if (!(error instanceof ReplyError)) return undefined;
+  return refusals[firstWord(error as Error)];
+}
+
+/** Whether a connection should be replaced after this answer. */
+export const wantsReconnect = (error: Error): boolean => reconnecting.has(firstWord(error));
+
+/** Why a connection or a command failed, without addresses and names: clients may see it. */
+export function redisProblemOf(error: unknown): string {
+  const refusal = refusalOf(error);
+  if (refusal) return refusal;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  if (/ENOTFOUND|EAI_AGAIN/.test(code)) return 'the host of Redis is unknown';
+  if (code === 'ECONNREFUSED') return 'Redis is not running';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return 'the certificate of Redis is not accepted';
+  if (/ETIMEDOUT|timed out/i.test(`${code} ${message}`)) return 'Redis does not answer';
+  if (/sentinel/i.test(message)) return 'no sentinel names a primary of Redis';
+  return 'Redis is unavailable';
+}

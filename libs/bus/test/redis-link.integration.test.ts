@@ -1,0 +1,174 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child, freePort } from '@flotilla/processes';
+import { createLogger } from '@flotilla/runtime';
+import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RedisEventLog, RedisLink, redisOp } from '../src/index.ts';
+
+const log = createLogger({ service: 'test', level: 'silent' });
+
+let directory: string;
+let servers: Child[];
+let links: { close(): unknown }[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'flotilla-redis-link-'));
+  servers = [];
+  links = [];
+});
+afterEach(async () => {
+  for (const link of links) await link.close();
+  await Promise.all(servers.map((server) => server.stop('SIGKILL')));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Starts a Redis without data on disk. */
+async function startServer(...args: string[]): Promise<number> {
+  const port = await freePort();
+  const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--dir', directory];
+  const server = new Child('redis', 'redis-server', [...settings, ...args]);
+  servers.push(server);
+  await server.line(/Ready to accept connections/);
+  return port;
+}
+
+async function linkTo(url: string): Promise<RedisLink> {
+  const link = new RedisLink({ url }, log, 'test');
+  links.push(link);
+  await link.connect();
+  return link;
+}
+
+const write = ({ redis }: RedisLink): Promise<unknown> => redisOp('write', () => redis.set('key', 'value'));
+
+const worksAgain = (link: RedisLink): Promise<unknown> =>
+  waitFor('Redis can be used', async () => {
+    const problem = link.problem();
+    if (problem) notYet(problem);
+    await write(link);
+  });
+
+const hasProblem = (link: RedisLink, text: string): Promise<unknown> =>
+  waitFor(`the problem "${text}"`, () => {
+    const problem = link.problem();
+    if (problem !== text) notYet(`it is ${problem ?? 'none'}`);
+  });
+
+describe('what a connection to Redis reports', () => {
+  test.each<[string, string[], string, string]>([
+    ['a wrong password', ['--requirepass', 'right'], ':wrong@', 'Redis refused the user or the password'],
+    ['no password', ['--requirepass', 'right'], '', 'Redis wants a password'],
+  ])('%s', async (_, args, login, problem) => {
+    const port = await startServer(...args);
+    const link = new RedisLink({ url: `redis://${login}127.0.0.1:${port}` }, log, 'test');
+    links.push(link);
+    link.connect().catch(() => undefined);
+    await hasProblem(link, problem);
+  });
+
+  test.each<[string, string[], string, string]>([
+    ['a user who may not write', [], 'ada:pw@', 'the user of Redis may not do this'],
+    ['a full memory', ['--maxmemory', '1'], '', 'the memory of Redis is full'],
+    ['a replica', ['--replicaof', '127.0.0.1 1'], '', 'this Redis is a replica, which refuses writes'],
+  ])('%s, when it is refused a write', async (_, args, login, problem) => {
+    const port = await startServer(...args);
+    await (
+      await linkTo(`redis://127.0.0.1:${port}`)
+    ).redis.call('ACL', 'SETUSER', 'ada', 'on', '>pw', '~*', '+@read', '+@connection', '+info');
+    const link = await linkTo(`redis://${login}127.0.0.1:${port}`);
+    expect(link.problem()).toBeUndefined();
+    await expect(write(link)).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringContaining(problem) });
+    await hasProblem(link, problem);
+  });
+
+  test('a connection that swallows what is sent, which is replaced', async () => {
+    const port = await startServer();
+    const proxy = await TcpProxy.to(port);
+    const link = await linkTo(`redis://127.0.0.1:${proxy.port}`);
+    proxy.freeze();
+    await hasProblem(link, 'Redis does not answer');
+    proxy.mend();
+    await worksAgain(link);
+    await proxy.close();
+  });
+});
+
+describe('Redis with TLS', () => {
+  test('is used with the authority and the certificate that it wants, and with neither of them its certificate is not accepted', async () => {
+    const inDirectory = (name: string): string => join(directory, name);
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+        ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'],
+        ...['-keyout', inDirectory('key.pem'), '-out', inDirectory('cert.pem')],
+      ],
+      { stdio: 'pipe' },
+    );
+    const tlsPort = String(await freePort());
+    const [ca, key] = [readFileSync(inDirectory('cert.pem'), 'utf8'), readFileSync(inDirectory('key.pem'), 'utf8')];
+    await startServer(
+      ...['--tls-port', tlsPort, '--tls-cert-file', inDirectory('cert.pem'), '--tls-key-file', inDirectory('key.pem')],
+      ...['--tls-ca-cert-file', inDirectory('cert.pem'), '--tls-auth-clients', 'yes'],
+    );
+    const url = `rediss://127.0.0.1:${tlsPort}`;
+    const link = new RedisLink({ url, tls: { ca, cert: ca, key } }, log, 'test');
+    links.push(link);
+    await link.connect();
+    await write(link);
+    const stranger = new RedisLink({ url }, log, 'test');
+    links.push(stranger);
+    stranger.connect().catch(() => undefined);
+    await hasProblem(stranger, 'the certificate of Redis is not accepted');
+  });
+});
+
+describe('Redis behind sentinels', () => {
+  test('appends and subscriptions continue after a fail-over to the replica', async () => {
+    const primary = await startServer();
+    const replica = await startServer('--replicaof', '127.0.0.1', String(primary));
+    const sentinels: number[] = [];
+    for (let index = 0; index < 3; index++) {
+      const port = await freePort();
+      const file = join(directory, `sentinel-${index}.conf`);
+      writeFileSync(
+        file,
+        [
+          `port ${port}`,
+          'bind 127.0.0.1',
+          `dir ${directory}`,
+          `sentinel monitor fleet 127.0.0.1 ${primary} 2`,
+          'sentinel down-after-milliseconds fleet 1000',
+          'sentinel failover-timeout fleet 5000',
+          '',
+        ].join('\n'),
+      );
+      const sentinel = new Child('sentinel', 'redis-server', [file, '--sentinel']);
+      servers.push(sentinel);
+      await sentinel.line(/\+monitor master/);
+      sentinels.push(port);
+    }
+    const hosts = sentinels.map((port) => `127.0.0.1:${port}`).join(',');
+    const events = await RedisEventLog.connect({ url: `redis+sentinel://${hosts}/fleet`, namespace: 't', log });
+    links.push(events);
+    const seen: string[] = [];
+    events.subscribe('a', '0-0', (entries) => void seen.push(...entries.map(({ data }) => data)));
+    await events.append('a', 'before');
+    const watch = await linkTo(`redis://127.0.0.1:${replica}`);
+    await waitFor('the replica has the entry', async () => {
+      if ((await watch.redis.xlen('t:a')) === 0) notYet('it has none');
+    });
+    const killedAt = performance.now();
+    await servers[0]!.stop('SIGKILL');
+    await waitFor('an append succeeds', () => events.append('a', 'after'), { timeoutMs: 30_000 });
+    console.log(
+      `fail-over: appends work again ${Math.round(performance.now() - killedAt)} ms after the primary was killed`,
+    );
+    await waitFor('both entries', () => seen.length >= 2 || notYet(seen.join(', ')), { timeoutMs: 10_000 });
+    expect(new Set(seen)).toEqual(new Set(['before', 'after']));
+    await waitFor('no problem is reported', () => events.problem() === undefined || notYet(String(events.problem())));
+  });
+});
