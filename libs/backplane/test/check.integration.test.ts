@@ -111,7 +111,7 @@ describe('checkConfiguration', () => {
     [
       'a missing password of Redis',
       () => ({ REDIS_URL: withPassword.href }),
-      /^REDIS_URL: Redis at .* wants a password\. Add it to the URL/,
+      /^REDIS_URL: Redis at .* requires a password\. Add it to the URL/,
     ],
     [
       'a replica',

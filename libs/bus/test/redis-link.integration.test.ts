@@ -60,7 +60,7 @@ const hasProblem = (link: RedisLink, text: string): Promise<unknown> =>
 describe('what a connection to Redis reports', () => {
   test.each<[string, string[], string, string]>([
     ['a wrong password', ['--requirepass', 'right'], ':wrong@', 'Redis refused the user or the password'],
-    ['no password', ['--requirepass', 'right'], '', 'Redis wants a password'],
+    ['no password', ['--requirepass', 'right'], '', 'Redis requires a password'],
   ])('%s', async (_, args, login, problem) => {
     const port = await startServer(...args);
     const link = new RedisLink({ url: `redis://${login}127.0.0.1:${port}` }, log, 'test');

@@ -43,7 +43,7 @@ describe.each(adapters)('grants in %s', (_name, open) => {
       [{ room: '' }],
       [{ grants: [] }],
       [{ grants: ['broadcast', 'admin'] }],
-      // The refusal does not tell whether a room exists.
+      // The refusal does not reveal whether a room exists.
       [{ room: 'rm_b' }, 'rm_missing'],
     ];
     for (const [claims, roomId] of refused)

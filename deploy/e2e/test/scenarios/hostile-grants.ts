@@ -85,7 +85,7 @@ export const hostileGrants: readonly HostileScenario[] = [
         expect(await raw.request('update_subscriptions', update, to)).toMatchObject(forbidden);
         // Given back, the subscription is a new one: the first was closed.
         expect(await refresh(topology, raw, room, userId, [...roomGrants])).toMatchObject({ ok: true });
-        await waitFor('the subscription is gone', async () => {
+        await waitFor('the end of the subscription', async () => {
           const reply = await raw.request('update_subscriptions', update, to);
           if (reply.ok) notYet('it is open');
           expect(reply).toMatchObject({ error: { code: 'SUBSCRIPTION_NOT_FOUND' } });

@@ -2,7 +2,7 @@ import { ReplyError } from 'ioredis';
 
 /** What Redis answers when it refuses a command or a connection, by the first word of its error. */
 const refusals: Readonly<Record<string, string>> = {
-  NOAUTH: 'Redis wants a password',
+  NOAUTH: 'Redis requires a password',
   WRONGPASS: 'Redis refused the user or the password',
   NOPERM: 'the user of Redis may not do this',
   OOM: 'the memory of Redis is full',

@@ -16,7 +16,7 @@ export function parseMember(record: string): Member {
   const { words, json } = splitRecord(record, 3);
   const [nodeId, , held = ''] = words;
   const names = new Set<string>(held.split(','));
-  // A grant that a newer version added is passed over.
+  // A grant that a newer version added is skipped.
   const grants = roomGrants.filter((grant) => names.has(grant));
   return Member.parse({ ...(JSON.parse(json) as object), nodeId, grants });
 }

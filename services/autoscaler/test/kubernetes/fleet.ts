@@ -27,7 +27,7 @@ export class PodFleet {
 
   constructor(
     private readonly namespace: string,
-    /** Pods whose peers are to be moved, as the planner is told. */
+    /** Pods whose peers are to be moved, as the planner reads them. */
     private readonly leaving: () => ReadonlySet<string>,
   ) {
     const config = new KubeConfig();
