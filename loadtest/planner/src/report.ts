@@ -1,5 +1,6 @@
 import { type Report, summarize, type Goal } from '@flotilla/loadtest-kit';
 import { plots } from './plots.ts';
+import type { ScalingComparison, ScalingResult } from './scaling.ts';
 import type { SimulationResult } from './simulation.ts';
 
 /** The same simulated day with and without the planner. */
@@ -8,6 +9,7 @@ interface Results {
   readonly machine: string;
   readonly planned: SimulationResult;
   readonly unplanned: SimulationResult;
+  readonly scaling: ScalingComparison;
 }
 
 const times = (values: readonly number[]): string => {
@@ -16,7 +18,7 @@ const times = (values: readonly number[]): string => {
 };
 
 /** The goals of the simulation. */
-function goals({ planned }: Results): Goal[] {
+function goals({ planned, scaling: { own, hpa } }: Results): Goal[] {
   const hot = summarize(planned.hotSeconds);
   const drains = summarize(planned.drainSeconds);
   return [
@@ -39,6 +41,11 @@ function goals({ planned }: Results): Goal[] {
       what: 'moves per peer and hour below 0.2',
       met: planned.movesPerPeerHour < 0.2,
       figure: planned.movesPerPeerHour.toFixed(3),
+    },
+    {
+      what: 'scaling refuses no join, with fewer node hours than an HPA',
+      met: own.refused === 0 && own.nodeHours < hpa.nodeHours,
+      figure: `${own.refused} refused, ${own.nodeHours.toFixed(1)} h; HPA: ${hpa.refused} refused, ${hpa.nodeHours.toFixed(1)} h`,
     },
   ];
 }
@@ -78,9 +85,16 @@ function figures({ planned, unplanned }: Results): [string, string, string][] {
   ];
 }
 
+function scalingRows({ own, hpa, ideal }: ScalingComparison): (string | number)[][] {
+  const row = (name: string, { nodeHours, refused, moved, turns }: ScalingResult): (string | number)[] => [
+    ...[name, nodeHours.toFixed(1), refused, moved, turns],
+  ];
+  return [row('autoscaler', own), row('HPA, 70 % CPU', hpa), row('as many as needed, at once', ideal)];
+}
+
 /** The simulation as a report page. */
 export function report(results: Results): Report {
-  const { when, machine, planned, unplanned } = results;
+  const { when, machine, planned, unplanned, scaling } = results;
   const { nodes, peers, hours, tickSeconds, seed } = planned.options;
   return {
     title: 'Planner simulation',
@@ -90,6 +104,13 @@ export function report(results: Results): Report {
     about: `a model of a fleet on a simulated clock, seed ${seed}, a plan every ${tickSeconds} s. Compared with the same day without a planner, in which only peers of dead nodes rejoin.`,
     goals: goals(results),
     plots: plots(planned, unplanned),
-    tables: [{ title: 'Figures', head: ['', 'planner', 'without planner'], rows: figures(results) }],
+    tables: [
+      { title: 'Figures', head: ['', 'planner', 'without planner'], rows: figures(results) },
+      {
+        title: `Number of nodes: ${scaling.seeds} days of up to ${scaling.peak} sessions`,
+        head: ['policy', 'node hours', 'joins refused', 'sessions moved', 'changes of direction'],
+        rows: scalingRows(scaling),
+      },
+    ],
   };
 }
