@@ -140,10 +140,12 @@ describe('the chart', () => {
       FLOTILLA_SCALE_WATCH_MACHINES: 'false',
     });
     const { rules } = find(objects, 'Role', 'flotilla-autoscaler');
-    expect(rules).toHaveLength(6);
+    expect(rules).toHaveLength(5);
     for (const { resources, resourceNames, verbs } of rules!) {
       expect(verbs).not.toContain('delete');
-      if (!['pods', 'events', 'leases'].includes(resources[0]!)) expect(resourceNames).toEqual(['flotilla-sfu']);
+      if (resources[0] === 'leases')
+        expect(resourceNames).toEqual([find(objects, 'Lease', 'flotilla-sfu-scaling').metadata.name]);
+      else if (!['pods', 'events'].includes(resources[0]!)) expect(resourceNames).toEqual(['flotilla-sfu']);
     }
     const cluster = ({ kind }: { kind: string }) => kind.startsWith('ClusterRole');
     expect(objects.filter(cluster)).toEqual([]);

@@ -26,7 +26,7 @@ export const autoscalerConfig = z.object({
   FLOTILLA_SCALE_CPU_PERCENT: wholeNumber()
     .min(1)
     .max(100)
-    .default(presets.targetCpu * 100)
+    .default(presets.meanCpu * 100)
     .describe(
       'Mean CPU of the SFU nodes, in percent, above which there are too few. Each counts with its hottest worker.',
     ),
@@ -52,7 +52,7 @@ export function scalingSettings(config: AutoscalerConfig): ScalingSettings {
     max,
     headroomShare: config.FLOTILLA_SCALE_HEADROOM_PERCENT / 100,
     headroomSessions: config.FLOTILLA_SCALE_HEADROOM_SESSIONS,
-    targetCpu: config.FLOTILLA_SCALE_CPU_PERCENT / 100,
+    meanCpu: config.FLOTILLA_SCALE_CPU_PERCENT / 100,
     stabilizationMs: config.FLOTILLA_SCALE_IN_SECONDS * 1000,
   };
 }

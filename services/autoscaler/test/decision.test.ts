@@ -50,7 +50,7 @@ describe('the number of SFU nodes', () => {
     const peak = run([...quiet, ...steps(lastingSteps, { sessions: 10, cpu: 3 })]);
     expect(peak.at(-1)!.nodes).toBe(2);
     const lasting = run([...quiet, ...steps(lastingSteps + 1, { sessions: 10, cpu: 3 })]);
-    expect(lasting.at(-1)).toMatchObject({ nodes: 6, cause: 'cpu' });
+    expect(lasting.at(-1)).toMatchObject({ nodes: 5, cause: 'cpu' });
   });
 
   test('falls once a whole window required fewer', () => {

@@ -154,13 +154,7 @@ export class KubernetesApi implements LeaseRequests {
     const body: V1Lease = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
-      metadata: {
-        name,
-        namespace,
-        ...(previous?.metadata?.resourceVersion !== undefined && {
-          resourceVersion: previous.metadata.resourceVersion,
-        }),
-      },
+      metadata: previous?.metadata ?? { name, namespace },
       spec: {
         holderIdentity: spec.holder,
         leaseDurationSeconds: Math.ceil(spec.ttlMs / 1000),

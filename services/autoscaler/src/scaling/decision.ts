@@ -68,7 +68,7 @@ function requiredNodes(
   settings: ScalingSettings,
   now: number,
 ): { nodes: number | undefined; cause: 'sessions' | 'cpu'; growth: number; expectedSessions: number } {
-  const { trendMs, leadMs, cpuForMs, headroomShare, headroomSessions, targetCpu } = settings;
+  const { trendMs, leadMs, cpuForMs, headroomShare, headroomSessions, meanCpu } = settings;
   const lowest = Math.min(...samples.flatMap(({ at, sessions: then }) => (now - at <= trendMs ? then : [])));
   const growth = ((sessions - lowest) * 1000) / trendMs;
   const expectedSessions = sessions + (growth * leadMs) / 1000;
@@ -81,7 +81,8 @@ function requiredNodes(
   const lasting =
     now - oldest >= cpuForMs ? Math.min(...samples.flatMap(({ at, cpu }) => (now - at <= cpuForMs ? cpu : []))) : 0;
   const rise = sessions > 0 ? expectedSessions / sessions : 1;
-  const byCpu = Math.ceil((lasting * rise * (1 + headroomShare)) / targetCpu);
+  // The target leaves the headroom.
+  const byCpu = Math.ceil((lasting * rise) / meanCpu);
   return byCpu > bySessions
     ? { nodes: byCpu, cause: 'cpu', growth, expectedSessions }
     : { nodes: bySessions, cause: 'sessions', growth, expectedSessions };

@@ -5,8 +5,8 @@ export interface ScalingSettings {
   /** Free capacity on top of the expected sessions: the greater of a share of them and a number of sessions. */
   readonly headroomShare: number;
   readonly headroomSessions: number;
-  /** Mean CPU of the nodes, each as hot as its hottest worker, above which there are too few of them. */
-  readonly targetCpu: number;
+  /** Greatest mean CPU of the nodes, each as hot as its hottest worker. */
+  readonly meanCpu: number;
   /** Time until a new node serves: sessions are expected to grow at the present rate for as long. */
   readonly leadMs: number;
   /** Interval over which the growth of the sessions is measured. */
@@ -22,9 +22,9 @@ export const scalingSettings: ScalingSettings = {
   max: 10,
   headroomShare: 0.2,
   headroomSessions: 20,
-  targetCpu: 0.7,
+  meanCpu: 0.7,
   leadMs: 15_000,
   trendMs: 10_000,
   cpuForMs: 5000,
-  stabilizationMs: 300_000,
+  stabilizationMs: 120_000,
 };
