@@ -5,13 +5,15 @@ export const restApi = async (): Promise<RestApi> => new RestApi(registryUrl, aw
 
 interface SfuNode {
   readonly id: string;
+  readonly alive: boolean;
   readonly instance?: string;
 }
 
+/** The SFU nodes whose heartbeats arrive. */
 export async function sfuNodes(): Promise<readonly SfuNode[]> {
   const { status, body } = await (await restApi()).request('GET', '/v1/nodes');
   if (status !== 200) throw new Error(`GET /v1/nodes: ${status} ${JSON.stringify(body)}`);
-  return (body as { nodes: readonly SfuNode[] }).nodes;
+  return (body as { nodes: readonly SfuNode[] }).nodes.filter(({ alive }) => alive);
 }
 
 /** The pod that an SFU node runs in. */
