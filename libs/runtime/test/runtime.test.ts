@@ -124,6 +124,21 @@ describe('health', () => {
     await admin.close();
   });
 
+  test('what a service adds to the admin port is answered as JSON, with 503 until there is a value', async () => {
+    const admin = await startAdminServer({ host: '127.0.0.1', port: 0, health: new Health() });
+    let answer: unknown = undefined;
+    admin.serve('/scaling', () => answer);
+    const ask = async () => {
+      const response = await fetch(url(admin.port, '/scaling'));
+      return [response.status, await response.json()];
+    };
+    expect(await ask()).toEqual([503, {}]);
+    answer = { nodes: 3 };
+    expect(await ask()).toEqual([200, answer]);
+    expect(await (await fetch(url(admin.port, '/other'))).text()).toContain('/scaling');
+    await admin.close();
+  });
+
   test('metrics are served in Prometheus format', async () => {
     const { counter } = await import('../src/index.ts');
     counter({ name: 'test_total', help: 'A test.', labelNames: ['kind'] }).inc({ kind: 'a' });

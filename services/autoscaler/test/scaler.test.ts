@@ -1,0 +1,71 @@
+import type { NodeView } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { nodeReport } from '@flotilla/testkit';
+import { describe, expect, test } from 'vitest';
+import type { ScalingDecision } from '../src/scaling/decision.ts';
+import { type ScaleTarget, Scaler } from '../src/scaling/scaler.ts';
+import { scalingSettings as settings } from '../src/scaling/settings.ts';
+
+const log = createLogger({ service: 'test', level: 'fatal' });
+
+class Target implements ScaleTarget {
+  replicas = 2;
+  readonly applied: number[] = [];
+  failure: Error | undefined;
+
+  async apply({ nodes }: ScalingDecision): Promise<void> {
+    if (this.failure) throw this.failure;
+    this.applied.push(nodes);
+  }
+}
+
+function stage() {
+  const fleet = { reserved: 0, isFrozen: false };
+  const list = async (): Promise<NodeView[]> => [
+    { ...nodeReport('nd_a', { capacity: 100 }), reserved: fleet.reserved, lastSeenAt: 1, alive: true },
+  ];
+  const target = new Target();
+  const clock = { now: 0 };
+  const scaler = new Scaler({
+    ...{ nodes: { list }, settings, target, log },
+    isFrozen: () => fleet.isFrozen,
+    now: () => clock.now,
+  });
+  return { fleet, target, clock, scaler };
+}
+
+describe('the scaler', () => {
+  test('applies a decision and answers with it', async () => {
+    const { fleet, target, scaler } = stage();
+    expect(scaler.status).toBeUndefined();
+    fleet.reserved = 400;
+    await scaler.decide();
+    expect(target.applied).toEqual([5]);
+    expect(scaler.status).toMatchObject({ nodes: 5, cause: 'sessions', sessions: 400, growth: 0, replicas: 2 });
+  });
+
+  test('decides nothing while heartbeats do not arrive, and takes sessions that come back for no growth', async () => {
+    const { fleet, target, clock, scaler } = stage();
+    await scaler.decide();
+    fleet.isFrozen = true;
+    fleet.reserved = 400;
+    clock.now = 500;
+    await scaler.decide();
+    expect(target.applied).toEqual([2]);
+    fleet.isFrozen = false;
+    clock.now = 1000;
+    await scaler.decide();
+    expect(target.applied).toEqual([2, 5]);
+    expect(scaler.status?.growth).toBe(0);
+  });
+
+  test('repeats what failed', async () => {
+    const { target, scaler } = stage();
+    target.failure = new Error('the API server does not answer');
+    await scaler.decide();
+    await scaler.decide();
+    target.failure = undefined;
+    await scaler.decide();
+    expect(target.applied).toEqual([2]);
+  });
+});
