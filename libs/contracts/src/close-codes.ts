@@ -7,6 +7,7 @@ export const closeCodes = {
   MESSAGE_TOO_BIG: 1009,
   SERVICE_RESTART: 1012,
   TOKEN_EXPIRED: 4401,
+  SESSION_REVOKED: 4403,
   HANDSHAKE_TIMEOUT: 4407,
   HEARTBEAT_MISSED: 4408,
   SESSION_REPLACED: 4409,
@@ -25,6 +26,7 @@ export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   SERVICE_RESTART:
     'The gateway is restarting, or cannot continue the events of this client. Connect again: the session resumes.',
   TOKEN_EXPIRED: 'The token expired and was not refreshed. Connect again with a new one.',
+  SESSION_REVOKED: 'An operator ended the session. It cannot be resumed.',
   HANDSHAKE_TIMEOUT: 'No request was received within 30 s after the connection was opened.',
   HEARTBEAT_MISSED: 'No message and no pong was received for three heartbeats. The session can be resumed.',
   SESSION_REPLACED: 'The session was resumed by another connection.',

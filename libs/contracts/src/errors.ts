@@ -49,6 +49,12 @@ export const errorCatalogue = {
     meaning: 'The token was used before. Each token opens one session.',
     cure: 'Issue a token per session. To continue a session, connect with its resume token.',
   },
+  TOKEN_REVOKED: {
+    status: 401,
+    retry: false,
+    meaning: 'The token was issued before the time from which on tokens of its user, or all tokens, are accepted.',
+    cure: 'Issue a new token, if the user may still connect.',
+  },
   SESSION_EXPIRED: {
     status: 401,
     retry: false,

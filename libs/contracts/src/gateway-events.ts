@@ -16,6 +16,8 @@ export const GatewayEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('session_replaced'), sessionId: SessionId, resumeHash: z.string() }),
   /** A drill: the connection is cut without a close frame, as by a network failure. */
   z.object({ type: z.literal('cut_socket'), sessionId: SessionId }),
+  /** An operator ended the session: its connection is closed. */
+  z.object({ type: z.literal('session_revoked'), sessionId: SessionId }),
   /** For all sessions of the user on this gateway; `seq` is the offset among the messages to the user. */
   z.object({ type: z.literal('user_message'), userId: UserId, seq: Offset, message: AddressedMessage }),
 ]);

@@ -2,13 +2,16 @@
 import { z } from 'zod';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant } from './grants.ts';
-import { NodeId, ParticipantId, RoomName, RoomRef, UserId } from './ids.ts';
+import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, UserId } from './ids.ts';
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
 import { maxTokenSeconds, RoomClaim } from './token.ts';
 import { Topology } from './topology.ts';
+
+/** The longest ban, s. */
+const maxBanSeconds = 30 * 86_400;
 
 export const RoomSummary = z
   .object({ ...Room.shape, participants: z.int().nonnegative().describe('Number of its participants.') })
@@ -47,6 +50,32 @@ export const DrainNode = z.strictObject({ drainSeconds: DrainSeconds });
 export const MigrateParticipant = z.strictObject({
   toNode: NodeId.optional().describe('Node to move to. Default: the one that placement chooses.'),
 });
+
+export const RemoveParticipant = z.strictObject({
+  banSeconds: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(maxBanSeconds)
+    .default(maxTokenSeconds)
+    .describe(
+      'Time for which its user may not join the room again, in seconds. Default: until tokens that were issued before have expired. 0: no ban.',
+    ),
+});
+
+export const Revoke = z.strictObject({
+  issuedBefore: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('Tokens issued before it are refused, in seconds since the Unix epoch. Default: those issued until now.'),
+});
+
+export const Revoked = z.object({
+  issuedBefore: z.int().describe('Tokens issued before it are refused, in seconds since the Unix epoch.'),
+  sessions: z.int().nonnegative().describe('Number of sessions that were ended.'),
+});
+export type Revoked = z.infer<typeof Revoked>;
 
 export const IssueToken = z.strictObject({
   userId: UserId.optional().describe('Id of the user in your application. Default: a random id.'),
@@ -166,10 +195,48 @@ export const restRoutes = {
   removeParticipant: {
     method: 'delete',
     path: '/v1/rooms/{room}/participants/{participant}',
-    summary: 'Remove a participant from a room.',
+    summary: 'Remove a participant from a room, and ban its user from it for some time.',
     params: room.extend({ participant: ParticipantId }),
+    query: RemoveParticipant,
     status: 204,
-    errors: ['ROOM_NOT_FOUND', 'PARTICIPANT_NOT_FOUND'],
+    errors: ['ROOM_NOT_FOUND', 'PARTICIPANT_NOT_FOUND', 'BAD_PAYLOAD'],
+  },
+  liftBan: {
+    method: 'delete',
+    path: '/v1/rooms/{room}/bans/{user}',
+    summary: 'Let a banned user join the room again.',
+    params: room.extend({ user: UserId }),
+    status: 204,
+    errors: ['ROOM_NOT_FOUND', 'NOT_FOUND'],
+  },
+  revokeSession: {
+    method: 'delete',
+    path: '/v1/sessions/{session}',
+    summary:
+      'End a session: it leaves its rooms, its connection is closed with 4403, and it cannot be resumed. Its user may open another with a new token.',
+    params: z.object({ session: SessionId }),
+    status: 204,
+    errors: ['NOT_FOUND'],
+  },
+  revokeUser: {
+    method: 'post',
+    path: '/v1/users/{user}/revoke',
+    summary: 'End all sessions of a user, and refuse tokens of it that were issued before.',
+    params: z.object({ user: UserId }),
+    body: Revoke,
+    status: 200,
+    reply: Revoked,
+    errors: ['NOT_FOUND', 'BAD_PAYLOAD'],
+  },
+  revokeTokens: {
+    method: 'post',
+    path: '/v1/tokens/revoke',
+    summary:
+      'Refuse all tokens that were issued before, to open or refresh a session. Sessions that are open end when their token expires.',
+    body: Revoke,
+    status: 200,
+    reply: Revoked,
+    errors: ['BAD_PAYLOAD'],
   },
   migrateParticipant: {
     method: 'post',

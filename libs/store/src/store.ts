@@ -119,6 +119,15 @@ export interface PairChange {
 /** The name of a pair of participants, in either order. */
 export const pairKey = (one: string, other: string): string => (one < other ? `${one}~${other}` : `${other}~${one}`);
 
+/** A user who may not join a room for some time. Bans end with the room. */
+export interface Ban {
+  readonly userId: string;
+  readonly seconds: number;
+}
+
+/** Maximum number of bans of a room. A further one replaces the one that ends first. */
+export const maxBans = 10_000;
+
 export interface RoomStore {
   /** Creates a room, or returns the existing one. Throws ROOM_EXISTS when that has other settings. */
   create(room: Room): Promise<Room>;
@@ -148,6 +157,12 @@ export interface RoomStore {
    * False when it was not in the room.
    */
   leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
+
+  /** As `leave`, with the reason `removed`. With a ban its user may not join the room again before the ban is over. */
+  remove(roomId: string, participantId: string, ban: Ban | undefined): Promise<boolean>;
+
+  /** Lets a user join again. False when there was no ban. */
+  liftBan(roomId: string, userId: string): Promise<boolean>;
 
   /**
    * Assigns a member to another node, whose capacity it reserves; appends `participant_moved`. A migration of it ends. Throws
@@ -210,6 +225,8 @@ export interface SessionClaims {
   readonly grants: readonly Grant[];
   /** Rooms it may send messages into without being in them. */
   readonly bridge: readonly string[];
+  /** When the token was issued, s since the Unix epoch. Compared when a session is opened or refreshed, not kept. */
+  readonly issuedAt?: number | undefined;
   /** When the token expires, ms since the Unix epoch. */
   readonly expiresAt: number;
 }
@@ -257,7 +274,7 @@ export interface SessionStore {
 
   /**
    * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
-   * later ones are delivered to the session.
+   * later ones are delivered to the session. Throws TOKEN_REVOKED, see `revokeTokens`.
    */
   open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
 
@@ -266,9 +283,15 @@ export interface SessionStore {
    * (appends `grants_changed`), and what they do not cover ends: publications (`publication_removed`), a direct call (`media_mode`),
    * and its stay in rooms that the claims do not cover (`participant_left`, with the reason `removed`). The token that it was refreshed with
    * last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the connection that
-   * refreshes. Throws TOKEN_REPLAYED; SESSION_EXPIRED when the session has ended or was resumed by another connection.
+   * refreshes. Throws TOKEN_REPLAYED, TOKEN_REVOKED; SESSION_EXPIRED when the session has ended or was resumed by another connection.
    */
   refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void>;
+
+  /**
+   * Refuses tokens that were issued before a time (s since the Unix epoch): those of a user, or all. Kept until such tokens have
+   * expired. An earlier time changes nothing.
+   */
+  revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void>;
 
   /** The sessions of a user that are connected or may resume. */
   ofUser(userId: string): Promise<SessionRecord[]>;

@@ -1,6 +1,15 @@
 import type { EventLog } from '@flotilla/bus';
 import { type Grant, newId } from '@flotilla/contracts';
-import { cameraOf, joinAs, newcomer, nodeReport, participantClaims, roomRecord } from '@flotilla/testkit';
+import {
+  cameraOf,
+  joinAs,
+  newcomer,
+  nodeReport,
+  notYet,
+  participantClaims,
+  roomRecord,
+  waitFor,
+} from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { brokenInvariants, type Store, takeInventory } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';
@@ -123,5 +132,66 @@ describe.each(adapters)('grants in %s', (_name, open) => {
     expect(await store.rooms.state('rm_changing')).toMatchObject({ mediaMode: 'sfu' });
     expect((await eventTypes('rm_changing')).slice(-2)).toEqual(['grants_changed', 'media_mode']);
     expect(other.mediaMode).toBe('peer');
+  });
+
+  test('a removed user is banned from the room until the ban is lifted or over, with any session', async () => {
+    const sessionId = await openSession({});
+    const { member } = await store.rooms.join(newcomer('rm_a', sessionId));
+    expect(await store.rooms.remove('rm_a', member.id, { userId: 'u', seconds: 60 })).toBe(true);
+    expect(await store.rooms.remove('rm_a', member.id, { userId: 'u', seconds: 60 })).toBe(false);
+    expect((await eventsOf(events, 'rm_a')).at(-1)).toMatchObject({
+      type: 'participant_left',
+      payload: { reason: 'removed' },
+    });
+    for (const id of [sessionId, await openSession({})])
+      await expect(store.rooms.join(newcomer('rm_a', id))).rejects.toMatchObject({ code: 'BANNED' });
+    await store.rooms.join(newcomer('rm_b', sessionId));
+    await store.rooms.join({ ...newcomer('rm_a', await openSession({})), userId: 'other' });
+    expect(await store.rooms.liftBan('rm_a', 'u')).toBe(true);
+    expect(await store.rooms.liftBan('rm_a', 'u')).toBe(false);
+    const again = await store.rooms.join(newcomer('rm_a', sessionId));
+    await store.rooms.remove('rm_a', again.member.id, { userId: 'u', seconds: 1 });
+    await waitFor('the ban is over', () =>
+      store.rooms.join(newcomer('rm_a', sessionId)).catch(() => notYet('the join is refused')),
+    );
+    await store.rooms.remove('rm_a', again.member.id, undefined);
+    await store.rooms.join(newcomer('rm_a', sessionId));
+    await expectWhole();
+  });
+
+  test('a ban ends with its room', async () => {
+    const { member } = await joinAs(store, newcomer('rm_a'));
+    await store.rooms.remove('rm_a', member.id, { userId: 'u', seconds: 60 });
+    await store.rooms.delete('rm_a');
+    await store.rooms.create(roomRecord('a'));
+    await joinAs(store, newcomer('rm_a'));
+  });
+
+  test('tokens that were issued before a time neither open nor refresh a session, of one user or of all', async () => {
+    const openAs = (userId: string, issuedAt: number) => {
+      const id = newId('session');
+      const session = { id, userId, gatewayId: 'gw_a', ...participantClaims(), issuedAt };
+      return store.sessions.open(session, `hash-of-${id}`).then(() => id);
+    };
+    const now = Math.floor(Date.now() / 1000);
+    const sessionId = await openAs('u', now);
+    await store.sessions.revokeTokens('u', now + 10);
+    // An earlier time does not shorten it.
+    await store.sessions.revokeTokens('u', now - 10);
+    await expect(openAs('u', now + 9)).rejects.toMatchObject({ code: 'TOKEN_REVOKED' });
+    await openAs('u', now + 10);
+    await openAs('other', now);
+    const refreshing = (issuedAt: number) =>
+      store.sessions.refresh(
+        sessionId,
+        `hash-of-${sessionId}`,
+        { id: newId('session'), keptUntil: Date.now() + 60_000 },
+        { ...participantClaims(), issuedAt },
+      );
+    await expect(refreshing(now + 9)).rejects.toMatchObject({ code: 'TOKEN_REVOKED' });
+    await refreshing(now + 10);
+    await store.sessions.revokeTokens(undefined, now + 20);
+    for (const userId of ['u', 'other'])
+      await expect(openAs(userId, now + 19)).rejects.toMatchObject({ code: 'TOKEN_REVOKED' });
   });
 });

@@ -96,7 +96,7 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
       joinAs(store, newcomer(roomId, 'ss_new')).then(() => store.rooms.leave(roomId, 'pt_new', 'left')),
     run: (store) => store.rooms.join(newcomer(roomId, 'ss_new')),
   },
-  leave: { before: migrating, run: (store) => store.rooms.leave(roomId, participantId, 'left') },
+  leave: { before: migrating, run: (store) => store.rooms.remove(roomId, participantId, { userId: 'u', seconds: 60 }) },
   reassign: { before: migrating, run: (store) => store.rooms.reassign(roomId, participantId, []) },
   describeMedia: {
     run: (store) => store.rooms.describeMedia(roomId, participantId, { rtpCapabilities: {}, subscribe: false }),
@@ -135,6 +135,7 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
     },
   },
   sendToUser: { run: (store) => store.sessions.sendToUser('u', '{}') },
+  revokeTokens: { run: (store) => store.sessions.revokeTokens('u', Math.floor(Date.now() / 1000)) },
   detachSession: { run: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000) },
   resumeSession: {
     before: (store) => store.sessions.detach(sessionId, `hash-of-${sessionId}`, 60_000),

@@ -10,6 +10,7 @@ import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './
 import { Migrations } from './migrations/migrations.ts';
 import { Nodes } from './nodes.ts';
 import { Drills } from './drills.ts';
+import { Revocations } from './revocations.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
 
@@ -45,6 +46,7 @@ export class RoomRegistryModule {
         { provide: Migrations, useValue: migrations },
         { provide: Nodes, useValue: nodes },
         { provide: Drills, useValue: drills },
+        { provide: Revocations, useValue: new Revocations(backplane.store.sessions, backplane.events) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: APP_FILTER, useClass: RestErrors },

@@ -53,9 +53,17 @@ export class Rooms {
     return member;
   }
 
-  async remove(ref: string, participantId: string): Promise<void> {
+  /** Removes a participant, and bans its user for some time, 0: not. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
+  async remove(ref: string, participantId: string, banSeconds: number): Promise<void> {
+    const { roomId, userId } = await this.member(ref, participantId);
+    const ban = banSeconds > 0 ? { userId, seconds: banSeconds } : undefined;
+    if (!(await this.store.remove(roomId, participantId, ban))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
+  }
+
+  /** Throws ROOM_NOT_FOUND, NOT_FOUND. */
+  async liftBan(ref: string, userId: string): Promise<void> {
     const { id } = await this.get(ref);
-    if (!(await this.store.leave(id, participantId, 'removed'))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
+    if (!(await this.store.liftBan(id, userId))) throw new FlotillaError('NOT_FOUND', `${userId} is not banned`);
   }
 }
 

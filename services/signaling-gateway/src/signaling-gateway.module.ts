@@ -109,6 +109,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     events,
     {
       onReplaced: (sessionId, resumeHash) => lifecycle.replaced(sessionId, resumeHash),
+      onRevoked: (sessionId) => lifecycle.revoked(sessionId),
       onCutSocket: (sessionId) => table.get(sessionId)?.cut(),
     },
     log,

@@ -36,8 +36,8 @@ describe('lifecycle of a connection', () => {
         expect(count('end') + count('detach')).toBeLessThanOrEqual(1);
         if (closedAt !== -1) {
           expect(states.slice(closedAt).every((state) => state === 'closed')).toBe(true);
-          // A replaced connection leaves the session to its successor.
-          if (!['replaced', 'overtaken'].includes(sequence[closedAt - 1]!))
+          // A replaced connection leaves the session to its successor; a revoked session has ended.
+          if (!['replaced', 'overtaken', 'revoked'].includes(sequence[closedAt - 1]!))
             expect(count('end') + count('detach')).toBe(1);
         }
       }),

@@ -1,5 +1,5 @@
-import { type Grant, roomGrants } from '@flotilla/contracts';
-import { notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
+import { closeCodes, type Grant, roomGrants } from '@flotilla/contracts';
+import { notYet, RawClient, type Topology, UpgradeRefused, waitFor } from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
@@ -96,6 +96,80 @@ export const hostileGrants: readonly HostileScenario[] = [
         expect(await raw.request('message', { data: 1 }, to)).toMatchObject(forbidden);
         expect(await honest.raw.request('message', { data: 1 }, to)).toMatchObject({ ok: true });
         for (const client of [raw, honest.raw]) client.close();
+      }),
+  },
+  {
+    title: 'a removed participant stays out of the room with its session, its resume token and new tokens',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const { api, signalUrls } = topology;
+        const room = await newMediaRoom(topology);
+        const userId = `removed-${Date.now().toString(36)}`;
+        const token = await api.issueToken(room, { userId });
+        const { raw } = await joinWithMedia(topology, room, undefined, token);
+        const honest = await joinWithMedia(topology, room);
+        await publishAudio(raw, room);
+        const { participantId } = raw.replies[0]!.payload as { participantId: string };
+        const removed = await api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}?banSeconds=60`);
+        expect(removed).toMatchObject({ status: 204 });
+        expect(await honest.raw.event('participant_left')).toMatchObject({
+          payload: { participantId, reason: 'removed', publicationIds: [expect.any(String)] },
+        });
+        const banned = { ok: false, error: { code: 'BANNED' } };
+        expect(await raw.request('join', { room })).toMatchObject(banned);
+        const { resumeToken } = await raw.welcome();
+        raw.socket.terminate();
+        const resumed = await RawClient.resume(signalUrls.at(-1)!, resumeToken);
+        expect(await resumed.request('resume', { offsets: {} })).toMatchObject({ payload: { rooms: [] } });
+        expect(await resumed.request('join', { room })).toMatchObject(banned);
+        const other = await RawClient.connect(signalUrls[0]!, { token: await api.issueToken(room, { userId }) });
+        expect(await other.request('join', { room })).toMatchObject(banned);
+        expect(await api.request('DELETE', `/v1/rooms/${room}/bans/${userId}`)).toMatchObject({ status: 204 });
+        expect(await other.request('join', { room })).toMatchObject({ ok: true });
+        for (const client of [resumed, other, honest.raw]) client.close();
+      }),
+  },
+  {
+    title: 'a revoked session and the sessions of a revoked user end at once and cannot resume',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async () => {
+        const { api, signalUrls } = topology;
+        const room = await newMediaRoom(topology);
+        const userId = `revoked-${Date.now().toString(36)}`;
+        const honest = await joinWithMedia(topology, room);
+        const enter = async () =>
+          (await joinWithMedia(topology, room, undefined, await api.issueToken(room, { userId }))).raw;
+        const unused = await api.issueToken(room, { userId });
+        const outcomeOf = (connecting: Promise<RawClient>): Promise<unknown> =>
+          connecting.then(
+            () => 'connected',
+            (error: unknown) => (error instanceof UpgradeRefused ? error.code : error),
+          );
+
+        const single = await enter();
+        const { sessionId, resumeToken } = await single.welcome();
+        expect(await api.request('DELETE', `/v1/sessions/${sessionId}`)).toMatchObject({ status: 204 });
+        expect(await api.request('DELETE', `/v1/sessions/${sessionId}`)).toMatchObject({ status: 404 });
+        expect((await single.closed).code).toBe(closeCodes.SESSION_REVOKED);
+        expect(await outcomeOf(RawClient.resume(signalUrls[0]!, resumeToken))).toBe('SESSION_EXPIRED');
+        await honest.raw.event('participant_left', ({ payload }) => payload['reason'] === 'removed');
+
+        const both = [await enter(), await enter()];
+        expect(await api.request('POST', `/v1/users/${userId}/revoke`, {})).toMatchObject({
+          status: 200,
+          body: { sessions: 2 },
+        });
+        for (const client of both) {
+          expect((await client.closed).code).toBe(closeCodes.SESSION_REVOKED);
+          const token = (await client.welcome()).resumeToken;
+          expect(await outcomeOf(RawClient.resume(signalUrls[0]!, token))).toBe('SESSION_EXPIRED');
+        }
+        expect(await outcomeOf(RawClient.connect(signalUrls[0]!, { token: unused }))).toBe('TOKEN_REVOKED');
+        const { participants } = (await api.request('GET', `/v1/rooms/${room}/participants`)).body as {
+          participants: object[];
+        };
+        expect(participants).toHaveLength(1);
+        honest.raw.close();
       }),
   },
 ];

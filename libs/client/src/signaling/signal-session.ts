@@ -28,13 +28,19 @@ export interface SignalSessionHandlers {
 }
 
 /** Close codes after which the session cannot be resumed. */
-const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED]);
+const finalCodes: ReadonlySet<number> = new Set([
+  closeCodes.NORMAL,
+  closeCodes.SESSION_REPLACED,
+  closeCodes.SESSION_REVOKED,
+]);
 /** Errors after which an attempt at a new session, with another token, would fail the same way. */
 const finalErrors: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',
   'TOKEN_INVALID',
   'TOKEN_EXPIRED',
+  'TOKEN_REVOKED',
   'FORBIDDEN',
+  'BANNED',
   'ROOM_NOT_FOUND',
   'ROOM_FULL',
 ]);

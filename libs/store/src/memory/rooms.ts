@@ -12,8 +12,10 @@ import {
 } from '@flotilla/contracts';
 import { lacksGrant, listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
+  type Ban,
   type FailedRecord,
   type JoinRequest,
+  maxBans,
   maxPublications,
   type MediaRequest,
   type PairChange,
@@ -91,6 +93,22 @@ export class MemoryRooms implements RoomStore {
 
   async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
     return this.shared.leave(roomId, participantId, reason);
+  }
+
+  async remove(roomId: string, participantId: string, ban: Ban | undefined): Promise<boolean> {
+    if (!this.shared.leave(roomId, participantId, 'removed')) return false;
+    const bans = this.#rooms.get(roomId)?.bans;
+    if (!ban || !bans) return true;
+    const now = this.shared.now();
+    for (const [userId, until] of bans) if (until <= now) bans.delete(userId);
+    const first = [...bans].toSorted(([, one], [, other]) => one - other)[0];
+    if (bans.size >= maxBans && first) bans.delete(first[0]);
+    bans.set(ban.userId, now + ban.seconds * 1000);
+    return true;
+  }
+
+  async liftBan(roomId: string, userId: string): Promise<boolean> {
+    return this.#rooms.get(roomId)?.bans.delete(userId) ?? false;
   }
 
   async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {

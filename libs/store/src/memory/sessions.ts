@@ -7,6 +7,7 @@ import {
   startOfStream,
   type TopologyVertex,
 } from '@flotilla/contracts';
+import { cutoffKeptSeconds } from '../cutoff.ts';
 import { missedMessages } from '../inbox.ts';
 import {
   type ConnectedSession,
@@ -28,6 +29,8 @@ export class MemorySessions implements SessionStore {
   /** Used resume tokens that still work, until when. */
   readonly #usedUntil = new Map<string, number>();
   readonly #usedTokens = new Map<string, number>();
+  /** By user, or `*`: tokens issued before the time (s) are refused. */
+  readonly #cutoffs = new Map<string, { readonly issuedBefore: number; readonly keptUntil: number }>();
   readonly #gateways = new Map<string, number>();
   readonly #inboxes = new Map<string, LogEntry[]>();
 
@@ -51,7 +54,27 @@ export class MemorySessions implements SessionStore {
     return true;
   }
 
-  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
+  /** Whether a token is refused because it was issued before the time that `revokeTokens` set for its user, or for all. */
+  #isRevoked(userId: string, issuedAt = 0): boolean {
+    const now = this.shared.now();
+    return [userId, '*'].some((whose) => {
+      const cutoff = this.#cutoffs.get(whose);
+      if (cutoff && cutoff.keptUntil <= now) this.#cutoffs.delete(whose);
+      else if (cutoff) return issuedAt < cutoff.issuedBefore;
+      return false;
+    });
+  }
+
+  async revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void> {
+    const now = this.shared.now();
+    for (const [whose, { keptUntil }] of this.#cutoffs) if (keptUntil <= now) this.#cutoffs.delete(whose);
+    const whose = userId ?? '*';
+    if ((this.#cutoffs.get(whose)?.issuedBefore ?? 0) >= issuedBefore) return;
+    this.#cutoffs.set(whose, { issuedBefore, keptUntil: now + cutoffKeptSeconds(issuedBefore, now) * 1000 });
+  }
+
+  async open({ issuedAt, ...session }: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
+    if (this.#isRevoked(session.userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     this.#sessions.set(session.id, { ...session, resumeHash });
     this.#byResumeHash.set(resumeHash, session.id);
     return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
@@ -61,6 +84,7 @@ export class MemorySessions implements SessionStore {
     const session = this.#sessions.get(sessionId);
     if (session?.resumeHash !== resumeHash) throw new FlotillaError('SESSION_EXPIRED');
     if (session.tokenId === token.id) return;
+    if (this.#isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
     const { name, room, grants, bridge, expiresAt } = claims;
     this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt, tokenId: token.id });

@@ -93,6 +93,8 @@ const templates = {
   userSessions: 'user:%1:sessions',
   /** Stream: the newest messages to a user. Expires. */
   inbox: 'user:%1:inbox',
+  /** String that expires: tokens of this user, or of all (`*`), that were issued before it (s) are refused. */
+  cutoff: 'cutoff:%1',
   /** String that expires with the token. */
   usedToken: 'token:%1',
 } as const;

@@ -16,6 +16,7 @@ import {
 } from '@flotilla/contracts';
 import { listKey, mediaModeOf, lacksGrant, notCovered, sameSettings } from '../room-record.ts';
 import {
+  type Ban,
   type FailedRecord,
   type JoinRequest,
   maxPublications,
@@ -185,7 +186,18 @@ export class RedisRooms implements RoomStore {
   }
 
   async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {
-    return (await this.client.run('leave', { roomId, participantId, reason, trace: traceField() })) === 1;
+    const values = { roomId, participantId, reason, trace: traceField(), banUser: '', banSeconds: 0 };
+    return (await this.client.run('leave', values)) === 1;
+  }
+
+  async remove(roomId: string, participantId: string, ban: Ban | undefined): Promise<boolean> {
+    const banned = { banUser: ban?.userId ?? '', banSeconds: ban?.seconds ?? 0 };
+    const values = { roomId, participantId, reason: 'removed', trace: traceField(), ...banned };
+    return (await this.client.run('leave', values)) === 1;
+  }
+
+  async liftBan(roomId: string, userId: string): Promise<boolean> {
+    return (await this.client.do((redis) => redis.zrem(this.keys.bans(roomId), userId))) === 1;
   }
 
   async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {

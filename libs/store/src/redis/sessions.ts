@@ -11,6 +11,7 @@ import {
   UserId,
 } from '@flotilla/contracts';
 import { z } from 'zod';
+import { cutoffKeptSeconds } from '../cutoff.ts';
 import { missedMessages } from '../inbox.ts';
 import type {
   ConnectedSession,
@@ -72,19 +73,28 @@ export class RedisSessions implements SessionStore {
 
   async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
     const { id, userId, gatewayId } = session;
-    const claims = storedClaims(session);
-    return this.client.run('openSession', { sessionId: id, resumeHash, userId, gatewayId, claims });
+    const { issuedAt = 0 } = session;
+    const values = { sessionId: id, resumeHash, userId, gatewayId, issuedAt, claims: storedClaims(session) };
+    const offset = await this.client.run('openSession', values);
+    if (offset === null) throw new FlotillaError('TOKEN_REVOKED');
+    return offset;
+  }
+
+  async revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void> {
+    const keptSeconds = cutoffKeptSeconds(issuedBefore, Date.now());
+    await this.client.run('revokeTokens', { whose: userId ?? '*', issuedBefore, keptSeconds });
   }
 
   async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
     const { id: tokenId, keptUntil } = token;
     const tokenSeconds = Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000));
-    const { room = '', grants } = claims;
+    const { room = '', grants, issuedAt = 0 } = claims;
     const values = {
       sessionId,
       resumeHash,
       tokenId,
       tokenSeconds,
+      issuedAt,
       room,
       grants: grants.join(','),
       trace: traceField(),

@@ -23,11 +23,16 @@ import {
   ParticipantId,
   Drill,
   type DrillStarted,
+  RemoveParticipant,
   restRoutes,
+  Revoke,
+  type Revoked,
   type Room,
   RoomRef,
   type RoomSummary,
+  SessionId,
   type Topology,
+  UserId,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
@@ -59,6 +64,7 @@ import type { z } from 'zod';
 import { Nodes } from '../nodes.ts';
 import { Migrations } from '../migrations/migrations.ts';
 import { Drills } from '../drills.ts';
+import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
 import { openApiDocument } from './openapi.ts';
@@ -100,6 +106,7 @@ class Named implements PipeTransform {
 }
 
 const roomParam = new Named(RoomRef, 'ROOM_NOT_FOUND');
+const userParam = new Named(UserId, 'NOT_FOUND');
 const nodeParam = new Named(NodeId, 'NOT_FOUND');
 
 const Public = SetMetadata('public', true);
@@ -184,6 +191,7 @@ export class RestController {
     @Inject(Migrations) private readonly migrations: Migrations,
     @Inject(Nodes) private readonly nodes: Nodes,
     @Inject(Drills) private readonly drills: Drills,
+    @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
     @Inject(REST_SETTINGS) private readonly settings: RestSettings,
   ) {}
@@ -221,8 +229,36 @@ export class RestController {
   remove(
     @Param('room', roomParam) room: string,
     @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string,
+    @Query(new Parsed(RemoveParticipant)) { banSeconds }: z.output<typeof RemoveParticipant>,
   ): Promise<void> {
-    return this.rooms.remove(room, participant);
+    return this.rooms.remove(room, participant, banSeconds);
+  }
+
+  @Delete('/v1/rooms/:room/bans/:user')
+  @HttpCode(204)
+  liftBan(@Param('room', roomParam) room: string, @Param('user', userParam) user: string): Promise<void> {
+    return this.rooms.liftBan(room, user);
+  }
+
+  @Delete('/v1/sessions/:session')
+  @HttpCode(204)
+  revokeSession(@Param('session', new Named(SessionId, 'NOT_FOUND')) session: string): Promise<void> {
+    return this.revocations.session(session);
+  }
+
+  @Post('/v1/users/:user/revoke')
+  @HttpCode(200)
+  revokeUser(
+    @Param('user', userParam) user: string,
+    @Body(new Parsed(Revoke)) { issuedBefore }: z.output<typeof Revoke>,
+  ): Promise<Revoked> {
+    return this.revocations.user(user, issuedBefore);
+  }
+
+  @Post(restRoutes.revokeTokens.path)
+  @HttpCode(200)
+  revokeTokens(@Body(new Parsed(Revoke)) { issuedBefore }: z.output<typeof Revoke>): Promise<Revoked> {
+    return this.revocations.tokens(issuedBefore);
   }
 
   @Post('/v1/rooms/:room/participants/:participant/migrate')

@@ -31,6 +31,7 @@ const notifyForMs = 30_000;
 export interface GatewayEventHandlers {
   readonly onReplaced: (sessionId: string, resumeHash: string) => void;
   readonly onCutSocket: (sessionId: string) => void;
+  readonly onRevoked: (sessionId: string) => void;
 }
 
 /**
@@ -99,9 +100,10 @@ export class UserMessages {
   #receive(data: string): void {
     const event = GatewayEvent.safeParse(parsed(data));
     if (!event.success) return this.log.debug({ data }, 'unknown entry in the stream of this gateway skipped');
-    const { onReplaced, onCutSocket } = this.handlers;
+    const { onReplaced, onCutSocket, onRevoked } = this.handlers;
     if (event.data.type === 'session_replaced') return onReplaced(event.data.sessionId, event.data.resumeHash);
     if (event.data.type === 'cut_socket') return onCutSocket(event.data.sessionId);
+    if (event.data.type === 'session_revoked') return onRevoked(event.data.sessionId);
     const { userId, seq, message } = event.data;
     const frame = eventFrame(userAddress(userId), seq, { type: 'message', ...message });
     for (const session of this.table.ofUser(userId)) session.inbox.deliver(seq, frame);

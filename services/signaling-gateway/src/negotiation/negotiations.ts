@@ -3,6 +3,7 @@ import { FlotillaError, type Negotiation, type ReplyPayload, type NegotiationEve
 import { pairKey, type RoomStore } from '@flotilla/store';
 import type { Session } from '../sessions/session.ts';
 import { apply, newPair, PairRecord, type Side, stateOf } from './pair.ts';
+import { requireGrantsOf } from './sdp-grants.ts';
 
 /** Attempts to store a message while the other side stores its own. At each collision one of the two succeeds. */
 const maxAttempts = 8;
@@ -14,13 +15,14 @@ const maxAttempts = 8;
 export class Negotiations {
   constructor(private readonly rooms: RoomStore) {}
 
-  /** Throws WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND; UNAVAILABLE after too many collisions. */
+  /** Throws FORBIDDEN, WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND; UNAVAILABLE after too many collisions. */
   async negotiate(
     session: Session,
     roomId: string,
     { peer: to, ...part }: Negotiation,
   ): Promise<ReplyPayload<'negotiate'>> {
     const { participantId: from } = session.membership(roomId);
+    if ('sdp' in part) requireGrantsOf(part.sdp, session.identity.grants);
     const side: Side = from < to ? 'first' : 'second';
     for (let attempt = 0; attempt < maxAttempts; attempt++) {
       const state = await this.#tryPass(roomId, side, from, to, part);

@@ -29,6 +29,8 @@ export type LifecycleEvent =
   | 'replaced'
   /** Its client resumed the session over another connection too, before it sent `resume` over this one. */
   | 'overtaken'
+  /** An operator ended the session. */
+  | 'revoked'
   /** This gateway stops. */
   | 'stopping'
   /** The client closed the connection with code 1000 or 1001. */
@@ -64,6 +66,7 @@ const endings = {
   backlog_exceeded: closed('close', 'detach'),
   flood: closed('close', 'end'),
   replaced: closed('close'),
+  revoked: closed('close'),
   overtaken: closed('close'),
   stopping: closed('close', 'detach'),
   closed_by_client: closed('end'),
@@ -110,5 +113,6 @@ export const closings: Readonly<Partial<Record<LifecycleEvent, { code: CloseCode
   flood: { code: 'RATE_LIMITED', reason: 'messages kept arriving above the rate limit' },
   replaced: { code: 'SESSION_REPLACED', reason: 'the session was resumed by another connection' },
   overtaken: { code: 'SERVICE_RESTART', reason: 'another attempt to resume came later, resume again' },
+  revoked: { code: 'SESSION_REVOKED', reason: 'an operator ended the session' },
   stopping: { code: 'SERVICE_RESTART', reason: 'this gateway restarts, resume elsewhere' },
 };

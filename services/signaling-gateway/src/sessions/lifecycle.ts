@@ -12,6 +12,11 @@ const firstRequestMs = 30_000;
 /** `token_expiring` is sent this long before the token expires, ms; at once when the token expires sooner. */
 const expiryWarningMs = 60_000;
 
+/** A session that was ended is remembered for this long, ms: longer than a handshake may take. */
+const revokedMs = 15_000;
+/** Maximum number of such sessions. */
+const maxRevoked = 10_000;
+
 const ended = counter({
   name: 'signaling_connections_ended_total',
   help: 'Connections that ended, by the event that ended them.',
@@ -25,6 +30,8 @@ const ended = counter({
 export class Lifecycle {
   readonly #backlog = new BacklogMeter();
   readonly #scan: SessionScan;
+  /** Sessions that ended and are not connected here, or not yet. */
+  readonly #revoked = new Set<string>();
   #stopped = false;
 
   constructor(
@@ -69,6 +76,7 @@ export class Lifecycle {
     session.onBacklogExceeded = () => this.handle(session, 'backlog_exceeded');
     // Spreads the pings of sessions that connect at the same time.
     session.nextPingAt = session.openedAt + Math.random() * this.heartbeatMs;
+    if (this.#revoked.has(session.id)) this.handle(session, 'revoked');
   }
 
   /** Another connection presented the resume token with this hash: the one that was given the token is closed. */
@@ -80,6 +88,15 @@ export class Lifecycle {
   /** A client that tries several connections at once may have chosen this one: it resumes again, and is not told to end. */
   #replace(session: Session): void {
     this.handle(session, session.resumption && !session.resumeConfirmed ? 'overtaken' : 'replaced');
+  }
+
+  /** An operator ended the session. Its connection is closed, also one whose handshake is not over. */
+  revoked(sessionId: string): void {
+    const session = this.table.get(sessionId);
+    if (session) return this.handle(session, 'revoked');
+    if (this.#revoked.size >= maxRevoked) return;
+    this.#revoked.add(sessionId);
+    setTimeout(() => this.#revoked.delete(sessionId), revokedMs).unref();
   }
 
   /** Moves a connection to its next state, and carries the effects out. */

@@ -10,7 +10,7 @@ export function usedToken({ jti, exp }: TokenClaims): UsedToken {
 }
 
 /** The claims that a session keeps of its token. */
-export function sessionClaims({ name, room, grants, bridge, exp }: TokenClaims): SessionClaims {
+export function sessionClaims({ name, room, grants, bridge, iat, exp }: TokenClaims): SessionClaims {
   const roomId = room === undefined || room === '*' ? room : roomIdOf(room);
-  return { name, room: roomId, grants, bridge: bridge.map(roomIdOf), expiresAt: exp * 1000 };
+  return { name, room: roomId, grants, bridge: bridge.map(roomIdOf), issuedAt: iat, expiresAt: exp * 1000 };
 }

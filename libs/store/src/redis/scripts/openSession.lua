@@ -1,10 +1,11 @@
 --[[
 Writes a new session. `claims` are the fields and values of its token's claims.
-@args sessionId resumeHash userId gatewayId ...claims
-@result z.string()
-Returns the newest offset of the user's messages.
+@args sessionId resumeHash userId gatewayId issuedAt ...claims
+@result z.string().nullable()
+Returns the newest offset of the user's messages, nil when the token was revoked.
 ]]
--- @include transaction
+-- @include cutoffs
+if is_revoked(userId, issuedAt) then return nil end
 local offset = last_offset(key.inbox(userId))
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do

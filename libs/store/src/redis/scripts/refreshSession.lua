@@ -2,14 +2,16 @@
 Replaces the claims of a session by those of a token, and uses the token up. The token that the session was refreshed with last may
 be sent again: its answer may have been lost with a connection. `resumeHash` is that of the connection that refreshes, `room` and
 `grants` are two of the claims. What runs follows at once: see stage_grants.
-@args sessionId resumeHash tokenId tokenSeconds room grants trace ...claims
-@result z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED'])
+@args sessionId resumeHash tokenId tokenSeconds issuedAt room grants trace ...claims
+@result z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED', 'TOKEN_REVOKED'])
 SESSION_EXPIRED when the session has ended or was resumed by another connection; nothing is changed then.
 ]]
 -- @include grants
+-- @include cutoffs
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
+if is_revoked(redis.call('HGET', session, 'userId') or '', issuedAt) then return 'TOKEN_REVOKED' end
 if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
 stage('SET', key.usedToken(tokenId), '1')
 stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)

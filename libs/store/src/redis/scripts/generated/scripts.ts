@@ -20,16 +20,16 @@ export interface ScriptArguments {
   gatewayAlive: { gatewayId: string | number };
   isResumable: { resumeHash: string | number };
   join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
-  leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number };
+  leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
   listNodes: {  };
   listRelays: {  };
-  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; claims: readonly string[] };
+  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; issuedAt: string | number; claims: readonly string[] };
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
   reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
-  refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
+  refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
   removeNode: { nodeId: string | number };
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
@@ -40,6 +40,7 @@ export interface ScriptArguments {
   reportNode: { nodeId: string | number; report: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
+  revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
   rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number };
   sendToUser: { userId: string | number; message: string | number };
 }
@@ -47,6 +48,13 @@ export interface ScriptArguments {
 export type ScriptName = keyof ScriptArguments;
 
 const include = {
+  cutoffs: `local function is_revoked(user, issued_at)
+  for _, whose in ipairs({ user, '*' }) do
+    local before = redis.call('GET', key.cutoff(whose))
+    if before and tonumber(issued_at) < tonumber(before) then return true end
+  end
+  return false
+end`,
   grants: `local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
@@ -709,7 +717,7 @@ end
 return { room, record, members, publications, reconnecting, offset, mode }`,
   },
   leave: {
-    args: ["roomId","participantId","reason","trace"],
+    args: ["roomId","participantId","reason","trace","banUser","banSeconds"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `${include.time}
 ${include.transaction}
@@ -718,6 +726,17 @@ ${include.reservations}
 ${include.migrations}
 ${include.leave}
 if not stage_leave(roomId, participantId, reason, trace) then return 0 end
+if tonumber(banSeconds) > 0 then
+  local bans = key.bans(roomId)
+  local ends = now_ms() + banSeconds * 1000
+  local surplus = redis.call('ZRANGEBYSCORE', bans, '-inf', now_ms(), 'LIMIT', 0, 100)
+  if redis.call('ZCARD', bans) - #surplus >= maxBans then surplus[#surplus + 1] = redis.call('ZRANGE', bans, #surplus, #surplus)[1] end
+  for _, user in ipairs(surplus) do
+    stage('ZREM', bans, user)
+  end
+  stage('ZADD', bans, ends, banUser)
+  stage('EXPIRE', bans, math.max(redis.call('TTL', bans), tonumber(banSeconds)))
+end
 stage_reservations()
 commit()
 return 1`,
@@ -740,9 +759,11 @@ return {
 return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(), 0, -1, 'WITHSCORES'), tostring(now_ms()) }`,
   },
   openSession: {
-    args: ["sessionId","resumeHash","userId","gatewayId","...claims"],
-    result: z.string(),
+    args: ["sessionId","resumeHash","userId","gatewayId","issuedAt","...claims"],
+    result: z.string().nullable(),
     lua: `${include.transaction}
+${include.cutoffs}
+if is_revoked(userId, issuedAt) then return nil end
 local offset = last_offset(key.inbox(userId))
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
@@ -883,8 +904,8 @@ end
 commit()`,
   },
   refreshSession: {
-    args: ["sessionId","resumeHash","tokenId","tokenSeconds","room","grants","trace","...claims"],
-    result: z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED']),
+    args: ["sessionId","resumeHash","tokenId","tokenSeconds","issuedAt","room","grants","trace","...claims"],
+    result: z.enum(['refreshed', 'SESSION_EXPIRED', 'TOKEN_REPLAYED', 'TOKEN_REVOKED']),
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
@@ -892,9 +913,11 @@ ${include.reservations}
 ${include.migrations}
 ${include.leave}
 ${include.grants}
+${include.cutoffs}
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
+if is_revoked(redis.call('HGET', session, 'userId') or '', issuedAt) then return 'TOKEN_REVOKED' end
 if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
 stage('SET', key.usedToken(tokenId), '1')
 stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
@@ -1043,6 +1066,17 @@ stage('HSET', key.session(id), 'resumeHash', nextHash)
 stage_connection(id, 'connected')
 commit()
 return { id, record, rooms }`,
+  },
+  revokeTokens: {
+    args: ["whose","issuedBefore","keptSeconds"],
+    result: z.null(),
+    lua: `${include.transaction}
+local before = redis.call('GET', key.cutoff(whose))
+if before and tonumber(before) >= tonumber(issuedBefore) then return nil end
+stage('SET', key.cutoff(whose), issuedBefore)
+stage('EXPIRE', key.cutoff(whose), keptSeconds)
+commit()
+return nil`,
   },
   rollBackMigration: {
     args: ["roomId","participantId","migrationId","ending","endedAt"],
