@@ -71,6 +71,28 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
     expect(await events.readAfter('a', '0-0', 100)).toBe('trimmed');
   });
 
+  test('a subscriber that is further behind than the stream is long is notified before it gets the entries that are kept', async () => {
+    const [first] = await append('a', 1);
+    await Promise.all(Array.from({ length: maxStreamLength * 2 }, (_, index) => events.append('a', String(index))));
+    const happened: string[] = [];
+    const { onEntries, until, seen } = collector();
+    events.subscribe(
+      'a',
+      first!,
+      (entries) => {
+        happened.push('entries');
+        onEntries(entries);
+      },
+      () => happened.push('missed'),
+    );
+    await until(maxStreamLength);
+    await events.append('a', 'later');
+    await waitFor('the last entry', () => seen.at(-1) === 'later' || notYet(String(seen.at(-1))));
+    expect(happened.indexOf('missed')).toBe(0);
+    expect(happened.filter((each) => each === 'missed')).toHaveLength(1);
+    expect(seen.length).toBeLessThan(maxStreamLength * 2);
+  });
+
   test('a subscriber gets the existing entries and then the new ones, each once and in order', async () => {
     const [first] = await append('a', 5);
     const { seen, onEntries, until } = collector();

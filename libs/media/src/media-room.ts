@@ -19,7 +19,7 @@ import {
   type RoomGrant,
   type RtpCapabilities,
 } from '@flotilla/contracts';
-import { KeyedQueue, type Logger } from '@flotilla/runtime';
+import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomState, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
 import type { Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
@@ -62,11 +62,16 @@ export interface OpenSessionRequest {
   readonly migration?: Migration | undefined;
 }
 
+/** How long the state is asked for while the store is out of reach, after events were missed, ms. */
+const resynchronizeForMs = 60_000;
+
 /** Events about a session that arrive while it is opened. */
 interface Opening {
   readonly sessionId: string;
   readonly participantId: string;
   readonly events: RoomEventEntry[];
+  /** Events were missed. */
+  isStale: boolean;
 }
 
 /**
@@ -238,7 +243,7 @@ export class MediaRoom {
 
   async #openSession(request: OpenSessionRequest): Promise<MediaSessionParameters> {
     const { sessionId, participantId, subscribe, publicationIds = [], migration } = request;
-    const opening: Opening = { sessionId, participantId, events: [] };
+    const opening: Opening = { sessionId, participantId, events: [], isStale: false };
     this.#openings.add(opening);
     let session: MediaSession;
     let publications: readonly PublicationRecord[];
@@ -251,6 +256,7 @@ export class MediaRoom {
     } finally {
       this.#openings.delete(opening);
     }
+    if (opening.isStale) await this.#resynchronize();
     for (const entry of opening.events) this.#applyTo(session, entry);
     const { media } = session;
     media.requireOpen();
@@ -329,10 +335,42 @@ export class MediaRoom {
     const { rooms, events } = this.options.deps;
     const state = await rooms.state(this.id);
     if (state && !this.#closed)
-      this.#events ??= subscribeToRoom(events, this.id, state.offset, (entries) => {
-        for (const each of entries) inTraceOf(each.event, 'apply', () => this.#onEvent(each));
-      });
+      this.#events ??= subscribeToRoom(
+        events,
+        this.id,
+        state.offset,
+        (entries) => {
+          for (const each of entries) inTraceOf(each.event, 'apply', () => this.#onEvent(each));
+        },
+        () => void this.#resynchronize(),
+      );
     return state;
+  }
+
+  /** Applies the room's state in place of events that were missed. The room is closed when the state cannot be read. */
+  async #resynchronize(): Promise<void> {
+    const { rooms, nodeId } = this.options.deps;
+    for (const opening of this.#openings) opening.isStale = true;
+    let state: RoomStateWithMigrations | undefined;
+    try {
+      state = await retry(() => rooms.state(this.id), { forMs: resynchronizeForMs });
+    } catch (error) {
+      this.log.error({ err: error }, 'missed events of a room cannot be replaced by its state, closing its media');
+    }
+    if (this.#closed) return;
+    for (const session of [...this.#sessions.values()]) {
+      if (state && compareOffsets(state.offset, session.openedAt) <= 0) continue;
+      const { participantId } = session.media;
+      const member = state?.members.find(({ id }) => id === participantId);
+      const isComing = state?.migrations.some((each) => each.participantId === participantId && each.toNode === nodeId);
+      if (!member) this.#close(session);
+      else if (member.nodeId === nodeId) session.isIncoming = false;
+      else if (session.isIncoming && !isComing) this.#close(session);
+      else if (!session.isIncoming) this.#onLeft(session);
+      if (member) this.#applyGrants(session, member.grants);
+    }
+    for (const publicationId of [...this.#sessions.publicationIds(), ...this.#pipes.publicationIds()])
+      void this.publications.onRemoved(publicationId);
   }
 
   /** The media of a session. Throws MEDIA_NOT_OPEN. */

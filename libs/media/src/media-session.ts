@@ -42,6 +42,11 @@ export class MediaSessions extends Map<string, MediaSession> {
     return session;
   }
 
+  /** Ids of the publications that have a producer here. */
+  publicationIds(): string[] {
+    return [...this.values()].flatMap(({ media }) => media.publicationIds);
+  }
+
   findProducer(publicationId: string): Producer | undefined {
     for (const { media } of this.values()) {
       const producer = media.findProducer(publicationId);

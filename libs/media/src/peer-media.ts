@@ -208,6 +208,10 @@ export class PeerMedia {
   }
 
   /** The producer of a publication of this session, if it has one. */
+  get publicationIds(): string[] {
+    return [...this.#producers.keys()];
+  }
+
   findProducer(publicationId: string): Producer | undefined {
     return this.#producers.get(publicationId);
   }

@@ -1,5 +1,5 @@
 import { mediaWorkersOf, joinAs, newcomer, nodeReport, notYet, waitFor } from '@flotilla/testkit';
-import { subscribeToRoom } from '@flotilla/bus';
+import { type RoomEventEntry, subscribeToRoom } from '@flotilla/bus';
 import type { RoomEvent } from '@flotilla/contracts';
 import { newId, startOfStream } from '@flotilla/contracts';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -11,9 +11,10 @@ describe.each(Object.entries(fleets))('end of metadata links, over %s', (_name, 
 
   const movedEvents = (): RoomEvent<'metadata_moved'>[] => {
     const moved: RoomEvent<'metadata_moved'>[] = [];
-    subscribeToRoom(harness.backplane.events, harness.room.id, startOfStream, (entries) => {
+    const onEvents = (entries: RoomEventEntry[]): void => {
       for (const { event } of entries) if (event.type === 'metadata_moved') moved.push(event);
-    });
+    };
+    subscribeToRoom(harness.backplane.events, harness.room.id, startOfStream, onEvents, () => undefined);
     return moved;
   };
 

@@ -33,7 +33,7 @@ await runService({
     const origins = config.FLOTILLA_ALLOWED_ORIGINS;
     app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });
     readFirstBytes(
-      app.getHttpServer() as Server,
+      app.getHttpServer(),
       { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
       app.get(Edge, { strict: false }).trusts,
       log,

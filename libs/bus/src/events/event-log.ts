@@ -31,10 +31,11 @@ export interface EventLog {
   lastOffset(stream: string): Promise<Offset>;
 
   /**
-   * Delivers every entry after an offset, in order and in batches, existing ones first. `onEntries` must not throw. After the log was
-   * unavailable, delivery continues without a gap.
+   * Delivers every entry after an offset, in order and in batches, existing ones first. After the log was unavailable, delivery
+   * continues without a gap, unless entries may have been trimmed unread: `onMissed` is called then, before those that follow. Neither
+   * callback may throw.
    */
-  subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription;
+  subscribe(stream: string, after: Offset, onEntries: OnEntries, onMissed?: () => void): StreamSubscription;
 
   /** Why the log is unavailable; undefined when it is available. */
   problem(): string | undefined;
@@ -42,6 +43,8 @@ export interface EventLog {
   /** Ends all subscriptions and closes the connections. */
   close(): Promise<void>;
 }
+
+export type OnEntries = (entries: readonly LogEntry[]) => void;
 
 export interface StreamSubscription {
   /** Skips the entries up to and including an offset, which the subscriber already has. */

@@ -1,9 +1,10 @@
 import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
-import { type EventLog, type StreamSubscription, type LogEntry, maxStreamLength } from './event-log.ts';
+import { type EventLog, type LogEntry, maxStreamLength, type OnEntries, type StreamSubscription } from './event-log.ts';
 
 interface Subscriber {
   offset: Offset;
-  readonly onEntries: (entries: readonly LogEntry[]) => void;
+  readonly onEntries: OnEntries;
+  readonly onMissed: (() => void) | undefined;
 }
 
 interface Stream {
@@ -63,9 +64,9 @@ export class MemoryEventLog implements EventLog {
     return this.#streams.get(name)?.lastOffset ?? startOfStream;
   }
 
-  subscribe(name: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
+  subscribe(name: string, after: Offset, onEntries: OnEntries, onMissed?: () => void): StreamSubscription {
     const stream = this.#stream(name);
-    const subscriber: Subscriber = { offset: after, onEntries };
+    const subscriber: Subscriber = { offset: after, onEntries, onMissed };
     stream.subscribers.add(subscriber);
     this.#pumpLater(stream);
     return {
@@ -89,11 +90,13 @@ export class MemoryEventLog implements EventLog {
     this.#due.clear();
     for (const { entries, subscribers } of due) {
       for (const subscriber of subscribers) {
-        const missed = entries.slice(indexAfter(entries, subscriber.offset));
-        const last = missed.at(-1);
-        if (!last) continue;
+        const { offset, onEntries, onMissed } = subscriber;
+        const from = indexAfter(entries, offset);
+        const last = entries.at(-1);
+        if (!last || from === entries.length) continue;
         subscriber.offset = last.offset;
-        subscriber.onEntries(missed);
+        if (offset !== startOfStream && entries[from - 1]?.offset !== offset) onMissed?.();
+        onEntries(entries.slice(from));
       }
     }
   }

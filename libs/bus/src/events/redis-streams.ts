@@ -1,6 +1,6 @@
 import { type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { type EventLog, type StreamSubscription, type LogEntry, maxStreamLength } from './event-log.ts';
+import { type EventLog, type LogEntry, maxStreamLength, type OnEntries, type StreamSubscription } from './event-log.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
 import { RedisLink } from './redis-link.ts';
@@ -95,14 +95,14 @@ export class RedisEventLog implements EventLog {
     });
   }
 
-  subscribe(stream: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
+  subscribe(stream: string, after: Offset, onEntries: OnEntries, onMissed?: () => void): StreamSubscription {
     const { log } = this.options;
     this.#subscriptions ??= new RedisSubscriptions(
       new RedisLink(this.options, log, 'subscribers', { autoResubscribe: false }),
       this.#redis,
       log,
     );
-    return this.#subscriptions.subscribe(streamKey(this.#namespace, stream), after, onEntries);
+    return this.#subscriptions.subscribe(streamKey(this.#namespace, stream), after, onEntries, onMissed);
   }
 
   problem(): string | undefined {

@@ -1,7 +1,7 @@
-import { compareOffsets, type Offset } from '@flotilla/contracts';
+import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
-import type { StreamSubscription, LogEntry } from './event-log.ts';
+import type { LogEntry, OnEntries, StreamSubscription } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
 import type { RedisLink } from './redis-link.ts';
 
@@ -14,7 +14,8 @@ interface StreamState {
 
 interface Subscriber {
   after: Offset;
-  readonly onEntries: (entries: readonly LogEntry[]) => void;
+  readonly onEntries: OnEntries;
+  readonly onMissed: (() => void) | undefined;
 }
 
 /** Maximum number of streams per XREAD. */
@@ -59,8 +60,8 @@ export class RedisSubscriptions {
     return ['wait', 'connecting', 'connect'].includes(this.#subscriber.status) ? undefined : this.#link.problem();
   }
 
-  subscribe(key: string, after: Offset, onEntries: (entries: readonly LogEntry[]) => void): StreamSubscription {
-    const subscriber: Subscriber = { after, onEntries };
+  subscribe(key: string, after: Offset, onEntries: OnEntries, onMissed?: () => void): StreamSubscription {
+    const subscriber: Subscriber = { after, onEntries, onMissed };
     let stream = this.#streams.get(key);
     if (!stream) {
       stream = { key, offset: after, subscribers: new Set() };
@@ -159,15 +160,14 @@ export class RedisSubscriptions {
 
   async #read(streams: readonly StreamState[]): Promise<void> {
     const from = new Map(streams.map((stream) => [stream.key, { stream, offset: stream.offset }]));
-    const answer = await this.#reader.call(
-      'XREAD',
-      'COUNT',
-      entriesPerRead,
-      'STREAMS',
-      ...from.keys(),
-      ...streams.map(({ offset }) => offset),
-    );
-    for (const [key, raw] of pairs(answer)) {
+    const offsets = streams.map(({ offset }) => offset);
+    const transaction = this.#reader.multi();
+    transaction.call('XREAD', 'COUNT', entriesPerRead, 'STREAMS', ...from.keys(), ...offsets);
+    // An entry that is no longer kept may have been trimmed with others after it.
+    for (const { key, offset } of streams) transaction.xrange(key, offset, offset, 'COUNT', 1);
+    const [read, ...kept] = answersOf(await transaction.exec());
+    const isKept = new Map(streams.map(({ key }, index) => [key, (kept[index] as RawEntry[]).length > 0]));
+    for (const [key, raw] of pairs(read)) {
       const { stream, offset } = from.get(key)!;
       if (this.#streams.get(key) !== stream) continue;
       // A new subscriber started at an earlier offset meanwhile: the stream is read again from there.
@@ -175,8 +175,15 @@ export class RedisSubscriptions {
       // The read may have reached its limit before the end of the stream.
       if (raw.length === entriesPerRead) this.#behind.add(stream);
       const entries = toEntries(raw).filter((entry) => isBefore(stream.offset, entry.offset));
-      if (entries.length > 0) this.#deliver(stream, entries);
+      if (entries.length === 0) continue;
+      if (offset !== startOfStream && stream.offset === offset && !isKept.get(key)) this.#reportMissed(stream);
+      this.#deliver(stream, entries);
     }
+  }
+
+  #reportMissed(stream: StreamState): void {
+    this.#log.warn({ stream: stream.key }, 'entries of a stream were trimmed before they were read');
+    for (const { onMissed } of stream.subscribers) onMissed?.();
   }
 
   /** Resolves when the reader is connected, and after 1 s at the latest. */
@@ -198,6 +205,14 @@ export class RedisSubscriptions {
     this.#behind.clear();
     await this.#reading;
   }
+}
+
+/** The answers of a transaction. Throws when it or one of its commands failed. */
+function answersOf(executed: [error: Error | null, answer: unknown][] | null): unknown[] {
+  return (executed ?? []).map(([error, answer]) => {
+    if (error) throw error;
+    return answer;
+  });
 }
 
 /** The reply of XREAD as pairs. RESP3 returns a map, which ioredis passes on flat or as an object; RESP2 returns pairs. */

@@ -59,14 +59,15 @@ export function appendNextRoomEvent(
   return log.appendNext(roomStream(roomId), encodeRoomEvent(event));
 }
 
-/** Subscribes to the events of a room after an offset. */
+/** Subscribes to the events of a room after an offset. After `onMissed`, what follows them has to be read from the room's state. */
 export function subscribeToRoom(
   log: EventLog,
   roomId: string,
   after: Offset,
   onEvents: (events: RoomEventEntry[]) => void,
+  onMissed: () => void,
 ): StreamSubscription {
-  return log.subscribe(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)));
+  return log.subscribe(roomStream(roomId), after, (entries) => onEvents(parseRoomEvents(entries)), onMissed);
 }
 
 /** Runs `work` in a span of the event's trace, named `<operation> <event type>`; outside of any trace if the event has none. */

@@ -61,6 +61,10 @@ export class IncomingPipe {
     return this.#incoming.size;
   }
 
+  get publicationIds(): string[] {
+    return [...this.#incoming.keys()];
+  }
+
   has(publicationId: string): boolean {
     return this.#incoming.has(publicationId);
   }

@@ -47,6 +47,11 @@ export class RoomPipes {
     return pipe.use(publication);
   }
 
+  /** Ids of the publications that are received from other nodes. */
+  publicationIds(): string[] {
+    return [...this.#incoming.values()].flatMap((pipe) => pipe.publicationIds);
+  }
+
   has(publicationId: string): boolean {
     return [...this.#incoming.values()].some((pipe) => pipe.has(publicationId));
   }

@@ -102,9 +102,15 @@ export class RelayRoom {
     const direct = await router.createDirectTransport();
     const source = await direct.produceData();
     const room = new RelayRoom(id, worker, router, direct, source, deps, onEmpty, log.child({ roomId: id }));
-    room.#roomEvents = subscribeToRoom(events, id, offset, (entries) => {
-      for (const entry of entries) room.#onEvent(entry);
-    });
+    room.#roomEvents = subscribeToRoom(
+      events,
+      id,
+      offset,
+      (entries) => {
+        for (const entry of entries) room.#onEvent(entry);
+      },
+      () => room.#onMissed(),
+    );
     // The exchange starts first, so that it delivers messages retained after the read below.
     await room.#exchange.start();
     room.#routing.restore(await relays.retained(id));
@@ -152,6 +158,11 @@ export class RelayRoom {
       if (event.type === 'participant_left') this.disconnect(sessionId);
       else this.#applyGrants(sessionId, granted, event.payload.grants, offset);
     }
+  }
+
+  /** Closes all links: the clients of those that may have one open another. */
+  #onMissed(): void {
+    for (const sessionId of [...this.#links.keys()]) this.disconnect(sessionId);
   }
 
   /** Replaces older grants. A link that loses one is closed: its client opens another, with what it may still have. */

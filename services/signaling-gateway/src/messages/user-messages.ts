@@ -58,13 +58,27 @@ export class UserMessages {
       this.events.lastOffset(broadcastStream),
     ]);
     this.#lastBroadcast = lastBroadcast;
+    // Resumed sessions name the last message that they have of each address.
+    const onMissed = (): void => {
+      for (const session of this.table) session.close('SERVICE_RESTART', 'messages were missed, resume');
+    };
     this.#subscriptions = [
-      this.events.subscribe(own, ownOffset, (entries) => {
-        for (const { data } of entries) this.#receive(data);
-      }),
-      this.events.subscribe(broadcastStream, lastBroadcast, (entries) => {
-        for (const { offset, data } of entries) this.#broadcast(offset, data);
-      }),
+      this.events.subscribe(
+        own,
+        ownOffset,
+        (entries) => {
+          for (const { data } of entries) this.#receive(data);
+        },
+        onMissed,
+      ),
+      this.events.subscribe(
+        broadcastStream,
+        lastBroadcast,
+        (entries) => {
+          for (const { offset, data } of entries) this.#broadcast(offset, data);
+        },
+        onMissed,
+      ),
     ];
   }
 

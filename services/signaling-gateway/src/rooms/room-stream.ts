@@ -34,7 +34,15 @@ export class RoomStream {
     private readonly applyEvent: ApplyRoomEvent,
   ) {
     this.#position = after;
-    this.#subscription = subscribeToRoom(events, roomId, after, (placed) => this.#deliverAll(placed));
+    this.#subscription = subscribeToRoom(
+      events,
+      roomId,
+      after,
+      (placed) => this.#deliverAll(placed),
+      () => {
+        for (const session of this.#deliveries.keys()) session.close('SERVICE_RESTART', 'events were missed, resume');
+      },
+    );
   }
 
   /** Number of attached sessions. */
