@@ -15,11 +15,11 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   integration   *.integration.test.ts   Redis, RabbitMQ, chronyd and media workers, all private; Python tools
   e2e           *.e2e.test.ts           Chromium and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
-  soak          *.soak.test.ts          outages of minutes, drains of 50 participants, 100,000 connections, a minute of fuzzing
+  soak          *.soak.test.ts          lost brokers, nodes and networks, drains of 50 participants, 100,000 connections
   cluster       *.cluster.test.ts       a Kubernetes of three nodes: npm run test:cluster
 
   --fast      test and integration only
-  --all       soak too, as .ci/run does
+  --all       firefox and soak too, as .ci/run does
   --cluster   cluster too
   --help      this text
 
@@ -45,15 +45,15 @@ await runMain(async () => {
     return 0;
   }
   console.log(bold('Setting up'));
-  const firefox = values.fast || namespaceProblem() ? [] : /** @type {const} */ (['firefox', 'iproute2']);
+  const firefox = !values.all || namespaceProblem() ? [] : /** @type {const} */ (['firefox', 'iproute2']);
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'python', ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);
   const tiers = [
     'test',
     'integration',
-    ...(values.fast ? [] : ['e2e', 'firefox']),
-    ...(values.all ? ['soak'] : []),
+    ...(values.fast ? [] : ['e2e']),
+    ...(values.all ? ['firefox', 'soak'] : []),
     ...(values.cluster ? ['cluster'] : []),
   ];
   return runInForeground('tools/run-tests.mjs', tiers);
