@@ -101,7 +101,8 @@ export async function stopCluster(): Promise<void> {
   rmSync(stateDirectory, { recursive: true, force: true, maxRetries: 10 });
 }
 
-export const isRunning = (): boolean => existsSync(stateDirectory) && backgroundPid('api-server') !== undefined;
+/** Whether a part of a cluster runs; others may have been killed. */
+export const isRunning = (): boolean => backgroundNames().some((name) => backgroundPid(name) !== undefined);
 
 /** Gives every node an image. A node that has no power gets it when it starts. */
 export async function loadImage(archive: string): Promise<void> {

@@ -141,10 +141,17 @@ function readOptions() {
   }
 }
 
+function requireCluster(): void {
+  if (!isRunning()) throw new UsageError('no cluster runs. Start one: npm run cluster');
+}
+
 async function main(): Promise<number> {
   const [name = 'up', ...rest] = process.argv.slice(2);
   // What follows these belongs to another program.
-  if (name === 'kubectl' || name === 'client') return (await commands[name]!(rest)) ?? 0;
+  if (name === 'kubectl' || name === 'client') {
+    requireCluster();
+    return (await commands[name]!(rest)) ?? 0;
+  }
   const { values, positionals } = readOptions();
   if (values.help) {
     console.log(usage);
@@ -167,7 +174,7 @@ async function main(): Promise<number> {
   }
   const run = Object.hasOwn(commands, command) ? commands[command] : undefined;
   if (!run) throw new UsageError(`"${command}" is not a command`);
-  if (command !== 'down' && !isRunning()) throw new UsageError('no cluster runs. Start one: npm run cluster');
+  if (command !== 'down') requireCluster();
   return (await run(args)) ?? 0;
 }
 
