@@ -307,7 +307,7 @@ describe('scripts', () => {
     });
     const nodes = fc.uniqueArray(node, { selector: ({ id }) => id, maxLength: 5 });
     const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
-    const lua = `${luaOf('join').split("local room = redis.call('GET'")[0]}
+    const lua = `${luaOf('join').split('local current_hash =')[0]}
       return choose_node({ room = 'rm_p', spread = ARGV[1] == '1', exclude = {}, random1 = tonumber(ARGV[2]), random2 = tonumber(ARGV[3]) }) or ''`;
     await fc.assert(
       fc.asyncProperty(nodes, fc.boolean(), random, random, async (fleet, spread, first, second) => {

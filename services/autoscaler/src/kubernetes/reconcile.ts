@@ -81,13 +81,14 @@ const isAway = ({ mark, node, machineLeaves }: PodState): boolean =>
 const isIdle = ({ ready, node }: PodState): boolean => !ready && (node?.reserved ?? 0) === 0;
 
 /**
- * The pod to empty: the one that is being emptied already, else the one with the fewest sessions. None while a pod is not ready,
- * because Kubernetes removes such pods first, whatever their deletion cost.
+ * The pod to empty: the one that is being emptied already, else the one with the fewest sessions. No pod that serves while another is
+ * not ready: too few would serve, and Kubernetes removes pods that are not ready first, whatever their deletion cost.
  */
 function victimOf(live: readonly PodState[]): PodState | undefined {
   const begun = live.find(({ mark }) => mark === 'scale-in');
-  if (begun) return begun;
-  if (live.some(({ ready, node }) => !ready || !node)) return undefined;
+  const areAllReady = live.every(({ ready, node }) => ready && node);
+  if (begun && (areAllReady || begun.node?.state !== 'active')) return begun;
+  if (!areAllReady) return undefined;
   return live
     .filter((pod) => !isAway(pod))
     .toSorted((a, b) => a.node!.reserved - b.node!.reserved || (a.name < b.name ? -1 : 1))[0];

@@ -6,10 +6,14 @@ Returns the ids of nodes whose heartbeat is older than nodeTimeoutMs.
 ]]
 -- @include time
 -- @include transaction
+local late = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)) do
+  if id ~= nodeId then late[#late + 1] = id end
+end
 stage('HSET', key.nodes(), nodeId, report)
 stage('ZADD', key.beats(), now_ms(), nodeId)
 stage('HSET', key.slots(), nodeId, slot)
 stage('HSET', key.peerScores(), nodeId, peerScores)
 append(key.nodeStats(), keptReports, stats)
 commit()
-return redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)
+return late
