@@ -22,7 +22,7 @@ await runMain(async () => {
     }
   } else await prepare();
   return runInForeground('deploy/cluster/dist/main.js', args, {
-    FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
+    CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
     HELM_BIN: helmPath(),
     ...(args.includes('--context') && { KUBECTL_BIN: kubectlPath() }),

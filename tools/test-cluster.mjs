@@ -34,7 +34,7 @@ const suiteMs = 30 * 60_000;
 function foreground(command, args, { cwd = root, timeout } = {}) {
   const env = childEnv({
     MEDIASOUP_WORKER_BIN: workerPath(),
-    FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
+    CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
     FLOTILLA_BROKER_ARCHIVE: brokerImageArchive,
     HELM_BIN: helmPath(),

@@ -39,7 +39,7 @@ export const testConfig = defineConfig(({ mode }) => ({
       BOT_PYTHON: pythonPath('bot'),
       TOOLS_PYTHON: pythonPath('tools'),
       HELM_BIN: helmPath(),
-      FLOTILLA_CLUSTER_PROGRAMS: kubernetesPrograms(),
+      CLUSTER_PROGRAMS: kubernetesPrograms(),
     },
     reporters: ['default', 'json'],
     outputFile: { json: `.results/${mode}.json` },

@@ -2,7 +2,7 @@ import { command, type CommandOptions } from './command.ts';
 import { kubeconfig, program } from './settings.ts';
 
 /** The kubeconfig of the cluster: the one of this machine, or, in the cluster's network, the one that the variable names. */
-export const currentKubeconfig = (): string => process.env['FLOTILLA_CLUSTER_KUBECONFIG'] ?? kubeconfig;
+export const currentKubeconfig = (): string => process.env['CLUSTER_KUBECONFIG'] ?? kubeconfig;
 
 /** Runs kubectl and resolves to what it wrote. */
 export function kubectl(args: readonly string[], options: CommandOptions = {}): Promise<string> {

@@ -58,7 +58,7 @@ function foreground(name: string, args: readonly string[], KUBECONFIG = kubeconf
   return new Promise((resolve, reject) => {
     const child = spawn(name, args, {
       stdio: 'inherit',
-      env: { ...process.env, KUBECONFIG, FLOTILLA_CLUSTER_KUBECONFIG: KUBECONFIG },
+      env: { ...process.env, KUBECONFIG, CLUSTER_KUBECONFIG: KUBECONFIG },
     });
     child.on('error', reject);
     child.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGTERM']));

@@ -36,7 +36,7 @@ const cacheDirectory =
   process.env['FLOTILLA_CACHE_DIR'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'flotilla');
 
 /** The directory of the Kubernetes programs. `npm run cluster` builds them there and sets the variable. */
-export const programsDirectory = process.env['FLOTILLA_CLUSTER_PROGRAMS'] ?? join(cacheDirectory, 'kubernetes');
+export const programsDirectory = process.env['CLUSTER_PROGRAMS'] ?? join(cacheDirectory, 'kubernetes');
 export const program = (name: string): string => join(programsDirectory, name);
 
 export const statePath = (...parts: string[]): string => join(stateDirectory, ...parts);

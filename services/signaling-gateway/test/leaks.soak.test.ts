@@ -16,6 +16,9 @@ const atOnce = 50;
 /** A leaked session is over 1,000 bytes. This is the variation of the heap at rest, spread over the cycles. */
 const maxBytesPerCycle = 100;
 
+/** Those of the gateway itself: its server and its timers. */
+const maxHandlesAtRest = 20;
+
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
@@ -146,6 +149,9 @@ describe('memory of the gateway', () => {
       if (open > 0) notYet(`${open} are open`);
       const state = await store.rooms.state('rm_a');
       if (state!.members.length > 0) notYet(`${state!.members.length} are in the room`);
+      // A lost connection is detached after a second.
+      const handles = process.getActiveResourcesInfo().length;
+      if (handles > maxHandlesAtRest) notYet(`there are ${handles} handles`);
     });
     // Twice: the second collects what finalizers released.
     collectGarbage();

@@ -6,7 +6,7 @@ import { Child, freePort } from '@flotilla/processes';
 import { notYet, waitFor } from '@flotilla/testkit';
 
 /** The directory of the Kubernetes programs that `npm run cluster` builds. */
-const programs = process.env['FLOTILLA_CLUSTER_PROGRAMS'] ?? '';
+const programs = process.env['CLUSTER_PROGRAMS'] ?? '';
 export const hasKubernetes = existsSync(join(programs, 'complete'));
 
 const token = 'test';
