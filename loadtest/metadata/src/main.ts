@@ -16,8 +16,8 @@ import { cpuOf } from './cpu.ts';
 import { Bare, ClientGroup, type Turn } from './client-group.ts';
 import type { Target } from './protocol.ts';
 
-const about = `Rooms of one publisher and many subscribers over one metadata relay, over one that routes in a worker thread, over two relays
-(publishers on one, subscribers on the other), and over mediasoup alone, alternating in one run.`;
+const about = `Rooms of one publisher and many subscribers over one metadata relay, over two relays (publishers on
+one, subscribers on the other), and over mediasoup alone, alternating in one run.`;
 
 const options = readOptions('bench:metadata', about, {
   rooms: number('rooms of each side', 1, 1, 500),
@@ -31,7 +31,7 @@ const options = readOptions('bench:metadata', about, {
 const goalMs = 10;
 endOnStopRequest();
 
-const sides = ['relay', 'relay with a thread', 'two relays', 'mediasoup alone'] as const;
+const sides = ['relay', 'two relays', 'mediasoup alone'] as const;
 type Side = (typeof sides)[number];
 
 /** Rooms of a side that are connected at a time. */
@@ -46,7 +46,6 @@ const fleet = await startFleet({ sfuNodes: 1, gateways: 1, relays: 0, port: 0, e
 /** Relay that publisher and subscribers of a side exclude. */
 const excluded: Readonly<Record<Side, { readonly publisher: string; readonly subscribers: string }>> = {
   relay: { publisher: 'rl_2', subscribers: 'rl_2' },
-  'relay with a thread': { publisher: 'rl_1', subscribers: 'rl_1' },
   'two relays': { publisher: 'rl_2', subscribers: 'rl_1' },
   'mediasoup alone': { publisher: '', subscribers: '' },
 };
@@ -54,7 +53,7 @@ const bare = await new Bare().start();
 const groups = new Map<Side, ClientGroup>();
 try {
   await fleet.startRelay('rl_1');
-  await fleet.startRelay('rl_2', { FLOTILLA_RELAY_THREAD: 'true' });
+  await fleet.startRelay('rl_2');
   const api = new RestApi(fleet.registryUrl, fleet.apiKey);
   const pidOf = (relayId: string): number => fleet.processes.get(relayId)!.process.pid!;
   for (const side of sides) {

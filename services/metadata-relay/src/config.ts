@@ -4,7 +4,6 @@ import {
   announcedConfig,
   brokerConfig,
   commonConfig,
-  flag,
   ipList,
   loopbackAddress,
   port,
@@ -43,9 +42,6 @@ export const relayConfig = z.object({
     .string()
     .optional()
     .describe('Address that clients connect to, if it is not the first one listened on.'),
-  FLOTILLA_RELAY_THREAD: flag()
-    .default(false)
-    .describe('true routes frames in a separate thread, false in the thread that controls the media worker.'),
   FLOTILLA_RELAY_PORT: port().default(0).describe('Port for clients, UDP and TCP. 0 picks a free one.'),
 });
 export type RelayConfig = z.output<typeof relayConfig>;

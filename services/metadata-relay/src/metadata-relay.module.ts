@@ -62,7 +62,6 @@ export class MetadataRelayModule {
                 bytesPerSecond: config.FLOTILLA_RELAY_BYTES_PER_SECOND,
               },
               clock: routingClock(time),
-              thread: config.FLOTILLA_RELAY_THREAD,
               events: backplane.events,
               relays: backplane.store.relays,
               rooms: backplane.store.rooms,
@@ -110,7 +109,7 @@ class RelayLifecycle implements OnApplicationBootstrap, OnApplicationShutdown {
       .stop()
       .catch((error: unknown) => this.log.warn({ err: error }, 'relay not removed from the store'));
     await this.#serving?.close();
-    await this.relay.close();
+    this.relay.close();
     await this.time.stop();
   }
 }

@@ -6,8 +6,7 @@ import type { RelayStore, RoomStore } from '@flotilla/store';
 import type { DtlsParameters } from 'mediasoup/types';
 import { type RelayRoomDeps, RelayRoom } from './links/relay-room.ts';
 import type { LinkLimits } from './routing/link-state.ts';
-import { RoomRouting, type RoutingClock } from './routing/room-routing.ts';
-import { RoutingThread } from './threads/routing-thread.ts';
+import type { RoutingClock } from './routing/room-routing.ts';
 
 export interface RelayOptions {
   readonly id: string;
@@ -16,15 +15,13 @@ export interface RelayOptions {
   readonly capacity: number;
   readonly limits: LinkLimits;
   readonly clock: RoutingClock;
-  /** Whether frames are routed in a worker thread. */
-  readonly thread: boolean;
   readonly events: EventLog;
   readonly relays: RelayStore;
   readonly rooms: RoomStore;
   readonly log: Logger;
 }
 
-/** How long `metadata_moved` of a lost worker or thread is retried while the event log is unavailable. */
+/** How long `metadata_moved` of a lost worker is retried while the event log is unavailable. */
 const notifyLostMs = 60_000;
 
 /** A metadata relay: one mediasoup worker for data channels, and the rooms with links in it. */
@@ -32,35 +29,20 @@ export class Relay {
   readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
   readonly #startedAt = Date.now();
   readonly #deps: RelayRoomDeps;
-  #thread: RoutingThread | undefined;
   #pool!: WorkerPool;
   state: RelayReport['state'] = 'active';
 
   private constructor(readonly options: RelayOptions) {
-    const { id, events, relays, rooms, limits, clock, thread, log } = options;
-    if (thread) this.#startThread();
-    const routing: RelayRoomDeps['routing'] = (outlet) =>
-      this.#thread?.openRoom(outlet) ?? new RoomRouting(outlet, limits, clock);
-    this.#deps = { relayId: id, events, relays, rooms, routing, log };
+    const { id, events, relays, rooms, limits, clock, log } = options;
+    this.#deps = { relayId: id, events, relays, rooms, limits, clock, log };
   }
 
-  /** Starts the mediasoup worker and, if configured, the routing thread. */
+  /** Starts the mediasoup worker. */
   static async start(options: RelayOptions): Promise<Relay> {
     const relay = new Relay(options);
     const { listen, log } = options;
     relay.#pool = await WorkerPool.start({ workers: 1, listen, log, onDied: (worker) => relay.#onWorkerDied(worker) });
     return relay;
-  }
-
-  #startThread(): void {
-    const { limits, clock, log } = this.options;
-    this.#thread = new RoutingThread(limits, clock, () => this.#onThreadDied(), log);
-  }
-
-  /** The routing state is lost: a new thread starts, and all links are closed and their clients notified. */
-  #onThreadDied(): void {
-    this.#startThread();
-    for (const room of this.#rooms) this.#closeLost(room);
   }
 
   get id(): string {
@@ -156,9 +138,8 @@ export class Relay {
         this.options.log.warn({ err: each.reason as unknown }, 'clients of a room not notified of the drain');
   }
 
-  async close(): Promise<void> {
+  close(): void {
     for (const room of this.#rooms) this.#rooms.close(room);
     this.#pool.close();
-    await this.#thread?.close();
   }
 }

@@ -8,7 +8,6 @@ import {
   type Reply,
   type Room,
 } from '@flotilla/contracts';
-import { MemoryEventLog } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
 import { connectBackplane, type Backplane, memoryBackplane } from '@flotilla/backplane';
 import {
@@ -24,7 +23,6 @@ import {
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import 'reflect-metadata';
-// The built package: the routing thread is loaded from dist.
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 
 export const log = createLogger({ service: 'test', level: 'error' });
@@ -66,8 +64,6 @@ export class Harness {
     const config = relayConfig.parse({
       FLOTILLA_RELAY_ID: id,
       FLOTILLA_DRAIN_SECONDS: '5',
-      // Routing in the main thread is tested over the memory backplane, in a worker thread over brokers.
-      FLOTILLA_RELAY_THREAD: String(!(this.backplane.events instanceof MemoryEventLog)),
       ...settings,
     });
     const relay = await NestFactory.createApplicationContext(

@@ -43,12 +43,8 @@ const reportedLost = ({ frames }: MetadataClient): number[] =>
 
 const fast = { FLOTILLA_RELAY_BYTES_PER_SECOND: '100000000', FLOTILLA_RELAY_FRAMES_PER_SECOND: '100000' };
 
-describe.each([
-  ['in the main thread', 'false'],
-  ['in a worker thread', 'true'],
-])('metadata relay with routing %s', (_where, thread) => {
-  const start = (settings: object = {}): Promise<Harness> =>
-    Harness.start(fleets['memory']!, ['rl_a'], { FLOTILLA_RELAY_THREAD: thread, ...settings });
+describe('a metadata relay', () => {
+  const start = (settings: object = {}): Promise<Harness> => Harness.start(fleets['memory']!, ['rl_a'], settings);
 
   describe('a slow subscriber', () => {
     test.each(['unreliable', 'limited', 'reliable'] as const)(

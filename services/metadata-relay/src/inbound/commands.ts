@@ -17,21 +17,21 @@ export function serveRelayCommands(bus: CommandBus, relay: Relay): Promise<Servi
       return {};
     },
     'relay.publish': async ({ roomId, sessionId, ...declaration }) => ({
-      topic: await (await relay.room(roomId)).publish(sessionId, declaration),
+      topic: (await relay.room(roomId)).publish(sessionId, declaration),
     }),
     'relay.unpublish': async ({ roomId, sessionId, topic }) => {
-      await (await relay.room(roomId)).unpublish(sessionId, topic);
+      (await relay.room(roomId)).unpublish(sessionId, topic);
       return {};
     },
     'relay.subscribe': async ({ roomId, sessionId, topics }) => ({
-      topics: await (await relay.room(roomId)).subscribe(sessionId, topics),
+      topics: (await relay.room(roomId)).subscribe(sessionId, topics),
     }),
     'relay.unsubscribe': async ({ roomId, sessionId, topics }) => {
-      await (await relay.room(roomId)).unsubscribe(sessionId, topics);
+      (await relay.room(roomId)).unsubscribe(sessionId, topics);
       return {};
     },
     'relay.report': async ({ roomId, sessionId, ...report }) => {
-      await (await relay.room(roomId)).report(sessionId, report);
+      (await relay.room(roomId)).report(sessionId, report);
       return {};
     },
   };

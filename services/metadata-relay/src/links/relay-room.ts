@@ -24,7 +24,8 @@ import type { DataProducer, DirectTransport, DtlsParameters, Router } from 'medi
 import { RoomExchange } from '../peers/room-exchange.ts';
 import { RetainedWriter } from '../peers/retained-writer.ts';
 import type { Outlet } from '../routing/outlet.ts';
-import type { Routing } from '../routing/routing.ts';
+import type { LinkLimits } from '../routing/link-state.ts';
+import { RoomRouting, type RoutingClock } from '../routing/room-routing.ts';
 import { asBuffer, ClientLink } from './client-link.ts';
 
 /** Dependencies of a room. */
@@ -33,7 +34,8 @@ export interface RelayRoomDeps {
   readonly events: EventLog;
   readonly relays: RelayStore;
   readonly rooms: RoomStore;
-  readonly routing: (outlet: Outlet) => Routing;
+  readonly limits: LinkLimits;
+  readonly clock: RoutingClock;
   readonly log: Logger;
 }
 
@@ -56,7 +58,7 @@ const mediaGrants: readonly RoomGrant[] = ['publish', 'subscribe'];
 export class RelayRoom {
   /** By session id. */
   readonly #links = new Map<string, GrantedLink>();
-  readonly #routing: Routing;
+  readonly #routing: RoomRouting;
   readonly #exchange: RoomExchange;
   readonly #writer: RetainedWriter;
   readonly #timer: NodeJS.Timeout;
@@ -76,7 +78,7 @@ export class RelayRoom {
     private readonly log: Logger,
   ) {
     this.#writer = new RetainedWriter(id, deps.relays, log);
-    this.#routing = deps.routing(this.#outlet());
+    this.#routing = new RoomRouting(this.#outlet(), deps.limits, deps.clock);
     this.#exchange = new RoomExchange(
       id,
       deps.relayId,
@@ -233,7 +235,7 @@ export class RelayRoom {
       this.#links.set(sessionId, granted);
       try {
         await this.#readGrants(sessionId, granted);
-        await this.#routing.open(sessionId, participantId);
+        this.#routing.open(sessionId, participantId);
       } catch (error) {
         link.close();
         throw error;
@@ -261,26 +263,26 @@ export class RelayRoom {
     if (this.size === 0) this.onEmpty(this);
   }
 
-  async publish(sessionId: string, declaration: TopicDeclaration): Promise<TopicInfo> {
+  publish(sessionId: string, declaration: TopicDeclaration): TopicInfo {
     this.#requireGrant(sessionId, 'publish');
     return this.#routing.publish(sessionId, declaration);
   }
 
-  async unpublish(sessionId: string, topic: string): Promise<void> {
-    await this.#routing.unpublish(sessionId, topic);
+  unpublish(sessionId: string, topic: string): void {
+    this.#routing.unpublish(sessionId, topic);
   }
 
-  async subscribe(sessionId: string, topics: TopicSelection): Promise<TopicInfo[]> {
+  subscribe(sessionId: string, topics: TopicSelection): TopicInfo[] {
     this.#requireGrant(sessionId, 'subscribe');
     return this.#routing.subscribe(sessionId, topics);
   }
 
-  async unsubscribe(sessionId: string, topics: TopicSelection): Promise<void> {
-    await this.#routing.unsubscribe(sessionId, topics);
+  unsubscribe(sessionId: string, topics: TopicSelection): void {
+    this.#routing.unsubscribe(sessionId, topics);
   }
 
-  async report(sessionId: string, report: LinkReport): Promise<void> {
-    await this.#routing.report(sessionId, report);
+  report(sessionId: string, report: LinkReport): void {
+    this.#routing.report(sessionId, report);
   }
 
   close(): void {

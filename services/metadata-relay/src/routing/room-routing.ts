@@ -15,7 +15,6 @@ import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFram
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, pauses, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
-import type { Routing } from './routing.ts';
 import { RetainedBudget } from './retained.ts';
 import { Topic } from './topic.ts';
 
@@ -37,7 +36,7 @@ const lastSubchannel = 65_535;
  * Routing of the frames of one room: which links may publish a topic, over which channel each subscriber gets it, and which messages
  * are retained for later subscribers. Without I/O: methods take what was received, and the outlet gets the resulting operations.
  */
-export class RoomRouting implements Routing {
+export class RoomRouting {
   readonly #topics = new Map<string, Topic>();
   readonly #links = new Map<string, LinkState>();
   readonly #budget = new RetainedBudget();
