@@ -17,7 +17,7 @@ export interface Backplane {
   readonly store: Store;
 }
 
-/** Connects to RabbitMQ and Redis, and retries until both accept the connection. Rejects where either refuses the credentials. */
+/** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used, or RabbitMQ refuses the credentials; waits for a RabbitMQ that is not up. */
 export async function connectBackplane(
   config: BrokerConfig,
   log: Logger,

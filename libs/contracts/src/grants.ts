@@ -14,6 +14,13 @@ export type RoomGrant = z.infer<typeof RoomGrant>;
 /** All of them, in the order in which they are stored. */
 export const roomGrants: readonly RoomGrant[] = RoomGrant.options;
 
+/** The grants for media and metadata. */
+export const mediaGrants: readonly RoomGrant[] = ['publish', 'subscribe'];
+
+/** Whether a participant with these grants may have transports: it may publish or subscribe. */
+export const mayHaveMedia = (grants: readonly RoomGrant[]): boolean =>
+  mediaGrants.some((grant) => grants.includes(grant));
+
 /** Those of the grants that apply in rooms, in the order in which they are stored. */
 export const roomGrantsOf = (grants: readonly Grant[]): RoomGrant[] =>
   roomGrants.filter((grant) => grants.includes(grant));

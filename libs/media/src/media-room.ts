@@ -11,13 +11,16 @@ import {
   type CommandReply,
   compareOffsets,
   FlotillaError,
+  mayHaveMedia,
   type MediaSessionParameters,
   type Migration,
   migrationLingerMs,
+  type Offset,
   type PublicationRecord,
   type RoomEvent,
   type RoomGrant,
   type RtpCapabilities,
+  startOfStream,
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomState, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
@@ -93,6 +96,8 @@ export class MediaRoom {
   /** Measures its peers' quality and its traffic. */
   readonly meter: RoomMeter;
   #events: StreamSubscription | undefined;
+  /** Offset of the last event that was applied. */
+  #appliedAt: Offset = startOfStream;
   #closed = false;
 
   private constructor(
@@ -166,6 +171,7 @@ export class MediaRoom {
 
   #onEvent(entry: RoomEventEntry): void {
     if (this.#closed) return;
+    this.#appliedAt = entry.offset;
     for (const opening of this.#openings) if (concerns(entry.event, opening)) opening.events.push(entry);
     for (const session of [...this.#sessions.values()]) {
       const { id: sessionId, participantId } = session.media;
@@ -188,7 +194,7 @@ export class MediaRoom {
 
   /** Applies an event that concerns the session, unless the session was opened after it. */
   #applyTo(session: MediaSession, { offset, event }: RoomEventEntry): void {
-    if (compareOffsets(offset, session.openedAt) <= 0) return;
+    if (compareOffsets(offset, session.stateAt) <= 0) return;
     switch (event.type) {
       case 'participant_moved':
         if (event.payload.nodeId === this.options.deps.nodeId) session.isIncoming = false;
@@ -300,7 +306,7 @@ export class MediaRoom {
       const { state, grants, isIncoming } = assigned.value;
       const session = {
         media,
-        openedAt: state.offset,
+        stateAt: state.offset,
         grants,
         isIncoming,
         isLeft: false,
@@ -349,17 +355,19 @@ export class MediaRoom {
 
   /** Applies the room's state in place of events that were missed. The room is closed when the state cannot be read. */
   async #resynchronize(): Promise<void> {
-    const { rooms, nodeId } = this.options.deps;
+    const { nodeId } = this.options.deps;
     for (const opening of this.#openings) opening.isStale = true;
     let state: RoomStateWithMigrations | undefined;
     try {
-      state = await retry(() => rooms.state(this.id), { forMs: resynchronizeForMs });
+      state = await retry(() => this.#newestState(), { forMs: resynchronizeForMs });
     } catch (error) {
       this.log.error({ err: error }, 'missed events of a room cannot be replaced by its state, closing its media');
     }
     if (this.#closed) return;
     for (const session of [...this.#sessions.values()]) {
-      if (state && compareOffsets(state.offset, session.openedAt) <= 0) continue;
+      if (state && compareOffsets(state.offset, session.stateAt) <= 0) continue;
+      // Events up to the state that arrive after it have their effect already.
+      if (state) session.stateAt = state.offset;
       const { participantId } = session.media;
       const member = state?.members.find(({ id }) => id === participantId);
       const isComing = state?.migrations.some((each) => each.participantId === participantId && each.toNode === nodeId);
@@ -371,6 +379,14 @@ export class MediaRoom {
     }
     for (const publicationId of [...this.#sessions.publicationIds(), ...this.#pipes.publicationIds()])
       void this.publications.onRemoved(publicationId);
+  }
+
+  /** Throws UNAVAILABLE also while the state that is read is older than the events that were applied: it would undo them. */
+  async #newestState(): Promise<RoomStateWithMigrations | undefined> {
+    const state = await this.options.deps.rooms.state(this.id);
+    if (state && compareOffsets(state.offset, this.#appliedAt) < 0)
+      throw new FlotillaError('UNAVAILABLE', 'events arrived while the state was read');
+    return state;
   }
 
   /** The media of a session. Throws MEDIA_NOT_OPEN. */
@@ -429,9 +445,6 @@ function appendEvent({ id, deps }: MediaRoomOptions, log: Logger, event: RoomEve
     log.debug({ err: error, eventType: event.type }, 'room event not appended'),
   );
 }
-
-const mayHaveMedia = (grants: readonly RoomGrant[]): boolean =>
-  grants.includes('publish') || grants.includes('subscribe');
 
 /** Whether an event may change or end the media of a session. */
 function concerns(

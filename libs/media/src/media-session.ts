@@ -5,9 +5,9 @@ import type { PeerMedia } from './peer-media.ts';
 /** A session with media in a room on this node. */
 export interface MediaSession {
   readonly media: PeerMedia;
-  /** The state that it was opened by. Earlier events are about a previous membership of its participant. */
-  readonly openedAt: Offset;
-  /** Grants of its participant, from the state that it was opened by and the events after it. */
+  /** Offset of the room's state that it follows: the one that it was opened by, or a later one. Earlier events do not apply to it. */
+  stateAt: Offset;
+  /** Grants of its participant, from that state and the events after it. */
   grants: readonly RoomGrant[];
   /** It is the new side of a migration that is not committed. */
   isIncoming: boolean;

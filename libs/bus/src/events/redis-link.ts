@@ -1,3 +1,4 @@
+import { FlotillaError } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 import { type ClientOptions, type RedisAddress, redisOptions } from './redis-address.ts';
@@ -49,11 +50,15 @@ export class RedisLink {
     this.redis.on('close', () => (this.#failure ??= 'Redis is unavailable'));
   }
 
-  /** Resolves when the first connection is ready. Rejects with the reason when it fails. */
+  /** Resolves when the first connection is ready. Throws UNAVAILABLE with the reason; further attempts follow until `close`. */
   async connect(): Promise<void> {
     this.#timer = setInterval(() => void this.#roundTrip(), pingMs);
     this.#timer.unref();
-    await this.redis.connect();
+    try {
+      await this.redis.connect();
+    } catch (error) {
+      throw new FlotillaError('UNAVAILABLE', this.problem(), { cause: error });
+    }
   }
 
   /** Why Redis cannot be used over this connection; undefined when the last round trip succeeded. */

@@ -1,5 +1,6 @@
 import {
   FlotillaError,
+  mayHaveMedia,
   type MediaMode,
   type Participant,
   type Publication,
@@ -223,7 +224,7 @@ export class RoomState {
 
   /** Whether the local participant may publish or subscribe. */
   get mayHaveMedia(): boolean {
-    return this.me.grants.includes('publish') || this.me.grants.includes('subscribe');
+    return mayHaveMedia(this.me.grants);
   }
 
   /** Adds a publication, or replaces its announcement. */

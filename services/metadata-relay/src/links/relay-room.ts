@@ -11,6 +11,8 @@ import {
   FlotillaError,
   type LinkReport,
   type Offset,
+  mayHaveMedia,
+  mediaGrants,
   type RoomGrant,
   startOfStream,
   type TopicDeclaration,
@@ -50,9 +52,6 @@ interface GrantedLink {
   /** Position of the state or the event that they are from. */
   grantsAt: Offset;
 }
-
-/** The grants that a link serves. */
-const mediaGrants: readonly RoomGrant[] = ['publish', 'subscribe'];
 
 /** The links of a room on this relay, with their router and its direct transport to this process. `Routing` decides what is sent. */
 export class RelayRoom {
@@ -181,7 +180,7 @@ export class RelayRoom {
     const found = await this.deps.rooms.memberAt(this.id, granted.participantId);
     if (!found) throw new FlotillaError('NOT_IN_ROOM');
     this.#applyGrants(sessionId, granted, found.member.grants, found.offset);
-    if (!mediaGrants.some((grant) => granted.grants.includes(grant)))
+    if (!mayHaveMedia(granted.grants))
       throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
   }
 

@@ -2,6 +2,7 @@ import type { CommandBus } from '@flotilla/bus';
 import {
   type CommandPayload,
   FlotillaError,
+  mayHaveMedia,
   type MediaSessionParameters,
   participantIdOf,
   type ReplyPayload,
@@ -74,9 +75,9 @@ export class Memberships {
     const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
     session.rooms.set(roomId, membership);
     const snapshot = snapshotOf(state);
-    const mayHaveMedia = member.grants.includes('publish') || member.grants.includes('subscribe');
     // Two who exchange media directly need no node; their capacity is kept for when a third joins.
-    if (!media || !mayHaveMedia || snapshot.mediaMode !== 'sfu') return { participantId: member.id, snapshot };
+    if (!media || !mayHaveMedia(member.grants) || snapshot.mediaMode !== 'sfu')
+      return { participantId: member.id, snapshot };
     try {
       return { participantId: member.id, snapshot, media: await this.#open(session, membership, media) };
     } catch (error) {

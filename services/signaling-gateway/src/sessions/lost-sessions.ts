@@ -2,7 +2,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { SessionStore } from '@flotilla/store';
 import type { SessionTable } from './session-table.ts';
 
-/** Interval between two comparisons, ms. Longer than a handshake may take. */
+/** Pause between two comparisons, ms. Longer than a handshake may take. */
 const compareMs = 12_000;
 
 /**
@@ -24,10 +24,17 @@ export class LostSessions {
   ) {}
 
   start(): void {
-    this.#timer = setInterval(
-      () => void this.#compare().catch((error: unknown) => this.log.debug({ err: error }, 'sessions not compared')),
-      compareMs,
-    );
+    this.#timer = setTimeout(() => void this.#run(), compareMs);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      await this.#compare();
+    } catch (error) {
+      this.log.debug({ err: error }, 'sessions not compared');
+    }
+    // Counted from the end: the next one must not look at the table sooner, however long this one took.
+    if (this.#timer) this.start();
   }
 
   async #compare(): Promise<void> {
@@ -46,6 +53,7 @@ export class LostSessions {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
