@@ -61,7 +61,7 @@ export interface ScalingResult {
 export function simulateScaling({ joins }: Day, policy: Policy, delaySeconds = startSeconds): ScalingResult {
   const departures = new Uint32Array(daySeconds + 1);
   let [sessions, active, nodeSeconds, refused, moved, turns, direction] = [0, minNodes, 0, 0, 0, 0, 0];
-  /** When each starting node takes participants, and when each emptied one is gone. */
+  /** When each starting node takes participants, and when each emptied one has ended. */
   let starting: number[] = [];
   let emptying: number[] = [];
   for (let second = 0; second < daySeconds; second++) {

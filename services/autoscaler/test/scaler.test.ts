@@ -44,7 +44,7 @@ describe('the scaler', () => {
     expect(scaler.status).toMatchObject({ nodes: 5, cause: 'sessions', sessions: 400, growth: 0, replicas: 2 });
   });
 
-  test('decides nothing while heartbeats do not arrive, and takes sessions that come back for no growth', async () => {
+  test('decides nothing while heartbeats do not arrive, and does not count sessions that it sees again as growth', async () => {
     const { fleet, target, clock, scaler } = stage();
     await scaler.decide();
     fleet.isFrozen = true;

@@ -85,7 +85,7 @@ export class Lifecycle {
     if (session?.resumeHash === resumeHash) this.#replace(session);
   }
 
-  /** A client that tries several connections at once may have chosen this one: it resumes again, and is not told to end. */
+  /** A client that tries several connections at once may have chosen this one: it may resume again. */
   #replace(session: Session): void {
     this.handle(session, session.resumption && !session.resumeConfirmed ? 'overtaken' : 'replaced');
   }
