@@ -1,20 +1,25 @@
-const begin = '<!-- requests -->';
-const end = '<!-- /requests -->';
-
 /**
- * The guide to authorization, with the table of requests and the grants that they need.
+ * The guide to authorization, with the tables of requests and grants, and of scopes and routes.
  * @param {string} page
  * @param {typeof import('@flotilla/contracts')} contracts
  */
-export function withGrants(page, { describeRule, requestGrants, signalRequests }) {
-  const rows = Object.entries(requestGrants).map(([type, rule]) => {
+export function withGrants(page, { ApiScope, describeRule, requestGrants, restRoutes, signalRequests }) {
+  const requests = Object.entries(requestGrants).map(([type, rule]) => {
     const inRoom = signalRequests[/** @type {keyof typeof signalRequests} */ (type)].to === 'room';
     return [`\`${type}\``, describeRule(rule) || 'none', inRoom ? 'yes' : ''];
   });
-  const [before = '', rest = ''] = page.split(begin);
-  const [, after = ''] = rest.split(end);
-  const table = aligned([['request', 'grants', 'membership of the room'], ...rows]);
-  return `${before}${begin}\n\n${table}\n\n${end}${after}`;
+  const scopes = ApiScope.options.map((scope) => {
+    const routes = Object.values(restRoutes).filter((route) => route.scope === scope);
+    return [`\`${scope}\``, routes.map(({ method, path }) => `\`${method.toUpperCase()} ${path}\``).join(', ')];
+  });
+  return [
+    { mark: 'requests', rows: [['request', 'grants', 'membership of the room'], ...requests] },
+    { mark: 'scopes', rows: [['scope', 'allows'], ...scopes] },
+  ].reduce((text, { mark, rows }) => {
+    const [before = '', rest = ''] = text.split(`<!-- ${mark} -->`);
+    const [, after = ''] = rest.split(`<!-- /${mark} -->`);
+    return `${before}<!-- ${mark} -->\n\n${aligned(rows)}\n\n<!-- /${mark} -->${after}`;
+  }, page);
 }
 
 /**

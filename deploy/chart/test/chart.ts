@@ -103,7 +103,7 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
     'redis-url': 'redis://:secret@flotilla-redis:6379',
     'amqp-url': 'amqp://flotilla:secret@flotilla-rabbitmq:5672',
     'token-secret': 'x'.repeat(48),
-    'api-keys': 'key',
+    'api-keys': `console:rooms+tokens:${'0'.repeat(64)}`,
     'console-api-key': 'key',
   };
   return Object.fromEntries(

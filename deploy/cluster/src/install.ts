@@ -73,7 +73,7 @@ export async function apiKey(): Promise<string> {
     '--namespace',
     namespace,
   ]);
-  return Buffer.from(data['console-api-key'] ?? '', 'base64').toString();
+  return Buffer.from(data['operator-api-key'] ?? '', 'base64').toString();
 }
 
 /** Prints how to reach what was installed in the cluster of this machine. */

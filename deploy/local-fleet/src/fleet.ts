@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { newApiKey } from '@flotilla/auth';
 import { configurations, services } from '@flotilla/image';
 import { pickEnv, usableCores } from '@flotilla/runtime';
 import { adminUrlOf, type Brokers, Child, freePort, startBrokers } from '@flotilla/processes';
@@ -73,7 +74,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   };
 
   const secret = process.env['FLOTILLA_TOKEN_SECRET'] ?? randomBytes(32).toString('base64url');
-  const apiKey = randomBytes(16).toString('base64url');
+  const operator = newApiKey('operator', '*');
+  const guests = newApiKey('console', ['rooms', 'tokens']);
   const free = (count: number): Promise<number[]> => Promise.all(Array.from({ length: count }, () => freePort()));
   const [registryPorts, gatewayPorts] = [await free(registries), await free(gateways)];
   const pagePort = options.port || (await freePort());
@@ -141,7 +143,9 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         start(`registry-${index + 1}`, 'registry', {
           FLOTILLA_REST_HOST: '127.0.0.1',
           FLOTILLA_REST_PORT: String(port),
-          FLOTILLA_API_KEYS: apiKey,
+          FLOTILLA_API_KEYS: `${operator.entry},${guests.entry}`,
+          // Benchmarks create thousands of rooms.
+          FLOTILLA_API_REQUESTS_PER_SECOND: '10000',
         }),
       ),
       ...gatewayPorts.map((port, index) =>
@@ -158,7 +162,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
         FLOTILLA_CONSOLE_PORT: String(pagePort),
         FLOTILLA_CONSOLE_OPEN: 'true',
         FLOTILLA_REGISTRY_URL: registryUrl,
-        FLOTILLA_API_KEY: apiKey,
+        FLOTILLA_API_KEY: guests.key,
         FLOTILLA_SIGNAL_URL: gatewayUrls[0]!,
       }),
     ]);
@@ -171,7 +175,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     registryUrl,
     registryUrls,
     gatewayUrls,
-    apiKey,
+    apiKey: operator.key,
     tokenSecret: secret,
     redisUrl: brokers.redisUrl,
     amqpUrl: brokers.amqpUrl,

@@ -1,3 +1,4 @@
+export { type ApiKey, apiKeyList, knownApiKey, newApiKey } from './api-keys.ts';
 export * from './client-time.ts';
 export * from './config.ts';
 export * from './secrets.ts';

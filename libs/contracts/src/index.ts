@@ -1,3 +1,4 @@
+export * from './api-scope.ts';
 export * from './asyncapi/document.ts';
 export { requestExamples } from './asyncapi/examples.ts';
 export * from './close-codes.ts';

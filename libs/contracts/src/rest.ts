@@ -1,5 +1,6 @@
 /** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
 import { z } from 'zod';
+import type { ApiScope } from './api-scope.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, UserId } from './ids.ts';
@@ -127,6 +128,8 @@ interface Route {
   readonly method: 'get' | 'post' | 'delete';
   readonly path: string;
   readonly summary: string;
+  /** The scope that an API key needs for it. */
+  readonly scope: ApiScope;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
@@ -151,6 +154,7 @@ export const restRoutes = {
   createRoom: {
     method: 'post',
     path: '/v1/rooms',
+    scope: 'rooms',
     summary: 'Create a room. If a room of that name exists with the same settings, returns it.',
     body: CreateRoom,
     status: 201,
@@ -160,6 +164,7 @@ export const restRoutes = {
   listRooms: {
     method: 'get',
     path: '/v1/rooms',
+    scope: 'read',
     summary: 'List the rooms, oldest first.',
     query: ListRooms,
     status: 200,
@@ -169,6 +174,7 @@ export const restRoutes = {
   getRoom: {
     method: 'get',
     path: '/v1/rooms/{room}',
+    scope: 'read',
     summary: 'Get a room.',
     params: room,
     status: 200,
@@ -178,6 +184,7 @@ export const restRoutes = {
   deleteRoom: {
     method: 'delete',
     path: '/v1/rooms/{room}',
+    scope: 'rooms',
     summary: 'Delete a room. Its participants receive `room_deleted` and leave.',
     params: room,
     status: 204,
@@ -186,6 +193,7 @@ export const restRoutes = {
   listParticipants: {
     method: 'get',
     path: '/v1/rooms/{room}/participants',
+    scope: 'read',
     summary: 'List the participants of a room.',
     params: room,
     status: 200,
@@ -195,6 +203,7 @@ export const restRoutes = {
   removeParticipant: {
     method: 'delete',
     path: '/v1/rooms/{room}/participants/{participant}',
+    scope: 'rooms',
     summary: 'Remove a participant from a room, and ban its user from it for some time.',
     params: room.extend({ participant: ParticipantId }),
     query: RemoveParticipant,
@@ -204,6 +213,7 @@ export const restRoutes = {
   liftBan: {
     method: 'delete',
     path: '/v1/rooms/{room}/bans/{user}',
+    scope: 'rooms',
     summary: 'Let a banned user join the room again.',
     params: room.extend({ user: UserId }),
     status: 204,
@@ -212,6 +222,7 @@ export const restRoutes = {
   revokeSession: {
     method: 'delete',
     path: '/v1/sessions/{session}',
+    scope: 'operate',
     summary:
       'End a session: it leaves its rooms, its connection is closed with 4403, and it cannot be resumed. Its user may open another with a new token.',
     params: z.object({ session: SessionId }),
@@ -221,6 +232,7 @@ export const restRoutes = {
   revokeUser: {
     method: 'post',
     path: '/v1/users/{user}/revoke',
+    scope: 'operate',
     summary: 'End all sessions of a user, and refuse tokens of it that were issued before.',
     params: z.object({ user: UserId }),
     body: Revoke,
@@ -231,6 +243,7 @@ export const restRoutes = {
   revokeTokens: {
     method: 'post',
     path: '/v1/tokens/revoke',
+    scope: 'operate',
     summary:
       'Refuse all tokens that were issued before, to open or refresh a session. Sessions that are open end when their token expires.',
     body: Revoke,
@@ -241,6 +254,7 @@ export const restRoutes = {
   migrateParticipant: {
     method: 'post',
     path: '/v1/rooms/{room}/participants/{participant}/migrate',
+    scope: 'operate',
     summary: 'Migrate a participant to another SFU node without interrupting its call.',
     params: room.extend({ participant: ParticipantId }),
     body: MigrateParticipant,
@@ -259,6 +273,7 @@ export const restRoutes = {
   issueToken: {
     method: 'post',
     path: '/v1/rooms/{room}/tokens',
+    scope: 'tokens',
     summary: 'Issue a token that opens one session and lets it join this room.',
     params: room,
     body: IssueToken,
@@ -269,6 +284,7 @@ export const restRoutes = {
   issueFleetToken: {
     method: 'post',
     path: '/v1/tokens',
+    scope: 'tokens',
     summary:
       'Issue a token that opens one session, for clients that join any room (`room: "*"`), or none: those that broadcast or watch the fleet.',
     body: IssueFleetToken,
@@ -279,6 +295,7 @@ export const restRoutes = {
   listNodes: {
     method: 'get',
     path: '/v1/nodes',
+    scope: 'read',
     summary: 'List the SFU nodes with their load, including nodes that stopped reporting and were not removed yet.',
     status: 200,
     reply: NodeList,
@@ -287,6 +304,7 @@ export const restRoutes = {
   cordonNode: {
     method: 'post',
     path: '/v1/nodes/{node}/cordon',
+    scope: 'operate',
     summary: 'Assign no new participants to a node. Those on it stay. Lasts until the node is uncordoned or restarts.',
     params: node,
     status: 200,
@@ -296,6 +314,7 @@ export const restRoutes = {
   uncordonNode: {
     method: 'post',
     path: '/v1/nodes/{node}/uncordon',
+    scope: 'operate',
     summary: 'Assign participants to a node again. Also cancels a drain: participants that were not moved yet stay.',
     params: node,
     status: 200,
@@ -305,6 +324,7 @@ export const restRoutes = {
   drainNode: {
     method: 'post',
     path: '/v1/nodes/{node}/drain',
+    scope: 'operate',
     summary:
       'Drain a node: assign no new participants to it and migrate those on it to other nodes. When it is empty, its process ends with exit code 0. Replies when the drain begins; `drain` in GET /v1/nodes shows its progress.',
     params: node,
@@ -316,6 +336,7 @@ export const restRoutes = {
   drill: {
     method: 'post',
     path: '/v1/drills',
+    scope: 'faults',
     summary:
       'Inject a failure or start a move: migrate a participant, drain or uncordon a node, kill a media worker or a node, cut a connection. Replies when it has begun.',
     body: Drill,
@@ -335,6 +356,7 @@ export const restRoutes = {
   getTopology: {
     method: 'get',
     path: '/v1/topology',
+    scope: 'read',
     summary:
       'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Expensive: to follow the fleet, use `watch_topology` of the signaling protocol.',
     query: GetTopology,

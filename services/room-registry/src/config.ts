@@ -1,5 +1,5 @@
-import { checkTokens, tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, list, port, servingConfig, wholeNumber } from '@flotilla/runtime';
+import { apiKeyList, checkTokens, tokenConfig } from '@flotilla/auth';
+import { brokerConfig, commonConfig, flag, port, servingConfig, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 export const registryConfig = z
@@ -10,9 +10,15 @@ export const registryConfig = z
     ...tokenConfig.shape,
     FLOTILLA_REST_HOST: z.string().default('0.0.0.0').describe('Address that the REST API listens on.'),
     FLOTILLA_REST_PORT: port().default(8081).describe('Port of the REST API. 0 chooses a free one.'),
-    FLOTILLA_API_KEYS: list()
+    FLOTILLA_API_KEYS: apiKeyList()
       .default([])
-      .describe('Accepted keys of the REST API, separated by commas; sent as `Authorization: Bearer <key>`.'),
+      .describe(
+        'Accepted keys of the REST API, separated by commas or line breaks: NAME:SCOPE+SCOPE:HASH, with the SHA-256 of the key in hexadecimal, and `*` for all scopes (docs/authorization.md). `npm run api-key` makes one.',
+      ),
+    FLOTILLA_API_REQUESTS_PER_SECOND: wholeNumber()
+      .min(1)
+      .default(200)
+      .describe('REST requests per second of one API key; bursts of three times as many.'),
     FLOTILLA_API_OPEN: flag().default(false).describe('true serves the REST API without a key. For development.'),
     FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
       .default(30)

@@ -1,3 +1,4 @@
+export { ApiAccess } from './inbound/api-access.ts';
 export { type RegistryConfig, registryConfig } from './config.ts';
 export { openApiDocument } from './inbound/openapi.ts';
 export { RoomRegistryModule, type RoomRegistryOptions } from './room-registry.module.ts';

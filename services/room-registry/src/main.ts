@@ -4,6 +4,7 @@ import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { registryConfig } from './config.ts';
+import { ApiAccess } from './inbound/api-access.ts';
 import { RoomRegistryModule } from './room-registry.module.ts';
 
 await runService({
@@ -15,8 +16,16 @@ await runService({
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
+    // Whatever the level of other log lines is, changes are logged.
+    const auditLog = log.child({}, { level: 'info' });
+    const keys = config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS;
     const app = await NestFactory.create<NestExpressApplication>(
-      RoomRegistryModule.register({ config, backplane, log }),
+      RoomRegistryModule.register({
+        config,
+        access: new ApiAccess(keys, config.FLOTILLA_API_REQUESTS_PER_SECOND, auditLog),
+        backplane,
+        log,
+      }),
       {
         logger: nestLogger(log),
       },

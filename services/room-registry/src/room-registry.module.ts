@@ -5,6 +5,7 @@ import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { RegistryConfig } from './config.ts';
+import { ApiAccess } from './inbound/api-access.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
 import { Migrations } from './migrations/migrations.ts';
@@ -16,10 +17,8 @@ import { Sweeper } from './sweeper.ts';
 
 export interface RoomRegistryOptions {
   readonly config: TokenConfig &
-    Pick<
-      RegistryConfig,
-      'FLOTILLA_API_KEYS' | 'FLOTILLA_API_OPEN' | 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_REMOVE_DEAD_SECONDS'
-    >;
+    Pick<RegistryConfig, 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_REMOVE_DEAD_SECONDS'>;
+  readonly access: ApiAccess;
   readonly backplane: Backplane;
   readonly log: Logger;
 }
@@ -27,10 +26,8 @@ export interface RoomRegistryOptions {
 /** The room registry: the REST API, the commands of migrations and drills, and the sweeper. */
 @Module({})
 export class RoomRegistryModule {
-  static register({ config, backplane, log }: RoomRegistryOptions): DynamicModule {
+  static register({ config, access, backplane, log }: RoomRegistryOptions): DynamicModule {
     const rest: RestSettings = {
-      apiKeys: config.FLOTILLA_API_KEYS,
-      open: config.FLOTILLA_API_OPEN,
       topology: () => backplane.store.topology(),
       log,
     };
@@ -49,6 +46,7 @@ export class RoomRegistryModule {
         { provide: Revocations, useValue: new Revocations(backplane.store.sessions, backplane.events) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
+        { provide: ApiAccess, useValue: access },
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,

@@ -1,28 +1,40 @@
 import 'reflect-metadata';
-import { tokenConfig } from '@flotilla/auth';
+import { apiKeyList, newApiKey, tokenConfig } from '@flotilla/auth';
+import type { ApiScope } from '@flotilla/contracts';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
 import { memoryBackplane } from '@flotilla/backplane';
 import { RestApi } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { onTestFinished } from 'vitest';
-import { RoomRegistryModule } from '../src/index.ts';
+import { ApiAccess, RoomRegistryModule } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
 
-/** Starts a registry over memory with these token settings for the running test. `stranger` sends an unknown API key. */
-export async function startRegistry(env: Record<string, string> = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) }) {
+/** Starts a registry over memory for the running test, with these token settings. `stranger` sends an unknown API key. */
+export async function startRegistry(
+  env: Record<string, string> = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) },
+  {
+    scopes = '*',
+    requestsPerSecond = 10_000,
+    onAudit = () => undefined,
+  }: {
+    scopes?: readonly ApiScope[] | '*';
+    requestsPerSecond?: number;
+    onAudit?: (record: unknown) => void;
+  } = {},
+) {
   const config = loadConfig(tokenConfig, env);
   const backplane = memoryBackplane(log);
-  const key = 'a-key';
+  const { key, entry } = newApiKey('test', scopes);
+  const apiKeys = apiKeyList().parse(entry);
   const app = await NestFactory.create(
     RoomRegistryModule.register({
       config: {
         ...config,
-        FLOTILLA_API_KEYS: [key],
-        FLOTILLA_API_OPEN: false,
         FLOTILLA_RESUME_WINDOW_SECONDS: 30,
         FLOTILLA_REMOVE_DEAD_SECONDS: 600,
       },
+      access: new ApiAccess(() => apiKeys, requestsPerSecond, { info: onAudit }),
       backplane,
       log,
     }),

@@ -4,7 +4,7 @@ import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
-import { registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
+import { ApiAccess, registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
 import {
   closeServing,
   commonConfig,
@@ -48,8 +48,9 @@ const settings = z.object({
     .default(loopbackAddress)
     .describe('Where the page, signaling and the REST API listen. Beyond loopback, FLOTILLA_API_KEYS must be set.'),
   FLOTILLA_API_KEYS: registryConfig.shape.FLOTILLA_API_KEYS.describe(
-    'Accepted keys of the REST API, separated by commas. Without any, it asks for none and serves requests from this machine only.',
+    'Accepted keys of the REST API, see the room registry. Without any, it asks for none and serves requests from this machine only.',
   ),
+  FLOTILLA_API_REQUESTS_PER_SECOND: registryConfig.shape.FLOTILLA_API_REQUESTS_PER_SECOND,
   FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
   FLOTILLA_SFU_NODES: wholeNumber().min(1).max(16).default(2).describe('SFU nodes inside the process.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber().default(0).describe('There is no other gateway to send sessions to.'),
@@ -75,6 +76,11 @@ await runService({
     const isOpen = config.FLOTILLA_API_KEYS.length === 0;
     const hosts = localHosts(config.FLOTILLA_HOST);
     const edge = isOpen ? { ...config, FLOTILLA_ALLOWED_HOSTS: hosts } : config;
+    const access = new ApiAccess(
+      isOpen ? undefined : () => config.FLOTILLA_API_KEYS,
+      config.FLOTILLA_API_REQUESTS_PER_SECOND,
+      log.child({}, { level: 'info' }),
+    );
     let ownUrl = '';
 
     const nodes = await Promise.all(
@@ -105,11 +111,11 @@ await runService({
         module: StandaloneModule,
         imports: [
           SignalingGatewayModule.register({ config: edge, backplane, log }),
-          RoomRegistryModule.register({ config: { ...config, FLOTILLA_API_OPEN: isOpen }, backplane, log }),
+          RoomRegistryModule.register({ config, access, backplane, log }),
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient(() => ownUrl, config.FLOTILLA_API_KEYS[0]),
+            registry: new RegistryClient(() => ownUrl, undefined),
             open: isOpen,
           }),
         ],

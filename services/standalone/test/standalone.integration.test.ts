@@ -1,5 +1,6 @@
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { newApiKey } from '@flotilla/auth';
 import { Child, freePort } from '@flotilla/processes';
 import { localAddresses, loopbackAddress } from '@flotilla/runtime';
 import { httpAnswer, mediaWorkersOf, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
@@ -146,13 +147,15 @@ describe('standalone', () => {
     expect(await open.exited).toBe(78);
     expect(open.lines.join('\n')).toContain('FLOTILLA_API_KEYS is required: to listen at 0.0.0.0');
     // With a key, on loopback as well: this machine's own outside address is none of the test's.
-    const child = start({ ...settings, FLOTILLA_HOST: '127.0.0.1', FLOTILLA_API_KEYS: 'key-of-this-test' });
+    const { key, entry } = newApiKey('reader', ['read']);
+    const child = start({ ...settings, FLOTILLA_HOST: '127.0.0.1', FLOTILLA_API_KEYS: entry });
     await child.line(/Flotilla is ready/);
     const url = `http://127.0.0.1:${port}`;
     expect(await httpAnswer(`${url}/v1/topology`)).toMatchObject({ status: 401 });
-    const withKey = (key: string) => httpAnswer(`${url}/v1/topology`, { headers: { authorization: `Bearer ${key}` } });
+    const withKey = (sent: string) =>
+      httpAnswer(`${url}/v1/topology`, { headers: { authorization: `Bearer ${sent}` } });
     expect(await withKey('another')).toMatchObject({ status: 403 });
-    expect(await withKey('key-of-this-test')).toMatchObject({ status: 200 });
+    expect(await withKey(key)).toMatchObject({ status: 200 });
     await child.stop('SIGTERM');
   });
 

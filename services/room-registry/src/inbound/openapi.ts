@@ -21,6 +21,7 @@ const commonErrors: readonly ErrorCode[] = [
   'UNAUTHENTICATED',
   'FORBIDDEN',
   'METHOD_NOT_ALLOWED',
+  'RATE_LIMITED',
   'UNAVAILABLE',
   'INTERNAL',
 ];
@@ -73,7 +74,7 @@ export function openApiDocument(): object {
       components: {
         schemas: namedSchemas,
         securitySchemes: {
-          apiKey: { type: 'http', scheme: 'bearer', description: 'One of FLOTILLA_API_KEYS.' },
+          apiKey: { type: 'http', scheme: 'bearer', description: 'A key whose hash is in FLOTILLA_API_KEYS.' },
           sessionCredential: {
             type: 'apiKey',
             in: 'header',
@@ -133,11 +134,12 @@ function withUsedSchemas(document: PlainDocument): object {
 }
 
 function operation(operationId: string, route: Route): ZodOpenApiOperationObject {
-  const { summary, status } = route;
+  const { summary, status, scope } = route;
   const errors = [...route.errors, ...commonErrors, ...('body' in route ? bodyErrors : [])];
   return {
     operationId,
     summary,
+    description: `Scope of the API key: \`${scope}\`.`,
     requestParams: {
       ...('params' in route && { path: route.params }),
       ...('query' in route && { query: route.query }),

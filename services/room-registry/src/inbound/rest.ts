@@ -1,5 +1,6 @@
-import { isKnownKey, TokenIssuer } from '@flotilla/auth';
+import { type ApiKey, TokenIssuer } from '@flotilla/auth';
 import {
+  adminGrantScopes,
   CreateRoom,
   DrainNode,
   errorCatalogue,
@@ -55,10 +56,9 @@ import {
   Query,
   Req,
   Res,
-  SetMetadata,
   UseGuards,
+  UseInterceptors,
 } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
 import { Nodes } from '../nodes.ts';
@@ -67,14 +67,12 @@ import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
+import { apiKeyOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes } from './api-access.ts';
 import { openApiDocument } from './openapi.ts';
 
 /** Injection tokens of the REST side. */
 export const REST_SETTINGS = Symbol('rest settings');
 export interface RestSettings {
-  readonly apiKeys: readonly string[];
-  /** Serve requests without an API key. */
-  readonly open: boolean;
   readonly topology: () => Promise<Topology>;
   readonly log: Logger;
 }
@@ -109,8 +107,6 @@ const roomParam = new Named(RoomRef, 'ROOM_NOT_FOUND');
 const userParam = new Named(UserId, 'NOT_FOUND');
 const nodeParam = new Named(NodeId, 'NOT_FOUND');
 
-const Public = SetMetadata('public', true);
-
 /** Refuses a body that is not JSON, which the body parser would leave unread. Throws UNSUPPORTED_MEDIA_TYPE. */
 class JsonBodyGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
@@ -119,24 +115,6 @@ class JsonBodyGuard implements CanActivate {
     // Express returns null when the request has no body, false when the body has another type.
     if (isEmpty || request.is('application/json') !== false) return true;
     throw new FlotillaError('UNSUPPORTED_MEDIA_TYPE');
-  }
-}
-
-/** Requires an API key, unless the API is open. */
-class ApiKeyGuard implements CanActivate {
-  constructor(
-    @Inject(REST_SETTINGS) private readonly settings: RestSettings,
-    @Inject(Reflector) private readonly reflector: Reflector,
-  ) {}
-
-  canActivate(context: ExecutionContext): boolean {
-    if (this.settings.open || this.reflector.get<boolean>('public', context.getHandler())) return true;
-    const request = context.switchToHttp().getRequest<Request>();
-    const key = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (key === undefined) throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
-    if (!isKnownKey(key, this.settings.apiKeys))
-      throw new FlotillaError('FORBIDDEN', 'unknown API key; it must be one of FLOTILLA_API_KEYS');
-    return true;
   }
 }
 
@@ -151,11 +129,9 @@ export class RestErrors implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const failure = fromHttp(error) ?? FlotillaError.from(error);
     if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
-    host
-      .switchToHttp()
-      .getResponse<Response>()
-      .status(errorCatalogue[failure.code].status)
-      .json({ error: failure.body });
+    const response = host.switchToHttp().getResponse<Response>();
+    if (failure.code === 'RATE_LIMITED') response.set('Retry-After', '1');
+    response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
   }
 }
 
@@ -175,16 +151,10 @@ function statusOf(error: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-/** The methods of each path, as Express spells it. */
-const methodsByPath = new Map<string, string[]>([['/v1/openapi.json', ['GET']]]);
-for (const { path, method } of Object.values(restRoutes)) {
-  const route = path.replaceAll(/\{(\w+)\}/g, ':$1');
-  methodsByPath.set(route, [...(methodsByPath.get(route) ?? []), method.toUpperCase()]);
-}
-
 /** The REST API for backends. `restRoutes` in the contracts is its table. */
 @Controller()
 @UseGuards(ApiKeyGuard, JsonBodyGuard)
+@UseInterceptors(Audit)
 export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,
@@ -276,18 +246,25 @@ export class RestController {
   async issueToken(
     @Param('room', roomParam) ref: string,
     @Body(new Parsed(IssueToken)) body: z.output<typeof IssueToken>,
+    @Res({ passthrough: true }) response: Response,
   ): Promise<IssuedToken> {
-    return this.#issue(body, ref);
+    return this.#issue(body, ref, apiKeyOf(response));
   }
 
   @Post(restRoutes.issueFleetToken.path)
   async issueFleetToken(
     @Body(new Parsed(IssueFleetToken)) body: z.output<typeof IssueFleetToken>,
+    @Res({ passthrough: true }) response: Response,
   ): Promise<IssuedToken> {
-    return this.#issue(body, body.room);
+    return this.#issue(body, body.room, apiKeyOf(response));
   }
 
-  async #issue(request: z.output<typeof IssueToken>, ref: string | undefined): Promise<IssuedToken> {
+  async #issue(
+    request: z.output<typeof IssueToken>,
+    ref: string | undefined,
+    key: ApiKey | undefined,
+  ): Promise<IssuedToken> {
+    if (request.grants.includes('admin')) requireScopes(key, ...adminGrantScopes);
     const room = ref === undefined || ref === '*' ? ref : (await this.rooms.get(ref)).id;
     const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = request;
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
@@ -322,8 +299,8 @@ export class RestController {
 
   @Post(restRoutes.drill.path)
   @HttpCode(202)
-  drill(@Body(new Parsed(Drill)) drill: Drill): Promise<DrillStarted> {
-    return this.drills.begin(drill, 'an API key');
+  drill(@Body(new Parsed(Drill)) drill: Drill, @Res({ passthrough: true }) response: Response): Promise<DrillStarted> {
+    return this.drills.begin(drill, `API key ${apiKeyOf(response)?.name ?? 'none'}`);
   }
 
   @Get(restRoutes.getTopology.path)
