@@ -1,3 +1,4 @@
+import { FlotillaError } from '@flotilla/contracts';
 import { describe, expect, test, vi } from 'vitest';
 import { joinedRoom, mediaOn, published, track } from './kit/joined-room.ts';
 
@@ -77,6 +78,22 @@ describe('Room.publish', () => {
     request.reply(published(request.payload, me.id));
     await expect(publishingOnce).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(state.localPublications.size).toBe(0);
+  });
+});
+
+describe('publications of a session that ended', () => {
+  test('are published in the next session, also when publishing in one before it failed', async () => {
+    const { state, session, media, me, publication } = await publishing();
+    const { id } = publication;
+    session.answers.set('publish', () => Promise.reject(new FlotillaError('RATE_LIMITED')));
+    media.localPublications.sessionEnded();
+    await expect(media.localPublications.republishInNewSession()).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(state.localPublications.size).toBe(0);
+    session.answers.set('publish', (payload) => published(payload, me.id));
+    media.localPublications.sessionEnded();
+    await media.localPublications.republishInNewSession();
+    expect([...state.localPublications.values()]).toEqual([publication]);
+    expect(publication.id).not.toBe(id);
   });
 });
 

@@ -42,6 +42,14 @@ describe('speakers', () => {
     expect(changes.map(([ids]) => [...ids])).toEqual([[other.id], [other.id, me.id], [me.id], [other.id, me.id]]);
   });
 
+  test('leave out participants that left, also when their node reports no more levels', async () => {
+    const { state, other, record } = await joinedRoom();
+    const changes = record('speakersChanged');
+    state.setSpeakers('old', new Map([[other.id, -30]]));
+    state.removeParticipant(other.id);
+    expect(changes.map(([ids]) => ids.size)).toEqual([1, 0]);
+  });
+
   test('are replaced per node', async () => {
     const { state, other, record } = await joinedRoom();
     const changes = record('speakersChanged');

@@ -57,6 +57,16 @@ describe('RemotePublication.subscribe and unsubscribe', () => {
     await vi.waitFor(() => expect(state.findPublication(announced.id)?.track).toBeDefined());
   });
 
+  test('is retried when the browser fails to consume it', async () => {
+    const { state, session, device, announce } = await joinedRoom();
+    const announced = announce();
+    const recv = device.transport('old recv');
+    vi.spyOn(recv, 'consume').mockRejectedValueOnce(new Error('no transceiver'));
+    for (const attempt of [1, 2])
+      (await session.nth('subscribe', attempt)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    await vi.waitFor(() => expect(state.findPublication(announced.id)?.track).toBeDefined());
+  });
+
   test('resolves when the room is closed', async () => {
     const { state, session, announce } = await joinedRoom({ subscribe: false });
     const subscribed = state.findPublication(announce().id)!.subscribe();

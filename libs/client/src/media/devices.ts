@@ -30,19 +30,28 @@ function cameraConstraints(deviceId: string | undefined): MediaTrackConstraints 
   return { ...chosen, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 }
 
-/** Opens a microphone, with echo cancellation and noise suppression. Without an id, the default one. */
+/**
+ * Opens a microphone, with echo cancellation and noise suppression. Without an id, the default one.
+ * @throws DOMException of `getUserMedia`, such as NotAllowedError or NotFoundError
+ */
 export async function openMicrophone(deviceId?: string): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: microphoneConstraints(deviceId) });
   return stream.getAudioTracks()[0]!;
 }
 
-/** Opens a camera at 1280x720, or at the nearest size that it supports. Without an id, the default one. */
+/**
+ * Opens a camera at 1280x720, or at the nearest size that it supports. Without an id, the default one.
+ * @throws DOMException of `getUserMedia`, such as NotAllowedError or NotFoundError
+ */
 export async function openCamera(deviceId?: string): Promise<MediaStreamTrack> {
   const stream = await navigator.mediaDevices.getUserMedia({ video: cameraConstraints(deviceId) });
   return stream.getVideoTracks()[0]!;
 }
 
-/** Opens camera and microphone together, so that the user is asked once. Rejects when either cannot be opened. */
+/**
+ * Opens camera and microphone together, so that the user is asked once.
+ * @throws DOMException of `getUserMedia` when either cannot be opened
+ */
 export async function openCameraAndMicrophone(
   devices: { camera?: string; microphone?: string } = {},
 ): Promise<{ camera: MediaStreamTrack; microphone: MediaStreamTrack }> {
@@ -53,7 +62,10 @@ export async function openCameraAndMicrophone(
   return { camera: stream.getVideoTracks()[0]!, microphone: stream.getAudioTracks()[0]! };
 }
 
-/** Asks the user for a screen, window or tab. `audio` is set when the browser offers its audio and the user shares it. */
+/**
+ * Asks the user for a screen, window or tab. `audio` is set when the browser offers its audio and the user shares it.
+ * @throws DOMException of `getDisplayMedia`, such as NotAllowedError when the user cancels
+ */
 export async function openScreen(): Promise<{ video: MediaStreamTrack; audio: MediaStreamTrack | undefined }> {
   const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: true });
   const video = stream.getVideoTracks()[0]!;

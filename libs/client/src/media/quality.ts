@@ -61,13 +61,14 @@ export interface StatsSource {
 /** Computes rates from the browser's counters of two samples. */
 export class StatsSampler {
   /** Reports of the previous sample, by report id. */
-  readonly #previous = new Map<string, Report>();
+  #previous = new Map<string, Report>();
 
   /** @param publicationOf returns the publication id of a track id. */
   async sample(link: StatsSource, publicationOf: (trackId: string) => string | undefined): Promise<RoomStats> {
     const { sent, received } = await link.stats();
     const receivedStats = new Map<string, ReceiveStats>();
     const sentStats = new Map<string, SendStats>();
+    const sampled = new Map<string, Report>();
     let rttMs: number | undefined;
     const reports = (from: RTCStatsReport): Report[] => [...(from as unknown as Map<string, Report>).values()];
 
@@ -79,10 +80,9 @@ export class StatsSampler {
       const { jitter = 0, framesPerSecond, frameWidth: width, frameHeight: height, framesDecoded } = report;
       const packets = rate('packetsReceived');
       const lost = Math.max(0, rate('packetsLost'));
-      const known = this.#previous.has(report.id);
-      this.#previous.set(report.id, report);
+      sampled.set(report.id, report);
       // Rates need two samples.
-      if (!known) continue;
+      if (!this.#previous.has(report.id)) continue;
       receivedStats.set(publicationId, {
         bitrate: rate('bytesReceived') * 8,
         loss: lost / Math.max(packets + lost, 1e-9),
@@ -115,8 +115,9 @@ export class StatsSampler {
         loss: Math.max(layers?.loss ?? 0, remote.get(report.id)?.fractionLost ?? 0),
         framesPerSecond: Math.max(layers?.framesPerSecond ?? 0, report.framesPerSecond ?? 0),
       });
-      this.#previous.set(report.id, report);
+      sampled.set(report.id, report);
     }
+    this.#previous = sampled;
     if (rttMs === undefined) {
       const pair = reports(received).find(
         ({ type, nominated, currentRoundTripTime }) =>

@@ -45,7 +45,7 @@ export interface LinkHost {
     exceptRelay?: string;
   }): Promise<MetadataSession>;
   report(relayId: string, report: LinkReport): Promise<unknown>;
-  /** The estimate of the fleet's time. Links come and go, the estimate stays. */
+  /** The estimate of the fleet's time, which successive links share. */
   readonly clock: FleetClock;
   onFrame(frame: Frame, channel: ChannelKind): void;
   /** The link was lost. Called at most once, and not after `close`. */
@@ -61,7 +61,7 @@ export class RelayLink {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #syncs = 0;
   #reportedAt = -Infinity;
-  #closed = false;
+  readonly #closing = new AbortController();
   relayId = '';
   maxFrameBytes = 0;
   #limits: MetadataSession['limits'] = { framesPerSecond: 1, bytesPerSecond: 1 };
@@ -110,7 +110,7 @@ export class RelayLink {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#closing.signal.aborted;
   }
 
   async #opened(): Promise<void> {
@@ -150,7 +150,7 @@ export class RelayLink {
   }
 
   #lose(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     this.close();
     this.host.onLost(this);
   }
@@ -167,7 +167,7 @@ export class RelayLink {
 
   /** False when the link is closed. */
   send(channel: ChannelKind, frame: Uint8Array<ArrayBuffer>): boolean {
-    if (this.#closed) return false;
+    if (this.closed) return false;
     try {
       this.#channels[channel].send(frame);
       const { framesPerSecond, bytesPerSecond } = this.#limits;
@@ -187,12 +187,20 @@ export class RelayLink {
     const buffer = this.#channels[channel];
     const aheadMs = this.#withinLimitsAt - performance.now() - burstMs;
     if (aheadMs > 0) await new Promise((resolve) => setTimeout(resolve, aheadMs));
-    if (buffer.bufferedAmount <= highWaterBytes) return !this.#closed;
-    await new Promise<void>((resolve) => {
-      buffer.addEventListener('bufferedamountlow', () => resolve(), { once: true });
-      buffer.addEventListener('close', () => resolve(), { once: true });
-    });
-    return !this.#closed;
+    if (buffer.bufferedAmount > highWaterBytes && !this.closed) await this.#drained(buffer);
+    return !this.closed;
+  }
+
+  /** Resolves when the send buffer of a channel has drained to `lowWaterBytes`, or the link is closed. */
+  async #drained(buffer: RTCDataChannel): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const done = new AbortController();
+    const onEvent = (): void => resolve();
+    buffer.addEventListener('bufferedamountlow', onEvent, { signal: done.signal });
+    // `RTCPeerConnection.close` fires no `close` event of its channels (W3C WebRTC, section 4.4.1.5).
+    this.#closing.signal.addEventListener('abort', onEvent, { signal: done.signal });
+    await promise;
+    done.abort();
   }
 
   #receive(channel: ChannelKind, data: unknown): void {
@@ -211,7 +219,7 @@ export class RelayLink {
   // Time synchronisation (RFC 5905, section 8): t1 and t4 are local, t2 and t3 of the relay. Frames carry microseconds.
 
   #requestTime(): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     const now = performance.now();
     const t1 = Math.round(now * 1000);
     this.#meter.sent(t1, now);
@@ -238,8 +246,8 @@ export class RelayLink {
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.closed) return;
+    this.#closing.abort();
     clearTimeout(this.#timer);
     this.#pc.close();
   }

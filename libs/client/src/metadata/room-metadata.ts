@@ -67,18 +67,24 @@ export class RoomMetadata {
     return this.#publisher.adaptiveChannel;
   }
 
-  /** Resolves when the connection is open and the fleet's time is known. */
+  /**
+   * Resolves when the connection is open and the fleet's time is known.
+   * @throws FlotillaError NODE_UNAVAILABLE when no relay can be reached, or NOT_IN_ROOM when the room is closed
+   */
   async ready(): Promise<void> {
     await this.#connected();
-    while (!this.#clock.calibrated && !this.#closed) await pause(checkIntervalMs);
+    while (!this.#clock.calibrated) {
+      await pause(checkIntervalMs);
+      if (this.#closed) throw new FlotillaError('NOT_IN_ROOM');
+    }
   }
 
   // Publishing.
 
   /**
-   * Publishes a message. Resolves to true when it was given to the browser to send, and to false when it was dropped because
-   * the path is too slow, which never happens in mode `reliable`. When the relay or its link fails, messages that it has not
-   * forwarded are lost in every mode; subscribers get `onLost`.
+   * Publishes a message. Resolves to true when it was given to the browser to send, and to false when it was dropped: because
+   * the path is too slow, which never happens in mode `reliable`, or because the link was lost while it was being sent. When
+   * the relay or its link fails, messages that it has not forwarded are lost in every mode; subscribers get `onLost`.
    *
    * @param topic 1 to 128 letters, digits and `_ . / : -`
    * @throws FlotillaError FORBIDDEN without the grant `publish`, TOPIC_CONFLICT, TOO_MANY_TOPICS, NODE_UNAVAILABLE, or

@@ -154,8 +154,8 @@ export class PeerCall {
     else this.#renew('local');
   }
 
-  /** Whether it still brings this publication. */
-  brings(publicationId: string): boolean {
+  /** Whether this publication is still received through the direct call. */
+  delivers(publicationId: string): boolean {
     return this.#received.has(publicationId);
   }
 

@@ -70,7 +70,10 @@ export class LocalPublication {
     return this.sender.track;
   }
 
-  /** Sends nothing until `unmute`, and is shown as muted to the other participants. */
+  /**
+   * Sends nothing until `unmute`, and is shown as muted to the other participants. Resolves when the room has confirmed it;
+   * without a signaling connection at once, and the room is updated after the reconnect.
+   */
   mute(): Promise<void> {
     return this.#actions.setMuted(this, true);
   }

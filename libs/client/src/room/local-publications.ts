@@ -21,6 +21,8 @@ export class LocalPublications implements LocalPublicationActions {
   readonly #sfu: SfuMedia;
   readonly #directCall: () => PeerCall | undefined;
   readonly #muted = new WeakMap<LocalPublication, LatestValue<boolean>>();
+  /** Publications of a session that ended, until they are published in a new one. */
+  readonly #ofEndedSession = new Set<LocalPublication>();
 
   constructor(state: RoomState, sfu: SfuMedia, directCall: () => PeerCall | undefined) {
     this.#state = state;
@@ -84,6 +86,7 @@ export class LocalPublications implements LocalPublicationActions {
     }
   }
 
+
   /** Takes effect locally at once. Without a signaling connection, the room is updated after the reconnect. */
   async setMuted(publication: LocalPublication, muted: boolean): Promise<void> {
     if (publication.unpublished) return;
@@ -136,9 +139,21 @@ export class LocalPublications implements LocalPublicationActions {
     await Promise.all([...this.#state.localPublications.values()].map((each) => this.#republish(each, each.id)));
   }
 
-  /** Publishes in a room that was joined with a new session, under new ids. */
-  async republishInNewSession(publications: readonly LocalPublication[]): Promise<void> {
-    await Promise.all(publications.map((each) => this.#republish(each, newId('publication'))));
+  /** The session ended, and its publications with it. `republishInNewSession` publishes them again. */
+  sessionEnded(): void {
+    const { localPublications } = this.#state;
+    for (const publication of localPublications.values()) this.#ofEndedSession.add(publication);
+    localPublications.clear();
+  }
+
+  /** Publishes in a room that was joined with a new session, under new ids. What fails is kept for the next session. */
+  async republishInNewSession(): Promise<void> {
+    await Promise.all(
+      [...this.#ofEndedSession].map(async (publication) => {
+        await this.#republish(publication, newId('publication'));
+        this.#ofEndedSession.delete(publication);
+      }),
+    );
   }
 
   async #republish(publication: LocalPublication, publicationId: string): Promise<void> {

@@ -293,7 +293,8 @@ export class RoomState {
   #updateSpeakers(levelsChanged = false): void {
     const levels = new Map<string, number>();
     for (const [id, level] of [...this.#levels.values()].flatMap((each) => [...each])) {
-      if (this.participants.get(id)?.connection !== 'reconnecting') levels.set(id, level);
+      // A node's levels may name participants that have left meanwhile.
+      if (id === this.me.id || this.participants.get(id)?.connection === 'connected') levels.set(id, level);
     }
     for (const participant of this.participants.values())
       participant.audioLevel = levels.get(participant.id) ?? silentLevel;

@@ -177,15 +177,14 @@ export class Room extends Emitter<RoomEvents> {
 
   /** Joins again with a new session, and publishes again what was published with the previous one. */
   async #restart(): Promise<void> {
-    const { localPublications } = this.#state;
-    const publications = [...localPublications.values()];
-    localPublications.clear();
+    const { localPublications } = this.#media;
+    localPublications.sessionEnded();
     await this.#join();
-    await this.#media.localPublications.republishInNewSession(publications);
+    await localPublications.republishInNewSession();
   }
 
   #applySnapshot(snapshot: ReplyPayload<'join'>['snapshot']): void {
-    this.#state.applySnapshot(snapshot, (id) => this.#media.directCall?.brings(id) ?? false);
+    this.#state.applySnapshot(snapshot, (id) => this.#media.directCall?.delivers(id) ?? false);
   }
 
   #resumed(rooms: ReplyPayload<'resume'>['rooms']): void {

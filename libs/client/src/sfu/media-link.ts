@@ -68,7 +68,7 @@ export class MediaLink {
   readonly #producers = new Map<string, Producer>();
   /** The muted state that the node confirmed last, by publication. */
   readonly #muted = new Map<string, boolean>();
-  /** The server's answers to `publish`, by producer. */
+  /** The server's answers to `publish`, by producer, until `publish` returns them. */
   readonly #published = new Map<string, Publication>();
   #closed = false;
 
@@ -158,7 +158,9 @@ export class MediaLink {
     if (producer.kind === 'video' && producer.rtpSender) sendKeyFrames(producer.rtpSender);
     this.#producers.set(announcement.publicationId, producer);
     this.#muted.set(announcement.publicationId, announcement.muted);
-    return { producer, publication: this.#published.get(producer.id)! };
+    const publication = this.#published.get(producer.id)!;
+    this.#published.delete(producer.id);
+    return { producer, publication };
   }
 
   /** The producer of a local publication on this link. */
@@ -182,6 +184,7 @@ export class MediaLink {
   async unpublish(publicationId: string): Promise<void> {
     this.#producers.get(publicationId)?.close();
     this.#producers.delete(publicationId);
+    this.#muted.delete(publicationId);
     await this.request('unpublish', { publicationId });
   }
 
@@ -210,7 +213,12 @@ export class MediaLink {
     const received = await Promise.all(
       subscriptions.map(async (subscription) => {
         let consumer = this.#receiving.get(subscription.consumerId);
-        if (!consumer) this.#receiving.set(subscription.consumerId, (consumer = this.#consume(subscription)));
+        if (!consumer) {
+          consumer = this.#consume(subscription);
+          this.#receiving.set(subscription.consumerId, consumer);
+          // The next attempt may succeed.
+          consumer.catch(() => this.#receiving.delete(subscription.consumerId));
+        }
         return [subscription.publicationId, await consumer] as const;
       }),
     );

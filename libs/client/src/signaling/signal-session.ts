@@ -44,6 +44,9 @@ const finalErrors: ReadonlySet<string> = new Set([
   'ROOM_NOT_FOUND',
   'ROOM_FULL',
 ]);
+/** Time from the opening of a connection to the `welcome` of the server, in milliseconds. */
+const welcomeWithinMs = 10_000;
+
 /** The longest pause between two attempts to reconnect, in milliseconds. */
 const maxPauseMs = 5000;
 /** Before the session moves to another gateway, how long replies are awaited and how often that is checked, in milliseconds. */
@@ -116,12 +119,16 @@ export class SignalSession {
       else if (event.type === 'move') void this.#moveAway();
       else this.#onEvent(event);
     });
-    socket.onSilent = () => void this.#leaveSilent(socket);
+    socket.onUnresponsive = () => void this.#leaveUnresponsive(socket);
     socket.onClosed = (closed) => {
       welcome.reject(new FlotillaError('UNAVAILABLE', 'the connection was lost'));
       this.#onClosed(socket, closed);
     };
-    this.#welcome = await welcome.promise;
+    const timer = setTimeout(() => {
+      welcome.reject(new FlotillaError('UNAVAILABLE', 'the server sent no welcome in time'));
+      socket.disconnect();
+    }, welcomeWithinMs);
+    this.#welcome = await welcome.promise.finally(() => clearTimeout(timer));
     for (const [address, seq] of Object.entries(this.#welcome.offsets)) this.#offsets.set(address, seq);
     // Closed by the client while it connected: the server ends the session.
     if (this.#ended) return socket.close();
@@ -149,8 +156,8 @@ export class SignalSession {
     if (this.#socket) await this.#move(this.#socket);
   }
 
-  /** The gateway may be gone: resumes the session on another connection. This one is of use until that succeeds. */
-  async #leaveSilent(socket: SignalSocket): Promise<void> {
+  /** The gateway may have failed: resumes the session on another connection. This one is used until that succeeds. */
+  async #leaveUnresponsive(socket: SignalSocket): Promise<void> {
     if (this.#socket !== socket) return;
     await this.#move(socket);
     if (this.#socket !== socket) socket.rejectPending();

@@ -28,9 +28,10 @@ export interface Closed {
 let clockCorrectionMs = 0;
 
 const requestTimeoutMs = 10_000;
-/** Time without a reply to a request and without any other message after which a connection is silent, in milliseconds. */
-const silentAfterMs = 2000;
-const silenceConfirmedMs = 100;
+/** Time after a request without any message after which a connection is unresponsive, in milliseconds. */
+const unresponsiveAfterMs = 2000;
+/** Pause before the second check, in milliseconds. */
+const confirmAfterMs = 100;
 /** How long a socket may take to open, in milliseconds. */
 const openWithinMs = 10_000;
 /**
@@ -44,7 +45,7 @@ interface Pending {
   readonly resolve: (payload: unknown) => void;
   readonly reject: (error: FlotillaError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
-  readonly silenceTimer: ReturnType<typeof setTimeout>;
+  readonly responseTimer: ReturnType<typeof setTimeout>;
 }
 
 /** One WebSocket with the subprotocol flotilla.v1: sends requests, matches replies and delivers events. */
@@ -56,8 +57,8 @@ export class SignalSocket {
   readonly #closed = Promise.withResolvers<void>();
   onEvent: (event: Event) => void = () => undefined;
   onClosed: (closed: Closed) => void = () => undefined;
-  /** A request got no reply, and nothing else was received since: the server may be gone without having closed the connection. */
-  onSilent: () => void = () => undefined;
+  /** Nothing was received since a request was sent: the server may have failed without closing the connection. */
+  onUnresponsive: () => void = () => undefined;
   /** Resolves when the socket is closed. */
   readonly closed = this.#closed.promise;
 
@@ -106,7 +107,7 @@ export class SignalSocket {
         // Browsers hide the response to a failed upgrade: the reason is requested separately.
         void refusal(url, credential).then((failure) => {
           failures.push(failure);
-          if (failures.length === sockets.length) opened.reject(mostTelling(failures));
+          if (failures.length === sockets.length) opened.reject(mostSpecific(failures));
         });
       };
     };
@@ -157,19 +158,19 @@ export class SignalSocket {
         this.#pending.delete(id);
         reject(new FlotillaError('DEADLINE_EXCEEDED', `no reply to ${type} within ${requestTimeoutMs / 1000} s`));
       }, requestTimeoutMs);
-      const silenceTimer = this.#watchSilence(id);
-      this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer, silenceTimer });
+      const responseTimer = this.#watchResponse(id);
+      this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer, responseTimer });
       this.#socket.send(JSON.stringify({ id, type, ...(to && { to }), payload }));
     });
   }
 
-  /** Looks twice, since a page that was busy runs its timers before it receives what has arrived. */
-  #watchSilence(id: string): ReturnType<typeof setTimeout> {
+  /** Checks twice: a page that was busy runs its timers before it processes the messages that have arrived. */
+  #watchResponse(id: string): ReturnType<typeof setTimeout> {
     const sentAt = performance.now();
-    const isSilent = (): boolean => this.#pending.has(id) && this.#receivedAt < sentAt;
+    const isUnresponsive = (): boolean => this.#pending.has(id) && this.#receivedAt < sentAt;
     return setTimeout(() => {
-      if (isSilent()) setTimeout(() => isSilent() && this.onSilent(), silenceConfirmedMs);
-    }, silentAfterMs);
+      if (isUnresponsive()) setTimeout(() => isUnresponsive() && this.onUnresponsive(), confirmAfterMs);
+    }, unresponsiveAfterMs);
   }
 
   #onClose(closed: Closed): void {
@@ -192,15 +193,20 @@ export class SignalSocket {
     return this.#pending.size;
   }
 
+  /** Closes the socket without a code, which the server treats as a lost connection: the session may be resumed. */
+  disconnect(): void {
+    this.#socket.close();
+  }
+
   /** Closes the socket normally, which ends the session on the server. */
   close(): void {
     this.#socket.close(1000, 'closed by client');
   }
 }
 
-function clearTimers({ timer, silenceTimer }: Pending): void {
+function clearTimers({ timer, responseTimer }: Pending): void {
   clearTimeout(timer);
-  clearTimeout(silenceTimer);
+  clearTimeout(responseTimer);
 }
 
 function connectSocket(url: string, credential: Credential): WebSocket {
@@ -212,8 +218,8 @@ function connectSocket(url: string, credential: Credential): WebSocket {
   return new WebSocket(signalUrl(url), [subprotocol, entry, time]);
 }
 
-/** What a server said, rather than that none was reached. */
-const mostTelling = (failures: readonly FlotillaError[]): FlotillaError =>
+/** The reason that a server gave, if one was reached. */
+const mostSpecific = (failures: readonly FlotillaError[]): FlotillaError =>
   failures.find(({ code }) => code !== 'UNAVAILABLE') ?? failures[0]!;
 
 /** Accepts the origin of the fleet (`https://calls.example`) as well as a WebSocket URL. */
