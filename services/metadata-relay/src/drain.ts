@@ -10,7 +10,7 @@ export async function drain(relay: Relay, heartbeat: Heartbeat, withinMs: number
   if (withinMs === 0 || relay.links === 0) return;
   const began = performance.now();
   relay.state = 'draining';
-  await heartbeat.now().catch((error: unknown) => log.warn({ err: error }, 'draining state not reported'));
+  await heartbeat.reportNow().catch((error: unknown) => log.warn({ err: error }, 'draining state not reported'));
   await relay.notifyDraining();
   while (relay.links > 0) {
     if (performance.now() - began > withinMs) {

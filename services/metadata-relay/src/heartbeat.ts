@@ -19,14 +19,14 @@ export class Heartbeat {
 
   /** Resolves after the first report; from then on links are assigned to the relay. */
   async start(): Promise<void> {
-    await this.now();
+    await this.reportNow();
     this.#timer = setInterval(() => {
       this.#reporting ??= this.#tryReport().finally(() => (this.#reporting = undefined));
     }, intervalMs);
   }
 
   /** Reports at once. */
-  async now(): Promise<void> {
+  async reportNow(): Promise<void> {
     const { report } = this.relay;
     links.set({ relay: report.id }, report.links);
     rooms.set({ relay: report.id }, report.rooms);
@@ -35,7 +35,7 @@ export class Heartbeat {
 
   async #tryReport(): Promise<void> {
     try {
-      await this.now();
+      await this.reportNow();
       if (this.#failures > 0) this.log.info({ failures: this.#failures }, 'heartbeat written again');
       this.#failures = 0;
     } catch (error) {

@@ -73,8 +73,15 @@ export class Relay {
     participantId: string;
     dtlsParameters: DtlsParameters;
   }): Promise<MetadataSession> {
-    if (this.links >= this.options.capacity || this.state !== 'active') throw new FlotillaError('NO_CAPACITY');
+    this.#requireCapacity();
     const room = await this.#rooms.open(request.roomId);
+    try {
+      // Others may have connected while the room was opened.
+      this.#requireCapacity();
+    } catch (error) {
+      if (room.size === 0) this.#rooms.close(room);
+      throw error;
+    }
     try {
       const parameters = await room.connect(request.sessionId, request.participantId, request.dtlsParameters);
       return { relayId: this.id, ...parameters, limits: this.options.limits };
@@ -83,6 +90,10 @@ export class Relay {
       if (error instanceof TypeError) throw new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
       throw error;
     }
+  }
+
+  #requireCapacity(): void {
+    if (this.links >= this.options.capacity || this.state !== 'active') throw new FlotillaError('NO_CAPACITY');
   }
 
   /** The room with this id. Throws FlotillaError METADATA_NOT_OPEN when it has no links here. */

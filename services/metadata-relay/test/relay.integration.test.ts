@@ -6,6 +6,14 @@ describe.each(Object.entries(fleets))('metadata relay over %s', (_name, open) =>
   let harness: Harness;
   afterEach(() => harness.stop());
 
+  test('of parallel connects to a relay for one link, one succeeds and the others get NO_CAPACITY', async () => {
+    harness = await Harness.start(open, ['rl_a'], { FLOTILLA_RELAY_CAPACITY: '1' });
+    const results = await Promise.allSettled([1, 2, 3].map(() => harness.client('rl_a')));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const refusals = results.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []));
+    expect(refusals.filter((refusal) => refusal.includes('NO_CAPACITY'))).toHaveLength(2);
+  });
+
   test('a frame on a topic reaches its subscribers, stamped with the publisher id', async () => {
     harness = await Harness.start(open, ['rl_a']);
     const [ada, bob, eve] = [await harness.client(), await harness.client(), await harness.client()];

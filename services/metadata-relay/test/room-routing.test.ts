@@ -1,7 +1,7 @@
 import type { ChannelKind } from '@flotilla/contracts';
-import { decodeFrame, encodeFrame } from '@flotilla/data-channel';
+import { decodeFrame, encodeFrame, stampFrame } from '@flotilla/data-channel';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Outlet } from '../src/routing/outlet.ts';
 import { RoomRouting } from '../src/routing/room-routing.ts';
 
@@ -116,5 +116,28 @@ describe('RoomRouting', () => {
         },
       ),
     );
+  });
+
+  test('a damaged retained message is left out, and the others are restored', () => {
+    const worker = new ModelWorker();
+    const sent = vi.spyOn(worker, 'send');
+    const routing = new RoomRouting(
+      worker,
+      { framesPerSecond: 1, bytesPerSecond: 1000 },
+      { monotonicMs: () => 0, fleetMicros: () => 1e15 },
+    );
+    const value = { topic: 'valid', seqId: 0, total: 1, size: 1, retain: true, payload: new Uint8Array(1) };
+    const frame = stampFrame(encodeFrame({ body: { case: 'shard', value } }), { publisherId: 'pt_a', routedAt: 1 });
+    const common = { mode: 'reliable', publisherId: 'pt_a', seqId: 0 } as const;
+    routing.restore([
+      { ...common, topic: 'damaged', frames: ['AAAA'] },
+      { ...common, topic: 'valid', frames: [Buffer.from(frame).toString('base64')] },
+    ]);
+    routing.open('to', 'pt_to');
+    routing.onReady('to');
+    routing.subscribe('to', '*');
+    expect(sent).toHaveBeenCalledTimes(1);
+    const { body } = decodeFrame(sent.mock.calls[0]![2], 'relay');
+    expect(body).toMatchObject({ case: 'shard', value: { topic: 'valid' } });
   });
 });

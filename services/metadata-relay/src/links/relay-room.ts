@@ -112,10 +112,15 @@ export class RelayRoom {
       },
       () => room.#onMissed(),
     );
-    // The exchange starts first, so that it delivers messages retained after the read below.
-    await room.#exchange.start();
-    room.#routing.restore(await relays.retained(id));
-    return room;
+    try {
+      // The exchange starts first, so that it delivers messages retained after the read below.
+      await room.#exchange.start();
+      room.#routing.restore(await relays.retained(id));
+      return room;
+    } catch (error) {
+      room.close();
+      throw error;
+    }
   }
 
   #outlet(): Outlet {

@@ -78,8 +78,12 @@ export class RoomExchange {
 
   #read(entries: readonly LogEntry[]): void {
     for (const { data } of entries) {
-      const entry = Entry.safeParse(JSON.parse(data));
-      if (entry.success && entry.data.from !== this.relayId) this.#onEntry(entry.data);
+      try {
+        const entry = Entry.parse(JSON.parse(data));
+        if (entry.from !== this.relayId) this.#onEntry(entry);
+      } catch (error) {
+        this.log.warn({ err: error }, 'entry of another relay cannot be parsed');
+      }
     }
   }
 
@@ -154,6 +158,8 @@ export class RoomExchange {
     clearInterval(this.#timer);
     this.#subscription?.stop();
     this.#pending = [];
-    this.#append({ kind: 'close' }).catch(() => undefined);
+    this.#append({ kind: 'close' }).catch((error: unknown) =>
+      this.log.debug({ err: error }, 'closed room not announced to the other relays'),
+    );
   }
 }

@@ -15,8 +15,8 @@ import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFram
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, pauses, switches } from '../metrics.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
-import { RetainedBudget } from './retained.ts';
-import { Topic } from './topic.ts';
+import type { Topic } from './topic.ts';
+import { Topics } from './topics.ts';
 
 export interface RoutingClock {
   /** Monotonic time in ms, with any epoch. */
@@ -28,20 +28,14 @@ export interface RoutingClock {
 /** Why a link is closed that sent more invalid frames than are tolerated. */
 export const tooManyInvalidFrames = 'too many invalid frames';
 
-/** Subchannel 0 is reserved (see client-link.ts). */
-const firstSubchannel = 1;
-const lastSubchannel = 65_535;
-
 /**
  * Routing of the frames of one room: which links may publish a topic, over which channel each subscriber gets it, and which messages
  * are retained for later subscribers. Without I/O: methods take what was received, and the outlet gets the resulting operations.
  */
 export class RoomRouting {
-  readonly #topics = new Map<string, Topic>();
+  readonly #topics = new Topics();
   readonly #links = new Map<string, LinkState>();
-  readonly #budget = new RetainedBudget();
   #shared = false;
-  #nextSubchannel = firstSubchannel;
 
   constructor(
     private readonly outlet: Outlet,
@@ -58,7 +52,7 @@ export class RoomRouting {
     if (!link) return;
     this.#links.delete(linkId);
     for (const name of link.declared) this.#topics.get(name)?.publishers.delete(linkId);
-    for (const topic of this.#topics.values()) topic.subscribers.delete(linkId);
+    for (const topic of this.#topics) topic.subscribers.delete(linkId);
     this.#dropIdle();
   }
 
@@ -67,7 +61,7 @@ export class RoomRouting {
     const link = this.#links.get(linkId);
     if (!link || link.ready) return;
     link.ready = true;
-    for (const topic of this.#topics.values()) if (topic.subscribers.has(linkId)) this.#sendRetained(topic, link);
+    for (const topic of this.#topics) if (topic.subscribers.has(linkId)) this.#sendRetained(topic, link);
   }
 
   #link(linkId: string): LinkState {
@@ -110,23 +104,10 @@ export class RoomRouting {
   #topic(name: string, mode: TopicMode): Topic | undefined {
     const known = this.#topics.get(name);
     if (known) return known;
-    if (this.#topics.size >= maxTopicsPerRoom) return undefined;
-    const topic = new Topic(name, mode, this.#freeSubchannel(), this.#budget);
-    this.#topics.set(name, topic);
+    const topic = this.#topics.create(name, mode);
+    if (!topic) return undefined;
     for (const link of this.#links.values()) if (link.isSubscribedTo(name)) this.#attach(topic, link);
     return topic;
-  }
-
-  #freeSubchannel(): number {
-    const taken = new Set([...this.#topics.values()].map(({ subchannel }) => subchannel));
-    while (taken.has(this.#nextSubchannel)) this.#advanceSubchannel();
-    const free = this.#nextSubchannel;
-    this.#advanceSubchannel();
-    return free;
-  }
-
-  #advanceSubchannel(): void {
-    this.#nextSubchannel = this.#nextSubchannel === lastSubchannel ? firstSubchannel : this.#nextSubchannel + 1;
   }
 
   unpublish(linkId: string, name: string): void {
@@ -140,13 +121,12 @@ export class RoomRouting {
   }
 
   #dropIdle(): void {
-    for (const topic of this.#topics.values()) if (topic.idle) this.#drop(topic);
+    for (const topic of this.#topics) if (topic.idle) this.#drop(topic);
   }
 
   #drop(topic: Topic): void {
     for (const linkId of topic.subscribers) this.#detach(topic, this.#links.get(linkId)!);
-    topic.close();
-    this.#topics.delete(topic.name);
+    this.#topics.delete(topic);
   }
 
   /**
@@ -162,7 +142,7 @@ export class RoomRouting {
         throw new FlotillaError('TOO_MANY_TOPICS', `a session may subscribe to ${maxTopicsPerSession} topics by name`);
       for (const name of selection) link.subscribed.add(name);
     }
-    const selected = [...this.#topics.values()].filter(({ name }) => selection === '*' || selection.includes(name));
+    const selected = [...this.#topics].filter(({ name }) => selection === '*' || selection.includes(name));
     for (const topic of selected) if (!topic.subscribers.has(linkId)) this.#attach(topic, link);
     return selected.map(({ info }) => info);
   }
@@ -173,7 +153,7 @@ export class RoomRouting {
       link.subscribedToAll = false;
       link.subscribed.clear();
     } else for (const name of selection) link.subscribed.delete(name);
-    for (const topic of this.#topics.values())
+    for (const topic of this.#topics)
       if (topic.subscribers.has(linkId) && !link.isSubscribedTo(topic.name)) this.#detach(topic, link);
   }
 
@@ -228,15 +208,18 @@ export class RoomRouting {
     const { publisherId } = link;
     const once = channel === 'unreliable';
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
-    this.#route(topic, publisherId, shard, stamped);
+    if (this.#route(topic, publisherId, shard, stamped))
+      this.outlet.retain(retainedMessage(topic, publisherId, shard.seqId));
     if (this.#shared)
       this.outlet.forward({ topic: topic.name, mode: topic.mode, retain: topic.retain, publisherId, frame: stamped });
   }
 
+  /** Sets whether other relays have the room: frames are forwarded to them. */
   share(shared: boolean): void {
     this.#shared = shared;
   }
 
+  /** Drops all links and topics, when the room is closed. */
   end(): void {
     this.#links.clear();
     this.#topics.clear();
@@ -256,18 +239,20 @@ export class RoomRouting {
     );
   }
 
-  /** Routes a frame that another relay forwarded. */
+  /** Routes a frame that another relay forwarded. Throws FrameError. */
   receiveRemote({ topic: name, mode, retain, publisherId, frame }: RoutedFrame): void {
     framesIn.inc({ from: 'relay' });
-    const topic = this.#topic(name, mode);
     const { body } = decodeFrame(frame, 'relay');
+    const topic = body.case === 'shard' ? this.#topic(name, mode) : undefined;
     if (!topic || body.case !== 'shard') return;
     topic.remote = true;
     topic.retain ||= retain;
-    this.#route(topic, publisherId, body.value, frame, false);
+    // The relay of the publisher stores what is retained.
+    this.#route(topic, publisherId, body.value, frame);
   }
 
-  #route(topic: Topic, publisherId: string, shard: Shard, frame: Uint8Array, local = true): void {
+  /** Sends a frame to all subscribers. Returns whether it completes a message that is retained. */
+  #route(topic: Topic, publisherId: string, shard: Shard, frame: Uint8Array): boolean {
     const stream = topic.stream(publisherId);
     if (shard.seqId >= stream.lastSeqId) {
       stream.lastSeqId = shard.seqId;
@@ -289,8 +274,7 @@ export class RoomRouting {
     }
     framesOut.inc(reached);
     bytesOut.inc(reached * frame.length);
-    if (topic.retain && shard.retain && stream.retained.add(shard, frame) && local)
-      this.outlet.retain(retainedMessage(topic, publisherId, shard.seqId, stream.retained.frames));
+    return topic.retain && shard.retain && stream.retained.add(shard, frame);
   }
 
   /** Adds the retained messages of the store when the room is opened. */
@@ -301,8 +285,13 @@ export class RoomRouting {
       topic.retain = true;
       for (const text of frames) {
         const frame = Buffer.from(text, 'base64');
-        const { body } = decodeFrame(frame, 'relay');
-        if (body.case === 'shard') topic.stream(publisherId).retained.add(body.value, frame);
+        try {
+          const { body } = decodeFrame(frame, 'relay');
+          if (body.case === 'shard') topic.stream(publisherId).retained.add(body.value, frame);
+        } catch (error) {
+          // A damaged message must not keep the room from being opened.
+          framesDropped.inc({ reason: error instanceof FrameError ? error.code : 'malformed' });
+        }
       }
       for (const linkId of topic.subscribers) this.#sendRetained(topic, this.#links.get(linkId)!);
     }
@@ -329,7 +318,7 @@ export class RoomRouting {
     const link = this.#links.get(linkId);
     if (!link?.channels[kind].onOverflow()) return;
     // The worker does not report which frames; the newest of each topic on this channel are assumed lost.
-    for (const topic of this.#topics.values()) {
+    for (const topic of this.#topics) {
       if (!topic.subscribers.has(linkId) || link.channelFor(topic.mode) !== kind) continue;
       for (const [publisherId, { lastSeqId }] of topic.streams)
         if (lastSeqId >= 0) link.channels[kind].lost.add(topic.name, publisherId, lastSeqId);
@@ -365,7 +354,7 @@ export class RoomRouting {
   /** Switches atomically: each frame goes over exactly one channel. The notice carries the first message on the new channel. */
   #switch(link: LinkState, previous: ChannelKind, channel: ChannelKind): void {
     switches.inc({ to: channel });
-    for (const topic of this.#topics.values()) {
+    for (const topic of this.#topics) {
       if (topic.mode !== 'adaptive' || !topic.subscribers.has(link.id)) continue;
       this.outlet.removeSubchannel(link.id, previous, topic.subchannel);
       this.outlet.addSubchannel(link.id, channel, topic.subchannel);
@@ -382,18 +371,15 @@ export class RoomRouting {
 /** Maximum frame of a publisher: leaves space for the relay's stamp, which is shorter than 192 bytes. */
 const maxPublisherFrameBytes = maxMetadataFrameBytes - 192;
 
-function retainedMessage(
-  topic: Topic,
-  publisherId: string,
-  seqId: number,
-  frames: readonly Uint8Array[],
-): RetainedMessage {
+function retainedMessage(topic: Topic, publisherId: string, seqId: number): RetainedMessage {
   const { name, mode } = topic;
   return {
     topic: name,
     mode,
     publisherId,
     seqId,
-    frames: frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64')),
+    frames: topic
+      .stream(publisherId)
+      .retained.frames.map((frame) => Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64')),
   };
 }
