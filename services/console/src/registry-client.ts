@@ -58,9 +58,11 @@ export class RegistryClient {
         cause: error,
       });
     }
-    const reply: unknown = await response.json();
+    const reply: unknown = await response.json().catch(() => undefined);
     if (response.ok) return reply;
-    const { error } = RestError.parse(reply);
-    throw new FlotillaError(error.code, error.message);
+    const refusal = RestError.safeParse(reply);
+    if (refusal.success) throw new FlotillaError(refusal.data.error.code, refusal.data.error.message);
+    // A proxy answered in place of the registry.
+    throw new FlotillaError('UNAVAILABLE', `${new URL(path, this.url()).host} answered HTTP ${response.status}`);
   }
 }

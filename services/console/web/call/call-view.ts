@@ -33,6 +33,9 @@ import './tile.ts';
 import { canShareScreen, type Command, commandOf, type Toolbar } from './toolbar.ts';
 import './toolbar.ts';
 
+/** Chat messages that are kept; older ones are dropped. */
+const maxMessages = 1000;
+
 /** A notice without its id, which the page assigns. */
 export type NoticeText = Omit<Notice, 'id'>;
 
@@ -326,7 +329,7 @@ export class CallView extends LitElement {
   };
 
   #onMessage(message: ChatMessage): void {
-    this.messages = [...this.messages, message];
+    this.messages = [...this.messages, message].slice(-maxMessages);
     if (this.chatOpen) return;
     this.unread++;
     this.announcer.announce(`New message from ${message.from ?? 'you'}`);

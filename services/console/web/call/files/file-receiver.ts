@@ -44,7 +44,7 @@ export class FileReceiver {
 
   /** Subscribes and notifies the sender that it can start. */
   async accept(participantId: string, transfer: Transfer): Promise<void> {
-    const incoming = { transfer, parts: [], activeAt: performance.now() };
+    const incoming: Incoming = { transfer, parts: [], activeAt: performance.now() };
     this.#incoming.set(participantId, incoming);
     this.#timer ??= setInterval(() => this.#checkIdle(), checkEveryMs);
     try {
@@ -54,10 +54,17 @@ export class FileReceiver {
       }));
       // Fails without the grant to publish, which the progress needs.
       await this.#sendProgress({ file: transfer.id, bytes: 0 });
-      this.#reply({ type: 'ready', file: transfer.id, to: participantId });
+      if (this.#isCurrent(participantId, incoming))
+        this.#reply({ type: 'ready', file: transfer.id, to: participantId });
     } catch {
-      this.#stop(participantId, 'The metadata relay, which carries files, cannot be used');
+      if (this.#isCurrent(participantId, incoming))
+        this.#stop(participantId, 'The metadata relay, which carries files, cannot be used');
     }
+  }
+
+  /** False once the transfer was stopped, and perhaps followed by another of the same sender. */
+  #isCurrent(participantId: string, incoming: Incoming): boolean {
+    return this.#incoming.get(participantId) === incoming;
   }
 
   #onPiece({ participantId, bytes: message }: MetadataMessage): void {
