@@ -5,7 +5,7 @@ import type { PeerMedia } from './peer-media.ts';
 /** A session with media in a room on this node. */
 export interface MediaSession {
   readonly media: PeerMedia;
-  /** Offset of the room's state that it follows: the one that it was opened by, or a later one. Earlier events do not apply to it. */
+  /** Offset of the room's state that it was opened by, or brought in line with later. Earlier events do not apply to it. */
   stateAt: Offset;
   /** Grants of its participant, from that state and the events after it. */
   grants: readonly RoomGrant[];

@@ -207,11 +207,12 @@ export class PeerMedia {
     return producer;
   }
 
-  /** The producer of a publication of this session, if it has one. */
+  /** Ids of the publications of this session. */
   get publicationIds(): string[] {
     return [...this.#producers.keys()];
   }
 
+  /** The producer of a publication of this session, if it has one. */
   findProducer(publicationId: string): Producer | undefined {
     return this.#producers.get(publicationId);
   }

@@ -42,12 +42,12 @@ async function events<T extends RoomEvent['type']>(type: T): Promise<RoomEvent<T
   return parseRoomEvents(entries).flatMap(({ event }) => (event.type === type ? [event as RoomEvent<T>] : []));
 }
 
-/** Waits until the node has followed everything that is in the room's stream. */
-async function followed(nodeId: string): Promise<void> {
+/** Waits until the node has applied everything that is in the room's stream. */
+async function applied(nodeId: string): Promise<void> {
   const observer = await nodes.enter(nodeId, false);
   await nodes.backplane.store.rooms.leave(nodes.roomId, observer.id, 'left');
   const { sessionId } = observer;
-  await waitFor(`${nodeId} followed the stream`, async () => {
+  await waitFor(`${nodeId} applied the stream`, async () => {
     try {
       (await nodes.room(nodeId)).media(sessionId);
     } catch {
@@ -113,7 +113,7 @@ describe('subscriptions without the migration during a migration', () => {
     const migration = await migrate(migrated, there);
     await subscribe(here, migrated, kept.id);
     await rollBack(migration);
-    await followed(here);
+    await applied(here);
     const second = await migrate(migrated, there);
     await subscribe(here, migrated, withdrawn.id);
     await (await nodes.room(here)).subscriptions.unsubscribe(migrated.sessionId, [withdrawn.id]);
@@ -153,7 +153,7 @@ describe('publications during a migration', () => {
     await commit(migration);
     expect(await events('publication_removed')).toMatchObject([{ payload: { publicationId: id } }]);
     await expect(publish(here, migrated)).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
-    await followed(here);
+    await applied(here);
     expect((await nodes.dump(here)).producers).toEqual([]);
   });
 
@@ -255,11 +255,11 @@ describe('media of a session that is moved', () => {
     expect(await events('migrate')).toHaveLength(notified);
   });
 
-  test('events of unknown participants and of other sessions leave it alone', async () => {
+  test('events of unknown participants do not change the media of other sessions', async () => {
     const stays = await nodes.enter(here);
     const payload = { participantId: 'pt_unknown', nodeId: there, migrationId: newId('migration') };
     await appendRoomEvent(nodes.backplane.events, nodes.roomId, { type: 'participant_moved', from: 'system', payload });
-    await followed(here);
+    await applied(here);
     await publish(here, stays);
   });
 });

@@ -23,7 +23,7 @@ const flood = (): Promise<unknown> =>
     ),
   );
 
-test('a node that missed events serves the removed no longer, and what is still there stays', async () => {
+test('a node that missed events closes the media of removed sessions and publications, and keeps the rest', async () => {
   const { store } = nodes.backplane;
   const [ada, bob, cleo] = [await nodes.enter(here), await nodes.enter(here), await nodes.enter(there)];
   const { publications } = await nodes.room(here);

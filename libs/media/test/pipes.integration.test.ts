@@ -201,7 +201,7 @@ describe('pipes of a room on three nodes', () => {
     expect(incoming[0]!.size).toBe(0);
   });
 
-  test('pipes listen on the ports of their range, and say so when all are taken', async () => {
+  test('pipes listen on the ports of their range, and opening one fails with NO_CAPACITY when all are taken', async () => {
     const ports = { min: 47_100, max: 47_102 };
     const open = (index: number) => openPipeTransport(routers[index]!, { ...listen, ports });
     // Each media worker is a process of its own.

@@ -5,7 +5,7 @@ import { notYet, waitFor } from '@flotilla/testkit';
 import type { Logger } from '@flotilla/runtime';
 import { expect, onTestFinished, test } from 'vitest';
 
-test('what a media worker says before it aborts is logged', async () => {
+test('the error message of a media worker that aborts is logged', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'flotilla-worker-'));
   onTestFinished(() => rmSync(directory, { recursive: true }));
   const program = join(directory, 'worker');

@@ -41,8 +41,8 @@ export async function takeInventory(store: Store): Promise<Inventory> {
  */
 export function brokenInvariants({ rooms, nodes, migrations, sessions }: Inventory): string[] {
   const broken: string[] = [];
-  const places = new Map<string, number>();
-  const take = (nodeId: string): void => void places.set(nodeId, (places.get(nodeId) ?? 0) + 1);
+  const inUse = new Map<string, number>();
+  const count = (nodeId: string): void => void inUse.set(nodeId, (inUse.get(nodeId) ?? 0) + 1);
   const moving = new Map(migrations.map((migration) => [`${migration.roomId}/${migration.participantId}`, migration]));
   const members = new Set<string>();
   const inRoom = new Map<string, string[]>();
@@ -52,7 +52,7 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
     const here = new Map(state.members.map((member) => [member.id, member]));
     for (const { id, sessionId, nodeId } of state.members) {
       members.add(`${roomId}/${id}`);
-      take(nodeId);
+      count(nodeId);
       inRoom.set(sessionId, [...(inRoom.get(sessionId) ?? []), roomId]);
       const session = sessions.get(sessionId);
       if (!session) broken.push(`${id} is in ${roomId} for the session ${sessionId}, which does not exist`);
@@ -71,7 +71,7 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
     }
   }
   for (const [key, { id, fromNode, toNode }] of moving) {
-    take(toNode);
+    count(toNode);
     if (!members.has(key)) broken.push(`${id} moves ${key}, which is not a member`);
     if (fromNode === toNode) broken.push(`${id} moves from ${fromNode} to itself`);
   }
@@ -80,8 +80,8 @@ export function brokenInvariants({ rooms, nodes, migrations, sessions }: Invento
       if (!inRoom.get(sessionId)?.includes(roomId))
         broken.push(`${sessionId} is in ${roomId}, which has no such member`);
   const reserved = new Map(nodes.map((node) => [node.id, node.reserved]));
-  for (const nodeId of new Set([...reserved.keys(), ...places.keys()])) {
-    const [kept, needed] = [reserved.get(nodeId) ?? 0, places.get(nodeId) ?? 0];
+  for (const nodeId of new Set([...reserved.keys(), ...inUse.keys()])) {
+    const [kept, needed] = [reserved.get(nodeId) ?? 0, inUse.get(nodeId) ?? 0];
     if (kept !== needed) broken.push(`${nodeId} has ${kept} reserved, ${needed} are in use`);
   }
   return broken;

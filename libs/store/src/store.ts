@@ -146,9 +146,10 @@ export interface RoomStore {
   /**
    * Adds a member to a room and the room to its session's rooms, and reserves capacity on a node, in one step; appends
    * `participant_joined`. The third member of a peer-to-peer room, and one without `publish` or `subscribe`, moves its media to the
-   * SFU until the room is empty (appends `media_mode`). A member that is there already is returned as it is. Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY,
-   * TOO_MANY_ROOMS, SESSION_EXPIRED when the session has ended or was resumed by another connection, FORBIDDEN when its claims do
-   * not cover the room, BANNED.
+   * SFU until the room is empty (appends `media_mode`). A member that is there already is returned as it is.
+   *
+   * Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY, TOO_MANY_ROOMS, BANNED, SESSION_EXPIRED when the session has ended or was
+   * resumed by another connection, FORBIDDEN when its claims do not cover the room.
    */
   join(request: JoinRequest): Promise<RoomState & { member: Member }>;
 
@@ -182,10 +183,12 @@ export interface RoomStore {
   memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined>;
 
   /**
-   * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`). Throws FORBIDDEN
-   * when its participant lacks the grant `publish`, NOT_IN_ROOM unless its participant is assigned to the publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is
-   * another participant's, RATE_LIMITED above `maxPublications`, MIGRATION_RUNNING when it was republished on the node that its
-   * participant is being moved to and this one is on the old node.
+   * Adds a publication (appends `publication_added`) or replaces the one of that id (`publication_updated`).
+   *
+   * Throws FORBIDDEN when its participant lacks the grant `publish`, NOT_IN_ROOM unless its participant is assigned to the
+   * publication's node or being moved to it, PUBLICATION_NOT_FOUND when the id is another participant's, RATE_LIMITED above
+   * `maxPublications`, MIGRATION_RUNNING when it was republished on the node that its participant is being moved to and this one
+   * is on the old node.
    */
   putPublication(roomId: string, publication: PublicationRecord): Promise<void>;
 
@@ -281,9 +284,11 @@ export interface SessionStore {
   /**
    * Replaces the claims of a session by those of a token, which is used up in the same step. Its members get the new grants
    * (appends `grants_changed`), and what they do not cover ends: publications (`publication_removed`), a direct call (`media_mode`),
-   * and its stay in rooms that the claims do not cover (`participant_left`, with the reason `removed`). The token that it was refreshed with
-   * last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the connection that
-   * refreshes. Throws TOKEN_REPLAYED, TOKEN_REVOKED; SESSION_EXPIRED when the session has ended or was resumed by another connection.
+   * and its membership of rooms that the claims do not cover (`participant_left`, with the reason `removed`). The token that it was
+   * refreshed with last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the
+   * connection that refreshes.
+   *
+   * Throws TOKEN_REPLAYED, TOKEN_REVOKED, SESSION_EXPIRED when the session has ended or was resumed by another connection.
    */
   refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void>;
 

@@ -67,7 +67,7 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
     }
   });
 
-  test('of joins and the deletion of their room none stays behind', async () => {
+  test('joins in parallel with the deletion of their room leave no member', async () => {
     for (let round = 0; round < 10; round++) {
       const name = `r${round}`;
       await store.rooms.create(roomRecord(name));
@@ -81,7 +81,7 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
     expect((await store.nodes.list()).map(({ reserved }) => reserved)).toEqual([0, 0]);
   });
 
-  test('of a migration that begins and the departure of its member nothing stays behind', async () => {
+  test('a migration that begins while its member leaves leaves nothing reserved', async () => {
     for (let round = 0; round < 20; round++) {
       const sessionId = newId('session');
       const { member } = await joinAs(store, newcomer(roomId, sessionId));

@@ -19,7 +19,7 @@ export class Drills {
 
   /** Kills a media worker; the most loaded one by default. Throws DRILL_REFUSED, NOT_FOUND. */
   killWorker(index?: number): number {
-    this.#require();
+    this.#requireAllowed();
     const killed = this.media.killWorker(index);
     this.log.warn({ worker: killed }, 'media worker killed by a drill');
     return killed;
@@ -27,7 +27,7 @@ export class Drills {
 
   /** Kills the node and its workers after `answerMs`. Throws DRILL_REFUSED. */
   killNode(): void {
-    this.#require();
+    this.#requireAllowed();
     if (!this.settings.ownProcess)
       throw new FlotillaError(
         'DRILL_REFUSED',
@@ -40,7 +40,7 @@ export class Drills {
     }, answerMs);
   }
 
-  #require(): void {
+  #requireAllowed(): void {
     if (this.settings.allowed) return;
     throw new FlotillaError(
       'DRILL_REFUSED',

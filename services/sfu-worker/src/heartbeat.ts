@@ -52,7 +52,7 @@ export class Heartbeat {
   #timer: NodeJS.Timeout | undefined;
   /** The last report, or the one in flight. Never rejects. */
   #lastReport: Promise<void> = Promise.resolve();
-  #isBeating = false;
+  #isReporting = false;
   #missed = 0;
   #stopped = false;
 
@@ -70,7 +70,7 @@ export class Heartbeat {
   async start(): Promise<void> {
     nodeInfo.set({ node: this.node.options.id, instance: this.settings.instance }, 1);
     await this.reportNow();
-    this.#timer = setInterval(() => void this.#beat(), everyMs);
+    this.#timer = setInterval(() => void this.#reportPeriodically(), everyMs);
   }
 
   /** Reports at once. Resolves when the report is in the store. Throws UNAVAILABLE. */
@@ -80,10 +80,10 @@ export class Heartbeat {
     return report;
   }
 
-  async #beat(): Promise<void> {
+  async #reportPeriodically(): Promise<void> {
     // A report that takes longer than the interval.
-    if (this.#isBeating) return;
-    this.#isBeating = true;
+    if (this.#isReporting) return;
+    this.#isReporting = true;
     try {
       await this.reportNow();
       if (this.#missed > 0) this.log.info({ missed: this.#missed }, 'heartbeats are written again');
@@ -91,7 +91,7 @@ export class Heartbeat {
     } catch (error) {
       if (this.#missed++ === 0) this.log.warn({ err: error }, 'heartbeat not written');
     } finally {
-      this.#isBeating = false;
+      this.#isReporting = false;
     }
   }
 

@@ -89,6 +89,7 @@ async function beforeAbort<T>(signal: AbortSignal, work: Promise<T>): Promise<T>
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(new FlotillaError('DEADLINE_EXCEEDED'));
   signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
     return await Promise.race([work, aborted.promise]);
   } finally {

@@ -1,6 +1,6 @@
 --[[
 Assigns the session behind a resume token to a gateway and exchanges the token. The token and the one that it replaces expire soon:
-the answer may be lost, and several resumes with one token may be under way.
+the answer may be lost, and several resumes with one token may run at once.
 @args resumeHash nextHash gatewayId
 @result z.tuple([z.string(), z.array(z.string()), z.array(z.string())]).nullable()
 Returns {session id, its record as it was, its rooms}, or nil when the token is unknown or its window has passed.
