@@ -61,8 +61,8 @@ export function results(rounds: readonly Round[]): Results {
     ],
     tables: [
       {
-        title: 'Ratio, our node to bare mediasoup',
-        head: ['of', 'p50', 'p95', 'p99'],
+        title: 'CPU time per packet, ratio to bare mediasoup',
+        head: ['CPU time per packet, ratio to bare mediasoup', 'p50', 'p95', 'p99'],
         rows: [row('media worker', workerRatios), row('media worker and its process', bothRatios)],
       },
       {
@@ -76,7 +76,7 @@ export function results(rounds: readonly Round[]): Results {
           'packets/s',
         ],
         rows: [
-          ['our node', stack],
+          ['SFU node', stack],
           ['bare mediasoup', bare],
         ].map(([what, of]) => {
           const total = (key: 'workerMs' | 'nodeMs' | 'forwarded' | 'seconds'): number =>
@@ -105,7 +105,7 @@ export function results(rounds: readonly Round[]): Results {
       at: stack.map(({ pair }) => pair),
       plots: [
         {
-          title: 'Ratio, our node to bare mediasoup',
+          title: 'CPU time per packet, ratio to bare mediasoup',
           places: 3,
           series: [
             { label: 'media worker', values: workerRatios },
@@ -117,7 +117,7 @@ export function results(rounds: readonly Round[]): Results {
           title: 'CPU of worker and process, µs per packet',
           places: 2,
           series: [
-            { label: 'our node', values: stack.map(both) },
+            { label: 'SFU node', values: stack.map(both) },
             { label: 'bare mediasoup', values: bare.map(both) },
           ],
         },

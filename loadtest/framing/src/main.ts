@@ -36,8 +36,8 @@ console.table(
 const [ring, ...others] = carriers;
 for (const { name, perSecond, roundTrip } of others)
   console.log(
-    `ring / ${name}: ${rounded(ring!.perSecond / perSecond)} x the frames, ` +
-      `${rounded(ring!.roundTrip.p50 / roundTrip.p50)} x the round trip (p50), ${rounded(ring!.roundTrip.p99 / roundTrip.p99)} x (p99)`,
+    `ring, ratio to ${name}: frames per second ${rounded(ring!.perSecond / perSecond)}, ` +
+      `round trip p50 ${rounded(ring!.roundTrip.p50 / roundTrip.p50)}, p99 ${rounded(ring!.roundTrip.p99 / roundTrip.p99)}`,
   );
 
 const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;

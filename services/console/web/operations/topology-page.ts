@@ -85,18 +85,22 @@ export class TopologyPage extends LitElement {
     }
   }
 
-  /** Selects an item. @param isInView false: the graph is moved to the item. */
-  #select(id: string | undefined, isInView: boolean): void {
+  /** Selects an item; undefined selects none. */
+  #select(id: string | undefined): void {
     if (id === restId) return this.#show('table');
-    const known = this.fleet.get(id) ? id : undefined;
-    if (id !== undefined && known === undefined) return;
-    this.selected = known;
-    this.drawing = draw(this.fleet, known);
-    if (known !== undefined && !isInView) void this.updateComplete.then(() => this.graph?.focusOn(known));
+    if (id !== undefined && !this.fleet.get(id)) return;
+    this.selected = id;
+    this.drawing = draw(this.fleet, id);
+  }
+
+  /** Selects an item, and moves the graph to it. */
+  #selectAndFocus(id: string | undefined): void {
+    this.#select(id);
+    if (id !== undefined && this.selected === id) void this.updateComplete.then(() => this.graph?.focusOn(id));
   }
 
   #chooseInDetails(id: string | undefined): void {
-    this.#select(id, false);
+    this.#selectAndFocus(id);
     // The button that had the focus was removed.
     if (id === undefined) this.#pressedView?.focus();
   }
@@ -112,7 +116,7 @@ export class TopologyPage extends LitElement {
   readonly #drill = (drill: Drill): Promise<DrillStarted> => this.#watch.drill(drill);
 
   readonly #onKey = (event: KeyboardEvent): void => {
-    if (event.key === 'Escape') this.#select(undefined, true);
+    if (event.key === 'Escape') this.#select(undefined);
   };
 
   protected override render(): TemplateResult {
@@ -132,7 +136,7 @@ export class TopologyPage extends LitElement {
         </div>
         <flotilla-search-box
           .fleet=${this.fleet}
-          @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+          @choose=${({ detail }: CustomEvent<string>) => this.#selectAndFocus(detail)}
         ></flotilla-search-box>
         <div class="views" role="group" aria-label="View">
           ${this.#viewButton('graph', 'Graph')}${this.#viewButton('table', 'Table')}
@@ -159,7 +163,7 @@ export class TopologyPage extends LitElement {
                 data-testid="migrations"
                 .fleet=${this.fleet}
                 .at=${this.#watch.at ?? 0}
-                @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+                @choose=${({ detail }: CustomEvent<string>) => this.#selectAndFocus(detail)}
               ></flotilla-migration-list>`
             : nothing
         }
@@ -238,12 +242,12 @@ export class TopologyPage extends LitElement {
           .drawing=${this.drawing}
           .selected=${this.selected}
           .summary=${summary}
-          @choose=${({ detail }: CustomEvent<string | undefined>) => this.#select(detail, true)}
+          @choose=${({ detail }: CustomEvent<string | undefined>) => this.#select(detail)}
         ></flotilla-topology-graph>`
       : html`<flotilla-vertex-table
           .fleet=${this.fleet}
           .selected=${this.selected}
-          @choose=${({ detail }: CustomEvent<string>) => this.#select(detail, false)}
+          @choose=${({ detail }: CustomEvent<string>) => this.#selectAndFocus(detail)}
         ></flotilla-vertex-table>`;
   }
 }
