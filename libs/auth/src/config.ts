@@ -1,5 +1,6 @@
 import { flag, list } from '@flotilla/runtime';
 import { z } from 'zod';
+import { maxTokenSecrets, secretsIn } from './key-ring.ts';
 import { inconsistencies, type TokenAlgorithm, tokenAlgorithms, type TokenSettings } from './token-settings.ts';
 
 const isAlgorithm = (name: string): name is TokenAlgorithm => (tokenAlgorithms as readonly string[]).includes(name);
@@ -17,10 +18,11 @@ function isTrustworthy(url: string): boolean {
 export const tokenConfig = z.object({
   FLOTILLA_TOKEN_SECRET: z
     .string()
-    .min(32, 'at least 32 characters')
+    .refine((setting) => secretsIn(setting).every((secret) => secret.length >= 32), 'at least 32 characters')
+    .refine((setting) => secretsIn(setting).length <= maxTokenSecrets, `at most ${maxTokenSecrets} secrets`)
     .optional()
     .describe(
-      'Shared secret that join tokens are signed with (HS256), 32 characters at least. It or FLOTILLA_TOKEN_JWKS_URL is required; without it the registry issues no tokens.',
+      'Shared secret that join tokens are signed with (HS256), 32 characters at least. Several, separated by commas or line breaks, are all accepted, and the first one signs (docs/authorization.md). It or FLOTILLA_TOKEN_JWKS_URL is required; without it the registry issues no tokens.',
     ),
   FLOTILLA_TOKEN_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'an https: URL', abort: true })
@@ -63,7 +65,10 @@ export function checkTokens(config: TokenConfig, context: z.RefinementCtx): void
 
 export function tokenSettings(config: TokenConfig): TokenSettings {
   return {
-    secret: config.FLOTILLA_TOKEN_SECRET,
+    // Read at each use: the setting is loaded again when its file changes.
+    get secret() {
+      return config.FLOTILLA_TOKEN_SECRET;
+    },
     jwks: config.FLOTILLA_TOKEN_JWKS_URL === undefined ? undefined : { url: config.FLOTILLA_TOKEN_JWKS_URL },
     algorithms: config.FLOTILLA_TOKEN_ALGORITHMS,
     issuer: config.FLOTILLA_TOKEN_ISSUER,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FlotillaError, firstIssue, type Grant, maxTokenSeconds, TokenClaims } from '@flotilla/contracts';
 import { errors, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { IssuerKeys } from './issuer-keys.ts';
+import { KeyRing } from './key-ring.ts';
 import { allowedAlgorithms, type TokenAlgorithm, type TokenSettings } from './token-settings.ts';
 
 /** Tolerated clock difference to the issuer, in seconds. */
@@ -27,20 +28,18 @@ export interface TokenRequest {
   readonly ttlSeconds: number;
 }
 
-const secretKey = (secret: string | undefined): Uint8Array | undefined =>
-  secret === undefined ? undefined : new TextEncoder().encode(secret);
-
-/** Issues join tokens, signed with the shared secret. */
+/** Issues join tokens, signed with the first of the shared secrets. */
 export class TokenIssuer {
-  readonly #key: Uint8Array | undefined;
+  readonly #keys: KeyRing;
 
   constructor(private readonly settings: TokenSettings) {
-    this.#key = secretKey(settings.secret);
+    this.#keys = new KeyRing(settings);
   }
 
   /** @throws FlotillaError TOKENS_NOT_ISSUED without a shared secret. */
   async issue(request: TokenRequest): Promise<{ token: string; expiresAt: Date }> {
-    if (!this.#key) throw new FlotillaError('TOKENS_NOT_ISSUED');
+    const [key] = this.#keys.current;
+    if (!key) throw new FlotillaError('TOKENS_NOT_ISSUED');
     const { userId, name, room, grants, bridge = [], ttlSeconds } = request;
     const now = Math.floor(Date.now() / 1000);
     const token = await new SignJWT({
@@ -49,7 +48,7 @@ export class TokenIssuer {
       grants: [...grants],
       ...(bridge.length > 0 && { bridge: [...bridge] }),
     })
-      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: key.kid })
       .setIssuer(this.settings.issuer)
       .setAudience(this.settings.audience)
       .setSubject(userId)
@@ -57,7 +56,7 @@ export class TokenIssuer {
       .setIssuedAt(now)
       .setNotBefore(now)
       .setExpirationTime(now + ttlSeconds)
-      .sign(this.#key);
+      .sign(key.bytes);
     return { token, expiresAt: new Date((now + ttlSeconds) * 1000) };
   }
 }
@@ -65,13 +64,13 @@ export class TokenIssuer {
 /** Verifies join tokens: signature with an allowed algorithm, required claims and a bounded lifetime. */
 export class TokenVerifier {
   readonly #algorithms: readonly TokenAlgorithm[];
-  readonly #secret: Uint8Array | undefined;
+  readonly #keys: KeyRing;
   readonly #issuerKeys: IssuerKeys | undefined;
 
   /** @throws ConfigError when algorithms and keys are inconsistent. */
   constructor(private readonly settings: TokenSettings) {
     this.#algorithms = allowedAlgorithms(settings);
-    this.#secret = secretKey(settings.secret);
+    this.#keys = new KeyRing(settings);
     this.#issuerKeys = settings.jwks && new IssuerKeys(settings.jwks);
   }
 
@@ -83,13 +82,7 @@ export class TokenVerifier {
     if (!isCanonical(token)) throw new FlotillaError('TOKEN_INVALID');
     let payload: unknown;
     try {
-      ({ payload } = await jwtVerify(token, this.#keyFor, {
-        algorithms: [...this.#algorithms],
-        issuer: this.settings.issuer,
-        audience: this.settings.audience,
-        requiredClaims,
-        clockTolerance: clockToleranceSeconds,
-      }));
+      payload = await this.#payloadOf(token);
     } catch (error) {
       throw asRefusal(error);
     }
@@ -115,14 +108,37 @@ export class TokenVerifier {
     return claims;
   }
 
-  /** Selects the key source by algorithm, so that a public key is never used as a secret (RFC 8725, section 2.1). */
-  readonly #keyFor: JWTVerifyGetKey = (header, token) => {
-    if (header.typ !== undefined && !(typeof header.typ === 'string' && tokenType.test(header.typ)))
-      throw new FlotillaError('TOKEN_INVALID', 'header typ: must be JWT or at+jwt');
-    const key = header.alg === 'HS256' ? this.#secret : this.#issuerKeys?.get(header, token);
-    if (!key) throw new FlotillaError('TOKEN_INVALID');
-    return key;
-  };
+  /** The payload of a token with a valid signature. A token that names none of the shared secrets is tried with each of them. */
+  async #payloadOf(token: string): Promise<unknown> {
+    for (let attempt = 0; ; attempt++) {
+      let isLast = true;
+      const keyFor: JWTVerifyGetKey = (header, signed) => {
+        if (header.typ !== undefined && !(typeof header.typ === 'string' && tokenType.test(header.typ)))
+          throw new FlotillaError('TOKEN_INVALID', 'header typ: must be JWT or at+jwt');
+        // The key source is selected by algorithm, so that a public key is never used as a secret (RFC 8725, section 2.1).
+        if (header.alg !== 'HS256') return this.#issuerKeys?.get(header, signed) ?? noKey();
+        const candidates = this.#keys.candidates(header.kid);
+        isLast = attempt + 1 >= candidates.length;
+        return candidates[attempt]?.bytes ?? noKey();
+      };
+      try {
+        const { payload } = await jwtVerify(token, keyFor, {
+          algorithms: [...this.#algorithms],
+          issuer: this.settings.issuer,
+          audience: this.settings.audience,
+          requiredClaims,
+          clockTolerance: clockToleranceSeconds,
+        });
+        return payload;
+      } catch (error) {
+        if (isLast || !(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+  }
+}
+
+function noKey(): never {
+  throw new FlotillaError('TOKEN_INVALID');
 }
 
 /** Whether a token has three parts in canonical base64url: no padding, no non-zero trailing bits (RFC 7515, section 2). */
