@@ -3,6 +3,7 @@ import {
   type EventLog,
   MemoryCommandTransport,
   MemoryEventLog,
+  type RabbitMqAddress,
   RabbitMqCommandTransport,
   type RedisAddress,
   RedisEventLog,
@@ -17,15 +18,15 @@ export interface Backplane {
   readonly store: Store;
 }
 
-/** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used, or RabbitMQ refuses the credentials; waits for a RabbitMQ that is not up. */
+/** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used or RabbitMQ refuses; waits for a RabbitMQ that is not up. */
 export async function connectBackplane(
   config: BrokerConfig,
   log: Logger,
 ): Promise<Backplane & { close(): Promise<void> }> {
-  const { AMQP_URL, FLOTILLA_NAMESPACE: namespace } = config;
+  const { FLOTILLA_NAMESPACE: namespace } = config;
   const redis = redisAddress(config);
   const [transport, events, store] = await Promise.all([
-    RabbitMqCommandTransport.connect({ url: AMQP_URL, namespace, log }),
+    RabbitMqCommandTransport.connect({ ...rabbitMqAddress(config), namespace, log }),
     RedisEventLog.connect({ ...redis, namespace, log }),
     RedisStore.connect({ ...redis, namespace, log }),
   ]);
@@ -42,6 +43,11 @@ export async function connectBackplane(
 
 export function redisAddress(config: BrokerConfig): RedisAddress {
   const { REDIS_URL: url, REDIS_TLS_CA_FILE: ca, REDIS_TLS_CERT_FILE: cert, REDIS_TLS_KEY_FILE: key } = config;
+  return { url, tls: { ca, cert, key } };
+}
+
+export function rabbitMqAddress(config: BrokerConfig): RabbitMqAddress {
+  const { AMQP_URL: url, AMQP_TLS_CA_FILE: ca, AMQP_TLS_CERT_FILE: cert, AMQP_TLS_KEY_FILE: key } = config;
   return { url, tls: { ca, cert, key } };
 }
 

@@ -1,5 +1,12 @@
 import { connect } from 'amqplib';
-import { type RedisAddress, redisOptions } from '@flotilla/bus';
+import {
+  type RabbitMqAddress,
+  type RabbitMqNode,
+  rabbitMqNodes,
+  rabbitMqRefusalOf,
+  type RedisAddress,
+  redisOptions,
+} from '@flotilla/bus';
 import { parseSentinelUrl } from '@flotilla/runtime';
 import { Redis } from 'ioredis';
 
@@ -32,7 +39,7 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
     return `${setting}: ${at} did not answer within ${withinMs / 1000} s. Check${tls} firewalls and network policies.`;
   }
   if (/SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER)/.test(said))
-    return `${setting}: the certificate of ${at} is not trusted. Set NODE_EXTRA_CA_CERTS to the file of its authority.`;
+    return `${setting}: the certificate of ${at} is not trusted. Name the file of its authority in ${setting.split('_')[0]}_TLS_CA_FILE.`;
   if (said.includes('ERR_TLS_CERT_ALTNAME'))
     return `${setting}: the certificate of ${at} is for another name. Use a name that it contains.`;
   if (/EPROTO|ERR_SSL|wrong version number|packet length/i.test(said))
@@ -92,11 +99,17 @@ function unsuitableRedis(setting: string, at: string, info: string): string | un
   return undefined;
 }
 
-/** Connects to RabbitMQ once. Returns what is wrong and the cure; undefined when nothing is. */
-export async function rabbitMqProblem(setting: string, text: string): Promise<string | undefined> {
-  const url = new URL(text);
+/** Connects to each node of RabbitMQ once. Returns what is wrong with the first that cannot be used, and the cure; undefined when nothing is. */
+export async function rabbitMqProblem(setting: string, at: RabbitMqAddress): Promise<string | undefined> {
+  const problems = await Promise.all(rabbitMqNodes(at).map((node) => rabbitMqNodeProblem(setting, node)));
+  return problems.find((problem) => problem !== undefined);
+}
+
+async function rabbitMqNodeProblem(setting: string, node: RabbitMqNode): Promise<string | undefined> {
+  const { protocol, hostname = '', port } = node.connect;
+  const url = new URL(`${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`);
   try {
-    const connection = await connect(text, { timeout: withinMs });
+    const connection = await connect(node.connect, { ...node.socket, timeout: withinMs });
     // A connection that ends in its own way must not end this process.
     connection.on('error', () => undefined);
     const { version = '' } = connection.connection.serverProperties as { version?: string };
@@ -106,18 +119,18 @@ export async function rabbitMqProblem(setting: string, text: string): Promise<st
     if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined;
     return `${setting}: RabbitMQ at ${address(url)} is version ${version}. Use ${oldestRabbitMq.join('.')} or newer.`;
   } catch (error) {
-    return rabbitMqFailure({ setting, url, error: error as Error });
+    return rabbitMqFailure({ setting, url, error: error as Error }, node);
   }
 }
 
-function rabbitMqFailure(failure: Failure): string {
+function rabbitMqFailure(failure: Failure, { connect: { username, vhost = '' } }: RabbitMqNode): string {
   const { setting, url, error } = failure;
   const at = address(url);
-  if (/ACCESS[-_]REFUSED/.test(error.message))
-    return `${setting}: RabbitMQ at ${at} refused user ${decodeURIComponent(url.username) || 'guest'} or the password. Correct them in the URL.`;
-  // amqplib (2.3.1) keeps no reason of a close that answers `connection.open`, which names the virtual host.
-  if (/NOT[-_]ALLOWED|ConnectionOpenOk; got <ConnectionClose/.test(error.message))
-    return `${setting}: RabbitMQ at ${at} has no virtual host ${decodeURIComponent(url.pathname.slice(1)) || '/'}, or the user may not use it. Create it or correct the URL's path.`;
+  const refusal = rabbitMqRefusalOf(error);
+  if (refusal === 'credentials')
+    return `${setting}: RabbitMQ at ${at} refused user ${username} or the password. Correct them in the URL.`;
+  if (refusal === 'virtual host')
+    return `${setting}: RabbitMQ at ${at} has no virtual host ${decodeURIComponent(vhost)}, or the user may not use it. Create it or correct the URL's path.`;
   return (
     networkProblem(failure) ??
     `${setting}: ${at} does not answer as RabbitMQ does (${error.message.split('\n')[0]}). Correct host and port.`

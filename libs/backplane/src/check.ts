@@ -1,6 +1,6 @@
 import { type BrokerConfig, ConfigError, listenProblem, loadConfig } from '@flotilla/runtime';
 import type { z } from 'zod';
-import { redisAddress } from './backplane.ts';
+import { rabbitMqAddress, redisAddress } from './backplane.ts';
 import { rabbitMqProblem, redisProblem } from './broker-check.ts';
 
 /** Settings of address and port of each server. */
@@ -36,7 +36,7 @@ export async function checkConfiguration(
   const { REDIS_URL: redis, AMQP_URL: rabbitMq } = config;
   const found = await Promise.all([
     typeof redis === 'string' ? redisProblem('REDIS_URL', redisAddress(config as BrokerConfig)) : undefined,
-    typeof rabbitMq === 'string' ? rabbitMqProblem('AMQP_URL', rabbitMq) : undefined,
+    typeof rabbitMq === 'string' ? rabbitMqProblem('AMQP_URL', rabbitMqAddress(config as BrokerConfig)) : undefined,
     ...servers.map(([host, port]) => serverProblem(config, host, port)),
     ...media.map(([ips, port, count]) => mediaProblem(config, ips, port, count)),
   ]);

@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, freePort } from '@flotilla/processes';
@@ -7,6 +6,7 @@ import { createLogger } from '@flotilla/runtime';
 import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { RedisEventLog, RedisLink, redisOp } from '../src/index.ts';
+import { makeCertificates } from './certificates.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
 
@@ -98,24 +98,14 @@ describe('what a connection to Redis reports', () => {
 
 describe('Redis with TLS', () => {
   test('is used with the authority and the certificate that it wants, and with neither of them its certificate is not accepted', async () => {
-    const inDirectory = (name: string): string => join(directory, name);
-    execFileSync(
-      'openssl',
-      [
-        ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-        ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'],
-        ...['-keyout', inDirectory('key.pem'), '-out', inDirectory('cert.pem')],
-      ],
-      { stdio: 'pipe' },
-    );
+    const { caFile, certFile, keyFile, tls } = makeCertificates(directory);
     const tlsPort = String(await freePort());
-    const [ca, key] = [readFileSync(inDirectory('cert.pem'), 'utf8'), readFileSync(inDirectory('key.pem'), 'utf8')];
     await startServer(
-      ...['--tls-port', tlsPort, '--tls-cert-file', inDirectory('cert.pem'), '--tls-key-file', inDirectory('key.pem')],
-      ...['--tls-ca-cert-file', inDirectory('cert.pem'), '--tls-auth-clients', 'yes'],
+      ...['--tls-port', tlsPort, '--tls-cert-file', certFile, '--tls-key-file', keyFile],
+      ...['--tls-ca-cert-file', caFile, '--tls-auth-clients', 'yes'],
     );
     const url = `rediss://127.0.0.1:${tlsPort}`;
-    const link = new RedisLink({ url, tls: { ca, cert: ca, key } }, log, 'test');
+    const link = new RedisLink({ url, tls }, log, 'test');
     links.push(link);
     await link.connect();
     await write(link);

@@ -14,31 +14,76 @@ export interface SentinelUrl {
   readonly sentinelPassword: string | undefined;
 }
 
-const grammar = /^(rediss?)\+sentinel:\/\/(?:([^@/]*)@)?([^/?@]+)\/([^/?]+)(?:\/(\d+))?(?:\?(.*))?$/;
+/** The parts of a URL of RabbitMQ. */
+export interface RabbitMqUrl {
+  readonly tls: boolean;
+  /** The nodes of a cluster, or the only one. */
+  readonly nodes: { readonly host: string; readonly port: number }[];
+  readonly username: string;
+  readonly password: string;
+  readonly virtualHost: string;
+  /** Seconds, when the URL says so. */
+  readonly heartbeat: number | undefined;
+}
+
+const sentinelGrammar = /^(rediss?)\+sentinel:\/\/(?:([^@/]*)@)?([^/?@]+)\/([^/?]+)(?:\/(\d+))?(?:\?(.*))?$/;
 const defaultSentinelPort = 26_379;
+const rabbitMqGrammar = /^(amqps?):\/\/(?:([^@/]*)@)?([^/?@]+)(?:\/([^/?]*))?(?:\?(.*))?$/;
 
 /** Parses `redis+sentinel://user:password@host:port,host:port/name/database?sentinelUsername=&sentinelPassword=`. */
 export function parseSentinelUrl(text: string): SentinelUrl | undefined {
-  const [, protocol, login = '', hosts = '', name = '', database = '0', query] = grammar.exec(text) ?? [];
-  if (protocol === undefined) return undefined;
-  const sentinels = hosts.split(',').map((host) => {
-    if (!URL.canParse(`redis://${host}`)) return undefined;
-    const { hostname, port: number } = new URL(`redis://${host}`);
-    return hostname ? { host: bare(hostname), port: Number(number || defaultSentinelPort) } : undefined;
-  });
-  const known = sentinels.filter((sentinel) => sentinel !== undefined);
-  if (known.length < sentinels.length) return undefined;
-  const [username, ...password] = login.split(':');
+  const [, protocol, login = '', hosts = '', name = '', database = '0', query] = sentinelGrammar.exec(text) ?? [];
+  const sentinels = parseHosts(hosts, defaultSentinelPort);
+  if (!sentinels) return undefined;
   const search = new URLSearchParams(query);
   return {
     tls: protocol === 'rediss',
-    sentinels: known,
+    sentinels,
     name: decoded(name),
     database: Number(database),
-    username: username ? decoded(username) : undefined,
-    password: password.length > 0 ? decoded(password.join(':')) : undefined,
+    ...parseLogin(login),
     sentinelUsername: search.get('sentinelUsername') ?? undefined,
     sentinelPassword: search.get('sentinelPassword') ?? undefined,
+  };
+}
+
+/**
+ * Parses `amqp://user:password@host:port,host:port/virtualhost?heartbeat=5`. Without user and password it is the user `guest`, as
+ * https://www.rabbitmq.com/docs/uri-spec has it.
+ */
+export function parseRabbitMqUrl(text: string): RabbitMqUrl | undefined {
+  const [, protocol, login = '', hosts = '', virtualHost = '', query] = rabbitMqGrammar.exec(text) ?? [];
+  const tls = protocol === 'amqps';
+  const nodes = parseHosts(hosts, tls ? 5671 : 5672);
+  const heartbeat = new URLSearchParams(query).get('heartbeat');
+  if (!nodes || (heartbeat !== null && !/^\d{1,5}$/.test(heartbeat))) return undefined;
+  const { username = '', password = '' } = login ? parseLogin(login) : { username: 'guest', password: 'guest' };
+  return {
+    tls,
+    nodes,
+    username,
+    password,
+    virtualHost: decoded(virtualHost) || '/',
+    heartbeat: heartbeat === null ? undefined : Number(heartbeat),
+  };
+}
+
+/** The hosts of a list, undefined when one of them is none. */
+function parseHosts(text: string, defaultPort: number): { host: string; port: number }[] | undefined {
+  const hosts = text.split(',').map((host) => {
+    if (!URL.canParse(`redis://${host}`)) return undefined;
+    const { hostname, port } = new URL(`redis://${host}`);
+    return hostname ? { host: bare(hostname), port: Number(port || defaultPort) } : undefined;
+  });
+  const known = hosts.filter((host) => host !== undefined);
+  return known.length < hosts.length ? undefined : known;
+}
+
+function parseLogin(text: string): { username: string | undefined; password: string | undefined } {
+  const [username, ...password] = text.split(':');
+  return {
+    username: username ? decoded(username) : undefined,
+    password: password.length > 0 ? decoded(password.join(':')) : undefined,
   };
 }
 
@@ -63,6 +108,14 @@ export const redisUrl = () =>
     .refine(
       isRedisUrl,
       'redis://HOST:PORT, rediss:// for TLS, or redis+sentinel://HOST:PORT,HOST:PORT/NAME is expected',
+    );
+
+export const rabbitMqUrl = () =>
+  z
+    .string()
+    .refine(
+      (text) => parseRabbitMqUrl(text) !== undefined,
+      'amqp://USER:PASSWORD@HOST:PORT, or amqps:// for TLS, is expected; several nodes as HOST:PORT,HOST:PORT',
     );
 
 /** A setting that names a PEM file. Its value is the text of the file. */

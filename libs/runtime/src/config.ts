@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { pemFile, redisUrl } from './broker-urls.ts';
+import { pemFile, rabbitMqUrl, redisUrl } from './broker-urls.ts';
 import { fileSettings, fileSuffix, secretSettings, withSecretFiles } from './secret-files.ts';
 import { withoutServiceLinks } from './service-links.ts';
 
@@ -202,10 +202,14 @@ export const brokerConfig = z.object({
   REDIS_TLS_CA_FILE: pemFile().optional().describe('PEM file of the authority that signed the certificate of Redis.'),
   REDIS_TLS_CERT_FILE: pemFile().optional().describe('PEM file of the certificate that is presented to Redis.'),
   REDIS_TLS_KEY_FILE: pemFile().optional().describe('PEM file of the key of REDIS_TLS_CERT_FILE.'),
-  AMQP_URL: z
-    .url({ protocol: /^amqps?$/ })
+  AMQP_URL: rabbitMqUrl()
     .default('amqp://127.0.0.1:5672')
-    .describe('URL of RabbitMQ 3.10 or newer, for commands.'),
+    .describe(
+      'URL of RabbitMQ 3.10 or newer, for commands: amqp:// or amqps:// (TLS). Nodes of a cluster are separated by commas, as in amqp://USER:PASSWORD@HOST:PORT,HOST:PORT/VHOST; ?heartbeat= sets the heartbeat in seconds (default 5).',
+    ),
+  AMQP_TLS_CA_FILE: pemFile().optional().describe('PEM file of the authority that signed the certificate of RabbitMQ.'),
+  AMQP_TLS_CERT_FILE: pemFile().optional().describe('PEM file of the certificate that is presented to RabbitMQ.'),
+  AMQP_TLS_KEY_FILE: pemFile().optional().describe('PEM file of the key of AMQP_TLS_CERT_FILE.'),
   FLOTILLA_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9-]{1,32}$/)

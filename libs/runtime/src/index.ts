@@ -1,4 +1,4 @@
-export { bare, parseSentinelUrl, type SentinelUrl } from './broker-urls.ts';
+export { bare, parseRabbitMqUrl, parseSentinelUrl, type RabbitMqUrl, type SentinelUrl } from './broker-urls.ts';
 export * from './admin-server.ts';
 export * from './close-serving.ts';
 export * from './config.ts';

@@ -1,13 +1,8 @@
-import {
-  type Channel,
-  type ChannelModel,
-  type ConfirmChannel,
-  connect,
-  type ConsumeMessage,
-  type Message,
-  type RecoveringChannelModel,
-} from 'amqplib';
+import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage, Message } from 'amqplib';
 import type { Logger } from '@flotilla/runtime';
+import type { RabbitMqAddress } from './rabbitmq-address.ts';
+import { RabbitMqLink } from './rabbitmq-link.ts';
+import { unavailable } from './rabbitmq-problem.ts';
 import {
   type CommandTransport,
   type MessageHandler,
@@ -16,8 +11,7 @@ import {
   TransportError,
 } from './transport.ts';
 
-export interface RabbitMqOptions {
-  readonly url: string;
+export interface RabbitMqOptions extends RabbitMqAddress {
   /** Name prefix of every exchange and queue. */
   readonly namespace: string;
   readonly log: Logger;
@@ -25,16 +19,8 @@ export interface RabbitMqOptions {
   readonly prefetch?: number;
 }
 
-/**
- * Heartbeat of a connection whose URL asks for none, in seconds. The broker disconnects a client from which it
- * received nothing for one to two of them. Until then it sends commands to a machine that has lost its power: with its own default of
- * 60 s, for two minutes.
- */
-const heartbeatSeconds = 5;
-
 /** Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): replies without a queue per caller. */
 const directReplyTo = 'amq.rabbitmq.reply-to';
-const unavailable = 'RabbitMQ is unavailable';
 const maxPending = 20_000;
 const maxQueueLength = 10_000;
 /** Number of redeliveries after which a message of a shared queue is dead-lettered: it probably crashes its handlers. */
@@ -70,12 +56,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
   readonly #deadExchange: string;
   readonly #pending = new Map<string, Pending>();
   readonly #served = new Set<Served>();
-  #callLink!: RecoveringChannelModel;
-  #serveLink!: RecoveringChannelModel;
+  #callLink!: RabbitMqLink;
+  #serveLink!: RabbitMqLink;
   #calls: ConfirmChannel | undefined;
   /** The connection of the consumers, while it is up. */
   #serveModel: ChannelModel | undefined;
-  #blocked: string | undefined;
   #closing = false;
 
   private constructor(options: RabbitMqOptions) {
@@ -84,51 +69,44 @@ export class RabbitMqCommandTransport implements CommandTransport {
     this.#deadExchange = `${options.namespace}.dead`;
   }
 
-  /** Connects, and reconnects until `close`. Resolves after the first connection is established. */
+  /** Connects, and reconnects until `close`. Resolves and throws as `RabbitMqLink.connect`. */
   static async connect(options: RabbitMqOptions): Promise<RabbitMqCommandTransport> {
     const transport = new RabbitMqCommandTransport(options);
-    transport.#callLink = await transport.#link('calls', (model) => transport.#setUpCalls(model));
-    transport.#serveLink = await transport.#link('serves', async (model) => {
-      for (const served of transport.#served) await transport.#setUpServed(served, model);
-      transport.#serveModel = model;
+    const { log } = options;
+    transport.#callLink = await RabbitMqLink.connect({
+      address: options,
+      name: 'calls',
+      log,
+      setUp: (model) => transport.#setUpCalls(model),
+      onDown: (error) => transport.#callsDown(error),
     });
-    return transport;
-  }
-
-  async #link(name: string, setup: (model: ChannelModel) => Promise<void>): Promise<RecoveringChannelModel> {
-    const { log } = this.#options;
-    const url = new URL(this.#options.url);
-    if (!url.searchParams.has('heartbeat')) url.searchParams.set('heartbeat', String(heartbeatSeconds));
-    const link = await connect(url.href, {
-      timeout: 5000,
-      clientProperties: { connection_name: `flotilla ${name} ${process.pid}` },
-      recovery: {
-        initialDelay: 100,
-        maxDelay: 2000,
-        jitter: 0.3,
-        waitForConnect: false,
-        setup: (model: ChannelModel) => setup(model),
+    const serves = RabbitMqLink.connect({
+      address: options,
+      name: 'serves',
+      log,
+      setUp: async (model) => {
+        for (const served of transport.#served) await transport.#setUpServed(served, model);
+        transport.#serveModel = model;
       },
+      onDown: () => (transport.#serveModel = undefined),
     });
-    link.on('disconnect', (error) => {
-      if (this.#closing) return;
-      if (name === 'calls') this.#callsDown(error);
-      else this.#serveModel = undefined;
-      log.warn({ err: error, link: name }, 'RabbitMQ disconnected, reconnecting');
-    });
-    link.on('connect-failed', (error) => log.debug({ err: error, link: name }, 'RabbitMQ connection attempt failed'));
-    link.on('connect', () => log.debug({ link: name }, 'RabbitMQ connected'));
-    link.on('error', (error) => log.warn({ err: error, link: name }, 'RabbitMQ connection error'));
-    link.on('blocked', (reason) => (this.#blocked = reason));
-    link.on('unblocked', () => (this.#blocked = undefined));
-    return link.waitForConnect();
+    serves.catch(() => transport.#callLink.close());
+    transport.#serveLink = await serves;
+    return transport;
   }
 
   async #setUpCalls(model: ChannelModel): Promise<void> {
     const channel = await model.createConfirmChannel();
     await channel.assertExchange(this.#exchange, 'direct', { durable: true });
-    channel.on('error', (error: Error) => this.#options.log.warn({ err: error }, 'RabbitMQ channel error'));
-    channel.on('close', () => this.#callsDown(new Error('the channel was closed')));
+    // A failed channel or a cancelled consumer is recovered with a new connection.
+    const reconnect = (cause: Error): void => {
+      if (this.#calls !== channel || this.#closing) return;
+      this.#callsDown(cause);
+      this.#options.log.warn({ err: cause }, 'RabbitMQ channel failed, reconnecting');
+      model.close().catch(() => undefined);
+    };
+    channel.on('error', reconnect);
+    channel.on('close', () => reconnect(new Error('the channel was closed')));
     // An unroutable message is returned before its confirm.
     channel.on('return', (message: Message) => {
       const id = String(message.properties.correlationId);
@@ -138,12 +116,11 @@ export class RabbitMqCommandTransport implements CommandTransport {
       directReplyTo,
       (message) => {
         if (message) this.#settle(String(message.properties.correlationId), message.content.toString());
-        else this.#callsDown(new Error('the reply consumer was cancelled'));
+        else reconnect(new Error('the reply consumer was cancelled'));
       },
       { noAck: true },
     );
     this.#calls = channel;
-    this.#blocked = undefined;
   }
 
   #settle(id: string, result: string | TransportError): void {
@@ -291,8 +268,9 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   problem(): string | undefined {
-    if (this.#blocked) return `RabbitMQ blocks publishers: ${this.#blocked}`;
-    return this.#calls && this.#serveModel ? undefined : unavailable;
+    const problem = this.#callLink.problem() ?? this.#serveLink.problem();
+    // A channel can close while its connection is up.
+    return problem ?? (this.#calls && this.#serveModel ? undefined : unavailable);
   }
 
   async close(): Promise<void> {

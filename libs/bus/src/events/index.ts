@@ -1,6 +1,6 @@
 export * from './event-log.ts';
 export * from './memory.ts';
-export { type RedisAddress, redisOptions, type TlsTexts } from './redis-address.ts';
+export { type RedisAddress, redisOptions } from './redis-address.ts';
 export { redisOp, streamKey, toEntries } from './redis-client.ts';
 export { RedisLink } from './redis-link.ts';
 export * from './redis-streams.ts';

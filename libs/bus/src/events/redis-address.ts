@@ -1,5 +1,6 @@
 import { bare, parseSentinelUrl, type SentinelUrl } from '@flotilla/runtime';
 import type { RedisOptions } from 'ioredis';
+import type { TlsTexts } from '../tls-texts.ts';
 
 /** The mapping of replies is part of a client's type. */
 export type ClientOptions = Omit<RedisOptions, 'replyMapping'>;
@@ -9,13 +10,6 @@ export interface RedisAddress {
   /** `redis://` or `rediss://` (TLS), or `redis+sentinel://` or `rediss+sentinel://` (see `parseSentinelUrl`). */
   readonly url: string;
   readonly tls?: TlsTexts | undefined;
-}
-
-/** PEM texts: the authority that signed the server's certificate, and the certificate and key that the client presents. */
-export interface TlsTexts {
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
 }
 
 /** Connection options of ioredis. */

@@ -1,4 +1,5 @@
 import { ReplyError } from 'ioredis';
+import { networkProblemOf } from '../broker-problem.ts';
 
 /** What Redis answers when it refuses a command or a connection, by the first word of its error. */
 const refusals: Readonly<Record<string, string>> = {
@@ -32,11 +33,8 @@ export const wantsReconnect = (error: Error): boolean => reconnecting.has(firstW
 export function redisProblemOf(error: unknown): string {
   const refusal = refusalOf(error);
   if (refusal) return refusal;
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  if (/ENOTFOUND|EAI_AGAIN/.test(code)) return 'the host of Redis is unknown';
-  if (code === 'ECONNREFUSED') return 'Redis is not running';
-  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) return 'the certificate of Redis is not accepted';
-  if (/ETIMEDOUT|timed out/i.test(`${code} ${message}`)) return 'Redis does not answer';
-  if (/sentinel/i.test(message)) return 'no sentinel names a primary of Redis';
+  const network = networkProblemOf('Redis', error);
+  if (network) return network;
+  if (/sentinel/i.test((error as Error).message)) return 'no sentinel names a primary of Redis';
   return 'Redis is unavailable';
 }
