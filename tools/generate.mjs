@@ -11,7 +11,7 @@ import { withGrants } from './generate/authorization.mjs';
 import { withChartValues } from './generate/chart-values.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
-import { withTranscript } from './transcript.mjs';
+import { withTranscript } from './generate/transcript.mjs';
 
 /** @param {string} path relative to the checkout */
 const read = (path) => readFileSync(join(root, path), 'utf8');

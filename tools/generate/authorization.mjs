@@ -1,3 +1,5 @@
+import { between } from './between.mjs';
+
 /**
  * The guide to authorization, with the tables of requests and grants, and of scopes and routes.
  * @param {string} page
@@ -15,11 +17,10 @@ export function withGrants(page, { ApiScope, describeRule, requestGrants, restRo
   return [
     { mark: 'requests', rows: [['request', 'grants', 'membership of the room'], ...requests] },
     { mark: 'scopes', rows: [['scope', 'allows'], ...scopes] },
-  ].reduce((text, { mark, rows }) => {
-    const [before = '', rest = ''] = text.split(`<!-- ${mark} -->`);
-    const [, after = ''] = rest.split(`<!-- /${mark} -->`);
-    return `${before}<!-- ${mark} -->\n\n${aligned(rows)}\n\n<!-- /${mark} -->${after}`;
-  }, page);
+  ].reduce(
+    (text, { mark, rows }) => between(text, { begin: `<!-- ${mark} -->`, end: `<!-- /${mark} -->` }, aligned(rows)),
+    page,
+  );
 }
 
 /**

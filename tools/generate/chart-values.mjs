@@ -1,7 +1,7 @@
 import { parse } from 'yaml';
+import { between } from './between.mjs';
 
-const begin = '<!-- values -->';
-const end = '<!-- /values -->';
+const marks = { begin: '<!-- values -->', end: '<!-- /values -->' };
 
 /**
  * The documented values of a chart: a comment that begins with `# --` describes the key below it.
@@ -41,7 +41,5 @@ export function withChartValues(readme, values) {
     const shown = JSON.stringify(value).replaceAll('|', '\\|');
     return `| \`${path.join('.')}\` | \`${shown}\` | ${description} |`;
   });
-  const [before = '', rest = ''] = readme.split(begin);
-  const [, after = ''] = rest.split(end);
-  return `${before}${begin}\n\n| value | default | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n\n${end}${after}`;
+  return between(readme, marks, `| value | default | meaning |\n| --- | --- | --- |\n${rows.join('\n')}`);
 }

@@ -1,18 +1,12 @@
 // Sets the examples of docs/protocol-metadata.md between their marks: an SDP answer, and a frame in hex.
 
-/**
- * @param {string} page
- * @param {'answer' | 'frame'} name
- * @param {string} text
- */
-function between(page, name, text) {
-  const begin = `<!-- ${name}: made by \`npm run generate\` -->`;
-  const end = `<!-- end of ${name} -->`;
-  const [before, rest] = page.split(begin);
-  const after = rest?.split(end)[1];
-  if (after === undefined) throw new Error(`docs/protocol-metadata.md has no place for the ${name}`);
-  return `${before}${begin}\n\n${text}\n\n${end}${after}`;
-}
+import { between } from './between.mjs';
+
+/** @param {'answer' | 'frame'} name */
+const marks = (name) => ({
+  begin: `<!-- ${name}: made by \`npm run generate\` -->`,
+  end: `<!-- end of ${name} -->`,
+});
 
 /** @param {Uint8Array} bytes */
 const hex = (bytes) =>
@@ -60,5 +54,5 @@ ${JSON.stringify(stamp)}
 ${hex(stamped.subarray(frame.length))}
 \`\`\``;
   const sdp = `\`\`\`text\n${answer.replaceAll('\r\n', '\n').trim()}\n\`\`\``;
-  return between(between(page, 'answer', sdp), 'frame', frames);
+  return between(between(page, marks('answer'), sdp), marks('frame'), frames);
 }

@@ -1,6 +1,10 @@
 // Puts the recorded transcript (`npm run record`) between the marks of docs/protocol.md.
-const begin = '<!-- transcript: made by `npm run record` and `npm run generate` -->';
-const end = '<!-- end of transcript -->';
+import { between } from './between.mjs';
+
+const marks = {
+  begin: '<!-- transcript: made by `npm run record` and `npm run generate` -->',
+  end: '<!-- end of transcript -->',
+};
 const width = 110;
 
 /** Long lists, of which only the first element is shown. */
@@ -43,10 +47,6 @@ function lineOf({ from, http, message }) {
  * @param {string} page @param {readonly { title: string, lines: readonly Line[] }[]} steps
  */
 export function withTranscript(page, steps) {
-  const [before, rest] = page.split(begin);
-  const after = rest?.split(end)[1];
-  if (before === undefined || after === undefined)
-    throw new Error(`docs/protocol.md lacks the marks "${begin}" and "${end}"`);
   const blocks = steps.map(({ title, lines }) => `**${title}**\n\n\`\`\`text\n${lines.map(lineOf).join('\n')}\n\`\`\``);
-  return `${before}${begin}\n\n${blocks.join('\n\n')}\n\n${end}${after}`;
+  return between(page, marks, blocks.join('\n\n'));
 }
