@@ -26,7 +26,7 @@ import {
   UdpRelay,
   waitFor,
 } from '@flotilla/testkit';
-import { type Gap, report, rowHead } from './report.ts';
+import { type Gap, heads, report } from './report.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 const room = 'moving';
@@ -47,7 +47,7 @@ const {
   height,
   fps,
 } = readOptions('bench:migration', about, {
-  migrations: number('how many', 100, 1, 10_000),
+  migrations: number('number of migrations', 100, 1, 10_000),
   browser: oneOf('default: chromium', ['chromium', 'firefox']),
   loss: share('fraction of packets that the relays lose', 0),
   delay: number('ms that the relays delay packets', 0, 0, 1000),
@@ -58,7 +58,7 @@ const {
     180,
     720,
   ),
-  fps: number('pictures a second', 20, 10, 30),
+  fps: number('pictures per second', 20, 10, 30),
 });
 endOnStopRequest();
 const impaired = loss > 0 || delay > 0 || jitter > 0;
@@ -94,8 +94,8 @@ if (impaired) {
     relays.push(await UdpRelay.start({ host: relayHost, port, targetPort: port, up: impairment, down: impairment }));
   }
 }
-/** Counts concealed sound from the call on; the result says how much there was since, in ms per second of sound. */
-async function watchSound(page: CallPage<Tab>): Promise<() => Promise<number>> {
+/** Measures concealed audio from now on. The returned function returns it in ms per second of audio. */
+async function watchAudio(page: CallPage<Tab>): Promise<() => Promise<number>> {
   const before = await page.audioSoFar();
   return async () => {
     const now = await page.audioSoFar();
@@ -139,15 +139,15 @@ try {
   for (let round = 1; round <= migrations; round++) {
     if (round % restEvery === 1) {
       await takeGaps(pages, owners);
-      const sound = await Promise.all(pages.map(watchSound));
+      const audio = await Promise.all(pages.map(watchAudio));
       await setTimeout(restMs);
-      concealed.atRest.push(...(await Promise.all(sound.map((take) => take()))));
+      concealed.atRest.push(...(await Promise.all(audio.map((take) => take()))));
       atRest.push(...(await takeGaps(pages, owners)).map(({ ms }) => ms));
     }
     const migrated = pages[round % pages.length]!;
     const { me } = await migrated.room();
     await takeGaps(pages, owners);
-    const sound = await Promise.all(pages.map(watchSound));
+    const audio = await Promise.all(pages.map(watchAudio));
     await waitFor(`the migration of ${migrated.name} is accepted`, async () => {
       const { status, body } = await api.request('POST', `/v1/rooms/${room}/participants/${me}/migrate`, {});
       // On an impaired path the planner may have started a migration.
@@ -164,7 +164,7 @@ try {
     await setTimeout(settleMs);
     const seen = await takeGaps(pages, owners);
     for (const [index, page] of pages.entries())
-      concealed[page === migrated ? 'migrated' : 'others'].push(await sound[index]!());
+      concealed[page === migrated ? 'migrated' : 'others'].push(await audio[index]!());
     gaps.push(...seen.map((gap) => ({ ...gap, round, migrated: migrated.name })));
     const worst = Math.max(...seen.map(({ ms }) => ms));
     progress(
@@ -188,28 +188,34 @@ const seenBy = (what: string, chosen: (gap: Gap) => boolean): (string | number)[
     gaps.filter(chosen).map(({ ms }) => ms),
   );
 const rows = [
-  row('at rest', atRest),
+  row('nobody is migrated', atRest),
   seenBy('at the migrated participant', ({ viewer, migrated }) => viewer === migrated),
   seenBy('at others, from the migrated participant', ({ of, migrated }) => of === migrated),
   seenBy('at others, from others', ({ viewer, of, migrated }) => viewer !== migrated && of !== migrated),
-  row('duration of a migration', took),
 ];
-const soundRows = [
-  row('at rest', concealed.atRest),
+const durationRows = [row('all participants', took)];
+const audioRows = [
+  row('nobody is migrated', concealed.atRest),
   row('at the migrated participant', concealed.migrated),
   row('at others', concealed.others),
 ];
-const pictures = `${browserName === 'firefox' ? 'Firefox' : 'Chromium'}. Pictures of ${height} lines, ${fps} a second. `;
+const pictures = `${browserName === 'firefox' ? 'Firefox' : 'Chromium'}. Pictures of ${height} lines, ${fps} per second. `;
 const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';
 console.log(`
-${pictures}${path}Longest gap between rendered frames, in ms (goal: p95 <= 150, none fails)
+${pictures}${path}
 
-${markdown([], [{ head: rowHead, rows }])}
+Longest gap between rendered frames (goal: p95 <= 150 ms, no migration fails)
 
-Concealed sound, in ms per second of sound
+${markdown([], [{ head: heads.gaps, rows }])}
 
-${markdown([], [{ head: rowHead, rows: soundRows }])}
+Duration of a migration
+
+${markdown([], [{ head: heads.durations, rows: durationRows }])}
+
+Concealed audio
+
+${markdown([], [{ head: heads.audio, rows: audioRows }])}
 
 ${failures.length} of ${migrations} failed${failures.length > 0 ? `:\n${failures.join('\n')}` : '.'}`);
-const results = { ...runInfo(), path: pictures + path, rows, soundRows, gaps, failures };
+const results = { ...runInfo(), path: pictures + path, rows, durationRows, audioRows, gaps, failures };
 writeReport(import.meta.url, report(results), results);

@@ -9,7 +9,14 @@ export interface Gap {
   readonly ms: number;
 }
 
-export const rowHead = ['gap', 'count', 'p50', 'p95', 'p99', 'max'];
+const percentiles = (unit: string): string[] => ['p50', 'p95', 'p99', 'max'].map((name) => `${name} (${unit})`);
+
+/** The head rows of the tables. */
+export const heads = {
+  gaps: ['video', 'gaps', ...percentiles('ms')],
+  durations: ['duration', 'migrations', ...percentiles('ms')],
+  audio: ['concealed audio', 'samples', ...percentiles('ms per second')],
+} as const;
 
 const size = { width: 960, height: 360, left: 56, bottom: 32, top: 12 };
 const goalMs = 150;
@@ -52,11 +59,12 @@ export function report(results: {
   /** The resolution, the frame rate and the impairment of the path. */
   readonly path: string;
   readonly rows: readonly (readonly (string | number)[])[];
-  readonly soundRows: readonly (readonly (string | number)[])[];
+  readonly durationRows: readonly (readonly (string | number)[])[];
+  readonly audioRows: readonly (readonly (string | number)[])[];
   readonly gaps: readonly Gap[];
   readonly failures: readonly string[];
 }): Report {
-  const { when, machine, path, rows, soundRows, gaps, failures } = results;
+  const { when, machine, path, rows, durationRows, audioRows, gaps, failures } = results;
   return {
     title: 'Migrations',
     heading: 'Migrations between SFU nodes during a call',
@@ -69,8 +77,9 @@ export function report(results: {
 participant</span><span class="key">○ at others, from others</span></p>
 ${plot(gaps)}`,
     tables: [
-      { title: 'Longest gap between frames, ms', head: rowHead, rows },
-      { title: 'Concealed audio, ms per second of audio', head: rowHead, rows: soundRows },
+      { title: 'Longest gap between frames', head: heads.gaps, rows },
+      { title: 'Duration of a migration', head: heads.durations, rows: durationRows },
+      { title: 'Concealed audio', head: heads.audio, rows: audioRows },
       ...(failures.length > 0
         ? [{ title: 'Failed', head: ['migration'], rows: failures.map((failure) => [failure]) }]
         : []),

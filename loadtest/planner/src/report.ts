@@ -105,7 +105,7 @@ export function report(results: Results): Report {
     goals: goals(results),
     plots: plots(planned, unplanned),
     tables: [
-      { title: 'Figures', head: ['', 'planner', 'without planner'], rows: figures(results) },
+      { title: 'Figures', head: ['measure', 'planner', 'without planner'], rows: figures(results) },
       {
         title: `Number of nodes: ${scaling.seeds} days of up to ${scaling.peak} sessions`,
         head: ['policy', 'node hours', 'joins refused', 'sessions moved', 'changes of direction'],

@@ -89,8 +89,8 @@ export class Scenario {
     if (happens(every.death)) this.#kill(now);
     if (happens(every.drain)) this.#drain(now);
     if (happens(every.degradation)) this.#degrade(now);
-    for (let left = random.count(share / every.slowPath); left > 0; left--) this.#slowDown(now, true);
-    for (let left = random.count(share / every.slowNetwork); left > 0; left--) this.#slowDown(now, false);
+    for (let left = random.count(share / every.slowPath); left > 0; left--) this.#slowDown(now, 'path');
+    for (let left = random.count(share / every.slowNetwork); left > 0; left--) this.#slowDown(now, 'network');
     for (let left = random.count(share / every.busyRoom); left > 0; left--) this.#occupy(now);
     this.#endEvents(now);
   }
@@ -190,12 +190,13 @@ export class Scenario {
     this.#degradedUntil.set(node, now + this.random.between(300, 900));
   }
 
-  #slowDown(now: number, path: boolean): void {
+  /** Raises the round trip of a peer: on the path to its node, or in its own network. */
+  #slowDown(now: number, where: 'path' | 'network'): void {
     const peer = this.#anyPeer();
     if (!peer || peer.slow) return;
-    this.counts[path ? 'slowPaths' : 'slowNetworks']++;
+    this.counts[where === 'path' ? 'slowPaths' : 'slowNetworks']++;
     const until = now + this.random.between(60, 600);
-    peer.slow = { factor: this.random.between(3.5, 8), until, via: path ? peer.node : undefined };
+    peer.slow = { factor: this.random.between(3.5, 8), until, via: where === 'path' ? peer.node : undefined };
     this.#slow.add(peer);
     this.world.measureRtt(peer);
   }

@@ -73,7 +73,7 @@ const turnHead = [
   'CPU of other programs, of all cores',
 ];
 
-const figureHead = ['', 'flotilla', 'bare ws'];
+const figureHead = ['measure', 'Flotilla', 'bare ws'];
 
 /** The results as Markdown, for a terminal. */
 export function summary(results: Results): string {
@@ -110,7 +110,7 @@ export function report(results: Results): Report {
       { title: 'Turns', head: turnHead, rows: turns(results) },
       {
         title: 'Counts',
-        head: figureHead,
+        head: ['event', 'Flotilla', 'bare ws'],
         rows: [...new Set([...Object.keys(sides.flotilla.counts), ...Object.keys(sides.bare.counts)])].map((name) => [
           name,
           sides.flotilla.counts[name] ?? 0,

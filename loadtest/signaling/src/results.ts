@@ -79,7 +79,7 @@ export const quietShare = 0.1;
 
 const dispatchGoalMs = 5;
 /** Maximum ratio of the p99 to that of the bare server. */
-const ratioGoal = 1.25;
+const ratioGoal = 1.15;
 
 const ms = (value: number | null): string => (value === null ? '-' : value.toFixed(2));
 
