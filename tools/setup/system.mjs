@@ -46,6 +46,11 @@ const known = {
     debian: ['iproute2'],
     brew: ['iproute2mac'],
   },
+  coturn: {
+    present: () => which('turnserver'),
+    debian: ['coturn'],
+    brew: ['coturn'],
+  },
   chrony: {
     present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
     debian: ['chrony'],

@@ -62,6 +62,47 @@ labels:
       key: {{ .key }}
 {{- end -}}
 
+{{/* Variables that name files of secrets, which services read again when they change. Arguments: variable to key. */}}
+{{- define "flotilla.secretFiles" -}}
+{{- range $name, $key := . }}
+- {name: {{ $name }}_FILE, value: /etc/flotilla/secrets/{{ $key }}}
+{{- end }}
+{{- end -}}
+
+{{/* The volume of these files. Arguments: root, keys. */}}
+{{- define "flotilla.secretVolume" -}}
+- name: secrets
+  secret:
+    secretName: {{ include "flotilla.secretName" .root }}
+    defaultMode: 0440
+    items:
+      {{- range .keys }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end -}}
+
+{{- define "flotilla.secretMount" -}}
+- {name: secrets, mountPath: /etc/flotilla/secrets, readOnly: true}
+{{- end -}}
+
+{{/* URLs of the TURN server that clients are sent, one a line. */}}
+{{- define "flotilla.turnUrls" -}}
+{{- $turn := .Values.turn -}}
+{{- if $turn.enabled -}}
+{{- $at := printf "%s:%v" $turn.host $turn.service.port -}}
+{{- $urls := list (printf "turn:%s?transport=udp" $at) (printf "turn:%s?transport=tcp" $at) -}}
+{{- if or $turn.tls.secretName $turn.tls.clusterIssuer }}{{- $urls = append $urls (printf "turns:%s?transport=tcp" $at) }}{{- end -}}
+{{ join "," $urls }}
+{{- else -}}
+{{ join "," $turn.external.urls }}
+{{- end -}}
+{{- end -}}
+
+{{- define "flotilla.turnTlsSecret" -}}
+{{- $tls := .Values.turn.tls -}}
+{{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-turn-tls{{ end -}}
+{{- end -}}
+
 {{/* Where the brokers are. */}}
 {{- define "flotilla.brokerVariables" -}}
 {{- $own := include "flotilla.brokerSecretName" . -}}
@@ -100,7 +141,7 @@ fsGroup: {{ . }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node), callsKubernetes. */}}
+{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node), callsKubernetes, userId. */}}
 {{- define "flotilla.podSpec" -}}
 serviceAccountName: {{ include "flotilla.fullname" .root }}-{{ .component }}
 automountServiceAccountToken: {{ default false .callsKubernetes }}
@@ -108,7 +149,7 @@ automountServiceAccountToken: {{ default false .callsKubernetes }}
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ .graceSeconds }}
 securityContext:
-  {{- include "flotilla.podSecurity" 10001 | nindent 2 }}
+  {{- include "flotilla.podSecurity" (default 10001 .userId) | nindent 2 }}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}

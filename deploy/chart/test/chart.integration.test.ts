@@ -25,6 +25,8 @@ const everything = [
   ...['ingress.enabled=true', 'ingress.host=calls.example', 'ingress.rest=true'],
   ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],
   ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'metrics.podMonitor=true'],
+  ...['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1-203.0.113.9}'],
+  ...['turn.tls.clusterIssuer=letsencrypt', 'turn.replicas=2'],
   ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],
 ];
 
@@ -67,7 +69,7 @@ describe('the chart', () => {
       expect(pod.containers[0].securityContext, name).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
-        capabilities: { drop: ['ALL'] },
+        capabilities: { drop: ['ALL'], ...(name.endsWith('-turn') && { add: ['NET_BIND_SERVICE'] }) },
       });
       expect(pod.hostNetwork ?? false, name).toBe(isMedia && exposure === 'hostNetwork');
       const hostPorts = pod.containers[0].ports.some(({ hostPort }) => hostPort !== undefined);
@@ -125,6 +127,8 @@ describe('the chart', () => {
     ['no Redis at all', ['redis.enabled=false'], /redis\/external\/existingSecret/],
     ['an ingress without a host', ['ingress.enabled=true'], /ingress\/host/],
     ['a number as a setting', ['gateway.settings.FLOTILLA_MAX_CONNECTIONS=5000000'], /FLOTILLA_MAX_CONNECTIONS/],
+    ['a TURN server without peers', ['turn.enabled=true', 'turn.host=turn.example'], /turn\/allowedPeers/],
+    ['a TURN server without a host', ['turn.enabled=true', 'turn.allowedPeers={10.0.0.1}'], /turn\/host/],
     ['a setting that is none', ['gateway.settings.MAX_CONNECTIONS=a'], /settings/],
   ])('refuses %s', (_, values, message) => {
     expect(() => render(...values)).toThrow(message);
@@ -164,10 +168,37 @@ describe('the chart', () => {
     expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
     const secretOf = (name: string, variable: string): unknown =>
       podOf(find(objects, 'Deployment', name)).containers[0].env?.find((each) => each.name === variable)?.valueFrom;
-    expect(secretOf('flotilla-registry', 'FLOTILLA_API_KEYS')).toEqual({
-      secretKeyRef: { name: 'mine', key: 'api-keys' },
-    });
+    expect(podOf(find(objects, 'Deployment', 'flotilla-registry')).volumes).toMatchObject([
+      { secret: { secretName: 'mine', items: [{ key: 'token-secret' }, { key: 'api-keys' }] } },
+    ]);
     expect(secretOf('flotilla-sfu', 'REDIS_URL')).toEqual({ secretKeyRef: { name: 'r', key: 'redis-url' } });
     expect(secretOf('flotilla-sfu', 'AMQP_URL')).toEqual({ secretKeyRef: { name: 'q', key: 'url' } });
+  });
+
+  test('sends clients the URLs of its TURN server, or of one of your own', () => {
+    const urlsOf = (...values: string[]): string | undefined =>
+      environmentOf(podOf(find(render(...values), 'Deployment', 'flotilla-gateway')))['FLOTILLA_TURN_URLS'];
+    const own = ['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1}'];
+    const plain = 'turn:turn.example:443?transport=udp,turn:turn.example:443?transport=tcp';
+    expect(urlsOf()).toBeUndefined();
+    expect(urlsOf(...own)).toBe(plain);
+    expect(urlsOf(...own, 'turn.tls.secretName=cert')).toBe(`${plain},turns:turn.example:443?transport=tcp`);
+    expect(urlsOf('turn.external.urls={turn:other.example:3478}')).toBe('turn:other.example:3478');
+  });
+
+  test('relays media to the allowed peers alone', () => {
+    const objects = render(
+      'turn.enabled=true',
+      'turn.host=a',
+      'turn.allowedPeers={203.0.113.1-203.0.113.9,2001:db8::1}',
+    );
+    const { data } = objects.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'flotilla-turn')!;
+    const lines = data!['turnserver.conf']!.split('\n').filter((line) => line.includes('peer-ip='));
+    expect(lines).toEqual([
+      'denied-peer-ip=0.0.0.0-255.255.255.255',
+      'denied-peer-ip=::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff',
+      'allowed-peer-ip=203.0.113.1-203.0.113.9',
+      'allowed-peer-ip=2001:db8::1',
+    ]);
   });
 });

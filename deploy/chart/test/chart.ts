@@ -35,6 +35,13 @@ export interface PodSpec {
   readonly terminationGracePeriodSeconds: number;
   readonly securityContext: Readonly<Record<string, unknown>>;
   readonly containers: readonly [Container];
+  readonly volumes?: readonly {
+    readonly name: string;
+    readonly secret?: {
+      readonly secretName: string;
+      readonly items?: readonly { readonly key: string; readonly path: string }[];
+    };
+  }[];
 }
 
 /** An object of Kubernetes, as far as the tests read it. */
@@ -48,6 +55,8 @@ export interface KubernetesObject {
     readonly type?: string;
     readonly ports?: readonly { readonly port: number; readonly nodePort?: number; readonly protocol: string }[];
   } & Readonly<Record<string, unknown>>;
+  /** Of a ConfigMap. */
+  readonly data?: Readonly<Record<string, string>>;
   /** Of a Role. */
   readonly rules?: readonly {
     readonly resources: readonly string[];
@@ -88,7 +97,7 @@ export const workloads = (objects: readonly KubernetesObject[]): KubernetesObjec
 
 export const podOf = (workload: KubernetesObject): PodSpec => workload.spec.template.spec;
 
-/** The environment of a container, with what Kubernetes would fill in. */
+/** The environment of a container, with what Kubernetes would fill in, and secrets of mounted files as values. */
 export function environmentOf(pod: PodSpec): Record<string, string> {
   const filledIn: Readonly<Record<string, string>> = {
     'status.podIP': '10.88.1.5',
@@ -105,9 +114,13 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
     'token-secret': 'x'.repeat(48),
     'api-keys': `console:rooms+tokens:${'0'.repeat(64)}`,
     'console-api-key': 'key',
+    'turn-secret': 'y'.repeat(48),
   };
+  const mounted = new Set((pod.volumes ?? []).flatMap(({ secret }) => secret?.items?.map(({ path }) => path) ?? []));
   return Object.fromEntries(
     (pod.containers[0].env ?? []).map(({ name, value, valueFrom }) => {
+      const file = name.endsWith('_FILE') ? value?.replace(/^\/etc\/flotilla\/secrets\//, '') : undefined;
+      if (file !== undefined && mounted.has(file)) return [name.replace(/_FILE$/, ''), secrets[file]!];
       const text =
         value ?? filledIn[valueFrom?.fieldRef?.fieldPath ?? ''] ?? secrets[valueFrom?.secretKeyRef?.key ?? ''];
       if (text === undefined) throw new Error(`${name} has a source that this test does not know`);

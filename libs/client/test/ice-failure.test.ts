@@ -26,6 +26,19 @@ describe('a failed ICE connection to the SFU node', () => {
     expect(errors.at(-1)).toEqual([undefined]);
   });
 
+  test('is followed by a restart of ICE with the TURN servers of the last reply', async () => {
+    const { state, session, device } = await joinedRoom();
+    session.answers.set('restart_ice', () => ({ iceParameters: {} }));
+    const server = (credential: string) => ({ urls: ['turn:turn.example:443'], username: '1:ss_a', credential });
+    state.setIceServers({ iceServers: [server('first')] });
+    state.setIceServers({ iceServers: [server('renewed')] });
+    state.setIceServers({});
+    const transport = device.transport('old recv');
+    transport.change('failed');
+    await vi.waitFor(() => expect(transport.iceRestarts).toBe(1));
+    expect(transport.iceServers).toEqual([server('renewed')]);
+  });
+
   test('is cleared when media is opened on another node', async () => {
     const { state, session, device, media } = await joinedRoom();
     session.answers.set('restart_ice', () => ({ iceParameters: {} }));

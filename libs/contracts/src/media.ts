@@ -226,6 +226,25 @@ export const Subscription = z
   .describe('A consumer: what a client needs to receive one publication.');
 export type Subscription = z.infer<typeof Subscription>;
 
+export const IceServer = z
+  .object({
+    urls: z.array(z.string()).describe('`turn:` and `turns:` URLs of the server (RFC 7065).'),
+    username: z.string().describe('When the credential expires, in seconds since the Unix epoch, and the session.'),
+    credential: z.string().describe('Password of `username`.'),
+  })
+  .describe('A TURN server with a time-limited credential, in the form of `RTCIceServer`.');
+export type IceServer = z.infer<typeof IceServer>;
+
+/** TURN servers in replies that open media or renew the credential. */
+export const iceServersField = {
+  iceServers: z
+    .array(IceServer)
+    .optional()
+    .describe(
+      'TURN servers of the fleet, for the connections to SFU nodes and to the other participant. The credential is valid as long as the token of the session. Absent when the fleet has none.',
+    ),
+};
+
 export const MediaSessionParameters = z
   .object({
     nodeId: z.string().describe('The SFU node.'),

@@ -24,6 +24,7 @@ import {
 import {
   DtlsParameters,
   IceCandidate,
+  IceServer,
   IceParameters,
   Layers,
   MediaKind,
@@ -105,6 +106,7 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   GatewayVertex,
   Grant,
   IceCandidate,
+  IceServer,
   IceParameters,
   IssueFleetToken,
   IssueToken,

@@ -14,6 +14,7 @@ import {
 import {
   DtlsParameters,
   IceParameters,
+  iceServersField,
   Layers,
   MediaKind,
   MediaSessionParameters,
@@ -68,6 +69,7 @@ export const signalRequests = {
       media: MediaSessionParameters.optional().describe(
         'Transports and subscriptions. Absent without `rtpCapabilities`, and while `mediaMode` is `peer`.',
       ),
+      ...iceServersField,
     }),
   },
   resume: {
@@ -103,7 +105,7 @@ export const signalRequests = {
     to: 'room',
     summary: 'Open new transports for a session, after `media_lost` or when a request was refused with MEDIA_NOT_OPEN.',
     payload: z.strictObject({ rtpCapabilities: RtpCapabilities.describe('What this client can receive.'), subscribe }),
-    reply: MediaSessionParameters,
+    reply: MediaSessionParameters.extend(iceServersField),
   },
   connect_transport: {
     to: 'room',
@@ -279,6 +281,7 @@ export const signalRequests = {
     payload: z.strictObject({ token: z.string().min(1).max(8192).describe('A join token of the same user.') }),
     reply: z.object({
       expiresAt: z.int().describe('When the new token expires, in milliseconds since the Unix epoch.'),
+      ...iceServersField,
     }),
   },
   watch_topology: {

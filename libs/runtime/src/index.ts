@@ -9,6 +9,7 @@ export * from './listen-check.ts';
 export * from './local-addresses.ts';
 export * from './log.ts';
 export * from './metrics.ts';
+export * from './reload-secrets.ts';
 export * from './retry.ts';
 export * from './service.ts';
 export * from './token-bucket.ts';

@@ -8,6 +8,7 @@ export const secretSettings: ReadonlySet<string> = new Set([
   'FLOTILLA_TOKEN_SECRET',
   'FLOTILLA_API_KEYS',
   'FLOTILLA_API_KEY',
+  'FLOTILLA_TURN_SECRET',
 ]);
 export const fileSuffix = '_FILE';
 

@@ -5,6 +5,7 @@ import { type brokerConfig, type commonConfig, ConfigError, loadConfig, type ser
 import { Health } from './health.ts';
 import { createLogger, type Logger } from './log.ts';
 import { collectProcessMetrics } from './metrics.ts';
+import { reloadSecrets } from './reload-secrets.ts';
 import { startTracing } from './tracing.ts';
 
 /** Context of a starting service. */
@@ -102,6 +103,7 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
       health,
     });
     stops.add('admin server', () => admin.close());
+    stops.add('secrets', reloadSecrets({ config, schema: options.config, env: options.env, log }));
     await options.start({
       config,
       log,

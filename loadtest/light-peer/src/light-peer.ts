@@ -1,6 +1,7 @@
 import {
   type Event,
   FlotillaError,
+  type IceServer,
   type MediaKind,
   type MediaSessionParameters,
   migrationLingerMs,
@@ -29,6 +30,8 @@ export interface LightPeerOptions {
   readonly name?: string;
   /** Kinds to publish, one stream each. Default: audio and video. */
   readonly publish?: readonly MediaKind[];
+  /** Media goes through the TURN servers of the fleet, over UDP. Default: directly. */
+  readonly relayed?: boolean;
 }
 
 /** Reception statistics of a remote publication. */
@@ -72,11 +75,13 @@ export class LightPeer {
   #migrating = false;
   #reopening = false;
   #closed = false;
+  #relays: readonly IceServer[] | undefined;
 
   private constructor(
     readonly name: string,
     private readonly client: RawClient,
     capabilities: RtpCapabilities,
+    private readonly relayed: boolean,
   ) {
     this.#capabilities = capabilities;
   }
@@ -85,13 +90,20 @@ export class LightPeer {
   participantId!: string;
 
   /** Joins a room and publishes. Resolves when it sends and its receive transport is connected. */
-  static async join({ url, token, room, name, publish = ['audio', 'video'] }: LightPeerOptions): Promise<LightPeer> {
+  static async join({
+    url,
+    token,
+    room,
+    name,
+    publish = ['audio', 'video'],
+    relayed = false,
+  }: LightPeerOptions): Promise<LightPeer> {
     const client = await RawClient.connect(url, { token });
     try {
       const { rtpCapabilities } = await client.welcome();
       if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
       const capabilities = receivable(rtpCapabilities);
-      const peer = new LightPeer(name ?? 'light', client, capabilities);
+      const peer = new LightPeer(name ?? 'light', client, capabilities, relayed);
       await peer.#join(room, name, publish);
       return peer;
     } catch (error) {
@@ -101,12 +113,13 @@ export class LightPeer {
   }
 
   async #join(room: string, name: string | undefined, publish: readonly MediaKind[]): Promise<void> {
-    const { participantId, snapshot, media } = await this.#send('join', {
+    const { participantId, snapshot, media, iceServers } = await this.#send('join', {
       room,
       ...(name !== undefined && { name }),
       rtpCapabilities: this.#capabilities,
     });
     if (!media) throw new FlotillaError('MEDIA_NOT_OPEN', `room ${room} is not in SFU mode`);
+    this.#useRelays(iceServers);
     this.participantId = participantId;
     this.roomId = snapshot.room.id;
     for (const publication of snapshot.publications) this.#publications.set(publication.id, publication);
@@ -246,12 +259,19 @@ export class LightPeer {
 
   // Media.
 
+  #useRelays(iceServers: readonly IceServer[] | undefined): void {
+    if (!this.relayed) return;
+    if (!iceServers) throw new FlotillaError('ICE_FAILED', 'the fleet has no TURN servers; set FLOTILLA_TURN_URLS');
+    this.#relays = iceServers;
+  }
+
   #openLink(media: MediaSessionParameters, request: RoomRequest): Promise<LightLink> {
-    return LightLink.open(media, request, (publicationId, now) => {
+    const onPacket = (publicationId: string, now: number): void => {
       let arrivals = this.#arrivals.get(publicationId);
       if (!arrivals) this.#arrivals.set(publicationId, (arrivals = new Arrivals()));
       arrivals.add(now);
-    });
+    };
+    return LightLink.open(media, request, onPacket, this.#relays);
   }
 
   /** Whether video of a subscription is expected: not of a muted publication, nor of a producer that was replaced meanwhile. */
@@ -315,7 +335,8 @@ export class LightPeer {
       for (let attempt = 0; ; attempt++) {
         try {
           const previous = this.#link;
-          const media = await this.#request('open_media', { rtpCapabilities: this.#capabilities });
+          const { iceServers, ...media } = await this.#request('open_media', { rtpCapabilities: this.#capabilities });
+          this.#useRelays(iceServers);
           this.#link = await this.#openLink(media, this.#request);
           previous.close();
           for (const [publicationId, kind] of this.#published) await this.#link.publish(kind, { publicationId });

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import {
+  type IceServer,
   type MediaKind,
   type MediaSessionParameters,
   type Publication,
@@ -67,6 +68,8 @@ export class LightLink {
     readonly request: RoomRequest,
     /** Called for each RTP packet of a publication. */
     private readonly onPacket: (publicationId: string, now: number) => void,
+    /** TURN servers that media goes through. Without any, it goes directly. */
+    private readonly relays: readonly IceServer[] | undefined,
   ) {
     this.nodeId = media.nodeId;
   }
@@ -76,8 +79,9 @@ export class LightLink {
     media: MediaSessionParameters,
     request: RoomRequest,
     onPacket: (publicationId: string, now: number) => void,
+    relays?: readonly IceServer[],
   ): Promise<LightLink> {
-    const link = new LightLink(media, request, onPacket);
+    const link = new LightLink(media, request, onPacket, relays);
     try {
       for (const subscription of media.subscriptions) link.#add(subscription);
       link.#recv = await LightTransport.open({
@@ -85,6 +89,7 @@ export class LightLink {
         direction: 'recv',
         connect: (dtlsParameters) => request('connect_transport', { transportId: media.recv.id, dtlsParameters }),
         onPacket: (packet) => link.#onReceived(packet),
+        relays,
       });
       const reports = setInterval(() => link.#report(), reportIntervalMs);
       link.#stops.push(() => clearInterval(reports));
@@ -192,6 +197,7 @@ export class LightLink {
       connect: (dtlsParameters) =>
         this.request('connect_transport', { transportId: this.media.send.id, dtlsParameters }),
       onPacket: (packet) => void this.#onFeedback(packet),
+      relays: this.relays,
     });
     const transport = await this.#send;
     const source = newSource(kind, video);

@@ -1,5 +1,5 @@
-import type { DtlsParameters, TransportParameters } from '@flotilla/contracts';
-import nodeDataChannel, { type PeerConnection, type Track } from 'node-datachannel';
+import type { DtlsParameters, IceServer, TransportParameters } from '@flotilla/contracts';
+import nodeDataChannel, { type IceServer as TurnServer, type PeerConnection, type Track } from 'node-datachannel';
 import { answerOf, dtlsParametersOf, mid, payloadType } from './sdp.ts';
 
 const connectTimeoutMs = 10_000;
@@ -26,10 +26,13 @@ export class LightTransport {
     readonly direction: 'send' | 'recv';
     readonly connect: (dtlsParameters: DtlsParameters) => Promise<unknown>;
     readonly onPacket: (packet: Buffer) => void;
+    /** TURN servers; the transport uses them alone. Default: it connects directly. */
+    readonly relays?: readonly IceServer[] | undefined;
   }): Promise<LightTransport> {
-    const { parameters, direction, connect, onPacket } = options;
+    const { parameters, direction, connect, onPacket, relays } = options;
     const connection = new nodeDataChannel.PeerConnection(parameters.id, {
-      iceServers: [],
+      iceServers: relays?.flatMap(turnServers) ?? [],
+      iceTransportPolicy: relays ? 'relay' : 'all',
       disableAutoNegotiation: true,
     });
     const media = new nodeDataChannel.Video(mid, direction === 'send' ? 'SendOnly' : 'RecvOnly');
@@ -79,6 +82,15 @@ export class LightTransport {
     this.connection.close();
   }
 }
+
+/** The TURN servers over UDP: libjuice has no others. */
+const turnServers = ({ urls, username, credential: password }: IceServer): TurnServer[] =>
+  urls.flatMap((url) => {
+    const [, hostname, port] = /^turn:(.+?):(\d+)(?:\?transport=udp)?$/.exec(url) ?? [];
+    return hostname && port
+      ? [{ hostname, port: Number(port), username, password, relayType: 'TurnUdp' as const }]
+      : [];
+  });
 
 /** Ends the threads of libdatachannel, which keep the process alive. To be called after all transports are closed. */
 export function endTransports(): void {

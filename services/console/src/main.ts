@@ -10,7 +10,10 @@ await runService({
   name: 'console',
   config: consoleConfig,
   start: async ({ config, log, onStop }) => {
-    const registry = new RegistryClient(() => config.FLOTILLA_REGISTRY_URL, config.FLOTILLA_API_KEY);
+    const registry = new RegistryClient(
+      () => config.FLOTILLA_REGISTRY_URL,
+      () => config.FLOTILLA_API_KEY,
+    );
     const app = await NestFactory.create<NestExpressApplication>(
       ConsoleModule.register({
         signalUrl: config.FLOTILLA_SIGNAL_URL,

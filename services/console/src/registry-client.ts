@@ -18,20 +18,21 @@ export class RegistryClient {
   constructor(
     /** Returns the base URL. Called at each request: in standalone the port is known only after listening. */
     private readonly url: () => string,
-    private readonly apiKey: string | undefined,
+    /** Returns the key for join tokens, which is loaded again when its file changes. */
+    private readonly apiKey: () => string | undefined,
   ) {}
 
   /** Issues a join token; creates the room if no room has that name. */
   async issueJoinToken(room: string, name: string): Promise<IssuedToken> {
     const newRoom: z.input<typeof CreateRoom> = { name: RoomName.parse(room) };
-    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], newRoom, this.apiKey).catch(
+    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], newRoom, this.apiKey()).catch(
       (error: unknown) => {
         // An existing room keeps its settings.
         if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
       },
     );
     const request: z.input<typeof IssueToken> = { name, grants: [...roomGrants] };
-    return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, request, this.apiKey));
+    return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, request, this.apiKey()));
   }
 
   /** Issues a fleet token with the caller's API key, never with the console's: that one is for guests' join tokens only. */

@@ -73,12 +73,35 @@ export const sessionConfig = z.object({
     ),
 });
 
+/** TURN servers that clients are sent. */
+export const turnConfig = z.object({
+  FLOTILLA_TURN_URLS: list()
+    .pipe(
+      z.array(
+        z.string().regex(/^turns?:[^\s,?/]+(\?transport=(udp|tcp))?$/, 'turn:HOST:PORT?transport=udp is expected'),
+      ),
+    )
+    .default([])
+    .describe(
+      'URLs of a TURN server that clients are sent, separated by commas, such as turn:turn.example:443?transport=udp,turns:turn.example:443?transport=tcp. Default: none.',
+    ),
+  FLOTILLA_TURN_SECRET: z
+    .string()
+    .min(16, 'at least 16 characters')
+    .optional()
+    .describe(
+      'Secret that is shared with the TURN server (static-auth-secret of coturn), 16 characters at least. Credentials for clients are derived from it; each is valid as long as the token of its session. Of several, separated by commas or line breaks, the first is used.',
+    ),
+});
+export type TurnConfig = z.output<typeof turnConfig>;
+
 /** Settings of a gateway in any process, its own or standalone. */
 export const edgeConfig = z.object({
   ...clientTimeConfig.shape,
   ...proxyTrustConfig.shape,
   ...limitsConfig.shape,
   ...sessionConfig.shape,
+  ...turnConfig.shape,
   FLOTILLA_ALLOWED_ORIGINS: list()
     .default([])
     .describe(
@@ -125,4 +148,14 @@ function checkEdge(
     missing('FLOTILLA_TRUSTED_PROXIES', 'FLOTILLA_PROXY_PROTOCOL is set');
 }
 
-export const gatewayConfig = settings.superRefine(checkEdge).superRefine(checkTokens);
+/** Reports TURN servers without a secret, and the reverse. */
+export function checkTurn({ FLOTILLA_TURN_URLS, FLOTILLA_TURN_SECRET }: TurnConfig, context: z.RefinementCtx): void {
+  const missing = (setting: keyof TurnConfig, message: string): void =>
+    context.addIssue({ code: 'custom', path: [setting], message });
+  if (FLOTILLA_TURN_URLS.length > 0 && !FLOTILLA_TURN_SECRET)
+    missing('FLOTILLA_TURN_SECRET', 'FLOTILLA_TURN_URLS is set');
+  if (FLOTILLA_TURN_SECRET && FLOTILLA_TURN_URLS.length === 0)
+    missing('FLOTILLA_TURN_URLS', 'FLOTILLA_TURN_SECRET is set');
+}
+
+export const gatewayConfig = settings.superRefine(checkEdge).superRefine(checkTurn).superRefine(checkTokens);

@@ -28,6 +28,7 @@ import { NodeRequests } from './requests/node-requests.ts';
 import { requestHandlers } from './requests/request-handlers.ts';
 import { RoomRequests } from './requests/room-requests.ts';
 import { TokenRequests } from './requests/token-requests.ts';
+import { IceServers } from './rooms/ice-servers.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { MetadataLinks } from './rooms/metadata-links.ts';
 import { applyRoomEvent } from './rooms/room-event-effects.ts';
@@ -149,6 +150,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     metadata: new MetadataLinks(bus, store.relays, log),
     tokens: new TokenRequests(verifier, store.sessions),
     topology,
+    iceServers: new IceServers(config),
   });
   const gateway = new Gateway(
     {

@@ -47,6 +47,7 @@ describe('a session of the SDK', () => {
         happened.push('restarted');
         await whileRestarting();
       },
+      onRefreshed: () => undefined,
       onEnded: () => happened.push('ended'),
     });
 

@@ -16,7 +16,7 @@ import {
   wholeNumber,
 } from '@flotilla/runtime';
 import { checkPipePorts, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
-import { edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
+import { checkTurn, edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
 import { memoryBackplane } from '@flotilla/backplane';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -58,6 +58,7 @@ const settings = z.object({
 
 const standaloneConfig = settings.superRefine((config, context) => {
   checkPipePorts(config, context, config.FLOTILLA_SFU_NODES);
+  checkTurn(config, context);
   const { FLOTILLA_HOST, FLOTILLA_API_KEYS } = config;
   if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
   const message = `to listen at ${FLOTILLA_HOST}, because without keys every client that reaches it may use the REST API`;
@@ -115,7 +116,10 @@ await runService({
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient(() => ownUrl, undefined),
+            registry: new RegistryClient(
+              () => ownUrl,
+              () => undefined,
+            ),
             open: isOpen,
           }),
         ],

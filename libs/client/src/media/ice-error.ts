@@ -16,7 +16,7 @@ export function sfuIceError(nodeId: string, addresses: readonly IceAddress[]): F
   const tried = addresses.map(({ address, port, protocol }) => `${protocol} ${address}:${port}`).join(', ');
   const cure = addresses.every(isLoopback)
     ? 'It announces loopback addresses only, which Firefox and other machines cannot use: set FLOTILLA_SFU_ANNOUNCED_ADDRESS to an address that clients reach.'
-    : 'Allow these addresses in the firewall, or use a TURN server.';
+    : 'Allow these addresses in the firewall, or configure TURN servers on the gateways (FLOTILLA_TURN_URLS).';
   return new FlotillaError('ICE_FAILED', `No network path to SFU node ${nodeId} (${tried}). ${cure}`);
 }
 
@@ -24,7 +24,7 @@ export function sfuIceError(nodeId: string, addresses: readonly IceAddress[]): F
 export function peerIceError(iceServers: readonly RTCIceServer[] = []): FlotillaError {
   const cure =
     iceServers.length === 0
-      ? 'Give `connect` STUN and TURN servers in `iceServers`.'
+      ? 'Configure TURN servers on the gateways (FLOTILLA_TURN_URLS), or give `connect` some in `iceServers`.'
       : 'Check that the TURN server can be reached and accepts the credentials.';
   return new FlotillaError('ICE_FAILED', `No network path to the other participant. ${cure}`);
 }

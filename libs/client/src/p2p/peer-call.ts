@@ -81,7 +81,7 @@ export class PeerCall {
 
   #open(peerId: string): PeerLink {
     const state = this.#state;
-    const link = new PeerLink(isPolite(state.me.id, peerId), state.options.iceServers ?? [], {
+    const link = new PeerLink(isPolite(state.me.id, peerId), () => state.iceServers, {
       send: (part) => state.request('negotiate', { ...part, peer: peerId }),
       isReceiving: (id) => state.findPublication(id)?.isReceiving ?? state.subscribesAutomatically,
       onStreams: (streams) => this.#receiveStreams(peerId, streams),
@@ -91,7 +91,7 @@ export class PeerCall {
       },
       onIceFailed: () => {
         // During the hand-over, the connection through the SFU counts.
-        if (link === this.#link && !this.#isEnding) state.setMediaError('peer', peerIceError(state.options.iceServers));
+        if (link === this.#link && !this.#isEnding) state.setMediaError('peer', peerIceError(state.iceServers));
       },
       onBroken: () => link === this.#link && this.#renewSoon(),
     });

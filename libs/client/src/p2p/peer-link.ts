@@ -53,11 +53,11 @@ export class PeerLink {
 
   constructor(
     private readonly polite: boolean,
-    iceServers: RTCIceServer[],
+    private readonly iceServers: () => RTCIceServer[],
     private readonly host: PeerLinkHost,
   ) {
     this.#outbox = new PeerOutbox({ send: (part) => host.send(part), onRefused: () => host.onBroken() });
-    const pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    const pc = new RTCPeerConnection({ iceServers: iceServers(), bundlePolicy: 'max-bundle' });
     this.#pc = pc;
     pc.onnegotiationneeded = () => void this.#orBroken(() => this.#offer());
     pc.onicecandidate = ({ candidate }) => {
@@ -80,7 +80,7 @@ export class PeerLink {
   #iceFailed(): void {
     if (this.#closed) return;
     this.host.onIceFailed();
-    this.#pc.restartIce();
+    this.restartIce();
   }
 
   get closed(): boolean {
@@ -252,6 +252,8 @@ export class PeerLink {
 
   /** Restarts ICE, as the network may have changed. */
   restartIce(): void {
+    // Credentials of TURN servers expire.
+    this.#pc.setConfiguration({ ...this.#pc.getConfiguration(), iceServers: this.iceServers() });
     this.#pc.restartIce();
   }
 

@@ -15,7 +15,10 @@ export interface ConnectOptions {
   readonly name?: string;
   /** Subscribe to every publication automatically. Default true. */
   readonly subscribe?: boolean;
-  /** STUN and TURN servers. The SFU needs none unless the network blocks it; direct calls between two participants do. */
+  /**
+   * STUN and TURN servers beside the TURN servers of the fleet, which the server sends. Connections to SFU nodes need none unless
+   * the network blocks UDP; direct calls between two participants behind NAT need one.
+   */
   readonly iceServers?: RTCIceServer[];
   /** Aborts the join: `connect` rejects with the signal's reason, and the server removes the participant. */
   readonly signal?: AbortSignal;

@@ -1,5 +1,6 @@
 import {
   FlotillaError,
+  type IceServer,
   mayHaveMedia,
   type MediaMode,
   type Participant,
@@ -66,6 +67,8 @@ export class RoomState {
   device!: Device;
   info: RoomSnapshot['room'] | undefined;
   me!: Participant;
+  /** TURN servers of the fleet, from the last reply that had any. */
+  #fleetIceServers: readonly IceServer[] = [];
 
   constructor(
     readonly options: ConnectOptions,
@@ -105,6 +108,16 @@ export class RoomState {
       };
       const stops = [this.changes.on('connected', done), this.changes.on('closed', done)];
     });
+  }
+
+  /** STUN and TURN servers for new connections: those of the application, then those of the fleet. */
+  get iceServers(): RTCIceServer[] {
+    return [...(this.options.iceServers ?? []), ...this.#fleetIceServers];
+  }
+
+  /** Keeps the TURN servers of a reply, whose credential replaces the previous one. */
+  setIceServers({ iceServers }: { readonly iceServers?: readonly IceServer[] | undefined }): void {
+    if (iceServers) this.#fleetIceServers = iceServers;
   }
 
   emit<K extends keyof RoomEvents>(name: K, ...args: RoomEvents[K]): void {

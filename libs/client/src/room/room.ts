@@ -49,6 +49,7 @@ export class Room extends Emitter<RoomEvents> {
       onDisconnected: () => state.setConnection('reconnecting'),
       onResumed: (rooms) => room.#resumed(rooms),
       onRestarted: () => room.#restart(),
+      onRefreshed: (reply) => state.setIceServers(reply),
       onEnded: (error) => state.close(error),
     });
     // Closing the session also leaves a room whose join is still being answered.
@@ -167,6 +168,7 @@ export class Room extends Emitter<RoomEvents> {
       subscribe: state.subscribesAutomatically,
     });
     state.assertOpen();
+    state.setIceServers(reply);
     state.me = reply.snapshot.participants.find(({ id }) => id === reply.participantId)!;
     this.#media.start(reply.snapshot.mediaMode);
     this.#applySnapshot(reply.snapshot);

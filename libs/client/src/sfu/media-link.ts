@@ -31,7 +31,8 @@ export interface MediaLinkOptions {
   readonly media: MediaSessionParameters;
   /** Sends a request to the node of this link, also while the session is being migrated to it. */
   readonly request: RoomRequest;
-  readonly iceServers: RTCIceServer[];
+  /** STUN and TURN servers, for the transports and for each restart of ICE: credentials of TURN servers expire. */
+  readonly iceServers: () => RTCIceServer[];
   /** The node no longer has these transports. */
   readonly onBroken: (link: MediaLink) => void;
   /** `iceError` was set or cleared. */
@@ -53,6 +54,7 @@ export class MediaLink {
   readonly #recv: Transport;
   readonly #onBroken: (link: MediaLink) => void;
   readonly #onIceErrorChanged: () => void;
+  readonly #iceServers: () => RTCIceServer[];
   /** Addresses of the node, for error messages. */
   readonly #addresses: readonly IceAddress[];
   /** Transports whose ICE connection failed and is not connected again. */
@@ -77,10 +79,11 @@ export class MediaLink {
     this.request = request;
     this.#onBroken = onBroken;
     this.#onIceErrorChanged = onIceErrorChanged;
+    this.#iceServers = iceServers;
     this.#addresses = media.recv.iceCandidates;
     const options = (parameters: MediaSessionParameters['send']): TransportOptions => ({
       ...(parameters as unknown as TransportOptions),
-      iceServers,
+      iceServers: iceServers(),
     });
     this.#send = device.createSendTransport(options(media.send));
     this.#recv = device.createRecvTransport(options(media.recv));
@@ -130,6 +133,7 @@ export class MediaLink {
     if (this.#closed) return;
     try {
       const { iceParameters } = await this.request('restart_ice', { transportId: transport.id });
+      await transport.updateIceServers({ iceServers: this.#iceServers() });
       await transport.restartIce({
         iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'],
       });

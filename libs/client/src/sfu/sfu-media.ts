@@ -58,7 +58,7 @@ export class SfuMedia {
       device: this.#state.device,
       media,
       request,
-      iceServers: this.#state.options.iceServers ?? [],
+      iceServers: () => this.#state.iceServers,
       onBroken: (broken) => {
         if (broken === this.links.current) this.reopen();
       },
@@ -165,6 +165,7 @@ export class SfuMedia {
         const subscribe = state.subscribesAutomatically;
         const media = await state.request('open_media', { rtpCapabilities, subscribe });
         if (!state.isOpen) return;
+        state.setIceServers(media);
         await this.use(media);
         await this.#republish();
         if (isLost) state.emit('mediaChanged', 'restored');

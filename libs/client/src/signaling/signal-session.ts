@@ -23,6 +23,8 @@ export interface SignalSessionHandlers {
   onResumed(rooms: ReplyPayload<'resume'>['rooms']): void;
   /** A new session replaces one that could not be resumed: join again. Rejects when that fails. */
   onRestarted(): Promise<void>;
+  /** The token was exchanged for a newer one. */
+  onRefreshed(reply: ReplyPayload<'refresh_token'>): void;
   /** The session has ended for good. */
   onEnded(error: FlotillaError | undefined): void;
 }
@@ -142,7 +144,7 @@ export class SignalSession {
   async #refreshToken(): Promise<void> {
     if (typeof this.#token === 'string') return;
     try {
-      await this.request('refresh_token', { token: await this.#token() });
+      this.#handlers.onRefreshed(await this.request('refresh_token', { token: await this.#token() }));
     } catch {
       // The gateway closes the session when the token has expired, and the client opens a new one.
     }

@@ -76,6 +76,7 @@ class FakeStreamEnd {
 class FakeTransport {
   connectionState: ConnectionState = 'connected';
   iceRestarts = 0;
+  iceServers: readonly RTCIceServer[] = [];
   readonly observer = new EventEmitter();
   readonly producers: FakeStreamEnd[] = [];
   readonly consumers: FakeStreamEnd[] = [];
@@ -97,6 +98,10 @@ class FakeTransport {
 
   async restartIce(): Promise<void> {
     this.iceRestarts++;
+  }
+
+  async updateIceServers({ iceServers }: { iceServers: RTCIceServer[] }): Promise<void> {
+    this.iceServers = iceServers;
   }
 
   async produce({ track, appData }: { track: FakeTrack; appData: object }): Promise<FakeStreamEnd> {

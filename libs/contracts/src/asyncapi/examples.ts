@@ -69,6 +69,13 @@ const subscription = {
   paused: true,
 };
 const media = { nodeId, send: transport, recv: { ...transport, id: 'e0f4' }, subscriptions: [subscription] };
+const iceServers = [
+  {
+    urls: ['turn:turn.example.com:443?transport=udp', 'turns:turn.example.com:443?transport=tcp'],
+    username: `${at / 1000 + 900}:${sessionId}`,
+    credential: 'GZzCEbUoWZfTgPmkGOcQDQXqwEU=',
+  },
+];
 const participant = {
   id: bob,
   userId: 'bob@example.com',
@@ -105,14 +112,14 @@ const offer = {
 export const requestExamples: { readonly [T in RequestType]: RequestExample<T> } = {
   join: {
     payload: { room: 'stand-up', name: 'Ada', rtpCapabilities },
-    reply: { participantId: ada, snapshot, media },
+    reply: { participantId: ada, snapshot, media, iceServers },
   },
   resume: {
     payload: { offsets: { [to]: offset, 'user:ada@example.com': offset, '*': offset } },
     reply: { missed: [], rooms: [{ roomId, participantId: ada, resumed: true }] },
   },
   leave: { to, payload: {}, reply: {} },
-  open_media: { to, payload: { rtpCapabilities, subscribe: true }, reply: media },
+  open_media: { to, payload: { rtpCapabilities, subscribe: true }, reply: { ...media, iceServers } },
   connect_transport: { to, payload: { transportId, dtlsParameters }, reply: {} },
   restart_ice: { to, payload: { transportId }, reply: { iceParameters } },
   publish: {
@@ -168,7 +175,7 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   'metadata.report': { to, payload: { relayId, rttMs: 320, loss: 0.2 }, reply: {} },
   refresh_token: {
     payload: { token: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl' },
-    reply: { expiresAt: at + 900_000 },
+    reply: { expiresAt: at + 900_000, iceServers },
   },
   migrated: { to, payload: { migrationId }, reply: {} },
   migration_report: { to, payload: { migrationId, ms: 412, gapMs: 83 }, reply: {} },

@@ -1,5 +1,6 @@
 import { roomIdOf } from '@flotilla/store';
 import type { Negotiations } from '../negotiation/negotiations.ts';
+import type { IceServers } from '../rooms/ice-servers.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { MetadataLinks } from '../rooms/metadata-links.ts';
 import type { TopologyStream } from '../topology/topology-stream.ts';
@@ -20,6 +21,7 @@ export interface RequestServices {
   readonly metadata: MetadataLinks;
   readonly tokens: TokenRequests;
   readonly topology: TopologyStream;
+  readonly iceServers: IceServers;
 }
 
 interface AboutRoom {
@@ -37,17 +39,24 @@ const onPublication = ({ payload }: { readonly payload: { readonly publicationId
 
 /** All requests of protocol flotilla.v1. */
 export function requestHandlers(services: RequestServices): RequestHandlers {
-  const { rooms, memberships, nodes, messages, migrations, negotiations, metadata, tokens, topology } = services;
+  const { rooms, memberships, nodes, messages, migrations, negotiations, metadata, tokens, topology, iceServers } =
+    services;
   return {
     join: {
       orderKey: ({ payload }) => inRoom({ roomId: roomIdOf(payload.room) }),
-      handle: (received) => rooms.join(received),
+      handle: async (received) => {
+        const { payload, afterwards } = await rooms.join(received);
+        return new ReplyThen({ ...payload, ...iceServers.of(received.session) }, afterwards);
+      },
     },
     resume: { orderKey: () => 'resume', handle: (received) => rooms.resume(received) },
     leave: { orderKey: inRoom, handle: (received) => rooms.leave(received) },
     open_media: {
       orderKey: inRoom,
-      handle: ({ session, roomId, payload }) => memberships.openMedia(session, session.membership(roomId), payload),
+      handle: async ({ session, roomId, payload }) => ({
+        ...(await memberships.openMedia(session, session.membership(roomId), payload)),
+        ...iceServers.of(session),
+      }),
     },
     connect_transport: { handle: (received) => nodes.toSfu('sfu.connect_transport', received) },
     restart_ice: { handle: (received) => nodes.toSfu('sfu.restart_ice', received) },
@@ -78,7 +87,10 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     'metadata.subscribe': { handle: (received) => nodes.toRelay('relay.subscribe', received) },
     'metadata.unsubscribe': { handle: (received) => nodes.toRelay('relay.unsubscribe', received) },
     'metadata.report': { handle: (received) => nodes.toRelay('relay.report', received) },
-    refresh_token: { orderKey: () => 'token', handle: (received) => tokens.refresh(received) },
+    refresh_token: {
+      orderKey: () => 'token',
+      handle: async (received) => ({ ...(await tokens.refresh(received)), ...iceServers.of(received.session) }),
+    },
     watch_topology: { handle: ({ session }) => new ReplyThen({}, () => topology.watch(session)) },
     unwatch_topology: {
       handle: ({ session }) => {

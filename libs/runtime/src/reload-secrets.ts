@@ -1,0 +1,53 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { z } from 'zod';
+import { ConfigError, loadConfig } from './config.ts';
+import type { Logger } from './log.ts';
+import { fileSuffix, secretSettings } from './secret-files.ts';
+
+/** Interval between two reads of the files, ms. */
+const defaultIntervalMs = 5000;
+
+/** Secrets that are used when connecting, and not again: a change needs a restart. */
+const usedAtStart: ReadonlySet<string> = new Set(['REDIS_URL', 'AMQP_URL']);
+
+export interface SecretReload<T extends z.ZodRawShape> {
+  /** The configuration in use. Changed secrets are replaced in it, so whoever uses a secret reads it from here each time. */
+  readonly config: z.output<z.ZodObject<T>>;
+  readonly schema: z.ZodObject<T>;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
+  readonly log: Logger;
+  readonly intervalMs?: number;
+}
+
+/**
+ * Reads the files of secrets again periodically, as Kubernetes replaces a symbolic link above them. A configuration that is invalid
+ * with the new secrets is logged once, and those in use stay.
+ *
+ * @returns a function that stops it.
+ */
+export function reloadSecrets<T extends z.ZodRawShape>(options: SecretReload<T>): () => void {
+  const { schema, env = process.env, log, intervalMs = defaultIntervalMs } = options;
+  const config = options.config as Record<string, unknown>;
+  const reloaded = Object.keys(schema.shape).filter(
+    (key) => secretSettings.has(key) && !usedAtStart.has(key) && env[`${key}${fileSuffix}`],
+  );
+  if (reloaded.length === 0) return () => undefined;
+  let failure = '';
+  const timer = setInterval(() => {
+    try {
+      const read: Record<string, unknown> = loadConfig(schema, env);
+      failure = '';
+      for (const key of reloaded) {
+        if (isDeepStrictEqual(read[key], config[key])) continue;
+        config[key] = read[key];
+        log.info({ setting: key }, 'secret loaded');
+      }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      if (error.message === failure) return;
+      failure = error.message;
+      log.warn({ problems: error.problems }, 'secrets not loaded, keeping those in use');
+    }
+  }, intervalMs).unref();
+  return () => clearInterval(timer);
+}
