@@ -138,7 +138,7 @@ metric that counts such answers. [errors.md](errors.md) explains the error codes
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 
-An address is the client's. Behind a proxy or load balancer the gateway knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
+An address is the client's; of IPv6, its /64 network. Behind a proxy or load balancer the gateway knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
 [transport.md](transport.md). Without that setting, all clients share the load balancer's address and its limits.
 `;
 }

@@ -35,7 +35,9 @@ export const limitsConfig = z.object({
   FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(500)
-    .describe('Maximum number of connections from one address. An office behind NAT is one address.'),
+    .describe(
+      'Maximum number of connections from one address. An office behind NAT is one address, and so is a /64 network of IPv6.',
+    ),
   FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(50)
@@ -48,6 +50,10 @@ export const limitsConfig = z.object({
     .min(1)
     .default(2000)
     .describe('Messages per second from all sessions of one address; bursts of three times as many.'),
+  FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: wholeNumber()
+    .min(1)
+    .default(100)
+    .describe('Plain HTTP requests per second from one address; bursts of ten times as many.'),
   FLOTILLA_MAX_ROOMS_PER_SESSION: wholeNumber().min(1).default(16).describe('Maximum number of rooms of one session.'),
   FLOTILLA_OVERLOAD_DELAY_MS: wholeNumber()
     .min(1)

@@ -1,4 +1,9 @@
 export { type GatewayConfig, checkTurn, gatewayConfig, edgeConfig, limitsConfig } from './config.ts';
-export { SignalingGatewayModule, type SignalingGatewayOptions, useSignaling } from './signaling-gateway.module.ts';
+export {
+  protectServer,
+  SignalingGatewayModule,
+  type SignalingGatewayOptions,
+  useSignaling,
+} from './signaling-gateway.module.ts';
 export { nodeFlags } from './node-flags.ts';
 export { type Limit, limitsTable } from './limits/limits-table.ts';

@@ -6,10 +6,8 @@ import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { gatewayConfig } from './config.ts';
-import { SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
+import { protectServer, SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
 import { Certificate } from './edge/certificate.ts';
-import { readFirstBytes } from './edge/first-bytes.ts';
-import { Edge } from './edge/edge.ts';
 
 await runService({
   name: 'signaling-gateway',
@@ -32,12 +30,7 @@ await runService({
     useSignaling(app);
     const origins = config.FLOTILLA_ALLOWED_ORIGINS;
     app.enableCors({ origin: origins.includes('*') ? '*' : origins, exposedHeaders: [timeHeader] });
-    readFirstBytes(
-      app.getHttpServer(),
-      { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
-      app.get(Edge, { strict: false }).trusts,
-      log,
-    );
+    protectServer(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_SIGNAL_PORT, config.FLOTILLA_SIGNAL_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'signaling is up');

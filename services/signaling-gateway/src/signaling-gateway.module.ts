@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { type TokenConfig, tokenSettings, TokenVerifier, UpgradeAuthenticator } from '@flotilla/auth';
 import { newId } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
@@ -11,9 +12,11 @@ import {
 } from '@nestjs/common';
 import type { EdgeConfig } from './config.ts';
 import { Edge } from './edge/edge.ts';
+import { acceptConnections, type FirstBytesOptions } from './edge/first-bytes.ts';
 import { Gateway } from './gateway.ts';
 import { Handshake } from './inbound/handshake.ts';
 import { SignalHttpController } from './inbound/http.controller.ts';
+import { limitRequests } from './inbound/limit-requests.ts';
 import { SessionAdmission } from './inbound/session-admission.ts';
 import { SignalAdapter, type SignalServices } from './inbound/signal.adapter.ts';
 import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
@@ -51,7 +54,7 @@ export interface SignalingGatewayOptions {
 @Module({})
 export class SignalingGatewayModule {
   static register(options: SignalingGatewayOptions): DynamicModule {
-    const { gateway, services } = compose(options);
+    const { gateway, services, connectionLimits } = compose(options);
     return {
       module: SignalingGatewayModule,
       controllers: [SignalHttpController],
@@ -61,11 +64,16 @@ export class SignalingGatewayModule {
         { provide: SIGNAL_SERVICES, useValue: services },
         { provide: Handshake, useValue: services.handshake },
         { provide: Edge, useValue: services.edge },
+        { provide: ConnectionLimits, useValue: connectionLimits },
         { provide: GatewayHooks, useValue: new GatewayHooks(gateway) },
       ],
     };
   }
 }
+
+/** How long a plain HTTP request may take to arrive: its header fields, and all of it, ms. */
+const headersTimeoutMs = 10_000;
+const requestTimeoutMs = 30_000;
 
 const SIGNAL_SERVICES = Symbol('signal services');
 
@@ -82,7 +90,11 @@ class GatewayHooks implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 }
 
-function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway: Gateway; services: SignalServices } {
+function compose({ config, backplane, log }: SignalingGatewayOptions): {
+  gateway: Gateway;
+  services: SignalServices;
+  connectionLimits: ConnectionLimits;
+} {
   const { store, bus, events } = backplane;
   const gatewayId = newId('gateway');
   const table = new SessionTable();
@@ -122,15 +134,17 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     trustedProxies: config.FLOTILLA_TRUSTED_PROXIES,
     allowPlain: config.FLOTILLA_ALLOW_PLAIN,
   });
+  const connectionLimits = new ConnectionLimits({
+    total: config.FLOTILLA_MAX_CONNECTIONS,
+    perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
+    perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
+    messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
+    requestsPerAddressPerSecond: config.FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS,
+  });
   const handshake = new Handshake(
     new UpgradeAuthenticator(verifier),
     new SessionAdmission(gatewayId, store.sessions, lifecycle, messages, nodes),
-    new ConnectionLimits({
-      total: config.FLOTILLA_MAX_CONNECTIONS,
-      perAddress: config.FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS,
-      perAddressPerSecond: config.FLOTILLA_CONNECTS_PER_SECOND_PER_ADDRESS,
-      messagesPerAddressPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS,
-    }),
+    connectionLimits,
     overload,
     edge,
     {
@@ -186,10 +200,20 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): { gateway
     drain: (handshakes) => gateway.drain(handshakes),
     log,
   };
-  return { gateway, services };
+  return { gateway, services, connectionLimits };
 }
 
 /** Puts the WebSocket endpoint on the application's HTTP server. Call it before the application listens. */
 export function useSignaling(app: INestApplication): void {
   app.useWebSocketAdapter(new SignalAdapter(app, app.get<SignalServices>(SIGNAL_SERVICES, { strict: false })));
+}
+
+/** Limits what reaches the application's HTTP server before a session is admitted. Call it before the application listens. */
+export function protectServer(app: INestApplication, options: FirstBytesOptions, log: Logger): void {
+  const [edge, limits] = [app.get(Edge, { strict: false }), app.get(ConnectionLimits, { strict: false })];
+  const server = app.getHttpServer() as Server;
+  server.headersTimeout = headersTimeoutMs;
+  server.requestTimeout = requestTimeoutMs;
+  acceptConnections(server, options, { trusts: edge.trusts, limits, log });
+  app.use(limitRequests(edge, limits));
 }

@@ -12,8 +12,9 @@ import { signalPath } from '@flotilla/contracts';
 import { httpAnswer, openingHandshake, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Certificate } from '../src/edge/certificate.ts';
-import { readFirstBytes } from '../src/edge/first-bytes.ts';
+import { acceptConnections } from '../src/edge/first-bytes.ts';
 import { Edge } from '../src/edge/edge.ts';
+import { limitsPerAddress } from './limits-per-address.ts';
 import { binaryHeader, lineHeader, signature, tlsVector } from './proxy-headers.ts';
 import {
   connections,
@@ -178,12 +179,13 @@ describe.each(['HTTP', 'HTTPS'])('PROXY headers before %s', (kind) => {
   let port: number;
   const ca = kind === 'HTTPS' ? files.pem : undefined;
   const { clientOf, trusts } = new Edge({ trustedProxies: ['127.0.0.1'], allowPlain: false });
+  const limits = limitsPerAddress(100);
 
   beforeAll(async () => {
     const { serverOptions } = await Certificate.load(files, log);
     server = (ca ? createTlsServer(serverOptions) : createServer()) as Server;
     server.on('request', (request, response) => response.end(JSON.stringify(clientOf(request))));
-    readFirstBytes(server, { proxyProtocol: true, tls: ca !== undefined }, trusts, log);
+    acceptConnections(server, { proxyProtocol: true, tls: ca !== undefined }, { trusts, limits, log });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     ({ port } = server.address() as AddressInfo);
   });

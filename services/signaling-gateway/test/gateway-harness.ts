@@ -12,12 +12,10 @@ import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
-import { SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
+import { protectServer, SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
 import { Certificate, type CertificateFiles } from '../src/edge/certificate.ts';
-import { readFirstBytes } from '../src/edge/first-bytes.ts';
-import { Edge } from '../src/edge/edge.ts';
 
-const secret = 'a secret for tests, 32 characters';
+const secret = 'a-secret-for-tests-of-32-characters';
 const issuer = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 
 export interface RunningGateway {
@@ -50,13 +48,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   });
   useSignaling(app);
   const server = app.getHttpServer() as Server;
-  const { trusts } = app.get(Edge, { strict: false });
-  readFirstBytes(
-    server,
-    { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined },
-    trusts,
-    log,
-  );
+  protectServer(app, { proxyProtocol: config.FLOTILLA_PROXY_PROTOCOL, tls: certificate !== undefined }, log);
   const stopReloading = certificate?.reloadOnChange(server, reloadMs);
   await app.listen(0, host);
   const { port } = server.address() as AddressInfo;

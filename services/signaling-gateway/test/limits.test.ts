@@ -2,9 +2,10 @@ import { TokenBucket } from '@flotilla/runtime';
 import { maxNesting } from '@flotilla/contracts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ConnectionLimits } from '../src/limits/connection-limits.ts';
+import { prefixOf } from '../src/limits/address-prefix.ts';
 import { nestsDeeperThan } from '../src/limits/nesting.ts';
 import { Overload } from '../src/limits/overload.ts';
+import { limitsPerAddress } from './limits-per-address.ts';
 
 const depthOf = (value: unknown): number =>
   typeof value === 'object' && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
@@ -45,13 +46,7 @@ describe('a token bucket', () => {
 
 describe('connection limits', () => {
   const limits = (settings = {}) =>
-    new ConnectionLimits({
-      total: 5,
-      perAddress: 3,
-      perAddressPerSecond: 1,
-      messagesPerAddressPerSecond: 2,
-      ...settings,
-    });
+    limitsPerAddress(3, { total: 5, perAddressPerSecond: 1, messagesPerAddressPerSecond: 2, ...settings });
 
   test('refuse above the limit per address and in total, and admit again after a release', () => {
     const connections = limits();
@@ -82,6 +77,56 @@ describe('connection limits', () => {
     expect(sent).toEqual([true, true, true, true, true, true, false]);
     expect(otherAddress!.take(0)).toBe(true);
     expect([second!.take(1000), first!.take(1000), second!.take(1000)]).toEqual([true, true, false]);
+  });
+
+  test('accept twice as many sockets from an address as it may have connections, and more when some have closed', () => {
+    const connections = limits({ perAddressPerSecond: 100 });
+    const releases = Array.from({ length: 6 }, () => connections.accept('a', 0));
+    expect(connections.accept('a', 0)).toBeUndefined();
+    expect(connections.accept('b', 0)).toBeDefined();
+    releases[0]!();
+    releases[0]!();
+    expect(connections.accept('a', 0)).toBeDefined();
+    expect(connections.accept('a', 0)).toBeUndefined();
+  });
+
+  test('accept sockets of an address at twice the rate of its connections', () => {
+    const connections = limits({ perAddress: 1000 });
+    const accepted = Array.from({ length: 30 }, () => connections.accept('a', 0)).filter(Boolean);
+    expect(accepted).toHaveLength(20);
+    expect([connections.accept('a', 500), connections.accept('a', 500)].map(Boolean)).toEqual([true, false]);
+  });
+
+  test('take a /64 network of IPv6 for one address', () => {
+    const connections = limits({ perAddressPerSecond: 100 });
+    const counts = Array.from({ length: 10 }, (_, host) => connections.accept(`2001:db8::${host}`, 0)).filter(Boolean);
+    expect(counts).toHaveLength(6);
+    expect(connections.accept('2001:db8:0:1::1', 0)).toBeDefined();
+  });
+
+  test.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['::1', '0:0:0:0::/64'],
+    ['2001:db8::', '2001:db8:0:0::/64'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8::2:3:4:5:6', '2001:db8:0:2::/64'],
+    ['fe80::1', 'fe80:0:0:0::/64'],
+    ['', ''],
+  ])('count %s as %s', (address, prefix) => {
+    expect(prefixOf(address)).toBe(prefix);
+  });
+
+  test('count all spellings and hosts of a network as one', () => {
+    const group = fc.integer({ min: 0, max: 0xffff }).map((value) => value.toString(16));
+    const groups = (count: number) => fc.array(group, { minLength: count, maxLength: count });
+    fc.assert(
+      fc.property(groups(4), groups(4), groups(4), (network, one, other) => {
+        const [first, second] = [one, other].map((host) => prefixOf([...network, ...host].join(':')));
+        expect(first).toBe(second);
+        expect(first).toBe(`${network.map((it) => Number.parseInt(it, 16).toString(16)).join(':')}::/64`);
+      }),
+    );
   });
 
   test('track a bounded number of addresses, and never evict one with an open connection', () => {

@@ -16,7 +16,13 @@ import {
   wholeNumber,
 } from '@flotilla/runtime';
 import { checkPipePorts, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
-import { checkTurn, edgeConfig, SignalingGatewayModule, useSignaling } from '@flotilla/signaling-gateway';
+import {
+  checkTurn,
+  edgeConfig,
+  protectServer,
+  SignalingGatewayModule,
+  useSignaling,
+} from '@flotilla/signaling-gateway';
 import { memoryBackplane } from '@flotilla/backplane';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -129,6 +135,7 @@ await runService({
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
     if (isOpen) app.use(localRequestsOnly(hosts));
+    else protectServer(app, { proxyProtocol: false, tls: false }, log);
     useSignaling(app);
     useConsole(app);
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);

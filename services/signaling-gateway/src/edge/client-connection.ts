@@ -77,7 +77,7 @@ const forwardedFor = (headers: IncomingHttpHeaders): string =>
 const lastEntry = (header: string | string[] | undefined): string | undefined => entries(header).at(-1) || undefined;
 
 /** One spelling per address, so that a limit per address can't be bypassed by another spelling. */
-function canonical(address: string): string {
+export function canonical(address: string): string {
   if (!isIPv6(address)) return address;
   const [unscoped] = address.split('%') as [string];
   return new SocketAddress({ address: unscoped, family: 'ipv6' }).address.replace(/^::ffff:(?=[\d.]+$)/, '');

@@ -1,13 +1,14 @@
 import type { Server, Socket } from 'node:net';
 import { counter, type Logger } from '@flotilla/runtime';
-import type { RelayedConnection, Trust } from './client-connection.ts';
+import type { ConnectionLimits } from '../limits/connection-limits.ts';
+import { canonical, type RelayedConnection, type Trust } from './client-connection.ts';
 import { parseProxyHeader, ProxyHeaderError } from './proxy-header.ts';
 import { refuse } from './refuse.ts';
 import { tlsRequired } from './upgrade-check.ts';
 
 const refused = counter({
   name: 'signaling_connections_refused_total',
-  help: 'Connections closed before TLS or HTTP because of their first bytes, by reason.',
+  help: 'Connections closed before TLS or HTTP because of their number or their first bytes, by reason.',
   labelNames: ['reason'],
 });
 
@@ -26,7 +27,7 @@ class ConnectionRefused extends Error {
   override readonly name = 'ConnectionRefused';
 
   constructor(
-    readonly reason: 'untrusted' | 'malformed' | 'timeout' | 'ended',
+    readonly reason: 'limited' | 'untrusted' | 'malformed' | 'timeout' | 'ended',
     message: string,
   ) {
     super(message);
@@ -39,11 +40,14 @@ const relayedConnections = new WeakMap<Socket, RelayedConnection>();
 export const relayedOver = (socket: Socket): RelayedConnection | undefined => relayedConnections.get(socket);
 
 /**
- * Reads the first bytes of each connection before the HTTP or HTTPS server does. It wraps the server's own `connection`
+ * Counts each connection, and reads its first bytes, before the HTTP or HTTPS server does. It wraps the server's own `connection`
  * listeners, so that listening, timeouts and closing stay with the server. Call it before the server listens.
  */
-export function readFirstBytes(server: Server, options: FirstBytesOptions, trusts: Trust, log: Logger): void {
-  if (!options.proxyProtocol && !options.tls) return;
+export function acceptConnections(
+  server: Server,
+  options: FirstBytesOptions,
+  { trusts, limits, log }: { readonly trusts: Trust; readonly limits: ConnectionLimits; readonly log: Logger },
+): void {
   const listeners = server.listeners('connection') as ((socket: Socket) => void)[];
   const handOver = (socket: Socket): void => listeners.forEach((listener) => listener.call(server, socket));
   // The server wraps its socket without exposing it: addresses and ports identify the pair.
@@ -53,12 +57,22 @@ export function readFirstBytes(server: Server, options: FirstBytesOptions, trust
     if (relayed) relayedConnections.set(secured, relayed);
   });
 
+  /** Behind a proxy that sends no PROXY header, the client is known from each request only. */
+  const count = (socket: Socket, address: string): void => {
+    if (trusts(address)) return;
+    const release = limits.accept(address);
+    if (!release) throw new ConnectionRefused('limited', 'too many connections from this address');
+    socket.once('close', release);
+  };
+
   const receive = async (socket: Socket): Promise<void> => {
+    const peer = socket.remoteAddress ?? '';
+    count(socket, canonical(peer));
     if (options.proxyProtocol) {
-      if (!trusts(socket.remoteAddress ?? ''))
-        throw new ConnectionRefused('untrusted', 'only trusted proxies may connect');
+      if (!trusts(peer)) throw new ConnectionRefused('untrusted', 'only trusted proxies may connect');
       const { relayed } = await readStart(socket, headerTimeoutMs, parseProxyHeader);
       relayedConnections.set(socket, relayed);
+      if (relayed.address !== undefined) count(socket, canonical(relayed.address));
       if (options.tls) {
         const endpoints = endpointsOf(socket);
         awaitingTls.set(endpoints, relayed);

@@ -42,6 +42,18 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('connection', 'RATE_LIMITED'),
   },
   {
+    of: 'Sockets from one address with or without a session, and new ones per second: twice as many as connections',
+    value: 'FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS',
+    answer: 'the connection is closed without an answer, before TLS',
+    metric: 'signaling_connections_refused_total{reason="limited"}',
+  },
+  {
+    of: 'Plain HTTP requests from one address, per second (bursts of ten times as many)',
+    value: 'FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS',
+    answer: 'HTTP 429 `RATE_LIMITED` with `Retry-After`',
+    metric: 'signaling_rejected_total{what="http",reason="RATE_LIMITED"}',
+  },
+  {
     of: 'Time to the first request',
     value: '30 s',
     answer: `close ${closeCodes.HANDSHAKE_TIMEOUT}`,
