@@ -53,6 +53,15 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
     expect(await events.lastOffset('a')).toBe(offsets.at(-1));
   });
 
+  test('a stream whose last entry has a TTL is empty after it', async () => {
+    await events.append('a', '1', 1);
+    expect(await events.readAfter('a', '0-0', 10)).toHaveLength(1);
+    await waitFor('the end of the stream', async () => {
+      if ((await events.lastOffset('a')) !== '0-0') notYet('it has its entry');
+    });
+    expect(await events.readAfter('a', '0-0', 10)).toEqual([]);
+  });
+
   test('readAfter returns the entries after an offset, in order and within the limit', async () => {
     const offsets = await append('a', 10);
     const later = await events.readAfter('a', offsets[3]!, 100);

@@ -74,7 +74,7 @@ describe('a RabbitMQ that cannot be used', () => {
       });
     proxy.freeze();
     await has('RabbitMQ does not answer');
-    proxy.mend();
+    proxy.restore();
     await has(undefined);
   });
 });

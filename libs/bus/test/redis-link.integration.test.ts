@@ -90,7 +90,7 @@ describe('what a connection to Redis reports', () => {
     const link = await linkTo(`redis://127.0.0.1:${proxy.port}`);
     proxy.freeze();
     await hasProblem(link, 'Redis does not answer');
-    proxy.mend();
+    proxy.restore();
     await worksAgain(link);
     await proxy.close();
   });

@@ -1,6 +1,9 @@
 import { FlotillaError, type MediaMode, type Room, type RoomGrant, roomGrantsOf } from '@flotilla/contracts';
 import type { SessionClaims } from './store.ts';
 
+/** Time in seconds for which a deleted room's stream is kept, so that its participants receive `room_deleted`. */
+export const deletedStreamSeconds = 300;
+
 /** Key that rooms are sorted by in lists: by creation, then by id. */
 export const listKey = (room: Pick<Room, 'id' | 'createdAt'>): string =>
   `${String(room.createdAt).padStart(15, '0')}:${room.id}`;

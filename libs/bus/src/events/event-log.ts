@@ -14,7 +14,7 @@ export interface LogEntry {
 export interface EventLog {
   /**
    * Appends an entry and returns its offset. With `ttlSeconds`, the stream expires that long after the entry unless another one
-   * follows; the in-memory log keeps it. Throws FlotillaError UNAVAILABLE when the log is unavailable.
+   * follows. Throws FlotillaError UNAVAILABLE when the log is unavailable.
    */
   append(stream: string, data: string, ttlSeconds?: number): Promise<Offset>;
 
@@ -52,6 +52,15 @@ export interface StreamSubscription {
 
   /** Ends the subscription; no entry is delivered afterwards. */
   stop(): void;
+}
+
+/** The JSON value of an entry; undefined when it is damaged. Never throws, so that `OnEntries` callbacks can use it. */
+export function entryValue(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Minimum number of entries that a stream keeps. Redis trims in blocks and may keep more. */

@@ -11,6 +11,8 @@ interface Stream {
   entries: LogEntry[];
   readonly subscribers: Set<Subscriber>;
   lastOffset: Offset;
+  /** Timer of the time to live that the last entry gave the stream. */
+  expiry?: NodeJS.Timeout | undefined;
 }
 
 /** An event log within one process, without persistence. */
@@ -25,8 +27,8 @@ export class MemoryEventLog implements EventLog {
     return stream;
   }
 
-  async append(name: string, data: string): Promise<Offset> {
-    return this.appendNow(name, data);
+  async append(name: string, data: string, ttlSeconds?: number): Promise<Offset> {
+    return this.appendNow(name, data, ttlSeconds);
   }
 
   async appendNext(name: string, data: string): Promise<{ offset: Offset; previous: Offset }> {
@@ -35,11 +37,14 @@ export class MemoryEventLog implements EventLog {
   }
 
   /** Synchronous `append`, for the in-memory store, in which a change and its event are one step as in Redis. */
-  appendNow(name: string, data: string): Offset {
+  appendNow(name: string, data: string, ttlSeconds?: number): Offset {
     const stream = this.#stream(name);
     const offset = nextOffset(stream.lastOffset, Date.now());
     stream.lastOffset = offset;
     stream.entries.push({ offset, data });
+    clearTimeout(stream.expiry);
+    stream.expiry =
+      ttlSeconds === undefined ? undefined : setTimeout(() => this.#expire(name), ttlSeconds * 1000).unref();
     // Trims in blocks, as Redis does: removing single entries would copy the array each time.
     if (stream.entries.length > maxStreamLength * 1.25) stream.entries = stream.entries.slice(-maxStreamLength);
     this.#pumpLater(stream);
@@ -47,7 +52,7 @@ export class MemoryEventLog implements EventLog {
   }
 
   async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
-    const { entries } = this.#stream(name);
+    const { entries = [] } = this.#streams.get(name) ?? {};
     const first = entries[0];
     // From the start: complete unless the stream has reached the length at which it is trimmed.
     if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'trimmed';
@@ -75,6 +80,8 @@ export class MemoryEventLog implements EventLog {
       },
       stop: () => {
         stream.subscribers.delete(subscriber);
+        const isUnused = stream.subscribers.size === 0 && stream.entries.length === 0;
+        if (isUnused && this.#streams.get(name) === stream) this.#streams.delete(name);
       },
     };
   }
@@ -101,12 +108,12 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
-  /** Deletes a stream. Its subscribers receive entries appended later. */
-  delete(name: string): void {
+  /** Deletes the entries of a stream. Its subscribers receive entries appended later. */
+  #expire(name: string): void {
     const stream = this.#streams.get(name);
     if (!stream) return;
+    stream.entries = [];
     if (stream.subscribers.size === 0) this.#streams.delete(name);
-    else stream.entries = [];
   }
 
   problem(): string | undefined {

@@ -14,7 +14,7 @@ const backoffMs = (attempt: number): number => Math.min(50 * 2 ** attempt, 1000)
 
 /**
  * A connection to Redis that rejects commands at once while Redis is unavailable, and reconnects: after a loss, when a round trip
- * takes too long (a connection that swallows bytes stays open otherwise), and when this server is no longer the primary.
+ * takes too long (a half-open connection stays open otherwise), and when this server is no longer the primary.
  */
 export class RedisLink {
   readonly redis: Redis;

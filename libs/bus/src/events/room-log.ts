@@ -1,6 +1,6 @@
 import { type Offset, RoomEvent } from '@flotilla/contracts';
 import { inSpan, injectTrace, outsideTraces } from '@flotilla/runtime';
-import type { EventLog, StreamSubscription, LogEntry } from './event-log.ts';
+import { entryValue, type EventLog, type LogEntry, type StreamSubscription } from './event-log.ts';
 
 /** The event stream of a room, which is its source of truth. */
 export const roomStream = (roomId: string): string => `{${roomId}}:events`;
@@ -26,17 +26,9 @@ export interface RoomEventEntry {
  */
 export function parseRoomEvents(entries: readonly LogEntry[]): RoomEventEntry[] {
   return entries.flatMap(({ offset, data }) => {
-    const event = RoomEvent.safeParse(parsed(data));
+    const event = RoomEvent.safeParse(entryValue(data));
     return event.success ? [{ offset, event: event.data }] : [];
   });
-}
-
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Serialises an event, with the current trace context. */

@@ -10,7 +10,7 @@ import {
   type RoomSummary,
   type TopologyVertex,
 } from '@flotilla/contracts';
-import { lacksGrant, listKey, mediaModeOf, sameSettings } from '../room-record.ts';
+import { deletedStreamSeconds, lacksGrant, listKey, mediaModeOf, sameSettings } from '../room-record.ts';
 import {
   type Ban,
   type FailedRecord,
@@ -82,7 +82,7 @@ export class MemoryRooms implements RoomStore {
     }
     this.#rooms.delete(roomId);
     this.relays.dropRoom(roomId);
-    this.shared.append(roomId, { type: 'room_deleted', from: 'system', payload: {} });
+    this.shared.append(roomId, { type: 'room_deleted', from: 'system', payload: {} }, deletedStreamSeconds);
     return true;
   }
 

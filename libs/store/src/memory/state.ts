@@ -65,8 +65,8 @@ export class MemoryState {
     readonly now: () => number,
   ) {}
 
-  append(roomId: string, event: RoomEvent): void {
-    this.log.appendNow(roomStream(roomId), encodeRoomEvent(event));
+  append(roomId: string, event: RoomEvent, ttlSeconds?: number): void {
+    this.log.appendNow(roomStream(roomId), encodeRoomEvent(event), ttlSeconds);
   }
 
   roomsOf(sessionId: string): string[] {

@@ -14,7 +14,7 @@ import {
   type RoomSummary,
   startOfStream,
 } from '@flotilla/contracts';
-import { listKey, mediaModeOf, lacksGrant, notCovered, sameSettings } from '../room-record.ts';
+import { deletedStreamSeconds, listKey, mediaModeOf, lacksGrant, notCovered, sameSettings } from '../room-record.ts';
 import {
   type Ban,
   type FailedRecord,
@@ -35,8 +35,6 @@ import { parseMember, parseMembers, parsePublications } from './room-records.ts'
 import { answersOf, type ScriptClient } from './script-client.ts';
 import { traceField } from './trace-field.ts';
 
-/** Time for which a deleted room's stream is kept, so that its participants receive `room_deleted`, s. */
-const deletedStreamSeconds = 300;
 /** Members that one run of a script removes; a script blocks Redis. */
 const membersPerRun = 500;
 /** Time for which the previous record of a republished publication is kept, s. Longer than any migration. */

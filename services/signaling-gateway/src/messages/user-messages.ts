@@ -1,5 +1,6 @@
 import {
   broadcastStream,
+  entryValue,
   type EventLog,
   gatewayStream,
   idleStreamSeconds,
@@ -112,7 +113,7 @@ export class UserMessages {
   }
 
   #receive(data: string): void {
-    const event = GatewayEvent.safeParse(parsed(data));
+    const event = GatewayEvent.safeParse(entryValue(data));
     if (!event.success) return this.log.debug({ data }, 'unknown entry in the stream of this gateway skipped');
     const { onReplaced, onCutSocket, onRevoked } = this.handlers;
     if (event.data.type === 'session_replaced') return onReplaced(event.data.sessionId, event.data.resumeHash);
@@ -126,7 +127,7 @@ export class UserMessages {
 
   #broadcast(offset: Offset, data: string): void {
     this.#lastBroadcast = offset;
-    const message = AddressedMessage.safeParse(parsed(data));
+    const message = AddressedMessage.safeParse(entryValue(data));
     if (!message.success) return;
     const frame = eventFrame(everybody, offset, { type: 'message', ...message.data });
     for (const session of this.table) session.broadcasts.deliver(offset, frame);
@@ -177,17 +178,8 @@ function encode(session: Session, data: unknown): string {
   return JSON.stringify(message);
 }
 
-/** The value of JSON text, undefined when it is not JSON. */
-function parsed(data: string): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    return undefined;
-  }
-}
-
 /** An entry that can't be parsed was written by a newer version or is damaged; it is skipped. */
 function deliveryOf(to: string, { offset, data }: { offset: Offset; data: string }): Delivery {
-  const message = AddressedMessage.safeParse(parsed(data));
+  const message = AddressedMessage.safeParse(entryValue(data));
   return { offset, frame: message.success ? eventFrame(to, offset, { type: 'message', ...message.data }) : undefined };
 }
