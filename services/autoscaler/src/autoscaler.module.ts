@@ -17,15 +17,15 @@ import type { ScalingSettings } from './scaling/settings.ts';
 export interface AutoscalerOptions {
   readonly backplane: Backplane;
   readonly log: Logger;
-  /** Without them, the number of SFU nodes is not decided. */
+  /** Default: the number of SFU nodes is not decided. */
   readonly scaling?: ScalingOptions;
 }
 
 export interface ScalingOptions {
   readonly settings: ScalingSettings;
-  /** Whose number of pods is set. Without it, the number is only exported. */
+  /** The Deployment whose number of pods is set. Without it, the number is only exported. */
   readonly workload?: Workload | undefined;
-  /** Also moves the peers of pods whose machine is about to go. */
+  /** Also moves the peers of pods whose machine is about to be removed. */
   readonly watchMachines: boolean;
   /** Serves what the function returns as JSON. */
   readonly serve: (path: string, answer: () => unknown) => void;

@@ -1,7 +1,7 @@
 import type { Migration } from '@flotilla/contracts';
 import { counter, gauge, histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
-import type { FleetView, NodeSigns } from './fleet-view.ts';
+import type { FleetView, PlannerReport } from './fleet-view.ts';
 import { detectLostNodes, type Heartbeats } from './heartbeats.ts';
 import type { Leadership } from './leadership.ts';
 import type { MigrationDispatcher } from './migration-dispatcher.ts';
@@ -71,21 +71,22 @@ export class Autoscaler {
   #frozen = false;
   #hasReceived = false;
   #checking: Promise<void> | undefined;
+  #hasFailed = false;
 
   constructor(private readonly parts: AutoscalerParts) {
     this.#now = parts.now ?? (() => performance.now());
   }
 
   /** Records one batch of node reports from the stream. */
-  receive(reports: readonly NodeSigns[]): void {
+  receive(reports: readonly PlannerReport[]): void {
     this.parts.heartbeats.record(
       reports.map(({ id }) => id),
       this.#now(),
     );
-    for (const report of reports) this.parts.view.take(report);
+    for (const report of reports) this.parts.view.record(report);
   }
 
-  /** Whether no heartbeats arrive, so that Redis is suspected. */
+  /** Whether failure detection is frozen, because no heartbeats arrive at all. */
   get isFrozen(): boolean {
     return this.#frozen;
   }
@@ -93,9 +94,18 @@ export class Autoscaler {
   /** Checks once, unless a check is running. Never rejects. */
   check(): Promise<void> {
     this.#checking ??= this.#check()
-      .catch((error: unknown) => this.parts.log.debug({ err: error }, 'check failed, the next one plans'))
+      .then(() => void (this.#hasFailed = false))
+      .catch((error: unknown) => this.#failed(error))
       .finally(() => (this.#checking = undefined));
     return this.#checking;
+  }
+
+  /** Warns once, not with every check until one succeeds again. */
+  #failed(error: unknown): void {
+    const { log } = this.parts;
+    if (this.#hasFailed) log.debug({ err: error }, 'planning failed again');
+    else log.warn({ err: error }, 'planning failed, it is repeated until it succeeds');
+    this.#hasFailed = true;
   }
 
   /** Resolves when no check is running. */

@@ -2,7 +2,13 @@ import { brokerConfig, commonConfig, ConfigError, flag, wholeNumber } from '@flo
 import { z } from 'zod';
 import { type ScalingSettings, scalingSettings as presets } from './scaling/settings.ts';
 
-const name = () => z.string().regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/, 'a name of Kubernetes is expected');
+const name = () =>
+  z
+    .string()
+    .regex(
+      /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+      'must be a Kubernetes name: lower-case letters, digits, "-" and "."',
+    );
 
 export const autoscalerConfig = z.object({
   ...commonConfig.shape,
@@ -15,8 +21,8 @@ export const autoscalerConfig = z.object({
   FLOTILLA_SCALE_NAMESPACE: name()
     .optional()
     .describe('Kubernetes namespace of that Deployment. Default: that of the pod of this process.'),
-  FLOTILLA_SCALE_MIN: wholeNumber().min(1).default(presets.min).describe('Least number of SFU nodes.'),
-  FLOTILLA_SCALE_MAX: wholeNumber().min(1).default(presets.max).describe('Greatest number of SFU nodes.'),
+  FLOTILLA_SCALE_MIN: wholeNumber().min(1).default(presets.min).describe('Minimum number of SFU nodes.'),
+  FLOTILLA_SCALE_MAX: wholeNumber().min(1).default(presets.max).describe('Maximum number of SFU nodes.'),
   FLOTILLA_SCALE_HEADROOM_PERCENT: wholeNumber()
     .default(presets.headroomShare * 100)
     .describe('Free capacity, in percent of the expected sessions. The greater of the two headrooms counts.'),
@@ -28,11 +34,13 @@ export const autoscalerConfig = z.object({
     .max(100)
     .default(presets.meanCpu * 100)
     .describe(
-      'Mean CPU of the SFU nodes, in percent, above which there are too few. Each counts with its hottest worker.',
+      'Maximum mean CPU of the SFU nodes, in percent; each node counts as its busiest worker. Above it, nodes are added.',
     ),
   FLOTILLA_SCALE_IN_SECONDS: wholeNumber()
     .default(presets.stabilizationMs / 1000)
-    .describe('Seconds over which fewer SFU nodes have to be enough until there are fewer.'),
+    .describe(
+      'Stabilisation window, in seconds: nodes are removed down to the greatest number that was required within it.',
+    ),
   FLOTILLA_SCALE_WATCH_MACHINES: flag()
     .default(false)
     .describe(
@@ -42,7 +50,7 @@ export const autoscalerConfig = z.object({
 
 export type AutoscalerConfig = z.output<typeof autoscalerConfig>;
 
-/** Throws ConfigError when the least number is above the greatest. */
+/** Throws ConfigError when the minimum is above the maximum. */
 export function scalingSettings(config: AutoscalerConfig): ScalingSettings {
   const { FLOTILLA_SCALE_MIN: min, FLOTILLA_SCALE_MAX: max } = config;
   if (min > max) throw new ConfigError([`FLOTILLA_SCALE_MIN is ${min}, above FLOTILLA_SCALE_MAX, which is ${max}.`]);

@@ -2,7 +2,7 @@ import type { NodeView } from '@flotilla/contracts';
 import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './planner/state.ts';
 
 /** The part of a node's report that the planner reads. */
-export interface NodeSigns {
+export interface PlannerReport {
   readonly id: string;
   readonly capacity: number;
   readonly load: { readonly cpu: number };
@@ -10,7 +10,7 @@ export interface NodeSigns {
 }
 
 interface SeenNode {
-  readonly signs: NodeSigns;
+  readonly report: PlannerReport;
   readonly peers: ReadonlyMap<string, PlannerPeer>;
 }
 
@@ -23,16 +23,16 @@ export class FleetView {
   /** The nodes that report a peer, by `peerKey`, the newest last. */
   readonly #assignments = new Map<string, readonly string[]>();
 
-  take(signs: NodeSigns): void {
-    const before = this.#nodes.get(signs.id)?.peers;
-    const peers = new Map(signs.peers.map((peer) => [peerKey(peer), peer]));
+  record(report: PlannerReport): void {
+    const before = this.#nodes.get(report.id)?.peers;
+    const peers = new Map(report.peers.map((peer) => [peerKey(peer), peer]));
     for (const key of peers.keys()) {
-      if (!before?.has(key)) this.#assignments.set(key, [...(this.#assignments.get(key) ?? []), signs.id]);
+      if (!before?.has(key)) this.#assignments.set(key, [...(this.#assignments.get(key) ?? []), report.id]);
     }
     for (const key of before?.keys() ?? []) {
-      if (!peers.has(key)) this.#left(key, signs.id);
+      if (!peers.has(key)) this.#left(key, report.id);
     }
-    this.#nodes.set(signs.id, { signs, peers });
+    this.#nodes.set(report.id, { report, peers });
   }
 
   #left(key: string, nodeId: string): void {
@@ -71,14 +71,14 @@ export class FleetView {
    */
   nodes(listed: readonly NodeView[], lost: ReadonlySet<string>, leaving: ReadonlySet<string>): PlannerNode[] {
     const known = new Map(listed.map((node) => [node.id, node]));
-    return [...this.#nodes].map(([id, { signs, peers }]) => {
+    return [...this.#nodes].map(([id, { report, peers }]) => {
       const node = known.get(id);
       return {
         id,
-        cpu: signs.load.cpu,
+        cpu: report.load.cpu,
         state: leaving.has(node?.instance ?? '') ? 'draining' : (node?.state ?? 'cordoned'),
-        capacity: signs.capacity,
-        reserved: node?.reserved ?? signs.capacity,
+        capacity: report.capacity,
+        reserved: node?.reserved ?? report.capacity,
         startedAt: node?.startedAt ?? 0,
         drainStartedAt: node?.drain?.startedAt,
         alive: !lost.has(id),

@@ -21,8 +21,8 @@ export const lostAfterMs = 700;
 const provenAfterMs = 650;
 /** Failure detection freezes when no heartbeat arrives for this long. */
 export const frozenAfterMs = 1000;
-/** Time for nodes to reconnect to Redis after a freeze. They try every second. */
-export const reunionMs = 3000;
+/** Time for nodes to reconnect to Redis after a freeze, in milliseconds. They try every second. */
+export const reconnectMs = 3000;
 
 /**
  * Distinguishes dead nodes from an interrupted stream. Only arrivals by this process's own clock count, because nodes' clocks
@@ -39,7 +39,7 @@ export function detectLostNodes({ last, flowingSince }: Arrivals, now: number): 
   const lost: string[] = [];
   for (const [id, at] of last) {
     // A missing heartbeat from before the stream worked again is no evidence against a node.
-    const since = Math.max(at, flowingSince + reunionMs - lostAfterMs);
+    const since = Math.max(at, flowingSince + reconnectMs - lostAfterMs);
     if (now - since >= lostAfterMs && newest - since >= provenAfterMs) lost.push(id);
   }
   return { frozen: false, lost };

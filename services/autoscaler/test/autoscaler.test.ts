@@ -11,7 +11,7 @@ import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { nodeReport, notYet, waitFor } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { reunionMs } from '../src/heartbeats.ts';
+import { reconnectMs } from '../src/heartbeats.ts';
 import { AutoscalerModule } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });
@@ -105,7 +105,7 @@ afterEach(() => stop());
 /** Waits until failure detection has started. */
 const graceOver = () =>
   waitFor('the start of failure detection', () => {
-    if (performance.now() - begun < reunionMs + 500) notYet('it is not due');
+    if (performance.now() - begun < reconnectMs + 500) notYet('it is not due');
   });
 
 const movedAll = () =>

@@ -1,9 +1,9 @@
 import { newId, type NodeView } from '@flotilla/contracts';
 import { nodeReport } from '@flotilla/testkit';
 import { expect, test } from 'vitest';
-import { FleetView, type NodeSigns } from '../src/fleet-view.ts';
+import { FleetView, type PlannerReport } from '../src/fleet-view.ts';
 
-const signs = (id: string, sessionIds: readonly string[] = []): NodeSigns => ({
+const report = (id: string, sessionIds: readonly string[] = []): PlannerReport => ({
   id,
   capacity: 10,
   load: { cpu: 0.5 },
@@ -24,23 +24,23 @@ const assignments = (view: FleetView) =>
 test('a peer that two nodes report is assigned to the newer one, and to the older one when the newer stops reporting it', () => {
   const view = new FleetView();
   const [ada, bob] = [newId('session'), newId('session')];
-  view.take(signs('nd_a', [ada, bob]));
-  view.take(signs('nd_b', []));
-  view.take(signs('nd_b', [ada]));
-  view.take(signs('nd_a', [ada, bob]));
+  view.record(report('nd_a', [ada, bob]));
+  view.record(report('nd_b', []));
+  view.record(report('nd_b', [ada]));
+  view.record(report('nd_a', [ada, bob]));
   expect(assignments(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
-  view.take(signs('nd_b', []));
+  view.record(report('nd_b', []));
   expect(assignments(view)).toEqual({ nd_a: [ada, bob], nd_b: [] });
-  view.take(signs('nd_b', [ada]));
-  view.take(signs('nd_a', [bob]));
+  view.record(report('nd_b', [ada]));
+  view.record(report('nd_a', [bob]));
   expect(assignments(view)).toEqual({ nd_a: [bob], nd_b: [ada] });
 });
 
 test('the peers of a node without reports stay assigned to it until another node reports them, they leave, or the node is removed', () => {
   const view = new FleetView();
   const [ada, bob, eve] = [newId('session'), newId('session'), newId('session')];
-  view.take(signs('nd_a', [ada, bob, eve]));
-  view.take(signs('nd_b', [ada]));
+  view.record(report('nd_a', [ada, bob, eve]));
+  view.record(report('nd_b', [ada]));
   view.forgetPeer({ roomId: 'rm_a', sessionId: bob, fromNode: 'nd_a' });
   expect(assignments(view)).toEqual({ nd_a: [eve], nd_b: [ada] });
   view.forget('nd_a');
@@ -49,8 +49,8 @@ test('the peers of a node without reports stay assigned to it until another node
 
 test('reserved capacity and state are those of the store, and a node that is not in the store is no target', () => {
   const view = new FleetView();
-  view.take(signs('nd_a'));
-  view.take(signs('nd_b'));
+  view.record(report('nd_a'));
+  view.record(report('nd_b'));
   expect(view.nodes([listed('nd_a')], new Set(['nd_b']), new Set())).toMatchObject([
     { id: 'nd_a', state: 'draining', reserved: 3, alive: true, cpu: 0.5 },
     { id: 'nd_b', state: 'cordoned', reserved: 10, alive: false },
@@ -59,8 +59,8 @@ test('reserved capacity and state are those of the store, and a node that is not
 
 test('a node whose process is to be emptied is planned as a draining one', () => {
   const view = new FleetView();
-  view.take(signs('nd_a'));
-  view.take(signs('nd_b'));
+  view.record(report('nd_a'));
+  view.record(report('nd_b'));
   const nodes = [
     { ...listed('nd_a'), instance: 'pod-a', state: 'cordoned' as const },
     { ...listed('nd_b'), instance: 'pod-b', state: 'active' as const },

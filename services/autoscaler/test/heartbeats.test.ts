@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { detectLostNodes, frozenAfterMs, Heartbeats, lostAfterMs, reunionMs } from '../src/heartbeats.ts';
+import { detectLostNodes, frozenAfterMs, Heartbeats, lostAfterMs, reconnectMs } from '../src/heartbeats.ts';
 
 interface Scenario {
   /** Arrival times of its reports, by node. */
@@ -26,7 +26,7 @@ function simulate({ arrivals, until }: Scenario): { lost: Map<string, number>; f
   for (let now = 0; now <= until; now += 50) {
     while (all[0] && all[0].at <= now) heartbeats.record([all.shift()!.id], now);
     const report = detectLostNodes(heartbeats, now);
-    if (now > reunionMs) frozen ||= report.frozen;
+    if (now > reconnectMs) frozen ||= report.frozen;
     for (const id of report.lost) if (!lost.has(id)) lost.set(id, now);
   }
   return { lost, frozen };
@@ -72,7 +72,7 @@ describe('failure detection', () => {
       until: 60_000,
     });
     expect([...lost.keys()]).toEqual(['nd_c']);
-    expect(lost.get('nd_c')!).toBeGreaterThanOrEqual(40_000 + reunionMs);
+    expect(lost.get('nd_c')!).toBeGreaterThanOrEqual(40_000 + reconnectMs);
   });
 
   test('a late heartbeat is tolerated', () => {

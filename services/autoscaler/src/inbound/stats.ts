@@ -1,10 +1,10 @@
-import { type EventLog, type StreamSubscription, nodeStream } from '@flotilla/bus';
+import { entryValue, type EventLog, nodeStream, type StreamSubscription } from '@flotilla/bus';
 import { NodeLoad, NodeStats, PeerQuality } from '@flotilla/contracts';
 import { z } from 'zod';
-import type { NodeSigns } from '../fleet-view.ts';
+import type { PlannerReport } from '../fleet-view.ts';
 
 /** The fields of NodeStats that the planner reads. Nodes of other versions may report more fields, or no peers. */
-const Signs = z.object({
+const PlannerReport = z.object({
   ...NodeStats.pick({ id: true, capacity: true }).shape,
   load: NodeLoad.pick({ cpu: true }),
   peers: z
@@ -19,11 +19,11 @@ const Signs = z.object({
  */
 export async function subscribeToStats(
   events: EventLog,
-  onReports: (reports: NodeSigns[]) => void,
+  onReports: (reports: PlannerReport[]) => void,
 ): Promise<StreamSubscription> {
   return events.subscribe(nodeStream, await events.lastOffset(nodeStream), (entries) => {
     const reports = entries.flatMap(({ data }) => {
-      const report = Signs.safeParse(JSON.parse(data));
+      const report = PlannerReport.safeParse(entryValue(data));
       return report.success ? [report.data] : [];
     });
     if (reports.length > 0) onReports(reports);

@@ -10,14 +10,14 @@ import { KubernetesLeases, kubernetesTiming } from './lease.ts';
 import { ReplicaController } from './replica-controller.ts';
 import { Watches } from './watches.ts';
 
-/** A pod that could not be emptied within this time is removed nevertheless: a client may ignore that it is to move. */
+/** Time after which a pod is removed although it has sessions left, in milliseconds: clients may ignore the request to move. */
 const emptyWithinMs = 300_000;
 const connectEveryMs = 2000;
 
 export interface KubernetesScalingOptions {
   readonly workload: Workload;
   readonly maxReplicas: number;
-  /** Also moves the peers of pods whose machine is about to go. */
+  /** Also moves the peers of pods whose machine is about to be removed. */
   readonly watchMachines: boolean;
   readonly bus: Pick<CommandBus, 'call'>;
   readonly log: Logger;
@@ -54,7 +54,8 @@ export class KubernetesScaling implements ScaleTarget {
         log.info({ ...workload }, 'connected to Kubernetes');
         return;
       } catch (error) {
-        if (!hasFailed) log.warn({ err: error, ...workload }, 'Deployment not read from Kubernetes, it is tried again');
+        if (!hasFailed)
+          log.warn({ err: error, ...workload }, 'Kubernetes not reachable or not permitted, trying again');
         hasFailed = true;
       }
       await pause(connectEveryMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);

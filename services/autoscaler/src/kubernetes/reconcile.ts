@@ -1,6 +1,6 @@
 import type { NodeView } from '@flotilla/contracts';
 
-/** Why the peers of a pod are moved to others: it is removed to have fewer, or its machine is about to go. */
+/** Why the peers of a pod are moved to others: there are too many pods, or its machine is about to be removed. */
 export type Mark = 'scale-in' | 'machine';
 
 /** A pod of the workload, with the SFU node in it. */
@@ -9,6 +9,7 @@ export interface PodState {
   readonly ready: boolean;
   /** It is being deleted, and does not count as a replica. */
   readonly terminating: boolean;
+  /** Whether its machine is about to be removed, see `isLeaving`. */
   readonly machineLeaves: boolean;
   readonly mark: Mark | undefined;
   /** Since when it has its mark, as far as this instance saw, in milliseconds. */
@@ -19,8 +20,9 @@ export interface PodState {
 }
 
 export interface WorkloadState {
-  /** Replicas that are wanted of it, and that it has. */
+  /** `spec.replicas` of the Deployment. */
   readonly replicas: number;
+  /** `status.replicas` of the Deployment. */
   readonly existing: number;
   /** Pods of two versions, or a change that Kubernetes has not seen yet. */
   readonly isRollingOut: boolean;
@@ -46,11 +48,11 @@ export interface Reconciliation {
 export type ScalingOutcome = 'Paused' | 'RollingOut' | 'ScalingOut' | 'ScalingIn' | 'Steady';
 
 /**
- * One step from what there is to the wanted number of serving pods. A pure function, and level-based: what was not done, or was done
- * twice, is seen by the next one. Pods are removed one at a time, after their peers have moved.
+ * One step from the present to the wanted number of serving pods. A pure function, and level-based: the next step sees what was not
+ * done, or was done twice. Pods are removed one at a time, after their peers have moved.
  *
- * @param wanted number of pods that take participants. Those that do not, because their machine goes or an operator cordoned them,
- * are replaced first.
+ * @param wanted number of pods that take participants. Those that do not, because their machine is about to be removed or an operator
+ * cordoned them, are replaced first.
  */
 export function reconcile(
   workload: WorkloadState,
@@ -73,11 +75,11 @@ export function reconcile(
   };
 }
 
-/** Takes no participants, for another reason than that there are too many pods: its machine goes, or others cordoned it. */
+/** Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, or an operator cordoned it. */
 const isAway = ({ mark, node, machineLeaves }: PodState): boolean =>
   machineLeaves || (mark === undefined && node !== undefined && node.state !== 'active');
 
-/** Serves nobody, and Kubernetes would remove it before a ready one. */
+/** Whether a pod has no sessions and is not ready: Kubernetes removes it before a ready one. */
 const isIdle = ({ ready, node }: PodState): boolean => !ready && (node?.reserved ?? 0) === 0;
 
 /**
@@ -100,7 +102,7 @@ const isEmptied = ({ mark, node, markedForMs }: PodState, { emptyWithinMs }: Rep
 
 function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconciliation['marks'] {
   const mark = isVictim ? 'scale-in' : pod.machineLeaves ? 'machine' : undefined;
-  // Its node takes participants again before the planner stops to treat it as draining: the mark shows that the autoscaler set the cordon.
+  // The mark shows that the autoscaler, and not an operator, set the cordon. It stays until the node takes participants again.
   if (mark === undefined && pod.node?.state === 'cordoned') return [];
   return mark === pod.mark && isRemoved === pod.hasDeletionCost ? [] : [{ pod: pod.name, mark, isRemoved }];
 }

@@ -10,7 +10,7 @@ import { type Mark, type PodState, reconcile, type Reconciliation, type ReplicaB
 import { ScalingReport } from './report.ts';
 import type { Watches } from './watches.ts';
 
-/** On a pod: its peers are moved to others. It shows that the autoscaler, and not an operator, cordoned its SFU node. */
+/** On a pod whose peers are moved to others. It shows that the autoscaler, and not an operator, cordoned its SFU node. */
 const markAnnotation = 'flotilla/leaving';
 /** On the Deployment: with the value `paused`, the number of pods stays as it is. */
 const scalingAnnotation = 'flotilla/scaling';
@@ -37,7 +37,7 @@ export interface ReplicaControllerParts {
   readonly now?: () => number;
 }
 
-/** Sets the number of SFU pods through the scale subresource of their Deployment, and empties the pods that are to go. */
+/** Sets the number of SFU pods through the scale subresource of their Deployment, and moves the peers off pods that are to be removed. */
 export class ReplicaController {
   readonly #now: () => number;
   readonly #report: ScalingReport;
@@ -107,13 +107,14 @@ export class ReplicaController {
       if (!leadership.leads) return;
       const before = pods.find(({ name }) => name === pod)?.mark;
       await api.annotatePod(pod, { [markAnnotation]: mark ?? null, [costAnnotation]: isRemoved ? removedFirst : null });
-      if (mark !== before) log.info({ pod, reason: mark ?? before }, mark ? 'peers of a pod are moved' : 'pod is kept');
+      if (mark !== before)
+        log.info({ pod, reason: mark ?? before }, mark ? 'moving the peers of a pod' : 'keeping a pod');
     }
     for (const { nodeId, state } of step.states) {
       if (!leadership.leads) return;
       await bus
         .call(sfuQueue(nodeId), 'sfu.cordon', { state }, { timeoutMs: cordonTimeoutMs })
-        .catch((error: unknown) => log.debug({ err: error, nodeId, state }, 'state of a node not set'));
+        .catch((error: unknown) => log.debug({ err: error, nodeId, state }, 'state of an SFU node not set'));
     }
   }
 

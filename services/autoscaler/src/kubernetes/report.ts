@@ -8,17 +8,18 @@ import type { Reconciliation } from './reconcile.ts';
 const conditionType = 'FlotillaScaling';
 
 const causes: Readonly<Record<ScalingCause, string>> = {
-  sessions: 'its sessions need as many',
-  cpu: 'its CPU needs as many',
-  minimum: 'it is the minimum',
-  maximum: 'it is the maximum, and more would be needed',
-  stabilization: 'as many were needed within the stabilisation window',
-  unknown: 'no SFU node reports',
+  sessions: 'required by its sessions',
+  cpu: 'required by its CPU',
+  minimum: 'the minimum',
+  maximum: 'the maximum, and more are required',
+  stabilization: 'required within the stabilisation window',
+  unknown: 'unchanged, because no SFU node reports',
 };
 
 /** Reports the scaling in Kubernetes: Events of the Deployment, and a condition in its status. */
 export class ScalingReport {
-  #said: string | undefined;
+  /** Status, reason and message of the condition as last written. */
+  #written: string | undefined;
   #victim: string | undefined;
 
   constructor(
@@ -32,7 +33,7 @@ export class ScalingReport {
     await this.#event(
       deployment,
       isOut ? 'ScaledOut' : 'ScaledIn',
-      `${before} to ${after} pods: ${decision.nodes} are to serve, ${causes[decision.cause]}; ${expected} sessions are expected`,
+      `From ${before} to ${after} pods. Target: ${decision.nodes} serving pods (${causes[decision.cause]}), for ${expected} expected sessions.`,
     );
   }
 
@@ -44,13 +45,13 @@ export class ScalingReport {
   ): Promise<void> {
     const reason = outcome === 'Steady' && decision.cause === 'maximum' ? 'AtMaximum' : outcome;
     const message =
-      `${decision.nodes} pods are to serve: ${causes[decision.cause]}.` +
-      (outcome === 'Paused' ? ' The number stays as it is: the Deployment is annotated flotilla/scaling=paused.' : '') +
-      (victim ? ` Peers of ${victim.name} are moved to others.` : '');
+      `Target: ${decision.nodes} serving pods (${causes[decision.cause]}).` +
+      (outcome === 'Paused' ? ' Not applied: the Deployment is annotated flotilla/scaling=paused.' : '') +
+      (victim ? ` The peers of ${victim.name} are being moved to other pods.` : '');
     const status = outcome === 'Paused' ? 'False' : 'True';
-    const says = `${status} ${reason} ${message}`;
-    if (says === this.#said) return;
-    const isNewReason = this.#said?.split(' ')[1] !== reason;
+    const text = `${status} ${reason} ${message}`;
+    if (text === this.#written) return;
+    const isNewReason = this.#written?.split(' ')[1] !== reason;
     const known = deployment.status?.conditions?.find(({ type }) => type === conditionType);
     const lastTransitionTime = known?.status === status ? known.lastTransitionTime : undefined;
     const now = new Date();
@@ -62,19 +63,19 @@ export class ScalingReport {
       lastUpdateTime: now,
       lastTransitionTime: lastTransitionTime ?? now,
     });
-    this.#said = says;
+    this.#written = text;
     if (victim && victim.name !== this.#victim)
       await this.#event(
         deployment,
         'EmptyingPod',
-        `${victim.node?.reserved ?? 0} sessions of ${victim.name} are moved`,
+        `${victim.node?.reserved ?? 0} sessions of ${victim.name} are being moved to other pods.`,
       );
     this.#victim = victim?.name;
     if (!isNewReason) return;
     if (reason === 'Paused' || reason === 'AtMaximum') await this.#event(deployment, reason, message);
   }
 
-  /** An Event that is lost changes nothing else. */
+  /** Never rejects: an Event that cannot be written is logged. */
   async #event(deployment: V1Deployment, reason: string, message: string): Promise<void> {
     const type = reason === 'AtMaximum' ? 'Warning' : 'Normal';
     await this.api

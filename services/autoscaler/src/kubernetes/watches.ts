@@ -9,7 +9,10 @@ interface Watched<T> {
   stop(): Promise<void>;
 }
 
-/** The deployment, its pods and, if wanted, the machines, as the API server last reported them. Each instance watches, so that a new leader has them. */
+/**
+ * The deployment, its pods and, if wanted, the machines, as the API server last reported them. Each instance watches, so that a new leader
+ * has them.
+ */
 export class Watches {
   readonly #deployments: Watched<V1Deployment>;
   readonly #pods: Watched<V1Pod>;
@@ -27,19 +30,27 @@ export class Watches {
     const selector = Object.entries((await api.readDeployment()).spec?.selector.matchLabels ?? {});
     const labels = selector.map(([key, value]) => `${key}=${value}`).join(',');
     const fields = `metadata.name=${name}`;
-    return new Watches(
-      await watch(api, log, {
-        path: `/apis/apps/v1/namespaces/${namespace}/deployments`,
-        list: () => api.listDeployments(fields),
-        fields,
-      }),
-      await watch(api, log, {
-        path: `/api/v1/namespaces/${namespace}/pods`,
-        list: () => api.listPods(labels),
-        labels,
-      }),
-      watchMachines ? await watch(api, log, { path: '/api/v1/nodes', list: () => api.listMachines() }) : undefined,
-    );
+    const opened: Watched<unknown>[] = [];
+    const open = async <T extends KubernetesObject>(options: WatchOptions<T>): Promise<Watched<T>> => {
+      const watched = await watch(api, log, options);
+      opened.push(watched);
+      return watched;
+    };
+    try {
+      return new Watches(
+        await open({
+          path: `/apis/apps/v1/namespaces/${namespace}/deployments`,
+          list: () => api.listDeployments(fields),
+          fields,
+        }),
+        await open({ path: `/api/v1/namespaces/${namespace}/pods`, list: () => api.listPods(labels), labels }),
+        watchMachines ? await open({ path: '/api/v1/nodes', list: () => api.listMachines() }) : undefined,
+      );
+    } catch (error) {
+      // The caller tries again: the watches that were opened would go on beside the new ones.
+      await Promise.allSettled(opened.map((watched) => watched.stop()));
+      throw error;
+    }
   }
 
   /** Undefined after it was deleted. */
@@ -68,7 +79,7 @@ interface WatchOptions<T extends KubernetesObject> {
   readonly fields?: string;
 }
 
-/** Lists once, and follows the changes until it is stopped, over interruptions. */
+/** Lists once, and applies the changes until it is stopped. An interrupted watch is repeated. */
 async function watch<T extends KubernetesObject>(
   { client, config }: KubernetesApi,
   log: Logger,

@@ -33,7 +33,7 @@ export interface Examination {
  * a round trip that rose above the peer's own baseline means that the path was better before, and another node may be reached
  * by another path. Such a peer is moved, at most once per `trialEveryMs`.
  */
-const faultOf = (bad: number, all: number, settings: PlannerSettings): boolean =>
+const isAtFault = (bad: number, all: number, settings: PlannerSettings): boolean =>
   bad >= settings.faultPeers && bad >= all * settings.faultShare;
 
 function degradationOf(
@@ -71,7 +71,7 @@ export function examine(
       bad.push({ peer, key, degradation });
     }
     const all = node.peers.length;
-    const faulty = faultOf(bad.length, all, settings);
+    const faulty = isAtFault(bad.length, all, settings);
     if (faulty) faults.set(node.id, now + settings.faultForMs);
     const [sum, count] = faulty ? [fineSum + badSum, all] : [fineSum, all - bad.length];
     examined.set(node.id, {

@@ -12,7 +12,7 @@ export interface PlannerSettings {
   readonly rttFactor: number;
   readonly rttRiseMs: number;
   readonly degradedForMs: number;
-  /** A node is at fault when at least this share, and this number, of its peers are degraded: see `faultOf`. */
+  /** A node is at fault when at least this share, and this number, of its peers are degraded: see `isAtFault`. */
   readonly faultShare: number;
   readonly faultPeers: number;
   /** How long a node at fault is no target. */

@@ -1,12 +1,12 @@
 import type { NodeView } from '@flotilla/contracts';
 
-/** What the fleet has to carry, over all nodes that are alive. */
+/** The load of the fleet. */
 export interface Demand {
-  /** Assigned sessions. */
+  /** Sessions assigned to any node, also to lost ones: they are assigned to others soon. */
   readonly sessions: number;
-  /** Sum of the CPU of the nodes, each that of its hottest worker. */
+  /** Sum of the CPU of the nodes that are alive, each that of its busiest worker, as a fraction of one. */
   readonly cpu: number;
-  /** Sessions that one node takes: the least of the nodes. Undefined without a node. */
+  /** Smallest capacity of the nodes that are alive, in sessions. Undefined without a node. */
   readonly capacity: number | undefined;
 }
 
@@ -15,7 +15,6 @@ export type DemandNode = Pick<NodeView, 'alive' | 'reserved' | 'capacity'> & {
   readonly load: { readonly cpu: number; readonly workers: readonly { readonly cpu: number }[] };
 };
 
-/** Sessions of a node that was lost count until they are assigned to others. */
 export function demandOf(nodes: readonly DemandNode[]): Demand {
   const alive = nodes.filter((node) => node.alive);
   return {

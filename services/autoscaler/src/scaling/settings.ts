@@ -5,7 +5,7 @@ export interface ScalingSettings {
   /** Free capacity on top of the expected sessions: the greater of a share of them and a number of sessions. */
   readonly headroomShare: number;
   readonly headroomSessions: number;
-  /** Greatest mean CPU of the nodes, each as hot as its hottest worker. */
+  /** Maximum mean CPU of the nodes, each counted as its busiest worker. */
   readonly meanCpu: number;
   /** Time until a new node serves: sessions are expected to grow at the present rate for as long. */
   readonly leadMs: number;
@@ -13,7 +13,7 @@ export interface ScalingSettings {
   readonly trendMs: number;
   /** CPU counts once it lasted for this long, because a report covers half a second only. */
   readonly cpuForMs: number;
-  /** The number falls to what was the highest one wanted within this time. */
+  /** Stabilisation window: the number falls only to the greatest one that was required within it. */
   readonly stabilizationMs: number;
 }
 
