@@ -73,7 +73,10 @@ describe('faults during migrations', () => {
     return seen.flat().map(({ by, of, longest }) => `${of} by ${by} ${Math.round(longest)}`);
   };
 
-  /** Each receives audio and video of the others, has kept its id and never reconnected, and no invariant of the store is violated. Prints the gaps. */
+  /**
+   * Checks that each participant receives audio and video of the others, has kept its id and never reconnected, and that no invariant of
+   * the store is violated. Prints the gaps.
+   */
   const allIsWell = async (what: string): Promise<void> => {
     for (const page of pages) {
       await page.hasTilesOf(names.filter((name) => name !== page.name));

@@ -172,7 +172,7 @@ describe('a join during which a broker is disconnected', () => {
         const reply = join();
         await cut;
         expect(await reply).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE' } });
-        proxy().mend();
+        proxy().restore();
         if (retries) {
           await waitFor('a join succeeds', async () => {
             const again = await join();

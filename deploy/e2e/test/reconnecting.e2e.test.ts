@@ -41,7 +41,7 @@ describe('the call page', () => {
       const dan = await join(browser, 'dan', 'cut');
       await dan.showsConnection('bob', 'Reconnecting…');
       await picture(ada.page, 'reconnecting');
-      proxy.mend();
+      proxy.restore();
       await Promise.all([ada, cleo, dan].map((call) => call.showsConnection('bob', '')));
       await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
     } finally {

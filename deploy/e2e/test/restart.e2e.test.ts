@@ -88,7 +88,7 @@ describe('a gateway stops at SIGTERM', () => {
   test('a call page keeps its session and its media, and never shows "reconnecting"', async () => {
     const { proxy, ada, bob, before } = await callBehindBalancer();
     for (const page of [ada, bob]) await page.watchState();
-    proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    proxy.redirectTo(Number(new URL(fleet.gatewayUrls[1]!).port));
     const frames = ada.framesDuring('bob', 4000);
     expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
     expect(await frames).toBeGreaterThan(0);
@@ -105,7 +105,7 @@ describe('a gateway stops at SIGTERM', () => {
   test('a call continues when the load balancer sends its client to the stopping gateway until it has exited', async () => {
     const { proxy, ada, bob, before } = await callBehindBalancer();
     expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
-    proxy.leadTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    proxy.redirectTo(Number(new URL(fleet.gatewayUrls[1]!).port));
     await bob.collectMessages();
     await waitFor('a message over the other gateway', async () => {
       await ada.send('over the other gateway').catch(() => undefined);

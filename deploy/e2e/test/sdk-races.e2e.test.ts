@@ -57,7 +57,7 @@ describe('the SDK on a fleet', () => {
       proxy.cut();
       await bob.reconnecting();
       await bob.press('leave');
-      proxy.mend();
+      proxy.restore();
       await onlyRemain('leave-cut', ['ada']);
       await ada.hasTilesOf([]);
     } finally {

@@ -22,7 +22,10 @@ export function subprotocolWith(prefix: string, request: IncomingMessage): strin
 export const resumeTokenOf = (request: IncomingMessage): string | undefined =>
   subprotocolWith(resumeSubprotocolPrefix, request);
 
-/** The join token: `Authorization: Bearer <token>`, or, for browsers, the subprotocol entry `flotilla.token.<token>`. Never the URL, which ends up in logs. */
+/**
+ * The join token: `Authorization: Bearer <token>`, or, for browsers, the subprotocol entry `flotilla.token.<token>`. Never the URL,
+ * which ends up in logs.
+ */
 const tokenOf = ExtractJwt.fromExtractors<IncomingMessage>([
   ExtractJwt.fromAuthHeaderAsBearerToken(),
   (request: IncomingMessage) => subprotocolWith(tokenSubprotocolPrefix, request) ?? null,

@@ -18,7 +18,7 @@ export interface Backplane {
   readonly store: Store;
 }
 
-/** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used or RabbitMQ refuses; waits for a RabbitMQ that is not up. */
+/** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used or RabbitMQ refuses; waits for RabbitMQ to start. */
 export async function connectBackplane(
   config: BrokerConfig,
   log: Logger,

@@ -49,7 +49,7 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
 
 /** Connects to Redis once. Returns what is wrong and the cure; undefined when nothing is. */
 export async function redisProblem(setting: string, at: RedisAddress): Promise<string | undefined> {
-  // Behind sentinels, the first of them stands for all in what is said.
+  // With sentinels, messages name the first of them.
   const [sentinel] = parseSentinelUrl(at.url)?.sentinels ?? [];
   const url = new URL(sentinel ? `redis://${sentinel.host}:${sentinel.port}` : at.url);
   const redis = new Redis({
@@ -110,7 +110,7 @@ async function rabbitMqNodeProblem(setting: string, node: RabbitMqNode): Promise
   const url = new URL(`${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`);
   try {
     const connection = await connect(node.connect, { ...node.socket, timeout: withinMs });
-    // A connection that ends in its own way must not end this process.
+    // An `error` event without a listener would end this process.
     connection.on('error', () => undefined);
     const { version = '' } = connection.connection.serverProperties as { version?: string };
     await connection.close();

@@ -30,21 +30,21 @@ export function loadConfig<T extends z.ZodRawShape>(
   const known = [...Object.keys(schema.shape), ...fileSettings(schema)];
   // An empty variable is what templates produce for "not set".
   const values = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
-  const { given, problems: complaints } = withSecretFiles(schema, values);
+  const { given, problems } = withSecretFiles(schema, values);
   const result = schema.safeParse(given);
   for (const issue of result.error?.issues ?? []) {
     const key = issue.path.join('.');
     // Its file could not be read, which is reported already.
     if (given[key] === undefined && values[`${key}${fileSuffix}`] !== undefined) continue;
-    complaints.push(given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`);
+    problems.push(given[key] === undefined ? `${key} is required: ${issue.message}` : `${key}: ${issue.message}`);
   }
   for (const key of Object.keys(env)) {
     if (!key.startsWith(prefix) || known.includes(key)) continue;
     const near = nearest(key, known);
-    complaints.push(`${key} is not a setting of this service${near ? `; did you mean ${near}?` : ''}`);
+    problems.push(`${key} is not a setting of this service${near ? `; did you mean ${near}?` : ''}`);
   }
-  if (complaints.length > 0 || !result.success) {
-    throw new ConfigError(complaints);
+  if (problems.length > 0 || !result.success) {
+    throw new ConfigError(problems);
   }
   return result.data;
 }

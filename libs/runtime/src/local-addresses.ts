@@ -19,7 +19,7 @@ export async function primaryAddress(): Promise<string | undefined> {
   }
 }
 
-/** The addresses that a browser on this machine reaches media at: loopback, and the primary one, as Firefox ignores candidates on loopback. */
+/** The addresses at which a browser on this machine reaches media: loopback, and the primary one, because Firefox ignores loopback. */
 export async function localAddresses(): Promise<string[]> {
   const primary = await primaryAddress();
   return primary === undefined || primary === loopbackAddress ? [loopbackAddress] : [loopbackAddress, primary];

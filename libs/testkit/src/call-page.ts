@@ -42,7 +42,7 @@ export interface CallPageOptions {
   readonly signalUrl?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly camera?: CameraSize;
-  /** Replaces the addresses of other participants by a port that does not answer, as behind a firewall. */
+  /** Replaces remote ICE candidates by a port that does not answer, as behind a firewall. */
   readonly misdirectCandidates?: boolean;
   /** Joins on a machine without camera, microphone and screen. */
   readonly withoutDevices?: boolean;
@@ -190,7 +190,7 @@ export class CallPage<T extends Tab = Page> {
     return { videoFrames: tile?.frames ?? 0, videoWidth: tile?.width ?? 0, audioBytes };
   }
 
-  /** Waits until video and audio of a participant come in, now. */
+  /** Waits until new video frames and audio of a participant are received. */
   async receivesMediaOf(name: string, timeoutMs = 20_000): Promise<void> {
     let last = await this.receivedFrom(name);
     let [newFrames, newAudioBytes] = [0, 0];
@@ -203,7 +203,7 @@ export class CallPage<T extends Tab = Page> {
         last = now;
         if (now.videoWidth === 0 || newFrames < 10)
           notYet(`${newFrames} new frames of width ${now.videoWidth}; problems: ${this.problems.join('; ') || 'none'}`);
-        if (newAudioBytes === 0) notYet('no audio comes in');
+        if (newAudioBytes === 0) notYet('no audio is received');
       },
       { timeoutMs },
     );
@@ -220,7 +220,7 @@ export class CallPage<T extends Tab = Page> {
             .some(({ kind, muted: each }) => kind === 'audio' && each),
         name,
       );
-      if (!muted) notYet('it does not');
+      if (!muted) notYet('no muted audio publication of that participant');
     });
   }
 
@@ -253,18 +253,18 @@ export class CallPage<T extends Tab = Page> {
 
   /**
    * From now on measures, for each participant's video, the longest time between two frames that were rendered
-   * (requestVideoFrameCallback). Looks again for new elements all the time.
+   * (requestVideoFrameCallback). Looks for new video elements every 100 ms.
    */
   async watchFrames(): Promise<void> {
     await this.page.evaluate(watchFrames);
   }
 
-  /** What it publishes. */
+  /** Ids of its publications. */
   publicationIds(): Promise<string[]> {
     return this.page.evaluate(() => [...globalThis.flotilla.room!.publications.keys()]);
   }
 
-  /** The longest gap between frames of each publication since the last call, in ms, how many frames came, and whose they are. */
+  /** Since the last call, by publication: longest gap between frames in ms, number of frames, and name of the participant. */
   takeFrameGaps(): Promise<{ publicationId: string; of: string; longest: number; frames: number }[]> {
     return this.page.evaluate(() => {
       const gaps = [...globalThis.frameGaps].map(([publicationId, gap]) => ({ publicationId, ...gap }));

@@ -8,7 +8,7 @@ export function watchFrames(): void {
       ...(element.shadowRoot ? all(element.shadowRoot) : []),
     ]);
   const watched = new WeakSet<HTMLVideoElement>();
-  // By person: the page may show them in another element meanwhile, and what they publish may be another publication.
+  // By participant: the video element and the publication may be replaced while this runs.
   const lastFrames = new Map<string, number>();
   const shownBy = (video: Element): string | undefined => {
     for (let at: Element | null = video; at; at = at.parentElement ?? (at.getRootNode() as ShadowRoot).host ?? null)

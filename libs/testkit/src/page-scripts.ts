@@ -1,6 +1,6 @@
 /** Scripts that run in a call page before its own. */
 
-/** The SDK's room in the page, as far as tests look into it. */
+/** The part of the SDK's room in the page that tests read. */
 interface PageRoom {
   readonly id: string;
   readonly nodeId?: string;
@@ -45,7 +45,7 @@ export function prepare(): void {
 }
 
 export function misdirectCandidates(): void {
-  // Address and port are the fifth and the sixth field (RFC 8839, section 5.1). Port 9 discards what it gets.
+  // Address and port are the fifth and the sixth field (RFC 8839, section 5.1). Port 9 is `discard` (RFC 863).
   const misdirect = (text: string): string => text.replace(/(candidate:(?:\S+ ){4})\S+ \d+ /g, '$1127.0.0.1 9 ');
   globalThis.RTCPeerConnection = class extends RTCPeerConnection {
     override addIceCandidate(init?: RTCIceCandidateInit | null): Promise<void> {
@@ -79,7 +79,7 @@ export function removeDevices(): void {
   devices.getDisplayMedia = refuse;
 }
 
-/** What the camera gives, whatever the page asks for. */
+/** Resolution of the camera in pixels, regardless of the constraints that the page requests. */
 export interface CameraSize {
   readonly width: number;
   readonly height: number;
@@ -87,10 +87,10 @@ export interface CameraSize {
 
 export function limitCamera({ width, height }: CameraSize): void {
   const devices = navigator.mediaDevices;
-  const ask = devices.getUserMedia.bind(devices);
+  const getUserMedia = devices.getUserMedia.bind(devices);
   devices.getUserMedia = (constraints) => {
     const { video } = constraints ?? {};
-    if (!video) return ask(constraints);
-    return ask({ ...constraints, video: { ...(video === true ? {} : video), width, height } });
+    if (!video) return getUserMedia(constraints);
+    return getUserMedia({ ...constraints, video: { ...(video === true ? {} : video), width, height } });
   };
 }

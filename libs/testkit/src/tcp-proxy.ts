@@ -1,9 +1,9 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** As clients of the server see it. */
+/** Direction of data, from the client's point of view. */
 type Direction = 'sent' | 'received';
 
-/** A TCP relay in front of a server, to be cut and mended. */
+/** A TCP relay in front of a server, which can be cut and restored. */
 export class TcpProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -52,7 +52,7 @@ export class TcpProxy {
   }
 
   /** Sends new connections to another port, as a load balancer does. Open ones stay. */
-  leadTo(targetPort: number): void {
+  redirectTo(targetPort: number): void {
     this.#targetPort = targetPort;
   }
 
@@ -71,15 +71,15 @@ export class TcpProxy {
     socket.on('error', () => undefined).on('close', () => this.#sockets.delete(socket));
   }
 
-  /** Drops every connection, and every new one, until `mend`. */
+  /** Resets every connection, and every new one, until `restore`. */
   cut(): void {
     this.#cut = true;
     for (const socket of this.#sockets) socket.resetAndDestroy();
   }
 
   /**
-   * Cuts when a client sends or receives data with this text, in one piece of what a socket reads. That piece is not passed on.
-   * Resolves when it happened.
+   * Cuts when a client sends or receives data with this text within one chunk of a socket. The chunk is not forwarded. Resolves after
+   * the cut.
    */
   cutAt(direction: Direction, text: string): Promise<void> {
     return new Promise((resolve) => {
@@ -95,7 +95,7 @@ export class TcpProxy {
     trigger.resolve();
   }
 
-  mend(): void {
+  restore(): void {
     this.#cut = false;
   }
 

@@ -12,7 +12,7 @@ const outcomes = counter({
   labelNames: ['kind', 'outcome'],
 });
 
-/** Failures and moves on request. Each is started here, logged with its requester, and counted. */
+/** Injected failures, migrations and drains on request. Each is logged with its requester, and counted. */
 export class Drills {
   constructor(
     private readonly rooms: Rooms,
@@ -48,9 +48,9 @@ export class Drills {
         return { migrationId, toNode };
       }
       case 'drain':
-        return { state: (await this.nodes.order(drill.node, 'draining')).state };
+        return { state: (await this.nodes.setState(drill.node, 'draining')).state };
       case 'uncordon':
-        return { state: (await this.nodes.order(drill.node, 'active')).state };
+        return { state: (await this.nodes.setState(drill.node, 'active')).state };
       case 'kill_worker':
         return { worker: await this.nodes.killWorker(drill.node, drill.worker) };
       case 'kill_node':

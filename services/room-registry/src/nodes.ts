@@ -18,7 +18,7 @@ export class Nodes {
    * Changes the state of a node. Placement applies it when this resolves. Throws NOT_FOUND for an unknown node, NODE_UNAVAILABLE
    * when the node does not answer.
    */
-  async order(id: string, state: NodeState, drainSeconds?: number): Promise<NodeStateChange> {
+  async setState(id: string, state: NodeState, drainSeconds?: number): Promise<NodeStateChange> {
     await this.#require(id);
     const reply = await this.bus.call(sfuQueue(id), 'sfu.cordon', { state, drainSeconds });
     return { id, state: reply.state };

@@ -5,8 +5,8 @@ const everyMs = 1000;
 /** Heartbeat timeout of a gateway; its sessions' resume windows begin then. */
 const gatewayTimeoutMs = 10_000;
 const sessionsPerSweep = 200;
-/** Interval between two sweeps above which the store counts as having been unreachable between them, ms. */
-const brokenContactMs = 5000;
+/** Interval between two sweeps, in milliseconds, above which the store counts as having been unreachable between them. */
+const storeOutageMs = 5000;
 
 const swept = counter({
   name: 'registry_swept_total',
@@ -49,7 +49,7 @@ export class Sweeper {
     private readonly windows: SweeperWindows,
     private readonly log: Logger,
     /** Further parts of each sweep. */
-    private readonly chores: Readonly<Record<string, () => Promise<void>>> = {},
+    private readonly furtherParts: Readonly<Record<string, () => Promise<void>>> = {},
   ) {}
 
   start(): void {
@@ -64,13 +64,13 @@ export class Sweeper {
   async sweep(): Promise<void> {
     const due = await this.store.sessions.due(sessionsPerSweep + this.#failedSessions);
     const now = performance.now();
-    if (now - this.#lastSweptAt > brokenContactMs) this.#reachableSince = now;
+    if (now - this.#lastSweptAt > storeOutageMs) this.#reachableSince = now;
     this.#lastSweptAt = now;
     const reachableMs = now - this.#reachableSince;
     const parts: Readonly<Record<string, () => Promise<void>>> = {
       ...(reachableMs >= gatewayTimeoutMs && { gateways: () => this.#detachOrphaned() }),
       ...(reachableMs >= this.windows.resumeMs && { sessions: () => this.#closeSessions(due) }),
-      ...this.chores,
+      ...this.furtherParts,
       rooms: () => this.#deleteRooms(),
       members: () => this.#repair(),
       ...(reachableMs >= this.windows.deadMs && { dead: () => this.#removeDead() }),

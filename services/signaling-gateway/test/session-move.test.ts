@@ -79,7 +79,7 @@ describe('a session of the SDK', () => {
   test('moves although the load balancer routed it to the stopping gateway first', async () => {
     const { sessionId } = session.welcome;
     await stopFirst();
-    balancer.leadTo(second.port);
+    balancer.redirectTo(second.port);
     await until('resumed');
     expect(happened).toEqual(['resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
@@ -91,7 +91,7 @@ describe('a session of the SDK', () => {
     await stopFirst();
     await firstIsStopping;
     await until('disconnected');
-    balancer.leadTo(second.port);
+    balancer.redirectTo(second.port);
     await until('resumed');
     expect(happened).toEqual(['disconnected', 'resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
@@ -108,10 +108,10 @@ describe('a session of the SDK', () => {
 
   test('resumes although the load balancer routed the first two attempts to a machine that is down', async () => {
     const { sessionId } = session.welcome;
-    balancer.leadTo(second.port);
+    balancer.redirectTo(second.port);
     balancer.cut();
     balancer.leaveUnanswered(2);
-    balancer.mend();
+    balancer.restore();
     await until('resumed');
     expect(happened).toEqual(['disconnected', 'resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
@@ -120,7 +120,7 @@ describe('a session of the SDK', () => {
   test('resumes over another connection when its gateway no longer answers and the connection stays open', async () => {
     const { sessionId } = session.welcome;
     balancer.freeze();
-    balancer.leadTo(second.port);
+    balancer.redirectTo(second.port);
     await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(happened).toEqual(['resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
@@ -131,7 +131,7 @@ describe('a session of the SDK', () => {
     const { sessionId } = session.welcome;
     loseAnswer('resume');
     balancer.cut();
-    balancer.mend();
+    balancer.restore();
     await until('resumed');
     expect(happened).toEqual(['disconnected', 'resumed']);
     expect(session.welcome.sessionId).toBe(sessionId);
@@ -143,7 +143,7 @@ describe('a session of the SDK', () => {
     await store.sessions.close(sessionId, 'removed');
     loseAnswer('useTokenOnce');
     balancer.cut();
-    balancer.mend();
+    balancer.restore();
     await until('restarted');
     expect(happened).toEqual(['disconnected', 'restarted']);
     await session.request('ping', {});
@@ -154,12 +154,12 @@ describe('a session of the SDK', () => {
     whileRestarting = async () => {
       balancer.cut();
       await expect(session.request('ping', {})).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-      balancer.mend();
+      balancer.restore();
     };
     // It does not know the session: a new one is opened.
-    balancer.leadTo(stranger.port);
+    balancer.redirectTo(stranger.port);
     balancer.cut();
-    balancer.mend();
+    balancer.restore();
     await until('resumed');
     expect(happened).toEqual(['disconnected', 'restarted', 'disconnected', 'resumed']);
     await session.request('ping', {});

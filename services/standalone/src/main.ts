@@ -59,7 +59,11 @@ const settings = z.object({
   FLOTILLA_API_REQUESTS_PER_SECOND: registryConfig.shape.FLOTILLA_API_REQUESTS_PER_SECOND,
   FLOTILLA_PORT: port().default(8080).describe('Their port. 0 picks a free one.'),
   FLOTILLA_SFU_NODES: wholeNumber().min(1).max(16).default(2).describe('SFU nodes inside the process.'),
-  FLOTILLA_DRAIN_SECONDS: wholeNumber().default(0).describe('There is no other gateway to send sessions to.'),
+  FLOTILLA_DRAIN_SECONDS: wholeNumber()
+    .default(0)
+    .describe(
+      'Seconds over which sessions are moved to other gateways at the stop. Default 0, because there is no other gateway.',
+    ),
 });
 
 const standaloneConfig = settings.superRefine((config, context) => {

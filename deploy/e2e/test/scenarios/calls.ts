@@ -114,7 +114,7 @@ export const callScenarios: readonly CallScenario[] = [
             for (let number = 1; number <= 20; number++) await ada.send({ number });
             await ada.press('mic');
             report(`${await frames} frames were rendered in the 3 s without a socket`);
-            proxy.mend();
+            proxy.restore();
 
             await bob.joined();
             await waitFor('all messages', async () => {

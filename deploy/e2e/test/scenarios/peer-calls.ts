@@ -186,7 +186,7 @@ export const peerCallScenarios: readonly CallScenario[] = [
             proxy.cut();
             await bob.reconnecting();
             await ada.press('camera');
-            proxy.mend();
+            proxy.restore();
             await bob.joined();
             await ada.press('camera');
             await meets(ada, bob);

@@ -36,7 +36,7 @@ export type RoomEvents = {
   speakersChanged: [participantIds: ReadonlySet<string>];
   /** The participant that leads the conversation. */
   activeSpeakerChanged: [participantId: string];
-  /** Application data sent with `send`, the local participant's included. `sender` is undefined for the local participant and after it left. */
+  /** Application data sent with `send`, also by the local participant. `sender` is undefined for the local one, and after it left. */
   message: [data: unknown, participantId: string, sender: RemoteParticipant | undefined];
   /** New statistics, at most every two seconds; `publication.quality` is updated with them. */
   qualityChanged: [stats: RoomStats];

@@ -90,7 +90,7 @@ class Parsed implements PipeTransform {
 }
 
 /** Parses a path parameter. A value that cannot be an id is answered as an unknown id is. */
-class Named implements PipeTransform {
+class PathParameter implements PipeTransform {
   constructor(
     private readonly schema: z.ZodType,
     private readonly code: 'ROOM_NOT_FOUND' | 'PARTICIPANT_NOT_FOUND' | 'NOT_FOUND',
@@ -103,9 +103,9 @@ class Named implements PipeTransform {
   }
 }
 
-const roomParam = new Named(RoomRef, 'ROOM_NOT_FOUND');
-const userParam = new Named(UserId, 'NOT_FOUND');
-const nodeParam = new Named(NodeId, 'NOT_FOUND');
+const roomParam = new PathParameter(RoomRef, 'ROOM_NOT_FOUND');
+const userParam = new PathParameter(UserId, 'NOT_FOUND');
+const nodeParam = new PathParameter(NodeId, 'NOT_FOUND');
 
 /** Refuses a body that is not JSON, which the body parser would leave unread. Throws UNSUPPORTED_MEDIA_TYPE. */
 class JsonBodyGuard implements CanActivate {
@@ -198,7 +198,7 @@ export class RestController {
   @HttpCode(204)
   remove(
     @Param('room', roomParam) room: string,
-    @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string,
+    @Param('participant', new PathParameter(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string,
     @Query(new Parsed(RemoveParticipant)) { banSeconds }: z.output<typeof RemoveParticipant>,
   ): Promise<void> {
     return this.rooms.remove(room, participant, banSeconds);
@@ -212,7 +212,7 @@ export class RestController {
 
   @Delete('/v1/sessions/:session')
   @HttpCode(204)
-  revokeSession(@Param('session', new Named(SessionId, 'NOT_FOUND')) session: string): Promise<void> {
+  revokeSession(@Param('session', new PathParameter(SessionId, 'NOT_FOUND')) session: string): Promise<void> {
     return this.revocations.session(session);
   }
 
@@ -235,7 +235,7 @@ export class RestController {
   @HttpCode(202)
   async migrate(
     @Param('room', roomParam) ref: string,
-    @Param('participant', new Named(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participantId: string,
+    @Param('participant', new PathParameter(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participantId: string,
     @Body(new Parsed(MigrateParticipant)) { toNode }: z.output<typeof MigrateParticipant>,
   ): Promise<Migration> {
     const { roomId, sessionId } = await this.rooms.member(ref, participantId);
@@ -279,13 +279,13 @@ export class RestController {
   @Post('/v1/nodes/:node/cordon')
   @HttpCode(200)
   cordon(@Param('node', nodeParam) node: string): Promise<NodeStateChange> {
-    return this.nodes.order(node, 'cordoned');
+    return this.nodes.setState(node, 'cordoned');
   }
 
   @Post('/v1/nodes/:node/uncordon')
   @HttpCode(200)
   uncordon(@Param('node', nodeParam) node: string): Promise<NodeStateChange> {
-    return this.nodes.order(node, 'active');
+    return this.nodes.setState(node, 'active');
   }
 
   @Post('/v1/nodes/:node/drain')
@@ -294,7 +294,7 @@ export class RestController {
     @Param('node', nodeParam) node: string,
     @Body(new Parsed(DrainNode)) { drainSeconds }: z.output<typeof DrainNode>,
   ): Promise<NodeStateChange> {
-    return this.nodes.order(node, 'draining', drainSeconds);
+    return this.nodes.setState(node, 'draining', drainSeconds);
   }
 
   @Post(restRoutes.drill.path)

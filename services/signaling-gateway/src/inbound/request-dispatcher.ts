@@ -27,7 +27,7 @@ const messages = counter({
 /** Requests of one session that may await their answer at a time. */
 const maxInFlight = 64;
 
-/** Refusals for sending too fast that are answered at once; then as many per second as messages are allowed. Beyond it the connection is closed. */
+/** Burst of RATE_LIMITED refusals; their rate is that of allowed messages. Above it the connection is closed. */
 const refusalBurst = 500;
 
 /** Limits of what a session may send, and notifications of the dispatcher. */
