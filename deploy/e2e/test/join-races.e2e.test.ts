@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CommandBus, RedisLink, RabbitMqCommandTransport } from '@flotilla/bus';
 import { closeCodes, newId, registryQueue, relayQueue, sfuQueue } from '@flotilla/contracts';
 import { adminUrlOf, type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
-import { createLogger } from '@flotilla/runtime';
+import { createLogger, type HealthReport } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
 import { notYet, RawClient, TcpProxy, UpgradeRefused, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -94,8 +94,9 @@ async function allReady(): Promise<void> {
     'every service is ready',
     async () => {
       for (const [name, child] of fleet.processes) {
-        const { status } = await fetch(`${await adminUrlOf(child)}/readyz`);
-        if (status !== 200) notYet(`${name} answers ${status}`);
+        const answer = await fetch(`${await adminUrlOf(child)}/readyz`);
+        const { problems } = (await answer.json()) as HealthReport;
+        if (Object.keys(problems).length > 0) notYet(`${name} reports ${JSON.stringify(problems)}`);
       }
     },
     { timeoutMs: 20_000 },

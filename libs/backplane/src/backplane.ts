@@ -57,9 +57,15 @@ export function memoryBackplane(log: Logger): Backplane {
   return { bus: new CommandBus(new MemoryCommandTransport(), log), events, store: new MemoryStore(events) };
 }
 
+/**
+ * How long a broker may be unusable before a service is not ready, ms. An outage makes all instances of a service not ready
+ * together: then load balancers lead nobody to them, also not those who could wait, such as clients that resume their session.
+ */
+const toleratedOutageMs = 15_000;
+
 /** Makes readiness depend on the brokers. Liveness never does. */
 export function watchBackplane(health: Health, { bus, events, store }: Backplane): void {
-  health.addCheck('commands', () => bus.problem());
-  health.addCheck('events', () => events.problem());
-  health.addCheck('store', () => store.problem());
+  health.addCheck('commands', () => bus.problem(), toleratedOutageMs);
+  health.addCheck('events', () => events.problem(), toleratedOutageMs);
+  health.addCheck('store', () => store.problem(), toleratedOutageMs);
 }

@@ -5,11 +5,14 @@
 export class Health {
   #started = false;
   #stopping = false;
-  readonly #checks = new Map<string, () => string | undefined>();
+  readonly #checks: Check[] = [];
 
-  /** Adds a condition of readiness. `check` returns what is wrong, or undefined. */
-  addCheck(name: string, check: () => string | undefined): void {
-    this.#checks.set(name, check);
+  /**
+   * Adds a condition of readiness. `check` returns what is wrong, or undefined. A problem is reported at once, and makes the process
+   * not ready once probes have seen it for `toleratedMs`.
+   */
+  addCheck(name: string, check: () => string | undefined, toleratedMs = 0): void {
+    this.#checks.push({ name, check, toleratedMs, since: undefined });
   }
 
   markStarted(): void {
@@ -30,20 +33,32 @@ export class Health {
     return this.#started ? { ok: true, problems: {} } : { ok: false, problems: { startup: 'starting' } };
   }
 
-  readiness(): HealthReport {
+  readiness(now = performance.now()): HealthReport {
     const problems: Record<string, string> = {};
     if (!this.#started) problems['startup'] = 'starting';
     if (this.#stopping) problems['shutdown'] = 'stopping';
-    for (const [name, check] of this.#checks) {
-      const problem = check();
-      if (problem) problems[name] = problem;
+    let ok = this.#started && !this.#stopping;
+    for (const each of this.#checks) {
+      const problem = each.check();
+      each.since = problem ? (each.since ?? now) : undefined;
+      if (!problem) continue;
+      problems[each.name] = problem;
+      if (now - each.since! >= each.toleratedMs) ok = false;
     }
-    return { ok: Object.keys(problems).length === 0, problems };
+    return { ok, problems };
   }
+}
+
+interface Check {
+  readonly name: string;
+  readonly check: () => string | undefined;
+  readonly toleratedMs: number;
+  /** When probes began to see the problem that it has. */
+  since: number | undefined;
 }
 
 export interface HealthReport {
   ok: boolean;
-  /** What is wrong, by the name of the check. */
+  /** What is wrong, by the name of the check; also what is tolerated for a while. */
   problems: Record<string, string>;
 }

@@ -124,6 +124,21 @@ describe('health', () => {
     await admin.close();
   });
 
+  test('readiness tolerates a problem for as long as its check says, and reports it at once', () => {
+    const health = new Health();
+    health.markStarted();
+    let redis: string | undefined = 'Redis does not answer';
+    health.addCheck('store', () => redis, 100);
+    const problems = { store: 'Redis does not answer' };
+    expect(health.readiness(1000)).toEqual({ ok: true, problems });
+    expect(health.readiness(1099)).toEqual({ ok: true, problems });
+    expect(health.readiness(1100)).toEqual({ ok: false, problems });
+    redis = undefined;
+    expect(health.readiness(1101)).toEqual({ ok: true, problems: {} });
+    redis = 'Redis does not answer';
+    expect(health.readiness(1102)).toEqual({ ok: true, problems });
+  });
+
   test('what a service adds to the admin port is answered as JSON, with 503 until there is a value', async () => {
     const admin = await startAdminServer({ host: '127.0.0.1', port: 0, health: new Health() });
     let answer: unknown = undefined;

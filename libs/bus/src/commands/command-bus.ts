@@ -12,6 +12,7 @@ import {
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
 import { z } from 'zod';
+import { ClockComparison } from './clock-comparison.ts';
 import { RecentAnswers } from './recent-answers.ts';
 import { type CommandTransport, type Outcome, type QueueKind, type Serving, TransportError } from './transport.ts';
 
@@ -19,21 +20,24 @@ const Message = z.object({
   commandId: z.string(),
   type: z.string(),
   version: z.int(),
-  /** Milliseconds since the Unix epoch, on the caller's clock. */
-  deadline: z.int(),
+  /** How long the caller waits, ms. A duration, because the clocks of two machines differ. */
+  timeoutMs: z.int().positive(),
   trace: z.record(z.string(), z.string()).default({}),
   payload: z.unknown(),
 });
 
+/** Time of the answer on the handler's clock, ms since the Unix epoch. */
+const answeredAt = { at: z.int() };
+
 const Answer = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), payload: z.unknown() }),
-  z.object({ ok: z.literal(false), error: ErrorBody }),
+  z.object({ ok: z.literal(true), payload: z.unknown(), ...answeredAt }),
+  z.object({ ok: z.literal(false), error: ErrorBody, ...answeredAt }),
 ]);
 
 /** Metadata of a command, passed to its handler. */
 export interface CommandContext {
   readonly commandId: string;
-  /** Aborted at the caller's deadline. */
+  /** Aborted when the caller has waited long enough, counted from the delivery of the command. */
   readonly signal: AbortSignal;
 }
 
@@ -60,21 +64,20 @@ const outcomes = counter({
   labelNames: ['type', 'role', 'outcome'],
 });
 
-/** Tolerated clock difference between caller and handler before a command is dropped as expired. */
-const clockToleranceMs = 5000;
-
 /**
  * Request-reply commands between services. A call resolves to the reply or rejects with a FlotillaError: the handler's own,
  * NODE_UNAVAILABLE when the queue of an SFU node or relay does not exist, UNAVAILABLE when the broker or the service is down,
- * DEADLINE_EXCEEDED after the timeout. Delivery is at least once; a repeated command id gets the first reply for a minute.
+ * DEADLINE_EXCEEDED after the timeout. The broker drops a command that is not delivered by then. Delivery is at least once; a repeated command id gets the first reply for a minute.
  */
 export class CommandBus {
   readonly #transport: CommandTransport;
   readonly #log: Logger;
+  readonly #clocks: ClockComparison;
 
   constructor(transport: CommandTransport, log: Logger) {
     this.#transport = transport;
     this.#log = log;
+    this.#clocks = new ClockComparison(log);
   }
 
   /**
@@ -100,11 +103,15 @@ export class CommandBus {
             commandId,
             type,
             version: commands[type].version,
-            deadline: Date.now() + timeoutMs,
+            timeoutMs,
             trace: injectTrace(),
             payload,
           } satisfies z.input<typeof Message>);
-          return this.#parseAnswer(type, await this.#exchange(queue, message, commandId, timeoutMs));
+          const sentAt = Date.now();
+          const answer = Answer.parse(JSON.parse(await this.#exchange(queue, message, commandId, timeoutMs)));
+          this.#clocks.compare(serviceOf(queue), { sentAt, answeredAt: answer.at, receivedAt: Date.now() });
+          if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
+          return commands[type].reply.parse(answer.payload) as CommandReply<T>;
         },
       );
     } catch (error) {
@@ -133,12 +140,6 @@ export class CommandBus {
     }
   }
 
-  #parseAnswer<T extends CommandType>(type: T, text: string): CommandReply<T> {
-    const answer = Answer.parse(JSON.parse(text));
-    if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
-    return commands[type].reply.parse(answer.payload) as CommandReply<T>;
-  }
-
   /** Consumes a queue, with one handler per command type. */
   async serve<T extends CommandType>(queue: string, kind: QueueKind, handlers: CommandHandlers<T>): Promise<Serving> {
     const recent = new RecentAnswers();
@@ -148,7 +149,9 @@ export class CommandBus {
         this.#log.warn({ queue, reason: message }, 'command dead-lettered: invalid message');
         return { deadLetter: message };
       }
-      return recent.once(message.commandId, () => this.#handle(message, text, handlers as unknown as AnyHandlers));
+      return stamped(
+        await recent.once(message.commandId, () => this.#handle(message, text, handlers as unknown as AnyHandlers)),
+      );
     });
   }
 
@@ -164,9 +167,6 @@ export class CommandBus {
         `version ${message.version} of ${type}`,
       );
     }
-    const timeLeft = message.deadline - Date.now();
-    // The caller has timed out; drop the command.
-    if (timeLeft < -clockToleranceMs) return {};
     const payload = spec.payload.safeParse(message.payload);
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
     if (!isWellFormedJson(text, payload.data)) return badPayload(type, malformedText);
@@ -174,7 +174,7 @@ export class CommandBus {
     const began = performance.now();
     let outcome = 'ok';
     try {
-      const signal = AbortSignal.timeout(Math.max(1, timeLeft));
+      const signal = AbortSignal.timeout(message.timeoutMs);
       const attributes = { 'flotilla.command_id': commandId };
       const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace, attributes }, () =>
         handler(payload.data, { commandId, signal }),
@@ -203,6 +203,9 @@ export class CommandBus {
   }
 }
 
+/** The service of a queue, without the id of its instance: `sfu` of `sfu.nd_a`. */
+const serviceOf = (queue: string): string => queue.split('.')[0]!;
+
 type AnyHandlers = Record<string, ((payload: unknown, context: CommandContext) => Promise<unknown>) | undefined>;
 
 function parseMessage(text: string): z.output<typeof Message> | string {
@@ -213,6 +216,10 @@ function parseMessage(text: string): z.output<typeof Message> | string {
     return 'not JSON';
   }
 }
+
+/** Adds the time of the answer. It is not in what `RecentAnswers` keeps, which may be sent again later. */
+const stamped = ({ answer, ...outcome }: Outcome): Outcome =>
+  answer === undefined ? outcome : { ...outcome, answer: `${answer.slice(0, -1)},"at":${Date.now()}}` };
 
 const badPayload = (type: string, why: string): Outcome =>
   refuse(new FlotillaError('BAD_PAYLOAD', why), `payload of ${type}: ${why}`);

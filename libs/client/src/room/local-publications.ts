@@ -86,7 +86,6 @@ export class LocalPublications implements LocalPublicationActions {
     }
   }
 
-
   /** Takes effect locally at once. Without a signaling connection, the room is updated after the reconnect. */
   async setMuted(publication: LocalPublication, muted: boolean): Promise<void> {
     if (publication.unpublished) return;
