@@ -18,11 +18,14 @@ function isTrustworthy(url: string): boolean {
 export const tokenConfig = z.object({
   FLOTILLA_TOKEN_SECRET: z
     .string()
-    .refine((setting) => secretsIn(setting).every((secret) => secret.length >= 32), 'at least 32 characters')
+    .refine(
+      (text) => secretsIn(text).length > 0 && secretsIn(text).every((one) => one.length >= 32),
+      'at least 32 characters',
+    )
     .refine((setting) => secretsIn(setting).length <= maxTokenSecrets, `at most ${maxTokenSecrets} secrets`)
     .optional()
     .describe(
-      'Shared secret that join tokens are signed with (HS256), 32 characters at least. Several, separated by commas or line breaks, are all accepted, and the first one signs (docs/authorization.md). It or FLOTILLA_TOKEN_JWKS_URL is required; without it the registry issues no tokens.',
+      'Shared secret that join tokens are signed with (HS256), 32 characters at least. Several, one a line, are all accepted, and the first one signs (docs/authorization.md). It or FLOTILLA_TOKEN_JWKS_URL is required; without it the registry issues no tokens.',
     ),
   FLOTILLA_TOKEN_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'an https: URL', abort: true })

@@ -10,8 +10,12 @@ interface SigningKey {
 /** Maximum number of secrets that are valid at a time. A rotation needs two. */
 export const maxTokenSecrets = 4;
 
-/** The secrets of a setting, which are separated by commas or white space. */
-export const secretsIn = (setting: string): string[] => setting.split(/[,\s]+/).filter(Boolean);
+/** The secrets of a setting, one a line: a secret may contain anything else. */
+export const secretsIn = (setting: string): string[] =>
+  setting
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 /** The shared secrets. The first one signs, and all verify, so that a secret is replaced without refusing a client. */
 export class KeyRing {

@@ -6,7 +6,7 @@ export const tokenAlgorithms = ['HS256', 'RS256', 'PS256', 'ES256', 'EdDSA'] as 
 export type TokenAlgorithm = (typeof tokenAlgorithms)[number];
 
 export interface TokenSettings {
-  /** The shared secrets of HS256, at least 32 bytes each (RFC 7518, section 3.2), separated by commas: the first one signs. */
+  /** The shared secrets of HS256, at least 32 bytes each (RFC 7518, section 3.2), one a line: the first one signs. */
   readonly secret?: string | undefined;
   /** Public keys of an external issuer. */
   readonly jwks?: JwksSettings | undefined;
