@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { TokenIssuer } from '@flotilla/auth';
+import { roomGrants } from '@flotilla/contracts';
 import { mediaAt } from '@flotilla/local-fleet';
 import { Child, freePort } from '@flotilla/processes';
 import { loopbackAddress } from '@flotilla/runtime';
@@ -12,6 +13,9 @@ const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issu
 /** A token that expired longer ago than the tolerated clock skew of 30 s. */
 const expired = (issuer: TokenIssuer, room: string): Promise<string> =>
   issuer.issue({ userId: 'late', room, grants: [], ttlSeconds: -60 }).then(({ token }) => token);
+
+const anyRoom = (issuer: TokenIssuer, userId: string): Promise<string> =>
+  issuer.issue({ userId, room: '*', grants: [...roomGrants], ttlSeconds: 60 }).then(({ token }) => token);
 
 const onLoopback = mediaAt([loopbackAddress]);
 
@@ -45,6 +49,7 @@ export async function standalone(settings: Readonly<Record<string, string>> = {}
     api: new RestApi(pageUrl, undefined),
     apiKeyRequired: false,
     expiredToken: (room) => expired(issuerOf(secret), room),
+    tokenOf: (userId) => anyRoom(issuerOf(secret), userId),
     processOfNode: () => process_.process.pid!,
     stop: async () => {
       await process_.stop();
@@ -68,6 +73,7 @@ export async function fleet(settings: Readonly<Record<string, string>> = {}): Pr
     store: running.store,
     apiKeyRequired: true,
     expiredToken: (room) => expired(issuerOf(running.tokenSecret), room),
+    tokenOf: (userId) => anyRoom(issuerOf(running.tokenSecret), userId),
     processOfNode: (nodeId) => running.processes.get(nodeId)!.process.pid!,
     stop: () => running.stop(),
   };

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { FlotillaError, firstIssue, type Grant, maxTokenSeconds, TokenClaims } from '@flotilla/contracts';
+import {
+  FlotillaError,
+  firstIssue,
+  type Grant,
+  grantsOfFleet,
+  maxTokenSeconds,
+  subjectOfUser,
+  tenantOfUser,
+  TokenClaims,
+  userOfClaims,
+} from '@flotilla/contracts';
 import { errors, type JWTVerifyGetKey, jwtVerify, SignJWT } from 'jose';
 import { IssuerKeys } from './issuer-keys.ts';
 import { KeyRing } from './key-ring.ts';
@@ -18,6 +28,7 @@ const maxTokenLength = 8_192;
 const tokenType = /^(application\/)?(at\+)?jwt$/i;
 
 export interface TokenRequest {
+  /** With its tenant, if it has one. */
   readonly userId: string;
   readonly name?: string | undefined;
   /** Id of the only room it opens. Without it, any room. */
@@ -42,7 +53,9 @@ export class TokenIssuer {
     if (!key) throw new FlotillaError('TOKENS_NOT_ISSUED');
     const { userId, name, room, grants, bridge = [], ttlSeconds } = request;
     const now = Math.floor(Date.now() / 1000);
+    const tenant = tenantOfUser(userId);
     const token = await new SignJWT({
+      ...(tenant !== undefined && { tenant }),
       ...(name !== undefined && { name }),
       ...(room !== undefined && { room }),
       grants: [...grants],
@@ -51,7 +64,7 @@ export class TokenIssuer {
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: key.kid })
       .setIssuer(this.settings.issuer)
       .setAudience(this.settings.audience)
-      .setSubject(userId)
+      .setSubject(subjectOfUser(userId))
       .setJti(randomUUID())
       .setIssuedAt(now)
       .setNotBefore(now)
@@ -93,17 +106,23 @@ export class TokenVerifier {
       throw new FlotillaError('TOKEN_INVALID', `claim exp: a token may be valid for ${maxTokenSeconds} s at most`);
     if (iat > Date.now() / 1000 + clockToleranceSeconds)
       throw new FlotillaError('TOKEN_INVALID', 'claim iat: is in the future');
+    const { tenant, grants } = claims.data;
+    if (tenant !== undefined && grantsOfFleet(grants).length > 0)
+      throw new FlotillaError(
+        'TOKEN_INVALID',
+        `claim grants: ${grantsOfFleet(grants).join(', ')} with the claim tenant`,
+      );
     return claims.data;
   }
 
   /**
-   * Verifies a token that refreshes a session, which must be of the same user.
+   * Verifies a token that refreshes a session, which must be of the same user, with the same tenant.
    *
    * @throws FlotillaError FORBIDDEN for a token of another user; else as `verify`.
    */
   async verifyRefresh(token: string, current: { readonly userId: string }): Promise<TokenClaims> {
     const claims = await this.verify(token);
-    if (claims.sub !== current.userId)
+    if (userOfClaims(claims) !== current.userId)
       throw new FlotillaError('FORBIDDEN', 'claim sub: a session is refreshed by a token of the same user');
     return claims;
   }

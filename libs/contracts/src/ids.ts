@@ -68,10 +68,24 @@ export const RoomName = z
 
 export const RoomRef = z.union([RoomId, RoomName]).describe('Id or name of a room.');
 
-export const UserId = z
+export const Tenant = z
+  .string()
+  .regex(/^[a-z0-9]{1,20}$/, 'lower-case letters and digits, at most 20')
+  .describe('Name of a tenant: lower-case letters and digits, at most 20.');
+
+/** A user as the issuer of its token names it. */
+export const Subject = z
   .string()
   .regex(/^[\w.@:+-]{1,128}$/, 'letters, digits and . _ @ : + -, at most 128')
   .describe('Id of a user in the application. Letters, digits and `. _ @ : + -`, at most 128 characters.');
+
+export const UserId = z
+  .string()
+  .regex(
+    /^([a-z0-9]{1,20}\/)?[\w.@:+-]{1,128}$/,
+    'letters, digits and . _ @ : + -, at most 128, after the tenant and a slash if there is one',
+  )
+  .describe('Id of a user: its id in the application, behind `<tenant>/` if it has a tenant.');
 
 export const Offset = z
   .string()
@@ -84,7 +98,7 @@ export type Offset = z.infer<typeof Offset>;
 
 export const StreamAddress = z
   .string()
-  .regex(/^(room:rm_[0-9a-z-]{1,60}|user:[\w.@:+-]{1,128}|\*)$/, 'room:<id>, user:<id> or *')
+  .regex(/^(room:rm_[0-9a-z-]{1,60}|user:([a-z0-9]{1,20}\/)?[\w.@:+-]{1,128}|\*)$/, 'room:<id>, user:<id> or *')
   .describe('An address whose events have a `seq`: `room:<id>`, `user:<id>` or `*`.');
 export type StreamAddress = z.infer<typeof StreamAddress>;
 

@@ -21,6 +21,7 @@ export * from './rest.ts';
 export * from './room-events.ts';
 export * from './room.ts';
 export * from './signal.ts';
+export * from './tenants.ts';
 export * from './token.ts';
 export * from './topology-diff.ts';
 export * from './topology.ts';

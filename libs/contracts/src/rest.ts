@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { ApiScope } from './api-scope.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant } from './grants.ts';
-import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, UserId } from './ids.ts';
+import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
@@ -79,7 +79,7 @@ export const Revoked = z.object({
 export type Revoked = z.infer<typeof Revoked>;
 
 export const IssueToken = z.strictObject({
-  userId: UserId.optional().describe('Id of the user in your application. Default: a random id.'),
+  userId: Subject.optional().describe('Id of the user in your application. Default: a random id.'),
   name: DisplayName.optional().describe('Display name for the other participants.'),
   grants: z
     .array(Grant)
@@ -130,6 +130,8 @@ interface Route {
   readonly summary: string;
   /** The scope that an API key needs for it. */
   readonly scope: ApiScope;
+  /** It concerns the whole fleet: a key of a tenant is refused. */
+  readonly wholeFleet?: true;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
@@ -165,7 +167,8 @@ export const restRoutes = {
     method: 'get',
     path: '/v1/rooms',
     scope: 'read',
-    summary: 'List the rooms, oldest first.',
+    summary:
+      'List the rooms, oldest first. With a key of a tenant, a page may have fewer rooms than `limit` although others follow.',
     query: ListRooms,
     status: 200,
     reply: RoomList,
@@ -244,6 +247,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/tokens/revoke',
     scope: 'operate',
+    wholeFleet: true,
     summary:
       'Refuse all tokens that were issued before, to open or refresh a session. Sessions that are open end when their token expires.',
     body: Revoke,
@@ -255,6 +259,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/rooms/{room}/participants/{participant}/migrate',
     scope: 'operate',
+    wholeFleet: true,
     summary: 'Migrate a participant to another SFU node without interrupting its call.',
     params: room.extend({ participant: ParticipantId }),
     body: MigrateParticipant,
@@ -296,6 +301,7 @@ export const restRoutes = {
     method: 'get',
     path: '/v1/nodes',
     scope: 'read',
+    wholeFleet: true,
     summary: 'List the SFU nodes with their load, including nodes that stopped reporting and were not removed yet.',
     status: 200,
     reply: NodeList,
@@ -305,6 +311,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/nodes/{node}/cordon',
     scope: 'operate',
+    wholeFleet: true,
     summary: 'Assign no new participants to a node. Those on it stay. Lasts until the node is uncordoned or restarts.',
     params: node,
     status: 200,
@@ -315,6 +322,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/nodes/{node}/uncordon',
     scope: 'operate',
+    wholeFleet: true,
     summary: 'Assign participants to a node again. Also cancels a drain: participants that were not moved yet stay.',
     params: node,
     status: 200,
@@ -325,6 +333,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/nodes/{node}/drain',
     scope: 'operate',
+    wholeFleet: true,
     summary:
       'Drain a node: assign no new participants to it and migrate those on it to other nodes. When it is empty, its process ends with exit code 0. Replies when the drain begins; `drain` in GET /v1/nodes shows its progress.',
     params: node,
@@ -337,6 +346,7 @@ export const restRoutes = {
     method: 'post',
     path: '/v1/drills',
     scope: 'faults',
+    wholeFleet: true,
     summary:
       'Inject a failure or start a move: migrate a participant, drain or uncordon a node, kill a media worker or a node, cut a connection. Replies when it has begun.',
     body: Drill,
@@ -357,6 +367,7 @@ export const restRoutes = {
     method: 'get',
     path: '/v1/topology',
     scope: 'read',
+    wholeFleet: true,
     summary:
       'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Expensive: to follow the fleet, use `watch_topology` of the signaling protocol.',
     query: GetTopology,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { Grant } from './grants.ts';
-import { RoomRef, UserId } from './ids.ts';
+import { Grant, roomGrants } from './grants.ts';
+import { RoomRef, Subject, Tenant } from './ids.ts';
 import { DisplayName } from './room.ts';
 import { isWellFormed, malformedText } from './well-formed.ts';
 
@@ -11,11 +11,16 @@ export const RoomClaim = z
 /** Maximum lifetime of a token, in seconds. */
 export const maxTokenSeconds = 900;
 
+/** Those of the grants that a user of a tenant cannot have, because they concern the whole fleet. */
+export const grantsOfFleet = (grants: readonly Grant[]): Grant[] =>
+  grants.filter((grant) => !(roomGrants as readonly Grant[]).includes(grant));
+
 /** Claims of a join token. Registered claims as in RFC 7519, section 4.1; the others are Flotilla's. */
 export const TokenClaims = z.object({
   iss: z.string(),
   aud: z.union([z.string(), z.array(z.string())]),
-  sub: UserId,
+  sub: Subject,
+  tenant: Tenant.optional().describe('The tenant of the user, of its rooms, and of whom it reaches.'),
   jti: z.string().min(8).max(64).refine(isWellFormed, malformedText),
   iat: z.int(),
   nbf: z.int(),

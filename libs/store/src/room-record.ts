@@ -1,4 +1,12 @@
-import { FlotillaError, type MediaMode, type Room, type RoomGrant, roomGrantsOf } from '@flotilla/contracts';
+import {
+  FlotillaError,
+  idPrefixes,
+  type MediaMode,
+  type Room,
+  type RoomGrant,
+  roomGrantsOf,
+  tenantOfRoom,
+} from '@flotilla/contracts';
 import type { SessionClaims } from './store.ts';
 
 /** Time in seconds for which a deleted room's stream is kept, so that its participants receive `room_deleted`. */
@@ -7,6 +15,26 @@ export const deletedStreamSeconds = 300;
 /** Key that rooms are sorted by in lists: by creation, then by id. */
 export const listKey = (room: Pick<Room, 'id' | 'createdAt'>): string =>
   `${String(room.createdAt).padStart(15, '0')}:${room.id}`;
+
+/** List keys that are read for a page of a tenant's rooms. */
+export const maxTenantScan = 1000;
+
+/** List keys of a page of rooms. `next` is undefined on the last. */
+export interface ListPage {
+  readonly keys: readonly string[];
+  readonly next: string | undefined;
+}
+
+/** The page of a tenant's rooms in a part of the list of all. */
+export function pageOfTenant({ keys, next }: ListPage, limit: number, tenant: string): ListPage {
+  const own = keys.filter((key) => tenantOfRoom(roomIdOfListKey(key)) === tenant);
+  if (own.length > limit) return { keys: own.slice(0, limit), next: own[limit - 1] };
+  // Not the last key, which may be that of another tenant's room: one in front of all that were created in the same millisecond.
+  const before = next && listKey({ id: `${idPrefixes.room}${'z'.repeat(60)}`, createdAt: parseInt(next, 10) - 1 });
+  return { keys: own.filter((key) => before === undefined || key <= before), next: before };
+}
+
+export const roomIdOfListKey = (key: string): string => key.slice(key.indexOf(':') + 1);
 
 /** The existing room when it has the requested settings. Throws ROOM_EXISTS otherwise. */
 export function sameSettings(known: Room, requested: Room): Room {

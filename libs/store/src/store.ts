@@ -134,8 +134,11 @@ export interface RoomStore {
 
   get(roomId: string): Promise<RoomSummary | undefined>;
 
-  /** Rooms in order of creation. `next` is null on the last page. */
-  list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }>;
+  /**
+   * Rooms in order of creation, those of one tenant if there is one. `next` is null on the last page. A page of a tenant may have
+   * fewer rooms than `limit`, also none, although others follow.
+   */
+  list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }>;
 
   /**
    * Deletes a room, takes out its members and releases their capacity; appends `room_deleted`. False when it did not exist. An

@@ -42,6 +42,24 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(third).toMatchObject({ rooms: [{ name: 'r5' }], next: null });
     });
 
+    test('pages of a tenant list its rooms once, and name no room of another, also where many lie between', async () => {
+      const created = (room: string, createdAt: number) =>
+        store.rooms.create({ ...roomRecord(room.replace('-', ''), { createdAt }), id: `rm_${room}` });
+      for (const index of [1, 2, 3]) await created(`acme-r${index}`, index);
+      for (let index = 0; index < 1005; index++) await created(`beta-r${index}`, 10 + index);
+      await created('acme-r4', 1012);
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const { rooms, next } = await store.rooms.list(2, cursor, 'acme');
+        expect(next ?? '').not.toContain('beta');
+        seen.push(...rooms.map(({ id }) => id));
+        cursor = next ?? undefined;
+      } while (cursor !== undefined);
+      expect(seen).toEqual(['rm_acme-r1', 'rm_acme-r2', 'rm_acme-r3', 'rm_acme-r4']);
+      expect(await store.rooms.list(2, undefined, 'nobody')).toMatchObject({ rooms: [] });
+    });
+
     test('deleting a room appends room_deleted, releases its capacity and deletes its contents', async () => {
       await store.nodes.report(nodeReport('nd_a'));
       await store.rooms.create(roomRecord('a'));

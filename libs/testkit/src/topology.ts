@@ -13,6 +13,8 @@ export interface Topology {
   readonly apiKeyRequired: boolean;
   /** A valid token whose lifetime has passed. */
   expiredToken(room: string): Promise<string>;
+  /** A token for any room, with all grants of a participant, of a user with its tenant. */
+  tokenOf(userId: string): Promise<string>;
   /** Process id of the parent of the node's workers. */
   processOfNode(nodeId: string): number;
   stop(): Promise<void>;

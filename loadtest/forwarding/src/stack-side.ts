@@ -16,7 +16,7 @@ import { receivable, serve, type Side } from './serve.ts';
 
 const nodeId = 'nd_bench';
 const name = 'bench';
-const roomId = roomIdOf(name);
+const roomId = roomIdOf(name, undefined);
 
 /** An SFU node as deployed, with heartbeat, statistics, active speakers and commands, over an in-memory backplane. */
 const log = createLogger({ service: 'bench', level: 'error', format: 'json' });

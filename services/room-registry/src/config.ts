@@ -13,7 +13,7 @@ export const registryConfig = z
     FLOTILLA_API_KEYS: apiKeyList()
       .default([])
       .describe(
-        'Accepted keys of the REST API, separated by commas or line breaks: NAME:SCOPE+SCOPE:HASH, with the SHA-256 of the key in hexadecimal, and `*` for all scopes (docs/authorization.md). `npm run api-key` makes one.',
+        'Accepted keys of the REST API, separated by commas or line breaks: NAME:SCOPE+SCOPE:HASH or NAME@TENANT:SCOPE+SCOPE:HASH, with the SHA-256 of the key in hexadecimal, and `*` for all scopes (docs/authorization.md). `npm run api-key` makes one.',
       ),
     FLOTILLA_API_REQUESTS_PER_SECOND: wholeNumber()
       .min(1)

@@ -1,5 +1,5 @@
 import { type EventLog, gatewayStream, idleStreamSeconds } from '@flotilla/bus';
-import { FlotillaError, type GatewayEvent, type Revoked } from '@flotilla/contracts';
+import { FlotillaError, type GatewayEvent, type Revoked, tenantOfUser, userIdOf } from '@flotilla/contracts';
 import type { SessionRecord, SessionStore } from '@flotilla/store';
 
 /** Ends sessions on behalf of an operator, and refuses tokens. */
@@ -9,15 +9,18 @@ export class Revocations {
     private readonly events: EventLog,
   ) {}
 
-  /** Throws NOT_FOUND. */
-  async session(sessionId: string): Promise<void> {
+  /** `tenant`: that of the requester, undefined for the whole fleet. Throws NOT_FOUND. */
+  async session(sessionId: string, tenant?: string): Promise<void> {
     const session = await this.sessions.get(sessionId);
-    if (!session) throw new FlotillaError('NOT_FOUND', `there is no session ${sessionId}`);
+    if (!session || (tenant !== undefined && tenantOfUser(session.userId) !== tenant))
+      throw new FlotillaError('NOT_FOUND', `there is no session ${sessionId}`);
     await this.#end(session);
   }
 
   /** The tokens first: a session that is opened meanwhile is refused, or among those that are ended. */
-  async user(userId: string, issuedBefore = untilNow()): Promise<Revoked> {
+  async user(user: string, tenant?: string, issuedBefore = untilNow()): Promise<Revoked> {
+    const userId = tenant === undefined ? user : userIdOf(user, tenant);
+    if (userId === undefined) throw new FlotillaError('NOT_FOUND', `there is no user ${user}`);
     await this.sessions.revokeTokens(userId, issuedBefore);
     const sessions = await this.sessions.ofUser(userId);
     for (const session of sessions) await this.#end(session);

@@ -1,6 +1,7 @@
 import {
   type CreateRoom,
   FlotillaError,
+  idPrefixes,
   type Member,
   newId,
   type Participant,
@@ -8,19 +9,24 @@ import {
   Room,
   RoomSettings,
   type RoomSummary,
+  tenantOfRoom,
+  userIdOf,
 } from '@flotilla/contracts';
 import { roomIdOf, type RoomStore } from '@flotilla/store';
 import type { z } from 'zod';
 
-/** The rooms of the REST API, and their participants. */
+/**
+ * The rooms of the REST API, and their participants. `tenant` is that of the requester, who finds no rooms of others; undefined: it
+ * is for the whole fleet, and finds rooms of tenants by their ids.
+ */
 export class Rooms {
   constructor(private readonly store: RoomStore) {}
 
-  async create({ name, ...settings }: z.output<typeof CreateRoom>): Promise<Room> {
+  async create({ name, ...settings }: z.output<typeof CreateRoom>, tenant?: string): Promise<Room> {
     const requestedName = name ?? newId('room').slice(3);
     return this.store.create(
       Room.parse({
-        id: roomIdOf(requestedName),
+        id: roomIdOf(requestedName, tenant),
         name: requestedName,
         createdAt: Date.now(),
         ...RoomSettings.parse(settings),
@@ -28,44 +34,49 @@ export class Rooms {
     );
   }
 
-  list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
-    return this.store.list(limit, cursor);
+  list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    return this.store.list(limit, cursor, tenant);
   }
 
-  async get(ref: string): Promise<RoomSummary> {
-    return (await this.store.get(roomIdOf(ref))) ?? notFound(ref);
+  async get(ref: string, tenant?: string): Promise<RoomSummary> {
+    return (await this.store.get(findRoomId(ref, tenant))) ?? notFound(ref);
   }
 
-  async delete(ref: string): Promise<void> {
-    if (!(await this.store.delete(roomIdOf(ref)))) notFound(ref);
+  async delete(ref: string, tenant?: string): Promise<void> {
+    if (!(await this.store.delete(findRoomId(ref, tenant)))) notFound(ref);
   }
 
-  async participants(ref: string): Promise<Participant[]> {
-    const state = (await this.store.state(roomIdOf(ref))) ?? notFound(ref);
+  async participants(ref: string, tenant?: string): Promise<Participant[]> {
+    const state = (await this.store.state(findRoomId(ref, tenant))) ?? notFound(ref);
     return state.members.map(publicParticipant);
   }
 
   /** A participant with its session and node. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
-  async member(ref: string, participantId: string): Promise<Member> {
-    const { id } = await this.get(ref);
+  async member(ref: string, participantId: string, tenant?: string): Promise<Member> {
+    const { id } = await this.get(ref, tenant);
     const member = await this.store.member(id, participantId);
     if (!member) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
     return member;
   }
 
   /** Removes a participant, and bans its user for some time, 0: not. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */
-  async remove(ref: string, participantId: string, banSeconds: number): Promise<void> {
-    const { roomId, userId } = await this.member(ref, participantId);
+  async remove(ref: string, participantId: string, banSeconds: number, tenant?: string): Promise<void> {
+    const { roomId, userId } = await this.member(ref, participantId, tenant);
     const ban = banSeconds > 0 ? { userId, seconds: banSeconds } : undefined;
     if (!(await this.store.remove(roomId, participantId, ban))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
   }
 
   /** Throws ROOM_NOT_FOUND, NOT_FOUND. */
-  async liftBan(ref: string, userId: string): Promise<void> {
-    const { id } = await this.get(ref);
-    if (!(await this.store.liftBan(id, userId))) throw new FlotillaError('NOT_FOUND', `${userId} is not banned`);
+  async liftBan(ref: string, user: string, tenant?: string): Promise<void> {
+    const { id } = await this.get(ref, tenant);
+    const userId = userIdOf(user, tenant ?? tenantOfRoom(id));
+    if (userId === undefined || !(await this.store.liftBan(id, userId)))
+      throw new FlotillaError('NOT_FOUND', `${user} is not banned`);
   }
 }
+
+const findRoomId = (ref: string, tenant: string | undefined): string =>
+  roomIdOf(ref, tenant ?? (ref.startsWith(idPrefixes.room) ? tenantOfRoom(ref) : undefined));
 
 function notFound(ref: string): never {
   throw new FlotillaError('ROOM_NOT_FOUND', `there is no room ${ref}`);

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { apiKeyList, newApiKey, tokenConfig } from '@flotilla/auth';
 import type { ApiScope } from '@flotilla/contracts';
 import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
-import { memoryBackplane } from '@flotilla/backplane';
+import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { RestApi } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
 import { onTestFinished } from 'vitest';
@@ -15,17 +15,21 @@ export async function startRegistry(
   env: Record<string, string> = { FLOTILLA_TOKEN_SECRET: 's'.repeat(32) },
   {
     scopes = '*',
+    tenant,
     requestsPerSecond = 10_000,
     onAudit = () => undefined,
+    backplane = memoryBackplane(log),
   }: {
     scopes?: readonly ApiScope[] | '*';
+    /** That of the API key. */
+    tenant?: string | undefined;
     requestsPerSecond?: number;
     onAudit?: (record: unknown) => void;
+    backplane?: Backplane;
   } = {},
 ) {
   const config = loadConfig(tokenConfig, env);
-  const backplane = memoryBackplane(log);
-  const { key, entry } = newApiKey('test', scopes);
+  const { key, entry } = newApiKey(tenant === undefined ? 'test' : `test@${tenant}`, scopes);
   const apiKeys = apiKeyList().parse(entry);
   const app = await NestFactory.create(
     RoomRegistryModule.register({

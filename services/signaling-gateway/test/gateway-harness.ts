@@ -63,11 +63,11 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Runnin
   };
 }
 
-export const newToken = async (userId = 'ada'): Promise<string> => {
+export const newToken = async (userId = 'ada', room = 'rm_a'): Promise<string> => {
   const { token } = await issuer.issue({
     userId,
     name: 'Ada',
-    room: 'rm_a',
+    room,
     grants: ['publish', 'subscribe', 'data'],
     ttlSeconds: 60,
   });

@@ -99,6 +99,29 @@ export const hostileGrants: readonly HostileScenario[] = [
       }),
   },
   {
+    title: 'a user of another tenant finds no room, reaches nobody, and cannot tell who is online',
+    run: (topology, report) =>
+      HonestPair.beside(topology, report, async (pair) => {
+        const userId = `victim-${Date.now().toString(36)}`;
+        const { raw: victim } = await joinWithMedia(topology, pair.room, undefined, await topology.tokenOf(userId));
+        const { id } = (await topology.api.request('GET', `/v1/rooms/${pair.room}`)).body as { id: string };
+        const eve = await RawClient.connect(topology.signalUrls.at(-1)!, { token: await topology.tokenOf('evil/eve') });
+        const errorOf = async (...request: Parameters<RawClient['request']>): Promise<unknown> =>
+          (await eve.request(...request)).error;
+        expect(await errorOf('join', { room: id })).toEqual(await errorOf('join', { room: 'rm_nothing' }));
+        expect(await errorOf('join', { room: pair.room })).toMatchObject({ code: 'ROOM_NOT_FOUND' });
+        const offline = await errorOf('message', { data: 1 }, 'user:nobody');
+        expect(offline).toMatchObject({ code: 'RECIPIENT_OFFLINE' });
+        for (const to of [`user:${userId}`, 'user:other/nobody'])
+          expect(await errorOf('message', { data: 1 }, to)).toEqual(offline);
+        const notInRoom = await errorOf('message', { data: 1 }, 'room:rm_nothing');
+        expect(await errorOf('message', { data: 'hostile' }, `room:${id}`)).toEqual(notInRoom);
+        await victim.request('ping');
+        expect(JSON.stringify(victim.events)).not.toContain('hostile');
+        for (const client of [victim, eve]) client.close();
+      }),
+  },
+  {
     title: 'a removed participant stays out of the room with its session, its resume token and new tokens',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {

@@ -10,7 +10,16 @@ import {
   type RoomSummary,
   type TopologyVertex,
 } from '@flotilla/contracts';
-import { deletedStreamSeconds, lacksGrant, listKey, mediaModeOf, sameSettings } from '../room-record.ts';
+import {
+  deletedStreamSeconds,
+  lacksGrant,
+  listKey,
+  maxTenantScan,
+  mediaModeOf,
+  pageOfTenant,
+  roomIdOfListKey,
+  sameSettings,
+} from '../room-record.ts';
 import {
   type Ban,
   type FailedRecord,
@@ -63,13 +72,16 @@ export class MemoryRooms implements RoomStore {
     return record && { ...record.room, participants: record.members.size };
   }
 
-  async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+  async list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
     const all = [...this.#rooms.values()]
-      .map(({ room, members }) => ({ key: listKey(room), summary: { ...room, participants: members.size } }))
-      .filter(({ key }) => cursor === undefined || key > cursor)
-      .sort((a, b) => (a.key < b.key ? -1 : 1));
-    const page = all.slice(0, limit);
-    return { rooms: page.map(({ summary }) => summary), next: all.length > limit ? page.at(-1)!.key : null };
+      .map(({ room }) => listKey(room))
+      .filter((key) => cursor === undefined || key > cursor)
+      .toSorted();
+    const read = tenant === undefined ? limit : maxTenantScan;
+    const page = { keys: all.slice(0, read), next: all.length > read ? all[read - 1] : undefined };
+    const { keys, next } = tenant === undefined ? page : pageOfTenant(page, limit, tenant);
+    const records = keys.map((key) => this.#rooms.get(roomIdOfListKey(key))!);
+    return { rooms: records.map(({ room, members }) => ({ ...room, participants: members.size })), next: next ?? null };
   }
 
   async delete(roomId: string): Promise<boolean> {

@@ -14,7 +14,18 @@ import {
   type RoomSummary,
   startOfStream,
 } from '@flotilla/contracts';
-import { deletedStreamSeconds, listKey, mediaModeOf, lacksGrant, notCovered, sameSettings } from '../room-record.ts';
+import {
+  deletedStreamSeconds,
+  lacksGrant,
+  listKey,
+  type ListPage,
+  maxTenantScan,
+  mediaModeOf,
+  notCovered,
+  pageOfTenant,
+  roomIdOfListKey,
+  sameSettings,
+} from '../room-record.ts';
 import {
   type Ban,
   type FailedRecord,
@@ -45,8 +56,6 @@ const retryDeletionMs = 60_000;
 const roomsPerRepair = 20;
 /** Attempts of a join while the grants of its session change. */
 const maxJoinAttempts = 3;
-
-const roomIdOfListKey = (key: string): string => key.slice(key.indexOf(':') + 1);
 
 export class RedisRooms implements RoomStore {
   constructor(
@@ -87,13 +96,13 @@ export class RedisRooms implements RoomStore {
     });
   }
 
-  async list(limit: number, cursor?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
-    const { keys, next } = await this.#page(limit, cursor);
+  async list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
+    const page = await this.#page(tenant === undefined ? limit : maxTenantScan, cursor);
+    const { keys, next } = tenant === undefined ? page : pageOfTenant(page, limit, tenant);
     return { rooms: await this.#summaries(keys.map(roomIdOfListKey)), next: next ?? null };
   }
 
-  /** The list keys of one page of rooms. `next` is undefined on the last. */
-  async #page(limit: number, cursor?: string): Promise<{ keys: string[]; next: string | undefined }> {
+  async #page(limit: number, cursor?: string): Promise<ListPage> {
     const from = cursor === undefined ? '-' : `(${cursor}`;
     const found = await this.client.do((redis) =>
       redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1),

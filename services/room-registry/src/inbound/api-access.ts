@@ -4,6 +4,7 @@ import { type Logger, TokenBucket } from '@flotilla/runtime';
 import {
   type CallHandler,
   type CanActivate,
+  createParamDecorator,
   type ExecutionContext,
   Inject,
   Injectable,
@@ -61,6 +62,11 @@ export class ApiAccess {
       if (!this.#bucket(key).take()) throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
       if (route === undefined) throw new FlotillaError('NOT_FOUND');
       requireScopes(key, restRoutes[route].scope);
+      if (key.tenant !== undefined && 'wholeFleet' in restRoutes[route])
+        throw new FlotillaError(
+          'FORBIDDEN',
+          `the API key ${key.name} is for one tenant, and this concerns the whole fleet`,
+        );
     } catch (error) {
       this.audit(request, key, FlotillaError.from(error).code);
       throw error;
@@ -75,6 +81,7 @@ export class ApiAccess {
       {
         audit: true,
         key: key.name,
+        ...(key.tenant !== undefined && { tenant: key.tenant }),
         action: routeOf(request),
         target: request.params,
         // Only a request that was carried out has been parsed by its schema, which bounds it.
@@ -108,6 +115,11 @@ export function requireScopes(key: ApiKey | undefined, ...scopes: readonly ApiSc
   const missing = key && scopes.find((scope) => !key.scopes.includes(scope));
   if (missing !== undefined) throw new FlotillaError('FORBIDDEN', `the API key ${key?.name} has no scope ${missing}`);
 }
+
+/** The tenant whose rooms and users a request is about, undefined for the whole fleet. */
+export const Tenant = createParamDecorator(
+  (_data: undefined, context: ExecutionContext) => apiKeyOf(context.switchToHttp().getResponse<Response>())?.tenant,
+);
 
 /** The key of a request that the guard admitted. */
 export const apiKeyOf = ({ locals }: Response): ApiKey | undefined => locals['apiKey'] as ApiKey | undefined;

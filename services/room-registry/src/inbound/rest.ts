@@ -7,6 +7,7 @@ import {
   FlotillaError,
   firstIssue,
   GetTopology,
+  grantsOfFleet,
   IssueFleetToken,
   IssueToken,
   type IssuedToken,
@@ -32,8 +33,10 @@ import {
   RoomRef,
   type RoomSummary,
   SessionId,
+  tenantOfRoom,
   type Topology,
   UserId,
+  userOfClaims,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import {
@@ -67,7 +70,7 @@ import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
 import { topologyMermaid } from '../topology/mermaid.ts';
-import { apiKeyOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes } from './api-access.ts';
+import { apiKeyOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes, Tenant } from './api-access.ts';
 import { openApiDocument } from './openapi.ts';
 
 /** Injection tokens of the REST side. */
@@ -102,6 +105,9 @@ class PathParameter implements PipeTransform {
     return parsed.data;
   }
 }
+
+/** A request with a key of a tenant is about its rooms and users only. */
+type OfTenant = string | undefined;
 
 const roomParam = new PathParameter(RoomRef, 'ROOM_NOT_FOUND');
 const userParam = new PathParameter(UserId, 'NOT_FOUND');
@@ -167,31 +173,35 @@ export class RestController {
   ) {}
 
   @Post(restRoutes.createRoom.path)
-  create(@Body(new Parsed(CreateRoom)) body: z.output<typeof CreateRoom>): Promise<Room> {
-    return this.rooms.create(body);
+  create(@Body(new Parsed(CreateRoom)) body: z.output<typeof CreateRoom>, @Tenant() tenant: OfTenant): Promise<Room> {
+    return this.rooms.create(body, tenant);
   }
 
   @Get(restRoutes.listRooms.path)
   list(
     @Query(new Parsed(ListRooms)) query: z.output<typeof ListRooms>,
+    @Tenant() tenant: OfTenant,
   ): Promise<{ rooms: RoomSummary[]; next: string | null }> {
-    return this.rooms.list(query.limit, query.cursor);
+    return this.rooms.list(query.limit, query.cursor, tenant);
   }
 
   @Get('/v1/rooms/:room')
-  get(@Param('room', roomParam) room: string): Promise<RoomSummary> {
-    return this.rooms.get(room);
+  get(@Param('room', roomParam) room: string, @Tenant() tenant: OfTenant): Promise<RoomSummary> {
+    return this.rooms.get(room, tenant);
   }
 
   @Delete('/v1/rooms/:room')
   @HttpCode(204)
-  delete(@Param('room', roomParam) room: string): Promise<void> {
-    return this.rooms.delete(room);
+  delete(@Param('room', roomParam) room: string, @Tenant() tenant: OfTenant): Promise<void> {
+    return this.rooms.delete(room, tenant);
   }
 
   @Get('/v1/rooms/:room/participants')
-  async participants(@Param('room', roomParam) room: string): Promise<{ participants: Participant[] }> {
-    return { participants: await this.rooms.participants(room) };
+  async participants(
+    @Param('room', roomParam) room: string,
+    @Tenant() tenant: OfTenant,
+  ): Promise<{ participants: Participant[] }> {
+    return { participants: await this.rooms.participants(room, tenant) };
   }
 
   @Delete('/v1/rooms/:room/participants/:participant')
@@ -200,20 +210,28 @@ export class RestController {
     @Param('room', roomParam) room: string,
     @Param('participant', new PathParameter(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participant: string,
     @Query(new Parsed(RemoveParticipant)) { banSeconds }: z.output<typeof RemoveParticipant>,
+    @Tenant() tenant: OfTenant,
   ): Promise<void> {
-    return this.rooms.remove(room, participant, banSeconds);
+    return this.rooms.remove(room, participant, banSeconds, tenant);
   }
 
   @Delete('/v1/rooms/:room/bans/:user')
   @HttpCode(204)
-  liftBan(@Param('room', roomParam) room: string, @Param('user', userParam) user: string): Promise<void> {
-    return this.rooms.liftBan(room, user);
+  liftBan(
+    @Param('room', roomParam) room: string,
+    @Param('user', userParam) user: string,
+    @Tenant() tenant: OfTenant,
+  ): Promise<void> {
+    return this.rooms.liftBan(room, user, tenant);
   }
 
   @Delete('/v1/sessions/:session')
   @HttpCode(204)
-  revokeSession(@Param('session', new PathParameter(SessionId, 'NOT_FOUND')) session: string): Promise<void> {
-    return this.revocations.session(session);
+  revokeSession(
+    @Param('session', new PathParameter(SessionId, 'NOT_FOUND')) session: string,
+    @Tenant() tenant: OfTenant,
+  ): Promise<void> {
+    return this.revocations.session(session, tenant);
   }
 
   @Post('/v1/users/:user/revoke')
@@ -221,8 +239,9 @@ export class RestController {
   revokeUser(
     @Param('user', userParam) user: string,
     @Body(new Parsed(Revoke)) { issuedBefore }: z.output<typeof Revoke>,
+    @Tenant() tenant: OfTenant,
   ): Promise<Revoked> {
-    return this.revocations.user(user, issuedBefore);
+    return this.revocations.user(user, tenant, issuedBefore);
   }
 
   @Post(restRoutes.revokeTokens.path)
@@ -238,7 +257,7 @@ export class RestController {
     @Param('participant', new PathParameter(ParticipantId, 'PARTICIPANT_NOT_FOUND')) participantId: string,
     @Body(new Parsed(MigrateParticipant)) { toNode }: z.output<typeof MigrateParticipant>,
   ): Promise<Migration> {
-    const { roomId, sessionId } = await this.rooms.member(ref, participantId);
+    const { roomId, sessionId } = await this.rooms.member(ref, participantId, undefined);
     return this.migrations.begin({ roomId, sessionId, toNode, reason: 'manual' });
   }
 
@@ -265,8 +284,14 @@ export class RestController {
     key: ApiKey | undefined,
   ): Promise<IssuedToken> {
     if (request.grants.includes('admin')) requireScopes(key, ...adminGrantScopes);
-    const room = ref === undefined || ref === '*' ? ref : (await this.rooms.get(ref)).id;
-    const { name, grants, bridge, ttlSeconds, userId = `guest-${newId('session').slice(3)}` } = request;
+    const isOneRoom = ref !== undefined && ref !== '*';
+    const room = isOneRoom ? (await this.rooms.get(ref, key?.tenant)).id : ref;
+    // A key of the whole fleet admits users to a room of a tenant as users of this tenant.
+    const tenant = isOneRoom && room !== undefined ? tenantOfRoom(room) : key?.tenant;
+    const beyond = tenant === undefined ? [] : grantsOfFleet(request.grants);
+    if (beyond.length > 0) throw new FlotillaError('FORBIDDEN', `users of a tenant cannot have the grant ${beyond[0]}`);
+    const { name, grants, bridge, ttlSeconds, userId: sub = `guest-${newId('session').slice(3)}` } = request;
+    const userId = userOfClaims({ sub, tenant });
     const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
     return { token, userId, expiresAt: expiresAt.toISOString() };
   }

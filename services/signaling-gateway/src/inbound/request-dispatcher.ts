@@ -97,7 +97,7 @@ export class RequestDispatcher {
 
   #enqueue(request: Request): void {
     try {
-      const received = { session: this.session, ...readPayload(request) };
+      const received = { session: this.session, ...readPayload(request, this.session.tenant) };
       const handler = this.handlers.table[request.type as RequestType] as RequestHandler<RequestType>;
       void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received));
     } catch (error) {
@@ -171,7 +171,10 @@ function idOf(text: string | undefined): string | null {
   }
 }
 
-function readPayload({ type, to, payload }: Request): Omit<Received<RequestType>, 'session'> {
+function readPayload(
+  { type, to, payload }: Request,
+  tenant: string | undefined,
+): Omit<Received<RequestType>, 'session'> {
   if (!Object.hasOwn(signalRequests, type)) throw new FlotillaError('UNKNOWN_TYPE', `there is no request "${type}"`);
   const spec = signalRequests[type as RequestType];
   const parsed = spec.payload.safeParse(payload);
@@ -181,5 +184,5 @@ function readPayload({ type, to, payload }: Request): Omit<Received<RequestType>
     throw new FlotillaError('BAD_MESSAGE', 'say which room: `to: "room:<id or name>"`');
   if (spec.to === 'any' && to === undefined)
     throw new FlotillaError('BAD_MESSAGE', 'say to whom: `to: "room:<id or name>"`, `"user:<id>"` or `"*"`');
-  return { payload: parsed.data, roomId: room === undefined ? '' : roomIdOf(RoomRef.parse(room)), to };
+  return { payload: parsed.data, roomId: room === undefined ? '' : roomIdOf(RoomRef.parse(room), tenant), to };
 }

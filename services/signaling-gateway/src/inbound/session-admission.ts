@@ -1,5 +1,5 @@
 import { newResumeToken, resumeTokenHash } from '@flotilla/auth';
-import { FlotillaError, newId, type RtpCapabilities, type TokenClaims } from '@flotilla/contracts';
+import { FlotillaError, newId, type RtpCapabilities, type TokenClaims, userOfClaims } from '@flotilla/contracts';
 import { counter } from '@flotilla/runtime';
 import type { SessionRecord, SessionStore } from '@flotilla/store';
 import type { UserMessages } from '../messages/user-messages.ts';
@@ -41,7 +41,7 @@ export class SessionAdmission {
     const resumeToken = newResumeToken();
     const rtpCapabilities = await this.nodes.rtpCapabilities();
     if (!(await this.store.useTokenOnce(usedToken(claims)))) throw new FlotillaError('TOKEN_REPLAYED');
-    const identity: SessionIdentity = { id: newId('session'), userId: claims.sub, ...sessionClaims(claims) };
+    const identity: SessionIdentity = { id: newId('session'), userId: userOfClaims(claims), ...sessionClaims(claims) };
     // Read first: a message that is sent meanwhile is then delivered rather than missed.
     const everybody = this.messages.lastBroadcast;
     const user = await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeToken.hash);

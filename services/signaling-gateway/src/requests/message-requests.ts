@@ -1,5 +1,12 @@
 import { appendNextRoomEvent } from '@flotilla/bus';
-import { addressee, FlotillaError, type ReplyPayload, type RoomEvent, userAddress } from '@flotilla/contracts';
+import {
+  addressee,
+  FlotillaError,
+  type ReplyPayload,
+  type RoomEvent,
+  userAddress,
+  userIdOf,
+} from '@flotilla/contracts';
 import type { Backplane } from '@flotilla/backplane';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
@@ -17,8 +24,13 @@ export class MessageRequests {
   /** Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, UNAVAILABLE. */
   async send({ session, roomId, to, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
     if (to === '*') return { seq: await this.messages.sendToEverybody(session, payload.data) };
-    const userId = addressee('user', to);
-    if (userId !== undefined) return { seq: await this.messages.sendToUser(session, userId, payload.data) };
+    const user = addressee('user', to);
+    if (user !== undefined) {
+      const userId = userIdOf(user, session.tenant);
+      // A user of another tenant is answered as one without a session.
+      if (userId === undefined) throw new FlotillaError('RECIPIENT_OFFLINE');
+      return { seq: await this.messages.sendToUser(session, userId, payload.data) };
+    }
     const membership = session.rooms.get(roomId);
     if (!membership) await this.#requireBridge(session, roomId);
     const event: RoomEvent<'message'> = {

@@ -43,7 +43,7 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     services;
   return {
     join: {
-      orderKey: ({ payload }) => inRoom({ roomId: roomIdOf(payload.room) }),
+      orderKey: ({ session, payload }) => inRoom({ roomId: roomIdOf(payload.room, session.tenant) }),
       handle: async (received) => {
         const { payload, afterwards } = await rooms.join(received);
         return new ReplyThen({ ...payload, ...iceServers.of(received.session) }, afterwards);

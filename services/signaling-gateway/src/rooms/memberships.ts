@@ -9,6 +9,7 @@ import {
   roomGrantsOf,
   type RtpCapabilities,
   sfuQueue,
+  subjectOfUser,
 } from '@flotilla/contracts';
 import { type Logger, retry } from '@flotilla/runtime';
 import { type MediaRequest, roomIdOf, type RoomStore } from '@flotilla/store';
@@ -38,7 +39,7 @@ export class Memberships {
   ) {}
 
   async join(session: Session, request: JoinRequest): Promise<ReplyPayload<'join'>> {
-    const roomId = roomIdOf(request.room);
+    const roomId = roomIdOf(request.room, session.tenant);
     if (session.rooms.has(roomId) || session.joining.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
     session.rollbacks.delete(roomId);
     if (session.rollbacks.size >= this.maxRooms) throw new FlotillaError('TOO_MANY_ROOMS');
@@ -61,7 +62,7 @@ export class Memberships {
       resumeHash: session.resumeHash,
       userId: identity.userId,
       grants: roomGrantsOf(identity.grants),
-      name: request.name ?? identity.name ?? identity.userId.slice(0, 64),
+      name: request.name ?? identity.name ?? subjectOfUser(identity.userId).slice(0, 64),
       joinedAt: Date.now(),
       excludeNodes: [],
       maxRooms: this.maxRooms,

@@ -11,6 +11,7 @@ import {
   requestGrants,
   type RequestType,
   type SignalEventPayload,
+  tenantOfUser,
 } from '@flotilla/contracts';
 import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
@@ -110,6 +111,11 @@ export class Session {
 
   get id(): string {
     return this.identity.id;
+  }
+
+  /** The tenant of its user. It sees the rooms and the users of this tenant only. */
+  get tenant(): string | undefined {
+    return tenantOfUser(this.identity.userId);
   }
 
   get isOpen(): boolean {

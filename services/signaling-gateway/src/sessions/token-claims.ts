@@ -10,7 +10,8 @@ export function usedToken({ jti, exp }: TokenClaims): UsedToken {
 }
 
 /** The claims that a session keeps of its token. */
-export function sessionClaims({ name, room, grants, bridge, iat, exp }: TokenClaims): SessionClaims {
-  const roomId = room === undefined || room === '*' ? room : roomIdOf(room);
-  return { name, room: roomId, grants, bridge: bridge.map(roomIdOf), issuedAt: iat, expiresAt: exp * 1000 };
+export function sessionClaims({ name, room, grants, bridge, tenant, iat, exp }: TokenClaims): SessionClaims {
+  const idOf = (ref: string): string => roomIdOf(ref, tenant);
+  const roomId = room === undefined || room === '*' ? room : idOf(room);
+  return { name, room: roomId, grants, bridge: bridge.map(idOf), issuedAt: iat, expiresAt: exp * 1000 };
 }
