@@ -1,38 +1,9 @@
-import { configurations, services } from '@flotilla/image';
+import { callConfig, configurations, services } from '@flotilla/image';
 import { loadConfig } from '@flotilla/runtime';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
-import { environmentOf, find, lint, podOf, render, workloads } from './chart.ts';
-
-const addresses = '{203.0.113.1,203.0.113.2}';
-const exposures = {
-  hostNetwork: ['sfu.exposure=hostNetwork', 'relay.exposure=hostNetwork'],
-  hostPort: ['sfu.exposure=hostPort', 'relay.exposure=hostPort'],
-  nodePort: ['sfu.exposure=nodePort', 'sfu.portBase=30100', 'relay.exposure=nodePort', 'relay.port=30200'],
-  loadBalancer: [
-    ...['sfu.exposure=loadBalancer', `sfu.loadBalancer.addresses=${addresses}`],
-    ...['relay.exposure=loadBalancer', `relay.loadBalancer.addresses=${addresses}`],
-  ],
-} as const;
-const names = Object.keys(exposures) as (keyof typeof exposures)[];
-
-/** Values that turn on what is off by default. */
-const everything = [
-  ...['gateway.autoscaling.enabled=true', 'gateway.autoscaling.sessions=8000', 'gateway.tls.secretName=tls'],
-  ...['gateway.allowedOrigins={https://a.example,https://b.example}', 'gateway.trustedProxies={10.0.0.0/8}'],
-  ...['gateway.proxyProtocol=true', 'gateway.service.type=LoadBalancer', 'console.open=true', 'sfu.workers=3'],
-  ...['sfu.dualStack=true', 'relay.dualStack=true', 'otlpEndpoint=http://collector:4318'],
-  ...['ingress.enabled=true', 'ingress.host=calls.example', 'ingress.rest=true'],
-  ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],
-  ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'metrics.podMonitor=true'],
-  ...['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1-203.0.113.9}'],
-  ...['turn.tls.clusterIssuer=letsencrypt', 'turn.replicas=2'],
-  ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],
-];
-
-/** Values that let the autoscaler set the number of SFU pods. */
-const scaled = (exposure: string): string[] =>
-  exposure === 'loadBalancer' ? [] : ['sfu.autoscaling.enabled=true', 'sfu.autoscaling.watchNodes=true'];
+import { environmentOf, find, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
+import { everything, exposures, names, scaled } from './values.ts';
 
 describe('the chart', () => {
   test.each(names)('passes lint with exposure %s', (exposure) => {
@@ -200,5 +171,22 @@ describe('the chart', () => {
       'allowed-peer-ip=203.0.113.1-203.0.113.9',
       'allowed-peer-ip=2001:db8::1',
     ]);
+  });
+
+  test('makes a call in `helm test` through the URL that clients use', () => {
+    const environment = (...values: string[]) => {
+      const pod = find(render(...values), 'Pod', 'flotilla-test-call');
+      expect(pod.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'test' });
+      return loadConfig(callConfig, environmentOf(pod.spec as unknown as PodSpec));
+    };
+    expect(environment()).toEqual({
+      FLOTILLA_SIGNAL_URL: 'http://flotilla-gateway:8080',
+      FLOTILLA_REGISTRY_URL: 'http://flotilla-registry:8081',
+      FLOTILLA_API_KEY: 'key',
+    });
+    expect(environment('ingress.enabled=true', 'ingress.host=calls.example').FLOTILLA_SIGNAL_URL).toBe(
+      'https://calls.example',
+    );
+    expect(environment('test.signalUrl=wss://other.example').FLOTILLA_SIGNAL_URL).toBe('wss://other.example');
   });
 });

@@ -48,7 +48,12 @@ export interface PodSpec {
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly labels: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly spec: {
     readonly replicas?: number;
     readonly template: { readonly spec: PodSpec };
@@ -73,10 +78,13 @@ export function helm(...args: readonly string[]): string {
 /** Values as arguments of Helm: `sfu.replicas=3`. */
 const withValues = (values: readonly string[]): string[] => values.flatMap((value) => ['--set', value]);
 
+/** The manifests of a release called `flotilla` with these values. */
+export const manifests = (...values: readonly string[]): string =>
+  helm('template', 'flotilla', chartDirectory, ...withValues(values));
+
 /** The objects of a release called `flotilla` with these values. */
 export function render(...values: readonly string[]): KubernetesObject[] {
-  const text = helm('template', 'flotilla', chartDirectory, ...withValues(values));
-  return parseAllDocuments(text).flatMap((document) => {
+  return parseAllDocuments(manifests(...values)).flatMap((document) => {
     if (document.errors.length > 0) throw document.errors[0]!;
     return (document.toJSON() as KubernetesObject | null) ?? [];
   });

@@ -1,2 +1,3 @@
 export { configurations } from './configurations.ts';
 export { services } from './services.ts';
+export { callConfig } from './call-config.ts';

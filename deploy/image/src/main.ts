@@ -6,10 +6,12 @@ import { services } from './services.ts';
 const checkable = Object.keys(services).filter((name) => name !== 'standalone');
 const usage = `flotilla <service>
 flotilla check <service>
+flotilla check-call
 
 Services: ${Object.keys(services).join(', ')}
 Settings are environment variables: see .env.example of the release. \`check\` reads them, tries Redis, RabbitMQ and the ports,
-and prints one line for each problem.
+and prints one line for each problem. \`check-call\` makes a call of two participants through a fleet: FLOTILLA_SIGNAL_URL,
+FLOTILLA_REGISTRY_URL and FLOTILLA_API_KEY name it.
 `;
 
 function refuse(problem: string): void {
@@ -32,6 +34,9 @@ if (name === '--help') console.log(usage);
 else if (name === 'check' && rest.length === 1 && checkable.includes(checked)) {
   const { check } = await import('./check.ts');
   process.exitCode = await check(checked as Parameters<typeof check>[0]);
+} else if (name === 'check-call' && rest.length === 0) {
+  const { checkCall } = await import('./check-call.ts');
+  process.exitCode = await checkCall();
 } else if (name === 'check') refuse(`check takes one of ${checkable.join(', ')}`);
 else if (!Object.hasOwn(services, name)) refuse(`"${name}" is not a service`);
 else if (rest.length > 0) refuse(`unexpected argument "${checked}"`);

@@ -1,5 +1,6 @@
 export * from './call-page.ts';
 export * from './chromium.ts';
+export * from './control-plane.ts';
 export * from './enter.ts';
 export * from './firefox.ts';
 export * from './http-answer.ts';

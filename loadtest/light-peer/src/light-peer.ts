@@ -17,7 +17,7 @@ import {
   signalRequests,
   type Subscription,
 } from '@flotilla/contracts';
-import { RawClient } from '@flotilla/testkit';
+import { RawClient } from '@flotilla/testkit/signal';
 import { Arrivals } from './arrivals.ts';
 import { LightLink, type RoomRequest } from './link.ts';
 

@@ -10,7 +10,7 @@ import {
   type RtpParameters,
   type Subscription,
 } from '@flotilla/contracts';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { notYet, waitFor } from '@flotilla/testkit/signal';
 import { History } from './history.ts';
 import { levelExtensionId, OpusSource } from './opus.ts';
 import { pacer, type Source } from './pacer.ts';

@@ -1,11 +1,10 @@
 import { createLogger } from '@flotilla/runtime';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { ControlPlane, hasKubernetes, notYet, waitFor } from '@flotilla/testkit';
 import { type CoreV1Event, PatchStrategy, setHeaderOptions, type V1Deployment } from '@kubernetes/client-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { KubernetesScaling } from '../src/kubernetes/kubernetes-scaling.ts';
 import { decideEveryMs, Scaler } from '../src/scaling/scaler.ts';
 import { scalingSettings } from '../src/scaling/settings.ts';
-import { ControlPlane, hasKubernetes } from './kubernetes/control-plane.ts';
 import { PodFleet } from './kubernetes/fleet.ts';
 
 const log = createLogger({ service: 'test', level: 'fatal' });

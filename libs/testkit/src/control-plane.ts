@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, freePort } from '@flotilla/processes';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { notYet, waitFor } from './wait-for.ts';
 
 /** The directory of the Kubernetes programs that `npm run cluster` builds. */
 const programs = process.env['CLUSTER_PROGRAMS'] ?? '';

@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { ControlPlane, hasKubernetes } from '@flotilla/testkit';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { manifests } from './chart.ts';
+import { definitions, hasGo } from './custom-resources.ts';
+import { build, objectsOf, overlays } from './kustomize.ts';
+import { everything, exposures, names, scaled } from './values.ts';
+
+describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resources of other projects', () => {
+  let plane: ControlPlane;
+
+  /** Runs kubectl with manifests as its input. Throws with what it wrote when it fails. */
+  const kubectl = (input: string, ...args: readonly string[]): string =>
+    execFileSync(join(process.env['CLUSTER_PROGRAMS']!, 'kubectl'), ['--kubeconfig', plane.kubeconfig, ...args], {
+      input,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+  const dryRun = (text: string): string[] => kubectl(text, 'apply', '--dry-run=server', '-f', '-').trim().split('\n');
+
+  beforeAll(async () => {
+    plane = await ControlPlane.start();
+    kubectl(definitions(), 'create', '-f', '-');
+    kubectl('', 'wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
+  }, 240_000);
+  afterAll(() => plane?.stop());
+
+  test.each(names)('accepts the chart with every option and exposure %s', (exposure) => {
+    const accepted = dryRun(manifests(...exposures[exposure], ...everything, ...scaled(exposure)));
+    for (const kind of [
+      'certificate.cert-manager.io/',
+      'httproute.gateway',
+      'podmonitor.monitoring',
+      'deployment.apps/',
+    ])
+      expect(
+        accepted.some((line) => line.startsWith(kind)),
+        kind,
+      ).toBe(true);
+    expect(accepted.filter((line) => !line.endsWith('created (server dry run)'))).toEqual([]);
+  });
+
+  test.each(overlays)('accepts the overlay %s', (overlay) => {
+    const text = build(overlay);
+    const { name } = objectsOf(text).find(({ kind }) => kind === 'Namespace')!.metadata;
+    kubectl('', 'create', 'namespace', name);
+    const accepted = dryRun(text);
+    expect(accepted).toHaveLength(objectsOf(text).length);
+    expect(accepted.some((line) => line.startsWith('externalsecret.'))).toBe(overlay !== 'dev');
+  });
+});

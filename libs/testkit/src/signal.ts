@@ -1,0 +1,2 @@
+export * from './raw-client.ts';
+export * from './wait-for.ts';
