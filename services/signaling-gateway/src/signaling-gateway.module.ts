@@ -99,8 +99,8 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
   const gatewayId = newId('gateway');
   const table = new SessionTable();
   const memberships = new Memberships(bus, store.rooms, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
-  const streams: RoomStreams = new RoomStreams(events, (session, roomId, placed) =>
-    applyRoomEvent(session, roomId, placed, onRemoved),
+  const streams: RoomStreams = new RoomStreams(events, (session, roomId, entry) =>
+    applyRoomEvent(session, roomId, entry, onRemoved),
   );
   const onRemoved = (session: Session, roomId: string): void => {
     session.rooms.delete(roomId);

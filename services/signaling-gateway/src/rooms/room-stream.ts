@@ -16,7 +16,7 @@ import type { Session } from '../sessions/session.ts';
 import { changesMembership } from './room-event-effects.ts';
 
 /** Applies an event that changes memberships to a session. Called once per session and event, in order. */
-export type ApplyRoomEvent = (session: Session, roomId: string, placed: RoomEventEntry) => void;
+export type ApplyRoomEvent = (session: Session, roomId: string, entry: RoomEventEntry) => void;
 
 /**
  * A room's events for the sessions of this gateway: one subscription and one encoded frame per event, however many sessions
@@ -38,7 +38,7 @@ export class RoomStream {
       events,
       roomId,
       after,
-      (placed) => this.#deliverAll(placed),
+      (entry) => this.#deliverAll(entry),
       () => {
         for (const session of this.#deliveries.keys()) session.close('SERVICE_RESTART', 'events were missed, resume');
       },
@@ -75,13 +75,13 @@ export class RoomStream {
   /** Applies the entries that were delivered before the session attached. Ends where one of them detaches the session. */
   #missedBy(session: Session, delivery: OrderedDelivery, entries: readonly LogEntry[]): Delivery[] {
     const missed: Delivery[] = [];
-    for (const entry of entries) {
+    for (const raw of entries) {
       if (this.#deliveries.get(session) !== delivery) break;
-      const [placed] = parseRoomEvents([entry]);
-      const frame = placed && isAddressedTo(session, placed) ? frameOf(this.roomId, placed) : undefined;
-      missed.push({ offset: entry.offset, frame });
-      if (placed && changesMembership(placed) && compareOffsets(entry.offset, this.#position) <= 0)
-        this.applyEvent(session, this.roomId, placed);
+      const [entry] = parseRoomEvents([raw]);
+      const frame = entry && isAddressedTo(session, entry) ? frameOf(this.roomId, entry) : undefined;
+      missed.push({ offset: raw.offset, frame });
+      if (entry && changesMembership(entry) && compareOffsets(raw.offset, this.#position) <= 0)
+        this.applyEvent(session, this.roomId, entry);
     }
     return missed;
   }
@@ -94,30 +94,30 @@ export class RoomStream {
   }
 
   #deliverAll(events: readonly RoomEventEntry[]): void {
-    for (const placed of events) inTraceOf(placed.event, 'deliver', () => this.#deliver(placed));
+    for (const entry of events) inTraceOf(entry.event, 'deliver', () => this.#deliver(entry));
   }
 
-  #deliver(placed: RoomEventEntry): void {
-    this.#position = placed.offset;
-    const frame = frameOf(this.roomId, placed);
-    const applies = changesMembership(placed);
+  #deliver(entry: RoomEventEntry): void {
+    this.#position = entry.offset;
+    const frame = frameOf(this.roomId, entry);
+    const applies = changesMembership(entry);
     for (const [session, delivery] of this.#deliveries) {
       // A session whose room snapshot is newer than the event has its effect already.
-      const isNew = applies && compareOffsets(placed.offset, delivery.after) > 0;
-      delivery.deliver(placed.offset, isAddressedTo(session, placed) ? frame : undefined);
-      if (isNew) this.applyEvent(session, this.roomId, placed);
+      const isNew = applies && compareOffsets(entry.offset, delivery.after) > 0;
+      delivery.deliver(entry.offset, isAddressedTo(session, entry) ? frame : undefined);
+      if (isNew) this.applyEvent(session, this.roomId, entry);
     }
-    if (placed.event.at !== undefined) dispatchSeconds.observe({ to: 'room' }, (Date.now() - placed.event.at) / 1000);
+    if (entry.event.at !== undefined) dispatchSeconds.observe({ to: 'room' }, (Date.now() - entry.event.at) / 1000);
   }
 
   /**
    * Delivers an event that this gateway appended, without the round trip through Redis. Does nothing unless `previous` is the
    * last delivered event; the subscription delivers it then.
    */
-  deliverOwn(previous: Offset, placed: RoomEventEntry): void {
+  deliverOwn(previous: Offset, entry: RoomEventEntry): void {
     if (compareOffsets(previous, this.#position) !== 0) return;
-    this.#subscription.skipTo(placed.offset);
-    this.#deliver(placed);
+    this.#subscription.skipTo(entry.offset);
+    this.#deliver(entry);
   }
 
   close(): void {

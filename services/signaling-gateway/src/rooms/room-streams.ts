@@ -35,8 +35,8 @@ export class RoomStreams {
   }
 
   /** See RoomStream.deliverOwn. */
-  deliverOwn(roomId: string, previous: Offset, placed: RoomEventEntry): void {
-    this.#streams.get(roomId)?.deliverOwn(previous, placed);
+  deliverOwn(roomId: string, previous: Offset, entry: RoomEventEntry): void {
+    this.#streams.get(roomId)?.deliverOwn(previous, entry);
   }
 
   /** Whether the room is subscribed to and the offset is that of its last known event. */
