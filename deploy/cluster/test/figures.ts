@@ -30,5 +30,5 @@ export class Figures {
   }
 }
 
-const heading = `| event | duration (s) | longest frame gap of each (ms) | migrations of each |
+const heading = `| event | duration (s) | longest frame gap at each browser (ms) | migrations of each browser |
 | ----- | ------------ | ------------------------------ | ------------------ |`;

@@ -188,16 +188,16 @@ const seenBy = (what: string, chosen: (gap: Gap) => boolean): (string | number)[
     gaps.filter(chosen).map(({ ms }) => ms),
   );
 const rows = [
-  row('nobody is migrated', atRest),
-  seenBy('at the migrated participant', ({ viewer, migrated }) => viewer === migrated),
-  seenBy('at others, from the migrated participant', ({ of, migrated }) => of === migrated),
-  seenBy('at others, from others', ({ viewer, of, migrated }) => viewer !== migrated && of !== migrated),
+  row('without a migration', atRest),
+  seenBy('received by the migrated participant', ({ viewer, migrated }) => viewer === migrated),
+  seenBy('received by others from the migrated participant', ({ of, migrated }) => of === migrated),
+  seenBy('received by others from others', ({ viewer, of, migrated }) => viewer !== migrated && of !== migrated),
 ];
 const durationRows = [row('all participants', took)];
 const audioRows = [
-  row('nobody is migrated', concealed.atRest),
-  row('at the migrated participant', concealed.migrated),
-  row('at others', concealed.others),
+  row('without a migration', concealed.atRest),
+  row('received by the migrated participant', concealed.migrated),
+  row('received by others', concealed.others),
 ];
 const pictures = `${browserName === 'firefox' ? 'Firefox' : 'Chromium'}. Pictures of ${height} lines, ${fps} per second. `;
 const path = impaired ? `Each way ${loss * 100} % of packets lost, ${delay} ms delay, up to ${jitter} ms jitter. ` : '';

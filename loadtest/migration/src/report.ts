@@ -73,8 +73,8 @@ export function report(results: {
     about: `${path}${failures.length} failed.`,
     goals: [],
     drawing: `<style>${style}</style>
-<p><span class="key" style="color:#4f46e5">■ at the migrated participant</span><span class="key" style="color:#059669">● at others, from the migrated
-participant</span><span class="key">○ at others, from others</span></p>
+<p><span class="key" style="color:#4f46e5">■ received by the migrated participant</span><span class="key" style="color:#059669">● received by others from the
+migrated participant</span><span class="key">○ received by others from others</span></p>
 ${plot(gaps)}`,
     tables: [
       { title: 'Longest gap between frames', head: heads.gaps, rows },
