@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { type Fleet, type FleetOptions, startFleet } from '@flotilla/local-fleet';
-import { RestApi } from '@flotilla/testkit';
+import { RestApi, uniqueName } from '@flotilla/testkit';
 import { FleetStore } from './fleet-store.ts';
 
 /** A fleet in a namespace of its own, with its REST API and its store. */
@@ -19,7 +18,7 @@ export type TestFleetOptions = Omit<FleetOptions, 'port' | 'onLine'>;
 export async function startTestFleet(name: string, options: TestFleetOptions): Promise<TestFleet> {
   mkdirSync('.results', { recursive: true });
   const log = createWriteStream(`.results/${name}-${process.env['VITEST_POOL_ID'] ?? 0}.log`);
-  const namespace = `${name}-${randomUUID().slice(0, 8)}`;
+  const namespace = uniqueName(name);
   const fleet = await startFleet({
     ...options,
     port: 0,

@@ -57,7 +57,7 @@ describe('faults during migrations', () => {
       await waitFor('two different nodes', async () => {
         if ((await nodeOf(other)) === from) notYet(`both are on ${from}`);
       });
-      await allIsWell('moved apart');
+      await expectIntactCall('moved apart');
     }
     return nodeOf(other);
   };
@@ -77,7 +77,7 @@ describe('faults during migrations', () => {
    * Checks that each participant receives audio and video of the others, has kept its id and never reconnected, and that no invariant of
    * the store is violated. Prints the gaps.
    */
-  const allIsWell = async (what: string): Promise<void> => {
+  const expectIntactCall = async (what: string): Promise<void> => {
     for (const page of pages) {
       await page.hasTilesOf(names.filter((name) => name !== page.name));
       for (const other of names) if (other !== page.name) await page.receivesMediaOf(other, 30_000);
@@ -97,17 +97,17 @@ describe('faults during migrations', () => {
     await takeGaps();
     const [worker] = mediaWorkersOf(fleet.processes.get(await nodeOf(0))!.process.pid!);
     process.kill(worker!, 'SIGKILL');
-    await allIsWell('media worker killed');
+    await expectIntactCall('media worker killed');
   });
 
-  test('the registry that runs a migration is killed, in any step of it', async () => {
+  test('after the registry that runs a migration is killed, in any step of it, the call continues', async () => {
     for (const afterMs of [0, 60, 400]) {
       await takeGaps();
       const asked = move(1, 1).catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       kill('registry-2');
       await asked;
-      await allIsWell(`registry killed ${afterMs} ms into a migration`);
+      await expectIntactCall(`registry killed ${afterMs} ms into a migration`);
       await fleet.startAgain('registry-2');
     }
   });
@@ -124,12 +124,12 @@ describe('faults during migrations', () => {
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       kill(killed);
       await asked;
-      await allIsWell(`node moved ${end} killed ${afterMs} ms into a migration`);
+      await expectIntactCall(`node moved ${end} killed ${afterMs} ms into a migration`);
       await fleet.startAgain(killed);
     }
   });
 
-  test('the leading autoscaler is killed while it drains a node', async () => {
+  test('after the leading autoscaler is killed while it drains a node, the drain ends and the call continues', async () => {
     const from = await nodeOf(0);
     await takeGaps();
     const leader = leading();
@@ -142,13 +142,13 @@ describe('faults during migrations', () => {
       },
       { timeoutMs: 30_000 },
     );
-    await allIsWell('leading autoscaler killed during a drain');
+    await expectIntactCall('leading autoscaler killed during a drain');
     await fleet.startAgain(leader);
     expect(await fleet.processes.get(from)!.exited).toBe(0);
     await fleet.startAgain(from);
   });
 
-  test('Redis is suspended for 30 s during migrations', async () => {
+  test('the call continues while Redis is suspended for 30 s during migrations, and after it', async () => {
     await takeGaps();
     const asked = names.map((_, who) => move(who, 0).catch(() => undefined));
     await new Promise((resolve) => setTimeout(resolve, 100));
@@ -160,7 +160,7 @@ describe('faults during migrations', () => {
     console.log(`Redis was suspended for ${redisAwayMs} ms: longest gaps meanwhile, ms: ${gaps.join(', ')}`);
     // Three participants, each with frames of the two others.
     expect(gaps).toHaveLength(6);
-    await allIsWell('Redis suspended during migrations');
+    await expectIntactCall('Redis suspended during migrations');
   });
 
   /** The leading autoscaler, according to the logs. */

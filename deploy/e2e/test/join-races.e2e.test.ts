@@ -26,7 +26,6 @@ let fleet: TestFleet;
 let store: RedisStore;
 let keys: RedisLink['redis'];
 const clients: RawClient[] = [];
-let rooms = 0;
 
 const portOf = (url: string): number => Number(new URL(url).port);
 
@@ -66,11 +65,7 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close();
 });
 
-async function newRoom(): Promise<string> {
-  const name = `races-${++rooms}`;
-  await fleet.api.createRoom({ name });
-  return name;
-}
+const newRoom = (): Promise<string> => fleet.api.newRoom('races');
 
 async function connect(gateway: number, room: string, name?: string) {
   const token = await fleet.api.issueToken(room, { ...(name !== undefined && { name }) });

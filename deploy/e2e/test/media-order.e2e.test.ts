@@ -5,7 +5,6 @@ import type { FleetTopology } from '../src/index.ts';
 import { useFleet } from './use-topology.ts';
 
 let fleet: FleetTopology;
-let rooms = 0;
 let ssrc = 0;
 const clients: Client[] = [];
 
@@ -14,11 +13,7 @@ afterEach(() => {
   for (const { raw } of clients.splice(0)) raw.close();
 });
 
-async function newRoom(): Promise<string> {
-  const name = `order-${++rooms}`;
-  await fleet.api.createRoom({ name });
-  return name;
-}
+const newRoom = (): Promise<string> => fleet.api.newRoom('order');
 
 interface Joined {
   readonly participantId: string;

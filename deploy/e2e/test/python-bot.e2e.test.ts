@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Child } from '@flotilla/processes';
-import { notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { notYet, type Topology, uniqueName, waitFor } from '@flotilla/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Check, checkClient } from '../src/index.ts';
 import { topologies } from './use-topology.ts';
@@ -25,7 +24,7 @@ describe.each(topologies)('the Python bot of the examples, on the %s topology', 
   afterEach(() => partner?.stop());
 
   test('joins, publishes, receives, is migrated twice and leaves', async () => {
-    const room = `bot-${randomUUID().slice(0, 8)}`;
+    const room = uniqueName('bot');
     await topology.api.createRoom({ name: room });
     const token = await topology.api.issueToken(room, { name: 'Partner' });
     const url = topology.signalUrls.at(-1)!;

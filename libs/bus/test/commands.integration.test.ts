@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { startRabbitMq } from '@flotilla/processes';
-import { notYet, TcpProxy, testBrokers, waitFor } from '@flotilla/testkit';
+import { notYet, TcpProxy, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   CommandBus,
@@ -43,7 +43,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
   let bus: CommandBus;
 
   beforeEach(async () => {
-    namespace = `t${randomUUID().slice(0, 8)}`;
+    namespace = uniqueName('t');
     transport = await adapter.open(namespace);
     bus = new CommandBus(transport, log);
   });
@@ -236,7 +236,7 @@ describe('commands over RabbitMQ', () => {
   }, 90_000);
 
   test('commands to a service go to its other instance some seconds after the machine of one has lost its power', async () => {
-    const namespace = `t${randomUUID().slice(0, 8)}`;
+    const namespace = uniqueName('t');
     const url = new URL(testBrokers().amqpUrl);
     const cable = await TcpProxy.to(Number(url.port));
     url.port = String(cable.port);
@@ -261,7 +261,7 @@ describe('commands over RabbitMQ', () => {
 
   test('a message that is no valid command is dead-lettered with the reason', async () => {
     const { connect } = await import('amqplib');
-    const namespace = `t${randomUUID().slice(0, 8)}`;
+    const namespace = uniqueName('t');
     const transport = await RabbitMqCommandTransport.connect({ url: testBrokers().amqpUrl, namespace, log });
     const bus = new CommandBus(transport, createLogger({ service: 'test', level: 'error' }));
     await bus.serve(

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { compareOffsets } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { startRedis } from '@flotilla/processes';
-import { notYet, testBrokers, waitFor } from '@flotilla/testkit';
+import { notYet, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   type EventLog,
@@ -17,7 +16,7 @@ const log = createLogger({ service: 'test', level: 'error' });
 
 const adapters: Record<string, () => Promise<EventLog>> = {
   memory: async () => new MemoryEventLog(),
-  redis: () => RedisEventLog.connect({ url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log }),
+  redis: () => RedisEventLog.connect({ url: testBrokers().redisUrl, namespace: uniqueName('t'), log }),
 };
 
 /** Collects the entries delivered to a subscriber, and waits for a number of them. */

@@ -1,11 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { registryQueue, sfuQueue } from '@flotilla/contracts';
 import { freePort, startRabbitMq, startRabbitMqCluster } from '@flotilla/processes';
 import { createLogger } from '@flotilla/runtime';
-import { notYet, TcpProxy, testBrokers, waitFor } from '@flotilla/testkit';
+import { notYet, TcpProxy, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { CommandBus, type RabbitMqAddress, RabbitMqCommandTransport } from '../src/index.ts';
 import { makeCertificates } from './certificates.ts';
@@ -28,7 +27,7 @@ afterEach(async () => {
 });
 
 async function connect(address: RabbitMqAddress): Promise<RabbitMqCommandTransport> {
-  const namespace = `t${randomUUID().slice(0, 8)}`;
+  const namespace = uniqueName('t');
   const transport = await RabbitMqCommandTransport.connect({ ...address, namespace, log });
   opened.push(transport);
   return transport;
@@ -108,7 +107,7 @@ describe('RabbitMQ of three nodes', () => {
   test('answers commands again after any of its nodes was killed, and an acknowledged command is not lost', async () => {
     const cluster = await startRabbitMqCluster();
     brokers.push(cluster);
-    const namespace = `t${randomUUID().slice(0, 8)}`;
+    const namespace = uniqueName('t');
     const open = async (): Promise<CommandBus> => {
       const bus = new CommandBus(await RabbitMqCommandTransport.connect({ url: cluster.url, namespace, log }), log);
       opened.push(bus);

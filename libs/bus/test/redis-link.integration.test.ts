@@ -84,7 +84,7 @@ describe('what a connection to Redis reports', () => {
     await hasProblem(link, problem);
   });
 
-  test('a connection that swallows what is sent, which is replaced', async () => {
+  test('a half-open connection, which is replaced', async () => {
     const port = await startServer();
     const proxy = await TcpProxy.to(port);
     const link = await linkTo(`redis://127.0.0.1:${proxy.port}`);

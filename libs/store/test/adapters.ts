@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { type EventLog, MemoryEventLog, parseRoomEvents, RedisEventLog, roomStream } from '@flotilla/bus';
 import type { RoomEvent } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { testBrokers } from '@flotilla/testkit';
+import { testBrokers, uniqueName } from '@flotilla/testkit';
 import { MemoryStore, RedisStore, type Store } from '../src/index.ts';
 
 /** An empty store, and the event log it writes to. */
@@ -37,7 +36,7 @@ export const adapters: [string, () => Promise<Opened>][] = [
   [
     'redis',
     async () => {
-      const options = { url: testBrokers().redisUrl, namespace: `t${randomUUID().slice(0, 8)}`, log };
+      const options = { url: testBrokers().redisUrl, namespace: uniqueName('t'), log };
       return opened(await RedisStore.connect(options), await RedisEventLog.connect(options));
     },
   ],

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { RedisLink } from '@flotilla/bus';
 import { createLogger } from '@flotilla/runtime';
-import { joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
+import { joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RedisStore } from '../src/index.ts';
@@ -25,7 +24,7 @@ describe('damaged records in Redis', () => {
   });
   afterAll(() => redis.disconnect());
   beforeEach(async () => {
-    namespace = `t${randomUUID().slice(0, 8)}`;
+    namespace = uniqueName('t');
     store = await RedisStore.connect({ url: testBrokers().redisUrl, namespace, log });
     await store.nodes.report(nodeReport('nd_a', { capacity: 100 }));
   });

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { RedisLink } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
@@ -10,6 +9,7 @@ import {
   participantClaims,
   roomRecord,
   testBrokers,
+  uniqueName,
   waitFor,
 } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -132,7 +132,7 @@ describe.each(adapters)('parallel calls of the store in %s', (_name, open) => {
 });
 
 test('in Redis a room that is joined while expired rooms are deleted is not deleted with its member', async () => {
-  const namespace = `t${randomUUID().slice(0, 8)}`;
+  const namespace = uniqueName('t');
   const options = { url: testBrokers().redisUrl, namespace, log: createLogger({ service: 'test', level: 'error' }) };
   const store = await RedisStore.connect(options);
   const redis = new RedisLink({ url: options.url }, options.log, 'test').redis;

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { RedisLink } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
-import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers } from '@flotilla/testkit';
+import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -169,7 +168,7 @@ describe('a script that fails at any of its calls', () => {
   test.each(Object.keys(cases) as ScriptName[])('%s leaves the store as it was', { timeout: 60_000 }, async (name) => {
     const { before, run } = cases[name]!;
     for (let call = 1; ; call++) {
-      const namespace = `t${randomUUID().slice(0, 8)}`;
+      const namespace = uniqueName('t');
       namespaceNow = namespace;
       const sound = await RedisStore.connect({ url: url(), namespace, log });
       const failing = await RedisStore.connect({ url: url(), namespace, log }, (script) =>
@@ -198,7 +197,7 @@ describe('a script that fails at any of its calls', () => {
 
 describe('scripts', () => {
   const opened: RedisStore[] = [];
-  const openStore = async (namespace = `t${randomUUID().slice(0, 8)}`) => {
+  const openStore = async (namespace = uniqueName('t')) => {
     const store = await RedisStore.connect({ url: url(), namespace, log });
     opened.push(store);
     return { store, namespace };

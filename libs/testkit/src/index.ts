@@ -14,4 +14,5 @@ export * from './tcp-proxy.ts';
 export * from './test-brokers.ts';
 export * from './topology.ts';
 export * from './udp-relay.ts';
+export * from './unique-name.ts';
 export * from './wait-for.ts';

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type CreateRoom, IssuedToken, type IssueFleetToken, type IssueToken, roomGrants } from '@flotilla/contracts';
 import type { z } from 'zod';
+import { uniqueName } from './unique-name.ts';
 
 /** A running Flotilla in any deployment, as scenarios use it. */
 export interface Topology {
@@ -55,6 +56,13 @@ export class RestApi {
   async createRoom(room: z.input<typeof CreateRoom>): Promise<void> {
     const { status, body } = await this.request('POST', '/v1/rooms', room);
     if (status !== 201) throw new Error(`room not created: ${status} ${JSON.stringify(body)}`);
+  }
+
+  /** Creates a room with a unique name, which it returns. */
+  async newRoom(prefix: string, settings: Omit<z.input<typeof CreateRoom>, 'name'> = {}): Promise<string> {
+    const name = uniqueName(prefix);
+    await this.createRoom({ name, ...settings });
+    return name;
   }
 
   /** A token for a room, with all grants of a participant unless others are named. */

@@ -17,7 +17,7 @@ describe('planner simulation of 200 nodes and 20,000 peers, from 9 to 11', () =>
     expect(result.violations).toEqual([]);
   });
 
-  test('relieves hot nodes within 60 s, empties drained nodes within 180 s and dead nodes within 60 s', () => {
+  test('rebalances hot nodes within 60 s, empties drained nodes within 180 s and dead nodes within 60 s', () => {
     expect(summarize(result.hotSeconds).max).toBeLessThanOrEqual(60);
     expect(summarize(result.drainSeconds).max).toBeLessThanOrEqual(180);
     expect(summarize(result.lostSeconds).max).toBeLessThanOrEqual(60);

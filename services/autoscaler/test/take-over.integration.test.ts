@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Child } from '@flotilla/processes';
-import { testBrokers } from '@flotilla/testkit';
+import { testBrokers, uniqueName } from '@flotilla/testkit';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -15,7 +14,7 @@ beforeEach(async () => {
   const env = {
     REDIS_URL: redisUrl,
     AMQP_URL: amqpUrl,
-    FLOTILLA_NAMESPACE: `t${randomUUID().slice(0, 8)}`,
+    FLOTILLA_NAMESPACE: uniqueName('t'),
     FLOTILLA_ADMIN_HOST: '127.0.0.1',
     FLOTILLA_ADMIN_PORT: '0',
   };

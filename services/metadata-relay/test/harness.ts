@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   type CommandType,
   FlotillaError,
@@ -19,6 +18,7 @@ import {
   type Requester,
   roomRecord,
   testBrokers,
+  uniqueName,
 } from '@flotilla/testkit';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -31,7 +31,7 @@ export const fleets: Record<string, () => Promise<Backplane & { close?(): Promis
   memory: async () => memoryBackplane(log),
   'Redis and RabbitMQ': () => {
     const { redisUrl, amqpUrl } = testBrokers();
-    const FLOTILLA_NAMESPACE = `t${randomUUID().slice(0, 8)}`;
+    const FLOTILLA_NAMESPACE = uniqueName('t');
     return connectBackplane({ REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE }, log);
   },
 };
@@ -51,7 +51,7 @@ export class Harness {
     relayIds: readonly string[],
     settings: object = {},
   ): Promise<Harness> {
-    const name = `r${randomUUID().slice(0, 8)}`;
+    const name = uniqueName('r');
     const backplane = await open();
     const room = roomRecord(name);
     await backplane.store.rooms.create(room);

@@ -1,9 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { RedisLink, gatewayStream, idleStreamSeconds, RedisEventLog } from '@flotilla/bus';
 import type { Member, RelayReport, RetainedMessage } from '@flotilla/contracts';
 import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { brokenInvariants, RedisStore, takeInventory } from '@flotilla/store';
-import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, testBrokers, waitFor } from '@flotilla/testkit';
+import {
+  cameraOf,
+  joinAs,
+  newcomer,
+  nodeReport,
+  notYet,
+  roomRecord,
+  testBrokers,
+  uniqueName,
+  waitFor,
+} from '@flotilla/testkit';
 import { expect, test } from 'vitest';
 import { Migrations } from '../src/migrations/migrations.ts';
 import { Sweeper } from '../src/index.ts';
@@ -21,7 +30,7 @@ const relayReport = (id: string): RelayReport => ({
 
 test('a sweep over Redis handles every valid record when each of its parts reads a damaged one, and counts the damaged ones', async () => {
   const { redisUrl: url } = testBrokers();
-  const namespace = `t${randomUUID().slice(0, 8)}`;
+  const namespace = uniqueName('t');
   const store = await RedisStore.connect({ url, namespace, log });
   const redis = new RedisLink({ url }, log, 'test').redis;
   await redis.connect();
@@ -75,7 +84,7 @@ test('a sweep over Redis handles every valid record when each of its parts reads
 
 test('after all participants left and the windows passed, sweeps leave only expiring keys and records of running services in Redis', async () => {
   const { redisUrl: url } = testBrokers();
-  const namespace = `t${randomUUID().slice(0, 8)}`;
+  const namespace = uniqueName('t');
   const options = { url, namespace, log };
   const [store, events] = await Promise.all([RedisStore.connect(options), RedisEventLog.connect(options)]);
   try {

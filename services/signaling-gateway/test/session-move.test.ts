@@ -86,7 +86,7 @@ describe('a session of the SDK', () => {
     await session.request('ping', {});
   });
 
-  test('reconnects when the gateway stopped before the load balancer led anywhere else', async () => {
+  test('reconnects when the gateway stopped before the load balancer routed to another one', async () => {
     const { sessionId } = session.welcome;
     await stopFirst();
     await firstIsStopping;

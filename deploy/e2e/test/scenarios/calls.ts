@@ -8,6 +8,7 @@ import {
   type TabBrowser,
   TcpProxy,
   type Topology,
+  uniqueName,
   waitFor,
 } from '@flotilla/testkit';
 
@@ -24,9 +25,6 @@ export interface CallScenario {
   readonly mixed?: true;
   readonly run: (topology: Topology, browserOf: BrowserOf, report: (line: string) => void) => Promise<void>;
 }
-
-let rooms = 0;
-export const newRoom = (): string => `call-${Date.now().toString(36)}-${++rooms}`;
 
 /** Runs `work` with pages, which are closed at the end. */
 export async function withPages(
@@ -62,7 +60,7 @@ export const callScenarios: readonly CallScenario[] = [
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
           await meets(ada, bob);
@@ -94,7 +92,7 @@ export const callScenarios: readonly CallScenario[] = [
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           const proxy = await TcpProxy.to(Number(new URL(topology.signalUrls[0]!).port));
           try {
             const ada = await join({ room, name: 'ada' });
@@ -140,7 +138,7 @@ export const callScenarios: readonly CallScenario[] = [
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
-          const [here, there] = [newRoom(), newRoom()];
+          const [here, there] = [uniqueName('call'), uniqueName('call')];
           const ada = await join({ room: here, name: 'ada' });
           const bob = await join({ room: there, name: 'bob' });
           await bob.collectMessages();
@@ -160,7 +158,7 @@ export const callScenarios: readonly CallScenario[] = [
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           await topology.api.createRoom({ name: room, spread: true });
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
@@ -194,7 +192,7 @@ export const callScenarios: readonly CallScenario[] = [
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
           await meets(ada, bob);

@@ -43,8 +43,7 @@ export class HonestPair {
     report: (line: string) => void,
     work: (pair: HonestPair) => Promise<void>,
   ): Promise<void> {
-    const room = `honest-${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
-    await topology.api.createRoom({ name: room });
+    const room = await topology.api.newRoom('honest');
     const pair = new HonestPair(room, await enter(topology, room), await enter(topology, room, 1));
     pair.#chat = pair.#talk();
     // Thrown at the end: the work runs to its end.

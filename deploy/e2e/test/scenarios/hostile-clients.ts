@@ -20,8 +20,7 @@ export const hostileClients: readonly HostileScenario[] = [
       'a client that does not read is closed once 1 MiB is unsent to it, and may resume after the last event it received',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
-        const room = `slow-${Date.now().toString(36)}`;
-        await topology.api.createRoom({ name: room });
+        const room = await topology.api.newRoom('slow');
         const [slow, ...loud] = await Promise.all(Array.from({ length: 4 }, () => enter(topology, room)));
         const { resumeToken } = await slow!.welcome();
         slow!.socket.pause();

@@ -1,9 +1,9 @@
 import { closeCodes, type Grant, roomGrants } from '@flotilla/contracts';
-import { notYet, RawClient, type Topology, UpgradeRefused, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, type Topology, uniqueName, UpgradeRefused, waitFor } from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
-import { joinWithMedia, newMediaRoom, publishAudio } from './hostile-media.ts';
+import { joinWithMedia, publishAudio } from './hostile-media.ts';
 
 const forbidden = { ok: false, error: { code: 'FORBIDDEN' } };
 
@@ -23,7 +23,7 @@ export const hostileGrants: readonly HostileScenario[] = [
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const { api, signalUrls } = topology;
-        const [room, other] = [await newMediaRoom(topology), await newMediaRoom(topology)];
+        const [room, other] = [await topology.api.newRoom('media'), await topology.api.newRoom('media')];
         const { raw } = await joinWithMedia(topology, room);
         expect(await publishAudio(raw, room)).toMatchObject({ ok: true });
         const joining = async (token: string, where: string) => {
@@ -60,9 +60,9 @@ export const hostileGrants: readonly HostileScenario[] = [
     title: 'a refresh with fewer grants ends publications, subscriptions and the stay in the room at once',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
-        const room = await newMediaRoom(topology);
+        const room = await topology.api.newRoom('media');
         const to = `room:${room}`;
-        const userId = `hostile-${Date.now().toString(36)}`;
+        const userId = uniqueName('hostile');
         const token = await topology.api.issueToken(room, { userId });
         const { raw } = await joinWithMedia(topology, room, undefined, token);
         const honest = await joinWithMedia(topology, room);
@@ -126,8 +126,8 @@ export const hostileGrants: readonly HostileScenario[] = [
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const { api, signalUrls } = topology;
-        const room = await newMediaRoom(topology);
-        const userId = `removed-${Date.now().toString(36)}`;
+        const room = await topology.api.newRoom('media');
+        const userId = uniqueName('removed');
         const token = await api.issueToken(room, { userId });
         const { raw } = await joinWithMedia(topology, room, undefined, token);
         const honest = await joinWithMedia(topology, room);
@@ -157,8 +157,8 @@ export const hostileGrants: readonly HostileScenario[] = [
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         const { api, signalUrls } = topology;
-        const room = await newMediaRoom(topology);
-        const userId = `revoked-${Date.now().toString(36)}`;
+        const room = await topology.api.newRoom('media');
+        const userId = uniqueName('revoked');
         const honest = await joinWithMedia(topology, room);
         const enter = async () =>
           (await joinWithMedia(topology, room, undefined, await api.issueToken(room, { userId }))).raw;

@@ -56,19 +56,13 @@ export const publishAudio = (raw: RawClient, room: string, changes: object = {})
     `room:${room}`,
   );
 
-export async function newMediaRoom(topology: Topology): Promise<string> {
-  const name = `media-${Date.now().toString(36)}-${++ssrcs}`;
-  await topology.api.createRoom({ name });
-  return name;
-}
-
 /** Media parameters that would break the receivers. */
 export const hostileMedia: readonly HostileScenario[] = [
   {
     title: 'RTP parameters that browsers cannot parse are refused, and the room keeps receiving publications',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
-        const room = await newMediaRoom(topology);
+        const room = await topology.api.newRoom('media');
         const { raw } = await joinWithMedia(topology, room);
         for (const [what, rtpParameters] of badAudio)
           expect(await publishAudio(raw, room, { rtpParameters }), what).toMatchObject({

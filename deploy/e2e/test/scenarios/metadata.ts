@@ -7,8 +7,6 @@ export interface MetadataScenario {
   readonly run: (topology: Topology) => Promise<void>;
 }
 
-let rooms = 0;
-
 interface Participant {
   readonly signal: RawClient;
   readonly roomId: string;
@@ -29,8 +27,7 @@ async function inRoom(
   topology: Topology,
   work: (come: (gateway: number, parameters?: object) => Promise<Participant>) => Promise<void>,
 ): Promise<void> {
-  const room = `metadata-${Date.now().toString(36)}-${++rooms}`;
-  await topology.api.createRoom({ name: room });
+  const room = await topology.api.newRoom('metadata');
   const signals: RawClient[] = [];
   try {
     await work(async (gateway, parameters) => {

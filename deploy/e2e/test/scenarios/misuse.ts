@@ -9,13 +9,6 @@ export interface MisuseScenario {
   readonly run: (topology: Topology) => Promise<void>;
 }
 
-let rooms = 0;
-async function newRoom(topology: Topology, settings: { maxParticipants?: number } = {}): Promise<string> {
-  const name = `misuse-${Date.now().toString(36)}-${++rooms}`;
-  await topology.api.createRoom({ name, ...settings });
-  return name;
-}
-
 const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: string | undefined }> =>
   attempt.then(
     () => Promise.reject(new Error('the connection was accepted')),
@@ -27,7 +20,7 @@ const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: s
 
 /** Checks that an honest client is served. */
 async function serviceGoesOn(topology: Topology): Promise<void> {
-  const room = await newRoom(topology);
+  const room = await topology.api.newRoom('misuse');
   const [ada, bob] = await Promise.all([enter(topology, room), enter(topology, room, 1)]);
   await ada.request('message', { data: 'hello' }, `room:${room}`);
   expect(await bob.event('message')).toMatchObject({ payload: { data: 'hello' } });
@@ -39,7 +32,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
   {
     title: 'a missing, malformed, foreign, expired or replayed token is refused with its code',
     run: async (topology) => {
-      const room = await newRoom(topology);
+      const room = await topology.api.newRoom('misuse');
       const url = topology.signalUrls[0]!;
       const token = await topology.api.issueToken(room);
       const [header, payload] = token.split('.') as [string, string];
@@ -69,7 +62,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
   {
     title: 'an upgrade without WebSocket, without a supported subprotocol or from a foreign origin is refused',
     run: async (topology) => {
-      const room = await newRoom(topology);
+      const room = await topology.api.newRoom('misuse');
       const url = topology.signalUrls[0]!;
       const endpoint = new URL(signalPath, url.replace(/^ws/, 'http'));
       expect(await httpAnswer(endpoint)).toMatchObject({
@@ -112,7 +105,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
     title:
       'malformed JSON, unknown types, forged senders and invalid payloads get their error codes and change nothing',
     run: async (topology) => {
-      const room = await newRoom(topology);
+      const room = await topology.api.newRoom('misuse');
       const [client, observer] = [await enter(topology, room), await enter(topology, room, 1)];
       const to = `room:${room}`;
       const answers: [string, string][] = [
@@ -150,7 +143,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
   {
     title: 'an oversized message closes the connection with 1009, a binary one is refused',
     run: async (topology) => {
-      const room = await newRoom(topology);
+      const room = await topology.api.newRoom('misuse');
       const client = await enter(topology, room);
       client.socket.send(Buffer.from([1, 2, 3]));
       expect(await client.sendRaw('{')).toMatchObject({ ok: false, error: { code: 'BAD_MESSAGE' } });
@@ -171,7 +164,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         await client.event('welcome');
         return client;
       };
-      const full = await newRoom(topology, { maxParticipants: 1 });
+      const full = await topology.api.newRoom('misuse', { maxParticipants: 1 });
       const first = await enter(topology, full);
       const second = await connect(full);
       expect(await second.request('join', { room: full })).toMatchObject({ ok: false, error: { code: 'ROOM_FULL' } });
@@ -181,7 +174,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       });
       expect(await first.request('message', { data: 1 }, `room:${full}`)).toMatchObject({ ok: true });
 
-      const deleted = await newRoom(topology);
+      const deleted = await topology.api.newRoom('misuse');
       const late = await connect(deleted);
       expect(await topology.api.request('DELETE', `/v1/rooms/${deleted}`)).toMatchObject({ status: 204 });
       expect(await late.request('join', { room: deleted })).toMatchObject({
@@ -189,7 +182,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         error: { code: 'ROOM_NOT_FOUND' },
       });
 
-      const quiet = await newRoom(topology);
+      const quiet = await topology.api.newRoom('misuse');
       const silent = await connect(quiet, { grants: ['subscribe'] });
       expect(await silent.request('join', { room: quiet })).toMatchObject({ ok: true });
       expect(await silent.request('message', { data: 1 }, `room:${quiet}`)).toMatchObject({
@@ -208,7 +201,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
   {
     title: 'a participant removed over REST is notified and leaves the room, and the others get the reason',
     run: async (topology) => {
-      const room = await newRoom(topology);
+      const room = await topology.api.newRoom('misuse');
       const [removed, observer] = [await enter(topology, room), await enter(topology, room, 1)];
       const { participantId } = (removed.replies[0]!.payload ?? {}) as { participantId: string };
       expect(await topology.api.request('DELETE', `/v1/rooms/${room}/participants/${participantId}`)).toMatchObject({
@@ -260,7 +253,11 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         body: { error: { code: 'ROOM_NOT_FOUND' } },
       });
 
-      const names = [await newRoom(topology), await newRoom(topology), await newRoom(topology)];
+      const names = [
+        await topology.api.newRoom('misuse'),
+        await topology.api.newRoom('misuse'),
+        await topology.api.newRoom('misuse'),
+      ];
       expect(await api.request('POST', '/v1/rooms', { name: names[0], maxParticipants: 7 })).toMatchObject({
         status: 409,
         body: { error: { code: 'ROOM_EXISTS' } },

@@ -1,6 +1,6 @@
-import { notYet, waitFor } from '@flotilla/testkit';
+import { notYet, uniqueName, waitFor } from '@flotilla/testkit';
 import { expect } from 'vitest';
-import { type CallScenario, callScenarios, meets, newRoom, withPages } from './calls.ts';
+import { type CallScenario, callScenarios, meets, withPages } from './calls.ts';
 
 /** Participants in different browsers. */
 export const mixedScenarios: readonly CallScenario[] = [
@@ -11,7 +11,7 @@ export const mixedScenarios: readonly CallScenario[] = [
     run: (topology, browserOf) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob', withoutDevices: true });
           await bob.receivesMediaOf('ada');
@@ -29,7 +29,7 @@ export const mixedScenarios: readonly CallScenario[] = [
     run: (topology, browserOf, report) =>
       withPages(
         async (join) => {
-          const room = newRoom();
+          const room = uniqueName('call');
           const ada = await join({ room, name: 'ada' });
           const bob = await join({ room, name: 'bob' });
           await meets(ada, bob);

@@ -9,12 +9,7 @@ export interface PeerScenario {
   readonly run: (topology: Topology) => Promise<void>;
 }
 
-let rooms = 0;
-export async function newPeerRoom(topology: Topology): Promise<string> {
-  const name = `peers-${Date.now().toString(36)}-${++rooms}`;
-  await topology.api.createRoom({ name, peerToPeer: true });
-  return name;
-}
+export const newPeerRoom = (topology: Topology): Promise<string> => topology.api.newRoom('peers', { peerToPeer: true });
 
 /** A plain client in a room, on one of the gateways. */
 class Negotiator {

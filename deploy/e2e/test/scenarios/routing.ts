@@ -1,15 +1,12 @@
 import { maxTokenSeconds, type Reply } from '@flotilla/contracts';
 import { expect } from 'vitest';
-import { gatewayUrl, notYet, RawClient, type Topology, UpgradeRefused, waitFor } from '@flotilla/testkit';
+import { gatewayUrl, notYet, RawClient, type Topology, uniqueName, UpgradeRefused, waitFor } from '@flotilla/testkit';
 
 /** Scenarios of messages to users, rooms and all participants, live and after a resume. Each cleans up. */
 export interface RoutingScenario {
   readonly title: string;
   readonly run: (topology: Topology) => Promise<void>;
 }
-
-let count = 0;
-const unique = (what: string): string => `${what}-${Date.now().toString(36)}-${++count}`;
 
 interface ConnectOptions {
   readonly userId?: string;
@@ -26,7 +23,7 @@ class Clients {
 
   constructor(readonly topology: Topology) {}
 
-  async connect({ gateway, userId = unique('user'), ...parameters }: ConnectOptions = {}): Promise<RawClient> {
+  async connect({ gateway, userId = uniqueName('user'), ...parameters }: ConnectOptions = {}): Promise<RawClient> {
     const token = await this.topology.api.issueFleetToken({ userId, ...parameters });
     return this.#keep(await RawClient.connect(gatewayUrl(this.topology, gateway), { token }));
   }
@@ -63,12 +60,6 @@ const scenario = (title: string, run: (clients: Clients) => Promise<void>): Rout
   },
 });
 
-async function createRoom(topology: Topology, settings: { acceptBridged?: boolean } = {}): Promise<string> {
-  const name = unique('room');
-  await topology.api.createRoom({ name, ...settings });
-  return name;
-}
-
 /** Messages to an address that a client received, in order. */
 const dataTo = (client: RawClient, to: string): unknown[] =>
   client.events.filter((event) => event.type === 'message' && event.to === to).map(({ payload }) => payload['data']);
@@ -88,10 +79,10 @@ export const routingScenarios: readonly RoutingScenario[] = [
   scenario(
     'a message to a user reaches all sessions of the user on any gateway once, with the sender set by the server',
     async (clients) => {
-      const userId = unique('ada');
+      const userId = uniqueName('ada');
       const devices = await Promise.all([0, 0, 1].map((gateway) => clients.connect({ userId, gateway })));
       const bystander = await clients.connect();
-      const senderId = unique('bob');
+      const senderId = uniqueName('bob');
       const sender = await clients.connect({ userId: senderId, gateway: 1 });
       const before = Date.now();
       const reply = await sender.request('message', { data: { n: 1 } }, `user:${userId}`);
@@ -114,7 +105,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   scenario(
     'a session that resumes on another gateway gets the missed messages in order; a user without sessions is offline',
     async (clients) => {
-      const userId = unique('ada');
+      const userId = uniqueName('ada');
       const to = `user:${userId}`;
       const sender = await clients.connect();
       expect(await sender.request('message', { data: 0 }, to)).toEqual(failsWith('RECIPIENT_OFFLINE'));
@@ -163,7 +154,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       ];
       expect(await ada.request('message', { data: 'x' }, '*')).toEqual(failsWith('FORBIDDEN'));
       const speaker = await clients.connect({ grants: ['broadcast'], gateway: 1 });
-      const mark = unique('mark');
+      const mark = uniqueName('mark');
       const { resumeToken, offsets } = await cleo.welcome();
       expect(offsets['*']).toMatch(/^\d+-\d+$/);
       expect(await speaker.request('message', { data: mark }, '*')).toMatchObject({ ok: true });
@@ -189,9 +180,12 @@ export const routingScenarios: readonly RoutingScenario[] = [
     'a message to a room without membership needs a bridge claim for it and a room that accepts bridged messages',
     async (clients) => {
       const { topology } = clients;
-      const [open, closed] = [await createRoom(topology, { acceptBridged: true }), await createRoom(topology)];
+      const [open, closed] = [
+        await topology.api.newRoom('room', { acceptBridged: true }),
+        await topology.api.newRoom('room'),
+      ];
       const inOpen = await clients.joined(open);
-      const bridgeId = unique('bridge');
+      const bridgeId = uniqueName('bridge');
       const bridge = await clients.connect({ userId: bridgeId, bridge: [open, closed, 'no-such-room'], gateway: 1 });
       const stranger = await clients.connect();
       expect(await stranger.request('message', { data: 1 }, `room:${open}`)).toEqual(failsWith('NOT_IN_ROOM'));
@@ -212,7 +206,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   scenario(
     'a session in several rooms gets the events of each, resumes all, and is limited in their number',
     async (clients) => {
-      const rooms = await Promise.all(Array.from({ length: 17 }, () => createRoom(clients.topology)));
+      const rooms = await Promise.all(Array.from({ length: 17 }, () => clients.topology.api.newRoom('room')));
       const many = await clients.connect();
       const { resumeToken } = await many.welcome();
       const offsets: Record<string, string> = {};
@@ -241,7 +235,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   ),
 
   scenario('a session that resumes after its events were trimmed gets a snapshot of the room', async (clients) => {
-    const room = await createRoom(clients.topology);
+    const room = await clients.topology.api.newRoom('room');
     const ada = await clients.joined(room);
     const bob = await clients.joined(room);
     await ada.event('participant_joined');
@@ -264,7 +258,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
     'a newer token of the same user refreshes the session and applies at once; otherwise the session expires',
     async (clients) => {
       const { api } = clients.topology;
-      const userId = unique('ada');
+      const userId = uniqueName('ada');
       const [kept, lapsed] = [
         await clients.connect({ userId, ttlSeconds: 10, grants: ['data'] }),
         await clients.connect({ ttlSeconds: 10 }),
@@ -274,7 +268,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       expect(await kept.event('token_expiring')).toMatchObject({ payload: { expiresAt } });
       expect(await kept.request('message', { data: 1 }, '*')).toEqual(failsWith('FORBIDDEN'));
 
-      const foreign = await api.issueFleetToken({ userId: unique('eve') });
+      const foreign = await api.issueFleetToken({ userId: uniqueName('eve') });
       expect(await kept.request('refresh_token', { token: foreign })).toEqual(failsWith('FORBIDDEN'));
       expect(await kept.request('refresh_token', { token: 'nonsense' })).toEqual(failsWith('TOKEN_INVALID'));
       const token = await api.issueFleetToken({ userId, grants: ['data', 'broadcast'] });
@@ -283,7 +277,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
       expect(Number(reply.payload?.['expiresAt'])).toBeGreaterThan(Date.now() + (maxTokenSeconds - 60) * 1000);
       const sibling = await clients.connect({ userId });
       expect(await sibling.request('refresh_token', { token })).toEqual(failsWith('TOKEN_REPLAYED'));
-      expect(await kept.request('message', { data: unique('all') }, '*')).toMatchObject({ ok: true });
+      expect(await kept.request('message', { data: uniqueName('all') }, '*')).toMatchObject({ ok: true });
 
       expect((await lapsed.closed).code).toBe(4401);
       expect(Date.now()).toBeGreaterThanOrEqual(expiresAt - 1000);
@@ -301,7 +295,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   ),
 
   scenario('a client with a wrong clock is refused with the difference and the correct time', async ({ topology }) => {
-    const token = await topology.api.issueFleetToken({ userId: unique('ada') });
+    const token = await topology.api.issueFleetToken({ userId: uniqueName('ada') });
     const url = gatewayUrl(topology);
     const refused = await RawClient.connect(url, {
       token,
@@ -325,7 +319,7 @@ export const routingScenarios: readonly RoutingScenario[] = [
   scenario(
     'requests above the rate are refused, then the connection is closed, while others are served',
     async (clients) => {
-      const room = await createRoom(clients.topology);
+      const room = await clients.topology.api.newRoom('room');
       const [flooder, honest] = [await clients.joined(room), await clients.joined(room)];
       for (let number = 0; number < 400; number++)
         flooder.socket.send(JSON.stringify({ id: `f${number}`, type: 'ping' }));
