@@ -34,6 +34,7 @@ test('a session whose server sends no welcome within 10 s rejects with UNAVAILAB
     onDisconnected: vi.fn(),
     onResumed: vi.fn(),
     onRestarted: vi.fn(),
+    onRefreshed: vi.fn(),
     onEnded: vi.fn(),
   };
   const opening = SignalSession.open('http://calls.example', 'token', handlers).catch((error: unknown) => error);

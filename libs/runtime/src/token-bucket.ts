@@ -16,10 +16,15 @@ export class TokenBucket {
 
   /** Takes `count` tokens. Returns false, and takes none, when there are fewer. */
   take(now: number = performance.now(), count = 1): boolean {
-    this.#refill(now);
-    if (this.#tokens < count) return false;
+    if (!this.has(now, count)) return false;
     this.#tokens -= count;
     return true;
+  }
+
+  /** Whether it has `count` tokens. */
+  has(now: number = performance.now(), count = 1): boolean {
+    this.#refill(now);
+    return this.#tokens >= count;
   }
 
   /** Whether it has all its tokens. */

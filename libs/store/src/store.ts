@@ -278,6 +278,9 @@ export interface SessionStore {
   /** Accepts a token id once. False when it was used before. */
   useTokenOnce(token: UsedToken): Promise<boolean>;
 
+  /** Whether a token id was accepted before. */
+  isTokenUsed(tokenId: string): Promise<boolean>;
+
   /**
    * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
    * later ones are delivered to the session. Throws TOKEN_REVOKED, see `revokeTokens`.

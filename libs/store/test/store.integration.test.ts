@@ -350,9 +350,11 @@ describe.each(adapters)('the store in %s', (_name, open) => {
     const token = (id: string) => ({ id, keptUntil: Date.now() + 60_000 });
 
     test('a token id is accepted once until it has expired', async () => {
+      expect(await store.sessions.isTokenUsed('jti-1')).toBe(false);
       expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(true);
       expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(false);
       expect(await store.sessions.useTokenOnce(token('jti-2'))).toBe(true);
+      expect(await store.sessions.isTokenUsed('jti-1')).toBe(true);
       const racing = await Promise.all(Array.from({ length: 10 }, () => store.sessions.useTokenOnce(token('jti-3'))));
       expect(racing.filter(Boolean)).toHaveLength(1);
     });

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { signalPath } from '@flotilla/contracts';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
-import { open, openWebSocket, ping, type RunningGateway, startGateway } from './gateway-harness.ts';
+import { newToken, open, openWebSocket, ping, type RunningGateway, startGateway } from './gateway-harness.ts';
 
 let gateway: RunningGateway;
 afterEach(() => gateway.stop());
@@ -48,5 +49,28 @@ describe('before a session is admitted', () => {
     const again = get(url, { headers: { 'If-None-Match': first.headers.get('etag')! } });
     const [answer] = (await once(again, 'response')) as [IncomingMessage];
     expect([answer.statusCode, await text(answer)]).toEqual([304, '']);
+  });
+
+  test('a client is told what its connection would be refused with, and its token is not used up', async () => {
+    gateway = await startGateway({
+      settings: { FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '1', FLOTILLA_DRAIN_SECONDS: '0' },
+    });
+    const why = async (token: string): Promise<unknown> => {
+      const answer = await fetch(`${gateway.url}${signalPath}/validate`, {
+        headers: { authorization: `Bearer ${token}` },
+      });
+      return answer.status === 204 ? 'accepted' : ((await answer.json()) as { error: { code: string } }).error.code;
+    };
+    const token = await newToken();
+    expect(await why(token)).toBe('accepted');
+    const client = await RawClient.connect(gateway.url, { token });
+    await client.event('welcome');
+    expect(await why(await newToken())).toBe('RATE_LIMITED');
+    client.close();
+    await client.closed;
+    await waitFor('the used token is named', async () => {
+      const reason = await why(token);
+      if (reason !== 'TOKEN_REPLAYED') notYet(`it is ${String(reason)}`);
+    });
   });
 });

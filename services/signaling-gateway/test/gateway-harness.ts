@@ -121,7 +121,10 @@ export async function openWebSocket(socket: Socket): Promise<WebSocket> {
 /** Sends a ping request. Resolves to its reply. */
 export async function ping(websocket: WebSocket): Promise<unknown> {
   const answer = new Promise((resolve) =>
-    websocket.once('message', (data: Buffer) => resolve(JSON.parse(data.toString()))),
+    websocket.on('message', (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { replyTo?: string };
+      if (message.replyTo === 'p') resolve(message);
+    }),
   );
   websocket.send(JSON.stringify({ id: 'p', type: 'ping', payload: {} }));
   return answer;

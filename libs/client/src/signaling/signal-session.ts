@@ -46,6 +46,9 @@ const finalErrors: ReadonlySet<string> = new Set([
   'ROOM_NOT_FOUND',
   'ROOM_FULL',
 ]);
+/** Errors of a first connection after which waiting helps. They do not use the token up. */
+const waitingErrors: ReadonlySet<string> = new Set(['RATE_LIMITED', 'OVERLOADED']);
+const maxFirstAttempts = 4;
 /** Time from the opening of a connection to the `welcome` of the server, in milliseconds. */
 const welcomeWithinMs = 10_000;
 
@@ -84,11 +87,21 @@ export class SignalSession {
     this.#handlers = handlers;
   }
 
-  /** @throws FlotillaError with the server's reason, or UNAVAILABLE when the fleet cannot be reached. */
+  /**
+   * Waits and tries again, up to `maxFirstAttempts` times, while the fleet has too many connections.
+   * @throws FlotillaError with the server's reason, or UNAVAILABLE when the fleet cannot be reached.
+   */
   static async open(url: string, token: TokenSource, handlers: SignalSessionHandlers): Promise<SignalSession> {
     const session = new SignalSession(url, token, handlers);
-    await session.#connectWithToken();
-    return session;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await session.#connectWithToken();
+        return session;
+      } catch (error) {
+        if (attempt === maxFirstAttempts || !waitingErrors.has(FlotillaError.from(error).code)) throw error;
+        await session.#pause(attempt + 1);
+      }
+    }
   }
 
   /** The last `welcome` of the server. */

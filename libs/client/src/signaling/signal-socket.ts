@@ -1,5 +1,7 @@
 import {
   type Address,
+  ErrorBody,
+  type ErrorCode,
   Event,
   FlotillaError,
   Reply,
@@ -72,6 +74,12 @@ export class SignalSocket {
    * @throws FlotillaError with the server's reason if it gives one, or UNAVAILABLE.
    */
   static async open(url: string, credential: Credential, onEvent: (event: Event) => void): Promise<SignalSocket> {
+    // The error of a browser would contain the token.
+    if ('token' in credential && !credentialGrammar.test(credential.token))
+      throw new FlotillaError(
+        'TOKEN_INVALID',
+        'The token has characters that no token has, such as a space or a line break.',
+      );
     const correction = clockCorrectionMs;
     try {
       return await SignalSocket.#open(url, credential, onEvent);
@@ -209,6 +217,9 @@ function clearTimers({ timer, responseTimer }: Pending): void {
   clearTimeout(responseTimer);
 }
 
+/** The characters of a JWT in the compact serialization, RFC 7515 section 7.1, and of resume tokens. */
+const credentialGrammar = /^[\w.-]+$/;
+
 function connectSocket(url: string, credential: Credential): WebSocket {
   const entry =
     'token' in credential
@@ -241,16 +252,23 @@ async function refusal(url: string, credential: Credential): Promise<FlotillaErr
       headers: { authorization, [timeHeader]: String(Date.now() + clockCorrectionMs) },
       signal: AbortSignal.timeout(5000),
     });
-    // The credential is valid: it was used before, or the server refused the connection itself.
     if (response.ok)
-      return 'token' in credential
-        ? new FlotillaError('TOKEN_REPLAYED')
-        : new FlotillaError('UNAVAILABLE', 'the connection was refused');
-    const { error } = (await response.json()) as { error: { code: never; message: string } };
+      return new FlotillaError(
+        'UNAVAILABLE',
+        `${address.host} would accept the connection, but no WebSocket to it opens: a proxy or an extension may block it`,
+      );
+    const body = (await response.json().catch(() => undefined)) as { error?: unknown } | undefined;
+    const refused = ErrorBody.safeParse(body?.error);
+    // A proxy answered.
+    if (!refused.success)
+      return new FlotillaError(codeOf(response.status), `${address.host} answered ${response.status}`);
+    const { code, message } = refused.data;
     const serverTime = Number(response.headers.get(timeHeader) ?? NaN);
-    if ((error.code as string) === 'CLOCK_SKEW' && serverTime > 0) clockCorrectionMs = serverTime - Date.now();
-    return new FlotillaError(error.code, error.message);
+    if (code === 'CLOCK_SKEW' && serverTime > 0) clockCorrectionMs = serverTime - Date.now();
+    return new FlotillaError(code, message);
   } catch (error) {
     return new FlotillaError('UNAVAILABLE', `${address.host} cannot be reached`, { cause: error });
   }
 }
+
+const codeOf = (status: number): ErrorCode => (status === 429 ? 'RATE_LIMITED' : 'UNAVAILABLE');

@@ -42,6 +42,10 @@ export class MemorySessions implements SessionStore {
     return this.#useToken(token);
   }
 
+  async isTokenUsed(tokenId: string): Promise<boolean> {
+    return (this.#usedTokens.get(tokenId) ?? 0) > this.shared.now();
+  }
+
   #useToken({ id: tokenId, keptUntil }: UsedToken): boolean {
     const now = this.shared.now();
     for (const [id, expires] of this.#usedTokens) {

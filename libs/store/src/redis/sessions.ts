@@ -71,6 +71,10 @@ export class RedisSessions implements SessionStore {
     return answer === 'OK';
   }
 
+  async isTokenUsed(tokenId: string): Promise<boolean> {
+    return (await this.client.do((redis) => redis.exists(this.keys.usedToken(tokenId)))) === 1;
+  }
+
   async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
     const { id, userId, gatewayId } = session;
     const { issuedAt = 0 } = session;

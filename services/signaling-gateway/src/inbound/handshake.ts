@@ -66,12 +66,17 @@ export class Handshake {
     }
   }
 
-  async #admit(request: IncomingMessage): Promise<Admitted> {
+  /** Throws unless this gateway admits connections from the request's origin now. */
+  #checkOpen(request: IncomingMessage, resumeToken: string | undefined): void {
     this.checkOrigin(request);
     if (this.#stopped) throw new FlotillaError('UNAVAILABLE', 'this gateway is about to stop, connect to another');
-    const resumeToken = resumeTokenOf(request);
     // Under overload, sessions in a call are still resumed when new ones are refused.
     if (this.overload.level >= (resumeToken === undefined ? 1 : 2)) throw new FlotillaError('OVERLOADED');
+  }
+
+  async #admit(request: IncomingMessage): Promise<Admitted> {
+    const resumeToken = resumeTokenOf(request);
+    this.#checkOpen(request, resumeToken);
     const { release, messages: messagesOfAddress } = this.limits.admit(this.edge.clientOf(request).address);
     request.socket.once('close', release);
     checkClientTime(request, { required: this.settings.requireClientTime });
@@ -82,13 +87,17 @@ export class Handshake {
     return { ...session, messagesOfAddress };
   }
 
-  /** Reports what is wrong with a credential without using it up, for clients that can't read why an upgrade failed. */
+  /**
+   * Throws what a connection with this credential would be refused with now, and uses nothing up: for clients that can't read why an
+   * upgrade failed.
+   */
   async validate(request: IncomingMessage): Promise<void> {
-    this.checkOrigin(request);
-    checkClientTime(request, { required: false });
     const resumeToken = /^Resume (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (resumeToken === undefined) await this.authenticator.authenticate(request);
-    else await this.sessions.requireResumable(resumeToken);
+    this.#checkOpen(request, resumeToken);
+    this.limits.check(this.edge.clientOf(request).address);
+    checkClientTime(request, { required: false });
+    if (resumeToken !== undefined) return this.sessions.requireResumable(resumeToken);
+    await this.sessions.requireUnused(await this.authenticator.authenticate(request));
   }
 }
 

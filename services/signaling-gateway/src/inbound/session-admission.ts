@@ -74,6 +74,11 @@ export class SessionAdmission {
     return session;
   }
 
+  /** Throws TOKEN_REPLAYED when the token was used before. Does not use it up. */
+  async requireUnused({ jti }: TokenClaims): Promise<void> {
+    if (await this.store.isTokenUsed(jti)) throw new FlotillaError('TOKEN_REPLAYED');
+  }
+
   /** Throws SESSION_EXPIRED unless the token can be used to resume now. Does not use it up. */
   async requireResumable(token: string): Promise<void> {
     if (!(await this.store.isResumable(resumeTokenHash(token)))) throw new FlotillaError('SESSION_EXPIRED');

@@ -70,19 +70,10 @@ export class ConnectionLimits {
     return this.#address(address, now).requests.take(now);
   }
 
-  /** Counts a connection. Throws RATE_LIMITED, or OVERLOADED when the gateway is full. */
+  /** Counts a connection. Throws as `check`. */
   admit(address: string, now: number = performance.now()): Admission {
-    const { total, perAddress, perAddressPerSecond } = this.settings;
-    const from = this.#address(address, now);
-    if (from.open >= perAddress)
-      throw new FlotillaError('RATE_LIMITED', `${perAddress} connections from this address are open`);
-    if (!from.connects.take(now))
-      throw new FlotillaError(
-        'RATE_LIMITED',
-        `more than ${perAddressPerSecond} connections a second from this address`,
-      );
-    if (this.#open >= total)
-      throw new FlotillaError('OVERLOADED', `${total} connections are open, the limit of this gateway`);
+    const from = this.check(address, now);
+    from.connects.take(now);
     from.open++;
     this.#open++;
     const release = once(() => {
@@ -90,6 +81,22 @@ export class ConnectionLimits {
       this.#open--;
     });
     return { release, messages: from.messages };
+  }
+
+  /** Throws what a connection would be refused with: RATE_LIMITED, or OVERLOADED when the gateway is full. */
+  check(address: string, now: number = performance.now()): Address {
+    const { total, perAddress, perAddressPerSecond } = this.settings;
+    const from = this.#address(address, now);
+    if (from.open >= perAddress)
+      throw new FlotillaError('RATE_LIMITED', `${perAddress} connections from this address are open`);
+    if (!from.connects.has(now))
+      throw new FlotillaError(
+        'RATE_LIMITED',
+        `more than ${perAddressPerSecond} connections a second from this address`,
+      );
+    if (this.#open >= total)
+      throw new FlotillaError('OVERLOADED', `${total} connections are open, the limit of this gateway`);
+    return from;
   }
 
   #address(address: string, now: number): Address {
