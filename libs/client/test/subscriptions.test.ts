@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { joinedRoom, publicationOf, subscriptionTo } from './kit/joined-room.ts';
+import { joinedRoom, mediaOn, publicationOf, subscriptionTo } from './kit/joined-room.ts';
 
 describe('RemotePublication.subscribe and unsubscribe', () => {
   test('toggled while a request is in flight end in the state of the last call, with one request at a time', async () => {
@@ -84,6 +84,21 @@ describe('automatic subscriptions', () => {
     expect(session.of('subscribe').map(({ payload }) => (payload['publicationIds'] as string[]).length)).toEqual([
       256, 44,
     ]);
+  });
+});
+
+describe('a publication whose request the previous node never answers', () => {
+  test('is requested from the node that media moved to at once', async () => {
+    const { state, session, media, announce } = await joinedRoom();
+    const announced = announce();
+    await session.nth('subscribe', 1);
+    await media.use(mediaOn('new'));
+    (await session.nth('subscribe', 2)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    await vi.waitFor(() => expect(state.findPublication(announced.id)?.track).toBeDefined());
+    // The late failure of the first request changes nothing.
+    session.of('subscribe')[0]!.fail('DEADLINE_EXCEEDED');
+    const later = announce(publicationOf(announced.participantId));
+    expect((await session.nth('subscribe', 3)).payload['publicationIds']).toEqual([later.id]);
   });
 });
 

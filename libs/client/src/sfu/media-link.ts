@@ -264,6 +264,11 @@ export class MediaLink {
     return this.#previous.get(publicationId);
   }
 
+  /** The receivers of the publications that are received. */
+  get receivers(): RTCRtpReceiver[] {
+    return [...this.#consumers.values()].flatMap(({ rtpReceiver }) => rtpReceiver ?? []);
+  }
+
   receiverOf(track: MediaStreamTrack): RTCRtpReceiver | undefined {
     for (const consumer of [...this.#consumers.values(), ...this.#previous.values()])
       if (consumer.track === track) return consumer.rtpReceiver;

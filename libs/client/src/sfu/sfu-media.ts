@@ -11,6 +11,7 @@ import { MediaLink, type RoomRequest } from './media-link.ts';
 import { Migration } from './migration.ts';
 import { SfuPublisher } from './publisher.ts';
 import { retryPausesMs } from './retry.ts';
+import { StallWatch } from './stall-watch.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** Requests that may be repeated as they are when their reply is lost. */
@@ -35,6 +36,12 @@ export class SfuMedia {
     this.#republish = republish;
     this.publisher = new SfuPublisher(state, this.links);
     this.subscriptions = new Subscriptions(state, this.links, () => this.reopen());
+    // The machine that stopped sending may have had the gateway too.
+    const stallWatch = new StallWatch(
+      () => this.links.current?.receivers ?? [],
+      () => state.session.probe(),
+    );
+    state.changes.on('closed', () => stallWatch.stop());
     state.changes.on('closed', () => this.close());
     state.changes.on('grantsChanged', () => this.#applyGrants());
     state.changes.on('directCallClosed', (remaining) => this.#takeOver(remaining));

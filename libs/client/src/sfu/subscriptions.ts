@@ -14,7 +14,7 @@ const updateWithinMs = 15_000;
 
 /**
  * Brings what the current SFU node sends in line with what the application subscribed to. Of each publication one request
- * is in flight at a time, and when it ends the state is compared again, so the last call of the application wins.
+ * is in flight at a time on a link, and when it ends the state is compared again, so the last call of the application wins.
  */
 export class Subscriptions {
   readonly #state: RoomState;
@@ -22,7 +22,8 @@ export class Subscriptions {
   readonly #onMediaLost: () => void;
   /** Publications to compare at the next turn. */
   readonly #pending = new Set<string>();
-  readonly #inFlight = new Set<string>();
+  /** The link of the request in flight, by publication. The node of a link that was left may never answer. */
+  readonly #inFlight = new Map<string, MediaLink>();
   /** Failed attempts in a row, by publication. */
   readonly #failures = new Map<string, number>();
   /** Callers that wait until a publication is in line. */
@@ -102,7 +103,7 @@ export class Subscriptions {
     const unsubscribe: string[] = [];
     for (const id of [...this.#pending]) {
       // Compared again when the request ends.
-      if (this.#inFlight.has(id)) continue;
+      if (this.#inFlight.get(id) === link) continue;
       this.#pending.delete(id);
       const publication = this.#state.findPublication(id);
       if (publication && this.#maySubscribe && isMissing(publication, link)) subscribe.push(id);
@@ -125,7 +126,7 @@ export class Subscriptions {
     ids: readonly string[],
     request: () => Promise<ReplyPayload<'subscribe'>['failed']>,
   ): Promise<void> {
-    for (const id of ids) this.#inFlight.add(id);
+    for (const id of ids) this.#inFlight.set(id, link);
     const failures = new Map<string, FlotillaError>();
     try {
       for (const { publicationId, error } of await request())
@@ -133,7 +134,7 @@ export class Subscriptions {
     } catch (error) {
       for (const id of ids) failures.set(id, FlotillaError.from(error));
     }
-    for (const id of ids) this.#inFlight.delete(id);
+    for (const id of ids) if (this.#inFlight.get(id) === link) this.#inFlight.delete(id);
     if (!this.#state.isOpen) return;
     if (link !== this.#links.current) {
       for (const id of ids) this.#compareSoon(id);

@@ -29,6 +29,9 @@ export interface SignalSessionHandlers {
   onEnded(error: FlotillaError | undefined): void;
 }
 
+/** Time without an answer to a probe after which the connection is unresponsive, in milliseconds. */
+const probeWithinMs = 700;
+
 /** Close codes after which the session cannot be resumed. */
 const finalCodes: ReadonlySet<number> = new Set([
   closeCodes.NORMAL,
@@ -114,6 +117,11 @@ export class SignalSession {
     if (!this.#socket)
       return Promise.reject(new FlotillaError('UNAVAILABLE', this.#ended ? 'the session has ended' : 'reconnecting'));
     return this.#socket.request(type, payload, to);
+  }
+
+  /** Asks the gateway for a sign of life, since something else suggests that it is gone: it has less time to answer than other requests. */
+  probe(): void {
+    this.#socket?.request('ping', {}, undefined, probeWithinMs).catch(() => undefined);
   }
 
   /** Sets the offset from which a resume requests events of the room, such as that of a snapshot. */

@@ -155,9 +155,15 @@ export class SignalSocket {
 
   /**
    * Sends a request and resolves with its reply.
+   * @param withinMs time without a reply and without any other message after which the connection is unresponsive.
    * @throws FlotillaError with the server's reason, DEADLINE_EXCEEDED without a reply in time, or UNAVAILABLE without a connection.
    */
-  request<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: Address): Promise<ReplyPayload<T>> {
+  request<T extends RequestType>(
+    type: T,
+    payload: RequestPayload<T>,
+    to?: Address,
+    withinMs = unresponsiveAfterMs,
+  ): Promise<ReplyPayload<T>> {
     if (this.#socket.readyState !== WebSocket.OPEN)
       return Promise.reject(new FlotillaError('UNAVAILABLE', 'not connected'));
     const id = String(++this.#lastId);
@@ -166,19 +172,19 @@ export class SignalSocket {
         this.#pending.delete(id);
         reject(new FlotillaError('DEADLINE_EXCEEDED', `no reply to ${type} within ${requestTimeoutMs / 1000} s`));
       }, requestTimeoutMs);
-      const responseTimer = this.#watchResponse(id);
+      const responseTimer = this.#watchResponse(id, withinMs);
       this.#pending.set(id, { type, resolve: resolve as (payload: unknown) => void, reject, timer, responseTimer });
       this.#socket.send(JSON.stringify({ id, type, ...(to && { to }), payload }));
     });
   }
 
   /** Checks twice: a page that was busy runs its timers before it processes the messages that have arrived. */
-  #watchResponse(id: string): ReturnType<typeof setTimeout> {
+  #watchResponse(id: string, withinMs: number): ReturnType<typeof setTimeout> {
     const sentAt = performance.now();
     const isUnresponsive = (): boolean => this.#pending.has(id) && this.#receivedAt < sentAt;
     return setTimeout(() => {
       if (isUnresponsive()) setTimeout(() => isUnresponsive() && this.onUnresponsive(), confirmAfterMs);
-    }, unresponsiveAfterMs);
+    }, withinMs);
   }
 
   #onClose(closed: Closed): void {
