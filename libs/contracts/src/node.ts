@@ -70,6 +70,12 @@ export type DrainProgress = z.infer<typeof DrainProgress>;
 export const NodeReport = z.object({
   id: NodeId,
   instance: z.string().optional().describe('Name of its process, such as that of the pod.'),
+  address: z
+    .string()
+    .optional()
+    .describe(
+      'Host and port at which its process accepts TCP connections of other services: whether its machine runs.',
+    ),
   startedAt: Timestamp.describe('When its process started, in milliseconds since the Unix epoch.'),
   capacity: z.int().positive().describe('Maximum number of sessions that are assigned to it.'),
   state: NodeState,
@@ -100,5 +106,5 @@ export const NodeView = z.object({
 export type NodeView = z.infer<typeof NodeView>;
 
 /** A node, as operators read it. */
-export const NodeSummary = NodeView.omit({ rtpCapabilities: true });
+export const NodeSummary = NodeView.omit({ rtpCapabilities: true, address: true });
 export type NodeSummary = z.infer<typeof NodeSummary>;

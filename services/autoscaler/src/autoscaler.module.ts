@@ -69,7 +69,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
     this.#autoscaler = new Autoscaler({
       view,
       heartbeats: new Heartbeats(performance.now()),
-      livenessProbe: new LivenessProbe((nodeId) => pingNode(bus, nodeId)),
+      livenessProbe: new LivenessProbe((nodeId) => pingNode(bus, nodeId, view.addressOf(nodeId))),
       leadership,
       dispatcher: this.#dispatcher,
       nodes: store.nodes,
@@ -85,6 +85,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
       nodes: store.nodes,
       settings,
       target: this.#kubernetes,
+      leads: () => (this.#kubernetes ?? leadership).leads,
       isFrozen: () => this.#autoscaler.isFrozen,
       log,
     });

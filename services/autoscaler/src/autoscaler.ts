@@ -66,6 +66,8 @@ export class Autoscaler {
   #plannedAt = -Infinity;
   /** A draining node has peers left. The next of them may move as soon as another has. */
   #draining = false;
+  /** Migrations that are not committed, as the last plan read them. */
+  #running: readonly Migration[] = [];
   /** When each lost node was declared dead. */
   readonly #lost = new Map<string, number>();
   #frozen = false;
@@ -118,6 +120,7 @@ export class Autoscaler {
     const newlyLost = this.#detect(now);
     const { leads } = this.parts.leadership;
     leaderGauge.set(leads ? 1 : 0);
+    if (!leads) this.#running = [];
     if (this.#frozen || !leads) return;
     this.#beginTerm(now);
     if (newlyLost || this.#draining || now - this.#plannedAt >= planEveryMs) await this.#plan();
@@ -138,7 +141,8 @@ export class Autoscaler {
     this.#hasReceived = true;
     const silentFor = new Map<string, number>();
     for (const id of stopped) {
-      if (view.anyPeer(id)) silentFor.set(id, now - heartbeats.last.get(id)!);
+      if (view.anyPeer(id) || this.#running.some(({ fromNode }) => fromNode === id))
+        silentFor.set(id, now - heartbeats.last.get(id)!);
       else this.#forget(id);
     }
     const lost = livenessProbe.confirm(silentFor, now);
@@ -173,6 +177,7 @@ export class Autoscaler {
     const { term } = this.parts.leadership;
     if (term === this.#term) return;
     this.#term = term;
+    this.#running = [];
     this.#memory = emptyMemory(now + plannerSettings.coolDownMs);
     this.#plannedAt = -Infinity;
   }
@@ -184,8 +189,9 @@ export class Autoscaler {
     if (!leadership.leads || leadership.term !== this.#term) return;
     const now = this.#now();
     this.#plannedAt = now;
+    this.#running = running;
     const moving: Moving[] = [...running, ...dispatcher.moving];
-    const state = { nodes: view.nodes(listed, new Set(this.#lost.keys()), leaving()), moving };
+    const state = { nodes: view.nodes(listed, new Set(this.#lost.keys()), leaving(), running), moving };
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
     this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);

@@ -5,6 +5,7 @@ import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './plan
 export interface PlannerReport {
   readonly id: string;
   readonly capacity: number;
+  readonly address?: string | undefined;
   readonly load: { readonly cpu: number };
   readonly peers: readonly PlannerPeer[];
 }
@@ -50,6 +51,11 @@ export class FleetView {
     this.#left(key, moving.fromNode);
   }
 
+  /** Host and port of a node's process, where it reported them. */
+  addressOf(nodeId: string): string | undefined {
+    return this.#nodes.get(nodeId)?.report.address;
+  }
+
   /** Any peer that is assigned to the node; undefined without one. */
   anyPeer(nodeId: string): PlannerPeer | undefined {
     for (const [key, peer] of this.#nodes.get(nodeId)?.peers ?? []) {
@@ -68,9 +74,18 @@ export class FleetView {
    * no peers.
    *
    * @param leaving names of processes whose nodes are to be emptied like draining ones, though they do not stop by themselves.
+   * @param running migrations that are not committed: their peers are still on a node that was lost, whatever the new one reports.
    */
-  nodes(listed: readonly NodeView[], lost: ReadonlySet<string>, leaving: ReadonlySet<string>): PlannerNode[] {
+  nodes(
+    listed: readonly NodeView[],
+    lost: ReadonlySet<string>,
+    leaving: ReadonlySet<string>,
+    running: readonly Moving[],
+  ): PlannerNode[] {
     const known = new Map(listed.map((node) => [node.id, node]));
+    const stranded = new Map(
+      running.flatMap((moving) => (lost.has(moving.fromNode) ? [[peerKey(moving), moving.fromNode]] : [])),
+    );
     return [...this.#nodes].map(([id, { report, peers }]) => {
       const node = known.get(id);
       return {
@@ -82,7 +97,9 @@ export class FleetView {
         startedAt: node?.startedAt ?? 0,
         drainStartedAt: node?.drain?.startedAt,
         alive: !lost.has(id),
-        peers: [...peers].flatMap(([key, peer]) => (this.#assignments.get(key)?.at(-1) === id ? [peer] : [])),
+        peers: [...peers].flatMap(([key, peer]) =>
+          (stranded.get(key) ?? this.#assignments.get(key)?.at(-1)) === id ? [peer] : [],
+        ),
       };
     });
   }

@@ -1,27 +1,63 @@
+import { connect } from 'node:net';
 import type { CommandBus } from '@flotilla/bus';
 import { FlotillaError, sfuQueue } from '@flotilla/contracts';
 
-/** `unreachable`: no process serves its queue. `unresponsive`: it did not answer in time, or RabbitMQ was unavailable. */
-export type ProbeResult = 'unreachable' | 'alive' | 'unresponsive';
+/**
+ * `unreachable`: no process serves its queue. `unresponsive`: it did not answer in time, or RabbitMQ was unavailable. `offline`: nor
+ * does its machine accept connections.
+ */
+export type ProbeResult = 'unreachable' | 'alive' | 'unresponsive' | 'offline';
 
 const probeTimeoutMs = 300;
 const probeEveryMs = 500;
-/** Time without heartbeats after which a node that does not answer the probe either is lost: its host may hang or be partitioned. */
+/** Time without heartbeats after which a node that does not answer the probe either is lost: its process hangs or is partitioned. */
 export const unresponsiveLostAfterMs = 2000;
+/** The same where its machine does not answer: a busy process is no explanation, as the kernel accepts connections. */
+export const offlineLostAfterMs = 1000;
+
+const lostAfterMs: Readonly<Record<ProbeResult, number>> = {
+  unreachable: 0,
+  offline: offlineLostAfterMs,
+  unresponsive: unresponsiveLostAfterMs,
+  alive: Infinity,
+};
 
 /**
  * Pings a node over RabbitMQ whose heartbeats stopped. The broker reports a dead process at once; a process that answers is
  * alive, however late its heartbeats are.
+ *
+ * @param address host and port of its process, where known
  */
-export async function pingNode(bus: Pick<CommandBus, 'call'>, nodeId: string): Promise<ProbeResult> {
+export async function pingNode(
+  bus: Pick<CommandBus, 'call'>,
+  nodeId: string,
+  address: string | undefined,
+): Promise<ProbeResult> {
+  const accepts = address === undefined ? true : acceptsConnections(address);
   try {
     await bus.call(sfuQueue(nodeId), 'sfu.ping', {}, { timeoutMs: probeTimeoutMs });
     return 'alive';
   } catch (error) {
     const { code } = FlotillaError.from(error);
     if (code === 'NODE_UNAVAILABLE') return 'unreachable';
-    return code === 'DEADLINE_EXCEEDED' || code === 'UNAVAILABLE' ? 'unresponsive' : 'alive';
+    if (code !== 'DEADLINE_EXCEEDED' && code !== 'UNAVAILABLE') return 'alive';
+    return (await accepts) ? 'unresponsive' : 'offline';
   }
+}
+
+/** Whether a machine answers a connection attempt. Refusing it is an answer, too. Never rejects. */
+async function acceptsConnections(address: string): Promise<boolean> {
+  const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
+  // An address of another version is no evidence.
+  if (host === undefined || Number(port) > 65_535) return true;
+  const socket = connect({ host, port: Number(port), timeout: probeTimeoutMs });
+  return new Promise<boolean>((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('timeout', () => resolve(false));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === 'ECONNREFUSED' || code === 'ECONNRESET'),
+    );
+  }).finally(() => socket.destroy());
 }
 
 /** Probes nodes whose heartbeats stopped, one probe per node at a time. */
@@ -39,7 +75,7 @@ export class LivenessProbe {
     for (const id of this.#probes.keys()) if (!silent.has(id)) this.#probes.delete(id);
     return [...silent].flatMap(([id, silentMs]) => {
       const result = this.#resultFor(id, now);
-      return result === 'unreachable' || (result === 'unresponsive' && silentMs >= unresponsiveLostAfterMs) ? [id] : [];
+      return result !== undefined && silentMs >= lostAfterMs[result] ? [id] : [];
     });
   }
 

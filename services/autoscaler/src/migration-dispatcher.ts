@@ -10,7 +10,7 @@ const callTimeoutMs = 5000;
  * The registry reassigns a lost peer within milliseconds. Where its machine was lost with the node, it stays a consumer for some seconds
  * and gets every other command: the next attempt goes to another registry.
  */
-const lostNode = { timeoutMs: 1000, attempts: 5 } as const;
+const lostNode = { timeoutMs: 400, attempts: 12 } as const;
 
 const migrations = counter({
   name: 'autoscaler_migrations_total',
@@ -74,8 +74,10 @@ export class MigrationDispatcher {
           await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
           break;
         } catch (error) {
-          const isLate = FlotillaError.from(error).code === 'DEADLINE_EXCEEDED';
-          if (!isLate || attempt === attempts || !this.options.mayAct()) throw error;
+          const { code } = FlotillaError.from(error);
+          // An earlier attempt was carried out, and its answer came too late.
+          if (attempt > 1 && code === 'MIGRATION_NOT_ACTIVE') break;
+          if (code !== 'DEADLINE_EXCEEDED' || attempt === attempts || !this.options.mayAct()) throw error;
         }
       }
       if (reason === 'node_lost') onRemoved(migration);

@@ -18,7 +18,7 @@ const listed = (id: string): NodeView => ({
 
 const assignments = (view: FleetView) =>
   Object.fromEntries(
-    view.nodes([], new Set(), new Set()).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]),
+    view.nodes([], new Set(), new Set(), []).map(({ id, peers }) => [id, peers.map(({ sessionId }) => sessionId)]),
   );
 
 test('a peer that two nodes report is assigned to the newer one, and to the older one when the newer stops reporting it', () => {
@@ -51,7 +51,7 @@ test('reserved capacity and state are those of the store, and a node that is not
   const view = new FleetView();
   view.record(report('nd_a'));
   view.record(report('nd_b'));
-  expect(view.nodes([listed('nd_a')], new Set(['nd_b']), new Set())).toMatchObject([
+  expect(view.nodes([listed('nd_a')], new Set(['nd_b']), new Set(), [])).toMatchObject([
     { id: 'nd_a', state: 'draining', reserved: 3, alive: true, cpu: 0.5 },
     { id: 'nd_b', state: 'cordoned', reserved: 10, alive: false },
   ]);
@@ -65,6 +65,21 @@ test('a node whose process is to be emptied is planned as a draining one', () =>
     { ...listed('nd_a'), instance: 'pod-a', state: 'cordoned' as const },
     { ...listed('nd_b'), instance: 'pod-b', state: 'active' as const },
   ];
-  const states = view.nodes(nodes, new Set(), new Set(['pod-a', 'pod-x'])).map(({ state }) => state);
+  const states = view.nodes(nodes, new Set(), new Set(['pod-a', 'pod-x']), []).map(({ state }) => state);
   expect(states).toEqual(['draining', 'active']);
+});
+
+test('a peer whose migration off a lost node is not committed is assigned to that node, though the new node reports it', () => {
+  const view = new FleetView();
+  const [ada, bob] = [newId('session'), newId('session')];
+  view.record(report('nd_a', [ada, bob]));
+  view.record(report('nd_b', [ada, bob]));
+  const running = [
+    { roomId: 'rm_a', sessionId: ada, fromNode: 'nd_a', toNode: 'nd_b', reason: 'drain' as const },
+    { roomId: 'rm_a', sessionId: bob, fromNode: 'nd_c', toNode: 'nd_b', reason: 'drain' as const },
+  ];
+  const peersOf = (lost: readonly string[]) =>
+    view.nodes([], new Set(lost), new Set(), running).map(({ peers }) => peers.map(({ sessionId }) => sessionId));
+  expect(peersOf([])).toEqual([[], [ada, bob]]);
+  expect(peersOf(['nd_a'])).toEqual([[ada], [bob]]);
 });

@@ -30,6 +30,7 @@ class Instance {
     nodes: { list: () => fleet.list() },
     settings,
     target: this.kubernetes,
+    leads: () => this.kubernetes.leads,
     isFrozen: () => false,
     log,
   });

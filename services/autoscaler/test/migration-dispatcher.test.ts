@@ -1,5 +1,5 @@
 import { CommandBus, MemoryCommandTransport } from '@flotilla/bus';
-import { registryQueue } from '@flotilla/contracts';
+import { FlotillaError, registryQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { expect, test, vi } from 'vitest';
 import { MigrationDispatcher } from '../src/migration-dispatcher.ts';
@@ -20,6 +20,21 @@ test('a peer of a lost node is migrated by another registry when the first one d
     deadline: 0,
   } as const;
   await bus.serve(registryQueue, 'shared', { 'registry.migrate': async () => ({ migration }) });
+  const onRemoved = vi.fn();
+  const dispatcher = new MigrationDispatcher({ bus, mayAct: () => true, onRemoved, log });
+
+  dispatcher.dispatch([lost]);
+  await vi.waitFor(() => expect(dispatcher.moving).toEqual([]), { timeout: 15_000 });
+  expect(onRemoved).toHaveBeenCalledExactlyOnceWith(lost);
+});
+
+test('a peer of a lost node that was moved by a registry whose answer came too late counts as moved', async () => {
+  const bus = new CommandBus(new MemoryCommandTransport(), log);
+  const never = new Promise<never>(() => undefined);
+  await bus.serve(registryQueue, 'shared', { 'registry.migrate': () => never });
+  await bus.serve(registryQueue, 'shared', {
+    'registry.migrate': () => Promise.reject(new FlotillaError('MIGRATION_NOT_ACTIVE')),
+  });
   const onRemoved = vi.fn();
   const dispatcher = new MigrationDispatcher({ bus, mayAct: () => true, onRemoved, log });
 

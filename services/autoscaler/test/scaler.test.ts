@@ -20,14 +20,16 @@ class Target implements ScaleTarget {
 }
 
 function stage() {
-  const fleet = { reserved: 0, isFrozen: false };
-  const list = async (): Promise<NodeView[]> => [
-    { ...nodeReport('nd_a', { capacity: 100 }), reserved: fleet.reserved, lastSeenAt: 1, alive: true },
-  ];
+  const fleet = { reserved: 0, isFrozen: false, leads: true, reads: 0 };
+  const list = async (): Promise<NodeView[]> => {
+    fleet.reads++;
+    return [{ ...nodeReport('nd_a', { capacity: 100 }), reserved: fleet.reserved, lastSeenAt: 1, alive: true }];
+  };
   const target = new Target();
   const clock = { now: 0 };
   const scaler = new Scaler({
     ...{ nodes: { list }, settings, target, log },
+    leads: () => fleet.leads,
     isFrozen: () => fleet.isFrozen,
     now: () => clock.now,
   });
@@ -42,6 +44,16 @@ describe('the scaler', () => {
     await scaler.decide();
     expect(target.applied).toEqual([5]);
     expect(scaler.status).toMatchObject({ nodes: 5, cause: 'sessions', sessions: 400, growth: 0, replicas: 2 });
+  });
+
+  test('reads the nodes every 5 s while another instance leads, and at once when it leads', async () => {
+    const { fleet, clock, scaler } = stage();
+    fleet.leads = false;
+    for (; clock.now < 10_000; clock.now += 500) await scaler.decide();
+    expect(fleet.reads).toBe(2);
+    fleet.leads = true;
+    for (; clock.now < 11_000; clock.now += 500) await scaler.decide();
+    expect(fleet.reads).toBe(4);
   });
 
   test('decides nothing while heartbeats do not arrive, and does not count sessions that it sees again as growth', async () => {

@@ -89,3 +89,13 @@ export type NodeConfig = z.output<typeof nodeConfig>;
 export const sfuWorkerConfig = z
   .object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape })
   .superRefine((settings, context) => checkPipePorts(settings, context));
+
+/** Where other services reach the admin port of this process; undefined when it is any free port. */
+export function adminAddress({
+  FLOTILLA_ADMIN_HOST: host,
+  FLOTILLA_ADMIN_PORT: port,
+  FLOTILLA_SFU_PIPE_IP: ip,
+}: z.output<typeof sfuWorkerConfig>): string | undefined {
+  const isAny = host === '0.0.0.0' || host === '::';
+  return port === 0 ? undefined : `${isAny ? ip : host}:${port}`;
+}

@@ -59,7 +59,11 @@ export class Heartbeat {
   constructor(
     private readonly node: MediaNode,
     private readonly nodes: NodeStore,
-    private readonly settings: { readonly capacity: number; readonly instance: string },
+    private readonly settings: {
+      readonly capacity: number;
+      readonly instance: string;
+      readonly address: string | undefined;
+    },
     private readonly state: OwnState,
     /** Kept up to date: the nodes without a heartbeat for `nodeTimeoutMs`. */
     private readonly staleNodes: Set<string>,
@@ -107,6 +111,7 @@ export class Heartbeat {
       id: node,
       startedAt: this.#startedAt,
       instance: this.settings.instance,
+      ...(this.settings.address !== undefined && { address: this.settings.address }),
       capacity: this.settings.capacity,
       state,
       ...(drain && { drain: { ...drain, left: measured.sessions } }),

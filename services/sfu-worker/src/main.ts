@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
-import { sfuWorkerConfig } from './config.ts';
+import { adminAddress, sfuWorkerConfig } from './config.ts';
 import { SfuWorkerModule } from './sfu-worker.module.ts';
 
 await runService({
@@ -13,7 +13,10 @@ await runService({
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
     const app = await NestFactory.createApplicationContext(
-      SfuWorkerModule.register({ config, backplane, log, endProcess: () => stop('drained') }),
+      SfuWorkerModule.register({
+        ...{ config, backplane, log, address: adminAddress(config) },
+        endProcess: () => stop('drained'),
+      }),
       {
         logger: nestLogger(log),
       },

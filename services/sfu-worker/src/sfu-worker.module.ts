@@ -17,6 +17,8 @@ export interface SfuWorkerOptions {
   readonly config: NodeConfig;
   readonly backplane: Backplane;
   readonly log: Logger;
+  /** Host and port at which other services reach this process. Absent when other services run in it. */
+  readonly address?: string | undefined;
   /** Ends the process after a drain. Absent when other services run in this process. */
   readonly endProcess?: () => void;
 }
@@ -24,7 +26,7 @@ export interface SfuWorkerOptions {
 /** One SFU node: its media, the commands it serves, its heartbeat. */
 @Module({})
 export class SfuWorkerModule {
-  static register({ config, backplane, log, endProcess }: SfuWorkerOptions): DynamicModule {
+  static register({ config, backplane, log, address, endProcess }: SfuWorkerOptions): DynamicModule {
     const id = config.FLOTILLA_NODE_ID ?? newId('node');
     const nodeLog = log.child({ node: id });
     const staleNodes = new Set<string>();
@@ -63,7 +65,7 @@ export class SfuWorkerModule {
             const state = new OwnState();
             const { FLOTILLA_SFU_CAPACITY: capacity, FLOTILLA_INSTANCE: instance } = config;
             const { nodes } = backplane.store;
-            const heartbeat = new Heartbeat(media, nodes, { capacity, instance }, state, staleNodes, nodeLog);
+            const heartbeat = new Heartbeat(media, nodes, { capacity, instance, address }, state, staleNodes, nodeLog);
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);

@@ -5,7 +5,7 @@ import type { PlannerReport } from '../fleet-view.ts';
 
 /** The fields of NodeStats that the planner reads. Nodes of other versions may report more fields, or no peers. */
 const PlannerReport = z.object({
-  ...NodeStats.pick({ id: true, capacity: true }).shape,
+  ...NodeStats.pick({ id: true, capacity: true, address: true }).shape,
   load: NodeLoad.pick({ cpu: true }),
   peers: z
     .array(PeerQuality.pick({ roomId: true, sessionId: true, score: true, rttMs: true, baselineRttMs: true }))

@@ -74,6 +74,11 @@ export class KubernetesScaling implements ScaleTarget {
     return { watches, leadership, controller };
   }
 
+  /** Whether this instance scales. */
+  get leads(): boolean {
+    return this.#connected?.leadership.leads ?? false;
+  }
+
   get replicas(): number | undefined {
     return this.#connected?.controller.replicas;
   }

@@ -6,6 +6,8 @@ import { type Demand, demandOf } from './demand.ts';
 import type { ScalingSettings } from './settings.ts';
 
 export const decideEveryMs = 500;
+/** Interval of decisions of an instance that does not lead: they are only exported, and the memory that it leads with later. */
+const followEveryMs = 5000;
 
 const wantedGauge = gauge({
   name: 'autoscaler_nodes_wanted',
@@ -29,6 +31,8 @@ export interface ScalerParts {
   readonly settings: ScalingSettings;
   /** Without one, the number is only exported. */
   readonly target: ScaleTarget | undefined;
+  /** Whether this instance carries decisions out, or would do so with a target. */
+  readonly leads: () => boolean;
   /** Whether heartbeats do not arrive: then nothing is decided, because Redis is suspected. */
   readonly isFrozen: () => boolean;
   readonly log: Logger;
@@ -42,12 +46,13 @@ export interface ScalingStatus extends Pick<ScalingDecision, 'nodes' | 'cause' |
   readonly replicas: number | undefined;
 }
 
-/** Decides at a constant interval how many SFU nodes the fleet needs. Every instance does, so that a new leader has the same memory. */
+/** Decides how many SFU nodes the fleet needs. Every instance does, so that a new leader has the memory; those that follow, less often. */
 export class Scaler {
   readonly #now: () => number;
   #memory: ScalingMemory = emptyScalingMemory;
   #status: ScalingStatus | undefined;
   #deciding: Promise<unknown> | undefined;
+  #decidedAt = -Infinity;
   #hasFailed = false;
 
   constructor(private readonly parts: ScalerParts) {
@@ -59,8 +64,11 @@ export class Scaler {
     return this.#status;
   }
 
-  /** Decides once, unless it is deciding. Never rejects: what failed is done by the next one. */
+  /** Decides once, unless it is deciding, or follows and no decision is due. Never rejects: what failed is done by the next one. */
   async decide(): Promise<void> {
+    const now = this.#now();
+    if (!this.parts.leads() && now - this.#decidedAt < followEveryMs) return;
+    this.#decidedAt = now;
     this.#deciding ??= this.#decide()
       .then(() => (this.#hasFailed = false))
       .catch((error: unknown) => this.#failed(error))
