@@ -1,6 +1,7 @@
 // forward NAMESPACE LISTEN TARGET...: a load balancer for TCP. Listens in the network that it was started in and connects to one of
 // the targets from inside a network namespace, given as a path: a machine without a route to the cluster reaches it through
-// 127.0.0.1. The targets take turns; one that does not answer is passed over, and its connections end.
+// 127.0.0.1. The targets take turns. One that does not answer gets no connections until it accepts one of the load balancer's own;
+// those that it has end.
 package main
 
 import (
@@ -9,12 +10,17 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 const connectTimeout = time.Second
+
+// How often a target that does not answer is tried again.
+const recheckInterval = time.Second
 
 // A target that acknowledges nothing for this long is dead.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3}
@@ -23,7 +29,10 @@ func main() {
 	if len(os.Args) < 4 {
 		log.Fatal("usage: forward NAMESPACE LISTEN TARGET...")
 	}
-	targets := os.Args[3:]
+	var targets []*target
+	for _, address := range os.Args[3:] {
+		targets = append(targets, &target{address: address})
+	}
 	listener, err := net.Listen("tcp", os.Args[2])
 	if err != nil {
 		log.Fatal(err)
@@ -61,16 +70,54 @@ func openSockets(namespace string) <-chan int {
 	return sockets
 }
 
-func serve(client net.Conn, sockets <-chan int, targets []string, turn int) {
+type target struct {
+	address string
+	down    atomic.Bool
+}
+
+// failed takes the target out of the turn until a connection to it succeeds.
+func (target *target) failed(sockets <-chan int) {
+	if target.down.Swap(true) {
+		return
+	}
+	go func() {
+		for {
+			time.Sleep(recheckInterval)
+			if server, err := connect(<-sockets, target.address); err == nil {
+				server.Close()
+				target.down.Store(false)
+				return
+			}
+		}
+	}()
+}
+
+// inTurn returns the targets in the order in which a client tries them, those that are down last.
+func inTurn(targets []*target, turn int) []*target {
+	first := turn % len(targets)
+	ordered := slices.Concat(targets[first:], targets[:first])
+	slices.SortStableFunc(ordered, func(a, b *target) int {
+		if a.down.Load() == b.down.Load() {
+			return 0
+		}
+		if a.down.Load() {
+			return 1
+		}
+		return -1
+	})
+	return ordered
+}
+
+func serve(client net.Conn, sockets <-chan int, targets []*target, turn int) {
 	defer client.Close()
 	var server net.Conn
-	for attempt := range targets {
-		target := targets[(turn+attempt)%len(targets)]
+	for _, target := range inTurn(targets, turn) {
 		var err error
-		if server, err = connect(<-sockets, target); err == nil {
+		if server, err = connect(<-sockets, target.address); err == nil {
 			break
 		}
-		log.Printf("%s: %v", target, err)
+		log.Printf("%s: %v", target.address, err)
+		target.failed(sockets)
 	}
 	if server == nil {
 		return
