@@ -4,6 +4,6 @@ export { apiKey, helm, install } from './install.ts';
 export { apply, get, kubectl } from './kubectl.ts';
 export { setCable } from './network.ts';
 export { startKubelet, stopKubelet, tagImage } from './node.ts';
-export { type Pod, pods, restartDeployment } from './pods.ts';
+export { killProcess, type Pod, pods, restartDeployment } from './pods.ts';
 export { gatewayUrlOf, namespace, nodeName, pageUrl, registryUrl } from './settings.ts';
 export { waitUntil } from './wait-until.ts';

@@ -29,7 +29,8 @@ export function helm(args: readonly string[], { context }: Target = {}): Promise
 export async function install(target: Target = {}, args: readonly string[] = []): Promise<void> {
   const { context, progress } = target;
   if (context === undefined) await connectBrokers();
-  const values = context === undefined ? ['--values', localValues] : [];
+  // The number of pods may be that of an autoscaler, from which the chart takes it over.
+  const values = context === undefined ? ['--values', localValues, '--force-conflicts'] : [];
   const wait = ['--create-namespace', '--wait', `--timeout=${timeoutMs / 1000}s`];
   const done = progress && reportPods(context, progress);
   try {

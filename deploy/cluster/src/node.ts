@@ -87,6 +87,11 @@ export async function importImage(node: number, archive: string): Promise<void> 
 const ctr = (node: number, args: readonly string[]): Promise<string> =>
   inNode(node, 'ctr', ['--address', nodePath(node, 'containerd.sock'), '--namespace', 'k8s.io', ...args]);
 
+/** Kills all processes of a container. */
+export async function killContainer(node: number, id: string): Promise<void> {
+  await ctr(node, ['tasks', 'kill', '--all', '--signal', 'SIGKILL', id]);
+}
+
 /** Gives an image of Docker Hub's names, as the chart's are, another name on every node. */
 export async function tagImage(image: string, other: string): Promise<void> {
   for (const node of knownNodes())

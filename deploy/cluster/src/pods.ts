@@ -1,4 +1,5 @@
 import { get, kubectl } from './kubectl.ts';
+import { killContainer } from './node.ts';
 import { namespace } from './settings.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -36,7 +37,11 @@ export interface Pod {
       readonly status: string;
       readonly lastTransitionTime: string;
     }[];
-    readonly containerStatuses?: readonly { readonly restartCount: number; readonly ready: boolean }[];
+    readonly containerStatuses?: readonly {
+      readonly restartCount: number;
+      readonly ready: boolean;
+      readonly containerID?: string;
+    }[];
   };
 }
 
@@ -44,6 +49,13 @@ export interface Pod {
 export async function pods(component?: string): Promise<Pod[]> {
   const selector = component === undefined ? [] : ['--selector', `app.kubernetes.io/component=${component}`];
   return (await get<{ items: Pod[] }>(['pods', '--namespace', namespace, ...selector])).items;
+}
+
+/** Kills the processes of a pod, as a crash does: Kubernetes starts its container again in the same pod. */
+export async function killProcess({ metadata, spec, status }: Pod): Promise<void> {
+  const id = status.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
+  if (id === undefined || spec.nodeName === undefined) throw new Error(`pod ${metadata.name} does not run`);
+  await killContainer(Number(spec.nodeName.slice(1)), id);
 }
 
 /** Replaces all pods of a component. Resolves when the new ones are ready and the old ones are deleted. */

@@ -1,5 +1,16 @@
-import { get, install, killPart, nodeName, startKubelet, startPart, stopKubelet, waitUntil } from '@flotilla/cluster';
-import { afterEach, beforeAll, beforeEach, describe, test } from 'vitest';
+import {
+  get,
+  install,
+  killPart,
+  kubectl,
+  nodeName,
+  pods,
+  startKubelet,
+  startPart,
+  stopKubelet,
+  waitUntil,
+} from '@flotilla/cluster';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
 import { machineOf, restApi, settled } from './fleet.ts';
@@ -20,6 +31,27 @@ describe('a call of two participants', () => {
   });
   afterEach(() => call?.end());
 
+  test('notices nothing of a restart of the kubelet of its machine', async () => {
+    const machine = await machineOf(await call.node());
+    const namesAndStarts = async () =>
+      (await pods()).map(({ metadata, status }) => [
+        metadata.name,
+        status.containerStatuses?.map(({ containerID }) => containerID),
+      ]);
+    const before = await namesAndStarts();
+    const seen = await call.during(figures, 'kubelet restarted, until it answers', async () => {
+      await stopKubelet(machine);
+      startKubelet(machine);
+      await waitUntil('the kubelet answers', 60_000, () =>
+        kubectl(['get', '--raw', `/api/v1/nodes/${nodeName(machine)}/proxy/pods`]),
+      );
+      await settled();
+    });
+    expect(seen.flatMap(({ moves }) => moves)).toEqual([]);
+    expect(await namesAndStarts()).toEqual(before);
+  });
+
+  // Kubernetes evicts the pods of a machine that is not ready for some seconds: the kubelet, back again, stops them.
   test('continues while the kubelet of its machine is stopped, and after it was started again', async () => {
     const machine = await machineOf(await call.node());
     await call.during(figures, 'kubelet stopped, until the machine is not ready', async () => {

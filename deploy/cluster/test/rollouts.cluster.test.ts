@@ -1,4 +1,4 @@
-import { install, kubectl, namespace, restartDeployment } from '@flotilla/cluster';
+import { install, killProcess, kubectl, namespace, pods, restartDeployment } from '@flotilla/cluster';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
@@ -35,11 +35,21 @@ describe('a call of two participants', () => {
     expect(await call.nodes()).not.toContain(sfu);
   });
 
-  test('recovers after the pod of its SFU worker was killed', async () => {
+  test('recovers after the pod of its SFU worker was deleted by force, which leaves it 2 s', async () => {
     const sfu = await call.node();
     const pod = ['pod', await podOf(sfu), '--namespace', namespace];
-    await call.during(figures, 'SFU pod killed', async () => {
+    await call.during(figures, 'SFU pod deleted by force', async () => {
       await kubectl(['delete', ...pod, '--grace-period=0', '--force'], { timeoutMs: 60_000 });
+      await call.hasLeft(sfu);
+    });
+  });
+
+  test('recovers after the processes of its SFU worker were killed', async () => {
+    const sfu = await call.node();
+    const name = await podOf(sfu);
+    const pod = (await pods('sfu')).find(({ metadata }) => metadata.name === name)!;
+    await call.during(figures, 'processes of the SFU pod killed', async () => {
+      await killProcess(pod);
       await call.hasLeft(sfu);
     });
   });

@@ -1,12 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { gatewayUrlOf, get, install, kubectl, namespace, pods } from '@flotilla/cluster';
+import {
+  apply,
+  gatewayUrlOf,
+  get,
+  install,
+  killProcess,
+  kubectl,
+  namespace,
+  nodeName,
+  pods,
+  waitUntil,
+} from '@flotilla/cluster';
 import { FlotillaError } from '@flotilla/contracts';
 import { endTransports, LightPeer } from '@flotilla/light-peer';
 import { notYet, type RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
-import { machineOfPod, restApi, settled, sfuNodes } from './fleet.ts';
+import { machineOf, machineOfPod, metricOf, restApi, settled, sfuNodeOn, sfuNodes } from './fleet.ts';
 
 /** Small pods, of which two browsers and the first peers need one and three times as many need all. */
 const scaling = {
@@ -24,6 +35,15 @@ const firstPeers = 4;
 const burst = 12;
 const peersOfRoom = 4;
 const retryMs = 200;
+/** How long a burst may take until all have joined: an HPA looks at the CPU of the last minute. */
+const burstWithinMs = 150_000;
+
+const options = (values: Readonly<Record<string, unknown>>): string[] => [
+  '--set',
+  Object.entries(values)
+    .map((value) => value.join('='))
+    .join(','),
+];
 
 const sfuPods = async () => (await pods('sfu')).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 
@@ -42,6 +62,35 @@ async function replicas(): Promise<number> {
   return spec.replicas;
 }
 
+/** The mean CPU of the only SFU pod in three successive measurements, in millicores. */
+async function restingCpu(): Promise<number> {
+  const selector = encodeURIComponent('app.kubernetes.io/component=sfu');
+  const path = `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods?labelSelector=${selector}`;
+  const measured = new Map<string, number>();
+  await waitFor(
+    'three measurements of the CPU',
+    async () => {
+      const { items } = JSON.parse(await kubectl(['get', '--raw', path])) as {
+        items: { timestamp: string; containers: { usage: { cpu: string } }[] }[];
+      };
+      for (const { timestamp, containers } of items)
+        measured.set(timestamp, Number.parseInt(containers[0]!.usage.cpu, 10) / 1e6);
+      if (measured.size < 3) notYet(`there are ${measured.size}`);
+    },
+    { timeoutMs: 90_000, everyMs: 1000 },
+  );
+  return [...measured.values()].reduce((sum, cpu) => sum + cpu, 0) / measured.size;
+}
+
+/** The pod of the autoscaler that scales. */
+async function scalingLeader() {
+  return waitUntil('an autoscaler scales', 60_000, async () => {
+    for (const pod of await pods('autoscaler'))
+      if ((await metricOf(pod, 'autoscaler_scaling_leader')) === 1) return pod;
+    throw new Error('none does');
+  });
+}
+
 /** Events of the Deployment with this reason, as messages. */
 async function events(reason: string): Promise<string[]> {
   const selector = `involvedObject.name=flotilla-sfu,reason=${reason}`;
@@ -57,18 +106,11 @@ describe('the number of SFU pods', () => {
   let call: Call | undefined;
   let api: RestApi;
   let gateway: string;
-  let refused = 0;
 
   beforeAll(async () => {
-    await install({}, [
-      '--set',
-      Object.entries(scaling)
-        .map((value) => value.join('='))
-        .join(','),
-    ]);
+    await install({}, options(scaling));
     await settled();
     api = await restApi();
-    gateway = gatewayUrlOf(machineOfPod((await pods('gateway'))[0]!));
   });
   afterEach(async () => {
     for (const peer of peers.splice(0)) peer.close();
@@ -76,20 +118,67 @@ describe('the number of SFU pods', () => {
   });
   afterAll(() => endTransports());
 
-  /** Joins, and repeats that while there is no capacity. */
-  const join = async (index: number): Promise<LightPeer> => {
-    const room = `scaling-${Math.floor(index / peersOfRoom)}`;
-    if (index % peersOfRoom === 0) await api.createRoom({ name: room });
-    for (let attempt = 0; ; attempt++) {
+  /** A call and the first peers on one pod. */
+  const start = async (room: string): Promise<Call> => {
+    await hasPods(1, 120_000);
+    gateway = gatewayUrlOf(machineOfPod((await pods('gateway'))[0]!));
+    call = await Call.start(room);
+    for (let index = 0; index < firstPeers; index++) peers.push(await join(room, index));
+    // Their growth alone may have raised the number.
+    await hasPods(1, 120_000);
+    await allReceive();
+    return call;
+  };
+
+  /** Joins; undefined while there is no capacity. */
+  const tryToJoin = async (room: string, index: number): Promise<LightPeer | undefined> => {
+    try {
       const token = await api.issueToken(room);
-      try {
-        return await LightPeer.join({ url: gateway, token, room, name: `peer-${index}`, publish: ['audio'] });
-      } catch (error) {
-        if (FlotillaError.from(error).code !== 'NO_CAPACITY' || attempt > 300) throw error;
-        refused++;
-        await pause(retryMs);
-      }
+      return await LightPeer.join({ url: gateway, token, room, name: `peer-${index}`, publish: ['audio'] });
+    } catch (error) {
+      if (FlotillaError.from(error).code === 'NO_CAPACITY') return undefined;
+      throw error;
     }
+  };
+
+  const refused = { joins: 0 };
+
+  /** Joins one of the rooms, and repeats that while there is no capacity. */
+  const join = async (name: string, index: number): Promise<LightPeer> => {
+    const room = `${name}-${Math.floor(index / peersOfRoom)}`;
+    if (index % peersOfRoom === 0) await api.createRoom({ name: room });
+    const deadline = performance.now() + burstWithinMs;
+    for (;;) {
+      const peer = await tryToJoin(room, index);
+      if (peer) return peer;
+      if (performance.now() > deadline) throw new Error(`peer ${index} found no capacity within ${burstWithinMs} ms`);
+      refused.joins++;
+      await pause(retryMs);
+    }
+  };
+
+  /** Joins until there are three times the sessions. */
+  const burstOfJoins = async (room: string, label: string): Promise<void> => {
+    expect(await replicas()).toBe(1);
+    refused.joins = 0;
+    const began = performance.now();
+    const joining = (async () => {
+      for (let index = firstPeers; index < firstPeers + burst; index++) peers.push(await join(room, index));
+    })();
+    const until = async (what: string, isReached: () => Promise<boolean>): Promise<void> => {
+      await waitFor(what, async () => ((await isReached()) ? undefined : notYet('not reached')), {
+        timeoutMs: burstWithinMs,
+      });
+      figures.add(`${label}: until ${what}`, performance.now() - began);
+    };
+    await Promise.all([
+      until('the number of replicas is higher', async () => (await replicas()) > 1),
+      until('a second SFU node takes participants', async () => (await sfuNodes()).length > 1),
+      joining,
+    ]);
+    console.log(`${label}: ${refused.joins} joins were refused and repeated`);
+    await allReceive();
+    expect(new Set(peers.map(({ nodeId }) => nodeId)).size).toBeGreaterThan(1);
   };
 
   const received = (): number[] => peers.flatMap((peer) => peer.takeReceived().map(({ packets }) => packets));
@@ -104,39 +193,13 @@ describe('the number of SFU pods', () => {
   };
 
   test('follows a burst of joins, and falls to the minimum without a lost participant', async () => {
-    await hasPods(1, 120_000);
-    call = await Call.start('scaling');
-    for (let index = 0; index < firstPeers; index++) peers.push(await join(index));
-    // Their growth alone may have raised the number.
-    await hasPods(1, 120_000);
-    await allReceive();
-
-    await call.during(figures, 'burst of joins to three times the sessions: until all have joined', async () => {
-      expect(await replicas()).toBe(1);
-      const began = performance.now();
-      const joining = (async () => {
-        for (let index = firstPeers; index < firstPeers + burst; index++) peers.push(await join(index));
-      })();
-      await waitFor('more replicas', async () => ((await replicas()) > 1 ? undefined : notYet('there is one')), {
-        timeoutMs: 30_000,
-      });
-      figures.add('burst of joins: until the number of replicas is higher', performance.now() - began);
-      await waitFor(
-        'a second SFU node',
-        async () => ((await sfuNodes()).length > 1 ? undefined : notYet('there is one')),
-        { timeoutMs: 120_000 },
-      );
-      figures.add('burst of joins: until a second SFU node takes participants', performance.now() - began);
-      await joining;
-    });
-    console.log(`${refused} joins were refused and repeated`);
+    const current = await start('scaling');
+    const label = 'burst of joins to three times the sessions';
+    await current.during(figures, `${label}: until all have joined`, () => burstOfJoins('scaling', label));
     await hasPods(3, 60_000);
-    await allReceive();
-    const burstNodes = new Set(peers.map(({ nodeId }) => nodeId));
-    expect(burstNodes.size).toBeGreaterThan(1);
 
     // Two of the first and two of the last stay, which are on other nodes.
-    await call.during(figures, 'most leave, until there is one pod', async () => {
+    await current.during(figures, 'most leave, until there is one pod', async () => {
       for (const peer of peers.splice(2, firstPeers + burst - 4)) peer.close();
       await hasPods(1, 200_000);
     });
@@ -149,12 +212,76 @@ describe('the number of SFU pods', () => {
     console.log(`${moves} migrations of ${peers.length} light peers`);
     expect(peers.flatMap(({ name, problems }) => problems.map((problem) => `${name}: ${problem}`))).toEqual([]);
     await allReceive();
-    const nodes = new Set([...peers.map(({ nodeId }) => nodeId), ...(await call.nodes())]);
+    const nodes = new Set([...peers.map(({ nodeId }) => nodeId), ...(await call!.nodes())]);
     expect(nodes.size).toBe(1);
     const condition = 'jsonpath={.status.conditions[?(@.type=="FlotillaScaling")].reason}';
     await waitFor('the condition', async () => {
       const reason = await kubectl(['get', 'deployment/flotilla-sfu', '--namespace', namespace, '--output', condition]);
       if (reason !== 'Steady') notYet(`it is ${reason}`);
     });
+  }, 600_000);
+
+  test('follows a burst of joins whose leader was killed', async () => {
+    const current = await start('killed-leader');
+    const leader = await scalingLeader();
+    const label = 'the same, the leading autoscaler killed';
+    await current.during(figures, `${label}: until all have joined`, async () => {
+      await killProcess(leader);
+      await burstOfJoins('killed-leader', label);
+    });
+  }, 600_000);
+
+  test('moves the participants off a cordoned machine before their pod is evicted', async () => {
+    const current = await start('cordoned');
+    const sfu = await call!.node();
+    const machine = await machineOf(sfu);
+    for (const peer of peers.splice(0)) peer.close();
+    try {
+      await current.during(
+        figures,
+        'the machine of the only SFU pod is cordoned, until its participants have left',
+        async () => {
+          await kubectl(['cordon', nodeName(machine)]);
+          await call!.hasLeft(sfu);
+        },
+      );
+      expect(await sfuNodeOn(machine)).toBe(sfu);
+      const [evicted] = await current.during(figures, 'it is drained', async () => {
+        const drain = ['drain', nodeName(machine), '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=150s'];
+        await kubectl(drain, { timeoutMs: 160_000 });
+      });
+      expect(evicted!.moves).toEqual([]);
+    } finally {
+      await kubectl(['uncordon', nodeName(machine)]);
+    }
+    await hasPods(1, 200_000);
+  }, 600_000);
+
+  test('follows the same burst by an HPA of 70 % of the CPU, for comparison', async () => {
+    await install({}, options({ 'sfu.capacity': scaling['sfu.capacity'], 'sfu.replicas': 1 }));
+    await settled();
+    const current = await start('hpa');
+    // As a request would, of which the sessions at rest need 60 %.
+    const millicores = Math.round(((await restingCpu()) * 0.7) / 0.6);
+    const cpu = { name: 'cpu', target: { type: 'AverageValue', averageValue: `${millicores}m` } };
+    await apply([
+      {
+        apiVersion: 'autoscaling/v2',
+        kind: 'HorizontalPodAutoscaler',
+        metadata: { name: 'flotilla-sfu', namespace },
+        spec: {
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'flotilla-sfu' },
+          minReplicas: 1,
+          maxReplicas: 3,
+          metrics: [{ type: 'Resource', resource: cpu }],
+        },
+      },
+    ]);
+    try {
+      const label = 'the same with an HPA of 70 % of the CPU';
+      await current.during(figures, `${label}: until all have joined`, () => burstOfJoins('hpa', label));
+    } finally {
+      await kubectl(['delete', 'hpa', 'flotilla-sfu', '--namespace', namespace]);
+    }
   }, 600_000);
 });
