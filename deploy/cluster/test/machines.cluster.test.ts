@@ -10,9 +10,9 @@ import {
   setCable,
   waitUntil,
 } from '@flotilla/cluster';
-import { endTransports, LightPeer } from '@flotilla/light-peer';
+import { LightPeer } from '@flotilla/light-peer';
 import { notYet, waitFor } from '@flotilla/testkit';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
 import { machineOfPod, metricOf, restApi, settled, sfuNodeOn, sfuNodes, whileOnlyOpen } from './fleet.ts';
@@ -90,7 +90,6 @@ describe('a drained machine', () => {
     await call?.end();
     await kubectl(['uncordon', ...machines.map(nodeName)]);
   });
-  afterAll(() => endTransports());
 
   test('is left by twenty light peers and two browsers, whose calls continue', async () => {
     await spreadPods();

@@ -12,9 +12,9 @@ import {
   waitUntil,
 } from '@flotilla/cluster';
 import { FlotillaError } from '@flotilla/contracts';
-import { endTransports, LightPeer } from '@flotilla/light-peer';
+import { LightPeer } from '@flotilla/light-peer';
 import { notYet, type RestApi, waitFor } from '@flotilla/testkit';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
 import { machineOf, machineOfPod, metricOf, restApi, settled, sfuNodeOn, sfuNodes } from './fleet.ts';
@@ -116,7 +116,6 @@ describe('the number of SFU pods', () => {
     for (const peer of peers.splice(0)) peer.close();
     await call?.end();
   });
-  afterAll(() => endTransports());
 
   /** A call and the first peers on one pod. */
   const start = async (room: string): Promise<Call> => {
