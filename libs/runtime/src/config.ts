@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { httpUrl, listenAddress } from './address-settings.ts';
 import { pemFile, rabbitMqUrl, redisUrl } from './broker-urls.ts';
 import { fileSettings, fileSuffix, secretSettings, withSecretFiles } from './secret-files.ts';
 import { withoutServiceLinks } from './service-links.ts';
@@ -28,8 +29,8 @@ export function loadConfig<T extends z.ZodRawShape>(
 ): z.output<z.ZodObject<T>> {
   const env = withoutServiceLinks(environment);
   const known = [...Object.keys(schema.shape), ...fileSettings(schema)];
-  // An empty variable is what templates produce for "not set".
-  const values = Object.fromEntries(known.map((key) => [key, env[key] === '' ? undefined : env[key]]));
+  // An empty or blank variable is what templates produce for "not set".
+  const values = Object.fromEntries(known.map((key) => [key, env[key]?.trim() === '' ? undefined : env[key]]));
   const { given, problems } = withSecretFiles(schema, values);
   const result = schema.safeParse(given);
   for (const issue of result.error?.issues ?? []) {
@@ -144,8 +145,7 @@ export const commonConfig = z.object({
     .default('json')
     .describe('Format of log lines: json, or pretty for terminals.'),
   ...instanceConfig.shape,
-  FLOTILLA_ADMIN_HOST: z
-    .string()
+  FLOTILLA_ADMIN_HOST: listenAddress()
     .default('0.0.0.0')
     .describe('Address that /metrics and the probes listen on. Keep it inside the cluster.'),
   FLOTILLA_ADMIN_PORT: port()
@@ -156,8 +156,7 @@ export const commonConfig = z.object({
     .describe(
       'Seconds within which a stop must be complete; the process ends then. Keep it below the grace period of the pod.',
     ),
-  OTEL_EXPORTER_OTLP_ENDPOINT: z
-    .url()
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl()
     .optional()
     .describe('URL that traces are sent to (OTLP over HTTP), such as http://collector:4318. Default: no tracing.'),
 });

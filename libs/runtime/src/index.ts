@@ -1,6 +1,7 @@
 export { bare, parseRabbitMqUrl, parseSentinelUrl, type RabbitMqUrl, type SentinelUrl } from './broker-urls.ts';
 export * from './admin-server.ts';
 export * from './close-serving.ts';
+export * from './address-settings.ts';
 export * from './config.ts';
 export * from './cpu-limit.ts';
 export * from './health.ts';

@@ -1,18 +1,20 @@
-import { commonConfig, flag, port, servingConfig } from '@flotilla/runtime';
+import { commonConfig, flag, httpUrl, listenAddress, port, servingConfig } from '@flotilla/runtime';
 import { z } from 'zod';
 
 export const consoleConfig = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
-  FLOTILLA_CONSOLE_HOST: z.string().default('0.0.0.0').describe('Address that the console listens on.'),
+  FLOTILLA_CONSOLE_HOST: listenAddress().default('0.0.0.0').describe('Address that the console listens on.'),
   FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),
   FLOTILLA_CONSOLE_OPEN: flag()
     .default(false)
     .describe('true lets every visitor of the console join any room. false makes the call page ask for a join token.'),
-  FLOTILLA_REGISTRY_URL: z.url().default('http://127.0.0.1:8081').describe('URL of the REST API, which issues tokens.'),
+  FLOTILLA_REGISTRY_URL: httpUrl()
+    .default('http://127.0.0.1:8081')
+    .describe('URL of the REST API, which issues tokens.'),
   FLOTILLA_API_KEY: z.string().optional().describe('API key that an open console requests join tokens with.'),
   FLOTILLA_SIGNAL_URL: z
-    .url()
+    .url({ protocol: /^(?:http|ws)s?$/, error: 'wss://HOST is expected' })
     .optional()
     .describe('URL of signaling for the pages, such as wss://calls.example. Default: the host that served the page.'),
 });

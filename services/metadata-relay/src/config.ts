@@ -1,8 +1,10 @@
 import { clockConfig } from '@flotilla/clock';
 import { RelayId } from '@flotilla/contracts';
 import {
+  announcedAddresses,
   announcedConfig,
   brokerConfig,
+  checkAnnounced,
   commonConfig,
   ipList,
   loopbackAddress,
@@ -38,12 +40,20 @@ export const relayConfig = z.object({
     .describe(
       'Addresses that clients connect to, separated by commas. 0.0.0.0 for all; then set the announced address. Firefox ignores 127.0.0.1.',
     ),
-  FLOTILLA_RELAY_ANNOUNCED_ADDRESS: z
-    .string()
+  FLOTILLA_RELAY_ANNOUNCED_ADDRESS: announcedAddresses()
     .optional()
     .describe('Address that clients connect to, if it is not the first one listened on.'),
   FLOTILLA_RELAY_PORT: port().default(0).describe('Port for clients, UDP and TCP. 0 picks a free one.'),
 });
 export type RelayConfig = z.output<typeof relayConfig>;
 
-export const metadataRelayConfig = z.object({ ...commonConfig.shape, ...brokerConfig.shape, ...relayConfig.shape });
+/** Reports addresses that nobody can connect to. */
+export const checkRelayAddresses = (settings: Omit<RelayConfig, 'FLOTILLA_RELAY_ID'>, context: z.RefinementCtx): void =>
+  checkAnnounced(settings, context, {
+    listensAt: 'FLOTILLA_RELAY_LISTEN_IPS',
+    announces: 'FLOTILLA_RELAY_ANNOUNCED_ADDRESS',
+  });
+
+export const metadataRelayConfig = z
+  .object({ ...commonConfig.shape, ...brokerConfig.shape, ...relayConfig.shape })
+  .superRefine(checkRelayAddresses);

@@ -1,2 +1,2 @@
-export { metadataRelayConfig, type RelayConfig, relayConfig } from './config.ts';
+export { checkRelayAddresses, metadataRelayConfig, type RelayConfig, relayConfig } from './config.ts';
 export { MetadataRelayModule, type MetadataRelayOptions } from './metadata-relay.module.ts';

@@ -1,5 +1,5 @@
 import { apiKeyList, checkTokens, tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, port, servingConfig, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, listenAddress, port, servingConfig, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 
 export const registryConfig = z
@@ -8,7 +8,7 @@ export const registryConfig = z
     ...servingConfig.shape,
     ...brokerConfig.shape,
     ...tokenConfig.shape,
-    FLOTILLA_REST_HOST: z.string().default('0.0.0.0').describe('Address that the REST API listens on.'),
+    FLOTILLA_REST_HOST: listenAddress().default('0.0.0.0').describe('Address that the REST API listens on.'),
     FLOTILLA_REST_PORT: port().default(8081).describe('Port of the REST API. 0 chooses a free one.'),
     FLOTILLA_API_KEYS: apiKeyList()
       .default([])

@@ -1,7 +1,9 @@
 import { NodeId } from '@flotilla/contracts';
 import {
+  announcedAddresses,
   announcedConfig,
   brokerConfig,
+  checkAnnounced,
   commonConfig,
   flag,
   instanceConfig,
@@ -13,6 +15,8 @@ import {
   wholeNumber,
 } from '@flotilla/runtime';
 import { z } from 'zod';
+
+const maxPort = 65_535;
 
 /** The settings of an SFU node, besides those of logs, metrics and brokers. */
 export const nodeConfig = z.object({
@@ -43,19 +47,17 @@ export const nodeConfig = z.object({
     .describe(
       'Addresses that media is received on, separated by commas. 0.0.0.0 for all; then set the announced address. Firefox ignores 127.0.0.1.',
     ),
-  FLOTILLA_SFU_ANNOUNCED_ADDRESS: z
-    .string()
+  FLOTILLA_SFU_ANNOUNCED_ADDRESS: announcedAddresses()
     .optional()
     .describe('Address that clients send media to, if it is not the first one listened on.'),
   FLOTILLA_SFU_PORT_BASE: port()
     .default(0)
     .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),
   FLOTILLA_SFU_PIPE_IP: z
-    .string()
+    .union([z.ipv4(), z.ipv6()], 'an IP address is expected')
     .default('127.0.0.1')
     .describe('Address at which this node receives media of other nodes.'),
-  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: z
-    .string()
+  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: announcedAddresses()
     .optional()
     .describe('Address that other nodes send to, if it is not the one listened on.'),
   FLOTILLA_SFU_PIPE_PORTS: portRange()
@@ -65,17 +67,27 @@ export const nodeConfig = z.object({
     ),
 });
 
-/** Reports ports that are both those of workers and of pipes, on a host with this number of nodes. */
-export function checkPipePorts(
-  {
-    FLOTILLA_SFU_PIPE_PORTS: pipes,
-    FLOTILLA_SFU_PORT_BASE: base,
-    FLOTILLA_SFU_WORKERS: workersPerNode,
-  }: Pick<NodeConfig, 'FLOTILLA_SFU_PIPE_PORTS' | 'FLOTILLA_SFU_PORT_BASE' | 'FLOTILLA_SFU_WORKERS'>,
+/**
+ * Reports addresses that nobody can connect to, and ports of workers that do not exist or are those of pipes too, on a host with this
+ * number of nodes.
+ */
+export function checkMediaAddresses(
+  settings: Omit<NodeConfig, 'FLOTILLA_NODE_ID'>,
   context: z.RefinementCtx,
   nodes = 1,
 ): void {
-  const workers = nodes * workersPerNode;
+  const listensAt = 'FLOTILLA_SFU_LISTEN_IPS';
+  checkAnnounced(settings, context, { listensAt, announces: 'FLOTILLA_SFU_ANNOUNCED_ADDRESS' });
+  const pipeIp = 'FLOTILLA_SFU_PIPE_IP';
+  checkAnnounced(settings, context, { listensAt: pipeIp, announces: 'FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS' });
+  const { FLOTILLA_SFU_PIPE_PORTS: pipes, FLOTILLA_SFU_PORT_BASE: base, FLOTILLA_SFU_WORKERS } = settings;
+  const workers = nodes * FLOTILLA_SFU_WORKERS;
+  if (base + workers - 1 > maxPort)
+    context.addIssue({
+      code: 'custom',
+      path: ['FLOTILLA_SFU_PORT_BASE'],
+      message: `${workers} workers need the ports ${base} to ${base + workers - 1}, and the last port is ${maxPort}`,
+    });
   if (!pipes || base === 0 || pipes.max < base || pipes.min >= base + workers) return;
   context.addIssue({
     code: 'custom',
@@ -88,7 +100,7 @@ export type NodeConfig = z.output<typeof nodeConfig>;
 
 export const sfuWorkerConfig = z
   .object({ ...commonConfig.shape, ...brokerConfig.shape, ...nodeConfig.shape })
-  .superRefine((settings, context) => checkPipePorts(settings, context));
+  .superRefine((settings, context) => checkMediaAddresses(settings, context));
 
 /** Where other services reach the admin port of this process; undefined when it is any free port. */
 export function adminAddress({

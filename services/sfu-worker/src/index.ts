@@ -1,2 +1,2 @@
-export { checkPipePorts, type NodeConfig, nodeConfig, sfuWorkerConfig } from './config.ts';
+export { checkMediaAddresses, type NodeConfig, nodeConfig, sfuWorkerConfig } from './config.ts';
 export { SfuWorkerModule, type SfuWorkerOptions } from './sfu-worker.module.ts';

@@ -1,5 +1,14 @@
 import { checkTokens, clientTimeConfig, tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, list, port, servingConfig, wholeNumber } from '@flotilla/runtime';
+import {
+  brokerConfig,
+  commonConfig,
+  flag,
+  list,
+  listenAddress,
+  port,
+  servingConfig,
+  wholeNumber,
+} from '@flotilla/runtime';
 import { z } from 'zod';
 import { trustOf } from './edge/client-connection.ts';
 
@@ -101,6 +110,9 @@ export const turnConfig = z.object({
 });
 export type TurnConfig = z.output<typeof turnConfig>;
 
+/** As browsers and web views send it, RFC 6454 section 6.2. */
+const isOrigin = (text: string): boolean => text === '*' || /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/.test(text);
+
 /** Settings of a gateway in any process, its own or standalone. */
 export const edgeConfig = z.object({
   ...clientTimeConfig.shape,
@@ -109,6 +121,7 @@ export const edgeConfig = z.object({
   ...sessionConfig.shape,
   ...turnConfig.shape,
   FLOTILLA_ALLOWED_ORIGINS: list()
+    .pipe(z.array(z.string().refine(isOrigin, 'https://HOST is expected, without a path, or *')))
     .default([])
     .describe(
       "Origins whose pages may connect, separated by commas, or * for all. Without any, only pages from the gateway's own host may connect.",
@@ -125,7 +138,7 @@ const settings = z.object({
   ...brokerConfig.shape,
   ...tokenConfig.shape,
   ...edgeConfig.shape,
-  FLOTILLA_SIGNAL_HOST: z.string().default('0.0.0.0').describe('Address that the WebSocket endpoint listens on.'),
+  FLOTILLA_SIGNAL_HOST: listenAddress().default('0.0.0.0').describe('Address that the WebSocket endpoint listens on.'),
   FLOTILLA_SIGNAL_PORT: port().default(8080).describe('Port of the WebSocket endpoint. 0 chooses a free one.'),
   FLOTILLA_TLS_CERT: z
     .string()

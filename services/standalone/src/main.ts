@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
-import { MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
+import { checkRelayAddresses, MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { ApiAccess, registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
 import {
   closeServing,
   commonConfig,
+  listenAddress,
   localAddresses,
   loopbackAddress,
   nestLogger,
@@ -15,7 +16,7 @@ import {
   runService,
   wholeNumber,
 } from '@flotilla/runtime';
-import { checkPipePorts, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
+import { checkMediaAddresses, nodeConfig, SfuWorkerModule } from '@flotilla/sfu-worker';
 import {
   checkTurn,
   edgeConfig,
@@ -49,8 +50,7 @@ const settings = z.object({
   FLOTILLA_TOKEN_SECRET: tokenConfig.shape.FLOTILLA_TOKEN_SECRET.default(() => randomBytes(32).toString('base64url')),
   FLOTILLA_TOKEN_ISSUER: tokenConfig.shape.FLOTILLA_TOKEN_ISSUER,
   FLOTILLA_TOKEN_AUDIENCE: tokenConfig.shape.FLOTILLA_TOKEN_AUDIENCE,
-  FLOTILLA_HOST: z
-    .string()
+  FLOTILLA_HOST: listenAddress()
     .default(loopbackAddress)
     .describe('Where the page, signaling and the REST API listen. Beyond loopback, FLOTILLA_API_KEYS must be set.'),
   FLOTILLA_API_KEYS: registryConfig.shape.FLOTILLA_API_KEYS.describe(
@@ -67,7 +67,8 @@ const settings = z.object({
 });
 
 const standaloneConfig = settings.superRefine((config, context) => {
-  checkPipePorts(config, context, config.FLOTILLA_SFU_NODES);
+  checkMediaAddresses(config, context, config.FLOTILLA_SFU_NODES);
+  checkRelayAddresses(config, context);
   checkTurn(config, context);
   const { FLOTILLA_HOST, FLOTILLA_API_KEYS } = config;
   if (FLOTILLA_API_KEYS.length > 0 || isLoopback(FLOTILLA_HOST)) return;
