@@ -4,7 +4,7 @@ import { runInForeground } from './setup/run-service.mjs';
 import { bold, runMain } from './setup/steps.mjs';
 
 await runMain(async () => {
-  const args = process.argv.slice(2);
+  const args = process.argv.slice(2).filter((each) => each !== '--yes');
   console.log(bold('Flotilla as a fleet'));
   /** @type {import('./setup/system.mjs').SystemProgram[]} */
   const system = [];

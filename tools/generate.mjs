@@ -9,6 +9,7 @@ import { childEnv, dependenciesInstalled, installDependencies } from './setup/de
 import { root, run, runMain, SetupError, step } from './setup/steps.mjs';
 import { withGrants } from './generate/authorization.mjs';
 import { withChartValues } from './generate/chart-values.mjs';
+import { licensesPage } from './generate/licenses.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './generate/transcript.mjs';
@@ -46,6 +47,7 @@ async function documents() {
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/authorization.md': withGrants(read('docs/authorization.md'), contracts),
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
+    'docs/licenses.md': licensesPage(root),
     'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),

@@ -13,6 +13,7 @@ media is received at 127.0.0.1 and at this machine's primary address, as Firefox
   --port N        port of the page, signaling and the REST API (default 8080)
   --sfu-nodes N   SFU nodes inside the process (default 2)
   --local-only    media at 127.0.0.1 only: no network reaches it, and Firefox gets none
+  --yes           install missing system packages without asking
   --help          this text
 
 Media at other addresses: FLOTILLA_SFU_LISTEN_IPS and FLOTILLA_RELAY_LISTEN_IPS, separated by commas.
@@ -26,6 +27,7 @@ function readOptions() {
         port: { type: 'string', default: '8080' },
         'sfu-nodes': { type: 'string', default: '2' },
         'local-only': { type: 'boolean' },
+        yes: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }));

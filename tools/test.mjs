@@ -21,6 +21,7 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   --fast      test and integration only
   --all       firefox and soak too, as .ci/run does
   --cluster   cluster too
+  --yes       install missing system packages without asking; without a terminal nothing is asked
   --help      this text
 
 One tier of one project: npx nx integration @flotilla/bus
@@ -34,6 +35,7 @@ await runMain(async () => {
         fast: { type: 'boolean' },
         all: { type: 'boolean' },
         cluster: { type: 'boolean' },
+        yes: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }));

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { constants, homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { fileURLToPath } from 'node:url';
 import { handleStopRequests, isStopping, Stopped, stoppedExitCode, stopWithUs } from './stop.mjs';
 
@@ -48,12 +49,14 @@ export async function step(title, work) {
   const began = performance.now();
   process.stdout.write(tty ? `  ${title} …` : `  ${title} …\n`);
   let doing = '';
-  const show = () =>
+  const show = () => {
+    if (isAsking) return;
     process.stdout.write(
       tty
         ? `\r\x1b[K  ${title} … ${dim(`${doing}  ${seconds(began)}`)}`
         : `    ${title}${doing && `: ${doing}`}, ${seconds(began)} so far\n`,
     );
+  };
   const timer = setInterval(show, tty ? 1000 : stillMs);
   /** @type {Progress} */
   const progress = (text) => {
@@ -70,6 +73,27 @@ export async function step(title, work) {
     throw error;
   } finally {
     clearInterval(timer);
+  }
+}
+
+let isAsking = false;
+
+/**
+ * Asks for consent on the terminal. True without asking where nobody could answer (no terminal), and with `--yes`.
+ * @param {string} question
+ */
+export async function confirmed(question) {
+  if (!process.stdin.isTTY || !tty || process.argv.includes('--yes')) return true;
+  isAsking = true;
+  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    process.stdout.write('\r\x1b[K');
+    const closed = new Promise((resolve) => terminal.once('close', () => resolve('n')));
+    const answer = await Promise.race([terminal.question(`  ${question} [Y/n] `), closed]);
+    return /^(y|yes|)$/i.test(String(answer).trim());
+  } finally {
+    terminal.close();
+    isAsking = false;
   }
 }
 

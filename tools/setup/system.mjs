@@ -1,8 +1,8 @@
-// Programs and libraries of the operating system. On Debian and Ubuntu, root installs them; elsewhere the error names the command.
+// Programs and libraries of the operating system. On Debian and Ubuntu, root installs them, after a question on a terminal; elsewhere the error names the command.
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { logPath, run, SetupError } from './steps.mjs';
+import { confirmed, logPath, run, SetupError } from './steps.mjs';
 
 /**
  * The full path of a program on the PATH, or undefined.
@@ -111,7 +111,7 @@ function isDebian() {
 export const isMissing = (name) => !known[name].present();
 
 /**
- * Installs the named programs that are missing.
+ * Installs the named programs that are missing, after asking.
  * @param {readonly SystemProgram[]} names
  * @param {import('./steps.mjs').Progress} progress
  */
@@ -126,6 +126,8 @@ export async function ensureSystem(names, progress) {
       `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. Install with\n  ${command}\nand start again.`,
     );
   }
+  if (!(await confirmed(`Install ${packages.join(', ')} with apt-get?`)))
+    throw new SetupError(`Not installed: ${packages.join(', ')}. Install them yourself, or start again and answer y.`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   progress('apt-get update');
   await run('apt-get', ['update', '-qq'], { env, log: 'apt-update' });

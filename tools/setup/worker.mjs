@@ -1,5 +1,5 @@
 // The mediasoup worker: a C++ program that the npm package contains as source. The prebuilt of mediasoup's release page is used
-// where it can be fetched; else tools/mediasoup-worker builds it. It is kept outside the checkout.
+// where its SHA-256 is in tools/setup/worker-digests.json and it can be fetched; else tools/mediasoup-worker builds it. It is kept outside the checkout.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -22,6 +22,8 @@ import { cacheDir, logPath, root, run, SetupError } from './steps.mjs';
 import { ensureSystem } from './system.mjs';
 
 const recipe = join(root, 'tools', 'mediasoup-worker');
+/** SHA-256 of each archive that may be used, by version and system. */
+const digestsPath = join(root, 'tools', 'setup', 'worker-digests.json');
 const source = join(root, 'node_modules', 'mediasoup');
 
 function mediasoupVersion() {
@@ -89,12 +91,17 @@ async function fetchPrebuilt(path) {
   // On Linux the kernel's major version is part of the name.
   const kernel = process.platform === 'linux' ? `-kernel${release().split('.')[0]}` : '';
   const system = `${process.platform}-${process.arch}${kernel}`;
+  const expected = JSON.parse(readFileSync(digestsPath, 'utf8'))[`${version}-${system}`];
+  if (!expected) return `no digest of the prebuilt ${version}-${system} is pinned`;
   const url = `https://github.com/versatica/mediasoup/releases/download/${version}/mediasoup-worker-${version}-${system}.tgz`;
   let archive;
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(30_000) });
     if (!response.ok) return `the release page answered ${response.status}`;
-    archive = gunzipSync(Buffer.from(await response.arrayBuffer()));
+    const bytes = Buffer.from(await response.arrayBuffer());
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    if (digest !== expected) return `the prebuilt has the digest ${digest}, not the one that is pinned`;
+    archive = gunzipSync(bytes);
   } catch {
     return 'the release page cannot be reached';
   }
