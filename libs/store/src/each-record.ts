@@ -1,5 +1,13 @@
 import { FlotillaError } from '@flotilla/contracts';
-import type { FailedRecord } from './store.ts';
+
+/**
+ * A record that a pass over many could not handle, because it is damaged. The pass skips it, so that the others are handled, and
+ * reports it.
+ */
+export interface FailedRecord {
+  readonly record: string;
+  readonly error: unknown;
+}
 
 /**
  * Handles each of many records. One that fails is reported and keeps no other from being handled; UNAVAILABLE, which would fail

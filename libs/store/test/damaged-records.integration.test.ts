@@ -35,6 +35,14 @@ describe('damaged records in Redis', () => {
   const join = async (name: string, sessionId?: string) =>
     (await joinAs(store, newcomer(`rm_${name}`, sessionId))).member;
 
+  test('the state of a room, one of its members and its negotiation are INTERNAL while the key of its members has another type', async () => {
+    await createRoom('a');
+    await damageType('{rm_a}:members');
+    const { rooms } = store;
+    for (const read of [rooms.state('rm_a'), rooms.memberAt('rm_a', 'pt_1'), rooms.pair('rm_a', 'pt_1', 'pt_2')])
+      await expect(read).rejects.toMatchObject({ name: 'FlotillaError', code: 'INTERNAL' });
+  });
+
   test('a room that cannot be deleted keeps no other expired room from being deleted, and is not due at once again', async () => {
     for (const name of ['a', 'b', 'c']) await createRoom(name);
     await redis.zadd(key('rooms:empty'), 1, 'rm_a', 2, 'rm_b', 3, 'rm_c');

@@ -15,7 +15,6 @@ import {
   startOfStream,
 } from '@flotilla/contracts';
 import {
-  deletedStreamSeconds,
   lacksGrant,
   listKey,
   type ListPage,
@@ -33,7 +32,6 @@ import {
   maxPublications,
   type MediaRequest,
   type PairChange,
-  pairKey,
   type PairState,
   type RoomState,
   type RoomStateWithMigrations,
@@ -41,27 +39,30 @@ import {
 } from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
 import type { Keys } from './keys.ts';
+import { RedisPairs } from './pairs.ts';
 import { readable } from './readable.ts';
+import { RoomDeletion } from './room-deletion.ts';
 import { parseMember, parseMembers, parsePublications } from './room-records.ts';
-import { answersOf, type ScriptClient } from './script-client.ts';
+import { answersOf, requireAnswers, type ScriptClient } from './script-client.ts';
 import { traceField } from './trace-field.ts';
 
-/** Members that one run of a script removes; a script blocks Redis. */
-const membersPerRun = 500;
 /** Time for which the previous record of a republished publication is kept, s. Longer than any migration. */
 const previousSeconds = 60;
-const expiredPerCall = 100;
-/** A room that could not be deleted is due again after this long, ms. */
-const retryDeletionMs = 60_000;
 const roomsPerRepair = 20;
 /** Attempts of a join while the grants of its session change. */
 const maxJoinAttempts = 3;
 
 export class RedisRooms implements RoomStore {
+  readonly #pairs: RedisPairs;
+  readonly #deletion: RoomDeletion;
+
   constructor(
     private readonly client: ScriptClient,
     private readonly keys: Keys,
-  ) {}
+  ) {
+    this.#pairs = new RedisPairs(client, keys);
+    this.#deletion = new RoomDeletion(client, keys);
+  }
 
   async create(room: Room): Promise<Room> {
     const values = {
@@ -111,23 +112,8 @@ export class RedisRooms implements RoomStore {
     return { keys, next: found.length > limit ? keys.at(-1) : undefined };
   }
 
-  async delete(roomId: string): Promise<boolean> {
-    return (await this.#delete(roomId, '')) === 'closed';
-  }
-
-  /** `closed`: this call closed the room; `finished`: another did, and its members are out now; undefined: the room is not due. */
-  async #delete(roomId: string, expiredOnly: 'yes' | ''): Promise<'closed' | 'finished' | undefined> {
-    const event = encodeRoomEvent({ type: 'room_deleted', from: 'system', payload: {} });
-    const values = { roomId, event, deletedSeconds: deletedStreamSeconds, limit: membersPerRun, expiredOnly };
-    let outcome: 'closed' | 'finished' | undefined;
-    for (;;) {
-      const run = await this.client.run('deleteRoom', values);
-      if (run === null) return outcome;
-      const [closed, remaining] = run;
-      if (closed === 1) outcome = 'closed';
-      outcome ??= 'finished';
-      if (remaining === 0) return outcome;
-    }
+  delete(roomId: string): Promise<boolean> {
+    return this.#deletion.delete(roomId);
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
@@ -233,21 +219,29 @@ export class RedisRooms implements RoomStore {
   async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {
     const { keys } = this;
     // One transaction: what is read belongs to the offset read with it.
-    const answers = await this.client.do((redis) =>
-      redis
-        .multi()
-        .get(keys.room(roomId))
-        .hvals(keys.members(roomId))
-        .hvals(keys.publications(roomId))
-        .smembers(keys.reconnecting(roomId))
-        .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
-        .exists(keys.upgraded(roomId))
-        .hvals(keys.migrations(roomId))
-        .exec(),
+    const answers = await this.client.do(async (redis) =>
+      requireAnswers(
+        await redis
+          .multi()
+          .get(keys.room(roomId))
+          .hvals(keys.members(roomId))
+          .hvals(keys.publications(roomId))
+          .smembers(keys.reconnecting(roomId))
+          .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
+          .exists(keys.upgraded(roomId))
+          .hvals(keys.migrations(roomId))
+          .exec(),
+      ),
     );
-    const [text, members, publications, reconnecting, newest, upgraded, migrations] = answers!.map(
-      ([, value]) => value,
-    ) as [string | null, string[], string[], string[], [string, string[]][], number, string[]];
+    const [text, members, publications, reconnecting, newest, upgraded, migrations] = answers as [
+      string | null,
+      string[],
+      string[],
+      string[],
+      [string, string[]][],
+      number,
+      string[],
+    ];
     const room = text === null ? undefined : readable(Room, text);
     if (!room) return undefined;
     return {
@@ -256,7 +250,7 @@ export class RedisRooms implements RoomStore {
       publications: parsePublications(publications),
       mediaMode: mediaModeOf(room, upgraded === 1),
       migrations: migrations.map((each) => readable(Migration, each)).filter((each) => each !== undefined),
-      offset: newest[0]?.[0] ?? '0-0',
+      offset: newest[0]?.[0] ?? startOfStream,
     };
   }
 
@@ -267,16 +261,18 @@ export class RedisRooms implements RoomStore {
 
   async memberAt(roomId: string, participantId: string): Promise<{ member: Member; offset: Offset } | undefined> {
     const { keys } = this;
-    const answers = await this.client.do((redis) =>
-      redis
-        .multi()
-        .hget(keys.members(roomId), participantId)
-        .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
-        .exec(),
+    const answers = await this.client.do(async (redis) =>
+      requireAnswers(
+        await redis
+          .multi()
+          .hget(keys.members(roomId), participantId)
+          .xrevrange(keys.events(roomId), '+', '-', 'COUNT', 1)
+          .exec(),
+      ),
     );
-    const [text, newest] = answersOf(answers) as [string | null, [string, string[]][]?];
+    const [text, newest] = answers as [string | null, [string, string[]][]];
     const [member] = parseMembers(text === null ? [] : [text], []);
-    return member && { member, offset: newest?.[0]?.[0] ?? startOfStream };
+    return member && { member, offset: newest[0]?.[0] ?? startOfStream };
   }
 
   async putPublication(roomId: string, publication: PublicationRecord): Promise<void> {
@@ -305,46 +301,12 @@ export class RedisRooms implements RoomStore {
     return (await this.client.run('removePublication', { roomId, participantId, publicationId })) === 1;
   }
 
-  async pair(roomId: string, from: string, to: string): Promise<PairState> {
-    const { keys } = this;
-    const answers = await this.client.do((redis) =>
-      redis
-        .multi()
-        .get(keys.room(roomId))
-        .exists(keys.upgraded(roomId))
-        .hget(keys.members(roomId), to)
-        .hget(keys.pairs(roomId), pairKey(from, to))
-        .exec(),
-    );
-    const [room, upgraded, peer, pair] = answers!.map(([, value]) => value) as [
-      string | null,
-      number,
-      string | null,
-      string | null,
-    ];
-    if (room === null) throw new FlotillaError('ROOM_NOT_FOUND');
-    const [, version = '0', , record] = /^(\d+) (\S+) (.*)$/s.exec(pair ?? '') ?? [];
-    return {
-      mediaMode: mediaModeOf(Room.parse(JSON.parse(room)), upgraded === 1),
-      peer: peer === null ? undefined : parseMember(peer),
-      version: Number(version),
-      record,
-    };
+  pair(roomId: string, from: string, to: string): Promise<PairState> {
+    return this.#pairs.read(roomId, from, to);
   }
 
-  async putPair(roomId: string, change: PairChange): Promise<boolean> {
-    const { pair, participants, expectedVersion, update, event } = change;
-    const [one, other] = participants;
-    const put = await this.client.run('putPair', {
-      roomId,
-      pair,
-      one,
-      other,
-      expectedVersion,
-      update: update ? `${update.state} ${update.record}` : '',
-      event,
-    });
-    return put === 1;
+  putPair(roomId: string, change: PairChange): Promise<boolean> {
+    return this.#pairs.put(roomId, change);
   }
 
   async publications(roomId: string, ids: readonly string[]): Promise<PublicationRecord[]> {
@@ -353,16 +315,8 @@ export class RedisRooms implements RoomStore {
     return parsePublications(texts.filter((text) => text !== null));
   }
 
-  async deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }> {
-    const due = await this.client.run('expiredRooms', { limit: expiredPerCall });
-    const deleted: string[] = [];
-    const failed = await forEachRecord(due, async (id) => {
-      if (await this.#delete(id, 'yes')) deleted.push(id);
-    });
-    // Else rooms that cannot be deleted would be the first ones of every call. One that somebody joined is not in the set any more.
-    for (const { record } of failed)
-      await this.client.do((redis) => redis.zadd(this.keys.emptyRooms(), 'XX', Date.now() + retryDeletionMs, record));
-    return { deleted, failed };
+  deleteExpired(): Promise<{ deleted: string[]; failed: FailedRecord[] }> {
+    return this.#deletion.deleteExpired();
   }
 
   async repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }> {

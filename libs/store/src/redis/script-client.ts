@@ -67,6 +67,14 @@ export function answersOf(executed: [error: Error | null, answer: unknown][] | n
   });
 }
 
+/** The answers of a transaction. Throws its first error, such as that of a key of the wrong type. */
+export function requireAnswers(executed: [error: Error | null, answer: unknown][] | null): unknown[] {
+  return executed!.map(([error, answer]) => {
+    if (error) throw error;
+    return answer;
+  });
+}
+
 /**
  * The one way in which the store uses Redis: scripts by name, and plain commands. Throws UNAVAILABLE while Redis is out of reach,
  * INTERNAL for a damaged record.

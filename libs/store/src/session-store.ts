@@ -1,0 +1,159 @@
+import type { LogEntry } from '@flotilla/bus/events';
+import type { Grant, LeaveReason, Offset } from '@flotilla/contracts';
+import type { FailedRecord } from './each-record.ts';
+
+/** Claims of a session's token. */
+export interface SessionClaims {
+  readonly name?: string | undefined;
+  /** Id of the only room that it may join, or `*`. Absent: it may join none. */
+  readonly room?: string | undefined;
+  readonly grants: readonly Grant[];
+  /** Rooms it may send messages into without being in them. */
+  readonly bridge: readonly string[];
+  /** When the token was issued, s since the Unix epoch. Compared when a session is opened or refreshed, not kept. */
+  readonly issuedAt?: number | undefined;
+  /** When the token expires, ms since the Unix epoch. */
+  readonly expiresAt: number;
+}
+
+/**
+ * A client's session. It outlives its connection by the resume window. A user may have several sessions, and a session several
+ * rooms.
+ */
+export interface SessionRecord extends SessionClaims {
+  readonly id: string;
+  readonly userId: string;
+  /** The gateway that has, or had, its connection. */
+  readonly gatewayId: string;
+  /** The rooms it is in. */
+  readonly rooms: readonly string[];
+}
+
+/** A token that is accepted once. */
+export interface UsedToken {
+  /** Its claim `jti`. */
+  readonly id: string;
+  /** Its id is kept until then, ms since the Unix epoch. */
+  readonly keptUntil: number;
+}
+
+/** A session as it was before a resume. */
+export interface ResumedSession {
+  /** Its `gatewayId` is that of the connection that held the session. */
+  readonly session: SessionRecord;
+  /** SHA-256 of the resume token that this connection was given. */
+  readonly replacedHash: string;
+}
+
+export interface ConnectedSession {
+  readonly id: string;
+  readonly resumeHash: string;
+}
+
+/** How long a resume token works after its first use unless the resume is confirmed, in seconds. */
+export const resumeRepeatSeconds = 30;
+
+export interface SessionStore {
+  /** Accepts a token id once. False when it was used before. */
+  useTokenOnce(token: UsedToken): Promise<boolean>;
+
+  /** Whether a token id was accepted before. */
+  isTokenUsed(tokenId: string): Promise<boolean>;
+
+  /**
+   * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
+   * later ones are delivered to the session. Throws TOKEN_REVOKED, see `revokeTokens`.
+   */
+  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
+
+  /**
+   * Replaces the claims of a session by those of a token, which is used up in the same step. Its members get the new grants
+   * (appends `grants_changed`), and what they do not cover ends: publications (`publication_removed`), a direct call (`media_mode`),
+   * and its membership of rooms that the claims do not cover (`participant_left`, with the reason `removed`). The token that it was
+   * refreshed with last is accepted again, as the answer may have been lost with a connection. `resumeHash` is that of the
+   * connection that refreshes.
+   *
+   * Throws TOKEN_REPLAYED, TOKEN_REVOKED, SESSION_EXPIRED when the session has ended or was resumed by another connection.
+   */
+  refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void>;
+
+  /**
+   * Refuses tokens that were issued before a time (s since the Unix epoch): those of a user, or all. Kept until such tokens have
+   * expired. An earlier time changes nothing.
+   */
+  revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void>;
+
+  /** The sessions of a user that are connected or may resume. */
+  ofUser(userId: string): Promise<SessionRecord[]>;
+
+  /**
+   * Sends a message (JSON text) to all sessions of a user: appended to the streams of their gateways (see `gatewayStream`), and
+   * kept for those that may resume. Throws RECIPIENT_OFFLINE when there are none.
+   */
+  sendToUser(userId: string, message: string): Promise<Offset>;
+
+  /** Messages to a user after an offset, oldest first. `complete` is false when some of them were trimmed. */
+  messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }>;
+
+  get(sessionId: string): Promise<SessionRecord | undefined>;
+
+  /**
+   * Records that the connection with this resume token has ended: the session may resume within the window. Ignored when it was
+   * resumed already.
+   */
+  detach(sessionId: string, resumeHash: string, windowMs: number): Promise<void>;
+
+  /**
+   * Binds the session behind a resume token to a gateway, and exchanges the token for the next. Returns undefined when the token is
+   * unknown or used. As the answer may be lost, the token works again until `confirmResume`, at most for `resumeRepeatSeconds`; the
+   * last resume holds the session.
+   */
+  resume(resumeHash: string, nextHash: string, gatewayId: string): Promise<ResumedSession | undefined>;
+
+  /**
+   * Uses the token of a resume up: its connection, which holds the next token, is open. False, and nothing is done, when another
+   * resume holds the session.
+   */
+  confirmResume(sessionId: string, usedHash: string, nextHash: string): Promise<boolean>;
+
+  /** Whether a session can be resumed with a token now. Does not use the token up. */
+  isResumable(resumeHash: string): Promise<boolean>;
+
+  /**
+   * Ends a session and takes it out of its rooms, in one step. A repeated call does nothing. With a `resumeHash`, only while that is the
+   * hash of its resume token, that is, while no later connection resumed it. Returns the ids of the rooms it left.
+   */
+  close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]>;
+
+  /**
+   * Ends a session whose resume window has passed, with the reason `disconnected`. False when that is not so, because it was
+   * closed or resumed since it was listed by `due`.
+   */
+  closeExpired(sessionId: string): Promise<boolean>;
+
+  /** The sessions that are connected to a gateway according to the store, when these are more than `expected`; else none. */
+  connectedTo(gatewayId: string, expected: number): Promise<ConnectedSession[]>;
+
+  /** A gateway's heartbeat. False when it was unknown or had been declared dead; its sessions are detached then. */
+  gatewayAlive(gatewayId: string): Promise<boolean>;
+
+  /** Records that the gateway has these sessions. Those that ended or were resumed elsewhere are skipped. */
+  reattach(sessionIds: readonly string[], gatewayId: string): Promise<void>;
+
+  /**
+   * Detaches sessions of gateways whose heartbeat is older than `timeoutMs`, at most `limit` of each, and takes off gateways that
+   * have no more. Returns the number of sessions, and whether there are more.
+   */
+  detachOrphaned(
+    timeoutMs: number,
+    windowMs: number,
+    limit: number,
+  ): Promise<{ detached: number; failed: FailedRecord[]; more: boolean }>;
+
+  /** Ids of sessions whose resume window has passed, at most `limit`. They stay due until they are closed. */
+  due(limit: number): Promise<string[]>;
+}
+
+/** Messages to a user that are kept for sessions that resume: the newest of them, and for how long, s. */
+export const keptMessagesPerUser = 256;
+export const messagesKeptSeconds = 600;
