@@ -139,12 +139,12 @@ export class MediaNode {
 
   /** Nodes that this one sends publications to. */
   get pipeReceivers(): ReadonlySet<string> {
-    return new Set([...this.#rooms].flatMap(({ pipeReceivers }) => pipeReceivers));
+    return new Set([...this.#rooms].flatMap(({ pipes }) => pipes.receivers));
   }
 
   /** Closes the sending ends of pipes to nodes that are dead. */
   closePipesTo(deadNodes: ReadonlySet<string>): void {
-    for (const room of this.#rooms) room.closePipesTo(deadNodes);
+    for (const room of this.#rooms) room.pipes.closeOutgoing(deadNodes);
   }
 
   /** Number of sessions with media on this node. */

@@ -7,32 +7,28 @@ import {
   subscribeToRoom,
 } from '@flotilla/bus';
 import {
-  type CommandPayload,
-  type CommandReply,
   compareOffsets,
   FlotillaError,
-  mayHaveMedia,
   type MediaSessionParameters,
   type Migration,
-  migrationLingerMs,
   type Offset,
   type PublicationRecord,
   type RoomEvent,
-  type RoomGrant,
   type RtpCapabilities,
   startOfStream,
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
-import type { MigrationStore, RoomState, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
-import type { Router } from 'mediasoup/types';
+import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
+import type { Producer, Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
-import { type MediaSession, MediaSessions } from './media-session.ts';
+import { assignmentIn, type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
 import { RoomMeter } from './quality/room-meter.ts';
 import { RoomPublications } from './room-publications.ts';
 import { RoomSubscriptions } from './room-subscriptions.ts';
+import { concerns, SessionUpdates } from './session-updates.ts';
 import { SpeakerDetector } from './speakers.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
@@ -90,7 +86,9 @@ export class MediaRoom {
   /** Calls of `openSession` in flight: they keep the room open. */
   #opensInFlight = 0;
   readonly #openQueue = new KeyedQueue();
-  readonly #pipes: RoomPipes;
+  /** Pipes to and from the room's other nodes. */
+  readonly pipes: RoomPipes;
+  readonly #updates: SessionUpdates;
   readonly publications: RoomPublications;
   readonly subscriptions: RoomSubscriptions;
   /** Measures its peers' quality and its traffic. */
@@ -109,12 +107,17 @@ export class MediaRoom {
     const { id: roomId, deps } = options;
     const { nodeId, rooms, migrations, pipeListen: listen, peers } = deps;
     this.meter = new RoomMeter(roomId, router);
-    const pipes = new RoomPipes({ roomId, ownNode: nodeId, router, listen, peers, log });
-    this.#pipes = pipes;
+    const requireProducer = (publicationId: string): Producer => this.#sessions.requireProducer(publicationId);
+    const pipes = new RoomPipes({ roomId, ownNode: nodeId, router, listen, peers, requireProducer, log });
+    this.pipes = pipes;
     const common = { roomId, nodeId, rooms, speakers, pipes, log };
     this.publications = new RoomPublications(this.#sessions, common);
     const append = (event: RoomEvent): void => appendEvent(options, log, event);
     this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, router, migrations, append });
+    this.#updates = new SessionUpdates(this.#sessions, nodeId, {
+      onMoved: (session) => this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]),
+      onClosed: () => this.#closeIfEmpty(),
+    });
   }
 
   static async open(options: MediaRoomOptions): Promise<MediaRoom> {
@@ -150,12 +153,7 @@ export class MediaRoom {
   }
 
   get counts(): { sessions: number; producers: number; consumers: number; pipes: number } {
-    const counts = { sessions: this.#sessions.size, producers: 0, consumers: 0, pipes: this.#pipes.size };
-    for (const { media } of this.#sessions.values()) {
-      counts.producers += media.counts.producers;
-      counts.consumers += media.counts.consumers;
-    }
-    return counts;
+    return { ...this.#sessions.counts, pipes: this.pipes.size };
   }
 
   /** Sessions whose migration to this node is not committed. */
@@ -175,7 +173,7 @@ export class MediaRoom {
     for (const opening of this.#openings) if (concerns(entry.event, opening)) opening.events.push(entry);
     for (const session of [...this.#sessions.values()]) {
       const { id: sessionId, participantId } = session.media;
-      if (concerns(entry.event, { sessionId, participantId })) this.#applyTo(session, entry);
+      if (concerns(entry.event, { sessionId, participantId })) this.#updates.apply(session, entry);
     }
     const { event } = entry;
     switch (event.type) {
@@ -186,49 +184,10 @@ export class MediaRoom {
         void this.publications.onRemoved(event.payload.publicationId);
         break;
       case 'publication_updated':
-        this.#pipes.update(event.payload.publication);
+        this.pipes.update(event.payload.publication);
         break;
       default:
     }
-  }
-
-  /** Applies an event that concerns the session, unless the session was opened after it. */
-  #applyTo(session: MediaSession, { offset, event }: RoomEventEntry): void {
-    if (compareOffsets(offset, session.stateAt) <= 0) return;
-    switch (event.type) {
-      case 'participant_moved':
-        if (event.payload.nodeId === this.options.deps.nodeId) session.isIncoming = false;
-        else this.#onLeft(session);
-        break;
-      case 'migration_rolled_back':
-        if (session.isIncoming) this.#close(session);
-        else session.subscribedMeanwhile.clear();
-        break;
-      case 'grants_changed':
-        this.#applyGrants(session, event.payload.grants);
-        break;
-      case 'participant_left':
-      case 'room_deleted':
-        this.#close(session);
-        break;
-      default:
-    }
-  }
-
-  /** Closes what the grants do not cover any more. */
-  #applyGrants(session: MediaSession, grants: readonly RoomGrant[]): void {
-    session.grants = grants;
-    if (!mayHaveMedia(grants)) return this.#close(session);
-    if (!grants.includes('publish')) session.media.closeProducers();
-    if (!grants.includes('subscribe')) session.media.closeConsumers();
-  }
-
-  /** The participant was moved to another node. Its media here stays until the other participants have changed over. */
-  #onLeft(session: MediaSession): void {
-    if (session.isLeft) return;
-    session.isLeft = true;
-    this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]);
-    setTimeout(() => this.#close(session), migrationLingerMs).unref();
   }
 
   // Sessions.
@@ -263,7 +222,7 @@ export class MediaRoom {
       this.#openings.delete(opening);
     }
     if (opening.isStale) await this.#resynchronize();
-    for (const entry of opening.events) this.#applyTo(session, entry);
+    for (const entry of opening.events) this.#updates.apply(session, entry);
     const { media } = session;
     media.requireOpen();
     const others = publications.filter(
@@ -298,7 +257,7 @@ export class MediaRoom {
         webRtcServer: this.worker.webRtcServer,
         log: this.log,
       }),
-      this.#assignmentOf(participantId),
+      this.#readState().then((state) => assignmentIn(state, participantId, this.options.deps.nodeId)),
     ]);
     if (opened.status === 'rejected') throw opened.reason;
     const { value: media } = opened;
@@ -317,23 +276,6 @@ export class MediaRoom {
     }
     media.close();
     throw assigned.status === 'rejected' ? assigned.reason : new FlotillaError('NODE_UNAVAILABLE');
-  }
-
-  /** Throws NOT_IN_ROOM unless the participant is assigned to this node or being moved to it, FORBIDDEN without a grant for media. */
-  async #assignmentOf(
-    participantId: string,
-  ): Promise<{ state: RoomState; grants: readonly RoomGrant[]; isIncoming: boolean }> {
-    const { nodeId } = this.options.deps;
-    const state = await this.#readState();
-    const member = state?.members.find(({ id }) => id === participantId);
-    const migration = state?.migrations.find((each) => each.participantId === participantId);
-    const isIncoming = member?.nodeId !== nodeId;
-    if (!state || !member || (isIncoming && migration?.toNode !== nodeId))
-      throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
-    const { grants } = member;
-    if (!mayHaveMedia(grants))
-      throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
-    return { state, grants, isIncoming };
   }
 
   /** The room's state. Its events are received from the first one on: the store answers in order, so later ones are not older. */
@@ -355,7 +297,6 @@ export class MediaRoom {
 
   /** Applies the room's state in place of events that were missed. The room is closed when the state cannot be read. */
   async #resynchronize(): Promise<void> {
-    const { nodeId } = this.options.deps;
     for (const opening of this.#openings) opening.isStale = true;
     let state: RoomStateWithMigrations | undefined;
     try {
@@ -364,20 +305,8 @@ export class MediaRoom {
       this.log.error({ err: error }, 'missed events of a room cannot be replaced by its state, closing its media');
     }
     if (this.#closed) return;
-    for (const session of [...this.#sessions.values()]) {
-      if (state && compareOffsets(state.offset, session.stateAt) <= 0) continue;
-      // Events up to the state that arrive after it have their effect already.
-      if (state) session.stateAt = state.offset;
-      const { participantId } = session.media;
-      const member = state?.members.find(({ id }) => id === participantId);
-      const isComing = state?.migrations.some((each) => each.participantId === participantId && each.toNode === nodeId);
-      if (!member) this.#close(session);
-      else if (member.nodeId === nodeId) session.isIncoming = false;
-      else if (session.isIncoming && !isComing) this.#close(session);
-      else if (!session.isIncoming) this.#onLeft(session);
-      if (member) this.#applyGrants(session, member.grants);
-    }
-    for (const publicationId of [...this.#sessions.publicationIds(), ...this.#pipes.publicationIds()])
+    this.#updates.applyState(state);
+    for (const publicationId of [...this.#sessions.publicationIds(), ...this.pipes.publicationIds()])
       void this.publications.onRemoved(publicationId);
   }
 
@@ -394,38 +323,8 @@ export class MediaRoom {
     return this.#sessions.require(sessionId).media;
   }
 
-  #close(session: MediaSession): void {
-    session.media.close();
-    if (this.#sessions.get(session.media.id) === session) this.#sessions.delete(session.media.id);
-    this.#closeIfEmpty();
-  }
-
   #closeIfEmpty(): void {
     if (this.#sessions.size === 0 && this.#opensInFlight === 0 && !this.#closed) this.options.onEmpty(this);
-  }
-
-  // Pipes to other nodes.
-
-  openPipe(request: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>): Promise<CommandReply<'sfu.open_pipe'>> {
-    return this.#pipes.open(request, (publicationId) => this.#sessions.requireProducer(publicationId));
-  }
-
-  pipePublication(toNode: string, publicationId: string): Promise<CommandReply<'sfu.pipe_publication'>> {
-    return this.#pipes.send(toNode, publicationId, () => this.#sessions.requireProducer(publicationId));
-  }
-
-  /** See RoomPipes.closeOutgoing. */
-  closePipesTo(deadNodes: ReadonlySet<string>): void {
-    this.#pipes.closeOutgoing(deadNodes);
-  }
-
-  /** Nodes that this one sends publications of the room to. */
-  get pipeReceivers(): string[] {
-    return this.#pipes.receivers;
-  }
-
-  unpipePublication(toNode: string, publicationId: string): Promise<void> {
-    return this.#pipes.stopSending(toNode, publicationId);
   }
 
   close(): void {
@@ -434,7 +333,7 @@ export class MediaRoom {
     this.#events?.stop();
     for (const { media } of this.#sessions.values()) media.close();
     this.#sessions.clear();
-    this.#pipes.close();
+    this.pipes.close();
     this.router.close();
   }
 }
@@ -444,21 +343,4 @@ function appendEvent({ id, deps }: MediaRoomOptions, log: Logger, event: RoomEve
   appendRoomEvent(deps.events, id, event).catch((error: unknown) =>
     log.debug({ err: error, eventType: event.type }, 'room event not appended'),
   );
-}
-
-/** Whether an event may change or end the media of a session. */
-function concerns(
-  event: RoomEvent,
-  { sessionId, participantId }: { readonly sessionId: string; readonly participantId: string },
-): boolean {
-  switch (event.type) {
-    case 'grants_changed':
-    case 'participant_left':
-    case 'participant_moved':
-      return event.payload.participantId === participantId;
-    case 'migration_rolled_back':
-      return event.only?.includes(sessionId) ?? false;
-    default:
-      return event.type === 'room_deleted';
-  }
 }

@@ -1,4 +1,5 @@
-import { FlotillaError, type Offset, type RoomGrant, type RtpCapabilities } from '@flotilla/contracts';
+import { FlotillaError, mayHaveMedia, type Offset, type RoomGrant, type RtpCapabilities } from '@flotilla/contracts';
+import type { RoomStateWithMigrations } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
 import type { PeerMedia } from './peer-media.ts';
 
@@ -25,6 +26,34 @@ export function requireGrant({ grants }: Pick<MediaSession, 'grants'>, grant: Ro
     throw new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);
 }
 
+/** A participant's place in the state of its room. */
+export interface Assignment {
+  readonly state: RoomStateWithMigrations;
+  readonly grants: readonly RoomGrant[];
+  /** It is being moved to the node, and the migration is not committed. */
+  readonly isIncoming: boolean;
+}
+
+/**
+ * The assignment of a participant to a node by the state of its room. Throws NOT_IN_ROOM unless the participant is assigned to the node
+ * or being moved to it, FORBIDDEN without a grant for media.
+ */
+export function assignmentIn(
+  state: RoomStateWithMigrations | undefined,
+  participantId: string,
+  nodeId: string,
+): Assignment {
+  const member = state?.members.find(({ id }) => id === participantId);
+  const migration = state?.migrations.find((each) => each.participantId === participantId);
+  const isIncoming = member?.nodeId !== nodeId;
+  if (!state || !member || (isIncoming && migration?.toNode !== nodeId))
+    throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
+  const { grants } = member;
+  if (!mayHaveMedia(grants))
+    throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
+  return { state, grants, isIncoming };
+}
+
 /** How the subscriptions that a session chose are stored, for its next node. */
 export interface SubscriptionChoice {
   readonly rtpCapabilities: RtpCapabilities;
@@ -40,6 +69,15 @@ export class MediaSessions extends Map<string, MediaSession> {
     const session = this.get(sessionId);
     if (!session) throw new FlotillaError('MEDIA_NOT_OPEN');
     return session;
+  }
+
+  get counts(): { sessions: number; producers: number; consumers: number } {
+    const counts = { sessions: this.size, producers: 0, consumers: 0 };
+    for (const { media } of this.values()) {
+      counts.producers += media.counts.producers;
+      counts.consumers += media.counts.consumers;
+    }
+    return counts;
   }
 
   /** Ids of the publications that have a producer here. */

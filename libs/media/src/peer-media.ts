@@ -14,7 +14,9 @@ import {
 import type { Logger } from '@flotilla/runtime';
 import { maxPublications } from '@flotilla/store';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
+import { subscriptionOf, transportParameters } from './client-parameters.ts';
 import { LayerAllocator } from './layer-allocator.ts';
+import { mediasoupErrors } from './mediasoup-errors.ts';
 import { Slots } from './slots.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
 
@@ -107,7 +109,7 @@ export class PeerMedia {
   }
 
   get transports(): { send: TransportParameters; recv: TransportParameters } {
-    return { send: describe(this.send), recv: describe(this.recv) };
+    return { send: transportParameters(this.send), recv: transportParameters(this.recv) };
   }
 
   get counts(): { producers: number; consumers: number } {
@@ -234,7 +236,7 @@ export class PeerMedia {
     this.requireOpen();
     const { id } = publication;
     const known = this.#consumers.get(id);
-    if (known?.producerId === producer.id) return { subscription: subscription(id, known), created: false };
+    if (known?.producerId === producer.id) return { subscription: subscriptionOf(id, known), created: false };
     this.#subscriptionSlots.take(id);
     let consumer: Consumer;
     try {
@@ -251,7 +253,7 @@ export class PeerMedia {
       this.#subscriptionSlots.free(id);
     });
     this.#layers.add(consumer);
-    return { subscription: subscription(id, consumer), created: true };
+    return { subscription: subscriptionOf(id, consumer), created: true };
   }
 
   async #consume(publication: PublicationRecord, producer: Producer, router: Router): Promise<Consumer> {
@@ -341,36 +343,5 @@ export class PeerMedia {
     this.send.close();
     this.recv.close();
     this.log.debug('peer media closed');
-  }
-}
-
-function describe({ id, iceParameters, iceCandidates, dtlsParameters }: WebRtcTransport): TransportParameters {
-  return { id, iceParameters, iceCandidates, dtlsParameters };
-}
-
-function subscription(
-  publicationId: string,
-  { id, producerId, kind, rtpParameters, type, paused }: Consumer,
-): Subscription {
-  return {
-    publicationId,
-    consumerId: id,
-    producerId,
-    kind,
-    rtpParameters: rtpParameters as RtpParameters,
-    type,
-    paused,
-  };
-}
-
-/** Errors of mediasoup as FlotillaErrors: MEDIA_NOT_OPEN for what is closed, MEDIA_UNSUPPORTED for parameters it refuses. */
-async function mediasoupErrors<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    const { name, message } = error as Error;
-    if (name === 'NotFoundError' || name === 'WorkerClosedError')
-      throw new FlotillaError('MEDIA_NOT_OPEN', undefined, { cause: error });
-    throw new FlotillaError('MEDIA_UNSUPPORTED', message, { cause: error });
   }
 }

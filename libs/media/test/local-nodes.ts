@@ -51,11 +51,11 @@ export class LocalNodes {
   }
 
   readonly #peers: PeerNodes = {
-    openPipe: async (nodeId, { roomId, ...request }) => (await this.node(nodeId).room(roomId)).openPipe(request),
+    openPipe: async (nodeId, { roomId, ...request }) => (await this.node(nodeId).room(roomId)).pipes.open(request),
     pipePublication: async (nodeId, { roomId, toNode, publicationId }) =>
-      (await this.node(nodeId).room(roomId)).pipePublication(toNode, publicationId),
+      (await this.node(nodeId).room(roomId)).pipes.send(toNode, publicationId),
     unpipePublication: async (nodeId, { roomId, toNode, publicationId }) => {
-      await (await this.node(nodeId).room(roomId)).unpipePublication(toNode, publicationId);
+      await (await this.node(nodeId).room(roomId)).pipes.stopSending(toNode, publicationId);
       return {};
     },
   };

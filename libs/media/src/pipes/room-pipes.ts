@@ -17,6 +17,8 @@ export interface RoomPipesOptions {
   readonly router: Router;
   readonly listen: PipeListen;
   readonly peers: PeerNodes;
+  /** The producer of a publication of this node. Throws PUBLICATION_NOT_FOUND. */
+  readonly requireProducer: (publicationId: string) => Producer;
   readonly log: Logger;
 }
 
@@ -67,12 +69,13 @@ export class RoomPipes {
   }
 
   /** Opens the sending end of a pipe to a node, in place of the one to it, and sends publications of this node through it. */
-  open(
-    { toNode, endpoint: remote, publicationIds }: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>,
-    findProducer: (publicationId: string) => Producer,
-  ): Promise<CommandReply<'sfu.open_pipe'>> {
+  open({
+    toNode,
+    endpoint: remote,
+    publicationIds,
+  }: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>): Promise<CommandReply<'sfu.open_pipe'>> {
     return this.#openings.run(toNode, async () => {
-      const { router, listen } = this.options;
+      const { router, listen, requireProducer } = this.options;
       const onIdle = (idle: OutgoingPipe): void => {
         idle.close();
         if (this.#outgoing.get(toNode) === idle) this.#outgoing.delete(toNode);
@@ -84,15 +87,15 @@ export class RoomPipes {
       }
       this.#outgoing.get(toNode)?.close();
       this.#outgoing.set(toNode, pipe);
-      return { endpoint, publications: await pipe.addAll(publicationIds, findProducer) };
+      return { endpoint, publications: await pipe.addAll(publicationIds, requireProducer) };
     });
   }
 
   /** Sends a publication of this node to another one. Throws MEDIA_NOT_OPEN when there is no pipe to it. */
-  async send(toNode: string, publicationId: string, findProducer: () => Producer): Promise<PipedPublication> {
+  async send(toNode: string, publicationId: string): Promise<PipedPublication> {
     const pipe = this.#outgoing.get(toNode);
     if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
-    return pipe.add(publicationId, findProducer);
+    return pipe.add(publicationId, () => this.options.requireProducer(publicationId));
   }
 
   async stopSending(toNode: string, publicationId: string): Promise<void> {

@@ -1,14 +1,13 @@
 import { FlotillaError, type Room } from '@flotilla/client';
 import { html, LitElement, type TemplateResult } from 'lit';
 import { customElement, query, state } from 'lit/decorators.js';
-import type { NoticeText } from './call-view.ts';
 import './call-view.ts';
 import type { DeviceChoice } from './device-menu.ts';
 import { joinRoom, type JoinRequest } from './join.ts';
 import type { JoinWith, Lobby } from './lobby.ts';
 import './lobby.ts';
 import { MediaControls } from './media-controls.ts';
-import type { Notice } from './notices.ts';
+import type { Notice, NoticeText } from './notices.ts';
 import './notices.ts';
 import { displayNameProblem, roomNameProblem, tidyRoomName } from './room-name.ts';
 import { loadSetting, saveSetting } from './settings.ts';

@@ -1,13 +1,12 @@
 import type { Room } from '@flotilla/client';
 import { html, LitElement, nothing, type PropertyValues, type TemplateResult } from 'lit';
-import type { DirectiveResult } from 'lit/directive.js';
 import { customElement, property, query, state } from 'lit/decorators.js';
 import { repeat } from 'lit/directives/repeat.js';
-import { styleMap } from 'lit/directives/style-map.js';
 import type { Announcer } from '../shared/announcer.ts';
 import '../shared/announcer.ts';
 import type { AudioOutput } from './audio-output.ts';
 import './audio-output.ts';
+import { connectionStatus, personTile, screenTile } from './call-tiles.ts';
 import { callViewStyles } from './call-view-styles.ts';
 import './chat.ts';
 import { chatData } from './chat-message.ts';
@@ -18,26 +17,23 @@ import { FileDrop } from './files/file-drop.ts';
 import { maxFileBytes, megabytes } from './files/file-messages.ts';
 import type { Transfer } from './files/transfer.ts';
 import './files/transfer-list.ts';
-import { type Box, layOut } from './grid-layout.ts';
+import { layOut } from './grid-layout.ts';
 import { icons, logo } from '../shared/icons.ts';
 import { LayerControl } from './layer-control.ts';
 import type { LocalView } from './media-controls.ts';
-import type { Notice } from './notices.ts';
+import type { NoticeText } from './notices.ts';
 import { type ChatMessage, RoomWatcher } from './room-watcher.ts';
 import { loadSetting, saveSetting } from './settings.ts';
 import { BoxWatch } from './shapes/box-watch.ts';
 import { base, buttons } from '../shared/styles.ts';
-import { people, type PersonTile, type ScreenTile, screens, sounds } from './tile-model.ts';
-import { describe, type Tile } from './tile.ts';
+import { people, screens, sounds } from './tile-model.ts';
+import type { Tile } from './tile.ts';
 import './tile.ts';
 import { canShareScreen, type Command, commandOf, type Toolbar } from './toolbar.ts';
 import './toolbar.ts';
 
 /** Chat messages that are kept; older ones are dropped. */
 const maxMessages = 1000;
-
-/** A notice without its id, which the page assigns. */
-export type NoticeText = Omit<Notice, 'id'>;
 
 /**
  * The view of a joined call.
@@ -154,7 +150,7 @@ export class CallView extends LitElement {
             >${count === 1 ? '1 participant' : `${count} participants`}</span
           ></span
         >
-        ${this.#connection()}
+        ${connectionStatus(room, this.#watcher.mediaLost)}
         <button
           class="small"
           data-testid="invite"
@@ -170,12 +166,12 @@ export class CallView extends LitElement {
           ${repeat(
             shared,
             ({ id }) => id,
-            (tile, index) => this.#screen(tile, layout.screens[index]),
+            (tile, index) => screenTile(tile, layout.screens[index], this.#onFrame),
           )}
           ${repeat(
             persons,
             ({ id }) => id,
-            (tile, index) => this.#person(tile, layout.people[index]),
+            (tile, index) => personTile(tile, layout.people[index], this.#onFrame),
           )}
           ${
             count === 1 && shared.length === 0 && !this.chatOpen
@@ -236,53 +232,6 @@ export class CallView extends LitElement {
       ></flotilla-audio>
       <flotilla-announcer></flotilla-announcer>
     `;
-  }
-
-  #connection(): TemplateResult | typeof nothing {
-    const { state: connection, mediaError } = this.room;
-    let text: string | undefined;
-    if (connection === 'reconnecting') text = 'Reconnecting…';
-    else if (mediaError) text = 'No media connection';
-    else if (this.#watcher.mediaLost) text = 'Restoring media…';
-    return text === undefined ? nothing : html`<span class="connection" data-testid="connection">${text}</span>`;
-  }
-
-  #person(tile: PersonTile, box: Box | undefined): TemplateResult {
-    const { id, name, me, picture, mirrored, boxed, muted, speaking, active, reconnecting, quality } = tile;
-    return html`<flotilla-tile
-      role="listitem"
-      aria-label=${describe(tile)}
-      style=${place(box)}
-      data-tile=${id}
-      data-name=${name}
-      ?data-me=${me}
-      .name=${name}
-      .me=${me}
-      .picture=${picture}
-      .mirrored=${mirrored}
-      .boxed=${boxed}
-      .muted=${muted}
-      .speaking=${speaking}
-      .active=${active}
-      .reconnecting=${reconnecting}
-      .quality=${quality}
-      @frame=${() => this.#onFrame()}
-    ></flotilla-tile>`;
-  }
-
-  #screen({ id, name, me, reconnecting, picture }: ScreenTile, box: Box | undefined): TemplateResult {
-    return html`<flotilla-tile
-      role="listitem"
-      aria-label=${me ? 'Your screen' : `Screen of ${name}`}
-      style=${place(box)}
-      data-screen=${id}
-      screen
-      .name=${name}
-      .me=${me}
-      .reconnecting=${reconnecting}
-      .picture=${picture}
-      @frame=${() => this.#onFrame()}
-    ></flotilla-tile>`;
   }
 
   #chat(): TemplateResult {
@@ -385,11 +334,11 @@ export class CallView extends LitElement {
     });
   }
 
-  #onFrame(): void {
+  readonly #onFrame = (): void => {
     if (this.#framed) return;
     this.#framed = true;
     performance.mark('flotilla:first-frame');
-  }
+  };
 
   #notify(detail: NoticeText): void {
     this.dispatchEvent(new CustomEvent<NoticeText>('notice', { detail }));
@@ -397,11 +346,6 @@ export class CallView extends LitElement {
 }
 
 const dragEvents = ['dragenter', 'dragover', 'dragleave', 'drop'] as const;
-
-function place(box: Box | undefined): DirectiveResult {
-  const { x, y, width, height } = box ?? { x: 0, y: 0, width: 0, height: 0 };
-  return styleMap({ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
-}
 
 declare global {
   interface HTMLElementTagNameMap {

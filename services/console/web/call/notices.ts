@@ -14,6 +14,9 @@ export interface Notice {
   readonly action?: { readonly label: string; readonly run: () => void } | undefined;
 }
 
+/** A notice without its id, which the page assigns. */
+export type NoticeText = Omit<Notice, 'id'>;
+
 /**
  * Non-modal messages above the page.
  *

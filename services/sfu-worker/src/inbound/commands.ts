@@ -60,12 +60,12 @@ export function serveSfuCommands(
       drills.killNode();
       return {};
     },
-    'sfu.open_pipe': async ({ roomId, ...request }) => (await node.room(roomId)).openPipe(request),
+    'sfu.open_pipe': async ({ roomId, ...request }) => (await node.room(roomId)).pipes.open(request),
     'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) =>
-      (await node.room(roomId)).pipePublication(toNode, publicationId),
+      (await node.room(roomId)).pipes.send(toNode, publicationId),
     'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
       const room = await node.room(roomId).catch(() => undefined);
-      await room?.unpipePublication(toNode, publicationId);
+      await room?.pipes.stopSending(toNode, publicationId);
       return {};
     },
   };
