@@ -9,7 +9,7 @@ import { drain } from './drain.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { serveRelayCommands } from './inbound/commands.ts';
 import { Relay } from './relay.ts';
-import type { RoutingClock } from './routing/room-routing.ts';
+import type { RoutingClock } from './routing/link-channels.ts';
 
 export interface MetadataRelayOptions {
   readonly config: RelayConfig;

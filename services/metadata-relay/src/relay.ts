@@ -6,7 +6,7 @@ import type { RelayStore, RoomStore } from '@flotilla/store';
 import type { DtlsParameters } from 'mediasoup/types';
 import { type RelayRoomDeps, RelayRoom } from './links/relay-room.ts';
 import type { LinkLimits } from './routing/link-state.ts';
-import type { RoutingClock } from './routing/room-routing.ts';
+import type { RoutingClock } from './routing/link-channels.ts';
 
 export interface RelayOptions {
   readonly id: string;

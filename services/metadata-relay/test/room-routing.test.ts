@@ -84,7 +84,7 @@ describe('RoomRouting', () => {
             for (const key of worker.queried) {
               worker.queried.delete(key);
               const [link, channel] = key.split(' ') as [string, ChannelKind];
-              routing.onBuffered(link, channel, bytes);
+              routing.channels.onBuffered(link, channel, bytes);
             }
           };
           for (const each of steps) {
@@ -93,14 +93,14 @@ describe('RoomRouting', () => {
               routing.receive('from', 'reliable', encodeFrame({ body: { case: 'shard', value } }));
             } else if (each.do === 'time') {
               now += each.ms;
-              routing.tick();
+              routing.channels.tick();
             } else if (each.do === 'report')
               routing.report('to', each.bad ? { loss: 0.5, rttMs: 500 } : { loss: 0, rttMs: 10 });
             else answer(each.bytes);
           }
           // Finally all buffers drain.
           for (let round = 0; round < 3; round++) {
-            routing.tick();
+            routing.channels.tick();
             answer(0);
           }
           const delivered = worker.delivered.map(({ seqId }) => seqId);

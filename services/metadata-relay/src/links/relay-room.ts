@@ -27,7 +27,8 @@ import { RoomExchange } from '../peers/room-exchange.ts';
 import { RetainedWriter } from '../peers/retained-writer.ts';
 import type { Outlet } from '../routing/outlet.ts';
 import type { LinkLimits } from '../routing/link-state.ts';
-import { RoomRouting, type RoutingClock } from '../routing/room-routing.ts';
+import type { RoutingClock } from '../routing/link-channels.ts';
+import { RoomRouting } from '../routing/room-routing.ts';
 import { asBuffer, ClientLink } from './client-link.ts';
 
 /** Dependencies of a room. */
@@ -87,7 +88,7 @@ export class RelayRoom {
       (routed) => this.#routing.receiveRemote(routed),
       (shared) => this.#routing.share(shared),
     );
-    this.#timer = setInterval(() => this.#routing.tick(), tickMs);
+    this.#timer = setInterval(() => this.#routing.channels.tick(), tickMs);
   }
 
   /** Creates the router, subscribes to the room's events and restores its retained messages. */
@@ -150,7 +151,7 @@ export class RelayRoom {
       .get(sessionId)
       ?.link.bufferedAmount(channel)
       .then(
-        (bytes) => this.#routing.onBuffered(sessionId, channel, bytes),
+        (bytes) => this.#routing.channels.onBuffered(sessionId, channel, bytes),
         // The link is closing.
         () => undefined,
       );
@@ -225,7 +226,7 @@ export class RelayRoom {
         events: {
           onReady: () => this.#routing.onReady(sessionId),
           onFrame: (channel, frame) => this.#routing.receive(sessionId, channel, frame),
-          onOverflow: (channel) => this.#routing.onOverflow(sessionId, channel),
+          onOverflow: (channel) => this.#routing.channels.onOverflow(sessionId, channel),
           onClosed: () => this.#onClosed(link),
         },
       });

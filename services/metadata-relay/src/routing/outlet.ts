@@ -23,7 +23,7 @@ export interface Outlet {
   /** Stops the fan-out to a channel until `resume`. */
   pause(linkId: string, channel: ChannelKind): void;
   resume(linkId: string, channel: ChannelKind): void;
-  /** Queries the bytes in the send buffer of a channel. The answer is a call of `Routing.onBuffered`. */
+  /** Queries the bytes in the send buffer of a channel. The answer is a call of `LinkChannels.onBuffered`. */
   queryBuffered(linkId: string, channel: ChannelKind): void;
   /** Closes a link. */
   disconnect(linkId: string, reason: string): void;

@@ -12,18 +12,12 @@ import {
   type TopicSelection,
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/data-channel';
-import { bytesIn, bytesOut, framesDropped, framesIn, framesOut, pauses, switches } from '../metrics.ts';
+import { bytesIn, bytesOut, framesDropped, framesIn, framesOut } from '../metrics.ts';
+import { LinkChannels, type RoutingClock } from './link-channels.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
 import type { Topic } from './topic.ts';
 import { Topics } from './topics.ts';
-
-export interface RoutingClock {
-  /** Monotonic time in ms, with any epoch. */
-  readonly monotonicMs: () => number;
-  /** The fleet's time in microseconds since the Unix epoch. */
-  readonly fleetMicros: () => number;
-}
 
 /** Why a link is closed that sent more invalid frames than are tolerated. */
 export const tooManyInvalidFrames = 'too many invalid frames';
@@ -35,13 +29,17 @@ export const tooManyInvalidFrames = 'too many invalid frames';
 export class RoomRouting {
   readonly #topics = new Topics();
   readonly #links = new Map<string, LinkState>();
+  /** Flow control of the links' channels. */
+  readonly channels: LinkChannels;
   #shared = false;
 
   constructor(
     private readonly outlet: Outlet,
     private readonly limits: LinkLimits,
     private readonly clock: RoutingClock,
-  ) {}
+  ) {
+    this.channels = new LinkChannels(this.#links, this.#topics, outlet, clock);
+  }
 
   open(linkId: string, publisherId: string): void {
     this.#links.set(linkId, new LinkState(linkId, publisherId, this.limits, this.clock.monotonicMs()));
@@ -174,14 +172,7 @@ export class RoomRouting {
     const routedAt = this.clock.fleetMicros();
     for (const [publisherId, { retained }] of topic.streams)
       for (const frame of retained.frames)
-        this.#send(link, 'reliable', stampFrame(frame, { publisherId, routedAt, retained: true }));
-  }
-
-  #send(link: LinkState, channel: ChannelKind, frame: Uint8Array): void {
-    this.outlet.send(link.id, channel, frame);
-    framesOut.inc();
-    bytesOut.inc(frame.length);
-    if (link.channels[channel].onSent(frame.length)) this.outlet.queryBuffered(link.id, channel);
+        this.channels.send(link, 'reliable', stampFrame(frame, { publisherId, routedAt, retained: true }));
   }
 
   /** Routes a frame of a client. Invalid frames are dropped and counted; a link with too many of them is closed. */
@@ -297,74 +288,9 @@ export class RoomRouting {
     }
   }
 
-  /** The worker's answer to `queryBuffered`. */
-  onBuffered(linkId: string, kind: ChannelKind, bytes: number): void {
-    const link = this.#links.get(linkId);
-    if (!link) return;
-    const channel = link.channels[kind];
-    const change = channel.onBuffered(bytes);
-    if (change === 'pause') this.#pause(linkId, kind);
-    if (change !== 'resume') return;
-    this.outlet.resume(linkId, kind);
-    for (const range of channel.lost.take()) {
-      const { topic, publisherId, fromSeqId, toSeqId } = range;
-      const value = { topic, publisherId, fromSeqId, toSeqId };
-      this.#send(link, 'reliable', encodeFrame({ body: { case: 'lossNotice', value } }));
-    }
-  }
-
-  /** The worker dropped frames of a channel because its send buffer is full. */
-  onOverflow(linkId: string, kind: ChannelKind): void {
-    const link = this.#links.get(linkId);
-    if (!link?.channels[kind].onOverflow()) return;
-    // The worker does not report which frames; the newest of each topic on this channel are assumed lost.
-    for (const topic of this.#topics) {
-      if (!topic.subscribers.has(linkId) || link.channelFor(topic.mode) !== kind) continue;
-      for (const [publisherId, { lastSeqId }] of topic.streams)
-        if (lastSeqId >= 0) link.channels[kind].lost.add(topic.name, publisherId, lastSeqId);
-    }
-    this.#pause(linkId, kind);
-  }
-
-  #pause(linkId: string, kind: ChannelKind): void {
-    pauses.inc({ channel: kind });
-    this.outlet.pause(linkId, kind);
-  }
-
   /** Takes a client's report of the loss and round-trip time of its link. */
   report(linkId: string, report: LinkReport): void {
     this.#link(linkId).report(report, this.clock.monotonicMs());
-  }
-
-  /** Re-evaluates the channel of adaptive topics, and queries paused channels. To be called several times per second. */
-  tick(): void {
-    const now = this.clock.monotonicMs();
-    for (const link of this.#links.values()) {
-      const previous = link.channelFor('adaptive');
-      for (const channel of Object.values(link.channels)) {
-        // Queries whether a paused channel has drained, and whether a link on the unreliable channel has recovered.
-        const isQueried = channel.paused || (channel.kind === 'unreliable' && previous === 'unreliable');
-        if (isQueried && channel.startQuery()) this.outlet.queryBuffered(link.id, channel.kind);
-      }
-      const channel = link.adapt(now);
-      if (channel) this.#switch(link, previous, channel);
-    }
-  }
-
-  /** Switches atomically: each frame goes over exactly one channel. The notice carries the first message on the new channel. */
-  #switch(link: LinkState, previous: ChannelKind, channel: ChannelKind): void {
-    switches.inc({ to: channel });
-    for (const topic of this.#topics) {
-      if (topic.mode !== 'adaptive' || !topic.subscribers.has(link.id)) continue;
-      this.outlet.removeSubchannel(link.id, previous, topic.subchannel);
-      this.outlet.addSubchannel(link.id, channel, topic.subchannel);
-      if (!link.ready) continue;
-      for (const [publisherId, { lastSeqId, complete }] of topic.streams) {
-        const firstSeqId = complete ? lastSeqId + 1 : lastSeqId;
-        const value = { topic: topic.name, reliable: channel !== 'unreliable', firstSeqId, publisherId };
-        this.#send(link, 'reliable', encodeFrame({ body: { case: 'modeSwitch', value } }));
-      }
-    }
   }
 }
 
