@@ -4,7 +4,7 @@ import { noProducer, type RoomState } from '../room/room-state.ts';
 import { PeerLink, type PeerReceived } from './peer-link.ts';
 import { PeerTrack, type PeerTrackOptions } from './peer-track.ts';
 
-/** Pauses before a connection that is out of sync is replaced, in milliseconds. A successful connection resets them. */
+/** Pauses before a connection that is out of sync is replaced, in milliseconds. The last one repeats; a successful connection resets them. */
 const renewPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
 /** After the hand-over, time for the other side to receive everything from the SFU too, in milliseconds. */
 const lingerMs = 5000;
@@ -131,8 +131,8 @@ export class PeerCall {
   }
 
   #renewSoon(): void {
-    const pauseMs = renewPausesMs[this.#renewals];
-    if (this.#isEnding || this.#timer !== undefined || pauseMs === undefined) return;
+    if (this.#isEnding || this.#timer !== undefined) return;
+    const pauseMs = renewPausesMs[Math.min(this.#renewals, renewPausesMs.length - 1)];
     this.#renewals++;
     this.#timer = setTimeout(() => this.#renew('local'), pauseMs);
   }

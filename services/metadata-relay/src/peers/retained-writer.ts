@@ -1,19 +1,29 @@
-import type { RetainedMessage } from '@flotilla/contracts';
+import { FlotillaError, type RetainedMessage } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
 
 /** Maximum delay of a write, in ms. Changes since the last write are lost when the relay dies. */
 const flushMs = 250;
 
-/** Writes retained messages of a room to the store, at most every 250 ms and then only the newest of each topic and publisher. */
+/** Pause before a change that failed while the store was unavailable is written again, in ms. */
+const retryMs = 2000;
+
+/** A value to keep, or the key of one to delete. */
+type Change = RetainedMessage | { readonly topic: string; readonly publisherId: string };
+
+/**
+ * Writes retained messages of a room to the store, at most every 250 ms and then only the newest of each topic and publisher. While the
+ * store is unavailable, the newest change of each is tried again.
+ */
 export class RetainedWriter {
-  #pending = new Map<string, RetainedMessage | { readonly topic: string; readonly publisherId: string }>();
+  #pending = new Map<string, Change>();
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
+  #closed = false;
 
   constructor(
     private readonly roomId: string,
-    private readonly relays: RelayStore,
+    private readonly relays: Pick<RelayStore, 'retain' | 'forget'>,
     private readonly log: Logger,
   ) {}
 
@@ -25,9 +35,16 @@ export class RetainedWriter {
     this.#enqueue({ topic, publisherId });
   }
 
-  #enqueue(change: RetainedMessage | { topic: string; publisherId: string }): void {
-    this.#pending.set(`${change.publisherId} ${change.topic}`, change);
+  #enqueue(change: Change): void {
+    this.#pending.set(keyOf(change), change);
     this.#timer ??= setTimeout(() => this.#flush(), flushMs);
+  }
+
+  /** Writes a change again later, unless a newer one of the value is pending. */
+  #retry(change: Change): void {
+    if (this.#closed || this.#pending.has(keyOf(change))) return;
+    this.#pending.set(keyOf(change), change);
+    this.#timer ??= setTimeout(() => this.#flush(), retryMs);
   }
 
   #flush(): void {
@@ -43,14 +60,19 @@ export class RetainedWriter {
         'frames' in change
           ? this.relays.retain(this.roomId, change)
           : this.relays.forget(this.roomId, change.topic, change.publisherId);
-      // A failure is repaired by the next change of the value.
-      await done.catch((error: unknown) => this.log.debug({ err: error }, 'retained message not written'));
+      await done.catch((error: unknown) => {
+        this.log.debug({ err: error }, 'retained message not written');
+        if (FlotillaError.from(error).code === 'UNAVAILABLE') this.#retry(change);
+      });
     }
   }
 
-  /** Writes the pending changes. */
+  /** Writes the pending changes once more. */
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#timer);
     if (this.#pending.size > 0) this.#flush();
   }
 }
+
+const keyOf = ({ publisherId, topic }: Change): string => `${publisherId} ${topic}`;

@@ -1,0 +1,33 @@
+import { MemoryEventLog } from '@flotilla/bus';
+import { FlotillaError, type RetainedMessage } from '@flotilla/contracts';
+import { createLogger } from '@flotilla/runtime';
+import { MemoryStore } from '@flotilla/store';
+import { notYet, roomRecord, waitFor } from '@flotilla/testkit';
+import { expect, test } from 'vitest';
+import { RetainedWriter } from '../src/peers/retained-writer.ts';
+
+const log = createLogger({ service: 'test', level: 'fatal' });
+const message: RetainedMessage = { topic: 'cursor', mode: 'adaptive', publisherId: 'pt_a', seqId: 1, frames: ['AA=='] };
+
+test('a retained value that was deleted while the store was unavailable is deleted when it is available again', async () => {
+  const { rooms, relays } = new MemoryStore(new MemoryEventLog());
+  await rooms.create(roomRecord('a'));
+  let failures = 1;
+  const writer = new RetainedWriter(
+    'rm_a',
+    {
+      retain: (...change) => relays.retain(...change),
+      forget: async (...change) => {
+        if (failures-- > 0) throw new FlotillaError('UNAVAILABLE');
+        return relays.forget(...change);
+      },
+    },
+    log,
+  );
+  writer.retain(message);
+  await waitFor('the value', async () => (await relays.retained('rm_a')).length === 1 || notYet('it is not written'));
+  writer.forget(message.topic, message.publisherId);
+  await waitFor('no value', async () => (await relays.retained('rm_a')).length === 0 || notYet('it is there'));
+  expect(failures).toBeLessThan(1);
+  writer.close();
+});
