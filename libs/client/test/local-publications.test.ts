@@ -70,6 +70,16 @@ describe('Room.publish', () => {
     expect((await publishingOnce).id).toBe(first.payload['publicationId']);
   });
 
+  test('in flight while the grant publish is lost rejects with FORBIDDEN and leaves no publication', async () => {
+    const { state, session, media, me } = await joinedRoom();
+    const publishingOnce = media.localPublications.publish(track(), {});
+    const request = await session.nth('publish', 1);
+    state.setGrants(me.id, ['subscribe']);
+    request.reply(published(request.payload, me.id));
+    await expect(publishingOnce).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(state.localPublications.size).toBe(0);
+  });
+
   test('in flight while the room is left rejects with NOT_IN_ROOM', async () => {
     const { state, session, media, me } = await joinedRoom();
     const publishingOnce = media.localPublications.publish(track(), {});

@@ -68,6 +68,12 @@ export class LocalPublications implements LocalPublicationActions {
       if (muted) published.producer.pause();
       publication = new LocalPublication(published.publication, published.producer, videoCodec, this);
     }
+    // The grant may have been lost while the reply was awaited: the room has removed the publication then.
+    if (!this.#state.me.grants.includes('publish')) {
+      publication.unpublished = true;
+      publication.sender.close();
+      throw new FlotillaError('FORBIDDEN', 'the grant "publish" was lost while the track was published');
+    }
     this.#state.localPublications.set(publication.id, publication);
     return publication;
   }
