@@ -1,5 +1,5 @@
 import { callConfig, configurations, services } from '@flotilla/image';
-import { loadConfig } from '@flotilla/runtime';
+import { announcedFor, loadConfig } from '@flotilla/runtime';
 import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { environmentOf, find, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
@@ -189,4 +189,25 @@ describe('the chart', () => {
     );
     expect(environment('test.signalUrl=wss://other.example').FLOTILLA_SIGNAL_URL).toBe('wss://other.example');
   });
+
+  test.each(['hostPort', 'hostNetwork', 'nodePort'] as const)(
+    'announces the IPv4 and the IPv6 address of the node with dualStack and exposure %s',
+    (exposure) => {
+      const objects = render(...exposures[exposure], 'sfu.dualStack=true', 'relay.dualStack=true');
+      for (const [name, service, setting] of [
+        ['flotilla-sfu', 'sfu-worker', 'FLOTILLA_SFU'],
+        ['flotilla-relay', 'metadata-relay', 'FLOTILLA_RELAY'],
+      ] as const) {
+        const configuration: z.ZodObject = configurations[service];
+        const config = loadConfig(configuration, environmentOf(podOf(find(objects, 'Deployment', name))));
+        const ips = config[`${setting}_LISTEN_IPS`] as string[];
+        const announced = announcedFor({
+          list: config[`${setting}_ANNOUNCED_ADDRESS`] as string | undefined,
+          index: undefined,
+          ips,
+        });
+        expect(ips.map((ip, nth) => announced[nth] ?? ip)).toEqual(['10.77.0.11', 'fd00::11']);
+      }
+    },
+  );
 });

@@ -8,8 +8,8 @@ import { logWorkerErrors } from './worker-errors.ts';
 export interface ListenOptions {
   /** The addresses to bind to. Clients get a candidate for each, the first with the highest priority. */
   readonly ips: readonly string[];
-  /** What clients are sent in place of the first address (NAT, a load balancer). */
-  readonly announcedAddress?: string | undefined;
+  /** What clients are sent in place of each of them (NAT, a load balancer), undefined for itself. */
+  readonly announced?: readonly (string | undefined)[];
   /** Worker n listens on `portBase + n`, UDP and TCP. 0: a free port for each. */
   readonly portBase: number;
 }
@@ -91,13 +91,13 @@ export class WorkerPool {
   }
 
   async #startWorker(index: number): Promise<void> {
-    const { ips, announcedAddress, portBase } = this.listen;
+    const { ips, announced = [], portBase } = this.listen;
     const worker = await createWorker({ logLevel: 'warn', logTags: ['ice', 'dtls', 'rtp'] });
     removeSignalHandlers(worker);
     try {
       const addresses = ips.map((ip, nth) => ({
         ip,
-        ...(nth === 0 && announcedAddress && { announcedAddress }),
+        ...(announced[nth] !== undefined && { announcedAddress: announced[nth] }),
         ...(portBase > 0 && { port: portBase + index }),
       }));
       const webRtcServer = await worker.createWebRtcServer({

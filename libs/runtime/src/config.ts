@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { httpUrl, listenAddress } from './address-settings.ts';
@@ -166,20 +167,41 @@ export const announcedConfig = z.object({
   FLOTILLA_ANNOUNCED_INDEX: wholeNumber()
     .optional()
     .describe(
-      'Where the announced address is a list, separated by commas: which of them is that of this process, from 0. Such as the index of a pod with a load balancer of its own.',
+      'Where the announced addresses are those of several processes: which of them is that of this process, from 0. Such as the index of a pod with a load balancer of its own.',
     ),
 });
 
-/** The address to announce. Throws ConfigError when the list has none with the index. */
-export function announcedAddress(list_: string | undefined, index: number | undefined): string | undefined {
-  if (list_ === undefined || index === undefined) return list_;
-  const addresses = list_.split(',').map((address) => address.trim());
-  const address = addresses[index];
-  if (!address)
+export interface AnnouncedSettings {
+  /** Announced addresses, separated by commas. */
+  readonly list: string | undefined;
+  /** Which one of them is that of this process. Without it, all are. */
+  readonly index: number | undefined;
+  /** Addresses that are listened on. */
+  readonly ips: readonly string[];
+}
+
+/**
+ * The address to announce for each that is listened on, undefined for itself: of the same family as far as possible, in their order.
+ *
+ * @throws ConfigError when there is no address with the index, or more are announced than listened on.
+ */
+export function announcedFor({ list: text, index, ips }: AnnouncedSettings): (string | undefined)[] {
+  const listed = (text ?? '').split(',').map((address) => address.trim());
+  const own = (index === undefined ? listed : listed.slice(index, index + 1)).filter(Boolean);
+  if (text && own.length === 0)
     throw new ConfigError([
-      `FLOTILLA_ANNOUNCED_INDEX is ${index}, and ${addresses.length} addresses are announced. Announce one for each process.`,
+      `FLOTILLA_ANNOUNCED_INDEX is ${index}, and ${listed.length} addresses are announced. Announce one for each process.`,
     ]);
-  return address;
+  if (own.length > ips.length)
+    throw new ConfigError([
+      `${own.length} addresses are announced (${own.join(', ')}), and ${ips.length} listened on. Announce one at most for each.`,
+    ]);
+  const announced = ips.map((): string | undefined => undefined);
+  for (const address of own) {
+    const free = [...ips.keys()].filter((nth) => announced[nth] === undefined);
+    announced[free.find((nth) => isIP(ips[nth]!) === isIP(address)) ?? free[0]!] = address;
+  }
+  return announced;
 }
 
 /** Settings of a service behind load balancers. */

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import {
-  announcedAddress,
+  announcedFor,
   ConfigError,
   createLogger,
   describeConfig,
@@ -88,9 +88,21 @@ describe('configuration', () => {
   });
 
   test('announces the address with the index of this process where several are listed', () => {
-    expect(announcedAddress('203.0.113.1', undefined)).toBe('203.0.113.1');
-    expect(announcedAddress('203.0.113.1, 203.0.113.2', 1)).toBe('203.0.113.2');
-    expect(() => announcedAddress('203.0.113.1', 1)).toThrow(ConfigError);
+    const of = (list: string | undefined, index: number | undefined, ...ips: string[]) =>
+      announcedFor({ list, index, ips });
+    expect(of('203.0.113.1', undefined, '10.0.0.1')).toEqual(['203.0.113.1']);
+    expect(of('203.0.113.1, 203.0.113.2', 1, '10.0.0.1')).toEqual(['203.0.113.2']);
+    expect(() => of('203.0.113.1', 1, '10.0.0.1')).toThrow(ConfigError);
+  });
+
+  test('of several families are announced for the addresses of their family that are listened on', () => {
+    const of = (list: string | undefined, ...ips: string[]) => announcedFor({ list, index: undefined, ips });
+    expect(of('203.0.113.1,2001:db8::1', '10.0.0.1', 'fd00::1')).toEqual(['203.0.113.1', '2001:db8::1']);
+    expect(of('2001:db8::1,203.0.113.1', '10.0.0.1', 'fd00::1')).toEqual(['203.0.113.1', '2001:db8::1']);
+    expect(of('2001:db8::1', '10.0.0.1', 'fd00::1')).toEqual([undefined, '2001:db8::1']);
+    expect(of('sfu.example', '10.0.0.1', 'fd00::1')).toEqual(['sfu.example', undefined]);
+    expect(of(undefined, '10.0.0.1', 'fd00::1')).toEqual([undefined, undefined]);
+    expect(() => of('203.0.113.1,203.0.113.2', '10.0.0.1')).toThrow(ConfigError);
   });
 
   test('is documented as a commented .env file', () => {

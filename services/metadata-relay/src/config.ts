@@ -42,7 +42,9 @@ export const relayConfig = z.object({
     ),
   FLOTILLA_RELAY_ANNOUNCED_ADDRESS: announcedAddresses()
     .optional()
-    .describe('Address that clients connect to, if it is not the first one listened on.'),
+    .describe(
+      'Addresses that clients connect to, separated by commas, where they are not those listened on: one at most for each of these, of the same family.',
+    ),
   FLOTILLA_RELAY_PORT: port().default(0).describe('Port for clients, UDP and TCP. 0 picks a free one.'),
 });
 export type RelayConfig = z.output<typeof relayConfig>;

@@ -1,7 +1,7 @@
 import type { Serving } from '@flotilla/bus';
 import { NtpClient } from '@flotilla/clock';
 import { newId } from '@flotilla/contracts';
-import { announcedAddress, type Logger } from '@flotilla/runtime';
+import { announcedFor, type Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { RelayConfig } from './config.ts';
@@ -50,10 +50,11 @@ export class MetadataRelayModule {
               id,
               listen: {
                 ips: config.FLOTILLA_RELAY_LISTEN_IPS,
-                announcedAddress: announcedAddress(
-                  config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
-                  config.FLOTILLA_ANNOUNCED_INDEX,
-                ),
+                announced: announcedFor({
+                  list: config.FLOTILLA_RELAY_ANNOUNCED_ADDRESS,
+                  index: config.FLOTILLA_ANNOUNCED_INDEX,
+                  ips: config.FLOTILLA_RELAY_LISTEN_IPS,
+                }),
                 portBase: config.FLOTILLA_RELAY_PORT,
               },
               capacity: config.FLOTILLA_RELAY_CAPACITY,

@@ -49,7 +49,9 @@ export const nodeConfig = z.object({
     ),
   FLOTILLA_SFU_ANNOUNCED_ADDRESS: announcedAddresses()
     .optional()
-    .describe('Address that clients send media to, if it is not the first one listened on.'),
+    .describe(
+      'Addresses that clients send media to, separated by commas, where they are not those listened on: one at most for each of these, of the same family.',
+    ),
   FLOTILLA_SFU_PORT_BASE: port()
     .default(0)
     .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),

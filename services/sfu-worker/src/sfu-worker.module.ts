@@ -1,7 +1,7 @@
 import type { Serving } from '@flotilla/bus';
 import { newId } from '@flotilla/contracts';
 import { MediaNode } from '@flotilla/media';
-import { announcedAddress, type Logger } from '@flotilla/runtime';
+import { announcedFor, type Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { NodeConfig } from './config.ts';
@@ -41,10 +41,11 @@ export class SfuWorkerModule {
               workers: config.FLOTILLA_SFU_WORKERS,
               listen: {
                 ips: config.FLOTILLA_SFU_LISTEN_IPS,
-                announcedAddress: announcedAddress(
-                  config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
-                  config.FLOTILLA_ANNOUNCED_INDEX,
-                ),
+                announced: announcedFor({
+                  list: config.FLOTILLA_SFU_ANNOUNCED_ADDRESS,
+                  index: config.FLOTILLA_ANNOUNCED_INDEX,
+                  ips: config.FLOTILLA_SFU_LISTEN_IPS,
+                }),
                 portBase: config.FLOTILLA_SFU_PORT_BASE,
               },
               pipeListen: {
