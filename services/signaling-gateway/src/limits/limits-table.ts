@@ -114,6 +114,12 @@ export const limitsTable: readonly Limit[] = [
     metric: 'none',
   },
   {
+    of: 'Relays of one session, with the coturn of the chart',
+    value: '48',
+    answer: 'STUN error 486, from coturn',
+    metric: 'none',
+  },
+  {
     of: 'Topics of one room; topics that one session publishes, or subscribes to by name',
     value: `${maxTopicsPerRoom}; ${maxTopicsPerSession}`,
     answer: '`TOO_MANY_TOPICS`',
