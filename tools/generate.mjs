@@ -48,7 +48,7 @@ async function documents() {
     'docs/authorization.md': withGrants(read('docs/authorization.md'), contracts),
     'docs/errors.md': errorsPage(errorCatalogue, closeCodes, closeCodeMeanings),
     'docs/licenses.md': licensesPage(root),
-    'docs/limits.md': limitsPage(gateway.limitsTable, gateway.edgeConfig),
+    'docs/limits.md': limitsPage(gateway, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
     'charts/flotilla/README.md': withChartValues(
@@ -112,17 +112,21 @@ ${sections.join('\n')}`;
 }
 
 /**
- * @param {readonly { of: string, value: string, answer: string, metric: string }[]} limits
+ * @param {Pick<typeof import('@flotilla/signaling-gateway'), 'limitsTable' | 'requestCosts' | 'costPerPublication' | 'bytesPerCost'>} limits
  * @param {ConfigSchema} config
  */
-function limitsPage(limits, config) {
+function limitsPage({ limitsTable, requestCosts, costPerPublication, bytesPerCost }, config) {
   const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
       const unit = name.endsWith('_MS') ? ' ms' : name.endsWith('_SECONDS') ? ' s' : '';
       const preset = `${config.shape[name]?.parse(undefined)}${unit}`;
       return value === name ? `${preset} (\`${name}\`)` : `\`${name}\` (${preset})`;
     });
-  const rows = limits.map(
+  const costs = Map.groupBy(Object.entries(requestCosts), ([, cost]) => cost);
+  const costRows = [...costs]
+    .toSorted(([a], [b]) => b - a)
+    .map(([cost, requests]) => `| ${cost} | ${requests.map(([type]) => `\`${type}\``).join(', ')} |`);
+  const rows = limitsTable.map(
     ({ of, value, answer, metric }) =>
       `| ${of} | ${shown(value)} | ${answer} | ${metric
         .split(', ')
@@ -139,6 +143,16 @@ metric that counts such answers. [errors.md](errors.md) explains the error codes
 | limit of | value | answer at the limit | metric |
 | --- | --- | --- | --- |
 ${rows.join('\n')}
+
+## Costs
+
+A request takes as many messages of the limit per second as it costs. Each publication that it names adds ${costPerPublication}, and each ${bytesPerCost} bytes add 1.
+
+| cost | requests |
+| --- | --- |
+${costRows.join('\n')}
+
+## Addresses
 
 An address is the client's; of IPv6, its /64 network. Behind a proxy or load balancer the gateway knows it only with \`FLOTILLA_TRUSTED_PROXIES\`, see
 [transport.md](transport.md). Without that setting, all clients share the load balancer's address and its limits.

@@ -7,6 +7,7 @@ import {
   type EventLog,
   type StreamSubscription,
   type LogEntry,
+  keptEntries,
   maxStreamLength,
   MemoryEventLog,
   RedisEventLog,
@@ -69,6 +70,19 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
     expect(await events.readAfter('a', offsets[9]!, 100)).toEqual([]);
     expect(await events.readAfter('a', '0-0', 100)).toHaveLength(10);
     expect(await events.readAfter('never written', '0-0', 100)).toEqual([]);
+  });
+
+  test('large entries trim a stream to the bytes that it may keep, and a reader from the start learns of it', async () => {
+    const entry = (bytes: number) => JSON.stringify('x'.repeat(bytes));
+    const kept = keptEntries(maxStreamLength, entry(60_000).length);
+    for (let index = 0; index < kept * 2; index++) await events.append('large', entry(60_000));
+    const newest = await events.lastOffset('large');
+    expect(await events.readAfter('large', '0-0', maxStreamLength)).toBe('trimmed');
+    const first = await events.append('small', entry(10));
+    for (let index = 0; index < 10; index++) await events.append('small', entry(10));
+    expect(await events.readAfter('small', '0-0', 100)).toHaveLength(11);
+    expect(await events.readAfter('small', first, 100)).toHaveLength(10);
+    expect(await events.readAfter('large', newest, 100)).toEqual([]);
   });
 
   test('readAfter an offset whose successors were trimmed returns "trimmed", never a part of the entries', async () => {

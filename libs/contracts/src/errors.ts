@@ -158,6 +158,12 @@ export const errorCatalogue = {
     meaning: 'Both sides sent an offer at once, and the offer of the other side is the valid one.',
     cure: 'Roll back your offer and answer theirs, which was sent to you (perfect negotiation).',
   },
+  MESSAGE_TOO_BIG: {
+    status: 413,
+    retry: false,
+    meaning: 'The message is larger than the server accepts: by default 16 KiB with its envelope.',
+    cure: 'Send less in one message, or as a metadata topic; operators set FLOTILLA_MAX_MESSAGE_BYTES.',
+  },
   SDP_TOO_BIG: {
     status: 413,
     retry: false,

@@ -44,7 +44,16 @@ const duringMigration = {
   ),
 };
 const atRelay = { relayId: RelayId.describe('From the reply to `metadata.connect`.') };
-const publicationIds = z.array(PublicationId).min(1).max(256).describe('The publications, at most 256.');
+/** Publications in one request at most. The reply to `subscribe` has some 1.5 KB for each. */
+export const maxPublicationsPerRequest = 64;
+
+const publicationIds = z
+  .array(PublicationId)
+  .min(1)
+  .max(maxPublicationsPerRequest)
+  .refine((ids) => new Set(ids).size === ids.length, 'each publication once')
+  .meta({ uniqueItems: true })
+  .describe(`The publications, each once, at most ${maxPublicationsPerRequest}.`);
 const subscribe = z
   .boolean()
   .default(true)

@@ -7,7 +7,7 @@ export class TokenBucket {
 
   constructor(
     private readonly perSecond: number,
-    private readonly burst: number,
+    readonly burst: number,
     now: number = performance.now(),
   ) {
     this.#tokens = burst;

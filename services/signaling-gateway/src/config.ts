@@ -1,4 +1,5 @@
 import { checkTokens, clientTimeConfig, tokenConfig } from '@flotilla/auth';
+import { maxFrameBytes } from '@flotilla/contracts';
 import {
   brokerConfig,
   commonConfig,
@@ -54,11 +55,22 @@ export const limitsConfig = z.object({
   FLOTILLA_MESSAGES_PER_SECOND: wholeNumber()
     .min(1)
     .default(100)
-    .describe('Messages per second from one session; bursts of three times as many.'),
+    .describe(
+      'Messages per second from one session; bursts of three times as many. Requests count by their cost (docs/limits.md).',
+    ),
   FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(2000)
-    .describe('Messages per second from all sessions of one address; bursts of three times as many.'),
+    .describe('Messages per second from all sessions of one address, by their cost; bursts of three times as many.'),
+  FLOTILLA_MAX_MESSAGE_BYTES: wholeNumber()
+    .min(1024)
+    .max(maxFrameBytes)
+    .default(16_384)
+    .describe('Maximum size of a message to a room, a user or everybody, with its envelope, in bytes.'),
+  FLOTILLA_ROOM_BYTES_PER_SECOND: wholeNumber()
+    .min(16_384)
+    .default(262_144)
+    .describe('Bytes of messages into one room from this gateway per second; bursts of three times as many.'),
   FLOTILLA_HTTP_REQUESTS_PER_SECOND_PER_ADDRESS: wholeNumber()
     .min(1)
     .default(100)

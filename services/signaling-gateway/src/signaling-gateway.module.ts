@@ -21,6 +21,7 @@ import { SessionAdmission } from './inbound/session-admission.ts';
 import { SignalAdapter, type SignalServices } from './inbound/signal.adapter.ts';
 import { REQUEST_HANDLERS, SignalGateway } from './inbound/signal.gateway.ts';
 import { ConnectionLimits } from './limits/connection-limits.ts';
+import { RoomBytes } from './limits/room-bytes.ts';
 import { Overload } from './limits/overload.ts';
 import { UserMessages } from './messages/user-messages.ts';
 import { Negotiations } from './negotiation/negotiations.ts';
@@ -158,7 +159,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     rooms: new RoomRequests(backplane, memberships, streams, messages, lifecycle, log),
     memberships,
     nodes: new NodeRequests(bus),
-    messages: new MessageRequests(backplane, messages, streams),
+    messages: new MessageRequests(backplane, messages, streams, new RoomBytes(config.FLOTILLA_ROOM_BYTES_PER_SECOND)),
     migrations: new MigrationRequests(bus),
     negotiations: new Negotiations(store.rooms),
     metadata: new MetadataLinks(bus, store.relays, log),
@@ -191,6 +192,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     limits: {
       messagesPerSecond: config.FLOTILLA_MESSAGES_PER_SECOND,
       messageBurst: config.FLOTILLA_MESSAGES_PER_SECOND * 3,
+      messageBytes: config.FLOTILLA_MAX_MESSAGE_BYTES,
       overload,
     },
     welcome: {

@@ -10,7 +10,7 @@ import {
 } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, test, vi } from 'vitest';
-import { type BoundHandlers, RequestDispatcher } from '../src/inbound/request-dispatcher.ts';
+import { type BoundHandlers, RequestDispatcher, type RequestLimits } from '../src/inbound/request-dispatcher.ts';
 import { Overload } from '../src/limits/overload.ts';
 import type { Received, RequestHandler } from '../src/requests/request-handler.ts';
 import { requestHandlers, type RequestServices } from '../src/requests/request-handlers.ts';
@@ -25,7 +25,11 @@ interface Reply {
 }
 
 /** A session with a dispatcher over the table of handlers. `services` are those that the test needs. */
-function dispatching(services: object, grants: Grant[] = ['publish', 'subscribe', 'data']) {
+function dispatching(
+  services: object,
+  grants: Grant[] = ['publish', 'subscribe', 'data'],
+  limits_: Partial<RequestLimits> = {},
+) {
   const replies: Reply[] = [];
   const recording = recordingSession('ss_a', (text) => replies.push(JSON.parse(text) as Reply), grants);
   const withoutTurn = { iceServers: { of: () => ({}) } };
@@ -39,6 +43,8 @@ function dispatching(services: object, grants: Grant[] = ['publish', 'subscribe'
   const limits = {
     messagesPerSecond: 1000,
     messageBurst: 1000,
+    messageBytes: 16_384,
+    ...limits_,
     overload: new Overload(500),
     onFlood: () => undefined,
     onRequest: () => undefined,
@@ -81,6 +87,35 @@ describe('request dispatcher', () => {
       expect(new Set(replies.map(({ error }) => error?.code))).toEqual(new Set(['BAD_MESSAGE']));
     },
   );
+
+  test('requests are refused with RATE_LIMITED when their costs are above the limit, whatever their number is', async () => {
+    const handled: string[] = [];
+    const rooms = { leave: ({ roomId }: { roomId: string }) => handled.push(roomId) && {} };
+    const limits = { messagesPerSecond: 1, messageBurst: 20 };
+    const { send, answered, replies } = dispatching({ rooms }, undefined, limits);
+    for (let index = 0; index < 6; index++) send('leave', {}, 'room:rm_a');
+    await answered(6);
+    // 5 each of 20; a refusal costs one, so that a request of one still fits in front of the last.
+    expect(handled.length).toBe(4);
+    expect(replies.filter(({ error }) => error?.code === 'RATE_LIMITED')).toHaveLength(2);
+  });
+
+  test('a request that costs more than the burst is handled with a full bucket', async () => {
+    const toSfu = vi.fn(async () => ({ subscriptions: [], failed: [] }));
+    const limits = { messagesPerSecond: 1, messageBurst: 2 };
+    const { send, answered, replies } = dispatching({ nodes: { toSfu } }, undefined, limits);
+    send('subscribe', { publicationIds: Array.from({ length: 64 }, (_, index) => `pub_${index}`) }, 'room:rm_a');
+    await answered(1);
+    expect(replies).toMatchObject([{ ok: true }]);
+  });
+
+  test('a message above the limit of bytes is refused, and a list that names a publication twice', async () => {
+    const { send, answered, replies } = dispatching({});
+    send('message', { data: 'x'.repeat(16_384) }, 'room:rm_a');
+    send('subscribe', { publicationIds: ['pub_a', 'pub_a'] }, 'room:rm_a');
+    await answered(2);
+    expect(replies.map(({ error }) => error?.code)).toEqual(['MESSAGE_TOO_BIG', 'BAD_PAYLOAD']);
+  });
 
   test('a whole surrogate pair, as text or as escapes, is accepted, and so is a backslash before other text', async () => {
     const received: unknown[] = [];

@@ -63,8 +63,17 @@ export function entryValue(data: string): unknown {
   }
 }
 
-/** Minimum number of entries that a stream keeps. Redis trims in blocks and may keep more. */
+/** Number of entries that a stream keeps, unless they are large, see `maxStreamBytes`. Redis trims in blocks and may keep more. */
 export const maxStreamLength = 4096;
+
+/**
+ * Bytes that a stream may keep of entries of one size: an entry trims the stream to as many entries of its size as fit. Entries of mixed
+ * sizes up to 64 KiB come to about five times as much at most, since each size has at most that share.
+ */
+export const maxStreamBytes = 8 * 1024 * 1024;
+
+/** Number of entries that are kept when an entry of so many bytes is appended to a stream that keeps `kept`. */
+export const keptEntries = (kept: number, bytes: number): number => Math.min(kept, Math.ceil(maxStreamBytes / bytes));
 
 /**
  * Time in seconds after which the stream of a gateway, or between the relays of a room, expires after its last entry. Longer than a

@@ -1,5 +1,12 @@
 import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
-import { type EventLog, type LogEntry, maxStreamLength, type OnEntries, type StreamSubscription } from './event-log.ts';
+import {
+  type EventLog,
+  keptEntries,
+  type LogEntry,
+  maxStreamLength,
+  type OnEntries,
+  type StreamSubscription,
+} from './event-log.ts';
 
 interface Subscriber {
   offset: Offset;
@@ -13,6 +20,8 @@ interface Stream {
   lastOffset: Offset;
   /** Timer of the time to live that the last entry gave the stream. */
   expiry?: NodeJS.Timeout | undefined;
+  /** Entries were trimmed since the stream was empty. */
+  isTrimmed: boolean;
 }
 
 /** An event log within one process, without persistence. */
@@ -23,7 +32,11 @@ export class MemoryEventLog implements EventLog {
 
   #stream(name: string): Stream {
     let stream = this.#streams.get(name);
-    if (!stream) this.#streams.set(name, (stream = { entries: [], subscribers: new Set(), lastOffset: startOfStream }));
+    if (!stream)
+      this.#streams.set(
+        name,
+        (stream = { entries: [], subscribers: new Set(), lastOffset: startOfStream, isTrimmed: false }),
+      );
     return stream;
   }
 
@@ -46,16 +59,19 @@ export class MemoryEventLog implements EventLog {
     stream.expiry =
       ttlSeconds === undefined ? undefined : setTimeout(() => this.#expire(name), ttlSeconds * 1000).unref();
     // Trims in blocks, as Redis does: removing single entries would copy the array each time.
-    if (stream.entries.length > maxStreamLength * 1.25) stream.entries = stream.entries.slice(-maxStreamLength);
+    const kept = keptEntries(maxStreamLength, Buffer.byteLength(data));
+    if (stream.entries.length > kept * 1.25) {
+      stream.entries = stream.entries.slice(-kept);
+      stream.isTrimmed = true;
+    }
     this.#pumpLater(stream);
     return offset;
   }
 
   async readAfter(name: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'> {
-    const { entries = [] } = this.#streams.get(name) ?? {};
+    const { entries = [], isTrimmed = false } = this.#streams.get(name) ?? {};
     const first = entries[0];
-    // From the start: complete unless the stream has reached the length at which it is trimmed.
-    if (offset === startOfStream) return entries.length < maxStreamLength ? entries.slice(0, limit) : 'trimmed';
+    if (offset === startOfStream) return isTrimmed ? 'trimmed' : entries.slice(0, limit);
     if (!first || compareOffsets(offset, first.offset) < 0) return 'trimmed';
     const at = indexAfter(entries, offset);
     return entries[at - 1]?.offset === offset ? entries.slice(at, at + limit) : 'trimmed';
@@ -113,6 +129,7 @@ export class MemoryEventLog implements EventLog {
     const stream = this.#streams.get(name);
     if (!stream) return;
     stream.entries = [];
+    stream.isTrimmed = false;
     if (stream.subscribers.size === 0) this.#streams.delete(name);
   }
 

@@ -14,6 +14,20 @@ local answer = append(KEYS[1], ${maxStreamLength}, ARGV[1])
 if ARGV[2] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
 return answer`;
 
+const readFromStart = 'readFromStart';
+/** keys: stream. args: limit. Returns {entries, 1 when some were trimmed since the stream was created}. */
+const readFromStartScript = `
+if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, 0} end
+local info, fields = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+for index = 1, #info, 2 do fields[info[index]] = info[index + 1] end
+return {redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1]), fields['entries-added'] > fields['length'] and 1 or 0}`;
+
+/** The scripts as methods of the client. */
+interface StreamCommands {
+  [append](key: string, data: string, ttlSeconds: string): Promise<[offset: Offset, previous: Offset]>;
+  [readFromStart](key: string, limit: number): Promise<[entries: RawEntry[], trimmed: number]>;
+}
+
 export interface RedisEventLogOptions extends RedisAddress {
   /** Prefix of every key. */
   readonly namespace: string;
@@ -43,9 +57,14 @@ export class RedisEventLog implements EventLog {
     return this.#link.redis;
   }
 
+  get #commands(): StreamCommands {
+    return this.#redis as unknown as StreamCommands;
+  }
+
   static async connect(options: RedisEventLogOptions): Promise<RedisEventLog> {
     const link = new RedisLink(options, options.log, 'events');
     link.redis.defineCommand(append, { numberOfKeys: 1, lua: appendScript });
+    link.redis.defineCommand(readFromStart, { numberOfKeys: 1, lua: readFromStartScript });
     await link.connect();
     return new RedisEventLog(link, options);
   }
@@ -59,12 +78,9 @@ export class RedisEventLog implements EventLog {
   }
 
   #append(stream: string, data: string, ttlSeconds?: number): Promise<{ offset: Offset; previous: Offset }> {
-    const commands = this.#redis as unknown as {
-      [append](key: string, data: string, ttlSeconds: string): Promise<[offset: Offset, previous: Offset]>;
-    };
     return redisOp('append', async () => {
       const key = streamKey(this.#namespace, stream);
-      const [offset, previous] = await commands[append](key, data, String(ttlSeconds ?? ''));
+      const [offset, previous] = await this.#commands[append](key, data, String(ttlSeconds ?? ''));
       return { offset, previous };
     });
   }
@@ -73,9 +89,8 @@ export class RedisEventLog implements EventLog {
     const key = streamKey(this.#namespace, stream);
     return redisOp('read entries', async () => {
       if (offset === startOfStream) {
-        // Complete unless the stream has reached the length at which it is trimmed.
-        if ((await this.#redis.xlen(key)) >= maxStreamLength) return 'trimmed';
-        return toEntries(await this.#redis.xrange(key, '-', '+', 'COUNT', limit));
+        const [entries, trimmed] = await this.#commands[readFromStart](key, limit);
+        return trimmed === 1 ? 'trimmed' : toEntries(entries);
       }
       const raw = (await this.#redis.xrange(key, offset, '+', 'COUNT', limit + 1)) as RawEntry[];
       return raw[0]?.[0] === offset ? toEntries(raw.slice(1)) : 'trimmed';

@@ -1,5 +1,4 @@
-/** Publication ids in one request at most; the contract refuses more. */
-const maxIds = 256;
+import { maxPublicationsPerRequest as maxIds } from '@flotilla/contracts';
 
 /** Splits publication ids into lists that fit one request each. */
 export function chunks(publicationIds: readonly string[]): string[][] {

@@ -1,4 +1,4 @@
-import { dataField, idleStreamSeconds, maxStreamLength, redisOp } from '@flotilla/bus/events';
+import { dataField, idleStreamSeconds, maxStreamBytes, maxStreamLength, redisOp } from '@flotilla/bus/events';
 import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
@@ -23,6 +23,7 @@ const constants: Readonly<Record<string, string | number>> = {
   keptMigrations,
   keptReports,
   maxBans,
+  maxStreamBytes,
   maxStreamLength,
   messagesKeptSeconds,
   nodeTimeoutMs,

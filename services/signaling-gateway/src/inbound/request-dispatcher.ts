@@ -13,6 +13,7 @@ import {
 import { counter, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
 import { roomIdOf } from '@flotilla/store';
 import { nestsDeeperThan } from '../limits/nesting.ts';
+import { costOf } from '../limits/request-costs.ts';
 import type { Overload } from '../limits/overload.ts';
 import { countRejection } from '../limits/rejections.ts';
 import { type Received, ReplyThen, type RequestHandler, type RequestHandlers } from '../requests/request-handler.ts';
@@ -30,10 +31,14 @@ const maxInFlight = 64;
 /** Burst of RATE_LIMITED refusals; their rate is that of allowed messages. Above it the connection is closed. */
 const refusalBurst = 500;
 
+const tooCostly = 'requests cost more than a session may spend a second; see docs/limits.md';
+
 /** Limits of what a session may send, and notifications of the dispatcher. */
 export interface RequestLimits {
   readonly messagesPerSecond: number;
   readonly messageBurst: number;
+  /** Maximum size of a `message` with its envelope, bytes. */
+  readonly messageBytes: number;
   readonly overload: Overload;
   /** The client keeps sending after refusals. */
   readonly onFlood: (session: Session) => void;
@@ -74,6 +79,13 @@ export class RequestDispatcher {
       return this.#fail(idOf(text), 'unreadable', error);
     }
     this.limits.onRequest(this.session);
+    const bytes = Buffer.byteLength(text!);
+    if (request.type === 'message' && bytes > this.limits.messageBytes) {
+      const message = `the message has ${bytes} bytes; at most ${this.limits.messageBytes} are accepted`;
+      return this.#fail(request.id, request.type, new FlotillaError('MESSAGE_TOO_BIG', message));
+    }
+    if (!this.#pay(costOf(request.type, request.payload, bytes) - 1))
+      return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', tooCostly));
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
     if (this.session.requests.size >= maxInFlight)
@@ -83,6 +95,12 @@ export class RequestDispatcher {
         new FlotillaError('RATE_LIMITED', `${maxInFlight} requests await their answer`),
       );
     this.#enqueue(request);
+  }
+
+  /** Takes what a request costs beyond its one message. A cost above the burst of a limit is paid by its full bucket. */
+  #pay(cost: number): boolean {
+    const limits = [this.#bucket, this.session.messagesOfAddress];
+    return limits.every((bucket) => bucket?.take(undefined, Math.min(cost, bucket.burst - 1)) !== false);
   }
 
   /** Refusing costs less than handling, but a client that never stops is not answered forever. */

@@ -2,10 +2,12 @@ import {
   closeCodes,
   maxFrameBytes,
   maxNesting,
+  maxPublicationsPerRequest,
   maxSdpLength,
   maxTopicsPerRoom,
   maxTopicsPerSession,
 } from '@flotilla/contracts';
+import { maxStreamBytes } from '@flotilla/bus';
 import { maxPublications } from '@flotilla/store';
 import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
 
@@ -60,13 +62,13 @@ export const limitsTable: readonly Limit[] = [
     metric: ended('handshake_timeout'),
   },
   {
-    of: 'Messages of one session, per second (bursts of three times as many)',
+    of: 'Messages of one session, per second (bursts of three times as many); each request counts by its cost, see below',
     value: 'FLOTILLA_MESSAGES_PER_SECOND',
     answer: `\`RATE_LIMITED\`; after 500 refusals at once, or as many a second as messages are allowed, close ${closeCodes.RATE_LIMITED}`,
     metric: `${rejected('request', 'RATE_LIMITED')}, ${ended('flood')}`,
   },
   {
-    of: 'Messages of all sessions of one address, per second (bursts of three times as many)',
+    of: 'Messages of all sessions of one address, by their cost, per second (bursts of three times as many)',
     value: 'FLOTILLA_MESSAGES_PER_SECOND_PER_ADDRESS',
     answer: '`RATE_LIMITED`; no connection is closed for it',
     metric: rejected('request', 'RATE_LIMITED'),
@@ -78,7 +80,19 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
-    of: 'A message',
+    of: 'A message to a room, a user or everybody, with its envelope',
+    value: 'FLOTILLA_MAX_MESSAGE_BYTES',
+    answer: '`MESSAGE_TOO_BIG`',
+    metric: 'signaling_messages_total{type="message",outcome="MESSAGE_TOO_BIG"}',
+  },
+  {
+    of: 'Bytes of messages into one room from one gateway, per second (bursts of three times as many)',
+    value: 'FLOTILLA_ROOM_BYTES_PER_SECOND',
+    answer: '`RATE_LIMITED`',
+    metric: rejected('request', 'RATE_LIMITED'),
+  },
+  {
+    of: 'A frame',
     value: `${maxFrameBytes / 1024} KiB`,
     answer: `close ${closeCodes.MESSAGE_TOO_BIG}`,
     metric: ended('disconnected'),
@@ -106,6 +120,12 @@ export const limitsTable: readonly Limit[] = [
     value: `${maxPublications}`,
     answer: '`RATE_LIMITED`',
     metric: 'signaling_messages_total{type="publish",outcome="RATE_LIMITED"}',
+  },
+  {
+    of: 'Publications that one request names, each once',
+    value: `${maxPublicationsPerRequest}`,
+    answer: '`BAD_PAYLOAD`',
+    metric: 'signaling_messages_total{type="subscribe",outcome="BAD_PAYLOAD"}',
   },
   {
     of: 'Subscriptions of one participant',
@@ -157,7 +177,7 @@ export const limitsTable: readonly Limit[] = [
   },
   {
     of: 'Events kept of a room, and messages kept to everybody',
-    value: 'the newest 4,096',
+    value: `the newest 4,096, and fewer of large ones: an entry leaves as many of its size as fit ${maxStreamBytes / 1024 / 1024} MiB`,
     answer: 'a resume from an older offset: `resumed: false` with a snapshot; for `*`, `missed`',
     metric: 'none',
   },

@@ -8,6 +8,7 @@ import {
   userIdOf,
 } from '@flotilla/contracts';
 import type { Backplane } from '@flotilla/backplane';
+import type { RoomBytes } from '../limits/room-bytes.ts';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
 import type { Session } from '../sessions/session.ts';
@@ -19,9 +20,10 @@ export class MessageRequests {
     private readonly backplane: Backplane,
     private readonly messages: UserMessages,
     private readonly streams: RoomStreams,
+    private readonly roomBytes: RoomBytes,
   ) {}
 
-  /** Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, UNAVAILABLE. */
+  /** Throws RECIPIENT_OFFLINE, NOT_IN_ROOM, ROOM_NOT_FOUND, FORBIDDEN, RATE_LIMITED, UNAVAILABLE. */
   async send({ session, roomId, to, payload }: Received<'message'>): Promise<ReplyPayload<'message'>> {
     if (to === '*') return { seq: await this.messages.sendToEverybody(session, payload.data) };
     const user = addressee('user', to);
@@ -33,6 +35,7 @@ export class MessageRequests {
     }
     const membership = session.rooms.get(roomId);
     if (!membership) await this.#requireBridge(session, roomId);
+    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)));
     const event: RoomEvent<'message'> = {
       type: 'message',
       from: membership?.participantId ?? userAddress(session.identity.userId),

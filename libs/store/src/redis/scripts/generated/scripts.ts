@@ -370,7 +370,7 @@ local function commit()
     for _, entry in ipairs(appended) do
       local existed = redis.call('EXISTS', entry.stream) == 1
       entry.previous = last_offset(entry.stream)
-      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', entry.kept, entry.id or '*', dataField, entry.data)
+      entry.offset = redis.call('XADD', entry.stream, 'MAXLEN', entry.exact and '=' or '~', math.min(entry.kept, math.ceil(maxStreamBytes / #entry.data)), entry.id or '*', dataField, entry.data)
       restores[#restores + 1] = existed and { 'XDEL', entry.stream, entry.offset } or { 'DEL', entry.stream }
       if entry.ttl then
         local restore = restoring.EXPIRE(entry.stream)

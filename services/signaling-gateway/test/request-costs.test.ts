@@ -1,0 +1,46 @@
+import { requestExamples, type RequestType, signalRequests } from '@flotilla/contracts';
+import { describe, expect, test } from 'vitest';
+import { costOf, requestCosts } from '../src/limits/request-costs.ts';
+import { RoomBytes } from '../src/limits/room-bytes.ts';
+
+describe('the cost of a request', () => {
+  test('is known for each type of request, and one message at least', () => {
+    expect(Object.keys(requestCosts).toSorted()).toEqual(Object.keys(signalRequests).toSorted());
+    expect(Math.min(...Object.values(requestCosts))).toBe(1);
+  });
+
+  test.each(Object.entries(requestExamples))(
+    'of a typical %s is its own, and a tenth for each publication',
+    (type, { payload }) => {
+      const { publicationIds = [] } = payload as { publicationIds?: string[] };
+      expect(costOf(type, payload, 300)).toBeCloseTo(requestCosts[type as RequestType] + publicationIds.length / 10);
+    },
+  );
+
+  test('grows with its bytes', () => {
+    expect(costOf('message', {}, 16 * 1024)).toBe(17);
+    expect(costOf('unknown', {}, 0)).toBe(1);
+  });
+
+  test('of the largest requests is below the burst of a session, so that each can be sent', () => {
+    const publicationIds = Array.from({ length: 64 }, (_, index) => `pub_${index}`);
+    expect(costOf('subscribe', { publicationIds }, 65_536)).toBeLessThan(300);
+  });
+});
+
+describe('the bytes of messages into a room', () => {
+  test('are limited for all its senders together, and not for other rooms', () => {
+    const bytes = new RoomBytes(1000);
+    const send = (room: string, at: number) => () => bytes.take(room, 500, at);
+    for (let index = 0; index < 6; index++) send('rm_a', 0)();
+    expect(send('rm_a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
+    expect(send('rm_b', 0)).not.toThrow();
+    expect(send('rm_a', 500)).not.toThrow();
+  });
+
+  test('of rooms that nobody writes to are forgotten', () => {
+    const bytes = new RoomBytes(1000);
+    for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, 1, 0);
+    expect(bytes.tracked).toBeLessThanOrEqual(10_000);
+  });
+});
