@@ -9,6 +9,7 @@ import {
   RedisEventLog,
 } from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
+import { redisWarning } from './broker-check.ts';
 import { MemoryStore, RedisStore, type Store } from '@flotilla/store';
 
 /** The connection of a service to the others: commands, events and state. */
@@ -31,6 +32,9 @@ export async function connectBackplane(
     RedisStore.connect({ ...redis, namespace, log }),
   ]);
   const bus = new CommandBus(transport, log);
+  void redisWarning('REDIS_URL', redis).then((warning) => {
+    if (warning) log.warn({ warning }, 'Redis is not set up as it should be');
+  });
   return {
     bus,
     events,

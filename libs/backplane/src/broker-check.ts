@@ -48,7 +48,18 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
 }
 
 /** Connects to Redis once. Returns what is wrong and the cure; undefined when nothing is. */
-export async function redisProblem(setting: string, at: RedisAddress): Promise<string | undefined> {
+export const redisProblem = (setting: string, at: RedisAddress): Promise<string | undefined> =>
+  inspectRedis(setting, at, unsuitableRedis);
+
+/** As `redisProblem`, and names a Redis that keeps nothing on disk too: services run with it, until it restarts. */
+export const redisWarning = (setting: string, at: RedisAddress): Promise<string | undefined> =>
+  inspectRedis(setting, at, (server) => unsuitableRedis(server) ?? forgetfulRedis(server));
+
+async function inspectRedis(
+  setting: string,
+  at: RedisAddress,
+  judge: (server: RedisServer) => string | undefined,
+): Promise<string | undefined> {
   // With sentinels, messages name the first of them.
   const [sentinel] = parseSentinelUrl(at.url)?.sentinels ?? [];
   const url = new URL(sentinel ? `redis://${sentinel.host}:${sentinel.port}` : at.url);
@@ -66,7 +77,9 @@ export async function redisProblem(setting: string, at: RedisAddress): Promise<s
   redis.on('error', (error: Error) => (cause ??= error));
   try {
     await redis.connect();
-    return unsuitableRedis(setting, address(url), await redis.info());
+    const info = await redis.info();
+    const value = (name: string): string => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? '';
+    return judge({ setting, at: address(url), value });
   } catch (error) {
     return redisFailure({ setting, url, error: cause ?? (error as Error) });
   } finally {
@@ -87,8 +100,19 @@ function redisFailure(failure: Failure): string {
   );
 }
 
-function unsuitableRedis(setting: string, at: string, info: string): string | undefined {
-  const value = (name: string): string => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? '';
+/** A server, and the values that its command INFO names. */
+interface RedisServer {
+  readonly setting: string;
+  readonly at: string;
+  readonly value: (name: string) => string;
+}
+
+function forgetfulRedis({ setting, at, value }: RedisServer): string | undefined {
+  if (value('aof_enabled') !== '0') return undefined;
+  return `${setting}: Redis at ${at} does not log its writes to disk: what it restarts without, calls lose. Set appendonly to yes there.`;
+}
+
+function unsuitableRedis({ setting, at, value }: RedisServer): string | undefined {
   if (value('role') === 'slave')
     return `${setting}: Redis at ${at} is a replica, which refuses writes. Name the primary.`;
   if (Number.parseInt(value('redis_version')) < oldestRedis)

@@ -7,6 +7,7 @@ import { brokerConfig, commonConfig, ipList, port, wholeNumber } from '@flotilla
 import { testBrokers } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { redisWarning } from '../src/broker-check.ts';
 import { checkConfiguration } from '../src/index.ts';
 
 const schema = z.object({
@@ -81,6 +82,18 @@ describe('checkConfiguration', () => {
     expect(await checkConfiguration(schema, right)).toEqual([]);
     expect(await checkConfiguration(schema, { ...right, REDIS_URL: `redis://:right@${withPassword.host}` })).toEqual(
       [],
+    );
+  });
+
+  test('warns of a Redis that would lose what it keeps', async () => {
+    const warning = async (...args: string[]): Promise<string | undefined> =>
+      redisWarning('REDIS_URL', { url: await startRedis(...args) });
+    expect(await warning()).toMatch(
+      /^REDIS_URL: Redis at .* does not log its writes to disk.*Set appendonly to yes there\.$/,
+    );
+    expect(await warning('--appendonly', 'yes', '--dir', directory)).toBeUndefined();
+    expect(await warning('--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru')).toMatch(
+      /Set maxmemory-policy to noeviction there, not allkeys-lru\.$/,
     );
   });
 

@@ -30,11 +30,11 @@ export interface Brokers {
   stop(): Promise<void>;
 }
 
-/** Uses REDIS_URL and AMQP_URL if they are set, and starts a private server for each that is not. */
-export async function startBrokers(): Promise<Brokers> {
+/** Uses REDIS_URL and AMQP_URL if they are set, and starts a private server for each that is not. Redis is `durable` as in `startRedis`. */
+export async function startBrokers(redisOptions: { durable?: boolean } = {}): Promise<Brokers> {
   const { REDIS_URL, AMQP_URL } = process.env;
   const [redis, rabbit] = await Promise.all([
-    REDIS_URL ? undefined : startRedis(),
+    REDIS_URL ? undefined : startRedis(redisOptions),
     AMQP_URL ? undefined : startRabbitMq(),
   ]);
   return {
