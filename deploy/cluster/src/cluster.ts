@@ -58,9 +58,10 @@ export async function startCluster({ nodes, images, progress }: StartOptions): P
   const rabbitMq = startRabbitMq();
   await startControlPlane();
   progress('control plane: etcd, API server, controllers, scheduler, DNS, metrics server');
+  const startedAt = Date.now();
   for (const node of numbers) await startNode(node);
   for (const node of numbers) {
-    await nodeReady(node);
+    await nodeReady(node, startedAt);
     progress(`node ${nodeName(node)}`);
   }
   await rabbitMq;
@@ -119,8 +120,10 @@ export { powerOff };
 
 /** Gives a node its power back. Resolves when Kubernetes finds it ready. */
 export async function powerOn(node: number): Promise<void> {
-  if (backgroundPid(nodeName(node)) === undefined) await startNode(node);
-  await nodeReady(node);
+  const isOff = backgroundPid(nodeName(node)) === undefined;
+  const startedAt = isOff ? Date.now() : 0;
+  if (isOff) await startNode(node);
+  await nodeReady(node, startedAt);
 }
 
 export const killPart = (part: ControlPlanePart): Promise<void> => killInBackground(part);

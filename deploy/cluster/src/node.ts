@@ -6,7 +6,7 @@ import { backgroundPid, killInBackground, startInBackground } from './background
 import { keyPath } from './certificates.ts';
 import { cgroupOf, createCgroups, deleteCgroups } from './cgroups.ts';
 import { command } from './command.ts';
-import { kubectl } from './kubectl.ts';
+import { get } from './kubectl.ts';
 import { connectNode, disconnectNode, setCable } from './network.ts';
 import {
   controlPlaneAddress,
@@ -101,11 +101,20 @@ export async function tagImage(image: string, other: string): Promise<void> {
 /** The archives that a node imports when it starts. */
 export const imageFile = (name: string): string => statePath('images', name);
 
-export async function nodeReady(node: number, timeoutMs = 60_000): Promise<void> {
-  const status = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
-  await waitUntil(`node ${nodeName(node)} is ready`, timeoutMs, async () => {
-    const ready = await kubectl(['get', 'node', nodeName(node), '--output', status]);
-    if (ready !== 'True') throw new Error(`its condition Ready is ${ready || 'missing'}`);
+/**
+ * Resolves when Kubernetes finds a node ready by a report since a time, in milliseconds since the Unix epoch: it takes some seconds to
+ * notice that a node lost its power.
+ */
+export async function nodeReady(node: number, since: number): Promise<void> {
+  await waitUntil(`node ${nodeName(node)} is ready`, 60_000, async () => {
+    const { status } = await get<{
+      status: { conditions?: { type: string; status: string; lastHeartbeatTime: string }[] };
+    }>(['node', nodeName(node)]);
+    const ready = status.conditions?.find(({ type }) => type === 'Ready');
+    if (ready?.status !== 'True') throw new Error(`its condition Ready is ${ready?.status ?? 'missing'}`);
+    // Kubernetes writes whole seconds.
+    if (Date.parse(ready.lastHeartbeatTime) < Math.floor(since / 1000) * 1000)
+      throw new Error('it has not reported yet');
   });
 }
 
