@@ -28,27 +28,31 @@ export class Placeholders {
     private readonly names: Map<string, string>,
   ) {}
 
-  in(value: unknown, field = '', holder = ''): unknown {
-    if (Array.isArray(value)) return value.map((each) => this.in(each, field, holder));
+  replaceIn(value: unknown, field = '', parentField = ''): unknown {
+    if (Array.isArray(value)) return value.map((each) => this.replaceIn(each, field, parentField));
     if (typeof value === 'object' && value !== null)
       return Object.fromEntries(
-        Object.entries(value).map(([key, each]) => [this.#inText(key), this.in(each, key, field)]),
+        Object.entries(value).map(([key, each]) => [this.#inText(key), this.replaceIn(each, key, field)]),
       );
     if (typeof value === 'number') return this.#ofNumber(value, field);
-    return typeof value === 'string' ? this.#ofText(value, field, holder) : value;
+    return typeof value === 'string' ? this.#ofText(value, field, parentField) : value;
   }
 
   #ofNumber(value: number, field: string): number {
     if (moments.has(field)) return epoch + this.#count('moment', String(value));
-    const stand = byField[field];
-    return typeof stand === 'number' ? stand : field === 'ssrc' ? this.#count('ssrc', String(value)) * 1111 : value;
+    const placeholder = byField[field];
+    return typeof placeholder === 'number'
+      ? placeholder
+      : field === 'ssrc'
+        ? this.#count('ssrc', String(value)) * 1111
+        : value;
   }
 
-  #ofText(value: string, field: string, holder: string): string {
-    const stand = byField[field];
-    if (typeof stand === 'string') return this.#named(value, stand);
+  #ofText(value: string, field: string, parentField: string): string {
+    const placeholder = byField[field];
+    if (typeof placeholder === 'string') return this.#named(value, placeholder);
     if (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(value))
-      return this.#named(value, holder === 'send' || holder === 'recv' ? `${holder}-transport` : 'id-#');
+      return this.#named(value, parentField === 'send' || parentField === 'recv' ? `${parentField}-transport` : 'id-#');
     return field === 'http' ? this.#inHead(value) : this.#inText(value);
   }
 
@@ -69,10 +73,10 @@ export class Placeholders {
       .replaceAll(/flotilla\.token\.[\w.-]+/g, 'flotilla.token.eyJhbGciOiJIUzI1NiJ9…');
   }
 
-  #named(value: string, stand: string): string {
+  #named(value: string, placeholder: string): string {
     const known = this.names.get(value);
     if (known !== undefined) return known;
-    const name = stand.replace('#', () => String(this.#count(stand, value)));
+    const name = placeholder.replace('#', () => String(this.#count(placeholder, value)));
     this.names.set(value, name);
     return name;
   }

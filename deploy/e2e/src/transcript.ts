@@ -215,7 +215,7 @@ export async function recordTranscript(topology: Topology): Promise<readonly Ste
     ...snapshot.participants.map(({ id, name }): [string, string] => [`ss_${id.slice(3)}`, `ss_${name.toLowerCase()}`]),
     [publication.id, 'pub_bob-cam'],
   ]);
-  return new Placeholders(names).in(ada.steps) as readonly Step[];
+  return new Placeholders(names).replaceIn(ada.steps) as readonly Step[];
 }
 
 const welcomeOf = ({ payload }: { payload: unknown }): SignalEventPayload<'welcome'> =>

@@ -21,34 +21,34 @@ export const hostileClients: readonly HostileScenario[] = [
     run: (topology, report) =>
       HonestPair.beside(topology, report, async () => {
         // Several rooms and senders, as the bytes of each are limited, and the kernel's buffers are filled first.
-        const loud: { client: RawClient; room: string }[] = [];
+        const senders: { client: RawClient; room: string }[] = [];
         const slow = await RawClient.connect(topology.signalUrls[0]!, {
           token: await topology.api.issueFleetToken({}),
         });
         for (let count = 0; count < 4; count++) {
           const room = await topology.api.newRoom('slow');
           expect(await slow.request('join', { room })).toMatchObject({ ok: true });
-          for (let index = 0; index < 3; index++) loud.push({ client: await enter(topology, room), room });
+          for (let index = 0; index < 3; index++) senders.push({ client: await enter(topology, room), room });
         }
         const { resumeToken } = await slow.welcome();
         slow.socket.pause();
         const data = 'x'.repeat(16_000);
-        let said = 0;
+        let sent = 0;
         await waitFor(
           'the slow reader is disconnected',
           async () => {
-            await Promise.all(loud.map(({ client, room }) => client.request('message', { data }, `room:${room}`)));
-            said += loud.length;
+            await Promise.all(senders.map(({ client, room }) => client.request('message', { data }, `room:${room}`)));
+            sent += senders.length;
             // To resume would close the connection as replaced: the topology shows whether it is connected.
             const listed = await topology.api.request('GET', '/v1/topology');
             const { vertices } = listed.body as { vertices: { id: string; connected?: boolean }[] };
             const { sessionId } = await slow.welcome();
             if (vertices.find(({ id }) => id === sessionId)?.connected !== false)
-              notYet(`it is connected after ${said} messages of 16 KB`);
+              notYet(`it is connected after ${sent} messages of 16 KB`);
           },
           { timeoutMs: 30_000, everyMs: 30 },
         );
-        report(`disconnected after ${said} messages of 16 KB`);
+        report(`disconnected after ${sent} messages of 16 KB`);
         slow.socket.resume();
         // The close frame is queued behind the unread messages; the socket is destroyed 2 s later.
         expect([closeCodes.SLOW_CONSUMER, 1006]).toContain(await closeCode(slow, 10_000));
@@ -57,7 +57,7 @@ export const hostileClients: readonly HostileScenario[] = [
         const address = seen?.to ?? '';
         const reply = await back.request('resume', { offsets: seen?.seq ? { [address]: seen.seq } : {} });
         expect(reply).toMatchObject({ ok: true });
-        for (const client of [...loud.map((each) => each.client), back]) client.close();
+        for (const client of [...senders.map((each) => each.client), back]) client.close();
       }),
   },
   {

@@ -19,7 +19,7 @@ const refusal = (attempt: Promise<RawClient>): Promise<{ status: number; code: s
   );
 
 /** Checks that an honest client is served. */
-async function serviceGoesOn(topology: Topology): Promise<void> {
+async function expectServed(topology: Topology): Promise<void> {
   const room = await topology.api.newRoom('misuse');
   const [ada, bob] = await Promise.all([enter(topology, room), enter(topology, room, 1)]);
   await ada.request('message', { data: 'hello' }, `room:${room}`);
@@ -56,7 +56,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       const again = await Promise.all(topology.signalUrls.map((each) => refusal(RawClient.connect(each, { token }))));
       for (const each of again) expect(each).toEqual({ status: 401, code: 'TOKEN_REPLAYED' });
       client.close();
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -98,7 +98,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         status: 403,
         code: 'FORBIDDEN',
       });
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -137,7 +137,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       expect(observer.events.map(({ type }) => type)).toEqual(seen);
       client.close();
       observer.close();
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -151,7 +151,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         JSON.stringify({ id: '1', type: 'message', to: `room:${room}`, payload: { data: 'x'.repeat(maxFrameBytes) } }),
       );
       expect(await client.closed).toMatchObject({ code: 1009 });
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -195,7 +195,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
         body: { error: { code: 'PARTICIPANT_NOT_FOUND' } },
       });
       for (const client of [first, second, late, silent]) client.close();
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -215,7 +215,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
       });
       removed.close();
       observer.close();
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
   {
@@ -289,7 +289,7 @@ export const misuseScenarios: readonly MisuseScenario[] = [
 
       const { body: document } = await api.request('GET', '/v1/openapi.json');
       expect(Object.keys((document as { paths: object }).paths)).toContain('/v1/rooms/{room}/tokens');
-      await serviceGoesOn(topology);
+      await expectServed(topology);
     },
   },
 ];
