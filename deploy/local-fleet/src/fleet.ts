@@ -63,7 +63,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const { sfuNodes, gateways, registries = 1, autoscalers = 1, relays = 1, onLine } = options;
   const processes = new Map<string, Child>();
   const launches = new Map<string, () => Promise<Child>>();
-  const brokers = options.brokers ?? (await startBrokers());
+  const brokers = options.brokers ?? (await startBrokers({ durable: true }));
   const stop = async (): Promise<void> => {
     // SFU nodes and relays last: services that stop may still need them.
     const order = [...processes.values()].sort(
