@@ -31,7 +31,7 @@ export async function checkCall(env: NodeJS.ProcessEnv = process.env): Promise<n
     console.log(`two participants received audio and video of each other, after ${seconds} s (${peers[0]!.nodeId})`);
     return 0;
   } catch (error) {
-    console.log(error instanceof Error ? error.message : String(error));
+    console.log(messageOf(error));
     return error instanceof ConfigError ? 78 : 1;
   } finally {
     for (const peer of peers) peer.close();
@@ -47,13 +47,17 @@ async function joinBoth(config: z.output<typeof callConfig>, peers: LightPeer[])
   );
   const room = `check-${randomUUID().slice(0, 8)}`;
   for (const name of ['first', 'second']) {
-    const { token } = await registry.issueJoinToken(room, name);
+    const { token } = await registry.issueJoinToken(room, name).catch((error: unknown) => {
+      throw new Error(`no token from the REST API at ${registryUrl}: ${messageOf(error)}`, { cause: error });
+    });
     peers.push(await LightPeer.join({ url, token, room, name }).catch((error: unknown) => unreached(url, error)));
   }
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 function unreached(url: string, error: unknown): never {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const cure = reason.includes('UPGRADE_REQUIRED')
     ? ' Gateways serve TLS only: name the URL that clients use, or set FLOTILLA_ALLOW_PLAIN where a mesh encrypts.'
     : '';

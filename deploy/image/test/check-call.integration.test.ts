@@ -51,6 +51,14 @@ describe('flotilla check-call', () => {
     expect(code).toBe(1);
   });
 
+  test('names the REST API when it cannot be reached, and ends with 1', async () => {
+    const registryUrl = `http://127.0.0.1:${await freePort()}`;
+    const settings = { FLOTILLA_SIGNAL_URL: url, FLOTILLA_REGISTRY_URL: registryUrl, FLOTILLA_API_KEY: 'any' };
+    const { code, lines } = await check(settings);
+    expect(lines).toEqual([`no token from the REST API at ${registryUrl}: the room registry cannot be reached`]);
+    expect(code).toBe(1);
+  });
+
   test('names the settings that are missing, and ends with 78', async () => {
     const { code, lines } = await check({ FLOTILLA_SIGNAL_URL: url, FLOTILLA_REGISTRY_URL: url });
     expect(lines.join('\n')).toContain('FLOTILLA_API_KEY is required');
