@@ -123,7 +123,7 @@ function unsuitableRedis({ setting, at, value }: RedisServer): string | undefine
   return undefined;
 }
 
-/** Connects to each node of RabbitMQ once. Returns what is wrong with the first that cannot be used, and the cure; undefined when nothing is. */
+/** Connects to each node of RabbitMQ once. Returns problem and cure of the first that cannot be used; undefined without a problem. */
 export async function rabbitMqProblem(setting: string, at: RabbitMqAddress): Promise<string | undefined> {
   const problems = await Promise.all(rabbitMqNodes(at).map((node) => rabbitMqNodeProblem(setting, node)));
   return problems.find((problem) => problem !== undefined);

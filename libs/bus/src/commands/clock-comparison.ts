@@ -23,7 +23,7 @@ export class ClockComparison {
 
   constructor(private readonly log: Logger) {}
 
-  /** As in NTP (RFC 5905, section 8), but with one time of the server. A round trip as long as the offset says nothing. */
+  /** As in NTP (RFC 5905, section 8), but with one time of the server. An offset within the round trip is no evidence. */
   compare(service: string, { sentAt, answeredAt, receivedAt }: Exchange): void {
     const offsetMs = answeredAt - (sentAt + receivedAt) / 2;
     const errorMs = Math.abs(receivedAt - sentAt) / 2;

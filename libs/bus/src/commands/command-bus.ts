@@ -67,7 +67,8 @@ const outcomes = counter({
 /**
  * Request-reply commands between services. A call resolves to the reply or rejects with a FlotillaError: the handler's own,
  * NODE_UNAVAILABLE when the queue of an SFU node or relay does not exist, UNAVAILABLE when the broker or the service is down,
- * DEADLINE_EXCEEDED after the timeout. The broker drops a command that is not delivered by then. Delivery is at least once; a repeated command id gets the first reply for a minute.
+ * DEADLINE_EXCEEDED after the timeout. The broker drops a command that is not delivered by then. Delivery is at least once; a repeated
+ * command id gets the first reply for a minute.
  */
 export class CommandBus {
   readonly #transport: CommandTransport;

@@ -1,8 +1,9 @@
 import { dataField, maxStreamBytes } from './event-log.ts';
 
 /**
- * Lua functions for scripts that append to streams. `append(key, entries to keep, data)` adds an entry, trims as `keptEntries` says, and, atomically, publishes it
- * on the channel with the key's name as `<offset> <previous offset> <data>`. It returns {offset, previous offset}.
+ * Lua functions for scripts that append to streams. `append(key, entries to keep, data)` adds an entry, trims as `keptEntries` says,
+ * and, atomically, publishes it on the channel with the key's name as `<offset> <previous offset> <data>`. It returns {offset,
+ * previous offset}.
  */
 export const streamLua = `
 local function last_offset(stream)

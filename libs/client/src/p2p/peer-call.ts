@@ -4,7 +4,7 @@ import { noProducer, type RoomState } from '../room/room-state.ts';
 import { PeerLink, type PeerReceived } from './peer-link.ts';
 import { PeerTrack, type PeerTrackOptions } from './peer-track.ts';
 
-/** Pauses before a connection that is out of sync is replaced, in milliseconds. The last one repeats; a successful connection resets them. */
+/** Pauses in milliseconds before a connection that is out of sync is replaced; the last one repeats. Reset by a successful connection. */
 const renewPausesMs = [250, 500, 1000, 2000, 4000, 8000] as const;
 /** After the hand-over, time for the other side to receive everything from the SFU too, in milliseconds. */
 const lingerMs = 5000;

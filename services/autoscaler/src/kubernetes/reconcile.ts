@@ -75,7 +75,10 @@ export function reconcile(
   };
 }
 
-/** Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, or an operator cordoned it. */
+/**
+ * Whether a pod takes no participants for another reason than scaling in: its machine is about to be removed, or an operator
+ * cordoned it.
+ */
 const isAway = ({ mark, node, machineLeaves }: PodState): boolean =>
   machineLeaves || (mark === undefined && node !== undefined && node.state !== 'active');
 
