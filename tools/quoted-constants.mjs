@@ -8,16 +8,22 @@ import { root } from './setup/steps.mjs';
 
 /** The files that define the quoted constants. A name is in one of them only. */
 const sources = [
+  'libs/auth/src/api-keys.ts',
+  'libs/auth/src/key-ring.ts',
+  'libs/backplane/src/backplane.ts',
+  'libs/bus/src/commands/clock-comparison.ts',
   'libs/bus/src/commands/command-bus.ts',
   'libs/bus/src/events/event-log.ts',
   'libs/client/src/sfu/first-media.ts',
   'libs/contracts/src/migration.ts',
   'libs/contracts/src/quality.ts',
+  'libs/contracts/src/token.ts',
   'libs/data-channel/src/frames/limits.ts',
   'libs/media/src/peer-media.ts',
   'libs/media/src/worker-pool.ts',
   'libs/store/src/node-store.ts',
   'libs/store/src/relay-store.ts',
+  'libs/store/src/room-record.ts',
   'libs/store/src/room-store.ts',
   'libs/store/src/session-store.ts',
   'services/autoscaler/src/autoscaler.ts',
@@ -29,6 +35,7 @@ const sources = [
   'services/autoscaler/src/planner/settings.ts',
   'services/autoscaler/src/scaling/scaler.ts',
   'services/autoscaler/src/scaling/settings.ts',
+  'services/signaling-gateway/src/limits/request-costs.ts',
   'services/signaling-gateway/src/sessions/session-cleanup.ts',
   'services/signaling-gateway/src/sessions/session-scan.ts',
   'services/signaling-gateway/src/sessions/token-claims.ts',
@@ -38,7 +45,7 @@ const sources = [
 const units = {
   ms: { ms: 1, s: 1000, min: 60_000 },
   seconds: { s: 1, min: 60, h: 3600 },
-  other: { '': 1, '%': 0.01, KiB: 1024, MiB: 1024 ** 2 },
+  other: { '': 1, '%': 0.01, bytes: 1, KiB: 1024, MiB: 1024 ** 2 },
 };
 
 /** @param {string} name @returns {Record<string, number>} */
