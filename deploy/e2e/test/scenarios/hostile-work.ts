@@ -12,10 +12,10 @@ const outcomes = (replies: readonly Reply[]): Set<string> =>
 /** Requests at a time, fewer than a session may have. */
 const parallel = 20;
 
-/** Sends a request in batches, as often as it is asked to. */
-async function repeat(batches: number, request: () => Promise<Reply>): Promise<Reply[]> {
+/** Sends a request in batches until one is refused for its rate: a client that goes on is disconnected. */
+async function untilRefused(batches: number, request: () => Promise<Reply>): Promise<Reply[]> {
   const replies: Reply[] = [];
-  for (let index = 0; index < batches; index++)
+  for (let index = 0; index < batches && !outcomes(replies).has('RATE_LIMITED'); index++)
     replies.push(...(await Promise.all(Array.from({ length: parallel }, request))));
   return replies;
 }
@@ -29,7 +29,7 @@ export const hostileWork: readonly HostileScenario[] = [
         const room = await topology.api.newRoom('bytes');
         const [member, ...senders] = await Promise.all(Array.from({ length: 4 }, () => enter(topology, room)));
         const data = 'x'.repeat(16_000);
-        const send = (client: RawClient) => repeat(4, () => client.request('message', { data }, `room:${room}`));
+        const send = (client: RawClient) => untilRefused(4, () => client.request('message', { data }, `room:${room}`));
         const replies = (await Promise.all(senders.map(send))).flat();
         expect(outcomes(replies)).toEqual(new Set(['ok', 'RATE_LIMITED']));
         expect(await senders[0]!.request('message', { data: 'x'.repeat(17_000) }, `room:${room}`)).toMatchObject({
@@ -66,7 +66,7 @@ export const hostileWork: readonly HostileScenario[] = [
         for (const [title, loop] of Object.entries(loops)) {
           const { raw } = await joinWithMedia(topology, room);
           const { rtpCapabilities } = (await raw.welcome()) as { rtpCapabilities: object };
-          const replies = await repeat(15, () => loop(raw, rtpCapabilities));
+          const replies = await untilRefused(15, () => loop(raw, rtpCapabilities));
           const refused = replies.findIndex(({ error }) => error?.code === 'RATE_LIMITED');
           expect(refused, `${title}: ${[...outcomes(replies)].join()}`).toBeGreaterThan(-1);
           report(`${title}: refused first after ${refused}; ${await pair.after(20)}`);
