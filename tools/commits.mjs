@@ -2,7 +2,7 @@
 import { root, run } from './setup/steps.mjs';
 
 /** The commits up to this one are exempt. */
-const base = '1acd691';
+const base = 'b9ba84b';
 const summaryLength = 72;
 const types = ['feat', 'fix', 'perf', 'refactor', 'test', 'docs', 'build', 'ci', 'chore'];
 const convention = new RegExp(`^(${types.join('|')})(\\([a-z0-9-]+\\))?!?: [^A-Z\\s].*[^.\\s]$`);
