@@ -13,7 +13,9 @@ import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions }
 import type { SubscriptionSettings } from '../room/remote-publication.ts';
 import { type IceAddress, iceConnectsWithinMs, sfuIceError } from '../media/ice-error.ts';
 import { chunks } from './chunks.ts';
+import { consume, isOwnFault } from './consume.ts';
 import { sendKeyFrames } from './key-frames.ts';
+import type { Unreceivable } from './unreceivable.ts';
 
 /** Description of a publication, sent to the room with its producer. */
 export interface Announcement {
@@ -33,7 +35,8 @@ export interface MediaLinkOptions {
   readonly request: RoomRequest;
   /** STUN and TURN servers, for the transports and for each restart of ICE: credentials of TURN servers expire. */
   readonly iceServers: () => RTCIceServer[];
-  /** The node no longer has these transports. */
+  readonly unreceivable: Unreceivable;
+  /** The node no longer has these transports, or nothing further can be received over them. */
   readonly onBroken: (link: MediaLink) => void;
   /** `iceError` was set or cleared. */
   readonly onIceErrorChanged: () => void;
@@ -52,6 +55,7 @@ export class MediaLink {
   readonly request: RoomRequest;
   readonly #send: Transport;
   readonly #recv: Transport;
+  readonly #unreceivable: Unreceivable;
   readonly #onBroken: (link: MediaLink) => void;
   readonly #onIceErrorChanged: () => void;
   readonly #iceServers: () => RTCIceServer[];
@@ -72,21 +76,27 @@ export class MediaLink {
   readonly #muted = new Map<string, boolean>();
   /** The server's answers to `publish`, by producer, until `publish` returns them. */
   readonly #published = new Map<string, Publication>();
+  /** Number of consumers that are being negotiated. */
+  #inNegotiation = 0;
+  /** The browser refused something, so nothing further is received. */
+  #cannotReceive = false;
   #closed = false;
 
-  constructor({ device, media, request, iceServers, onBroken, onIceErrorChanged }: MediaLinkOptions) {
+  constructor(options: MediaLinkOptions) {
+    const { device, media, request, iceServers, unreceivable, onBroken, onIceErrorChanged } = options;
     this.nodeId = media.nodeId;
     this.request = request;
+    this.#unreceivable = unreceivable;
     this.#onBroken = onBroken;
     this.#onIceErrorChanged = onIceErrorChanged;
     this.#iceServers = iceServers;
     this.#addresses = media.recv.iceCandidates;
-    const options = (parameters: MediaSessionParameters['send']): TransportOptions => ({
+    const transportOptions = (parameters: MediaSessionParameters['send']): TransportOptions => ({
       ...(parameters as unknown as TransportOptions),
       iceServers: iceServers(),
     });
-    this.#send = device.createSendTransport(options(media.send));
-    this.#recv = device.createRecvTransport(options(media.recv));
+    this.#send = device.createSendTransport(transportOptions(media.send));
+    this.#recv = device.createRecvTransport(transportOptions(media.recv));
     for (const transport of [this.#send, this.#recv]) this.#watch(transport);
     this.#send.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
       const announcement = appData as unknown as Announcement;
@@ -151,6 +161,11 @@ export class MediaLink {
     return this.#closed;
   }
 
+  /** Nothing further can be received over this link: media must be opened again. */
+  get cannotReceive(): boolean {
+    return this.#cannotReceive;
+  }
+
   // Sending.
 
   /** Sends a track. The track is never stopped, and pausing the producer is up to the caller. */
@@ -210,33 +225,63 @@ export class MediaLink {
     return this.#requested.has(publicationId);
   }
 
-  /** Starts to receive subscriptions. Returns the consumers by publication. */
+  /**
+   * Starts to receive subscriptions. Returns the consumers by publication, without those that the browser refuses: see
+   * `cannotReceive` then. Throws NODE_UNAVAILABLE when the link is closed.
+   */
   async receive(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
     for (const { publicationId } of subscriptions) this.#requested.add(publicationId);
-    // Consumed in one turn, they share one negotiation.
-    const received = await Promise.all(
-      subscriptions.map(async (subscription) => {
-        let consumer = this.#receiving.get(subscription.consumerId);
-        if (!consumer) {
-          consumer = this.#consume(subscription);
-          this.#receiving.set(subscription.consumerId, consumer);
-          // The next attempt may succeed.
-          consumer.catch(() => this.#receiving.delete(subscription.consumerId));
-        }
-        return [subscription.publicationId, await consumer] as const;
-      }),
+    const { suspected = [], others = [] } = Object.groupBy(
+      subscriptions.filter(({ publicationId, producerId }) => !this.#unreceivable.isRefused(publicationId, producerId)),
+      ({ publicationId, producerId }) =>
+        this.#unreceivable.isSuspected(publicationId, producerId) ? 'suspected' : 'others',
     );
-    return new Map(received);
+    // Consumed in one turn, they share one negotiation.
+    const received = await this.#receiveTogether(others);
+    for (const subscription of suspected)
+      for (const [id, consumer] of await this.#receiveTogether([subscription])) received.set(id, consumer);
+    return received;
   }
 
-  async #consume({ publicationId, consumerId, producerId, kind, rtpParameters }: Subscription): Promise<Consumer> {
-    const consuming = this.#recv.consume({
-      id: consumerId,
-      producerId,
-      kind,
-      rtpParameters: rtpParameters as unknown as Consumer['rtpParameters'],
-    });
-    const consumer = await unlessClosed(this.#recv, consuming);
+  async #receiveTogether(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
+    if (this.#cannotReceive) return new Map();
+    const consumers = subscriptions.map((subscription) => this.#consumerOf(subscription));
+    const isAlone = this.#inNegotiation === 1;
+    const received = new Map<string, Consumer>();
+    for (const [index, outcome] of (await Promise.allSettled(consumers)).entries()) {
+      const { publicationId, producerId } = subscriptions[index]!;
+      if (outcome.status === 'fulfilled') {
+        this.#unreceivable.forget(publicationId);
+        received.set(publicationId, outcome.value);
+      } else if (this.#closed) {
+        throw outcome.reason;
+      } else {
+        const isRefused = isAlone && this.#unreceivable.isSuspected(publicationId, producerId);
+        if (isRefused || isOwnFault(outcome.reason)) this.#unreceivable.refuse(publicationId, producerId);
+        else this.#unreceivable.suspect(publicationId, producerId);
+        this.#cannotReceive ||= !isOwnFault(outcome.reason);
+      }
+    }
+    if (this.#cannotReceive) this.#onBroken(this);
+    return received;
+  }
+
+  #consumerOf(subscription: Subscription): Promise<Consumer> {
+    const { consumerId } = subscription;
+    let consumer = this.#receiving.get(consumerId);
+    if (!consumer) {
+      this.#inNegotiation++;
+      consumer = this.#consume(subscription).finally(() => this.#inNegotiation--);
+      this.#receiving.set(consumerId, consumer);
+      // The next attempt may succeed.
+      consumer.catch(() => this.#receiving.delete(consumerId));
+    }
+    return consumer;
+  }
+
+  async #consume(subscription: Subscription): Promise<Consumer> {
+    const { publicationId, consumerId } = subscription;
+    const consumer = await consume(this.#recv, subscription);
     const previous = this.#consumers.get(publicationId);
     if (previous) {
       this.closePrevious(publicationId);
@@ -317,20 +362,5 @@ export class MediaLink {
         await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
       }
     }
-  }
-}
-
-/**
- * Resolves as the operation does, and rejects when the transport closes first. A negotiation in flight never settles once its
- * RTCPeerConnection is closed (W3C WebRTC, section 4.4.1.5), and mediasoup-client's `consume` waits for it.
- */
-async function unlessClosed<T>(transport: Transport, operation: Promise<T>): Promise<T> {
-  const closed = Promise.withResolvers<never>();
-  const reject = (): void => closed.reject(new FlotillaError('NODE_UNAVAILABLE', 'the media link was closed'));
-  transport.observer.once('close', reject);
-  try {
-    return await Promise.race([operation, closed.promise]);
-  } finally {
-    transport.observer.off('close', reject);
   }
 }

@@ -136,6 +136,7 @@ export class Migration {
     const isVisible = (id: string): boolean => state.findPublication(id)?.isVisible ?? false;
     const wanted = this.#event.media.subscriptions;
     const consumers = await link.receive(wanted);
+    if (link.cannotReceive) throw new FlotillaError('MEDIA_UNSUPPORTED', 'the browser refused a publication');
     for (const [id, { track }] of consumers) {
       const previousTrack = previous.consumer(id)?.track;
       if (previousTrack) gap.watch('old', id, previousTrack, () => isVisible(id));

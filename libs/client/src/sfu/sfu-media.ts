@@ -13,6 +13,7 @@ import { SfuPublisher } from './publisher.ts';
 import { retryPausesMs } from './retry.ts';
 import { StallWatch } from './stall-watch.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { Unreceivable } from './unreceivable.ts';
 
 /** Requests that may be repeated as they are when their reply is lost. */
 const idempotent: ReadonlySet<RequestType> = new Set(['connect_transport', 'restart_ice']);
@@ -23,6 +24,7 @@ export class SfuMedia {
   readonly links = new SfuLinks();
   readonly publisher: SfuPublisher;
   readonly subscriptions: Subscriptions;
+  readonly #unreceivable = new Unreceivable();
   readonly #state: RoomState;
   /** Publishes every local publication on reopened media. */
   readonly #republish: () => Promise<void>;
@@ -35,7 +37,7 @@ export class SfuMedia {
     this.#state = state;
     this.#republish = republish;
     this.publisher = new SfuPublisher(state, this.links);
-    this.subscriptions = new Subscriptions(state, this.links, () => this.reopen());
+    this.subscriptions = new Subscriptions(state, this.links, this.#unreceivable, () => this.reopen());
     // The machine that stopped sending may have had the gateway too.
     const stallWatch = new StallWatch(
       () => this.links.current?.receivers ?? [],
@@ -44,6 +46,7 @@ export class SfuMedia {
     state.changes.on('closed', () => stallWatch.stop());
     state.changes.on('closed', () => this.close());
     state.changes.on('grantsChanged', () => this.#applyGrants());
+    state.changes.on('publicationRemoved', (id) => this.#unreceivable.forget(id));
     state.changes.on('directCallClosed', (remaining) => this.#takeOver(remaining));
   }
 
@@ -66,6 +69,7 @@ export class SfuMedia {
       media,
       request,
       iceServers: () => this.#state.iceServers,
+      unreceivable: this.#unreceivable,
       onBroken: (broken) => {
         if (broken === this.links.current) this.reopen();
       },
@@ -174,11 +178,15 @@ export class SfuMedia {
         if (!state.isOpen) return;
         state.setIceServers(media);
         await this.use(media);
+        if (this.links.current?.cannotReceive)
+          throw new FlotillaError('MEDIA_UNSUPPORTED', 'the browser refused a publication');
         await this.#republish();
         if (isLost) state.emit('mediaChanged', 'restored');
         return;
       } catch (error) {
-        const pauseMs = retryPausesMs[attempt];
+        const isRefused = FlotillaError.from(error).code === 'MEDIA_UNSUPPORTED';
+        // Each attempt leaves out one publication more.
+        const pauseMs = retryPausesMs[attempt] ?? (isRefused ? retryPausesMs.at(-1) : undefined);
         if (pauseMs === undefined) throw error;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }

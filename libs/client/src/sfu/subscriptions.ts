@@ -8,6 +8,7 @@ import { firstMedia } from './first-media.ts';
 import type { SfuLinks } from './links.ts';
 import type { MediaLink } from './media-link.ts';
 import { retryPausesMs } from './retry.ts';
+import type { Unreceivable } from './unreceivable.ts';
 
 /** How long a change of settings is repeated while its reply is missing, in milliseconds. */
 const updateWithinMs = 15_000;
@@ -19,6 +20,7 @@ const updateWithinMs = 15_000;
 export class Subscriptions {
   readonly #state: RoomState;
   readonly #links: SfuLinks;
+  readonly #unreceivable: Unreceivable;
   readonly #onMediaLost: () => void;
   /** Publications to compare at the next turn. */
   readonly #pending = new Set<string>();
@@ -34,9 +36,10 @@ export class Subscriptions {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param onMediaLost called when the node no longer has the session's media. */
-  constructor(state: RoomState, links: SfuLinks, onMediaLost: () => void) {
+  constructor(state: RoomState, links: SfuLinks, unreceivable: Unreceivable, onMediaLost: () => void) {
     this.#state = state;
     this.#links = links;
+    this.#unreceivable = unreceivable;
     this.#onMediaLost = onMediaLost;
     state.changes.on('publicationAnnounced', (publication) => this.#announced(publication));
     state.changes.on('grantsChanged', () => this.#applyGrants());
@@ -98,7 +101,7 @@ export class Subscriptions {
     this.#timer = undefined;
     const link = this.#links.current;
     // The next link compares everything.
-    if (!link || link.closed || !this.#state.isOpen) return;
+    if (!link || link.closed || link.cannotReceive || !this.#state.isOpen) return;
     const subscribe: string[] = [];
     const unsubscribe: string[] = [];
     for (const id of [...this.#pending]) {
@@ -106,12 +109,25 @@ export class Subscriptions {
       if (this.#inFlight.get(id) === link) continue;
       this.#pending.delete(id);
       const publication = this.#state.findPublication(id);
-      if (publication && this.#maySubscribe && isMissing(publication, link)) subscribe.push(id);
-      else if (publication && !publication.subscribed && link.mayReceive(id)) unsubscribe.push(id);
-      else this.#settle(id, publication?.subscribed && !this.#maySubscribe ? noGrant() : undefined);
+      const isRefused = publication !== undefined && this.#isRefused(publication);
+      if (publication && !isRefused && this.#maySubscribe && isMissing(publication, link)) subscribe.push(id);
+      else if (publication && (isRefused || !publication.subscribed) && link.mayReceive(id)) unsubscribe.push(id);
+      else this.#settle(id, publication?.subscribed ? this.#refusalOf(publication) : undefined);
     }
     for (const ids of chunks(subscribe)) void this.#send(link, ids, () => this.#subscribe(link, ids));
     for (const ids of chunks(unsubscribe)) void this.#send(link, ids, () => link.unsubscribe(ids).then(() => []));
+  }
+
+  #isRefused({ id, announced }: RemotePublication): boolean {
+    return this.#unreceivable.isRefused(id, announced.producerId);
+  }
+
+  /** Why a publication cannot be received. */
+  #refusalOf(publication: RemotePublication): FlotillaError | undefined {
+    if (!this.#maySubscribe) return noGrant();
+    return this.#isRefused(publication)
+      ? new FlotillaError('MEDIA_UNSUPPORTED', 'the browser refuses to receive this publication')
+      : undefined;
   }
 
   async #subscribe(link: MediaLink, ids: readonly string[]): Promise<ReplyPayload<'subscribe'>['failed']> {
@@ -151,10 +167,12 @@ export class Subscriptions {
 
   #finished(link: MediaLink, id: string): void {
     this.#failures.delete(id);
-    const isWanted = this.#maySubscribe && this.#state.findPublication(id)?.subscribed === true;
-    const isChanged = isWanted !== (link.consumer(id) !== undefined);
+    const publication = this.#state.findPublication(id);
+    const isRefused = publication !== undefined && this.#isRefused(publication);
+    const isWanted = this.#maySubscribe && publication?.subscribed === true && !isRefused;
+    const isChanged = isWanted !== (link.consumer(id) !== undefined) || (isRefused && link.mayReceive(id));
     if (isChanged || this.#pending.has(id)) this.#compareSoon(id);
-    else this.#settle(id);
+    else this.#settle(id, publication?.subscribed ? this.#refusalOf(publication) : undefined);
   }
 
   #retry(id: string, error: FlotillaError): void {

@@ -83,7 +83,13 @@ class FakeTransport {
   readonly #listeners = new Map<string, Listener>();
   #onConnectionState: (state: ConnectionState) => void = () => undefined;
 
-  constructor(readonly id: string) {}
+  readonly #description = new Set<string>();
+  #negotiation: Promise<void> | undefined;
+
+  constructor(
+    readonly id: string,
+    private readonly refused: ReadonlySet<string>,
+  ) {}
 
   on(event: string, listener: Listener & ((state: ConnectionState) => void)): void {
     if (event === 'connectionstatechange') this.#onConnectionState = listener;
@@ -114,7 +120,14 @@ class FakeTransport {
     return producer;
   }
 
+  /** Receives what is consumed in one turn in one negotiation, as mediasoup-client does. What the browser refused stays. */
   async consume({ id, producerId, kind }: { id: string; producerId: string; kind: MediaKind }): Promise<FakeStreamEnd> {
+    this.#description.add(producerId);
+    await (this.#negotiation ??= Promise.resolve().then(() => {
+      this.#negotiation = undefined;
+      if ([...this.#description].some((each) => this.refused.has(each)))
+        throw new Error('Failed to parse SessionDescription.');
+    }));
     const consumer = new FakeStreamEnd(id, new FakeTrack(`track of ${id}`, kind), producerId);
     this.consumers.push(consumer);
     return consumer;
@@ -130,11 +143,13 @@ class FakeTransport {
 /** A mediasoup Device whose transports are all recorded. */
 export class FakeDevice {
   readonly transports: FakeTransport[] = [];
+  /** Producers that the browser refuses to receive. */
+  readonly refused = new Set<string>();
   readonly sendRtpCapabilities = { codecs: [] };
   readonly recvRtpCapabilities = {};
 
   #create({ id }: { id: string }): FakeTransport {
-    const transport = new FakeTransport(id);
+    const transport = new FakeTransport(id, this.refused);
     this.transports.push(transport);
     return transport;
   }
