@@ -23,7 +23,10 @@ export class Revocations {
     if (userId === undefined) throw new FlotillaError('NOT_FOUND', `there is no user ${user}`);
     await this.sessions.revokeTokens(userId, issuedBefore);
     const sessions = await this.sessions.ofUser(userId);
-    for (const session of sessions) await this.#end(session);
+    let failure: unknown;
+    for (const session of sessions) await this.#end(session).catch((error: unknown) => (failure ??= error));
+    // The others have ended. To repeat the call ends what is left.
+    if (failure) throw failure;
     return { issuedBefore, sessions: sessions.length };
   }
 

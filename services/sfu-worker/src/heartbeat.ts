@@ -4,6 +4,7 @@ import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { OwnState } from './node-state.ts';
 import { PeerScores } from './peer-scores.ts';
+import type { StaleNodes } from './stale-nodes.ts';
 
 const everyMs = 500;
 
@@ -65,8 +66,8 @@ export class Heartbeat {
       readonly address: string | undefined;
     },
     private readonly state: OwnState,
-    /** Kept up to date: the nodes without a heartbeat for `nodeTimeoutMs`. */
-    private readonly staleNodes: Set<string>,
+    /** Kept up to date. */
+    private readonly staleNodes: StaleNodes,
     private readonly log: Logger,
   ) {}
 
@@ -119,9 +120,7 @@ export class Heartbeat {
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
       load: measured,
     };
-    const stale = await this.nodes.report(report, peers, this.#peerScores.of(peers));
-    this.staleNodes.clear();
-    for (const id of stale) this.staleNodes.add(id);
+    this.staleNodes.update(await this.nodes.report(report, peers, this.#peerScores.of(peers)));
   }
 
   /** Removes the node from the store, so that no member is assigned to it. */

@@ -12,6 +12,7 @@ import { serveSfuCommands, type SfuNodeParts } from './inbound/commands.ts';
 import { OwnState } from './node-state.ts';
 import { peerNodes } from './peer-nodes.ts';
 import { Drills } from './drills.ts';
+import { StaleNodes } from './stale-nodes.ts';
 
 export interface SfuWorkerOptions {
   readonly config: NodeConfig;
@@ -29,7 +30,7 @@ export class SfuWorkerModule {
   static register({ config, backplane, log, address, endProcess }: SfuWorkerOptions): DynamicModule {
     const id = config.FLOTILLA_NODE_ID ?? newId('node');
     const nodeLog = log.child({ node: id });
-    const staleNodes = new Set<string>();
+    const staleNodes = new StaleNodes();
     return {
       module: SfuWorkerModule,
       providers: [

@@ -3,6 +3,7 @@ import { sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { afterEach, describe, expect, test } from 'vitest';
 import { peerNodes } from '../src/peer-nodes.ts';
+import { StaleNodes } from '../src/stale-nodes.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
 const endpoint = {
@@ -12,6 +13,12 @@ const endpoint = {
 };
 const payload = { roomId: 'rm_1', toNode: 'nd_own', endpoint, publicationIds: [] };
 const reply = { endpoint, publications: {} };
+
+const staleNodes = (...ids: string[]): StaleNodes => {
+  const nodes = new StaleNodes();
+  nodes.update(ids);
+  return nodes;
+};
 
 describe('a request for a pipe from another node', () => {
   const bus = new CommandBus(new MemoryCommandTransport(), log);
@@ -26,13 +33,31 @@ describe('a request for a pipe from another node', () => {
         return reply;
       },
     });
-    const opening = peerNodes(bus, new Set(['nd_other'])).openPipe('nd_other', payload);
+    const opening = peerNodes(bus, staleNodes('nd_other')).openPipe('nd_other', payload);
     await expect(opening).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
     expect(requests).toBe(0);
   });
 
+  test('fails when its heartbeats stop while the answer is awaited', async () => {
+    const asked = Promise.withResolvers<void>();
+    const answering = Promise.withResolvers<typeof reply>();
+    serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', {
+      'sfu.open_pipe': () => {
+        asked.resolve();
+        return answering.promise;
+      },
+    });
+    const nodes = staleNodes();
+    const opening = peerNodes(bus, nodes).openPipe('nd_other', payload);
+    await asked.promise;
+    nodes.update(['nd_third']);
+    nodes.update(['nd_other']);
+    await expect(opening).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
+    answering.resolve(reply);
+  });
+
   test('is answered by a node with heartbeats', async () => {
     serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', { 'sfu.open_pipe': async () => reply });
-    expect(await peerNodes(bus, new Set(['nd_dead'])).openPipe('nd_other', payload)).toEqual(reply);
+    expect(await peerNodes(bus, staleNodes('nd_dead')).openPipe('nd_other', payload)).toEqual(reply);
   });
 });

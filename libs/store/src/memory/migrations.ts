@@ -120,6 +120,7 @@ export class MemoryMigrations implements MigrationStore {
     if (nodes.some(({ id, lastSeenAt }) => id === member.nodeId && newest - lastSeenAt < lostAfterMs))
       throw new FlotillaError('MIGRATION_NOT_ACTIVE', 'the node that the participant is on is alive');
     const nodeId = this.#preferred(record, toNode, member.nodeId);
+    this.shared.nodes.markStale(member.nodeId);
     this.shared.nodes.reserve(nodeId, 1);
     this.shared.abortMigration(record, participantId);
     this.shared.assign(record, member, nodeId);

@@ -50,6 +50,12 @@ export class MemoryNodes implements NodeStore {
     );
   }
 
+  /** The node gets no member and no request for a pipe until it reports again. */
+  markStale(nodeId: string): void {
+    const node = this.#nodes.get(nodeId);
+    if (node) node.lastSeenAt = Math.min(node.lastSeenAt, this.now() - nodeTimeoutMs - 1);
+  }
+
   reserve(nodeId: string, change: 1 | -1): void {
     this.#reserved.set(nodeId, Math.max(0, (this.#reserved.get(nodeId) ?? 0) + change));
   }

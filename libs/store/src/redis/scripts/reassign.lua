@@ -1,7 +1,7 @@
 --[[
 Assigns a member to another node because its own does not answer, and ends its migration; appends participant_moved. With a
 `migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
-another node's, nothing is done. Then media_lost is appended and the migration written to the history. `toNode` is preferred when
+another node's, nothing is done. Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
 it has capacity.
 @args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs
 @result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])])
@@ -18,6 +18,9 @@ if migration ~= '' then
   local own = redis.call('ZSCORE', key.beats(), from)
   if own and newest - own < tonumber(lostAfterMs) then return 'NODE_ALIVE' end
   exclude[from] = true
+  -- It gets no member and no request for a pipe until it reports again.
+  local stale = now_ms() - nodeTimeoutMs - 1
+  if own and tonumber(own) > stale then stage('ZADD', key.beats(), stale, from) end
 end
 local settings = redis.call('GET', key.room(roomId))
 local options = {

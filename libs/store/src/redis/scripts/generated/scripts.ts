@@ -857,6 +857,8 @@ if migration ~= '' then
   local own = redis.call('ZSCORE', key.beats(), from)
   if own and newest - own < tonumber(lostAfterMs) then return 'NODE_ALIVE' end
   exclude[from] = true
+  local stale = now_ms() - nodeTimeoutMs - 1
+  if own and tonumber(own) > stale then stage('ZADD', key.beats(), stale, from) end
 end
 local settings = redis.call('GET', key.room(roomId))
 local options = {
