@@ -1,6 +1,7 @@
 import { notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { audioParameters, joinWithMedia, publishAudio } from './scenarios/hostile-media.ts';
 import { useBrowser, useStandalone } from './use-topology.ts';
 
 /** The SDK as loaded from /sdk/, and its rooms. */
@@ -11,6 +12,18 @@ interface SdkPage {
   room: Room;
   video: HTMLVideoElement;
 }
+const refusedCname = 'refused';
+
+/** Run in the page: its browser refuses descriptions that contain `refusedCname`. */
+function refuseCname(): void {
+  const { setRemoteDescription } = RTCPeerConnection.prototype;
+  RTCPeerConnection.prototype.setRemoteDescription = function (description) {
+    if (description.sdp?.includes('cname:refused'))
+      return Promise.reject(new DOMException('Failed to parse SessionDescription.', 'OperationError'));
+    return Reflect.apply(setRemoteDescription, this, [description]) as Promise<void>;
+  };
+}
+
 /** A global of the page. */
 declare const inPage: SdkPage;
 declare const reported: { speakers: string[][]; leaders: string[] };
@@ -34,9 +47,10 @@ describe('the SDK', () => {
   });
 
   /** A blank page in the room, with the SDK. */
-  async function enter(name: string): Promise<Page> {
+  async function enter(name: string, runFirst?: () => void): Promise<Page> {
     const page = await (await browser.newContext({ permissions: ['camera', 'microphone'] })).newPage();
     pages.push(page);
+    if (runFirst) await page.addInitScript(runFirst);
     await page.goto(`${topology.pageUrl}/examples/`);
     const token = await topology.api.issueToken(room, { name });
     await page.setContent(`<video autoplay muted playsinline></video>
@@ -90,6 +104,18 @@ describe('the SDK', () => {
     await framesCome(bob);
     expect(await publishedCodec(bob)).toBe(mimeType);
     expect(await width(bob)).toBeGreaterThan(0);
+  });
+
+  test('a publication that the browser refuses costs itself alone, for those in the room and for newcomers', async () => {
+    const [ada, bob] = [await enter('ada', refuseCname), await enter('bob')];
+    const { raw } = await joinWithMedia(topology, room);
+    const rtpParameters = { ...audioParameters, rtcp: { cname: refusedCname } };
+    expect(await publishAudio(raw, room, { rtpParameters })).toMatchObject({ ok: true });
+    await bob.evaluate(async () => void (await inPage.room.publish(await inPage.sdk.openCamera())));
+    await framesCome(ada);
+    const carol = await enter('carol', refuseCname);
+    await framesCome(carol);
+    raw.close();
   });
 
   test.each([

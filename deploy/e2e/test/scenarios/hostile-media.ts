@@ -5,22 +5,22 @@ import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
 
 const opus = { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 };
-const audio = { mid: '0', codecs: [opus], encodings: [{ ssrc: 1 }] };
-const [encoding] = audio.encodings;
+export const audioParameters = { mid: '0', codecs: [opus], encodings: [{ ssrc: 1 }] };
+const [encoding] = audioParameters.encodings;
 let ssrcs = 100;
 
 /** RTP parameters that a browser could not parse in a session description, or that would break it. */
 const badAudio: readonly [string, object][] = [
-  ['a blank in the cname', { ...audio, rtcp: { cname: 'my mic' } }],
-  ['a line break in the cname', { ...audio, rtcp: { cname: 'a\r\na=candidate:1' } }],
-  ['a blank in the mid', { ...audio, mid: '0 1' }],
-  ['an SSRC of 41 bits', { ...audio, encodings: [{ ssrc: 2 ** 40 }] }],
+  ['a blank in the cname', { ...audioParameters, rtcp: { cname: 'my mic' } }],
+  ['a line break in the cname', { ...audioParameters, rtcp: { cname: 'a\r\na=candidate:1' } }],
+  ['a blank in the mid', { ...audioParameters, mid: '0 1' }],
+  ['an SSRC of 41 bits', { ...audioParameters, encodings: [{ ssrc: 2 ** 40 }] }],
   [
     'a scalability mode of a million layers',
-    { ...audio, encodings: [{ ...encoding, scalabilityMode: 'L1000000T1000000' }] },
+    { ...audioParameters, encodings: [{ ...encoding, scalabilityMode: 'L1000000T1000000' }] },
   ],
-  ['a line break in a codec parameter', { ...audio, codecs: [{ ...opus, parameters: { stereo: '1\r\n' } }] }],
-  ['a header extension with id 0', { ...audio, headerExtensions: [{ uri: 'urn:a', id: 0 }] }],
+  ['a line break in a codec parameter', { ...audioParameters, codecs: [{ ...opus, parameters: { stereo: '1\r\n' } }] }],
+  ['a header extension with id 0', { ...audioParameters, headerExtensions: [{ uri: 'urn:a', id: 0 }] }],
 ];
 
 /** A client without the SDK, in the room with a token of these grants or a given one, and with media as far as it may have it. */
@@ -50,7 +50,7 @@ export const publishAudio = (raw: RawClient, room: string, changes: object = {})
       kind: 'audio',
       source: 'microphone',
       muted: false,
-      rtpParameters: { ...audio, encodings: [{ ssrc: ++ssrcs }] },
+      rtpParameters: { ...audioParameters, encodings: [{ ssrc: ++ssrcs }] },
       ...changes,
     },
     `room:${room}`,
