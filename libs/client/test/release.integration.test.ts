@@ -82,7 +82,10 @@ describe('npm run release -- --dry-run', () => {
       const error = await connect('http://127.0.0.1:9', { token: 't', room: 'r' }).catch((reason) => reason);
       console.log(error instanceof FlotillaError, error.code);
     `;
-    const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { cwd: project });
+    const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: project,
+      timeout: 30_000,
+    });
     expect(printed.toString().trim()).toBe('true UNAVAILABLE');
   });
 

@@ -28,6 +28,7 @@ export class SfuMedia {
   readonly #state: RoomState;
   /** Publishes every local publication on reopened media. */
   readonly #republish: () => Promise<void>;
+  #stallWatch: StallWatch | undefined;
   #migration: Migration | undefined;
   /** The last migration that was committed as far as the client knows. */
   #lastMigrationId: string | undefined;
@@ -38,13 +39,10 @@ export class SfuMedia {
     this.#republish = republish;
     this.publisher = new SfuPublisher(state, this.links);
     this.subscriptions = new Subscriptions(state, this.links, this.#unreceivable, () => this.reopen());
-    // The machine that stopped sending may have had the gateway too.
-    const stallWatch = new StallWatch(
-      () => this.links.current?.receivers ?? [],
-      () => state.session.probe(),
-    );
-    state.changes.on('closed', () => stallWatch.stop());
-    state.changes.on('closed', () => this.close());
+    state.changes.on('closed', () => {
+      this.#stallWatch?.stop();
+      this.close();
+    });
     state.changes.on('grantsChanged', () => this.#applyGrants());
     state.changes.on('publicationRemoved', (id) => this.#unreceivable.forget(id));
     state.changes.on('directCallClosed', (remaining) => this.#takeOver(remaining));
@@ -91,10 +89,19 @@ export class SfuMedia {
     const link = this.#openLink(media, request);
     const replaced = this.links.current;
     this.links.current = link;
+    if (this.#state.isOpen) this.#watchForStalls();
     this.#compareIceError();
     await this.subscriptions.receive(link, media.subscriptions);
     replaced?.close();
     if (link === this.links.current) this.subscriptions.compareAll();
+  }
+
+  /** The machine that stopped sending may have had the gateway too. */
+  #watchForStalls(): void {
+    this.#stallWatch ??= new StallWatch(
+      () => this.links.current?.receivers ?? [],
+      () => this.#state.session.probe(),
+    );
   }
 
   close(): void {
