@@ -3,9 +3,10 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBrokers } from '@flotilla/processes';
 import { childEnv } from './setup/dependencies.mjs';
-import { kubernetesProblem } from './setup/kubernetes.mjs';
+import { kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
 import { namespaceProblem } from './setup/network-namespace.mjs';
 import { bold, green, red, root, run, runMain, seconds } from './setup/steps.mjs';
+import { which } from './setup/system.mjs';
 import { workspaceChecks } from './workspace-checks.mjs';
 
 /** @typedef {{ dir: string, name: string }} Project */
@@ -21,6 +22,7 @@ const nx = join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js');
 class Tally {
   passed = 0;
   failed = 0;
+  notRun = 0;
 
   /** @param {string} name */
   constructor(name) {
@@ -28,16 +30,18 @@ class Tally {
     this.began = performance.now();
   }
 
-  /** @param {string} what @param {number} passed @param {number} failed */
-  add(what, passed, failed) {
+  /** @param {string} what @param {number} passed @param {number} failed @param {number} [notRun] */
+  add(what, passed, failed, notRun = 0) {
     this.passed += passed;
     this.failed += failed;
-    const counts = `${passed} passed${failed > 0 ? red(`, ${failed} failed`) : ''}`;
+    this.notRun += notRun;
+    const counts = `${passed} passed${failed > 0 ? red(`, ${failed} failed`) : ''}${notRun > 0 ? `, ${notRun} not run` : ''}`;
     console.log(`  ${failed === 0 ? green('✓') : red('✗')} ${what}: ${counts}`);
   }
 
   end() {
-    this.summary = `${this.name}: ${this.passed} passed, ${this.failed} failed in ${seconds(this.began)}`;
+    const notRun = this.notRun > 0 ? `, ${this.notRun} not run (${missingPrograms()})` : '';
+    this.summary = `${this.name}: ${this.passed} passed, ${this.failed} failed${notRun} in ${seconds(this.began)}`;
     console.log(bold(this.summary));
   }
 }
@@ -57,21 +61,28 @@ function projectsWith(target) {
   );
 }
 
+/** What this machine lacks for the tests that need an API server of Kubernetes; undefined when they run. */
+function missingPrograms() {
+  if (!existsSync(join(kubernetesPrograms(), 'complete'))) return '`npm run cluster` has not built Kubernetes here';
+  return which('go') ? undefined : 'Go is not installed';
+}
+
 /**
- * Counts the results that a project's tests wrote. A skipped test counts as failed, and so does a file without a failed test that
- * failed: it did not load, or one of its hooks failed.
+ * Counts the results that a project's tests wrote. A skipped test counts as failed unless the machine lacks programs, and so does a
+ * file without a failed test that failed: it did not load, or one of its hooks failed.
  * @param {Tally} tally
  * @param {Project} project
  */
 function countResults(tally, { dir, name }) {
   const path = resultsOf(dir, tally.name);
   if (!existsSync(path)) return tally.add(`${name} wrote no results`, 0, 1);
-  const { numPassedTests, numTotalTests, testResults } = JSON.parse(readFileSync(path, 'utf8'));
+  const { numPassedTests, numTotalTests, numPendingTests, testResults } = JSON.parse(readFileSync(path, 'utf8'));
   const broken = testResults.filter(
     (/** @type {{ status: string, assertionResults: { status: string }[] }} */ { status, assertionResults }) =>
       status === 'failed' && assertionResults.every((each) => each.status !== 'failed'),
   );
-  tally.add(name, numPassedTests, numTotalTests - numPassedTests + broken.length);
+  const notRun = missingPrograms() ? numPendingTests : 0;
+  tally.add(name, numPassedTests, numTotalTests - numPassedTests - notRun + broken.length, notRun);
 }
 
 /** @param {string} dir @param {string} tier */
