@@ -31,16 +31,12 @@ const anything = fc.oneof(
 );
 
 /** The valid value most of the time, so that what is wrong is one field among right ones. */
-const mostly = <T>(...valid: readonly T[]): fc.Arbitrary<unknown> =>
+const mostly = (...valid: readonly unknown[]): fc.Arbitrary<unknown> =>
   fc.oneof({ weight: 30, arbitrary: fc.constantFrom(...valid) }, { weight: 1, arbitrary: anything });
 
-const parameters = fc.dictionary(
-  fc.oneof(text, fc.constantFrom('useinbandfec', 'minptime')),
-  mostly<unknown>(1, '10'),
-  {
-    maxKeys: 3,
-  },
-);
+const parameters = fc.dictionary(fc.oneof(text, fc.constantFrom('useinbandfec', 'minptime')), mostly(1, '10'), {
+  maxKeys: 3,
+});
 const codec = fc.record(
   {
     mimeType: mostly('audio/opus'),
@@ -48,7 +44,7 @@ const codec = fc.record(
     clockRate: mostly(48_000),
     channels: mostly(2),
     parameters: fc.oneof({ weight: 8, arbitrary: fc.constant({}) }, parameters),
-    rtcpFeedback: mostly<unknown>([], [{ type: 'transport-cc', parameter: '' }], [{ type: 'nack', parameter: 'pli' }]),
+    rtcpFeedback: mostly([], [{ type: 'transport-cc', parameter: '' }], [{ type: 'nack', parameter: 'pli' }]),
   },
   { requiredKeys: ['mimeType', 'payloadType', 'clockRate', 'channels'] },
 );
@@ -56,7 +52,7 @@ const extension = fc.record({
   uri: mostly('urn:ietf:params:rtp-hdrext:sdes:mid', 'urn:ietf:params:rtp-hdrext:ssrc-audio-level'),
   id: mostly(1, 2, 14),
   encrypt: mostly(false),
-  parameters: mostly<unknown>({}),
+  parameters: mostly({}),
 });
 const encoding = fc.record(
   {
@@ -65,7 +61,7 @@ const encoding = fc.record(
     dtx: mostly(true),
     maxBitrate: mostly(32_000),
     scalabilityMode: mostly('L1T1', 'S1T1'),
-    rtx: mostly<unknown>({ ssrc: 7 }),
+    rtx: mostly({ ssrc: 7 }),
   },
   { requiredKeys: ['ssrc'] },
 );

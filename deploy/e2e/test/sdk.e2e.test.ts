@@ -16,12 +16,14 @@ const refusedCname = 'refused';
 
 /** Run in the page: its browser refuses descriptions that contain `refusedCname`. */
 function refuseCname(): void {
-  const { setRemoteDescription } = RTCPeerConnection.prototype;
-  RTCPeerConnection.prototype.setRemoteDescription = function (description) {
-    if (description.sdp?.includes('cname:refused'))
-      return Promise.reject(new DOMException('Failed to parse SessionDescription.', 'OperationError'));
-    return Reflect.apply(setRemoteDescription, this, [description]) as Promise<void>;
+  const refusing: ProxyHandler<RTCPeerConnection['setRemoteDescription']> = {
+    apply: (target, connection, [description]: [RTCSessionDescriptionInit]) =>
+      description.sdp?.includes('cname:refused')
+        ? Promise.reject(new DOMException('Failed to parse SessionDescription.', 'OperationError'))
+        : Reflect.apply(target, connection, [description]),
   };
+  const prototype = RTCPeerConnection.prototype as { setRemoteDescription: (description: object) => Promise<void> };
+  Object.assign(prototype, { setRemoteDescription: new Proxy(prototype['setRemoteDescription'], refusing) });
 }
 
 /** A global of the page. */

@@ -23,8 +23,9 @@ export class Revocations {
     if (userId === undefined) throw new FlotillaError('NOT_FOUND', `there is no user ${user}`);
     await this.sessions.revokeTokens(userId, issuedBefore);
     const sessions = await this.sessions.ofUser(userId);
-    let failure: unknown;
-    for (const session of sessions) await this.#end(session).catch((error: unknown) => (failure ??= error));
+    let failure: FlotillaError | undefined;
+    for (const session of sessions)
+      await this.#end(session).catch((error: unknown) => (failure ??= FlotillaError.from(error)));
     // The others have ended. To repeat the call ends what is left.
     if (failure) throw failure;
     return { issuedBefore, sessions: sessions.length };
