@@ -11,7 +11,7 @@ const defaultIntervalMs = 5000;
 const usedAtStart: ReadonlySet<string> = new Set(['REDIS_URL', 'AMQP_URL']);
 
 export interface SecretReload<T extends z.ZodRawShape> {
-  /** The configuration in use. Changed secrets are replaced in it, so whoever uses a secret reads it from here each time. */
+  /** The configuration in use. Changed secrets are replaced in it, so what uses a secret reads it from here each time. */
   readonly config: z.output<z.ZodObject<T>>;
   readonly schema: z.ZodObject<T>;
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;

@@ -17,7 +17,7 @@ export interface RabbitMqLinkOptions {
   readonly onDown: (error: Error) => void;
 }
 
-/** A connection to RabbitMQ. After a loss or a failure it is made anew, to the next of the nodes. */
+/** A connection to RabbitMQ. After a loss or a failure the next of the nodes is connected to. */
 export class RabbitMqLink {
   readonly #options: RabbitMqLinkOptions;
   #connection!: RecoveringChannelModel;

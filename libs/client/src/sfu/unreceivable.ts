@@ -1,4 +1,4 @@
-/** What is known of a publication, for the producer that it has: a publication with another one is received anew. */
+/** What is known of a publication, for the producer that it has: with another one, the publication is received like any other. */
 interface Finding {
   readonly producerId: string;
   /** `suspected`: the browser refused it, or another one that it was received together with. `refused`: the browser refused it again, alone. */
