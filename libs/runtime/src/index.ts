@@ -13,5 +13,6 @@ export * from './metrics.ts';
 export * from './reload-secrets.ts';
 export * from './retry.ts';
 export * from './service.ts';
+export { StaticDocument } from './static-document.ts';
 export * from './token-bucket.ts';
 export * from './tracing.ts';

@@ -38,7 +38,7 @@ import {
   UserId,
   userOfClaims,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { type Logger, StaticDocument } from '@flotilla/runtime';
 import {
   All,
   type ArgumentsHost,
@@ -344,11 +344,10 @@ export class RestController {
 
   @Get('/v1/openapi.json')
   @Public
-  openApi(): object {
-    return (this.#openApi ??= openApiDocument());
+  openApi(@Req() request: Request, @Res() response: Response): void {
+    this.#openApi.answer(request, response);
   }
-  /** Built on the first request and kept, since the route is public. */
-  #openApi: object | undefined;
+  readonly #openApi = new StaticDocument(openApiDocument);
 
   /** Declared last: reached by methods that no handler above serves. */
   @All([...methodsByPath.keys()])

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { asyncApiDocument, errorCatalogue, FlotillaError, signalPath, timeHeader } from '@flotilla/contracts';
+import { StaticDocument } from '@flotilla/runtime';
 import { All, Controller, Get, Inject, Req, Res } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import { Edge } from '../edge/edge.ts';
@@ -30,15 +30,12 @@ export class SignalHttpController {
     }
   }
 
-  /** The protocol as an AsyncAPI document. The route is public: the document is written once, and its tag spares repeated answers. */
+  /** The protocol as an AsyncAPI document. */
   @Get('/v1/asyncapi.json')
   asyncApi(@Req() request: Request, @Res() response: Response): void {
-    const { body, tag } = (this.#asyncApi ??= prepared(asyncApiDocument()));
-    response.set({ 'Content-Type': 'application/json; charset=utf-8', ETag: tag });
-    if (request.fresh) response.status(304).end();
-    else response.set('Content-Length', String(body.length)).end(body);
+    this.#asyncApi.answer(request, response);
   }
-  #asyncApi: Prepared | undefined;
+  readonly #asyncApi = new StaticDocument(asyncApiDocument);
 
   /** Requests that are not upgrades; the adapter handles those. */
   @All(signalPath)
@@ -53,15 +50,4 @@ function answer(response: Response, { error, headers }: Refusal): void {
     .status(errorCatalogue[error.code].status)
     .set({ ...headers, [timeHeader]: String(Date.now()) })
     .json({ error: error.body });
-}
-
-interface Prepared {
-  readonly body: Buffer;
-  /** Entity tag, RFC 9110 section 8.8.3. */
-  readonly tag: string;
-}
-
-function prepared(document: object): Prepared {
-  const body = Buffer.from(JSON.stringify(document));
-  return { body, tag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }
