@@ -80,7 +80,7 @@ describe('npm run release -- --dry-run', () => {
     const script = `
       import { connect, FlotillaError } from '@flotilla/client';
       const error = await connect('http://127.0.0.1:9', { token: 't', room: 'r' }).catch((reason) => reason);
-      console.log(error instanceof FlotillaError, error.code);
+      console.log(String(error instanceof FlotillaError), error.code);
     `;
     const printed = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: project,
