@@ -13,7 +13,7 @@ const closeCode = (client: RawClient, withinMs: number): Promise<number> =>
     ),
   ]);
 
-/** Clients that open a session and then break the protocol by not reading, not answering or not requesting. */
+/** Clients that open a session and then do not read. */
 export const hostileClients: readonly HostileScenario[] = [
   {
     title:
@@ -60,6 +60,10 @@ export const hostileClients: readonly HostileScenario[] = [
         for (const client of [...senders.map((each) => each.client), back]) client.close();
       }),
   },
+];
+
+/** Clients that open a session and then neither answer nor request. They are waited for. */
+export const silentClients: readonly HostileScenario[] = [
   {
     title: 'a client that answers no ping is closed after three, one that sends no request after 30 s',
     run: (topology, report) =>
