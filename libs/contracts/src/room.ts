@@ -7,6 +7,8 @@ export const Timestamp = z.int().nonnegative().describe('Milliseconds since the 
 
 export const DisplayName = z
   .string()
+  // For clients that check by the JSON Schema, in which nothing trims.
+  .regex(/[^\s\uFEFF]/, 'a visible character is expected')
   .trim()
   .min(1)
   .max(64)
