@@ -12,8 +12,6 @@ const zoomStep = 1.25;
 const focusZoom = 1.1;
 /** Below this zoom, a vertex is shown without all that it is connected to. */
 const minFocusZoom = 0.4;
-/** At this zoom or more the whole graph is shown instead of a part of it. */
-const minWholeZoom = 0.8;
 /** Free space around the graph, in pixels. */
 const margin = 36;
 
@@ -183,12 +181,9 @@ export class TopologyGraph extends LitElement {
     this.#moved = true;
     // The details panel may have reduced the width.
     graph.resize();
-    const zoomFor = ({ w, h }: { w: number; h: number }): number =>
-      Math.min((graph.width() - 2 * margin) / w, (graph.height() - 2 * margin) / h);
-    // A small fleet stays in view as a whole.
-    if (zoomFor(graph.elements().boundingBox()) >= minWholeZoom) return this.fit();
     const connected = graph.nodes('.near').union(element);
-    const fitZoom = zoomFor(connected.boundingBox());
+    const { w, h } = connected.boundingBox();
+    const fitZoom = Math.min((graph.width() - 2 * margin) / w, (graph.height() - 2 * margin) / h);
     const fits = fitZoom >= minFocusZoom;
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
     graph.animate({
