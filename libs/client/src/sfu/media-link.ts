@@ -76,8 +76,9 @@ export class MediaLink {
   readonly #muted = new Map<string, boolean>();
   /** The server's answers to `publish`, by producer, until `publish` returns them. */
   readonly #published = new Map<string, Publication>();
-  /** Number of consumers that are being negotiated. */
+  /** Numbers of consumers that are being negotiated, and that ever were. */
   #inNegotiation = 0;
+  #begun = 0;
   /** The browser refused something, so nothing further is received. */
   #cannotReceive = false;
   #closed = false;
@@ -246,9 +247,12 @@ export class MediaLink {
   async #receiveTogether(subscriptions: readonly Subscription[]): Promise<Map<string, Consumer>> {
     if (this.#cannotReceive) return new Map();
     const consumers = subscriptions.map((subscription) => this.#consumerOf(subscription));
-    const isAlone = this.#inNegotiation === 1;
+    const [inNegotiation, begun] = [this.#inNegotiation, this.#begun];
     const received = new Map<string, Consumer>();
-    for (const [index, outcome] of (await Promise.allSettled(consumers)).entries()) {
+    const outcomes = await Promise.allSettled(consumers);
+    // Another one that was consumed meanwhile may be the one that the browser refuses.
+    const isAlone = inNegotiation === 1 && begun === this.#begun;
+    for (const [index, outcome] of outcomes.entries()) {
       const { publicationId, producerId } = subscriptions[index]!;
       if (outcome.status === 'fulfilled') {
         this.#unreceivable.forget(publicationId);
@@ -271,6 +275,7 @@ export class MediaLink {
     let consumer = this.#receiving.get(consumerId);
     if (!consumer) {
       this.#inNegotiation++;
+      this.#begun++;
       consumer = this.#consume(subscription).finally(() => this.#inNegotiation--);
       this.#receiving.set(consumerId, consumer);
       // The next attempt may succeed.

@@ -6,7 +6,7 @@ const stalledAfterMs = 600;
 export type PacketReceiver = Pick<RTCRtpReceiver, 'getSynchronizationSources'>;
 
 /**
- * Calls `onStalled` once whenever packets were received and then those of all receivers stop: the node or the network is gone, or
+ * Calls `onStalled` once whenever packets were received and then those of all receivers stop: the node or the network failed, or
  * every sender paused.
  */
 export class StallWatch {

@@ -119,7 +119,7 @@ export class SignalSession {
     return this.#socket.request(type, payload, to);
   }
 
-  /** Asks the gateway for a sign of life, since something else suggests that it is gone: it has less time to answer than other requests. */
+  /** Checks that the gateway answers, within less time than other requests have: called when something suggests that it failed. */
   probe(): void {
     this.#socket?.request('ping', {}, undefined, probeWithinMs).catch(() => undefined);
   }
