@@ -48,21 +48,34 @@ function networkProblem({ setting, url, error }: Failure): string | undefined {
 }
 
 /** Connects to Redis once. Returns what is wrong and the cure; undefined when nothing is. */
-export const redisProblem = (setting: string, at: RedisAddress): Promise<string | undefined> =>
-  inspectRedis(setting, at, unsuitableRedis);
+export async function redisProblem(setting: string, at: RedisAddress): Promise<string | undefined> {
+  const url = shownUrl(at);
+  try {
+    return unsuitableRedis({ setting, at: address(url), value: await redisInfo(at) });
+  } catch (error) {
+    return redisFailure({ setting, url, error: error as Error });
+  }
+}
 
-/** As `redisProblem`, and names a Redis that keeps nothing on disk too: services run with it, until it restarts. */
-export const redisWarning = (setting: string, at: RedisAddress): Promise<string | undefined> =>
-  inspectRedis(setting, at, (server) => unsuitableRedis(server) ?? forgetfulRedis(server));
+/**
+ * What is wrong with a Redis that a service is connected to: as `redisProblem`, or that it keeps nothing on disk. Undefined when nothing
+ * is, or the user may not ask.
+ */
+export async function redisWarning(setting: string, at: RedisAddress): Promise<string | undefined> {
+  const value = await redisInfo(at).catch(() => undefined);
+  if (!value) return undefined;
+  const server = { setting, at: address(shownUrl(at)), value };
+  return unsuitableRedis(server) ?? forgetfulRedis(server);
+}
 
-async function inspectRedis(
-  setting: string,
-  at: RedisAddress,
-  judge: (server: RedisServer) => string | undefined,
-): Promise<string | undefined> {
-  // With sentinels, messages name the first of them.
-  const [sentinel] = parseSentinelUrl(at.url)?.sentinels ?? [];
-  const url = new URL(sentinel ? `redis://${sentinel.host}:${sentinel.port}` : at.url);
+/** The URL that messages name: with sentinels, that of the first of them. */
+function shownUrl({ url }: RedisAddress): URL {
+  const [sentinel] = parseSentinelUrl(url)?.sentinels ?? [];
+  return new URL(sentinel ? `redis://${sentinel.host}:${sentinel.port}` : url);
+}
+
+/** Connects to Redis once. Returns the values that its command INFO names. */
+async function redisInfo(at: RedisAddress): Promise<RedisServer['value']> {
   const redis = new Redis({
     ...redisOptions(at),
     sentinelRetryStrategy: () => null,
@@ -78,10 +91,9 @@ async function inspectRedis(
   try {
     await redis.connect();
     const info = await redis.info();
-    const value = (name: string): string => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? '';
-    return judge({ setting, at: address(url), value });
+    return (name) => new RegExp(`^${name}:(.*?)\r?$`, 'm').exec(info)?.[1] ?? '';
   } catch (error) {
-    return redisFailure({ setting, url, error: cause ?? (error as Error) });
+    throw cause ?? error;
   } finally {
     redis.disconnect();
   }
@@ -109,7 +121,7 @@ interface RedisServer {
 
 function forgetfulRedis({ setting, at, value }: RedisServer): string | undefined {
   if (value('aof_enabled') !== '0') return undefined;
-  return `${setting}: Redis at ${at} does not log its writes to disk: what it restarts without, calls lose. Set appendonly to yes there.`;
+  return `${setting}: Redis at ${at} does not log its writes to disk, so that a restart of it loses all rooms and sessions. Set appendonly to yes there.`;
 }
 
 function unsuitableRedis({ setting, at, value }: RedisServer): string | undefined {
