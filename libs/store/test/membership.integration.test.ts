@@ -168,7 +168,7 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     ]);
     expect(await store.history.recent()).toMatchObject([{ id: request.id, end: 'committed', toNode: 'nd_b' }]);
     await expect(reassign(60_000)).rejects.toMatchObject({ code: 'MIGRATION_NOT_ACTIVE' });
-    // Nodes that report are told to send the lost one no requests, until it reports again.
+    // A node that reports gets the id of the lost one, until that one reports again.
     expect(await store.nodes.report(nodeReport('nd_b'))).toEqual(['nd_a']);
     await store.nodes.report(nodeReport('nd_a'));
     expect(await store.nodes.report(nodeReport('nd_b'))).toEqual([]);

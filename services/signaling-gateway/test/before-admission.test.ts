@@ -51,7 +51,7 @@ describe('before a session is admitted', () => {
     expect([answer.statusCode, await text(answer)]).toEqual([304, '']);
   });
 
-  test('a client is told what its connection would be refused with, and its token is not used up', async () => {
+  test('the reason that a connection would be refused for can be requested without using the token up', async () => {
     gateway = await startGateway({
       settings: { FLOTILLA_MAX_CONNECTIONS_PER_ADDRESS: '1', FLOTILLA_DRAIN_SECONDS: '0' },
     });

@@ -12,7 +12,7 @@ const outcomes = (replies: readonly Reply[]): Set<string> =>
 /** Requests at a time, fewer than a session may have. */
 const parallel = 20;
 
-/** Sends a request in batches until one is refused for its rate: a client that goes on is disconnected. */
+/** Sends a request in batches until one is refused for its rate: a client that continues is disconnected. */
 async function untilRefused(batches: number, request: () => Promise<Reply>): Promise<Reply[]> {
   const replies: Reply[] = [];
   for (let index = 0; index < batches && !outcomes(replies).has('RATE_LIMITED'); index++)
