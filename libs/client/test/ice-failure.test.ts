@@ -39,6 +39,16 @@ describe('a failed ICE connection to the SFU node', () => {
     expect(transport.iceServers).toEqual([server('renewed')]);
   });
 
+  test('is followed by a restart of ICE in Firefox, which cannot change its TURN servers', async () => {
+    const { session, device } = await joinedRoom();
+    session.answers.set('restart_ice', () => ({ iceParameters: {} }));
+    const transport = device.transport('old recv');
+    transport.setsIceServers = false;
+    transport.change('failed');
+    await vi.waitFor(() => expect(transport.iceRestarts).toBe(1));
+    expect(session.of('open_media')).toHaveLength(0);
+  });
+
   test('is cleared when media is opened on another node', async () => {
     const { state, session, device, media } = await joinedRoom();
     session.answers.set('restart_ice', () => ({ iceParameters: {} }));

@@ -107,6 +107,19 @@ describe('publications of a session that ended', () => {
   });
 });
 
+describe('publications of a session whose grant publish is lost', () => {
+  test('are not published in the next session, and others are when it has the grant again', async () => {
+    const { state, session, media, me, publication } = await publishing();
+    media.localPublications.sessionEnded();
+    state.setGrants(me.id, ['subscribe']);
+    await media.localPublications.republishInNewSession();
+    expect([session.of('publish').length, state.localPublications.size, publication.unpublished]).toEqual([1, 0, true]);
+    state.setGrants(me.id, ['publish', 'subscribe']);
+    await media.localPublications.publish(track('another'), {});
+    expect(state.localPublications.size).toBe(1);
+  });
+});
+
 describe('LocalPublication.unpublish', () => {
   test('while media is being reopened withdraws what is published meanwhile', async () => {
     const { state, session, media, me, publication } = await publishing();

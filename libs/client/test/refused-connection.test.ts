@@ -31,15 +31,16 @@ const refusal = (status: number, code: string): Answer => ({
 });
 
 const ignored = (): undefined => undefined;
-const open = (url: string, token = 'header.payload.signature'): Promise<unknown> =>
-  SignalSession.open(url, token, {
-    onEvent: ignored,
-    onDisconnected: ignored,
-    onResumed: ignored,
-    onRestarted: async () => undefined,
-    onRefreshed: ignored,
-    onEnded: ignored,
-  }).then(
+const handlers = {
+  onEvent: ignored,
+  onDisconnected: ignored,
+  onResumed: ignored,
+  onRestarted: async () => undefined,
+  onRefreshed: ignored,
+  onEnded: ignored,
+};
+const open = (url: string, token = 'header.payload.signature', signal?: AbortSignal): Promise<unknown> =>
+  SignalSession.open(url, token, handlers, signal).then(
     () => 'open',
     (error: unknown) => error,
   );
@@ -78,6 +79,14 @@ describe('a refused connection', () => {
       expect(await open(url)).toMatchObject({ code: 'TOKEN_EXPIRED' });
     },
   );
+
+  test('is not tried again once the application has aborted', async () => {
+    const url = await refusing(refusal(429, 'RATE_LIMITED'));
+    const abort = new AbortController();
+    const opening = open(url, undefined, abort.signal);
+    server.once('request', () => setTimeout(() => abort.abort(new Error('left')), 20));
+    expect(await opening).toMatchObject({ message: 'left' });
+  });
 
   test.each(['header.payload\nsignature', ' header.payload', 'a,b', ''])(
     'because the token %j cannot be one is TOKEN_INVALID, without the token in its message',

@@ -45,6 +45,7 @@ export interface LinkHost {
     exceptRelay?: string;
   }): Promise<MetadataSession>;
   report(relayId: string, report: LinkReport): Promise<unknown>;
+  readonly iceServers: RTCIceServer[];
   /** The estimate of the fleet's time, which successive links share. */
   readonly clock: FleetClock;
   onFrame(frame: Frame, channel: ChannelKind): void;
@@ -69,7 +70,7 @@ export class RelayLink {
   #withinLimitsAt = 0;
 
   private constructor(private readonly host: LinkHost) {
-    this.#pc = new RTCPeerConnection();
+    this.#pc = new RTCPeerConnection({ iceServers: host.iceServers });
     const channel = (kind: ChannelKind): RTCDataChannel => {
       const opened = this.#pc.createDataChannel(kind, {
         negotiated: true,

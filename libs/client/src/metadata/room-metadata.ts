@@ -214,6 +214,7 @@ export class RoomMetadata {
       {
         connect: (payload) => this.state.request('metadata.connect', payload),
         report: (relayId, report) => this.state.request('metadata.report', { relayId, ...report }),
+        iceServers: this.state.iceServers,
         clock: this.#clock,
         onFrame: (frame, channel) => this.#onFrame(frame, channel),
         onLost: (lost) => void this.#onLost(lost),

@@ -29,18 +29,20 @@ export class LocalPublications implements LocalPublicationActions {
     this.#sfu = sfu;
     this.#directCall = directCall;
     state.changes.on('grantsChanged', () => {
-      if (!state.me.grants.includes('publish')) this.#endAll();
+      if (!this.#mayPublish) this.#endAll();
     });
   }
 
   /** The grant `publish` was lost: the room has removed all publications. */
   #endAll(): void {
     const { localPublications } = this.#state;
-    for (const publication of localPublications.values()) {
-      publication.unpublished = true;
-      publication.sender.close();
-    }
+    for (const publication of [...localPublications.values(), ...this.#ofEndedSession]) end(publication);
     localPublications.clear();
+    this.#ofEndedSession.clear();
+  }
+
+  get #mayPublish(): boolean {
+    return this.#state.me.grants.includes('publish');
   }
 
   async publish(track: MediaStreamTrack, options: PublishOptions): Promise<LocalPublication> {
@@ -69,9 +71,8 @@ export class LocalPublications implements LocalPublicationActions {
       publication = new LocalPublication(published.publication, published.producer, videoCodec, this);
     }
     // The grant may have been lost while the reply was awaited: the room has removed the publication then.
-    if (!this.#state.me.grants.includes('publish')) {
-      publication.unpublished = true;
-      publication.sender.close();
+    if (!this.#mayPublish) {
+      end(publication);
       throw new FlotillaError('FORBIDDEN', 'the grant "publish" was lost while the track was published');
     }
     this.#state.localPublications.set(publication.id, publication);
@@ -165,6 +166,11 @@ export class LocalPublications implements LocalPublicationActions {
     const { track } = publication;
     const { localPublications, mediaMode } = this.#state;
     if (publication.unpublished) return;
+    // A session that was opened with another token may have other grants.
+    if (!this.#mayPublish) {
+      localPublications.delete(publication.id);
+      return end(publication);
+    }
     if (!track || track.readyState === 'ended') {
       publication.unpublished = true;
       if (localPublications.delete(publication.id)) await this.#deliverUnpublished(publication.id);
@@ -188,4 +194,10 @@ export class LocalPublications implements LocalPublicationActions {
     // It may have been unpublished meanwhile.
     if (!publication.unpublished) localPublications.set(publication.id, publication);
   }
+}
+
+/** The room has removed the publication, or will not have it. */
+function end(publication: LocalPublication): void {
+  publication.unpublished = true;
+  publication.sender.close();
 }

@@ -10,7 +10,7 @@ import type { RoomStats } from '../media/quality.ts';
 import { captureTimeExtension } from '../metadata/frame-times.ts';
 import { RoomMetadata } from '../metadata/room-metadata.ts';
 import type { PeerCall } from '../p2p/peer-call.ts';
-import { SignalSession } from '../signaling/signal-session.ts';
+import { SignalSession, type SignalSessionHandlers } from '../signaling/signal-session.ts';
 import { Emitter } from './emitter.ts';
 import { roomEventHandler } from './event-handlers.ts';
 import type { LocalPublication } from './local-publication.ts';
@@ -44,14 +44,15 @@ export class Room extends Emitter<RoomEvents> {
     const room = new Room(options);
     const state = room.#state;
     const onEvent = roomEventHandler(state, room.#media, room.metadata);
-    state.session = await SignalSession.open(url, options.token, {
+    const handlers: SignalSessionHandlers = {
       onEvent,
       onDisconnected: () => state.setConnection('reconnecting'),
       onResumed: (rooms) => room.#resumed(rooms),
       onRestarted: () => room.#restart(),
       onRefreshed: (reply) => state.setIceServers(reply),
       onEnded: (error) => state.close(error),
-    });
+    };
+    state.session = await SignalSession.open(url, options.token, handlers, signal);
     // Closing the session also leaves a room whose join is still being answered.
     const abort = (): void => state.close(FlotillaError.from(signal?.reason));
     signal?.addEventListener('abort', abort, { once: true });

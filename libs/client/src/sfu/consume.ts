@@ -26,5 +26,7 @@ export async function consume(
 }
 
 /** Whether mediasoup-client refused a subscription by its parameters, before it changed anything for the others. */
-export const isOwnFault = (error: unknown): boolean =>
-  error instanceof TypeError || (error instanceof Error && error.name === 'UnsupportedError');
+export const isOwnFault = (error: unknown): boolean => error instanceof TypeError || isUnsupported(error);
+
+/** Whether mediasoup-client refused something that the browser does not have. */
+export const isUnsupported = (error: unknown): boolean => error instanceof Error && error.name === 'UnsupportedError';

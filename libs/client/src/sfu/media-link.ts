@@ -13,7 +13,7 @@ import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions }
 import type { SubscriptionSettings } from '../room/remote-publication.ts';
 import { type IceAddress, iceConnectsWithinMs, sfuIceError } from '../media/ice-error.ts';
 import { chunks } from './chunks.ts';
-import { consume, isOwnFault } from './consume.ts';
+import { consume, isOwnFault, isUnsupported } from './consume.ts';
 import { sendKeyFrames } from './key-frames.ts';
 import type { Unreceivable } from './unreceivable.ts';
 
@@ -144,7 +144,10 @@ export class MediaLink {
     if (this.#closed) return;
     try {
       const { iceParameters } = await this.request('restart_ice', { transportId: transport.id });
-      await transport.updateIceServers({ iceServers: this.#iceServers() });
+      // Firefox keeps those that it began with.
+      await transport.updateIceServers({ iceServers: this.#iceServers() }).catch((error: unknown) => {
+        if (!isUnsupported(error)) throw error;
+      });
       await transport.restartIce({
         iceParameters: iceParameters as Parameters<Transport['restartIce']>[0]['iceParameters'],
       });

@@ -96,7 +96,7 @@ export class SfuMedia {
     if (link === this.links.current) this.subscriptions.compareAll();
   }
 
-  /** The machine that stopped sending may have had the gateway too. */
+  /** When the node stops sending, its machine may have failed, and the gateway may be on the same machine. */
   #watchForStalls(): void {
     this.#stallWatch ??= new StallWatch(
       () => this.links.current?.receivers ?? [],
@@ -191,16 +191,16 @@ export class SfuMedia {
         if (isLost) state.emit('mediaChanged', 'restored');
         return;
       } catch (error) {
-        const isRefused = FlotillaError.from(error).code === 'MEDIA_UNSUPPORTED';
-        // Each attempt leaves out one publication more.
-        const pauseMs = retryPausesMs[attempt] ?? (isRefused ? retryPausesMs.at(-1) : undefined);
+        // Each attempt whose link cannot receive leaves out one publication more, until nothing is left that the browser refuses.
+        const pauseMs =
+          retryPausesMs[attempt] ?? (this.links.current?.cannotReceive ? retryPausesMs.at(-1) : undefined);
         if (pauseMs === undefined) throw error;
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
     }
   }
 
-  /** Publications that the direct call no longer brings: they are received from the SFU, or ended. */
+  /** Publications that the direct call no longer delivers: they are received from the SFU, or ended. */
   #takeOver(publicationIds: readonly string[]): void {
     for (const id of publicationIds) {
       const publication = this.#state.findPublication(id);

@@ -91,10 +91,15 @@ export class SignalSession {
   }
 
   /**
-   * Waits and tries again, up to `maxFirstAttempts` times, while the fleet has too many connections.
+   * Waits and tries again, up to `maxFirstAttempts` times, while the fleet has too many connections; `signal` ends the wait.
    * @throws FlotillaError with the server's reason, or UNAVAILABLE when the fleet cannot be reached.
    */
-  static async open(url: string, token: TokenSource, handlers: SignalSessionHandlers): Promise<SignalSession> {
+  static async open(
+    url: string,
+    token: TokenSource,
+    handlers: SignalSessionHandlers,
+    signal?: AbortSignal,
+  ): Promise<SignalSession> {
     const session = new SignalSession(url, token, handlers);
     for (let attempt = 1; ; attempt++) {
       try {
@@ -102,7 +107,8 @@ export class SignalSession {
         return session;
       } catch (error) {
         if (attempt === maxFirstAttempts || !waitingErrors.has(FlotillaError.from(error).code)) throw error;
-        await session.#pause(attempt + 1);
+        await session.#pause(attempt + 1, maxPauseMs, signal);
+        signal?.throwIfAborted();
       }
     }
   }
@@ -311,17 +317,19 @@ export class SignalSession {
     this.#isDisconnected = false;
   }
 
-  /** Exponential, with jitter so that clients of one gateway do not reconnect together. The event `online` ends a pause. */
-  #pause(attempt: number, maxMs = maxPauseMs): Promise<void> {
+  /** Exponential, with jitter so that clients of one gateway do not reconnect together. The event `online` and the signal end a pause. */
+  #pause(attempt: number, maxMs = maxPauseMs, signal?: AbortSignal): Promise<void> {
     const longestMs = Math.min(250 * 2 ** attempt, maxMs);
     return new Promise((resolve) => {
       const done = (): void => {
         clearTimeout(timer);
         globalThis.removeEventListener?.('online', done);
+        signal?.removeEventListener('abort', done);
         resolve();
       };
       const timer = setTimeout(done, longestMs * (0.5 + Math.random() / 2));
       globalThis.addEventListener?.('online', done);
+      signal?.addEventListener('abort', done);
     });
   }
 

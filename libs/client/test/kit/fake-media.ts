@@ -76,6 +76,8 @@ class FakeStreamEnd {
 class FakeTransport {
   connectionState: ConnectionState = 'connected';
   iceRestarts = 0;
+  /** False in Firefox, whose RTCPeerConnection has no setConfiguration. */
+  setsIceServers = true;
   iceServers: readonly RTCIceServer[] = [];
   readonly observer = new EventEmitter();
   readonly producers: FakeStreamEnd[] = [];
@@ -107,6 +109,7 @@ class FakeTransport {
   }
 
   async updateIceServers({ iceServers }: { iceServers: RTCIceServer[] }): Promise<void> {
+    if (!this.setsIceServers) throw Object.assign(new Error('not supported'), { name: 'UnsupportedError' });
     this.iceServers = iceServers;
   }
 
