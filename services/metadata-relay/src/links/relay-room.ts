@@ -54,7 +54,7 @@ interface GrantedLink {
   grantsAt: Offset;
 }
 
-/** The links of a room on this relay, with their router and its direct transport to this process. `Routing` decides what is sent. */
+/** The links of a room on this relay, with their router and its direct transport to this process. `RoomRouting` decides what is sent. */
 export class RelayRoom {
   /** By session id. */
   readonly #links = new Map<string, GrantedLink>();
@@ -116,6 +116,7 @@ export class RelayRoom {
     try {
       // The exchange starts first, so that it delivers messages retained after the read below.
       await room.#exchange.start();
+      if (room.#closed) throw new FlotillaError('METADATA_NOT_OPEN', 'the room was closed while it was opened');
       room.#routing.restore(await relays.retained(id));
       return room;
     } catch (error) {
@@ -240,6 +241,9 @@ export class RelayRoom {
       this.#links.set(sessionId, granted);
       try {
         await this.#readGrants(sessionId, granted);
+        // Meanwhile the link may have been closed, or replaced by another one.
+        if (this.#links.get(sessionId) !== granted)
+          throw new FlotillaError('METADATA_NOT_OPEN', 'the link was closed while it was opened');
         this.#routing.open(sessionId, participantId);
       } catch (error) {
         link.close();

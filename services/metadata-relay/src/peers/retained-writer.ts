@@ -18,6 +18,8 @@ type Change = RetainedMessage | { readonly topic: string; readonly publisherId: 
 export class RetainedWriter {
   #pending = new Map<string, Change>();
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer is due, by `performance.now`. */
+  #dueAt = 0;
   #writing: Promise<void> | undefined;
   #closed = false;
 
@@ -37,14 +39,23 @@ export class RetainedWriter {
 
   #enqueue(change: Change): void {
     this.#pending.set(keyOf(change), change);
-    this.#timer ??= setTimeout(() => this.#flush(), flushMs);
+    this.#flushWithin(flushMs);
+  }
+
+  /** A pending write that is due later, as after a failure, is brought forward. */
+  #flushWithin(ms: number): void {
+    const dueAt = performance.now() + ms;
+    if (this.#timer && this.#dueAt <= dueAt) return;
+    clearTimeout(this.#timer);
+    this.#dueAt = dueAt;
+    this.#timer = setTimeout(() => this.#flush(), ms);
   }
 
   /** Writes a change again later, unless a newer one of the value is pending. */
   #retry(change: Change): void {
     if (this.#closed || this.#pending.has(keyOf(change))) return;
     this.#pending.set(keyOf(change), change);
-    this.#timer ??= setTimeout(() => this.#flush(), retryMs);
+    this.#flushWithin(retryMs);
   }
 
   #flush(): void {

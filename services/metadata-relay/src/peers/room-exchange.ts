@@ -1,4 +1,4 @@
-import { type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
+import { entryValue, type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
 import { RelayId, TopicMode, TopicName } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
@@ -47,6 +47,7 @@ export class RoomExchange {
   #writing = false;
   #subscription: StreamSubscription | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   constructor(
     private readonly roomId: string,
@@ -59,12 +60,14 @@ export class RoomExchange {
     private readonly onShared: (shared: boolean) => void,
   ) {}
 
+  /** Does nothing further once `stop` was called. */
   async start(): Promise<void> {
     const stream = streamOf(this.roomId);
-    this.#subscription = this.events.subscribe(stream, await this.events.lastOffset(stream), (entries) =>
-      this.#read(entries),
-    );
+    const offset = await this.events.lastOffset(stream);
+    if (this.#isStopped) return;
+    this.#subscription = this.events.subscribe(stream, offset, (entries) => this.#read(entries));
     await this.#append({ kind: 'open' });
+    if (this.#isStopped) return;
     this.#timer = setInterval(() => void this.#checkLiveness(), livenessCheckMs);
   }
 
@@ -78,12 +81,9 @@ export class RoomExchange {
 
   #read(entries: readonly LogEntry[]): void {
     for (const { data } of entries) {
-      try {
-        const entry = Entry.parse(JSON.parse(data));
-        if (entry.from !== this.relayId) this.#onEntry(entry);
-      } catch (error) {
-        this.log.warn({ err: error }, 'entry of another relay cannot be parsed');
-      }
+      // An entry of a later version may not fit.
+      const entry = Entry.safeParse(entryValue(data));
+      if (entry.success && entry.data.from !== this.relayId) this.#onEntry(entry.data);
     }
   }
 
@@ -155,6 +155,7 @@ export class RoomExchange {
 
   /** Leaves the exchange; pending frames are dropped. */
   stop(): void {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     this.#subscription?.stop();
     this.#pending = [];

@@ -20,7 +20,7 @@ import type { Topic } from './topic.ts';
 import { Topics } from './topics.ts';
 
 /** Why a link is closed that sent more invalid frames than are tolerated. */
-export const tooManyInvalidFrames = 'too many invalid frames';
+const tooManyInvalidFrames = 'too many invalid frames';
 
 /**
  * Routing of the frames of one room: which links may publish a topic, over which channel each subscriber gets it, and which messages
