@@ -45,7 +45,13 @@ export async function pingNode(
   }
 }
 
-/** Whether a machine answers a connection attempt. Refusing it is an answer, too. Never rejects. */
+/** Errors of a connection attempt that a machine without power or network does not cause: it answered, or this process failed. */
+const noEvidence: ReadonlySet<string | undefined> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET'],
+  ...['ENOTFOUND', 'EAI_AGAIN', 'EMFILE', 'ENFILE', 'EADDRNOTAVAIL'],
+]);
+
+/** Whether a machine answers a connection attempt, as far as is known. Refusing it is an answer, too. Never rejects. */
 async function acceptsConnections(address: string): Promise<boolean> {
   const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
   // An address of another version is no evidence.
@@ -54,9 +60,7 @@ async function acceptsConnections(address: string): Promise<boolean> {
   return new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
     socket.once('timeout', () => resolve(false));
-    socket.once('error', ({ code }: NodeJS.ErrnoException) =>
-      resolve(code === 'ECONNREFUSED' || code === 'ECONNRESET'),
-    );
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(noEvidence.has(code)));
   }).finally(() => socket.destroy());
 }
 

@@ -44,6 +44,16 @@ describe('the number of SFU nodes', () => {
     expect(after).toMatchObject({ growth: 20, expectedSessions: 600, nodes: 8, cause: 'sessions' });
   });
 
+  test('does not rise for one peak of CPU, however far the samples are apart', () => {
+    let memory: ScalingMemory = emptyScalingMemory;
+    let nodes: number | undefined;
+    for (const [index, cpu] of [0.2, 0.2, 3].entries()) {
+      const decision = decide({ sessions: 10, cpu, capacity }, 2, memory, settings, index * (settings.cpuForMs + 50));
+      ({ memory, nodes } = decision);
+    }
+    expect(nodes).toBe(2);
+  });
+
   test('rises for CPU only after it lasted for cpuForMs', () => {
     const quiet = steps(20, { sessions: 10, cpu: 0.2 });
     const lastingSteps = settings.cpuForMs / 500;

@@ -59,6 +59,10 @@ describe('a node that does not answer a ping', () => {
     expect(await ping(undefined)).toBe('unresponsive');
   });
 
+  test('is unresponsive while its address cannot be resolved', async () => {
+    expect(await ping('node.invalid:9464')).toBe('unresponsive');
+  });
+
   test('is offline when no connection to its address can be opened', async () => {
     expect(await ping('255.255.255.255:9464')).toBe('offline');
   });

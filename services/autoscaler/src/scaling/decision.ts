@@ -5,7 +5,7 @@ import type { ScalingSettings } from './settings.ts';
 export interface ScalingMemory {
   /** Time of the first decision. */
   readonly since: number | undefined;
-  /** The demand within the longer of `trendMs` and `cpuForMs`, the oldest first. */
+  /** The demand within the longer of `trendMs` and `cpuForMs`, and at the last sample before, the oldest first. */
   readonly samples: readonly { readonly at: number; readonly sessions: number; readonly cpu: number }[];
   /** Numbers that the demand required within `stabilizationMs`, the greatest first and each until a smaller one was last required. */
   readonly required: readonly { readonly at: number; readonly nodes: number }[];
@@ -44,7 +44,7 @@ export function decide(
   const since = memory.since ?? now;
   const keptMs = Math.max(settings.trendMs, settings.cpuForMs);
   const samples = [
-    ...memory.samples.filter(({ at }) => now - at <= keptMs),
+    ...memory.samples.slice(Math.max(0, lastBefore(memory.samples, now - keptMs))),
     { at: now, sessions: demand.sessions, cpu: demand.cpu },
   ];
   const { nodes: needed, cause, growth, expectedSessions } = requiredNodes(demand, samples, settings, now);
@@ -76,10 +76,9 @@ function requiredNodes(
   const bySessions = Math.ceil(
     Math.max(expectedSessions * (1 + headroomShare), expectedSessions + headroomSessions) / capacity,
   );
-  // Only CPU that lasted: since all samples of the interval have it.
-  const oldest = samples[0]!.at;
-  const lasting =
-    now - oldest >= cpuForMs ? Math.min(...samples.flatMap(({ at, cpu }) => (now - at <= cpuForMs ? cpu : []))) : 0;
+  // Only CPU that lasted: the sample at the beginning of the interval, or the last one before, and all later ones have it.
+  const first = lastBefore(samples, now - cpuForMs);
+  const lasting = first === -1 ? 0 : Math.min(...samples.slice(first).map(({ cpu }) => cpu));
   const rise = sessions > 0 ? expectedSessions / sessions : 1;
   // The target leaves the headroom.
   const byCpu = Math.ceil((lasting * rise) / meanCpu);
@@ -87,6 +86,10 @@ function requiredNodes(
     ? { nodes: byCpu, cause: 'cpu', growth, expectedSessions }
     : { nodes: bySessions, cause: 'sessions', growth, expectedSessions };
 }
+
+/** Index of the newest sample that is not younger than a time, -1 without one. */
+const lastBefore = (samples: ScalingMemory['samples'], time: number): number =>
+  samples.findLastIndex(({ at }) => at <= time);
 
 /** Adds a number, and drops those before it that are not greater: they cannot be the greatest of any window that has it. */
 function remember(
