@@ -26,7 +26,7 @@ export function requireGrant({ grants }: Pick<MediaSession, 'grants'>, grant: Ro
     throw new FlotillaError('FORBIDDEN', `the participant does not have the grant "${grant}"`);
 }
 
-/** A participant's place in the state of its room. */
+/** What the state of a room says of a participant on this node. */
 export interface Assignment {
   readonly state: RoomStateWithMigrations;
   readonly grants: readonly RoomGrant[];

@@ -21,7 +21,7 @@ export class SessionUpdates {
     private readonly handlers: SessionUpdateHandlers,
   ) {}
 
-  /** Applies an event that concerns the session, unless the session was opened after it. */
+  /** Applies an event that concerns the session, unless the session was opened, or last compared with the state, after it. */
   apply(session: MediaSession, { offset, event }: RoomEventEntry): void {
     if (compareOffsets(offset, session.stateAt) <= 0) return;
     switch (event.type) {

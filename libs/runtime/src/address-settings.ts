@@ -5,12 +5,15 @@ import { z } from 'zod';
 
 /** An IP address or a host name (RFC 1123, section 2.1) to listen at. */
 export const listenAddress = () => z.string().refine(isHost, 'an IP address or a host name is expected');
+/** An IP address or a host name that others connect to. */
+export const announcedAddress = () =>
+  z.string().refine(isReachable, 'an IP address or a host name that others can connect to is expected');
 /** IP addresses or host names, separated by commas, that others connect to. */
 export const announcedAddresses = () =>
   z
     .string()
     .refine(
-      (text) => text.split(',').every((part) => isHost(part.trim()) && !isUnspecified(part.trim())),
+      (text) => text.split(',').every((part) => isReachable(part.trim())),
       'IP addresses or host names that others can connect to are expected, separated by commas',
     );
 /** A URL of HTTP or HTTPS. */
@@ -24,6 +27,10 @@ const isHost = (text: string): boolean => isIP(text) !== 0 || (hostName.test(tex
 
 /** Whether an address stands for all of the machine: 0.0.0.0 or ::. Nobody can connect to it. */
 const isUnspecified = (address: string): boolean => /^(?:0\.0\.0\.0|[0:]+)$/.test(address);
+
+function isReachable(address: string): boolean {
+  return isHost(address) && !isUnspecified(address);
+}
 
 /** Reports settings that listen at all addresses without an address to announce. Both are names of settings. */
 export function checkAnnounced(

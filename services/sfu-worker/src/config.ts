@@ -1,5 +1,6 @@
 import { NodeId } from '@flotilla/contracts';
 import {
+  announcedAddress,
   announcedAddresses,
   announcedConfig,
   brokerConfig,
@@ -59,7 +60,7 @@ export const nodeConfig = z.object({
     .union([z.ipv4(), z.ipv6()], 'an IP address is expected')
     .default('127.0.0.1')
     .describe('Address at which this node receives media of other nodes.'),
-  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: announcedAddresses()
+  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: announcedAddress()
     .optional()
     .describe('Address that other nodes send to, if it is not the one listened on.'),
   FLOTILLA_SFU_PIPE_PORTS: portRange()
@@ -109,7 +110,8 @@ export function adminAddress({
   FLOTILLA_ADMIN_HOST: host,
   FLOTILLA_ADMIN_PORT: port,
   FLOTILLA_SFU_PIPE_IP: ip,
+  FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: announced = ip,
 }: z.output<typeof sfuWorkerConfig>): string | undefined {
   const isAny = host === '0.0.0.0' || host === '::';
-  return port === 0 ? undefined : `${isAny ? ip : host}:${port}`;
+  return port === 0 ? undefined : `${isAny ? announced : host}:${port}`;
 }

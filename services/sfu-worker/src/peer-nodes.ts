@@ -7,14 +7,15 @@ import type { StaleNodes } from './stale-nodes.ts';
 const timeoutMs = 1500;
 
 /**
- * Commands to other SFU nodes. No answer to a request for a pipe is awaited from a node whose heartbeats stopped: while the broker has
- * not detected that its machine failed, commands wait in its queue, and the sessions here that need the pipe wait with them.
+ * Commands to other SFU nodes. No answer to a request for media is awaited from a node whose heartbeats stopped: while the broker has
+ * not detected that its machine failed, commands wait in its queue, and the sessions here that need the media wait with them.
  */
 export function peerNodes(bus: CommandBus, staleNodes: StaleNodes): PeerNodes {
   return {
     openPipe: (nodeId, payload) =>
       staleNodes.answerOf(nodeId, () => bus.call(sfuQueue(nodeId), 'sfu.open_pipe', payload, { timeoutMs })),
-    pipePublication: (nodeId, payload) => bus.call(sfuQueue(nodeId), 'sfu.pipe_publication', payload, { timeoutMs }),
+    pipePublication: (nodeId, payload) =>
+      staleNodes.answerOf(nodeId, () => bus.call(sfuQueue(nodeId), 'sfu.pipe_publication', payload, { timeoutMs })),
     unpipePublication: (nodeId, payload) =>
       bus.call(sfuQueue(nodeId), 'sfu.unpipe_publication', payload, { timeoutMs }),
   };
