@@ -30,6 +30,9 @@ interface CommandSpec {
   readonly reply: z.ZodType;
 }
 
+/** Requests of one session that may await their answer at a time. An SFU node carries out or queues as many of its commands. */
+export const maxRequestsInFlight = 64;
+
 /** Maximum number of publications that a pipe is opened with; more are added one by one. */
 export const maxPublicationsOfNewPipe = 64;
 

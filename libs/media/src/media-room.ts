@@ -254,7 +254,7 @@ export class MediaRoom {
         participantId,
         rtpCapabilities,
         router: this.router,
-        webRtcServer: this.worker.webRtcServer,
+        worker: this.worker,
         log: this.log,
       }),
       this.#readState().then((state) => assignmentIn(state, participantId, this.options.deps.nodeId)),

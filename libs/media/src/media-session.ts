@@ -85,17 +85,15 @@ export class MediaSessions extends Map<string, MediaSession> {
     return [...this.values()].flatMap(({ media }) => media.publicationIds);
   }
 
-  findProducer(publicationId: string): Producer | undefined {
-    for (const { media } of this.values()) {
-      const producer = media.findProducer(publicationId);
-      if (producer) return producer;
-    }
+  /** The session's media that has the producer of a publication. */
+  publisherOf(publicationId: string): PeerMedia | undefined {
+    for (const { media } of this.values()) if (media.findProducer(publicationId)) return media;
     return undefined;
   }
 
   /** Throws PUBLICATION_NOT_FOUND. */
   requireProducer(publicationId: string): Producer {
-    const producer = this.findProducer(publicationId);
+    const producer = this.publisherOf(publicationId)?.findProducer(publicationId);
     if (!producer) throw new FlotillaError('PUBLICATION_NOT_FOUND', 'its producer is closed');
     return producer;
   }

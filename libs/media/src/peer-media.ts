@@ -11,14 +11,15 @@ import {
   type Subscription,
   type TransportParameters,
 } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import type { FairQueue, Logger } from '@flotilla/runtime';
 import { maxPublications } from '@flotilla/store';
-import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport } from 'mediasoup/types';
+import type { Consumer, Producer, Router, WebRtcTransport } from 'mediasoup/types';
 import { subscriptionOf, transportParameters } from './client-parameters.ts';
 import { LayerAllocator } from './layer-allocator.ts';
 import { mediasoupErrors } from './mediasoup-errors.ts';
 import { Slots } from './slots.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
+import type { PooledWorker } from './worker-pool.ts';
 
 /**
  * Time between two key frame requests, in milliseconds. Browsers drop a request within 300 ms of the last one (libwebrtc,
@@ -75,6 +76,7 @@ export class PeerMedia {
     private readonly rtpCapabilities: RtpCapabilities,
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
+    private readonly consumeTurns: FairQueue,
     private readonly log: Logger,
   ) {
     recv.on('dtlsstatechange', (state) => {
@@ -87,16 +89,24 @@ export class PeerMedia {
     participantId: string;
     rtpCapabilities: RtpCapabilities;
     router: Router;
-    webRtcServer: WebRtcServer;
+    worker: PooledWorker;
     log: Logger;
   }): Promise<PeerMedia> {
-    const { id, participantId, rtpCapabilities, router, webRtcServer, log } = options;
+    const { id, participantId, rtpCapabilities, router, worker, log } = options;
     const appData = { sessionId: id, participantId } satisfies TransportOwner;
     const open = (): Promise<WebRtcTransport> =>
-      router.createWebRtcTransport({ ...transportOptions, webRtcServer, appData });
+      router.createWebRtcTransport({ ...transportOptions, webRtcServer: worker.webRtcServer, appData });
     const [send, recv] = await Promise.allSettled([open(), open()]);
     if (send.status === 'fulfilled' && recv.status === 'fulfilled' && !router.closed)
-      return new PeerMedia(id, participantId, rtpCapabilities, send.value, recv.value, log.child({ sessionId: id }));
+      return new PeerMedia(
+        id,
+        participantId,
+        rtpCapabilities,
+        send.value,
+        recv.value,
+        worker.consumeTurns,
+        log.child({ sessionId: id }),
+      );
     for (const transport of [send, recv]) if (transport.status === 'fulfilled') transport.value.close();
     const failed = [send, recv].find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
     throw new FlotillaError('NODE_UNAVAILABLE', 'the media worker stopped while transports were opened', {
@@ -264,9 +274,11 @@ export class PeerMedia {
       throw new FlotillaError('MEDIA_UNSUPPORTED', `this client can't receive ${publication.codec}`);
     let consumer: Consumer;
     try {
-      consumer = await mediasoupErrors(() =>
-        this.recv.consume({ producerId: producer.id, rtpCapabilities, paused: this.recv.dtlsState !== 'new' }),
-      );
+      consumer = await this.consumeTurns.run(this.id, async () => {
+        this.requireOpen();
+        const paused = this.recv.dtlsState !== 'new';
+        return mediasoupErrors(() => this.recv.consume({ producerId: producer.id, rtpCapabilities, paused }));
+      });
     } catch (error) {
       throw producer.closed ? producerClosed() : error;
     }

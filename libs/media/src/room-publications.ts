@@ -2,7 +2,7 @@ import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
-import { type MediaSessions, requireGrant } from './media-session.ts';
+import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
 import type { PublishRequest } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
 import type { SpeakerDetector } from './speakers.ts';
@@ -21,7 +21,7 @@ export type NewPublication = Omit<PublishRequest, 'publicationId'> & { readonly 
 
 /**
  * The publications of a room's sessions on this node: their producers, and the room's records of them. Requests about one
- * publication take turns, in the order of their arrival.
+ * publication from its session take turns, in the order of their arrival; another session that names it takes no turn of theirs.
  */
 export class RoomPublications {
   readonly #queue = new KeyedQueue();
@@ -41,9 +41,8 @@ export class RoomPublications {
    */
   publish(sessionId: string, { publicationId, ...rest }: NewPublication): Promise<Publication> {
     const request: PublishRequest = { publicationId: publicationId ?? newId('publication'), ...rest };
-    return this.#queue.run(request.publicationId, async () => {
+    return this.#inTurn(sessionId, request.publicationId, async (session) => {
       const { rooms, roomId, nodeId, speakers } = this.#options;
-      const session = this.#sessions.require(sessionId);
       requireGrant(session, 'publish');
       const { media } = session;
       const { participantId } = media;
@@ -63,10 +62,13 @@ export class RoomPublications {
     });
   }
 
+  #inTurn<T>(sessionId: string, publicationId: string, work: (session: MediaSession) => Promise<T>): Promise<T> {
+    return this.#queue.run(`${sessionId} ${publicationId}`, async () => work(this.#sessions.require(sessionId)));
+  }
+
   unpublish(sessionId: string, publicationId: string): Promise<void> {
-    return this.#queue.run(publicationId, async () => {
+    return this.#inTurn(sessionId, publicationId, async ({ media }) => {
       const { rooms, roomId } = this.#options;
-      const { media } = this.#sessions.require(sessionId);
       const removed = await rooms.removePublication(roomId, media.participantId, publicationId);
       media.findProducer(publicationId)?.close();
       if (!removed) throw new FlotillaError('PUBLICATION_NOT_FOUND');
@@ -78,9 +80,9 @@ export class RoomPublications {
    * migration, the one on the new node.
    */
   mute(sessionId: string, publicationId: string, muted: boolean): Promise<void> {
-    return this.#queue.run(publicationId, async () => {
+    return this.#inTurn(sessionId, publicationId, async ({ media }) => {
       const { rooms, roomId } = this.#options;
-      const producer = this.#sessions.require(sessionId).media.findProducer(publicationId);
+      const producer = media.findProducer(publicationId);
       const [known] = await rooms.publications(roomId, [publicationId]);
       if (!producer || producer.closed || !known) throw new FlotillaError('PUBLICATION_NOT_FOUND');
       await (muted ? producer.pause() : producer.resume());
@@ -95,13 +97,14 @@ export class RoomPublications {
   /** Closes what is left here of a removed publication, unless it was published again since the event. */
   async onRemoved(publicationId: string): Promise<void> {
     const { rooms, roomId, pipes, log } = this.#options;
-    if (!this.#sessions.findProducer(publicationId) && !pipes.has(publicationId)) return;
+    const publisher = this.#sessions.publisherOf(publicationId);
+    if (!publisher && !pipes.has(publicationId)) return;
     const close = (): void => {
-      this.#sessions.findProducer(publicationId)?.close();
+      if (publisher) this.#sessions.publisherOf(publicationId)?.findProducer(publicationId)?.close();
       pipes.remove(publicationId);
     };
     try {
-      await this.#queue.run(publicationId, async () => {
+      await this.#queue.run(`${publisher?.id} ${publicationId}`, async () => {
         const [known] = await rooms.publications(roomId, [publicationId]);
         if (!known) close();
       });

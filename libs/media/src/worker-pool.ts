@@ -1,4 +1,5 @@
-import type { Logger } from '@flotilla/runtime';
+import { maxSubscriptions } from '@flotilla/contracts';
+import { FairQueue, type Logger } from '@flotilla/runtime';
 import { createWorker } from 'mediasoup';
 import type { WebRtcServer, Worker } from 'mediasoup/types';
 import { within } from './within.ts';
@@ -19,7 +20,15 @@ export interface PooledWorker {
   readonly index: number;
   readonly worker: Worker;
   readonly webRtcServer: WebRtcServer;
+  /**
+   * Turns of sessions at having a consumer created: one request of a client can create hundreds, and the worker forwards no packet and
+   * answers nobody else while it works on them.
+   */
+  readonly consumeTurns: FairQueue;
 }
+
+/** Number of consumers that a worker is asked for at a time. */
+const parallelConsumes = 16;
 
 /**
  * Receive buffer of a UDP port, in bytes; the kernel limits it to net.core.rmem_max. Its default of 208 KiB holds less than 50 ms of
@@ -112,7 +121,12 @@ export class WorkerPool {
         ],
       });
       if (this.#closed) throw new Error('the pool was closed while the worker started');
-      const pooled: PooledWorker = { index, worker, webRtcServer };
+      const consumeTurns = new FairQueue({
+        concurrency: parallelConsumes,
+        concurrencyPerKey: parallelConsumes,
+        maxPerKey: maxSubscriptions,
+      });
+      const pooled: PooledWorker = { index, worker, webRtcServer, consumeTurns };
       worker.on('died', (error) => this.#replace(pooled, error));
       this.#slots[index] = pooled;
       this.#failures[index] = 0;

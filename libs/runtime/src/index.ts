@@ -4,6 +4,7 @@ export * from './close-serving.ts';
 export * from './address-settings.ts';
 export * from './config.ts';
 export * from './cpu-limit.ts';
+export * from './fair-queue.ts';
 export * from './health.ts';
 export * from './keyed-queue.ts';
 export * from './listen-check.ts';

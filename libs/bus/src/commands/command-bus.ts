@@ -14,7 +14,14 @@ import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } 
 import { z } from 'zod';
 import { ClockComparison } from './clock-comparison.ts';
 import { RecentAnswers } from './recent-answers.ts';
-import { type CommandTransport, type Outcome, type QueueKind, type Serving, TransportError } from './transport.ts';
+import {
+  type CommandTransport,
+  type Outcome,
+  type QueueKind,
+  type ServeOptions,
+  type Serving,
+  TransportError,
+} from './transport.ts';
 
 const Message = z.object({
   commandId: z.string(),
@@ -142,9 +149,14 @@ export class CommandBus {
   }
 
   /** Consumes a queue, with one handler per command type. */
-  async serve<T extends CommandType>(queue: string, kind: QueueKind, handlers: CommandHandlers<T>): Promise<Serving> {
+  async serve<T extends CommandType>(
+    queue: string,
+    kind: QueueKind,
+    handlers: CommandHandlers<T>,
+    options?: ServeOptions,
+  ): Promise<Serving> {
     const recent = new RecentAnswers();
-    return this.#transport.serve(queue, kind, async (text) => {
+    const handle = async (text: string): Promise<Outcome> => {
       const message = parseMessage(text);
       if (typeof message === 'string') {
         this.#log.warn({ queue, reason: message }, 'command dead-lettered: invalid message');
@@ -153,7 +165,8 @@ export class CommandBus {
       return stamped(
         await recent.once(message.commandId, () => this.#handle(message, text, handlers as unknown as AnyHandlers)),
       );
-    });
+    };
+    return this.#transport.serve(queue, kind, handle, options);
   }
 
   async #handle(message: z.output<typeof Message>, text: string, handlers: AnyHandlers): Promise<Outcome> {

@@ -7,6 +7,7 @@ import {
   type CommandTransport,
   type MessageHandler,
   type QueueKind,
+  type ServeOptions,
   type Serving,
   TransportError,
 } from './transport.ts';
@@ -15,8 +16,6 @@ export interface RabbitMqOptions extends RabbitMqAddress {
   /** Name prefix of every exchange and queue. */
   readonly namespace: string;
   readonly log: Logger;
-  /** Number of unacknowledged commands per consumer. Default 64. */
-  readonly prefetch?: number;
 }
 
 /** Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): replies without a queue per caller. */
@@ -36,6 +35,7 @@ interface Served {
   readonly queue: string;
   readonly kind: QueueKind;
   readonly handler: MessageHandler;
+  readonly prefetch: number;
   readonly inFlight: Set<Promise<void>>;
   channel?: Channel;
   consumerTag?: string;
@@ -177,8 +177,13 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
   #sequence = 0;
 
-  async serve(queue: string, kind: QueueKind, handler: MessageHandler): Promise<Serving> {
-    const served: Served = { queue, kind, handler, inFlight: new Set(), closed: false };
+  async serve(
+    queue: string,
+    kind: QueueKind,
+    handler: MessageHandler,
+    { prefetch = 64 }: ServeOptions = {},
+  ): Promise<Serving> {
+    const served: Served = { queue, kind, handler, prefetch, inFlight: new Set(), closed: false };
     this.#served.add(served);
     if (this.#serveModel) await this.#setUpServed(served, this.#serveModel);
     return {
@@ -194,7 +199,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   async #setUpServed(served: Served, model: ChannelModel): Promise<void> {
-    const { prefetch = 64, namespace, log } = this.#options;
+    const { namespace, log } = this.#options;
     const name = `${namespace}.${served.queue}`;
     const channel = await model.createChannel();
     // A failed channel or a cancelled consumer is recovered with a new connection.
@@ -218,7 +223,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
         : { exclusive: true, autoDelete: true, arguments: bounds },
     );
     await channel.bindQueue(name, this.#exchange, served.queue);
-    await channel.prefetch(prefetch);
+    await channel.prefetch(served.prefetch);
     served.channel = channel;
     const { consumerTag } = await channel.consume(name, (message) => {
       if (!message) return reconnect(new Error('the consumer was cancelled'));

@@ -18,7 +18,7 @@ export interface CommandTransport {
    * consumer and is deleted with it. The handler never throws: its answer carries the error. A message whose outcome has a
    * `deadLetter` goes to the dead letters.
    */
-  serve(queue: string, kind: QueueKind, handler: MessageHandler): Promise<Serving>;
+  serve(queue: string, kind: QueueKind, handler: MessageHandler, options?: ServeOptions): Promise<Serving>;
 
   /** Why messages cannot be sent; undefined when they can. */
   problem(): string | undefined;
@@ -28,6 +28,11 @@ export interface CommandTransport {
 }
 
 export type QueueKind = 'shared' | 'exclusive';
+
+export interface ServeOptions {
+  /** Number of messages that are passed to the handler before it has answered earlier ones. Default 64. */
+  readonly prefetch?: number;
+}
 
 /** Result of handling a message. */
 export interface Outcome {

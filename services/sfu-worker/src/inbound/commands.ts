@@ -1,10 +1,18 @@
 import type { CommandBus, CommandContext, CommandHandlers, Serving } from '@flotilla/bus';
-import { FlotillaError, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
+import { FlotillaError, maxRequestsInFlight, type SfuCommandType, sfuQueue } from '@flotilla/contracts';
 import type { MediaNode } from '@flotilla/media';
+import { FairQueue } from '@flotilla/runtime';
 import type { Drain } from '../drain.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 import type { OwnState } from '../node-state.ts';
 import type { Drills } from '../drills.ts';
+
+/** Commands of sessions that are carried out at a time. */
+const concurrency = 64;
+/** Commands of one session that are carried out at a time. */
+const concurrencyPerSession = 4;
+/** Unacknowledged commands. Above `concurrency`: what sessions have too many of waits here, not in front of others in the broker. */
+const prefetch = 64 * maxRequestsInFlight;
 
 /** The parts of a node that commands use. */
 export interface SfuNodeParts {
@@ -15,7 +23,11 @@ export interface SfuNodeParts {
   readonly drills: Drills;
 }
 
-/** Serves the node's command queue. */
+/**
+ * Serves the node's command queue. Commands of sessions are carried out in fair turns, so that a session that sends many does not delay the
+ * others. Those of services are carried out at once: sessions on another node wait for the pipes, while sessions here may wait for
+ * pipes from that node.
+ */
 export function serveSfuCommands(
   bus: CommandBus,
   { media: node, state, drain, drills }: SfuNodeParts,
@@ -69,29 +81,40 @@ export function serveSfuCommands(
       return {};
     },
   };
-  return bus.serve(sfuQueue(node.options.id), 'exclusive', withDeadlines(handlers));
+  return bus.serve(sfuQueue(node.options.id), 'exclusive', inTurns(handlers), { prefetch });
 }
 
 /**
- * The handlers, which reject with DEADLINE_EXCEEDED when the caller no longer waits. A media worker that hangs never answers;
- * its commands must not use up the number of commands that the node works on at a time.
+ * The handlers, which take turns by session, and reject with RATE_LIMITED above `maxRequestsInFlight`, with DEADLINE_EXCEEDED when the
+ * caller no longer waits. A media worker that hangs never answers; its commands must not use up the number of commands that the node
+ * works on at a time.
  */
-function withDeadlines<T extends SfuCommandType>(handlers: CommandHandlers<T>): CommandHandlers<T> {
-  type Handler = (payload: never, context: CommandContext) => Promise<unknown>;
-  const entries = Object.entries<Handler>(handlers).map(([type, handler]): [string, Handler] => [
+function inTurns<T extends SfuCommandType>(handlers: CommandHandlers<T>): CommandHandlers<T> {
+  const turns = new FairQueue({
+    concurrency,
+    concurrencyPerKey: concurrencyPerSession,
+    maxPerKey: maxRequestsInFlight,
+  });
+  type Handler = (payload: { readonly sessionId?: string }, context: CommandContext) => Promise<unknown>;
+  const entries = Object.entries<Handler>(handlers as never).map(([type, handler]): [string, Handler] => [
     type,
-    (payload, context) => beforeAbort(context.signal, handler(payload, context)),
+    (payload, context) => {
+      const { signal } = context;
+      const run = (): Promise<unknown> => beforeAbort(signal, () => handler(payload, context));
+      return payload.sessionId === undefined ? run() : turns.run(payload.sessionId, run);
+    },
   ]);
   return Object.fromEntries(entries) as unknown as CommandHandlers<T>;
 }
 
-async function beforeAbort<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+/** Runs the work, unless the caller no longer waits when its turn comes. */
+async function beforeAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  if (signal.aborted) throw new FlotillaError('DEADLINE_EXCEEDED');
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => aborted.reject(new FlotillaError('DEADLINE_EXCEEDED'));
   signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
   try {
-    return await Promise.race([work, aborted.promise]);
+    return await Promise.race([work(), aborted.promise]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -5,6 +5,7 @@ import {
   isWellFormedJson,
   malformedText,
   maxNesting,
+  maxRequestsInFlight,
   Request,
   type RequestType,
   RoomRef,
@@ -24,9 +25,6 @@ const messages = counter({
   help: 'Requests by type and outcome: ok, or the error code.',
   labelNames: ['type', 'outcome'],
 });
-
-/** Requests of one session that may await their answer at a time. */
-const maxInFlight = 64;
 
 /** Burst of RATE_LIMITED refusals; their rate is that of allowed messages. Above it the connection is closed. */
 const refusalBurst = 500;
@@ -88,11 +86,11 @@ export class RequestDispatcher {
       return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', tooCostly));
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));
-    if (this.session.requests.size >= maxInFlight)
+    if (this.session.requests.size >= maxRequestsInFlight)
       return this.#fail(
         request.id,
         request.type,
-        new FlotillaError('RATE_LIMITED', `${maxInFlight} requests await their answer`),
+        new FlotillaError('RATE_LIMITED', `${maxRequestsInFlight} requests await their answer`),
       );
     this.#enqueue(request);
   }

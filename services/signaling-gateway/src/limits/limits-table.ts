@@ -3,6 +3,7 @@ import {
   maxFrameBytes,
   maxNesting,
   maxPublicationsPerRequest,
+  maxRequestsInFlight,
   maxSdpLength,
   maxTopicsPerRoom,
   maxTopicsPerSession,
@@ -74,8 +75,8 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'RATE_LIMITED'),
   },
   {
-    of: 'Requests of one session that await their answer',
-    value: '64',
+    of: 'Requests of one session that await their answer, at its gateway and at its SFU node',
+    value: String(maxRequestsInFlight),
     answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),
   },
