@@ -36,6 +36,9 @@ const defaults = {
   now: () => performance.now(),
 } as const satisfies Partial<JwksSettings>;
 
+/** Share of the maximum age from which on keys are fetched while the known ones still serve. */
+const refreshedAt = 0.8;
+
 /** Maximum size of a key set. Those of real issuers have a few thousand bytes. */
 const maxJwksBytes = 262_144;
 
@@ -67,8 +70,13 @@ export class IssuerKeys {
    * @throws FlotillaError UNAVAILABLE when the issuer did not answer and no cached key matches; a JOSEError when there is no such key.
    */
   async get(header: JWTHeaderParameters, token: FlattenedJWSInput): Promise<CryptoKey> {
-    if (this.#age >= this.#settings.maxAgeMs) await this.#refresh();
-    if (this.#age >= this.#settings.maxStaleMs) throw this.#unavailable();
+    const { maxAgeMs, maxStaleMs } = this.#settings;
+    if (this.#age >= maxAgeMs * refreshedAt) {
+      const refreshed = this.#refresh();
+      // An issuer that was slow or down at the last attempt delays nobody while older keys may serve.
+      if (this.#age >= maxStaleMs || (this.#age >= maxAgeMs && this.#failure === undefined)) await refreshed;
+    }
+    if (this.#age >= maxStaleMs) throw this.#unavailable();
     try {
       return await this.#keys(header, token);
     } catch (error) {

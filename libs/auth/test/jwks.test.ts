@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { TokenIssuer, type TokenSettings, TokenVerifier } from '../src/index.ts';
 import { goodClaims, Issuer, now } from './issuer.ts';
 
@@ -98,6 +98,17 @@ describe('rotation', () => {
     await expect(verifier.verify(await issuer.sign('old'))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
     await expect(verifier.verify(await issuer.sign('new'))).resolves.toMatchObject({ sub: 'ada' });
     expect(issuer.fetches).toBe(3);
+  });
+
+  test('keys are fetched again before they are too old, while the known ones serve', async () => {
+    await issuer.addKey('old', 'ES256');
+    const verifier = verifierOf();
+    await verifier.verify(await issuer.sign('old'));
+    issuer.withdraw('old');
+    clock += 240_000;
+    await expect(verifier.verify(await issuer.sign('old'))).resolves.toMatchObject({ sub: 'ada' });
+    await vi.waitFor(() => expect(issuer.fetches).toBe(2));
+    await expect(verifier.verify(await issuer.sign('old'))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
   });
 
   test('many unknown key ids cause one fetch per cooldown', async () => {

@@ -39,7 +39,7 @@ export class Sweeper {
   #sweeping: Promise<void> | undefined;
   /** Time from which on the store has been reachable, by the monotonic clock. */
   #reachableSince = performance.now();
-  #lastSweptAt = this.#reachableSince;
+  #lastReachedAt = this.#reachableSince;
   #repairCursor: string | undefined;
   /** Number of expired sessions that the last sweep could not close. They stay due, in front of others. */
   #failedSessions = 0;
@@ -54,6 +54,7 @@ export class Sweeper {
 
   start(): void {
     this.#timer = setInterval(() => {
+      if (this.#sweeping) void this.#due(1).catch(() => undefined);
       this.#sweeping ??= this.sweep()
         .catch((error: unknown) => this.log.debug({ err: error }, 'sweep postponed'))
         .finally(() => (this.#sweeping = undefined));
@@ -62,11 +63,8 @@ export class Sweeper {
 
   /** Throws UNAVAILABLE when the store is unreachable. */
   async sweep(): Promise<void> {
-    const due = await this.store.sessions.due(sessionsPerSweep + this.#failedSessions);
-    const now = performance.now();
-    if (now - this.#lastSweptAt > storeOutageMs) this.#reachableSince = now;
-    this.#lastSweptAt = now;
-    const reachableMs = now - this.#reachableSince;
+    const due = await this.#due(sessionsPerSweep + this.#failedSessions);
+    const reachableMs = performance.now() - this.#reachableSince;
     const parts: Readonly<Record<string, () => Promise<void>>> = {
       ...(reachableMs >= gatewayTimeoutMs && { gateways: () => this.#detachOrphaned() }),
       ...(reachableMs >= this.windows.resumeMs && { sessions: () => this.#closeSessions(due) }),
@@ -83,6 +81,15 @@ export class Sweeper {
         this.log.warn({ err: error, part }, 'part of a sweep failed');
       }
     }
+  }
+
+  /** Sessions that have expired. Notes that the store is reachable, also during a sweep that takes long. */
+  async #due(limit: number): Promise<readonly string[]> {
+    const due = await this.store.sessions.due(limit);
+    const now = performance.now();
+    if (now - this.#lastReachedAt > storeOutageMs) this.#reachableSince = now;
+    this.#lastReachedAt = now;
+    return due;
   }
 
   #report(part: string, failed: readonly FailedRecord[]): void {

@@ -76,16 +76,17 @@ export class ApiAccess {
 
   /** Logs what a key changed, or could not change. Reads are not logged. */
   audit(request: Request, key: ApiKey, outcome: string): void {
-    if (request.method === 'GET') return;
+    if (request.method === 'GET' || request.method === 'HEAD') return;
+    const route = routeOf(request);
     this.log.info(
       {
         audit: true,
         key: key.name,
         ...(key.tenant !== undefined && { tenant: key.tenant }),
-        action: routeOf(request),
+        action: route,
         target: request.params,
-        // Only a request that was carried out has been parsed by its schema, which bounds it.
-        ...(outcome === 'ok' && { parameters: { ...request.query, ...(request.body as object | undefined) } }),
+        // Only a request that was carried out has been parsed by its schemas, which bound it.
+        ...(outcome === 'ok' && route !== undefined && { parameters: parametersOf(request, restRoutes[route]) }),
         outcome,
       },
       'REST write',
@@ -105,9 +106,14 @@ export class ApiAccess {
   }
 }
 
+/** What the route's schemas read of a request. */
+function parametersOf({ query, body }: Request, route: object): object {
+  return { ...('query' in route && query), ...('body' in route && (body as object | undefined)) };
+}
+
 function routeOf({ method, route }: Request): RestRoute | undefined {
   const { path } = route as { path: string };
-  return routesByPath.get(path)?.get(method);
+  return routesByPath.get(path)?.get(method === 'HEAD' ? 'GET' : method);
 }
 
 /** Throws FORBIDDEN when the key lacks one of the scopes. Without a key, the API is open. */

@@ -35,10 +35,13 @@ const validateErrors: readonly ErrorCode[] = [
   'UNAUTHENTICATED',
   'TOKEN_INVALID',
   'TOKEN_EXPIRED',
+  'TOKEN_REPLAYED',
   'SESSION_EXPIRED',
   'CLOCK_SKEW',
   'FORBIDDEN',
   'UPGRADE_REQUIRED',
+  'RATE_LIMITED',
+  'OVERLOADED',
   'UNAVAILABLE',
   'INTERNAL',
 ];
@@ -188,7 +191,7 @@ const validateOperation: ZodOpenApiOperationObject = {
   responses: {
     '204': {
       description:
-        'The credential is valid: signature, claims and expiry of a join token, or the session of a resume token. Not checked: whether a join token was used already (TOKEN_REPLAYED), limits of connections, and overload.',
+        'A connection with this credential would be accepted now: signature, claims, expiry and first use of a join token, or the session of a resume token; limits of connections, and overload.',
       ...serverClock,
     },
     ...errorResponses(validateErrors, serverClock),

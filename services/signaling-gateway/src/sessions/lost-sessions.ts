@@ -1,5 +1,5 @@
 import type { Logger } from '@flotilla/runtime';
-import type { SessionStore } from '@flotilla/store';
+import { forEachRecord, type SessionStore } from '@flotilla/store';
 import type { SessionTable } from './session-table.ts';
 
 /** Pause between two comparisons, ms. Longer than a handshake may take. */
@@ -40,16 +40,22 @@ export class LostSessions {
   async #compare(): Promise<void> {
     const connected = await this.store.connectedTo(this.gatewayId, this.table.size);
     const missing = new Map<string, string>();
+    const lost = new Map<string, string>();
     for (const { id, resumeHash } of connected) {
       if (this.table.get(id)?.resumeHash === resumeHash) continue;
       if (this.#missing.get(id) !== resumeHash) {
         missing.set(id, resumeHash);
         continue;
       }
-      this.log.info({ sessionId: id }, 'session without a connection detached');
-      await this.store.detach(id, resumeHash, this.resumeWindowMs);
+      lost.set(id, resumeHash);
     }
     this.#missing = missing;
+    const failed = await forEachRecord([...lost.keys()], async (id) => {
+      await this.store.detach(id, lost.get(id)!, this.resumeWindowMs);
+      this.log.info({ sessionId: id }, 'session without a connection detached');
+    });
+    for (const { record, error } of failed)
+      this.log.warn({ err: error, sessionId: record }, 'damaged session without a connection not detached');
   }
 
   stop(): void {
