@@ -21,6 +21,7 @@ export {
   type ErrorCode,
   FlotillaError,
   type Layers,
+  type LeaveReason,
   type MediaKind,
   type MediaMode,
   type Participant,

@@ -26,7 +26,8 @@ export const closeCodeMeanings: Readonly<Record<CloseCodeName, string>> = {
   SERVICE_RESTART:
     'The gateway is restarting, or cannot continue the events of this client. Connect again: the session resumes.',
   TOKEN_EXPIRED: 'The token expired and was not refreshed. Connect again with a new one.',
-  SESSION_REVOKED: 'An operator ended the session. It cannot be resumed.',
+  SESSION_REVOKED:
+    'An operator ended the session, or revoked its token. It cannot be resumed. The other participants see the reason `revoked`.',
   HANDSHAKE_TIMEOUT: 'No request was received within 30 s after the connection was opened.',
   HEARTBEAT_MISSED: 'No message and no pong was received for three heartbeats. The session can be resumed.',
   SESSION_REPLACED: 'The session was resumed by another connection.',

@@ -55,6 +55,12 @@ export const errorCatalogue = {
     meaning: 'The token was issued before the time from which on tokens of its user, or all tokens, are accepted.',
     cure: 'Issue a new token, if the user may still connect.',
   },
+  SESSION_REVOKED: {
+    status: 401,
+    retry: false,
+    meaning: 'The SDK reports that an operator ended the session (close code 4403).',
+    cure: 'Connect again with a new token, if the user may still connect.',
+  },
   SESSION_EXPIRED: {
     status: 401,
     retry: false,

@@ -47,6 +47,9 @@ import { Negotiation, NegotiationEvent, NegotiationState, PeerStream } from './n
 import { DrainProgress, NodeLoad, NodeState, NodeSummary, WorkerLoad } from './node.ts';
 import { NodeQuality, QualityGroup } from './quality.ts';
 import {
+  Ban,
+  BanCursor,
+  BanList,
   CreateRoom,
   DrainNode,
   IssuedToken,
@@ -91,6 +94,9 @@ import {
 
 export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   Address,
+  Ban,
+  BanCursor,
+  BanList,
   CreateRoom,
   CutSocketDrill: drillKinds.cut_socket,
   DisplayName,

@@ -7,7 +7,7 @@ import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } 
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
-import { DisplayName, Participant, Room, RoomSettings } from './room.ts';
+import { DisplayName, Participant, Room, RoomSettings, Timestamp } from './room.ts';
 import { maxTokenSeconds, RoomClaim } from './token.ts';
 import { Topology } from './topology.ts';
 
@@ -30,8 +30,10 @@ export const RoomCursor = z
   .regex(/^\d{15}:rm_[0-9a-z-]{1,60}$/, 'the `next` of a previous page')
   .describe('Position in the list of rooms: `next` of a page. Opaque to clients.');
 
+const pageLimit = z.coerce.number().int().min(1).max(100).default(50);
+
 export const ListRooms = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(100).default(50).describe('Maximum number of rooms in the page.'),
+  limit: pageLimit.describe('Maximum number of rooms in the page.'),
   cursor: RoomCursor.optional().describe('`next` of the previous page. Default: the first page.'),
 });
 
@@ -43,6 +45,30 @@ export const RoomList = z.object({
 export const ParticipantList = z.object({
   participants: z.array(Participant).describe('The participants of the room.'),
 });
+
+export const Ban = z
+  .object({
+    userId: UserId,
+    endsAt: Timestamp.describe('When its user may join again, in milliseconds since the Unix epoch.'),
+  })
+  .describe('A user who may not join a room for some time.');
+export type Ban = z.infer<typeof Ban>;
+
+export const BanCursor = z
+  .string()
+  .regex(/^\d{1,15}:([a-z0-9]{1,20}\/)?[\w.@:+-]{1,128}$/, 'the `next` of a previous page')
+  .describe('Position in the list of bans: `next` of a page. Opaque to clients.');
+
+export const ListBans = z.strictObject({
+  limit: pageLimit.describe('Maximum number of bans in the page.'),
+  cursor: BanCursor.optional().describe('`next` of the previous page. Default: the first page.'),
+});
+
+export const BanList = z.object({
+  bans: z.array(Ban).describe('The bans of the room that are in force, those that end first in front.'),
+  next: BanCursor.nullable().describe('`cursor` of the next page, or null when this page is the last.'),
+});
+export type BanList = z.infer<typeof BanList>;
 
 export const NodeList = z.object({ nodes: z.array(NodeSummary).describe('The SFU nodes.') });
 
@@ -207,11 +233,23 @@ export const restRoutes = {
     method: 'delete',
     path: '/v1/rooms/{room}/participants/{participant}',
     scope: 'rooms',
-    summary: 'Remove a participant from a room, and ban its user from it for some time.',
+    summary:
+      'Remove a participant from a room, and ban its user from it for some time: the user leaves the room with all its sessions.',
     params: room.extend({ participant: ParticipantId }),
     query: RemoveParticipant,
     status: 204,
     errors: ['ROOM_NOT_FOUND', 'PARTICIPANT_NOT_FOUND', 'BAD_PAYLOAD'],
+  },
+  listBans: {
+    method: 'get',
+    path: '/v1/rooms/{room}/bans',
+    scope: 'read',
+    summary: 'List the bans of a room that are in force, those that end first in front.',
+    params: room,
+    query: ListBans,
+    status: 200,
+    reply: BanList,
+    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD'],
   },
   liftBan: {
     method: 'delete',
@@ -249,7 +287,7 @@ export const restRoutes = {
     scope: 'operate',
     wholeFleet: true,
     summary:
-      'Refuse all tokens that were issued before, to open or refresh a session. Sessions that are open end when their token expires.',
+      'Refuse all tokens that were issued before, to open or refresh a session, and end the sessions of such tokens as `revokeSession` does. Replies when they have ended.',
     body: Revoke,
     status: 200,
     reply: Revoked,

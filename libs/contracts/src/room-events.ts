@@ -11,9 +11,9 @@ import { NegotiationEvent } from './negotiation.ts';
 import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
 export const LeaveReason = z
-  .enum(['left', 'disconnected', 'removed', 'failed'])
+  .enum(['left', 'disconnected', 'removed', 'revoked', 'failed'])
   .describe(
-    'Why a participant left. `left`: it left or closed its session. `disconnected`: its connection dropped and did not resume in time. `removed`: a backend removed it. `failed`: it joined, and its media could not be opened.',
+    'Why a participant left. `left`: it left or closed its session. `disconnected`: its connection dropped and did not resume in time. `removed`: a backend removed it, or its new token does not cover the room. `revoked`: an operator ended its session. `failed`: it joined, and its media could not be opened.',
   );
 export type LeaveReason = z.infer<typeof LeaveReason>;
 

@@ -7,7 +7,7 @@ import {
   roomGrantsOf,
   tenantOfRoom,
 } from '@flotilla/contracts';
-import type { SessionClaims } from './store.ts';
+import type { ActiveBan, SessionClaims } from './store.ts';
 
 /** Time in seconds for which a deleted room's stream is kept, so that its participants receive `room_deleted`. */
 export const deletedStreamSeconds = 300;
@@ -67,3 +67,15 @@ export const lacksGrant = (grant: RoomGrant): FlotillaError =>
 /** Only those who may both publish and subscribe exchange media directly: the SFU enforces the grants of the others. */
 export const mayCallDirectly = (grants: readonly RoomGrant[]): boolean =>
   grants.includes('publish') && grants.includes('subscribe');
+
+/** Whether a ban follows another in lists: they are sorted by their end, then by their user. */
+export const isAfter = (ban: ActiveBan, other: ActiveBan | undefined): boolean =>
+  other === undefined || ban.endsAt > other.endsAt || (ban.endsAt === other.endsAt && ban.userId > other.userId);
+
+/** A page of bans. `found` has at least one more than `limit` unless the page is the last. */
+export function pageOfBans(
+  found: readonly ActiveBan[],
+  limit: number,
+): { bans: ActiveBan[]; next: ActiveBan | undefined } {
+  return { bans: found.slice(0, limit), next: found.length > limit ? found[limit - 1] : undefined };
+}

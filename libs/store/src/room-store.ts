@@ -81,6 +81,13 @@ export interface Ban {
   readonly seconds: number;
 }
 
+/** A ban that is in force. */
+export interface ActiveBan {
+  readonly userId: string;
+  /** ms since the Unix epoch. */
+  readonly endsAt: number;
+}
+
 /** Maximum number of bans of a room. A further one replaces the one that ends first. */
 export const maxBans = 10_000;
 
@@ -118,11 +125,17 @@ export interface RoomStore {
    */
   leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean>;
 
-  /** As `leave`, with the reason `removed`. With a ban its user may not join the room again before the ban is over. */
+  /**
+   * As `leave`, with the reason `removed`. With a ban its user may not join the room again before the ban is over, and leaves the room
+   * with its other sessions as well.
+   */
   remove(roomId: string, participantId: string, ban: Ban | undefined): Promise<boolean>;
 
   /** Lets a user join again. False when there was no ban. */
   liftBan(roomId: string, userId: string): Promise<boolean>;
+
+  /** The bans of a room that are in force, those that end first in front. `after` is the last of the previous page. */
+  bans(roomId: string, limit: number, after?: ActiveBan): Promise<{ bans: ActiveBan[]; next: ActiveBan | undefined }>;
 
   /**
    * Assigns a member to another node, whose capacity it reserves; appends `participant_moved`. A migration of it ends. Throws

@@ -10,7 +10,7 @@ export interface SessionClaims {
   readonly grants: readonly Grant[];
   /** Rooms it may send messages into without being in them. */
   readonly bridge: readonly string[];
-  /** When the token was issued, s since the Unix epoch. Compared when a session is opened or refreshed, not kept. */
+  /** When the token was issued, s since the Unix epoch. The store finds sessions by it, their records do not have it. */
   readonly issuedAt?: number | undefined;
   /** When the token expires, ms since the Unix epoch. */
   readonly expiresAt: number;
@@ -83,8 +83,14 @@ export interface SessionStore {
    */
   revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void>;
 
-  /** The sessions of a user that are connected or may resume. */
-  ofUser(userId: string): Promise<SessionRecord[]>;
+  /** Ids of the sessions of a user that are connected or may resume. */
+  ofUser(userId: string): Promise<string[]>;
+
+  /**
+   * Ids of the sessions, of all users, that are connected or may resume and whose token was issued before a time (s since the Unix
+   * epoch), oldest token first: at most `limit`, after the first `skip`.
+   */
+  issuedBefore(issuedBefore: number, skip: number, limit: number): Promise<string[]>;
 
   /**
    * Sends a message (JSON text) to all sessions of a user: appended to the streams of their gateways (see `gatewayStream`), and
@@ -124,6 +130,12 @@ export interface SessionStore {
    * hash of its resume token, that is, while no later connection resumed it. Returns the ids of the rooms it left.
    */
   close(sessionId: string, reason: LeaveReason, resumeHash?: string): Promise<readonly string[]>;
+
+  /**
+   * Ends a session for an operator: as `close` with the reason `revoked`, and in the same step the event `session_revoked` is appended to
+   * the stream of its gateway, which closes its connection.
+   */
+  revoke(sessionId: string): Promise<void>;
 
   /**
    * Ends a session whose resume window has passed, with the reason `disconnected`. False when that is not so, because it was

@@ -163,7 +163,7 @@ describe('damaged records in Redis', () => {
     expect(await store.relays.list()).toMatchObject([{ id: 'rl_a' }]);
     expect(await store.relays.retained('rm_a')).toEqual([retained]);
     expect(await store.history.recent()).toEqual([]);
-    expect(await store.sessions.ofUser('u')).toMatchObject([{ id: 'ss_1' }]);
+    expect(await store.sessions.ofUser('u')).toContain('ss_1');
     await store.sessions.gatewayAlive('gw_test');
     await waitFor('the topology has the room and the session', async () => {
       const ids = new Set((await store.topology()).vertices.map(({ id }) => id));

@@ -1,5 +1,5 @@
-import type { EventLog } from '@flotilla/bus';
-import { type Grant, newId } from '@flotilla/contracts';
+import { type EventLog, gatewayStream } from '@flotilla/bus';
+import { type Grant, newId, participantIdOf } from '@flotilla/contracts';
 import {
   cameraOf,
   joinAs,
@@ -159,12 +159,88 @@ describe.each(adapters)('grants in %s', (_name, open) => {
     await expectWhole();
   });
 
+  test('a ban takes the user out of the room with all its sessions, and nobody else', async () => {
+    const own = [await openSession({}), await openSession({})];
+    const other = newId('session');
+    await store.sessions.open({ id: other, userId: 'other', gatewayId: 'gw_a', ...participantClaims() }, 'other');
+    for (const sessionId of own) await store.rooms.join(newcomer('rm_a', sessionId));
+    await store.rooms.join(newcomer('rm_b', own[1]));
+    await store.rooms.join({ ...newcomer('rm_a', other), userId: 'other' });
+    expect(await store.rooms.remove('rm_a', participantIdOf(own[0]!), { userId: 'u', seconds: 60 })).toBe(true);
+    expect((await eventsOf(events, 'rm_a')).slice(-2)).toMatchObject(
+      own.map((sessionId) => ({
+        type: 'participant_left',
+        payload: { participantId: participantIdOf(sessionId), reason: 'removed' },
+      })),
+    );
+    expect(await store.rooms.state('rm_a')).toMatchObject({ members: [{ sessionId: other }] });
+    expect(await store.rooms.state('rm_b')).toMatchObject({ members: [{ sessionId: own[1] }] });
+    await expectWhole();
+  });
+
+  test('the bans of a room are listed page by page by their end, without those that are over or lifted', async () => {
+    const ban = async (userId: string, seconds: number, roomId = 'rm_a') => {
+      const { member } = await joinAs(store, { ...newcomer(roomId), userId });
+      await store.rooms.remove(roomId, member.id, { userId, seconds });
+    };
+    for (const [index, userId] of ['c', 't/b', 'a', 'lifted', 'late'].entries()) await ban(userId, 60 + index * 60);
+    await ban('elsewhere', 60, 'rm_b');
+    await ban('short', 1);
+    await store.rooms.liftBan('rm_a', 'lifted');
+    const { bans } = await waitFor('the shortest ban is over', async () => {
+      const page = await store.rooms.bans('rm_a', 10);
+      return page.bans.length === 4 ? page : notYet(`there are ${page.bans.length}`);
+    });
+    expect(bans.map(({ userId }) => userId)).toEqual(['c', 't/b', 'a', 'late']);
+    const remainingMs = bans[0]!.endsAt - Date.now();
+    expect(remainingMs).toBeGreaterThan(0);
+    expect(remainingMs).toBeLessThanOrEqual(61_000);
+    const first = await store.rooms.bans('rm_a', 2);
+    expect(first).toEqual({ bans: bans.slice(0, 2), next: bans[1] });
+    // The position is found also when the ban itself has been lifted.
+    await store.rooms.liftBan('rm_a', 't/b');
+    expect(await store.rooms.bans('rm_a', 2, first.next)).toEqual({ bans: bans.slice(2), next: undefined });
+    expect(await store.rooms.bans('rm_missing', 2)).toEqual({ bans: [], next: undefined });
+  });
+
   test('a ban ends with its room', async () => {
     const { member } = await joinAs(store, newcomer('rm_a'));
     await store.rooms.remove('rm_a', member.id, { userId: 'u', seconds: 60 });
     await store.rooms.delete('rm_a');
     await store.rooms.create(roomRecord('a'));
     await joinAs(store, newcomer('rm_a'));
+  });
+
+  test('a revoked session leaves its rooms, and its gateway is told so once', async () => {
+    const sessionId = await openSession({});
+    await store.rooms.join(newcomer('rm_a', sessionId));
+    for (let run = 0; run < 2; run++) await store.sessions.revoke(sessionId);
+    expect((await eventsOf(events, 'rm_a')).at(-1)).toMatchObject({
+      type: 'participant_left',
+      payload: { reason: 'revoked' },
+    });
+    expect(await store.sessions.get(sessionId)).toBeUndefined();
+    expect(await events.readAfter(gatewayStream('gw_a'), '0-0', 10)).toMatchObject([
+      { data: JSON.stringify({ type: 'session_revoked', sessionId }) },
+    ]);
+    await expectWhole();
+  });
+
+  test('sessions are found by when the token was issued that opened or last refreshed them', async () => {
+    const [old, older, refreshed, ended] = ['ss_old', 'ss_older', 'ss_refreshed', 'ss_ended'] as const;
+    for (const [id, issuedAt] of [
+      [old, 20],
+      [older, 10],
+      [refreshed, 5],
+      [ended, 5],
+    ] as const)
+      await store.sessions.open({ id, userId: 'u', gatewayId: 'gw_a', ...participantClaims(), issuedAt }, `hash-${id}`);
+    const token = { id: newId('session'), keptUntil: Date.now() + 60_000 };
+    await store.sessions.refresh(refreshed, `hash-${refreshed}`, token, { ...participantClaims(), issuedAt: 30 });
+    await store.sessions.close(ended, 'left');
+    expect(await store.sessions.issuedBefore(30, 0, 10)).toEqual([older, old]);
+    expect(await store.sessions.issuedBefore(20, 0, 10)).toEqual([older]);
+    expect(await store.sessions.issuedBefore(31, 1, 1)).toEqual([old]);
   });
 
   test('tokens that were issued before a time neither open nor refresh a session, of one user or of all', async () => {

@@ -510,19 +510,16 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(await store.sessions.get(opened.id)).toMatchObject({ expiresAt: 3 });
     });
 
-    test('the sessions of a user are listed with their rooms and gateways', async () => {
+    test('the sessions of a user are listed until they end', async () => {
       const devices = [session('gw_a'), session('gw_a'), session('gw_b')];
       for (const device of devices) await store.sessions.open(device, hash(device.id));
       await store.sessions.open({ ...session('gw_b'), userId: 'ada.of-another+kind' }, hash('other'));
-      await enter('rm_a', devices[0]!.id);
-      await enter('rm_b', devices[0]!.id);
       const found = await store.sessions.ofUser('ada');
-      expect(found.map(({ id }) => id).toSorted()).toEqual(devices.map(({ id }) => id).toSorted());
-      expect(found.find(({ id }) => id === devices[0]!.id)?.rooms.toSorted()).toEqual(['rm_a', 'rm_b']);
+      expect(found.toSorted()).toEqual(devices.map(({ id }) => id).toSorted());
       await store.sessions.close(devices[0]!.id, 'left');
       expect(await store.sessions.ofUser('ada')).toHaveLength(2);
       const [other] = await store.sessions.ofUser('ada.of-another+kind');
-      await store.sessions.close(other!.id, 'left');
+      await store.sessions.close(other!, 'left');
       expect(await store.sessions.ofUser('ada.of-another+kind')).toEqual([]);
     });
 

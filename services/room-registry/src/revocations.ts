@@ -1,20 +1,19 @@
-import { type EventLog, gatewayStream, idleStreamSeconds } from '@flotilla/bus';
-import { FlotillaError, type GatewayEvent, type Revoked, tenantOfUser, userIdOf } from '@flotilla/contracts';
-import type { SessionRecord, SessionStore } from '@flotilla/store';
+import { FlotillaError, type Revoked, tenantOfUser, userIdOf } from '@flotilla/contracts';
+import type { SessionStore } from '@flotilla/store';
+
+/** Sessions that are ended at the same time. */
+const endedAtOnce = 50;
 
 /** Ends sessions on behalf of an operator, and refuses tokens. */
 export class Revocations {
-  constructor(
-    private readonly sessions: SessionStore,
-    private readonly events: EventLog,
-  ) {}
+  constructor(private readonly sessions: SessionStore) {}
 
   /** `tenant`: that of the requester, undefined for the whole fleet. Throws NOT_FOUND. */
   async session(sessionId: string, tenant?: string): Promise<void> {
     const session = await this.sessions.get(sessionId);
     if (!session || (tenant !== undefined && tenantOfUser(session.userId) !== tenant))
       throw new FlotillaError('NOT_FOUND', `there is no session ${sessionId}`);
-    await this.#end(session);
+    await this.sessions.revoke(sessionId);
   }
 
   /** The tokens first: a session that is opened meanwhile is refused, or among those that are ended. */
@@ -22,26 +21,37 @@ export class Revocations {
     const userId = tenant === undefined ? user : userIdOf(user, tenant);
     if (userId === undefined) throw new FlotillaError('NOT_FOUND', `there is no user ${user}`);
     await this.sessions.revokeTokens(userId, issuedBefore);
-    const sessions = await this.sessions.ofUser(userId);
-    let failure: FlotillaError | undefined;
-    for (const session of sessions)
-      await this.#end(session).catch((error: unknown) => (failure ??= FlotillaError.from(error)));
-    // The others have ended. To repeat the call ends what is left.
-    if (failure) throw failure;
-    return { issuedBefore, sessions: sessions.length };
+    const ids = await this.sessions.ofUser(userId);
+    const failures: unknown[] = [];
+    for (let from = 0; from < ids.length; from += endedAtOnce)
+      failures.push(...(await this.#end(ids.slice(from, from + endedAtOnce))));
+    return revoked(issuedBefore, ids.length, failures);
   }
 
+  /** As `user`, for the sessions of such tokens. */
   async tokens(issuedBefore = untilNow()): Promise<Revoked> {
     await this.sessions.revokeTokens(undefined, issuedBefore);
-    return { issuedBefore, sessions: 0 };
+    const failures: unknown[] = [];
+    for (let sessions = 0; ;) {
+      // Those that failed are still listed, oldest token first.
+      const ids = await this.sessions.issuedBefore(issuedBefore, failures.length, endedAtOnce);
+      if (ids.length === 0) return revoked(issuedBefore, sessions, failures);
+      failures.push(...(await this.#end(ids)));
+      sessions += ids.length;
+    }
   }
 
-  /** The record first, so that the session cannot resume; then its connection. */
-  async #end({ id, gatewayId }: SessionRecord): Promise<void> {
-    await this.sessions.close(id, 'removed');
-    const event: GatewayEvent = { type: 'session_revoked', sessionId: id };
-    await this.events.append(gatewayStream(gatewayId), JSON.stringify(event), idleStreamSeconds);
+  /** Returns the errors of those that could not be ended. */
+  async #end(ids: readonly string[]): Promise<unknown[]> {
+    const outcomes = await Promise.allSettled(ids.map((id) => this.sessions.revoke(id)));
+    return outcomes.flatMap((outcome): unknown[] => (outcome.status === 'rejected' ? [outcome.reason] : []));
   }
+}
+
+/** Throws the first failure: the others have ended, and to repeat the call ends what is left. */
+function revoked(issuedBefore: number, sessions: number, [failure]: readonly unknown[]): Revoked {
+  if (failure !== undefined) throw FlotillaError.from(failure);
+  return { issuedBefore, sessions };
 }
 
 /** Tokens are dated in whole seconds: those of this second are included. */

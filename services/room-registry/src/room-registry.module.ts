@@ -43,7 +43,7 @@ export class RoomRegistryModule {
         { provide: Migrations, useValue: migrations },
         { provide: Nodes, useValue: nodes },
         { provide: Drills, useValue: drills },
-        { provide: Revocations, useValue: new Revocations(backplane.store.sessions, backplane.events) },
+        { provide: Revocations, useValue: new Revocations(backplane.store.sessions) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: ApiAccess, useValue: access },

@@ -1,4 +1,5 @@
 import {
+  type BanList,
   type CreateRoom,
   FlotillaError,
   idPrefixes,
@@ -64,6 +65,15 @@ export class Rooms {
     const { roomId, userId } = await this.member(ref, participantId, tenant);
     const ban = banSeconds > 0 ? { userId, seconds: banSeconds } : undefined;
     if (!(await this.store.remove(roomId, participantId, ban))) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
+  }
+
+  /** The bans in force. `cursor` is the `next` of the previous page. Throws ROOM_NOT_FOUND. */
+  async bans(ref: string, limit: number, cursor?: string, tenant?: string): Promise<BanList> {
+    const { id } = await this.get(ref, tenant);
+    const [, endsAt, userId] = /^(\d+):(.+)$/.exec(cursor ?? '') ?? [];
+    const after = userId === undefined ? undefined : { endsAt: Number(endsAt), userId };
+    const { bans, next } = await this.store.bans(id, limit, after);
+    return { bans, next: next ? `${next.endsAt}:${next.userId}` : null };
   }
 
   /** Throws ROOM_NOT_FOUND, NOT_FOUND. */

@@ -1,7 +1,8 @@
 import { tokenSettings, TokenVerifier } from '@flotilla/auth';
-import { IssuedToken, newId, Room, tenantOfRoom } from '@flotilla/contracts';
+import { BanList, IssuedToken, newId, Room, tenantOfRoom } from '@flotilla/contracts';
 import { memoryBackplane } from '@flotilla/backplane';
 import { createLogger } from '@flotilla/runtime';
+import { joinAs, newcomer, nodeReport, type RestApi } from '@flotilla/testkit';
 import { expect, test } from 'vitest';
 import { startRegistry } from './harness.ts';
 
@@ -58,6 +59,26 @@ test('a key of a tenant is refused what concerns the whole fleet', async () => {
     ['POST', `/v1/rooms/${room.id}/participants/pt_a/migrate`],
   ] as const)
     expect(await acme.request(method, path)).toMatchObject({ status: 403, body: { error: { code: 'FORBIDDEN' } } });
+});
+
+test('bans are listed with the full ids of users, page by page, to the tenant of the room and to the fleet only', async () => {
+  const { acme, beta, operator, room } = await setUp();
+  await backplane.store.nodes.report(nodeReport('nd_a'));
+  for (const [index, user] of ['bob', 'cy', 'dan'].entries()) {
+    const { member } = await joinAs(backplane.store, { ...newcomer(room.id), userId: `acme/${user}` });
+    const path = `/v1/rooms/daily/participants/${member.id}?banSeconds=${60 * (index + 1)}`;
+    expect(await acme.request('DELETE', path)).toMatchObject({ status: 204 });
+  }
+  const bansOf = async (api: RestApi, path: string) => BanList.parse((await api.request('GET', path)).body);
+  const first = await bansOf(acme, '/v1/rooms/daily/bans?limit=2');
+  expect(first.bans.map(({ userId }) => userId)).toEqual(['acme/bob', 'acme/cy']);
+  const last = await bansOf(acme, `/v1/rooms/daily/bans?limit=2&cursor=${encodeURIComponent(first.next!)}`);
+  expect(last).toMatchObject({ bans: [{ userId: 'acme/dan' }], next: null });
+  expect((await bansOf(operator, `/v1/rooms/${room.id}/bans`)).bans).toEqual([...first.bans, ...last.bans]);
+  expect(await beta.request('GET', `/v1/rooms/${room.id}/bans`)).toMatchObject(notFound);
+  expect(await acme.request('GET', '/v1/rooms/daily/bans?cursor=1:')).toMatchObject({ status: 400 });
+  expect(await acme.request('DELETE', '/v1/rooms/daily/bans/bob')).toMatchObject({ status: 204 });
+  expect((await bansOf(acme, '/v1/rooms/daily/bans')).bans).toHaveLength(2);
 });
 
 test('a key of a tenant revokes sessions and users of its own only', async () => {

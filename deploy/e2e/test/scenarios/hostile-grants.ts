@@ -1,4 +1,4 @@
-import { closeCodes, type Grant, roomGrants } from '@flotilla/contracts';
+import { closeCodes, type Grant, participantIdOf, roomGrants } from '@flotilla/contracts';
 import { notYet, RawClient, type Topology, uniqueName, UpgradeRefused, waitFor } from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
@@ -10,6 +10,12 @@ const forbidden = { ok: false, error: { code: 'FORBIDDEN' } };
 /** Refreshes the session of a client with a token of the same user. */
 const refresh = async (topology: Topology, raw: RawClient, room: string, userId: string, grants: Grant[]) =>
   raw.request('refresh_token', { token: await topology.api.issueToken(room, { userId, grants }) });
+
+const outcomeOf = (connecting: Promise<RawClient>): Promise<unknown> =>
+  connecting.then(
+    () => 'connected',
+    (error: unknown) => (error instanceof UpgradeRefused ? error.code : error),
+  );
 
 async function rtpCapabilitiesOf(raw: RawClient): Promise<object> {
   const { rtpCapabilities } = await raw.welcome();
@@ -138,6 +144,10 @@ export const hostileGrants: readonly HostileScenario[] = [
         expect(await honest.raw.event('participant_left')).toMatchObject({
           payload: { participantId, reason: 'removed', publicationIds: [expect.any(String)] },
         });
+        expect((await api.request('GET', `/v1/rooms/${room}/bans`)).body).toMatchObject({
+          bans: [{ userId, endsAt: expect.any(Number) }],
+          next: null,
+        });
         const banned = { ok: false, error: { code: 'BANNED' } };
         expect(await raw.request('join', { room })).toMatchObject(banned);
         const { resumeToken } = await raw.welcome();
@@ -163,19 +173,13 @@ export const hostileGrants: readonly HostileScenario[] = [
         const enter = async () =>
           (await joinWithMedia(topology, room, undefined, await api.issueToken(room, { userId }))).raw;
         const unused = await api.issueToken(room, { userId });
-        const outcomeOf = (connecting: Promise<RawClient>): Promise<unknown> =>
-          connecting.then(
-            () => 'connected',
-            (error: unknown) => (error instanceof UpgradeRefused ? error.code : error),
-          );
-
         const single = await enter();
         const { sessionId, resumeToken } = await single.welcome();
         expect(await api.request('DELETE', `/v1/sessions/${sessionId}`)).toMatchObject({ status: 204 });
         expect(await api.request('DELETE', `/v1/sessions/${sessionId}`)).toMatchObject({ status: 404 });
         expect((await single.closed).code).toBe(closeCodes.SESSION_REVOKED);
         expect(await outcomeOf(RawClient.resume(signalUrls[0]!, resumeToken))).toBe('SESSION_EXPIRED');
-        await honest.raw.event('participant_left', ({ payload }) => payload['reason'] === 'removed');
+        await honest.raw.event('participant_left', ({ payload }) => payload['reason'] === 'revoked');
 
         const both = [await enter(), await enter()];
         expect(await api.request('POST', `/v1/users/${userId}/revoke`, {})).toMatchObject({
@@ -194,5 +198,41 @@ export const hostileGrants: readonly HostileScenario[] = [
         expect(participants).toHaveLength(1);
         honest.raw.close();
       }),
+  },
+  {
+    title: 'when tokens are revoked, the sessions of those tokens end at once, and sessions of later tokens stay',
+    run: async (topology, report) => {
+      const { api, signalUrls } = topology;
+      const room = await api.newRoom('media');
+      const userId = uniqueName('revoked');
+      const unused = await api.issueToken(room, { userId });
+      const victims = [await joinWithMedia(topology, room), await joinWithMedia(topology, room)];
+      const lost = await joinWithMedia(topology, room);
+      const { resumeToken } = await lost.raw.welcome();
+      lost.raw.socket.terminate();
+      const issuedBefore = Math.floor(Date.now() / 1000) + 1;
+      await waitFor('tokens are dated later', () =>
+        Date.now() < issuedBefore * 1000 ? notYet('it is the same second') : undefined,
+      );
+      await HonestPair.beside(topology, report, async () => {
+        const honest = await joinWithMedia(topology, room);
+        const revoked = await api.request('POST', '/v1/tokens/revoke', { issuedBefore });
+        expect(revoked).toMatchObject({ status: 200, body: { issuedBefore } });
+        expect((revoked.body as { sessions: number }).sessions).toBeGreaterThanOrEqual(3);
+        for (const { raw } of victims) {
+          expect((await raw.closed).code).toBe(closeCodes.SESSION_REVOKED);
+          const { sessionId, resumeToken: token } = await raw.welcome();
+          expect(await outcomeOf(RawClient.resume(signalUrls.at(-1)!, token))).toBe('SESSION_EXPIRED');
+          await honest.raw.event(
+            'participant_left',
+            ({ payload }) => payload['participantId'] === participantIdOf(sessionId) && payload['reason'] === 'revoked',
+          );
+        }
+        expect(await outcomeOf(RawClient.resume(signalUrls.at(-1)!, resumeToken))).toBe('SESSION_EXPIRED');
+        expect(await outcomeOf(RawClient.connect(signalUrls[0]!, { token: unused }))).toBe('TOKEN_REVOKED');
+        expect(await honest.raw.request('ping')).toMatchObject({ ok: true });
+        honest.raw.close();
+      });
+    },
   },
 ];

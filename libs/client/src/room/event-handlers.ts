@@ -7,6 +7,7 @@ import {
   roomEvents,
 } from '@flotilla/contracts';
 import type { RoomMetadata } from '../metadata/room-metadata.ts';
+import { sessionRevoked } from '../signaling/index.ts';
 import type { RoomMedia } from './room-media.ts';
 import type { RoomState } from './room-state.ts';
 
@@ -27,7 +28,9 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
   return {
     participant_joined: ({ participant }) => state.addParticipant(participant),
     participant_left: ({ participantId, reason }) => {
-      if (participantId !== state.me.id) return state.removeParticipant(participantId);
+      if (participantId !== state.me.id) return state.removeParticipant(participantId, reason);
+      // The connection is closed with the same error; either may come first.
+      if (reason === 'revoked') return state.close(sessionRevoked());
       const removed = reason === 'removed' ? 'you were removed from the room' : 'you are no longer in the room';
       state.close(new FlotillaError('NOT_IN_ROOM', removed));
     },

@@ -1,4 +1,4 @@
-import type { FlotillaError, MediaMode, RoomGrant } from '@flotilla/contracts';
+import type { FlotillaError, LeaveReason, MediaMode, RoomGrant } from '@flotilla/contracts';
 import type { RoomStats } from '../media/quality.ts';
 import type { RemoteParticipant } from './participant.ts';
 import type { RemotePublication } from './remote-publication.ts';
@@ -18,7 +18,8 @@ export type RoomEvents = {
   /** The state of the local participant's own signaling connection. */
   stateChanged: [state: ConnectionState];
   participantJoined: [participant: RemoteParticipant];
-  participantLeft: [participant: RemoteParticipant];
+  /** `reason` is undefined when it left while the local signaling connection was lost. */
+  participantLeft: [participant: RemoteParticipant, reason: LeaveReason | undefined];
   /** `participant.connection` changed: the participant's signaling connection dropped, or has resumed. */
   participantConnectionChanged: [participant: RemoteParticipant];
   /**
@@ -50,6 +51,9 @@ export type RoomEvents = {
   migrated: [migration: MigrationSummary];
   /** A migration to another node failed; media stays on the previous node. */
   migrationFailed: [error: FlotillaError];
-  /** The room is closed. `error` is the reason, undefined after `leave`. */
+  /**
+   * The room is closed. `error` is the reason, undefined after `leave`: SESSION_REVOKED when an operator ended the session, NOT_IN_ROOM
+   * when the participant was removed.
+   */
   closed: [error: FlotillaError | undefined];
 };

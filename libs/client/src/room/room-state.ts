@@ -1,6 +1,7 @@
 import {
   FlotillaError,
   type IceServer,
+  type LeaveReason,
   mayHaveMedia,
   type MediaMode,
   type Participant,
@@ -208,13 +209,13 @@ export class RoomState {
     this.changes.emit('participantAdded', id);
   }
 
-  removeParticipant(id: string): void {
+  removeParticipant(id: string, reason?: LeaveReason): void {
     const participant = this.participants.get(id);
     if (!participant) return;
     this.changes.emit('participantRemoved', id);
     for (const publicationId of [...participant.publications.keys()]) this.removePublication(id, publicationId);
     this.participants.delete(id);
-    this.emit('participantLeft', participant);
+    this.emit('participantLeft', participant, reason);
     this.#updateSpeakers();
   }
 

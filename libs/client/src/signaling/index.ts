@@ -1,2 +1,2 @@
-export { SignalSession, type SignalSessionHandlers } from './signal-session.ts';
+export { sessionRevoked, SignalSession, type SignalSessionHandlers } from './signal-session.ts';
 export { SignalSocket } from './signal-socket.ts';

@@ -32,12 +32,12 @@ export interface SignalSessionHandlers {
 /** Time without an answer to a probe after which the connection is unresponsive, in milliseconds. */
 const probeWithinMs = 700;
 
-/** Close codes after which the session cannot be resumed. */
-const finalCodes: ReadonlySet<number> = new Set([
-  closeCodes.NORMAL,
-  closeCodes.SESSION_REPLACED,
-  closeCodes.SESSION_REVOKED,
-]);
+/** Close codes after which the session is neither resumed nor replaced. */
+const finalCodes: ReadonlySet<number> = new Set([closeCodes.NORMAL, closeCodes.SESSION_REPLACED]);
+/** An operator ended the session: it is not replaced by a new one. */
+export const sessionRevoked = (): FlotillaError =>
+  new FlotillaError('SESSION_REVOKED', 'an operator ended the session or revoked its token');
+
 /** Errors after which an attempt at a new session, with another token, would fail the same way. */
 const finalErrors: ReadonlySet<string> = new Set([
   'UNAUTHENTICATED',
@@ -251,6 +251,7 @@ export class SignalSession {
     const isMoving = this.#movingFrom === socket;
     // The gateway that is being left closes its connection once another one has resumed the session.
     if (isMoving && code === closeCodes.SESSION_REPLACED) return;
+    if (code === closeCodes.SESSION_REVOKED) return this.#end(sessionRevoked());
     if (finalCodes.has(code))
       return this.#end(code === closeCodes.NORMAL ? undefined : new FlotillaError('SESSION_EXPIRED', reason));
     if (isMoving) this.#notifyDisconnected();

@@ -4,6 +4,7 @@ import {
   type LeaveReason,
   type Member,
   type Offset,
+  participantIdOf,
   publicPublication,
   type PublicationRecord,
   type Room,
@@ -12,15 +13,18 @@ import {
 } from '@flotilla/contracts';
 import {
   deletedStreamSeconds,
+  isAfter,
   lacksGrant,
   listKey,
   maxTenantScan,
   mediaModeOf,
+  pageOfBans,
   pageOfTenant,
   roomIdOfListKey,
   sameSettings,
 } from '../room-record.ts';
 import {
+  type ActiveBan,
   type Ban,
   type FailedRecord,
   type JoinRequest,
@@ -111,6 +115,8 @@ export class MemoryRooms implements RoomStore {
     if (!this.shared.leave(roomId, participantId, 'removed')) return false;
     const bans = this.#rooms.get(roomId)?.bans;
     if (!ban || !bans) return true;
+    for (const sessionId of this.shared.sessionsOf(ban.userId))
+      this.shared.leave(roomId, participantIdOf(sessionId), 'removed');
     const now = this.shared.now();
     for (const [userId, until] of bans) if (until <= now) bans.delete(userId);
     const first = [...bans].toSorted(([, one], [, other]) => one - other)[0];
@@ -121,6 +127,18 @@ export class MemoryRooms implements RoomStore {
 
   async liftBan(roomId: string, userId: string): Promise<boolean> {
     return this.#rooms.get(roomId)?.bans.delete(userId) ?? false;
+  }
+
+  async bans(
+    roomId: string,
+    limit: number,
+    after?: ActiveBan,
+  ): Promise<{ bans: ActiveBan[]; next: ActiveBan | undefined }> {
+    const all = [...(this.#rooms.get(roomId)?.bans ?? [])].map(([userId, endsAt]): ActiveBan => ({ userId, endsAt }));
+    const found = all
+      .filter((ban) => ban.endsAt > this.shared.now() && isAfter(ban, after))
+      .toSorted((one, other) => (isAfter(one, other) ? 1 : -1));
+    return pageOfBans(found, limit);
   }
 
   async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {

@@ -9,6 +9,7 @@ import {
 } from '@flotilla/contracts';
 import { cutoffKeptSeconds } from '../cutoff.ts';
 import { missedMessages } from '../inbox.ts';
+import { sessionRevoked } from '../session-revoked.ts';
 import {
   type ConnectedSession,
   type FailedRecord,
@@ -77,9 +78,9 @@ export class MemorySessions implements SessionStore {
     this.#cutoffs.set(whose, { issuedBefore, keptUntil: now + cutoffKeptSeconds(issuedBefore, now) * 1000 });
   }
 
-  async open({ issuedAt, ...session }: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
+  async open({ issuedAt = 0, ...session }: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
     if (this.#isRevoked(session.userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
-    this.#sessions.set(session.id, { ...session, resumeHash });
+    this.#sessions.set(session.id, { ...session, issuedAt, resumeHash });
     this.#byResumeHash.set(resumeHash, session.id);
     return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
   }
@@ -90,13 +91,21 @@ export class MemorySessions implements SessionStore {
     if (session.tokenId === token.id) return;
     if (this.#isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
-    const { name, room, grants, bridge, expiresAt } = claims;
-    this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, expiresAt, tokenId: token.id });
+    const { name, room, grants, bridge, issuedAt = 0, expiresAt } = claims;
+    this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, issuedAt, expiresAt, tokenId: token.id });
     this.shared.setGrants(sessionId, claims);
   }
 
-  async ofUser(userId: string): Promise<SessionRecord[]> {
-    return [...this.#sessions.values()].filter((each) => each.userId === userId).map((each) => this.#record(each));
+  async ofUser(userId: string): Promise<string[]> {
+    return this.shared.sessionsOf(userId);
+  }
+
+  async issuedBefore(issuedBefore: number, skip: number, limit: number): Promise<string[]> {
+    return [...this.#sessions.values()]
+      .filter(({ issuedAt }) => issuedAt < issuedBefore)
+      .toSorted((one, other) => one.issuedAt - other.issuedAt)
+      .slice(skip, skip + limit)
+      .map(({ id }) => id);
   }
 
   async sendToUser(userId: string, message: string): Promise<Offset> {
@@ -194,6 +203,12 @@ export class MemorySessions implements SessionStore {
     return left;
   }
 
+  async revoke(sessionId: string): Promise<void> {
+    const gatewayId = this.#sessions.get(sessionId)?.gatewayId;
+    await this.close(sessionId, 'revoked');
+    if (gatewayId !== undefined) this.shared.log.appendNow(gatewayStream(gatewayId), sessionRevoked(sessionId));
+  }
+
   async closeExpired(sessionId: string): Promise<boolean> {
     const dueAt = this.#sessions.get(sessionId)?.dueAt;
     if (dueAt === undefined || dueAt > this.shared.now()) return false;
@@ -272,7 +287,8 @@ export class MemorySessions implements SessionStore {
       .map(({ id }) => id);
   }
 
-  #record({ resumeHash: _resumeHash, dueAt: _dueAt, tokenId: _tokenId, ...session }: SessionEntry): SessionRecord {
+  #record(entry: SessionEntry): SessionRecord {
+    const { resumeHash: _resumeHash, dueAt: _dueAt, tokenId: _tokenId, issuedAt: _issuedAt, ...session } = entry;
     return { ...session, rooms: this.shared.roomsOf(session.id) };
   }
 }

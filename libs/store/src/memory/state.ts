@@ -46,6 +46,7 @@ export interface ActiveMigration {
 }
 
 export type SessionEntry = Omit<SessionRecord, 'rooms'> & {
+  issuedAt: number;
   resumeHash: string;
   dueAt?: number;
   /** Id of the token that it was refreshed with last. */
@@ -67,6 +68,10 @@ export class MemoryState {
 
   append(roomId: string, event: RoomEvent, ttlSeconds?: number): void {
     this.log.appendNow(roomStream(roomId), encodeRoomEvent(event), ttlSeconds);
+  }
+
+  sessionsOf(userId: string): string[] {
+    return [...this.sessions.values()].filter((each) => each.userId === userId).map(({ id }) => id);
   }
 
   roomsOf(sessionId: string): string[] {

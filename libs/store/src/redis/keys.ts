@@ -81,6 +81,8 @@ const templates = {
   sessionRooms: 'session:%1:rooms',
   /** String: the session behind a resume token's hash. */
   resume: 'resume:%1',
+  /** Sorted set: session id -> when its token was issued, s. */
+  issued: 'sessions:issued',
   /** Sorted set: session id -> when its resume window ends, ms. */
   detached: 'sessions:detached',
   /** Sorted set: gateway id -> time of its last heartbeat, ms. */

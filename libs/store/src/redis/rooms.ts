@@ -15,17 +15,20 @@ import {
   startOfStream,
 } from '@flotilla/contracts';
 import {
+  isAfter,
   lacksGrant,
   listKey,
   type ListPage,
   maxTenantScan,
   mediaModeOf,
   notCovered,
+  pageOfBans,
   pageOfTenant,
   roomIdOfListKey,
   sameSettings,
 } from '../room-record.ts';
 import {
+  type ActiveBan,
   type Ban,
   type FailedRecord,
   type JoinRequest,
@@ -191,6 +194,24 @@ export class RedisRooms implements RoomStore {
 
   async liftBan(roomId: string, userId: string): Promise<boolean> {
     return (await this.client.do((redis) => redis.zrem(this.keys.bans(roomId), userId))) === 1;
+  }
+
+  async bans(
+    roomId: string,
+    limit: number,
+    after?: ActiveBan,
+  ): Promise<{ bans: ActiveBan[]; next: ActiveBan | undefined }> {
+    const found: ActiveBan[] = [];
+    // Bans that end at the same time are in the order of their users. Those that the previous page had are read again and dropped.
+    for (let skip = 0, isLast = false; found.length <= limit && !isLast; skip += limit + 1) {
+      const flat = await this.client.run('listBans', { roomId, from: after?.endsAt ?? 0, skip, limit: limit + 1 });
+      const read = Array.from({ length: flat.length / 2 }, (_, index) => {
+        return { userId: flat[index * 2]!, endsAt: Number(flat[index * 2 + 1]) };
+      });
+      found.push(...read.filter((ban) => isAfter(ban, after)));
+      isLast = read.length <= limit;
+    }
+    return pageOfBans(found, limit);
   }
 
   async reassign(roomId: string, participantId: string, excludeNodes: readonly string[]): Promise<Member> {

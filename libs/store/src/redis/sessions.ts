@@ -13,6 +13,7 @@ import {
 import { z } from 'zod';
 import { cutoffKeptSeconds } from '../cutoff.ts';
 import { missedMessages } from '../inbox.ts';
+import { sessionRevoked } from '../session-revoked.ts';
 import type {
   ConnectedSession,
   FailedRecord,
@@ -108,14 +109,14 @@ export class RedisSessions implements SessionStore {
     if (outcome !== 'refreshed') throw new FlotillaError(outcome);
   }
 
-  async ofUser(userId: string): Promise<SessionRecord[]> {
-    const ids = await this.client.do((redis) => redis.smembers(this.keys.userSessions(userId)));
-    const records: SessionRecord[] = [];
-    await forEachRecord(ids, async (id) => {
-      const record = await this.get(id);
-      if (record) records.push(record);
-    });
-    return records;
+  ofUser(userId: string): Promise<string[]> {
+    return this.client.do((redis) => redis.smembers(this.keys.userSessions(userId)));
+  }
+
+  issuedBefore(issuedBefore: number, skip: number, limit: number): Promise<string[]> {
+    return this.client.do((redis) =>
+      redis.zrangebyscore(this.keys.issued(), '-inf', `(${issuedBefore}`, 'LIMIT', skip, limit),
+    );
   }
 
   async sendToUser(userId: string, message: string): Promise<Offset> {
@@ -177,13 +178,26 @@ export class RedisSessions implements SessionStore {
   }
 
   async close(sessionId: string, reason: LeaveReason, resumeHash = ''): Promise<readonly string[]> {
-    const values = { sessionId, reason, resumeHash, expiredOnly: '', trace: traceField() };
-    return (await this.client.run('closeSession', values)) ?? [];
+    return (await this.#close({ sessionId, reason, resumeHash })) ?? [];
+  }
+
+  async revoke(sessionId: string): Promise<void> {
+    await this.#close({ sessionId, reason: 'revoked', revokedEvent: sessionRevoked(sessionId) });
+  }
+
+  #close(values: {
+    sessionId: string;
+    reason: LeaveReason;
+    resumeHash?: string;
+    expiredOnly?: string;
+    revokedEvent?: string;
+  }): Promise<string[] | null> {
+    const defaults = { resumeHash: '', expiredOnly: '', revokedEvent: '', trace: traceField() };
+    return this.client.run('closeSession', { ...defaults, ...values });
   }
 
   async closeExpired(sessionId: string): Promise<boolean> {
-    const values = { sessionId, reason: 'disconnected', resumeHash: '', expiredOnly: 'yes', trace: traceField() };
-    return (await this.client.run('closeSession', values)) !== null;
+    return (await this.#close({ sessionId, reason: 'disconnected', expiredOnly: 'yes' })) !== null;
   }
 
   async gatewayAlive(gatewayId: string): Promise<boolean> {

@@ -36,10 +36,14 @@ export function advice(code: ErrorCode): string {
     case 'TOKEN_EXPIRED':
     case 'TOKEN_REPLAYED':
     case 'UNAUTHENTICATED':
+    case 'TOKEN_REVOKED':
+    case 'SESSION_REVOKED':
     case 'SESSION_EXPIRED':
       return 'Ask for a new invitation and join again.';
     case 'FORBIDDEN':
       return 'You need an invitation to this room.';
+    case 'BANNED':
+      return 'Ask the host of the room.';
     case 'ROOM_FULL':
       return 'Try again when someone has left.';
     case 'ROOM_NOT_FOUND':

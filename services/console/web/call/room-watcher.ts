@@ -54,8 +54,8 @@ export class RoomWatcher {
         announce(`${name} joined`);
         changed();
       }),
-      room.on('participantLeft', ({ name }) => {
-        announce(`${name} left`);
+      room.on('participantLeft', ({ name }, reason) => {
+        announce(reason === 'removed' || reason === 'revoked' ? `${name} was removed` : `${name} left`);
         changed();
       }),
       room.on('participantConnectionChanged', ({ name, connection }) => {

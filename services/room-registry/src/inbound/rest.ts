@@ -1,6 +1,7 @@
 import { type ApiKey, TokenIssuer } from '@flotilla/auth';
 import {
   adminGrantScopes,
+  type BanList,
   CreateRoom,
   DrainNode,
   errorCatalogue,
@@ -12,6 +13,7 @@ import {
   IssueToken,
   type IssuedToken,
   isWellFormed,
+  ListBans,
   ListRooms,
   malformedText,
   mermaidType,
@@ -213,6 +215,15 @@ export class RestController {
     @Tenant() tenant: OfTenant,
   ): Promise<void> {
     return this.rooms.remove(room, participant, banSeconds, tenant);
+  }
+
+  @Get('/v1/rooms/:room/bans')
+  bans(
+    @Param('room', roomParam) room: string,
+    @Query(new Parsed(ListBans)) { limit, cursor }: z.output<typeof ListBans>,
+    @Tenant() tenant: OfTenant,
+  ): Promise<BanList> {
+    return this.rooms.bans(room, limit, cursor, tenant);
   }
 
   @Delete('/v1/rooms/:room/bans/:user')

@@ -113,6 +113,6 @@ export const closings: Readonly<Partial<Record<LifecycleEvent, { code: CloseCode
   flood: { code: 'RATE_LIMITED', reason: 'messages kept arriving above the rate limit' },
   replaced: { code: 'SESSION_REPLACED', reason: 'the session was resumed by another connection' },
   overtaken: { code: 'SERVICE_RESTART', reason: 'another attempt to resume came later, resume again' },
-  revoked: { code: 'SESSION_REVOKED', reason: 'an operator ended the session' },
+  revoked: { code: 'SESSION_REVOKED', reason: 'an operator ended the session or revoked its token' },
   stopping: { code: 'SERVICE_RESTART', reason: 'this gateway restarts, resume elsewhere' },
 };

@@ -1,6 +1,7 @@
 --[[
 Takes a member out of a room with all that it holds, and the room out of its session's rooms; appends participant_left. With
-`banSeconds` above 0 the user `banUser` may not join the room for so long; a room keeps maxBans, those that end last.
+`banSeconds` above 0 the user `banUser` may not join the room for so long, and the members of its other sessions leave as well; a room
+keeps maxBans, those that end last.
 @args roomId participantId reason trace banUser banSeconds
 @result z.union([z.literal(0), z.literal(1)])
 Returns 0 when the participant is not in the room.
@@ -8,6 +9,10 @@ Returns 0 when the participant is not in the room.
 -- @include leave
 if not stage_leave(roomId, participantId, reason, trace) then return 0 end
 if tonumber(banSeconds) > 0 then
+  for _, session in ipairs(redis.call('SMEMBERS', key.userSessions(banUser))) do
+    local other = participant_of(session)
+    if other ~= participantId then stage_leave(roomId, other, reason, trace) end
+  end
   local bans = key.bans(roomId)
   local ends = now_ms() + banSeconds * 1000
   local surplus = redis.call('ZRANGEBYSCORE', bans, '-inf', now_ms(), 'LIMIT', 0, 100)

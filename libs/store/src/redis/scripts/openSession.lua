@@ -14,5 +14,6 @@ end
 stage('SET', key.resume(resumeHash), sessionId)
 stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
+stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
 return offset

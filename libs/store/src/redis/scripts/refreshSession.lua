@@ -16,6 +16,7 @@ if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED
 stage('SET', key.usedToken(tokenId), '1')
 stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
 stage('HSET', session, 'tokenId', tokenId)
+stage('ZADD', key.issued(), issuedAt, sessionId)
 for index = 1, #claims, 2 do
   stage('HSET', session, claims[index], claims[index + 1])
 end

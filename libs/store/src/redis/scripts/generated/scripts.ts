@@ -5,7 +5,7 @@ import { z } from 'zod';
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
-  closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; trace: string | number };
+  closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; revokedEvent: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
   confirmResume: { sessionId: string | number; usedHash: string | number; nextHash: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
@@ -21,6 +21,7 @@ export interface ScriptArguments {
   isResumable: { resumeHash: string | number };
   join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
+  listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
   listNodes: {  };
   listRelays: {  };
   openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; issuedAt: string | number; claims: readonly string[] };
@@ -436,7 +437,7 @@ commit()
 return { started, media }`,
   },
   closeSession: {
-    args: ["sessionId","reason","resumeHash","expiredOnly","trace"],
+    args: ["sessionId","reason","resumeHash","expiredOnly","revokedEvent","trace"],
     result: z.array(z.string()).nullable(),
     lua: `${include.time}
 ${include.transaction}
@@ -459,8 +460,12 @@ local user = redis.call('HGET', key.session(sessionId), 'userId')
 if user then stage('SREM', key.userSessions(user), sessionId) end
 if hash then delete(key.resume(hash)) end
 local gateway = redis.call('HGET', key.session(sessionId), 'gatewayId')
-if gateway then stage('SREM', key.gatewaySessions(gateway), sessionId) end
+if gateway then
+  stage('SREM', key.gatewaySessions(gateway), sessionId)
+  if revokedEvent ~= '' then append(key.gatewayStream(gateway), maxStreamLength, revokedEvent, { ttl = idleStreamSeconds }) end
+end
 stage('ZREM', key.detached(), sessionId)
+stage('ZREM', key.issued(), sessionId)
 delete(key.session(sessionId))
 delete(key.sessionRooms(sessionId))
 stage_reservations()
@@ -727,6 +732,10 @@ ${include.migrations}
 ${include.leave}
 if not stage_leave(roomId, participantId, reason, trace) then return 0 end
 if tonumber(banSeconds) > 0 then
+  for _, session in ipairs(redis.call('SMEMBERS', key.userSessions(banUser))) do
+    local other = participant_of(session)
+    if other ~= participantId then stage_leave(roomId, other, reason, trace) end
+  end
   local bans = key.bans(roomId)
   local ends = now_ms() + banSeconds * 1000
   local surplus = redis.call('ZRANGEBYSCORE', bans, '-inf', now_ms(), 'LIMIT', 0, 100)
@@ -740,6 +749,13 @@ end
 stage_reservations()
 commit()
 return 1`,
+  },
+  listBans: {
+    args: ["roomId","from","skip","limit"],
+    result: z.array(z.string()),
+    lua: `${include.time}
+local start = math.max(tonumber(from), now_ms() + 1)
+return redis.call('ZRANGEBYSCORE', key.bans(roomId), string.format('%d', start), '+inf', 'WITHSCORES', 'LIMIT', skip, limit)`,
   },
   listNodes: {
     args: [],
@@ -772,6 +788,7 @@ end
 stage('SET', key.resume(resumeHash), sessionId)
 stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
+stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
 return offset`,
   },
@@ -924,6 +941,7 @@ if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED
 stage('SET', key.usedToken(tokenId), '1')
 stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
 stage('HSET', session, 'tokenId', tokenId)
+stage('ZADD', key.issued(), issuedAt, sessionId)
 for index = 1, #claims, 2 do
   stage('HSET', session, claims[index], claims[index + 1])
 end
