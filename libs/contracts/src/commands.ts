@@ -44,7 +44,8 @@ export const registryCommands = {
    * is assigned to another node at once. Not idempotent: a repetition is answered MIGRATION_RUNNING while the first runs.
    *
    * Errors: NOT_IN_ROOM, MEDIA_NOT_OPEN (the session has no media), NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE (the new node
-   * did not answer), MIGRATION_NOT_ACTIVE (it is not on `fromNode`, or the migration was rolled back meanwhile).
+   * did not answer), MIGRATION_NOT_ACTIVE (it is not on `fromNode`, or the migration was rolled back meanwhile), STALE_TERM (another
+   * autoscaler has led since `term`: the caller was stopped, or cut off, and does not know it yet).
    */
   'registry.migrate': {
     version: 1,
@@ -54,6 +55,11 @@ export const registryCommands = {
       fromNode: NodeId.optional().describe('The node that the caller expects it on. Default: any.'),
       toNode: NodeId.optional().describe('Default: the node that placement chooses.'),
       reason: MigrationReason,
+      term: z
+        .int()
+        .positive()
+        .optional()
+        .describe('Term of the autoscaler that gives the order. Absent: an operator gives it.'),
     }),
     reply: z.object({ migration: Migration }),
   },

@@ -225,6 +225,12 @@ export const errorCatalogue = {
     meaning: 'The migration was rolled back, or does not exist.',
     cure: 'Close the new transports and continue on the current node.',
   },
+  STALE_TERM: {
+    status: 409,
+    retry: false,
+    meaning: 'An autoscaler whose term has ended gave the order: another one has led since.',
+    cure: 'None is needed: the present leader plans by itself.',
+  },
   DRILL_REFUSED: {
     status: 403,
     retry: false,

@@ -1,3 +1,6 @@
+/** The lease whose holder plans the migrations of the fleet. Orders of a holder whose term has ended are refused. */
+export const plannerLease = 'autoscaler';
+
 /**
  * A lease elects one of several processes. It expires by the store's clock; its holder must measure the time since before its
  * request by a monotonic clock, and stop before the lease expires. `holder` is unique to the process.

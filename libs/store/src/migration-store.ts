@@ -3,23 +3,30 @@ import type { CommandPayload, MediaSessionParameters, Migration, MigrationEnd } 
 /** What a participant's media is opened with on a node. */
 export type MediaRequest = Pick<CommandPayload<'sfu.open_session'>, 'rtpCapabilities' | 'subscribe' | 'publicationIds'>;
 
+interface Order {
+  /** Term of the holder of `plannerLease` that gives the order; undefined when it comes from an operator. */
+  readonly term?: number | undefined;
+}
+
 /** Parameters of a new migration. */
 export type MigrationRequest = Pick<
   Migration,
   'id' | 'roomId' | 'sessionId' | 'participantId' | 'reason' | 'startedAt' | 'deadline'
-> & {
-  /** The node that the caller expects the member to be assigned to. */
-  readonly fromNode?: string | undefined;
-  readonly toNode?: string | undefined;
-};
+> &
+  Order & {
+    /** The node that the caller expects the member to be assigned to. */
+    readonly fromNode?: string | undefined;
+    readonly toNode?: string | undefined;
+  };
 
 /** A member whose node does not answer is assigned to another one. */
-export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'participantId' | 'startedAt'> & {
-  /** Preferred when it has capacity. */
-  readonly toNode?: string | undefined;
-  /** The node counts as alive while its heartbeat is not this much older than the newest of any node, ms. */
-  readonly lostAfterMs: number;
-};
+export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'participantId' | 'startedAt'> &
+  Order & {
+    /** Preferred when it has capacity. */
+    readonly toNode?: string | undefined;
+    /** The node counts as alive while its heartbeat is not this much older than the newest of any node, ms. */
+    readonly lostAfterMs: number;
+  };
 
 /**
  * The journal of active migrations. Each step is written together with its change and its entry in the history, so that any
@@ -29,7 +36,7 @@ export interface MigrationStore {
   /**
    * Reserves capacity for a member on another node, the given one or the best, and writes the migration to the journal. Returns
    * it with what the member's media was opened with. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MEDIA_NOT_OPEN,
-   * MIGRATION_NOT_ACTIVE when the member is not on `fromNode`.
+   * MIGRATION_NOT_ACTIVE when the member is not on `fromNode`, STALE_TERM when another leader's term has begun since.
    */
   begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }>;
 
@@ -56,7 +63,7 @@ export interface MigrationStore {
 
   /**
    * Assigns a member to another node because its own was lost; appends `participant_moved` and `media_lost`, and writes the
-   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive.
+   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive, STALE_TERM as `begin`.
    */
   reassignLost(request: LostNodeRequest): Promise<Migration>;
 

@@ -3,7 +3,7 @@ import { type MediaSessionParameters, newId, participantIdOf } from '@flotilla/c
 import { cameraOf, joinAs, mediaRequest, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { MigrationRequest, Store } from '../src/index.ts';
+import { type MigrationRequest, plannerLease, type Store } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';
 
 const transport: MediaSessionParameters['send'] = {
@@ -55,6 +55,37 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
       (await store.nodes.list()).flatMap(({ id, reserved: places }) => (places ? [[id, places]] : [])),
     );
   const appended = () => eventsOf(events, roomId);
+
+  test('orders of a leader whose term has ended are refused and change nothing, those of the present leader and of operators are carried out', async () => {
+    const member = await join();
+    const old = await store.leases.acquire(plannerLease, 'old', 60_000);
+    await store.leases.release(plannerLease, 'old');
+    const present = await store.leases.acquire(plannerLease, 'present', 60_000);
+    const order = (term: number | undefined) => ({
+      id: newId('migration'),
+      roomId,
+      sessionId: member.sessionId,
+      participantId: member.id,
+      startedAt: 1,
+      term,
+    });
+    const beginning = (term: number | undefined) =>
+      store.migrations.begin({ ...order(term), reason: 'drain', deadline: Date.now() + 10_000 });
+    // The node counts as lost whatever its heartbeat says.
+    const reassigning = (term: number | undefined) => store.migrations.reassignLost({ ...order(term), lostAfterMs: 0 });
+    const before = await appended();
+    for (const refused of [beginning(old), reassigning(old)])
+      await expect(refused).rejects.toMatchObject({ code: 'STALE_TERM' });
+    expect(await store.migrations.running(10)).toEqual([]);
+    expect(await store.history.recent()).toEqual([]);
+    expect(await appended()).toEqual(before);
+    for (const term of [present, undefined]) {
+      const { migration } = await beginning(term);
+      expect(migration).not.toHaveProperty('term');
+      await store.migrations.rollBack(roomId, member.id, migration.id, 'rolled_back');
+      expect(await reassigning(term)).not.toHaveProperty('term');
+    }
+  });
 
   test('a member that migrates holds capacity on both nodes until the commit, then on the new one alone; a repeated commit changes nothing', async () => {
     const member = await join();

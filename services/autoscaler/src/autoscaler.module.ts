@@ -1,6 +1,7 @@
 import type { StreamSubscription } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
+import { plannerLease } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { Autoscaler, checkEveryMs } from './autoscaler.ts';
 import { FleetView } from './fleet-view.ts';
@@ -58,7 +59,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
   ) {
     const { bus, store } = backplane;
     const view = new FleetView();
-    const leadership = new Leadership(store.leases, 'autoscaler', log);
+    const leadership = new Leadership(store.leases, plannerLease, log);
     this.#leadership = leadership;
     this.#dispatcher = new MigrationDispatcher({
       bus,

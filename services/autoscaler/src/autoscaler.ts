@@ -186,7 +186,8 @@ export class Autoscaler {
     const { nodes, migrations, view, dispatcher, leadership, leaving, log } = this.parts;
     const began = this.#now();
     const [listed, running] = await Promise.all([nodes.list(), migrations.running(migrationsRead)]);
-    if (!leadership.leads || leadership.term !== this.#term) return;
+    const term = this.#term;
+    if (!leadership.leads || term === undefined || leadership.term !== term) return;
     const now = this.#now();
     this.#plannedAt = now;
     this.#running = running;
@@ -195,7 +196,7 @@ export class Autoscaler {
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
     this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);
-    dispatcher.dispatch(planned.migrations);
+    dispatcher.dispatch(planned.migrations, term);
     decisions.observe((this.#now() - began) / 1000);
     waiting.set(planned.waiting);
     for (const { reason } of planned.migrations) plans.inc({ reason });

@@ -18,6 +18,11 @@ const migrations = counter({
   labelNames: ['reason', 'outcome'],
 });
 
+interface Order extends PlannedMigration {
+  /** That of the leadership that planned it: another leader may have been elected since. */
+  readonly term: number;
+}
+
 export interface MigrationDispatcherOptions {
   readonly bus: Pick<CommandBus, 'call'>;
   /** Checked before each call. */
@@ -30,8 +35,8 @@ export interface MigrationDispatcherOptions {
 /** Requests planned migrations from the registry in order, some at a time. Bounded by the size of a plan, see `perPlan`. */
 export class MigrationDispatcher {
   /** Waiting and requested migrations, by `peerKey`. */
-  readonly #pending = new Map<string, PlannedMigration>();
-  #waiting: PlannedMigration[] = [];
+  readonly #pending = new Map<string, Order>();
+  #waiting: Order[] = [];
   readonly #workers = new Set<Promise<void>>();
 
   constructor(private readonly options: MigrationDispatcherOptions) {}
@@ -41,17 +46,19 @@ export class MigrationDispatcher {
     return [...this.#pending.values()];
   }
 
-  dispatch(planned: readonly PlannedMigration[]): void {
-    for (const migration of planned) this.#pending.set(peerKey(migration), migration);
-    this.#waiting.push(...planned);
+  /** `term`: that of the leadership that planned them. */
+  dispatch(planned: readonly PlannedMigration[], term: number): void {
+    const orders = planned.map((migration): Order => ({ ...migration, term }));
+    for (const order of orders) this.#pending.set(peerKey(order), order);
+    this.#waiting.push(...orders);
     for (let free = callsAtOnce - this.#workers.size; free > 0 && this.#waiting.length > 0; free--) {
       const worker: Promise<void> = this.#work(this.#waiting.shift()!).finally(() => this.#workers.delete(worker));
       this.#workers.add(worker);
     }
   }
 
-  async #work(first: PlannedMigration): Promise<void> {
-    for (let next: PlannedMigration | undefined = first; next; next = this.#waiting.shift()) {
+  async #work(first: Order): Promise<void> {
+    for (let next: Order | undefined = first; next; next = this.#waiting.shift()) {
       const key = peerKey(next);
       // A newer plan for the same peer replaced it, because its node was lost meanwhile.
       if (this.#pending.get(key) !== next) continue;
@@ -61,8 +68,8 @@ export class MigrationDispatcher {
     }
   }
 
-  async #request(migration: PlannedMigration): Promise<string> {
-    const { roomId, sessionId, fromNode, toNode, reason } = migration;
+  async #request(migration: Order): Promise<string> {
+    const { roomId, sessionId, fromNode, toNode, reason, term } = migration;
     const { bus, onRemoved, log } = this.options;
     try {
       const { timeoutMs, attempts } =
@@ -70,7 +77,7 @@ export class MigrationDispatcher {
       const commandId = crypto.randomUUID();
       for (let attempt = 1; ; attempt++) {
         try {
-          const payload = { roomId, sessionId, fromNode, toNode, reason };
+          const payload = { roomId, sessionId, fromNode, toNode, reason, term };
           await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
           break;
         } catch (error) {

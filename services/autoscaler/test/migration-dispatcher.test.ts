@@ -23,9 +23,31 @@ test('a peer of a lost node is migrated by another registry when the first one d
   const onRemoved = vi.fn();
   const dispatcher = new MigrationDispatcher({ bus, mayAct: () => true, onRemoved, log });
 
-  dispatcher.dispatch([lost]);
+  dispatcher.dispatch([lost], 1);
   await vi.waitFor(() => expect(dispatcher.moving).toEqual([]), { timeout: 15_000 });
-  expect(onRemoved).toHaveBeenCalledExactlyOnceWith(lost);
+  expect(onRemoved).toHaveBeenCalledExactlyOnceWith({ ...lost, term: 1 });
+});
+
+test('a migration is ordered with the term that planned it, also when it waits until another term', async () => {
+  const bus = new CommandBus(new MemoryCommandTransport(), log);
+  const terms: unknown[] = [];
+  await bus.serve(registryQueue, 'shared', {
+    'registry.migrate': ({ term }) => {
+      terms.push(term);
+      return Promise.reject(new FlotillaError('STALE_TERM'));
+    },
+  });
+  const dispatcher = new MigrationDispatcher({ bus, mayAct: () => true, onRemoved: () => undefined, log });
+  const peers = (count: number, name: string) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...lost,
+      reason: 'drain' as const,
+      sessionId: `ss_${name}${index}`,
+    }));
+  dispatcher.dispatch(peers(40, 'a'), 3);
+  dispatcher.dispatch(peers(2, 'b'), 4);
+  await vi.waitFor(() => expect(dispatcher.moving).toEqual([]));
+  expect(terms).toEqual([...Array.from({ length: 40 }, () => 3), 4, 4]);
 });
 
 test('a peer of a lost node that was moved by a registry whose answer came too late counts as moved', async () => {
@@ -38,7 +60,7 @@ test('a peer of a lost node that was moved by a registry whose answer came too l
   const onRemoved = vi.fn();
   const dispatcher = new MigrationDispatcher({ bus, mayAct: () => true, onRemoved, log });
 
-  dispatcher.dispatch([lost]);
+  dispatcher.dispatch([lost], 1);
   await vi.waitFor(() => expect(dispatcher.moving).toEqual([]), { timeout: 15_000 });
-  expect(onRemoved).toHaveBeenCalledExactlyOnceWith(lost);
+  expect(onRemoved).toHaveBeenCalledExactlyOnceWith({ ...lost, term: 1 });
 });

@@ -15,6 +15,11 @@ export class MemoryLeases implements LeaseStore {
     return term;
   }
 
+  /** 0 when nobody has held the lease. */
+  lastTerm(name: string): number {
+    return this.#terms.get(name) ?? 0;
+  }
+
   async renew(name: string, holder: string, ttlMs: number): Promise<boolean> {
     const lease = this.#leases.get(name);
     if (lease?.holder !== holder || lease.until <= this.now()) return false;

@@ -31,8 +31,8 @@ export class MemoryStore implements Store {
     const shared = new MemoryState(log, this.nodes, this.history, now);
     this.rooms = new MemoryRooms(shared, this.relays);
     this.sessions = new MemorySessions(shared);
-    this.migrations = new MemoryMigrations(shared);
     this.leases = new MemoryLeases(now);
+    this.migrations = new MemoryMigrations(shared, this.leases);
   }
 
   async topology(): Promise<Topology> {

@@ -5,14 +5,29 @@ import {
   type MigrationEnd,
   publicPublication,
 } from '@flotilla/contracts';
-import type { LostNodeRequest, MediaRequest, MigrationRequest, MigrationStore } from '../store.ts';
+import {
+  type LostNodeRequest,
+  type MediaRequest,
+  type MigrationRequest,
+  type MigrationStore,
+  plannerLease,
+} from '../store.ts';
+import type { MemoryLeases } from './leases.ts';
 import type { ActiveMigration, MemoryState, RoomRecord } from './state.ts';
 
 export class MemoryMigrations implements MigrationStore {
-  constructor(private readonly shared: MemoryState) {}
+  constructor(
+    private readonly shared: MemoryState,
+    private readonly leases: MemoryLeases,
+  ) {}
+
+  #requireCurrent(term: number | undefined): void {
+    if (term !== undefined && term < this.leases.lastTerm(plannerLease)) throw new FlotillaError('STALE_TERM');
+  }
 
   async begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }> {
-    const { fromNode, toNode: requestedNode, ...rest } = request;
+    const { fromNode, toNode: requestedNode, term, ...rest } = request;
+    this.#requireCurrent(term);
     const { roomId, participantId } = rest;
     const record = this.shared.rooms.get(roomId);
     const member = record?.members.get(participantId);
@@ -110,7 +125,8 @@ export class MemoryMigrations implements MigrationStore {
     return true;
   }
 
-  async reassignLost({ toNode, lostAfterMs, ...request }: LostNodeRequest): Promise<Migration> {
+  async reassignLost({ toNode, lostAfterMs, term, ...request }: LostNodeRequest): Promise<Migration> {
+    this.#requireCurrent(term);
     const { roomId, participantId, startedAt } = request;
     const record = this.shared.rooms.get(roomId);
     const member = record?.members.get(participantId);

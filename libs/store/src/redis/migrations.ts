@@ -20,7 +20,7 @@ export class RedisMigrations implements MigrationStore {
   ) {}
 
   async begin(request: MigrationRequest): Promise<{ migration: Migration; media: MediaRequest }> {
-    const { fromNode = '', toNode = '', ...migration } = request;
+    const { fromNode = '', toNode = '', term = '', ...migration } = request;
     const answer = await this.client.run('beginMigration', {
       roomId: migration.roomId,
       participantId: migration.participantId,
@@ -32,6 +32,7 @@ export class RedisMigrations implements MigrationStore {
       toNode,
       random1: Math.random(),
       random2: Math.random(),
+      term,
     });
     if (typeof answer === 'string') throw new FlotillaError(answer);
     return { migration: Migration.parse(JSON.parse(answer[0])), media: JSON.parse(answer[1]) as MediaRequest };
@@ -70,7 +71,7 @@ export class RedisMigrations implements MigrationStore {
     return (await this.client.run('rollBackMigration', values)) === 1;
   }
 
-  async reassignLost({ toNode = '', lostAfterMs, ...request }: LostNodeRequest): Promise<Migration> {
+  async reassignLost({ toNode = '', lostAfterMs, term, ...request }: LostNodeRequest): Promise<Migration> {
     const { id, roomId, sessionId, startedAt } = request;
     const participantId = participantIdOf(sessionId);
     const migration = {
@@ -92,6 +93,7 @@ export class RedisMigrations implements MigrationStore {
       migrationId: id,
       startedAt,
       lostAfterMs,
+      term: term ?? '',
     });
     if (answer === 'NODE_ALIVE')
       throw new FlotillaError('MIGRATION_NOT_ACTIVE', 'the node that the participant is on is alive');

@@ -9,6 +9,7 @@ import {
   maxBans,
   messagesKeptSeconds,
   nodeTimeoutMs,
+  plannerLease,
   resumeRepeatSeconds,
 } from '../store.ts';
 import { keyNames, luaKeys } from './keys.ts';
@@ -27,6 +28,7 @@ const constants: Readonly<Record<string, string | number>> = {
   maxStreamLength,
   messagesKeptSeconds,
   nodeTimeoutMs,
+  plannerLease,
   resumeRepeatSeconds,
 };
 

@@ -51,11 +51,11 @@ export class Migrations {
   ) {}
 
   /**
-   * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_NOT_ACTIVE, MEDIA_NOT_OPEN, NODE_UNAVAILABLE, and
-   * what opening the new side throws.
+   * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_NOT_ACTIVE, MEDIA_NOT_OPEN, NODE_UNAVAILABLE,
+   * STALE_TERM, and what opening the new side throws.
    */
   async begin({ sessionId, ...request }: CommandPayload<'registry.migrate'>): Promise<Migration> {
-    const { roomId, reason, fromNode, toNode } = request;
+    const { roomId, reason, fromNode, toNode, term } = request;
     const now = Date.now();
     const common = {
       id: newId('migration'),
@@ -64,6 +64,7 @@ export class Migrations {
       participantId: participantIdOf(sessionId),
       toNode,
       startedAt: now,
+      term,
     };
     try {
       if (reason === 'node_lost') {

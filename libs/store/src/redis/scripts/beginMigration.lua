@@ -1,12 +1,14 @@
 --[[
 Reserves capacity for a member on another node (`toNode`, or the best one when it is empty) and writes the migration to the
 journal and the history. `migration` is the Migration without its nodes and step.
-@args roomId participantId migration migrationId startedAt deadline fromNode toNode random1 random2
-@result z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY']), z.tuple([z.string(), z.string()])])
+@args roomId participantId migration migrationId startedAt deadline fromNode toNode random1 random2 term
+@result z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
 Returns {migration, what the member's media was opened with}, or why not.
 ]]
 -- @include placement
 -- @include migrations
+-- @include terms
+if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 if redis.call('HEXISTS', key.migrations(roomId), participantId) == 1 then return 'MIGRATION_RUNNING' end

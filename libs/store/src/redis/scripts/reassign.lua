@@ -3,12 +3,14 @@ Assigns a member to another node because its own does not answer, and ends its m
 `migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
 another node's, nothing is done. Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
 it has capacity.
-@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs
-@result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])])
+@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs term
+@result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
 Returns {member, previous node id}, or why not.
 ]]
 -- @include placement
 -- @include migrations
+-- @include terms
+if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)

@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
-  beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number };
+  beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; term: string | number };
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; revokedEvent: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
   confirmResume: { sessionId: string | number; usedHash: string | number; nextHash: string | number };
@@ -28,7 +28,7 @@ export interface ScriptArguments {
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
-  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number };
+  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
@@ -278,6 +278,9 @@ end`,
     end
   end
 end`,
+  terms: `local function is_stale(term)
+  return term ~= '' and tonumber(term) < tonumber(redis.call('HGET', key.leaseTerms(), plannerLease) or '0')
+end`,
   time: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -406,14 +409,16 @@ commit()
 return term`,
   },
   beginMigration: {
-    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2"],
-    result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY']), z.tuple([z.string(), z.string()])]),
+    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2","term"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.placement}
 ${include.transaction}
 ${include.room}
 ${include.reservations}
 ${include.migrations}
+${include.terms}
+if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 if redis.call('HEXISTS', key.migrations(roomId), participantId) == 1 then return 'MIGRATION_RUNNING' end
@@ -857,14 +862,16 @@ commit()
 return 'put'`,
   },
   reassign: {
-    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs"],
-    result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE']), z.tuple([z.string(), z.string()])]),
+    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.placement}
 ${include.transaction}
 ${include.room}
 ${include.reservations}
 ${include.migrations}
+${include.terms}
+if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
