@@ -2,12 +2,12 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { brokerImageArchive, ensureBrokerImage } from './setup/broker-image.mjs';
 import { childEnv, node24 } from './setup/dependencies.mjs';
 import { ensureHelm, helmPath } from './setup/helm.mjs';
 import { buildImage, imageArchive } from './setup/image.mjs';
 import { ensureKubernetes, kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
 import { prepare } from './setup/prepare.mjs';
+import { ensureServersImage, serversArchive } from './setup/servers-image.mjs';
 import { bold, root, runMain, SetupError, step } from './setup/steps.mjs';
 import { stopWithUs } from './setup/stop.mjs';
 import { workerPath } from './setup/worker.mjs';
@@ -36,7 +36,7 @@ function foreground(command, args, { cwd = root, timeout } = {}) {
     MEDIASOUP_WORKER_BIN: workerPath(),
     CLUSTER_PROGRAMS: kubernetesPrograms(),
     FLOTILLA_IMAGE_ARCHIVE: imageArchive,
-    FLOTILLA_BROKER_ARCHIVE: brokerImageArchive,
+    FLOTILLA_SERVERS_ARCHIVE: serversArchive,
     HELM_BIN: helmPath(),
   });
   return new Promise((resolve, reject) => {
@@ -65,7 +65,7 @@ await runMain(async () => {
   await step('Kubernetes programs', ensureKubernetes);
   await step('Helm', ensureHelm);
   await step('Image', buildImage);
-  await step('Image of the brokers', ensureBrokerImage);
+  await step('Image of Redis, RabbitMQ and coturn', ensureServersImage);
   const started = await cluster('up', '--empty');
   if (started !== 0) return started;
   try {

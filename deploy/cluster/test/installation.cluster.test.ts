@@ -99,6 +99,12 @@ describe('the installation', () => {
     figures.add('installed, every pod ready', performance.now() - again);
     call = await Call.start('installed');
     figures.add('since the installation began: call of two decoded by both', performance.now() - again);
+
+    const check = performance.now();
+    expect(await helm(['test', 'flotilla', '--logs', '--timeout=90s'])).toContain(
+      'two participants received audio and video of each other',
+    );
+    figures.add('helm test, a call between two light peers inside', performance.now() - check);
   });
 
   test('is upgraded to another image under a call, which continues', async () => {
@@ -132,7 +138,7 @@ describe('the installation', () => {
 
   test('with Redis and RabbitMQ of its own continues a call while their pods are deleted, and uses their volumes again', async () => {
     await uninstall([]);
-    await loadImage(process.env['FLOTILLA_BROKER_ARCHIVE']!);
+    await loadImage(process.env['FLOTILLA_SERVERS_ARCHIVE']!);
     for (const broker of brokers) await createVolume(broker);
     try {
       await install({}, ownBrokers);
