@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { asSystem } from './cgroups.ts';
+import { inCgroup, type ProgramKind } from './cgroups.ts';
 import { stateDirectory, statePath } from './settings.ts';
 
 const pidFile = (name: string): string => statePath('run', `${name}.pid`);
@@ -15,7 +15,13 @@ const mark = { FLOTILLA_CLUSTER: stateDirectory };
 interface StoredCommand {
   readonly command: string;
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  readonly options: ProgramOptions;
+}
+
+export interface ProgramOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  /** Default: part of the control plane or of a node. */
+  readonly kind?: ProgramKind;
 }
 
 /** Starts a program in a session of its own. `restartInBackground` starts it again as it was. */
@@ -23,12 +29,13 @@ export function startInBackground(
   name: string,
   command: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  options: ProgramOptions = {},
 ): void {
   mkdirSync(statePath('run'), { recursive: true });
   mkdirSync(statePath('log'), { recursive: true });
   const log = openSync(logFile(name), 'a');
-  const child = spawn(...asSystem(command, args), {
+  const { env, kind = 'system' } = options;
+  const child = spawn(...inCgroup(kind, command, args), {
     detached: true,
     stdio: ['ignore', log, log],
     env: { ...process.env, ...env, ...mark },
@@ -38,12 +45,12 @@ export function startInBackground(
   child.unref();
   if (child.pid === undefined) throw new Error(`${command} could not be started`);
   writeFileSync(pidFile(name), String(child.pid));
-  writeFileSync(commandFile(name), JSON.stringify({ command, args, env } satisfies StoredCommand));
+  writeFileSync(commandFile(name), JSON.stringify({ command, args, options } satisfies StoredCommand));
 }
 
 export function restartInBackground(name: string): void {
-  const { command, args, env } = JSON.parse(readFileSync(commandFile(name), 'utf8')) as StoredCommand;
-  startInBackground(name, command, args, env);
+  const { command, args, options } = JSON.parse(readFileSync(commandFile(name), 'utf8')) as StoredCommand;
+  startInBackground(name, command, args, options);
 }
 
 /** The process id of a program that runs and is still the one that was started. */

@@ -14,7 +14,7 @@ export function startRedis(): void {
   mkdirSync(dir, { recursive: true });
   const settings = { bind: controlPlaneAddress, 'protected-mode': 'no', save: '', appendonly: 'no', dir };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
-  startInBackground('redis', ...inNetwork(network, 'redis-server', args));
+  startInBackground('redis', ...inNetwork(network, 'redis-server', args), { kind: 'path' });
 }
 
 export async function startRabbitMq(): Promise<void> {
@@ -50,9 +50,9 @@ export async function startRabbitMq(): Promise<void> {
     RABBITMQ_FEATURE_FLAGS_FILE: file('feature_flags'),
   };
   // The server would start the port mapper as a daemon outside its process group.
-  startInBackground('epmd', ...inNetwork(network, 'epmd', []), env);
+  startInBackground('epmd', ...inNetwork(network, 'epmd', []), { env });
   await accepts('127.0.0.1', 4369);
-  startInBackground('rabbitmq', ...inNetwork(network, '/usr/lib/rabbitmq/bin/rabbitmq-server', []), env);
+  startInBackground('rabbitmq', ...inNetwork(network, '/usr/lib/rabbitmq/bin/rabbitmq-server', []), { env, kind: 'path' });
 }
 
 export async function brokersReady(): Promise<void> {

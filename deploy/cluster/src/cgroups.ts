@@ -9,15 +9,23 @@ const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer',
 
 /** A node's cgroup as the kubelet takes it. */
 export const cgroupOf = (node: number): string => `/${clusterName}/${nodeName(node)}`;
-/** CPU cgroups of what is no pod: the control plane with the programs of the nodes, and the client's machine. */
-const systemCgroup = `/${clusterName}/system`;
 const clientCgroup = `/${clusterName}/client`;
+/** CPU cgroups of what is no pod: the control plane with the programs of the nodes; what calls pass through outside the nodes. */
+const programCgroups = { system: `/${clusterName}/system`, path: `/${clusterName}/path` } as const;
+export type ProgramKind = keyof typeof programCgroups;
 
 /**
  * Weights of the CPU under contention, where each session of the machine has 1024. Without them all pods of all nodes together had no
- * more than one session, and heartbeats stopped as soon as something else was built on the machine.
+ * more than one session, and heartbeats stopped as soon as something else was built on the machine. While pods start, API server and
+ * kubelets take what they get: beside them, brokers did not answer and an SFU worker had less than a tenth of a core.
  */
-const cpuShares = { [`/${clusterName}`]: 16_384, [systemCgroup]: 4096, [clientCgroup]: 2048 };
+const nodeShares = 4096;
+const cpuShares = {
+  [`/${clusterName}`]: 16_384,
+  [programCgroups.system]: 4096,
+  [programCgroups.path]: 8192,
+  [clientCgroup]: 4096,
+};
 
 const processesOf = (cgroup: string): string => join(root, 'cpu', cgroup, 'cgroup.procs');
 
@@ -25,14 +33,21 @@ const processesOf = (cgroup: string): string => join(root, 'cpu', cgroup, 'cgrou
 export function createCpuCgroups(): void {
   for (const [cgroup, shares] of Object.entries(cpuShares)) {
     mkdirSync(join(root, 'cpu', cgroup), { recursive: true });
-    writeFileSync(join(root, 'cpu', cgroup, 'cpu.shares'), String(shares));
+    setCpuShares(cgroup, shares);
   }
 }
 
-/** A command that runs another one as a part of the control plane or of a node. */
-export const asSystem = (name: string, args: readonly string[]): readonly [string, readonly string[]] => [
+const setCpuShares = (cgroup: string, shares: number): void =>
+  writeFileSync(join(root, 'cpu', cgroup, 'cpu.shares'), String(shares));
+
+/** A command that runs another one in the cgroup of its kind. */
+export const inCgroup = (
+  kind: ProgramKind,
+  name: string,
+  args: readonly string[],
+): readonly [string, readonly string[]] => [
   'sh',
-  ['-c', 'echo $$ > "$0" && exec "$@"', processesOf(systemCgroup), name, ...args],
+  ['-c', 'echo $$ > "$0" && exec "$@"', processesOf(programCgroups[kind]), name, ...args],
 ];
 
 /** Moves this process, and what it starts from now on, to the client's machine. */
@@ -42,6 +57,7 @@ export function joinClientCgroup(): void {
 
 export function createCgroups(node: number): void {
   for (const controller of controllers) mkdirSync(join(root, controller, cgroupOf(node)), { recursive: true });
+  setCpuShares(cgroupOf(node), nodeShares);
   // A new cpuset has neither cores nor memory until it is given some.
   for (const cgroup of [`/${clusterName}`, cgroupOf(node)])
     for (const file of ['cpuset.cpus', 'cpuset.mems'])

@@ -89,8 +89,8 @@ function startLoadBalancers(nodes: readonly number[]): void {
   const client = namespacePath(clientNamespace);
   for (const [service, port] of Object.entries(servicePorts)) {
     const args = [client, `127.0.0.1:${port}`, ...nodes.map((node) => `${nodeAddress(node)}:${port}`)];
-    startInBackground(`balance-${service}`, program('forward'), args);
-    startInBackground(`balance-${service}-client`, ...inNetwork(client, program('forward'), args));
+    startInBackground(`balance-${service}`, program('forward'), args, { kind: 'path' });
+    startInBackground(`balance-${service}-client`, ...inNetwork(client, program('forward'), args), { kind: 'path' });
   }
 }
 

@@ -40,11 +40,13 @@ export async function startNode(node: number): Promise<void> {
       ...['--kill-child=KILL', 'bash', initScript, nodePath(node)],
     ],
     {
-      NODE_NAME: nodeName(node),
-      NODE_ADDRESS: nodeAddress(node),
-      NODE_KUBECONFIG: keyPath(`${nodeName(node)}.conf`),
-      PROGRAMS: programsDirectory,
-      IMAGES: imagesDirectory,
+      env: {
+        NODE_NAME: nodeName(node),
+        NODE_ADDRESS: nodeAddress(node),
+        NODE_KUBECONFIG: keyPath(`${nodeName(node)}.conf`),
+        PROGRAMS: programsDirectory,
+        IMAGES: imagesDirectory,
+      },
     },
   );
 }
