@@ -14,7 +14,7 @@ async function allowOnly(ports: Readonly<Partial<Record<'tcp' | 'udp', readonly 
     ([protocol, numbers]) => `ip daddr ${nodes} ${protocol} dport {${numbers.join(', ')}} accept`,
   );
   const rules = [...allowed, `ip daddr ${nodes} reject`].join('\n');
-  const input = `table inet ${table} { chain out { type filter hook output priority 0; policy accept;\n${rules}\n} }`;
+  const input = `table inet ${table} { chain out { type filter hook output priority 0; policy accept;\n${rules}\n}\n}\n`;
   await allowAll();
   await command('/usr/sbin/nft', ['-f', '-'], { input });
 }
