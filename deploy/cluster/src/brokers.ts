@@ -52,7 +52,10 @@ export async function startRabbitMq(): Promise<void> {
   // The server would start the port mapper as a daemon outside its process group.
   startInBackground('epmd', ...inNetwork(network, 'epmd', []), { env });
   await accepts('127.0.0.1', 4369);
-  startInBackground('rabbitmq', ...inNetwork(network, '/usr/lib/rabbitmq/bin/rabbitmq-server', []), { env, kind: 'path' });
+  startInBackground('rabbitmq', ...inNetwork(network, '/usr/lib/rabbitmq/bin/rabbitmq-server', []), {
+    env,
+    kind: 'path',
+  });
 }
 
 export async function brokersReady(): Promise<void> {

@@ -1,6 +1,9 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 
 const magicCookie = 0x2112a442;
 const methods = { allocate: 0x0003, createPermission: 0x0008 } as const;
@@ -24,16 +27,67 @@ interface Answer {
   readonly attributes: ReadonlyMap<number, Buffer>;
 }
 
-/** Requests to a TURN server over UDP (RFC 8656), with a long-term credential. Each method returns 0 or the error code. */
+export interface TurnServer {
+  readonly host: string;
+  readonly port: number;
+  /** How requests reach the server; what it relays is UDP. Default: udp. */
+  readonly transport?: 'udp' | 'tcp' | 'tls';
+}
+
+interface Path {
+  send(request: Buffer): void;
+  /** The next message from the server. */
+  receive(signal: AbortSignal): Promise<Buffer>;
+  close(): void;
+}
+
+function udpPath({ host, port }: TurnServer): Path {
+  const socket = createSocket('udp4');
+  return {
+    send: (request) => socket.send(request, port, host),
+    receive: async (signal) => ((await once(socket, 'message', { signal })) as [Buffer])[0],
+    close: () => socket.close(),
+  };
+}
+
+/** Over a stream, a message ends where its header says (RFC 8656, section 5; one request at a time is answered). */
+function streamPath(socket: Duplex): Path {
+  let received = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])));
+  // A connection that fails answers nothing.
+  socket.on('error', () => undefined);
+  const isComplete = (): boolean => received.length >= 20 && received.length >= 20 + received.readUInt16BE(2);
+  return {
+    send: (request) => socket.write(request),
+    receive: async (signal) => {
+      while (!isComplete()) await once(socket, 'data', { signal });
+      const message = received.subarray(0, 20 + received.readUInt16BE(2));
+      received = received.subarray(message.length);
+      return message;
+    },
+    close: () => socket.destroy(),
+  };
+}
+
+function pathTo(server: TurnServer): Path {
+  const { host, port, transport = 'udp' } = server;
+  if (transport === 'udp') return udpPath(server);
+  // The certificate of a test is nobody's.
+  return streamPath(transport === 'tcp' ? connect(port, host) : connectTls({ host, port, rejectUnauthorized: false }));
+}
+
+/** Requests to a TURN server (RFC 8656), with a long-term credential. Each method returns 0 or the error code. */
 export class TurnClient {
-  readonly #socket = createSocket('udp4');
+  readonly #path: Path;
   #challenge: readonly Attribute[] = [];
   #key: Buffer | undefined;
 
   constructor(
-    private readonly server: { readonly host: string; readonly port: number },
+    server: TurnServer,
     private readonly credential: { readonly username: string; readonly credential: string },
-  ) {}
+  ) {
+    this.#path = pathTo(server);
+  }
 
   async allocate(): Promise<number> {
     const request: Attribute[] = [[attributes.requestedTransport, udp]];
@@ -61,7 +115,7 @@ export class TurnClient {
   }
 
   close(): void {
-    this.#socket.close();
+    this.#path.close();
   }
 
   async #request(method: number, own: readonly Attribute[]): Promise<Answer> {
@@ -74,9 +128,9 @@ export class TurnClient {
     const unsigned = Buffer.concat([header, body]);
     const signature = this.#key && createHmac('sha1', this.#key).update(unsigned).digest();
     const request = signature ? Buffer.concat([unsigned, encode([attributes.integrity, signature])]) : unsigned;
-    const answered = once(this.#socket, 'message', { signal: AbortSignal.timeout(answeredWithinMs) });
-    this.#socket.send(request, this.server.port, this.server.host);
-    return decode(((await answered) as [Buffer])[0]);
+    const answered = this.#path.receive(AbortSignal.timeout(answeredWithinMs));
+    this.#path.send(request);
+    return decode(await answered);
   }
 }
 

@@ -1,4 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type IceServer, signalRequests } from '@flotilla/contracts';
 import { LightPeer } from '@flotilla/light-peer';
@@ -6,29 +10,44 @@ import { Child, freePort } from '@flotilla/processes';
 import { notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { standalone } from '../src/index.ts';
-import { TurnClient } from './turn-client.ts';
+import { TurnClient, type TurnServer } from './turn-client.ts';
 
 const configuration = fileURLToPath(new URL('../../../charts/flotilla/files/turnserver.conf', import.meta.url));
 const host = '127.0.0.1';
 const room = 'relayed';
 
+/** A certificate and its key in files, as coturn's settings. */
+function certificateIn(folder: string): { cert: string; pkey: string } {
+  const [cert, pkey] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+  const names = ['-subj', `/CN=${host}`, '-addext', `subjectAltName=IP:${host}`];
+  const keys = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+  execFileSync('openssl', ['req', '-x509', ...keys, ...names, '-keyout', pkey, '-out', cert], { stdio: 'pipe' });
+  return { cert, pkey };
+}
+
 describe('TURN credentials of the fleet, with coturn in the configuration of the chart', () => {
   let coturn: Child;
   let topology: Topology;
   let port: number;
+  let tlsPort: number;
+  let directory: string;
   const secret = randomBytes(24).toString('base64url');
 
   beforeAll(async () => {
     port = await freePort();
+    tlsPort = await freePort();
+    directory = mkdtempSync(join(tmpdir(), 'flotilla-turn-'));
+    const certificate = certificateIn(directory);
     const settings = {
       'listening-ip': host,
       'relay-ip': host,
       'listening-port': port,
       'static-auth-secret': secret,
       'allowed-peer-ip': host,
+      ...certificate,
     };
     coturn = new Child('coturn', 'turnserver', [
-      ...['-c', configuration, '--no-tls', '--no-dtls', '--allow-loopback-peers'],
+      ...['-c', configuration, '--allow-loopback-peers', `--tls-listening-port=${tlsPort}`],
       ...Object.entries(settings).map(([name, value]) => `--${name}=${value}`),
     ]);
     await coturn.line(/admin thread/);
@@ -41,6 +60,7 @@ describe('TURN credentials of the fleet, with coturn in the configuration of the
   afterAll(async () => {
     await topology?.stop();
     await coturn?.stop();
+    rmSync(directory, { recursive: true, force: true });
   });
 
   async function issued(): Promise<IceServer> {
@@ -52,8 +72,11 @@ describe('TURN credentials of the fleet, with coturn in the configuration of the
     return signalRequests.join.reply.parse(payload).iceServers![0]!;
   }
 
-  function turnClient(credential: Pick<IceServer, 'username' | 'credential'>): TurnClient {
-    const client = new TurnClient({ host, port }, credential);
+  function turnClient(
+    credential: Pick<IceServer, 'username' | 'credential'>,
+    server: TurnServer = { host, port },
+  ): TurnClient {
+    const client = new TurnClient(server, credential);
     onTestFinished(() => client.close());
     return client;
   }
@@ -64,6 +87,16 @@ describe('TURN credentials of the fleet, with coturn in the configuration of the
     expect(await client.permit(host)).toBe(0);
     expect(await client.permit('127.0.0.2')).toBe(403);
     expect(await client.permit('10.0.0.1')).toBe(403);
+  });
+
+  test.each(['tcp', 'tls'] as const)('the issued credential allocates a relay over %s', async (transport) => {
+    // The plain port serves TLS, too: with the chart, clients of all kinds reach one port.
+    for (const each of transport === 'tls' ? [port, tlsPort] : [port]) {
+      const client = turnClient(await issued(), { host, port: each, transport });
+      expect(await client.allocate()).toBe(0);
+      expect(await client.permit(host)).toBe(0);
+      expect(await client.permit('10.0.0.1')).toBe(403);
+    }
   });
 
   test('a credential that has expired, and one of another secret, are refused', async () => {
