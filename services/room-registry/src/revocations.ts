@@ -1,6 +1,9 @@
 import { FlotillaError, type Revoked, tenantOfUser, userIdOf } from '@flotilla/contracts';
 import type { SessionStore } from '@flotilla/store';
 
+/** How far ahead of the clock tokens are refused, s: a time in milliseconds would refuse all tokens for ever. */
+const maxAheadSeconds = 60;
+
 /** Sessions that are ended at the same time. */
 const endedAtOnce = 50;
 
@@ -17,7 +20,8 @@ export class Revocations {
   }
 
   /** The tokens first: a session that is opened meanwhile is refused, or among those that are ended. */
-  async user(user: string, tenant?: string, issuedBefore = untilNow()): Promise<Revoked> {
+  async user(user: string, tenant?: string, requested?: number): Promise<Revoked> {
+    const issuedBefore = cutoff(requested);
     const userId = tenant === undefined ? user : userIdOf(user, tenant);
     if (userId === undefined) throw new FlotillaError('NOT_FOUND', `there is no user ${user}`);
     await this.sessions.revokeTokens(userId, issuedBefore);
@@ -29,7 +33,8 @@ export class Revocations {
   }
 
   /** As `user`, for the sessions of such tokens. */
-  async tokens(issuedBefore = untilNow()): Promise<Revoked> {
+  async tokens(requested?: number): Promise<Revoked> {
+    const issuedBefore = cutoff(requested);
     await this.sessions.revokeTokens(undefined, issuedBefore);
     const failures: unknown[] = [];
     for (let sessions = 0; ;) {
@@ -54,5 +59,8 @@ function revoked(issuedBefore: number, sessions: number, [failure]: readonly unk
   return { issuedBefore, sessions };
 }
 
-/** Tokens are dated in whole seconds: those of this second are included. */
-const untilNow = (): number => Math.floor(Date.now() / 1000) + 1;
+/** Default: until now. Tokens are dated in whole seconds: those of this second are included. */
+function cutoff(requested: number | undefined): number {
+  const now = Math.floor(Date.now() / 1000);
+  return Math.min(requested ?? now + 1, now + maxAheadSeconds);
+}

@@ -91,3 +91,10 @@ test('a key of a tenant revokes sessions and users of its own only', async () =>
   expect(await beta.request('POST', '/v1/users/ada/revoke')).toMatchObject({ status: 200, body: { sessions: 0 } });
   expect(await acme.request('POST', '/v1/users/ada/revoke')).toMatchObject({ status: 200, body: { sessions: 1 } });
 });
+
+test('a time in milliseconds refuses the tokens of a minute ahead, not those of all years to come', async () => {
+  const { operator } = await setUp();
+  const { body } = await operator.request('POST', '/v1/tokens/revoke', { issuedBefore: Date.now() });
+  const { issuedBefore } = body as { issuedBefore: number };
+  expect(issuedBefore).toBeLessThanOrEqual(Date.now() / 1000 + 60);
+});
