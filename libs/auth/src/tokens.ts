@@ -34,6 +34,8 @@ export interface TokenRequest {
   /** Id of the only room it opens. Without it, any room. */
   readonly room?: string | undefined;
   readonly grants: readonly Grant[];
+  /** In bit/s. Without it, that of the room and the SFU node. */
+  readonly maxPublishBitrate?: number | undefined;
   /** Rooms it may send messages into without being in them. */
   readonly bridge?: readonly string[] | undefined;
   readonly ttlSeconds: number;
@@ -51,7 +53,7 @@ export class TokenIssuer {
   async issue(request: TokenRequest): Promise<{ token: string; expiresAt: Date }> {
     const [key] = this.#keys.current;
     if (!key) throw new FlotillaError('TOKENS_NOT_ISSUED');
-    const { userId, name, room, grants, bridge = [], ttlSeconds } = request;
+    const { userId, name, room, grants, maxPublishBitrate, bridge = [], ttlSeconds } = request;
     const now = Math.floor(Date.now() / 1000);
     const tenant = tenantOfUser(userId);
     const token = await new SignJWT({
@@ -59,6 +61,7 @@ export class TokenIssuer {
       ...(name !== undefined && { name }),
       ...(room !== undefined && { room }),
       grants: [...grants],
+      ...(maxPublishBitrate !== undefined && { maxPublishBitrate }),
       ...(bridge.length > 0 && { bridge: [...bridge] }),
     })
       .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: key.kid })

@@ -25,6 +25,7 @@ export {
   type MediaKind,
   type MediaMode,
   type Participant,
+  type RemovalReason,
   type Source,
 } from '@flotilla/contracts';
 export {

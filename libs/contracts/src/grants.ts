@@ -7,6 +7,17 @@ export const Grant = z
   );
 export type Grant = z.infer<typeof Grant>;
 
+/** From the bit rate of speech to more than a media worker forwards, in bit/s. */
+const bitrateBounds = { min: 30_000, max: 1_000_000_000 };
+
+export const MaxPublishBitrate = z
+  .int()
+  .min(bitrateBounds.min)
+  .max(bitrateBounds.max)
+  .describe(
+    'Maximum bit rate of all that a participant publishes in a room together, in bit/s. The lowest of the claim in its token, the setting of the room and that of its SFU node counts.',
+  );
+
 /** The grants that matter in a room. A participant needs at least one of them. */
 export const RoomGrant = Grant.extract(['publish', 'subscribe', 'data']).describe('A grant that applies in rooms.');
 export type RoomGrant = z.infer<typeof RoomGrant>;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { ApiScope } from './api-scope.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
-import { Grant } from './grants.ts';
+import { Grant, MaxPublishBitrate } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
 import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
 import { Migration } from './migration.ts';
@@ -111,6 +111,7 @@ export const IssueToken = z.strictObject({
     .array(Grant)
     .max(16)
     .describe('What the session may do. A participant of a call has `publish`, `subscribe` and `data`.'),
+  maxPublishBitrate: MaxPublishBitrate.optional(),
   bridge: z
     .array(RoomRef)
     .max(64)

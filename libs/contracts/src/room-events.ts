@@ -3,7 +3,7 @@
  * forward the entries unchanged.
  */
 import { z } from 'zod';
-import { RoomGrant } from './grants.ts';
+import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId } from './ids.ts';
 import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
@@ -16,6 +16,13 @@ export const LeaveReason = z
     'Why a participant left. `left`: it left or closed its session. `disconnected`: its connection dropped and did not resume in time. `removed`: a backend removed it, or its new token does not cover the room. `revoked`: an operator ended its session. `failed`: it joined, and its media could not be opened.',
   );
 export type LeaveReason = z.infer<typeof LeaveReason>;
+
+export const RemovalReason = z
+  .enum(['bitrate_exceeded'])
+  .describe(
+    'Why the server ended a publication. `bitrate_exceeded`: the participant sent more than its maximum bit rate, although it was told to slow down.',
+  );
+export type RemovalReason = z.infer<typeof RemovalReason>;
 
 export const roomEvents = {
   participant_joined: z.object({ participant: Participant }),
@@ -30,10 +37,15 @@ export const roomEvents = {
     grants: z
       .array(RoomGrant)
       .describe('Its grants from now on. What they do not cover is closed: its publications, or its subscriptions.'),
+    maxPublishBitrate: MaxPublishBitrate.optional(),
   }),
   publication_added: z.object({ publication: Publication }),
   publication_updated: z.object({ publication: Publication }),
-  publication_removed: z.object({ publicationId: PublicationId, participantId: ParticipantId }),
+  publication_removed: z.object({
+    publicationId: PublicationId,
+    participantId: ParticipantId,
+    reason: RemovalReason.optional(),
+  }),
   speakers: z.object({
     nodeId: z.string().describe('The SFU node that measured. Its list replaces its previous one.'),
     speakers: z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RoomGrant } from './grants.ts';
+import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
 
@@ -34,6 +34,7 @@ export const RoomSettings = z.strictObject({
     .boolean()
     .default(false)
     .describe('Accept messages of sessions that are not in the room and whose token names it in `bridge`.'),
+  maxPublishBitrate: MaxPublishBitrate.optional(),
   emptyTimeoutSeconds: z
     .int()
     .min(0)
@@ -78,6 +79,8 @@ export const Member = z.object({
   roomId: RoomId,
   sessionId: SessionId,
   nodeId: NodeId,
+  /** By the claim of its token. */
+  maxPublishBitrate: MaxPublishBitrate.optional(),
 });
 export type Member = z.infer<typeof Member>;
 

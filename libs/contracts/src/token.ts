@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Grant, roomGrants } from './grants.ts';
+import { Grant, MaxPublishBitrate, roomGrants } from './grants.ts';
 import { RoomRef, Subject, Tenant } from './ids.ts';
 import { DisplayName } from './room.ts';
 import { isWellFormed, malformedText } from './well-formed.ts';
@@ -28,6 +28,7 @@ export const TokenClaims = z.object({
   name: DisplayName.refine(isWellFormed, malformedText).optional(),
   room: RoomClaim.optional(),
   grants: z.array(Grant).max(16).default([]).describe('What the session may do. Absent: nothing.'),
+  maxPublishBitrate: MaxPublishBitrate.optional(),
   bridge: z
     .array(RoomRef)
     .max(64)

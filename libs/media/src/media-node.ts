@@ -21,6 +21,8 @@ export interface MediaNodeOptions {
   readonly workers: number;
   readonly listen: ListenOptions;
   readonly pipeListen: PipeListen;
+  /** Maximum bit rate of all that a session publishes, bit/s. */
+  readonly maxPublishBitrate: number;
   readonly rooms: RoomStore;
   readonly migrations: MigrationStore;
   readonly events: EventLog;
@@ -46,8 +48,8 @@ export class MediaNode {
   #closed = false;
 
   private constructor(readonly options: MediaNodeOptions) {
-    const { id, rooms, migrations, events, peers, pipeListen, log } = options;
-    this.#deps = { nodeId: id, rooms, migrations, events, peers, pipeListen, log };
+    const { id: nodeId, rooms, migrations, events, peers, pipeListen, maxPublishBitrate, log } = options;
+    this.#deps = { nodeId, rooms, migrations, events, peers, pipeListen, maxPublishBitrate, log };
     this.#log = log;
   }
 

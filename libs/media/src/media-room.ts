@@ -25,6 +25,7 @@ import { assignmentIn, type MediaSession, MediaSessions } from './media-session.
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
+import { PublishLimits } from './publish-limits.ts';
 import { RoomMeter } from './quality/room-meter.ts';
 import { RoomPublications } from './room-publications.ts';
 import { RoomSubscriptions } from './room-subscriptions.ts';
@@ -39,6 +40,8 @@ export interface MediaRoomDeps {
   readonly events: EventLog;
   readonly peers: PeerNodes;
   readonly pipeListen: PipeListen;
+  /** Maximum bit rate of all that a session publishes, bit/s. */
+  readonly maxPublishBitrate: number;
   readonly log: Logger;
 }
 
@@ -89,6 +92,7 @@ export class MediaRoom {
   /** Pipes to and from the room's other nodes. */
   readonly pipes: RoomPipes;
   readonly #updates: SessionUpdates;
+  readonly #limits: PublishLimits;
   readonly publications: RoomPublications;
   readonly subscriptions: RoomSubscriptions;
   /** Measures its peers' quality and its traffic. */
@@ -106,16 +110,22 @@ export class MediaRoom {
   ) {
     const { id: roomId, deps } = options;
     const { nodeId, rooms, migrations, pipeListen: listen, peers } = deps;
-    this.meter = new RoomMeter(roomId, router);
+    this.#limits = new PublishLimits(this.#sessions, {
+      ofNode: deps.maxPublishBitrate,
+      end: ({ media }, publicationId) => this.publications.end(media.id, publicationId, 'bitrate_exceeded'),
+      log,
+    });
+    this.meter = new RoomMeter(roomId, router, (sessionId, streams) => this.#limits.onMeasured(sessionId, streams));
     const requireProducer = (publicationId: string): Producer => this.#sessions.requireProducer(publicationId);
     const pipes = new RoomPipes({ roomId, ownNode: nodeId, router, listen, peers, requireProducer, log });
     this.pipes = pipes;
     const common = { roomId, nodeId, rooms, speakers, pipes, log };
-    this.publications = new RoomPublications(this.#sessions, common);
+    this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
     const append = (event: RoomEvent): void => appendEvent(options, log, event);
     this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, router, migrations, append });
     this.#updates = new SessionUpdates(this.#sessions, nodeId, {
       onMoved: (session) => this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]),
+      onLimitChanged: (session) => this.#limits.apply(session),
       onClosed: () => this.#closeIfEmpty(),
     });
   }
@@ -262,16 +272,19 @@ export class MediaRoom {
     if (opened.status === 'rejected') throw opened.reason;
     const { value: media } = opened;
     if (assigned.status === 'fulfilled' && !this.#closed) {
-      const { state, grants, isIncoming } = assigned.value;
-      const session = {
+      const { state, grants, maxPublishBitrate, isIncoming } = assigned.value;
+      const session: MediaSession = {
         media,
         stateAt: state.offset,
         grants,
+        maxPublishBitrate,
+        maxPublishBitrateOfRoom: state.room.maxPublishBitrate,
         isIncoming,
         isLeft: false,
         subscribedMeanwhile: new Set<string>(),
         choice: subscribe ? undefined : { rtpCapabilities, isStale: false, isWriting: false },
       };
+      this.#limits.apply(session);
       return { session, publications: state.publications };
     }
     media.close();

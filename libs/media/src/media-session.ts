@@ -10,6 +10,9 @@ export interface MediaSession {
   stateAt: Offset;
   /** Grants of its participant, from that state and the events after it. */
   grants: readonly RoomGrant[];
+  /** Maximum bit rate of what it publishes by the claim of its token, as `grants`, bit/s. */
+  maxPublishBitrate: number | undefined;
+  readonly maxPublishBitrateOfRoom: number | undefined;
   /** It is the new side of a migration that is not committed. */
   isIncoming: boolean;
   /** It is the previous side of a committed migration. */
@@ -30,6 +33,7 @@ export function requireGrant({ grants }: Pick<MediaSession, 'grants'>, grant: Ro
 export interface Assignment {
   readonly state: RoomStateWithMigrations;
   readonly grants: readonly RoomGrant[];
+  readonly maxPublishBitrate: number | undefined;
   /** It is being moved to the node, and the migration is not committed. */
   readonly isIncoming: boolean;
 }
@@ -48,10 +52,10 @@ export function assignmentIn(
   const isIncoming = member?.nodeId !== nodeId;
   if (!state || !member || (isIncoming && migration?.toNode !== nodeId))
     throw new FlotillaError('NOT_IN_ROOM', `${participantId} is not assigned to ${nodeId}`);
-  const { grants } = member;
+  const { grants, maxPublishBitrate } = member;
   if (!mayHaveMedia(grants))
     throw new FlotillaError('FORBIDDEN', 'the participant has neither the grant "publish" nor "subscribe"');
-  return { state, grants, isIncoming };
+  return { state, grants, maxPublishBitrate, isIncoming };
 }
 
 /** How the subscriptions that a session chose are stored, for its next node. */

@@ -166,6 +166,11 @@ export class PeerMedia {
     return mediasoupErrors(() => transport.restartIce());
   }
 
+  /** Tells the client at most how much to send: by REMB, also in place of its own estimate by transport-cc. In bit/s. */
+  limitPublishing(maxBitrate: number): Promise<void> {
+    return this.send.setMaxIncomingBitrate(maxBitrate);
+  }
+
   /**
    * Creates the producer of a publication, in place of the one it has. `announce` makes it known to the room; when that fails,
    * the new producer is closed and the previous one stays.

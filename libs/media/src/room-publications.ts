@@ -1,9 +1,10 @@
-import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
+import { FlotillaError, newId, type Publication, type RemovalReason } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { RoomStore } from '@flotilla/store';
 import type { Producer } from 'mediasoup/types';
 import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
 import type { PublishRequest } from './peer-media.ts';
+import type { PublishLimits } from './publish-limits.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
 import type { SpeakerDetector } from './speakers.ts';
 
@@ -13,6 +14,7 @@ export interface RoomPublicationsOptions {
   readonly rooms: RoomStore;
   readonly speakers: SpeakerDetector;
   readonly pipes: RoomPipes;
+  readonly limits: PublishLimits;
   readonly log: Logger;
 }
 
@@ -44,6 +46,7 @@ export class RoomPublications {
     return this.#inTurn(sessionId, request.publicationId, async (session) => {
       const { rooms, roomId, nodeId, speakers } = this.#options;
       requireGrant(session, 'publish');
+      this.#options.limits.requireAllowed(sessionId);
       const { media } = session;
       const { participantId } = media;
       // Before the producer exists: subscribers find it by the id.
@@ -72,6 +75,15 @@ export class RoomPublications {
       const removed = await rooms.removePublication(roomId, media.participantId, publicationId);
       media.findProducer(publicationId)?.close();
       if (!removed) throw new FlotillaError('PUBLICATION_NOT_FOUND');
+    });
+  }
+
+  /** Ends a publication of a session, as its node decides. Nothing happens when it ended or was replaced meanwhile. */
+  end(sessionId: string, publicationId: string, reason: RemovalReason): Promise<void> {
+    return this.#inTurn(sessionId, publicationId, async ({ media }) => {
+      const { rooms, roomId } = this.#options;
+      media.findProducer(publicationId)?.close();
+      await rooms.removePublication(roomId, media.participantId, publicationId, reason);
     });
   }
 

@@ -1,11 +1,13 @@
 import type { RoomEventEntry } from '@flotilla/bus';
-import { compareOffsets, mayHaveMedia, migrationLingerMs, type RoomEvent, type RoomGrant } from '@flotilla/contracts';
+import { compareOffsets, mayHaveMedia, type Member, migrationLingerMs, type RoomEvent } from '@flotilla/contracts';
 import type { RoomStateWithMigrations } from '@flotilla/store';
 import type { MediaSession, MediaSessions } from './media-session.ts';
 
 export interface SessionUpdateHandlers {
   /** The participant of a session was moved to another node. Called once per session. */
   readonly onMoved: (session: MediaSession) => void;
+  /** The maximum bit rate of a session changed. */
+  readonly onLimitChanged: (session: MediaSession) => void;
   /** A session was closed. */
   readonly onClosed: () => void;
 }
@@ -34,7 +36,7 @@ export class SessionUpdates {
         else session.subscribedMeanwhile.clear();
         break;
       case 'grants_changed':
-        this.#applyGrants(session, event.payload.grants);
+        this.#applyGrants(session, event.payload);
         break;
       case 'participant_left':
       case 'room_deleted':
@@ -59,13 +61,19 @@ export class SessionUpdates {
       else if (member.nodeId === this.nodeId) session.isIncoming = false;
       else if (session.isIncoming && !isComing) this.#close(session);
       else if (!session.isIncoming) this.#onMoved(session);
-      if (member) this.#applyGrants(session, member.grants);
+      if (member) this.#applyGrants(session, member);
     }
   }
 
-  /** Closes what the grants do not cover any more. */
-  #applyGrants(session: MediaSession, grants: readonly RoomGrant[]): void {
+  /** Closes what the grants do not cover any more, and applies another maximum bit rate. */
+  #applyGrants(
+    session: MediaSession,
+    { grants, maxPublishBitrate }: Pick<Member, 'grants' | 'maxPublishBitrate'>,
+  ): void {
     session.grants = grants;
+    const isOtherLimit = session.maxPublishBitrate !== maxPublishBitrate;
+    session.maxPublishBitrate = maxPublishBitrate;
+    if (isOtherLimit) this.handlers.onLimitChanged(session);
     if (!mayHaveMedia(grants)) return this.#close(session);
     if (!grants.includes('publish')) session.media.closeProducers();
     if (!grants.includes('subscribe')) session.media.closeConsumers();

@@ -1,4 +1,4 @@
-import { FlotillaError, type Member, type RtpParameters } from '@flotilla/contracts';
+import { FlotillaError, type Member, type Room, type RtpParameters } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
@@ -8,6 +8,8 @@ import { MediaNode, type MediaRoom, type PeerNodes, routerRtpCapabilities } from
 const log = createLogger({ service: 'test', level: 'silent' });
 
 export const rtpCapabilities = routerRtpCapabilities as Parameters<MediaRoom['openSession']>[0]['rtpCapabilities'];
+
+export const maxPublishBitrateOfNode = 20_000_000;
 
 let ssrc = 1000;
 /** Parameters of an audio track that no other producer has. */
@@ -37,17 +39,22 @@ export class LocalNodes {
   static async start(...ids: string[]): Promise<LocalNodes> {
     const nodes = new LocalNodes(memoryBackplane(log));
     const { store, events } = nodes.backplane;
-    await store.rooms.create(roomRecord('a'));
+    await nodes.createRoom();
     const report = () => Promise.all(ids.map((id) => store.nodes.report(nodeReport(id, { capacity: 100 }))));
     await report();
     nodes.#heartbeats = setInterval(() => void report(), 500);
     for (const id of ids) {
       const { rooms, migrations } = store;
       const listen = { ips: ['127.0.0.1'], portBase: 0 };
+      const limits = { maxPublishBitrate: maxPublishBitrateOfNode };
       const options = { id, workers: 1, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
-      nodes.#nodes.set(id, await MediaNode.start({ ...options, peers: nodes.#peers }));
+      nodes.#nodes.set(id, await MediaNode.start({ ...options, ...limits, peers: nodes.#peers }));
     }
     return nodes;
+  }
+
+  async createRoom(settings: Partial<Room> = {}): Promise<void> {
+    await this.backplane.store.rooms.create(roomRecord('a', settings));
   }
 
   readonly #peers: PeerNodes = {

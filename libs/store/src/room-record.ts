@@ -38,8 +38,10 @@ export const roomIdOfListKey = (key: string): string => key.slice(key.indexOf(':
 
 /** The existing room when it has the requested settings. Throws ROOM_EXISTS otherwise. */
 export function sameSettings(known: Room, requested: Room): Room {
-  const settings = ({ maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds }: Room): string =>
-    JSON.stringify([maxParticipants, spread, peerToPeer, acceptBridged, emptyTimeoutSeconds]);
+  const settings = (room: Room): string => {
+    const { maxParticipants, spread, peerToPeer, acceptBridged, maxPublishBitrate, emptyTimeoutSeconds } = room;
+    return JSON.stringify([maxParticipants, spread, peerToPeer, acceptBridged, maxPublishBitrate, emptyTimeoutSeconds]);
+  };
   if (settings(known) === settings(requested)) return known;
   throw new FlotillaError('ROOM_EXISTS', `room ${known.name} exists with other settings`);
 }

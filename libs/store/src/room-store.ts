@@ -7,6 +7,7 @@ import type {
   NegotiationState,
   Offset,
   PublicationRecord,
+  RemovalReason,
   Room,
   RoomGrant,
   RoomSummary,
@@ -38,6 +39,8 @@ export interface JoinRequest {
   readonly userId: string;
   /** Those of the session. When the session has others meanwhile, the member gets those. */
   readonly grants: readonly RoomGrant[];
+  /** As `grants`. */
+  readonly maxPublishBitrate?: number | undefined;
   readonly name: string;
   /** ms since the Unix epoch. */
   readonly joinedAt: number;
@@ -164,8 +167,13 @@ export interface RoomStore {
    */
   putPublication(roomId: string, publication: PublicationRecord): Promise<void>;
 
-  /** Appends `publication_removed`. False when it was not there. */
-  removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean>;
+  /** Appends `publication_removed`, with the reason why the server ends it if it does. False when it was not there. */
+  removePublication(
+    roomId: string,
+    participantId: string,
+    publicationId: string,
+    reason?: RemovalReason,
+  ): Promise<boolean>;
 
   /** The negotiation of `from` and `to`, and whether they may negotiate; see PairState. Throws ROOM_NOT_FOUND. */
   pair(roomId: string, from: string, to: string): Promise<PairState>;

@@ -8,6 +8,8 @@ export interface SessionClaims {
   /** Id of the only room that it may join, or `*`. Absent: it may join none. */
   readonly room?: string | undefined;
   readonly grants: readonly Grant[];
+  /** Maximum bit rate of all that it publishes in a room together, bit/s. */
+  readonly maxPublishBitrate?: number | undefined;
   /** Rooms it may send messages into without being in them. */
   readonly bridge: readonly string[];
   /** When the token was issued, s since the Unix epoch. The store finds sessions by it, their records do not have it. */

@@ -26,13 +26,16 @@ describe.each(adapters)('grants in %s', (_name, open) => {
   });
   afterEach(() => close());
 
-  const openSession = async (claims: { room?: string; grants?: Grant[] }) => {
+  const openSession = async (claims: { room?: string; grants?: Grant[]; maxPublishBitrate?: number }) => {
     const id = newId('session');
     const session = { id, userId: 'u', gatewayId: 'gw_a', ...participantClaims(), ...claims };
     await store.sessions.open(session, `hash-of-${id}`);
     return id;
   };
-  const refresh = (sessionId: string, claims: { room?: string | undefined; grants?: Grant[] }) =>
+  const refresh = (
+    sessionId: string,
+    claims: { room?: string | undefined; grants?: Grant[]; maxPublishBitrate?: number },
+  ) =>
     store.sessions.refresh(
       sessionId,
       `hash-of-${sessionId}`,
@@ -97,6 +100,35 @@ describe.each(adapters)('grants in %s', (_name, open) => {
     await refresh(sessionId, {});
     await store.rooms.putPublication('rm_a', publication);
     await expectWhole();
+  });
+
+  test('a member has the maximum bit rate of its token, which a refresh changes and an assignment to another node keeps', async () => {
+    const sessionId = await openSession({ maxPublishBitrate: 500_000 });
+    const { member } = await store.rooms.join({ ...newcomer('rm_a', sessionId), maxPublishBitrate: 900_000 });
+    expect(member).toMatchObject({ grants: ['publish', 'subscribe', 'data'], maxPublishBitrate: 500_000 });
+    expect(await store.sessions.get(sessionId)).toMatchObject({ maxPublishBitrate: 500_000 });
+    await refresh(sessionId, { maxPublishBitrate: 500_000 });
+    await refresh(sessionId, { maxPublishBitrate: 400_000 });
+    await store.nodes.report(nodeReport('nd_b', { capacity: 100 }));
+    await store.rooms.reassign('rm_a', member.id, ['nd_a']);
+    expect((await store.rooms.state('rm_a'))!.members).toMatchObject([{ nodeId: 'nd_b', maxPublishBitrate: 400_000 }]);
+    await refresh(sessionId, {});
+    expect((await store.rooms.member('rm_a', member.id))!.maxPublishBitrate).toBeUndefined();
+    const changes = (await eventsOf(events, 'rm_a')).filter(({ type }) => type === 'grants_changed');
+    const common = { participantId: member.id, grants: ['publish', 'subscribe', 'data'] };
+    expect(changes.map(({ payload }) => payload)).toEqual([{ ...common, maxPublishBitrate: 400_000 }, common]);
+    await expectWhole();
+  });
+
+  test('a publication that the server ends has the reason in its event', async () => {
+    const { member } = await store.rooms.join(newcomer('rm_a', await openSession({})));
+    const publication = cameraOf(member);
+    await store.rooms.putPublication('rm_a', publication);
+    await store.rooms.removePublication('rm_a', member.id, publication.id, 'bitrate_exceeded');
+    expect((await eventsOf(events, 'rm_a')).at(-1)).toMatchObject({
+      type: 'publication_removed',
+      payload: { publicationId: publication.id, participantId: member.id, reason: 'bitrate_exceeded' },
+    });
   });
 
   test('a refresh that leaves the grants as they are appends no event', async () => {

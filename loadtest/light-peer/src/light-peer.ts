@@ -129,7 +129,7 @@ export class LightPeer {
     void this.client.closed.then(
       ({ code }) => this.#closed || this.problems.push(`the connection closed with ${code}`),
     );
-    for (const kind of publish) this.#published.set((await this.#link.publish(kind)).id, kind);
+    for (const kind of publish) await this.publish(kind);
     this.#subscribeMissing();
   }
 
@@ -140,6 +140,11 @@ export class LightPeer {
   /** Kinds of the own publications, by id. */
   get published(): ReadonlyMap<string, MediaKind> {
     return this.#published;
+  }
+
+  /** Publishes one more stream. Throws the error of the server. */
+  async publish(kind: MediaKind): Promise<void> {
+    this.#published.set((await this.#link.publish(kind)).id, kind);
   }
 
   /** Reception statistics of all remote publications. Restarts the measurement of gaps. */

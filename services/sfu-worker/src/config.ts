@@ -56,6 +56,13 @@ export const nodeConfig = z.object({
   FLOTILLA_SFU_PORT_BASE: port()
     .default(0)
     .describe('Worker n receives on this port plus n, UDP and TCP. 0: free ports.'),
+  FLOTILLA_SFU_MAX_PUBLISH_BITRATE: wholeNumber()
+    .min(30_000)
+    .max(1_000_000_000)
+    .default(20_000_000)
+    .describe(
+      'Maximum bit rate of all that a participant publishes together, in bit/s. Rooms and tokens can set lower ones (`maxPublishBitrate`).',
+    ),
   FLOTILLA_SFU_PIPE_IP: z
     .union([z.ipv4(), z.ipv6()], 'an IP address is expected')
     .default('127.0.0.1')

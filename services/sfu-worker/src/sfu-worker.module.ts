@@ -54,6 +54,7 @@ export class SfuWorkerModule {
                 announcedAddress: config.FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS,
                 ports: config.FLOTILLA_SFU_PIPE_PORTS,
               },
+              maxPublishBitrate: config.FLOTILLA_SFU_MAX_PUBLISH_BITRATE,
               rooms: backplane.store.rooms,
               migrations: backplane.store.migrations,
               events: backplane.events,

@@ -39,7 +39,10 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     grants_changed: ({ participantId, grants }) => state.setGrants(participantId, grants),
     publication_added: ({ publication }) => state.putPublication(publication),
     publication_updated: ({ publication }) => state.putPublication(publication),
-    publication_removed: ({ participantId, publicationId }) => state.removePublication(participantId, publicationId),
+    publication_removed: ({ participantId, publicationId, reason }) => {
+      if (participantId !== state.me.id) state.removePublication(participantId, publicationId);
+      else if (reason) media.localPublications.endedByServer(publicationId, reason);
+    },
     speakers: ({ nodeId, speakers }) =>
       state.setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
     active_speaker: ({ participantId }) => state.emit('activeSpeakerChanged', participantId),

@@ -1,4 +1,4 @@
-import { FlotillaError, newId, type Publication } from '@flotilla/contracts';
+import { FlotillaError, newId, type Publication, type RemovalReason } from '@flotilla/contracts';
 import type { VideoCodec } from '../media/encodings.ts';
 import type { PeerCall } from '../p2p/peer-call.ts';
 import type { Announcement } from '../sfu/media-link.ts';
@@ -39,6 +39,14 @@ export class LocalPublications implements LocalPublicationActions {
     for (const publication of [...localPublications.values(), ...this.#ofEndedSession]) end(publication);
     localPublications.clear();
     this.#ofEndedSession.clear();
+  }
+
+  endedByServer(publicationId: string, reason: RemovalReason): void {
+    const publication = this.#state.localPublications.get(publicationId);
+    if (!publication) return;
+    this.#state.localPublications.delete(publicationId);
+    end(publication);
+    this.#state.emit('publicationEnded', publication, reason);
   }
 
   get #mayPublish(): boolean {

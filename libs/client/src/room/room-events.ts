@@ -1,5 +1,6 @@
-import type { FlotillaError, LeaveReason, MediaMode, RoomGrant } from '@flotilla/contracts';
+import type { FlotillaError, LeaveReason, MediaMode, RemovalReason, RoomGrant } from '@flotilla/contracts';
 import type { RoomStats } from '../media/quality.ts';
+import type { LocalPublication } from './local-publication.ts';
 import type { RemoteParticipant } from './participant.ts';
 import type { RemotePublication } from './remote-publication.ts';
 
@@ -31,6 +32,8 @@ export type RoomEvents = {
   /** A publication was muted or unmuted. */
   publicationUpdated: [publication: RemotePublication, participant: RemoteParticipant];
   publicationRemoved: [publication: RemotePublication, participant: RemoteParticipant];
+  /** The server ended a publication of the local participant, which may publish again later. */
+  publicationEnded: [publication: LocalPublication, reason: RemovalReason];
   /** `publication.track` was set, replaced or removed. */
   trackChanged: [publication: RemotePublication, participant: RemoteParticipant];
   /** Ids of the participants that speak, the local one included. Participants that are reconnecting are left out. */

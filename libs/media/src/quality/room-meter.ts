@@ -1,7 +1,7 @@
 import type { PeerQuality } from '@flotilla/contracts';
 import type { Router, Transport } from 'mediasoup/types';
 import { PeerMeter } from './peer-meter.ts';
-import { type Traffic, TransportGroup } from './transport-group.ts';
+import { type PublishedStream, type Traffic, TransportGroup } from './transport-group.ts';
 
 /** Number of peers that are measured at a time: between their requests the worker forwards packets. */
 const parallelPeers = 8;
@@ -13,6 +13,7 @@ export interface TransportOwner {
 }
 
 interface Entry {
+  readonly sessionId: string | undefined;
   readonly transports: TransportGroup;
   readonly meter: PeerMeter | undefined;
 }
@@ -31,6 +32,8 @@ export class RoomMeter {
   constructor(
     private readonly roomId: string,
     router: Router,
+    /** Called with what a session publishes whenever it was measured. */
+    private readonly onMeasured: (sessionId: string, streams: readonly PublishedStream[]) => void = () => undefined,
   ) {
     router.observer.on('newtransport', (transport) => this.#add(transport));
   }
@@ -42,6 +45,7 @@ export class RoomMeter {
     if (!entry) {
       const { sessionId, participantId } = owner;
       entry = {
+        sessionId,
         transports: new TransportGroup(() => this.#entries.delete(key)),
         meter:
           sessionId !== undefined && participantId !== undefined
@@ -60,12 +64,13 @@ export class RoomMeter {
     let bitsPerSecond = 0;
     const entries = [...this.#entries.values()].values();
     const measure = async (): Promise<void> => {
-      for (const { transports, meter } of entries) {
+      for (const { sessionId, transports, meter } of entries) {
         const measured = await transports.measure().catch(() => undefined);
         if (!measured) continue;
         packetsPerSecond += measured.traffic.packetsPerSecond;
         bitsPerSecond += measured.traffic.bitsPerSecond;
         if (meter) peers.push(meter.add(measured.window));
+        if (sessionId !== undefined) this.onMeasured(sessionId, transports.published());
       }
     };
     await Promise.all(Array.from({ length: parallelPeers }, measure));

@@ -14,15 +14,22 @@ export interface Traffic {
   readonly bitsPerSecond: number;
 }
 
+/** A publication that is received, and its bit rate. */
+export interface PublishedStream {
+  readonly publicationId: string;
+  readonly bitsPerSecond: number;
+}
+
 type Stats = RtpStreamRecvStats | RtpStreamSendStats;
 
-/** The last measurement of a producer or consumer: its streams by SSRC, and their packet rate. */
+/** The last measurement of a producer or consumer: its streams by SSRC, and their packet and bit rate. */
 interface LastMeasured {
   streams: ReadonlyMap<number, StreamCounters>;
   packetsPerSecond: number | undefined;
+  bitsPerSecond: number;
 }
 
-const neverMeasured = (): LastMeasured => ({ streams: new Map(), packetsPerSecond: undefined });
+const neverMeasured = (): LastMeasured => ({ streams: new Map(), packetsPerSecond: undefined, bitsPerSecond: 0 });
 
 /**
  * The transports of one peer, or a pipe to another node, with their producers and consumers. One measurement sends the worker a
@@ -76,6 +83,14 @@ export class TransportGroup {
     };
   }
 
+  /** The publications of the peer, as of the last measurement. */
+  published(): PublishedStream[] {
+    return [...this.#producers].map(([{ appData }, { bitsPerSecond }]) => ({
+      publicationId: (appData as { publicationId: string }).publicationId,
+      bitsPerSecond,
+    }));
+  }
+
   /** The sending consumer with the oldest measurement. */
   #nextConsumer(): Consumer | undefined {
     for (const [consumer, last] of this.#consumers) {
@@ -124,6 +139,7 @@ async function measureStream(stream: Producer | Consumer, last: LastMeasured): P
   );
   last.streams = now;
   last.packetsPerSecond = stats.reduce((sum, stat) => sum + packetRate(stat), 0);
+  last.bitsPerSecond = stats.reduce((sum, stat) => sum + stat.bitrate, 0);
   return [...now].flatMap(([ssrc, counters]) => streamWindow(before.get(ssrc), counters) ?? []);
 }
 

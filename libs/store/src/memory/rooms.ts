@@ -7,6 +7,7 @@ import {
   participantIdOf,
   publicPublication,
   type PublicationRecord,
+  type RemovalReason,
   type Room,
   type RoomSummary,
   type TopologyVertex,
@@ -203,10 +204,15 @@ export class MemoryRooms implements RoomStore {
     });
   }
 
-  async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
+  async removePublication(
+    roomId: string,
+    participantId: string,
+    publicationId: string,
+    reason?: RemovalReason,
+  ): Promise<boolean> {
     const record = this.#rooms.get(roomId);
     if (record?.publications.get(publicationId)?.participantId !== participantId) return false;
-    this.shared.unpublish(record, participantId, publicationId);
+    this.shared.unpublish(record, participantId, publicationId, reason);
     return true;
   }
 

@@ -91,8 +91,9 @@ export class MemorySessions implements SessionStore {
     if (session.tokenId === token.id) return;
     if (this.#isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
     if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
-    const { name, room, grants, bridge, issuedAt = 0, expiresAt } = claims;
-    this.#sessions.set(sessionId, { ...session, name, room, grants, bridge, issuedAt, expiresAt, tokenId: token.id });
+    const { name, room, grants, maxPublishBitrate, bridge, issuedAt = 0, expiresAt } = claims;
+    const refreshed = { name, room, grants, maxPublishBitrate, bridge, issuedAt, expiresAt, tokenId: token.id };
+    this.#sessions.set(sessionId, { ...session, ...refreshed });
     this.shared.setGrants(sessionId, claims);
   }
 

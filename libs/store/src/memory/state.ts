@@ -9,6 +9,7 @@ import {
   participantIdOf,
   publicParticipant,
   type PublicationRecord,
+  type RemovalReason,
   type Room,
   type RoomEvent,
   roomGrantsOf,
@@ -79,7 +80,7 @@ export class MemoryState {
   }
 
   join(request: JoinRequest): Member {
-    const { participantId, sessionId, resumeHash, excludeNodes, maxRooms, media, grants: _believed, ...who } = request;
+    const { participantId, sessionId, resumeHash, excludeNodes, maxRooms, media, ...who } = request;
     const { roomId } = request;
     const session = this.sessions.get(sessionId);
     if (!session || (resumeHash !== undefined && resumeHash !== session.resumeHash))
@@ -97,7 +98,9 @@ export class MemoryState {
       id: participantId,
       sessionId,
       ...who,
+      // Those of the request may be older.
       grants: roomGrantsOf(session.grants),
+      maxPublishBitrate: session.maxPublishBitrate,
       nodeId: this.chooseNode(record, { exclude: excludeNodes }),
     };
     this.nodes.reserve(member.nodeId, 1);
@@ -126,6 +129,7 @@ export class MemoryState {
   setGrants(sessionId: string, claims: SessionClaims): void {
     const participantId = participantIdOf(sessionId);
     const grants = roomGrantsOf(claims.grants);
+    const { maxPublishBitrate } = claims;
     for (const roomId of this.roomsOf(sessionId)) {
       const record = this.rooms.get(roomId)!;
       const member = record.members.get(participantId)!;
@@ -133,9 +137,10 @@ export class MemoryState {
         this.leave(roomId, participantId, 'removed');
         continue;
       }
-      if (member.grants.join() === grants.join()) continue;
-      record.members.set(participantId, { ...member, grants });
-      this.append(roomId, { type: 'grants_changed', from: 'system', payload: { participantId, grants } });
+      if (member.grants.join() === grants.join() && member.maxPublishBitrate === maxPublishBitrate) continue;
+      record.members.set(participantId, { ...member, grants, maxPublishBitrate });
+      const payload = { participantId, grants, ...(maxPublishBitrate !== undefined && { maxPublishBitrate }) };
+      this.append(roomId, { type: 'grants_changed', from: 'system', payload });
       if (!grants.includes('publish'))
         for (const each of record.publications.values())
           if (each.participantId === participantId) this.unpublish(record, participantId, each.id);
@@ -232,12 +237,12 @@ export class MemoryState {
     this.history.write({ ...active.migration, end: 'rolled_back', endedAt: this.now() });
   }
 
-  unpublish(record: RoomRecord, participantId: string, publicationId: string): void {
+  unpublish(record: RoomRecord, participantId: string, publicationId: string, reason?: RemovalReason): void {
     record.publications.delete(publicationId);
     this.append(record.room.id, {
       type: 'publication_removed',
       from: participantId,
-      payload: { publicationId, participantId },
+      payload: { publicationId, participantId, ...(reason && { reason }) },
     });
   }
 

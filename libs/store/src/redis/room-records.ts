@@ -1,4 +1,5 @@
 import { Member, type MemberWithConnection, PublicationRecord, roomGrants } from '@flotilla/contracts';
+import { parseGrants } from './grants-text.ts';
 
 /** Splits the first `count` words off a record; see `members` and `publications` in keys.ts. */
 function splitRecord(record: string, count: number): { words: string[]; json: string } {
@@ -15,10 +16,7 @@ function splitRecord(record: string, count: number): { words: string[]; json: st
 export function parseMember(record: string): Member {
   const { words, json } = splitRecord(record, 3);
   const [nodeId, , held = ''] = words;
-  const names = new Set<string>(held.split(','));
-  // A grant that a newer version added is skipped.
-  const grants = roomGrants.filter((grant) => names.has(grant));
-  return Member.parse({ ...(JSON.parse(json) as object), nodeId, grants });
+  return Member.parse({ ...(JSON.parse(json) as object), nodeId, ...parseGrants(held, roomGrants) });
 }
 
 /** The members of a room. A record that this version cannot read is left out, so that it does not hide the others. */

@@ -8,8 +8,8 @@ import {
   publicPublication,
   type PublicationRecord,
   type Offset,
+  type RemovalReason,
   Room,
-  type RoomGrant,
   roomGrants,
   type RoomSummary,
   startOfStream,
@@ -41,6 +41,7 @@ import {
   type RoomStore,
 } from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
+import { grantsText, parseGrants } from './grants-text.ts';
 import type { Keys } from './keys.ts';
 import { RedisPairs } from './pairs.ts';
 import { readable } from './readable.ts';
@@ -52,6 +53,9 @@ import { traceField } from './trace-field.ts';
 /** Time for which the previous record of a republished publication is kept, s. Longer than any migration. */
 const previousSeconds = 60;
 const roomsPerRepair = 20;
+/** What decides on the rights of a member. */
+type HeldGrants = Pick<JoinRequest, 'grants' | 'maxPublishBitrate'>;
+
 /** Attempts of a join while the grants of its session change. */
 const maxJoinAttempts = 3;
 
@@ -120,20 +124,17 @@ export class RedisRooms implements RoomStore {
   }
 
   async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
-    let { grants } = request;
+    let held: HeldGrants = request;
     for (let attempt = 0; attempt < maxJoinAttempts; attempt++) {
-      const joined = await this.#tryJoin(request, grants);
+      const joined = await this.#tryJoin(request, held);
       if ('member' in joined) return joined;
-      ({ grants } = joined);
+      held = joined;
     }
     throw new FlotillaError('UNAVAILABLE', 'the grants of the session keep changing, try again');
   }
 
   /** Returns the grants that the session has, when those given are not current. */
-  async #tryJoin(
-    request: JoinRequest,
-    grants: readonly RoomGrant[],
-  ): Promise<(RoomState & { member: Member }) | { grants: readonly RoomGrant[] }> {
+  async #tryJoin(request: JoinRequest, held: HeldGrants): Promise<(RoomState & { member: Member }) | HeldGrants> {
     const {
       roomId,
       participantId,
@@ -142,6 +143,7 @@ export class RedisRooms implements RoomStore {
       maxRooms,
       media,
       grants: _believed,
+      maxPublishBitrate: _believedToo,
       ...who
     } = request;
     const member = { id: participantId, roomId, ...who };
@@ -151,13 +153,13 @@ export class RedisRooms implements RoomStore {
       sessionId: request.sessionId,
       resumeHash,
       userId: request.userId,
-      grants: grants.join(',') || '-',
+      grants: grantsText(held) || '-',
       member: JSON.stringify(member),
       mediaRequest: media ? JSON.stringify(media) : '',
       joinedEvent: encodeRoomEvent({
         type: 'participant_joined',
         from: 'system',
-        payload: { participant: publicParticipant({ ...member, nodeId: '', grants: [...grants] }) },
+        payload: { participant: publicParticipant({ ...member, nodeId: '', grants: [...held.grants] }) },
       }),
       excludeNodes: JSON.stringify(excludeNodes),
       random1: Math.random(),
@@ -166,10 +168,7 @@ export class RedisRooms implements RoomStore {
     });
     if (answer === 'FORBIDDEN') throw notCovered();
     if (typeof answer === 'string') throw new FlotillaError(answer);
-    if (answer.length === 1) {
-      const current = answer[0].split(',');
-      return { grants: roomGrants.filter((grant) => current.includes(grant)) };
-    }
+    if (answer.length === 1) return parseGrants(answer[0], roomGrants);
     const [room, joined, members, publications, reconnecting, offset, mediaMode] = answer;
     return {
       room: Room.parse(JSON.parse(room)),
@@ -319,8 +318,13 @@ export class RedisRooms implements RoomStore {
     if (outcome !== 'put') throw new FlotillaError(outcome);
   }
 
-  async removePublication(roomId: string, participantId: string, publicationId: string): Promise<boolean> {
-    return (await this.client.run('removePublication', { roomId, participantId, publicationId })) === 1;
+  async removePublication(
+    roomId: string,
+    participantId: string,
+    publicationId: string,
+    reason: RemovalReason | '' = '',
+  ): Promise<boolean> {
+    return (await this.client.run('removePublication', { roomId, participantId, publicationId, reason })) === 1;
   }
 
   pair(roomId: string, from: string, to: string): Promise<PairState> {

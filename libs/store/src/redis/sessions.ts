@@ -24,6 +24,7 @@ import type {
   UsedToken,
 } from '../store.ts';
 import { forEachRecord } from '../each-record.ts';
+import { grantsText, parseGrants } from './grants-text.ts';
 import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
 import { answersOf, type ScriptClient } from './script-client.ts';
@@ -34,21 +35,20 @@ const Stored = z.object({
   userId: UserId,
   name: z.string().optional(),
   room: RoomClaim.optional(),
-  /** Names separated by commas. A grant that a newer version added is skipped. */
-  grants: z
-    .string()
-    .transform((names) => names.split(',').filter((name): name is Grant => Grant.safeParse(name).success)),
+  grants: z.array(Grant),
+  maxPublishBitrate: z.number().optional(),
   bridge: z.array(RoomRef),
   expiresAt: z.number(),
   gatewayId: z.string(),
   rooms: z.array(RoomId),
 });
 
-function storedClaims({ name = '', room = '', grants, bridge, expiresAt }: SessionClaims): string[] {
+function storedClaims(claims: SessionClaims): string[] {
+  const { name = '', room = '', bridge, expiresAt } = claims;
   return Object.entries({
     name,
     room,
-    grants: grants.join(','),
+    grants: grantsText(claims),
     bridge: JSON.stringify(bridge),
     expiresAt: String(expiresAt),
   }).flat();
@@ -93,7 +93,7 @@ export class RedisSessions implements SessionStore {
   async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
     const { id: tokenId, keptUntil } = token;
     const tokenSeconds = Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000));
-    const { room = '', grants, issuedAt = 0 } = claims;
+    const { room = '', issuedAt = 0 } = claims;
     const values = {
       sessionId,
       resumeHash,
@@ -101,7 +101,7 @@ export class RedisSessions implements SessionStore {
       tokenSeconds,
       issuedAt,
       room,
-      grants: grants.join(','),
+      grants: grantsText(claims),
       trace: traceField(),
       claims: storedClaims(claims),
     };
@@ -245,7 +245,7 @@ function parseSession(
     userId,
     name: name || undefined,
     room: room || undefined,
-    grants,
+    ...parseGrants(grants, Grant.options),
     bridge: readable(z.unknown(), bridge),
     expiresAt: Number(expiresAt),
     gatewayId,

@@ -301,9 +301,17 @@ export class RestController {
     const tenant = isOneRoom && room !== undefined ? tenantOfRoom(room) : key?.tenant;
     const beyond = tenant === undefined ? [] : grantsOfFleet(request.grants);
     if (beyond.length > 0) throw new FlotillaError('FORBIDDEN', `users of a tenant cannot have the grant ${beyond[0]}`);
-    const { name, grants, bridge, ttlSeconds, userId: sub = `guest-${newId('session').slice(3)}` } = request;
+    const {
+      name,
+      grants,
+      maxPublishBitrate,
+      bridge,
+      ttlSeconds,
+      userId: sub = `guest-${newId('session').slice(3)}`,
+    } = request;
     const userId = userOfClaims({ sub, tenant });
-    const { token, expiresAt } = await this.tokens.issue({ userId, name, room, grants, bridge, ttlSeconds });
+    const claims = { userId, name, room, grants, maxPublishBitrate, bridge, ttlSeconds };
+    const { token, expiresAt } = await this.tokens.issue(claims);
     return { token, userId, expiresAt: expiresAt.toISOString() };
   }
 

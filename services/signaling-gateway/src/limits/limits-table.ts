@@ -123,6 +123,13 @@ export const limitsTable: readonly Limit[] = [
     metric: 'signaling_messages_total{type="publish",outcome="RATE_LIMITED"}',
   },
   {
+    of: 'Bit rate of all that a participant publishes',
+    value:
+      'the lowest of those of its SFU node, its room and its token, see [authorization.md](authorization.md#bit-rates)',
+    answer: 'the sender is told by RTCP; of one that does not obey, a publication ends with `bitrate_exceeded`',
+    metric: 'none',
+  },
+  {
     of: 'Publications that one request names, each once',
     value: `${maxPublicationsPerRequest}`,
     answer: '`BAD_PAYLOAD`',

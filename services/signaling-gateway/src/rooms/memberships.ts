@@ -62,6 +62,7 @@ export class Memberships {
       resumeHash: session.resumeHash,
       userId: identity.userId,
       grants: roomGrantsOf(identity.grants),
+      maxPublishBitrate: identity.maxPublishBitrate,
       name: request.name ?? identity.name ?? subjectOfUser(identity.userId).slice(0, 64),
       joinedAt: Date.now(),
       excludeNodes: [],

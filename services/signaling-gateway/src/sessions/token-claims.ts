@@ -10,8 +10,17 @@ export function usedToken({ jti, exp }: TokenClaims): UsedToken {
 }
 
 /** The claims that a session keeps of its token. */
-export function sessionClaims({ name, room, grants, bridge, tenant, iat, exp }: TokenClaims): SessionClaims {
+export function sessionClaims(claims: TokenClaims): SessionClaims {
+  const { name, room, grants, maxPublishBitrate, bridge, tenant, iat, exp } = claims;
   const idOf = (ref: string): string => roomIdOf(ref, tenant);
   const roomId = room === undefined || room === '*' ? room : idOf(room);
-  return { name, room: roomId, grants, bridge: bridge.map(idOf), issuedAt: iat, expiresAt: exp * 1000 };
+  return {
+    name,
+    room: roomId,
+    grants,
+    maxPublishBitrate,
+    bridge: bridge.map(idOf),
+    issuedAt: iat,
+    expiresAt: exp * 1000,
+  };
 }

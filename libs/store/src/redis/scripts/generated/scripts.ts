@@ -33,7 +33,7 @@ export interface ScriptArguments {
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
   removeNode: { nodeId: string | number };
-  removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number };
+  removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number; reason: string | number };
   removeRelay: { relayId: string | number };
   renewLease: { name: string | number; holder: string | number; ms: string | number };
   repairRoom: { roomId: string | number; listKey: string | number; cursor: string | number };
@@ -59,7 +59,9 @@ end`,
   grants: `local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
-  local list = json_list(new == '-' and {} or split(new))
+  local bitrate = string.match(new, 'bitrate=(%d+)')
+  local list = json_list(new == '-' and {} or split((string.gsub(new, ',bitrate=%d+', ''))))
+  local rights = '"grants":' .. list .. (bitrate and ',"maxPublishBitrate":' .. bitrate or '')
   for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
     attempt(function()
       local member = redis.call('HGET', key.members(room), participant)
@@ -69,7 +71,7 @@ end`,
         return
       end
       stage('HSET', key.members(room), participant, member_record(member, { grants = new }))
-      append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '","grants":' .. list .. '}' .. trace .. '}')
+      append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '",' .. rights .. '}' .. trace .. '}')
       if not has_grant(new, 'publish') then
         for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(room, participant))) do
           stage_unpublish(room, participant, id)
@@ -236,6 +238,7 @@ local function room_grants(grants)
   for _, grant in ipairs({ 'publish', 'subscribe', 'data' }) do
     if has_grant(grants, grant) then held[#held + 1] = grant end
   end
+  if #held > 0 then held[#held + 1] = string.match(grants, 'bitrate=%d+') end
   return #held > 0 and table.concat(held, ',') or '-'
 end
 local function may_be_in(room, room_claim, grants)
@@ -261,11 +264,11 @@ local function append_moved(room, participant, node, migration)
   append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
     .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
 end
-local function stage_unpublish(room, participant, publication)
+local function stage_unpublish(room, participant, publication, reason)
   stage('HDEL', key.publications(room), publication)
   stage('SREM', key.publicationsOf(room, participant), publication)
   append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
+    .. '","participantId":"' .. participant .. '"' .. ((reason or '') ~= '' and ',"reason":"' .. reason .. '"' or '') .. '}}')
 end`,
   sessions: `local function stage_connection(session, connection)
   local participant = participant_of(session)
@@ -973,12 +976,12 @@ stage('HDEL', key.peerScores(), nodeId)
 commit()`,
   },
   removePublication: {
-    args: ["roomId","participantId","publicationId"],
+    args: ["roomId","participantId","publicationId","reason"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `${include.transaction}
 ${include.room}
 if redis.call('SISMEMBER', key.publicationsOf(roomId, participantId), publicationId) == 0 then return 0 end
-stage_unpublish(roomId, participantId, publicationId)
+stage_unpublish(roomId, participantId, publicationId, reason)
 commit()
 return 1`,
   },

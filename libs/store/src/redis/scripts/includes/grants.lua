@@ -4,7 +4,9 @@
 local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
-  local list = json_list(new == '-' and {} or split(new))
+  local bitrate = string.match(new, 'bitrate=(%d+)')
+  local list = json_list(new == '-' and {} or split((string.gsub(new, ',bitrate=%d+', ''))))
+  local rights = '"grants":' .. list .. (bitrate and ',"maxPublishBitrate":' .. bitrate or '')
   for _, room in ipairs(redis.call('SMEMBERS', key.sessionRooms(session))) do
     attempt(function()
       local member = redis.call('HGET', key.members(room), participant)
@@ -14,7 +16,7 @@ local function stage_grants(session, room_claim, grants, trace)
         return
       end
       stage('HSET', key.members(room), participant, member_record(member, { grants = new }))
-      append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '","grants":' .. list .. '}' .. trace .. '}')
+      append_event(room, '{"type":"grants_changed","from":"system","payload":{"participantId":"' .. participant .. '",' .. rights .. '}' .. trace .. '}')
       if not has_grant(new, 'publish') then
         for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(room, participant))) do
           stage_unpublish(room, participant, id)

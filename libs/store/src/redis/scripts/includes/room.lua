@@ -19,7 +19,7 @@ local function session_of(participant) return 'ss_' .. string.sub(participant, 4
 
 -- Records are opaque to scripts but for what stands in front of their JSON, so that no script depends on what a JSON parser accepts.
 -- A member: `<node id> <id of its last committed migration, or -> <grants> <Member without nodeId and grants>`. The grants are those
--- that apply in rooms, separated by commas, or - for none.
+-- that apply in rooms, separated by commas, and its maximum bit rate if it has one, or - for none.
 local function node_of_member(record) return string.match(record, '^(%S+) ') end
 local function last_migration_of(record) return string.match(record, '^%S+ (%S+) ') end
 local function grants_of_member(record) return string.match(record, '^%S+ %S+ (%S+) ') or '-' end
@@ -29,12 +29,13 @@ local function member_record(record, changes)
 end
 local function has_grant(grants, grant) return string.find(',' .. grants .. ',', ',' .. grant .. ',', 1, true) ~= nil end
 
--- The grants of a session that apply in rooms, in the form and order of a member's record.
+-- The grants of a session that apply in rooms, in the form and order of a member's record, with its maximum bit rate; see grants-text.ts.
 local function room_grants(grants)
   local held = {}
   for _, grant in ipairs({ 'publish', 'subscribe', 'data' }) do
     if has_grant(grants, grant) then held[#held + 1] = grant end
   end
+  if #held > 0 then held[#held + 1] = string.match(grants, 'bitrate=%d+') end
   return #held > 0 and table.concat(held, ',') or '-'
 end
 
@@ -70,9 +71,10 @@ local function append_moved(room, participant, node, migration)
     .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
 end
 
-local function stage_unpublish(room, participant, publication)
+-- `reason`: why the server ends it, or nothing.
+local function stage_unpublish(room, participant, publication, reason)
   stage('HDEL', key.publications(room), publication)
   stage('SREM', key.publicationsOf(room, participant), publication)
   append_event(room, '{"type":"publication_removed","from":"' .. participant .. '","payload":{"publicationId":"' .. publication
-    .. '","participantId":"' .. participant .. '"}}')
+    .. '","participantId":"' .. participant .. '"' .. ((reason or '') ~= '' and ',"reason":"' .. reason .. '"' or '') .. '}}')
 end
