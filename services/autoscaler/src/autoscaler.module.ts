@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { StreamSubscription } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
@@ -31,6 +32,9 @@ export interface ScalingOptions {
   /** Serves what the function returns as JSON. */
   readonly serve: (path: string, answer: () => unknown) => void;
 }
+
+/** Longest wait for requests to the API server at a stop, less than FLOTILLA_SHUTDOWN_SECONDS of the chart. Leases expire without it. */
+const scalingStopMs = 3000;
 
 /** Watches all SFU nodes. The leader moves peers off nodes that are lost, draining or hot, and moves degraded peers. */
 @Module({})
@@ -106,11 +110,22 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
 
   async onApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await this.#scaler?.settled();
-    await this.#kubernetes?.stop();
-    this.#subscription?.stop();
-    await this.#autoscaler.settled();
-    await this.#dispatcher.stop();
-    await this.#leadership.stop();
+    try {
+      this.#subscription?.stop();
+      await this.#autoscaler.settled();
+      await this.#dispatcher.stop();
+      await this.#leadership.stop();
+    } finally {
+      await this.#stopScaling();
+    }
+  }
+
+  /** Last and with a deadline: the planner's lease is released also when the API server does not answer. */
+  async #stopScaling(): Promise<void> {
+    const stopped = (async () => {
+      await this.#scaler?.settled();
+      await this.#kubernetes?.stop();
+    })();
+    await Promise.race([stopped, pause(scalingStopMs, undefined, { ref: false })]);
   }
 }

@@ -1,4 +1,4 @@
-import { brokerConfig, commonConfig, ConfigError, flag, wholeNumber } from '@flotilla/runtime';
+import { brokerConfig, commonConfig, flag, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
 import { type ScalingSettings, scalingSettings as presets } from './scaling/settings.ts';
 
@@ -10,7 +10,7 @@ const name = () =>
       'must be a Kubernetes name: lower-case letters, digits, "-" and "."',
     );
 
-export const autoscalerConfig = z.object({
+const settings = z.object({
   ...commonConfig.shape,
   ...brokerConfig.shape,
   FLOTILLA_SCALE_DEPLOYMENT: name()
@@ -48,12 +48,22 @@ export const autoscalerConfig = z.object({
     ),
 });
 
+/** Also reports a minimum above the maximum. */
+export const autoscalerConfig = settings.superRefine(
+  ({ FLOTILLA_SCALE_MIN: min, FLOTILLA_SCALE_MAX: max }, context) => {
+    if (min <= max) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['FLOTILLA_SCALE_MIN'],
+      message: `${min} is above FLOTILLA_SCALE_MAX, which is ${max}`,
+    });
+  },
+);
+
 export type AutoscalerConfig = z.output<typeof autoscalerConfig>;
 
-/** Throws ConfigError when the minimum is above the maximum. */
 export function scalingSettings(config: AutoscalerConfig): ScalingSettings {
   const { FLOTILLA_SCALE_MIN: min, FLOTILLA_SCALE_MAX: max } = config;
-  if (min > max) throw new ConfigError([`FLOTILLA_SCALE_MIN is ${min}, above FLOTILLA_SCALE_MAX, which is ${max}.`]);
   return {
     ...presets,
     min,

@@ -113,6 +113,22 @@ describe('a reconciliation of the SFU pods', () => {
     ]);
   });
 
+  test('keeps a pod of a leaving machine open until another pod takes participants', () => {
+    const leaving = (name: string, state: 'active' | 'cordoned' = 'active') =>
+      pod(name, { machineLeaves: true, mark: 'machine', state });
+    const statesOf = (...pods: PodState[]) => reconcile(workload(4), pods, 2, bounds).states;
+    const starting = pod('c', { ready: false, isSilent: true });
+    expect(statesOf(leaving('a'), leaving('b'), starting)).toEqual([]);
+    expect(statesOf(leaving('a'), leaving('b'), pod('c', { state: 'cordoned' }))).toEqual([]);
+    expect(statesOf(leaving('a'), leaving('b'), pod('c', { terminating: true }))).toEqual([]);
+    expect(statesOf(leaving('a'), leaving('b'), pod('c'))).toEqual([
+      { nodeId: 'nd_a', state: 'cordoned' },
+      { nodeId: 'nd_b', state: 'cordoned' },
+    ]);
+    // The other pod was lost meanwhile.
+    expect(statesOf(leaving('a', 'cordoned'))).toEqual([{ nodeId: 'nd_a', state: 'active' }]);
+  });
+
   test('empties the pods of a leaving machine also while scaling is paused', () => {
     const pods = [pod('a'), pod('b', { machineLeaves: true })];
     expect(reconcile(workload(2, { isPaused: true }), pods, 5, bounds)).toMatchObject({

@@ -11,18 +11,24 @@ const log = createLogger({ service: 'test', level: 'fatal' });
 class Target implements ScaleTarget {
   replicas = 2;
   readonly applied: number[] = [];
+  readonly raised: number[] = [];
   failure: Error | undefined;
 
   async apply({ nodes }: ScalingDecision): Promise<void> {
     if (this.failure) throw this.failure;
     this.applied.push(nodes);
   }
+
+  async raise(minimum: number): Promise<void> {
+    this.raised.push(minimum);
+  }
 }
 
 function stage() {
-  const fleet = { reserved: 0, isFrozen: false, leads: true, reads: 0 };
+  const fleet = { reserved: 0, isFrozen: false, leads: true, reads: 0, isRedisDown: false };
   const list = async (): Promise<NodeView[]> => {
     fleet.reads++;
+    if (fleet.isRedisDown) throw new Error('Redis does not answer');
     return [{ ...nodeReport('nd_a', { capacity: 100 }), reserved: fleet.reserved, lastSeenAt: 1, alive: true }];
   };
   const target = new Target();
@@ -69,6 +75,15 @@ describe('the scaler', () => {
     await scaler.decide();
     expect(target.applied).toEqual([2, 5]);
     expect(scaler.status?.growth).toBe(0);
+  });
+
+  test('holds the minimum while heartbeats do not arrive, also without Redis', async () => {
+    const { fleet, target, scaler } = stage();
+    fleet.isFrozen = true;
+    fleet.isRedisDown = true;
+    await scaler.decide();
+    expect(target.raised).toEqual([settings.min]);
+    expect(target.applied).toEqual([]);
   });
 
   test('repeats what failed', async () => {

@@ -92,6 +92,10 @@ export class KubernetesScaling implements ScaleTarget {
     await this.#connected?.controller.apply(decision, nodes);
   }
 
+  async raise(minimum: number): Promise<void> {
+    await this.#connected?.controller.raise(minimum);
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#connecting;

@@ -66,9 +66,11 @@ export function reconcile(
   const surplus = workload.isPaused || workload.isRollingOut ? 0 : live.length - target;
   const victim = surplus > 0 ? victimOf(live) : undefined;
   const isEmpty = victim !== undefined && isEmptied(victim, bounds);
+  // Without a pod that takes participants in their place, those that leave take them on.
+  const areReplaced = live.some((pod) => pod !== victim && !pod.machineLeaves && pod.node?.state === 'active');
   return {
     marks: live.flatMap((pod) => markOf(pod, pod === victim, pod === victim && isEmpty)),
-    states: live.flatMap((pod) => stateOf(pod, pod === victim)),
+    states: live.flatMap((pod) => stateOf(pod, areReplaced && (pod.machineLeaves || pod === victim))),
     replicas: replicasOf(workload, live, target, surplus, isEmpty),
     outcome: outcomeOf(workload, live.length, target),
     victim,
@@ -110,11 +112,10 @@ function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconcili
   return mark === pod.mark && isRemoved === pod.hasDeletionCost ? [] : [{ pod: pod.name, mark, isRemoved }];
 }
 
-function stateOf({ mark, machineLeaves, node }: PodState, isVictim: boolean): Reconciliation['states'] {
+function stateOf({ mark, node }: PodState, isCordoned: boolean): Reconciliation['states'] {
   if (mark === undefined || !node) return [];
-  const leaves = machineLeaves || isVictim;
-  if (leaves && node.state === 'active') return [{ nodeId: node.id, state: 'cordoned' }];
-  return !leaves && node.state === 'cordoned' ? [{ nodeId: node.id, state: 'active' }] : [];
+  if (isCordoned && node.state === 'active') return [{ nodeId: node.id, state: 'cordoned' }];
+  return !isCordoned && node.state === 'cordoned' ? [{ nodeId: node.id, state: 'active' }] : [];
 }
 
 function replicasOf(

@@ -3,7 +3,7 @@ import { type NodeView, sfuQueue } from '@flotilla/contracts';
 import { counter, gauge, type Logger } from '@flotilla/runtime';
 import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import type { Leadership } from '../leadership.ts';
-import type { ScalingDecision } from '../scaling/decision.ts';
+import type { ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
 import type { KubernetesApi } from './api.ts';
 import { isLeaving } from './machines.ts';
 import { type Mark, type PodState, reconcile, type Reconciliation, type ReplicaBounds } from './reconcile.ts';
@@ -69,8 +69,18 @@ export class ReplicaController {
     replicasGauge.set(pods.filter(({ terminating }) => !terminating).length);
     const step = reconcile(workloadState(deployment), pods, decision.nodes, bounds);
     await this.#carryOut(step, pods);
-    await this.#scale(deployment, step, decision);
+    await this.#scale(deployment, step.replicas, decision);
     if (leadership.leads) await this.#report.condition(step, decision, deployment);
+  }
+
+  /** Raises the number of pods to a minimum. Does nothing unless this instance leads, or while scaling is paused. */
+  async raise(minimum: number): Promise<void> {
+    const { watches, leadership } = this.parts;
+    const { deployment } = watches;
+    if (!leadership.leads || !deployment) return;
+    const { replicas, isPaused } = workloadState(deployment);
+    if (isPaused || replicas >= minimum) return;
+    await this.#scale(deployment, minimum, { nodes: minimum, cause: 'minimum', growth: 0, expectedSessions: 0 });
   }
 
   #podStates(nodes: readonly NodeView[]): PodState[] {
@@ -118,9 +128,8 @@ export class ReplicaController {
     }
   }
 
-  async #scale(deployment: V1Deployment, step: Reconciliation, decision: ScalingDecision): Promise<void> {
+  async #scale(deployment: V1Deployment, replicas: number | undefined, decision: ScalingTarget): Promise<void> {
     const { api, leadership, log } = this.parts;
-    const { replicas } = step;
     if (replicas === undefined || !leadership.leads) return;
     const before = deployment.spec?.replicas ?? 1;
     await api.scale(replicas);

@@ -1,6 +1,6 @@
 import type { Logger } from '@flotilla/runtime';
 import type { V1Deployment } from '@kubernetes/client-node';
-import type { ScalingCause, ScalingDecision } from '../scaling/decision.ts';
+import type { ScalingCause, ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
 import type { KubernetesApi } from './api.ts';
 import type { Reconciliation } from './reconcile.ts';
 
@@ -27,7 +27,7 @@ export class ScalingReport {
     private readonly log: Logger,
   ) {}
 
-  async scaled(deployment: V1Deployment, before: number, after: number, decision: ScalingDecision): Promise<void> {
+  async scaled(deployment: V1Deployment, before: number, after: number, decision: ScalingTarget): Promise<void> {
     const isOut = after > before;
     const expected = Math.ceil(decision.expectedSessions);
     await this.#event(

@@ -16,7 +16,7 @@ export const emptyScalingMemory: ScalingMemory = { since: undefined, samples: []
 /** What determined a number: the demand, a bound, or an earlier demand within the stabilisation window. */
 export type ScalingCause = 'sessions' | 'cpu' | 'minimum' | 'maximum' | 'stabilization' | 'unknown';
 
-export interface ScalingDecision {
+export interface ScalingTarget {
   /** The number of nodes that take participants. */
   readonly nodes: number;
   readonly cause: ScalingCause;
@@ -24,6 +24,9 @@ export interface ScalingDecision {
   readonly expectedSessions: number;
   /** New sessions per second. */
   readonly growth: number;
+}
+
+export interface ScalingDecision extends ScalingTarget {
   readonly memory: ScalingMemory;
 }
 

@@ -1,7 +1,13 @@
 import type { NodeView } from '@flotilla/contracts';
 import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
-import { decide, emptyScalingMemory, type ScalingDecision, type ScalingMemory } from './decision.ts';
+import {
+  decide,
+  emptyScalingMemory,
+  type ScalingDecision,
+  type ScalingMemory,
+  type ScalingTarget,
+} from './decision.ts';
 import { type Demand, demandOf } from './demand.ts';
 import type { ScalingSettings } from './settings.ts';
 
@@ -24,6 +30,8 @@ export interface ScaleTarget {
   /** The present number of nodes; undefined when unknown. */
   readonly replicas: number | undefined;
   apply(decision: ScalingDecision, nodes: readonly NodeView[]): Promise<void>;
+  /** Raises the number of nodes to a minimum; removes and empties none. */
+  raise(minimum: number): Promise<void>;
 }
 
 export interface ScalerParts {
@@ -33,14 +41,14 @@ export interface ScalerParts {
   readonly target: ScaleTarget | undefined;
   /** Whether this instance carries decisions out, or would do so with a target. */
   readonly leads: () => boolean;
-  /** Whether heartbeats do not arrive: then nothing is decided, because Redis is suspected. */
+  /** Whether heartbeats do not arrive: then the number is only kept at the minimum, because Redis is suspected. */
   readonly isFrozen: () => boolean;
   readonly log: Logger;
   readonly now?: () => number;
 }
 
 /** The last decision, as `GET /scaling` answers it. */
-export interface ScalingStatus extends Pick<ScalingDecision, 'nodes' | 'cause' | 'growth' | 'expectedSessions'> {
+export interface ScalingStatus extends ScalingTarget {
   readonly sessions: number;
   readonly cpu: number;
   readonly replicas: number | undefined;
@@ -91,10 +99,12 @@ export class Scaler {
 
   async #decide(): Promise<void> {
     const { nodes: store, settings, target, isFrozen } = this.parts;
-    const nodes = await store.list();
-    if (isFrozen()) {
+    // Without heartbeats Redis may not answer either.
+    const nodes = isFrozen() ? undefined : await store.list();
+    if (!nodes || isFrozen()) {
       // Sessions that resume afterwards are not new ones.
       this.#memory = { ...this.#memory, samples: [] };
+      await target?.raise(settings.min);
       return;
     }
     const demand = demandOf(nodes);
