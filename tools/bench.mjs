@@ -13,6 +13,7 @@ const benchmarks = {
   join: ['redis', 'rabbitmq', 'chromium'],
   signaling: ['redis', 'rabbitmq', 'openssl'],
   metadata: ['redis', 'rabbitmq'],
+  attacks: ['redis', 'rabbitmq'],
   planner: [],
   framing: [],
   forwarding: [],

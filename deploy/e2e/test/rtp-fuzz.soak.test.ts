@@ -1,11 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Room } from '@flotilla/client';
 import type { ErrorCode } from '@flotilla/contracts';
-import { CallPage, type RawClient, type Topology } from '@flotilla/testkit';
+import { CallPage, joinWithMedia, publishAudio, type RawClient, type Topology } from '@flotilla/testkit';
 import fc from 'fast-check';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
-import { joinWithMedia, publishAudio } from './scenarios/hostile-media.ts';
 import { smallCamera, useBrowser, useStandalone } from './use-topology.ts';
 
 /** How long parameters are published: a minute, or RTP_FUZZ_SECONDS. */

@@ -1,7 +1,6 @@
-import { notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { audioParameters, joinWithMedia, notYet, publishAudio, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser, Page } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { audioParameters, joinWithMedia, publishAudio } from './scenarios/hostile-media.ts';
 import { useBrowser, useStandalone } from './use-topology.ts';
 
 /** The SDK as loaded from /sdk/, and its rooms. */

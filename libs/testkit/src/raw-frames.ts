@@ -93,19 +93,32 @@ export class RawFrames {
     for (const event of ['end', 'close']) socket.on(event, () => (this.#ended = true));
   }
 
-  /** Opens a connection without sending anything. */
-  static async open(gateway: string): Promise<RawFrames> {
+  /**
+   * Opens a connection without sending anything.
+   *
+   * @param localAddress on Linux any 127.x.y.z. Default: 127.0.0.1.
+   */
+  static async open(gateway: string, localAddress?: string): Promise<RawFrames> {
     const url = new URL(signalPath, gateway);
     // Allows tests of half-open connections.
-    const socket = connect({ host: url.hostname, port: Number(url.port), allowHalfOpen: true });
+    const socket = connect({
+      host: url.hostname,
+      port: Number(url.port),
+      allowHalfOpen: true,
+      ...(localAddress !== undefined && { localAddress }),
+    });
     const raw = new RawFrames(socket, url);
     await once(socket, 'connect');
     return raw;
   }
 
   /** Opens a connection and upgrades it to a WebSocket. */
-  static async upgraded(gateway: string, headers: Readonly<Record<string, string>>): Promise<RawFrames> {
-    const raw = await RawFrames.open(gateway);
+  static async upgraded(
+    gateway: string,
+    headers: Readonly<Record<string, string>>,
+    localAddress?: string,
+  ): Promise<RawFrames> {
+    const raw = await RawFrames.open(gateway, localAddress);
     const key = randomBytes(16).toString('base64');
     raw.write((raw.request = upgradeRequest(raw.url, headers, key)));
     await waitFor('the upgrade', () => raw.status ?? notYet('there is no answer'), { everyMs: 5 });

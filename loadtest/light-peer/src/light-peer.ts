@@ -64,6 +64,8 @@ export class LightPeer {
   readonly moves: Move[] = [];
   /** Unexpected failures. */
   readonly problems: string[] = [];
+  /** Called with each event of the room, after it has taken effect. */
+  onRoomEvent: (event: Event) => void = () => undefined;
   readonly #publications = new Map<string, Publication>();
   readonly #arrivals = new Map<string, Arrivals>();
   /** Kinds of the own publications, by id. */
@@ -162,6 +164,21 @@ export class LightPeer {
     });
   }
 
+  /** Sends a message to the room. Throws the FlotillaError of a refusal. */
+  async sendMessage(data: unknown): Promise<void> {
+    await this.#request('message', { data });
+  }
+
+  /** Mutes or unmutes an own publication. The peer goes on sending. */
+  async mute(publicationId: string, muted: boolean): Promise<void> {
+    await this.#request('mute', { publicationId, muted });
+  }
+
+  /** Requests a key frame of each received video. */
+  requestKeyFrames(): void {
+    this.#link.requestKeyFrames();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -173,7 +190,10 @@ export class LightPeer {
   // Signaling.
 
   async #send<T extends RequestType>(type: T, payload: RequestPayload<T>, to?: string): Promise<ReplyPayload<T>> {
-    const { ok, payload: answer, error } = await this.client.request(type, payload, to);
+    const reply = await this.client.request(type, payload, to);
+    // RawClient keeps all replies, too.
+    this.client.replies.splice(this.client.replies.indexOf(reply), 1);
+    const { ok, payload: answer, error } = reply;
     if (!ok) throw new FlotillaError(error!.code, `${type}: ${error!.message}`);
     return signalRequests[type].reply.parse(answer) as ReplyPayload<T>;
   }
@@ -199,6 +219,7 @@ export class LightPeer {
     };
     const type = event.type as RoomEventType;
     (apply[type] as ((payload: unknown) => void) | undefined)?.(roomEvents[type].parse(event.payload));
+    this.onRoomEvent(event);
   }
 
   // Remote publications.

@@ -168,7 +168,16 @@ export class LightLink {
       this.#recv?.send(receiverReportOf(this.#ownSsrc, blocks.slice(from, from + maxReportBlocks)));
     // Repeats the key frame request until video arrives: the key frame or the first request may be lost.
     for (const [ssrc, { kind, reception }] of this.#streams)
-      if (kind === 'video' && reception.packets === 0) this.#recv?.send(pictureLossOf(this.#ownSsrc, ssrc));
+      if (kind === 'video' && reception.packets === 0) this.#requestKeyFrame(ssrc);
+  }
+
+  #requestKeyFrame(ssrc: number): void {
+    this.#recv?.send(pictureLossOf(this.#ownSsrc, ssrc));
+  }
+
+  /** Requests a key frame of each received video. */
+  requestKeyFrames(): void {
+    for (const [ssrc, { kind }] of this.#streams) if (kind === 'video') this.#requestKeyFrame(ssrc);
   }
 
   /** Waits for a packet of each publication that `expected` returns by then. Rejects after 3 s. */

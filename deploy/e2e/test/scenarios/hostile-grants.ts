@@ -1,9 +1,17 @@
 import { closeCodes, type Grant, participantIdOf, roomGrants } from '@flotilla/contracts';
-import { notYet, RawClient, type Topology, uniqueName, UpgradeRefused, waitFor } from '@flotilla/testkit';
+import {
+  joinWithMedia,
+  notYet,
+  publishAudio,
+  RawClient,
+  type Topology,
+  uniqueName,
+  UpgradeRefused,
+  waitFor,
+} from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
-import { joinWithMedia, publishAudio } from './hostile-media.ts';
 
 const forbidden = { ok: false, error: { code: 'FORBIDDEN' } };
 

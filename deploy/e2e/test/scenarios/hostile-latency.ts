@@ -1,11 +1,11 @@
 import { HonestPair } from './honest-pair.ts';
-import { RawFrames, type Topology, withToken } from '@flotilla/testkit';
-import { frameAbuses, type HostileScenario } from './hostile-frames.ts';
+import { frameAbuses, RawFrames, type Topology, withToken } from '@flotilla/testkit';
+import type { HostileScenario } from './hostile-frames.ts';
 
 /** Commits one abuse after the other, each on a connection of its own, until stopped. Returns their number. */
 async function abuse(topology: Topology, room: string, stopped: () => boolean): Promise<number> {
   for (let count = 0; ;) {
-    for (const frames of Object.values(frameAbuses)) {
+    for (const frames of Object.values(frameAbuses).flatMap((abuses) => Object.values<readonly Buffer[]>(abuses))) {
       if (stopped()) return count;
       const headers = withToken(await topology.api.issueToken(room));
       // The gateway may refuse an address that connects too often. That counts as closed.

@@ -1,9 +1,8 @@
 import type { Reply } from '@flotilla/contracts';
-import { enter, type RawClient } from '@flotilla/testkit';
+import { enter, joinWithMedia, publishAudio, type RawClient } from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { HonestPair } from './honest-pair.ts';
 import type { HostileScenario } from './hostile-frames.ts';
-import { joinWithMedia, publishAudio } from './hostile-media.ts';
 
 /** Outcomes of requests: `ok`, or the error code. */
 const outcomes = (replies: readonly Reply[]): Set<string> =>

@@ -57,6 +57,12 @@ export const limitsTable: readonly Limit[] = [
     metric: 'signaling_rejected_total{what="http",reason="RATE_LIMITED"}',
   },
   {
+    of: 'Time to the header fields of an HTTP request, and to all of it',
+    value: '10 s; 30 s',
+    answer: 'HTTP 408, and the connection is closed',
+    metric: 'none',
+  },
+  {
     of: 'Time to the first request',
     value: '30 s',
     answer: `close ${closeCodes.HANDSHAKE_TIMEOUT}`,
