@@ -70,6 +70,12 @@ export type DrainProgress = z.infer<typeof DrainProgress>;
 export const NodeReport = z.object({
   id: NodeId,
   instance: z.string().optional().describe('Name of its process, such as that of the pod.'),
+  revision: z
+    .string()
+    .optional()
+    .describe(
+      'What it was rolled out with, such as the hash of its pod template: a rollout replaces nodes of other ones.',
+    ),
   address: z
     .string()
     .optional()

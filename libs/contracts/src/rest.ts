@@ -95,7 +95,9 @@ export const Revoke = z.strictObject({
     .int()
     .nonnegative()
     .optional()
-    .describe('Tokens issued before it are refused, in seconds since the Unix epoch. A time more than 60 s ahead counts as 60 s ahead. Default: those issued until now.'),
+    .describe(
+      'Tokens issued before it are refused, in seconds since the Unix epoch. A time more than 60 s ahead counts as 60 s ahead. Default: those issued until now.',
+    ),
 });
 
 export const Revoked = z.object({

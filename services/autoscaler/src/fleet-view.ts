@@ -95,6 +95,7 @@ export class FleetView {
         capacity: report.capacity,
         reserved: node?.reserved ?? report.capacity,
         startedAt: node?.startedAt ?? 0,
+        revision: node?.revision,
         drainStartedAt: node?.drain?.startedAt,
         alive: !lost.has(id),
         peers: [...peers].flatMap(([key, peer]) =>

@@ -36,8 +36,8 @@ class Simulation {
     for (let passed = 0; passed < seconds; passed += 5) this.#step(5);
   }
 
-  start(id: string): void {
-    this.nodes = [...this.nodes, node(id, { cpu: 0.1, startedAt: this.wall })];
+  start(id: string, revision?: string): void {
+    this.nodes = [...this.nodes, node(id, { cpu: 0.1, startedAt: this.wall, revision })];
   }
 
   /** Drains a node until it is empty, and removes it. */
@@ -126,6 +126,31 @@ describe('a rollout', () => {
     for (const [key, moves] of simulation.moves) expect(moves, key).toBeLessThanOrEqual(ofFirst.has(key) ? 2 : 1);
   });
 
+  test('moves each peer once although the nodes that it replaces had just replaced others', () => {
+    const simulation = new Simulation(four().map((it) => ({ ...it, revision: 'first' })));
+    let previous = names;
+    for (const revision of ['second', 'third', 'fourth']) {
+      simulation.moves.clear();
+      const replaced = previous;
+      previous = replaced.map((name) => `${name}_${revision}`);
+      for (const [index, name] of replaced.entries()) {
+        simulation.start(previous[index]!, revision);
+        simulation.wait(10);
+        simulation.drain(name);
+      }
+      expect(new Set(simulation.moves.values()), revision).toEqual(new Set([1]));
+    }
+  });
+
+  test('prefers the newest revision although the process of an older node has started again since', () => {
+    const simulation = new Simulation(four().map((it) => ({ ...it, revision: 'first' })));
+    simulation.start('nd_new', 'second');
+    simulation.wait(30);
+    simulation.nodes = simulation.nodes.map((it) => (it.id === 'nd_b' ? { ...it, startedAt: simulation.wall } : it));
+    simulation.drain('nd_a');
+    expect(simulation.nodes.find(({ id }) => id === 'nd_new')!.peers).toHaveLength(25);
+  });
+
   test('does not fill a new node above its capacity: the rest goes to old ones', () => {
     const small = node('nd_new', { capacity: 10, startedAt: wallStart });
     const simulation = new Simulation([oldNode('nd_a', 30), oldNode('nd_b', 30), small]);
@@ -142,6 +167,14 @@ describe('a drain without new nodes', () => {
     const simulation = new Simulation([...four().slice(0, 3)]);
     simulation.drain('nd_a');
     for (const { peers: its } of simulation.nodes) expect(its.length).toBeGreaterThan(30);
+  });
+
+  test('spreads the peers over the others, also when all are of one revision that has just started', () => {
+    const simulation = new Simulation(four().map((it) => ({ ...it, revision: 'only' })));
+    simulation.start('nd_new', 'only');
+    simulation.wait(30);
+    simulation.drain('nd_a');
+    expect(simulation.nodes.find(({ id }) => id === 'nd_new')!.peers.length).toBeLessThan(25);
   });
 
   test('long after a rollout prefers none of the nodes that it started', () => {

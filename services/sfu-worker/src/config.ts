@@ -24,6 +24,13 @@ export const nodeConfig = z.object({
   ...instanceConfig.shape,
   ...announcedConfig.shape,
   FLOTILLA_NODE_ID: NodeId.optional().describe('Id of this node, such as nd_eu-1. Default: a new id at each start.'),
+  FLOTILLA_REVISION: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,63}$/, 'letters, digits, dots, dashes and underscores')
+    .optional()
+    .describe(
+      'What this node is rolled out with, such as the hash of its pod template. Participants of draining nodes are moved to nodes of the newest one first.',
+    ),
   FLOTILLA_SFU_WORKERS: wholeNumber()
     .min(1)
     .max(256)

@@ -63,6 +63,7 @@ export class Heartbeat {
     private readonly settings: {
       readonly capacity: number;
       readonly instance: string;
+      readonly revision: string | undefined;
       readonly address: string | undefined;
     },
     private readonly state: OwnState,
@@ -112,6 +113,7 @@ export class Heartbeat {
       id: node,
       startedAt: this.#startedAt,
       instance: this.settings.instance,
+      ...(this.settings.revision !== undefined && { revision: this.settings.revision }),
       ...(this.settings.address !== undefined && { address: this.settings.address }),
       capacity: this.settings.capacity,
       state,

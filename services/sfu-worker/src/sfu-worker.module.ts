@@ -66,9 +66,20 @@ export class SfuWorkerModule {
           provide: SfuNode,
           useFactory: (media: MediaNode) => {
             const state = new OwnState();
-            const { FLOTILLA_SFU_CAPACITY: capacity, FLOTILLA_INSTANCE: instance } = config;
+            const {
+              FLOTILLA_SFU_CAPACITY: capacity,
+              FLOTILLA_INSTANCE: instance,
+              FLOTILLA_REVISION: revision,
+            } = config;
             const { nodes } = backplane.store;
-            const heartbeat = new Heartbeat(media, nodes, { capacity, instance, address }, state, staleNodes, nodeLog);
+            const heartbeat = new Heartbeat(
+              media,
+              nodes,
+              { capacity, instance, revision, address },
+              state,
+              staleNodes,
+              nodeLog,
+            );
             const drain = new Drain({ media, state, heartbeat }, endProcess, nodeLog);
             const settings = { allowed: config.FLOTILLA_DRILLS, ownProcess: endProcess !== undefined };
             const drills = new Drills(media, settings, nodeLog);

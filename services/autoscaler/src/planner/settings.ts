@@ -33,7 +33,7 @@ export interface PlannerSettings {
   readonly settleMs: number;
   /** After a longer interval between two plans, the timers of hot nodes and degraded peers restart, because the time between is unknown. */
   readonly unseenMs: number;
-  /** Drains with shorter intervals are one rollout. Nodes that started at most this long before its first drain are replacements. */
+  /** Drains with shorter intervals are one rollout. Nodes without a revision that started at most this long before its first drain are replacements. */
   readonly rolloutPauseMs: number;
   /** Maximum number of concurrent migrations from a node that is alive. */
   readonly fromAtOnce: number;

@@ -12,6 +12,8 @@ export interface PlannerNode {
   readonly reserved: number;
   /** Start of the node, in milliseconds since the Unix epoch. */
   readonly startedAt: number;
+  /** What it was rolled out with. */
+  readonly revision?: string | undefined;
   /** Start of its drain, in milliseconds since the Unix epoch. Defined while it drains. */
   readonly drainStartedAt?: number | undefined;
   /** False after the node was declared dead, see heartbeats.ts. */
