@@ -1,9 +1,8 @@
 import type { Room } from '@flotilla/client';
 import { LightPeer } from '@flotilla/light-peer';
-import { CallPage, type Topology, waitFor, notYet } from '@flotilla/testkit';
+import { CallPage, joinWithMedia, notYet, publishAudio, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { joinWithMedia, publishAudio } from './scenarios/hostile-media.ts';
 import { smallCamera, useBrowser, useStandalone } from './use-topology.ts';
 
 /** Above the 32 kbit/s of a light peer's audio, below the 240 of its video. */

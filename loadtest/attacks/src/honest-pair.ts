@@ -20,6 +20,7 @@ export interface PairFigures {
   readonly sent: number;
   /** Messages and mutes that were answered with an error, by code. */
   readonly refused: ReadonlyMap<string, number>;
+  /** Messages and mutes that did not arrive, though they were not refused. */
   readonly lost: number;
   /** Closed connections, removals from the room, and media that could not be reopened. */
   readonly disconnections: readonly string[];
@@ -32,6 +33,8 @@ export class HonestPair {
   #refused = new Map<string, number>();
   /** Times at which the messages that are under way were sent, by number. */
   readonly #sentAt = new Map<number, number>();
+  #muted = false;
+  /** The request whose event has not arrived. */
   #mute: { readonly muted: boolean; readonly at: number } | undefined;
   #lastMessage = 0;
 
@@ -69,6 +72,7 @@ export class HonestPair {
       const { publication } = payload as { publication: { id: string; muted: boolean } };
       if (publication.id !== this.microphone || publication.muted !== this.#mute.muted) return;
       this.#mutes.push(now - this.#mute.at);
+      this.#muted = publication.muted;
       this.#mute = undefined;
     }
   }
@@ -78,20 +82,19 @@ export class HonestPair {
     const problems = (): string[] => this.peers.flatMap((peer) => peer.problems);
     const before = problems().length;
     [this.#dispatch, this.#mutes, this.#refused] = [[], [], new Map()];
-    this.#mute = undefined;
     const first = this.#lastMessage;
     for (const peer of this.peers) peer.takeReceived();
     const timers = [setInterval(() => this.#message(this.peers[0]), messageEveryMs)];
     await pause(messageEveryMs / 2);
     timers.push(setInterval(() => this.#message(this.peers[1]), messageEveryMs));
-    let muted = false;
-    timers.push(setInterval(() => (this.#mute ? undefined : this.#setMuted((muted = !muted))), muteEveryMs));
+    timers.push(setInterval(() => this.#toggleMute(), muteEveryMs));
     await pause(seconds * 1000);
     for (const timer of timers) clearInterval(timer);
     const gaps = this.peers.flatMap((peer) => peer.takeReceived()).filter(({ kind }) => kind === 'video');
-    for (let waited = 0; this.#sentAt.size > 0 && waited < lostAfterMs; waited += 20) await pause(20);
-    const lost = this.#sentAt.size;
+    for (let waited = 0; (this.#sentAt.size > 0 || this.#mute) && waited < lostAfterMs; waited += 20) await pause(20);
+    const lost = this.#sentAt.size + (this.#mute ? 1 : 0);
     this.#sentAt.clear();
+    this.#mute = undefined;
     return {
       dispatch: this.#dispatch,
       mutes: this.#mutes,
@@ -112,7 +115,9 @@ export class HonestPair {
     });
   }
 
-  #setMuted(muted: boolean): void {
+  #toggleMute(): void {
+    if (this.#mute) return;
+    const muted = !this.#muted;
     this.#mute = { muted, at: performance.now() };
     this.peers[0].mute(this.microphone, muted).catch((error: unknown) => {
       this.#mute = undefined;

@@ -5,11 +5,12 @@ import { damagedEnvelopes, damagedFrames } from './malformed.ts';
 import { keyFrames, reopenedMedia } from './media.ts';
 import { metadataFlood } from './metadata.ts';
 import { joinLeave, openMedia, repeatedIds, restartIce, subscribeAll, topologyWatch } from './requests.ts';
-import { messageFlood, pairMessages, roomMessages } from './room-messages.ts';
+import { messageFlood, pairMessages, pairSmallMessages, roomMessages } from './room-messages.ts';
 
 export const attacks: readonly Attack[] = [
   roomMessages,
   pairMessages,
+  pairSmallMessages,
   messageFlood,
   repeatedIds,
   openMedia,

@@ -5,10 +5,10 @@ const senders = 4;
 const largest = 'x'.repeat(16_000);
 const expected = ['ok', 'RATE_LIMITED', 'HTTP 429 RATE_LIMITED'];
 
-async function floodRoom(attacker: Attacker, room: string, to: string): Promise<void> {
-  await attacker.repeat(senders, async () => {
+function floodRoom(attacker: Attacker, room: string, parallel: number, data: string): Promise<void> {
+  return attacker.repeat(parallel, async () => {
     const client = await attacker.enter(room);
-    await attacker.flood(client, () => ({ type: 'message', to, payload: { data: largest } }));
+    await attacker.flood(client, () => ({ type: 'message', to: `room:${room}`, payload: { data } }));
   });
 }
 
@@ -17,10 +17,7 @@ export const roomMessages: Attack = {
   about: `${senders} members of a room of their own send it messages of maximum size, as fast as it takes them`,
   expected,
   streams: 1,
-  run: async (attacker) => {
-    const room = await attacker.api.newRoom('attack');
-    await floodRoom(attacker, room, `room:${room}`);
-  },
+  run: async (attacker) => floodRoom(attacker, await attacker.api.newRoom('attack'), senders, largest),
 };
 
 export const pairMessages: Attack = {
@@ -28,7 +25,17 @@ export const pairMessages: Attack = {
   about: `${senders} members of the pair's room send it messages of maximum size, as fast as it takes them`,
   expected,
   streams: 1,
-  run: (attacker) => floodRoom(attacker, attacker.target.pairRoom, `room:${attacker.target.pairRoom}`),
+  run: (attacker) => floodRoom(attacker, attacker.target.pairRoom, senders, largest),
+};
+
+const smallSenders = 20;
+
+export const pairSmallMessages: Attack = {
+  name: 'pair-small-messages',
+  about: `${smallSenders} members of the pair's room send it messages of 1,000 bytes: small ones use up the last of what the room takes`,
+  expected,
+  streams: 1,
+  run: (attacker) => floodRoom(attacker, attacker.target.pairRoom, smallSenders, 'x'.repeat(1000)),
 };
 
 export const messageFlood: Attack = {
