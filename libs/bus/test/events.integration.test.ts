@@ -2,11 +2,12 @@ import { compareOffsets } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { startRedis } from '@flotilla/processes';
 import { notYet, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   type EventLog,
   type StreamSubscription,
   type LogEntry,
+  idleStreamSeconds,
   keptEntries,
   maxStreamLength,
   MemoryEventLog,
@@ -60,6 +61,26 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
       if ((await events.lastOffset('a')) !== '0-0') notYet('it has its entry');
     });
     expect(await events.readAfter('a', '0-0', 10)).toEqual([]);
+  });
+
+  test('a subscriber of a stream that was quiet for longer than its TTL gets the next entry, and has missed none', async () => {
+    await events.append('quiet', '1', 1);
+    const { seen, onEntries, until } = collector();
+    let missed = 0;
+    const subscription = events.subscribe('quiet', '0-0', onEntries, () => missed++);
+    await until(1);
+    await events.append('quiet', '2', 1);
+    await until(2);
+    await events.append('control', '1', 1);
+    await waitFor('the end of a stream without subscribers', async () => {
+      if ((await events.lastOffset('control')) !== '0-0') notYet('it has its entry');
+    });
+    expect(await events.readAfter('quiet', '0-0', 10)).toHaveLength(2);
+    await events.append('quiet', '3', 1);
+    await until(3);
+    expect(seen).toEqual(['1', '2', '3']);
+    expect(missed).toBe(0);
+    subscription.stop();
   });
 
   test('readAfter returns the entries after an offset, in order and within the limit', async () => {
@@ -188,6 +209,35 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
 });
 
 describe('event log over Redis', () => {
+  test('the time to live of a subscribed stream is renewed again and again, and a stream without one gets none', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const redis = await startRedis();
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
+    const { Redis } = await import('ioredis');
+    const admin = new Redis(redis.url);
+    try {
+      const { onEntries, until } = collector();
+      for (const stream of ['idle', 'kept']) events.subscribe(stream, '0-0', onEntries);
+      await events.append('idle', 'x', idleStreamSeconds);
+      await events.append('kept', 'x');
+      await until(2);
+      for (let round = 0; round < 2; round++) {
+        await admin.expire('t:idle', 60);
+        vi.advanceTimersByTime((idleStreamSeconds * 1000) / 2);
+        await waitFor('the renewal', async () => {
+          const ttl = await admin.ttl('t:idle');
+          if (ttl <= 60) notYet(`it has ${ttl} s`);
+        });
+      }
+      expect(await admin.ttl('t:kept')).toBe(-1);
+    } finally {
+      vi.useRealTimers();
+      admin.disconnect();
+      await events.close();
+      await redis.stop();
+    }
+  });
+
   test('after its last subscription stopped, the channel of a stream is unsubscribed', async () => {
     const redis = await startRedis();
     const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });

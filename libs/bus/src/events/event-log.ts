@@ -14,7 +14,8 @@ export interface LogEntry {
 export interface EventLog {
   /**
    * Appends an entry and returns its offset. With `ttlSeconds`, the stream expires that long after the entry unless another one
-   * follows. Throws FlotillaError UNAVAILABLE when the log is unavailable.
+   * follows; a stream with subscribers does not expire, so that they miss no entry. Throws FlotillaError UNAVAILABLE when the log is
+   * unavailable.
    */
   append(stream: string, data: string, ttlSeconds?: number): Promise<Offset>;
 
@@ -76,8 +77,9 @@ export const maxStreamBytes = 8 * 1024 * 1024;
 export const keptEntries = (kept: number, bytes: number): number => Math.min(kept, Math.ceil(maxStreamBytes / bytes));
 
 /**
- * Time in seconds after which the stream of a gateway, or between the relays of a room, expires after its last entry. Longer than a
- * reader may be disconnected. Writers do not know whether the gateway or room still exists, so the streams cannot be deleted.
+ * Time in seconds after which the stream of a gateway, or between the relays of a room, expires after its last entry and its last
+ * subscriber. Longer than a reader may be disconnected. Writers do not know whether the gateway or room still exists, so the streams
+ * cannot be deleted.
  */
 export const idleStreamSeconds = 600;
 

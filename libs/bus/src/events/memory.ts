@@ -56,8 +56,8 @@ export class MemoryEventLog implements EventLog {
     stream.lastOffset = offset;
     stream.entries.push({ offset, data });
     clearTimeout(stream.expiry);
-    stream.expiry =
-      ttlSeconds === undefined ? undefined : setTimeout(() => this.#expire(name), ttlSeconds * 1000).unref();
+    stream.expiry = undefined;
+    if (ttlSeconds !== undefined) this.#expireLater(name, stream, ttlSeconds * 1000);
     // Trims in blocks, as Redis does: removing single entries would copy the array each time.
     const kept = keptEntries(maxStreamLength, Buffer.byteLength(data));
     if (stream.entries.length > kept * 1.25) {
@@ -124,13 +124,12 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
-  /** Deletes the entries of a stream. Its subscribers receive entries appended later. */
-  #expire(name: string): void {
-    const stream = this.#streams.get(name);
-    if (!stream) return;
-    stream.entries = [];
-    stream.isTrimmed = false;
-    if (stream.subscribers.size === 0) this.#streams.delete(name);
+  /** Deletes a stream after a time to live, which is renewed while it has subscribers. */
+  #expireLater(name: string, stream: Stream, ttlMs: number): void {
+    stream.expiry = setTimeout(() => {
+      if (stream.subscribers.size > 0) this.#expireLater(name, stream, ttlMs);
+      else if (this.#streams.get(name) === stream) this.#streams.delete(name);
+    }, ttlMs).unref();
   }
 
   problem(): string | undefined {

@@ -11,7 +11,8 @@ const append = 'appendEntry';
 /** keys: stream. args: data, time to live of the stream in s or empty. Returns {offset, previous offset}. */
 const appendScript = `${streamLua}
 local answer = append(KEYS[1], ${maxStreamLength}, ARGV[1])
-if ARGV[2] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+local ttl = tonumber(ARGV[2])
+if ttl and redis.call('TTL', KEYS[1]) < ttl then redis.call('EXPIRE', KEYS[1], ttl) end
 return answer`;
 
 const readFromStart = 'readFromStart';

@@ -1,7 +1,7 @@
 import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
-import type { LogEntry, OnEntries, StreamSubscription } from './event-log.ts';
+import { idleStreamSeconds, type LogEntry, type OnEntries, type StreamSubscription } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
 import type { RedisLink } from './redis-link.ts';
 
@@ -24,11 +24,15 @@ const streamsPerRead = 64;
 const entriesPerRead = 256;
 /** Maximum number of channels per SUBSCRIBE. */
 const channelsPerCommand = 500;
+/** Interval at which all streams are read, which renews their time to live, ms. */
+const renewalMs = (idleStreamSeconds * 1000) / 4;
 
 /**
  * Subscriptions to streams. An append also publishes its entry on a channel (see `streamLua`), so the cost of an entry does not grow
  * with the number of subscribed streams, as it would with a blocking XREAD, which repeats all their names after every entry. Each
  * published entry carries the offset of the one before it: on a gap, and after every (re)connection, the stream itself is read.
+ *
+ * A stream that had expired would look like one whose entries were lost, so each read renews the time to live of a stream that has one.
  */
 export class RedisSubscriptions {
   readonly #link: RedisLink;
@@ -41,6 +45,7 @@ export class RedisSubscriptions {
   /** Streams that may have undelivered entries. */
   readonly #behind = new Set<StreamState>();
   #reading: Promise<void> | undefined;
+  readonly #renewal: NodeJS.Timeout;
   #stopped = false;
 
   /** `link` is used for SUBSCRIBE only and closed with this object; `reader` may be shared. */
@@ -53,6 +58,9 @@ export class RedisSubscriptions {
     subscriber.on('ready', () => this.#subscribe([...this.#streams.keys()]));
     // After a failure ioredis reconnects.
     link.connect().catch(() => undefined);
+    this.#renewal = setInterval(() => {
+      for (const stream of this.#streams.values()) this.#readLater(stream);
+    }, renewalMs).unref();
   }
 
   /** Why the connection cannot be used; undefined also during the first attempt to connect. */
@@ -165,7 +173,10 @@ export class RedisSubscriptions {
     transaction.call('XREAD', 'COUNT', entriesPerRead, 'STREAMS', ...from.keys(), ...offsets);
     // An entry that is no longer kept may have been trimmed with others after it.
     for (const { key, offset } of streams) transaction.xrange(key, offset, offset, 'COUNT', 1);
-    const [read, ...kept] = answersOf(await transaction.exec());
+    // GT: longer than now. A stream without a time to live gets none.
+    for (const { key } of streams) transaction.expire(key, idleStreamSeconds, 'GT');
+    const [read, ...others] = answersOf(await transaction.exec());
+    const kept = others.slice(0, streams.length);
     const isKept = new Map(streams.map(({ key }, index) => [key, (kept[index] as RawEntry[]).length > 0]));
     for (const [key, raw] of pairs(read)) {
       const { stream, offset } = from.get(key)!;
@@ -201,6 +212,7 @@ export class RedisSubscriptions {
 
   async close(): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#renewal);
     this.#link.close();
     this.#behind.clear();
     await this.#reading;
