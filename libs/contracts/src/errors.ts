@@ -155,8 +155,8 @@ export const errorCatalogue = {
   WRONG_STATE: {
     status: 409,
     retry: false,
-    meaning: 'This part does not fit the state of the negotiation; the message names the state.',
-    cure: 'Ignore it for a candidate. For a description, send `close` and begin with a new connection and a new offer.',
+    meaning: 'The request does not fit the state of the session or of the negotiation; the message names the state.',
+    cure: 'Ignore it for a candidate. For a description, send `close` and begin with a new connection and a new offer. Send `resume` once, after a `welcome` with `resumed: true`.',
   },
   GLARE: {
     status: 409,
@@ -181,6 +181,12 @@ export const errorCatalogue = {
     retry: false,
     meaning: 'The session is in the maximum number of rooms.',
     cure: 'Leave a room, or open another session.',
+  },
+  TOO_MANY_SESSIONS: {
+    status: 429,
+    retry: true,
+    meaning: 'The user has the maximum number of sessions that are connected or can resume. The token was not used up.',
+    cure: 'End sessions of the user: close their connections with 1000. Give each person a user of their own.',
   },
   ROOM_EXISTS: {
     status: 409,

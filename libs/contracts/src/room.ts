@@ -81,6 +81,8 @@ export const Member = z.object({
   nodeId: NodeId,
   /** By the claim of its token. */
   maxPublishBitrate: MaxPublishBitrate.optional(),
+  /** Position in the room's stream before it joined. It may read what follows only. Absent in records of earlier versions. */
+  joinedAfter: Offset.optional(),
 });
 export type Member = z.infer<typeof Member>;
 

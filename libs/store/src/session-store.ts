@@ -56,17 +56,17 @@ export interface ConnectedSession {
 export const resumeRepeatSeconds = 30;
 
 export interface SessionStore {
-  /** Accepts a token id once. False when it was used before. */
-  useTokenOnce(token: UsedToken): Promise<boolean>;
-
   /** Whether a token id was accepted before. */
   isTokenUsed(tokenId: string): Promise<boolean>;
 
   /**
-   * Writes a new session. `resumeHash` is the SHA-256 of its resume token. Returns the offset of the last message to its user:
-   * later ones are delivered to the session. Throws TOKEN_REVOKED, see `revokeTokens`.
+   * Writes a new session, and uses its token up in the same step; without a token, none is. `resumeHash` is the SHA-256 of its resume
+   * token. Returns the offset of the last message to its user: later ones are delivered to the session.
+   *
+   * Throws TOKEN_REPLAYED when the token was accepted before, TOKEN_REVOKED, see `revokeTokens`, TOO_MANY_SESSIONS above
+   * `maxSessionsPerUser`.
    */
-  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset>;
+  open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string, token?: UsedToken): Promise<Offset>;
 
   /**
    * Replaces the claims of a session by those of a token, which is used up in the same step. Its members get the new grants
@@ -168,6 +168,18 @@ export interface SessionStore {
   due(limit: number): Promise<string[]>;
 }
 
-/** Messages to a user that are kept for sessions that resume: the newest of them, and for how long, s. */
+/** Maximum number of sessions of a user that are connected or may resume. A message to the user visits all of them. */
+export const maxSessionsPerUser = 256;
+
+/** Number of messages to a user that are kept for sessions that resume: the newest, and fewer of large ones, see `keptEntries`. */
 export const keptMessagesPerUser = 256;
-export const messagesKeptSeconds = 600;
+
+/** Maximum of the resume window, s, and of the interval of the pings, four of which a connection may be lost without notice. */
+export const maxResumeWindowSeconds = 300;
+export const maxHeartbeatSeconds = 60;
+
+/**
+ * For how long they are kept after the newest, s: longer than a session may be without a connection and resume, which is the resume
+ * window, until it begins four pings, and up to 180 s for which a gateway retries to write it.
+ */
+export const messagesKeptSeconds = 900;

@@ -1,4 +1,4 @@
-import type { EventLog } from '@flotilla/bus';
+import { type EventLog, roomStream } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
 import {
   cameraOf,
@@ -42,6 +42,21 @@ describe.each(adapters)('membership in %s', (_name, open) => {
       expect(await store.rooms.state(roomId)).toMatchObject({ members: [], publications: [] });
     expect(await store.nodes.list()).toMatchObject([{ reserved: 0 }]);
   };
+
+  test('a member keeps the position of its stream before it joined, also after it joined again', async () => {
+    const [roomId] = await createRooms(1);
+    const stream = roomStream(roomId!);
+    const sessionId = await openSession();
+    const join = () => store.rooms.join(newcomer(roomId!, sessionId));
+    expect((await join()).member.joinedAfter).toBe('0-0');
+    const before = await events.lastOffset(stream);
+    expect((await join()).member.joinedAfter).toBe('0-0');
+    expect(await events.lastOffset(stream)).toBe(before);
+    await store.rooms.leave(roomId!, participantIdOf(sessionId), 'left');
+    const afterLeave = await events.lastOffset(stream);
+    await join();
+    expect(await store.rooms.member(roomId!, participantIdOf(sessionId))).toMatchObject({ joinedAfter: afterLeave });
+  });
 
   test('a session that ended joins no room', async () => {
     const [roomId] = await createRooms(1);

@@ -237,7 +237,7 @@ describe('scripts', () => {
       await store.rooms.create(roomRecord('a', { maxParticipants: 2000 }));
       for (let index = 0; index < 1200; index++) {
         if (index % 10 === 0) await store.nodes.report(nodeReport('nd_a', { capacity: 5000 }));
-        await joinAs(store, newcomer(roomId));
+        await joinAs(store, { ...newcomer(roomId), userId: `u${index % 10}` });
       }
       await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 500, '');
       expect(await store.rooms.state(roomId)).toBeUndefined();

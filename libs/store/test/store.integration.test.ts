@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type EventLog, gatewayStream, nodeStream, roomStream } from '@flotilla/bus';
-import { compareOffsets, newId, NodeStats, type PeerQuality } from '@flotilla/contracts';
+import { type EventLog, gatewayStream, keptEntries, nodeStream, roomStream } from '@flotilla/bus';
+import { compareOffsets, type FlotillaError, newId, NodeStats, type PeerQuality } from '@flotilla/contracts';
 import { cameraOf, joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { keptMessagesPerUser, type Store } from '../src/index.ts';
+import { keptMessagesPerUser, maxSessionsPerUser, type Store } from '../src/index.ts';
 import { adapters, eventsOf } from './adapters.ts';
 
 const hash = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -349,14 +349,40 @@ describe.each(adapters)('the store in %s', (_name, open) => {
 
     const token = (id: string) => ({ id, keptUntil: Date.now() + 60_000 });
 
-    test('a token id is accepted once until it has expired', async () => {
+    /** Opens a session with a token; resolves to the code of the refusal, or to `open`. */
+    const openWith = (tokenId: string, userId = 'ada') => {
+      const opened = { ...session(), userId };
+      return store.sessions.open(opened, hash(opened.id), token(tokenId)).then(
+        () => 'open',
+        (error: FlotillaError) => error.code,
+      );
+    };
+
+    test('a token opens one session until it has expired', async () => {
       expect(await store.sessions.isTokenUsed('jti-1')).toBe(false);
-      expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(true);
-      expect(await store.sessions.useTokenOnce(token('jti-1'))).toBe(false);
-      expect(await store.sessions.useTokenOnce(token('jti-2'))).toBe(true);
+      expect(await openWith('jti-1')).toBe('open');
+      expect(await openWith('jti-1')).toBe('TOKEN_REPLAYED');
+      expect(await openWith('jti-2')).toBe('open');
       expect(await store.sessions.isTokenUsed('jti-1')).toBe(true);
-      const racing = await Promise.all(Array.from({ length: 10 }, () => store.sessions.useTokenOnce(token('jti-3'))));
-      expect(racing.filter(Boolean)).toHaveLength(1);
+      const racing = await Promise.all(Array.from({ length: 10 }, () => openWith('jti-3')));
+      expect(racing.filter((outcome) => outcome === 'open')).toHaveLength(1);
+      expect(await store.sessions.ofUser('ada')).toHaveLength(3);
+    });
+
+    test('a user has a limited number of sessions, and a token above it is not used up', async () => {
+      const all = Array.from({ length: maxSessionsPerUser }, () => session());
+      await Promise.all(all.map((each) => store.sessions.open(each, hash(each.id))));
+      expect(await openWith('jti-above')).toBe('TOO_MANY_SESSIONS');
+      expect(await openWith('jti-other', 'bob')).toBe('open');
+      expect(await store.sessions.ofUser('ada')).toHaveLength(maxSessionsPerUser);
+      await store.sessions.close(all[0]!.id, 'left');
+      expect(await openWith('jti-above')).toBe('open');
+    });
+
+    test('a session with a token that was revoked does not use it up', async () => {
+      await store.sessions.revokeTokens('ada', 1);
+      expect(await openWith('jti-revoked')).toBe('TOKEN_REVOKED');
+      expect(await store.sessions.isTokenUsed('jti-revoked')).toBe(false);
     });
 
     test('a session is resumed by any gateway, with its rooms, and again with the same token until that is confirmed', async () => {
@@ -495,7 +521,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
         [other, 'jti-b'],
       ] as const)
         await expect(refresh(by, tokenId, 3)).rejects.toMatchObject({ code: 'TOKEN_REPLAYED' });
-      expect(await store.sessions.useTokenOnce(token('jti-b'))).toBe(false);
+      expect(await openWith('jti-b')).toBe('TOKEN_REPLAYED');
       expect(await store.sessions.get(mine.id)).toMatchObject({ expiresAt: 2 });
     });
 
@@ -574,6 +600,22 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect(entries).toHaveLength(keptMessagesPerUser);
       expect(entries[0]!.data).toBe('{"number":10}');
       expect(await store.sessions.messagesToUser('ada', entries[5]!.offset)).toMatchObject({ complete: true });
+    });
+
+    test('of large messages to a detached user fewer are kept, and the result is marked as incomplete', async () => {
+      const opened = session();
+      const from = await store.sessions.open(opened, hash('one'));
+      const message = JSON.stringify('x'.repeat(200_000));
+      const kept = keptEntries(keptMessagesPerUser, message.length);
+      for (let number = 0; number < kept; number++) await store.sessions.sendToUser('ada', message);
+      const all = await store.sessions.messagesToUser('ada', from);
+      expect(all.complete).toBe(true);
+      expect(all.entries).toHaveLength(kept);
+      await store.sessions.sendToUser('ada', message);
+      expect(await store.sessions.messagesToUser('ada', from)).toMatchObject({ complete: false });
+      const [first] = all.entries;
+      expect(await store.sessions.messagesToUser('ada', first!.offset)).toMatchObject({ complete: false });
+      expect(await store.sessions.messagesToUser('ada', all.entries[1]!.offset)).toMatchObject({ complete: true });
     });
   });
 });

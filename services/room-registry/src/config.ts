@@ -1,5 +1,6 @@
 import { apiKeyList, checkTokens, tokenConfig } from '@flotilla/auth';
 import { brokerConfig, commonConfig, flag, listenAddress, port, servingConfig, wholeNumber } from '@flotilla/runtime';
+import { maxResumeWindowSeconds } from '@flotilla/store';
 import { z } from 'zod';
 
 export const registryConfig = z
@@ -21,6 +22,7 @@ export const registryConfig = z
       .describe('REST requests per second of one API key; bursts of three times as many.'),
     FLOTILLA_API_OPEN: flag().default(false).describe('true serves the REST API without a key. For development.'),
     FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
+      .max(maxResumeWindowSeconds)
       .default(30)
       .describe('Seconds within which a session whose connection was lost may resume.'),
     FLOTILLA_REMOVE_DEAD_SECONDS: wholeNumber()

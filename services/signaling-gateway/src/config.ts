@@ -10,6 +10,7 @@ import {
   servingConfig,
   wholeNumber,
 } from '@flotilla/runtime';
+import { maxHeartbeatSeconds, maxResumeWindowSeconds } from '@flotilla/store';
 import { z } from 'zod';
 import { trustOf } from './edge/client-connection.ts';
 
@@ -87,10 +88,12 @@ export const limitsConfig = z.object({
 /** How sessions outlive their connections. */
 export const sessionConfig = z.object({
   FLOTILLA_RESUME_WINDOW_SECONDS: wholeNumber()
+    .max(maxResumeWindowSeconds)
     .default(30)
     .describe('Seconds within which a session whose connection was lost may resume.'),
   FLOTILLA_HEARTBEAT_SECONDS: wholeNumber()
     .min(1)
+    .max(maxHeartbeatSeconds)
     .default(10)
     .describe('Interval of the pings on a connection. After three without an answer it is closed.'),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()

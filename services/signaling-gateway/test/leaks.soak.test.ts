@@ -98,7 +98,7 @@ describe('memory of the gateway', () => {
     const resume = dice() < 0.2 ? lastResumeToken : undefined;
     const credential =
       resume === undefined
-        ? tokenSubprotocolPrefix + (await newToken(`user-${Math.floor(dice() * 100)}`))
+        ? tokenSubprotocolPrefix + (await newToken(`user-${Math.floor(dice() * 1000)}`))
         : resumeSubprotocolPrefix + resume;
     const resets = dice() < 0.05;
     const steps = Array.from({ length: Math.floor(dice() * 5) }, () => names[Math.floor(dice() * names.length)]!);

@@ -57,7 +57,7 @@ describe('a session of the SDK', () => {
     });
 
   /** The store does what it is asked next, and its answer gets lost. */
-  function loseAnswer(method: 'resume' | 'useTokenOnce'): void {
+  function loseAnswer(method: 'resume' | 'open'): void {
     const { sessions } = store;
     const call = sessions[method].bind(sessions) as (...values: unknown[]) => Promise<unknown>;
     vi.spyOn(sessions, method).mockImplementationOnce(async (...values: unknown[]) => {
@@ -141,7 +141,7 @@ describe('a session of the SDK', () => {
   test('is opened with a new token when the answer to its opening was lost', async () => {
     const { sessionId } = session.welcome;
     await store.sessions.close(sessionId, 'removed');
-    loseAnswer('useTokenOnce');
+    loseAnswer('open');
     balancer.cut();
     balancer.restore();
     await until('restarted');

@@ -1,4 +1,4 @@
-import { gatewayStream, type LogEntry, nextOffset } from '@flotilla/bus/events';
+import { gatewayStream, idleStreamSeconds, keptEntries, type LogEntry, nextOffset } from '@flotilla/bus/events';
 import {
   FlotillaError,
   type LeaveReason,
@@ -8,12 +8,13 @@ import {
   type TopologyVertex,
 } from '@flotilla/contracts';
 import { cutoffKeptSeconds } from '../cutoff.ts';
-import { missedMessages } from '../inbox.ts';
+import { type Inbox, missedMessages } from '../inbox.ts';
 import { sessionRevoked } from '../session-revoked.ts';
 import {
   type ConnectedSession,
   type FailedRecord,
   keptMessagesPerUser,
+  maxSessionsPerUser,
   type ResumedSession,
   resumeRepeatSeconds,
   type SessionClaims,
@@ -33,30 +34,30 @@ export class MemorySessions implements SessionStore {
   /** By user, or `*`: tokens issued before the time (s) are refused. */
   readonly #cutoffs = new Map<string, { readonly issuedBefore: number; readonly keptUntil: number }>();
   readonly #gateways = new Map<string, number>();
-  readonly #inboxes = new Map<string, LogEntry[]>();
+  readonly #inboxes = new Map<string, Inbox>();
 
   constructor(private readonly shared: MemoryState) {
     this.#sessions = shared.sessions;
   }
 
-  async useTokenOnce(token: UsedToken): Promise<boolean> {
-    return this.#useToken(token);
+  async isTokenUsed(tokenId: string): Promise<boolean> {
+    return this.#isUsed(tokenId);
   }
 
-  async isTokenUsed(tokenId: string): Promise<boolean> {
+  #isUsed(tokenId: string): boolean {
     return (this.#usedTokens.get(tokenId) ?? 0) > this.shared.now();
   }
 
-  #useToken({ id: tokenId, keptUntil }: UsedToken): boolean {
+  /** Throws TOKEN_REPLAYED. */
+  #useToken({ id: tokenId, keptUntil }: UsedToken): void {
     const now = this.shared.now();
     for (const [id, expires] of this.#usedTokens) {
       // Tokens have about the same lifetime, so the first to expire come first.
       if (expires > now) break;
       this.#usedTokens.delete(id);
     }
-    if ((this.#usedTokens.get(tokenId) ?? 0) > now) return false;
+    if (this.#isUsed(tokenId)) throw new FlotillaError('TOKEN_REPLAYED');
     this.#usedTokens.set(tokenId, keptUntil);
-    return true;
   }
 
   /** Whether a token is refused because it was issued before the time that `revokeTokens` set for its user, or for all. */
@@ -78,11 +79,19 @@ export class MemorySessions implements SessionStore {
     this.#cutoffs.set(whose, { issuedBefore, keptUntil: now + cutoffKeptSeconds(issuedBefore, now) * 1000 });
   }
 
-  async open({ issuedAt = 0, ...session }: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
+  async open(
+    { issuedAt = 0, ...session }: Omit<SessionRecord, 'rooms'>,
+    resumeHash: string,
+    token?: UsedToken,
+  ): Promise<Offset> {
     if (this.#isRevoked(session.userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
+    if (token && this.#isUsed(token.id)) throw new FlotillaError('TOKEN_REPLAYED');
+    if (this.shared.sessionsOf(session.userId).length >= maxSessionsPerUser)
+      throw new FlotillaError('TOO_MANY_SESSIONS');
+    if (token) this.#useToken(token);
     this.#sessions.set(session.id, { ...session, issuedAt, resumeHash });
     this.#byResumeHash.set(resumeHash, session.id);
-    return this.#inboxes.get(session.userId)?.at(-1)?.offset ?? startOfStream;
+    return this.#inboxes.get(session.userId)?.entries.at(-1)?.offset ?? startOfStream;
   }
 
   async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
@@ -90,7 +99,7 @@ export class MemorySessions implements SessionStore {
     if (session?.resumeHash !== resumeHash) throw new FlotillaError('SESSION_EXPIRED');
     if (session.tokenId === token.id) return;
     if (this.#isRevoked(session.userId, claims.issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
-    if (!this.#useToken(token)) throw new FlotillaError('TOKEN_REPLAYED');
+    this.#useToken(token);
     const { name, room, grants, maxPublishBitrate, bridge, issuedAt = 0, expiresAt } = claims;
     const refreshed = { name, room, grants, maxPublishBitrate, bridge, issuedAt, expiresAt, tokenId: token.id };
     this.#sessions.set(sessionId, { ...session, ...refreshed });
@@ -113,21 +122,25 @@ export class MemorySessions implements SessionStore {
     const now = this.shared.now();
     const sessions = [...this.#sessions.values()].filter((each) => each.userId === userId);
     if (!sessions.some(({ dueAt }) => dueAt === undefined || dueAt > now)) throw new FlotillaError('RECIPIENT_OFFLINE');
-    const kept = this.#inboxes.get(userId) ?? [];
-    const offset = nextOffset(kept.at(-1)?.offset ?? startOfStream, now);
-    this.#inboxes.set(userId, [...kept, { offset, data: message }].slice(-keptMessagesPerUser));
+    const { entries = [], isTrimmed = false } = this.#inboxes.get(userId) ?? {};
+    const offset = nextOffset(entries.at(-1)?.offset ?? startOfStream, now);
+    const kept = [...entries, { offset, data: message }].slice(
+      -keptEntries(keptMessagesPerUser, Buffer.byteLength(message)),
+    );
+    this.#inboxes.set(userId, { entries: kept, isTrimmed: isTrimmed || kept.length <= entries.length });
     const gateways = new Set(sessions.flatMap(({ dueAt, gatewayId }) => (dueAt === undefined ? [gatewayId] : [])));
     for (const gateway of gateways) {
       this.shared.log.appendNow(
         gatewayStream(gateway),
         `{"type":"user_message","userId":"${userId}","seq":"${offset}","message":${message}}`,
+        idleStreamSeconds,
       );
     }
     return offset;
   }
 
   async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
-    return missedMessages(this.#inboxes.get(userId) ?? [], after);
+    return missedMessages(this.#inboxes.get(userId) ?? { entries: [], isTrimmed: false }, after);
   }
 
   async get(sessionId: string): Promise<SessionRecord | undefined> {

@@ -102,6 +102,7 @@ export class MemoryState {
       grants: roomGrantsOf(session.grants),
       maxPublishBitrate: session.maxPublishBitrate,
       nodeId: this.chooseNode(record, { exclude: excludeNodes }),
+      joinedAfter: this.log.lastOffsetNow(roomStream(roomId)),
     };
     this.nodes.reserve(member.nodeId, 1);
     record.members.set(participantId, member);

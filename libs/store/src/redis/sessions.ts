@@ -54,6 +54,11 @@ function storedClaims(claims: SessionClaims): string[] {
   }).flat();
 }
 
+const tokenArguments = ({ id, keptUntil }: UsedToken): { tokenId: string; tokenSeconds: number } => ({
+  tokenId: id,
+  tokenSeconds: Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000)),
+});
+
 /** Sessions per run of a script, which blocks Redis. */
 const reattachBatch = 500;
 /** Sessions that are read at once. */
@@ -65,24 +70,17 @@ export class RedisSessions implements SessionStore {
     private readonly keys: Keys,
   ) {}
 
-  async useTokenOnce({ id, keptUntil }: UsedToken): Promise<boolean> {
-    const answer = await this.client.do((redis) =>
-      redis.set(this.keys.usedToken(id), '1', 'PX', Math.max(1, keptUntil - Date.now()), 'NX'),
-    );
-    return answer === 'OK';
-  }
-
   async isTokenUsed(tokenId: string): Promise<boolean> {
     return (await this.client.do((redis) => redis.exists(this.keys.usedToken(tokenId)))) === 1;
   }
 
-  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string): Promise<Offset> {
-    const { id, userId, gatewayId } = session;
-    const { issuedAt = 0 } = session;
-    const values = { sessionId: id, resumeHash, userId, gatewayId, issuedAt, claims: storedClaims(session) };
-    const offset = await this.client.run('openSession', values);
-    if (offset === null) throw new FlotillaError('TOKEN_REVOKED');
-    return offset;
+  async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string, token?: UsedToken): Promise<Offset> {
+    const { id: sessionId, userId, gatewayId, issuedAt = 0 } = session;
+    const used = token ? tokenArguments(token) : { tokenId: '', tokenSeconds: 0 };
+    const values = { sessionId, resumeHash, userId, gatewayId, ...used, issuedAt, claims: storedClaims(session) };
+    const outcome = await this.client.run('openSession', values);
+    if (typeof outcome === 'string') throw new FlotillaError(outcome);
+    return outcome[0];
   }
 
   async revokeTokens(userId: string | undefined, issuedBefore: number): Promise<void> {
@@ -91,14 +89,11 @@ export class RedisSessions implements SessionStore {
   }
 
   async refresh(sessionId: string, resumeHash: string, token: UsedToken, claims: SessionClaims): Promise<void> {
-    const { id: tokenId, keptUntil } = token;
-    const tokenSeconds = Math.max(1, Math.ceil((keptUntil - Date.now()) / 1000));
     const { room = '', issuedAt = 0 } = claims;
     const values = {
       sessionId,
       resumeHash,
-      tokenId,
-      tokenSeconds,
+      ...tokenArguments(token),
       issuedAt,
       room,
       grants: grantsText(claims),
@@ -126,8 +121,8 @@ export class RedisSessions implements SessionStore {
   }
 
   async messagesToUser(userId: string, after: Offset): Promise<{ complete: boolean; entries: LogEntry[] }> {
-    const raw = await this.client.do((redis) => redis.xrange(this.keys.inbox(userId), '-', '+'));
-    return missedMessages(toEntries(raw), after);
+    const [raw, trimmed] = await this.client.run('messagesToUser', { userId });
+    return missedMessages({ entries: toEntries(raw), isTrimmed: trimmed === 1 }, after);
   }
 
   async get(sessionId: string): Promise<SessionRecord | undefined> {

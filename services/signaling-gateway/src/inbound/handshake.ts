@@ -97,7 +97,7 @@ export class Handshake {
     this.limits.check(this.edge.clientOf(request).address);
     checkClientTime(request, { required: false });
     if (resumeToken !== undefined) return this.sessions.requireResumable(resumeToken);
-    await this.sessions.requireUnused(await this.authenticator.authenticate(request));
+    await this.sessions.requireOpenable(await this.authenticator.authenticate(request));
   }
 }
 

@@ -1,7 +1,7 @@
 import { newResumeToken, resumeTokenHash } from '@flotilla/auth';
 import { FlotillaError, newId, type RtpCapabilities, type TokenClaims, userOfClaims } from '@flotilla/contracts';
 import { counter } from '@flotilla/runtime';
-import type { SessionRecord, SessionStore } from '@flotilla/store';
+import { maxSessionsPerUser, type SessionRecord, type SessionStore } from '@flotilla/store';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
@@ -36,15 +36,15 @@ export class SessionAdmission {
     private readonly nodes: NodeDirectory,
   ) {}
 
-  /** Creates a session and uses the token up. Throws TOKEN_REPLAYED, UNAVAILABLE. */
+  /** Creates a session and uses the token up. Throws TOKEN_REPLAYED, TOKEN_REVOKED, TOO_MANY_SESSIONS, UNAVAILABLE. */
   async open(claims: TokenClaims): Promise<AdmittedSession> {
     const resumeToken = newResumeToken();
     const rtpCapabilities = await this.nodes.rtpCapabilities();
-    if (!(await this.store.useTokenOnce(usedToken(claims)))) throw new FlotillaError('TOKEN_REPLAYED');
     const identity: SessionIdentity = { id: newId('session'), userId: userOfClaims(claims), ...sessionClaims(claims) };
     // Read first: a message that is sent meanwhile is then delivered rather than missed.
     const everybody = this.messages.lastBroadcast;
-    const user = await this.store.open({ ...identity, gatewayId: this.gatewayId }, resumeToken.hash);
+    const session = { ...identity, gatewayId: this.gatewayId };
+    const user = await this.store.open(session, resumeToken.hash, usedToken(claims));
     return { identity, resumption: undefined, resumeToken, offsets: { everybody, user }, rtpCapabilities };
   }
 
@@ -74,9 +74,11 @@ export class SessionAdmission {
     return session;
   }
 
-  /** Throws TOKEN_REPLAYED when the token was used before. Does not use it up. */
-  async requireUnused({ jti }: TokenClaims): Promise<void> {
-    if (await this.store.isTokenUsed(jti)) throw new FlotillaError('TOKEN_REPLAYED');
+  /** Throws TOKEN_REPLAYED, TOO_MANY_SESSIONS when a session could not be opened with the token now. Does not use it up. */
+  async requireOpenable(claims: TokenClaims): Promise<void> {
+    if (await this.store.isTokenUsed(claims.jti)) throw new FlotillaError('TOKEN_REPLAYED');
+    const sessions = await this.store.ofUser(userOfClaims(claims));
+    if (sessions.length >= maxSessionsPerUser) throw new FlotillaError('TOO_MANY_SESSIONS');
   }
 
   /** Throws SESSION_EXPIRED unless the token can be used to resume now. Does not use it up. */

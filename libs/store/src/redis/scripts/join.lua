@@ -3,8 +3,8 @@ Adds a member to a room: reserves capacity on a node, adds the room to the sessi
 member of a peer-to-peer room, and one that may not both publish and subscribe, moves its media to the SFU. A participant that is
 in the room already is returned as it is.
 The session's claims decide: its room, and its grants, which the member gets. `grants` are those in `joinedEvent`; when the
-session has others, nothing is done and those are returned. `member` is the Member without nodeId and grants, `resumeHash` that of
-the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
+session has others, nothing is done and those are returned. `member` is the Member without nodeId, grants and joinedAfter,
+`resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
 @args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 maxRooms
 @result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
 Returns {room, member, members, publications, reconnecting participants, offset, media mode}, or why not.
@@ -37,7 +37,7 @@ if not record then
     random1 = tonumber(random1), random2 = tonumber(random2),
   })
   if not node then return 'NO_CAPACITY' end
-  record = node .. ' - ' .. grants .. ' ' .. member
+  record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'
   stage('HSET', key.members(roomId), participantId, record)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)

@@ -1,12 +1,16 @@
 --[[
-Writes a new session. `claims` are the fields and values of its token's claims.
-@args sessionId resumeHash userId gatewayId issuedAt ...claims
-@result z.string().nullable()
-Returns the newest offset of the user's messages, nil when the token was revoked.
+Writes a new session, and uses the token `tokenId` up, unless that is empty. A user has maxSessionsPerUser sessions at most: those that
+are connected or may resume. `claims` are the fields and values of its token's claims.
+@args sessionId resumeHash userId gatewayId tokenId tokenSeconds issuedAt ...claims
+@result z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])])
+Returns {the newest offset of the user's messages}, or why not.
 ]]
--- @include cutoffs
-if is_revoked(userId, issuedAt) then return nil end
+-- @include tokens
+if is_revoked(userId, issuedAt) then return 'TOKEN_REVOKED' end
+if is_used(tokenId) then return 'TOKEN_REPLAYED' end
+if redis.call('SCARD', key.userSessions(userId)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
 local offset = last_offset(key.inbox(userId))
+if tokenId ~= '' then stage_use(tokenId, tokenSeconds) end
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
   stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
@@ -16,4 +20,4 @@ stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
 stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
-return offset
+return { offset }

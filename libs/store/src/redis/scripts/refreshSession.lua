@@ -7,14 +7,13 @@ be sent again: its answer may have been lost with a connection. `resumeHash` is 
 SESSION_EXPIRED when the session has ended or was resumed by another connection; nothing is changed then.
 ]]
 -- @include grants
--- @include cutoffs
+-- @include tokens
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
 if is_revoked(redis.call('HGET', session, 'userId') or '', issuedAt) then return 'TOKEN_REVOKED' end
-if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
-stage('SET', key.usedToken(tokenId), '1')
-stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
+if is_used(tokenId) then return 'TOKEN_REPLAYED' end
+stage_use(tokenId, tokenSeconds)
 stage('HSET', session, 'tokenId', tokenId)
 stage('ZADD', key.issued(), issuedAt, sessionId)
 for index = 1, #claims, 2 do

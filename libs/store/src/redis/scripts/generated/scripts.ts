@@ -24,7 +24,8 @@ export interface ScriptArguments {
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
   listNodes: {  };
   listRelays: {  };
-  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; issuedAt: string | number; claims: readonly string[] };
+  messagesToUser: { userId: string | number };
+  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; claims: readonly string[] };
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
@@ -49,13 +50,6 @@ export interface ScriptArguments {
 export type ScriptName = keyof ScriptArguments;
 
 const include = {
-  cutoffs: `local function is_revoked(user, issued_at)
-  for _, whose in ipairs({ user, '*' }) do
-    local before = redis.call('GET', key.cutoff(whose))
-    if before and tonumber(issued_at) < tonumber(before) then return true end
-  end
-  return false
-end`,
   grants: `local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
@@ -287,6 +281,18 @@ end`,
   time: `local function now_ms()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
+end`,
+  tokens: `local function is_revoked(user, issued_at)
+  for _, whose in ipairs({ user, '*' }) do
+    local before = redis.call('GET', key.cutoff(whose))
+    if before and tonumber(issued_at) < tonumber(before) then return true end
+  end
+  return false
+end
+local function is_used(token) return redis.call('EXISTS', key.usedToken(token)) == 1 end
+local function stage_use(token, seconds)
+  stage('SET', key.usedToken(token), '1')
+  stage('EXPIRE', key.usedToken(token), seconds)
 end`,
   transaction: `local staged, appended, deleted = {}, {}, {}
 local journals = { staged, appended, deleted }
@@ -707,7 +713,7 @@ if not record then
     random1 = tonumber(random1), random2 = tonumber(random2),
   })
   if not node then return 'NO_CAPACITY' end
-  record = node .. ' - ' .. grants .. ' ' .. member
+  record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'
   stage('HSET', key.members(roomId), participantId, record)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
@@ -782,13 +788,27 @@ return {
     lua: `${include.time}
 return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(), 0, -1, 'WITHSCORES'), tostring(now_ms()) }`,
   },
+  messagesToUser: {
+    args: ["userId"],
+    result: z.tuple([z.array(z.tuple([z.string(), z.array(z.string())])), z.union([z.literal(0), z.literal(1)])]),
+    lua: `local inbox = key.inbox(userId)
+if redis.call('EXISTS', inbox) == 0 then return { {}, 0 } end
+local info, fields = redis.call('XINFO', 'STREAM', inbox), {}
+for index = 1, #info, 2 do
+  fields[info[index]] = info[index + 1]
+end
+return { redis.call('XRANGE', inbox, '-', '+'), fields['entries-added'] > fields['length'] and 1 or 0 }`,
+  },
   openSession: {
-    args: ["sessionId","resumeHash","userId","gatewayId","issuedAt","...claims"],
-    result: z.string().nullable(),
+    args: ["sessionId","resumeHash","userId","gatewayId","tokenId","tokenSeconds","issuedAt","...claims"],
+    result: z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])]),
     lua: `${include.transaction}
-${include.cutoffs}
-if is_revoked(userId, issuedAt) then return nil end
+${include.tokens}
+if is_revoked(userId, issuedAt) then return 'TOKEN_REVOKED' end
+if is_used(tokenId) then return 'TOKEN_REPLAYED' end
+if redis.call('SCARD', key.userSessions(userId)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
 local offset = last_offset(key.inbox(userId))
+if tokenId ~= '' then stage_use(tokenId, tokenSeconds) end
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
 for index = 1, #fields, 2 do
   stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
@@ -798,7 +818,7 @@ stage('SADD', key.gatewaySessions(gatewayId), sessionId)
 stage('SADD', key.userSessions(userId), sessionId)
 stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
-return offset`,
+return { offset }`,
   },
   prepareMigration: {
     args: ["roomId","participantId","migrationId","event"],
@@ -942,14 +962,13 @@ ${include.reservations}
 ${include.migrations}
 ${include.leave}
 ${include.grants}
-${include.cutoffs}
+${include.tokens}
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end
 if redis.call('HGET', session, 'tokenId') == tokenId then return 'refreshed' end
 if is_revoked(redis.call('HGET', session, 'userId') or '', issuedAt) then return 'TOKEN_REVOKED' end
-if redis.call('EXISTS', key.usedToken(tokenId)) == 1 then return 'TOKEN_REPLAYED' end
-stage('SET', key.usedToken(tokenId), '1')
-stage('EXPIRE', key.usedToken(tokenId), tokenSeconds)
+if is_used(tokenId) then return 'TOKEN_REPLAYED' end
+stage_use(tokenId, tokenSeconds)
 stage('HSET', session, 'tokenId', tokenId)
 stage('ZADD', key.issued(), issuedAt, sessionId)
 for index = 1, #claims, 2 do

@@ -7,3 +7,10 @@ local function is_revoked(user, issued_at)
   end
   return false
 end
+
+-- A token is accepted once. Its id is kept until it has expired.
+local function is_used(token) return redis.call('EXISTS', key.usedToken(token)) == 1 end
+local function stage_use(token, seconds)
+  stage('SET', key.usedToken(token), '1')
+  stage('EXPIRE', key.usedToken(token), seconds)
+end
