@@ -112,10 +112,10 @@ ${sections.join('\n')}`;
 }
 
 /**
- * @param {Pick<typeof import('@flotilla/signaling-gateway'), 'limitsTable' | 'requestCosts' | 'costPerPublication' | 'bytesPerCost'>} limits
+ * @param {Pick<typeof import('@flotilla/signaling-gateway'), 'limitsTable' | 'requestCosts' | 'costPerPublication' | 'costPerRoom' | 'bytesPerCost'>} limits
  * @param {ConfigSchema} config
  */
-function limitsPage({ limitsTable, requestCosts, costPerPublication, bytesPerCost }, config) {
+function limitsPage({ limitsTable, requestCosts, costPerPublication, costPerRoom, bytesPerCost }, config) {
   const shown = (/** @type {string} */ value) =>
     value.replace(/FLOTILLA_\w+/, (name) => {
       const unit = name.endsWith('_MS') ? ' ms' : name.endsWith('_SECONDS') ? ' s' : '';
@@ -146,7 +146,7 @@ ${rows.join('\n')}
 
 ## Costs
 
-A request takes as many messages of the limit per second as it costs. Each publication that it names adds ${costPerPublication}, and each ${bytesPerCost} bytes add 1.
+A request takes as many messages of the limit per second as it costs. Each publication that it names adds ${costPerPublication}, each room that a \`resume\` restores ${costPerRoom}, and each ${bytesPerCost} bytes add 1.
 
 | cost | requests |
 | --- | --- |

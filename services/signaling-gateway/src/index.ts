@@ -1,4 +1,4 @@
-export { bytesPerCost, costPerPublication, requestCosts } from './limits/request-costs.ts';
+export { bytesPerCost, costPerPublication, costPerRoom, requestCosts } from './limits/request-costs.ts';
 export { type GatewayConfig, checkTurn, gatewayConfig, edgeConfig, limitsConfig } from './config.ts';
 export {
   protectServer,

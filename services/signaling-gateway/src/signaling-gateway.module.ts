@@ -35,12 +35,10 @@ import { TokenRequests } from './requests/token-requests.ts';
 import { IceServers } from './rooms/ice-servers.ts';
 import { Memberships } from './rooms/memberships.ts';
 import { MetadataLinks } from './rooms/metadata-links.ts';
-import { applyRoomEvent } from './rooms/room-event-effects.ts';
 import { RoomStreams } from './rooms/room-streams.ts';
 import { GatewayHeartbeat } from './sessions/gateway-heartbeat.ts';
 import { LostSessions } from './sessions/lost-sessions.ts';
 import { Lifecycle } from './sessions/lifecycle.ts';
-import type { Session } from './sessions/session.ts';
 import { SessionCleanup } from './sessions/session-cleanup.ts';
 import { SessionTable } from './sessions/session-table.ts';
 import { TopologyStream } from './topology/topology-stream.ts';
@@ -99,14 +97,8 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
   const { store, bus, events } = backplane;
   const gatewayId = newId('gateway');
   const table = new SessionTable();
-  const memberships = new Memberships(bus, store.rooms, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
-  const streams: RoomStreams = new RoomStreams(events, (session, roomId, entry) =>
-    applyRoomEvent(session, roomId, entry, onRemoved),
-  );
-  const onRemoved = (session: Session, roomId: string): void => {
-    session.rooms.delete(roomId);
-    streams.detach(roomId, session);
-  };
+  const streams = new RoomStreams(events);
+  const memberships = new Memberships(bus, store.rooms, streams, config.FLOTILLA_MAX_ROOMS_PER_SESSION, log);
   const resumeWindowMs = config.FLOTILLA_RESUME_WINDOW_SECONDS * 1000;
   const cleanup = new SessionCleanup(store.sessions, resumeWindowMs, log);
   const lifecycle = new Lifecycle(

@@ -13,18 +13,23 @@ describe('the cost of a request', () => {
     'of a typical %s is its own, and a tenth for each publication',
     (type, { payload }) => {
       const { publicationIds = [] } = payload as { publicationIds?: string[] };
-      expect(costOf(type, payload, 300)).toBeCloseTo(requestCosts[type as RequestType] + publicationIds.length / 10);
+      expect(costOf(type, payload, 300, 0)).toBeCloseTo(requestCosts[type as RequestType] + publicationIds.length / 10);
     },
   );
 
+  test('of a resume grows with the rooms that it restores, that of other requests does not', () => {
+    expect(costOf('resume', { offsets: {} }, 300, 16) - costOf('resume', { offsets: {} }, 300, 0)).toBe(80);
+    expect(costOf('ping', {}, 300, 16)).toBe(1);
+  });
+
   test('grows with its bytes', () => {
-    expect(costOf('message', {}, 16 * 1024)).toBe(17);
-    expect(costOf('unknown', {}, 0)).toBe(1);
+    expect(costOf('message', {}, 16 * 1024, 0)).toBe(17);
+    expect(costOf('unknown', {}, 0, 0)).toBe(1);
   });
 
   test('of the largest requests is below the burst of a session, so that each can be sent', () => {
     const publicationIds = Array.from({ length: 64 }, (_, index) => `pub_${index}`);
-    expect(costOf('subscribe', { publicationIds }, 65_536)).toBeLessThan(300);
+    expect(costOf('subscribe', { publicationIds }, 65_536, 0)).toBeLessThan(300);
   });
 });
 

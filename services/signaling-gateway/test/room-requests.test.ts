@@ -25,7 +25,7 @@ function member() {
 
 function roomRequests(memberships: object) {
   const events = new MemoryEventLog();
-  const streams = new RoomStreams(events, () => undefined);
+  const streams = new RoomStreams(events);
   const requests = new RoomRequests({} as never, memberships as never, streams, {} as never, {} as never, log);
   const append = (data: number) =>
     appendRoomEvent(events, 'rm_a', { type: 'message', from: 'pt_x', payload: { data } });
@@ -60,6 +60,7 @@ describe('room requests', () => {
 });
 
 describe('memberships', () => {
+  const streams = new RoomStreams(new MemoryEventLog());
   const media = { rtpCapabilities: {}, subscribe: true };
   const joined = {
     member: { id: 'pt_a', nodeId: 'nd_a', grants: ['publish'] },
@@ -78,7 +79,7 @@ describe('memberships', () => {
       throw new FlotillaError('NODE_UNAVAILABLE');
     };
     const rooms = { join: async () => joined, leave, reassign: async () => ({ nodeId: 'nd_b' }) };
-    const memberships = new Memberships({ call } as never, rooms as never, 16, log);
+    const memberships = new Memberships({ call } as never, rooms as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toThrow();
     expect(leave).not.toHaveBeenCalled();
   });
@@ -92,7 +93,7 @@ describe('memberships', () => {
       .fn(async () => true)
       .mockImplementationOnce(unavailable)
       .mockImplementationOnce(unavailable);
-    const memberships = new Memberships({} as never, { join: unavailable, leave } as never, 16, log);
+    const memberships = new Memberships({} as never, { join: unavailable, leave } as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     expect(leave.mock.calls).not.toEqual([]);
     await waitFor('the roll-back', () => session.rollbacks.size === 0 || notYet('it is retried'), { everyMs: 5 });
@@ -108,7 +109,7 @@ describe('memberships', () => {
     };
     const leave = vi.fn(unavailable);
     const join = vi.fn(async () => joined).mockImplementationOnce(unavailable);
-    const memberships = new Memberships({} as never, { join, leave } as never, 16, log);
+    const memberships = new Memberships({} as never, { join, leave } as never, streams, 16, log);
     const request = { room: 'rm_a', subscribe: true };
     await expect(memberships.join(session, request)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await memberships.join(session, request);
@@ -118,6 +119,18 @@ describe('memberships', () => {
     expect(session.rooms.has('rm_a')).toBe(true);
   });
 
+  test('a join that fails after the session was attached to the room detaches it', async () => {
+    const { session } = recordingSession('ss_a', () => undefined);
+    const call = async (): Promise<never> => {
+      await streams.attach('rm_a', session, '0-0');
+      throw new FlotillaError('NO_CAPACITY');
+    };
+    const rooms = { join: async () => joined, leave: async () => true };
+    const memberships = new Memberships({ call } as never, rooms as never, streams, 16, log);
+    await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({ code: 'NO_CAPACITY' });
+    expect(streams.size).toBe(0);
+  });
+
   test('a connection that was replaced while it joined opens no media', async () => {
     const { session } = recordingSession('ss_a', () => undefined);
     const call = vi.fn();
@@ -125,7 +138,7 @@ describe('memberships', () => {
       session.state = 'closed';
       return joined;
     };
-    const memberships = new Memberships({ call } as never, { join } as never, 16, log);
+    const memberships = new Memberships({ call } as never, { join } as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({
       code: 'SESSION_EXPIRED',
     });

@@ -1,10 +1,12 @@
 import { appendNextRoomEvent, appendRoomEvent, type EventLog, MemoryEventLog } from '@flotilla/bus';
-import { compareOffsets } from '@flotilla/contracts';
+import { closeCodes, compareOffsets, type LeaveReason, participantIdOf, type RoomEvent } from '@flotilla/contracts';
 import { notYet, waitFor } from '@flotilla/testkit';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { applyRoomEvent } from '../src/rooms/room-event-effects.ts';
+import { maxBacklogBytes } from '../src/delivery/backlog.ts';
+import { textFrame } from '../src/delivery/websocket-frames.ts';
 import { RoomStreams } from '../src/rooms/room-streams.ts';
+import type { Session } from '../src/sessions/session.ts';
 import { recordingSession } from './recording-session.ts';
 
 /** A session that records the events it is sent. */
@@ -27,7 +29,7 @@ describe('room streams', () => {
         fc.integer({ min: 1, max: 20 }),
         async (starts, count) => {
           const events = new MemoryEventLog();
-          const streams = new RoomStreams(events, () => undefined);
+          const streams = new RoomStreams(events);
           const offsets = ['0-0'];
           const recorders = starts.map((start, index) => ({
             start: Math.min(start, count),
@@ -58,7 +60,7 @@ describe('room streams', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 30 }), async (own) => {
         const events = new MemoryEventLog();
-        const streams = new RoomStreams(events, () => undefined);
+        const streams = new RoomStreams(events);
         const { session, sent } = recorder('ss_a');
         await streams.attach('rm_a', session, '0-0');
         await Promise.all(
@@ -84,7 +86,7 @@ describe('room streams', () => {
 
   test('an event addressed to some sessions is sent to those only', async () => {
     const events = new MemoryEventLog();
-    const streams = new RoomStreams(events, () => undefined);
+    const streams = new RoomStreams(events);
     const [a, b] = [recorder('ss_a'), recorder('ss_b')];
     await streams.attach('rm_a', a.session, '0-0');
     await streams.attach('rm_a', b.session, '0-0');
@@ -97,7 +99,7 @@ describe('room streams', () => {
 
   test('a session whose missed events were trimmed is not attached', async () => {
     const events = new MemoryEventLog();
-    const streams = new RoomStreams(events, () => undefined);
+    const streams = new RoomStreams(events);
     const ahead = recorder('ss_ahead');
     const offset = await append(events, 1);
     await streams.attach('rm_a', ahead.session, offset);
@@ -109,7 +111,7 @@ describe('room streams', () => {
   });
 
   test('a stream is closed with its last session', async () => {
-    const streams = new RoomStreams(new MemoryEventLog(), () => undefined);
+    const streams = new RoomStreams(new MemoryEventLog());
     const { session } = recorder('ss_a');
     await streams.attach('rm_a', session, '0-0');
     expect(streams.size).toBe(1);
@@ -117,44 +119,157 @@ describe('room streams', () => {
     expect(streams.size).toBe(0);
   });
 
+  /** The session becomes a member of the room. */
+  const enter = (session: Session) =>
+    session.rooms.set('rm_a', { roomId: 'rm_a', participantId: participantIdOf(session.id), nodeId: 'nd_a' });
+  const leftEvent = (participantId: string, reason: LeaveReason): RoomEvent => ({
+    type: 'participant_left',
+    from: '*',
+    payload: { participantId, reason, publicationIds: [] },
+  });
+  const movedEvent = (participantId: string, nodeId: string): RoomEvent => ({
+    type: 'participant_moved',
+    from: '*',
+    payload: { participantId, nodeId },
+  });
+
   test('a removal between the snapshot of a session and its attachment is applied to the session', async () => {
     const events = new MemoryEventLog();
-    const removed: string[] = [];
-    const streams = new RoomStreams(events, (session, roomId, placed) =>
-      applyRoomEvent(session, roomId, placed, ({ id }) => removed.push(id)),
-    );
+    const streams = new RoomStreams(events);
     const [early, late] = [recorder('ss_early'), recorder('ss_late')];
-    for (const { session } of [early, late])
-      session.rooms.set('rm_a', { roomId: 'rm_a', participantId: session.id.replace('ss_', 'pt_'), nodeId: 'nd_a' });
+    for (const { session } of [early, late]) enter(session);
     await streams.attach('rm_a', early.session, '0-0');
     const snapshot = await append(events, 1);
-    const leave = { participantId: 'pt_late', reason: 'removed', publicationIds: [] as string[] } as const;
-    await appendRoomEvent(events, 'rm_a', { type: 'participant_left', from: '*', payload: leave });
+    await appendRoomEvent(events, 'rm_a', leftEvent('pt_late', 'removed'));
     await until(early.sent, 2);
-    expect(removed).toEqual([]);
     await streams.attach('rm_a', late.session, snapshot);
-    expect(removed).toEqual(['ss_late']);
+    expect(late.session.rooms.size).toBe(0);
+    expect(early.session.rooms.size).toBe(1);
     streams.close();
   });
 
   test('a removal before the snapshot of a session is not applied to the session', async () => {
     const events = new MemoryEventLog();
-    const removed: string[] = [];
-    const streams = new RoomStreams(events, (session, roomId, placed) =>
-      applyRoomEvent(session, roomId, placed, ({ id }) => removed.push(id)),
-    );
-    const leave = { participantId: 'pt_a', reason: 'removed', publicationIds: [] as string[] } as const;
-    const removal = { type: 'participant_left', from: '*', payload: leave } as const;
-    await appendRoomEvent(events, 'rm_a', removal);
+    const streams = new RoomStreams(events);
+    await appendRoomEvent(events, 'rm_a', leftEvent('pt_a', 'removed'));
     const snapshot = await append(events, 1);
     const [observer, rejoined] = [recorder('ss_observer'), recorder('ss_a')];
-    rejoined.session.rooms.set('rm_a', { roomId: 'rm_a', participantId: 'pt_a', nodeId: 'nd_a' });
+    enter(rejoined.session);
     await streams.attach('rm_a', observer.session, '0-0');
     await streams.attach('rm_a', rejoined.session, snapshot);
     await append(events, 2);
     await Promise.all([until(observer.sent, 3), until(rejoined.sent, 1)]);
-    expect(removed).toEqual([]);
+    expect(rejoined.session.rooms.size).toBe(1);
     expect(numbers(rejoined.sent)).toEqual([2]);
     streams.close();
+  });
+
+  test.each(['left', 'removed'] as const)(
+    'a session whose own participant %s is sent that event, and nothing of the room afterwards',
+    async (reason) => {
+      const events = new MemoryEventLog();
+      const streams = new RoomStreams(events);
+      const [leaver, observer] = [recorder('ss_a'), recorder('ss_b')];
+      for (const { session } of [leaver, observer]) {
+        enter(session);
+        await streams.attach('rm_a', session, '0-0');
+      }
+      await appendRoomEvent(events, 'rm_a', leftEvent('pt_a', reason));
+      await append(events, 1);
+      await until(observer.sent, 2);
+      expect(leaver.sent).toHaveLength(1);
+      expect(leaver.session.rooms.size).toBe(0);
+      streams.detachAll(observer.session);
+      expect(streams.size).toBe(0);
+    },
+  );
+
+  test('detaching a session from all streams includes those of rooms that it is no longer a member of', async () => {
+    const streams = new RoomStreams(new MemoryEventLog());
+    const { session } = recorder('ss_a');
+    enter(session);
+    await streams.attach('rm_a', session, '0-0');
+    session.rooms.delete('rm_a');
+    streams.detachAll(session);
+    expect(streams.size).toBe(0);
+  });
+
+  test('moves that are read before the subscription delivers them are applied once, in order', async () => {
+    const events = new MemoryEventLog();
+    // Its subscription delivers nothing until the stream was read.
+    const subscribe = events.subscribe.bind(events);
+    const wasRead = Promise.withResolvers<void>();
+    events.subscribe = (stream, after, onEntries, onMissed) =>
+      subscribe(stream, after, (entries) => void wasRead.promise.then(() => onEntries(entries)), onMissed);
+    const streams = new RoomStreams(events);
+    const [ahead, behind] = [recorder('ss_ahead'), recorder('ss_behind')];
+    enter(behind.session);
+    const offset = await append(events, 1);
+    await streams.attach('rm_a', ahead.session, offset);
+    await appendRoomEvent(events, 'rm_a', movedEvent('pt_behind', 'nd_b'));
+    await appendRoomEvent(events, 'rm_a', movedEvent('pt_behind', 'nd_c'));
+    await streams.attach('rm_a', behind.session, '0-0');
+    expect(behind.session.rooms.get('rm_a')!.nodeId).toBe('nd_c');
+    wasRead.resolve();
+    await until(ahead.sent, 2);
+    expect(behind.sent).toHaveLength(3);
+    expect(behind.session.rooms.get('rm_a')!.nodeId).toBe('nd_c');
+    streams.close();
+  });
+
+  test('a move that arrives while older ones are read is applied after them', async () => {
+    const events = new MemoryEventLog();
+    const streams = new RoomStreams(events);
+    const [ahead, behind] = [recorder('ss_ahead'), recorder('ss_behind')];
+    enter(behind.session);
+    await streams.attach('rm_a', ahead.session, '0-0');
+    await appendRoomEvent(events, 'rm_a', movedEvent('pt_behind', 'nd_b'));
+    await until(ahead.sent, 1);
+    const readAfter = events.readAfter.bind(events);
+    const nodes: string[] = [];
+    events.readAfter = async (stream, after, limit) => {
+      const entries = await readAfter(stream, after, limit);
+      await appendRoomEvent(events, 'rm_a', movedEvent('pt_behind', 'nd_c'));
+      await until(ahead.sent, 2);
+      nodes.push(behind.session.rooms.get('rm_a')!.nodeId);
+      return entries;
+    };
+    await streams.attach('rm_a', behind.session, '0-0');
+    nodes.push(behind.session.rooms.get('rm_a')!.nodeId);
+    expect(nodes).toEqual(['nd_a', 'nd_c']);
+    streams.close();
+  });
+});
+
+describe('an ordered delivery', () => {
+  const frame = Buffer.alloc(16 * 1024);
+  const offsetOf = (number: number) => `${number + 1}-0`;
+
+  test('closes a connection for which more bytes are held than may be unsent, over all of its streams, and drops them', () => {
+    const { session, closings } = recordingSession('ss_a', () => undefined, [], {
+      resumption: { rooms: [], usedHash: '' },
+    });
+    const most = maxBacklogBytes / frame.length;
+    for (let number = 0; number < most; number++)
+      (number % 2 ? session.inbox : session.broadcasts).deliver({ offset: offsetOf(number), frame });
+    expect(closings).toEqual([]);
+    session.inbox.deliver({ offset: offsetOf(most), frame });
+    expect(closings).toEqual([closeCodes.SERVICE_RESTART]);
+    expect(session.heldBytes).toBe(maxBacklogBytes / 2);
+    session.broadcasts.stop();
+    expect(session.heldBytes).toBe(0);
+  });
+
+  test('sends what it held when it is flushed, and holds no bytes then', () => {
+    const sent: string[] = [];
+    const { session } = recordingSession('ss_a', (text) => sent.push(text), [], {
+      resumption: { rooms: [], usedHash: '' },
+    });
+    for (let number = 0; number < 3; number++)
+      session.inbox.deliver({ offset: offsetOf(number), frame: textFrame(String(number)) });
+    expect(session.heldBytes).toBeGreaterThan(0);
+    session.inbox.flush();
+    expect(sent).toEqual(['0', '1', '2']);
+    expect(session.heldBytes).toBe(0);
   });
 });

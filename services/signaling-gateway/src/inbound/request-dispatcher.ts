@@ -82,7 +82,8 @@ export class RequestDispatcher {
       const message = `the message has ${bytes} bytes; at most ${this.limits.messageBytes} are accepted`;
       return this.#fail(request.id, request.type, new FlotillaError('MESSAGE_TOO_BIG', message));
     }
-    if (!this.#pay(costOf(request.type, request.payload, bytes) - 1))
+    const rooms = this.session.awaitsResume ? this.session.resumption!.rooms.length : 0;
+    if (!this.#pay(costOf(request.type, request.payload, bytes, rooms) - 1))
       return this.#fail(request.id, request.type, new FlotillaError('RATE_LIMITED', tooCostly));
     if (this.limits.overload.level >= shedAt(request))
       return this.#fail(request.id, request.type, new FlotillaError('OVERLOADED'));

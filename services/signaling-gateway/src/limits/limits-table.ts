@@ -9,8 +9,8 @@ import {
   maxTopicsPerSession,
 } from '@flotilla/contracts';
 import { maxStreamBytes } from '@flotilla/bus';
-import { maxPublications } from '@flotilla/store';
-import { maxBacklogBytes, probeBacklogBytes } from '../sessions/session.ts';
+import { keptMessagesPerUser, maxPublications, maxSessionsPerUser, messagesKeptSeconds } from '@flotilla/store';
+import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
 
 /** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
 export interface Limit {
@@ -123,6 +123,12 @@ export const limitsTable: readonly Limit[] = [
     metric: rejected('request', 'TOO_MANY_ROOMS'),
   },
   {
+    of: 'Sessions of one user that are connected or may resume',
+    value: `${maxSessionsPerUser}`,
+    answer: 'HTTP 429 `TOO_MANY_SESSIONS` with `Retry-After`; the token is not used up',
+    metric: rejected('connection', 'TOO_MANY_SESSIONS'),
+  },
+  {
     of: 'Publications of one participant',
     value: `${maxPublications}`,
     answer: '`RATE_LIMITED`',
@@ -166,6 +172,12 @@ export const limitsTable: readonly Limit[] = [
     metric: `signaling_probes_total, ${ended('backlog_exceeded')}, signaling_backlog_bytes`,
   },
   {
+    of: 'Messages and events that are held for one client until it has caught up with the older ones',
+    value: `${maxBacklogBytes / 1024} KiB, and 4,096 of one room, of its user, or of everybody`,
+    answer: `close ${closeCodes.SERVICE_RESTART}; the session may resume`,
+    metric: ended('disconnected'),
+  },
+  {
     of: 'Pings without an answer, in a row',
     value: '3, one per FLOTILLA_HEARTBEAT_SECONDS',
     answer: 'the connection is closed; the session may resume',
@@ -185,7 +197,7 @@ export const limitsTable: readonly Limit[] = [
   },
   {
     of: 'Messages kept for a user who may resume',
-    value: 'the newest 256, for 10 minutes',
+    value: `the newest ${keptMessagesPerUser}, and fewer of large ones, for ${messagesKeptSeconds / 60} minutes`,
     answer: 'older ones are lost; the reply to `resume` lists the address in `missed`',
     metric: 'none',
   },

@@ -6,7 +6,7 @@ import type { RequestType } from '@flotilla/contracts';
  */
 export const requestCosts: Readonly<Record<RequestType, number>> = {
   join: 10,
-  resume: 10,
+  resume: 5,
   leave: 5,
   open_media: 10,
   connect_transport: 2,
@@ -36,16 +36,20 @@ export const requestCosts: Readonly<Record<RequestType, number>> = {
   ping: 1,
 };
 
+/** Further cost of each room that a `resume` restores. */
+export const costPerRoom = 5;
+
 /** Further cost of each publication that a request names. */
 export const costPerPublication = 0.1;
 
 /** A message costs one more for each further block of so many bytes, since all receivers get them, and the store keeps them. */
 export const bytesPerCost = 1024;
 
-/** The cost of a request, in messages. An unknown type costs one. */
-export function costOf(type: string, payload: Readonly<Record<string, unknown>>, bytes: number): number {
+/** The cost of a request, in messages. An unknown type costs one. `rooms`: number of those that a `resume` would restore. */
+export function costOf(type: string, payload: Readonly<Record<string, unknown>>, bytes: number, rooms: number): number {
   const own = Object.hasOwn(requestCosts, type) ? requestCosts[type as RequestType] : 1;
+  const restored = type === 'resume' ? rooms : 0;
   const { publicationIds } = payload;
   const named = Array.isArray(publicationIds) ? publicationIds.length : 0;
-  return own + named * costPerPublication + Math.floor(bytes / bytesPerCost);
+  return own + restored * costPerRoom + named * costPerPublication + Math.floor(bytes / bytesPerCost);
 }

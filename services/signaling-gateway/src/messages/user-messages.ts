@@ -121,7 +121,7 @@ export class UserMessages {
     if (event.data.type === 'session_revoked') return onRevoked(event.data.sessionId);
     const { userId, seq, message } = event.data;
     const frame = eventFrame(userAddress(userId), seq, { type: 'message', ...message });
-    for (const session of this.table.ofUser(userId)) session.inbox.deliver(seq, frame);
+    for (const session of this.table.ofUser(userId)) session.inbox.deliver({ offset: seq, frame });
     dispatchSeconds.observe({ to: 'user' }, (Date.now() - message.at) / 1000);
   }
 
@@ -130,7 +130,7 @@ export class UserMessages {
     const message = AddressedMessage.safeParse(entryValue(data));
     if (!message.success) return;
     const frame = eventFrame(everybody, offset, { type: 'message', ...message.data });
-    for (const session of this.table) session.broadcasts.deliver(offset, frame);
+    for (const session of this.table) session.broadcasts.deliver({ offset, frame });
     dispatchSeconds.observe({ to: 'everybody' }, (Date.now() - message.data.at) / 1000);
   }
 

@@ -6,7 +6,7 @@ import type { Memberships } from '../rooms/memberships.ts';
 import { resumeRooms } from '../rooms/resumed-rooms.ts';
 import type { RoomStreams } from '../rooms/room-streams.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
-import type { Session } from '../sessions/session.ts';
+import type { Membership, Resumption, Session } from '../sessions/session.ts';
 import { type Received, ReplyThen } from './request-handler.ts';
 
 /** Joins, resumes and leaves rooms, together with the streams of their events. */
@@ -23,24 +23,26 @@ export class RoomRequests {
   async join({ session, payload }: Received<'join'>): Promise<ReplyThen<ReplyPayload<'join'>>> {
     const reply = await this.memberships.join(session, payload);
     const { room, offset } = reply.snapshot;
-    return new ReplyThen(reply, () => this.#attach(session, room.id, offset));
+    const membership = session.membership(room.id);
+    return new ReplyThen(reply, () => this.#attach(session, membership, offset));
   }
 
   async resume({ session, payload }: Received<'resume'>): Promise<ReplyThen<ReplyPayload<'resume'>>> {
-    await this.#confirm(session);
+    if (!session.awaitsResume)
+      throw new FlotillaError('WRONG_STATE', '`resume` is accepted once, over a connection that resumes a session');
+    await this.#confirm(session, session.resumption!);
     const [missed, resumed] = await Promise.all([
       this.messages.catchUp(session, payload.offsets),
       resumeRooms(session, payload.offsets, this.streams, this.backplane),
     ]);
+    session.resumeAnswered = true;
     return new ReplyThen({ rooms: resumed.map(({ reply }) => reply), missed }, () => {
-      for (const { reply, attachAt } of resumed) this.#attach(session, reply.roomId, attachAt);
+      for (const { membership, attachAt } of resumed) this.#attach(session, membership, attachAt);
     });
   }
 
   /** Uses the resume token up that the connection was opened with. */
-  async #confirm(session: Session): Promise<void> {
-    if (!session.resumption) return;
-    const { usedHash } = session.resumption;
+  async #confirm(session: Session, { usedHash }: Resumption): Promise<void> {
     session.resumeConfirmed = await this.backplane.store.sessions.confirmResume(
       session.id,
       usedHash,
@@ -52,21 +54,22 @@ export class RoomRequests {
   }
 
   async leave({ session, roomId }: Received<'leave'>): Promise<ReplyPayload<'leave'>> {
-    session.membership(roomId);
+    const membership = session.membership(roomId);
     const after = this.streams.detach(roomId, session);
     try {
       await this.memberships.leave(session, roomId);
     } catch (error) {
-      if (after !== undefined) this.#attach(session, roomId, after);
+      if (after !== undefined) this.#attach(session, membership, after);
       throw error;
     }
     return {};
   }
 
   /** Sends the room's events after the offset. Closes the connection when that is not possible; a resume starts over. */
-  #attach(session: Session, roomId: string, after: Offset): void {
-    // Either may have ended while the request was awaited.
-    if (!session.isOpen || !session.rooms.has(roomId)) return;
+  #attach(session: Session, membership: Membership, after: Offset): void {
+    const { roomId } = membership;
+    // Either may have ended while the request was awaited. Events from before a membership must not be applied to it.
+    if (!session.isOpen || session.rooms.get(roomId) !== membership) return;
     this.streams.attach(roomId, session, after).then(
       (complete) => complete || session.close('SERVICE_RESTART', 'events were missed, resume'),
       (error: unknown) => {

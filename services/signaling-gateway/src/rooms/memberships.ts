@@ -14,6 +14,7 @@ import {
 import { type Logger, retry } from '@flotilla/runtime';
 import { type MediaRequest, roomIdOf, type RoomStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
+import type { RoomStreams } from './room-streams.ts';
 import { snapshotOf } from './snapshot.ts';
 
 /** Number of nodes to try before a join or a re-opening fails. */
@@ -34,6 +35,7 @@ export class Memberships {
   constructor(
     private readonly bus: CommandBus,
     private readonly rooms: RoomStore,
+    private readonly streams: RoomStreams,
     private readonly maxRooms: number,
     private readonly log: Logger,
   ) {}
@@ -41,6 +43,8 @@ export class Memberships {
   async join(session: Session, request: JoinRequest): Promise<ReplyPayload<'join'>> {
     const roomId = roomIdOf(request.room, session.tenant);
     if (session.rooms.has(roomId) || session.joining.has(roomId)) throw new FlotillaError('ALREADY_IN_ROOM');
+    if (session.awaitsResume && session.resumption!.rooms.includes(roomId))
+      throw new FlotillaError('ALREADY_IN_ROOM', 'the session was in that room before: send `resume`');
     session.rollbacks.delete(roomId);
     if (session.rollbacks.size >= this.maxRooms) throw new FlotillaError('TOO_MANY_ROOMS');
     session.joining.add(roomId);
@@ -93,7 +97,7 @@ export class Memberships {
    * unreachable, until the session joins the room again.
    */
   async #rollBack(session: Session, roomId: string): Promise<void> {
-    session.rooms.delete(roomId);
+    this.streams.endMembership(session, roomId);
     const rollback = {};
     session.rollbacks.set(roomId, rollback);
     const isCurrent = (): boolean => session.rollbacks.get(roomId) === rollback;
@@ -159,6 +163,6 @@ export class Memberships {
   /** Takes a session out of a room. Nothing happens when it is not in it. */
   async leave(session: Session, roomId: string): Promise<void> {
     await this.rooms.leave(roomId, participantIdOf(session.id), 'left');
-    session.rooms.delete(roomId);
+    this.streams.endMembership(session, roomId);
   }
 }

@@ -1,19 +1,20 @@
 import { roomStream } from '@flotilla/bus';
-import { type Offset, participantIdOf, type ReplyPayload, roomAddress } from '@flotilla/contracts';
+import { compareOffsets, type Offset, participantIdOf, type ReplyPayload, roomAddress } from '@flotilla/contracts';
 import type { Backplane } from '@flotilla/backplane';
 import { snapshotOf } from './snapshot.ts';
 import type { RoomStreams } from './room-streams.ts';
-import type { Session } from '../sessions/session.ts';
+import type { Membership, Session } from '../sessions/session.ts';
 
 /** A room that a session resumed, and the offset after which its events are sent. */
 export interface ResumedRoom {
   readonly reply: ReplyPayload<'resume'>['rooms'][number];
+  readonly membership: Membership;
   readonly attachAt: Offset;
 }
 
 /**
  * Puts a resumed session back into its rooms: with the events after the offset that it names, or with a snapshot when some of
- * those were trimmed. Rooms that it was removed from meanwhile are left out.
+ * those were trimmed, or are older than its membership. Rooms that it was removed from meanwhile are left out.
  */
 export async function resumeRooms(
   session: Session,
@@ -22,7 +23,7 @@ export async function resumeRooms(
   backplane: Backplane,
 ): Promise<ResumedRoom[]> {
   const rooms = await Promise.all(
-    [...new Set([...(session.resumption?.rooms ?? []), ...session.rooms.keys()])].map((roomId) =>
+    (session.resumption?.rooms ?? []).map((roomId) =>
       resumeRoom(roomId, session, offsets[roomAddress(roomId)], streams, backplane),
     ),
   );
@@ -37,37 +38,46 @@ async function resumeRoom(
   { store, events }: Backplane,
 ): Promise<ResumedRoom | undefined> {
   const participantId = participantIdOf(session.id);
-  /** False when the session is not in the room any more. */
-  const restore = async (): Promise<boolean> => {
+  /** Undefined when the session is not in the room any more. */
+  const restore = async (): Promise<{ membership: Membership; joinedAfter: Offset | undefined } | undefined> => {
+    const known = session.rooms.get(roomId);
     const [member, migration] = await Promise.all([
       store.rooms.member(roomId, participantId),
       store.migrations.of(roomId, participantId),
     ]);
+    // It left meanwhile.
+    if (session.rooms.get(roomId) !== known) return undefined;
     if (!member) {
-      session.rooms.delete(roomId);
-      return false;
+      streams.endMembership(session, roomId);
+      return undefined;
     }
-    session.rooms.set(roomId, {
-      roomId,
-      participantId,
-      nodeId: member.nodeId,
-      migration: migration && { id: migration.id, toNode: migration.toNode },
-    });
-    return true;
+    const { nodeId, joinedAfter } = member;
+    const running = migration && { id: migration.id, toNode: migration.toNode };
+    const membership: Membership = { roomId, participantId, nodeId, migration: running };
+    session.rooms.set(roomId, membership);
+    return { membership, joinedAfter };
   };
   const readsMissed = seen !== undefined && !streams.isAt(roomId, seen);
-  const [isMember, missed] = await Promise.all([
+  const [restored, missed] = await Promise.all([
     restore(),
     readsMissed ? events.readAfter(roomStream(roomId), seen, 1) : undefined,
   ]);
-  if (!isMember) return undefined;
-  if (seen !== undefined && missed !== 'trimmed')
-    return { reply: { roomId, participantId, resumed: true }, attachAt: seen };
+  if (!restored) return undefined;
+  const { membership, joinedAfter } = restored;
+  const mayRead = seen !== undefined && joinedAfter !== undefined && compareOffsets(seen, joinedAfter) >= 0;
+  if (mayRead && missed !== 'trimmed')
+    return { reply: { roomId, participantId, resumed: true }, membership, attachAt: seen };
   const state = await store.rooms.state(roomId);
+  if (!state) {
+    streams.endMembership(session, roomId);
+    return undefined;
+  }
   // Read again: events up to the offset of the snapshot are not applied to the membership.
-  if (!state || !(await restore())) return undefined;
+  const current = await restore();
+  if (!current) return undefined;
   return {
     reply: { roomId, participantId, resumed: false, snapshot: snapshotOf(state) },
+    membership: current.membership,
     attachAt: state.offset,
   };
 }

@@ -1,5 +1,5 @@
 import type { RoomEventEntry } from '@flotilla/bus';
-import type { Session } from '../sessions/session.ts';
+import type { Membership, Session } from '../sessions/session.ts';
 import { applyMigrationEvent } from './migration-routing.ts';
 
 const membershipEvents: ReadonlySet<string> = new Set([
@@ -14,22 +14,21 @@ const membershipEvents: ReadonlySet<string> = new Set([
 export const changesMembership = ({ event }: RoomEventEntry): boolean => membershipEvents.has(event.type);
 
 /**
- * Applies a room event to a session's membership: migrations change its node, a deleted room or a removed participant ends
- * it; `onRemoved` is called then.
+ * Applies a room event to a session's membership: migrations change its node. Returns true when the event ends it: the room was
+ * deleted, or its participant left. Events from before the session joined must not be applied.
  */
-export function applyRoomEvent(
-  session: Session,
-  roomId: string,
-  { event }: RoomEventEntry,
-  onRemoved: (session: Session, roomId: string) => void,
-): void {
-  const membership = session.rooms.get(roomId);
-  if (!membership) return;
-  if (event.type === 'migrate' || event.type === 'migration_rolled_back' || event.type === 'participant_moved') {
-    applyMigrationEvent(session, membership, event);
-  } else if (event.type === 'room_deleted') {
-    onRemoved(session, roomId);
-  } else if (event.type === 'participant_left' && event.payload.reason !== 'left') {
-    if (event.payload.participantId === membership.participantId) onRemoved(session, roomId);
+export function applyRoomEvent(session: Session, membership: Membership, { event }: RoomEventEntry): boolean {
+  switch (event.type) {
+    case 'migrate':
+    case 'migration_rolled_back':
+    case 'participant_moved':
+      applyMigrationEvent(session, membership, event);
+      return false;
+    case 'room_deleted':
+      return true;
+    case 'participant_left':
+      return event.payload.participantId === membership.participantId;
+    default:
+      return false;
   }
 }

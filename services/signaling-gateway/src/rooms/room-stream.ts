@@ -1,7 +1,6 @@
 import {
   type EventLog,
   inTraceOf,
-  type LogEntry,
   parseRoomEvents,
   type RoomEventEntry,
   roomStream,
@@ -16,14 +15,14 @@ import type { Session } from '../sessions/session.ts';
 import { changesMembership } from './room-event-effects.ts';
 
 /** Applies an event that changes memberships to a session. Called once per session and event, in order. */
-export type ApplyRoomEvent = (session: Session, roomId: string, entry: RoomEventEntry) => void;
+export type ApplyRoomEvent = (session: Session, entry: RoomEventEntry) => void;
 
 /**
  * A room's events for the sessions of this gateway: one subscription and one encoded frame per event, however many sessions
  * are attached. Each session gets every event after its own offset once, in order.
  */
 export class RoomStream {
-  readonly #deliveries = new Map<Session, OrderedDelivery>();
+  readonly #deliveries = new Map<Session, OrderedDelivery<Session>>();
   readonly #subscription: StreamSubscription;
   #position: Offset;
 
@@ -56,39 +55,30 @@ export class RoomStream {
   }
 
   /**
-   * Sends the session all events after the offset. Resolves once it has caught up; false when events after the offset were
-   * trimmed, and then it is not attached.
+   * Sends the session all events after the offset. Resolves once it has caught up or is detached; false when events after the
+   * offset were trimmed, and then it is not attached. An earlier attachment ends.
    */
   async attach(session: Session, after: Offset): Promise<boolean> {
-    const behind = compareOffsets(after, this.#position) < 0;
-    const delivery = new OrderedDelivery(session, after, behind);
+    this.#deliveries.get(session)?.stop();
+    const delivery = new OrderedDelivery(session, after);
     this.#deliveries.set(session, delivery);
-    if (!behind) return true;
+    if (compareOffsets(after, this.#position) >= 0) return true;
     const complete = await delivery.catchUp(async (from) => {
       const entries = await this.events.readAfter(roomStream(this.roomId), from, readBatch);
-      return entries === 'trimmed' ? entries : this.#missedBy(session, delivery, entries);
+      if (entries === 'trimmed') return entries;
+      return entries.map((raw) => {
+        const [entry] = parseRoomEvents([raw]);
+        return entry ? deliveryTo(session, entry, this.#deliveryOf(entry)) : { offset: raw.offset, frame: undefined };
+      });
     });
-    if (!complete && this.#deliveries.get(session) === delivery) this.#deliveries.delete(session);
+    if (!complete) this.detach(session);
     return complete;
-  }
-
-  /** Applies the entries that were delivered before the session attached. Ends where one of them detaches the session. */
-  #missedBy(session: Session, delivery: OrderedDelivery, entries: readonly LogEntry[]): Delivery[] {
-    const missed: Delivery[] = [];
-    for (const raw of entries) {
-      if (this.#deliveries.get(session) !== delivery) break;
-      const [entry] = parseRoomEvents([raw]);
-      const frame = entry && isAddressedTo(session, entry) ? frameOf(this.roomId, entry) : undefined;
-      missed.push({ offset: raw.offset, frame });
-      if (entry && changesMembership(entry) && compareOffsets(raw.offset, this.#position) <= 0)
-        this.applyEvent(session, this.roomId, entry);
-    }
-    return missed;
   }
 
   /** Returns the offset of the last event that the session was sent, undefined when it was not attached. */
   detach(session: Session): Offset | undefined {
     const delivery = this.#deliveries.get(session);
+    delivery?.stop();
     this.#deliveries.delete(session);
     return delivery?.after;
   }
@@ -99,15 +89,16 @@ export class RoomStream {
 
   #deliver(entry: RoomEventEntry): void {
     this.#position = entry.offset;
-    const frame = frameOf(this.roomId, entry);
-    const applies = changesMembership(entry);
-    for (const [session, delivery] of this.#deliveries) {
-      // A session whose room snapshot is newer than the event has its effect already.
-      const isNew = applies && compareOffsets(entry.offset, delivery.after) > 0;
-      delivery.deliver(entry.offset, isAddressedTo(session, entry) ? frame : undefined);
-      if (isNew) this.applyEvent(session, this.roomId, entry);
-    }
+    const delivery = this.#deliveryOf(entry);
+    for (const [session, ordered] of this.#deliveries) ordered.deliver(deliveryTo(session, entry, delivery));
     if (entry.event.at !== undefined) dispatchSeconds.observe({ to: 'room' }, (Date.now() - entry.event.at) / 1000);
+  }
+
+  #deliveryOf(entry: RoomEventEntry): Delivery<Session> {
+    const { offset, event } = entry;
+    const frame = eventFrame(roomAddress(this.roomId), offset, event);
+    if (!changesMembership(entry)) return { offset, frame };
+    return { offset, frame, effect: (session) => this.applyEvent(session, entry) };
   }
 
   /**
@@ -122,12 +113,10 @@ export class RoomStream {
 
   close(): void {
     this.#subscription.stop();
-    this.#deliveries.clear();
+    for (const session of this.#deliveries.keys()) this.detach(session);
   }
 }
 
-const isAddressedTo = (session: Session, { event }: RoomEventEntry): boolean =>
-  !event.only || event.only.includes(session.id);
-
-const frameOf = (roomId: string, { offset, event }: RoomEventEntry): Buffer =>
-  eventFrame(roomAddress(roomId), offset, event);
+/** The delivery of an event to one session: without its frame when it is addressed to others. */
+const deliveryTo = (session: Session, { event }: RoomEventEntry, delivery: Delivery<Session>): Delivery<Session> =>
+  !event.only || event.only.includes(session.id) ? delivery : { ...delivery, frame: undefined };

@@ -16,6 +16,7 @@ import {
 import { counter, type TokenBucket } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
+import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
 import { connectionEventFrame } from '../delivery/frames.ts';
 import { OrderedDelivery } from '../delivery/ordered-delivery.ts';
 import { pingFrame, textFrame } from '../delivery/websocket-frames.ts';
@@ -51,10 +52,6 @@ export interface AddressOffsets {
   readonly everybody: Offset;
 }
 
-/** Unsent bytes above which a client is pinged out of turn, and above which its connection is closed. */
-export const probeBacklogBytes = 64 * 1024;
-export const maxBacklogBytes = 1024 * 1024;
-
 const probes = counter({
   name: 'signaling_probes_total',
   help: 'Pings sent out of turn because of a backlog of unsent bytes.',
@@ -70,9 +67,9 @@ export class Session {
   /** Requests that were received and not answered yet. */
   readonly requests = new RequestQueue();
   /** Messages to its user. */
-  readonly inbox: OrderedDelivery;
+  readonly inbox: OrderedDelivery<Session>;
   /** Messages to everybody. */
-  readonly broadcasts: OrderedDelivery;
+  readonly broadcasts: OrderedDelivery<Session>;
   state: LifecycleState = 'handshaking';
   /** Consecutive pings without a pong or a message. */
   missedPongs = 0;
@@ -82,6 +79,10 @@ export class Session {
   onBacklogExceeded: () => void = () => undefined;
   /** The `resume` request was received and the token of the resume used up. */
   resumeConfirmed = false;
+  /** The `resume` request was answered: its rooms are restored. */
+  resumeAnswered = false;
+  /** Bytes that its deliveries hold. */
+  heldBytes = 0;
   readonly openedAt = performance.now();
   /** Time of the next ping, by `performance.now`. */
   nextPingAt = Infinity;
@@ -100,13 +101,21 @@ export class Session {
     readonly resumeHash: string,
     offsets: AddressOffsets,
   ) {
-    this.inbox = new OrderedDelivery(this, offsets.user, this.resumed);
-    this.broadcasts = new OrderedDelivery(this, offsets.everybody, this.resumed);
+    this.inbox = new OrderedDelivery<Session>(this, offsets.user);
+    this.broadcasts = new OrderedDelivery<Session>(this, offsets.everybody);
+    if (!this.resumed) return;
+    this.inbox.hold();
+    this.broadcasts.hold();
   }
 
   /** Whether an earlier connection of the session existed. */
   get resumed(): boolean {
     return this.resumption !== undefined;
+  }
+
+  /** Whether the rooms that the session was in before this connection await its `resume` request. */
+  get awaitsResume(): boolean {
+    return this.resumed && !this.resumeAnswered;
   }
 
   get id(): string {

@@ -2,8 +2,9 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { diffTopologies, systemAddress, type Topology, type TopologyUpdate, userAddress } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '@flotilla/store';
+import { probeBacklogBytes } from '../delivery/backlog.ts';
 import { textFrame } from '../delivery/websocket-frames.ts';
-import { probeBacklogBytes, type Session } from '../sessions/session.ts';
+import type { Session } from '../sessions/session.ts';
 
 /** Interval between the starts of two reads of the whole topology, ms. */
 const fullReadMs = 5000;
