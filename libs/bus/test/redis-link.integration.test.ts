@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Child, freePort } from '@flotilla/processes';
+import { Child, freePort, startRedisWithSentinels } from '@flotilla/processes';
 import { createLogger } from '@flotilla/runtime';
 import { notYet, TcpProxy, waitFor } from '@flotilla/testkit';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { RedisEventLog, RedisLink, redisOp } from '../src/index.ts';
 import { makeCertificates } from './certificates.ts';
 
@@ -118,41 +118,20 @@ describe('Redis with TLS', () => {
 
 describe('Redis behind sentinels', () => {
   test('appends and subscriptions continue after a fail-over to the replica', async () => {
-    const primary = await startServer();
-    const replica = await startServer('--replicaof', '127.0.0.1', String(primary));
-    const sentinels: number[] = [];
-    for (let index = 0; index < 3; index++) {
-      const port = await freePort();
-      const file = join(directory, `sentinel-${index}.conf`);
-      writeFileSync(
-        file,
-        [
-          `port ${port}`,
-          'bind 127.0.0.1',
-          `dir ${directory}`,
-          `sentinel monitor fleet 127.0.0.1 ${primary} 2`,
-          'sentinel down-after-milliseconds fleet 1000',
-          'sentinel failover-timeout fleet 5000',
-          '',
-        ].join('\n'),
-      );
-      const sentinel = new Child('sentinel', 'redis-server', [file, '--sentinel']);
-      servers.push(sentinel);
-      await sentinel.line(/\+monitor master/);
-      sentinels.push(port);
-    }
-    const hosts = sentinels.map((port) => `127.0.0.1:${port}`).join(',');
-    const events = await RedisEventLog.connect({ url: `redis+sentinel://${hosts}/fleet`, namespace: 't', log });
+    const redis = await startRedisWithSentinels({ replicas: 1 });
+    onTestFinished(() => redis.stop());
+    const [primary, replica] = redis.servers;
+    const events = await RedisEventLog.connect({ url: redis.url, namespace: 't', log });
     links.push(events);
     const seen: string[] = [];
     events.subscribe('a', '0-0', (entries) => void seen.push(...entries.map(({ data }) => data)));
     await events.append('a', 'before');
-    const watch = await linkTo(`redis://127.0.0.1:${replica}`);
+    const watch = await linkTo(replica!.url);
     await waitFor('the replica has the entry', async () => {
       if ((await watch.redis.xlen('t:a')) === 0) notYet('it has none');
     });
     const killedAt = performance.now();
-    await servers[0]!.stop('SIGKILL');
+    await primary!.process.stop('SIGKILL');
     await waitFor('an append succeeds', () => events.append('a', 'after'), { timeoutMs: 30_000 });
     console.log(
       `fail-over: appends work again ${Math.round(performance.now() - killedAt)} ms after the primary was killed`,

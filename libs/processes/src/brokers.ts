@@ -3,19 +3,28 @@ import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
 import { startRabbitMq } from './rabbitmq.ts';
 
-/** Starts a private Redis on 127.0.0.1, on a free port unless one is given. Its data is on disk only if `durable`. */
-export async function startRedis(options: { port?: number; durable?: boolean } = {}): Promise<Broker> {
-  const { port = await freePort(), durable = false } = options;
+export interface RedisSettings {
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Whether its data is on disk. Default: no. */
+  readonly durable?: boolean;
+  /** The port of its primary on 127.0.0.1. */
+  readonly replicaOf?: number;
+}
+
+/** Starts a private Redis on 127.0.0.1. */
+export async function startRedis(options: RedisSettings = {}): Promise<Broker> {
+  const { port = await freePort(), durable = false, replicaOf } = options;
   const dir = dataDirectory('flotilla-redis-');
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: durable ? 'yes' : 'no', dir };
+  const replication = replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(replicaOf)];
   return Broker.start(
     `redis://127.0.0.1:${port}`,
     async () => {
-      const process = new Child(
-        'redis-server',
-        'redis-server',
-        Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
-      );
+      const process = new Child('redis-server', 'redis-server', [
+        ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
+        ...replication,
+      ]);
       await process.line(/Ready to accept connections/);
       return process;
     },

@@ -4,4 +4,5 @@ export * from './brokers.ts';
 export * from './child.ts';
 export * from './free-port.ts';
 export * from './rabbitmq.ts';
+export * from './redis-sentinels.ts';
 export * from './stop-request.ts';
