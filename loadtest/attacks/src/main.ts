@@ -40,7 +40,7 @@ endOnStopRequest();
 
 /** The attackers run on the machine of the fleet; they shall not take its processor time. */
 const attackerNiceness = 10;
-const attackerGraceMs = 30_000;
+const attackerGraceMs = 60_000;
 
 async function attackWith(order: Order): Promise<Outcome> {
   const child = fork(new URL('./attacker-process.js', import.meta.url), { execArgv: [] });

@@ -36,16 +36,28 @@ describe('the cost of a request', () => {
 describe('the bytes of messages into a room', () => {
   test('are limited for all its senders together, and not for other rooms', () => {
     const bytes = new RoomBytes(1000);
-    const send = (room: string, at: number) => () => bytes.take(room, 500, at);
-    for (let index = 0; index < 6; index++) send('rm_a', 0)();
+    const send = (room: string, at: number) => () => bytes.take(room, 500, undefined, at);
+    for (let index = 0; index < 4; index++) send('rm_a', 0)();
     expect(send('rm_a', 0)).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }));
     expect(send('rm_b', 0)).not.toThrow();
     expect(send('rm_a', 500)).not.toThrow();
   });
 
+  test('of a member that sends little are taken when those of others are refused, for as long as it sends little', () => {
+    const bytes = new RoomBytes(64_000);
+    const [loud, quiet] = [bytes.newSender(0), bytes.newSender(0)];
+    const send = (sender: typeof loud, count: number) => () => bytes.take('rm_a', count, sender, 0);
+    const refused = expect.objectContaining({ code: 'RATE_LIMITED' });
+    const most = 64_000 * 3 * 0.75;
+    for (let sent = 0; sent < most; sent += 16_000) send(loud, 16_000)();
+    expect(send(loud, 16_000)).toThrow(refused);
+    for (let sent = 0; sent < 3000; sent += 1000) send(quiet, 1000)();
+    expect(send(quiet, 1000)).toThrow(refused);
+  });
+
   test('of rooms that nobody writes to are forgotten', () => {
     const bytes = new RoomBytes(1000);
-    for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, 1, 0);
+    for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, 1, undefined, 0);
     expect(bytes.tracked).toBeLessThanOrEqual(10_000);
   });
 });

@@ -93,7 +93,7 @@ export const limitsTable: readonly Limit[] = [
     metric: 'signaling_messages_total{type="message",outcome="MESSAGE_TOO_BIG"}',
   },
   {
-    of: 'Bytes of messages into one room from one gateway, per second (bursts of three times as many)',
+    of: 'Bytes of messages into one room from one gateway, per second (bursts of three times as many, of which members who send more than 1/64 leave a quarter to the others)',
     value: 'FLOTILLA_ROOM_BYTES_PER_SECOND',
     answer: '`RATE_LIMITED`',
     metric: rejected('request', 'RATE_LIMITED'),

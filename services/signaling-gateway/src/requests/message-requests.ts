@@ -35,7 +35,8 @@ export class MessageRequests {
     }
     const membership = session.rooms.get(roomId);
     if (!membership) await this.#requireBridge(session, roomId);
-    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)));
+    if (membership) membership.sentBytes ??= this.roomBytes.newSender();
+    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)), membership?.sentBytes);
     const event: RoomEvent<'message'> = {
       type: 'message',
       from: membership?.participantId ?? userAddress(session.identity.userId),

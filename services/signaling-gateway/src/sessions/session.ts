@@ -30,6 +30,8 @@ export interface Membership {
   nodeId: string;
   /** The latest migration. Requests that name it go to its target node. */
   migration?: { readonly id: string; readonly toNode: string } | undefined;
+  /** From `RoomBytes.newSender`, since the first message into the room. */
+  sentBytes?: TokenBucket;
 }
 
 /** The session's user and the claims of its token. */
