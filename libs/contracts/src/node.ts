@@ -66,6 +66,16 @@ export const DrainProgress = z
   .describe('Progress of a drain.');
 export type DrainProgress = z.infer<typeof DrainProgress>;
 
+/** Where a node receives the media of other nodes. */
+const PipeAddress = z.object({
+  ip: z.string().max(64).describe('Address that other nodes send to.'),
+  ports: z
+    .object({ min: z.int(), max: z.int() })
+    .optional()
+    .describe('UDP ports that its pipes listen on. Absent: any.'),
+  probePort: z.int().min(1).max(65_535).describe('UDP port that answers the probes of other nodes.'),
+});
+
 /** An SFU node's heartbeat: its id, capacity, state and load. */
 export const NodeReport = z.object({
   id: NodeId,
@@ -81,6 +91,13 @@ export const NodeReport = z.object({
     .optional()
     .describe(
       'Host and port at which its process accepts TCP connections of other services: whether its machine runs.',
+    ),
+  pipes: PipeAddress.optional().describe('Where it receives the media of other nodes.'),
+  unreachableNodes: z
+    .array(NodeId)
+    .optional()
+    .describe(
+      'Other nodes that it does not reach where they receive pipes: participants on the two do not see each other. At most 16.',
     ),
   startedAt: Timestamp.describe('When its process started, in milliseconds since the Unix epoch.'),
   capacity: z.int().positive().describe('Maximum number of sessions that are assigned to it.'),
@@ -112,5 +129,5 @@ export const NodeView = z.object({
 export type NodeView = z.infer<typeof NodeView>;
 
 /** A node, as operators read it. */
-export const NodeSummary = NodeView.omit({ rtpCapabilities: true, address: true });
+export const NodeSummary = NodeView.omit({ rtpCapabilities: true, address: true, pipes: true });
 export type NodeSummary = z.infer<typeof NodeSummary>;

@@ -8,6 +8,9 @@ export interface NodeStore {
    */
   report(report: NodeReport, peers?: readonly PeerQuality[], peerScores?: readonly PeerScore[]): Promise<string[]>;
 
+  /** The last report of a node that has not been removed. */
+  get(nodeId: string): Promise<NodeReport | undefined>;
+
   /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
   list(): Promise<NodeView[]>;
 

@@ -15,6 +15,7 @@ import {
   usableCores,
   wholeNumber,
 } from '@flotilla/runtime';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 
 const maxPort = 65_535;
@@ -75,12 +76,13 @@ export const nodeConfig = z.object({
     .default('127.0.0.1')
     .describe('Address at which this node receives media of other nodes.'),
   FLOTILLA_SFU_PIPE_ANNOUNCED_ADDRESS: announcedAddress()
+    .refine((address) => isIP(address) !== 0, 'an IP address is expected: media workers look up no names')
     .optional()
     .describe('Address that other nodes send to, if it is not the one listened on.'),
   FLOTILLA_SFU_PIPE_PORTS: portRange()
     .optional()
     .describe(
-      'UDP ports that this node receives the media of other nodes on, such as 41000-41999: one for each room and other node that share publications. Default: any free ports.',
+      'UDP ports that this node receives the media of other nodes on, such as 41000-41999: one for each room and other node that share publications, and one that answers the probes of other nodes. Default: any free ports.',
     ),
 });
 

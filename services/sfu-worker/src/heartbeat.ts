@@ -3,6 +3,7 @@ import { type MediaNode, routerRtpCapabilities } from '@flotilla/media';
 import { gauge, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { OwnState } from './node-state.ts';
+import type { PipeChecks } from './pipe-checks.ts';
 import { PeerScores } from './peer-scores.ts';
 import type { StaleNodes } from './stale-nodes.ts';
 
@@ -46,6 +47,12 @@ const quality = gauge({
   labelNames: ['node', 'of'],
 });
 
+const unreachable = gauge({
+  name: 'sfu_unreachable_nodes',
+  help: 'Other nodes, at most 16, that this one does not reach where they receive pipes.',
+  labelNames: ['node'],
+});
+
 /** Reports the node and its load twice a second. One report is in flight at a time, so that the last one has the newest state. */
 export class Heartbeat {
   readonly #startedAt = Date.now();
@@ -65,8 +72,10 @@ export class Heartbeat {
       readonly instance: string;
       readonly revision: string | undefined;
       readonly address: string | undefined;
+      readonly pipes: NonNullable<NodeReport['pipes']>;
     },
     private readonly state: OwnState,
+    private readonly pipeChecks: Pick<PipeChecks, 'unreachable'>,
     /** Kept up to date. */
     private readonly staleNodes: StaleNodes,
     private readonly log: Logger,
@@ -109,12 +118,16 @@ export class Heartbeat {
     const ofPeers = qualityOf(peers);
     exportQuality(node, ofPeers);
     const { current: state, drain } = this.state;
+    const { unreachable: unreachableNodes } = this.pipeChecks;
+    unreachable.set({ node }, unreachableNodes.length);
     const report: NodeReport = {
       id: node,
       startedAt: this.#startedAt,
       instance: this.settings.instance,
       ...(this.settings.revision !== undefined && { revision: this.settings.revision }),
       ...(this.settings.address !== undefined && { address: this.settings.address }),
+      pipes: this.settings.pipes,
+      ...(unreachableNodes.length > 0 && { unreachableNodes }),
       capacity: this.settings.capacity,
       state,
       ...(drain && { drain: { ...drain, left: measured.sessions } }),

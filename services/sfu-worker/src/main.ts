@@ -14,7 +14,7 @@ await runService({
     watchBackplane(health, backplane);
     const app = await NestFactory.createApplicationContext(
       SfuWorkerModule.register({
-        ...{ config, backplane, log, address: adminAddress(config) },
+        ...{ config, backplane, log, address: adminAddress(config), health },
         endProcess: () => stop('drained'),
       }),
       {

@@ -1,7 +1,9 @@
 import { CommandBus, MemoryCommandTransport } from '@flotilla/bus';
 import { sfuQueue } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
+import { nodeReport } from '@flotilla/testkit';
 import { afterEach, describe, expect, test } from 'vitest';
+import { PipeAddresses } from '../src/pipe-addresses.ts';
 import { peerNodes } from '../src/peer-nodes.ts';
 import { StaleNodes } from '../src/stale-nodes.ts';
 
@@ -20,6 +22,9 @@ const staleNodes = (...ids: string[]): StaleNodes => {
   return nodes;
 };
 
+/** Accepts all endpoints. */
+const believing = { check: async () => undefined };
+
 describe('a request for a pipe from another node', () => {
   const bus = new CommandBus(new MemoryCommandTransport(), log);
   let serving: { close(): Promise<void> } | undefined;
@@ -33,7 +38,7 @@ describe('a request for a pipe from another node', () => {
         return reply;
       },
     });
-    const opening = peerNodes(bus, staleNodes('nd_other')).openPipe('nd_other', payload);
+    const opening = peerNodes(bus, staleNodes('nd_other'), believing).openPipe('nd_other', payload);
     await expect(opening).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
     expect(requests).toBe(0);
   });
@@ -48,7 +53,7 @@ describe('a request for a pipe from another node', () => {
       },
     });
     const nodes = staleNodes();
-    const opening = peerNodes(bus, nodes).openPipe('nd_other', payload);
+    const opening = peerNodes(bus, nodes, believing).openPipe('nd_other', payload);
     await asked.promise;
     nodes.update(['nd_third']);
     nodes.update(['nd_other']);
@@ -58,6 +63,15 @@ describe('a request for a pipe from another node', () => {
 
   test('is answered by a node with heartbeats', async () => {
     serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', { 'sfu.open_pipe': async () => reply });
-    expect(await peerNodes(bus, staleNodes('nd_dead')).openPipe('nd_other', payload)).toEqual(reply);
+    expect(await peerNodes(bus, staleNodes('nd_dead'), believing).openPipe('nd_other', payload)).toEqual(reply);
+  });
+
+  test('fails when the answer has an endpoint that is not of the node', async () => {
+    serving = await bus.serve(sfuQueue('nd_other'), 'exclusive', { 'sfu.open_pipe': async () => reply });
+    const pipes = { ip: '10.0.0.2', probePort: 41_999 };
+    const addresses = new PipeAddresses({ get: async (id) => nodeReport(id, { pipes }) });
+    await expect(peerNodes(bus, staleNodes(), addresses).openPipe('nd_other', payload)).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
   });
 });

@@ -22,6 +22,10 @@ export class MemoryNodes implements NodeStore {
     return this.view().flatMap(({ id, alive }) => (alive ? [] : [id]));
   }
 
+  async get(nodeId: string): Promise<NodeReport | undefined> {
+    return this.#nodes.get(nodeId)?.report;
+  }
+
   async list(): Promise<NodeView[]> {
     return this.view();
   }

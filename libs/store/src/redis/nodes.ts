@@ -26,6 +26,11 @@ export class RedisNodes implements NodeStore {
     });
   }
 
+  async get(nodeId: string): Promise<NodeReport | undefined> {
+    const text = await this.client.do((redis) => redis.hget(this.keys.nodes(), nodeId));
+    return text === null ? undefined : readable(NodeReport, text);
+  }
+
   /** A report that this version cannot read is left out, so that it does not hide the others. */
   async list(): Promise<NodeView[]> {
     const [reports, beats, reserved, now] = await this.client.run('listNodes', {});

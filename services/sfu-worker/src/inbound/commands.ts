@@ -5,6 +5,7 @@ import { FairQueue } from '@flotilla/runtime';
 import type { Drain } from '../drain.ts';
 import type { Heartbeat } from '../heartbeat.ts';
 import type { OwnState } from '../node-state.ts';
+import type { PipeAddresses } from '../pipe-addresses.ts';
 import type { Drills } from '../drills.ts';
 
 /** Commands of sessions that are carried out at a time. */
@@ -21,6 +22,7 @@ export interface SfuNodeParts {
   readonly heartbeat: Heartbeat;
   readonly drain: Drain;
   readonly drills: Drills;
+  readonly addresses: PipeAddresses;
 }
 
 /**
@@ -30,7 +32,7 @@ export interface SfuNodeParts {
  */
 export function serveSfuCommands(
   bus: CommandBus,
-  { media: node, state, drain, drills }: SfuNodeParts,
+  { media: node, state, drain, drills, addresses }: SfuNodeParts,
 ): Promise<Serving> {
   const handlers: CommandHandlers<SfuCommandType> = {
     'sfu.open_session': ({ roomId, ...request }) => node.openSession(roomId, request),
@@ -72,7 +74,10 @@ export function serveSfuCommands(
       drills.killNode();
       return {};
     },
-    'sfu.open_pipe': async ({ roomId, ...request }) => (await node.room(roomId)).pipes.open(request),
+    'sfu.open_pipe': async ({ roomId, ...request }) => {
+      await addresses.check(request.toNode, request.endpoint);
+      return (await node.room(roomId)).pipes.open(request);
+    },
     'sfu.pipe_publication': async ({ roomId, toNode, publicationId }) =>
       (await node.room(roomId)).pipes.send(toNode, publicationId),
     'sfu.unpipe_publication': async ({ roomId, toNode, publicationId }) => {
