@@ -25,7 +25,7 @@ import type { PooledWorker } from './worker-pool.ts';
  * Time between two key frame requests, in milliseconds. Browsers drop a request within 300 ms of the last one (libwebrtc,
  * EncoderRtcpFeedback), and mediasoup would repeat it only after a second.
  */
-const keyFrameRequestDelayMs = 350;
+export const keyFrameRequestDelayMs = 350;
 
 const transportOptions = {
   enableUdp: true,
