@@ -103,6 +103,11 @@ labels:
 {{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-turn-tls{{ end -}}
 {{- end -}}
 
+{{- define "flotilla.ingressTlsSecret" -}}
+{{- $tls := .Values.ingress.tls -}}
+{{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-tls{{ end -}}
+{{- end -}}
+
 {{/* Where the brokers are. */}}
 {{- define "flotilla.brokerVariables" -}}
 {{- $own := include "flotilla.brokerSecretName" . -}}
@@ -141,15 +146,8 @@ fsGroup: {{ . }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
-{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node), callsKubernetes, userId. */}}
-{{- define "flotilla.podSpec" -}}
-serviceAccountName: {{ include "flotilla.fullname" .root }}-{{ .component }}
-automountServiceAccountToken: {{ default false .callsKubernetes }}
-# Variables of Services would collide with settings.
-enableServiceLinks: false
-terminationGracePeriodSeconds: {{ .graceSeconds }}
-securityContext:
-  {{- include "flotilla.podSecurity" (default 10001 .userId) | nindent 2 }}
+{{/* Where a pod runs, and the credentials of its images. Arguments: root, values. */}}
+{{- define "flotilla.scheduling" -}}
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -173,6 +171,18 @@ tolerations:
   {{- with .values.tolerations }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{/* Scheduling, security and shutdown of a pod. Arguments: root, component, values, graceSeconds, apart (one pod per node), callsKubernetes, userId. */}}
+{{- define "flotilla.podSpec" -}}
+serviceAccountName: {{ include "flotilla.fullname" .root }}-{{ .component }}
+automountServiceAccountToken: {{ default false .callsKubernetes }}
+# Variables of Services would collide with settings.
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ .graceSeconds }}
+securityContext:
+  {{- include "flotilla.podSecurity" (default 10001 .userId) | nindent 2 }}
+{{ include "flotilla.scheduling" . | trim }}
 {{- if .apart }}
 affinity:
   podAntiAffinity:
@@ -256,16 +266,20 @@ spec:
       {{- end }}
 {{- end -}}
 
-{{/* Arguments: root, component, replicas. */}}
+{{/* Arguments: root, component, optional minAvailable instead of one pod at a time. */}}
 {{- define "flotilla.disruptionBudget" -}}
-{{- if and .root.Values.podDisruptionBudget.enabled (gt (int .replicas) 1) }}
+{{- if .root.Values.podDisruptionBudget.enabled }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   {{- include "flotilla.metadata" . | nindent 2 }}
 spec:
+  {{- if hasKey . "minAvailable" }}
+  minAvailable: {{ .minAvailable }}
+  {{- else }}
   maxUnavailable: 1
+  {{- end }}
   selector:
     matchLabels:
       {{- include "flotilla.selector" . | nindent 6 }}

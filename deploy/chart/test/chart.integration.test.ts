@@ -5,6 +5,9 @@ import type { z } from 'zod';
 import { environmentOf, find, lint, podOf, type PodSpec, render, workloads } from './chart.ts';
 import { everything, exposures, names, scaled } from './values.ts';
 
+const turn = ['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1}'];
+const ingress = ['ingress.enabled=true', 'ingress.host=calls.example', 'gateway.trustedProxies={10.0.0.0/8}'];
+
 describe('the chart', () => {
   test.each(names)('passes lint with exposure %s', (exposure) => {
     expect(lint(...exposures[exposure])).toContain('0 chart(s) failed');
@@ -101,6 +104,43 @@ describe('the chart', () => {
     ['a TURN server without peers', ['turn.enabled=true', 'turn.host=turn.example'], /turn\/allowedPeers/],
     ['a TURN server without a host', ['turn.enabled=true', 'turn.allowedPeers={10.0.0.1}'], /turn\/host/],
     ['a setting that is none', ['gateway.settings.MAX_CONNECTIONS=a'], /settings/],
+    [
+      'an ingress whose clients the gateway would refuse',
+      ['ingress.enabled=true', 'ingress.host=a'],
+      /gateway\.trustedProxies: .* 426/,
+    ],
+    [
+      'an HTTPRoute whose clients the gateway would refuse',
+      ['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=a'],
+      /gateway\.trustedProxies/,
+    ],
+    [
+      'a minimum of SFU pods above the maximum',
+      ['sfu.autoscaling.enabled=true', 'sfu.autoscaling.minReplicas=11'],
+      /sfu\.autoscaling\.minReplicas: 11 is above maxReplicas, which is 10/,
+    ],
+    [
+      'a minimum of gateways above the maximum',
+      ['gateway.autoscaling.enabled=true', 'gateway.autoscaling.minReplicas=11'],
+      /gateway\.autoscaling\.minReplicas/,
+    ],
+    ['port 443 as a node port of the TURN server', [...turn, 'turn.service.type=NodePort'], /turn\.service\.port: 443/],
+    ['keys of tokens over http:', ['tokens.jwksUrl=http://id.example/keys'], /tokens\.jwksUrl/],
+    ['a reversed range of pipe ports', ['sfu.pipePorts=41999-41000'], /sfu\.pipePorts: 41999-41000/],
+    ['pipe ports that are those of workers', ['sfu.pipePorts=40001-40100', 'sfu.workers=2'], /40000 to 40001/],
+    ['workers beyond the last port', ['sfu.portBase=65535', 'sfu.workers=2'], /sfu\.portBase/],
+    [
+      'workers beyond the last node port',
+      ['sfu.exposure=nodePort', 'sfu.portBase=32767', 'sfu.workers=2'],
+      /sfu\.portBase/,
+    ],
+    ['a rolling update that replaces no pod', ['sfu.strategy.maxUnavailable=0'], /sfu\.strategy/],
+    [
+      'a drain as a setting, which the grace period does not follow',
+      ['relay.settings.FLOTILLA_DRAIN_SECONDS=9s'],
+      /Set relay\.drainSeconds/,
+    ],
+    ['a shutdown as a setting', ['autoscaler.settings.FLOTILLA_SHUTDOWN_SECONDS=9s'], /SHUTDOWN_SECONDS/],
   ])('refuses %s', (_, values, message) => {
     expect(() => render(...values)).toThrow(message);
   });
@@ -149,11 +189,10 @@ describe('the chart', () => {
   test('sends clients the URLs of its TURN server, or of one of your own', () => {
     const urlsOf = (...values: string[]): string | undefined =>
       environmentOf(podOf(find(render(...values), 'Deployment', 'flotilla-gateway')))['FLOTILLA_TURN_URLS'];
-    const own = ['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1}'];
     const plain = 'turn:turn.example:443?transport=udp,turn:turn.example:443?transport=tcp';
     expect(urlsOf()).toBeUndefined();
-    expect(urlsOf(...own)).toBe(plain);
-    expect(urlsOf(...own, 'turn.tls.secretName=cert')).toBe(`${plain},turns:turn.example:443?transport=tcp`);
+    expect(urlsOf(...turn)).toBe(plain);
+    expect(urlsOf(...turn, 'turn.tls.secretName=cert')).toBe(`${plain},turns:turn.example:443?transport=tcp`);
     expect(urlsOf('turn.external.urls={turn:other.example:3478}')).toBe('turn:other.example:3478');
   });
 
@@ -184,10 +223,84 @@ describe('the chart', () => {
       FLOTILLA_REGISTRY_URL: 'http://flotilla-registry:8081',
       FLOTILLA_API_KEY: 'key',
     });
-    expect(environment('ingress.enabled=true', 'ingress.host=calls.example').FLOTILLA_SIGNAL_URL).toBe(
-      'https://calls.example',
-    );
+    expect(environment(...ingress).FLOTILLA_SIGNAL_URL).toBe('https://calls.example');
     expect(environment('test.signalUrl=wss://other.example').FLOTILLA_SIGNAL_URL).toBe('wss://other.example');
+  });
+
+  test('limits evictions of every component, also of single pods, without blocking a drain', () => {
+    const budgets = (...values: string[]) =>
+      Object.fromEntries(
+        render(...values).flatMap(({ kind, metadata, spec }) => {
+          if (kind !== 'PodDisruptionBudget') return [];
+          const { minAvailable, maxUnavailable } = spec;
+          return [[metadata.name.replace('flotilla-', ''), { minAvailable, maxUnavailable }]];
+        }),
+      );
+    const onePod = { minAvailable: undefined, maxUnavailable: 1 };
+    const names = ['gateway', 'registry', 'autoscaler', 'console', 'relay', 'sfu', 'turn'];
+    expect(budgets(...turn, 'sfu.replicas=1')).toEqual(Object.fromEntries(names.map((name) => [name, onePod])));
+    // Kubernetes counts pods that wait for a node as unavailable.
+    const scaled = ['sfu.autoscaling.enabled=true', 'gateway.autoscaling.enabled=true'];
+    expect(budgets(...scaled, 'sfu.autoscaling.minReplicas=4', 'gateway.autoscaling.minReplicas=1')).toMatchObject({
+      sfu: { minAvailable: 3, maxUnavailable: undefined },
+      gateway: onePod,
+    });
+    expect(budgets(...scaled, 'sfu.autoscaling.minReplicas=1')).not.toHaveProperty('sfu');
+  });
+
+  test('admits SFU nodes on the host network to the brokers, which no selector names', () => {
+    const ingressOf = (name: string, ...values: string[]) =>
+      find(render(...values), 'NetworkPolicy', `flotilla-${name}`).spec['ingress'];
+    for (const name of ['redis', 'rabbitmq']) {
+      expect(ingressOf(name), name).toMatchObject([{ from: [{ podSelector: {} }], ports: [{ port: name }] }]);
+      for (const exposed of ['sfu.exposure=hostNetwork', 'relay.exposure=hostNetwork'])
+        expect(ingressOf(name, exposed), `${name} with ${exposed}`).toEqual([{ ports: [{ port: name }] }]);
+    }
+  });
+
+  test.each([
+    ['to pods of the namespace alone', [], 'namespace'],
+    ['to everybody behind an ingress that serves it', [...ingress, 'ingress.rest=true'], 'all'],
+    ['to everybody behind a NodePort', ['registry.service.type=NodePort'], 'all'],
+    ['to the given peers behind an ingress', [...ingress, 'ingress.rest=true', 'PEERS'], 'peers'],
+    ['to the given peers behind a NodePort', ['registry.service.type=NodePort', 'PEERS'], 'peers'],
+  ] as const)('opens the REST API %s', (_, values, who) => {
+    const peers = 'networkPolicy.restFrom[0].ipBlock.cidr=198.51.100.0/24';
+    const objects = render(...values.map((value) => (value === 'PEERS' ? peers : value)));
+    const [rest] = find(objects, 'NetworkPolicy', 'flotilla-registry').spec['ingress'] as { from?: unknown[] }[];
+    const matchLabels = { 'app.kubernetes.io/name': 'flotilla', 'app.kubernetes.io/instance': 'flotilla' };
+    const fleet = { podSelector: { matchLabels } };
+    expect(rest).toEqual({
+      ports: [{ port: 'rest' }],
+      ...(who === 'namespace' && { from: [fleet, { podSelector: {} }] }),
+      ...(who === 'peers' && { from: [fleet, { ipBlock: { cidr: '198.51.100.0/24' } }] }),
+    });
+  });
+
+  test('names the Secret of the certificate that an issuer makes', () => {
+    const tlsOf = (...values: string[]) =>
+      find(render(...ingress, ...values), 'Ingress', 'flotilla-ingress').spec['tls'];
+    expect(tlsOf()).toBeUndefined();
+    const hosts = ['calls.example'];
+    expect(tlsOf('ingress.tls.clusterIssuer=letsencrypt')).toEqual([{ hosts, secretName: 'flotilla-tls' }]);
+    expect(tlsOf('ingress.tls.clusterIssuer=letsencrypt', 'ingress.tls.secretName=mine')).toEqual([
+      { hosts, secretName: 'mine' },
+    ]);
+  });
+
+  test('gives the pods of brokers and of the test call what all pods have', () => {
+    const taint = ['redis', 'rabbitmq', 'test'].map((name) => `${name}.tolerations[0].key=dedicated`);
+    const objects = render('image.pullSecrets={registry}', 'podLabels.team=calls', ...taint);
+    const { metadata: labelled, spec: pod } = find(objects, 'Pod', 'flotilla-test-call');
+    const call = { metadata: labelled, spec: pod as unknown as PodSpec };
+    const brokers = ['redis', 'rabbitmq'].map((name) => find(objects, 'StatefulSet', `flotilla-${name}`).spec.template);
+    for (const { metadata, spec } of [...brokers, call]) {
+      expect(metadata.labels).toMatchObject({ team: 'calls' });
+      expect(spec).toMatchObject({ imagePullSecrets: [{ name: 'registry' }] });
+      const keys = spec.tolerations?.map(({ key }) => key);
+      expect(keys).toEqual(['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable', 'dedicated']);
+    }
+    for (const { spec } of brokers) expect(spec.containers[0]).toHaveProperty('livenessProbe');
   });
 
   test.each(['hostPort', 'hostNetwork', 'nodePort'] as const)(

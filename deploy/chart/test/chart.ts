@@ -34,6 +34,7 @@ export interface PodSpec {
   readonly automountServiceAccountToken: boolean;
   readonly terminationGracePeriodSeconds: number;
   readonly securityContext: Readonly<Record<string, unknown>>;
+  readonly tolerations?: readonly { readonly key: string }[];
   readonly containers: readonly [Container];
   readonly volumes?: readonly {
     readonly name: string;
@@ -56,11 +57,11 @@ export interface KubernetesObject {
   };
   readonly spec: {
     readonly replicas?: number;
-    readonly template: { readonly spec: PodSpec };
+    readonly template: { readonly metadata: KubernetesObject['metadata']; readonly spec: PodSpec };
     readonly type?: string;
     readonly ports?: readonly { readonly port: number; readonly nodePort?: number; readonly protocol: string }[];
   } & Readonly<Record<string, unknown>>;
-  /** Of a ConfigMap. */
+  /** Of a ConfigMap or a Secret. */
   readonly data?: Readonly<Record<string, string>>;
   /** Of a Role. */
   readonly rules?: readonly {

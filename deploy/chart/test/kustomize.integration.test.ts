@@ -16,6 +16,13 @@ describe.each(overlays)('the overlay %s', (overlay) => {
     }
   });
 
+  test('serves the clients of its ingress', () => {
+    expect(objects.some(({ kind }) => kind === 'Ingress')).toBe(true);
+    const { FLOTILLA_TRUSTED_PROXIES: proxies, FLOTILLA_ALLOW_PLAIN: allowPlain } = environment('flotilla-gateway');
+    expect(proxies ?? '').not.toBe('');
+    expect(allowPlain).toBe(String(overlay === 'dev'));
+  });
+
   test('contains no secret', () => {
     expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
   });

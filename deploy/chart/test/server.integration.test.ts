@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ControlPlane, hasKubernetes } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { manifests } from './chart.ts';
+import { chartDirectory, find, helm, manifests } from './chart.ts';
 import { definitions, hasGo } from './custom-resources.ts';
 import { build, objectsOf, overlays } from './kustomize.ts';
 import { everything, exposures, names, scaled } from './values.ts';
@@ -39,6 +39,15 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
         kind,
       ).toBe(true);
     expect(accepted.filter((line) => !line.endsWith('created (server dry run)'))).toEqual([]);
+  });
+
+  test('keeps API keys that were added to the Secret of the chart', () => {
+    const added = `backend:rooms:${'1'.repeat(64)}`;
+    kubectl('', 'create', 'secret', 'generic', 'flotilla-secrets', `--from-literal=api-keys=${added}`);
+    const args = ['--dry-run=server', '--kubeconfig', plane.kubeconfig, '--show-only', 'templates/secrets.yaml'];
+    const upgraded = objectsOf(helm('template', 'flotilla', chartDirectory, ...args));
+    const { data } = find(upgraded, 'Secret', 'flotilla-secrets');
+    expect(Buffer.from(data!['api-keys']!, 'base64').toString()).toBe(added);
   });
 
   test.each(overlays)('accepts the overlay %s', (overlay) => {
