@@ -1,8 +1,16 @@
 // `npm run api-key -- NAME SCOPE+SCOPE`: makes a key of the REST API. See docs/authorization.md.
+import { runWithHelp } from './setup/help.mjs';
 import { prepare } from './setup/prepare.mjs';
-import { runMain, SetupError } from './setup/steps.mjs';
+import { SetupError } from './setup/steps.mjs';
 
-await runMain(async () => {
+const usage = `npm run api-key -- NAME SCOPE+SCOPE
+
+Makes a key of the REST API and its entry in FLOTILLA_API_KEYS. '*' stands for all scopes. See docs/authorization.md.
+
+  --help   this text
+`;
+
+await runWithHelp(usage, async () => {
   const [name = '', listed = ''] = process.argv.slice(2);
   await prepare();
   const [auth, { ApiScope }] = await Promise.all([import('@flotilla/auth'), import('@flotilla/contracts')]);

@@ -1,9 +1,14 @@
 // `npm run fleet`: the services as separate processes over real brokers. Options: see deploy/local-fleet.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runWithHelp } from './setup/help.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
-import { bold, runMain } from './setup/steps.mjs';
+import { bold, root } from './setup/steps.mjs';
 
-await runMain(async () => {
+const usage = readFileSync(join(root, 'deploy', 'local-fleet', 'usage.txt'), 'utf8');
+
+await runWithHelp(usage, async () => {
   const args = process.argv.slice(2).filter((each) => each !== '--yes');
   console.log(bold('Flotilla as a fleet'));
   /** @type {import('./setup/system.mjs').SystemProgram[]} */

@@ -3,25 +3,24 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { z } from 'zod';
 import { build, isBuilt } from './setup/build.mjs';
 import { childEnv, dependenciesInstalled, installDependencies } from './setup/dependencies.mjs';
-import { root, run, runMain, SetupError, step } from './setup/steps.mjs';
+import { runWithHelp } from './setup/help.mjs';
+import { root, run, SetupError, step } from './setup/steps.mjs';
 import { withGrants } from './generate/authorization.mjs';
-import { withChartValues } from './generate/chart-values.mjs';
 import { licensesPage } from './generate/licenses.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
-import { redisScripts } from './generate/redis-scripts.mjs';
 import { withTranscript } from './generate/transcript.mjs';
 
 /** @param {string} path relative to the checkout */
 const read = (path) => readFileSync(join(root, path), 'utf8');
 
 /**
- * The documents: path and content. Imports the packages late, because they need the build.
+ * The documents: path and content. Imports packages late, because they are not installed or built in a fresh checkout.
  * @returns {Promise<Record<string, string>>}
  */
 async function documents() {
+  const [{ z }, { withChartValues }] = await Promise.all([import('zod'), import('./generate/chart-values.mjs')]);
   const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, autoscaler, console_] =
     await Promise.all([
       import('@flotilla/contracts'),
@@ -36,7 +35,7 @@ async function documents() {
     ]);
   const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
   return {
-    '.env.example': envExample(describeConfig, {
+    '.env.example': envExample(z, describeConfig, {
       'Room registry': registry.registryConfig,
       'Signaling gateway': gateway.gatewayConfig,
       'SFU worker': sfu.sfuWorkerConfig,
@@ -64,6 +63,7 @@ async function documents() {
  * @returns {Promise<Record<string, string>>}
  */
 async function modules() {
+  const { redisScripts } = await import('./generate/redis-scripts.mjs');
   return {
     'libs/store/src/redis/scripts/generated/scripts.ts': redisScripts(),
     'libs/data-channel/src/generated/metadata_pb.ts': await metadataFrames(),
@@ -85,13 +85,14 @@ async function metadataFrames() {
   }
 }
 
-/** @typedef {z.ZodObject} ConfigSchema */
+/** @typedef {import('zod').ZodObject} ConfigSchema */
 
 /**
+ * @param {typeof import('zod').z} z
  * @param {typeof import('@flotilla/runtime').describeConfig} describeConfig
  * @param {Record<string, ConfigSchema>} schemas
  */
-function envExample(describeConfig, schemas) {
+function envExample(z, describeConfig, schemas) {
   const seen = new Set();
   const sections = Object.entries(schemas).map(([title, schema]) => {
     const own = Object.fromEntries(
@@ -209,8 +210,15 @@ function write(files) {
   }
 }
 
+const usage = `npm run generate
+
+Writes the documents and modules that are generated from the code. Lint checks that they are up to date.
+
+  --help   this text
+`;
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await runMain(async () => {
+  await runWithHelp(usage, async () => {
     if (!dependenciesInstalled()) await step('Installing packages', installDependencies);
     write(await modules());
     if (!isBuilt()) await step('Building', build);

@@ -1,10 +1,18 @@
 // `npm run lint`: the static checks of `npm test`.
+import { runWithHelp } from './setup/help.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { childEnv, node24 } from './setup/dependencies.mjs';
-import { root, run, runMain, step, SetupError } from './setup/steps.mjs';
+import { root, run, step, SetupError } from './setup/steps.mjs';
 import { join } from 'node:path';
 
-await runMain(async () => {
+const usage = `npm run lint
+
+The static checks of \`npm test\`: generated documents, format, links, unused dependencies, types and lint rules of every project.
+
+  --help   this text
+`;
+
+await runWithHelp(usage, async () => {
   await prepare();
   const { workspaceChecks } = await import('./workspace-checks.mjs');
   for (const { name, check } of workspaceChecks) {

@@ -61,14 +61,16 @@ await runMain(async () => {
   const problem = kubernetesProblem();
   if (problem) throw new SetupError(`A cluster cannot run on this machine: ${problem}.`);
   console.log(bold('Setting up'));
-  await prepare({ system: ['redis', 'rabbitmq', 'openssl', 'chromium', 'buildah', 'mmdebstrap', 'containerd'] });
+  await prepare({
+    system: ['redis', 'rabbitmq', 'openssl', 'chromium', 'buildah', 'mmdebstrap', 'containerd', 'procps'],
+  });
   await step('Kubernetes programs', ensureKubernetes);
   await step('Helm', ensureHelm);
   await step('Image', buildImage);
   await step('Image of Redis, RabbitMQ and coturn', ensureServersImage);
-  const started = await cluster('up', '--empty');
-  if (started !== 0) return started;
   try {
+    const started = await cluster('up', '--empty');
+    if (started !== 0) return started;
     const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--mode', 'cluster', ...vitestArgs];
     // The tests and their browsers run on the client's machine.
     return await foreground(

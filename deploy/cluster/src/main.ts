@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { spawn, spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
@@ -10,32 +11,7 @@ import { setCable } from './network.ts';
 import { knownNodes, startKubelet, stopKubelet } from './node.ts';
 import { clientNamespace, insideKubeconfig, kubeconfig, maxNodes, namespacePath, program } from './settings.ts';
 
-const usage = `npm run cluster -- [command] [options]
-
-Runs a real Kubernetes on this machine, in namespaces of its own: a control plane and nodes with containerd, kubelet and kube-proxy.
-Linux and root. The first start builds Kubernetes, which needs Go and takes 6 to 13 minutes on two cores.
-
-  up                    start a cluster and install Flotilla in it (the default); one that runs is replaced
-  down                  stop it and remove everything
-  install               install or upgrade Flotilla in the running cluster
-  load ARCHIVE          give every node an image from an archive
-
-Faults, with the number of a node:
-  power-off N, power-on N           everything in the node ends at once
-  cut N, heal N                     the node's network cable is pulled, and plugged in again
-  stop-kubelet N, start-kubelet N   the pods run on
-  kill PART, start PART             PART of the control plane: ${controlPlaneParts.join(', ')}
-
-  kubectl ARGS          kubectl for this cluster
-  client COMMAND        run a command on a machine outside the cluster that reaches the nodes, such as chromium
-
-Options:
-  --nodes N             nodes (default 3, at most ${maxNodes})
-  --empty               start the cluster without Flotilla
-  --context NAME        install into the cluster of this context of your kubeconfig instead of starting one
-  --values FILE         with --context: values of the chart, such as the repository of an image that your cluster can pull
-  --help                this text
-`;
+const usage = readFileSync(new URL('../usage.txt', import.meta.url), 'utf8');
 
 /** A mistake on the command line. */
 class UsageError extends Error {}

@@ -1,21 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { onStopRequest } from '@flotilla/processes';
 import { localAddresses, loopbackAddress } from '@flotilla/runtime';
 import { mediaAt, startFleet } from './fleet.ts';
 
-const usage = `npm run fleet -- [options]
-
-Runs Flotilla as separate processes over real Redis and RabbitMQ: private ones, or those of REDIS_URL and AMQP_URL.
-Media is received at 127.0.0.1 and at this machine's primary address, as Firefox sends none to 127.0.0.1; at others with
-FLOTILLA_SFU_LISTEN_IPS and FLOTILLA_RELAY_LISTEN_IPS, separated by commas.
-
-  --sfu-nodes N   SFU nodes (default 2)
-  --gateways N    signaling gateways (default 1)
-  --relays N      metadata relays (default 1)
-  --port N        port of the call page (default 8080)
-  --local-only    media at 127.0.0.1 only: no network reaches it, and Firefox gets none
-  --help          this text
-`;
+const usage = readFileSync(new URL('../usage.txt', import.meta.url), 'utf8');
 
 const colours = [36, 32, 33, 35, 34, 96, 92, 93, 95, 94];
 
