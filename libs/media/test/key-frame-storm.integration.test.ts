@@ -25,8 +25,9 @@ function pictureLossOf(ssrc: number): Buffer {
 test('a storm of key frame requests from a subscriber reaches the publisher as one in each interval', async () => {
   const worker = await createWorker();
   const router = await worker.createRouter(routerOptions);
-  const payloadType = router.rtpCapabilities.codecs!.find(({ mimeType }) => mimeType === 'video/VP8')!
-    .preferredPayloadType;
+  const payloadType = router.rtpCapabilities.codecs!.find(
+    ({ mimeType }) => mimeType === 'video/VP8',
+  )!.preferredPayloadType;
   const rtcpFeedback = [{ type: 'nack', parameter: 'pli' }];
   const entrance = await router.createPlainTransport({ listenInfo, comedia: true });
   const producer = await entrance.produce({
