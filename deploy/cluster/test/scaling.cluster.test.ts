@@ -51,8 +51,8 @@ const hasPods = (count: number, timeoutMs: number) =>
   waitFor(
     `${count} SFU pods`,
     async () => {
-      const found = await sfuPods();
-      if (found.length !== count) notYet(`there are ${found.length}`);
+      const [found, wanted] = [(await sfuPods()).length, await replicas()];
+      if (found !== count || wanted !== count) notYet(`there are ${found}, and ${wanted} are wanted`);
     },
     { timeoutMs, everyMs: 200 },
   );
