@@ -103,7 +103,8 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
 
   test('a topology that takes many round trips to read is complete', async () => {
     await store.sessions.gatewayAlive('gw_a');
-    const ids = await Promise.all(Array.from({ length: 1234 }, () => openSession(newId('session'), 'gw_a', 'ada')));
+    const open = (_: unknown, index: number) => openSession(newId('session'), 'gw_a', `user-${index % 10}`);
+    const ids = await Promise.all(Array.from({ length: 1234 }, open));
     const appended = (await read()).vertices.filter(({ kind }) => kind === 'session').map(({ id }) => id);
     expect(appended.toSorted()).toEqual(ids.toSorted());
   });

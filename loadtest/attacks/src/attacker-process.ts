@@ -17,8 +17,8 @@ export interface Outcome {
 
 process.once('message', ({ attack, target, seconds }: Order) => {
   const attacker = new Attacker(target, seconds);
-  const done = (error?: unknown): void => {
-    const outcome: Outcome = { answers: [...attacker.answers], ...(error !== undefined && { error: String(error) }) };
+  const done = (error?: Error): void => {
+    const outcome: Outcome = { answers: [...attacker.answers], ...(error !== undefined && { error: error.message }) };
     process.send!(outcome, () => {
       endTransports();
       process.exit();
