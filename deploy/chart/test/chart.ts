@@ -116,6 +116,8 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
     'metadata.name': 'flotilla-0',
     'spec.nodeName': 'n1',
     "metadata.labels['apps.kubernetes.io/pod-index']": '1',
+    "metadata.labels['pod-template-hash']": '789bd995dc',
+    "metadata.labels['controller-revision-hash']": 'flotilla-sfu-789bd995dc',
   };
   const secrets: Readonly<Record<string, string>> = {
     'redis-url': 'redis://:secret@flotilla-redis:6379',

