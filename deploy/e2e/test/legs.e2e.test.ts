@@ -101,7 +101,7 @@ describe('messages between processes until the client has its answer', () => {
     return { client, signal, request, migrate };
   };
 
-  test('a join takes 10, a leave 4, a migration 12, or 16 with a first pipe, until its client is notified, and its commit 8', async () => {
+  test('a join takes 10, a leave 4, a migration 12, or 20 with a first pipe, until its client is notified, and its commit 8', async () => {
     await Promise.all(['calm', 'piped'].map((name) => fleet.api.createRoom({ name })));
     const ada = await join('calm');
     const bob = await join('calm');
@@ -144,7 +144,7 @@ describe('messages between processes until the client has its answer', () => {
       'join, first of the room': 10,
       'join, second of the room': 10,
       migrate: 12,
-      'migrate, first pipe to the new node': 16,
+      'migrate, first pipe to the new node': 20,
       commit: 8,
       leave: 4,
     });
