@@ -181,7 +181,9 @@ describe('memory of the gateway', () => {
       console.log(
         `heap at rest, MiB: ${heaps.map((heap) => (heap / 2 ** 20).toFixed(1)).join(', ')}; handles ${before.handles} -> ${after.handles}`,
       );
-      expect({ ...after, heap: 0 }).toEqual({ ...before, heap: 0 });
+      // Timers of the first connections may still run at the first rest.
+      expect(after.handles).toBeLessThanOrEqual(before.handles);
+      expect({ ...after, heap: 0, handles: 0 }).toEqual({ ...before, heap: 0, handles: 0 });
       expect((after.heap - before.heap) / (cycles - cycles / rounds)).toBeLessThan(maxBytesPerCycle);
     },
   );
