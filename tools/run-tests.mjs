@@ -3,10 +3,9 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startBrokers } from '@flotilla/processes';
 import { childEnv } from './setup/dependencies.mjs';
-import { kubernetesProblem, kubernetesPrograms } from './setup/kubernetes.mjs';
+import { kubernetesProblem, missingPrograms } from './setup/kubernetes.mjs';
 import { namespaceProblem } from './setup/network-namespace.mjs';
 import { bold, green, red, root, run, runMain, seconds } from './setup/steps.mjs';
-import { which } from './setup/system.mjs';
 import { workspaceChecks } from './workspace-checks.mjs';
 
 /** @typedef {{ dir: string, name: string }} Project */
@@ -59,12 +58,6 @@ function projectsWith(target) {
       .map(({ dir, manifest }) => ({ dir, ...JSON.parse(readFileSync(manifest, 'utf8')) }))
       .filter(({ scripts }) => scripts?.[target]),
   );
-}
-
-/** What this machine lacks for the tests that need an API server of Kubernetes; undefined when they run. */
-function missingPrograms() {
-  if (!existsSync(join(kubernetesPrograms(), 'complete'))) return '`npm run cluster` has not built Kubernetes here';
-  return which('go') ? undefined : 'Go is not installed';
 }
 
 /**

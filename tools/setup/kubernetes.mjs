@@ -29,6 +29,12 @@ export function kubernetesProblem() {
   return 'Go, which builds Kubernetes, is not installed';
 }
 
+/** What this machine lacks for the integration tests that need an API server of Kubernetes; undefined when they run. */
+export function missingPrograms() {
+  if (!existsSync(join(kubernetesPrograms(), 'complete'))) return '`npm run cluster` has not built Kubernetes here';
+  return which('go') ? undefined : 'Go is not installed';
+}
+
 /** The directory of the programs of this checkout. */
 export function kubernetesPrograms() {
   const hash = createHash('sha256');
