@@ -1,5 +1,5 @@
 import { adminUrlOf } from '@flotilla/processes';
-import { launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
+import { launchBrowser, notYet, RawClient, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, test } from 'vitest';
 import {
@@ -63,7 +63,10 @@ type Assign<T> = (value: T) => void;
 export function useStandalone(assign: Assign<Topology>): void {
   let topology: Topology | undefined;
   shared.beforeAll(({ standalone: started }) => assign((topology = started)));
-  afterAll(() => topology && emptied(topology));
+  afterAll(() => {
+    RawClient.closeAll();
+    return topology && emptied(topology);
+  });
 }
 
 /**
@@ -76,7 +79,10 @@ export function useFleet(assign: Assign<FleetTopology>): void {
   afterEach(async () => {
     await topology?.store.settled();
   });
-  afterAll(() => topology?.store.emptied());
+  afterAll(() => {
+    RawClient.closeAll();
+    return topology?.store.emptied();
+  });
 }
 
 /**
@@ -90,7 +96,10 @@ export function useFaultFleet(assign: Assign<TestFleet>): void {
     await own?.restore();
     await own?.store.settled();
   });
-  afterAll(() => own?.store.emptied());
+  afterAll(() => {
+    RawClient.closeAll();
+    return own?.store.emptied();
+  });
 }
 
 /** Starts a fleet for the tests of a block alone, which need settings of their own. The store is checked as that of `useFaultFleet`. */
@@ -106,6 +115,7 @@ export function useOwnFleet(name: string, options: () => TestFleetOptions, assig
   afterAll(async () => {
     try {
       await own?.restore();
+      RawClient.closeAll();
       await own?.store.emptied();
     } finally {
       await own?.stop();

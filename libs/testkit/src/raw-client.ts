@@ -40,6 +40,7 @@ export interface RawOptions {
 
 /** A client of flotilla.v1 without the SDK: a plain WebSocket that keeps all events and replies. */
 export class RawClient {
+  static readonly #open = new Set<RawClient>();
   readonly events: Event[] = [];
   readonly replies: Reply[] = [];
   readonly closed: Promise<{ code: number; reason: string }>;
@@ -47,6 +48,8 @@ export class RawClient {
   #lastId = 0;
 
   private constructor(readonly socket: WebSocket) {
+    RawClient.#open.add(this);
+    socket.on('close', () => RawClient.#open.delete(this));
     this.closed = new Promise((resolve) =>
       socket.on('close', (code, reason) => resolve({ code, reason: reason.toString() })),
     );
@@ -132,6 +135,11 @@ export class RawClient {
 
   close(): void {
     this.socket.close(1000);
+  }
+
+  /** Closes the clients that a failed test has left, so that the tests after it find an empty topology. */
+  static closeAll(): void {
+    for (const client of RawClient.#open) client.close();
   }
 }
 
