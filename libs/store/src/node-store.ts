@@ -14,6 +14,9 @@ export interface NodeStore {
   /** All nodes that have not been removed, dead ones included, with their reserved capacity. */
   list(): Promise<NodeView[]>;
 
+  /** The ids of the nodes whose last heartbeat is not older than `nodeTimeoutMs`, in no order. */
+  aliveIds(): Promise<string[]>;
+
   /**
    * Those of the nodes that are dead: removed, or with a last heartbeat `deadAfterMs` older than the newest of any node. None while
    * the store has no heartbeat of any node.

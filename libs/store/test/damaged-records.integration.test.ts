@@ -99,6 +99,15 @@ describe('damaged records in Redis', () => {
     expect(await store.sessions.get('ss_1')).toBeUndefined();
   });
 
+  test('a banned user leaves a room with the session that is named when another of its sessions is damaged', async () => {
+    await createRoom('a');
+    const [named] = [await join('a', 'ss_1'), await join('a', 'ss_2'), await join('a', 'ss_3')];
+    await damageType('{rm_a}:publications:pt_2');
+    expect(await store.rooms.remove('rm_a', named.id, { userId: named.userId, seconds: 60 })).toBe(true);
+    expect((await store.rooms.bans('rm_a', 10)).bans).toMatchObject([{ userId: named.userId }]);
+    expect(await redis.hkeys(key('{rm_a}:members'))).toEqual(['pt_2']);
+  });
+
   test('all sessions of a dead gateway are detached when one of them, or another dead gateway, is damaged', async () => {
     await createRoom('a');
     for (const sessionId of ['ss_1', 'ss_2', 'ss_3']) await join('a', sessionId);

@@ -243,7 +243,7 @@ describe.each(adapters)('grants in %s', (_name, open) => {
     await joinAs(store, newcomer('rm_a'));
   });
 
-  test('a revoked session leaves its rooms, and its gateway is told so once', async () => {
+  test('a revoked session leaves its rooms, and its gateway gets one event of it', async () => {
     const sessionId = await openSession({});
     await store.rooms.join(newcomer('rm_a', sessionId));
     for (let run = 0; run < 2; run++) await store.sessions.revoke(sessionId);

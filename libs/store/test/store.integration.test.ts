@@ -221,6 +221,7 @@ describe.each(adapters)('the store in %s', (_name, open) => {
         expect(stale).toEqual(['nd_stopped']);
       });
       expect(await store.nodes.deadOf([], 50)).toEqual([]);
+      expect(await store.nodes.aliveIds()).toEqual(['nd_live']);
     });
 
     test('nodes that are cordoned, busy or dead get no members', async () => {

@@ -1,5 +1,5 @@
 import { BlockList } from 'node:net';
-import type { NodeView } from '@flotilla/contracts';
+import type { NodeReport } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
 import type { PipeProbe } from './pipe-probe.ts';
@@ -15,7 +15,7 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-type Target = NodeView & { readonly pipes: NonNullable<NodeView['pipes']> };
+type Target = NodeReport & { readonly pipes: NonNullable<NodeReport['pipes']> };
 
 /**
  * Checks whether the other nodes can be reached where they receive pipes: one of them in each round, in turn, so that the work does not grow
@@ -32,7 +32,7 @@ export class PipeChecks {
   constructor(
     private readonly nodeId: string,
     private readonly probe: Pick<PipeProbe, 'reaches'>,
-    private readonly nodes: Pick<NodeStore, 'list'>,
+    private readonly nodes: Pick<NodeStore, 'aliveIds' | 'get'>,
     private readonly log: Logger,
   ) {
     this.#last = nodeId;
@@ -56,16 +56,20 @@ export class PipeChecks {
 
   /** Probes the next node and one of those that did not answer. Throws UNAVAILABLE. */
   async round(): Promise<void> {
-    const others = (await this.nodes.list())
-      .filter((each): each is Target => each.alive && each.id !== this.nodeId && each.pipes !== undefined)
-      .toSorted((one, other) => (one.id < other.id ? -1 : 1));
-    const byId = new Map(others.map((each) => [each.id, each]));
-    for (const id of this.#unanswered.keys()) if (!byId.has(id)) this.#unanswered.delete(id);
-    const next = others.find(({ id }) => id > this.#last) ?? others[0];
-    if (!next) return;
-    this.#last = next.id;
-    const again = byId.get(this.#unanswered.keys().next().value ?? '');
-    await Promise.all([...new Set([next, again ?? next])].map((target) => this.#check(target)));
+    const others = (await this.nodes.aliveIds()).filter((id) => id !== this.nodeId).toSorted();
+    const alive = new Set(others);
+    for (const id of this.#unanswered.keys()) if (!alive.has(id)) this.#unanswered.delete(id);
+    const next = others.find((id) => id > this.#last) ?? others[0];
+    if (next === undefined) return;
+    this.#last = next;
+    const again = this.#unanswered.keys().next().value ?? next;
+    await Promise.all([...new Set([next, again])].map((id) => this.#checkNode(id)));
+  }
+
+  async #checkNode(id: string): Promise<void> {
+    const report = await this.nodes.get(id);
+    if (report?.pipes) await this.#check({ ...report, pipes: report.pipes });
+    else this.#unanswered.delete(id);
   }
 
   async #check(target: Target): Promise<void> {

@@ -30,6 +30,10 @@ export class MemoryNodes implements NodeStore {
     return this.view();
   }
 
+  async aliveIds(): Promise<string[]> {
+    return this.view().flatMap(({ id, alive }) => (alive ? [id] : []));
+  }
+
   async deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]> {
     if (this.#nodes.size === 0) return [];
     const deadBefore = Math.max(...[...this.#nodes.values()].map(({ lastSeenAt }) => lastSeenAt)) - deadAfterMs;

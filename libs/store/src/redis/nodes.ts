@@ -52,6 +52,14 @@ export class RedisNodes implements NodeStore {
     });
   }
 
+  async aliveIds(): Promise<string[]> {
+    return this.client.do(async (redis) => {
+      const [seconds, microseconds] = await redis.time();
+      const oldest = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) - nodeTimeoutMs;
+      return redis.zrange(this.keys.beats(), oldest, '+inf', 'BYSCORE');
+    });
+  }
+
   /** The peer scores that these nodes reported. */
   async peerScores(ids: readonly string[]): Promise<[string, PeerScore[]][]> {
     if (ids.length === 0) return [];

@@ -11,7 +11,7 @@ if not stage_leave(roomId, participantId, reason, trace) then return 0 end
 if tonumber(banSeconds) > 0 then
   for _, session in ipairs(redis.call('SMEMBERS', key.userSessions(banUser))) do
     local other = participant_of(session)
-    if other ~= participantId then stage_leave(roomId, other, reason, trace) end
+    if other ~= participantId then attempt(function() stage_leave(roomId, other, reason, trace) end) end
   end
   local bans = key.bans(roomId)
   local ends = now_ms() + banSeconds * 1000
