@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { controlPlaneParts } from '../src/control-plane.ts';
 
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 const run = promisify(execFile);
@@ -11,6 +12,7 @@ describe('the command line of the cluster', () => {
     const { stdout } = await run(process.execPath, [main, '--help']);
     for (const fault of ['power-off', 'power-on', 'cut', 'heal', 'stop-kubelet', 'start-kubelet', 'kill', 'start'])
       expect(stdout).toContain(fault);
+    for (const part of controlPlaneParts) expect(stdout).toContain(part);
   });
 
   test.for([

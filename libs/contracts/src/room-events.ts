@@ -20,7 +20,7 @@ export type LeaveReason = z.infer<typeof LeaveReason>;
 export const RemovalReason = z
   .enum(['bitrate_exceeded'])
   .describe(
-    'Why the server ended a publication. `bitrate_exceeded`: the participant sent more than its maximum bit rate, although it was told to slow down.',
+    'Why the server ended a publication. `bitrate_exceeded`: the participant sent more than its maximum bit rate, although RTCP asked it to send less.',
   );
 export type RemovalReason = z.infer<typeof RemovalReason>;
 

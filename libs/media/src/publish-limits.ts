@@ -3,7 +3,7 @@ import type { Logger } from '@flotilla/runtime';
 import type { MediaSession, MediaSessions } from './media-session.ts';
 import type { PublishedStream } from './quality/transport-group.ts';
 
-/** What a sender may exceed its limit by: it is told the limit for all that it sends, and follows it on average. */
+/** What a sender may exceed its limit by: the limit holds for the sum of what it sends, and on average. */
 const tolerance = 1.5;
 /**
  * A publication ends when a session was above its limit in this many measurements in a row, of which there are two a second: browsers follow
@@ -22,8 +22,8 @@ export interface PublishLimitsOptions {
 }
 
 /**
- * Keeps what each session of a room publishes below its maximum bit rate: the lowest of those of the node, the room and its token. Senders
- * are told by RTCP, and browsers obey. Of a session that does not, the publication with the highest bit rate is ended.
+ * Keeps what each session of a room publishes below its maximum bit rate: the lowest of those of the node, the room and its token. RTCP
+ * carries the limit to senders, and browsers obey. Of a session that does not, the publication with the highest bit rate is ended.
  */
 export class PublishLimits {
   /** Number of measurements in a row in which a session was above its limit. */

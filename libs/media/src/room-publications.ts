@@ -78,7 +78,7 @@ export class RoomPublications {
     });
   }
 
-  /** Ends a publication of a session, as its node decides. Nothing happens when it ended or was replaced meanwhile. */
+  /** Ends a publication of a session, as its node decides. Nothing happens when it has ended meanwhile. */
   end(sessionId: string, publicationId: string, reason: RemovalReason): Promise<void> {
     return this.#inTurn(sessionId, publicationId, async ({ media }) => {
       const { rooms, roomId } = this.#options;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FairQueue } from '../src/index.ts';
 
-/** Work that ends when it is told to, and the order in which it was started. */
+/** Work that ends on request, and the order in which it was started. */
 class Works {
   readonly started: string[] = [];
   readonly #running: (() => void)[] = [];

@@ -169,7 +169,7 @@ export class LightPeer {
     await this.#request('message', { data });
   }
 
-  /** Mutes or unmutes an own publication. The peer goes on sending. */
+  /** Mutes or unmutes an own publication. The peer continues to send. */
   async mute(publicationId: string, muted: boolean): Promise<void> {
     await this.#request('mute', { publicationId, muted });
   }

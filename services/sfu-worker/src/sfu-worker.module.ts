@@ -23,7 +23,7 @@ export interface SfuWorkerOptions {
   readonly log: Logger;
   /** Host and port at which other services reach this process. Absent when other services run in it. */
   readonly address?: string | undefined;
-  /** Told about other nodes that cannot be reached. It does not make the process not ready. */
+  /** Names other nodes that cannot be reached. They do not make the process not ready. */
   readonly health?: Health;
   /** Ends the process after a drain. Absent when other services run in this process. */
   readonly endProcess?: () => void;

@@ -55,7 +55,7 @@ describe('a session with a tenant', () => {
     }
   });
 
-  test('cannot tell a user of another tenant from one who is offline', async () => {
+  test('gets the same answer for a user of another tenant as for one who is offline', async () => {
     const [ada, ...others] = [await connect('acme/ada'), await connect('beta/eve'), await connect('eve')];
     const offline = await ada.request('message', { data: 1 }, 'user:nobody');
     expect(offline).toMatchObject({ error: { code: 'RECIPIENT_OFFLINE' } });

@@ -113,7 +113,7 @@ export const hostileGrants: readonly HostileScenario[] = [
       }),
   },
   {
-    title: 'a user of another tenant finds no room, reaches nobody, and cannot tell who is online',
+    title: 'a user of another tenant finds no room, reaches nobody, and does not learn who is online',
     run: (topology, report) =>
       HonestPair.beside(topology, report, async (pair) => {
         const userId = `victim-${Date.now().toString(36)}`;

@@ -322,6 +322,7 @@ export class SignalSession {
   #pause(attempt: number, maxMs = maxPauseMs, signal?: AbortSignal): Promise<void> {
     const longestMs = Math.min(250 * 2 ** attempt, maxMs);
     return new Promise((resolve) => {
+      if (signal?.aborted) return resolve();
       const done = (): void => {
         clearTimeout(timer);
         globalThis.removeEventListener?.('online', done);

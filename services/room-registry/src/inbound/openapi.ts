@@ -40,6 +40,7 @@ const validateErrors: readonly ErrorCode[] = [
   'CLOCK_SKEW',
   'FORBIDDEN',
   'UPGRADE_REQUIRED',
+  'TOO_MANY_SESSIONS',
   'RATE_LIMITED',
   'OVERLOADED',
   'UNAVAILABLE',
@@ -191,7 +192,7 @@ const validateOperation: ZodOpenApiOperationObject = {
   responses: {
     '204': {
       description:
-        'A connection with this credential would be accepted now: signature, claims, expiry and first use of a join token, or the session of a resume token; limits of connections, and overload.',
+        'A connection with this credential would be accepted now: signature, claims, expiry and first use of a join token, or the session of a resume token; limits of connections and sessions, and overload. Whether the token was revoked is not checked.',
       ...serverClock,
     },
     ...errorResponses(validateErrors, serverClock),

@@ -138,7 +138,8 @@ export const limitsTable: readonly Limit[] = [
     of: 'Bit rate of all that a participant publishes',
     value:
       'the lowest of those of its SFU node, its room and its token, see [authorization.md](authorization.md#bit-rates)',
-    answer: 'the sender is told by RTCP; of one that does not obey, a publication ends with `bitrate_exceeded`',
+    answer:
+      'RTCP carries the limit to the sender; of one that does not obey, a publication ends with `bitrate_exceeded`',
     metric: 'none',
   },
   {
