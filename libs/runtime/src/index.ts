@@ -15,5 +15,6 @@ export * from './reload-secrets.ts';
 export * from './retry.ts';
 export * from './service.ts';
 export { StaticDocument } from './static-document.ts';
+export * from './shared-bucket.ts';
 export * from './token-bucket.ts';
 export * from './tracing.ts';

@@ -1,13 +1,8 @@
 import { FlotillaError } from '@flotilla/contracts';
-import { TokenBucket } from '@flotilla/runtime';
+import { SharedBucket, type TokenBucket } from '@flotilla/runtime';
 
 /** Bursts into a room, in seconds of its rate. Below the unsent bytes at which a receiver is disconnected. */
 export const roomBurstSeconds = 3;
-
-/** A sender's own part of what its room takes. Below it, the sender may use what others must leave. */
-const ownShare = 1 / 64;
-/** Part of a room's burst that senders above their own part must leave to the others. */
-const reservedShare = 1 / 4;
 
 /** Maximum number of rooms whose rates are kept. A full bucket is forgotten without a difference. */
 const maxRooms = 10_000;
@@ -17,30 +12,25 @@ const maxRooms = 10_000;
  * little are refused last.
  */
 export class RoomBytes {
-  readonly #buckets = new Map<string, TokenBucket>();
+  readonly #buckets = new Map<string, SharedBucket>();
 
   constructor(private readonly bytesPerSecond: number) {}
 
-  /** The bytes that a member of a room has sent, for `take`. */
-  newSender(now: number = performance.now()): TokenBucket {
-    const perSecond = this.bytesPerSecond * ownShare;
-    return new TokenBucket(perSecond, perSecond * roomBurstSeconds, now);
-  }
-
-  /**
-   * Throws RATE_LIMITED.
-   *
-   * @param sender from `newSender`. Without one, the sender is above its own part.
-   */
-  take(roomId: string, bytes: number, sender?: TokenBucket, now: number = performance.now()): void {
+  /** Throws RATE_LIMITED. The membership keeps what it sends in `sentBytes`; without one, the sender is above its own part. */
+  take(
+    roomId: string,
+    bytes: number,
+    membership?: { sentBytes?: TokenBucket | undefined },
+    now: number = performance.now(),
+  ): void {
     let bucket = this.#buckets.get(roomId);
     if (!bucket) {
       if (this.#buckets.size >= maxRooms) this.#forget(now);
-      bucket = new TokenBucket(this.bytesPerSecond, this.bytesPerSecond * roomBurstSeconds, now);
+      bucket = new SharedBucket(this.bytesPerSecond, roomBurstSeconds, now);
       this.#buckets.set(roomId, bucket);
     }
-    const left = sender?.take(now, bytes) ? 0 : bucket.burst * reservedShare;
-    if (!bucket.has(now, bytes + left) || !bucket.take(now, bytes))
+    if (membership) membership.sentBytes ??= bucket.newSender(now);
+    if (!bucket.take(bytes, membership?.sentBytes, now))
       throw new FlotillaError(
         'RATE_LIMITED',
         `more than ${this.bytesPerSecond} bytes of messages a second in this room`,

@@ -35,8 +35,7 @@ export class MessageRequests {
     }
     const membership = session.rooms.get(roomId);
     if (!membership) await this.#requireBridge(session, roomId);
-    if (membership) membership.sentBytes ??= this.roomBytes.newSender();
-    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)), membership?.sentBytes);
+    this.roomBytes.take(roomId, Buffer.byteLength(JSON.stringify(payload.data)), membership);
     const event: RoomEvent<'message'> = {
       type: 'message',
       from: membership?.participantId ?? userAddress(session.identity.userId),

@@ -1,0 +1,40 @@
+import { TokenBucket } from './token-bucket.ts';
+
+/** A sender's own part of the rate. Below it, the sender may use what others must leave. */
+const ownShare = 1 / 64;
+/** Part of the burst that senders above their own part must leave to the others. */
+const reservedShare = 1 / 4;
+
+/** A rate that several senders share, of which one that sends much leaves a part to those that send little. Without a timer. */
+export class SharedBucket {
+  readonly #tokens: TokenBucket;
+
+  constructor(
+    private readonly perSecond: number,
+    private readonly burstSeconds: number,
+    now: number = performance.now(),
+  ) {
+    this.#tokens = new TokenBucket(perSecond, perSecond * burstSeconds, now);
+  }
+
+  /** What one sender has sent, for `take`. */
+  newSender(now: number = performance.now()): TokenBucket {
+    const perSecond = this.perSecond * ownShare;
+    return new TokenBucket(perSecond, perSecond * this.burstSeconds, now);
+  }
+
+  /**
+   * Takes `count` tokens. Returns false, and takes none, when there are too few.
+   *
+   * @param sender from `newSender`. Without one, the sender is above its own part.
+   */
+  take(count: number, sender?: TokenBucket, now: number = performance.now()): boolean {
+    const left = sender?.take(now, count) ? 0 : this.#tokens.burst * reservedShare;
+    return this.#tokens.has(now, count + left) && this.#tokens.take(now, count);
+  }
+
+  /** Whether it has all its tokens. */
+  isFull(now: number = performance.now()): boolean {
+    return this.#tokens.isFull(now);
+  }
+}
