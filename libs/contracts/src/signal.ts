@@ -242,7 +242,9 @@ export const signalRequests = {
       'Open a metadata link: a peer connection to a relay with three data channels. Repeat it after `metadata_moved` and when the link is lost.',
     payload: z.strictObject({
       dtlsParameters: DtlsParameters.describe('Fingerprints of the SDP offer that the client made.'),
-      exceptRelay: RelayId.optional().describe('A relay that could not be reached and is not to be assigned again.'),
+      exceptRelay: RelayId.optional().describe(
+        'The relay of the last link, when it could not be reached: another one is assigned. Any other relay is ignored.',
+      ),
     }),
     reply: MetadataSession,
   },

@@ -16,3 +16,15 @@ export function chooseRelay(
     .sort((a, b) => share(a) - share(b) || (a.id < b.id ? -1 : 1));
   return (open.find(({ id }) => id === preferred) ?? open[0])?.id;
 }
+
+/** The relay for a new link, and that of the room, which differ when the client of the link cannot reach the room's (`avoid`). */
+export function assignRelay(
+  relays: readonly RelayView[],
+  preferred: string | undefined,
+  exclude: readonly string[],
+  avoid: string | undefined,
+): { readonly ofLink: string | undefined; readonly ofRoom: string | undefined } {
+  const ofRoom = chooseRelay(relays, preferred, exclude);
+  if (ofRoom === undefined || ofRoom !== avoid) return { ofLink: ofRoom, ofRoom };
+  return { ofLink: chooseRelay(relays, undefined, [...exclude, avoid]), ofRoom };
+}

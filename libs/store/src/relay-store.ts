@@ -11,10 +11,13 @@ export interface RelayStore {
   remove(relayId: string): Promise<void>;
 
   /**
-   * Chooses the relay for a new link of a room: the relay of its previous link if that has capacity, else the least loaded.
+   * Chooses the relay for a new link of a room: the room's relay if that has capacity, else the least loaded, which becomes the room's.
    * Throws NO_CAPACITY.
+   *
+   * @param exclude relays that do not answer.
+   * @param avoid a relay that the client of this link cannot reach. It remains the room's.
    */
-  assign(roomId: string, exclude: readonly string[]): Promise<string>;
+  assign(roomId: string, exclude: readonly string[], avoid?: string): Promise<string>;
 
   /** Retains a message in place of the previous one of its publisher on its topic. */
   retain(roomId: string, message: RetainedMessage): Promise<void>;

@@ -47,6 +47,18 @@ describe.each(adapters)('relays in %s', (_name, open) => {
     expect((await store.relays.list()).map(({ id }) => id)).toEqual(['rl_b']);
   });
 
+  test('a client that cannot reach the relay of a room gets another one, and the room keeps its relay', async () => {
+    await store.relays.report(report('rl_a', { links: 5 }));
+    await store.relays.report(report('rl_b', { links: 2 }));
+    expect(await store.relays.assign('rm_1', [])).toBe('rl_b');
+    expect(await store.relays.assign('rm_1', [], 'rl_b')).toBe('rl_a');
+    expect(await store.relays.assign('rm_1', [])).toBe('rl_b');
+    expect(await store.relays.assign('rm_1', [], 'rl_a')).toBe('rl_b');
+    await expect(store.relays.assign('rm_1', ['rl_a'], 'rl_b')).rejects.toThrow('no metadata relay');
+    expect(await store.relays.assign('rm_1', ['rl_b'])).toBe('rl_a');
+    expect(await store.relays.assign('rm_1', [])).toBe('rl_a');
+  });
+
   test('the links of a room are assigned to one relay while it has capacity, then to the least loaded', async () => {
     await store.relays.report(report('rl_a', { links: 5 }));
     await store.relays.report(report('rl_b', { links: 2 }));

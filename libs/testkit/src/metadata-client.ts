@@ -36,6 +36,7 @@ export interface Requester {
 }
 
 export interface MetadataClientOptions {
+  /** A relay that this client does not use, although it may be the room's. */
   readonly exceptRelay?: string;
   /** Returns the port to use instead of the relay's, such as that of an impaired path. */
   readonly detour?: (port: number) => number | Promise<number>;
@@ -88,11 +89,11 @@ export class MetadataClient {
       peer.onLocalDescription(resolve);
       peer.setLocalDescription('offer');
     });
-    const reply = await signal.request(
-      'metadata.connect',
-      { dtlsParameters: dtlsParametersOf(offer), ...(exceptRelay !== undefined && { exceptRelay }) },
-      to,
-    );
+    const dtlsParameters = dtlsParametersOf(offer);
+    let reply = await signal.request('metadata.connect', { dtlsParameters }, to);
+    // The relay of the last link is left out, and no other.
+    if (reply.ok && exceptRelay !== undefined && MetadataSession.parse(reply.payload).relayId === exceptRelay)
+      reply = await signal.request('metadata.connect', { dtlsParameters, exceptRelay }, to);
     if (!reply.ok) {
       peer.close();
       throw new Error(`metadata.connect was refused: ${JSON.stringify(reply.error)}`);

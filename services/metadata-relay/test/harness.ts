@@ -81,8 +81,7 @@ export class Harness {
       request: async (type: string, payload: unknown): Promise<Reply> => {
         try {
           const { relayId: named, exceptRelay, ...rest } = payload as { relayId?: string; exceptRelay?: string };
-          const excluded = exceptRelay === undefined ? [] : [exceptRelay];
-          const to = named ?? relayId ?? (await store.relays.assign(this.room.id, excluded));
+          const to = named ?? relayId ?? (await store.relays.assign(this.room.id, [], exceptRelay));
           if (type === 'metadata.connect') await this.#join(sessionId);
           const session = { roomId: this.room.id, sessionId, participantId: participantIdOf(sessionId) };
           const command = type.replace('metadata.', 'relay.') as CommandType;

@@ -1,5 +1,6 @@
 import { appendRoomEvent, MemoryEventLog } from '@flotilla/bus';
 import { FlotillaError } from '@flotilla/contracts';
+import { MemoryStore } from '@flotilla/store';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Received } from '../src/requests/request-handler.ts';
@@ -169,5 +170,26 @@ describe('metadata links', () => {
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call).toHaveBeenCalledTimes(1);
+  });
+
+  test('a client leaves out the relay of its last link, and chooses no other', async () => {
+    const { relays } = new MemoryStore(new MemoryEventLog(), Date.now);
+    for (const [id, links] of [
+      ['rl_a', 0],
+      ['rl_b', 1],
+      ['rl_c', 2],
+    ] as const)
+      await relays.report({ id, links, startedAt: 1, state: 'active', capacity: 10, rooms: 0 });
+    const call = async (queue: string) => ({ relayId: queue.slice(queue.indexOf('rl_')) });
+    const links = new MetadataLinks({ call } as never, relays, log);
+    const { session } = member();
+    const own = { ...membership };
+    const connect = async (exceptRelay?: string) =>
+      (await links.connect(session, own, { dtlsParameters: {} as never, exceptRelay })).relayId;
+    expect(await connect()).toBe('rl_a');
+    expect(await connect('rl_c')).toBe('rl_a');
+    expect(await connect('rl_a')).toBe('rl_b');
+    expect(await connect('rl_b')).toBe('rl_a');
+    expect(await connect('rl_b')).toBe('rl_a');
   });
 });

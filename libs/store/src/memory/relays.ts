@@ -1,5 +1,5 @@
 import { FlotillaError, type RelayReport, type RelayView, type RetainedMessage } from '@flotilla/contracts';
-import { chooseRelay } from '../relay-choice.ts';
+import { assignRelay } from '../relay-choice.ts';
 import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 
 /** Relays and retained values within one process. */
@@ -27,11 +27,12 @@ export class MemoryRelays implements RelayStore {
     this.#relays.delete(relayId);
   }
 
-  async assign(roomId: string, exclude: readonly string[]): Promise<string> {
-    const relayId = chooseRelay(await this.list(), this.#assigned.get(roomId), exclude);
-    if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
-    this.#assigned.set(roomId, relayId);
-    return relayId;
+  async assign(roomId: string, exclude: readonly string[], avoid?: string): Promise<string> {
+    const { ofLink, ofRoom } = assignRelay(await this.list(), this.#assigned.get(roomId), exclude, avoid);
+    if (ofLink === undefined || ofRoom === undefined)
+      throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
+    this.#assigned.set(roomId, ofRoom);
+    return ofLink;
   }
 
   async retain(roomId: string, message: RetainedMessage): Promise<void> {

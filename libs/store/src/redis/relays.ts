@@ -1,5 +1,5 @@
 import { FlotillaError, RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
-import { chooseRelay } from '../relay-choice.ts';
+import { assignRelay } from '../relay-choice.ts';
 import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
@@ -30,14 +30,15 @@ export class RedisRelays implements RelayStore {
     await this.client.run('removeRelay', { relayId });
   }
 
-  async assign(roomId: string, exclude: readonly string[]): Promise<string> {
+  async assign(roomId: string, exclude: readonly string[], avoid?: string): Promise<string> {
     const key = this.keys.roomRelay(roomId);
     const [relays, preferred] = await Promise.all([this.list(), this.client.do((redis) => redis.get(key))]);
-    const relayId = chooseRelay(relays, preferred ?? undefined, exclude);
-    if (relayId === undefined) throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
+    const { ofLink, ofRoom } = assignRelay(relays, preferred ?? undefined, exclude, avoid);
+    if (ofLink === undefined || ofRoom === undefined)
+      throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
     // Parallel first links of a room may choose two relays; the room then spans both.
-    await this.client.do((redis) => redis.set(key, relayId, 'EX', retainedSeconds));
-    return relayId;
+    await this.client.do((redis) => redis.set(key, ofRoom, 'EX', retainedSeconds));
+    return ofLink;
   }
 
   async retain(roomId: string, message: RetainedMessage): Promise<void> {

@@ -161,6 +161,12 @@ export const limitsTable: readonly Limit[] = [
     metric: 'none',
   },
   {
+    of: 'Frames of metadata of one client, per second (bursts of twice as many), and of one room, see [protocol-metadata.md](protocol-metadata.md#refused-frames)',
+    value: 'settings of the relay',
+    answer: 'more are dropped',
+    metric: 'metadata_frames_dropped_total{reason="rate"}, metadata_frames_dropped_total{reason="room_rate"}',
+  },
+  {
     of: 'Topics of one room; topics that one session publishes, or subscribes to by name',
     value: `${maxTopicsPerRoom}; ${maxTopicsPerSession}`,
     answer: '`TOO_MANY_TOPICS`',

@@ -28,17 +28,21 @@ export class MetadataLinks {
     private readonly log: Logger,
   ) {}
 
-  /** Throws NOT_IN_ROOM when the membership ends meanwhile; the link is closed then. */
+  /**
+   * Throws NOT_IN_ROOM when the membership ends meanwhile; the link is closed then. `exceptRelay` counts when it is the relay of the
+   * participant's last link: otherwise clients would choose their relays.
+   */
   async connect(
     session: Session,
     membership: Membership,
     { dtlsParameters, exceptRelay }: RequestPayload<'metadata.connect'>,
   ): Promise<MetadataSession> {
     const { roomId, participantId } = membership;
-    const exclude = exceptRelay === undefined ? [] : [exceptRelay];
+    const exclude: string[] = [];
+    const avoid = exceptRelay === membership.relayId ? exceptRelay : undefined;
     const payload: CommandPayload<'relay.connect'> = { roomId, sessionId: session.id, participantId, dtlsParameters };
     for (let tried = 1; ; tried++) {
-      const relayId = await this.relays.assign(roomId, exclude);
+      const relayId = await this.relays.assign(roomId, exclude, avoid);
       const link = await this.#open(relayId, payload).catch((error: unknown) => {
         const { code } = FlotillaError.from(error);
         if (!retryableCodes.has(code) || tried >= maxRelaysTried) throw error;
@@ -46,7 +50,10 @@ export class MetadataLinks {
         exclude.push(relayId);
       });
       // The participant may have been removed while the link was opened.
-      if (link && session.rooms.has(roomId)) return link;
+      if (link && session.rooms.has(roomId)) {
+        membership.relayId = relayId;
+        return link;
+      }
       if (link) await this.bus.call(relayQueue(relayId), 'relay.disconnect', { roomId, sessionId: session.id });
       if (!session.rooms.has(roomId)) throw new FlotillaError('NOT_IN_ROOM');
     }

@@ -30,8 +30,10 @@ export interface Membership {
   nodeId: string;
   /** The latest migration. Requests that name it go to its target node. */
   migration?: { readonly id: string; readonly toNode: string } | undefined;
-  /** From `RoomBytes.newSender`, since the first message into the room. */
-  sentBytes?: TokenBucket;
+  /** Kept by `RoomBytes`, since the first message into the room. */
+  sentBytes?: TokenBucket | undefined;
+  /** The relay of its last metadata link. */
+  relayId?: string | undefined;
 }
 
 /** The session's user and the claims of its token. */
