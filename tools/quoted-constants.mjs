@@ -37,6 +37,7 @@ const sources = [
   'services/autoscaler/src/planner/settings.ts',
   'services/autoscaler/src/scaling/scaler.ts',
   'services/autoscaler/src/scaling/settings.ts',
+  'services/metadata-relay/src/routing/room-budget.ts',
   'services/signaling-gateway/src/limits/request-costs.ts',
   'services/signaling-gateway/src/sessions/session-cleanup.ts',
   'services/signaling-gateway/src/sessions/session-scan.ts',

@@ -30,6 +30,12 @@ export const relayConfig = z.object({
     .min(1)
     .default(8_388_608)
     .describe('Bytes per second that one client may send, in bursts of twice as many. More are dropped.'),
+  FLOTILLA_RELAY_ROOM_BYTES_PER_SECOND: wholeNumber()
+    .min(1)
+    .default(33_554_432)
+    .describe(
+      'Bytes per second of the frames of one room, counted once as received and once per subscriber, each with at least 512, in bursts of twice as many. More are dropped, those of clients that send little last.',
+    ),
   FLOTILLA_DRAIN_SECONDS: wholeNumber()
     .default(20)
     .describe(

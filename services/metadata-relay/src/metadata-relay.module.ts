@@ -62,6 +62,7 @@ export class MetadataRelayModule {
                 framesPerSecond: config.FLOTILLA_RELAY_FRAMES_PER_SECOND,
                 bytesPerSecond: config.FLOTILLA_RELAY_BYTES_PER_SECOND,
               },
+              roomBytesPerSecond: config.FLOTILLA_RELAY_ROOM_BYTES_PER_SECOND,
               clock: routingClock(time),
               events: backplane.events,
               relays: backplane.store.relays,

@@ -16,7 +16,7 @@ export const framesOut = counter({
 export const bytesOut = counter({ name: 'metadata_sent_bytes_total', help: 'Bytes of frames sent to subscribers.' });
 export const framesDropped = counter({
   name: 'metadata_frames_dropped_total',
-  help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, rate or slow_subscriber.',
+  help: 'Frames not forwarded, by reason: malformed, direction, too-large, undeclared, rate (of the client), room_rate or slow_subscriber.',
   labelNames: ['reason'],
 });
 export const switches = counter({

@@ -14,6 +14,8 @@ export interface RelayOptions {
   /** Maximum number of links. */
   readonly capacity: number;
   readonly limits: LinkLimits;
+  /** See `RoomBudget`. */
+  readonly roomBytesPerSecond: number;
   readonly clock: RoutingClock;
   readonly events: EventLog;
   readonly relays: RelayStore;
@@ -33,8 +35,8 @@ export class Relay {
   state: RelayReport['state'] = 'active';
 
   private constructor(readonly options: RelayOptions) {
-    const { id, events, relays, rooms, limits, clock, log } = options;
-    this.#deps = { relayId: id, events, relays, rooms, limits, clock, log };
+    const { id, events, relays, rooms, limits, roomBytesPerSecond, clock, log } = options;
+    this.#deps = { relayId: id, events, relays, rooms, limits, roomBytesPerSecond, clock, log };
   }
 
   /** Starts the mediasoup worker. */

@@ -41,7 +41,11 @@ const reportedLost = ({ frames }: MetadataClient): number[] =>
       : [],
   );
 
-const fast = { FLOTILLA_RELAY_BYTES_PER_SECOND: '100000000', FLOTILLA_RELAY_FRAMES_PER_SECOND: '100000' };
+const fast = {
+  FLOTILLA_RELAY_BYTES_PER_SECOND: '100000000',
+  FLOTILLA_RELAY_FRAMES_PER_SECOND: '100000',
+  FLOTILLA_RELAY_ROOM_BYTES_PER_SECOND: '1000000000',
+};
 
 describe('a metadata relay', () => {
   const start = (settings: object = {}): Promise<Harness> => Harness.start(fleets['memory']!, ['rl_a'], settings);
@@ -153,6 +157,23 @@ describe('a metadata relay', () => {
         if ((await dropped('rate')) - before < 50) notYet('too few');
       });
       expect(seqIds(bob).length).toBeLessThan(60);
+    });
+
+    test('above the rate of a room is dropped and counted, and that of a client that sends little arrives', async () => {
+      // Bursts of 200 frames to one subscriber, of which a client that sends many leaves a quarter.
+      harness = await start({ FLOTILLA_RELAY_ROOM_BYTES_PER_SECOND: `${512 * 2 * 100}` });
+      const [eve, ada, bob] = [await harness.client(), await harness.client(), await harness.client()];
+      await bob.subscribe('*');
+      await eve.publish('flood');
+      await ada.publish('cursor');
+      const before = await dropped('room_rate');
+      for (let index = 0; index < 400; index++) eve.send('flood', 'x', { channel: 'reliable' });
+      await waitFor('100 dropped frames', async () => {
+        if ((await dropped('room_rate')) - before < 100) notYet('too few');
+      });
+      ada.send('cursor', 'still here', { channel: 'reliable' });
+      await bob.frame('the frame of the other', ({ body }) => body.case === 'shard' && body.value.topic === 'cursor');
+      expect(seqIds(bob).length).toBeLessThan(300);
     });
   });
 

@@ -70,7 +70,7 @@ describe('RoomRouting', () => {
           let now = 0;
           const routing = new RoomRouting(
             worker,
-            { framesPerSecond: 1e6, bytesPerSecond: 1e9 },
+            { limits: { framesPerSecond: 1e6, bytesPerSecond: 1e9 }, roomBytesPerSecond: 1e9 },
             { monotonicMs: () => now, fleetMicros: () => 1e15 + now * 1000 },
           );
           for (const link of ['from', 'to']) {
@@ -123,7 +123,7 @@ describe('RoomRouting', () => {
     const sent = vi.spyOn(worker, 'send');
     const routing = new RoomRouting(
       worker,
-      { framesPerSecond: 1, bytesPerSecond: 1000 },
+      { limits: { framesPerSecond: 1, bytesPerSecond: 1000 }, roomBytesPerSecond: 1000 },
       { monotonicMs: () => 0, fleetMicros: () => 1e15 },
     );
     const value = { topic: 'valid', seqId: 0, total: 1, size: 1, retain: true, payload: new Uint8Array(1) };

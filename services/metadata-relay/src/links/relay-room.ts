@@ -38,6 +38,7 @@ export interface RelayRoomDeps {
   readonly relays: RelayStore;
   readonly rooms: RoomStore;
   readonly limits: LinkLimits;
+  readonly roomBytesPerSecond: number;
   readonly clock: RoutingClock;
   readonly log: Logger;
 }
@@ -78,7 +79,7 @@ export class RelayRoom {
     private readonly log: Logger,
   ) {
     this.#writer = new RetainedWriter(id, deps.relays, log);
-    this.#routing = new RoomRouting(this.#outlet(), deps.limits, deps.clock);
+    this.#routing = new RoomRouting(this.#outlet(), deps, deps.clock);
     this.#exchange = new RoomExchange(
       id,
       deps.relayId,

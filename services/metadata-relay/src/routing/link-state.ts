@@ -39,6 +39,8 @@ export class LinkState {
     readonly id: string,
     readonly publisherId: string,
     limits: LinkLimits,
+    /** What it sent of the room's budget. */
+    readonly spent: TokenBucket,
     now: number,
   ) {
     this.#frames = new TokenBucket(limits.framesPerSecond, 2 * limits.framesPerSecond, now);

@@ -16,6 +16,7 @@ import { bytesIn, bytesOut, framesDropped, framesIn, framesOut } from '../metric
 import { LinkChannels, type RoutingClock } from './link-channels.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
 import type { Outlet, RoutedFrame } from './outlet.ts';
+import { RoomBudget } from './room-budget.ts';
 import type { Topic } from './topic.ts';
 import { Topics } from './topics.ts';
 
@@ -31,18 +32,21 @@ export class RoomRouting {
   readonly #links = new Map<string, LinkState>();
   /** Flow control of the links' channels. */
   readonly channels: LinkChannels;
+  readonly #budget: RoomBudget;
   #shared = false;
 
   constructor(
     private readonly outlet: Outlet,
-    private readonly limits: LinkLimits,
+    private readonly options: { readonly limits: LinkLimits; readonly roomBytesPerSecond: number },
     private readonly clock: RoutingClock,
   ) {
+    this.#budget = new RoomBudget(options.roomBytesPerSecond, clock.monotonicMs());
     this.channels = new LinkChannels(this.#links, this.#topics, outlet, clock);
   }
 
   open(linkId: string, publisherId: string): void {
-    this.#links.set(linkId, new LinkState(linkId, publisherId, this.limits, this.clock.monotonicMs()));
+    const now = this.clock.monotonicMs();
+    this.#links.set(linkId, new LinkState(linkId, publisherId, this.options.limits, this.#budget.newSender(now), now));
   }
 
   close(linkId: string): void {
@@ -196,6 +200,8 @@ export class RoomRouting {
     const shard = frame.body.value;
     const topic = this.#topics.get(shard.topic);
     if (!topic?.publishers.has(linkId)) return this.#refuse(link, 'undeclared', now);
+    if (!this.#budget.admits(bytes.length, topic.subscribers.size, link.spent, now))
+      return framesDropped.inc({ reason: 'room_rate' });
     const { publisherId } = link;
     const once = channel === 'unreliable';
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
@@ -236,6 +242,8 @@ export class RoomRouting {
     const { body } = decodeFrame(frame, 'relay');
     const topic = body.case === 'shard' ? this.#topic(name, mode) : undefined;
     if (!topic || body.case !== 'shard') return;
+    if (!this.#budget.admits(frame.length, topic.subscribers.size, undefined, this.clock.monotonicMs()))
+      return framesDropped.inc({ reason: 'room_rate' });
     topic.remote = true;
     topic.retain ||= retain;
     // The relay of the publisher stores what is retained.
