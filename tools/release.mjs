@@ -3,14 +3,14 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { changelog } from './release/changelog.mjs';
-import { clientPackage, packClient } from './release/client-package.mjs';
 import { writeReference } from './release/reference.mjs';
+import { packSdk, sdkPackage } from './release/sdk-package.mjs';
 import { ensureHelm, helmPath } from './setup/helm.mjs';
 import { buildah, buildImage, imageArchive, imageName } from './setup/image.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { bold, root, run, runMain, SetupError, step } from './setup/steps.mjs';
 
-const parts = ['changelog', 'client', 'reference', 'chart', 'image'];
+const parts = ['changelog', 'client', 'backend', 'reference', 'chart', 'image'];
 const usage = `npm run release -- --dry-run [--only PART] [--out DIRECTORY]
 
 Makes the artifacts of the version in package.json, and publishes nothing:
@@ -18,7 +18,8 @@ Makes the artifacts of the version in package.json, and publishes nothing:
   CHANGELOG.md                       the commits since the last tag
   flotilla-client-VERSION.tgz        the npm package @flotilla/client, with types and without private dependencies
   flotilla-client-VERSION.cdx.json   its bill of materials (CycloneDX)
-  reference/                         the API reference of the SDK (TypeDoc)
+  flotilla-backend-VERSION.tgz       the npm package @flotilla/backend; its bill of materials beside it
+  reference/                         the API reference of the SDK for browsers (TypeDoc)
   flotilla-VERSION.tgz               the Helm chart
   flotilla-image-VERSION.tar         the image, as an archive for docker load, skopeo or ctr
   flotilla-image-VERSION.cdx.json    its bill of materials
@@ -45,9 +46,14 @@ await runMain(async () => {
     await step('Changelog', async () => writeFileSync(join(out, 'CHANGELOG.md'), await changelog(version)));
   if (only.has('client') || only.has('reference')) {
     const directory = join(out, 'client');
-    await step('Package of the SDK', async () => clientPackage(directory, version));
-    if (only.has('client')) await step('Archive of the SDK', async () => packClient(directory, out));
+    await step('Package of the SDK', async () => sdkPackage('client', directory, version));
+    if (only.has('client')) await step('Archive of the SDK', async () => packSdk('client', directory, out));
     if (only.has('reference')) await step('Reference', async () => writeReference(directory, join(out, 'reference')));
+  }
+  if (only.has('backend')) {
+    const directory = join(out, 'backend');
+    await step('Package of the SDK for backends', async () => sdkPackage('backend', directory, version));
+    await step('Archive of the SDK for backends', async () => packSdk('backend', directory, out));
   }
   if (only.has('chart')) {
     await step('Helm', ensureHelm);
@@ -61,6 +67,7 @@ await runMain(async () => {
   console.log(`\nEverything is in ${out}. To publish it:${dryRun ? ' release without --dry-run first.' : ''}
   git push origin ${tag}
   npm publish --access public ${join(out, `flotilla-client-${version}.tgz`)}
+  npm publish --access public ${join(out, `flotilla-backend-${version}.tgz`)}
   helm push ${join(out, `flotilla-${version}.tgz`)} oci://REGISTRY/charts
   skopeo copy docker-archive:${join(out, `flotilla-image-${version}.tar`)} docker://REGISTRY/flotilla:${version}`);
 });

@@ -9,7 +9,15 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** A page that uses the SDK as an application does. */
 const application = `
+import { connectBackend } from '@flotilla/backend';
 import { connect, FlotillaError, openCamera, type Room } from '@flotilla/client';
+
+export async function tokenFor(userId: string): Promise<string> {
+  const backend = connectBackend({ url: 'https://rooms.example', apiKey: 'key' });
+  // @ts-expect-error A number is no room.
+  await backend.getRoom({ room: 1 });
+  return (await backend.issueToken({ room: 'stand-up', userId, grants: ['publish', 'subscribe'] })).token;
+}
 
 export async function join(video: HTMLVideoElement): Promise<Room> {
   const room = await connect('https://calls.example', { token: async () => 'token', room: 'stand-up' });
@@ -27,15 +35,15 @@ describe('npm run release -- --dry-run', () => {
   const out = mkdtempSync(join(tmpdir(), 'flotilla-release-'));
   const project = mkdtempSync(join(tmpdir(), 'flotilla-project-'));
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
-  const archive = join(out, `flotilla-client-${version}.tgz`);
+  const archives = ['client', 'backend'].map((sdk) => join(out, `flotilla-${sdk}-${version}.tgz`));
 
   beforeAll(() => {
-    const parts = ['changelog', 'client', 'chart'].flatMap((part) => ['--only', part]);
+    const parts = ['changelog', 'client', 'backend', 'chart'].flatMap((part) => ['--only', part]);
     execFileSync(process.execPath, [join(root, 'tools', 'release.mjs'), '--dry-run', '--out', out, ...parts], {
       stdio: 'pipe',
     });
     writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module' }));
-    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', archive], {
+    execFileSync('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...archives], {
       cwd: project,
       stdio: 'pipe',
     });
@@ -44,15 +52,19 @@ describe('npm run release -- --dry-run', () => {
     for (const directory of [out, project]) rmSync(directory, { recursive: true });
   });
 
-  test('makes a package of the SDK that an empty project installs, with public dependencies only', () => {
-    const installed = readdirSync(join(project, 'node_modules', '@flotilla'));
-    expect(installed).toEqual(['client']);
-    const manifest = JSON.parse(
-      readFileSync(join(project, 'node_modules', '@flotilla', 'client', 'package.json'), 'utf8'),
-    ) as { version: string; private?: boolean; dependencies: Record<string, string> };
-    expect(manifest).toMatchObject({ version, license: 'Apache-2.0' });
-    expect(manifest).not.toHaveProperty('private');
-    expect(Object.keys(manifest.dependencies)).toEqual(['@bufbuild/protobuf', 'mediasoup-client', 'zod']);
+  test('makes packages of the SDKs that an empty project installs, with public dependencies only', () => {
+    expect(readdirSync(join(project, 'node_modules', '@flotilla')).toSorted()).toEqual(['backend', 'client']);
+    for (const [sdk, dependencies] of [
+      ['client', ['@bufbuild/protobuf', 'mediasoup-client', 'zod']],
+      ['backend', ['zod']],
+    ] as const) {
+      const manifest = JSON.parse(
+        readFileSync(join(project, 'node_modules', '@flotilla', sdk, 'package.json'), 'utf8'),
+      ) as { version: string; private?: boolean; dependencies: Record<string, string> };
+      expect(manifest).toMatchObject({ version, license: 'Apache-2.0' });
+      expect(manifest).not.toHaveProperty('private');
+      expect(Object.keys(manifest.dependencies)).toEqual(dependencies);
+    }
   });
 
   test('makes a package whose types an application compiles against', () => {

@@ -1,4 +1,4 @@
-// @flotilla/client as an npm package: what its private dependencies export lies inside it, with their types.
+// An SDK as an npm package: what its private dependencies export lies inside it, with their types.
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -10,9 +10,22 @@ const inside = {
   '@flotilla/data-channel': { from: 'libs/data-channel/dist', to: 'data-channel', entry: 'index' },
   '@flotilla/clock/sync': { from: 'libs/clock/dist/sync', to: 'clock', entry: 'index' },
 };
-const client = { from: 'libs/client/dist', to: 'client', entry: 'index' };
-/** Where the versions of public dependencies are declared. */
-const manifests = ['client', 'contracts', 'data-channel'].map((name) => join('libs', name, 'package.json'));
+
+/** @typedef {'client' | 'backend'} Sdk The directory in libs, and the name of its package behind `@flotilla/`. */
+
+/** @type {Record<Sdk, { description: string, from: readonly string[], bundle: boolean }>} `from`: its own library and those inside it. */
+const sdks = {
+  client: {
+    description: 'Browser SDK of Flotilla, a WebRTC SFU fleet whose calls move between nodes while people talk',
+    from: ['client', 'contracts', 'data-channel'],
+    bundle: true,
+  },
+  backend: {
+    description: 'REST API of Flotilla, a WebRTC SFU fleet, for backends',
+    from: ['backend', 'contracts'],
+    bundle: false,
+  },
+};
 const specifier = /(\bfrom ['"]|\bimport\(['"]|\bimport ['"])([^'"]+)(['"])/g;
 
 /** @param {string} path relative to the checkout */
@@ -20,25 +33,28 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
 
 /**
  * Writes the package to a directory, which is replaced.
+ * @param {Sdk} sdk
  * @param {string} directory
  * @param {string} version
  */
-export function clientPackage(directory, version) {
+export function sdkPackage(sdk, directory, version) {
   rmSync(directory, { recursive: true, force: true });
-  const dependencies = copyModules(directory);
-  cpSync(join(root, 'libs/client/dist/bundle'), join(directory, 'dist', 'bundle'), { recursive: true });
+  const { description, bundle } = sdks[sdk];
+  const dependencies = copyModules(sdk, directory);
   copyFileSync(join(root, 'LICENSE'), join(directory, 'LICENSE'));
-  writeFileSync(join(directory, 'README.md'), withoutRelativeLinks(read('libs/client/README.md')));
+  writeFileSync(join(directory, 'README.md'), withoutRelativeLinks(read(`libs/${sdk}/README.md`)));
+  const types = `./dist/${sdk}/index.d.ts`;
+  if (bundle) cpSync(join(root, 'libs', sdk, 'dist', 'bundle'), join(directory, 'dist', 'bundle'), { recursive: true });
   const manifest = {
-    name: '@flotilla/client',
+    name: `@flotilla/${sdk}`,
     version,
-    description: 'Browser SDK of Flotilla, a WebRTC SFU fleet whose calls move between nodes while people talk',
+    description,
     license: 'Apache-2.0',
     type: 'module',
     sideEffects: false,
     exports: {
-      '.': { types: './dist/client/index.d.ts', default: './dist/client/index.js' },
-      './bundle': { types: './dist/client/index.d.ts', default: './dist/bundle/flotilla-client.js' },
+      '.': { types, default: `./dist/${sdk}/index.js` },
+      ...(bundle && { './bundle': { types, default: `./dist/bundle/flotilla-${sdk}.js` } }),
     },
     files: ['dist'],
     dependencies,
@@ -49,15 +65,16 @@ export function clientPackage(directory, version) {
 
 /**
  * Copies the modules that the SDK reaches, with their types, and lets them import each other by relative paths.
+ * @param {Sdk} sdk
  * @param {string} directory
  * @returns {Record<string, string>} the public packages that they import, with their versions
  */
-function copyModules(directory) {
+function copyModules(sdk, directory) {
   /** @type {Set<string>} */
   const external = new Set();
   /** @type {Set<string>} */
   const copied = new Set();
-  const waiting = ['.js', '.d.ts'].map((ending) => ({ ...client, file: `index${ending}` }));
+  const waiting = ['.js', '.d.ts'].map((ending) => ({ from: `libs/${sdk}/dist`, to: sdk, file: `index${ending}` }));
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { from, to, file } = next;
     const target = join(directory, 'dist', to, file);
@@ -88,6 +105,7 @@ function copyModules(directory) {
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, rewritten);
   }
+  const manifests = sdks[sdk].from.map((name) => join('libs', name, 'package.json'));
   /** @type {Record<string, string>} */
   const declared = Object.assign({}, ...manifests.map((path) => JSON.parse(read(path)).dependencies));
   return Object.fromEntries(
@@ -105,23 +123,25 @@ const withoutRelativeLinks = (text) => text.replace(/\[([^\]]+)\]\(\.\.?\/[^)]*\
 
 /**
  * Packs the package and writes its bill of materials, from an installation in an empty project.
+ * @param {Sdk} sdk
  * @param {string} directory
  * @param {string} out
  */
-export async function packClient(directory, out) {
+export async function packSdk(sdk, directory, out) {
   const { version } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  const archive = join(out, `flotilla-client-${version}.tgz`);
+  const name = `flotilla-${sdk}`;
+  const archive = join(out, `${name}-${version}.tgz`);
   await npm(directory, 'pack', '--silent', '--pack-destination', out);
   if (!existsSync(archive)) throw new SetupError(`npm pack did not write ${archive}.`);
   const temporary = mkdtempSync(join(tmpdir(), 'flotilla-release-'));
   // npm names the root of the bill after the directory.
-  const project = join(temporary, 'flotilla-client');
+  const project = join(temporary, name);
   try {
     mkdirSync(project);
-    writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'flotilla-client', version, private: true }));
+    writeFileSync(join(project, 'package.json'), JSON.stringify({ name, version, private: true }));
     await npm(project, 'install', '--no-audit', '--no-fund', '--silent', archive);
     const sbom = await npm(project, 'sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'library');
-    writeFileSync(join(out, `flotilla-client-${version}.cdx.json`), sbom);
+    writeFileSync(join(out, `${name}-${version}.cdx.json`), sbom);
   } finally {
     rmSync(temporary, { recursive: true });
   }
