@@ -128,6 +128,17 @@ describe('the chart', () => {
     ['keys of tokens over http:', ['tokens.jwksUrl=http://id.example/keys'], /tokens\.jwksUrl/],
     ['a reversed range of pipe ports', ['sfu.pipePorts=41999-41000'], /sfu\.pipePorts: 41999-41000/],
     ['pipe ports that are those of workers', ['sfu.pipePorts=40001-40100', 'sfu.workers=2'], /40000 to 40001/],
+    ['a relay on a port of the workers', ['relay.port=40001', 'sfu.workers=2'], /relay\.port: 40001.*40000 to 40001/],
+    [
+      'a relay on a pipe port of the machine',
+      ['relay.port=41500', 'relay.exposure=hostNetwork', 'sfu.exposure=hostNetwork'],
+      /relay\.port: 41500.*41000-41999/,
+    ],
+    [
+      'two admin ports that are one port of the machine',
+      ['sfu.exposure=hostNetwork', 'relay.exposure=hostNetwork', 'sfu.adminPort=9470', 'relay.adminPort=9470'],
+      /sfu\.adminPort: 9470 is relay\.adminPort/,
+    ],
     ['workers beyond the last port', ['sfu.portBase=65535', 'sfu.workers=2'], /sfu\.portBase/],
     [
       'workers beyond the last node port',
