@@ -3,9 +3,8 @@ import { z } from 'zod';
 
 type Routes = typeof restRoutes;
 type RouteName = keyof Routes;
-type InputOf<R, Part extends string> = R extends Readonly<Record<Part, infer Schema extends z.ZodType>>
-  ? z.input<Schema>
-  : unknown;
+type InputOf<R, Part extends string> =
+  R extends Readonly<Record<Part, infer Schema extends z.ZodType>> ? z.input<Schema> : unknown;
 
 /** What a request of a route takes: its path parameters, its query and its body in one object. Replies are JSON. */
 export type RouteInput<Name extends RouteName> = InputOf<Routes[Name], 'params'> &
@@ -140,7 +139,10 @@ function refused(response: Response, body: unknown, { origin }: URL): Refused {
   const known = z.object({ error: ErrorBody }).safeParse(body);
   const error = known.success
     ? new FlotillaError(known.data.error.code, known.data.error.message)
-    : new FlotillaError('UNAVAILABLE', `${origin} answered ${response.status}, which is not of the REST API of Flotilla`);
+    : new FlotillaError(
+        'UNAVAILABLE',
+        `${origin} answered ${response.status}, which is not of the REST API of Flotilla`,
+      );
   const seconds = Number(response.headers.get('retry-after') ?? NaN);
   const wasRefusedFirst = response.status === 429 || response.status === 503;
   return new Refused(error, wasRefusedFirst && known.success && seconds >= 0 ? seconds * 1000 : undefined);
