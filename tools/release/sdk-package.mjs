@@ -74,6 +74,7 @@ function copyModules(sdk, directory) {
   const external = new Set();
   /** @type {Set<string>} */
   const copied = new Set();
+  /** @type {{ from: string, to: string, file: string }[]} */
   const waiting = ['.js', '.d.ts'].map((ending) => ({ from: `libs/${sdk}/dist`, to: sdk, file: `index${ending}` }));
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { from, to, file } = next;
