@@ -85,7 +85,7 @@ class RestRequests {
       Object.keys(schema?.shape ?? {}).flatMap((name) => {
         const value = rest[name];
         delete rest[name];
-        return value === undefined ? [] : [[name, String(value)] as [string, string]];
+        return value === undefined ? [] : [[name, String(value as string | number)] as [string, string]];
       });
     const params = new Map(take(route.params));
     const query = take(route.query);
