@@ -85,7 +85,8 @@ class RestRequests {
       Object.keys(schema?.shape ?? {}).flatMap((name) => {
         const value = rest[name];
         delete rest[name];
-        return value === undefined ? [] : [[name, String(value as string | number)] as [string, string]];
+        const text = typeof value === 'string' ? value : JSON.stringify(value);
+        return value === undefined ? [] : [[name, text] as [string, string]];
       });
     const params = new Map(take(route.params));
     const query = take(route.query);
