@@ -38,16 +38,23 @@ const runsPerTurn = 50;
 
 const numberOf = (text: string | undefined): number | undefined => (text ? Number(text) : undefined);
 
-/** Runs a parser with one input. Returns the problem when it breaks its contract. */
-async function problemWith(parser: Parser, input: Buffer): Promise<Error | undefined> {
+/**
+ * Runs a parser with one input. Returns the outcome.
+ *
+ * @throws Error when the parser breaks its contract.
+ */
+export async function checkedOutcome(parser: Parser, input: Buffer): Promise<string> {
   const { cpuMs = 50, allocatedBytes = 4 * 2 ** 20 + 100 * input.length } = parser.bounds ?? {};
-  try {
-    const outcome = await withinBounds(() => parser.outcomeOf(input), { cpuMs, allocatedBytes });
-    return parser.outcomes.includes(outcome) ? undefined : new Error(`the outcome ${outcome} is not documented`);
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
+  const outcome = await withinBounds(() => parser.outcomeOf(input), { cpuMs, allocatedBytes });
+  if (!parser.outcomes.includes(outcome)) throw new Error(`the outcome ${outcome} is not documented`);
+  return outcome;
 }
+
+const problemWith = (parser: Parser, input: Buffer): Promise<Error | undefined> =>
+  checkedOutcome(parser, input).then(
+    () => undefined,
+    (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+  );
 
 /** The input without the parts that its problem does not need, as far as they are found in 2 s. */
 async function minimised(parser: Parser, input: Buffer, problem: Error): Promise<Buffer> {
