@@ -12,7 +12,15 @@ describe('grants of a session description', () => {
     ['video that is received', sdp(section('video', 'recvonly')), ['subscribe']],
     ['video in both directions', sdp(section('video', 'sendrecv')), ['publish', 'subscribe']],
     ['audio without a direction', sdp(section('audio')), ['publish', 'subscribe']],
-    ['audio with the direction of the session', sdp('a=sendonly', section('audio')), ['publish']],
+    ['audio with the direction of the session only', sdp('a=sendonly', section('audio')), ['publish', 'subscribe']],
+    ['audio with two directions', sdp(section('audio', 'recvonly'), 'a=sendonly'), ['publish', 'subscribe']],
+    [
+      'a direction that a line separator precedes',
+      sdp(section('audio', 'x:\u2028a=recvonly'), 'a=sendonly'),
+      ['publish'],
+    ],
+    ['a direction with a value', sdp(section('audio', 'sendonly:x')), ['publish', 'subscribe']],
+    ['a direction in capitals', sdp(section('audio', 'SENDONLY')), ['publish', 'subscribe']],
     ['a second section', sdp(section('audio', 'inactive'), section('video', 'sendonly')), ['publish']],
     ['lines that end without a carriage return', sdp(section('audio', 'sendonly')).replaceAll('\r', ''), ['publish']],
     ['data channels', sdp(section('application')), ['data']],
@@ -31,6 +39,13 @@ describe('grants of a session description', () => {
   test('an inactive section and a description without media need none', () => {
     expect(() => requireGrantsOf(sdp(section('video', 'inactive')), [])).not.toThrow();
     expect(() => requireGrantsOf(sdp(), [])).not.toThrow();
+  });
+
+  test('a carriage return inside a line is refused, because clients differ in whether it ends the line', () => {
+    const text = sdp(section('audio', 'x:\ra=recvonly'), 'a=sendonly');
+    expect(() => requireGrantsOf(text, ['publish', 'subscribe', 'data'])).toThrow(
+      expect.objectContaining({ code: 'BAD_PAYLOAD' }),
+    );
   });
 
   test('a media section of another kind is refused', () => {

@@ -15,7 +15,7 @@ const maxAttempts = 8;
 export class Negotiations {
   constructor(private readonly rooms: RoomStore) {}
 
-  /** Throws FORBIDDEN, WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND; UNAVAILABLE after too many collisions. */
+  /** Throws FORBIDDEN, BAD_PAYLOAD, WRONG_STATE, GLARE, SDP_TOO_BIG, PARTICIPANT_NOT_FOUND; UNAVAILABLE after too many collisions. */
   async negotiate(
     session: Session,
     roomId: string,
