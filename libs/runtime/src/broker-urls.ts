@@ -88,7 +88,7 @@ function parseLogin(text: string): { username: string | undefined; password: str
 }
 
 /** The text as it is when its escapes are not well-formed: a password may contain "%". */
-function decoded(text: string): string {
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -100,7 +100,8 @@ function decoded(text: string): string {
 export const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
 
 const isRedisUrl = (text: string): boolean =>
-  parseSentinelUrl(text) !== undefined || z.url({ protocol: /^rediss?$/ }).safeParse(text).success;
+  parseSentinelUrl(text) !== undefined ||
+  (/^rediss?:\/\//i.test(text) && URL.canParse(text) && new URL(text).hostname !== '');
 
 export const redisUrl = () =>
   z

@@ -1,4 +1,11 @@
-export { bare, parseRabbitMqUrl, parseSentinelUrl, type RabbitMqUrl, type SentinelUrl } from './broker-urls.ts';
+export {
+  bare,
+  decoded,
+  parseRabbitMqUrl,
+  parseSentinelUrl,
+  type RabbitMqUrl,
+  type SentinelUrl,
+} from './broker-urls.ts';
 export * from './admin-server.ts';
 export * from './close-serving.ts';
 export * from './address-settings.ts';

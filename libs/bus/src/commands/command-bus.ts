@@ -23,12 +23,15 @@ import {
   TransportError,
 } from './transport.ts';
 
+/** Longest time of a timer in Node, in ms. */
+const maxTimeoutMs = 2 ** 31 - 1;
+
 const Message = z.object({
   commandId: z.string(),
   type: z.string(),
   version: z.int(),
   /** How long the caller waits, ms. A duration, because the clocks of two machines differ. */
-  timeoutMs: z.int().positive(),
+  timeoutMs: z.int().positive().max(maxTimeoutMs),
   trace: z.record(z.string(), z.string()).default({}),
   payload: z.unknown(),
 });
@@ -171,8 +174,9 @@ export class CommandBus {
 
   async #handle(message: z.output<typeof Message>, text: string, handlers: AnyHandlers): Promise<Outcome> {
     const { type, commandId } = message;
-    const handler = handlers[type];
-    const spec = commands[type as CommandType] as (typeof commands)[CommandType] | undefined;
+    const isKnown = Object.hasOwn(commands, type) && Object.hasOwn(handlers, type);
+    const handler = isKnown ? handlers[type] : undefined;
+    const spec = isKnown ? commands[type as CommandType] : undefined;
     if (!handler || !spec)
       return refuse(new FlotillaError('UNKNOWN_TYPE', `no handler for command ${type}`), `unknown command ${type}`);
     if (message.version > spec.version) {

@@ -1,4 +1,4 @@
-import { bare, parseSentinelUrl, type SentinelUrl } from '@flotilla/runtime';
+import { bare, decoded, parseSentinelUrl, type SentinelUrl } from '@flotilla/runtime';
 import type { RedisOptions } from 'ioredis';
 import type { TlsTexts } from '../tls-texts.ts';
 
@@ -22,8 +22,8 @@ function serverOptions({ protocol, hostname, port, username, password, pathname 
   return {
     host: bare(hostname),
     port: Number(port || 6379),
-    ...(username && { username: decodeURIComponent(username) }),
-    ...(password && { password: decodeURIComponent(password) }),
+    ...(username && { username: decoded(username) }),
+    ...(password && { password: decoded(password) }),
     db: Number(pathname.slice(1)) || 0,
     ...(protocol === 'rediss:' && { tls: { ...tls } }),
   };
