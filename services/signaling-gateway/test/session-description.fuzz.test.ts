@@ -5,8 +5,8 @@ import { apply, newPair, PairRecord, ufragsOf } from '../src/negotiation/pair.ts
 import { requireGrantsOf } from '../src/negotiation/sdp-grants.ts';
 
 const everyGrant: Grant[] = ['publish', 'subscribe', 'data'];
-const sending = ['sendrecv', 'sendonly'];
-const receiving = ['sendrecv', 'recvonly'];
+const sending = new Set(['sendrecv', 'sendonly']);
+const receiving = new Set(['sendrecv', 'recvonly']);
 
 /** Whether media is sent, received and data exchanged as a client reads it: lines end with LF, and the last direction counts. */
 function readByClient(sdp: string): Record<string, boolean> {
@@ -14,8 +14,8 @@ function readByClient(sdp: string): Record<string, boolean> {
   let [kind, direction] = ['', ''];
   const endSection = (): void => {
     const isMedia = kind === 'audio' || kind === 'video';
-    read.publish ||= isMedia && sending.includes(direction);
-    read.subscribe ||= isMedia && receiving.includes(direction);
+    read.publish ||= isMedia && sending.has(direction);
+    read.subscribe ||= isMedia && receiving.has(direction);
     read.data ||= kind === 'application';
   };
   for (const line of sdp.split('\n').map((each) => each.replace(/\r$/, ''))) {

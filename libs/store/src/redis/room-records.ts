@@ -1,12 +1,13 @@
 import { Member, type MemberWithConnection, PublicationRecord, roomGrants } from '@flotilla/contracts';
 import { parseGrants } from './grants-text.ts';
 
-/** Splits the first `count` words off a record; see `members` and `publications` in keys.ts. */
+/** Splits the first `count` words off a record; see `members` and `publications` in keys.ts. Throws when it has fewer. */
 function splitRecord(record: string, count: number): { words: string[]; json: string } {
   const words: string[] = [];
   let rest = record;
   for (let index = 0; index < count; index++) {
     const space = rest.indexOf(' ');
+    if (space < 0) throw new Error(`a record has ${count} words in front of its JSON`);
     words.push(rest.slice(0, space));
     rest = rest.slice(space + 1);
   }

@@ -97,7 +97,7 @@ const falsifyLength: Mutation = (bytes, { random }) => {
   const value = Buffer.alloc(8);
   value.writeBigInt64BE(BigInt(lie));
   const integer = value.subarray(8 - size);
-  return put(bytes, at, at + size, random.oneIn(3) ? Buffer.from(integer).reverse() : integer);
+  return put(bytes, at, at + size, random.oneIn(3) ? Buffer.from(integer.toReversed()) : integer);
 };
 
 const mutations: readonly Mutation[] = [
