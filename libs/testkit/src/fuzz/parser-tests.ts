@@ -8,7 +8,7 @@ import { checkedOutcome, fuzz, type Parser } from './fuzz.ts';
  */
 export function testParser(name: string, corpus: URL, parser: Parser): void {
   const seeds = seedsIn(corpus);
-  describe(`${name}`, () => {
+  describe.each([name])('%s', () => {
     test.each(seeds)('seed $name has the outcome $outcome', async ({ outcome, bytes }) => {
       expect(await checkedOutcome(parser, bytes)).toBe(outcome);
     });
