@@ -1,4 +1,4 @@
-import { type Backend, connectBackend } from '@flotilla/backend';
+import { type Backend, createBackend } from '@flotilla/backend';
 import { participantIdOf, restRoutes } from '@flotilla/contracts';
 import { gatewayUrl, RawClient, type Topology, uniqueName } from '@flotilla/testkit';
 import { beforeEach, describe, expect, test } from 'vitest';
@@ -11,7 +11,7 @@ describe.each(topologies)('the SDK for backends, on %s', (_name, use) => {
   let backend: Backend;
   use((it) => (topology = it));
   beforeEach(() => {
-    backend = connectBackend({ url: topology.api.url, apiKey: topology.api.apiKey });
+    backend = createBackend({ url: topology.api.url, apiKey: topology.api.apiKey });
   });
 
   async function join(room: string, userId: string): Promise<{ client: RawClient; participantId: string }> {
@@ -65,7 +65,7 @@ describe.each(topologies)('the SDK for backends, on %s', (_name, use) => {
     await expect(backend.getRoom({} as never)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
     await expect(backend.getRoom({ room: 'a', colour: 'red' } as never)).rejects.toMatchObject({ code: 'BAD_PAYLOAD' });
     if (!topology.apiKeyRequired) return;
-    const stranger = connectBackend({ url: topology.api.url, apiKey: 'wrong' });
+    const stranger = createBackend({ url: topology.api.url, apiKey: 'wrong' });
     await expect(stranger.listRooms()).rejects.toMatchObject({ code: 'FORBIDDEN' });
   });
 });

@@ -1,5 +1,5 @@
-import { ErrorBody, FlotillaError, restRoutes } from '@flotilla/contracts';
-import { z } from 'zod';
+import { FlotillaError, RestError, restRoutes } from '@flotilla/contracts';
+import type { z } from 'zod';
 
 type Routes = typeof restRoutes;
 type RouteName = keyof Routes;
@@ -18,7 +18,8 @@ export type RouteReply<Name extends RouteName> = Routes[Name] extends { readonly
 
 /**
  * The REST API, a method for each of its operations. Each throws FlotillaError: with the code of the server, or UNAVAILABLE when it is not
- * reached or answers something else, DEADLINE_EXCEEDED when it does not answer in time, BAD_PAYLOAD before anything is sent.
+ * reached or answers something else, DEADLINE_EXCEEDED when it does not answer in time, BAD_PAYLOAD before anything is sent. An error
+ * without an answer has a cause.
  */
 export type Backend = {
   readonly [Name in RouteName]: object extends RouteInput<Name>
@@ -33,6 +34,8 @@ export interface BackendOptions {
   readonly apiKey?: string | undefined;
   /** How long a request may take with its repetitions, ms. Default 10,000. */
   readonly timeoutMs?: number;
+  /** Whether requests are repeated that read, or that the server refused with `Retry-After`. Default true. */
+  readonly repeats?: boolean;
 }
 
 /** The shortest and the longest pause before a request is repeated, ms. */
@@ -49,8 +52,8 @@ interface AnyRoute {
   readonly reply?: z.ZodType;
 }
 
-/** The REST API of a fleet, for backends: it must not run in a browser, as its key would be in the page. Nothing is connected yet. */
-export function connectBackend(options: BackendOptions): Backend {
+/** The REST API of a fleet, for backends: it must not run in a browser, as its key would be in the page. Nothing is sent yet. */
+export function createBackend(options: BackendOptions): Backend {
   const api = new RestRequests(options);
   return Object.fromEntries(
     Object.entries<AnyRoute>(restRoutes).map(([name, route]) => [name, (input = {}) => api.request(route, input)]),
@@ -68,14 +71,17 @@ class RestRequests {
   async request(route: AnyRoute, input: Readonly<Record<string, unknown>>): Promise<unknown> {
     const { url, init } = this.#encode(route, input);
     const signal = AbortSignal.timeout(this.#timeoutMs);
+    const { repeats = true } = this.options;
     const reads = route.method === 'get';
     for (let pauseMs = minPauseMs; ; pauseMs = Math.min(2 * pauseMs, maxPauseMs)) {
       const outcome = await this.#send(route, url, { ...init, signal });
       if (!(outcome instanceof Refused)) return outcome;
       const { error, retryAfterMs } = outcome;
-      if (signal.aborted) throw error;
+      if (signal.aborted || !repeats) throw error;
       if (retryAfterMs === undefined && !(reads && error.code === 'UNAVAILABLE')) throw error;
-      if (!(await pause(Math.max(pauseMs, retryAfterMs ?? 0), signal))) throw error;
+      // A pause beyond the deadline ends with it; a timer of more than 24 days would fire at once.
+      const longest = Math.min(Math.max(pauseMs, retryAfterMs ?? 0), this.#timeoutMs);
+      if (!(await pause(longest, signal))) throw error;
     }
   }
 
@@ -115,14 +121,16 @@ class RestRequests {
       body = text === '' ? undefined : parsed(text);
     } catch (error) {
       if (init.signal.aborted)
-        return new Refused(new FlotillaError('DEADLINE_EXCEEDED', `no answer within ${this.#timeoutMs} ms`));
-      const message = `${url.origin} is not reached: ${reasonOf(error)}`;
+        return new Refused(
+          new FlotillaError('DEADLINE_EXCEEDED', `no answer within ${this.#timeoutMs} ms`, { cause: error }),
+        );
+      const message = `${url.host} cannot be reached: ${reasonOf(error)}`;
       return new Refused(new FlotillaError('UNAVAILABLE', message, { cause: error }));
     }
-    if (!response.ok) return refused(response, body, url);
+    if (!response.ok) return refusedBy(response, body, url);
     const reply = route.reply?.safeParse(body);
     if (reply?.success === false)
-      throw new FlotillaError('UNAVAILABLE', `${url.origin} answered something else than the REST API of Flotilla`);
+      throw new FlotillaError('UNAVAILABLE', `${url.host} does not answer as the REST API of Flotilla`);
     return reply?.data;
   }
 }
@@ -136,17 +144,15 @@ class Refused {
   ) {}
 }
 
-function refused(response: Response, body: unknown, { origin }: URL): Refused {
-  const known = z.object({ error: ErrorBody }).safeParse(body);
-  const error = known.success
-    ? new FlotillaError(known.data.error.code, known.data.error.message)
-    : new FlotillaError(
-        'UNAVAILABLE',
-        `${origin} answered ${response.status}, which is not of the REST API of Flotilla`,
-      );
+function refusedBy(response: Response, body: unknown, { host }: URL): Refused {
+  const refusal = RestError.safeParse(body);
+  // A proxy answered in place of the server.
+  if (!refusal.success)
+    return new Refused(new FlotillaError('UNAVAILABLE', `${host} answered HTTP ${response.status}`));
+  const { code, message } = refusal.data.error;
   const seconds = Number(response.headers.get('retry-after') ?? NaN);
-  const wasRefusedFirst = response.status === 429 || response.status === 503;
-  return new Refused(error, wasRefusedFirst && known.success && seconds >= 0 ? seconds * 1000 : undefined);
+  const isRefusedFirst = (response.status === 429 || response.status === 503) && seconds >= 0;
+  return new Refused(new FlotillaError(code, message), isRefusedFirst ? seconds * 1000 : undefined);
 }
 
 function parsed(text: string): unknown {

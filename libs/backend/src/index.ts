@@ -1,2 +1,2 @@
 export { Grant, type ErrorCode, FlotillaError } from '@flotilla/contracts';
-export { type Backend, type BackendOptions, connectBackend, type RouteInput, type RouteReply } from './backend.ts';
+export { type Backend, type BackendOptions, createBackend, type RouteInput, type RouteReply } from './backend.ts';

@@ -9,11 +9,11 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** A page that uses the SDK as an application does. */
 const application = `
-import { connectBackend } from '@flotilla/backend';
+import { createBackend } from '@flotilla/backend';
 import { connect, FlotillaError, openCamera, type Room } from '@flotilla/client';
 
 export async function tokenFor(userId: string): Promise<string> {
-  const backend = connectBackend({ url: 'https://rooms.example', apiKey: 'key' });
+  const backend = createBackend({ url: 'https://rooms.example', apiKey: 'key' });
   // @ts-expect-error A number is no room.
   await backend.getRoom({ room: 1 });
   return (await backend.issueToken({ room: 'stand-up', userId, grants: ['publish', 'subscribe'] })).token;

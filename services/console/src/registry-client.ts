@@ -1,19 +1,9 @@
-import {
-  CreateRoom,
-  FlotillaError,
-  IssuedToken,
-  type IssueFleetToken,
-  IssueToken,
-  RestError,
-  RoomName,
-  roomGrants,
-  type restRoutes,
-} from '@flotilla/contracts';
-import type { z } from 'zod';
+import { type Backend, createBackend } from '@flotilla/backend';
+import { FlotillaError, type IssuedToken, RoomName, roomGrants } from '@flotilla/contracts';
 
 const timeoutMs = 5000;
 
-/** Client of the registry's REST API. */
+/** What the console asks of the room registry. */
 export class RegistryClient {
   constructor(
     /** Returns the base URL. Called at each request: in standalone the port is known only after listening. */
@@ -23,47 +13,30 @@ export class RegistryClient {
   ) {}
 
   /** Issues a join token; creates the room if no room has that name. */
-  async issueJoinToken(room: string, name: string): Promise<IssuedToken> {
-    const newRoom: z.input<typeof CreateRoom> = { name: RoomName.parse(room) };
-    await this.#post('/v1/rooms' satisfies (typeof restRoutes)['createRoom']['path'], newRoom, this.apiKey()).catch(
-      (error: unknown) => {
+  issueJoinToken(room: string, name: string): Promise<IssuedToken> {
+    return this.#ask(this.apiKey(), async (registry) => {
+      await registry.createRoom({ name: RoomName.parse(room) }).catch((error: unknown) => {
         // An existing room keeps its settings.
         if (FlotillaError.from(error).code !== 'ROOM_EXISTS') throw error;
-      },
-    );
-    const request: z.input<typeof IssueToken> = { name, grants: [...roomGrants] };
-    return IssuedToken.parse(await this.#post(`/v1/rooms/${room}/tokens`, request, this.apiKey()));
+      });
+      return registry.issueToken({ room, name, grants: [...roomGrants] });
+    });
   }
 
   /** Issues a fleet token with the caller's API key, never with the console's: that one is for guests' join tokens only. */
-  async issueFleetToken(key: string | undefined): Promise<IssuedToken> {
-    const request: z.input<typeof IssueFleetToken> = { grants: ['admin'], userId: 'console' };
-    const path: (typeof restRoutes)['issueFleetToken']['path'] = '/v1/tokens';
-    return IssuedToken.parse(await this.#post(path, request, key));
+  issueFleetToken(key: string | undefined): Promise<IssuedToken> {
+    return this.#ask(key, (registry) => registry.issueFleetToken({ grants: ['admin'], userId: 'console' }));
   }
 
-  async #post(path: string, body: object, key: string | undefined): Promise<unknown> {
-    let response: Response;
+  /** Guests are not given the address of a registry without an answer. Nothing is repeated: people repeat what they need. */
+  async #ask<T>(apiKey: string | undefined, request: (registry: Backend) => Promise<T>): Promise<T> {
     try {
-      response = await fetch(new URL(path, this.url()), {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          ...(key !== undefined && { authorization: `Bearer ${key}` }),
-        },
-        body: JSON.stringify(body),
-        signal: AbortSignal.timeout(timeoutMs),
-      });
+      return await request(createBackend({ url: this.url(), apiKey, timeoutMs, repeats: false }));
     } catch (error) {
-      throw new FlotillaError('UNAVAILABLE', 'the room registry cannot be reached', {
-        cause: error,
-      });
+      const hasAnswer = !(error instanceof FlotillaError) || error.cause === undefined;
+      throw hasAnswer
+        ? error
+        : new FlotillaError('UNAVAILABLE', 'the room registry cannot be reached', { cause: error });
     }
-    const reply: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return reply;
-    const refusal = RestError.safeParse(reply);
-    if (refusal.success) throw new FlotillaError(refusal.data.error.code, refusal.data.error.message);
-    // A proxy answered in place of the registry.
-    throw new FlotillaError('UNAVAILABLE', `${new URL(path, this.url()).host} answered HTTP ${response.status}`);
   }
 }
