@@ -139,6 +139,38 @@ describe('the chart', () => {
       ['sfu.exposure=hostNetwork', 'relay.exposure=hostNetwork', 'sfu.adminPort=9470', 'relay.adminPort=9470'],
       /sfu\.adminPort: 9470 is relay\.adminPort/,
     ],
+    [
+      'two Services on one port of the machines',
+      [
+        'gateway.service.type=NodePort',
+        'gateway.service.nodePort=30080',
+        'registry.service.type=NodePort',
+        'registry.service.nodePort=30080',
+      ],
+      /registry\.service\.nodePort: 30080 is gateway\.service\.nodePort/,
+    ],
+    [
+      'a Service on a port of the workers',
+      [
+        'sfu.exposure=nodePort',
+        'sfu.portBase=30080',
+        'sfu.workers=2',
+        'console.service.type=NodePort',
+        'console.service.nodePort=30081',
+      ],
+      /console\.service\.nodePort: 30081 is sfu\.portBase \(30080 to 30081\)/,
+    ],
+    [
+      'a TURN server on the port of a relay',
+      [
+        'relay.exposure=nodePort',
+        'relay.port=30900',
+        ...turn,
+        'turn.service.type=NodePort',
+        'turn.service.port=30900',
+      ],
+      /turn\.service\.port: 30900 is relay\.port/,
+    ],
     ['workers beyond the last port', ['sfu.portBase=65535', 'sfu.workers=2'], /sfu\.portBase/],
     [
       'workers beyond the last node port',
