@@ -24,13 +24,16 @@ export class SharedBucket {
   }
 
   /**
-   * Takes `count` tokens. Returns false, and takes none, when there are too few.
+   * Takes `count` tokens, of the sender's part too. Returns false, and takes none, when there are too few.
    *
    * @param sender from `newSender`. Without one, the sender is above its own part.
    */
   take(count: number, sender?: TokenBucket, now: number = performance.now()): boolean {
-    const left = sender?.take(now, count) ? 0 : this.#tokens.burst * reservedShare;
-    return this.#tokens.has(now, count + left) && this.#tokens.take(now, count);
+    const isBelow = sender?.has(now, count) ?? false;
+    const left = isBelow ? 0 : this.#tokens.burst * reservedShare;
+    if (!this.#tokens.has(now, count + left)) return false;
+    if (isBelow) sender?.take(now, count);
+    return this.#tokens.take(now, count);
   }
 
   /** Whether it has all its tokens. */

@@ -1,4 +1,4 @@
-import type { RelayView } from '@flotilla/contracts';
+import { FlotillaError, type RelayView } from '@flotilla/contracts';
 
 /**
  * The relay for a new link: the preferred one while it has capacity, so that a room stays on one relay, else the one with the
@@ -17,14 +17,20 @@ export function chooseRelay(
   return (open.find(({ id }) => id === preferred) ?? open[0])?.id;
 }
 
-/** The relay for a new link, and that of the room, which differ when the client of the link cannot reach the room's (`avoid`). */
+/**
+ * The relay for a new link, and that of the room, which differ when the client of the link cannot reach the room's (`avoid`). Throws
+ * NO_CAPACITY.
+ */
 export function assignRelay(
   relays: readonly RelayView[],
   preferred: string | undefined,
   exclude: readonly string[],
   avoid: string | undefined,
-): { readonly ofLink: string | undefined; readonly ofRoom: string | undefined } {
+): { readonly ofLink: string; readonly ofRoom: string } {
   const ofRoom = chooseRelay(relays, preferred, exclude);
-  if (ofRoom === undefined || ofRoom !== avoid) return { ofLink: ofRoom, ofRoom };
-  return { ofLink: chooseRelay(relays, undefined, [...exclude, avoid]), ofRoom };
+  const ofLink =
+    ofRoom !== undefined && ofRoom === avoid ? chooseRelay(relays, undefined, [...exclude, avoid]) : ofRoom;
+  if (ofRoom === undefined || ofLink === undefined)
+    throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
+  return { ofLink, ofRoom };
 }

@@ -1,4 +1,4 @@
-import { FlotillaError, RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
+import { RelayReport, type RelayView, RetainedMessage } from '@flotilla/contracts';
 import { assignRelay } from '../relay-choice.ts';
 import { nodeTimeoutMs, type RelayStore, retainedSeconds } from '../store.ts';
 import type { Keys } from './keys.ts';
@@ -34,8 +34,6 @@ export class RedisRelays implements RelayStore {
     const key = this.keys.roomRelay(roomId);
     const [relays, preferred] = await Promise.all([this.list(), this.client.do((redis) => redis.get(key))]);
     const { ofLink, ofRoom } = assignRelay(relays, preferred ?? undefined, exclude, avoid);
-    if (ofLink === undefined || ofRoom === undefined)
-      throw new FlotillaError('NO_CAPACITY', 'no metadata relay takes another link');
     // Parallel first links of a room may choose two relays; the room then spans both.
     await this.client.do((redis) => redis.set(key, ofRoom, 'EX', retainedSeconds));
     return ofLink;

@@ -49,9 +49,10 @@ export class MetadataLinks {
         this.log.warn({ relayId, roomId, sessionId: session.id, code }, 'relay does not answer, trying another');
         exclude.push(relayId);
       });
-      // The participant may have been removed while the link was opened.
-      if (link && session.rooms.has(roomId)) {
-        membership.relayId = relayId;
+      // The participant may have been removed while the link was opened, or have left and joined again.
+      const current = session.rooms.get(roomId);
+      if (link && current) {
+        current.relayId = relayId;
         return link;
       }
       if (link) await this.bus.call(relayQueue(relayId), 'relay.disconnect', { roomId, sessionId: session.id });
