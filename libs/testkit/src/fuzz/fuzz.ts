@@ -47,6 +47,8 @@ export async function checkedOutcome(parser: Parser, input: Buffer): Promise<str
   const { cpuMs = 50, allocatedBytes = 4 * 2 ** 20 + 100 * input.length } = parser.bounds ?? {};
   const outcome = await withinBounds(() => parser.outcomeOf(input), { cpuMs, allocatedBytes });
   if (!parser.outcomes.includes(outcome)) throw new Error(`the outcome ${outcome} is not documented`);
+  // Inputs have `__proto__` with this member.
+  if ('polluted' in {}) throw new Error('it changed the prototype of all objects');
   return outcome;
 }
 
