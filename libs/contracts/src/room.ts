@@ -25,7 +25,7 @@ export const RoomSettings = z.strictObject({
   spread: z
     .boolean()
     .default(false)
-    .describe('Assign each participant to a lightly loaded node, instead of preferring nodes that host the room.'),
+    .describe('Prefer nodes that do not host the room yet for each participant, instead of those that do.'),
   peerToPeer: z
     .boolean()
     .default(false)

@@ -33,5 +33,5 @@ export const keptReports = 1024;
 /** A node without a heartbeat for this long gets no new members, ms. */
 export const nodeTimeoutMs = 2000;
 
-/** Load above which a node is not preferred for hosting the room already. */
-export const affinityLoadLimit = 0.8;
+/** Load from which on a node is not preferred for a room, whether it hosts it or not. */
+export const preferredLoadLimit = 0.8;

@@ -1,4 +1,4 @@
-import { affinityLoadLimit } from './store.ts';
+import { preferredLoadLimit } from './store.ts';
 
 /** A node that a member may be assigned to. */
 export interface Candidate {
@@ -8,15 +8,15 @@ export interface Candidate {
   readonly reserved: number;
   /** Share of its cores in use, 0 to 1. */
   readonly cpu: number;
-  /** It hosts the room already, and the room's setting `spread` is off. */
-  readonly hosting: boolean;
+  /** It hosts the room already; with the room's setting `spread`, it does not. */
+  readonly preferred: boolean;
 }
 
 /**
- * Chooses a node. A node that hosts the room is preferred while its load is below `affinityLoadLimit`, the least loaded
- * first. Else two random choices among the less loaded half, of which the less loaded wins (Mitzenmacher, "The Power of
- * Two Choices in Randomized Load Balancing", 2001): stale figures then do not send all new members to one node. Load is
- * the greater of reserved share and CPU. The Redis script does the same, step for step; the conformance suite compares.
+ * Chooses a node: among the preferred ones whose load is below `preferredLoadLimit`, or where there are none, among all. Of their
+ * less loaded half two are chosen at random, of which the less loaded wins (Mitzenmacher, "The Power of Two Choices in Randomized
+ * Load Balancing", 2001): stale figures then do not send all new members to one node. Load is the greater of reserved share and
+ * CPU. The Redis script does the same, step for step; the conformance suite compares.
  *
  * @param random two numbers in [0, 1).
  */
@@ -25,12 +25,12 @@ export function chooseNode(candidates: readonly Candidate[], random: readonly [n
   const free = candidates
     .filter(({ reserved, capacity }) => reserved < capacity)
     .sort((a, b) => load(a) - load(b) || (a.id < b.id ? -1 : 1));
-  const hosting = free.find((node) => node.hosting && load(node) < affinityLoadLimit);
-  if (hosting) return hosting.id;
+  const preferred = free.filter((node) => node.preferred && load(node) < preferredLoadLimit);
+  const from = preferred.length > 0 ? preferred : free;
   // Two different ones, where there are two. Sorted by load: the smaller index is the less loaded.
-  const among = Math.max(Math.min(free.length, 2), Math.ceil(free.length / 2));
+  const among = Math.max(Math.min(from.length, 2), Math.ceil(from.length / 2));
   const first = Math.floor(random[0] * among);
   let second = Math.floor(random[1] * (among - 1));
   if (second >= first) second++;
-  return free[among > 1 ? Math.min(first, second) : 0]?.id;
+  return from[among > 1 ? Math.min(first, second) : 0]?.id;
 }

@@ -7,7 +7,7 @@ const candidate = fc.record({
   capacity: fc.integer({ min: 1, max: 50 }),
   reserved: fc.integer({ min: 0, max: 60 }),
   cpu: fc.double({ min: 0, max: 1, noNaN: true }),
-  hosting: fc.boolean(),
+  preferred: fc.boolean(),
 });
 const candidates = fc.uniqueArray(candidate, { selector: ({ id }) => id, maxLength: 20 });
 const random = fc.tuple(
@@ -32,7 +32,7 @@ describe('choosing a node', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const free = nodes
-          .map((node) => ({ ...node, hosting: false }))
+          .map((node) => ({ ...node, preferred: false }))
           .filter(({ reserved, capacity }) => reserved < capacity);
         fc.pre(free.length > 1);
         const chosen = free.find(({ id }) => id === chooseNode(free, numbers))!;
@@ -41,14 +41,14 @@ describe('choosing a node', () => {
     );
   });
 
-  test('a node that hosts the room is chosen while its load is below the limit', () => {
+  test('a preferred node is chosen while its load is below the limit', () => {
     fc.assert(
       fc.property(candidates, random, (nodes, numbers) => {
         const host = nodes
-          .filter(({ reserved, capacity, hosting }) => hosting && reserved < capacity)
+          .filter(({ reserved, capacity, preferred }) => preferred && reserved < capacity)
           .find((node) => load(node) < 0.8);
         fc.pre(host !== undefined);
-        expect(nodes.find(({ id }) => id === chooseNode(nodes, numbers))).toMatchObject({ hosting: true });
+        expect(nodes.find(({ id }) => id === chooseNode(nodes, numbers))).toMatchObject({ preferred: true });
       }),
     );
   });

@@ -322,7 +322,7 @@ describe('scripts', () => {
           if (hosting) await redis.hset(`${namespace}:{rm_p}:assignments`, id, 1);
         }
         const expected = chooseNode(
-          fleet.map((each) => ({ ...each, hosting: each.hosting && !spread })),
+          fleet.map(({ hosting, ...each }) => ({ ...each, preferred: hosting !== spread })),
           [first, second],
         );
         expect(await redis.eval(lua, 1, namespace, spread ? '1' : '0', first, second)).toBe(expected ?? '');

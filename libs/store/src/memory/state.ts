@@ -207,7 +207,7 @@ export class MemoryState {
         capacity,
         reserved,
         cpu: load.cpu,
-        hosting: !record.room.spread && hosting.has(id),
+        preferred: hosting.has(id) !== record.room.spread,
       }));
     const chosen = chooseNode(candidates, [Math.random(), Math.random()]);
     if (!chosen) throw new FlotillaError('NO_CAPACITY');

@@ -3,7 +3,7 @@ import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
 import {
-  affinityLoadLimit,
+  preferredLoadLimit,
   keptMessagesPerUser,
   keptReports,
   maxBans,
@@ -18,7 +18,7 @@ import { type ScriptArguments, type ScriptName, scripts } from './scripts/genera
 
 /** Constants that scripts use by name. */
 const constants: Readonly<Record<string, string | number>> = {
-  affinityLoadLimit,
+  preferredLoadLimit,
   dataField,
   idleStreamSeconds,
   keptMessagesPerUser,
