@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
 import { givePageMetadata } from './page-metadata.ts';
 import { spread } from './spread.ts';
-import { metricsOf, smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
+import { metricsOf, useBrowser, useFaultFleet } from './use-topology.ts';
 
 /** The address that the metadata relay announces: the impaired path begins there. It listens on 127.0.0.1, at the same port. */
 const pathHost = '127.0.0.2';
@@ -44,7 +44,7 @@ describe('metadata over a path with 20 % loss and a round trip of 250 ms', () =>
   };
 
   test('adaptive topics switch to the unreliable channel until it recovers, and every reliable message arrives in order', async () => {
-    const join = (name: string) => CallPage.join(browser, fleet.pageUrl, { room: 'far', name, camera: smallCamera });
+    const join = (name: string) => CallPage.join(browser, fleet.pageUrl, { room: 'far', name });
     const [ada, bob] = [await join('ada'), await join('bob')];
     for (const { page } of [ada, bob]) await givePageMetadata(page);
     await bob.page.evaluate(async () => {

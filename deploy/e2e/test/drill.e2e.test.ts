@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
+import { useBrowser, useFaultFleet } from './use-topology.ts';
 
 /** Updates come every second or five, later on a busy machine. */
 const patience = { timeoutMs: 120_000 };
@@ -30,7 +30,6 @@ describe('drills from the console during a call', { timeout: 300_000 }, () => {
           room: 'standup',
           name,
           signalUrl: fleet.gatewayUrls[index]!,
-          camera: smallCamera,
         }),
       ),
     )) as never;

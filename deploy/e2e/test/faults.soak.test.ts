@@ -3,7 +3,7 @@ import { CallPage, mediaWorkersOf, notYet, RestApi, waitFor } from '@flotilla/te
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
-import { smallCamera, useBrowser, useOwnFleet } from './use-topology.ts';
+import { useBrowser, useOwnFleet } from './use-topology.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 const redisAwayMs = 30_000;
@@ -37,7 +37,7 @@ describe('faults during migrations', () => {
   beforeAll(async () => {
     await fleet.api.createRoom({ name: 'call', spread: true });
     pages = await Promise.all(
-      names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name, camera: smallCamera })),
+      names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name })),
     );
     for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) {

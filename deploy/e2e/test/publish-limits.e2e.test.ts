@@ -3,7 +3,7 @@ import { LightPeer } from '@flotilla/light-peer';
 import { CallPage, joinWithMedia, notYet, publishAudio, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { describe, expect, test } from 'vitest';
-import { smallCamera, useBrowser, useStandalone } from './use-topology.ts';
+import { useBrowser, useStandalone } from './use-topology.ts';
 
 /** Above the 32 kbit/s of a light peer's audio, below the 240 of its video. */
 const limitForAudio = 100_000;
@@ -54,7 +54,6 @@ describe('the maximum bit rate of what a participant publishes', () => {
     const caller = await CallPage.join(browser, topology.pageUrl, {
       room,
       name: 'Ada',
-      camera: smallCamera,
     });
     await caller.page.evaluate(() => {
       globalThis.endedPublications = [];

@@ -2,7 +2,7 @@ import { CallPage, launchBrowserToKill, TcpProxy, type Topology } from '@flotill
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
 import { picture } from './picture.ts';
-import { resumeWindowSeconds, smallCamera, useBrowser, useFleet } from './use-topology.ts';
+import { resumeWindowSeconds, useBrowser, useFleet } from './use-topology.ts';
 
 describe('the call page', () => {
   let topology: Topology;
@@ -18,7 +18,6 @@ describe('the call page', () => {
     const call = await CallPage.join(in_, topology.pageUrl, {
       room,
       name,
-      camera: smallCamera,
       ...(signalUrl !== undefined && { signalUrl }),
     });
     calls.push(call);

@@ -6,7 +6,7 @@ import { useBrowser, useFaultFleet } from './use-topology.ts';
 
 const names = ['ada', 'bob', 'cleo'];
 
-describe('an SFU node stops during a call of three', () => {
+describe('an SFU node stops during a call of three', { timeout: 180_000 }, () => {
   let fleet: TestFleet;
   let browser: Browser;
   let pages: CallPage[];
@@ -55,17 +55,16 @@ describe('an SFU node stops during a call of three', () => {
     for (const page of pages) await page.watchMoves();
     for (const page of pages) await page.takeFrameGaps();
     const began = performance.now();
-    expect(await fleet.processes.get(stopped)!.stop('SIGTERM', 25_000)).toBe(0);
+    expect(await fleet.processes.get(stopped)!.stop('SIGTERM', 70_000)).toBe(0);
     const took = Math.round(performance.now() - began);
     const gaps = (await Promise.all(pages.map((page) => page.takeFrameGaps()))).flat().map(({ longest }) => longest);
     const lines = fleet.processes.get(stopped)!.lines.filter((line) => /drain/.test(line));
     console.log(`drained in ${took} ms; longest gap between frames ${Math.round(Math.max(...gaps))} ms`);
-    expect(lines.join('\n')).toMatch(/"drained"|drained/);
+    const moves = (await Promise.all(pages.map((page) => page.moves()))).flat();
+    expect(lines.join('\n'), `moves: ${JSON.stringify(moves)}`).toMatch(/"node drained"/);
     await allTogether();
     await assignmentsSettle(stopped);
-    const moves = (await Promise.all(pages.map((page) => page.moves()))).flat();
-    expect(moves.length).toBeGreaterThan(0);
-    for (const move of moves) expect(move).toEqual({ ms: expect.any(Number) as number });
+    expect(moves.filter(({ ms }) => ms !== undefined).length).toBeGreaterThan(0);
   });
 
   test('when it is killed its participants are reassigned to other nodes and keep their ids', async () => {

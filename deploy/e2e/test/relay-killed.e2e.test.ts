@@ -3,7 +3,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterEach, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
 import { givePageMetadata } from './page-metadata.ts';
-import { metricsOf, smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
+import { metricsOf, useBrowser, useFaultFleet } from './use-topology.ts';
 
 interface Received {
   readonly values: unknown[];
@@ -20,7 +20,7 @@ afterEach(async () => {
 });
 
 async function join(name: string): Promise<CallPage> {
-  const call = await CallPage.join(browser, fleet.pageUrl, { room: 'relays', name, camera: smallCamera });
+  const call = await CallPage.join(browser, fleet.pageUrl, { room: 'relays', name });
   calls.push(call);
   await givePageMetadata(call.page);
   await call.page.evaluate('globalThis.delivered = { values: [], lost: [] };');

@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
 import { allReceived, ResumingClient } from './resuming-client.ts';
-import { smallCamera, useBrowser, useFaultFleet } from './use-topology.ts';
+import { useBrowser, useFaultFleet } from './use-topology.ts';
 
 describe('a gateway stops at SIGTERM', () => {
   let fleet: TestFleet;
@@ -79,7 +79,7 @@ describe('a gateway stops at SIGTERM', () => {
     });
     const signalUrl = `http://127.0.0.1:${proxy.port}`;
     for (const name of ['ada', 'bob'])
-      calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl, camera: smallCamera }));
+      calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl }));
     const [ada, bob] = calls as [CallPage, CallPage];
     await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
     return { proxy, ada, bob, before: [await ada.room(), await bob.room()] };

@@ -5,7 +5,7 @@ import { CallPage, joinWithMedia, publishAudio, type RawClient, type Topology } 
 import fc from 'fast-check';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, expect, test } from 'vitest';
-import { smallCamera, useBrowser, useStandalone } from './use-topology.ts';
+import { useBrowser, useStandalone } from './use-topology.ts';
 
 /** How long parameters are published: a minute, or RTP_FUZZ_SECONDS. */
 const seconds = Number(process.env['RTP_FUZZ_SECONDS'] ?? 60);
@@ -97,7 +97,7 @@ describe(`random RTP parameters for ${seconds} s`, () => {
   });
 
   async function join(room: string, name: string): Promise<CallPage> {
-    const call = await CallPage.join(browser, topology.pageUrl, { room, name, camera: smallCamera });
+    const call = await CallPage.join(browser, topology.pageUrl, { room, name });
     calls.push(call);
     await call.page.evaluate(() => {
       globalThis.mediaStates = [];

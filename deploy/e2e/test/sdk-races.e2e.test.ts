@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { CallPage, notYet, TcpProxy, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, describe, test } from 'vitest';
-import { resumeWindowSeconds, smallCamera, useBrowser, useFleet } from './use-topology.ts';
+import { resumeWindowSeconds, useBrowser, useFleet } from './use-topology.ts';
 
 /** Below the resume window, after which the server removes a participant by itself. */
 const removedWithinMs = (resumeWindowSeconds - 4) * 1000;
@@ -26,7 +26,6 @@ describe('the SDK on a fleet', () => {
     const call = await CallPage.join(browser, topology.pageUrl, {
       room,
       name,
-      camera: smallCamera,
       ...(signalUrl !== undefined && { signalUrl }),
     });
     calls.push(call);

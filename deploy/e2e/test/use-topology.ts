@@ -43,7 +43,8 @@ const shared = test
       gateways: 2,
       relays: 2,
       env: { ...sharedSettings, FLOTILLA_DRAIN_SECONDS: '6', FLOTILLA_STOP_DELAY_SECONDS: '2' },
-      sfuEnv: () => ({ FLOTILLA_DRAIN_SECONDS: '20' }),
+      // On a busy machine a migration is timed out and repeated.
+      sfuEnv: () => ({ FLOTILLA_DRAIN_SECONDS: '60', FLOTILLA_SHUTDOWN_SECONDS: '65' }),
     });
     onCleanup(() => started.stop());
     return started;
@@ -53,9 +54,6 @@ const shared = test
     onCleanup(() => browser.close());
     return browser;
   });
-
-/** A camera for calls whose picture does not matter. It takes a quarter of the time of 720p to encode and decode. */
-export const smallCamera = { width: 640, height: 360 } as const;
 
 type Assign<T> = (value: T) => void;
 

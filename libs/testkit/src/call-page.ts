@@ -35,12 +35,15 @@ export interface Received {
 /** The increase of a counter that may have been reset. */
 const increase = (from: number, to: number): number => (to >= from ? to - from : to);
 
+const smallCamera: CameraSize = { width: 640, height: 360 };
+
 export interface CallPageOptions {
   readonly room: string;
   readonly name: string;
   /** Sends the page's signaling another way. */
   readonly signalUrl?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
+  /** The size of its picture, in pixels. Default: 640 by 360, which take a quarter of the time of 720p to encode and decode. */
   readonly camera?: CameraSize;
   /** Replaces remote ICE candidates by a port that does not answer, as behind a firewall. */
   readonly misdirectCandidates?: boolean;
@@ -66,14 +69,14 @@ export class CallPage<T extends Tab = Page> {
     pageUrl: string,
     options: CallPageOptions,
   ): Promise<CallPage<T>> {
-    const { room, name, signalUrl, viewport = { width: 1280, height: 800 }, camera } = options;
+    const { room, name, signalUrl, viewport = { width: 1280, height: 800 }, camera = smallCamera } = options;
     const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
     const runFirst = <Argument>(script: (argument: Argument) => void, argument: Argument): Promise<unknown> =>
       context.addInitScript({ content: `(${String(script)})(${JSON.stringify(argument)})` });
     await runFirst(prepare, undefined);
     if (options.misdirectCandidates) await runFirst(misdirectCandidates, undefined);
     if (options.withoutDevices) await runFirst(removeDevices, undefined);
-    if (camera) await runFirst(limitCamera, camera);
+    await runFirst(limitCamera, camera);
     if (signalUrl !== undefined) await runFirst(redirectSignaling, signalUrl);
     const call = new CallPage(name, await context.newPage(), context);
     await call.page.goto(`${pageUrl}/?room=${room}&name=${name}`);

@@ -4,7 +4,7 @@ export class NotYet extends Error {
 }
 
 export interface WaitOptions {
-  /** Default 10,000. */
+  /** Default 20,000. */
   readonly timeoutMs?: number;
   /** Interval between two checks, ms. Default 50. */
   readonly everyMs?: number;
@@ -15,7 +15,7 @@ export interface WaitOptions {
  * not met; the error after the timeout has the last reason.
  */
 export async function waitFor<T>(what: string, check: () => Promise<T> | T, options: WaitOptions = {}): Promise<T> {
-  const { timeoutMs = 10_000, everyMs = 50 } = options;
+  const { timeoutMs = 20_000, everyMs = 50 } = options;
   const deadline = performance.now() + timeoutMs;
   let why: unknown;
   for (;;) {
