@@ -7,6 +7,7 @@ export {
   type SentinelUrl,
 } from './broker-urls.ts';
 export * from './admin-server.ts';
+export * from './bearer-token.ts';
 export * from './close-serving.ts';
 export * from './address-settings.ts';
 export * from './config.ts';

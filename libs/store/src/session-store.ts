@@ -56,8 +56,8 @@ export interface ConnectedSession {
 export const resumeRepeatSeconds = 30;
 
 export interface SessionStore {
-  /** Whether a token id was accepted before. */
-  isTokenUsed(tokenId: string): Promise<boolean>;
+  /** Throws what `open` would throw for a token now, which is not used up. `issuedAt` is in seconds since the Unix epoch. */
+  requireOpenable(userId: string, token: { readonly tokenId: string; readonly issuedAt: number }): Promise<void>;
 
   /**
    * Writes a new session, and uses its token up in the same step; without a token, none is. `resumeHash` is the SHA-256 of its resume

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
+import { bearerTokenOf } from '@flotilla/runtime';
 import { Body, Controller, type DynamicModule, Headers, Inject, Module, Post, Res } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Response } from 'express';
@@ -34,7 +35,7 @@ class ConsoleController {
   /** Issues a token for the topology page. The registry checks the caller's API key; without configured keys it asks for none. */
   @Post('topology-entry')
   topologyEntry(@Headers('authorization') authorization: string | undefined, @Res() response: Response): Promise<void> {
-    const key = /^Bearer (\S+)$/i.exec(authorization ?? '')?.[1];
+    const key = bearerTokenOf(authorization);
     return this.#answer(response, () => this.options.registry.issueFleetToken(key));
   }
 

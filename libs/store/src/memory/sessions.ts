@@ -40,8 +40,15 @@ export class MemorySessions implements SessionStore {
     this.#sessions = shared.sessions;
   }
 
-  async isTokenUsed(tokenId: string): Promise<boolean> {
-    return this.#isUsed(tokenId);
+  async requireOpenable(userId: string, token: { tokenId: string; issuedAt: number }): Promise<void> {
+    this.#requireOpenable(userId, token.issuedAt, token.tokenId);
+  }
+
+  /** Throws TOKEN_REVOKED, TOKEN_REPLAYED, TOO_MANY_SESSIONS. */
+  #requireOpenable(userId: string, issuedAt: number, tokenId: string | undefined): void {
+    if (this.#isRevoked(userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
+    if (tokenId !== undefined && this.#isUsed(tokenId)) throw new FlotillaError('TOKEN_REPLAYED');
+    if (this.shared.sessionsOf(userId).length >= maxSessionsPerUser) throw new FlotillaError('TOO_MANY_SESSIONS');
   }
 
   #isUsed(tokenId: string): boolean {
@@ -84,10 +91,7 @@ export class MemorySessions implements SessionStore {
     resumeHash: string,
     token?: UsedToken,
   ): Promise<Offset> {
-    if (this.#isRevoked(session.userId, issuedAt)) throw new FlotillaError('TOKEN_REVOKED');
-    if (token && this.#isUsed(token.id)) throw new FlotillaError('TOKEN_REPLAYED');
-    if (this.shared.sessionsOf(session.userId).length >= maxSessionsPerUser)
-      throw new FlotillaError('TOO_MANY_SESSIONS');
+    this.#requireOpenable(session.userId, issuedAt, token?.id);
     if (token) this.#useToken(token);
     this.#sessions.set(session.id, { ...session, issuedAt, resumeHash });
     this.#byResumeHash.set(resumeHash, session.id);

@@ -70,8 +70,9 @@ export class RedisSessions implements SessionStore {
     private readonly keys: Keys,
   ) {}
 
-  async isTokenUsed(tokenId: string): Promise<boolean> {
-    return (await this.client.do((redis) => redis.exists(this.keys.usedToken(tokenId)))) === 1;
+  async requireOpenable(userId: string, { tokenId, issuedAt }: { tokenId: string; issuedAt: number }): Promise<void> {
+    const outcome = await this.client.run('isOpenable', { userId, tokenId, issuedAt });
+    if (outcome !== 'openable') throw new FlotillaError(outcome);
   }
 
   async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string, token?: UsedToken): Promise<Offset> {

@@ -1,6 +1,6 @@
 import { type ApiKey, knownApiKey } from '@flotilla/auth';
 import { type ApiScope, FlotillaError, type RestRoute, restRoutes } from '@flotilla/contracts';
-import { type Logger, TokenBucket } from '@flotilla/runtime';
+import { bearerTokenOf, type Logger, TokenBucket } from '@flotilla/runtime';
 import {
   type CallHandler,
   type CanActivate,
@@ -52,7 +52,7 @@ export class ApiAccess {
   /** The key of a request; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
   check(request: Request): ApiKey | undefined {
     if (!this.keys) return undefined;
-    const sent = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    const sent = bearerTokenOf(request.headers.authorization);
     if (sent === undefined)
       throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
     const key = knownApiKey(sent, this.keys());

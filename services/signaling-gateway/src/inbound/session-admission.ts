@@ -1,7 +1,7 @@
 import { newResumeToken, resumeTokenHash } from '@flotilla/auth';
 import { FlotillaError, newId, type RtpCapabilities, type TokenClaims, userOfClaims } from '@flotilla/contracts';
 import { counter } from '@flotilla/runtime';
-import { maxSessionsPerUser, type SessionRecord, type SessionStore } from '@flotilla/store';
+import type { SessionRecord, SessionStore } from '@flotilla/store';
 import type { UserMessages } from '../messages/user-messages.ts';
 import type { NodeDirectory } from '../node-directory.ts';
 import type { Lifecycle } from '../sessions/lifecycle.ts';
@@ -74,11 +74,9 @@ export class SessionAdmission {
     return session;
   }
 
-  /** Throws TOKEN_REPLAYED, TOO_MANY_SESSIONS when a session could not be opened with the token now. Does not use it up. */
+  /** Throws what `open` would throw now. Does not use the token up. */
   async requireOpenable(claims: TokenClaims): Promise<void> {
-    if (await this.store.isTokenUsed(claims.jti)) throw new FlotillaError('TOKEN_REPLAYED');
-    const sessions = await this.store.ofUser(userOfClaims(claims));
-    if (sessions.length >= maxSessionsPerUser) throw new FlotillaError('TOO_MANY_SESSIONS');
+    await this.store.requireOpenable(userOfClaims(claims), { tokenId: claims.jti, issuedAt: claims.iat });
   }
 
   /** Throws SESSION_EXPIRED unless the token can be used to resume now. Does not use it up. */

@@ -5,10 +5,9 @@ are connected or may resume. `claims` are the fields and values of its token's c
 @result z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])])
 Returns {the newest offset of the user's messages}, or why not.
 ]]
--- @include tokens
-if is_revoked(userId, issuedAt) then return 'TOKEN_REVOKED' end
-if is_used(tokenId) then return 'TOKEN_REPLAYED' end
-if redis.call('SCARD', key.userSessions(userId)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
+-- @include openings
+local problem = opening_problem(userId, issuedAt, tokenId)
+if problem then return problem end
 local offset = last_offset(key.inbox(userId))
 if tokenId ~= '' then stage_use(tokenId, tokenSeconds) end
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }

@@ -18,6 +18,7 @@ export interface ScriptArguments {
   dueSessions: { limit: string | number };
   expiredRooms: { limit: string | number };
   gatewayAlive: { gatewayId: string | number };
+  isOpenable: { userId: string | number; tokenId: string | number; issuedAt: string | number };
   isResumable: { resumeHash: string | number };
   join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
@@ -140,6 +141,11 @@ end
 local function stage_migration_abort(room, participant)
   local migration = stage_migration_end(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
+end`,
+  openings: `local function opening_problem(user, issued_at, token)
+  if is_revoked(user, issued_at) then return 'TOKEN_REVOKED' end
+  if is_used(token) then return 'TOKEN_REPLAYED' end
+  if redis.call('SCARD', key.userSessions(user)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
 end`,
   placement: `local function choose_node(options)
   local free = {}
@@ -674,6 +680,14 @@ stage('ZADD', key.gateways(), now_ms(), gatewayId)
 commit()
 return known and 1 or 0`,
   },
+  isOpenable: {
+    args: ["userId","tokenId","issuedAt"],
+    result: z.enum(['openable', 'TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']),
+    lua: `${include.transaction}
+${include.tokens}
+${include.openings}
+return opening_problem(userId, issuedAt, tokenId) or 'openable'`,
+  },
   isResumable: {
     args: ["resumeHash"],
     result: z.union([z.literal(0), z.literal(1)]),
@@ -806,9 +820,9 @@ return { redis.call('XRANGE', inbox, '-', '+'), fields['entries-added'] > fields
     result: z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])]),
     lua: `${include.transaction}
 ${include.tokens}
-if is_revoked(userId, issuedAt) then return 'TOKEN_REVOKED' end
-if is_used(tokenId) then return 'TOKEN_REPLAYED' end
-if redis.call('SCARD', key.userSessions(userId)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
+${include.openings}
+local problem = opening_problem(userId, issuedAt, tokenId)
+if problem then return problem end
 local offset = last_offset(key.inbox(userId))
 if tokenId ~= '' then stage_use(tokenId, tokenSeconds) end
 local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }

@@ -1,0 +1,7 @@
+--[[
+Returns what openSession would refuse a token for now.
+@args userId tokenId issuedAt
+@result z.enum(['openable', 'TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS'])
+]]
+-- @include openings
+return opening_problem(userId, issuedAt, tokenId) or 'openable'
