@@ -162,13 +162,7 @@ describe('the chart', () => {
     ],
     [
       'a TURN server on the port of a relay',
-      [
-        'relay.exposure=nodePort',
-        'relay.port=30900',
-        ...turn,
-        'turn.service.type=NodePort',
-        'turn.service.port=30900',
-      ],
+      ['relay.exposure=nodePort', 'relay.port=30900', ...turn, 'turn.service.type=NodePort', 'turn.service.port=30900'],
       /turn\.service\.port: 30900 is relay\.port/,
     ],
     ['workers beyond the last port', ['sfu.portBase=65535', 'sfu.workers=2'], /sfu\.portBase/],

@@ -36,9 +36,7 @@ describe('faults during migrations', () => {
   useBrowser((it) => (browser = it));
   beforeAll(async () => {
     await fleet.api.createRoom({ name: 'call', spread: true });
-    pages = await Promise.all(
-      names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name })),
-    );
+    pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name })));
     for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) {
       await page.watchFrames();

@@ -28,6 +28,8 @@ export interface RabbitMqUrl {
 
 const sentinelGrammar = /^(rediss?)\+sentinel:\/\/(?:([^@/]*)@)?([^/?@]+)\/([^/?]+)(?:\/(\d+))?(?:\?(.*))?$/;
 const defaultSentinelPort = 26_379;
+/** Of the sentinels or nodes in a URL. */
+const maxHosts = 32;
 const rabbitMqGrammar = /^(amqps?):\/\/(?:([^@/]*)@)?([^/?@]+)(?:\/([^/?]*))?(?:\?(.*))?$/;
 
 /** Parses `redis+sentinel://user:password@host:port,host:port/name/database?sentinelUsername=&sentinelPassword=`. */
@@ -68,11 +70,12 @@ export function parseRabbitMqUrl(text: string): RabbitMqUrl | undefined {
   };
 }
 
-/** The hosts of a list, undefined when one of them is none. */
+/** The hosts of a list, undefined when one of them is none, or there are more than `maxHosts`. */
 function parseHosts(text: string, defaultPort: number): { host: string; port: number }[] | undefined {
-  const hosts = text.split(',').map((host) => {
-    if (!URL.canParse(`redis://${host}`)) return undefined;
-    const { hostname, port } = new URL(`redis://${host}`);
+  const listed = text.split(',', maxHosts + 1);
+  if (listed.length > maxHosts) return undefined;
+  const hosts = listed.map((host) => {
+    const { hostname, port } = URL.parse(`redis://${host}`) ?? {};
     return hostname ? { host: bare(hostname), port: Number(port || defaultPort) } : undefined;
   });
   const known = hosts.filter((host) => host !== undefined);
@@ -108,7 +111,7 @@ export const redisUrl = () =>
     .string()
     .refine(
       isRedisUrl,
-      'redis://HOST:PORT, rediss:// for TLS, or redis+sentinel://HOST:PORT,HOST:PORT/NAME is expected',
+      `redis://HOST:PORT, rediss:// for TLS, or redis+sentinel://HOST:PORT,HOST:PORT/NAME with at most ${maxHosts} hosts is expected`,
     );
 
 export const rabbitMqUrl = () =>
@@ -116,7 +119,7 @@ export const rabbitMqUrl = () =>
     .string()
     .refine(
       (text) => parseRabbitMqUrl(text) !== undefined,
-      'amqp://USER:PASSWORD@HOST:PORT, or amqps:// for TLS, is expected; several nodes as HOST:PORT,HOST:PORT',
+      `amqp://USER:PASSWORD@HOST:PORT, or amqps:// for TLS, is expected; several nodes, at most ${maxHosts}, as HOST:PORT,HOST:PORT`,
     );
 
 /** A setting that names a PEM file. Its value is the text of the file. */

@@ -183,9 +183,8 @@ describe('metadata links', () => {
     const call = async (queue: string) => ({ relayId: queue.slice(queue.indexOf('rl_')) });
     const links = new MetadataLinks({ call } as never, relays, log);
     const { session } = member();
-    const own = { ...membership };
     const connect = async (exceptRelay?: string) =>
-      (await links.connect(session, own, { dtlsParameters: {} as never, exceptRelay })).relayId;
+      (await links.connect(session, session.rooms.get('rm_a')!, { dtlsParameters: {} as never, exceptRelay })).relayId;
     expect(await connect()).toBe('rl_a');
     expect(await connect('rl_c')).toBe('rl_a');
     expect(await connect('rl_a')).toBe('rl_b');
