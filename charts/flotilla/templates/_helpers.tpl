@@ -115,6 +115,40 @@ labels:
 {{- $rabbitmq := .Values.rabbitmq -}}
 {{ include "flotilla.secretVariable" (dict "name" "REDIS_URL" "secret" (ternary $own $redis.external.existingSecret $redis.enabled) "key" (ternary "redis-url" $redis.external.urlKey $redis.enabled)) }}
 {{ include "flotilla.secretVariable" (dict "name" "AMQP_URL" "secret" (ternary $own $rabbitmq.external.existingSecret $rabbitmq.enabled) "key" (ternary "amqp-url" $rabbitmq.external.urlKey $rabbitmq.enabled)) }}
+{{- range $broker := include "flotilla.brokersWithTls" . | fromJsonArray }}
+{{- $directory := printf "/etc/flotilla/%s-tls" $broker.name }}
+- {name: {{ $broker.variable }}_TLS_CA_FILE, value: {{ $directory }}/ca.crt}
+{{- if $broker.clientCertificate }}
+- {name: {{ $broker.variable }}_TLS_CERT_FILE, value: {{ $directory }}/tls.crt}
+- {name: {{ $broker.variable }}_TLS_KEY_FILE, value: {{ $directory }}/tls.key}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* External brokers whose certificates are in Secrets, as a JSON list of name, variable (its prefix), secretName, clientCertificate. */}}
+{{- define "flotilla.brokersWithTls" -}}
+{{- $brokers := list -}}
+{{- range $name, $variable := dict "redis" "REDIS" "rabbitmq" "AMQP" -}}
+{{- $broker := index $.Values $name -}}
+{{- if and (not $broker.enabled) $broker.external.tls.secretName -}}
+{{- $brokers = append $brokers (merge (dict "name" $name "variable" $variable) $broker.external.tls) -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $brokers }}
+{{- end -}}
+
+{{/* Their mounts and volumes: items of lists, or nothing. */}}
+{{- define "flotilla.brokerTlsMounts" -}}
+{{- range include "flotilla.brokersWithTls" . | fromJsonArray }}
+- {name: {{ .name }}-tls, mountPath: /etc/flotilla/{{ .name }}-tls, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "flotilla.brokerTlsVolumes" -}}
+{{- range include "flotilla.brokersWithTls" . | fromJsonArray }}
+- name: {{ .name }}-tls
+  secret: {secretName: {{ .secretName }}, defaultMode: 0440}
+{{- end }}
 {{- end -}}
 
 {{/* Settings with values, sorted by name. Arguments: root, values (of the component), settings (of the chart). */}}

@@ -99,6 +99,11 @@ describe('the chart', () => {
       /as many pods as addresses/,
     ],
     ['no Redis at all', ['redis.enabled=false'], /redis\/external\/existingSecret/],
+    [
+      'a certificate for Redis that no Secret has',
+      ['redis.external.tls.clientCertificate=true'],
+      /redis\.external\.tls\.secretName/,
+    ],
     ['an ingress without a host', ['ingress.enabled=true'], /ingress\/host/],
     ['a number as a setting', ['gateway.settings.FLOTILLA_MAX_CONNECTIONS=5000000'], /FLOTILLA_MAX_CONNECTIONS/],
     ['a TURN server without peers', ['turn.enabled=true', 'turn.host=turn.example'], /turn\/allowedPeers/],
@@ -221,6 +226,38 @@ describe('the chart', () => {
     ]);
     expect(secretOf('flotilla-sfu', 'REDIS_URL')).toEqual({ secretKeyRef: { name: 'r', key: 'redis-url' } });
     expect(secretOf('flotilla-sfu', 'AMQP_URL')).toEqual({ secretKeyRef: { name: 'q', key: 'url' } });
+  });
+
+  test('gives every service that uses a broker the certificates for it', () => {
+    const external = [
+      'redis.enabled=false',
+      'redis.external.existingSecret=r',
+      'redis.external.tls.secretName=redis-ca',
+    ];
+    const mutual = [
+      ...['rabbitmq.enabled=false', 'rabbitmq.external.existingSecret=q', 'rabbitmq.external.tls.secretName=q-tls'],
+      'rabbitmq.external.tls.clientCertificate=true',
+    ];
+    const pods = render(...external, ...mutual)
+      .filter(({ kind }) => kind === 'Deployment' || kind === 'StatefulSet')
+      .map((object) => podOf(object))
+      .filter(({ containers: [{ env }] }) => env?.some(({ name }) => name === 'REDIS_URL'));
+    expect(pods).toHaveLength(5);
+    for (const pod of pods) {
+      const files = Object.entries(environmentOf(pod)).filter(([name]) => name.includes('_TLS_'));
+      expect(Object.fromEntries(files)).toEqual({
+        REDIS_TLS_CA_FILE: '/etc/flotilla/redis-tls/ca.crt',
+        AMQP_TLS_CA_FILE: '/etc/flotilla/rabbitmq-tls/ca.crt',
+        AMQP_TLS_CERT_FILE: '/etc/flotilla/rabbitmq-tls/tls.crt',
+        AMQP_TLS_KEY_FILE: '/etc/flotilla/rabbitmq-tls/tls.key',
+      });
+      expect(pod.volumes).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({ name: 'redis-tls', secret: expect.objectContaining({ secretName: 'redis-ca' }) }),
+          expect.objectContaining({ name: 'rabbitmq-tls', secret: expect.objectContaining({ secretName: 'q-tls' }) }),
+        ]),
+      );
+    }
   });
 
   test('sends clients the URLs of its TURN server, or of one of your own', () => {
