@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pemText } from '@flotilla/runtime';
 import type { TlsTexts } from '../src/index.ts';
 
 export interface Certificates {
@@ -34,11 +35,10 @@ export function makeCertificates(directory: string): Certificates {
     ...['x509', '-req', '-in', file('request.pem'), '-CA', file('ca.pem'), '-CAkey', file('ca-key.pem')],
     ...['-CAcreateserial', '-days', '2', '-extfile', file('extensions'), '-out', file('cert.pem')],
   );
-  const text = (name: string): string => readFileSync(file(name), 'utf8');
   return {
     caFile: file('ca.pem'),
     certFile: file('cert.pem'),
     keyFile: file('key.pem'),
-    tls: { ca: text('ca.pem'), cert: text('cert.pem'), key: text('key.pem') },
+    tls: { ca: pemText(file('ca.pem')), cert: pemText(file('cert.pem')), key: pemText(file('key.pem')) },
   };
 }

@@ -114,6 +114,23 @@ describe('Redis with TLS', () => {
     stranger.connect().catch(() => undefined);
     await hasProblem(stranger, 'the certificate of Redis is not accepted');
   });
+
+  test('is used again after its certificate, and that of its clients, were replaced by those of another authority', async () => {
+    const { caFile, certFile, keyFile, tls } = makeCertificates(directory);
+    const tlsPort = String(await freePort());
+    const options = [
+      ...['--tls-port', tlsPort, '--tls-cert-file', certFile, '--tls-key-file', keyFile],
+      ...['--tls-ca-cert-file', caFile, '--tls-auth-clients', 'yes'],
+    ];
+    await startServer(...options);
+    const link = new RedisLink({ url: `rediss://127.0.0.1:${tlsPort}`, tls }, log, 'test');
+    links.push(link);
+    await link.connect();
+    await servers.at(-1)!.stop('SIGKILL');
+    makeCertificates(directory);
+    await startServer(...options);
+    await worksAgain(link);
+  });
 });
 
 describe('Redis behind sentinels', () => {

@@ -26,7 +26,7 @@ export interface RabbitMqUrl {
   readonly heartbeat: number | undefined;
 }
 
-const sentinelGrammar = /^(rediss?)\+sentinel:\/\/(?:([^@/]*)@)?([^/?@]+)\/([^/?]+)(?:\/(\d+))?(?:\?(.*))?$/;
+const sentinelGrammar = /^(rediss?)\+sentinel:\/\/(?:([^@/]*)@)?([^/?@]+)\/([^/?]+)(?:\/(\d{1,5}))?(?:\?(.*))?$/;
 const defaultSentinelPort = 26_379;
 /** Of the sentinels or nodes in a URL. */
 const maxHosts = 32;
@@ -103,15 +103,18 @@ export function decoded(text: string): string {
 export const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
 
 const isRedisUrl = (text: string): boolean =>
-  parseSentinelUrl(text) !== undefined ||
-  (/^rediss?:\/\//i.test(text) && URL.canParse(text) && new URL(text).hostname !== '');
+  parseSentinelUrl(text) !== undefined || (/^rediss?:\/\//i.test(text) && isServerUrl(URL.parse(text)));
+
+/** Without a path it is database 0. */
+const isServerUrl = (url: URL | null): boolean =>
+  url !== null && url.hostname !== '' && /^\/?$|^\/\d{1,5}$/.test(url.pathname);
 
 export const redisUrl = () =>
   z
     .string()
     .refine(
       isRedisUrl,
-      `redis://HOST:PORT, rediss:// for TLS, or redis+sentinel://HOST:PORT,HOST:PORT/NAME with at most ${maxHosts} hosts is expected`,
+      `redis://HOST:PORT or redis://HOST:PORT/DATABASE, rediss:// for TLS, or redis+sentinel://HOST:PORT,HOST:PORT/NAME with at most ${maxHosts} hosts is expected`,
     );
 
 export const rabbitMqUrl = () =>
@@ -122,11 +125,31 @@ export const rabbitMqUrl = () =>
       `amqp://USER:PASSWORD@HOST:PORT, or amqps:// for TLS, is expected; several nodes, at most ${maxHosts}, as HOST:PORT,HOST:PORT`,
     );
 
-/** A setting that names a PEM file. Its value is the text of the file. */
+/** The text of a PEM file as `tls.connect` takes it: a list of one, which is read when a connection is opened. */
+export type PemText = string[];
+
+/**
+ * The text of a PEM file, which is read again for each connection: certificates are renewed while services run. While the file cannot be
+ * read, the last text is used. Throws the error of the first reading.
+ */
+export function pemText(path: string): PemText {
+  let text = readFileSync(path, 'utf8');
+  const get = (): string => {
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch {
+      // It is being replaced.
+    }
+    return text;
+  };
+  return Object.defineProperty([text], 0, { get, enumerable: true });
+}
+
+/** A setting that names a PEM file. Its value is the text of the file, see `pemText`. */
 export const pemFile = () =>
   z.string().transform((path, context) => {
     try {
-      return readFileSync(path, 'utf8');
+      return pemText(path);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       context.issues.push({ code: 'custom', input: path, message: `${path} cannot be read (${code})` });

@@ -2,6 +2,8 @@ export {
   bare,
   decoded,
   parseRabbitMqUrl,
+  pemText,
+  type PemText,
   parseSentinelUrl,
   type RabbitMqUrl,
   type SentinelUrl,
