@@ -1,4 +1,4 @@
-import { FlotillaError, RestError, restRoutes } from '@flotilla/contracts';
+import { FlotillaError, RestError, restRoutes, safeRead } from '@flotilla/contracts';
 import type { z } from 'zod';
 
 type Routes = typeof restRoutes;
@@ -128,7 +128,7 @@ class RestRequests {
       return new Refused(new FlotillaError('UNAVAILABLE', message, { cause: error }));
     }
     if (!response.ok) return refusedBy(response, body, url);
-    const reply = route.reply?.safeParse(body);
+    const reply = route.reply && safeRead(route.reply, body);
     if (reply?.success === false)
       throw new FlotillaError('UNAVAILABLE', `${url.host} does not answer as the REST API of Flotilla`);
     return reply?.data;

@@ -9,6 +9,7 @@ import {
   type CommandHandlers,
   type CommandTransport,
   MemoryCommandTransport,
+  type Outcome,
   RabbitMqCommandTransport,
 } from '../src/index.ts';
 
@@ -36,6 +37,18 @@ const failedHandler = (
     return {};
   },
 });
+
+/** A command, as a service of the next version sends it. */
+const ofNextVersion = (changes: object): string =>
+  JSON.stringify({
+    commandId: randomUUID(),
+    type: 'registry.migration_failed',
+    version: 1,
+    timeoutMs: 5000,
+    payload: { ...failed, added: true },
+    added: true,
+    ...changes,
+  });
 
 describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => {
   let namespace: string;
@@ -108,6 +121,42 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     await expect(bus.call(registryQueue, 'registry.migration_failed', failed)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
     });
+  });
+
+  test('a command of the next version is served, or refused with a reason, and not dead-lettered', async () => {
+    const served: string[] = [];
+    const outcomes: Outcome[] = [];
+    const recording: CommandTransport = {
+      request: (...request) => transport.request(...request),
+      problem: () => transport.problem(),
+      close: () => transport.close(),
+      serve: (queue, kind, handler) =>
+        transport.serve(queue, kind, async (message) => {
+          const outcome = await handler(message);
+          outcomes.push(outcome);
+          return outcome;
+        }),
+    };
+    await new CommandBus(recording, log).serve(
+      registryQueue,
+      'shared',
+      failedHandler((roomId) => void served.push(roomId)),
+    );
+    const other = await adapter.another(namespace, transport);
+    const send = async (changes: object): Promise<unknown> => {
+      const options = { id: randomUUID(), ttlMs: 5000, signal: AbortSignal.timeout(5000) };
+      const { ok, error } = JSON.parse(await other.request(registryQueue, ofNextVersion(changes), options)) as {
+        ok: boolean;
+        error?: { code: string };
+      };
+      return ok || error!.code;
+    };
+    expect(await send({})).toBe(true);
+    expect(await send({ type: 'registry.added' })).toBe('UNKNOWN_TYPE');
+    expect(await send({ version: 2 })).toBe('UNAVAILABLE');
+    expect(served).toEqual(['rm_a']);
+    expect(outcomes.map(({ deadLetter }) => deadLetter)).toEqual([undefined, undefined, undefined]);
+    if (other !== transport) await other.close();
   });
 
   test('the caller waits no longer than its deadline', async () => {

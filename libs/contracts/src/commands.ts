@@ -9,14 +9,17 @@
  * The default deadline is 5,000 ms (`timeoutMs` of `CommandBus.call`). DEADLINE_EXCEEDED, UNAVAILABLE and NODE_UNAVAILABLE can be
  * thrown for every command; after the first two it may have been carried out.
  *
- * `version` rises when a payload changes in a way that an older reader would misunderstand.
+ * `version` rises when a payload changes in a way that an older reader would misunderstand. A service of an earlier version answers a
+ * command that it does not know with UNKNOWN_TYPE, and one of a later `version` than its own with UNAVAILABLE: it has not been carried out,
+ * and the caller does what the earlier version did.
  */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, PublicationId, RoomId, SessionId } from './ids.ts';
 import { DtlsParameters, MediaKind, MediaSessionParameters, RtpCapabilities, RtpParameters, Source } from './media.ts';
 import { LinkReport, TopicDeclaration, TopicInfo, TopicSelection } from './metadata.ts';
 import { Migration, MigrationReason, MigrationReport } from './migration.ts';
-import { DrainSeconds, NodeState } from './node.ts';
+import { orElse } from './newer.ts';
+import { DrainSeconds, NodeState, ReportedNodeState } from './node.ts';
 import { Drill, DrillStarted } from './drill.ts';
 import { Publication } from './room.ts';
 import { signalRequests } from './signal.ts';
@@ -54,7 +57,7 @@ export const registryCommands = {
       sessionId: SessionId,
       fromNode: NodeId.optional().describe('The node that the caller expects it on. Default: any.'),
       toNode: NodeId.optional().describe('Default: the node that placement chooses.'),
-      reason: MigrationReason,
+      reason: orElse(MigrationReason, 'manual'),
       term: z
         .int()
         .positive()
@@ -167,7 +170,7 @@ export const sfuCommands = {
     payload: z.object({
       ...ofSession,
       kind: MediaKind,
-      source: Source,
+      source: orElse(Source, 'other'),
       rtpParameters: RtpParameters,
       label: z.string().optional(),
       muted: z.boolean(),
@@ -201,7 +204,7 @@ export const sfuCommands = {
   'sfu.cordon': {
     version: 1,
     payload: z.object({ state: NodeState, drainSeconds: DrainSeconds }),
-    reply: z.object({ state: NodeState }),
+    reply: z.object({ state: ReportedNodeState }),
   },
   /** A drill: kills a mediasoup worker of the node with SIGKILL. Errors: DRILL_REFUSED, NOT_FOUND. */
   'sfu.kill_worker': {

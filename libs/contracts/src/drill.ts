@@ -1,7 +1,7 @@
 /** Drills: failures and moves on request. See docs/drills.md. */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, RoomRef, SessionId } from './ids.ts';
-import { NodeState } from './node.ts';
+import { ReportedNodeState } from './node.ts';
 
 /** The payload of each kind of drill. */
 export const drillKinds = {
@@ -45,7 +45,7 @@ export type Drill = z.infer<typeof Drill>;
 export const DrillStarted = z.object({
   migrationId: MigrationId.optional().describe('Only for `migrate`: the migration.'),
   toNode: NodeId.optional().describe('Only for `migrate`: the new node.'),
-  state: NodeState.optional().describe('Only for `drain` and `uncordon`: the new state of the node.'),
+  state: ReportedNodeState.optional().describe('Only for `drain` and `uncordon`: the new state of the node.'),
   worker: z.int().nonnegative().optional().describe('Only for `kill_worker`: index of the killed worker.'),
 });
 export type DrillStarted = z.infer<typeof DrillStarted>;

@@ -13,6 +13,7 @@ export * from './metadata.ts';
 export * from './migration.ts';
 export * from './named-schemas.ts';
 export * from './negotiation.ts';
+export * from './newer.ts';
 export * from './node.ts';
 export * from './quality.ts';
 export * from './drill.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { RelayId } from './ids.ts';
 import { TransportParameters } from './media.ts';
-import { NodeState } from './node.ts';
+import { ReportedNodeState } from './node.ts';
 import { Timestamp } from './room.ts';
 
 /** Maximum number of topics of a room. */
@@ -103,7 +103,7 @@ export type RetainedMessage = z.infer<typeof RetainedMessage>;
 export const RelayReport = z.object({
   id: RelayId,
   startedAt: Timestamp,
-  state: NodeState,
+  state: ReportedNodeState,
   capacity: z.int().positive().describe('Maximum number of links.'),
   links: z.int().nonnegative(),
   rooms: z.int().nonnegative(),

@@ -1,6 +1,7 @@
 /** Migrations: the media of a participant moves from one SFU node to another during the call. */
 import { z } from 'zod';
 import { MigrationId, NodeId, ParticipantId, RoomId, SessionId } from './ids.ts';
+import { orElse } from './newer.ts';
 import { Timestamp } from './room.ts';
 
 export const MigrationReason = z
@@ -25,7 +26,7 @@ export const Migration = z
     participantId: ParticipantId,
     fromNode: NodeId.describe('The previous node. It serves the participant until the commit.'),
     toNode: NodeId.describe('The new node.'),
-    reason: MigrationReason,
+    reason: orElse(MigrationReason, 'manual'),
     step: MigrationStep,
     startedAt: Timestamp.describe('When it began, in milliseconds since the Unix epoch.'),
     deadline: Timestamp.describe(
@@ -66,7 +67,7 @@ export const MigrationRecord = z.object({
   endedAt: Timestamp.optional().describe(
     'When it ended, in milliseconds since the Unix epoch. Absent while it is active.',
   ),
-  end: MigrationEnd.optional().describe('How it ended. Absent while it is active.'),
+  end: orElse(MigrationEnd, 'rolled_back').optional().describe('How it ended. Absent while it is active.'),
   ...MigrationReport.partial().shape,
 });
 export type MigrationRecord = z.infer<typeof MigrationRecord>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NodeId } from './ids.ts';
 import { RtpCapabilities } from './media.ts';
+import { orElse } from './newer.ts';
 import { NodeQuality, PeerQuality } from './quality.ts';
 import { Timestamp } from './room.ts';
 
@@ -44,6 +45,9 @@ export const NodeState = z
     'State of a node. `active`: participants are assigned to it. `cordoned`: it keeps those it has and gets no others. `draining`: its participants are migrated to other nodes, and it stops when it is empty.',
   );
 export type NodeState = z.infer<typeof NodeState>;
+
+/** The state in a report. A state that this version does not know is read as `cordoned`. */
+export const ReportedNodeState = orElse(NodeState, 'cordoned');
 
 export const DrainSeconds = z
   .int()
@@ -101,7 +105,7 @@ export const NodeReport = z.object({
     ),
   startedAt: Timestamp.describe('When its process started, in milliseconds since the Unix epoch.'),
   capacity: z.int().positive().describe('Maximum number of sessions that are assigned to it.'),
-  state: NodeState,
+  state: ReportedNodeState,
   drain: DrainProgress.optional().describe('Only while it drains.'),
   quality: NodeQuality.optional(),
   rtpCapabilities: RtpCapabilities,

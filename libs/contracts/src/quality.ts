@@ -1,6 +1,7 @@
 /** Quality of a peer's media, as its SFU node measures it. */
 import { z } from 'zod';
 import { ParticipantId, RoomId, SessionId } from './ids.ts';
+import { orElse } from './newer.ts';
 
 export const QualityGroup = z
   .enum(['stable', 'watch', 'move'])
@@ -12,7 +13,7 @@ export const PeerQuality = z.object({
   participantId: ParticipantId,
   roomId: RoomId,
   score: z.number().min(0).max(1).describe('Smoothed score, from 0 (worst) to 1.'),
-  group: QualityGroup,
+  group: orElse(QualityGroup, 'watch'),
   loss: z.number().min(0).max(1).describe('Lost packets as a fraction of the expected ones, in the last window.'),
   rttMs: z.number().nonnegative().describe('Round trip, in milliseconds.'),
   jitterMs: z.number().nonnegative().describe('Jitter, in milliseconds.'),

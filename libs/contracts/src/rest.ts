@@ -4,7 +4,7 @@ import type { ApiScope } from './api-scope.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant, MaxPublishBitrate } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
-import { DrainSeconds, NodeState, NodeSummary } from './node.ts';
+import { DrainSeconds, NodeSummary, ReportedNodeState } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
 import { DisplayName, Participant, Room, RoomSettings, Timestamp } from './room.ts';
@@ -175,7 +175,7 @@ const room = z.object({ room: RoomRef.describe('Id or name of a room.') });
 const node = z.object({ node: NodeId.describe('Id of an SFU node.') });
 
 export const NodeStateChange = z
-  .object({ id: NodeId, state: NodeState })
+  .object({ id: NodeId, state: ReportedNodeState })
   .describe('The state of a node after it was cordoned, uncordoned or drained.');
 export type NodeStateChange = z.infer<typeof NodeStateChange>;
 

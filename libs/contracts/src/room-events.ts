@@ -8,6 +8,7 @@ import { MigrationId, NodeId, ParticipantId, PublicationId, RelayId, SessionId }
 import { MediaSessionParameters } from './media.ts';
 import { MigrationReason } from './migration.ts';
 import { NegotiationEvent } from './negotiation.ts';
+import { knownOf, orElse } from './newer.ts';
 import { MediaMode, Participant, ParticipantConnection, Publication } from './room.ts';
 
 export const LeaveReason = z
@@ -28,15 +29,18 @@ export const roomEvents = {
   participant_joined: z.object({ participant: Participant }),
   participant_left: z.object({
     participantId: ParticipantId,
-    reason: LeaveReason,
+    reason: orElse(LeaveReason, 'left'),
     publicationIds: z.array(PublicationId).describe('The publications of the participant, which end.'),
   }),
-  participant_connection: z.object({ participantId: ParticipantId, connection: ParticipantConnection }),
+  participant_connection: z.object({
+    participantId: ParticipantId,
+    connection: orElse(ParticipantConnection, 'connected'),
+  }),
   grants_changed: z.object({
     participantId: ParticipantId,
-    grants: z
-      .array(RoomGrant)
-      .describe('Its grants from now on. What they do not cover is closed: its publications, or its subscriptions.'),
+    grants: knownOf(RoomGrant).describe(
+      'Its grants from now on. What they do not cover is closed: its publications, or its subscriptions.',
+    ),
     maxPublishBitrate: MaxPublishBitrate.optional(),
   }),
   publication_added: z.object({ publication: Publication }),
@@ -44,7 +48,7 @@ export const roomEvents = {
   publication_removed: z.object({
     publicationId: PublicationId,
     participantId: ParticipantId,
-    reason: RemovalReason.optional(),
+    reason: orElse(RemovalReason, 'bitrate_exceeded').optional(),
   }),
   speakers: z.object({
     nodeId: z.string().describe('The SFU node that measured. Its list replaces its previous one.'),
@@ -65,9 +69,9 @@ export const roomEvents = {
   message: z.object({ data: z.unknown().describe('Any JSON value, as its sender sent it.') }),
   media_lost: z.object({
     participantIds: z.array(ParticipantId).describe('The participants whose transports are closed.'),
-    reason: z
-      .enum(['worker_died', 'node_lost'])
-      .describe('`worker_died`: a media worker of the node died. `node_lost`: the node failed or stopped.'),
+    reason: orElse(z.enum(['worker_died', 'node_lost']), 'node_lost').describe(
+      '`worker_died`: a media worker of the node died. `node_lost`: the node failed or stopped.',
+    ),
   }),
   media_mode: z.object({ mediaMode: MediaMode }),
   negotiation: NegotiationEvent,
@@ -79,7 +83,7 @@ export const roomEvents = {
       .describe(
         "When the migration is rolled back unless `migrated` arrived, in milliseconds since the Unix epoch, by the server's clock.",
       ),
-    reason: MigrationReason,
+    reason: orElse(MigrationReason, 'manual'),
   }),
   migration_rolled_back: z.object({ migrationId: MigrationId }),
   participant_moved: z.object({
@@ -97,9 +101,9 @@ export const roomEvents = {
   }),
   metadata_moved: z.object({
     relayId: RelayId.describe('The previous relay.'),
-    reason: z
-      .enum(['draining', 'lost'])
-      .describe('`draining`: the link works until the relay stops. `lost`: the link is closed.'),
+    reason: orElse(z.enum(['draining', 'lost']), 'lost').describe(
+      '`draining`: the link works until the relay stops. `lost`: the link is closed.',
+    ),
   }),
   room_deleted: z.object({}),
 } as const;

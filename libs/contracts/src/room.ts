@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { MaxPublishBitrate, RoomGrant } from './grants.ts';
 import { NodeId, Offset, ParticipantId, PublicationId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { MediaKind, Source } from './media.ts';
+import { knownOf, orElse } from './newer.ts';
 
 export const Timestamp = z.int().nonnegative().describe('Milliseconds since the Unix epoch.');
 
@@ -67,8 +68,8 @@ export const Participant = z
     userId: UserId,
     name: DisplayName,
     joinedAt: Timestamp.describe('When it joined, in milliseconds since the Unix epoch.'),
-    connection: ParticipantConnection.default('connected'),
-    grants: z.array(RoomGrant).describe('What it may do in the room. `grants_changed` replaces them.'),
+    connection: orElse(ParticipantConnection, 'connected').default('connected'),
+    grants: knownOf(RoomGrant).describe('What it may do in the room. `grants_changed` replaces them.'),
   })
   .describe('A participant, as the others in the room see it.');
 export type Participant = z.infer<typeof Participant>;
@@ -91,7 +92,7 @@ export const Publication = z
     id: PublicationId,
     participantId: ParticipantId.describe('The participant that publishes it.'),
     kind: MediaKind,
-    source: Source,
+    source: orElse(Source, 'other'),
     label: z.string().max(128).optional().describe('Label for display, chosen by the publisher.'),
     codec: z.string().max(64).describe('Media type of the codec, such as `video/VP8`.'),
     muted: z.boolean().describe('Whether it is muted: its producer is paused.'),

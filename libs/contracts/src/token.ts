@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Grant, MaxPublishBitrate, roomGrants } from './grants.ts';
 import { RoomRef, Subject, Tenant } from './ids.ts';
+import { knownOf } from './newer.ts';
 import { DisplayName } from './room.ts';
 import { isWellFormed, malformedText } from './well-formed.ts';
 
@@ -27,7 +28,8 @@ export const TokenClaims = z.object({
   exp: z.int(),
   name: DisplayName.refine(isWellFormed, malformedText).optional(),
   room: RoomClaim.optional(),
-  grants: z.array(Grant).max(16).default([]).describe('What the session may do. Absent: nothing.'),
+  /** A grant that this version does not know, which a registry of the next one may have issued, is none. */
+  grants: knownOf(Grant, z.array(Grant).max(16)).default([]).describe('What the session may do. Absent: nothing.'),
   maxPublishBitrate: MaxPublishBitrate.optional(),
   bridge: z
     .array(RoomRef)

@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { NegotiationState } from './negotiation.ts';
 import { MigrationRecord } from './migration.ts';
-import { DrainProgress, NodeState } from './node.ts';
+import { orElse } from './newer.ts';
+import { DrainProgress, ReportedNodeState } from './node.ts';
 import { NodeQuality, QualityGroup } from './quality.ts';
 import { DisplayName, MediaMode, Timestamp } from './room.ts';
 
@@ -17,7 +18,7 @@ export const NodeVertex = z.object({
   kind: z.literal('node'),
   id: NodeId,
   alive: z.boolean().describe('Whether its heartbeats arrive.'),
-  state: NodeState,
+  state: ReportedNodeState,
   capacity: z.int().describe('Maximum number of sessions that are assigned to it.'),
   reserved: z.int().nonnegative().describe('Number of sessions that are assigned to it.'),
   cpu: z.number().describe('Used share of its cores, 0 to 1.'),
@@ -37,7 +38,7 @@ export const SessionMedia = z
     roomId: RoomId,
     nodeId: NodeId.describe('The SFU node that serves it.'),
     score: z.number().describe('Peer score, from 0 (worst) to 1.'),
-    group: QualityGroup,
+    group: orElse(QualityGroup, 'watch'),
   })
   .describe("A session's media in one room.");
 
@@ -78,12 +79,22 @@ export const TopologyVertex = z.discriminatedUnion('kind', [
 ]);
 export type TopologyVertex = z.infer<typeof TopologyVertex>;
 
+const vertexKinds: ReadonlySet<unknown> = new Set(TopologyVertex.options.map(({ shape }) => shape.kind.value));
+
+/** A list of vertices; those of a kind that this version does not know are dropped. */
+const knownVertices = (list: z.ZodArray<typeof TopologyVertex>) =>
+  z.preprocess(
+    (given: z.input<typeof TopologyVertex>[]): unknown =>
+      Array.isArray(given) ? given.filter((vertex) => vertexKinds.has(vertex?.kind)) : given,
+    list,
+  );
+
 /** Maximum number of vertices of one kind. */
 export const maxTopologyVertices = 20_000;
 
 export const Topology = z.object({
   at: Timestamp.describe('When the fleet was read, in milliseconds since the Unix epoch.'),
-  vertices: z.array(TopologyVertex).describe('The vertices of the graph.'),
+  vertices: knownVertices(z.array(TopologyVertex)).describe('The vertices of the graph.'),
   truncated: z.boolean().describe('True: not all vertices are listed.'),
 });
 export type Topology = z.infer<typeof Topology>;
@@ -95,7 +106,9 @@ export const maxUpdateEntries = 500;
 export const TopologyUpdate = z.object({
   at: Timestamp.describe('When the fleet was read, in milliseconds since the Unix epoch.'),
   reset: z.boolean().describe('True: discard all previous vertices; this update is the first part of the full state.'),
-  changed: z.array(TopologyVertex).max(maxUpdateEntries).describe('Vertices that are new or have changed.'),
+  changed: knownVertices(z.array(TopologyVertex).max(maxUpdateEntries)).describe(
+    'Vertices that are new or have changed.',
+  ),
   removed: z.array(z.string()).max(maxUpdateEntries).describe('Ids of removed vertices.'),
   truncated: z.boolean().describe('True: the fleet has more vertices than are listed.'),
 });

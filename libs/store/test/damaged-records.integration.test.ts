@@ -53,6 +53,26 @@ describe('damaged records in Redis', () => {
     expect(await store.rooms.deleteExpired()).toEqual({ deleted: [], failed: [] });
   });
 
+  test('a node, a relay and a migration that the next version wrote are listed, with the fallback of what is unknown', async () => {
+    const { rtpCapabilities, ...report } = nodeReport('nd_b');
+    const added = { added: { deep: true } };
+    const node = { ...report, ...added, state: 'added', rtpCapabilities: { ...rtpCapabilities, ...added } };
+    await redis.hset(key('nodes'), 'nd_b', JSON.stringify(node));
+    const relay = { id: 'rl_b', startedAt: 1, state: 'added', capacity: 1, links: 0, rooms: 0, ...added };
+    await redis.hset(key('relays'), 'rl_b', JSON.stringify(relay));
+    const migration = {
+      ...{ id: 'mig_b', roomId: 'rm_b', sessionId: 'ss_b', participantId: 'pt_b', fromNode: 'nd_a', toNode: 'nd_b' },
+      ...{ reason: 'added', step: 'prepared', startedAt: 1, endedAt: 2, end: 'added', ...added },
+    };
+    await redis.hset(key('migrations:history'), 'mig_b', JSON.stringify(migration));
+    expect(await store.nodes.list()).toContainEqual(expect.objectContaining({ id: 'nd_b', state: 'cordoned' }));
+    expect(await store.relays.list()).toMatchObject([{ id: 'rl_b', state: 'cordoned' }]);
+    const { vertices } = await store.topology();
+    expect(vertices).toContainEqual(expect.objectContaining({ kind: 'node', id: 'nd_b', state: 'cordoned' }));
+    const read = { kind: 'migration', id: 'mig_b', reason: 'manual', end: 'rolled_back' };
+    expect(vertices).toContainEqual(expect.objectContaining(read));
+  });
+
   test('a room whose record is not JSON is deleted when it is due, and its entry in the list by the repair pass', async () => {
     for (const name of ['a', 'b']) await createRoom(name);
     await redis.set(key('{rm_a}:room'), 'damaged');
@@ -134,7 +154,7 @@ describe('damaged records in Redis', () => {
     expect((await redis.smembers(key('gateway:gw_test:sessions'))).toSorted()).toEqual(['ss_1', 'ss_3']);
   });
 
-  test('a migration whose record is not JSON leaves the journal, one of another version stays, and both hide no other', async () => {
+  test('a migration whose record is not JSON leaves the journal, one in a step of another version stays, and both hide no other', async () => {
     await store.nodes.report(nodeReport('nd_b', { capacity: 100 }));
     await createRoom('a');
     for (const [index, sessionId] of ['ss_1', 'ss_2', 'ss_3'].entries()) {
@@ -149,7 +169,7 @@ describe('damaged records in Redis', () => {
         deadline: index,
       });
     }
-    const next = (await redis.hget(key('{rm_a}:migrations'), 'pt_2'))!.replace('"manual"', '"of the next version"');
+    const next = (await redis.hget(key('{rm_a}:migrations'), 'pt_2'))!.replace('"reserved"', '"of the next version"');
     await redis.hset(key('{rm_a}:migrations'), { pt_1: 'damaged', pt_2: next });
     expect(await store.migrations.running(10)).toMatchObject([{ id: 'mig_3' }]);
     expect(await redis.zrange(key('migrations'), '0', '-1')).toEqual(['rm_a/pt_2', 'rm_a/pt_3']);

@@ -3,6 +3,7 @@ import {
   type ChannelKind,
   channelKinds,
   MetadataSession,
+  read,
   type Reply,
   signalRequests,
   type TopicDeclaration,
@@ -92,13 +93,13 @@ export class MetadataClient {
     const dtlsParameters = dtlsParametersOf(offer);
     let reply = await signal.request('metadata.connect', { dtlsParameters }, to);
     // The relay of the last link is left out, and no other.
-    if (reply.ok && exceptRelay !== undefined && MetadataSession.parse(reply.payload).relayId === exceptRelay)
+    if (reply.ok && exceptRelay !== undefined && read(MetadataSession, reply.payload).relayId === exceptRelay)
       reply = await signal.request('metadata.connect', { dtlsParameters, exceptRelay }, to);
     if (!reply.ok) {
       peer.close();
       throw new Error(`metadata.connect was refused: ${JSON.stringify(reply.error)}`);
     }
-    const session = MetadataSession.parse(reply.payload);
+    const session = read(MetadataSession, reply.payload);
     if (detour) {
       session.transport.iceCandidates = session.transport.iceCandidates.filter(({ protocol }) => protocol === 'udp');
       for (const candidate of session.transport.iceCandidates) candidate.port = await detour(candidate.port);
@@ -125,7 +126,7 @@ export class MetadataClient {
 
   async publish(topic: string, rest: Omit<z.input<typeof TopicDeclaration>, 'topic'> = {}): Promise<TopicInfo> {
     const reply = await this.#request('metadata.publish', { topic, ...rest });
-    return signalRequests['metadata.publish'].reply.parse(reply).topic;
+    return read(signalRequests['metadata.publish'].reply, reply).topic;
   }
 
   async unpublish(topic: string): Promise<void> {
@@ -134,7 +135,7 @@ export class MetadataClient {
 
   async subscribe(topics: TopicSelection): Promise<TopicInfo[]> {
     const reply = await this.#request('metadata.subscribe', { topics });
-    return signalRequests['metadata.subscribe'].reply.parse(reply).topics;
+    return read(signalRequests['metadata.subscribe'].reply, reply).topics;
   }
 
   async unsubscribe(topics: TopicSelection): Promise<void> {

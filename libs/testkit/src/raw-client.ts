@@ -1,6 +1,7 @@
 import {
   type Event,
   Event as EventSchema,
+  read,
   Reply,
   resumeSubprotocolPrefix,
   signalEvents,
@@ -97,7 +98,7 @@ export class RawClient {
 
   /** The payload of the event `welcome`. */
   async welcome(): Promise<SignalEventPayload<'welcome'>> {
-    return signalEvents.welcome.parse((await this.event('welcome')).payload);
+    return read(signalEvents.welcome, (await this.event('welcome')).payload);
   }
 
   /** Sends a request and waits for its reply, a success or an error. */

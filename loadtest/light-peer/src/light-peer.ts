@@ -6,6 +6,7 @@ import {
   type MediaSessionParameters,
   migrationLingerMs,
   type Publication,
+  read,
   type ReplyPayload,
   type RequestPayload,
   type RequestType,
@@ -195,7 +196,7 @@ export class LightPeer {
     this.client.replies.splice(this.client.replies.indexOf(reply), 1);
     const { ok, payload: answer, error } = reply;
     if (!ok) throw new FlotillaError(error!.code, `${type}: ${error!.message}`);
-    return signalRequests[type].reply.parse(answer) as ReplyPayload<T>;
+    return read(signalRequests[type].reply, answer) as ReplyPayload<T>;
   }
 
   readonly #request: RoomRequest = (type, payload) => this.#send(type, payload, roomAddress(this.roomId));
@@ -218,7 +219,7 @@ export class LightPeer {
       },
     };
     const type = event.type as RoomEventType;
-    (apply[type] as ((payload: unknown) => void) | undefined)?.(roomEvents[type].parse(event.payload));
+    (apply[type] as ((payload: unknown) => void) | undefined)?.(read(roomEvents[type], event.payload));
     this.onRoomEvent(event);
   }
 

@@ -76,6 +76,7 @@ test('a sweep over Redis handles every valid record when each of its parts reads
     const metrics = await metricsRegistry.metrics();
     for (const part of ['sessions', 'rooms', 'members'])
       expect(metrics).toMatch(new RegExp(`registry_sweep_failures_total\\{part="${part}"\\} 1`));
+    expect(metrics).toMatch(/^registry_sweeps_total 1$/m);
   } finally {
     redis.disconnect();
     await store.close();

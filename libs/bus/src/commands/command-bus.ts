@@ -9,6 +9,8 @@ import {
   isWellFormedJson,
   malformedText,
   type ParsedCommandPayload,
+  read,
+  safeRead,
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
 import { z } from 'zod';
@@ -122,7 +124,7 @@ export class CommandBus {
           const answer = Answer.parse(JSON.parse(await this.#exchange(queue, message, commandId, timeoutMs)));
           this.#clocks.compare(serviceOf(queue), { sentAt, answeredAt: answer.at, receivedAt: Date.now() });
           if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
-          return commands[type].reply.parse(answer.payload) as CommandReply<T>;
+          return read(commands[type].reply, answer.payload) as CommandReply<T>;
         },
       );
     } catch (error) {
@@ -177,15 +179,10 @@ export class CommandBus {
     const isKnown = Object.hasOwn(commands, type) && Object.hasOwn(handlers, type);
     const handler = isKnown ? handlers[type] : undefined;
     const spec = isKnown ? commands[type as CommandType] : undefined;
-    if (!handler || !spec)
-      return refuse(new FlotillaError('UNKNOWN_TYPE', `no handler for command ${type}`), `unknown command ${type}`);
-    if (message.version > spec.version) {
-      return refuse(
-        new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`),
-        `version ${message.version} of ${type}`,
-      );
-    }
-    const payload = spec.payload.safeParse(message.payload);
+    if (!handler || !spec) return refuse(new FlotillaError('UNKNOWN_TYPE', `no handler for command ${type}`));
+    if (message.version > spec.version)
+      return refuse(new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`));
+    const payload = safeRead(spec.payload, message.payload);
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
     if (!isWellFormedJson(text, payload.data)) return badPayload(type, malformedText);
 

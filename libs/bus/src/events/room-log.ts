@@ -1,4 +1,4 @@
-import { type Offset, RoomEvent } from '@flotilla/contracts';
+import { type Offset, RoomEvent, safeRead } from '@flotilla/contracts';
 import { inSpan, injectTrace, outsideTraces } from '@flotilla/runtime';
 import { entryValue, type EventLog, type LogEntry, type StreamSubscription } from './event-log.ts';
 
@@ -26,7 +26,7 @@ export interface RoomEventEntry {
  */
 export function parseRoomEvents(entries: readonly LogEntry[]): RoomEventEntry[] {
   return entries.flatMap(({ offset, data }) => {
-    const event = RoomEvent.safeParse(entryValue(data));
+    const event = safeRead(RoomEvent, entryValue(data));
     return event.success ? [{ offset, event: event.data }] : [];
   });
 }

@@ -5,6 +5,7 @@ import {
   type RoomEventPayload,
   type RoomEventType,
   roomEvents,
+  safeRead,
 } from '@flotilla/contracts';
 import type { RoomMetadata } from '../metadata/room-metadata.ts';
 import { sessionRevoked } from '../signaling/index.ts';
@@ -18,7 +19,7 @@ export function roomEventHandler(state: RoomState, media: RoomMedia, metadata: R
   const handlers = roomEventHandlers(state, media, metadata);
   return ({ type, to, from, payload }) => {
     if (!state.isOpen || addressee('room', to) !== state.info?.id || !Object.hasOwn(roomEvents, type)) return;
-    const parsed = roomEvents[type as RoomEventType].safeParse(payload);
+    const parsed = safeRead(roomEvents[type as RoomEventType], payload);
     if (parsed.success)
       (handlers[type as RoomEventType] as (payload: unknown, from: string) => void)(parsed.data, from);
   };

@@ -3,6 +3,7 @@ import {
   closeCodes,
   Event,
   FlotillaError,
+  read,
   type ReplyPayload,
   type RequestPayload,
   type RequestType,
@@ -143,7 +144,7 @@ export class SignalSession {
   async #connect(credential: { token: string } | { resumeToken: string }): Promise<void> {
     const welcome = Promise.withResolvers<SignalEventPayload<'welcome'>>();
     const socket = await SignalSocket.open(this.#url, credential, (event) => {
-      if (event.type === 'welcome') welcome.resolve(signalEvents.welcome.parse(event.payload));
+      if (event.type === 'welcome') welcome.resolve(read(signalEvents.welcome, event.payload));
       else if (event.type === 'token_expiring') void this.#refreshToken();
       else if (event.type === 'move') void this.#moveAway();
       else this.#onEvent(event);

@@ -9,6 +9,7 @@ import {
   type RequestPayload,
   type RequestType,
   resumeSubprotocolPrefix,
+  safeRead,
   signalPath,
   signalRequests,
   subprotocol,
@@ -148,7 +149,7 @@ export class SignalSocket {
     this.#pending.delete(reply.replyTo!);
     clearTimers(pending);
     if (!reply.ok) return pending.reject(new FlotillaError(reply.error?.code ?? 'INTERNAL', reply.error?.message));
-    const payload = signalRequests[pending.type].reply.safeParse(reply.payload);
+    const payload = safeRead(signalRequests[pending.type].reply, reply.payload);
     if (payload.success) pending.resolve(payload.data);
     else pending.reject(new FlotillaError('BAD_MESSAGE', `the reply to ${pending.type} cannot be parsed`));
   }

@@ -36,6 +36,11 @@ function convert(own: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output
       // Servers may add fields: only strict objects forbid fields that the document does not list.
       const { def } = zodSchema._zod;
       if (def.type === 'object' && !(def as z.core.$ZodObjectDef).catchall) delete jsonSchema.additionalProperties;
+      // A reading variant of a named schema, see newer.ts, is that schema.
+      if (def.type === 'pipe' && Object.keys(jsonSchema).join() === 'allOf') {
+        Object.assign(jsonSchema, jsonSchema.allOf![0]);
+        delete jsonSchema.allOf;
+      }
     },
   });
   const names = Object.keys(own);

@@ -1,3 +1,4 @@
+import { read } from '@flotilla/contracts';
 import type { z } from 'zod';
 
 /**
@@ -6,7 +7,7 @@ import type { z } from 'zod';
  */
 export function readable<Schema extends z.ZodType>(schema: Schema, text: string): z.output<Schema> | undefined {
   try {
-    return schema.parse(JSON.parse(text));
+    return read(schema, JSON.parse(text));
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { Member, type MemberWithConnection, PublicationRecord, roomGrants } from '@flotilla/contracts';
+import { Member, type MemberWithConnection, PublicationRecord, read, roomGrants } from '@flotilla/contracts';
 import { parseGrants } from './grants-text.ts';
 
 /** Splits the first `count` words off a record; see `members` and `publications` in keys.ts. Throws when it has fewer. */
@@ -17,7 +17,7 @@ function splitRecord(record: string, count: number): { words: string[]; json: st
 export function parseMember(record: string): Member {
   const { words, json } = splitRecord(record, 3);
   const [nodeId, , held = ''] = words;
-  return Member.parse({ ...(JSON.parse(json) as object), nodeId, ...parseGrants(held, roomGrants) });
+  return read(Member, { ...(JSON.parse(json) as object), nodeId, ...parseGrants(held, roomGrants) });
 }
 
 /** The members of a room. A record that this version cannot read is left out, so that it does not hide the others. */
@@ -33,7 +33,7 @@ export function parsePublications(records: readonly string[]): PublicationRecord
   return records.flatMap((record) => {
     const publication = tolerant(() => {
       const { words, json } = splitRecord(record, 1);
-      return PublicationRecord.parse({ ...(JSON.parse(json) as object), nodeId: words[0] });
+      return read(PublicationRecord, { ...(JSON.parse(json) as object), nodeId: words[0] });
     });
     return publication ? [publication] : [];
   });

@@ -1,5 +1,5 @@
 import { encodeRoomEvent } from '@flotilla/bus';
-import { FlotillaError, type Negotiation, type ReplyPayload, type NegotiationEvent } from '@flotilla/contracts';
+import { FlotillaError, type Negotiation, type NegotiationEvent, read, type ReplyPayload } from '@flotilla/contracts';
 import { pairKey, type RoomStore } from '@flotilla/store';
 import type { Session } from '../sessions/session.ts';
 import { apply, newPair, PairRecord, type Side, stateOf } from './pair.ts';
@@ -42,7 +42,7 @@ export class Negotiations {
     const { mediaMode, peer, version, record: text } = await this.rooms.pair(roomId, from, to);
     if (mediaMode === 'sfu') throw new FlotillaError('WRONG_STATE', "the room's media goes through the SFU");
     if (!peer || from === to) throw new FlotillaError('PARTICIPANT_NOT_FOUND');
-    const known = text === undefined ? newPair : PairRecord.parse(JSON.parse(text));
+    const known = text === undefined ? newPair : read(PairRecord, JSON.parse(text));
     const { record, forward } = apply(known, side, part);
     const state = stateOf(record, side);
     // A repeated message, or the end of a negotiation that never began.
