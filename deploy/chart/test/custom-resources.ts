@@ -9,7 +9,7 @@ const modules: readonly [module: string, directory: string][] = [
   ['github.com/prometheus-operator/prometheus-operator@v0.72.0', 'example/prometheus-operator-crd'],
   ['sigs.k8s.io/gateway-api@v1.3.0', 'config/crd/standard'],
 ];
-const kinds = /(certificates|issuers|externalsecrets|secretstores|podmonitors|httproutes)\.yaml$/;
+const kinds = /(certificates|issuers|externalsecrets|secretstores|podmonitors|prometheusrules|httproutes)\.yaml$/;
 /** Those of cert-manager are templates of its chart, with placeholders in comments and labels. */
 const withoutPlaceholders = (text: string): string =>
   text

@@ -20,6 +20,7 @@ export const everything = [
   ...['ingress.enabled=true', 'ingress.host=calls.example', 'ingress.rest=true'],
   ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],
   ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'metrics.podMonitor=true'],
+  'metrics.prometheusRule=true',
   ...['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1-203.0.113.9}'],
   ...['turn.tls.clusterIssuer=letsencrypt', 'turn.replicas=2'],
   ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],

@@ -13,6 +13,10 @@ const swept = counter({
   help: 'Removed records, by kind: expired sessions and rooms, members without a session, dead nodes and relays.',
   labelNames: ['what'],
 });
+const sweeps = counter({
+  name: 'registry_sweeps_total',
+  help: 'Sweeps that came to their end; one begins each second. A part that failed is counted by registry_sweep_failures_total.',
+});
 const failures = counter({
   name: 'registry_sweep_failures_total',
   help: 'Failures by part of the sweep: of the whole part, or of one record. The next sweep repeats them.',
@@ -81,6 +85,7 @@ export class Sweeper {
         this.log.warn({ err: error, part }, 'part of a sweep failed');
       }
     }
+    sweeps.inc();
   }
 
   /** Sessions that have expired. Notes that the store is reachable, also during a sweep that takes long. */
