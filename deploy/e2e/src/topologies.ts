@@ -6,7 +6,7 @@ import { Child, freePort } from '@flotilla/processes';
 import { loopbackAddress } from '@flotilla/runtime';
 import { RestApi, type Topology } from '@flotilla/testkit';
 import type { FleetStore } from './fleet-store.ts';
-import { startTestFleet } from './test-fleet.ts';
+import { startTestFleet, type TestFleet } from './test-fleet.ts';
 
 const issuerOf = (secret: string): TokenIssuer => new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
 
@@ -64,7 +64,11 @@ export interface FleetTopology extends Topology {
 
 /** `npm run fleet`: separate processes, two gateways and two SFU nodes, over Redis and RabbitMQ. */
 export async function fleet(settings: Readonly<Record<string, string>> = {}): Promise<FleetTopology> {
-  const running = await startTestFleet('fleet', { sfuNodes: 2, gateways: 2, env: settings });
+  return asTopology(await startTestFleet('fleet', { sfuNodes: 2, gateways: 2, env: settings }));
+}
+
+/** A fleet as scenarios use it. */
+export function asTopology(running: TestFleet): FleetTopology {
   return {
     name: 'fleet',
     pageUrl: running.pageUrl,

@@ -22,6 +22,8 @@ export interface FleetOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Settings of one SFU node, on top of all others. */
   readonly sfuEnv?: (nodeId: string) => Readonly<Record<string, string>>;
+  /** Flags of Node for a process by its name, asked for at each start. */
+  readonly nodeFlags?: (name: string) => readonly string[];
 }
 
 /** A fleet of separate processes on this machine. */
@@ -107,7 +109,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const env = pickEnv(configurations[service], { ...process.env, ...shared, ...settings, ...options.env, ...own });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
-      const child = new Child(name, process.execPath, [...nodeFlags, main], {
+      const child = new Child(name, process.execPath, [...nodeFlags, ...(options.nodeFlags?.(name) ?? []), main], {
         env,
         onLine: onOwnLine,
       });
