@@ -5,6 +5,7 @@ are connected or may resume. `claims` are the fields and values of its token's c
 @result z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])])
 Returns {the newest offset of the user's messages}, or why not.
 ]]
+-- @include tokens
 -- @include openings
 local problem = opening_problem(userId, issuedAt, tokenId)
 if problem then return problem end

@@ -51,6 +51,14 @@ export interface ScriptArguments {
 export type ScriptName = keyof ScriptArguments;
 
 const include = {
+  acceptance: `local function is_revoked(user, issued_at)
+  for _, whose in ipairs({ user, '*' }) do
+    local before = redis.call('GET', key.cutoff(whose))
+    if before and tonumber(issued_at) < tonumber(before) then return true end
+  end
+  return false
+end
+local function is_used(token) return redis.call('EXISTS', key.usedToken(token)) == 1 end`,
   grants: `local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
@@ -290,15 +298,7 @@ end`,
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end`,
-  tokens: `local function is_revoked(user, issued_at)
-  for _, whose in ipairs({ user, '*' }) do
-    local before = redis.call('GET', key.cutoff(whose))
-    if before and tonumber(issued_at) < tonumber(before) then return true end
-  end
-  return false
-end
-local function is_used(token) return redis.call('EXISTS', key.usedToken(token)) == 1 end
-local function stage_use(token, seconds)
+  tokens: `local function stage_use(token, seconds)
   stage('SET', key.usedToken(token), '1')
   stage('EXPIRE', key.usedToken(token), seconds)
 end`,
@@ -683,8 +683,7 @@ return known and 1 or 0`,
   isOpenable: {
     args: ["userId","tokenId","issuedAt"],
     result: z.enum(['openable', 'TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']),
-    lua: `${include.transaction}
-${include.tokens}
+    lua: `${include.acceptance}
 ${include.openings}
 return opening_problem(userId, issuedAt, tokenId) or 'openable'`,
   },
@@ -819,6 +818,7 @@ return { redis.call('XRANGE', inbox, '-', '+'), fields['entries-added'] > fields
     args: ["sessionId","resumeHash","userId","gatewayId","tokenId","tokenSeconds","issuedAt","...claims"],
     result: z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])]),
     lua: `${include.transaction}
+${include.acceptance}
 ${include.tokens}
 ${include.openings}
 local problem = opening_problem(userId, issuedAt, tokenId)
@@ -978,6 +978,7 @@ ${include.reservations}
 ${include.migrations}
 ${include.leave}
 ${include.grants}
+${include.acceptance}
 ${include.tokens}
 local session = key.session(sessionId)
 if redis.call('HGET', session, 'resumeHash') ~= resumeHash then return 'SESSION_EXPIRED' end

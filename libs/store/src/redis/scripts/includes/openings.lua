@@ -1,4 +1,4 @@
--- @include tokens
+-- @include acceptance
 -- Why a session cannot be opened with a token now, or nil. Without a token `token` is empty.
 local function opening_problem(user, issued_at, token)
   if is_revoked(user, issued_at) then return 'TOKEN_REVOKED' end
