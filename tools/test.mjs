@@ -1,6 +1,7 @@
 // `npm test`: sets up what is missing, runs the checks and the tiers, and ends with one line: `tests: N passed, N failed`.
 import { parseArgs } from 'node:util';
 import { ensureHelm } from './setup/helm.mjs';
+import { kubernetesProblem, missingPrograms } from './setup/kubernetes.mjs';
 import { namespaceProblem } from './setup/network-namespace.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { ensurePython } from './setup/python.mjs';
@@ -19,8 +20,8 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   cluster       *.cluster.test.ts       a Kubernetes of three nodes: npm run test:cluster
 
   --fast      test and integration only
-  --all       firefox and soak too, as .ci/run does
-  --cluster   cluster too
+  --all       firefox and soak too, and cluster where Kubernetes was built before, as .ci/run does
+  --cluster   cluster too, and builds Kubernetes
   --yes       install missing system packages without asking; without a terminal nothing is asked
   --help      this text
 
@@ -51,12 +52,14 @@ await runMain(async () => {
   await prepare({ system: ['redis', 'rabbitmq', 'chromium', 'chrony', 'coturn', 'python', ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);
+  const unbuilt = kubernetesProblem() ?? missingPrograms();
   const tiers = [
     'test',
     'integration',
     ...(values.fast ? [] : ['e2e']),
     ...(values.all ? ['firefox', 'soak'] : []),
-    ...(values.cluster ? ['cluster'] : []),
+    ...(values.cluster || (values.all && !unbuilt) ? ['cluster'] : []),
   ];
+  if (values.all && !values.cluster && unbuilt) console.log(`The tier cluster does not run: ${unbuilt}.`);
   return runInForeground('tools/run-tests.mjs', tiers);
 });
