@@ -321,7 +321,7 @@ describe('commands over RabbitMQ', () => {
 
     const link = await connect(testBrokers().amqpUrl);
     const channel = await link.createChannel();
-    channel.publish(`${namespace}.commands`, registryQueue, Buffer.from('{"not":"a command"}'));
+    channel.publish(`${namespace}.commands.${registryQueue}`, registryQueue, Buffer.from('{"not":"a command"}'));
     const letter = await waitFor(
       'the dead letter',
       async () => (await channel.get(`${namespace}.dead-letters`, { noAck: true })) || notYet('the queue is empty'),

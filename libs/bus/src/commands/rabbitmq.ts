@@ -2,7 +2,9 @@ import type { Channel, ChannelModel, ConfirmChannel, ConsumeMessage, Message } f
 import type { Logger } from '@flotilla/runtime';
 import type { RabbitMqAddress } from './rabbitmq-address.ts';
 import { RabbitMqLink } from './rabbitmq-link.ts';
-import { unavailable } from './rabbitmq-problem.ts';
+import { declareMissing } from './rabbitmq-declare.ts';
+import { deadLetterArguments, type RabbitMqNames, rabbitMqNames } from './rabbitmq-names.ts';
+import { rabbitMqProblemOf, rabbitMqRefusalOf, unavailable } from './rabbitmq-problem.ts';
 import {
   type CommandTransport,
   type MessageHandler,
@@ -18,13 +20,10 @@ export interface RabbitMqOptions extends RabbitMqAddress {
   readonly log: Logger;
 }
 
-/** Direct reply-to (https://www.rabbitmq.com/docs/direct-reply-to): replies without a queue per caller. */
-const directReplyTo = 'amq.rabbitmq.reply-to';
 const maxPending = 20_000;
 const maxQueueLength = 10_000;
 /** Number of redeliveries after which a message of a shared queue is dead-lettered: it probably crashes its handlers. */
 const deliveryLimit = 5;
-const deadLetterTtlMs = 7 * 24 * 3600 * 1000;
 
 interface Pending {
   resolve(answer: string): void;
@@ -42,9 +41,18 @@ interface Served {
   closed: boolean;
 }
 
+/** Where commands are published, while its connection is up. */
+interface Calls {
+  readonly model: ChannelModel;
+  readonly channel: ConfirmChannel;
+  readonly replyTo: string;
+  /** The exchanges that commands were published to; settled when they exist. */
+  readonly exchanges: Map<string, Promise<void>>;
+}
+
 /**
- * Commands over RabbitMQ: one direct exchange, a quorum queue per service, an exclusive queue per node, publisher confirms,
- * `mandatory`, and the caller's deadline as expiration. Two connections, because a broker with a memory alarm stops reading from
+ * Commands over RabbitMQ: a direct exchange per service, a quorum queue per service or an exclusive queue per node, an exclusive queue
+ * for the answers to each caller, publisher confirms, `mandatory`, and the caller's deadline as expiration. Two connections, because a broker with a memory alarm stops reading from
  * connections that publish.
  *
  * A command is lost when it is not consumed within its deadline, or when it is in an exclusive queue whose node disconnects. A
@@ -52,21 +60,19 @@ interface Served {
  */
 export class RabbitMqCommandTransport implements CommandTransport {
   readonly #options: RabbitMqOptions;
-  readonly #exchange: string;
-  readonly #deadExchange: string;
+  readonly #names: RabbitMqNames;
   readonly #pending = new Map<string, Pending>();
   readonly #served = new Set<Served>();
   #callLink!: RabbitMqLink;
   #serveLink!: RabbitMqLink;
-  #calls: ConfirmChannel | undefined;
+  #calls: Calls | undefined;
   /** The connection of the consumers, while it is up. */
   #serveModel: ChannelModel | undefined;
   #closing = false;
 
   private constructor(options: RabbitMqOptions) {
     this.#options = options;
-    this.#exchange = `${options.namespace}.commands`;
-    this.#deadExchange = `${options.namespace}.dead`;
+    this.#names = rabbitMqNames(options.namespace);
   }
 
   /** Connects, and reconnects until `close`. Resolves and throws as `RabbitMqLink.connect`. */
@@ -96,11 +102,12 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   async #setUpCalls(model: ChannelModel): Promise<void> {
+    const { replies, replyQueue } = this.#names;
     const channel = await model.createConfirmChannel();
-    await channel.assertExchange(this.#exchange, 'direct', { durable: true });
+    await this.#declareDirect(model, replies);
     // A failed channel or a cancelled consumer is recovered with a new connection.
     const reconnect = (cause: Error): void => {
-      if (this.#calls !== channel || this.#closing) return;
+      if (this.#calls?.channel !== channel || this.#closing) return;
       this.#callsDown(cause);
       this.#options.log.warn({ err: cause }, 'RabbitMQ channel failed, reconnecting');
       model.close().catch(() => undefined);
@@ -112,15 +119,18 @@ export class RabbitMqCommandTransport implements CommandTransport {
       const id = String(message.properties.correlationId);
       this.#settle(id, new TransportError('unroutable', `queue ${message.fields.routingKey} has no consumer`));
     });
+    const replyTo = replyQueue(crypto.randomUUID());
+    await channel.assertQueue(replyTo, { exclusive: true, autoDelete: true });
+    await channel.bindQueue(replyTo, replies, replyTo);
     await channel.consume(
-      directReplyTo,
+      replyTo,
       (message) => {
         if (message) this.#settle(String(message.properties.correlationId), message.content.toString());
         else reconnect(new Error('the reply consumer was cancelled'));
       },
       { noAck: true },
     );
-    this.#calls = channel;
+    this.#calls = { model, channel, replyTo, exchanges: new Map() };
   }
 
   #settle(id: string, result: string | TransportError): void {
@@ -133,19 +143,53 @@ export class RabbitMqCommandTransport implements CommandTransport {
 
   #callsDown(cause: Error): void {
     this.#calls = undefined;
-    for (const id of [...this.#pending.keys()]) {
-      this.#settle(id, new TransportError('down', 'RabbitMQ disconnected while the answer was awaited', { cause }));
-    }
+    const problem = rabbitMqRefusalOf(cause)
+      ? rabbitMqProblemOf(cause)
+      : 'RabbitMQ disconnected while the answer was awaited';
+    for (const id of [...this.#pending.keys()]) this.#settle(id, new TransportError('down', problem, { cause }));
   }
 
-  request(
+  #declareDirect(model: ChannelModel, exchange: string): Promise<void> {
+    return declareMissing(
+      model,
+      (channel) => channel.checkExchange(exchange),
+      (channel) => channel.assertExchange(exchange, 'direct', { durable: true }),
+    );
+  }
+
+  async request(
     queue: string,
     message: string,
     options: { id: string; ttlMs: number; signal: AbortSignal },
   ): Promise<string> {
-    const channel = this.#calls;
+    const exchange = this.#names.commandsTo(queue);
+    const calls = this.#calls;
+    // Also when it is known to exist, so that commands keep their order.
+    if (calls) await withinDeadline(this.#exists(calls, exchange), options.signal);
+    return this.#publish(exchange, queue, message, options);
+  }
+
+  /** To publish to an exchange that does not exist would close the channel. */
+  #exists({ model, exchanges }: Calls, exchange: string): Promise<void> {
+    const known = exchanges.get(exchange);
+    if (known) return known;
+    const declared = this.#declareDirect(model, exchange).catch((error: unknown) => {
+      exchanges.delete(exchange);
+      throw new TransportError('down', rabbitMqProblemOf(error as Error), { cause: error });
+    });
+    exchanges.set(exchange, declared);
+    return declared;
+  }
+
+  #publish(
+    exchange: string,
+    queue: string,
+    message: string,
+    options: { id: string; ttlMs: number; signal: AbortSignal },
+  ): Promise<string> {
+    const calls = this.#calls;
     const problem = this.problem();
-    if (!channel || problem) return Promise.reject(new TransportError('down', problem ?? unavailable));
+    if (!calls || problem) return Promise.reject(new TransportError('down', problem ?? unavailable));
     if (this.#pending.size >= maxPending) {
       return Promise.reject(new TransportError('overloaded', `${maxPending} commands are pending`));
     }
@@ -156,8 +200,8 @@ export class RabbitMqCommandTransport implements CommandTransport {
       options.signal.addEventListener('abort', () => this.#settle(id, new TransportError('down', 'deadline')), {
         once: true,
       });
-      channel.publish(
-        this.#exchange,
+      calls.channel.publish(
+        exchange,
         queue,
         Buffer.from(message),
         {
@@ -166,7 +210,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
           contentType: 'application/json',
           correlationId: id,
           messageId: options.id,
-          replyTo: directReplyTo,
+          replyTo: calls.replyTo,
           expiration: String(options.ttlMs),
         },
         (error) => {
@@ -199,8 +243,9 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   async #setUpServed(served: Served, model: ChannelModel): Promise<void> {
-    const { namespace, log } = this.#options;
-    const name = `${namespace}.${served.queue}`;
+    const { log } = this.#options;
+    const exchange = this.#names.commandsTo(served.queue);
+    const name = this.#names.queue(served.queue);
     const channel = await model.createChannel();
     // A failed channel or a cancelled consumer is recovered with a new connection.
     const reconnect = (cause: unknown): void => {
@@ -209,12 +254,13 @@ export class RabbitMqCommandTransport implements CommandTransport {
       model.close().catch(() => undefined);
     };
     channel.on('error', reconnect);
-    await channel.assertExchange(this.#exchange, 'direct', { durable: true });
-    await this.#assertDeadLetters(channel);
+    await this.#declareDirect(model, exchange);
+    await this.#declareDirect(model, this.#names.replies);
+    await this.#declareDeadLetters(model);
     const bounds = {
       'x-max-length': maxQueueLength,
       'x-overflow': 'reject-publish',
-      'x-dead-letter-exchange': this.#deadExchange,
+      'x-dead-letter-exchange': this.#names.dead,
     };
     await channel.assertQueue(
       name,
@@ -222,7 +268,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
         ? { durable: true, arguments: { ...bounds, 'x-queue-type': 'quorum', 'x-delivery-limit': deliveryLimit } }
         : { exclusive: true, autoDelete: true, arguments: bounds },
     );
-    await channel.bindQueue(name, this.#exchange, served.queue);
+    await channel.bindQueue(name, exchange, served.queue);
     await channel.prefetch(served.prefetch);
     served.channel = channel;
     const { consumerTag } = await channel.consume(name, (message) => {
@@ -233,14 +279,21 @@ export class RabbitMqCommandTransport implements CommandTransport {
     served.consumerTag = consumerTag;
   }
 
-  async #assertDeadLetters(channel: Channel): Promise<void> {
-    await channel.assertExchange(this.#deadExchange, 'fanout', { durable: true });
-    const name = `${this.#options.namespace}.dead-letters`;
-    await channel.assertQueue(name, {
-      durable: true,
-      arguments: { 'x-queue-type': 'quorum', 'x-max-length': maxQueueLength, 'x-message-ttl': deadLetterTtlMs },
-    });
-    await channel.bindQueue(name, this.#deadExchange, '');
+  #declareDeadLetters(model: ChannelModel): Promise<void> {
+    const { dead, deadLetters } = this.#names;
+    return declareMissing(
+      model,
+      async (channel) => {
+        await channel.checkQueue(deadLetters);
+        await channel.checkExchange(dead);
+      },
+      // In this order: the exchange exists last, but for its binding.
+      async (channel) => {
+        await channel.assertQueue(deadLetters, { durable: true, arguments: { ...deadLetterArguments } });
+        await channel.assertExchange(dead, 'fanout', { durable: true });
+        await channel.bindQueue(deadLetters, dead, '');
+      },
+    );
   }
 
   async #work(served: Served, channel: Channel, message: ConsumeMessage): Promise<void> {
@@ -253,7 +306,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
     // If the channel has closed meanwhile, the message is redelivered and answered by RecentAnswers.
     try {
       if (deadLetter !== undefined) {
-        channel.publish(this.#deadExchange, '', message.content, {
+        channel.publish(this.#names.dead, '', message.content, {
           persistent: true,
           contentType: 'application/json',
           ...(messageId === undefined ? {} : { messageId }),
@@ -261,7 +314,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
         });
       }
       if (answer !== undefined && replyTo) {
-        channel.publish('', replyTo, Buffer.from(answer), {
+        channel.publish(this.#names.replies, replyTo, Buffer.from(answer), {
           contentType: 'application/json',
           correlationId: correlationId ?? '',
         });
@@ -284,4 +337,14 @@ export class RabbitMqCommandTransport implements CommandTransport {
     this.#serveModel = undefined;
     await Promise.allSettled([this.#callLink.close(), this.#serveLink.close()]);
   }
+}
+
+/** Rejects when the caller has waited long enough. */
+function withinDeadline(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => reject(new TransportError('down', 'deadline'));
+    if (signal.aborted) return late();
+    signal.addEventListener('abort', late, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', late));
+  });
 }

@@ -1,6 +1,8 @@
 export * from './event-log.ts';
 export * from './memory.ts';
+export * from './redis-access.ts';
 export { type RedisAddress, redisOptions } from './redis-address.ts';
+export { refusalOf } from './redis-problem.ts';
 export { redisOp, streamKey, toEntries } from './redis-client.ts';
 export { RedisLink } from './redis-link.ts';
 export * from './redis-streams.ts';

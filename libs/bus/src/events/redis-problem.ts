@@ -18,7 +18,9 @@ const refusals: Readonly<Record<string, string>> = {
 /** After these, another server may have become the primary, or this one is about to be ready. */
 const reconnecting: ReadonlySet<string> = new Set(['READONLY', 'LOADING', 'MASTERDOWN']);
 
-const firstWord = ({ message }: Error): string => /^[A-Z]+/.exec(message)?.[0] ?? '';
+/** The first word of an error. What a script may not do is an ERR up to Redis 7.0, and a NOPERM after it. */
+const firstWord = ({ message }: Error): string =>
+  message.startsWith("ERR The user executing the script can't ") ? 'NOPERM' : (/^[A-Z]+/.exec(message)?.[0] ?? '');
 
 /** What an answer of Redis says about Redis itself, undefined when it is about the command. */
 export function refusalOf(error: unknown): string | undefined {

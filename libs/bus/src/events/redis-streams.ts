@@ -7,26 +7,34 @@ import { RedisLink } from './redis-link.ts';
 import { RedisSubscriptions } from './redis-subscriptions.ts';
 import { streamLua } from './stream-script.ts';
 
+// The declared key of the scripts is the namespace: of a declared key Redis demands that the user may read and write it, whatever the
+// script does.
 const append = 'appendEntry';
-/** keys: stream. args: data, time to live of the stream in s or empty. Returns {offset, previous offset}. */
+/** args: stream, data, time to live of the stream in s or empty. Returns {offset, previous offset}. */
 const appendScript = `${streamLua}
-local answer = append(KEYS[1], ${maxStreamLength}, ARGV[1])
-local ttl = tonumber(ARGV[2])
-if ttl and redis.call('TTL', KEYS[1]) < ttl then redis.call('EXPIRE', KEYS[1], ttl) end
+local stream, data, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local answer = append(stream, ${maxStreamLength}, data)
+if ttl and redis.call('TTL', stream) < ttl then redis.call('EXPIRE', stream, ttl) end
 return answer`;
 
 const readFromStart = 'readFromStart';
-/** keys: stream. args: limit. Returns {entries, 1 when some were trimmed since the stream was created}. */
+/** args: stream, limit. Returns {entries, 1 when some were trimmed since the stream was created}. */
 const readFromStartScript = `
-if redis.call('EXISTS', KEYS[1]) == 0 then return {{}, 0} end
-local info, fields = redis.call('XINFO', 'STREAM', KEYS[1]), {}
+local stream, limit = ARGV[1], ARGV[2]
+if redis.call('EXISTS', stream) == 0 then return {{}, 0} end
+local info, fields = redis.call('XINFO', 'STREAM', stream), {}
 for index = 1, #info, 2 do fields[info[index]] = info[index + 1] end
-return {redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', ARGV[1]), fields['entries-added'] > fields['length'] and 1 or 0}`;
+return {redis.call('XRANGE', stream, '-', '+', 'COUNT', limit), fields['entries-added'] > fields['length'] and 1 or 0}`;
 
 /** The scripts as methods of the client. */
 interface StreamCommands {
-  [append](key: string, data: string, ttlSeconds: string): Promise<[offset: Offset, previous: Offset]>;
-  [readFromStart](key: string, limit: number): Promise<[entries: RawEntry[], trimmed: number]>;
+  [append](
+    namespace: string,
+    stream: string,
+    data: string,
+    ttlSeconds: string,
+  ): Promise<[offset: Offset, previous: Offset]>;
+  [readFromStart](namespace: string, stream: string, limit: number): Promise<[entries: RawEntry[], trimmed: number]>;
 }
 
 export interface RedisEventLogOptions extends RedisAddress {
@@ -81,7 +89,7 @@ export class RedisEventLog implements EventLog {
   #append(stream: string, data: string, ttlSeconds?: number): Promise<{ offset: Offset; previous: Offset }> {
     return redisOp('append', async () => {
       const key = streamKey(this.#namespace, stream);
-      const [offset, previous] = await this.#commands[append](key, data, String(ttlSeconds ?? ''));
+      const [offset, previous] = await this.#commands[append](this.#namespace, key, data, String(ttlSeconds ?? ''));
       return { offset, previous };
     });
   }
@@ -90,7 +98,7 @@ export class RedisEventLog implements EventLog {
     const key = streamKey(this.#namespace, stream);
     return redisOp('read entries', async () => {
       if (offset === startOfStream) {
-        const [entries, trimmed] = await this.#commands[readFromStart](key, limit);
+        const [entries, trimmed] = await this.#commands[readFromStart](this.#namespace, key, limit);
         return trimmed === 1 ? 'trimmed' : toEntries(entries);
       }
       const raw = (await this.#redis.xrange(key, offset, '+', 'COUNT', limit + 1)) as RawEntry[];

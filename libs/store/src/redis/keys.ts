@@ -160,4 +160,8 @@ export function luaKeys(names: readonly string[]): string {
   return ['local key = {}', ...functions].join('\n');
 }
 
-export const keyNames: readonly string[] = Object.keys(templates);
+export type KeyName = keyof Templates;
+export const keyNames = Object.keys(templates) as readonly KeyName[];
+
+/** A glob pattern that all keys of a name match, without the namespace. */
+export const keyPattern = (name: KeyName): string => fill(templates[name], ['*', '*']);

@@ -1,4 +1,11 @@
-import { dataField, idleStreamSeconds, maxStreamBytes, maxStreamLength, redisOp } from '@flotilla/bus/events';
+import {
+  dataField,
+  idleStreamSeconds,
+  maxStreamBytes,
+  maxStreamLength,
+  redisOp,
+  refusalOf,
+} from '@flotilla/bus/events';
 import { FlotillaError, keptMigrations } from '@flotilla/contracts';
 import { type Redis, ReplyError } from 'ioredis';
 import type { z } from 'zod';
@@ -59,15 +66,16 @@ async function storeOp<T>(name: string, work: () => Promise<T>): Promise<T> {
   } catch (error) {
     const { cause } = error as Error;
     // ERR: a script failed on a value; WRONGTYPE: a key has another type.
-    if (!(cause instanceof ReplyError) || !/^(WRONGTYPE|ERR) /.test((cause as Error).message)) throw error;
+    if (!(cause instanceof ReplyError) || refusalOf(cause) || !/^(WRONGTYPE|ERR) /.test((cause as Error).message))
+      throw error;
     throw new FlotillaError('INTERNAL', undefined, { cause });
   }
 }
 
-/** The answers of a pipeline; undefined for a key of the wrong type. Throws when Redis did not answer. */
+/** The answers of a pipeline; undefined for a key of the wrong type. Throws when Redis did not answer, or refused a command. */
 export function answersOf(executed: [error: Error | null, answer: unknown][] | null): unknown[] {
   return executed!.map(([error, answer]) => {
-    if (error && !(error instanceof ReplyError)) throw error;
+    if (error && (!(error instanceof ReplyError) || refusalOf(error))) throw error;
     return error ? undefined : answer;
   });
 }
