@@ -7,6 +7,7 @@ import { build, isBuilt } from './setup/build.mjs';
 import { childEnv, dependenciesInstalled, installDependencies } from './setup/dependencies.mjs';
 import { runWithHelp } from './setup/help.mjs';
 import { root, run, SetupError, step } from './setup/steps.mjs';
+import { withBrokerUsers } from './generate/broker-users.mjs';
 import { withGrants } from './generate/authorization.mjs';
 import { licensesPage } from './generate/licenses.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
@@ -21,9 +22,10 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
  */
 async function documents() {
   const [{ z }, { withChartValues }] = await Promise.all([import('zod'), import('./generate/chart-values.mjs')]);
-  const [contracts, dataChannel, { describeConfig }, registry, gateway, sfu, relay, autoscaler, console_] =
+  const [contracts, backplane, dataChannel, { describeConfig }, registry, gateway, sfu, relay, autoscaler, console_] =
     await Promise.all([
       import('@flotilla/contracts'),
+      import('@flotilla/backplane'),
       import('@flotilla/data-channel'),
       import('@flotilla/runtime'),
       import('@flotilla/room-registry'),
@@ -34,6 +36,10 @@ async function documents() {
       import('@flotilla/console'),
     ]);
   const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
+  const brokers = {
+    'redis-users.acl': backplane.redisAclTemplate(),
+    'rabbitmq-definitions.json': backplane.rabbitMqDefinitionsTemplate(),
+  };
   return {
     '.env.example': envExample(z, describeConfig, {
       'Room registry': registry.registryConfig,
@@ -54,6 +60,13 @@ async function documents() {
       read('charts/flotilla/README.md'),
       read('charts/flotilla/values.yaml'),
     ),
+    // Helm reads only files of the chart.
+    ...Object.fromEntries(
+      ['deploy/brokers', 'charts/flotilla/files'].flatMap((folder) =>
+        Object.entries(brokers).map(([file, content]) => [`${folder}/${file}`, content]),
+      ),
+    ),
+    'docs/kubernetes/broker-users.md': withBrokerUsers(read('docs/kubernetes/broker-users.md'), backplane),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };
 }

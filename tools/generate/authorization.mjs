@@ -1,4 +1,5 @@
 import { between } from './between.mjs';
+import { aligned } from './table.mjs';
 
 /**
  * The guide to authorization, with the tables of requests and grants, and of scopes and routes.
@@ -21,16 +22,4 @@ export function withGrants(page, { ApiScope, describeRule, requestGrants, restRo
     (text, { mark, rows }) => between(text, { begin: `<!-- ${mark} -->`, end: `<!-- /${mark} -->` }, aligned(rows)),
     page,
   );
-}
-
-/**
- * A Markdown table as the formatter writes it. The first row is its head.
- * @param {readonly (readonly string[])[]} rows
- */
-function aligned(rows) {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  const line = (/** @type {readonly string[]} */ row) =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const [head = [], ...body] = rows;
-  return [line(head), `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`, ...body.map(line)].join('\n');
 }

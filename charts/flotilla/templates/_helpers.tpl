@@ -108,14 +108,22 @@ labels:
 {{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-tls{{ end -}}
 {{- end -}}
 
-{{/* Where the brokers are. */}}
+{{/* Where the brokers are, with the user of the component. Arguments: root, component. */}}
 {{- define "flotilla.brokerVariables" -}}
-{{- $own := include "flotilla.brokerSecretName" . -}}
-{{- $redis := .Values.redis -}}
-{{- $rabbitmq := .Values.rabbitmq -}}
-{{ include "flotilla.secretVariable" (dict "name" "REDIS_URL" "secret" (ternary $own $redis.external.existingSecret $redis.enabled) "key" (ternary "redis-url" $redis.external.urlKey $redis.enabled)) }}
-{{ include "flotilla.secretVariable" (dict "name" "AMQP_URL" "secret" (ternary $own $rabbitmq.external.existingSecret $rabbitmq.enabled) "key" (ternary "amqp-url" $rabbitmq.external.urlKey $rabbitmq.enabled)) }}
-{{- range $broker := include "flotilla.brokersWithTls" . | fromJsonArray }}
+{{- $urls := dict "REDIS_URL" (list .root.Values.redis "redis-url") "AMQP_URL" (list .root.Values.rabbitmq "amqp-url") -}}
+{{- $lines := list -}}
+{{- range $variable := list "REDIS_URL" "AMQP_URL" -}}
+{{- $values := index $urls $variable 0 -}}
+{{- $secret := include "flotilla.brokerSecretName" $.root -}}
+{{- $key := printf "%s-%s" $.component (index $urls $variable 1) -}}
+{{- if not $values.enabled -}}
+{{- $secret = $values.external.existingSecret -}}
+{{- $key = ternary (printf "%s-%s" $.component $values.external.urlKey) $values.external.urlKey $values.external.userPerService -}}
+{{- end -}}
+{{- $lines = append $lines (include "flotilla.secretVariable" (dict "name" $variable "secret" $secret "key" $key)) -}}
+{{- end -}}
+{{ join "\n" $lines }}
+{{- range $broker := include "flotilla.brokersWithTls" .root | fromJsonArray }}
 {{- $directory := printf "/etc/flotilla/%s-tls" $broker.name }}
 - {name: {{ $broker.variable }}_TLS_CA_FILE, value: {{ $directory }}/ca.crt}
 {{- if $broker.clientCertificate }}

@@ -260,6 +260,20 @@ describe('the chart', () => {
     }
   });
 
+  test('gives each service a URL of its own from a Secret that has one for each', () => {
+    const external = ['redis', 'rabbitmq'].flatMap((broker) => [
+      ...[`${broker}.enabled=false`, `${broker}.external.existingSecret=brokers`],
+      `${broker}.external.userPerService=true`,
+    ]);
+    const objects = render(...external, 'rabbitmq.external.urlKey=url');
+    for (const component of ['gateway', 'registry', 'autoscaler', 'relay', 'sfu']) {
+      const { env = [] } = podOf(find(objects, 'Deployment', `flotilla-${component}`)).containers[0];
+      const keyOf = (name: string): string | undefined =>
+        env.find((each) => each.name === name)?.valueFrom?.secretKeyRef?.key;
+      expect([keyOf('REDIS_URL'), keyOf('AMQP_URL')]).toEqual([`${component}-redis-url`, `${component}-url`]);
+    }
+  });
+
   test('sends clients the URLs of its TURN server, or of one of your own', () => {
     const urlsOf = (...values: string[]): string | undefined =>
       environmentOf(podOf(find(render(...values), 'Deployment', 'flotilla-gateway')))['FLOTILLA_TURN_URLS'];

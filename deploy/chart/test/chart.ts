@@ -63,6 +63,8 @@ export interface KubernetesObject {
   } & Readonly<Record<string, unknown>>;
   /** Of a ConfigMap or a Secret. */
   readonly data?: Readonly<Record<string, string>>;
+  /** Of a Secret. */
+  readonly stringData?: Readonly<Record<string, string>>;
   /** Of a Role. */
   readonly rules?: readonly {
     readonly resources: readonly string[];
@@ -119,7 +121,12 @@ export function environmentOf(pod: PodSpec): Record<string, string> {
     "metadata.labels['pod-template-hash']": '789bd995dc',
     "metadata.labels['controller-revision-hash']": 'flotilla-sfu-789bd995dc',
   };
+  const brokers = ['gateway', 'registry', 'sfu', 'relay', 'autoscaler'].flatMap((user) => [
+    [`${user}-redis-url`, `redis://fl-${user}:secret@flotilla-redis:6379`],
+    [`${user}-amqp-url`, `amqp://fl-${user}:secret@flotilla-rabbitmq:5672`],
+  ]);
   const secrets: Readonly<Record<string, string>> = {
+    ...(Object.fromEntries(brokers) as Record<string, string>),
     'redis-url': 'redis://:secret@flotilla-redis:6379',
     'amqp-url': 'amqp://flotilla:secret@flotilla-rabbitmq:5672',
     'token-secret': 'x'.repeat(48),

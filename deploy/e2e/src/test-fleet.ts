@@ -2,25 +2,33 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { type Fleet, type FleetOptions, startFleet } from '@flotilla/local-fleet';
 import { RestApi, uniqueName } from '@flotilla/testkit';
 import { FleetStore } from './fleet-store.ts';
+import { startRestrictedBrokers } from './restricted-brokers.ts';
 
 /** A fleet in a namespace of its own, with its REST API and its store. */
 export interface TestFleet extends Fleet {
   readonly namespace: string;
   readonly api: RestApi;
   readonly store: FleetStore;
+  /** What the brokers refused to the services' users; nothing for brokers without such users. */
+  refusals(): Promise<string[]>;
   /** Starts the processes that have ended again, stops those that were added, and waits until all report. */
   restore(): Promise<void>;
 }
 
 export type TestFleetOptions = Omit<FleetOptions, 'port' | 'onLine'>;
 
-/** Starts a fleet on free ports. Its processes' output is in `.results/<name>-<number of the vitest worker>.log`. */
+/**
+ * Starts a fleet on free ports. Its processes' output is in `.results/<name>-<number of the vitest worker>.log`. Without brokers of its own,
+ * each service has a user of its own on both; `stop` rejects when one of them was refused anything.
+ */
 export async function startTestFleet(name: string, options: TestFleetOptions): Promise<TestFleet> {
   mkdirSync('.results', { recursive: true });
   const log = createWriteStream(`.results/${name}-${process.env['VITEST_POOL_ID'] ?? 0}.log`);
   const namespace = uniqueName(name);
+  const { refusals, ...restricted } = await restrictedBrokers(namespace, options);
   const fleet = await startFleet({
     ...options,
+    ...restricted,
     port: 0,
     onLine: (process_, line) => log.write(`${process_} ${line}\n`),
     // Dead nodes and relays are removed while a test waits for it.
@@ -35,6 +43,7 @@ export async function startTestFleet(name: string, options: TestFleetOptions): P
       namespace,
       api,
       store,
+      refusals,
       restore: async () => {
         for (const [process_, child] of fleet.processes) {
           if (names.has(process_) && child.ended) await fleet.startAgain(process_);
@@ -51,4 +60,24 @@ export async function startTestFleet(name: string, options: TestFleetOptions): P
     await fleet.stop();
     throw error;
   }
+}
+
+/** None for a fleet with brokers of its own, or those of REDIS_URL and AMQP_URL. */
+async function restrictedBrokers(
+  namespace: string,
+  options: TestFleetOptions,
+): Promise<Pick<FleetOptions, 'brokers' | 'serviceEnv'> & Pick<TestFleet, 'refusals'>> {
+  const { REDIS_URL, AMQP_URL } = process.env;
+  if (options.brokers || REDIS_URL || AMQP_URL) return { refusals: async () => [] };
+  const brokers = await startRestrictedBrokers(namespace);
+  const stop = async (): Promise<void> => {
+    let refusals: string[];
+    try {
+      refusals = await brokers.refusals();
+    } finally {
+      await brokers.stop();
+    }
+    if (refusals.length > 0) throw new Error(`the brokers refused what a service does: ${refusals.join('; ')}`);
+  };
+  return { brokers: { ...brokers, stop }, serviceEnv: brokers.serviceEnv, refusals: () => brokers.refusals() };
 }

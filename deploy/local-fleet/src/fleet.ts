@@ -20,6 +20,8 @@ export interface FleetOptions {
   readonly brokers?: Brokers;
   /** Settings of the services, on top of this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Settings of the processes of a service, on top of those of all. */
+  readonly serviceEnv?: (service: keyof typeof configurations) => Readonly<Record<string, string>>;
   /** Settings of one SFU node, on top of all others. */
   readonly sfuEnv?: (nodeId: string) => Readonly<Record<string, string>>;
   /** Flags of Node for a process by its name, asked for at each start. */
@@ -106,7 +108,14 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     own: Readonly<Record<string, string>> = {},
   ): Promise<Child> => {
     const { main, nodeFlags } = services[service];
-    const env = pickEnv(configurations[service], { ...process.env, ...shared, ...settings, ...options.env, ...own });
+    const env = pickEnv(configurations[service], {
+      ...process.env,
+      ...shared,
+      ...settings,
+      ...options.env,
+      ...options.serviceEnv?.(service),
+      ...own,
+    });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
       const child = new Child(name, process.execPath, [...nodeFlags, ...(options.nodeFlags?.(name) ?? []), main], {

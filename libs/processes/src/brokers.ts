@@ -10,20 +10,24 @@ export interface RedisSettings {
   readonly durable?: boolean;
   /** The port of its primary on 127.0.0.1. */
   readonly replicaOf?: number;
+  /** File of its users. Default: everybody may do everything. */
+  readonly aclFile?: string;
 }
 
 /** Starts a private Redis on 127.0.0.1. */
 export async function startRedis(options: RedisSettings = {}): Promise<Broker> {
-  const { port = await freePort(), durable = false, replicaOf } = options;
+  const { port = await freePort(), durable = false, replicaOf, aclFile } = options;
   const dir = dataDirectory('flotilla-redis-');
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: durable ? 'yes' : 'no', dir };
   const replication = replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(replicaOf)];
+  const users = aclFile === undefined ? [] : ['--aclfile', aclFile];
   return Broker.start(
     `redis://127.0.0.1:${port}`,
     async () => {
       const process = new Child('redis-server', 'redis-server', [
         ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
         ...replication,
+        ...users,
       ]);
       await process.line(/Ready to accept connections/);
       return process;
