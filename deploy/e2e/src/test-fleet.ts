@@ -15,7 +15,10 @@ export interface TestFleet extends Fleet {
   restore(): Promise<void>;
 }
 
-export type TestFleetOptions = Omit<FleetOptions, 'port' | 'onLine'>;
+export interface TestFleetOptions extends Omit<FleetOptions, 'port' | 'onLine'> {
+  /** Starts brokers with a user for each service, although REDIS_URL and AMQP_URL name some. */
+  readonly restricted?: boolean;
+}
 
 /**
  * Starts a fleet on free ports. Its processes' output is in `.results/<name>-<number of the vitest worker>.log`. Without brokers of its own,
@@ -62,13 +65,13 @@ export async function startTestFleet(name: string, options: TestFleetOptions): P
   }
 }
 
-/** None for a fleet with brokers of its own, or those of REDIS_URL and AMQP_URL. */
+/** None for a fleet with brokers of its own, or those of REDIS_URL and AMQP_URL unless it is to be restricted. */
 async function restrictedBrokers(
   namespace: string,
-  options: TestFleetOptions,
+  { brokers: given, restricted = false }: TestFleetOptions,
 ): Promise<Pick<FleetOptions, 'brokers' | 'serviceEnv'> & Pick<TestFleet, 'refusals'>> {
   const { REDIS_URL, AMQP_URL } = process.env;
-  if (options.brokers || REDIS_URL || AMQP_URL) return { refusals: async () => [] };
+  if (given || (!restricted && (REDIS_URL || AMQP_URL))) return { refusals: async () => [] };
   const brokers = await startRestrictedBrokers(namespace);
   const stop = async (): Promise<void> => {
     let refusals: string[];

@@ -11,7 +11,7 @@ describe('a fleet whose services have a user each on Redis and RabbitMQ', () => 
   const peers: LightPeer[] = [];
   useOwnFleet(
     'users',
-    () => ({ sfuNodes: 2, gateways: 2, relays: 2 }),
+    () => ({ sfuNodes: 2, gateways: 2, relays: 2, restricted: true }),
     (it) => (fleet = it),
   );
   afterEach(() => peers.splice(0).forEach((peer) => peer.close()));

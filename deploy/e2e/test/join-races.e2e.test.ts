@@ -277,8 +277,7 @@ describe('text with half of a surrogate pair', () => {
     const text = 'ada-12345\ud83d';
     for (const claim of ['name', 'sub', 'room', 'jti', 'iss', 'aud'])
       expect({ claim, code: await connectWith({ [claim]: text }) }).toEqual({ claim, code: 'TOKEN_INVALID' });
-    for (const claim of ['grants', 'bridge'])
-      expect({ claim, code: await connectWith({ [claim]: [text] }) }).toEqual({ claim, code: 'TOKEN_INVALID' });
+    expect(await connectWith({ bridge: [text] })).toBe('TOKEN_INVALID');
     expect(await connectWith({ name: 'Ada 😀' })).toBe('accepted');
   });
 
