@@ -184,6 +184,16 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       expect((await nodesOf('rm_a')).toSorted()).toEqual(['nd_a', 'nd_a', 'nd_a', 'nd_b', 'nd_b', 'nd_b']);
     });
 
+    test('the first members of a room with `spread` are assigned to different nodes, whatever their load below the limit', async () => {
+      await store.nodes.report(nodeReport('nd_a', { load: { cpu: 0.1 } }));
+      await store.nodes.report(nodeReport('nd_b', { load: { cpu: 0.7 } }));
+      await store.nodes.report(nodeReport('nd_c', { load: { cpu: 0.4 } }));
+      await store.nodes.report(nodeReport('nd_full', { load: { cpu: 0.9 } }));
+      await store.rooms.create(roomRecord('a', { spread: true }));
+      for (let index = 0; index < 3; index++) await join('rm_a');
+      expect((await nodesOf('rm_a')).toSorted()).toEqual(['nd_a', 'nd_b', 'nd_c']);
+    });
+
     test('joins beyond the capacity of all nodes get NO_CAPACITY', async () => {
       await store.nodes.report(nodeReport('nd_a', { capacity: 4 }));
       await store.nodes.report(nodeReport('nd_b', { capacity: 3 }));
