@@ -111,7 +111,8 @@ export const administrator = 'admin';
 
 /**
  * The file of Redis's setting `aclfile`, with placeholders. A user has a selector (`(...)`) for the commands that apply to the same keys, so
- * that no other command applies to them. Without `default`, nobody connects without a name.
+ * that no other command applies to them. `default` is off, so nobody connects without a name. It keeps its permissions: Redis reads its
+ * append-only file as that user, and without them drops every transaction of it, which loses the state (seen with 7.0.15).
  */
 export function redisAclTemplate(): string {
   const namespace = namespacePlaceholder;
@@ -122,7 +123,7 @@ export function redisAclTemplate(): string {
       ...selectorsOf(redisAccessOf(user), namespace),
     ].join(' ');
   return `${[
-    'user default off',
+    'user default off resetpass ~* &* +@all',
     `user ${administrator} on #${passwordPlaceholder(administrator)} ~* &* +@all`,
     ...brokerUserNames.map(line),
   ].join('\n')}\n`;

@@ -142,7 +142,7 @@ const refusedOf: Readonly<Record<(typeof brokerUserNames)[number], Refused>> = {
 describe('the users of redis-users.acl', () => {
   let redis: Broker;
   beforeAll(async () => {
-    redis = await startRedis({ aclFile });
+    redis = await startRedis({ aclFile, durable: true });
   });
   afterAll(() => redis.stop());
 
@@ -185,6 +185,17 @@ describe('the users of redis-users.acl', () => {
     await expect(store.rooms.delete('rm_a')).rejects.toMatchObject(refusal);
     expect(store.problem()).toBe(refusal.message);
     await store.close();
+  });
+
+  test('what a service wrote in a transaction is there after a restart', async () => {
+    const before = await connected(as(redis.url, 'relay'));
+    await before.multi().zadd('fl:relays:beats', '1', 'rl_a').zadd('fl:relays:beats', '2', 'rl_b').exec();
+    before.disconnect();
+    await redis.halt();
+    await redis.resume();
+    const after = await connected(as(redis.url, 'relay'));
+    expect(await after.zrange('fl:relays:beats', 0, -1)).toEqual(['rl_a', 'rl_b']);
+    after.disconnect();
   });
 });
 
