@@ -2,12 +2,20 @@ import { type TokenConfig, TokenIssuer, tokenSettings } from '@flotilla/auth';
 import type { Serving } from '@flotilla/bus';
 import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
-import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { RegistryConfig } from './config.ts';
 import { ApiAccess } from './inbound/api-access.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
+import { measureRest } from './inbound/rest-metrics.ts';
 import { Migrations } from './migrations/migrations.ts';
 import { Nodes } from './nodes.ts';
 import { Drills } from './drills.ts';
@@ -25,7 +33,11 @@ export interface RoomRegistryOptions {
 
 /** The room registry: the REST API, the commands of migrations and drills, and the sweeper. */
 @Module({})
-export class RoomRegistryModule {
+export class RoomRegistryModule implements NestModule {
+  configure(consumer: MiddlewareConsumer): void {
+    consumer.apply(measureRest).forRoutes(RestController);
+  }
+
   static register({ config, access, backplane, log }: RoomRegistryOptions): DynamicModule {
     const rest: RestSettings = {
       topology: () => backplane.store.topology(),

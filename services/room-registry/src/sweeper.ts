@@ -1,4 +1,4 @@
-import { counter, type Logger } from '@flotilla/runtime';
+import { counter, gauge, type Logger } from '@flotilla/runtime';
 import { type FailedRecord, forEachRecord, type Store } from '@flotilla/store';
 
 const everyMs = 1000;
@@ -21,6 +21,14 @@ const failures = counter({
   name: 'registry_sweep_failures_total',
   help: 'Failures by part of the sweep: of the whole part, or of one record. The next sweep repeats them.',
   labelNames: ['part'],
+});
+let lastSweptAt = performance.now();
+gauge({
+  name: 'registry_sweep_age_seconds',
+  help: 'Time since the last sweep of this registry came to its end, or since its start.',
+  collect() {
+    this.set((performance.now() - lastSweptAt) / 1000);
+  },
 });
 
 interface SweeperWindows {
@@ -86,6 +94,7 @@ export class Sweeper {
       }
     }
     sweeps.inc();
+    lastSweptAt = performance.now();
   }
 
   /** Sessions that have expired. Notes that the store is reachable, also during a sweep that takes long. */

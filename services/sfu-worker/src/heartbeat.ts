@@ -19,6 +19,11 @@ const load = gauge({
   help: 'CPU time that the node uses, as a fraction of its cores.',
   labelNames: ['node'],
 });
+const hottestWorker = gauge({
+  name: 'sfu_hottest_worker_load',
+  help: 'CPU time that the mediasoup worker with the highest load uses, as a fraction of one core.',
+  labelNames: ['node'],
+});
 const sessions = gauge({ name: 'sfu_sessions', help: 'Sessions with media on the node.', labelNames: ['node'] });
 const streams = gauge({
   name: 'sfu_streams',
@@ -45,6 +50,11 @@ const quality = gauge({
   name: 'sfu_peer_quality',
   help: 'Quality scores of the peers on the node, 0 to 1: the mean and the worst. 1 while there are none.',
   labelNames: ['node', 'of'],
+});
+const loss = gauge({
+  name: 'sfu_peer_loss_ratio',
+  help: 'Lost packets of the peers on the node as a fraction of the expected ones: the mean over the peers. 0 while there are none.',
+  labelNames: ['node'],
 });
 
 const unreachable = gauge({
@@ -117,6 +127,7 @@ export class Heartbeat {
     exportLoad(node, measured);
     const ofPeers = qualityOf(peers);
     exportQuality(node, ofPeers);
+    loss.set({ node }, peers.reduce((sum, peer) => sum + peer.loss, 0) / Math.max(1, peers.length));
     const { current: state, drain } = this.state;
     const { unreachable: unreachableNodes } = this.pipeChecks;
     unreachable.set({ node }, unreachableNodes.length);
@@ -149,6 +160,7 @@ export class Heartbeat {
 
 function exportLoad(node: string, measured: NodeReport['load']): void {
   load.set({ node }, measured.cpu);
+  hottestWorker.set({ node }, Math.max(0, ...measured.workers.map(({ cpu }) => cpu)));
   sessions.set({ node }, measured.sessions);
   for (const kind of ['producers', 'consumers', 'pipes'] as const) streams.set({ node, kind }, measured[kind]);
   packets.set({ node }, measured.packetsPerSecond);

@@ -1,9 +1,14 @@
 import { compareOffsets, type Offset, startOfStream } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { counter, type Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import { idleStreamSeconds, type LogEntry, type OnEntries, type StreamSubscription } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
 import type { RedisLink } from './redis-link.ts';
+
+const gaps = counter({
+  name: 'flotilla_stream_gaps_total',
+  help: 'Subscriptions of this process to a stream whose entries were trimmed before they were read.',
+});
 
 interface StreamState {
   readonly key: string;
@@ -194,6 +199,7 @@ export class RedisSubscriptions {
 
   #reportMissed(stream: StreamState): void {
     this.#log.warn({ stream: stream.key }, 'entries of a stream were trimmed before they were read');
+    gaps.inc();
     for (const { onMissed } of stream.subscribers) onMissed?.();
   }
 

@@ -5,7 +5,7 @@ import {
   type RequestType,
   signalRequests,
 } from '@flotilla/contracts';
-import { counter, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
+import { counter, histogram, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
 import { costOf } from '../limits/request-costs.ts';
 import type { Overload } from '../limits/overload.ts';
 import { countRejection } from '../limits/rejections.ts';
@@ -17,6 +17,11 @@ const messages = counter({
   name: 'signaling_messages_total',
   help: 'Requests by type and outcome: ok, or the error code.',
   labelNames: ['type', 'outcome'],
+});
+const joinSeconds = histogram({
+  name: 'signaling_join_duration_seconds',
+  help: 'From the receipt of a join to its successful answer, which has the parameters of the transports.',
+  buckets: [0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5],
 });
 
 /** Burst of RATE_LIMITED refusals; their rate is that of allowed messages. Above it the connection is closed. */
@@ -106,16 +111,17 @@ export class RequestDispatcher {
   }
 
   #enqueue(request: Request): void {
+    const receivedAt = performance.now();
     try {
       const received = { session: this.session, ...readPayload(request, this.session.tenant) };
       const handler = this.handlers.table[request.type as RequestType] as RequestHandler<RequestType>;
-      void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received));
+      void this.session.requests.run(handler.orderKey?.(received), () => this.#handle(request, received, receivedAt));
     } catch (error) {
       this.#fail(request.id, request.type, error);
     }
   }
 
-  async #handle({ id, type }: Request, received: Received<RequestType>): Promise<void> {
+  async #handle({ id, type }: Request, received: Received<RequestType>, receivedAt: number): Promise<void> {
     // It may have closed while the request waited for its turn, and messages arrive until the close frame is answered.
     if (!this.session.isOpen) return;
     try {
@@ -129,6 +135,7 @@ export class RequestDispatcher {
       const payload = (result instanceof ReplyThen ? result.payload : result) as Record<string, unknown>;
       this.session.reply({ replyTo: id, ok: true, payload });
       messages.inc({ type, outcome: 'ok' });
+      if (type === 'join') joinSeconds.observe((performance.now() - receivedAt) / 1000);
       if (result instanceof ReplyThen) result.afterwards();
     } catch (error) {
       this.#fail(id, type, error);
