@@ -22,19 +22,31 @@ const read = (path) => readFileSync(join(root, path), 'utf8');
  */
 async function documents() {
   const [{ z }, { withChartValues }] = await Promise.all([import('zod'), import('./generate/chart-values.mjs')]);
-  const [contracts, backplane, dataChannel, { describeConfig }, registry, gateway, sfu, relay, autoscaler, console_] =
-    await Promise.all([
-      import('@flotilla/contracts'),
-      import('@flotilla/backplane'),
-      import('@flotilla/data-channel'),
-      import('@flotilla/runtime'),
-      import('@flotilla/room-registry'),
-      import('@flotilla/signaling-gateway'),
-      import('@flotilla/sfu-worker'),
-      import('@flotilla/metadata-relay'),
-      import('@flotilla/autoscaler'),
-      import('@flotilla/console'),
-    ]);
+  const [
+    contracts,
+    backplane,
+    dataChannel,
+    { describeConfig },
+    registry,
+    gateway,
+    sfu,
+    relay,
+    autoscaler,
+    console_,
+    observability,
+  ] = await Promise.all([
+    import('@flotilla/contracts'),
+    import('@flotilla/backplane'),
+    import('@flotilla/data-channel'),
+    import('@flotilla/runtime'),
+    import('@flotilla/room-registry'),
+    import('@flotilla/signaling-gateway'),
+    import('@flotilla/sfu-worker'),
+    import('@flotilla/metadata-relay'),
+    import('@flotilla/autoscaler'),
+    import('@flotilla/console'),
+    import('@flotilla/observability'),
+  ]);
   const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
   const brokers = {
     'redis-users.acl': backplane.redisAclTemplate(),
@@ -67,6 +79,7 @@ async function documents() {
       ),
     ),
     'docs/kubernetes/broker-users.md': withBrokerUsers(read('docs/kubernetes/broker-users.md'), backplane),
+    ...observability.generatedFiles(),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,
   };
 }

@@ -77,6 +77,13 @@ const known = {
     debian: ['containerd', 'runc', 'containernetworking-plugins', 'nftables', 'iptables', 'iproute2'],
     brew: [],
   },
+  // promtool comes with Prometheus, amtool with Alertmanager.
+  prometheus: {
+    present: () => which('prometheus') && which('promtool'),
+    debian: ['prometheus'],
+    brew: ['prometheus'],
+  },
+  alertmanager: { present: () => which('amtool'), debian: ['prometheus-alertmanager'], brew: [] },
   openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {
     present: () =>
