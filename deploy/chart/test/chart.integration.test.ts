@@ -74,6 +74,17 @@ describe('the chart', () => {
     expect(reached).toEqual(announced);
   });
 
+  test('has the rules of the objectives, for series of the namespace of the release', () => {
+    const { spec } = find(render('metrics.prometheusRule=true'), 'PrometheusRule', 'flotilla-metrics');
+    const { groups } = spec as unknown as { groups: { rules: { alert?: string; expr: string }[] }[] };
+    const rules = groups.flatMap((group) => group.rules);
+    expect(rules.length).toBeGreaterThan(100);
+    expect(rules.filter(({ expr }) => !expr.includes('namespace="default"'))).toEqual([]);
+    expect(rules.find(({ alert }) => alert === 'FlotillaSweepFails')).toMatchObject({
+      annotations: { description: expect.stringContaining('pod {{ $labels.pod }}') as string },
+    });
+  });
+
   test('gives a pod more time to stop than the service takes, and that more than its drain', () => {
     for (const workload of workloads(render())) {
       const { containers, terminationGracePeriodSeconds } = podOf(workload);
