@@ -194,7 +194,7 @@ describe('the users of redis-users.acl', () => {
     await redis.halt();
     await redis.resume();
     const after = await connected(as(redis.url, 'relay'));
-    expect(await after.zrange('fl:relays:beats', 0, -1)).toEqual(['rl_a', 'rl_b']);
+    expect(await after.zrange('fl:relays:beats', '0', '-1')).toEqual(['rl_a', 'rl_b']);
     after.disconnect();
   });
 });
