@@ -3,8 +3,8 @@ import type { V1Lease } from '@kubernetes/client-node';
 import type { LeaseTiming } from '../leadership.ts';
 
 /** Longer than that of Redis, because each renewal is a write to etcd. */
-const kubernetesLeaseMs = 8000;
-export const kubernetesTiming: LeaseTiming = { leaseMs: kubernetesLeaseMs, renewEveryMs: 2000, acquireEveryMs: 2000 };
+const kubernetesLeaseMs = 4000;
+export const kubernetesTiming: LeaseTiming = { leaseMs: kubernetesLeaseMs, renewEveryMs: 1000, acquireEveryMs: 1000 };
 
 /** The requests to the API server that leases need. Writes fail with a conflict when the lease has changed since it was read. */
 export interface LeaseRequests {
