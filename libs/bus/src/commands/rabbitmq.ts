@@ -52,8 +52,8 @@ interface Calls {
 
 /**
  * Commands over RabbitMQ: a direct exchange per service, a quorum queue per service or an exclusive queue per node, an exclusive queue
- * for the answers to each caller, publisher confirms, `mandatory`, and the caller's deadline as expiration. Two connections, because a broker with a memory alarm stops reading from
- * connections that publish.
+ * for the answers to each caller, publisher confirms, `mandatory`, and the caller's deadline as expiration. Two connections, because a
+ * broker with a memory alarm stops reading from connections that publish.
  *
  * A command is lost when it is not consumed within its deadline, or when it is in an exclusive queue whose node disconnects. A
  * confirmed command in a shared queue survives a restart of the broker; its caller still gets `down`.
@@ -166,7 +166,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
     const calls = this.#calls;
     // Also when it is known to exist, so that commands keep their order.
     if (calls) await withinDeadline(this.#exists(calls, exchange), options.signal);
-    return this.#publish(exchange, queue, message, options);
+    return this.#publish(calls, exchange, queue, message, options);
   }
 
   /** To publish to an exchange that does not exist would close the channel. */
@@ -182,14 +182,16 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   #publish(
+    calls: Calls | undefined,
     exchange: string,
     queue: string,
     message: string,
     options: { id: string; ttlMs: number; signal: AbortSignal },
   ): Promise<string> {
-    const calls = this.#calls;
     const problem = this.problem();
-    if (!calls || problem) return Promise.reject(new TransportError('down', problem ?? unavailable));
+    // On another connection the exchange would have to be looked for again.
+    if (!calls || calls !== this.#calls || problem)
+      return Promise.reject(new TransportError('down', problem ?? unavailable));
     if (this.#pending.size >= maxPending) {
       return Promise.reject(new TransportError('overloaded', `${maxPending} commands are pending`));
     }
