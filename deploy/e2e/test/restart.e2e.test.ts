@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { adminUrlOf } from '@flotilla/processes';
-import { CallPage, notYet, RawClient, TcpProxy, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
+import { callBehindBalancer } from './call-behind-balancer.ts';
 import { allReceived, ResumingClient } from './resuming-client.ts';
 import { useBrowser, useFaultFleet } from './use-topology.ts';
 
@@ -69,30 +70,14 @@ describe('a gateway stops at SIGTERM', () => {
     expect(busiest).toBeLessThan(members.length / 2);
   });
 
-  /** A call of two whose signaling goes over a load balancer, which sends clients to the gateway that is about to stop. */
-  async function callBehindBalancer() {
-    const proxy = await TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port));
-    const calls: CallPage[] = [];
-    onTestFinished(async () => {
-      await Promise.all(calls.map((call) => call.close()));
-      await proxy.close();
-    });
-    const signalUrl = `http://127.0.0.1:${proxy.port}`;
-    for (const name of ['ada', 'bob'])
-      calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'call', name, signalUrl }));
-    const [ada, bob] = calls as [CallPage, CallPage];
-    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-    return { proxy, ada, bob, before: [await ada.room(), await bob.room()] };
-  }
-
   test('a call page keeps its session and its media, and never shows "reconnecting"', async () => {
-    const { proxy, ada, bob, before } = await callBehindBalancer();
+    const { ada, bob, before, toGateway, mediaFlows } = await callBehindBalancer(browser, fleet, 'call');
     for (const page of [ada, bob]) await page.watchState();
-    proxy.redirectTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    toGateway(1);
     const frames = ada.framesDuring('bob', 4000);
     expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
     expect(await frames).toBeGreaterThan(0);
-    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
+    await mediaFlows();
     expect([await ada.room(), await bob.room()]).toEqual(before);
     for (const page of [ada, bob]) expect(await page.statesSeen()).toEqual([]);
     await bob.collectMessages();
@@ -103,15 +88,15 @@ describe('a gateway stops at SIGTERM', () => {
   });
 
   test('a call continues when the load balancer sends its client to the stopping gateway until it has exited', async () => {
-    const { proxy, ada, bob, before } = await callBehindBalancer();
+    const { ada, bob, before, toGateway, mediaFlows } = await callBehindBalancer(browser, fleet, 'call');
     expect(await fleet.processes.get('gateway-1')!.stop('SIGTERM', 20_000)).toBe(0);
-    proxy.redirectTo(Number(new URL(fleet.gatewayUrls[1]!).port));
+    toGateway(1);
     await bob.collectMessages();
     await waitFor('a message over the other gateway', async () => {
       await ada.send('over the other gateway').catch(() => undefined);
       if ((await bob.messages()).length === 0) notYet('none arrived');
     });
     expect([await ada.room(), await bob.room()]).toEqual(before);
-    await Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
+    await mediaFlows();
   });
 });

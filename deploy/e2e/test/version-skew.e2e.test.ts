@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { NodeList, Topology as FleetGraph, TopologyUpdate } from '@flotilla/contracts';
 import { LightPeer } from '@flotilla/light-peer';
-import { CallPage, notYet, RawClient, RestApi, TcpProxy, waitFor } from '@flotilla/testkit';
+import { notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { asTopology, type TestFleet } from '../src/index.ts';
+import { callBehindBalancer } from './call-behind-balancer.ts';
 import { metadataScenarios } from './scenarios/metadata.ts';
 import { peerScenarios } from './scenarios/peers.ts';
 import { routingScenarios } from './scenarios/routing.ts';
@@ -116,7 +117,7 @@ describe('a fleet of two versions', { timeout: 360_000 }, () => {
     const [ada, bob] = [await joined(room, 0), await joined(room, 1)];
     const cleo = await joined(room, 0);
     expect([...cleo.grants.values()]).toEqual([roomGrants, roomGrants, roomGrants]);
-    // Whoever entered through a gateway of this version does not have the new grant.
+    // A participant that joined through a gateway of this version does not have the new grant.
     const { grants } = await joined(room, 1);
     expect([ada, bob, cleo].map(({ id }) => grants.get(id))).toEqual([roomGrants, [...roomGrants, news], roomGrants]);
     for (const [each, other] of [
@@ -242,27 +243,13 @@ describe('a fleet of two versions', { timeout: 360_000 }, () => {
   });
 
   test('a call continues while each process is replaced by the next version, and while the update is rolled back', async () => {
-    const proxy = await TcpProxy.to(Number(new URL(fleet.gatewayUrls[0]!).port));
-    const calls: CallPage[] = [];
-    onTestFinished(async () => {
-      await Promise.all(calls.map((call) => call.close()));
-      await proxy.close();
-    });
-    const signalUrl = `http://127.0.0.1:${proxy.port}`;
-    for (const name of ['ada', 'bob'])
-      calls.push(await CallPage.join(browser, fleet.pageUrl, { room: 'rolling', name, signalUrl }));
-    const [ada, bob] = calls as [CallPage, CallPage];
-    const mediaFlows = (): Promise<unknown> => Promise.all([ada.receivesMediaOf('bob'), bob.receivesMediaOf('ada')]);
-    await mediaFlows();
-    const before = [await ada.room(), await bob.room()].map(({ id, me }) => ({ id, me }));
+    const { ada, bob, before, toGateway, mediaFlows } = await callBehindBalancer(browser, fleet, 'rolling');
+    const calls = [ada, bob];
     await bob.collectMessages();
     for (const call of calls) await call.watchFrames();
 
     const replace = async (name: string, isNext: boolean): Promise<void> => {
-      if (name.startsWith('gateway-')) {
-        const other = Number(name === 'gateway-1');
-        proxy.redirectTo(Number(new URL(fleet.gatewayUrls[other]!).port));
-      }
+      if (name.startsWith('gateway-')) toGateway(Number(name === 'gateway-1'));
       expect(await fleet.processes.get(name)!.stop('SIGTERM', 90_000)).toBe(0);
       if (isNext) next.add(name);
       else next.delete(name);
@@ -282,7 +269,8 @@ describe('a fleet of two versions', { timeout: 360_000 }, () => {
           if (JSON.stringify(received) !== JSON.stringify(sent)) notYet(`received: ${JSON.stringify(received)}`);
         });
       }
-    expect([await ada.room(), await bob.room()].map(({ id, me }) => ({ id, me }))).toEqual(before);
+    const identities = (rooms: typeof before) => rooms.map(({ id, me }) => ({ id, me }));
+    expect(identities([await ada.room(), await bob.room()])).toEqual(identities(before));
     const gaps = (await Promise.all(calls.map((call) => call.takeFrameGaps()))).flat();
     console.log(
       `${sent.length} processes replaced; longest gap between two frames: ${Math.round(Math.max(...gaps.map(({ longest }) => longest)))} ms`,
