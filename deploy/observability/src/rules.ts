@@ -31,7 +31,7 @@ export const recorded = {
 /**
  * Multi-window, multi-burn-rate alerts of the Google SRE workbook, chapter 5, for a budget of 30 days. `rate`: how many times
  * faster than evenly over 30 days the error budget is used up. Both windows have to be above it: the long one shows that much
- * of the budget is gone, the short one that it still goes.
+ * of the budget was used, the short one that it is still being used.
  */
 export const burnRates = [
   { severity: 'page', long: '1h', short: '5m', rate: 14.4 },

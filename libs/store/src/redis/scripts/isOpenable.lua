@@ -1,5 +1,5 @@
 --[[
-Returns what openSession would refuse a token for now.
+Returns why openSession would refuse a token at this moment, or 'openable'.
 @args userId tokenId issuedAt
 @result z.enum(['openable', 'TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS'])
 ]]
