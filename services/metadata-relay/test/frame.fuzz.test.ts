@@ -37,6 +37,6 @@ for (const from of ['publisher', 'relay'] as const)
   testParser(`metadata frame of a ${from}`, new URL(`corpus/frame-of-${from}/`, import.meta.url), {
     outcomes: ['accepted', ...codes],
     maxBytes: maxFrameBytes + 64,
-    bounds: { cpuMs: 20, allocatedBytes: 2 ** 21 },
+    bounds: { cpuMs: 20, allocatedBytes: 2 ** 22 },
     outcomeOf: ({ buffer, byteOffset, length }) => check(new Uint8Array(buffer, byteOffset, length), from),
   });

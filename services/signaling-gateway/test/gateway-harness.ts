@@ -106,16 +106,17 @@ export const connections = (server: Server): Promise<number> =>
 
 /** A WebSocket of an admitted session over a socket of `open`; resolves after the welcome. */
 export async function openWebSocket(socket: Socket): Promise<WebSocket> {
-  const websocket = new WebSocket(
-    `ws://localhost${signalPath}`,
-    [subprotocol, tokenSubprotocolPrefix + (await newToken())],
-    {
-      createConnection: () => socket,
-      perMessageDeflate: false,
-    },
-  );
-  await new Promise((resolve, reject) => websocket.once('message', resolve).once('error', reject));
-  return websocket;
+  const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
+  // A socket that is closed before the handshake begins leaves the WebSocket without an event.
+  socket.once('error', reject).once('close', () => reject(new Error('the socket was closed')));
+  const admit = async (): Promise<void> => {
+    const protocols = [subprotocol, tokenSubprotocolPrefix + (await newToken())];
+    const options = { createConnection: () => socket, perMessageDeflate: false };
+    const websocket = new WebSocket(`ws://localhost${signalPath}`, protocols, options);
+    websocket.once('message', () => resolve(websocket)).once('error', reject);
+  };
+  await Promise.race([promise, admit()]);
+  return promise;
 }
 
 /** Sends a ping request. Resolves to its reply. */

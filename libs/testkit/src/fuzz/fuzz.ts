@@ -72,7 +72,7 @@ async function minimised(parser: Parser, input: Buffer, problem: Error): Promise
 }
 
 /** Longer inputs are reported without their middle. */
-const mostHex = 8192;
+const mostHex = 1024;
 const hexOf = (bytes: Buffer): string => {
   const hex = bytes.toString('hex');
   return hex.length <= mostHex ? hex : `${hex.slice(0, mostHex / 2)}...${hex.slice(-mostHex / 2)}`;
