@@ -86,8 +86,16 @@ export class Call {
   /** Migrates the first participant to another SFU node. */
   async migrate(api: RestApi): Promise<void> {
     const { id, me, nodeId } = await this.pages[0]!.room();
-    const { status, body } = await api.request('POST', `/v1/rooms/${id}/participants/${me}/migrate`, {});
-    expect(status, JSON.stringify(body)).toBe(202);
+    // A registry that has lost a broker answers UNAVAILABLE until it is connected again.
+    await waitFor(
+      'the migration is accepted',
+      async () => {
+        const { status, body } = await api.request('POST', `/v1/rooms/${id}/participants/${me}/migrate`, {});
+        if (status === 503) notYet(JSON.stringify(body));
+        expect(status, JSON.stringify(body)).toBe(202);
+      },
+      { timeoutMs: 30_000, everyMs: 500 },
+    );
     await waitFor(
       'the participant is on another SFU node',
       async () => {

@@ -1,25 +1,31 @@
 import { install, killProcess, kubectl, namespace, pods, restartDeployment } from '@flotilla/cluster';
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
 import { podOf, settled } from './fleet.ts';
+
+const ofAutoscaling = (setting: string): string[] => ['--set', `sfu.autoscaling.${setting}`];
 
 describe('a call of two participants', () => {
   const figures = new Figures();
   let call: Call;
   let calls = 0;
 
-  beforeAll(() => install());
+  // The autoscaler sets the order of replacement.
+  beforeAll(() => install({}, ['enabled=true', 'minReplicas=3', 'maxReplicas=3'].flatMap(ofAutoscaling)));
+  afterAll(() => install());
   beforeEach(async () => {
     await settled();
     call = await Call.start(`rollout-${++calls}`);
   });
   afterEach(() => call?.end());
 
-  test('continues while the gateways and then the SFU workers are replaced, three times', async () => {
+  test('continues while the gateways and then the SFU workers are replaced, three times, and moves each at most once per rollout', async () => {
     for (let round = 1; round <= 3; round++) {
       await call.during(figures, `rollout ${round} of the gateways`, () => restartDeployment('gateway', 120_000));
-      await call.during(figures, `rollout ${round} of the SFU workers`, () => restartDeployment('sfu', 240_000));
+      const rollout = () => restartDeployment('sfu', 240_000);
+      const seen = await call.during(figures, `rollout ${round} of the SFU workers`, rollout);
+      for (const { name, moves } of seen) expect(moves.length, `migrations of ${name}`).toBeLessThanOrEqual(1);
     }
   }, 900_000);
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type PodState, reconcile, type WorkloadState } from '../src/kubernetes/reconcile.ts';
+import { type PodState, reconcile, removedFirst, type WorkloadState } from '../src/kubernetes/reconcile.ts';
 
 const bounds = { max: 10, emptyWithinMs: 60_000 };
 
@@ -14,7 +14,8 @@ const pod = (name: string, options: PodOptions = {}): PodState => {
     machineLeaves: false,
     mark: undefined,
     markedForMs: 0,
-    hasDeletionCost: false,
+    deletionCost: reserved > 0 ? Math.floor(Math.log2(reserved)) + 1 : undefined,
+    mayFollow: true,
     ...more,
     node: isSilent ? undefined : { id, state, reserved },
   };
@@ -47,7 +48,7 @@ describe('a reconciliation of the SFU pods', () => {
     const step = (b: PodOptions, existing = [a, pod('b', { reserved: 3, ...b }), c]) =>
       reconcile(workload(3), existing, 2, bounds);
     expect(step({})).toMatchObject({
-      marks: [{ pod: 'b', mark: 'scale-in', isRemoved: false }],
+      marks: [{ pod: 'b', mark: 'scale-in', deletionCost: expect.any(Number) }],
       states: [],
       replicas: undefined,
       outcome: 'ScalingIn',
@@ -57,13 +58,13 @@ describe('a reconciliation of the SFU pods', () => {
     // It stays the one, though another has fewer now.
     expect(step({ mark: 'scale-in', state: 'cordoned', reserved: 20 })).toMatchObject(nothing);
     expect(step({ mark: 'scale-in', state: 'cordoned', reserved: 0 })).toMatchObject({
-      marks: [{ pod: 'b', mark: 'scale-in', isRemoved: true }],
+      marks: [{ pod: 'b', mark: 'scale-in', deletionCost: removedFirst }],
       replicas: 2,
     });
   });
 
   test('lowers the number once per removed pod', () => {
-    const emptied = pod('b', { mark: 'scale-in', state: 'cordoned', reserved: 0, hasDeletionCost: true });
+    const emptied = pod('b', { mark: 'scale-in', state: 'cordoned', reserved: 0, deletionCost: removedFirst });
     const pods = [pod('a'), emptied, pod('c')];
     expect(reconcile(workload(2, { existing: 3 }), pods, 1, bounds)).toMatchObject(nothing);
     const removed = reconcile(workload(2), [pod('a'), { ...emptied, terminating: true }, pod('c')], 1, bounds);
@@ -71,12 +72,12 @@ describe('a reconciliation of the SFU pods', () => {
   });
 
   test('lets a pod that is being emptied serve again when it is needed', () => {
-    const emptying = pod('b', { mark: 'scale-in', state: 'cordoned', hasDeletionCost: true });
+    const emptying = pod('b', { mark: 'scale-in', state: 'cordoned', deletionCost: removedFirst });
     const pods = (b: PodState) => [pod('a'), b, pod('c')];
     const step = (b: PodState) => reconcile(workload(3), pods(b), 3, bounds);
     expect(step(emptying)).toMatchObject({ marks: [], states: [{ nodeId: 'nd_b', state: 'active' }] });
     expect(step({ ...emptying, node: { ...emptying.node!, state: 'active' } })).toMatchObject({
-      marks: [{ pod: 'b', mark: undefined, isRemoved: false }],
+      marks: [{ pod: 'b', mark: undefined, deletionCost: undefined }],
       states: [],
     });
   });
@@ -95,6 +96,22 @@ describe('a reconciliation of the SFU pods', () => {
     expect(reconcile(state, pods, 1, bounds)).toMatchObject(nothing);
   });
 
+  test('has a rollout replace the pods with the fewest sessions first, and writes seldom for it', () => {
+    const costOf = (reserved: number, deletionCost?: number, mayFollow = true) =>
+      reconcile(workload(1), [pod('a', { reserved, deletionCost, mayFollow })], 1, bounds).marks[0]?.deletionCost;
+    expect([1, 2, 3, 40].map((reserved) => costOf(reserved))).toEqual([1, 2, 2, 6]);
+    const unchanged = [pod('a', { reserved: 0 }), pod('b', { reserved: 20, deletionCost: 4 })];
+    expect(reconcile(workload(2), unchanged, 2, bounds).marks).toEqual([]);
+    expect(
+      reconcile(workload(1), [pod('a', { reserved: 9, deletionCost: undefined, mayFollow: false })], 1, bounds).marks,
+    ).toEqual([]);
+    expect(costOf(32, 4)).toBe(6);
+    const emptied = [pod('a', { reserved: 0, deletionCost: 4 })];
+    expect(reconcile(workload(1), emptied, 1, bounds).marks).toEqual([
+      { pod: 'a', mark: undefined, deletionCost: undefined },
+    ]);
+  });
+
   test('takes away pods that are not ready and have no sessions at once, because Kubernetes removes them first', () => {
     const starting = pod('c', { ready: false, isSilent: true });
     expect(reconcile(workload(3), [pod('a'), pod('b'), starting], 1, bounds)).toMatchObject({ replicas: 2 });
@@ -103,7 +120,7 @@ describe('a reconciliation of the SFU pods', () => {
   test('empties the pods of a leaving machine and has others in their place, up to the maximum', () => {
     const pods = [pod('a'), pod('b', { machineLeaves: true })];
     expect(reconcile(workload(2), pods, 2, bounds)).toMatchObject({
-      marks: [{ pod: 'b', mark: 'machine', isRemoved: false }],
+      marks: [{ pod: 'b', mark: 'machine', deletionCost: expect.any(Number) }],
       replicas: 3,
     });
     expect(reconcile(workload(2), pods, 2, { ...bounds, max: 2 }).replicas).toBeUndefined();
@@ -161,7 +178,7 @@ class Model {
 
   /** Removes pods in the order of a ReplicaSet, or adds some. */
   kubernetes(): void {
-    const cost = ({ hasDeletionCost }: PodState) => (hasDeletionCost ? -1000 : 0);
+    const cost = ({ deletionCost }: PodState) => deletionCost ?? 0;
     while (this.pods.length > this.replicas) {
       this.pods.sort(
         (a, b) => Number(a.state.ready) - Number(b.state.ready) || cost(a.state) - cost(b.state) || a.age - b.age,
@@ -202,9 +219,9 @@ class Model {
   reconcile(wanted: number): void {
     const states = this.pods.map(({ state }) => state);
     const step = reconcile(workload(this.replicas), states, wanted, bounds);
-    for (const { pod: name, mark, isRemoved } of step.marks) {
+    for (const { pod: name, mark, deletionCost } of step.marks) {
       const found = this.pods.find(({ state }) => state.name === name)!;
-      found.state = { ...found.state, mark, hasDeletionCost: isRemoved };
+      found.state = { ...found.state, mark, deletionCost };
     }
     for (const { nodeId, state } of step.states) {
       const found = this.pods.find((each) => each.state.node?.id === nodeId)!;

@@ -14,7 +14,10 @@ export interface PodState {
   readonly mark: Mark | undefined;
   /** Since when it has its mark, as far as this instance saw, in milliseconds. */
   readonly markedForMs: number;
-  readonly hasDeletionCost: boolean;
+  /** Kubernetes removes the pod with the lowest first, none counts as 0. Undefined: it has none. */
+  readonly deletionCost: number | undefined;
+  /** Whether its deletion cost was written a while ago, so that it may follow the sessions. */
+  readonly mayFollow: boolean;
   /** Undefined until the SFU node reports. */
   readonly node: Pick<NodeView, 'id' | 'state' | 'reserved'> | undefined;
 }
@@ -37,13 +40,20 @@ export interface ReplicaBounds {
 
 /** The changes that one reconciliation makes. A pod's annotations are set before its replica is taken away. */
 export interface Reconciliation {
-  readonly marks: readonly { readonly pod: string; readonly mark: Mark | undefined; readonly isRemoved: boolean }[];
+  readonly marks: readonly {
+    readonly pod: string;
+    readonly mark: Mark | undefined;
+    readonly deletionCost: number | undefined;
+  }[];
   readonly states: readonly { readonly nodeId: string; readonly state: 'active' | 'cordoned' }[];
   readonly replicas: number | undefined;
   readonly outcome: ScalingOutcome;
   /** The pod that is emptied or removed. */
   readonly victim: PodState | undefined;
 }
+
+/** Deletion cost of the pod that is removed next. */
+export const removedFirst = -1000;
 
 export type ScalingOutcome = 'Paused' | 'RollingOut' | 'ScalingOut' | 'ScalingIn' | 'Steady';
 
@@ -109,7 +119,20 @@ function markOf(pod: PodState, isVictim: boolean, isRemoved: boolean): Reconcili
   const mark = isVictim ? 'scale-in' : pod.machineLeaves ? 'machine' : undefined;
   // The mark shows that the autoscaler, and not an operator, set the cordon. It stays until the node takes participants again.
   if (mark === undefined && pod.node?.state === 'cordoned') return [];
-  return mark === pod.mark && isRemoved === pod.hasDeletionCost ? [] : [{ pod: pod.name, mark, isRemoved }];
+  const deletionCost = isRemoved ? removedFirst : costOf(pod);
+  return mark === pod.mark && deletionCost === pod.deletionCost ? [] : [{ pod: pod.name, mark, deletionCost }];
+}
+
+/**
+ * The number of binary digits of its sessions, none without sessions: a rollout that needs no pod more than there are replaces the
+ * emptiest first, so that those whom it moves to pods of the old version, which it moves again, are few. To keep writes few it changes
+ * between none and some, and by a factor of four at least.
+ */
+function costOf({ node, deletionCost, mayFollow }: PodState): number | undefined {
+  if (deletionCost === removedFirst) return undefined;
+  if (!node || !mayFollow) return deletionCost;
+  const cost = node.reserved > 0 ? Math.floor(Math.log2(node.reserved)) + 1 : undefined;
+  return cost !== undefined && deletionCost !== undefined && Math.abs(cost - deletionCost) < 2 ? deletionCost : cost;
 }
 
 function stateOf({ mark, node }: PodState, isCordoned: boolean): Reconciliation['states'] {

@@ -16,7 +16,8 @@ const markAnnotation = 'flotilla/leaving';
 const scalingAnnotation = 'flotilla/scaling';
 /** Kubernetes removes the pods of a ReplicaSet with the lowest cost first. */
 const costAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
-const removedFirst = '-1000';
+/** Interval between two changes of a pod's deletion cost with its sessions. */
+const costEveryMs = 5000;
 const cordonTimeoutMs = 2000;
 
 const leaderGauge = gauge({ name: 'autoscaler_scaling_leader', help: '1 while this instance scales, else 0.' });
@@ -43,6 +44,8 @@ export class ReplicaController {
   readonly #report: ScalingReport;
   /** When each mark was first seen, by pod. */
   readonly #markedAt = new Map<string, number>();
+  /** When each pod's deletion cost was written, by pod. */
+  readonly #costAt = new Map<string, number>();
 
   constructor(private readonly parts: ReplicaControllerParts) {
     this.#now = parts.now ?? (() => performance.now());
@@ -101,22 +104,28 @@ export class ReplicaController {
         machineLeaves: machine !== undefined && isLeaving(machine, pod.spec?.tolerations),
         mark,
         markedForMs: now - (this.#markedAt.get(name) ?? now),
-        hasDeletionCost: pod.metadata?.annotations?.[costAnnotation] !== undefined,
+        deletionCost: deletionCostOf(pod),
+        mayFollow: now - (this.#costAt.get(name) ?? -Infinity) >= costEveryMs,
         node: byInstance.get(name),
       };
     });
     const names = new Set(states.map(({ name }) => name));
-    for (const name of this.#markedAt.keys()) if (!names.has(name)) this.#markedAt.delete(name);
+    for (const known of [this.#markedAt, this.#costAt])
+      for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     return states;
   }
 
   /** Marks pods and sets the states of their nodes. What fails is repeated by the next step. */
   async #carryOut(step: Reconciliation, pods: readonly PodState[]): Promise<void> {
     const { api, bus, leadership, log } = this.parts;
-    for (const { pod, mark, isRemoved } of step.marks) {
+    for (const { pod, mark, deletionCost } of step.marks) {
       if (!leadership.leads) return;
       const before = pods.find(({ name }) => name === pod)?.mark;
-      await api.annotatePod(pod, { [markAnnotation]: mark ?? null, [costAnnotation]: isRemoved ? removedFirst : null });
+      this.#costAt.set(pod, this.#now());
+      await api.annotatePod(pod, {
+        [markAnnotation]: mark ?? null,
+        [costAnnotation]: deletionCost === undefined ? null : String(deletionCost),
+      });
       if (mark !== before)
         log.info({ pod, reason: mark ?? before }, mark ? 'moving the peers of a pod' : 'keeping a pod');
     }
@@ -144,6 +153,11 @@ export class ReplicaController {
 function markOf({ metadata }: V1Pod): Mark | undefined {
   const mark = metadata?.annotations?.[markAnnotation];
   return mark === 'scale-in' || mark === 'machine' ? mark : undefined;
+}
+
+function deletionCostOf({ metadata }: V1Pod): number | undefined {
+  const cost = Number(metadata?.annotations?.[costAnnotation] ?? NaN);
+  return Number.isInteger(cost) ? cost : undefined;
 }
 
 function workloadState({ metadata, spec, status }: V1Deployment) {
