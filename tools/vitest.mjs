@@ -21,7 +21,7 @@ const tiers = {
     ...inParallel,
     // With a process per file, imports would take half of the time.
     isolate: false,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
   },
   integration: { include: ['test/**/*.integration.test.ts'], ...brokers, ...inParallel },
   e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },

@@ -1,5 +1,5 @@
 # The first process of a node, in namespaces of its own: starts containerd and kube-proxy, and keeps the kubelet running.
-# Argument: the node's directory. NODE_NAME, NODE_ADDRESS, NODE_KUBECONFIG, PROGRAMS and IMAGES are set.
+# Argument: the node's directory. NODE_NAME, NODE_ADDRESSES, NODE_KUBECONFIG, PROGRAMS and IMAGES are set.
 set -u
 node=$1
 export PATH=$PROGRAMS:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -31,7 +31,7 @@ kube-proxy --config "$node/kube-proxy.json" > "$node/log/kube-proxy.log" 2>&1 &
 while :; do
   if [ ! -e "$node/no-kubelet" ]; then
     kubelet --config "$node/kubelet.json" --kubeconfig "$NODE_KUBECONFIG" --root-dir "$node/kubelet" \
-      --cert-dir "$node/kubelet/pki" --hostname-override "$NODE_NAME" --node-ip "$NODE_ADDRESS" \
+      --cert-dir "$node/kubelet/pki" --hostname-override "$NODE_NAME" --node-ip "$NODE_ADDRESSES" \
       --containerd "$node/containerd.sock" --v 1 >> "$node/log/kubelet.log" 2>&1 &
     echo $! > "$node/kubelet.pid"
     wait $!

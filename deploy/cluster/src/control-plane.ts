@@ -12,7 +12,7 @@ import {
   localApiPort,
   namespacePath,
   program,
-  serviceNetwork,
+  serviceNetworks,
   statePath,
 } from './settings.ts';
 import { waitUntil } from './wait-until.ts';
@@ -69,7 +69,7 @@ function startApiServer(etcd: string): void {
     'tls-cert-file': certificate,
     'tls-private-key-file': privateKey,
     'client-ca-file': keyPath('ca.crt'),
-    'service-cluster-ip-range': serviceNetwork,
+    'service-cluster-ip-range': serviceNetworks,
     'authorization-mode': 'Node,RBAC',
     'enable-admission-plugins': 'NodeRestriction',
     'service-account-issuer': 'https://kubernetes.default.svc.cluster.local',

@@ -12,10 +12,12 @@ import {
   controlPlaneAddress,
   namespacePath,
   nodeAddress,
+  nodeIpv6,
   nodeName,
   nodeNamespace,
-  podNetwork,
+  podIpv6NetworkOf,
   podNetworkOf,
+  podNetworks,
   programsDirectory,
   statePath,
 } from './settings.ts';
@@ -42,7 +44,7 @@ export async function startNode(node: number): Promise<void> {
     {
       env: {
         NODE_NAME: nodeName(node),
-        NODE_ADDRESS: nodeAddress(node),
+        NODE_ADDRESSES: `${nodeAddress(node)},${nodeIpv6(node)}`,
         NODE_KUBECONFIG: keyPath(`${nodeName(node)}.conf`),
         PROGRAMS: programsDirectory,
         IMAGES: imagesDirectory,
@@ -183,8 +185,8 @@ const podNetworkConfiguration = (node: number): unknown => ({
       ipam: {
         type: 'host-local',
         dataDir: nodePath(node, 'pod-addresses'),
-        ranges: [[{ subnet: podNetworkOf(node) }]],
-        routes: [{ dst: '0.0.0.0/0' }],
+        ranges: [[{ subnet: podNetworkOf(node) }], [{ subnet: podIpv6NetworkOf(node) }]],
+        routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
       },
     },
     { type: 'portmap', capabilities: { portMappings: true } },
@@ -235,7 +237,7 @@ const kubeProxyConfiguration = (node: number): unknown => ({
   kind: 'KubeProxyConfiguration',
   mode: 'nftables',
   hostnameOverride: nodeName(node),
-  clusterCIDR: podNetwork,
+  clusterCIDR: podNetworks,
   clientConnection: { kubeconfig: keyPath('kube-proxy.conf') },
   // A network namespace may not set the limits of connection tracking.
   conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },

@@ -10,19 +10,24 @@ export const stateDirectory = '/tmp/flotilla-cluster';
 
 /** The control plane's address on the nodes' network. The API server, DNS and the brokers listen there. */
 export const controlPlaneAddress = '10.77.0.1';
+export const controlPlaneIpv6 = 'fd77::1';
 export const apiServerUrl = `https://${controlPlaneAddress}:6443`;
 /** The API server on this machine's loopback interface. */
 export const localApiPort = 16_443;
-export const serviceNetwork = '10.99.0.0/16';
+/** IPv4 first: a Service without wishes has an address of the first family. */
+export const serviceNetworks = '10.99.0.0/16,fd99::/112';
 export const apiServiceAddress = '10.99.0.1';
-export const podNetwork = '10.88.0.0/16';
+export const podNetworks = '10.88.0.0/16,fd88::/48';
 /** A machine outside the cluster with a route to the nodes, as a client of the calls has. */
 export const clientAddress = '10.77.0.100';
+export const clientIpv6 = 'fd77::100';
 
 /** A node by its number, from 1. */
 export const nodeName = (number: number): string => `n${number}`;
 export const nodeAddress = (number: number): string => `10.77.0.${10 + number}`;
+export const nodeIpv6 = (number: number): string => `fd77::${10 + number}`;
 export const podNetworkOf = (number: number): string => `10.88.${number}.0/24`;
+export const podIpv6NetworkOf = (number: number): string => `fd88:0:0:${number}::/64`;
 
 export const maxNodes = 5;
 

@@ -1,27 +1,11 @@
-import { command, install, loadImage, nodeAddress, restartDeployment, servicePorts } from '@flotilla/cluster';
+import { install, loadImage, nodeAddress, restartDeployment, servicePorts } from '@flotilla/cluster';
 import { afterAll, afterEach, beforeAll, describe, test } from 'vitest';
 import { Call } from './call.ts';
 import { Figures } from './figures.ts';
+import { allowAll, allowOnly, machines } from './firewall.ts';
 import { settled } from './fleet.ts';
 
-const machines = [1, 2, 3];
 const turnPort = 30_478;
-const table = 'firewall';
-
-/** Lets this machine, on which the browsers run, send to the nodes over the given protocols and ports alone. */
-async function allowOnly(ports: Readonly<Partial<Record<'tcp' | 'udp', readonly number[]>>>): Promise<void> {
-  const allowed = Object.entries(ports).map(
-    ([protocol, numbers]) => `ip daddr ${nodes} ${protocol} dport {${numbers.join(', ')}} accept`,
-  );
-  const rules = [...allowed, `ip daddr ${nodes} reject`].join('\n');
-  const input = `table inet ${table} { chain out { type filter hook output priority 0; policy accept;\n${rules}\n}\n}\n`;
-  await allowAll();
-  await command('/usr/sbin/nft', ['-f', '-'], { input });
-}
-
-const nodes = `{${machines.map(nodeAddress).join(', ')}}`;
-const allowAll = (): Promise<unknown> =>
-  command('/usr/sbin/nft', ['-f', '-'], { input: `table inet ${table}\ndelete table inet ${table}` });
 const services = Object.values(servicePorts);
 
 describe('two participants behind a firewall, with coturn of the chart', () => {

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { simulate, wholeDay } from '../src/simulation.ts';
 
 // The whole day: npm run bench:planner.
-describe('planner simulation of 200 nodes and 20,000 peers, from 9 to 11', () => {
+describe('planner simulation of 200 nodes and 20,000 peers, from 9 to 11', { timeout: 120_000 }, () => {
   const result = simulate({ ...wholeDay, from: 9, hours: 2 });
 
   test('has migrations of every reason', () => {
