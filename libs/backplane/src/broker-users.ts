@@ -23,7 +23,10 @@ const { room, gateway, broadcast, nodes } = streamPatterns;
 /** Stream between the relays of a room. */
 const metadata = '{*}:metadata';
 
-/** Every service that connects to Redis and RabbitMQ, by the name of its component. Nothing else is allowed to its user. */
+/**
+ * Every service that connects to Redis and RabbitMQ, by the name of its component. Nothing else is allowed to its user. A test compares it
+ * with the source of the services.
+ */
 export const brokerUses = {
   gateway: {
     commands: { calls: ['registry', 'sfu', 'relay'] },
@@ -57,7 +60,7 @@ export const brokerUses = {
       ] as const),
       ...(['sessions.get', 'sessions.ofUser', 'sessions.issuedBefore', 'sessions.revoke'] as const),
       ...(['sessions.revokeTokens', 'sessions.due', 'sessions.closeExpired', 'sessions.detachOrphaned'] as const),
-      ...(['migrations.begin', 'migrations.prepared', 'migrations.commit', 'migrations.rollBack'] as const),
+      ...(['migrations.begin', 'migrations.commit', 'migrations.rollBack'] as const),
       ...(['migrations.reassignLost', 'migrations.of', 'migrations.running', 'history.report'] as const),
       ...(['nodes.list', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
     ],
@@ -67,6 +70,7 @@ export const brokerUses = {
     streams: { subscribes: [room], appends: [room] },
     store: [
       ...(['rooms.state', 'rooms.publications', 'rooms.putPublication', 'rooms.removePublication'] as const),
+      ...(['rooms.member', 'rooms.describeMedia', 'migrations.of'] as const),
       ...(['migrations.prepared', 'nodes.report', 'nodes.get', 'nodes.aliveIds', 'nodes.deadOf'] as const),
       'nodes.remove',
     ],
