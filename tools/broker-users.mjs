@@ -15,6 +15,12 @@ Writes what gives each service a user of its own on Redis and RabbitMQ. See docs
   rabbitmq-definitions.json   for RabbitMQ's setting load_definitions, or rabbitmqctl import_definitions
   urls.env                    a URL for each service and broker, for kubectl create secret generic --from-env-file
 
+With --redis redis+sentinel://HOST:PORT,HOST:PORT/NAME also:
+
+  redis-replication.conf      settings of every server of Redis
+  sentinel-users.acl          for the setting aclfile of every Sentinel
+  sentinel-users.conf         settings of every Sentinel, after its line "sentinel monitor"
+
   --namespace NAME   FLOTILLA_NAMESPACE of the services, brokerNamespace of the chart (default fl)
   --redis URL        where Redis is, without user and password (default redis://redis:6379)
   --rabbitmq URL     where RabbitMQ is, without user and password (default amqp://rabbitmq:5672)
@@ -41,13 +47,19 @@ await runWithHelp(usage, async () => {
       '--namespace: use 1 to 32 of lower-case letters, digits and hyphens, as in FLOTILLA_NAMESPACE.',
     );
   await prepare();
-  const { administrator, brokerFiles, brokerUserName, newPassword, passwordOwners, urlOf } =
-    await import('@flotilla/backplane');
+  const [backplane, { parseSentinelUrl }] = await Promise.all([
+    import('@flotilla/backplane'),
+    import('@flotilla/runtime'),
+  ]);
+  const { administrator, brokerFiles, brokerUserName, newPassword, passwordOwners, sentinelFiles, urlOf } = backplane;
+  const sentinel = parseSentinelUrl(redis);
   const file = (/** @type {string} */ name) => join(directory, name);
   /** @type {Record<string, string>} */
   const known = existsSync(file('passwords.json')) ? JSON.parse(readFileSync(file('passwords.json'), 'utf8')) : {};
-  const passwords = Object.fromEntries(passwordOwners.map((owner) => [owner, known[owner] ?? newPassword()]));
+  const owners = sentinel ? [...passwordOwners, ...Object.values(backplane.redisServerUsers)] : passwordOwners;
+  const passwords = { ...known, ...Object.fromEntries(owners.map((owner) => [owner, known[owner] ?? newPassword()])) };
   const { redisAcl, rabbitMqDefinitions } = brokerFiles(namespace, passwords);
+  const watched = sentinel && sentinelFiles(namespace, sentinel.name, passwords);
   const urls = passwordOwners
     .filter((owner) => owner !== administrator)
     .flatMap((owner) => {
@@ -57,9 +69,14 @@ await runWithHelp(usage, async () => {
   mkdirSync(directory, { recursive: true });
   const written = {
     'passwords.json': `${JSON.stringify(passwords, null, 2)}\n`,
-    'redis-users.acl': redisAcl,
+    'redis-users.acl': watched?.redisAcl ?? redisAcl,
     'rabbitmq-definitions.json': rabbitMqDefinitions,
     'urls.env': `${urls.join('\n')}\n`,
+    ...(watched && {
+      'redis-replication.conf': watched.replicationConf,
+      'sentinel-users.acl': watched.sentinelAcl,
+      'sentinel-users.conf': watched.sentinelConf,
+    }),
   };
   for (const [name, content] of Object.entries(written)) {
     writeFileSync(file(name), content, secret);

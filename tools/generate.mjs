@@ -78,6 +78,8 @@ async function documents() {
         Object.entries(brokers).map(([file, content]) => [`${folder}/${file}`, content]),
       ),
     ),
+    'deploy/brokers/redis-users-with-sentinels.acl': backplane.watchedRedisAclTemplate(),
+    'deploy/brokers/sentinel-users.acl': backplane.sentinelAclTemplate(),
     'docs/kubernetes/broker-users.md': withBrokerUsers(read('docs/kubernetes/broker-users.md'), backplane),
     ...observability.generatedFiles(),
     'docs/openapi.json': `${JSON.stringify(registry.openApiDocument(), null, 2)}\n`,

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { parseSentinelUrl } from '@flotilla/runtime';
 import {
   administrator,
   brokerUserNames,
@@ -7,6 +8,7 @@ import {
   rabbitMqDefinitionsTemplate,
   redisAclTemplate,
 } from './broker-users.ts';
+import { redisServerUsers, sentinelAclTemplate, watchedRedisAclTemplate } from './sentinel-users.ts';
 
 /** Everybody in the files: the services and the administrator. */
 export const passwordOwners: readonly string[] = [administrator, ...brokerUserNames];
@@ -32,15 +34,16 @@ function filled(
   passwords: Readonly<Record<string, string>>,
   hash: (password: string) => string,
 ): string {
-  return passwordOwners.reduce(
-    (text, owner) => {
+  return template
+    .replaceAll(namespacePlaceholder, namespace)
+    .replaceAll(new RegExp(passwordPlaceholder('([a-z]+)'), 'g'), (_, owner: string) => {
       const password = passwords[owner];
       if (!password) throw new Error(`the password of ${owner} is missing`);
-      return text.replaceAll(passwordPlaceholder(owner), hash(password));
-    },
-    template.replaceAll(namespacePlaceholder, namespace),
-  );
+      return hash(password);
+    });
 }
+
+const redisHash = (password: string): string => sha256(password).toString('hex');
 
 /** The files of both brokers. They hold hashes of the passwords, by the names of `passwordOwners`. */
 export function brokerFiles(
@@ -48,11 +51,54 @@ export function brokerFiles(
   passwords: Readonly<Record<string, string>>,
 ): { readonly redisAcl: string; readonly rabbitMqDefinitions: string } {
   return {
-    redisAcl: filled(redisAclTemplate(), namespace, passwords, (password) => sha256(password).toString('hex')),
+    redisAcl: filled(redisAclTemplate(), namespace, passwords, redisHash),
     rabbitMqDefinitions: filled(rabbitMqDefinitionsTemplate(), namespace, passwords, rabbitMqHash),
   };
 }
 
-/** A broker's URL with a user of the files. */
-export const urlOf = (server: string, name: string, password: string): string =>
-  server.replace(/^([a-z+]+:\/\/)(?:[^@/]*@)?/, `$1${name}:${password}@`);
+/** The files of Redis behind Sentinels. */
+export interface SentinelFiles {
+  /** Users of the servers of Redis, in place of `redisAcl`. */
+  readonly redisAcl: string;
+  /** Users of the Sentinels. */
+  readonly sentinelAcl: string;
+  /** Settings of every server of Redis: a fail-over makes each of them a replica. With a password. */
+  readonly replicationConf: string;
+  /** Settings of every Sentinel. With a password. */
+  readonly sentinelConf: string;
+}
+
+/**
+ * The files of Redis behind Sentinels, which call the primary `primaryName`. `passwords` has those of `redisServerUsers` too.
+ */
+export function sentinelFiles(
+  namespace: string,
+  primaryName: string,
+  passwords: Readonly<Record<string, string>>,
+): SentinelFiles {
+  const { sentinel, replica } = redisServerUsers;
+  return {
+    redisAcl: filled(watchedRedisAclTemplate(), namespace, passwords, redisHash),
+    sentinelAcl: filled(sentinelAclTemplate(), namespace, passwords, redisHash),
+    replicationConf: lines(`masteruser ${replica}`, `masterauth ${passwords[replica]}`),
+    sentinelConf: lines(
+      `sentinel auth-user ${primaryName} ${sentinel}`,
+      `sentinel auth-pass ${primaryName} ${passwords[sentinel]}`,
+      `sentinel sentinel-user ${sentinel}`,
+      `sentinel sentinel-pass ${passwords[sentinel]}`,
+    ),
+  };
+}
+
+const lines = (...settings: readonly string[]): string => `${settings.join('\n')}\n`;
+
+/** A broker's URL with a user of the files, on the Sentinels too when it names those. */
+export function urlOf(server: string, name: string, password: string): string {
+  const url = server.replace(/^([a-z+]+:\/\/)(?:[^@/]*@)?/, `$1${name}:${password}@`);
+  if (!parseSentinelUrl(server)) return url;
+  const [address, query] = url.split('?', 2);
+  const search = new URLSearchParams(query);
+  search.set('sentinelUsername', name);
+  search.set('sentinelPassword', password);
+  return `${address}?${search.toString()}`;
+}

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Broker, dataDirectory, removeData } from './broker.ts';
 import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
@@ -12,19 +14,24 @@ export interface RedisSettings {
   readonly replicaOf?: number;
   /** File of its users. Default: everybody may do everything. */
   readonly aclFile?: string;
+  /** Further settings, as lines of a configuration file. */
+  readonly conf?: string;
 }
 
 /** Starts a private Redis on 127.0.0.1. */
 export async function startRedis(options: RedisSettings = {}): Promise<Broker> {
-  const { port = await freePort(), durable = false, replicaOf, aclFile } = options;
+  const { port = await freePort(), durable = false, replicaOf, aclFile, conf } = options;
   const dir = dataDirectory('flotilla-redis-');
   const settings = { port, bind: '127.0.0.1', save: '', appendonly: durable ? 'yes' : 'no', dir };
   const replication = replicaOf === undefined ? [] : ['--replicaof', '127.0.0.1', String(replicaOf)];
   const users = aclFile === undefined ? [] : ['--aclfile', aclFile];
+  const file = join(dir, 'redis.conf');
+  if (conf !== undefined) writeFileSync(file, conf);
   return Broker.start(
     `redis://127.0.0.1:${port}`,
     async () => {
       const process = new Child('redis-server', 'redis-server', [
+        ...(conf === undefined ? [] : [file]),
         ...Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
         ...replication,
         ...users,
