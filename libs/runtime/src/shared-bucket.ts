@@ -17,10 +17,11 @@ export class SharedBucket {
     this.#tokens = new TokenBucket(perSecond, perSecond * burstSeconds, now);
   }
 
-  /** What one sender has sent, for `take`. */
-  newSender(now: number = performance.now()): TokenBucket {
+  /** What one sender has sent, for `take`. `left`: how much of its own part it has left then, from 0 to 1. */
+  newSender(now: number = performance.now(), left = 1): TokenBucket {
     const perSecond = this.perSecond * ownShare;
-    return new TokenBucket(perSecond, perSecond * this.burstSeconds, now);
+    const burst = perSecond * this.burstSeconds;
+    return new TokenBucket(perSecond, burst, now, left * burst);
   }
 
   /**

@@ -9,8 +9,9 @@ export class TokenBucket {
     private readonly perSecond: number,
     readonly burst: number,
     now: number = performance.now(),
+    tokens = burst,
   ) {
-    this.#tokens = burst;
+    this.#tokens = tokens;
     this.#at = now;
   }
 

@@ -149,6 +149,12 @@ export interface RoomStore {
   /** Keeps what a member's media is opened with. Throws NOT_IN_ROOM. */
   describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void>;
 
+  /** Keeps the relay of a member's metadata link. Throws NOT_IN_ROOM. */
+  linkRelay(roomId: string, participantId: string, relayId: string): Promise<void>;
+
+  /** The relay of a member's last metadata link, undefined before the first. */
+  linkedRelay(roomId: string, participantId: string): Promise<string | undefined>;
+
   /** The room with its members, publications and active migrations. */
   state(roomId: string): Promise<RoomStateWithMigrations | undefined>;
 

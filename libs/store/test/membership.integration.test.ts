@@ -58,6 +58,22 @@ describe.each(adapters)('membership in %s', (_name, open) => {
     expect(await store.rooms.member(roomId!, participantIdOf(sessionId))).toMatchObject({ joinedAfter: afterLeave });
   });
 
+  test('the relay of a metadata link is kept as long as the member is in the room', async () => {
+    const [roomId] = await createRooms(1);
+    const sessionId = await openSession();
+    const participantId = participantIdOf(sessionId);
+    const link = (relayId: string) => store.rooms.linkRelay(roomId!, participantId, relayId);
+    await expect(link('rl_a')).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    await store.rooms.join(newcomer(roomId!, sessionId));
+    expect(await store.rooms.linkedRelay(roomId!, participantId)).toBeUndefined();
+    await link('rl_a');
+    await link('rl_b');
+    await store.rooms.join(newcomer(roomId!, sessionId));
+    expect(await store.rooms.linkedRelay(roomId!, participantId)).toBe('rl_b');
+    await store.rooms.leave(roomId!, participantId, 'left');
+    expect(await store.rooms.linkedRelay(roomId!, participantId)).toBeUndefined();
+  });
+
   test('a session that ended joins no room', async () => {
     const [roomId] = await createRooms(1);
     const sessionId = await openSession();

@@ -100,6 +100,7 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
   describeMedia: {
     run: (store) => store.rooms.describeMedia(roomId, participantId, { rtpCapabilities: {}, subscribe: false }),
   },
+  linkRelay: { run: (store) => store.rooms.linkRelay(roomId, participantId, 'rl_a') },
   putPublication: {
     run: async (store) => {
       const member = await store.rooms.member(roomId, participantId);

@@ -154,7 +154,7 @@ function compose({ config, backplane, log }: SignalingGatewayOptions): {
     messages: new MessageRequests(backplane, messages, streams, new RoomBytes(config.FLOTILLA_ROOM_BYTES_PER_SECOND)),
     migrations: new MigrationRequests(bus),
     negotiations: new Negotiations(store.rooms),
-    metadata: new MetadataLinks(bus, store.relays, log),
+    metadata: new MetadataLinks(bus, store, log),
     tokens: new TokenRequests(verifier, store.sessions),
     topology,
     iceServers: new IceServers(config),

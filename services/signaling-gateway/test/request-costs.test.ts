@@ -55,6 +55,19 @@ describe('the bytes of messages into a room', () => {
     expect(send(quiet, 1000)).toThrow(refused);
   });
 
+  test('of a resumed member are not taken as those of one that has sent nothing, until it sent little for a while', () => {
+    const bytes = new RoomBytes(64_000);
+    const send = (member: object, count: number, at: number) => () => bytes.take('rm_a', count, member, at);
+    const refused = expect.objectContaining({ code: 'RATE_LIMITED' });
+    const loud = {};
+    for (let sent = 0; sent < 64_000 * 3 * 0.75; sent += 16_000) send(loud, 16_000, 0)();
+    expect(send({}, 1000, 0)).not.toThrow();
+    expect(send({ restoredAt: 0 }, 1000, 0)).toThrow(refused);
+    // By then the room has refilled, and another member takes what it may.
+    for (let sent = 0; sent < 64_000 - 16_000; sent += 16_000) send(loud, 16_000, 1000)();
+    expect(send({ restoredAt: 0 }, 1000, 1000)).not.toThrow();
+  });
+
   test('of rooms that nobody writes to are forgotten', () => {
     const bytes = new RoomBytes(1000);
     for (let index = 0; index < 25_000; index++) bytes.take(`rm_${index}`, 1, undefined, 0);

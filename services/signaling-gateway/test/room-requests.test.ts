@@ -1,7 +1,7 @@
 import { appendRoomEvent, MemoryEventLog } from '@flotilla/bus';
 import { FlotillaError } from '@flotilla/contracts';
 import { MemoryStore } from '@flotilla/store';
-import { notYet, waitFor } from '@flotilla/testkit';
+import { newcomer, nodeReport, notYet, participantClaims, roomRecord, waitFor } from '@flotilla/testkit';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Received } from '../src/requests/request-handler.ts';
 import { ReplyThen } from '../src/requests/request-handler.ts';
@@ -154,7 +154,11 @@ describe('metadata links', () => {
       if (command === 'relay.connect') session.rooms.delete('rm_a');
       return {};
     });
-    const links = new MetadataLinks({ call } as never, { assign: async () => 'rl_a' } as never, log);
+    const links = new MetadataLinks(
+      { call } as never,
+      { relays: { assign: async () => 'rl_a' }, rooms: {} } as never,
+      log,
+    );
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call.mock.calls.map(([, command]) => command)).toEqual(['relay.connect', 'relay.disconnect']);
@@ -166,29 +170,56 @@ describe('metadata links', () => {
       session.rooms.delete('rm_a');
       throw new FlotillaError('NODE_UNAVAILABLE');
     });
-    const links = new MetadataLinks({ call } as never, { assign: async () => 'rl_a' } as never, log);
+    const links = new MetadataLinks(
+      { call } as never,
+      { relays: { assign: async () => 'rl_a' }, rooms: {} } as never,
+      log,
+    );
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call).toHaveBeenCalledTimes(1);
   });
 
-  test('a client leaves out the relay of its last link, and chooses no other', async () => {
-    const { relays } = new MemoryStore(new MemoryEventLog(), Date.now);
+  test('a client leaves out the relay of its last link, also after a resume, and chooses no other', async () => {
+    const store = new MemoryStore(new MemoryEventLog(), Date.now);
     for (const [id, links] of [
       ['rl_a', 0],
       ['rl_b', 1],
       ['rl_c', 2],
     ] as const)
-      await relays.report({ id, links, startedAt: 1, state: 'active', capacity: 10, rooms: 0 });
+      await store.relays.report({ id, links, startedAt: 1, state: 'active', capacity: 10, rooms: 0 });
+    await store.nodes.report(nodeReport('nd_a'));
+    await store.rooms.create(roomRecord('a'));
+    await store.sessions.open({ id: 'ss_a', userId: 'u', gatewayId: 'gw_a', ...participantClaims() }, 'first');
+    const { member: joined } = await store.rooms.join(newcomer('rm_a', 'ss_a'));
     const call = async (queue: string) => ({ relayId: queue.slice(queue.indexOf('rl_')) });
-    const links = new MetadataLinks({ call } as never, relays, log);
-    const { session } = member();
-    const connect = async (exceptRelay?: string) =>
-      (await links.connect(session, session.rooms.get('rm_a')!, { dtlsParameters: {} as never, exceptRelay })).relayId;
+    const inRoom = { ...membership, participantId: joined.id };
+    /** A gateway and its connection of the session, which the first one opens and others resume. */
+    const connection = () => {
+      const links = new MetadataLinks({ call } as never, store, log);
+      const { session } = member();
+      return async (exceptRelay?: string) =>
+        (await links.connect(session, inRoom, { dtlsParameters: {} as never, exceptRelay })).relayId;
+    };
+    const connect = connection();
     expect(await connect()).toBe('rl_a');
     expect(await connect('rl_c')).toBe('rl_a');
     expect(await connect('rl_a')).toBe('rl_b');
     expect(await connect('rl_b')).toBe('rl_a');
     expect(await connect('rl_b')).toBe('rl_a');
+    const resumed = connection();
+    expect(await resumed('rl_a')).toBe('rl_b');
+    expect(await resumed('rl_a')).toBe('rl_a');
+  });
+
+  test('a link is closed when the participant left the room while its relay was kept', async () => {
+    const store = new MemoryStore(new MemoryEventLog(), Date.now);
+    await store.relays.report({ id: 'rl_a', links: 0, startedAt: 1, state: 'active', capacity: 10, rooms: 0 });
+    const { session } = member();
+    const call = vi.fn(async (_queue: string, _command: string) => ({}));
+    const links = new MetadataLinks({ call } as never, store, log);
+    const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
+    await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
+    expect(call.mock.calls.map(([, command]) => command)).toEqual(['relay.connect', 'relay.disconnect']);
   });
 });

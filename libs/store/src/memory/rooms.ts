@@ -60,6 +60,7 @@ export class MemoryRooms implements RoomStore {
       room,
       members: new Map(),
       mediaRequests: new Map(),
+      linkedRelays: new Map(),
       reconnecting: new Set(),
       publications: new Map(),
       pairs: new Map(),
@@ -161,6 +162,14 @@ export class MemoryRooms implements RoomStore {
 
   async describeMedia(roomId: string, participantId: string, media: MediaRequest): Promise<void> {
     this.#member(roomId, participantId).record.mediaRequests.set(participantId, media);
+  }
+
+  async linkRelay(roomId: string, participantId: string, relayId: string): Promise<void> {
+    this.#member(roomId, participantId).record.linkedRelays.set(participantId, relayId);
+  }
+
+  async linkedRelay(roomId: string, participantId: string): Promise<string | undefined> {
+    return this.#rooms.get(roomId)?.linkedRelays.get(participantId);
   }
 
   async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {

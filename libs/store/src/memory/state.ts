@@ -24,6 +24,8 @@ export interface RoomRecord {
   readonly room: Room;
   readonly members: Map<string, Member>;
   readonly mediaRequests: Map<string, MediaRequest>;
+  /** By participant: the relay of its last metadata link. */
+  readonly linkedRelays: Map<string, string>;
   /** Participants whose connection dropped and may resume. */
   readonly reconnecting: Set<string>;
   readonly publications: Map<string, PublicationRecord>;
@@ -155,6 +157,7 @@ export class MemoryState {
     if (!record || !member) return false;
     record.members.delete(participantId);
     record.mediaRequests.delete(participantId);
+    record.linkedRelays.delete(participantId);
     record.reconnecting.delete(participantId);
     record.committed.delete(participantId);
     record.pairs.clear();

@@ -14,6 +14,8 @@ const templates = {
   assignments: '{%1}:assignments',
   /** Hash: participant id -> MediaRequest as JSON: what its media was opened with. */
   mediaRequests: '{%1}:media-requests',
+  /** Hash: participant id -> the relay of its last metadata link. */
+  linkedRelays: '{%1}:linked-relays',
   /** Set: participants whose connection dropped and may resume. */
   reconnecting: '{%1}:reconnecting',
   /** Hash: publication id -> `<node id> <Publication as JSON>`. */

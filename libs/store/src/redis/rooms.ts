@@ -237,6 +237,16 @@ export class RedisRooms implements RoomStore {
     if ((await this.client.run('describeMedia', values)) === 0) throw new FlotillaError('NOT_IN_ROOM');
   }
 
+  async linkRelay(roomId: string, participantId: string, relayId: string): Promise<void> {
+    const values = { roomId, participantId, relayId };
+    if ((await this.client.run('linkRelay', values)) === 0) throw new FlotillaError('NOT_IN_ROOM');
+  }
+
+  async linkedRelay(roomId: string, participantId: string): Promise<string | undefined> {
+    const key = this.keys.linkedRelays(roomId);
+    return (await this.client.do((redis) => redis.hget(key, participantId))) ?? undefined;
+  }
+
   async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {
     const { keys } = this;
     // One transaction: what is read belongs to the offset read with it.

@@ -33,6 +33,8 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'rooms.bans': { scripts: ['listBans'] },
   'rooms.reassign': { scripts: ['reassign'] },
   'rooms.describeMedia': { scripts: ['describeMedia'] },
+  'rooms.linkRelay': { scripts: ['linkRelay'] },
+  'rooms.linkedRelay': { keys: { linkedRelays: ['HGET'] } },
   'rooms.state': {
     keys: {
       ...newestEvent,

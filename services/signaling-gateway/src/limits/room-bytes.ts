@@ -1,5 +1,6 @@
 import { FlotillaError } from '@flotilla/contracts';
-import { SharedBucket, type TokenBucket } from '@flotilla/runtime';
+import { SharedBucket } from '@flotilla/runtime';
+import type { Membership } from '../sessions/session.ts';
 
 /** Bursts into a room, in seconds of its rate. Below the unsent bytes at which a receiver is disconnected. */
 export const roomBurstSeconds = 3;
@@ -16,11 +17,14 @@ export class RoomBytes {
 
   constructor(private readonly bytesPerSecond: number) {}
 
-  /** Throws RATE_LIMITED. The membership keeps what it sends in `sentBytes`; without one, the sender is above its own part. */
+  /**
+   * Throws RATE_LIMITED. The membership keeps what it sends in `sentBytes`; without one, the sender is above its own part. One that was
+   * restored counts as above it at first: otherwise senders would get a new part whenever they resume their session.
+   */
   take(
     roomId: string,
     bytes: number,
-    membership?: { sentBytes?: TokenBucket | undefined },
+    membership?: Pick<Membership, 'sentBytes' | 'restoredAt'>,
     now: number = performance.now(),
   ): void {
     let bucket = this.#buckets.get(roomId);
@@ -29,7 +33,10 @@ export class RoomBytes {
       bucket = new SharedBucket(this.bytesPerSecond, roomBurstSeconds, now);
       this.#buckets.set(roomId, bucket);
     }
-    if (membership) membership.sentBytes ??= bucket.newSender(now);
+    if (membership) {
+      const { restoredAt } = membership;
+      membership.sentBytes ??= restoredAt === undefined ? bucket.newSender(now) : bucket.newSender(restoredAt, 0);
+    }
     if (!bucket.take(bytes, membership?.sentBytes, now))
       throw new FlotillaError(
         'RATE_LIMITED',

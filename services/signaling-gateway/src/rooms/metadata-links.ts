@@ -7,7 +7,7 @@ import {
   type RequestPayload,
 } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import type { RelayStore } from '@flotilla/store';
+import type { Store } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
 
 /** Number of relays to try before `metadata.connect` fails. */
@@ -24,7 +24,7 @@ const retryableCodes: ReadonlySet<string> = new Set(['NODE_UNAVAILABLE', 'DEADLI
 export class MetadataLinks {
   constructor(
     private readonly bus: CommandBus,
-    private readonly relays: RelayStore,
+    private readonly store: Pick<Store, 'relays' | 'rooms'>,
     private readonly log: Logger,
   ) {}
 
@@ -39,25 +39,38 @@ export class MetadataLinks {
   ): Promise<MetadataSession> {
     const { roomId, participantId } = membership;
     const exclude: string[] = [];
-    const avoid = exceptRelay === membership.relayId ? exceptRelay : undefined;
+    const { relays, rooms } = this.store;
+    const isLast = exceptRelay !== undefined && exceptRelay === (await rooms.linkedRelay(roomId, participantId));
+    const avoid = isLast ? exceptRelay : undefined;
     const payload: CommandPayload<'relay.connect'> = { roomId, sessionId: session.id, participantId, dtlsParameters };
     for (let tried = 1; ; tried++) {
-      const relayId = await this.relays.assign(roomId, exclude, avoid);
+      const relayId = await relays.assign(roomId, exclude, avoid);
       const link = await this.#open(relayId, payload).catch((error: unknown) => {
         const { code } = FlotillaError.from(error);
         if (!retryableCodes.has(code) || tried >= maxRelaysTried) throw error;
         this.log.warn({ relayId, roomId, sessionId: session.id, code }, 'relay does not answer, trying another');
         exclude.push(relayId);
       });
-      // The participant may have been removed while the link was opened, or have left and joined again.
-      const current = session.rooms.get(roomId);
-      if (link && current) {
-        current.relayId = relayId;
-        return link;
+      if (link) {
+        // The participant may have been removed while the link was opened, or have left and joined again.
+        if (session.rooms.has(roomId) && (await this.#keep(roomId, participantId, relayId))) return link;
+        await this.bus.call(relayQueue(relayId), 'relay.disconnect', { roomId, sessionId: session.id });
       }
-      if (link) await this.bus.call(relayQueue(relayId), 'relay.disconnect', { roomId, sessionId: session.id });
-      if (!session.rooms.has(roomId)) throw new FlotillaError('NOT_IN_ROOM');
+      if (link || !session.rooms.has(roomId)) throw new FlotillaError('NOT_IN_ROOM');
     }
+  }
+
+  /** Keeps the relay for the next link, which another gateway may open. Returns false when the participant is not in the room. */
+  async #keep(roomId: string, participantId: string, relayId: string): Promise<boolean> {
+    try {
+      await this.store.rooms.linkRelay(roomId, participantId, relayId);
+    } catch (error) {
+      const { code } = FlotillaError.from(error);
+      if (code === 'NOT_IN_ROOM') return false;
+      // The link works. When it fails, the client may be given the same relay again.
+      this.log.warn({ err: error, roomId, relayId }, 'the relay of a link is not kept');
+    }
+    return true;
   }
 
   /** A repeated command replaces the link that the first may have opened. */

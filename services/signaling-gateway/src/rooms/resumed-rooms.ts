@@ -38,6 +38,7 @@ async function resumeRoom(
   { store, events }: Backplane,
 ): Promise<ResumedRoom | undefined> {
   const participantId = participantIdOf(session.id);
+  const restoredAt = performance.now();
   /** Undefined when the session is not in the room any more. */
   const restore = async (): Promise<{ membership: Membership; joinedAfter: Offset | undefined } | undefined> => {
     const known = session.rooms.get(roomId);
@@ -53,7 +54,7 @@ async function resumeRoom(
     }
     const { nodeId, joinedAfter } = member;
     const running = migration && { id: migration.id, toNode: migration.toNode };
-    const membership: Membership = { roomId, participantId, nodeId, migration: running };
+    const membership: Membership = { roomId, participantId, nodeId, migration: running, restoredAt };
     session.rooms.set(roomId, membership);
     return { membership, joinedAfter };
   };

@@ -32,8 +32,8 @@ export interface Membership {
   migration?: { readonly id: string; readonly toNode: string } | undefined;
   /** Kept by `RoomBytes`, since the first message into the room. */
   sentBytes?: TokenBucket | undefined;
-  /** The relay of its last metadata link. */
-  relayId?: string | undefined;
+  /** When a connection restored it that resumed the session, by `performance.now`. What it had sent before is not known. */
+  readonly restoredAt?: number;
 }
 
 /** The session's user and the claims of its token. */

@@ -22,6 +22,7 @@ export interface ScriptArguments {
   isResumable: { resumeHash: string | number };
   join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
+  linkRelay: { roomId: string | number; participantId: string | number; relayId: string | number };
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
   listNodes: {  };
   listRelays: {  };
@@ -99,6 +100,7 @@ local function stage_leave(room, participant, reason, trace)
   if not member then return false end
   stage('HDEL', key.members(room), participant)
   stage('HDEL', key.mediaRequests(room), participant)
+  stage('HDEL', key.linkedRelays(room), participant)
   stage('SREM', key.reconnecting(room), participant)
   stage('SREM', key.sessionRooms(session_of(participant)), room)
   reserve(room, node_of_member(member), -1)
@@ -591,7 +593,7 @@ for index = 1, last, 2 do
 end
 stage_reservations()
 if last == #members then
-  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
+  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
     delete(key[part](roomId))
   end
   stage('ZREM', key.emptyRooms(), roomId)
@@ -776,6 +778,15 @@ if tonumber(banSeconds) > 0 then
   stage('EXPIRE', bans, math.max(redis.call('TTL', bans), tonumber(banSeconds)))
 end
 stage_reservations()
+commit()
+return 1`,
+  },
+  linkRelay: {
+    args: ["roomId","participantId","relayId"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `${include.transaction}
+if redis.call('HEXISTS', key.members(roomId), participantId) == 0 then return 0 end
+stage('HSET', key.linkedRelays(roomId), participantId, relayId)
 commit()
 return 1`,
   },

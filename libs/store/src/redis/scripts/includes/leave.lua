@@ -19,6 +19,7 @@ local function stage_leave(room, participant, reason, trace)
   if not member then return false end
   stage('HDEL', key.members(room), participant)
   stage('HDEL', key.mediaRequests(room), participant)
+  stage('HDEL', key.linkedRelays(room), participant)
   stage('SREM', key.reconnecting(room), participant)
   stage('SREM', key.sessionRooms(session_of(participant)), room)
   reserve(room, node_of_member(member), -1)
