@@ -108,6 +108,55 @@ labels:
 {{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-tls{{ end -}}
 {{- end -}}
 
+{{/* The Secret of the REST API's certificate. Empty: it serves plain HTTP. */}}
+{{- define "flotilla.registryTlsSecret" -}}
+{{- $tls := .Values.registry.tls -}}
+{{- if $tls.secretName }}{{ $tls.secretName }}{{ else if $tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-registry-tls{{ end -}}
+{{- end -}}
+
+{{/* The Secret of what the console trusts, and presents where the REST API asks for certificates of its clients. */}}
+{{- define "flotilla.registryClientSecret" -}}
+{{- $own := .Values.console.registryTls.secretName -}}
+{{- if $own }}{{ $own }}
+{{- else if and .Values.registry.tls.clientCertificates .Values.registry.tls.clusterIssuer }}{{ include "flotilla.fullname" . }}-console-registry-tls
+{{- else }}{{ include "flotilla.registryTlsSecret" . }}{{ end -}}
+{{- end -}}
+
+{{/* Settings of a client of the REST API, as YAML. */}}
+{{- define "flotilla.registryClientSettings" -}}
+{{- $at := printf "%s-registry:%v" (include "flotilla.fullname" .) .Values.registry.service.port -}}
+{{- if include "flotilla.registryTlsSecret" . -}}
+FLOTILLA_REGISTRY_URL: https://{{ $at }}
+FLOTILLA_REGISTRY_TLS_CA_FILE: /etc/flotilla/registry-tls/ca.crt
+{{- if .Values.registry.tls.clientCertificates }}
+FLOTILLA_REGISTRY_TLS_CERT_FILE: /etc/flotilla/registry-tls/tls.crt
+FLOTILLA_REGISTRY_TLS_KEY_FILE: /etc/flotilla/registry-tls/tls.key
+{{- end }}
+{{- else -}}
+FLOTILLA_REGISTRY_URL: http://{{ $at }}
+{{- end -}}
+{{- end -}}
+
+{{/* Their mount and volume: items of lists, or nothing. Without client certificates only `ca.crt`: the key is the registry's. */}}
+{{- define "flotilla.registryClientMount" -}}
+{{- if include "flotilla.registryTlsSecret" . -}}
+- {name: registry-tls, mountPath: /etc/flotilla/registry-tls, readOnly: true}
+{{- end -}}
+{{- end -}}
+
+{{- define "flotilla.registryClientVolume" -}}
+{{- if include "flotilla.registryTlsSecret" . -}}
+- name: registry-tls
+  secret:
+    secretName: {{ include "flotilla.registryClientSecret" . }}
+    defaultMode: 0440
+    items:
+      {{- range (ternary (list "ca.crt" "tls.crt" "tls.key") (list "ca.crt") .Values.registry.tls.clientCertificates) }}
+      - {key: {{ . }}, path: {{ . }}}
+      {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Where the brokers are, with the user of the component. Arguments: root, component. */}}
 {{- define "flotilla.brokerVariables" -}}
 {{- $urls := dict "REDIS_URL" (list .root.Values.redis "redis-url") "AMQP_URL" (list .root.Values.rabbitmq "amqp-url") -}}
@@ -281,7 +330,7 @@ annotations:
 {{- end }}
 {{- end -}}
 
-{{/* A Service for HTTP. Arguments: root, component, service, portName. */}}
+{{/* A Service for HTTP. Arguments: root, component, service, portName, overTls. */}}
 {{- define "flotilla.service" -}}
 apiVersion: v1
 kind: Service
@@ -303,6 +352,9 @@ spec:
       port: {{ .service.port }}
       targetPort: {{ .portName }}
       protocol: TCP
+      {{- if .overTls }}
+      appProtocol: https
+      {{- end }}
       {{- if and (eq .service.type "NodePort") .service.nodePort }}
       nodePort: {{ .service.nodePort }}
       {{- end }}

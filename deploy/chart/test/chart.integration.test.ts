@@ -115,6 +115,21 @@ describe('the chart', () => {
       ['redis.external.tls.clientCertificate=true'],
       /redis\.external\.tls\.secretName/,
     ],
+    [
+      'certificates of clients of a REST API without TLS',
+      ['registry.tls.clientCertificates=true'],
+      /registry\.tls\.clientCertificates: the REST API serves plain HTTP/,
+    ],
+    [
+      'certificates of clients that the console does not have',
+      ['registry.tls.clientCertificates=true', 'registry.tls.secretName=own'],
+      /console\.registryTls\.secretName/,
+    ],
+    [
+      'what the console trusts for a REST API without TLS',
+      ['console.registryTls.secretName=own'],
+      /console\.registryTls\.secretName: the REST API serves plain HTTP/,
+    ],
     ['an ingress without a host', ['ingress.enabled=true'], /ingress\/host/],
     ['a number as a setting', ['gateway.settings.FLOTILLA_MAX_CONNECTIONS=5000000'], /FLOTILLA_MAX_CONNECTIONS/],
     ['a TURN server without peers', ['turn.enabled=true', 'turn.host=turn.example'], /turn\/allowedPeers/],
@@ -269,6 +284,86 @@ describe('the chart', () => {
         ]),
       );
     }
+  });
+
+  describe('the REST API over TLS', () => {
+    const files = (objects: ReturnType<typeof render>, component: string) => {
+      const pod = podOf(find(objects, 'Deployment', `flotilla-${component}`));
+      const settings = Object.entries(environmentOf(pod)).filter(([name]) => /_TLS_|_REGISTRY_URL/.test(name));
+      const secrets = (pod.volumes ?? []).flatMap(({ name, secret }) =>
+        /tls/.test(name) ? [[secret!.secretName, ...(secret!.items ?? []).map(({ key }) => key)]] : [],
+      );
+      return { settings: Object.fromEntries(settings), secrets };
+    };
+
+    test('is plain HTTP by default', () => {
+      const objects = render('console.open=true');
+      expect(files(objects, 'registry')).toEqual({ settings: {}, secrets: [] });
+      const settings = { FLOTILLA_REGISTRY_URL: 'http://flotilla-registry:8081' };
+      expect(files(objects, 'console')).toEqual({ settings, secrets: [] });
+      expect(objects.filter(({ kind }) => kind === 'Certificate')).toEqual([]);
+    });
+
+    test('gives the console the authority of the registry, and not its key', () => {
+      const objects = render('registry.tls.secretName=own');
+      expect(files(objects, 'registry')).toEqual({
+        settings: {
+          FLOTILLA_REST_TLS_CERT: '/etc/flotilla/tls/tls.crt',
+          FLOTILLA_REST_TLS_KEY: '/etc/flotilla/tls/tls.key',
+        },
+        secrets: [['own']],
+      });
+      expect(files(objects, 'console')).toEqual({
+        settings: {
+          FLOTILLA_REGISTRY_URL: 'https://flotilla-registry:8081',
+          FLOTILLA_REGISTRY_TLS_CA_FILE: '/etc/flotilla/registry-tls/ca.crt',
+        },
+        secrets: [['own', 'ca.crt']],
+      });
+      expect(find(objects, 'Service', 'flotilla-registry').spec.ports).toMatchObject([{ appProtocol: 'https' }]);
+      // Kubelet and Prometheus use the admin port.
+      for (const probe of ['startupProbe', 'readinessProbe', 'livenessProbe'])
+        expect(podOf(find(objects, 'Deployment', 'flotilla-registry')).containers[0]).toMatchObject({
+          [probe]: { httpGet: { port: 'admin' } },
+        });
+    });
+
+    test('has certificates of cert-manager for the Service and for the console', () => {
+      const objects = render('registry.tls.clusterIssuer=ca', 'registry.tls.clientCertificates=true');
+      const certificates = objects.filter(({ kind }) => kind === 'Certificate').map(({ spec }) => spec);
+      expect(certificates).toEqual(
+        expect.arrayContaining([
+          expect.objectContaining({
+            secretName: 'flotilla-registry-tls',
+            dnsNames: expect.arrayContaining(['flotilla-registry']),
+            usages: ['server auth'],
+          }),
+          expect.objectContaining({ secretName: 'flotilla-console-registry-tls', usages: ['client auth'] }),
+        ]),
+      );
+      expect(files(objects, 'registry').settings).toMatchObject({
+        FLOTILLA_REST_TLS_CLIENT_CA: '/etc/flotilla/tls/ca.crt',
+      });
+      expect(files(objects, 'console').secrets).toEqual([
+        ['flotilla-console-registry-tls', 'ca.crt', 'tls.crt', 'tls.key'],
+      ]);
+    });
+
+    test('is reached by an ingress over TLS, apart from the paths without', () => {
+      const ingress = ['ingress.enabled=true', 'ingress.host=a', 'ingress.rest=true', 'gateway.allowPlain=true'];
+      const ingresses = (...values: string[]) =>
+        render(...ingress, ...values)
+          .filter(({ kind }) => kind === 'Ingress')
+          .map(({ metadata, spec }) => [
+            metadata.annotations?.['nginx.ingress.kubernetes.io/backend-protocol'],
+            ...(spec['rules'] as { http: { paths: { path: string }[] } }[])[0]!.http.paths.map(({ path }) => path),
+          ]);
+      expect(ingresses()).toEqual([[undefined, '/v1/signal', '/v1', '/']]);
+      expect(ingresses('registry.tls.secretName=own')).toEqual([
+        [undefined, '/v1/signal', '/'],
+        ['HTTPS', '/v1'],
+      ]);
+    });
   });
 
   test('gives each service a URL of its own from a Secret that has one for each', () => {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { RegistryClient } from '@flotilla/console';
 import { endTransports, LightPeer } from '@flotilla/light-peer';
-import { ConfigError, loadConfig } from '@flotilla/runtime';
+import { ConfigError, loadConfig, registryFetch } from '@flotilla/runtime';
 import type { z } from 'zod';
 import { callConfig } from './call-config.ts';
 
@@ -41,14 +41,17 @@ export async function checkCall(env: NodeJS.ProcessEnv = process.env): Promise<n
 
 async function joinBoth(config: z.output<typeof callConfig>, peers: LightPeer[]): Promise<void> {
   const { FLOTILLA_SIGNAL_URL: url, FLOTILLA_REGISTRY_URL: registryUrl, FLOTILLA_API_KEY: key } = config;
-  const registry = new RegistryClient(
-    () => registryUrl,
-    () => key,
-  );
+  let reason: string | undefined;
+  const registry = new RegistryClient({
+    url: () => registryUrl,
+    apiKey: () => key,
+    fetch: registryFetch(config),
+    onUnreachable: ({ message }) => (reason = message),
+  });
   const room = `check-${randomUUID().slice(0, 8)}`;
   for (const name of ['first', 'second']) {
     const { token } = await registry.issueJoinToken(room, name).catch((error: unknown) => {
-      throw new Error(`no token from the REST API at ${registryUrl}: ${messageOf(error)}`, { cause: error });
+      throw new Error(`no token from the REST API at ${registryUrl}: ${reason ?? messageOf(error)}`, { cause: error });
     });
     peers.push(await LightPeer.join({ url, token, room, name }).catch((error: unknown) => unreached(url, error)));
   }

@@ -32,6 +32,8 @@ export interface BackendOptions {
   readonly url: string | URL;
   /** A key of `FLOTILLA_API_KEYS` with the scopes of the operations that are used. `npm start` needs none. */
   readonly apiKey?: string | undefined;
+  /** Sends each request, for certificates or proxies that the global `fetch`, which is the default, cannot be given. */
+  readonly fetch?: ((url: URL, init: RequestInit) => Promise<Response>) | undefined;
   /** How long a request may take with its repetitions, ms. Default 10,000. */
   readonly timeoutMs?: number;
   /** Whether requests are repeated that read, or that the server refused with `Retry-After`. Default true. */
@@ -116,7 +118,7 @@ class RestRequests {
     let response: Response;
     let body: unknown;
     try {
-      response = await fetch(url, { ...init, redirect: 'error' });
+      response = await (this.options.fetch ?? fetch)(url, { ...init, redirect: 'error' });
       const text = await response.text();
       body = text === '' ? undefined : parsed(text);
     } catch (error) {

@@ -1,4 +1,4 @@
-import { type BrokerConfig, ConfigError, listenProblem, loadConfig } from '@flotilla/runtime';
+import { type BrokerConfig, certificateProblems, ConfigError, listenProblem, loadConfig } from '@flotilla/runtime';
 import type { z } from 'zod';
 import { rabbitMqAddress, redisAddress } from './backplane.ts';
 import { rabbitMqProblem, redisProblem } from './broker-check.ts';
@@ -19,8 +19,8 @@ const media = [
 type Values = Readonly<Record<string, unknown>>;
 
 /**
- * Checks the configuration of a service without starting it: its settings, whether Redis and RabbitMQ accept it, and whether
- * its ports are free. Returns one line for each problem, with its cure; none when the service can start.
+ * Checks the configuration of a service without starting it: its settings, whether Redis and RabbitMQ accept it, whether
+ * its ports are free, and whether its certificates can be used. Returns one line for each problem, with its cure; none when the service can start.
  */
 export async function checkConfiguration(
   schema: z.ZodObject,
@@ -40,7 +40,7 @@ export async function checkConfiguration(
     ...servers.map(([host, port]) => serverProblem(config, host, port)),
     ...media.map(([ips, port, count]) => mediaProblem(config, ips, port, count)),
   ]);
-  return found.filter((problem) => problem !== undefined);
+  return [...found.filter((problem) => problem !== undefined), ...(await certificateProblems(config))];
 }
 
 async function serverProblem(config: Values, host: string, port: string): Promise<string | undefined> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Child, freePort } from '@flotilla/processes';
 import { brokerConfig, commonConfig, ipList, port, wholeNumber } from '@flotilla/runtime';
-import { testBrokers } from '@flotilla/testkit';
+import { CertificateAuthority, testBrokers } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { redisWarning } from '../src/broker-check.ts';
@@ -17,6 +17,9 @@ const schema = z.object({
   FLOTILLA_SFU_LISTEN_IPS: ipList().default(['127.0.0.1']),
   FLOTILLA_SFU_PORT_BASE: port().default(0),
   FLOTILLA_SFU_WORKERS: wholeNumber().default(2),
+  FLOTILLA_REST_TLS_CERT: z.string().optional(),
+  FLOTILLA_REST_TLS_KEY: z.string().optional(),
+  FLOTILLA_REST_TLS_CLIENT_CA: z.string().optional(),
 });
 
 describe('checkConfiguration', () => {
@@ -36,6 +39,8 @@ describe('checkConfiguration', () => {
   let closedPort: number;
 
   let directory: string;
+  let authority: CertificateAuthority;
+  let served: () => { FLOTILLA_REST_TLS_CERT: string; FLOTILLA_REST_TLS_KEY: string };
 
   async function startRedis(...args: string[]): Promise<string> {
     const at = await freePort();
@@ -64,6 +69,9 @@ describe('checkConfiguration', () => {
     replica = await startRedis('--replicaof', '127.0.0.1', withPassword.port, '--masterauth', 'right');
     silent = createServer().listen(0, '127.0.0.1');
     closedPort = await freePort();
+    authority = new CertificateAuthority(directory);
+    const { cert, key } = authority.issue('rest');
+    served = () => ({ FLOTILLA_REST_TLS_CERT: cert, FLOTILLA_REST_TLS_KEY: key });
   });
   afterAll(async () => {
     silent.close();
@@ -83,6 +91,8 @@ describe('checkConfiguration', () => {
     expect(await checkConfiguration(schema, { ...right, REDIS_URL: `redis://:right@${withPassword.host}` })).toEqual(
       [],
     );
+    const mutual = { ...served(), FLOTILLA_REST_TLS_CLIENT_CA: authority.caFile };
+    expect(await checkConfiguration(schema, { ...right, ...mutual })).toEqual([]);
   });
 
   test('warns of a Redis that would lose what it keeps', async () => {
@@ -170,6 +180,26 @@ describe('checkConfiguration', () => {
       'a media port in use',
       () => ({ FLOTILLA_SFU_PORT_BASE: String(silentPort() - 1) }),
       /^FLOTILLA_SFU_PORT_BASE: cannot listen on 127\.0\.0\.1:\d+\/tcp: another program listens there/,
+    ],
+    [
+      'a certificate that is not there',
+      () => ({ ...served(), FLOTILLA_REST_TLS_CERT: join(directory, 'none.pem') }),
+      /^FLOTILLA_REST_TLS_CERT: ENOENT: no such file or directory, open '.*none\.pem'$/,
+    ],
+    [
+      'a key in place of a certificate',
+      () => ({ ...served(), FLOTILLA_REST_TLS_CERT: served().FLOTILLA_REST_TLS_KEY }),
+      /^FLOTILLA_REST_TLS_CERT: a file with a certificate in PEM is expected/,
+    ],
+    [
+      'the key of another certificate',
+      () => ({ ...served(), FLOTILLA_REST_TLS_KEY: authority.issue('other').key }),
+      /^FLOTILLA_REST_TLS_KEY: not the private key of the certificate in FLOTILLA_REST_TLS_CERT$/,
+    ],
+    [
+      'a key in place of the authority of clients',
+      () => ({ ...served(), FLOTILLA_REST_TLS_CLIENT_CA: served().FLOTILLA_REST_TLS_KEY }),
+      /^FLOTILLA_REST_TLS_CLIENT_CA: a file with a certificate in PEM is expected/,
     ],
   ])('explains %s in one line with the cure', async (_, wrong, line) => {
     const problems = await checkConfiguration(schema, { ...right, ...wrong() });

@@ -1,4 +1,5 @@
 export * from './call-page.ts';
+export * from './certificate-authority.ts';
 export * from './chromium.ts';
 export * from './control-plane.ts';
 export * from './enter.ts';

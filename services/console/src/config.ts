@@ -1,7 +1,16 @@
-import { commonConfig, flag, httpUrl, listenAddress, port, servingConfig } from '@flotilla/runtime';
+import {
+  checkRegistryTls,
+  checkServerTls,
+  commonConfig,
+  flag,
+  listenAddress,
+  port,
+  registryClientConfig,
+  servingConfig,
+} from '@flotilla/runtime';
 import { z } from 'zod';
 
-export const consoleConfig = z.object({
+const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
   FLOTILLA_CONSOLE_HOST: listenAddress().default('0.0.0.0').describe('Address that the console listens on.'),
@@ -9,13 +18,23 @@ export const consoleConfig = z.object({
   FLOTILLA_CONSOLE_OPEN: flag()
     .default(false)
     .describe('true lets every visitor of the console join any room. false makes the call page ask for a join token.'),
-  FLOTILLA_REGISTRY_URL: httpUrl()
-    .default('http://127.0.0.1:8081')
-    .describe('URL of the REST API, which issues tokens.'),
+  FLOTILLA_CONSOLE_TLS_CERT: z
+    .string()
+    .optional()
+    .describe(
+      'Path of the certificate with its chain, in PEM, to serve the console over TLS with. Read again when it changes.',
+    ),
+  FLOTILLA_CONSOLE_TLS_KEY: z
+    .string()
+    .optional()
+    .describe('Path of the private key of FLOTILLA_CONSOLE_TLS_CERT, in PEM.'),
+  ...registryClientConfig.shape,
   FLOTILLA_API_KEY: z.string().optional().describe('API key that an open console requests join tokens with.'),
   FLOTILLA_SIGNAL_URL: z
     .url({ protocol: /^(?:http|ws)s?$/, error: 'wss://HOST is expected' })
     .optional()
     .describe('URL of signaling for the pages, such as wss://calls.example. Default: the host that served the page.'),
 });
+
+export const consoleConfig = settings.superRefine(checkServerTls('console')).superRefine(checkRegistryTls);
 export type ConsoleConfig = z.output<typeof consoleConfig>;

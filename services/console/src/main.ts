@@ -1,5 +1,13 @@
 import 'reflect-metadata';
-import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
+import type { Server } from 'node:https';
+import {
+  closeServing,
+  listeningUrl,
+  nestLogger,
+  registryFetch,
+  runService,
+  serverCertificate,
+} from '@flotilla/runtime';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { consoleConfig } from './config.ts';
@@ -10,22 +18,26 @@ await runService({
   name: 'console',
   config: consoleConfig,
   start: async ({ config, log, onStop }) => {
-    const registry = new RegistryClient(
-      () => config.FLOTILLA_REGISTRY_URL,
-      () => config.FLOTILLA_API_KEY,
-    );
+    const certificate = await serverCertificate('console', config, log);
+    const registry = new RegistryClient({
+      url: () => config.FLOTILLA_REGISTRY_URL,
+      apiKey: () => config.FLOTILLA_API_KEY,
+      fetch: registryFetch(config),
+      onUnreachable: ({ message }) => log.warn({ reason: message }, 'the REST API cannot be used'),
+    });
     const app = await NestFactory.create<NestExpressApplication>(
       ConsoleModule.register({
         signalUrl: config.FLOTILLA_SIGNAL_URL,
         registry,
         open: config.FLOTILLA_CONSOLE_OPEN,
       }),
-      { logger: nestLogger(log) },
+      { logger: nestLogger(log), ...(certificate && { httpsOptions: certificate.serverOptions }) },
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
     useConsole(app);
+    if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_CONSOLE_PORT, config.FLOTILLA_CONSOLE_HOST);
-    log.info({ url: listeningUrl(app) }, 'console started');
+    log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'console started');
   },
 });

@@ -1,5 +1,14 @@
 import { apiKeyList, checkTokens, tokenConfig } from '@flotilla/auth';
-import { brokerConfig, commonConfig, flag, listenAddress, port, servingConfig, wholeNumber } from '@flotilla/runtime';
+import {
+  brokerConfig,
+  checkServerTls,
+  commonConfig,
+  flag,
+  listenAddress,
+  port,
+  servingConfig,
+  wholeNumber,
+} from '@flotilla/runtime';
 import { maxResumeWindowSeconds } from '@flotilla/store';
 import { z } from 'zod';
 
@@ -11,6 +20,19 @@ export const registryConfig = z
     ...tokenConfig.shape,
     FLOTILLA_REST_HOST: listenAddress().default('0.0.0.0').describe('Address that the REST API listens on.'),
     FLOTILLA_REST_PORT: port().default(8081).describe('Port of the REST API. 0 chooses a free one.'),
+    FLOTILLA_REST_TLS_CERT: z
+      .string()
+      .optional()
+      .describe(
+        'Path of the certificate with its chain, in PEM, to serve the REST API over TLS with. Read again when it changes. Default: plain HTTP, which shows API keys to whoever sees the traffic.',
+      ),
+    FLOTILLA_REST_TLS_KEY: z.string().optional().describe('Path of the private key of FLOTILLA_REST_TLS_CERT, in PEM.'),
+    FLOTILLA_REST_TLS_CLIENT_CA: z
+      .string()
+      .optional()
+      .describe(
+        'Path of the authority, in PEM, that must have signed the certificate of every client of the REST API. Read again when it changes. Default: clients need no certificate.',
+      ),
     FLOTILLA_API_KEYS: apiKeyList()
       .default([])
       .describe(
@@ -32,5 +54,6 @@ export const registryConfig = z
         'Seconds without a heartbeat after which a metadata relay, or an SFU node without assignments, is no longer listed.',
       ),
   })
+  .superRefine(checkServerTls('registry'))
   .superRefine(checkTokens);
 export type RegistryConfig = z.output<typeof registryConfig>;

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
+import type { Server } from 'node:https';
+import { closeServing, listeningUrl, nestLogger, runService, serverCertificate } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -13,6 +14,7 @@ await runService({
   start: async ({ config, log, health, onStop }) => {
     if (config.FLOTILLA_API_KEYS.length === 0 && !config.FLOTILLA_API_OPEN)
       log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');
+    const certificate = await serverCertificate('registry', config, log);
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
@@ -28,11 +30,13 @@ await runService({
       }),
       {
         logger: nestLogger(log),
+        ...(certificate && { httpsOptions: certificate.serverOptions }),
       },
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
+    if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
-    log.info({ url: listeningUrl(app) }, 'REST API listens');
+    log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'REST API listens');
   },
 });

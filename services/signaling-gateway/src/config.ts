@@ -2,6 +2,7 @@ import { checkTokens, clientTimeConfig, tokenConfig } from '@flotilla/auth';
 import { maxFrameBytes } from '@flotilla/contracts';
 import {
   brokerConfig,
+  checkServerTls,
   commonConfig,
   flag,
   list,
@@ -171,13 +172,11 @@ export type GatewayConfig = z.output<typeof settings>;
 
 /** Reports settings that require another one that is missing. */
 function checkEdge(
-  { FLOTILLA_TLS_CERT, FLOTILLA_TLS_KEY, FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
+  { FLOTILLA_PROXY_PROTOCOL, FLOTILLA_TRUSTED_PROXIES }: GatewayConfig,
   context: z.RefinementCtx,
 ): void {
   const missing = (setting: keyof GatewayConfig, message: string): void =>
     context.addIssue({ code: 'custom', path: [setting], message });
-  if (FLOTILLA_TLS_CERT && !FLOTILLA_TLS_KEY) missing('FLOTILLA_TLS_KEY', 'FLOTILLA_TLS_CERT is set');
-  if (FLOTILLA_TLS_KEY && !FLOTILLA_TLS_CERT) missing('FLOTILLA_TLS_CERT', 'FLOTILLA_TLS_KEY is set');
   if (FLOTILLA_PROXY_PROTOCOL && FLOTILLA_TRUSTED_PROXIES.length === 0)
     missing('FLOTILLA_TRUSTED_PROXIES', 'FLOTILLA_PROXY_PROTOCOL is set');
 }
@@ -192,4 +191,8 @@ export function checkTurn({ FLOTILLA_TURN_URLS, FLOTILLA_TURN_SECRET }: TurnConf
     missing('FLOTILLA_TURN_URLS', 'FLOTILLA_TURN_SECRET is set');
 }
 
-export const gatewayConfig = settings.superRefine(checkEdge).superRefine(checkTurn).superRefine(checkTokens);
+export const gatewayConfig = settings
+  .superRefine(checkServerTls('signaling'))
+  .superRefine(checkEdge)
+  .superRefine(checkTurn)
+  .superRefine(checkTokens);

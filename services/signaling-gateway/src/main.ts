@@ -1,20 +1,18 @@
 import 'reflect-metadata';
 import type { Server } from 'node:https';
 import { timeHeader } from '@flotilla/contracts';
-import { closeServing, listeningUrl, nestLogger, runService } from '@flotilla/runtime';
+import { closeServing, listeningUrl, nestLogger, runService, serverCertificate } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { gatewayConfig } from './config.ts';
 import { protectServer, SignalingGatewayModule, useSignaling } from './signaling-gateway.module.ts';
-import { Certificate } from './edge/certificate.ts';
 
 await runService({
   name: 'signaling-gateway',
   config: gatewayConfig,
   start: async ({ config, log, health, onStop }) => {
-    const { FLOTILLA_TLS_CERT: cert, FLOTILLA_TLS_KEY: key } = config;
-    const certificate = cert && key ? await Certificate.load({ cert, key }, log) : undefined;
+    const certificate = await serverCertificate('signaling', config, log);
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);

@@ -8,7 +8,7 @@ import { metricsRegistry } from '@flotilla/runtime';
 import { Child } from '@flotilla/processes';
 import { waitFor } from '@flotilla/testkit';
 import { afterAll, describe, expect, test } from 'vitest';
-import { Certificate } from '../src/edge/certificate.ts';
+import { ServerCertificate } from '@flotilla/runtime';
 import { log, makeCertificate, open, openWebSocket, ping, startGateway } from './gateway-harness.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'flotilla-certificate-'));
@@ -74,7 +74,7 @@ describe('TLS certificate', () => {
     const warnings: string[] = [];
     const watched = log.child({}, { level: 'warn' });
     watched.warn = (fields: unknown) => void warnings.push((fields as { reason: string }).reason);
-    const certificate = await Certificate.load(mount, watched);
+    const certificate = await ServerCertificate.load('signaling', mount, watched);
     const gateway = await startGateway({ certificate });
     const session = await openWebSocket(open(gateway.port, '', first.pem));
     const serves = (pem: string) =>
@@ -116,7 +116,7 @@ describe('TLS certificate', () => {
       [{ cert: good.cert, key: garbage }, /^FLOTILLA_TLS_KEY: /],
       [{ cert: good.cert, key: other.key }, /^FLOTILLA_TLS_KEY: not the private key/],
     ] as const) {
-      const error = await Certificate.load(files, log).catch((reason: unknown) => reason as Error);
+      const error = await ServerCertificate.load('signaling', files, log).catch((reason: unknown) => reason as Error);
       expect(error).toBeInstanceOf(Error);
       expect((error as Error).message).toMatch(message);
       expect((error as Error).message).not.toContain('\n');

@@ -11,7 +11,7 @@ import { setImmediate } from 'node:timers/promises';
 import { signalPath } from '@flotilla/contracts';
 import { httpAnswer, openingHandshake, RawClient, waitFor } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { Certificate } from '../src/edge/certificate.ts';
+import { ServerCertificate } from '@flotilla/runtime';
 import { acceptConnections } from '../src/edge/first-bytes.ts';
 import { Edge } from '../src/edge/edge.ts';
 import { limitsPerAddress } from './limits-per-address.ts';
@@ -46,7 +46,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 /** Bytes that a connection receives until it is closed or reset. */
 const answerTo = (socket: Socket): Promise<string> => text(socket.on('error', () => undefined)).catch(() => '');
 
-const withTls = async () => ({ certificate: await Certificate.load(files, log) });
+const withTls = async () => ({ certificate: await ServerCertificate.load('signaling', files, log) });
 const proxied = { FLOTILLA_PROXY_PROTOCOL: 'true', FLOTILLA_TRUSTED_PROXIES: '127.0.0.1' };
 
 describe('plain HTTP from another machine', () => {
@@ -182,7 +182,7 @@ describe.each(['HTTP', 'HTTPS'])('PROXY headers before %s', (kind) => {
   const limits = limitsPerAddress(100);
 
   beforeAll(async () => {
-    const { serverOptions } = await Certificate.load(files, log);
+    const { serverOptions } = await ServerCertificate.load('signaling', files, log);
     server = (ca ? createTlsServer(serverOptions) : createServer()) as Server;
     server.on('request', (request, response) => response.end(JSON.stringify(clientOf(request))));
     acceptConnections(server, { proxyProtocol: true, tls: ca !== undefined }, { trusts, limits, log });

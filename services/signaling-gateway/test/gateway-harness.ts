@@ -13,7 +13,7 @@ import { NestFactory } from '@nestjs/core';
 import { WebSocket } from 'ws';
 import { gatewayConfig } from '../src/config.ts';
 import { protectServer, SignalingGatewayModule, useSignaling } from '../src/signaling-gateway.module.ts';
-import { Certificate, type CertificateFiles } from '../src/edge/certificate.ts';
+import { type CertificateFiles, ServerCertificate } from '@flotilla/runtime';
 
 const secret = 'a-secret-for-tests-of-32-characters';
 const issuer = new TokenIssuer({ secret, issuer: 'flotilla', audience: 'flotilla' });
@@ -29,7 +29,7 @@ export interface RunningGateway {
 export interface GatewayOptions {
   readonly settings?: Readonly<Record<string, string>>;
   readonly host?: string;
-  readonly certificate?: Certificate;
+  readonly certificate?: ServerCertificate;
   /** Interval between two reads of the certificate files, ms. */
   readonly reloadMs?: number;
   /** Default: a fleet in memory. */

@@ -127,10 +127,7 @@ await runService({
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient(
-              () => ownUrl,
-              () => undefined,
-            ),
+            registry: new RegistryClient({ url: () => ownUrl, apiKey: () => undefined }),
             open: isOpen,
           }),
         ],
