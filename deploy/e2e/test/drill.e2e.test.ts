@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
 import { picture } from './picture.ts';
-import { useBrowser, useFaultFleet } from './use-topology.ts';
+import { metricsOf, useBrowser, useFaultFleet } from './use-topology.ts';
 
 /** Updates come every second or five, later on a busy machine. */
 const patience = { timeoutMs: 120_000 };
@@ -166,6 +166,22 @@ describe('drills from the console during a call', { timeout: 300_000 }, () => {
     );
     await together();
     await shot('worker-killed');
+  });
+
+  test('the gateways count how long the browsers waited for media after the drill, and for the first frame of a join', async () => {
+    const joining = await CallPage.join(browser, fleet.pageUrl, {
+      room: 'standup',
+      name: 'cleo',
+      signalUrl: fleet.gatewayUrls[0]!,
+    });
+    const countOf = async (name: string): Promise<number> => {
+      const texts = await Promise.all(['gateway-1', 'gateway-2'].map((gateway) => metricsOf(fleet, gateway)));
+      const counts = texts.map((text) => new RegExp(`^${name}_count (\\d+)$`, 'm').exec(text)?.[1]);
+      return counts.reduce((sum, count) => sum + Number(count ?? 0), 0);
+    };
+    for (const name of ['signaling_media_recovery_seconds', 'signaling_first_frame_seconds'])
+      await waitFor(`a report in ${name}`, async () => (await countOf(name)) > 0 || notYet('none'), patience);
+    await joining.close();
   });
 
   test('Cut the socket: the session resumes and media continues, on either gateway', async () => {

@@ -58,7 +58,7 @@ ${bounds.join('\n')}
 
 ## Not measured
 
-No metric of the fleet has these:
+The indicators leave out:
 
 ${missing.join('\n')}
 

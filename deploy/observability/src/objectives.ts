@@ -102,6 +102,28 @@ export const objectives: readonly Objective[] = [
     target: 0.95,
   },
   {
+    kind: 'latency',
+    id: 'first_frame_time',
+    alert: 'FlotillaFirstFrameSlow',
+    title:
+      'The first frame of a room with video is decoded within {bound} of the beginning of the connection, as the SDK of the client measured it',
+    summary: 'Those who join wait long for the first picture.',
+    histogram: 'signaling_first_frame_seconds',
+    withinSeconds: 1.5,
+    target: 0.95,
+  },
+  {
+    kind: 'latency',
+    id: 'recovery_time',
+    alert: 'FlotillaRecoverySlow',
+    title:
+      'After the loss of a node or worker media arrives again within {bound} of the last packet, as the SDK of the client measured it',
+    summary: 'Media comes back late after the loss of nodes or workers.',
+    histogram: 'signaling_media_recovery_seconds',
+    withinSeconds: 1.5,
+    target: 0.95,
+  },
+  {
     kind: 'errors',
     id: 'request_success',
     alert: 'FlotillaRequestsFail',
@@ -250,6 +272,64 @@ export const objectives: readonly Objective[] = [
     target: 0.95,
   },
   {
+    kind: 'latency',
+    id: 'command_wait_time',
+    alert: 'FlotillaCommandsWait',
+    title: 'Commands spend at most {bound} outside of their handlers: in queues and on the way',
+    summary: 'Commands between services wait in their queues.',
+    histogram: 'flotilla_command_wait_seconds',
+    withinSeconds: 0.1,
+    target: 0.95,
+  },
+  {
+    kind: 'level',
+    id: 'command_backlog',
+    alert: 'FlotillaCommandBacklog',
+    title: 'Commands in the longest queue of a service',
+    summary: 'A queue of commands grows faster than its service handles them.',
+    value: (metric) => `max by (service) (${metric('flotilla_command_queue_messages')})`,
+    above: 5000,
+    unit: 'count',
+    for: '1m',
+    severity: 'ticket',
+    by: ['service'],
+  },
+  {
+    kind: 'errors',
+    id: 'commands_once',
+    alert: 'FlotillaCommandsRepeated',
+    title: 'Commands are delivered once, and not answered again from the answers of the last minute',
+    summary: 'Many commands between services are delivered again.',
+    counter: 'flotilla_command_deliveries_total',
+    bad: { repeated: 'true' },
+    good: { repeated: 'false' },
+    target: 0.95,
+  },
+  {
+    kind: 'errors',
+    id: 'tokens_once',
+    alert: 'FlotillaTokensReplayed',
+    title: 'Connections present tokens that were not used before',
+    summary: 'Many connections present used tokens.',
+    counter: 'signaling_handshake_duration_seconds_count',
+    bad: { outcome: 'TOKEN_REPLAYED' },
+    good: { outcome: 'ok' },
+    target: 0.95,
+  },
+  {
+    kind: 'level',
+    id: 'stream_lag',
+    alert: 'FlotillaStreamLag',
+    title: 'Entries of an event stream that a process has not received yet, of the stream with the most',
+    summary: 'A process is far behind on an event stream.',
+    value: (metric) => `max by (instance, pod) (${metric('flotilla_stream_lag_entries')})`,
+    above: 2000,
+    unit: 'count',
+    for: '1m',
+    severity: 'ticket',
+    by: ['instance', 'pod'],
+  },
+  {
     kind: 'level',
     id: 'stream_gaps',
     alert: 'FlotillaStreamGaps',
@@ -342,27 +422,23 @@ export const objectives: readonly Objective[] = [
   },
 ];
 
-/** Indicators that operators ask for and that no metric of the fleet has. */
+/** What the indicators leave out. */
 export const missingIndicators: readonly { readonly name: string; readonly why: string }[] = [
   {
-    name: 'time from the click to the first decoded frame',
-    why: 'Only the client can measure it, and it does not report it. `npm run bench:join` measures it on one machine; `join_time` covers the part of the fleet.',
+    name: 'media of clients that do not report it',
+    why: 'Only a client sees when a frame is decoded. The SDK reports it (`media_report`), unless its page is hidden; `first_frame_time` and `recovery_time` leave out those who do not. `npm run bench:join` and `deploy/e2e/test/recovery.soak.test.ts` measure both on one machine.',
   },
   {
-    name: 'time until media is back after the loss of an SFU node',
-    why: 'The report of a client has its gap, but the histogram of gaps does not tell migrations by their reason. `deploy/e2e/test/recovery.soak.test.ts` measures it; `resume_success` covers lost connections.',
+    name: 'lag of event streams above 4,096 entries',
+    why: 'A stream keeps no more. `stream_gaps` counts the readers that were further behind, which read the state instead.',
   },
   {
-    name: 'lag of event streams in entries (5,000 at most)',
-    why: 'A stream keeps 4,096 entries, and a reader does not know how many are behind its last one. `stream_gaps` counts the readers that lagged by more, `dispatch_time` measures the lag in seconds.',
+    name: 'age of commands that are not answered',
+    why: 'RabbitMQ does not report the age of the oldest message without its management plugin. `command_wait_time` has those that are answered, `command_backlog` those that wait, and `command_success` those whose caller stopped waiting.',
   },
   {
-    name: 'age of the oldest message in a queue of RabbitMQ',
-    why: 'The broker does not report it, and commands carry the time they have left instead of a time stamp. `command_time` includes the time in the queue.',
-  },
-  {
-    name: 'hit ratio of the replay guard and of caches',
-    why: 'Used tokens are kept in Redis and not in a cache of the gateway, so there are no misses to count. Replayed tokens are the outcome `TOKEN_REPLAYED` of `signaling_handshake_duration_seconds`.',
+    name: 'hit ratio of the guard against replayed tokens',
+    why: 'Used tokens are kept in Redis and not in a cache of the gateway, so that each connection asks Redis once. `tokens_once` has the share that was used before.',
   },
 ];
 

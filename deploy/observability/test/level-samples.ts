@@ -40,6 +40,19 @@ export const levelSamples: Readonly<Record<string, LevelSamples>> = {
     noise: [gauge('autoscaler_peers_waiting{pod="a"}', 0)],
     labels: {},
   },
+  command_backlog: {
+    fault: [
+      gauge('flotilla_command_queue_messages{service="registry",pod="a"}', 7000),
+      gauge('flotilla_command_queue_messages{service="sfu",pod="b"}', 3),
+    ],
+    noise: [gauge('flotilla_command_queue_messages{service="registry",pod="a"}', 3000)],
+    labels: { service: 'registry' },
+  },
+  stream_lag: {
+    fault: [gauge(`flotilla_stream_lag_entries{${targetLabels}}`, 3500)],
+    noise: [gauge(`flotilla_stream_lag_entries{${targetLabels}}`, 400)],
+    labels: target,
+  },
   stream_gaps: {
     fault: [counter('flotilla_stream_gaps_total{pod="a"}', 2)],
     noise: [counter('flotilla_stream_gaps_total{pod="a"}', 0.5)],

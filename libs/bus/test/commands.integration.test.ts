@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { FlotillaError, registryQueue, sfuQueue } from '@flotilla/contracts';
-import { createLogger } from '@flotilla/runtime';
+import { createLogger, metricsRegistry } from '@flotilla/runtime';
 import { startRabbitMq } from '@flotilla/processes';
 import { notYet, TcpProxy, testBrokers, uniqueName, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -190,6 +191,29 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     expect(runs).toBe(1);
   });
 
+  test('the time outside of the handler is measured, and a repeated delivery counted', async () => {
+    metricsRegistry.resetMetrics();
+    await bus.serve(
+      registryQueue,
+      'shared',
+      failedHandler(() => pause(200)),
+    );
+    const commandId = randomUUID();
+    const send = () => bus.call(registryQueue, 'registry.migration_failed', failed, { commandId });
+    await send();
+    await send();
+    const text = await metricsRegistry.metrics();
+    const valueOf = (series: string): number => Number(text.split(`${series} `)[1]?.split('\n')[0]);
+    expect(valueOf('flotilla_command_wait_seconds_count{type="registry.migration_failed"}')).toBe(2);
+    const waited = valueOf('flotilla_command_wait_seconds_sum{type="registry.migration_failed"}');
+    const called = valueOf(
+      'flotilla_command_duration_seconds_sum{type="registry.migration_failed",role="caller"}',
+    );
+    expect(called - waited).toBeGreaterThan(0.19);
+    expect(valueOf('flotilla_command_deliveries_total{repeated="true"}')).toBe(1);
+    expect(valueOf('flotilla_command_deliveries_total{repeated="false"}')).toBe(1);
+  });
+
   test('commands in a shared queue are distributed among its consumers', async () => {
     const seen = [0, 0];
     await bus.serve(
@@ -306,6 +330,23 @@ describe('commands over RabbitMQ', () => {
     await cable.close();
     await lost.close();
     await bus.close();
+  });
+
+  test('a consumer that has all the commands it takes reports how many wait in its queue', async () => {
+    const transport = await overRabbitMq(uniqueName('t'));
+    const release = Promise.withResolvers<void>();
+    const serving = await transport.serve(registryQueue, 'shared', () => release.promise.then(() => ({ answer: '{}' })), {
+      prefetch: 2,
+    });
+    const answers = Array.from({ length: 7 }, (_, id) =>
+      transport.request(registryQueue, '{}', { id: String(id), ttlMs: 30_000, signal: AbortSignal.timeout(30_000) }),
+    );
+    await waitFor('five waiting commands', async () => (await serving.waiting()) === 5 || notYet('others'));
+    release.resolve();
+    await Promise.all(answers);
+    await waitFor('an empty queue', async () => (await serving.waiting()) === 0 || notYet('some wait'));
+    await transport.close();
+    await expect(serving.waiting()).rejects.toThrow();
   });
 
   test('a message that is no valid command is dead-lettered with the reason', async () => {

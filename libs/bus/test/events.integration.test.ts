@@ -54,6 +54,18 @@ describe.each(Object.entries(adapters))('event log over %s', (_name, open) => {
     expect(await events.lastOffset('a')).toBe(offsets.at(-1));
   });
 
+  test('entries after an offset are counted for several streams at once, up to what a stream keeps', async () => {
+    const offsets = await append('a', 5);
+    await append('many', maxStreamLength + 300);
+    const positions = [
+      { stream: 'a', offset: offsets[1]! },
+      { stream: 'a', offset: offsets[4]! },
+      { stream: 'none', offset: '0-0' },
+      { stream: 'many', offset: '0-0' },
+    ];
+    expect(await events.countAfter(positions)).toEqual([3, 0, 0, maxStreamLength]);
+  });
+
   test('a stream whose last entry has a TTL is empty after it', async () => {
     await events.append('a', '1', 1);
     expect(await events.readAfter('a', '0-0', 10)).toHaveLength(1);

@@ -254,3 +254,18 @@ export const MediaSessionParameters = z
   })
   .describe('The transports of a session on an SFU node, and its current subscriptions.');
 export type MediaSessionParameters = z.infer<typeof MediaSessionParameters>;
+
+/** Time that media took to arrive, as its receiver measured it. */
+export const MediaReport = z.strictObject({
+  measure: z
+    .enum(['first_frame', 'recovery'])
+    .describe(
+      '`first_frame`: from the beginning of the connection to the first decoded frame of a video of the room. `recovery`: from the last packet before media was lost to the first decoded frame after it, or to the first packet of audio where no video is received.',
+    ),
+  ms: z
+    .number()
+    .nonnegative()
+    .max(60_000)
+    .describe('The time, in milliseconds. Media that did not arrive within 10 s is reported with 10,000.'),
+});
+export type MediaReport = z.infer<typeof MediaReport>;

@@ -32,6 +32,7 @@ export const requestGrants = {
   migrated: none,
   migration_failed: none,
   migration_report: none,
+  media_report: none,
   negotiate: { allOf: ['publish', 'subscribe'] },
   'metadata.connect': media,
   'metadata.disconnect': none,

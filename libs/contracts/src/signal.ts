@@ -17,6 +17,7 @@ import {
   iceServersField,
   Layers,
   MediaKind,
+  MediaReport,
   MediaSessionParameters,
   RtpCapabilities,
   RtpParameters,
@@ -227,6 +228,13 @@ export const signalRequests = {
     summary:
       'Optional, after `migrated`: report the duration and the media gap of the migration. It shows in the topology and in metrics.',
     payload: z.strictObject({ migrationId: MigrationId.describe('From `migrate`.'), ...MigrationReport.shape }),
+    reply: z.object({}),
+  },
+  media_report: {
+    to: 'room',
+    summary:
+      'Optional, after `join` and after `open_media` on the loss of a node: report how long media took to arrive. It shows in metrics alone. One report counts for each of them; others are ignored.',
+    payload: MediaReport,
     reply: z.object({}),
   },
   negotiate: {

@@ -1,9 +1,6 @@
 import { dashboard, graph, metric, quantile, rate, stat } from './kit.ts';
 
 const duration = 'flotilla_command_duration_seconds';
-/** Mean seconds of a command, as its caller or its handler measures it. */
-const mean = (role: string): string =>
-  `sum by (type) (${rate(`${duration}_sum`, { role })}) / sum by (type) (${rate(`${duration}_count`, { role })})`;
 
 export const brokers = dashboard(
   'brokers',
@@ -27,9 +24,22 @@ export const brokers = dashboard(
       { unit: 's' },
     ),
     graph(
-      'time on the way and in the queue, mean',
-      { '{{type}}': `${mean('caller')} - ${mean('handler')}` },
-      { unit: 's' },
+      'time on the way and in the queue, p95',
+      { '{{type}}': quantile(0.95, 'flotilla_command_wait_seconds', {}, ['type']) },
+      { unit: 's', above: 0.1 },
+    ),
+    graph(
+      'commands in the longest queue of a service',
+      { '{{service}}': `max by (service) (${metric('flotilla_command_queue_messages')})` },
+      { above: 5000 },
+    ),
+    graph('repeated deliveries of commands per second', {
+      '{{instance}}': `sum by (instance) (${rate('flotilla_command_deliveries_total', { repeated: 'true' })})`,
+    }),
+    graph(
+      'lag of event streams in entries, of the stream with the most',
+      { '{{instance}}': metric('flotilla_stream_lag_entries') },
+      { above: 2000 },
     ),
     graph('commands per second by type', {
       '{{type}}': `sum by (type) (${rate('flotilla_commands_total', { role: 'caller' })})`,

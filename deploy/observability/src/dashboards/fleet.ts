@@ -30,6 +30,19 @@ export const fleet = dashboard('fleet', 'fleet', 'Objectives, sessions and load 
     { unit: 's', above: 0.5 },
   ),
   graph(
+    'first frame after a join, as clients measured it',
+    { p50: quantile(0.5, 'signaling_first_frame_seconds'), p95: quantile(0.95, 'signaling_first_frame_seconds') },
+    { unit: 's', above: 1.5 },
+  ),
+  graph(
+    'media back after a loss, as clients measured it',
+    { p50: quantile(0.5, 'signaling_media_recovery_seconds'), p95: quantile(0.95, 'signaling_media_recovery_seconds') },
+    { unit: 's', above: 1.5 },
+  ),
+  graph('connections by outcome of the handshake', {
+    '{{outcome}}': `sum by (outcome) (${rate('signaling_handshake_duration_seconds_count')})`,
+  }),
+  graph(
     'dispatch, p95 by kind of address',
     { '{{to}}': quantile(0.95, 'signaling_dispatch_duration_seconds', {}, ['to']) },
     { unit: 's', above: 0.1 },

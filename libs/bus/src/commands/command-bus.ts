@@ -14,6 +14,7 @@ import {
 } from '@flotilla/contracts';
 import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
 import { z } from 'zod';
+import { watchBacklog } from './backlog.ts';
 import { ClockComparison } from './clock-comparison.ts';
 import { RecentAnswers } from './recent-answers.ts';
 import {
@@ -38,12 +39,16 @@ const Message = z.object({
   payload: z.unknown(),
 });
 
-/** Time of the answer on the handler's clock, ms since the Unix epoch. */
-const answeredAt = { at: z.int() };
+const ofAnswer = {
+  /** Time of the answer on the handler's clock, ms since the Unix epoch. */
+  at: z.int(),
+  /** Time from the delivery of the command to its answer, ms. Absent from a service of an older version. */
+  handledMs: z.number().nonnegative().optional(),
+};
 
 const Answer = z.discriminatedUnion('ok', [
-  z.object({ ok: z.literal(true), payload: z.unknown(), ...answeredAt }),
-  z.object({ ok: z.literal(false), error: ErrorBody, ...answeredAt }),
+  z.object({ ok: z.literal(true), payload: z.unknown(), ...ofAnswer }),
+  z.object({ ok: z.literal(false), error: ErrorBody, ...ofAnswer }),
 ]);
 
 /** Metadata of a command, passed to its handler. */
@@ -74,6 +79,13 @@ const outcomes = counter({
   name: 'flotilla_commands_total',
   help: 'Commands by type, role and outcome: ok, or the error code.',
   labelNames: ['type', 'role', 'outcome'],
+});
+
+const waits = histogram({
+  name: 'flotilla_command_wait_seconds',
+  help: 'Time of an answered command outside of its handler: on the way, in its queue, and the way back.',
+  labelNames: ['type'],
+  buckets: latencyBuckets,
 });
 
 /**
@@ -121,8 +133,12 @@ export class CommandBus {
             payload,
           } satisfies z.input<typeof Message>);
           const sentAt = Date.now();
+          const startedAt = performance.now();
           const answer = Answer.parse(JSON.parse(await this.#exchange(queue, message, commandId, timeoutMs)));
           this.#clocks.compare(serviceOf(queue), { sentAt, answeredAt: answer.at, receivedAt: Date.now() });
+          // Two durations, because the clocks of two machines differ.
+          if (answer.handledMs !== undefined)
+            waits.observe({ type }, Math.max(0, performance.now() - startedAt - answer.handledMs) / 1000);
           if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
           return read(commands[type].reply, answer.payload) as CommandReply<T>;
         },
@@ -162,16 +178,26 @@ export class CommandBus {
   ): Promise<Serving> {
     const recent = new RecentAnswers();
     const handle = async (text: string): Promise<Outcome> => {
+      const deliveredAt = performance.now();
       const message = parseMessage(text);
       if (typeof message === 'string') {
         this.#log.warn({ queue, reason: message }, 'command dead-lettered: invalid message');
         return { deadLetter: message };
       }
-      return stamped(
-        await recent.once(message.commandId, () => this.#handle(message, text, handlers as unknown as AnyHandlers)),
+      const outcome = await recent.once(message.commandId, () =>
+        this.#handle(message, text, handlers as unknown as AnyHandlers),
       );
+      return stamped(outcome, performance.now() - deliveredAt);
     };
-    return this.#transport.serve(queue, kind, handle, options);
+    const serving = await this.#transport.serve(queue, kind, handle, options);
+    const stop = watchBacklog(serviceOf(queue), serving);
+    return {
+      ...serving,
+      close: () => {
+        stop();
+        return serving.close();
+      },
+    };
   }
 
   async #handle(message: z.output<typeof Message>, text: string, handlers: AnyHandlers): Promise<Outcome> {
@@ -232,9 +258,11 @@ function parseMessage(text: string): z.output<typeof Message> | string {
   }
 }
 
-/** Adds the time of the answer. It is not in what `RecentAnswers` keeps, which may be sent again later. */
-const stamped = ({ answer, ...outcome }: Outcome): Outcome =>
-  answer === undefined ? outcome : { ...outcome, answer: `${answer.slice(0, -1)},"at":${Date.now()}}` };
+/** Adds the times of the answer. They are not in what `RecentAnswers` keeps, which may be sent again later. */
+const stamped = ({ answer, ...outcome }: Outcome, handledMs: number): Outcome =>
+  answer === undefined
+    ? outcome
+    : { ...outcome, answer: `${answer.slice(0, -1)},"at":${Date.now()},"handledMs":${handledMs.toFixed(3)}}` };
 
 const badPayload = (type: string, why: string): Outcome =>
   refuse(new FlotillaError('BAD_PAYLOAD', why), `payload of ${type}: ${why}`);

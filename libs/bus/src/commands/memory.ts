@@ -44,6 +44,7 @@ export class MemoryCommandTransport implements CommandTransport {
     served.servers.push(server);
     this.#queues.set(queue, served);
     return {
+      waiting: async () => 0,
       close: async () => {
         served.servers.splice(served.servers.indexOf(server), 1);
         if (served.servers.length === 0) this.#queues.delete(queue);

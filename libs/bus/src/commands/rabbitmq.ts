@@ -233,6 +233,10 @@ export class RabbitMqCommandTransport implements CommandTransport {
     this.#served.add(served);
     if (this.#serveModel) await this.#setUpServed(served, this.#serveModel);
     return {
+      waiting: async () => {
+        if (!served.channel) throw new TransportError('down', unavailable);
+        return (await served.channel.checkQueue(this.#names.queue(queue))).messageCount;
+      },
       close: async () => {
         served.closed = true;
         this.#served.delete(served);

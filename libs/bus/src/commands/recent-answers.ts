@@ -1,9 +1,16 @@
+import { counter } from '@flotilla/runtime';
 import type { Outcome } from './transport.ts';
 
 const maxAgeMs = 60_000;
 const maxCommands = 10_000;
 /** Total characters of the answers. Commands alone are no bound: the snapshot of a large room is long. */
 const maxTotalLength = 8 * 1024 * 1024;
+
+const deliveries = counter({
+  name: 'flotilla_command_deliveries_total',
+  help: 'Commands that were delivered to this process; repeated=true: answered from the answers of the last minute.',
+  labelNames: ['repeated'],
+});
 
 interface CachedAnswer {
   /** Local time of the command, in ms. */
@@ -26,6 +33,7 @@ export class RecentAnswers {
   once(commandId: string, run: () => Promise<Outcome>): Promise<Outcome> {
     this.#evict();
     const known = this.#answers.get(commandId);
+    deliveries.inc({ repeated: String(known !== undefined) });
     if (known) return known.outcome;
     const cached: CachedAnswer = { at: performance.now(), outcome: run(), length: 0 };
     this.#answers.set(commandId, cached);

@@ -46,6 +46,9 @@ export type MessageHandler = (message: string) => Promise<Outcome>;
 
 /** A consumer of a queue. */
 export interface Serving {
+  /** Number of messages in the queue that no consumer was given yet. Rejects while the broker is unavailable. */
+  waiting(): Promise<number>;
+
   /** Stops consuming and waits for messages in progress. */
   close(): Promise<void>;
 }

@@ -7,6 +7,11 @@ export interface LogEntry {
   readonly data: string;
 }
 
+export interface StreamPosition {
+  readonly stream: string;
+  readonly offset: Offset;
+}
+
 /**
  * Ordered event streams with any number of subscribers. A stream keeps its newest entries (see `maxStreamLength`), so that a
  * subscriber can resume after a disconnection, or detect that entries were trimmed. Adapters: redis-streams.ts, memory.ts.
@@ -27,6 +32,9 @@ export interface EventLog {
    * that is, when the entry at the offset is no longer kept.
    */
   readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'>;
+
+  /** Number of entries after the offset of each position, counted up to `maxStreamLength`. */
+  countAfter(positions: readonly StreamPosition[]): Promise<number[]>;
 
   /** The offset of the newest entry, `0-0` for a stream without entries. */
   lastOffset(stream: string): Promise<Offset>;

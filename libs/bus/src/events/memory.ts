@@ -5,8 +5,10 @@ import {
   type LogEntry,
   maxStreamLength,
   type OnEntries,
+  type StreamPosition,
   type StreamSubscription,
 } from './event-log.ts';
+import { reportLag } from './stream-lag.ts';
 
 interface Subscriber {
   offset: Offset;
@@ -29,6 +31,7 @@ export class MemoryEventLog implements EventLog {
   readonly #streams = new Map<string, Stream>();
   /** Streams with undelivered entries. */
   readonly #due = new Set<Stream>();
+  readonly #lag = reportLag(() => this.#largestLag());
 
   #stream(name: string): Stream {
     let stream = this.#streams.get(name);
@@ -75,6 +78,13 @@ export class MemoryEventLog implements EventLog {
     if (!first || compareOffsets(offset, first.offset) < 0) return 'trimmed';
     const at = indexAfter(entries, offset);
     return entries[at - 1]?.offset === offset ? entries.slice(at, at + limit) : 'trimmed';
+  }
+
+  async countAfter(positions: readonly StreamPosition[]): Promise<number[]> {
+    return positions.map(({ stream, offset }) => {
+      const { entries = [] } = this.#streams.get(stream) ?? {};
+      return Math.min(entries.length - indexAfter(entries, offset), maxStreamLength);
+    });
   }
 
   async lastOffset(name: string): Promise<Offset> {
@@ -124,6 +134,13 @@ export class MemoryEventLog implements EventLog {
     }
   }
 
+  #largestLag(): number {
+    let largest = 0;
+    for (const { entries, subscribers } of this.#due)
+      for (const { offset } of subscribers) largest = Math.max(largest, entries.length - indexAfter(entries, offset));
+    return largest;
+  }
+
   /** Deletes a stream after a time to live, which is renewed while it has subscribers. */
   #expireLater(name: string, stream: Stream, ttlMs: number): void {
     stream.expiry = setTimeout(() => {
@@ -137,6 +154,7 @@ export class MemoryEventLog implements EventLog {
   }
 
   async close(): Promise<void> {
+    this.#lag.stop();
     this.#streams.clear();
     this.#due.clear();
   }

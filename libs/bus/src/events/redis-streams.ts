@@ -1,10 +1,18 @@
 import { type Offset, startOfStream } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
-import { type EventLog, type LogEntry, maxStreamLength, type OnEntries, type StreamSubscription } from './event-log.ts';
+import {
+  type EventLog,
+  type LogEntry,
+  maxStreamLength,
+  type OnEntries,
+  type StreamPosition,
+  type StreamSubscription,
+} from './event-log.ts';
 import type { RedisAddress } from './redis-address.ts';
 import { type RawEntry, redisOp, streamKey, toEntries } from './redis-client.ts';
 import { RedisLink } from './redis-link.ts';
 import { RedisSubscriptions } from './redis-subscriptions.ts';
+import type { ReadPosition } from './stream-lag.ts';
 import { streamLua } from './stream-script.ts';
 
 // The declared key of the scripts is the namespace: of a declared key Redis demands that the user may read and write it, whatever the
@@ -26,6 +34,15 @@ local info, fields = redis.call('XINFO', 'STREAM', stream), {}
 for index = 1, #info, 2 do fields[info[index]] = info[index + 1] end
 return {redis.call('XRANGE', stream, '-', '+', 'COUNT', limit), fields['entries-added'] > fields['length'] and 1 or 0}`;
 
+const countAfter = 'countEntriesAfter';
+/** args: stream and offset, repeated. Returns the number of entries after each. Only those behind have entries to count. */
+const countAfterScript = `
+local counts = {}
+for index = 1, #ARGV, 2 do
+  counts[#counts + 1] = #redis.call('XRANGE', ARGV[index], '(' .. ARGV[index + 1], '+', 'COUNT', ${maxStreamLength})
+end
+return counts`;
+
 /** The scripts as methods of the client. */
 interface StreamCommands {
   [append](
@@ -34,6 +51,7 @@ interface StreamCommands {
     data: string,
     ttlSeconds: string,
   ): Promise<[offset: Offset, previous: Offset]>;
+  [countAfter](namespace: string, ...streamsAndOffsets: string[]): Promise<number[]>;
   [readFromStart](namespace: string, stream: string, limit: number): Promise<[entries: RawEntry[], trimmed: number]>;
 }
 
@@ -74,6 +92,7 @@ export class RedisEventLog implements EventLog {
     const link = new RedisLink(options, options.log, 'events');
     link.redis.defineCommand(append, { numberOfKeys: 1, lua: appendScript });
     link.redis.defineCommand(readFromStart, { numberOfKeys: 1, lua: readFromStartScript });
+    link.redis.defineCommand(countAfter, { numberOfKeys: 1, lua: countAfterScript });
     await link.connect();
     return new RedisEventLog(link, options);
   }
@@ -106,6 +125,17 @@ export class RedisEventLog implements EventLog {
     });
   }
 
+  countAfter(positions: readonly StreamPosition[]): Promise<number[]> {
+    return this.#countAfter(
+      positions.map(({ stream, offset }) => ({ key: streamKey(this.#namespace, stream), offset })),
+    );
+  }
+
+  #countAfter(positions: readonly ReadPosition[]): Promise<number[]> {
+    const named = positions.flatMap(({ key, offset }) => [key, offset]);
+    return redisOp('count entries', () => this.#commands[countAfter](this.#namespace, ...named));
+  }
+
   lastOffset(stream: string): Promise<Offset> {
     return redisOp('last offset', async () => {
       const [newest] = (await this.#redis.xrevrange(
@@ -124,6 +154,7 @@ export class RedisEventLog implements EventLog {
     this.#subscriptions ??= new RedisSubscriptions(
       new RedisLink(this.options, log, 'subscribers', { autoResubscribe: false }),
       this.#redis,
+      (positions) => this.#countAfter(positions),
       log,
     );
     return this.#subscriptions.subscribe(streamKey(this.#namespace, stream), after, onEntries, onMissed);

@@ -3,6 +3,7 @@ import { counter, type Logger } from '@flotilla/runtime';
 import type { Redis } from 'ioredis';
 import { idleStreamSeconds, type LogEntry, type OnEntries, type StreamSubscription } from './event-log.ts';
 import { type RawEntry, toEntries } from './redis-client.ts';
+import { type ReadPosition, StreamLag } from './stream-lag.ts';
 import type { RedisLink } from './redis-link.ts';
 
 const gaps = counter({
@@ -51,10 +52,16 @@ export class RedisSubscriptions {
   readonly #behind = new Set<StreamState>();
   #reading: Promise<void> | undefined;
   readonly #renewal: NodeJS.Timeout;
+  readonly #lag: StreamLag;
   #stopped = false;
 
   /** `link` is used for SUBSCRIBE only and closed with this object; `reader` may be shared. */
-  constructor(link: RedisLink, reader: Redis, log: Logger) {
+  constructor(
+    link: RedisLink,
+    reader: Redis,
+    countAfter: (positions: readonly ReadPosition[]) => Promise<readonly number[]>,
+    log: Logger,
+  ) {
     this.#link = link;
     const subscriber = (this.#subscriber = link.redis);
     this.#reader = reader;
@@ -63,6 +70,7 @@ export class RedisSubscriptions {
     subscriber.on('ready', () => this.#subscribe([...this.#streams.keys()]));
     // After a failure ioredis reconnects.
     link.connect().catch(() => undefined);
+    this.#lag = new StreamLag(() => this.#streams.values(), countAfter);
     this.#renewal = setInterval(() => {
       for (const stream of this.#streams.values()) this.#readLater(stream);
     }, renewalMs).unref();
@@ -219,6 +227,7 @@ export class RedisSubscriptions {
   async close(): Promise<void> {
     this.#stopped = true;
     clearInterval(this.#renewal);
+    this.#lag.stop();
     this.#link.close();
     this.#behind.clear();
     await this.#reading;

@@ -48,9 +48,9 @@ export class RoomMedia implements SubscriptionActions {
     this.#timer ??= setInterval(() => void this.#sampleStats(), statsIntervalMs);
   }
 
-  /** Uses the transports in the answer to a join. */
-  async use(media: MediaSessionParameters | undefined): Promise<void> {
-    if (media) await this.sfu.use(media);
+  /** Uses the transports in the answer to a join. `since`: when the connection began, by `performance.now`. */
+  async use(media: MediaSessionParameters | undefined, since = performance.now()): Promise<void> {
+    if (media) await this.sfu.use(media, { measure: 'first_frame', since });
   }
 
   /** The signaling connection was resumed. @param snapshot set when events were missed. */

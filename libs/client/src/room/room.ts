@@ -41,6 +41,7 @@ export class Room extends Emitter<RoomEvents> {
   static async connect(url: string, options: ConnectOptions): Promise<Room> {
     const { signal } = options;
     signal?.throwIfAborted();
+    const startedAt = performance.now();
     const room = new Room(options);
     const state = room.#state;
     const onEvent = roomEventHandler(state, room.#media, room.metadata);
@@ -58,7 +59,7 @@ export class Room extends Emitter<RoomEvents> {
     signal?.addEventListener('abort', abort, { once: true });
     try {
       signal?.throwIfAborted();
-      await room.#join();
+      await room.#join(startedAt);
       return room;
     } catch (error) {
       state.close(FlotillaError.from(error));
@@ -150,7 +151,7 @@ export class Room extends Emitter<RoomEvents> {
 
   // Joining and resuming.
 
-  async #join(): Promise<void> {
+  async #join(startedAt: number): Promise<void> {
     const state = this.#state;
     const { rtpCapabilities } = state.session.welcome;
     if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
@@ -174,7 +175,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#media.start(reply.snapshot.mediaMode);
     this.#applySnapshot(reply.snapshot);
     state.setConnection('connected');
-    await this.#media.use(reply.media);
+    await this.#media.use(reply.media, startedAt);
     state.assertOpen();
   }
 
@@ -182,7 +183,7 @@ export class Room extends Emitter<RoomEvents> {
   async #restart(): Promise<void> {
     const { localPublications } = this.#media;
     localPublications.sessionEnded();
-    await this.#join();
+    await this.#join(performance.now());
     await localPublications.republishInNewSession();
   }
 

@@ -8,6 +8,7 @@ import {
 import { noProducer, type RoomState } from '../room/room-state.ts';
 import { SfuLinks } from './links.ts';
 import { MediaLink, type RoomRequest } from './media-link.ts';
+import { type Measurement, reportMedia } from './media-report.ts';
 import { Migration } from './migration.ts';
 import { SfuPublisher } from './publisher.ts';
 import { retryPausesMs } from './retry.ts';
@@ -18,6 +19,8 @@ import { Unreceivable } from './unreceivable.ts';
 /** Requests that may be repeated as they are when their reply is lost. */
 const idempotent: ReadonlySet<RequestType> = new Set(['connect_transport', 'restart_ice']);
 const repeatWithinMs = 15_000;
+/** Time within which the loss of a node is detected, in milliseconds. */
+const detectedWithinMs = 10_000;
 
 /** The media of a room by way of SFU nodes, over one node after the other. */
 export class SfuMedia {
@@ -80,8 +83,12 @@ export class SfuMedia {
     this.#state.setMediaError('sfu', this.links.current?.iceError);
   }
 
-  /** Changes to the transports of a node: receives what it sends already, then requests what is missing. */
-  async use(media: MediaSessionParameters): Promise<void> {
+  /**
+   * Changes to the transports of a node: receives what it sends already, then requests what is missing.
+   *
+   * @param measured reported to the server when media arrives.
+   */
+  async use(media: MediaSessionParameters, measured?: Measurement): Promise<void> {
     const request: RoomRequest = (type, payload) => {
       const send = () => this.#state.request(type, payload);
       return idempotent.has(type) ? this.#state.repeat(send, repeatWithinMs) : send();
@@ -90,6 +97,7 @@ export class SfuMedia {
     const replaced = this.links.current;
     this.links.current = link;
     if (this.#state.isOpen) this.#watchForStalls();
+    if (measured) void reportMedia(this.#state, this.links, measured);
     this.#compareIceError();
     await this.subscriptions.receive(link, media.subscriptions);
     replaced?.close();
@@ -169,10 +177,18 @@ export class SfuMedia {
       .finally(() => (this.#reopening = undefined));
   }
 
+  /** When the last packet arrived, unless everybody had paused long before. By `performance.now`. */
+  #lostSince(): number {
+    const now = performance.now();
+    const at = this.#stallWatch?.lastPacketAt ?? now;
+    return now - at < detectedWithinMs ? at : now;
+  }
+
   async #reopen(): Promise<void> {
     const state = this.#state;
     // Changing from a direct call to the SFU loses nothing.
     const isLost = this.links.current !== undefined;
+    const lost = { measure: 'recovery', since: this.#lostSince() } as const;
     if (isLost) state.emit('mediaChanged', 'lost');
     await this.#endMigration('MEDIA_NOT_OPEN');
     // The lost link stays until another one is used: its last frames are better than none.
@@ -184,7 +200,7 @@ export class SfuMedia {
         const media = await state.request('open_media', { rtpCapabilities, subscribe });
         if (!state.isOpen) return;
         state.setIceServers(media);
-        await this.use(media);
+        await this.use(media, isLost ? lost : undefined);
         if (this.links.current?.cannotReceive)
           throw new FlotillaError('MEDIA_UNSUPPORTED', 'the browser refused a publication');
         await this.#republish();

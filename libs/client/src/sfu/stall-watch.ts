@@ -15,12 +15,18 @@ export class StallWatch {
   #lastPacket = 0;
   /** When a check saw it; undefined after it was reported as stalled, and before the first packet. */
   #seenAt: number | undefined;
+  #lastPacketAt: number | undefined;
 
   constructor(
     private readonly receivers: () => Iterable<PacketReceiver>,
     private readonly onStalled: () => void,
   ) {
     this.#timer = setInterval(() => this.check(), checkIntervalMs);
+  }
+
+  /** When a check saw the last packet, by `performance.now`: up to 250 ms late. Undefined before the first one. */
+  get lastPacketAt(): number | undefined {
+    return this.#lastPacketAt;
   }
 
   check(now = performance.now()): void {
@@ -30,6 +36,7 @@ export class StallWatch {
     if (newest > this.#lastPacket) {
       this.#lastPacket = newest;
       this.#seenAt = now;
+      this.#lastPacketAt = now;
     } else if (this.#seenAt !== undefined && now - this.#seenAt >= stalledAfterMs) {
       this.#seenAt = undefined;
       this.onStalled();

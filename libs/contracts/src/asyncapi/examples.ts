@@ -179,6 +179,7 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
   },
   migrated: { to, payload: { migrationId }, reply: {} },
   migration_report: { to, payload: { migrationId, ms: 412, gapMs: 83 }, reply: {} },
+  media_report: { to, payload: { measure: 'first_frame', ms: 287 }, reply: {} },
   drill: { payload: { kind: 'kill_worker', node: nodeId }, reply: { worker: 0 } },
   migration_failed: { to, payload: { migrationId, reason: 'no frame was decoded within 8 s' }, reply: {} },
   watch_topology: { payload: {}, reply: {} },

@@ -21,6 +21,7 @@ export const requestCosts: Readonly<Record<RequestType, number>> = {
   migrated: 2,
   migration_failed: 2,
   migration_report: 2,
+  media_report: 1,
   negotiate: 2,
   'metadata.connect': 10,
   'metadata.disconnect': 2,

@@ -1,6 +1,7 @@
 import { roomIdOf } from '@flotilla/store';
 import type { Negotiations } from '../negotiation/negotiations.ts';
 import type { IceServers } from '../rooms/ice-servers.ts';
+import { observeMediaReport } from '../rooms/media-reports.ts';
 import type { Memberships } from '../rooms/memberships.ts';
 import type { MetadataLinks } from '../rooms/metadata-links.ts';
 import type { TopologyStream } from '../topology/topology-stream.ts';
@@ -70,6 +71,12 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
     migrated: { handle: (received) => migrations.migrated(received) },
     migration_failed: { handle: (received) => migrations.failed(received) },
     migration_report: { handle: (received) => migrations.report(received) },
+    media_report: {
+      handle: ({ session, roomId, payload }) => {
+        observeMediaReport(session.membership(roomId), payload);
+        return {};
+      },
+    },
     negotiate: {
       orderKey: inNegotiation,
       handle: ({ session, roomId, payload }) => negotiations.negotiate(session, roomId, payload),

@@ -78,7 +78,12 @@ export class Memberships {
       if (FlotillaError.from(error).code === 'UNAVAILABLE') await this.#rollBack(session, roomId);
       throw error;
     });
-    const membership: Membership = { roomId, participantId: member.id, nodeId: member.nodeId };
+    const membership: Membership = {
+      roomId,
+      participantId: member.id,
+      nodeId: member.nodeId,
+      reports: new Set(['first_frame']),
+    };
     session.rooms.set(roomId, membership);
     const snapshot = snapshotOf(state);
     // Two who exchange media directly need no node; their capacity is kept for when a third joins.
@@ -124,7 +129,9 @@ export class Memberships {
   /** Opens the session's transports on its node, or on another when that one does not answer. */
   async openMedia(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
     await this.rooms.describeMedia(membership.roomId, membership.participantId, media);
-    return this.#open(session, membership, media);
+    const opened = await this.#open(session, membership, media);
+    (membership.reports ??= new Set()).add('recovery');
+    return opened;
   }
 
   async #open(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {

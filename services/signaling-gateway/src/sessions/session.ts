@@ -6,6 +6,7 @@ import {
   coversRequest,
   describeRule,
   FlotillaError,
+  type MediaReport,
   type Offset,
   type Reply,
   requestGrants,
@@ -30,6 +31,8 @@ export interface Membership {
   nodeId: string;
   /** The latest migration. Requests that name it go to its target node. */
   migration?: { readonly id: string; readonly toNode: string } | undefined;
+  /** The media reports that still count; see `observeMediaReport`. */
+  reports?: Set<MediaReport['measure']> | undefined;
   /** Kept by `RoomBytes`, since the first message into the room. */
   sentBytes?: TokenBucket | undefined;
   /** When a connection restored it that resumed the session, by `performance.now`. What it had sent before is not known. */
