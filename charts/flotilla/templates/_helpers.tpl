@@ -211,7 +211,10 @@ FLOTILLA_REGISTRY_URL: http://{{ $at }}
 {{/* Settings with values, sorted by name. Arguments: root, values (of the component), settings (of the chart). */}}
 {{- define "flotilla.settings" -}}
 {{- $common := dict "FLOTILLA_LOG_LEVEL" .root.Values.logLevel -}}
-{{- with .root.Values.otlpEndpoint }}{{- $_ := set $common "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{- end -}}
+{{- with .root.Values.otlpEndpoint }}
+{{- $_ := set $common "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
+{{- $_ := set $common "OTEL_TRACES_SAMPLER_ARG" $.root.Values.traceRatio -}}
+{{- end -}}
 - name: FLOTILLA_INSTANCE
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 {{- range $name, $value := mergeOverwrite $common .settings .values.settings }}

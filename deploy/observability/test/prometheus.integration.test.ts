@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Child, freePort } from '@flotilla/processes';
-import { httpAnswer, notYet, RawClient, RestApi, waitFor } from '@flotilla/testkit';
+import { httpAnswer, notYet, OtlpCollector, RawClient, RestApi, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
 import { dashboards } from '../src/dashboards/index.ts';
@@ -30,8 +30,10 @@ describe('a Prometheus that scrapes a fleet', () => {
   let prometheus: Child;
   let fleetUrl: string;
   let prometheusUrl: string;
+  let collector: OtlpCollector;
 
   beforeAll(async () => {
+    collector = await OtlpCollector.start();
     folder = mkdtempSync(join(tmpdir(), 'flotilla-prometheus-'));
     const [port, adminPort, prometheusPort] = [await freePort(), await freePort(), await freePort()];
     fleetUrl = `http://127.0.0.1:${port}`;
@@ -44,6 +46,7 @@ describe('a Prometheus that scrapes a fleet', () => {
         FLOTILLA_ADMIN_PORT: String(adminPort),
         FLOTILLA_SFU_NODES: '2',
         FLOTILLA_SFU_WORKERS: '1',
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       },
     });
     const config = join(folder, 'prometheus.yaml');
@@ -59,12 +62,14 @@ describe('a Prometheus that scrapes a fleet', () => {
       `--config.file=${config}`,
       `--storage.tsdb.path=${join(folder, 'data')}`,
       `--web.listen-address=127.0.0.1:${prometheusPort}`,
+      '--enable-feature=exemplar-storage',
     ]);
     await Promise.all([fleet.line(/Flotilla is ready/), prometheus.line(/Server is ready to receive web requests/)]);
     await makeTraffic();
   });
   afterAll(async () => {
     await Promise.all([fleet?.stop(), prometheus?.stop()]);
+    collector?.close();
     rmSync(folder, { recursive: true });
   });
 
@@ -154,6 +159,19 @@ describe('a Prometheus that scrapes a fleet', () => {
   test('fires no alert of a fleet without faults', async () => {
     const { data } = await query('ALERTS{alertstate="firing"}');
     expect(data.result.map(({ metric }) => metric)).toEqual([]);
+  });
+
+  test('has traces as exemplars of the time of joins', async () => {
+    const now = Date.now() / 1000;
+    const params = new URLSearchParams({
+      query: 'signaling_join_duration_seconds_bucket',
+      start: String(now - 300),
+      end: String(now + 60),
+    });
+    const answer = await fetch(`${prometheusUrl}/api/v1/query_exemplars?${params}`);
+    const { data } = (await answer.json()) as { data: { exemplars: { labels: { trace_id: string } }[] }[] };
+    const traces = data.flatMap(({ exemplars }) => exemplars.map(({ labels }) => labels.trace_id));
+    expect(traces).toContainEqual(expect.stringMatching(/^[0-9a-f]{32}$/));
   });
 
   test('has answers of REST by the class of their status', async () => {

@@ -37,7 +37,10 @@ testParser('command from RabbitMQ', new URL('corpus/command/', import.meta.url),
   json: true,
   words: [...Object.keys(commands), idPlaceholder, 'constructor', 'hasOwnProperty', 'traceparent'],
   outcomeOf: async (input) => {
-    const { answer, deadLetter } = await broker.deliver(input.toString().replaceAll(idPlaceholder, String(++lastId)));
+    const { answer, deadLetter } = await broker.deliver(
+      input.toString().replaceAll(idPlaceholder, String(++lastId)),
+      {},
+    );
     if (answer === undefined) return deadLetter === undefined ? 'neither answer nor dead letter' : 'dead letter';
     const { ok, error } = JSON.parse(answer) as { ok: boolean; error?: { code: string } };
     return ok ? 'ok' : ErrorCode.parse(error?.code);

@@ -132,8 +132,8 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
       problem: () => transport.problem(),
       close: () => transport.close(),
       serve: (queue, kind, handler) =>
-        transport.serve(queue, kind, async (message) => {
-          const outcome = await handler(message);
+        transport.serve(queue, kind, async (message, headers) => {
+          const outcome = await handler(message, headers);
           outcomes.push(outcome);
           return outcome;
         }),
@@ -206,9 +206,7 @@ describe.each(Object.entries(adapters))('commands over %s', (_name, adapter) => 
     const valueOf = (series: string): number => Number(text.split(`${series} `)[1]?.split('\n')[0]);
     expect(valueOf('flotilla_command_wait_seconds_count{type="registry.migration_failed"}')).toBe(2);
     const waited = valueOf('flotilla_command_wait_seconds_sum{type="registry.migration_failed"}');
-    const called = valueOf(
-      'flotilla_command_duration_seconds_sum{type="registry.migration_failed",role="caller"}',
-    );
+    const called = valueOf('flotilla_command_duration_seconds_sum{type="registry.migration_failed",role="caller"}');
     expect(called - waited).toBeGreaterThan(0.19);
     expect(valueOf('flotilla_command_deliveries_total{repeated="true"}')).toBe(1);
     expect(valueOf('flotilla_command_deliveries_total{repeated="false"}')).toBe(1);
@@ -335,9 +333,14 @@ describe('commands over RabbitMQ', () => {
   test('a consumer that has all the commands it takes reports how many wait in its queue', async () => {
     const transport = await overRabbitMq(uniqueName('t'));
     const release = Promise.withResolvers<void>();
-    const serving = await transport.serve(registryQueue, 'shared', () => release.promise.then(() => ({ answer: '{}' })), {
-      prefetch: 2,
-    });
+    const serving = await transport.serve(
+      registryQueue,
+      'shared',
+      () => release.promise.then(() => ({ answer: '{}' })),
+      {
+        prefetch: 2,
+      },
+    );
     const answers = Array.from({ length: 7 }, (_, id) =>
       transport.request(registryQueue, '{}', { id: String(id), ttlMs: 30_000, signal: AbortSignal.timeout(30_000) }),
     );

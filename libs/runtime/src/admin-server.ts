@@ -1,13 +1,19 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Health, HealthReport } from './health.ts';
-import { metricsRegistry } from './metrics.ts';
+import { metricsRegistry, openMetricsText } from './metrics.ts';
 
 export interface AdminServer {
   readonly port: number;
   /** Answers GET requests for a path with what the function returns, as JSON; with 503 while that is undefined. */
   serve(path: string, answer: () => unknown): void;
   close(): Promise<void>;
+}
+
+/** The metrics in the format of OpenMetrics for those who accept it, such as Prometheus; else in that of Prometheus. */
+async function metricsFor(accept = ''): Promise<{ text: string; contentType: string }> {
+  if (accept.includes('application/openmetrics-text')) return openMetricsText();
+  return { text: await metricsRegistry.metrics(), contentType: metricsRegistry.contentType };
 }
 
 /** Serves /metrics, /livez, /readyz, /startupz and what the service adds, apart from the service's own port. */
@@ -26,8 +32,8 @@ export async function startAdminServer(options: { host: string; port: number; he
       const report = probe();
       response.writeHead(report.ok ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(report));
     } else if (path === '/metrics') {
-      metricsRegistry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': metricsRegistry.contentType }).end(text),
+      metricsFor(request.headers.accept).then(
+        ({ text, contentType }) => response.writeHead(200, { 'content-type': contentType, vary: 'accept' }).end(text),
         () => response.writeHead(500).end(),
       );
     } else if (added.has(path)) {

@@ -160,6 +160,14 @@ export const commonConfig = z.object({
   OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl()
     .optional()
     .describe('URL that traces are sent to (OTLP over HTTP), such as http://collector:4318. Default: no tracing.'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number()
+    .min(0)
+    .max(1)
+    .default(1)
+    .describe(
+      'Share of the traces that are sent, 0 to 1. The service at which a trace begins decides (parentbased_traceidratio).',
+    ),
 });
 
 /** Which of several announced addresses is that of this process. */

@@ -11,9 +11,13 @@ import {
   type GaugeConfiguration,
   Histogram,
   type HistogramConfiguration,
+  type LabelValues,
+  type OpenMetricsContentType,
   register,
+  Registry,
 } from 'prom-client';
 import { usableCores } from './cpu-limit.ts';
+import { sampledTraceId } from './tracing.ts';
 
 export { register as metricsRegistry };
 
@@ -25,8 +29,45 @@ export function gauge<L extends string>(config: GaugeConfiguration<L>): Gauge<L>
   return (register.getSingleMetric(config.name) as Gauge<L> | undefined) ?? new Gauge(config);
 }
 
+/** What is observed in a sampled span has its trace as an exemplar, see `openMetricsText`. */
 export function histogram<L extends string>(config: HistogramConfiguration<L>): Histogram<L> {
-  return (register.getSingleMetric(config.name) as Histogram<L> | undefined) ?? new Histogram(config);
+  const known = register.getSingleMetric(config.name) as Histogram<L> | undefined;
+  if (known) return known;
+  // prom-client refuses exemplars in a registry with another content type than that of OpenMetrics.
+  const created = new Histogram<L>({ ...config, enableExemplars: true, registers: [] });
+  register.registerMetric(created);
+  return withTraces(created);
+}
+
+/** The two functions of prom-client of which a histogram with exemplars has the second one as `observe`. */
+interface ObserveFunctions<L extends string> {
+  observeWithoutExemplar(labels: LabelValues<L> | number, value?: number): void;
+  observeWithExemplar(observation: {
+    labels: LabelValues<L>;
+    value: number;
+    exemplarLabels: Record<'trace_id', string>;
+  }): void;
+}
+
+function withTraces<L extends string>(created: Histogram<L>): Histogram<L> {
+  const functions = created as unknown as ObserveFunctions<L>;
+  const observe = (labels: LabelValues<L> | number, value?: number): void => {
+    const traceId = sampledTraceId();
+    if (traceId === undefined) return functions.observeWithoutExemplar(labels, value);
+    const [ofLabels, observed] = typeof labels === 'number' ? [{}, labels] : [labels, value!];
+    functions.observeWithExemplar({ labels: ofLabels, value: observed, exemplarLabels: { trace_id: traceId } });
+  };
+  return Object.assign(created, { observe });
+}
+
+/** The metrics in the format of OpenMetrics 1.0, which has exemplars, and its content type. */
+export async function openMetricsText(): Promise<{ text: string; contentType: string }> {
+  const registry = new Registry<OpenMetricsContentType>();
+  registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+  // Derived objects: prom-client takes the suffix `_total` off the name of a counter, which the other format needs.
+  for (const metric of register.getMetricsAsArray())
+    registry.registerMetric(Object.create(metric) as Parameters<typeof registry.registerMetric>[0]);
+  return { text: await registry.metrics(), contentType: registry.contentType };
 }
 
 /** Buckets in seconds, for durations of milliseconds. */

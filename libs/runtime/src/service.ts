@@ -94,7 +94,10 @@ export async function runService<T extends z.ZodRawShape>(options: ServiceOption
 
   try {
     if (common.OTEL_EXPORTER_OTLP_ENDPOINT) {
-      stops.add('tracing', await startTracing(options.name, common.OTEL_EXPORTER_OTLP_ENDPOINT));
+      stops.add(
+        'tracing',
+        await startTracing(options.name, common.OTEL_EXPORTER_OTLP_ENDPOINT, common.OTEL_TRACES_SAMPLER_ARG),
+      );
     }
     collectProcessMetrics();
     const admin = await startAdminServer({

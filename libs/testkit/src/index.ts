@@ -9,6 +9,7 @@ export * from './frame-abuses.ts';
 export * from './http-answer.ts';
 export * from './impaired-path.ts';
 export * from './metadata-client.ts';
+export * from './otlp-collector.ts';
 export * from './raw-client.ts';
 export * from './raw-frames.ts';
 export * from './raw-media.ts';

@@ -12,13 +12,22 @@ import {
   read,
   safeRead,
 } from '@flotilla/contracts';
-import { counter, histogram, inSpan, injectTrace, latencyBuckets, type Logger } from '@flotilla/runtime';
+import {
+  counter,
+  histogram,
+  inSpan,
+  injectTrace,
+  latencyBuckets,
+  type Logger,
+  type TraceCarrier,
+} from '@flotilla/runtime';
 import { z } from 'zod';
 import { watchBacklog } from './backlog.ts';
 import { ClockComparison } from './clock-comparison.ts';
 import { RecentAnswers } from './recent-answers.ts';
 import {
   type CommandTransport,
+  type MessageHandler,
   type Outcome,
   type QueueKind,
   type ServeOptions,
@@ -35,7 +44,6 @@ const Message = z.object({
   version: z.int(),
   /** How long the caller waits, ms. A duration, because the clocks of two machines differ. */
   timeoutMs: z.int().positive().max(maxTimeoutMs),
-  trace: z.record(z.string(), z.string()).default({}),
   payload: z.unknown(),
 });
 
@@ -117,46 +125,54 @@ export class CommandBus {
     options: CallOptions = {},
   ): Promise<CommandReply<T>> {
     const { timeoutMs = 5000, commandId = crypto.randomUUID() } = options;
-    const began = performance.now();
     let outcome = 'ok';
     try {
       return await inSpan(
         `command ${type}`,
         { kind: 'client', attributes: { 'flotilla.queue': queue, 'flotilla.command_id': commandId } },
-        async () => {
-          const message = JSON.stringify({
-            commandId,
-            type,
-            version: commands[type].version,
-            timeoutMs,
-            trace: injectTrace(),
-            payload,
-          } satisfies z.input<typeof Message>);
-          const sentAt = Date.now();
-          const startedAt = performance.now();
-          const answer = Answer.parse(JSON.parse(await this.#exchange(queue, message, commandId, timeoutMs)));
-          this.#clocks.compare(serviceOf(queue), { sentAt, answeredAt: answer.at, receivedAt: Date.now() });
-          // Two durations, because the clocks of two machines differ.
-          if (answer.handledMs !== undefined)
-            waits.observe({ type }, Math.max(0, performance.now() - startedAt - answer.handledMs) / 1000);
-          if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
-          return read(commands[type].reply, answer.payload) as CommandReply<T>;
-        },
+        () =>
+          measured({ type, role: 'caller' }, async () => {
+            const { version, reply } = commands[type];
+            const message = { commandId, type, version, timeoutMs, payload } satisfies z.input<typeof Message>;
+            const answer = await this.#exchange(queue, type, JSON.stringify(message), { id: commandId, timeoutMs });
+            if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
+            return read(reply, answer.payload) as CommandReply<T>;
+          }),
       );
     } catch (error) {
       const failure = FlotillaError.from(error);
       outcome = failure.code;
       throw failure;
     } finally {
-      calls.observe({ type, role: 'caller' }, (performance.now() - began) / 1000);
       outcomes.inc({ type, role: 'caller', outcome });
     }
   }
 
-  async #exchange(queue: string, message: string, id: string, timeoutMs: number): Promise<string> {
+  async #exchange(
+    queue: string,
+    type: CommandType,
+    message: string,
+    options: { id: string; timeoutMs: number },
+  ): Promise<z.output<typeof Answer>> {
+    const sentAt = Date.now();
+    const startedAt = performance.now();
+    const answer = Answer.parse(JSON.parse(await this.#request(queue, message, options)));
+    this.#clocks.compare(serviceOf(queue), { sentAt, answeredAt: answer.at, receivedAt: Date.now() });
+    // Two durations, because the clocks of two machines differ.
+    if (answer.handledMs !== undefined)
+      waits.observe({ type }, Math.max(0, performance.now() - startedAt - answer.handledMs) / 1000);
+    return answer;
+  }
+
+  async #request(
+    queue: string,
+    message: string,
+    { id, timeoutMs }: { id: string; timeoutMs: number },
+  ): Promise<string> {
     const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      return await this.#transport.request(queue, message, { id, ttlMs: timeoutMs, signal: timeout });
+      const headers = injectTrace();
+      return await this.#transport.request(queue, message, { id, ttlMs: timeoutMs, signal: timeout, headers });
     } catch (error) {
       if (timeout.aborted)
         throw new FlotillaError('DEADLINE_EXCEEDED', `${queue} did not answer within ${timeoutMs} ms`);
@@ -177,7 +193,7 @@ export class CommandBus {
     options?: ServeOptions,
   ): Promise<Serving> {
     const recent = new RecentAnswers();
-    const handle = async (text: string): Promise<Outcome> => {
+    const handle: MessageHandler = async (text, headers) => {
       const deliveredAt = performance.now();
       const message = parseMessage(text);
       if (typeof message === 'string') {
@@ -185,7 +201,7 @@ export class CommandBus {
         return { deadLetter: message };
       }
       const outcome = await recent.once(message.commandId, () =>
-        this.#handle(message, text, handlers as unknown as AnyHandlers),
+        this.#handle(message, text, headers, handlers as unknown as AnyHandlers),
       );
       return stamped(outcome, performance.now() - deliveredAt);
     };
@@ -200,7 +216,12 @@ export class CommandBus {
     };
   }
 
-  async #handle(message: z.output<typeof Message>, text: string, handlers: AnyHandlers): Promise<Outcome> {
+  async #handle(
+    message: z.output<typeof Message>,
+    text: string,
+    carrier: TraceCarrier,
+    handlers: AnyHandlers,
+  ): Promise<Outcome> {
     const { type, commandId } = message;
     const isKnown = Object.hasOwn(commands, type) && Object.hasOwn(handlers, type);
     const handler = isKnown ? handlers[type] : undefined;
@@ -212,13 +233,12 @@ export class CommandBus {
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
     if (!isWellFormedJson(text, payload.data)) return badPayload(type, malformedText);
 
-    const began = performance.now();
     let outcome = 'ok';
     try {
       const signal = AbortSignal.timeout(message.timeoutMs);
       const attributes = { 'flotilla.command_id': commandId };
-      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier: message.trace, attributes }, () =>
-        handler(payload.data, { commandId, signal }),
+      const reply = await inSpan(`handle ${type}`, { kind: 'server', carrier, attributes }, () =>
+        measured({ type, role: 'handler' }, () => handler(payload.data, { commandId, signal })),
       );
       return { answer: JSON.stringify({ ok: true, payload: reply }) };
     } catch (error) {
@@ -228,7 +248,6 @@ export class CommandBus {
       this.#log.error({ err: failure.cause ?? failure, command: type, commandId }, 'command failed');
       return refuse(failure, `${type} failed: ${String(failure.cause)}`);
     } finally {
-      calls.observe({ type, role: 'handler' }, (performance.now() - began) / 1000);
       outcomes.inc({ type, role: 'handler', outcome });
     }
   }
@@ -241,6 +260,16 @@ export class CommandBus {
   /** Closes the transport. Pending calls reject. */
   async close(): Promise<void> {
     await this.#transport.close();
+  }
+}
+
+/** Observes how long `work` takes, in the active span. */
+async function measured<R>(labels: { type: string; role: 'caller' | 'handler' }, work: () => Promise<R>): Promise<R> {
+  const began = performance.now();
+  try {
+    return await work();
+  } finally {
+    calls.observe(labels, (performance.now() - began) / 1000);
   }
 }
 

@@ -2,6 +2,7 @@ import {
   type CommandTransport,
   type MessageHandler,
   type QueueKind,
+  type RequestOptions,
   type Serving,
   TransportError,
 } from './transport.ts';
@@ -20,12 +21,16 @@ export class MemoryCommandTransport implements CommandTransport {
   /** The newest 1,000 dead letters, with their reason. */
   readonly deadLetters: { queue: string; message: string; reason: string }[] = [];
 
-  async request(queue: string, message: string, { signal }: { signal: AbortSignal }): Promise<string> {
+  async request(
+    queue: string,
+    message: string,
+    { signal, headers = {} }: Pick<RequestOptions, 'signal' | 'headers'>,
+  ): Promise<string> {
     const served = this.#queues.get(queue);
     const server = served?.servers[served.next++ % served.servers.length];
     if (!server) throw new TransportError('unroutable', `queue ${queue} has no consumer`);
 
-    const work = server.handler(message);
+    const work = server.handler(message, headers);
     server.inFlight.add(work);
     void work.finally(() => server.inFlight.delete(work));
     const { answer, deadLetter } = await Promise.race([work, rejectWhenAborted(signal)]);

@@ -8,7 +8,9 @@ import { rabbitMqProblemOf, rabbitMqRefusalOf, unavailable } from './rabbitmq-pr
 import {
   type CommandTransport,
   type MessageHandler,
+  type MessageHeaders,
   type QueueKind,
+  type RequestOptions,
   type ServeOptions,
   type Serving,
   TransportError,
@@ -157,11 +159,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
     );
   }
 
-  async request(
-    queue: string,
-    message: string,
-    options: { id: string; ttlMs: number; signal: AbortSignal },
-  ): Promise<string> {
+  async request(queue: string, message: string, options: RequestOptions): Promise<string> {
     const exchange = this.#names.commandsTo(queue);
     const calls = this.#calls;
     // Also when it is known to exist, so that commands keep their order.
@@ -186,7 +184,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
     exchange: string,
     queue: string,
     message: string,
-    options: { id: string; ttlMs: number; signal: AbortSignal },
+    options: RequestOptions,
   ): Promise<string> {
     const problem = this.problem();
     // On another connection the exchange would have to be looked for again.
@@ -214,6 +212,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
           messageId: options.id,
           replyTo: calls.replyTo,
           expiration: String(options.ttlMs),
+          headers: { ...options.headers },
         },
         (error) => {
           if (error) this.#settle(id, new TransportError('overloaded', `queue ${queue} is full`));
@@ -303,7 +302,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
   }
 
   async #work(served: Served, channel: Channel, message: ConsumeMessage): Promise<void> {
-    const { answer, deadLetter } = await served.handler(message.content.toString());
+    const { answer, deadLetter } = await served.handler(message.content.toString(), textHeaders(message));
     const { replyTo, correlationId, messageId } = message.properties as {
       replyTo?: string;
       correlationId?: string;
@@ -316,7 +315,7 @@ export class RabbitMqCommandTransport implements CommandTransport {
           persistent: true,
           contentType: 'application/json',
           ...(messageId === undefined ? {} : { messageId }),
-          headers: { 'x-flotilla-reason': deadLetter, 'x-flotilla-queue': served.queue },
+          headers: { ...textHeaders(message), 'x-flotilla-reason': deadLetter, 'x-flotilla-queue': served.queue },
         });
       }
       if (answer !== undefined && replyTo) {
@@ -344,6 +343,14 @@ export class RabbitMqCommandTransport implements CommandTransport {
     await Promise.allSettled([this.#callLink.close(), this.#serveLink.close()]);
   }
 }
+
+/** The headers of a message that are texts. RabbitMQ adds others, such as `x-death`. */
+const textHeaders = ({ properties }: Message): MessageHeaders =>
+  Object.fromEntries(
+    Object.entries((properties.headers ?? {}) as Record<string, unknown>).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string',
+    ),
+  );
 
 /** Rejects when the caller has waited long enough. */
 function withinDeadline(work: Promise<void>, signal: AbortSignal): Promise<void> {

@@ -7,11 +7,11 @@ export interface CommandTransport {
    * Sends a message and waits for its answer.
    *
    * @param options `id`: the command id. `signal`: ends the wait at the caller's deadline. `ttlMs`: time until that deadline, after
-   * which the broker drops the message.
+   * which the broker drops the message. `headers`: passed to the handler beside the message.
    * @throws TransportError `unroutable` when the queue has no consumer, `down` when the broker is unavailable or disconnects while
    * the call is pending, `overloaded` when a bound was reached.
    */
-  request(queue: string, message: string, options: { id: string; ttlMs: number; signal: AbortSignal }): Promise<string>;
+  request(queue: string, message: string, options: RequestOptions): Promise<string>;
 
   /**
    * Consumes a queue. A `shared` queue outlives its consumers and distributes messages among them; an `exclusive` queue has one
@@ -26,6 +26,15 @@ export interface CommandTransport {
   /** Closes all connections and rejects pending requests. */
   close(): Promise<void>;
 }
+
+export interface RequestOptions {
+  readonly id: string;
+  readonly ttlMs: number;
+  readonly signal: AbortSignal;
+  readonly headers?: MessageHeaders;
+}
+
+export type MessageHeaders = Readonly<Record<string, string>>;
 
 export type QueueKind = 'shared' | 'exclusive';
 
@@ -42,7 +51,7 @@ export interface Outcome {
   readonly deadLetter?: string;
 }
 
-export type MessageHandler = (message: string) => Promise<Outcome>;
+export type MessageHandler = (message: string, headers: MessageHeaders) => Promise<Outcome>;
 
 /** A consumer of a queue. */
 export interface Serving {

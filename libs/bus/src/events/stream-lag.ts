@@ -1,5 +1,5 @@
 import type { Offset } from '@flotilla/contracts';
-import { gauge } from '@flotilla/runtime';
+import { gauge, outsideTraces } from '@flotilla/runtime';
 
 /** Functions that return the largest lag of the subscriptions of an event log, in entries. */
 const sources = new Set<() => number>();
@@ -47,7 +47,8 @@ export class StreamLag {
     private readonly streams: () => Iterable<ReadPosition>,
     private readonly countAfter: (positions: readonly ReadPosition[]) => Promise<readonly number[]>,
   ) {
-    this.#timer = setInterval(() => void this.check(), checkMs).unref();
+    // The first subscription may be made in a trace.
+    this.#timer = outsideTraces(() => setInterval(() => void this.check(), checkMs)).unref();
     this.#report = reportLag(() => this.largest);
   }
 

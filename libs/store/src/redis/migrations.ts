@@ -12,6 +12,7 @@ import type { Keys } from './keys.ts';
 import { readable } from './readable.ts';
 import { parseMember } from './room-records.ts';
 import type { ScriptClient } from './script-client.ts';
+import { traceField } from './trace-field.ts';
 
 export class RedisMigrations implements MigrationStore {
   constructor(
@@ -55,7 +56,7 @@ export class RedisMigrations implements MigrationStore {
   }
 
   async commit(roomId: string, participantId: string, migrationId: string): Promise<Migration | undefined> {
-    const values = { roomId, participantId, migrationId, endedAt: Date.now() };
+    const values = { roomId, participantId, migrationId, endedAt: Date.now(), trace: traceField() };
     const answer = await this.client.run('commitMigration', values);
     if (answer === 'MIGRATION_NOT_ACTIVE') throw new FlotillaError(answer);
     return answer === 'repeated' ? undefined : Migration.parse(JSON.parse(answer[0]));
@@ -67,7 +68,7 @@ export class RedisMigrations implements MigrationStore {
     migrationId: string,
     end: Exclude<MigrationEnd, 'committed'>,
   ): Promise<boolean> {
-    const values = { roomId, participantId, migrationId, ending: end, endedAt: Date.now() };
+    const values = { roomId, participantId, migrationId, ending: end, endedAt: Date.now(), trace: traceField() };
     return (await this.client.run('rollBackMigration', values)) === 1;
   }
 
@@ -94,6 +95,7 @@ export class RedisMigrations implements MigrationStore {
       startedAt,
       lostAfterMs,
       term: term ?? '',
+      trace: traceField(),
     });
     if (answer === 'NODE_ALIVE')
       throw new FlotillaError('MIGRATION_NOT_ACTIVE', 'the node that the participant is on is alive');

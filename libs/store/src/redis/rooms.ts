@@ -226,6 +226,7 @@ export class RedisRooms implements RoomStore {
       startedAt: 0,
       lostAfterMs: 0,
       term: '',
+      trace: traceField(),
     });
     if (answer === 'NODE_ALIVE') throw new FlotillaError('INTERNAL');
     if (typeof answer === 'string') throw new FlotillaError(answer);

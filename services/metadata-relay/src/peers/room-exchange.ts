@@ -1,6 +1,6 @@
 import { entryValue, type EventLog, idleStreamSeconds, type LogEntry, type StreamSubscription } from '@flotilla/bus';
 import { RelayId, TopicMode, TopicName } from '@flotilla/contracts';
-import type { Logger } from '@flotilla/runtime';
+import { inSpan, type Logger, outsideTraces } from '@flotilla/runtime';
 import type { RelayStore } from '@flotilla/store';
 import { z } from 'zod';
 import type { RoutedFrame } from '../routing/outlet.ts';
@@ -17,6 +17,7 @@ const Entry = z.object({
         retain: z.boolean(),
         publisherId: z.string(),
         frame: z.base64(),
+        trace: z.record(z.string(), z.string()).optional(),
       }),
     )
     .default([]),
@@ -96,8 +97,10 @@ export class RoomExchange {
         this.log.warn({ err: error }, 'room not announced to another relay'),
       );
     for (const { frame, ...rest } of frames) {
+      const receive = (): void => this.onFrame({ ...rest, frame: Buffer.from(frame, 'base64') });
       try {
-        this.onFrame({ ...rest, frame: Buffer.from(frame, 'base64') });
+        if (rest.trace) inSpan('receive first frame', { kind: 'consumer', carrier: rest.trace }, receive);
+        else receive();
       } catch (error) {
         this.log.warn({ err: error, from }, 'invalid frame from another relay');
       }
@@ -115,7 +118,8 @@ export class RoomExchange {
     this.#pending.push(routed);
     this.#pendingBytes += routed.frame.length;
     while (this.#pendingBytes > maxPendingBytes) this.#pendingBytes -= this.#pending.shift()!.frame.length;
-    if (!this.#writing) void this.#write();
+    // It writes frames of other traces, too.
+    if (!this.#writing) void outsideTraces(() => this.#write());
   }
 
   async #write(): Promise<void> {
@@ -125,7 +129,10 @@ export class RoomExchange {
         ...rest,
         frame: Buffer.from(frame.buffer, frame.byteOffset, frame.length).toString('base64'),
       }));
-      await this.#append({ kind: 'frames', frames }).catch((error: unknown) =>
+      const append = (): Promise<void> => this.#append({ kind: 'frames', frames });
+      const carrier = frames.find(({ trace }) => trace)?.trace;
+      const appended = carrier ? inSpan('forward first frame', { kind: 'producer', carrier }, append) : append();
+      await appended.catch((error: unknown) =>
         this.log.debug({ err: error, frames: frames.length }, 'frames not forwarded to the other relays'),
       );
     }

@@ -1,6 +1,6 @@
 import type { ChannelKind, LinkReport, TopicMode } from '@flotilla/contracts';
 import { channelFor, initialMode, type LinkMeasurement, type ModeState, nextMode } from '@flotilla/data-channel';
-import { TokenBucket } from '@flotilla/runtime';
+import { TokenBucket, type TraceCarrier } from '@flotilla/runtime';
 import { OutgoingChannel } from './outgoing-channel.ts';
 
 /** Limits on the frames that a client may send. Bursts of twice the rate are allowed. */
@@ -24,6 +24,8 @@ export class LinkState {
   };
   /** Names of the topics that the client has declared. */
   readonly declared = new Set<string>();
+  /** Traces of declarations by topic, until the first frame of the topic continues them. */
+  readonly traces = new Map<string, TraceCarrier>();
   /** Names of the topics that the client has subscribed to, whether they exist or not. */
   readonly subscribed = new Set<string>();
   subscribedToAll = false;

@@ -1,4 +1,5 @@
 import type { ChannelKind, RetainedMessage, TopicMode } from '@flotilla/contracts';
+import type { TraceCarrier } from '@flotilla/runtime';
 
 /** A routed frame, as it is forwarded to the other relays of the room. */
 export interface RoutedFrame {
@@ -7,6 +8,8 @@ export interface RoutedFrame {
   readonly retain: boolean;
   readonly publisherId: string;
   readonly frame: Uint8Array;
+  /** Of the first frame after a declaration. */
+  readonly trace?: TraceCarrier | undefined;
 }
 
 /**

@@ -12,6 +12,7 @@ import {
   type TopicSelection,
 } from '@flotilla/contracts';
 import { decodeFrame, encodeFrame, FrameError, type Frame, type Shard, stampFrame } from '@flotilla/data-channel';
+import { injectTrace, inSpan, type TraceCarrier } from '@flotilla/runtime';
 import { bytesIn, bytesOut, framesDropped, framesIn, framesOut } from '../metrics.ts';
 import { LinkChannels, type RoutingClock } from './link-channels.ts';
 import { type LinkLimits, LinkState } from './link-state.ts';
@@ -86,6 +87,8 @@ export class RoomRouting {
     topic.retain ||= retain;
     topic.publishers.add(linkId);
     link.declared.add(name);
+    const trace = injectTrace();
+    if (Object.keys(trace).length > 0) link.traces.set(name, trace);
     return topic.info;
   }
 
@@ -115,6 +118,7 @@ export class RoomRouting {
   unpublish(linkId: string, name: string): void {
     const link = this.#link(linkId);
     if (!link.declared.delete(name)) return;
+    link.traces.delete(name);
     const topic = this.#topics.get(name);
     topic?.publishers.delete(linkId);
     topic?.forget(link.publisherId);
@@ -205,10 +209,21 @@ export class RoomRouting {
     const { publisherId } = link;
     const once = channel === 'unreliable';
     const stamped = stampFrame(bytes, { publisherId, routedAt: this.clock.fleetMicros(), once });
-    if (this.#route(topic, publisherId, shard, stamped))
+    const carrier = link.traces.get(topic.name);
+    if (!carrier) return this.#accept(topic, publisherId, shard, stamped);
+    link.traces.delete(topic.name);
+    inSpan('route first frame', { kind: 'consumer', carrier }, () =>
+      this.#accept(topic, publisherId, shard, stamped, injectTrace()),
+    );
+  }
+
+  /** Sends a frame of a client to its subscribers here, to the store and to other relays. */
+  #accept(topic: Topic, publisherId: string, shard: Shard, frame: Uint8Array, trace?: TraceCarrier): void {
+    if (this.#route(topic, publisherId, shard, frame))
       this.outlet.retain(retainedMessage(topic, publisherId, shard.seqId));
-    if (this.#shared)
-      this.outlet.forward({ topic: topic.name, mode: topic.mode, retain: topic.retain, publisherId, frame: stamped });
+    if (!this.#shared) return;
+    const { name, mode, retain } = topic;
+    this.outlet.forward({ topic: name, mode, retain, publisherId, frame, ...(trace && { trace }) });
   }
 
   /** Sets whether other relays have the room: frames are forwarded to them. */

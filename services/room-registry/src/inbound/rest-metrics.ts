@@ -1,4 +1,5 @@
-import { histogram } from '@flotilla/runtime';
+import { once } from 'node:events';
+import { histogram, inSpan } from '@flotilla/runtime';
 import type { NextFunction, Request, Response } from 'express';
 
 const restSeconds = histogram({
@@ -8,12 +9,26 @@ const restSeconds = histogram({
   buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3, 10],
 });
 
-/** Express middleware that observes every request which gets an answer, refused ones included. */
-export function measureRest(_request: Request, response: Response, next: NextFunction): void {
+const seen = new WeakSet<Request>();
+
+/**
+ * Express middleware that observes every request which gets an answer, refused ones included, in a trace of its own: a caller that is not
+ * authenticated yet cannot choose whether its trace is sampled.
+ */
+export function measureRest(request: Request, response: Response, next: NextFunction): void {
+  // Nest applies a middleware once for each route that matches, and the routes of other methods match every path.
+  if (seen.has(request)) return next();
+  seen.add(request);
   const began = performance.now();
-  response.once('finish', () => {
-    const status = `${Math.floor(response.statusCode / 100)}xx`;
-    restSeconds.observe({ status }, (performance.now() - began) / 1000);
+  void inSpan(`rest ${request.method}`, { kind: 'server' }, async (span) => {
+    const closed = once(response, 'close');
+    next();
+    await closed;
+    // The pattern of the route, without ids.
+    const { path } = (request.route ?? {}) as { path?: string };
+    if (path !== undefined) span.updateName(`rest ${request.method} ${path}`);
+    if (!response.writableFinished) return;
+    span.setAttribute('http.response.status_code', response.statusCode);
+    restSeconds.observe({ status: `${Math.floor(response.statusCode / 100)}xx` }, (performance.now() - began) / 1000);
   });
-  next();
 }

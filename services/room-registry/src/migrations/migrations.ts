@@ -8,8 +8,9 @@ import {
   newId,
   participantIdOf,
   sfuQueue,
+  tenantOfRoom,
 } from '@flotilla/contracts';
-import { counter, histogram, type Logger } from '@flotilla/runtime';
+import { counter, histogram, inSpan, type Logger } from '@flotilla/runtime';
 import { forEachRecord, type MediaRequest, type Store } from '@flotilla/store';
 
 /** Deadline of opening the new side, in ms. */
@@ -54,7 +55,14 @@ export class Migrations {
    * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_NOT_ACTIVE, MEDIA_NOT_OPEN, NODE_UNAVAILABLE,
    * STALE_TERM, and what opening the new side throws.
    */
-  async begin({ sessionId, ...request }: CommandPayload<'registry.migrate'>): Promise<Migration> {
+  begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
+    const { roomId, sessionId, reason } = request;
+    const subject = { room: roomId, tenant: tenantOfRoom(roomId) };
+    const attributes = { 'flotilla.session': sessionId, 'flotilla.reason': reason };
+    return inSpan('begin migration', { subject, attributes }, () => this.#begin(request));
+  }
+
+  async #begin({ sessionId, ...request }: CommandPayload<'registry.migrate'>): Promise<Migration> {
     const { roomId, reason, fromNode, toNode, term } = request;
     const now = Date.now();
     const common = {

@@ -5,7 +5,8 @@ import {
   type RequestType,
   signalRequests,
 } from '@flotilla/contracts';
-import { counter, histogram, inSpan, type Logger, TokenBucket } from '@flotilla/runtime';
+import { counter, histogram, inSpan, type Logger, type SpanOptions, TokenBucket } from '@flotilla/runtime';
+import { roomIdOf } from '@flotilla/store';
 import { costOf } from '../limits/request-costs.ts';
 import type { Overload } from '../limits/overload.ts';
 import { countRejection } from '../limits/rejections.ts';
@@ -127,19 +128,33 @@ export class RequestDispatcher {
     try {
       this.session.requireGrantsFor(type as RequestType, received.to);
       const handle = this.handlers.callbacks.get(type)!;
-      const result = await inSpan(
-        `signal ${type}`,
-        { kind: 'server', attributes: { 'flotilla.session': this.session.id } },
-        async () => handle(received),
-      );
+      const result = await inSpan(`signal ${type}`, this.#spanOf(received), async () => {
+        const handled = await handle(received);
+        if (type === 'join') joinSeconds.observe((performance.now() - receivedAt) / 1000);
+        return handled;
+      });
       const payload = (result instanceof ReplyThen ? result.payload : result) as Record<string, unknown>;
       this.session.reply({ replyTo: id, ok: true, payload });
       messages.inc({ type, outcome: 'ok' });
-      if (type === 'join') joinSeconds.observe((performance.now() - receivedAt) / 1000);
       if (result instanceof ReplyThen) result.afterwards();
     } catch (error) {
       this.#fail(id, type, error);
     }
+  }
+
+  /** A request about a migration continues the trace in which the migration began. */
+  #spanOf({ roomId, payload }: Received<RequestType>): SpanOptions {
+    const { session } = this;
+    const { tenant } = session;
+    const { room, migrationId } = payload as { readonly room?: string; readonly migrationId?: string };
+    const migration = migrationId === undefined ? undefined : session.rooms.get(roomId)?.migration;
+    const joined = room === undefined ? undefined : roomIdOf(room, tenant);
+    return {
+      kind: 'server',
+      attributes: { 'flotilla.session': session.id },
+      subject: { room: roomId === '' ? joined : roomId, tenant },
+      ...(migration?.id === migrationId && { carrier: migration?.trace }),
+    };
   }
 
   #fail(id: string | null, type: string, error: unknown): void {

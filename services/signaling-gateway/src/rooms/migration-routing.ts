@@ -8,7 +8,11 @@ export function applyMigrationEvent(session: Session, membership: Membership, ev
   switch (event.type) {
     case 'migrate':
       if (event.only?.includes(session.id))
-        membership.migration = { id: event.payload.migrationId, toNode: event.payload.media.nodeId };
+        membership.migration = {
+          id: event.payload.migrationId,
+          toNode: event.payload.media.nodeId,
+          trace: event.trace,
+        };
       break;
     case 'migration_rolled_back':
       if (membership.migration?.id === event.payload.migrationId) membership.migration = undefined;

@@ -14,7 +14,7 @@ import {
   type SignalEventPayload,
   tenantOfUser,
 } from '@flotilla/contracts';
-import { counter, type TokenBucket } from '@flotilla/runtime';
+import { counter, type TokenBucket, type TraceCarrier } from '@flotilla/runtime';
 import type { SessionClaims } from '@flotilla/store';
 import type { WebSocket } from 'ws';
 import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
@@ -30,7 +30,14 @@ export interface Membership {
   readonly participantId: string;
   nodeId: string;
   /** The latest migration. Requests that name it go to its target node. */
-  migration?: { readonly id: string; readonly toNode: string } | undefined;
+  migration?:
+    | {
+        readonly id: string;
+        readonly toNode: string;
+        /** The trace in which it began. */
+        readonly trace?: TraceCarrier | undefined;
+      }
+    | undefined;
   /** The media reports that still count; see `observeMediaReport`. */
   reports?: Set<MediaReport['measure']> | undefined;
   /** Kept by `RoomBytes`, since the first message into the room. */

@@ -1,7 +1,7 @@
 --[[
 Assigns a member to the new node of its migration and releases the old one; appends participant_moved. Publications that were not
 republished on the new node end, with publication_removed. A commit that is repeated changes nothing.
-@args roomId participantId migrationId endedAt
+@args roomId participantId migrationId endedAt trace
 @result z.union([z.enum(['repeated', 'MIGRATION_NOT_ACTIVE']), z.tuple([z.string()])])
 Returns {migration}, or 'repeated' for the member's last committed migration.
 ]]
@@ -17,7 +17,7 @@ stage('HSET', key.members(roomId), participantId, member_record(member, { node =
 stage('HDEL', key.migrations(roomId), participantId)
 stage('ZREM', key.running(), roomId .. '/' .. participantId)
 delete(key.previous(roomId, participantId))
-append_moved(roomId, participantId, migration.toNode, migrationId)
+append_moved(roomId, participantId, migration.toNode, trace, migrationId)
 for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do
   local publication = redis.call('HGET', key.publications(roomId), id)
   if publication and node_of_publication(publication) ~= migration.toNode then stage_unpublish(roomId, participantId, id) end

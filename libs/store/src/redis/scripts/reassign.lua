@@ -3,7 +3,7 @@ Assigns a member to another node because its own does not answer, and ends its m
 `migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
 another node's, nothing is done. Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
 it has capacity.
-@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs term
+@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs term trace
 @result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
 Returns {member, previous node id}, or why not.
 ]]
@@ -42,12 +42,12 @@ reserve(roomId, from, -1)
 reserve(roomId, node, 1)
 local moved = member_record(record, { node = node })
 stage('HSET', key.members(roomId), participantId, moved)
-append_moved(roomId, participantId, node)
+append_moved(roomId, participantId, node, trace)
 if migration ~= '' then
   local changes = cjson.decode(migration)
   changes.fromNode, changes.toNode = from, node
   stage_history(migrationId, startedAt, changes)
-  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}}')
+  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
 commit()

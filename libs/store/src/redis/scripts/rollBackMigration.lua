@@ -2,7 +2,7 @@
 Ends a migration without moving its member: releases the new node and restores the publications that were republished there
 (publication_updated); those that began there end (publication_removed). Appends migration_rolled_back for the client. `ending` is
 'rolled_back' or 'timed_out'.
-@args roomId participantId migrationId ending endedAt
+@args roomId participantId migrationId ending endedAt trace
 @result z.union([z.literal(0), z.literal(1)])
 Returns 0 when the migration is not active.
 ]]
@@ -21,7 +21,7 @@ for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participan
     stage_unpublish(roomId, participantId, id)
   end
 end
-append_event(roomId, '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. migrationId .. '"}}')
+append_event(roomId, '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. migrationId .. '"}' .. trace .. '}')
 stage_history(migrationId, migration.startedAt, { ['end'] = ending, endedAt = tonumber(endedAt) })
 stage_reservations()
 commit()

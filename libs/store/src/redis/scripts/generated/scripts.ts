@@ -6,7 +6,7 @@ export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
   beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; term: string | number };
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; revokedEvent: string | number; trace: string | number };
-  commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number };
+  commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number; trace: string | number };
   confirmResume: { sessionId: string | number; usedHash: string | number; nextHash: string | number };
   createRoom: { roomId: string | number; room: string | number; listKey: string | number; emptyTimeoutMs: string | number };
   deadGateways: { timeoutMs: string | number };
@@ -31,7 +31,7 @@ export interface ScriptArguments {
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
-  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number };
+  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
@@ -45,7 +45,7 @@ export interface ScriptArguments {
   reportRelay: { relayId: string | number; report: string | number };
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
   revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
-  rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number };
+  rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number; trace: string | number };
   sendToUser: { userId: string | number; message: string | number };
 }
 
@@ -272,9 +272,9 @@ local function split(list)
   return words
 end
 local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
-local function append_moved(room, participant, node, migration)
+local function append_moved(room, participant, node, trace, migration)
   append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}' .. trace .. '}')
 end
 local function stage_unpublish(room, participant, publication, reason)
   stage('HDEL', key.publications(room), publication)
@@ -497,7 +497,7 @@ commit()
 return left`,
   },
   commitMigration: {
-    args: ["roomId","participantId","migrationId","endedAt"],
+    args: ["roomId","participantId","migrationId","endedAt","trace"],
     result: z.union([z.enum(['repeated', 'MIGRATION_NOT_ACTIVE']), z.tuple([z.string()])]),
     lua: `${include.time}
 ${include.transaction}
@@ -515,7 +515,7 @@ stage('HSET', key.members(roomId), participantId, member_record(member, { node =
 stage('HDEL', key.migrations(roomId), participantId)
 stage('ZREM', key.running(), roomId .. '/' .. participantId)
 delete(key.previous(roomId, participantId))
-append_moved(roomId, participantId, migration.toNode, migrationId)
+append_moved(roomId, participantId, migration.toNode, trace, migrationId)
 for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participantId))) do
   local publication = redis.call('HGET', key.publications(roomId), id)
   if publication and node_of_publication(publication) ~= migration.toNode then stage_unpublish(roomId, participantId, id) end
@@ -912,7 +912,7 @@ commit()
 return 'put'`,
   },
   reassign: {
-    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term"],
+    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term","trace"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.placement}
@@ -952,12 +952,12 @@ reserve(roomId, from, -1)
 reserve(roomId, node, 1)
 local moved = member_record(record, { node = node })
 stage('HSET', key.members(roomId), participantId, moved)
-append_moved(roomId, participantId, node)
+append_moved(roomId, participantId, node, trace)
 if migration ~= '' then
   local changes = cjson.decode(migration)
   changes.fromNode, changes.toNode = from, node
   stage_history(migrationId, startedAt, changes)
-  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}}')
+  append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
 commit()
@@ -1160,7 +1160,7 @@ commit()
 return nil`,
   },
   rollBackMigration: {
-    args: ["roomId","participantId","migrationId","ending","endedAt"],
+    args: ["roomId","participantId","migrationId","ending","endedAt","trace"],
     result: z.union([z.literal(0), z.literal(1)]),
     lua: `${include.time}
 ${include.transaction}
@@ -1181,7 +1181,7 @@ for _, id in ipairs(redis.call('SMEMBERS', key.publicationsOf(roomId, participan
     stage_unpublish(roomId, participantId, id)
   end
 end
-append_event(roomId, '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. migrationId .. '"}}')
+append_event(roomId, '{"type":"migration_rolled_back","from":"system","only":["' .. migration.sessionId .. '"],"payload":{"migrationId":"' .. migrationId .. '"}' .. trace .. '}')
 stage_history(migrationId, migration.startedAt, { ['end'] = ending, endedAt = tonumber(endedAt) })
 stage_reservations()
 commit()

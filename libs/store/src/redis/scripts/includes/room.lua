@@ -66,9 +66,10 @@ end
 -- The ids as JSON; cjson writes an empty table as an object.
 local function json_list(ids) return #ids > 0 and cjson.encode(ids) or '[]' end
 
-local function append_moved(room, participant, node, migration)
+-- `trace`: the field `trace` of the event, or nothing.
+local function append_moved(room, participant, node, trace, migration)
   append_event(room, '{"type":"participant_moved","from":"system","payload":{"participantId":"' .. participant .. '","nodeId":"' .. node .. '"'
-    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}}')
+    .. (migration and ',"migrationId":"' .. migration .. '"' or '') .. '}' .. trace .. '}')
 end
 
 -- `reason`: why the server ends it, or nothing.

@@ -8,6 +8,9 @@ export interface Span {
   readonly parentId: string;
   readonly service: string;
   readonly name: string;
+  /** Times in ms since the Unix epoch, with fractions. */
+  readonly startedAt: number;
+  readonly endedAt: number;
   readonly attributes: ReadonlyMap<string, string | undefined>;
 }
 
@@ -26,6 +29,8 @@ interface ExportRequest {
         readonly spanId: string;
         readonly parentSpanId?: string;
         readonly name: string;
+        readonly startTimeUnixNano: string;
+        readonly endTimeUnixNano: string;
         readonly attributes: readonly Attribute[];
       }[];
     }[];
@@ -40,12 +45,14 @@ function spansIn(text: string): Span[] {
     const service = valuesOf(resource.attributes).get('service.name') ?? '';
     return scopeSpans
       .flatMap(({ spans }) => spans)
-      .map(({ traceId, spanId, parentSpanId = '', name, attributes }) => ({
+      .map(({ traceId, spanId, parentSpanId = '', name, startTimeUnixNano, endTimeUnixNano, attributes }) => ({
         traceId,
         id: spanId,
         parentId: parentSpanId,
         service,
         name,
+        startedAt: Number(startTimeUnixNano) / 1e6,
+        endedAt: Number(endTimeUnixNano) / 1e6,
         attributes: valuesOf(attributes),
       }));
   });
@@ -67,6 +74,11 @@ export class OtlpCollector {
     const collector = new OtlpCollector();
     await new Promise<void>((resolve) => collector.#server.listen(0, '127.0.0.1', resolve));
     return collector;
+  }
+
+  /** The spans of the trace that a span belongs to, in the order of their begin. */
+  traceOf({ traceId }: Span): Span[] {
+    return this.spans.filter((span) => span.traceId === traceId).toSorted((a, b) => a.startedAt - b.startedAt);
   }
 
   get url(): string {
