@@ -1,3 +1,6 @@
+/** Stands for the address at which the files of this repository are read. */
+export const repositoryUrl = 'https://repository.example';
+
 /**
  * The routes of alerts: pages go to PagerDuty by its Events API v2 and to the webhook, tickets to the webhook alone. The key of
  * PagerDuty is read from a file, so that this configuration holds no secret.
@@ -35,6 +38,7 @@ export const alertmanagerConfig = {
           class: '{{ .CommonLabels.alertname }}',
           group: '{{ .CommonLabels.namespace }}',
           description: '{{ .CommonAnnotations.summary }}',
+          links: [{ href: `${repositoryUrl}/{{ .CommonAnnotations.runbook }}`, text: 'Runbook' }],
           details: {
             description: '{{ .CommonAnnotations.description }}',
             runbook: '{{ .CommonAnnotations.runbook }}',
