@@ -53,7 +53,12 @@ export const notes = (context: string): Promise<string> => helm(['get', 'notes',
 /** Makes the namespace with a Secret that leads to the brokers outside the nodes. */
 async function connectBrokers(): Promise<void> {
   await apply([
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      // This cluster is meant for experiments.
+      metadata: { name: namespace, labels: { 'chaos.flotilla.dev/permitted': 'true' } },
+    },
     {
       apiVersion: 'v1',
       kind: 'Secret',

@@ -73,13 +73,23 @@ export function startKubelet(node: number): void {
   rmSync(nodePath(node, 'no-kubelet'), { force: true });
 }
 
-/** Runs a command inside a node. */
-export async function inNode(node: number, name: string, args: readonly string[]): Promise<string> {
+/** The arguments that run a command inside a node. */
+export async function nodeEntry(
+  node: number,
+  name: string,
+  args: readonly string[],
+): Promise<readonly [string, readonly string[]]> {
   const unshare = backgroundPid(nodeName(node));
   if (unshare === undefined) throw new Error(`node ${nodeName(node)} has no power`);
   const first = (await command('pgrep', ['--parent', String(unshare)])).trim();
-  return command('nsenter', ['--target', first, '--mount', '--net', '--pid', '--uts', '--ipc', name, ...args], {
+  return ['nsenter', ['--target', first, '--mount', '--net', '--pid', '--uts', '--ipc', name, ...args]];
+}
+
+/** Runs a command inside a node. */
+export async function inNode(node: number, name: string, args: readonly string[], input?: string): Promise<string> {
+  return command(...(await nodeEntry(node, name, args)), {
     timeoutMs: 180_000,
+    ...(input !== undefined && { input }),
   });
 }
 
@@ -94,6 +104,16 @@ const ctr = (node: number, args: readonly string[]): Promise<string> =>
 /** Kills all processes of a container. */
 export async function killContainer(node: number, id: string): Promise<void> {
   await ctr(node, ['tasks', 'kill', '--all', '--signal', 'SIGKILL', id]);
+}
+
+/** The process id, inside the node, of the first process of a container. */
+export async function containerPid(node: number, id: string): Promise<number> {
+  const pid = (await ctr(node, ['tasks', 'list'])).split('\n').flatMap((line) => {
+    const [task, found] = line.trim().split(/\s+/);
+    return task === id ? [Number(found)] : [];
+  })[0];
+  if (pid === undefined) throw new Error(`no process of container ${id} runs on ${nodeName(node)}`);
+  return pid;
 }
 
 /** Gives an image of Docker Hub's names, as the chart's are, another name on every node. */

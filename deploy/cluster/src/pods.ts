@@ -32,6 +32,7 @@ export interface Pod {
   };
   readonly status: {
     readonly phase: string;
+    readonly podIP?: string;
     readonly conditions?: readonly {
       readonly type: string;
       readonly status: string;
@@ -51,11 +52,17 @@ export async function pods(component?: string): Promise<Pod[]> {
   return (await get<{ items: Pod[] }>(['pods', '--namespace', namespace, ...selector])).items;
 }
 
-/** Kills the processes of a pod, as a crash does: Kubernetes starts its container again in the same pod. */
-export async function killProcess({ metadata, spec, status }: Pod): Promise<void> {
+/** Where the first container of a pod runs: the number of the node, and its id in containerd. */
+export function containerOf({ metadata, spec, status }: Pod): { readonly node: number; readonly id: string } {
   const id = status.containerStatuses?.[0]?.containerID?.replace('containerd://', '');
   if (id === undefined || spec.nodeName === undefined) throw new Error(`pod ${metadata.name} does not run`);
-  await killContainer(Number(spec.nodeName.slice(1)), id);
+  return { node: Number(spec.nodeName.slice(1)), id };
+}
+
+/** Kills the processes of a pod, as a crash does: Kubernetes starts its container again in the same pod. */
+export async function killProcess(pod: Pod): Promise<void> {
+  const { node, id } = containerOf(pod);
+  await killContainer(node, id);
 }
 
 /** Replaces all pods of a component. Resolves when the new ones are ready and the old ones are deleted. */

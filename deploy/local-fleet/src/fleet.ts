@@ -24,6 +24,8 @@ export interface FleetOptions {
   readonly serviceEnv?: (service: keyof typeof configurations) => Readonly<Record<string, string>>;
   /** Settings of one SFU node, on top of all others. */
   readonly sfuEnv?: (nodeId: string) => Readonly<Record<string, string>>;
+  /** Settings of a process by its name, on top of all others. */
+  readonly processEnv?: (name: string) => Readonly<Record<string, string>>;
   /** Flags of Node for a process by its name, asked for at each start. */
   readonly nodeFlags?: (name: string) => readonly string[];
 }
@@ -115,6 +117,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...options.env,
       ...options.serviceEnv?.(service),
       ...own,
+      ...options.processEnv?.(name),
     });
     const launch = async (): Promise<Child> => {
       const onOwnLine = (line: string): void => onLine?.(name, line);
