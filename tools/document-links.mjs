@@ -5,7 +5,7 @@ import { root, run } from './setup/steps.mjs';
 
 const link = /\]\((?!\w+:)(?<target>[^)\s#]*)(?:#(?<anchor>[^)\s]+))?\)/g;
 /** A path from the root of the checkout, without placeholders. */
-const path = /`(?<target>(?:charts|deploy|docs|examples|libs|loadtest|services|tools)\/[\w./-]+)`/g;
+const path = /`(?<target>(?:chaos|charts|deploy|docs|examples|libs|loadtest|services|tools)\/[\w./-]+)`/g;
 
 /** The anchors of a document's headings, as GitHub makes them. @param {string} text */
 const anchorsOf = (text) =>

@@ -9,6 +9,7 @@ import { runWithHelp } from './setup/help.mjs';
 import { root, run, SetupError, step } from './setup/steps.mjs';
 import { withBrokerUsers } from './generate/broker-users.mjs';
 import { withGrants } from './generate/authorization.mjs';
+import { withExperiments } from './generate/experiments.mjs';
 import { licensesPage } from './generate/licenses.mjs';
 import { withMetadataExamples } from './generate/metadata-examples.mjs';
 import { withTranscript } from './generate/transcript.mjs';
@@ -34,6 +35,7 @@ async function documents() {
     autoscaler,
     console_,
     observability,
+    chaos,
   ] = await Promise.all([
     import('@flotilla/contracts'),
     import('@flotilla/backplane'),
@@ -46,6 +48,7 @@ async function documents() {
     import('@flotilla/autoscaler'),
     import('@flotilla/console'),
     import('@flotilla/observability'),
+    import('@flotilla/chaos'),
   ]);
   const { asyncApiDocument, errorCatalogue, closeCodes, closeCodeMeanings } = contracts;
   const brokers = {
@@ -68,6 +71,7 @@ async function documents() {
     'docs/limits.md': limitsPage(gateway, gateway.edgeConfig),
     'docs/protocol.md': withTranscript(read('docs/protocol.md'), JSON.parse(read('docs/protocol-transcript.json'))),
     'docs/protocol-metadata.md': withMetadataExamples(read('docs/protocol-metadata.md'), contracts, dataChannel),
+    'chaos/README.md': withExperiments(read('chaos/README.md'), chaos),
     'charts/flotilla/README.md': withChartValues(
       read('charts/flotilla/README.md'),
       read('charts/flotilla/values.yaml'),

@@ -51,9 +51,11 @@ class Tally {
  * @returns {Project[]}
  */
 function projectsWith(target) {
-  return ['libs', 'services', 'deploy', 'loadtest'].flatMap((group) =>
-    readdirSync(join(root, group))
-      .map((folder) => ({ dir: join(root, group, folder), manifest: join(root, group, folder, 'package.json') }))
+  const inGroups = ['libs', 'services', 'deploy', 'loadtest'].flatMap((group) =>
+    readdirSync(join(root, group)).map((folder) => join(group, folder)),
+  );
+  return [...inGroups, 'chaos'].flatMap((folder) =>
+    [{ dir: join(root, folder), manifest: join(root, folder, 'package.json') }]
       .filter(({ manifest }) => existsSync(manifest))
       .map(({ dir, manifest }) => ({ dir, ...JSON.parse(readFileSync(manifest, 'utf8')) }))
       .filter(({ scripts }) => scripts?.[target]),

@@ -13,7 +13,7 @@ async function command(program, args) {
   return code === 0 ? undefined : output;
 }
 
-const sources = ['libs', 'services', 'deploy', 'loadtest', 'tools'];
+const sources = ['libs', 'services', 'deploy', 'loadtest', 'chaos', 'tools'];
 
 export const workspaceChecks = [
   { name: 'commit messages', check: commitProblems },

@@ -21,7 +21,8 @@ function fingerprint() {
       }
     }
   };
-  for (const dir of ['libs', 'services', 'deploy', 'loadtest']) if (existsSync(join(root, dir))) visit(join(root, dir));
+  for (const dir of ['libs', 'services', 'deploy', 'loadtest', 'chaos'])
+    if (existsSync(join(root, dir))) visit(join(root, dir));
   for (const file of ['package-lock.json', 'tsconfig.base.json', 'nx.json'])
     hash.update(readFileSync(join(root, file)));
   return hash.digest('hex');
