@@ -38,6 +38,12 @@ const events = {
     for (const { id, name } of snapshot.participants) names.set(id, name);
     console.log(`In ${snapshot.room.name}: ${[...names.values()].join(', ')}. Type a message; Ctrl+D leaves.`);
     const to = `room:${snapshot.room.id}`;
+    // A large room is listed in pages. Who leaves meanwhile may be listed still; docs/protocol.md says how to leave them out.
+    for (let cursor = snapshot.next; cursor; ) {
+      const page = await request('list_participants', { cursor }, to);
+      for (const { id, name } of page.participants) names.set(id, name);
+      cursor = page.next;
+    }
     const lines = createInterface({ input: process.stdin });
     lines.on('line', (text) =>
       request('message', { data: { kind: 'chat', text } }, to).catch((error) => console.log(error.message)),

@@ -15,7 +15,7 @@ const resumeWindowSeconds = 2;
 const nodeIds = ['nd_1', 'nd_2', 'nd_3'];
 /** Keys of members, sessions and what they hold. */
 const keysInUse =
-  /\}:(members|assignments|media-requests|reconnecting|publications.*|upgraded|pairs|migrations|previous.*)$|:(nodes:reserved|migrations|sessions:detached)$|:(session|resume):|:user:.*:sessions$|:gateway:.*:sessions$/;
+  /\}:(members|join-order|assignments|media-requests|reconnecting|publications.*|upgraded|pairs|migrations|previous.*)$|:(nodes:reserved|migrations|sessions:detached)$|:(session|resume):|:user:.*:sessions$|:gateway:.*:sessions$/;
 
 /** The services reach Redis and RabbitMQ through proxies; the tests read Redis directly. */
 let redis: Broker;

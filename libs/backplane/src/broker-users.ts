@@ -37,7 +37,7 @@ export const brokerUses = {
     },
     store: [
       ...(['rooms.get', 'rooms.join', 'rooms.leave', 'rooms.reassign', 'rooms.describeMedia'] as const),
-      ...(['rooms.state', 'rooms.member', 'rooms.pair', 'rooms.putPair'] as const),
+      ...(['rooms.firstPage', 'rooms.nextPage', 'rooms.member', 'rooms.pair', 'rooms.putPair'] as const),
       ...(['rooms.linkRelay', 'rooms.linkedRelay'] as const),
       ...(['sessions.requireOpenable', 'sessions.open', 'sessions.refresh', 'sessions.close'] as const),
       ...(['sessions.detach', 'sessions.isResumable', 'sessions.resume', 'sessions.confirmResume'] as const),
@@ -70,7 +70,8 @@ export const brokerUses = {
     commands: { serves: 'sfu', calls: ['sfu'] },
     streams: { subscribes: [room], appends: [room] },
     store: [
-      ...(['rooms.state', 'rooms.publications', 'rooms.putPublication', 'rooms.removePublication'] as const),
+      ...(['rooms.state', 'rooms.firstPage', 'rooms.publications'] as const),
+      ...(['rooms.putPublication', 'rooms.removePublication'] as const),
       ...(['rooms.member', 'rooms.describeMedia', 'migrations.of'] as const),
       ...(['migrations.prepared', 'nodes.report', 'nodes.get', 'nodes.aliveIds', 'nodes.deadOf'] as const),
       'nodes.remove',

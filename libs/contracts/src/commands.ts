@@ -27,6 +27,12 @@ import { signalRequests } from './signal.ts';
 /** Maximum number of subscriptions of one session in a room. */
 export const maxSubscriptions = 1024;
 
+/**
+ * Number of subscriptions that a session is opened with. Its client requests the others: each is some 1.5 KB of the reply. A
+ * migration opens all, because the client changes to the new node once they are received.
+ */
+export const maxFirstSubscriptions = 12;
+
 interface CommandSpec {
   readonly version: number;
   readonly payload: z.ZodType;

@@ -250,7 +250,9 @@ export const MediaSessionParameters = z
     nodeId: z.string().describe('The SFU node.'),
     send: TransportParameters.describe('Transport for what the client publishes.'),
     recv: TransportParameters.describe('Transport for what the client receives.'),
-    subscriptions: z.array(Subscription).describe('Current subscriptions. Their consumers are on `recv`.'),
+    subscriptions: z
+      .array(Subscription)
+      .describe('The first subscriptions. Their consumers are on `recv`. In `migrate`: all of them.'),
   })
   .describe('The transports of a session on an SFU node, and its current subscriptions.');
 export type MediaSessionParameters = z.infer<typeof MediaSessionParameters>;

@@ -18,6 +18,7 @@ const media: GrantRule = { anyOf: ['publish', 'subscribe'] };
 export const requestGrants = {
   join: { anyOf: ['publish', 'subscribe', 'data'] },
   resume: none,
+  list_participants: { anyOf: ['publish', 'subscribe', 'data'] },
   leave: none,
   open_media: media,
   connect_transport: media,

@@ -110,13 +110,31 @@ export const MediaMode = z
   .describe('How media travels in a room: `peer` directly between two participants, `sfu` through SFU nodes.');
 export type MediaMode = z.infer<typeof MediaMode>;
 
+export const ParticipantCursor = z
+  .string()
+  .regex(/^\d{1,15}$/, 'the `next` of a snapshot or of a previous page')
+  .describe('Position in the list of participants of a room: `next` of a snapshot or of a page. Opaque to clients.');
+
+/** A part of the participants of a room. */
+export const participantPage = {
+  participants: z.array(Participant),
+  publications: z.array(Publication).describe('All publications of these participants.'),
+  offset: Offset.describe("Position in the room's stream. Events after it are not contained."),
+  next: ParticipantCursor.optional().describe(
+    'Cursor of the next page. Absent on the last one: when the room has no more participants.',
+  ),
+};
+
 export const RoomSnapshot = z
   .object({
     room: Room,
     mediaMode: MediaMode.default('sfu'),
-    participants: z.array(Participant).describe('Its participants, the session itself included.'),
-    publications: z.array(Publication).describe('Their publications.'),
-    offset: Offset.describe("Position in the room's stream. Events after it are not contained."),
+    ...participantPage,
+    participants: z
+      .array(Participant)
+      .describe(
+        'Its participants in the order in which they joined, the session itself last. Of a large room the first ones: `list_participants` has the others.',
+      ),
   })
   .describe('State of a room at a position of its event stream.');
 export type RoomSnapshot = z.infer<typeof RoomSnapshot>;

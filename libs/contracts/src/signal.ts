@@ -29,7 +29,7 @@ import { ErrorBody } from './errors.ts';
 import { Negotiation, NegotiationState } from './negotiation.ts';
 import { MigrationReport } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
-import { DisplayName, Publication, RoomSnapshot } from './room.ts';
+import { DisplayName, Participant, ParticipantCursor, participantPage, Publication, RoomSnapshot } from './room.ts';
 import { roomEvents } from './room-events.ts';
 import { TopologyUpdate } from './topology.ts';
 
@@ -58,13 +58,16 @@ const publicationIds = z
 const subscribe = z
   .boolean()
   .default(true)
-  .describe('Subscribe to every publication of the room, those to come included.');
+  .describe(
+    'Subscribe to the publications of the room: the reply has the first subscriptions, `subscribe` requests the others and those to come.',
+  );
 
 /** Requests by type. `to` is the kind of address a request takes; `payload` and `reply` are its two schemas. */
 export const signalRequests = {
   join: {
     to: 'none',
-    summary: 'Enter a room. The reply has the state of the room and the transports of the session.',
+    summary:
+      'Enter a room. The reply has the state of the room, of a large one the first page, and the transports of the session.',
     payload: z.strictObject({
       room: RoomRef,
       name: DisplayName.optional().describe('Display name for the other participants. Default: the name in the token.'),
@@ -108,6 +111,18 @@ export const signalRequests = {
           }),
         )
         .describe('The rooms of the session.'),
+    }),
+  },
+  list_participants: {
+    to: 'room',
+    summary:
+      'List further participants of a room, with their publications, when a snapshot or the page before has `next`. A page is at most 32 KiB.',
+    payload: z.strictObject({ cursor: ParticipantCursor }),
+    reply: z.object({
+      ...participantPage,
+      participants: z
+        .array(Participant)
+        .describe('Participants in the order in which they joined; the session itself may be among them.'),
     }),
   },
   leave: { to: 'room', summary: 'Leave a room.', payload: Nothing, reply: z.object({}) },

@@ -9,6 +9,8 @@ import {
 import {
   compareOffsets,
   FlotillaError,
+  maxFirstSubscriptions,
+  maxSubscriptions,
   type MediaSessionParameters,
   type Migration,
   type Offset,
@@ -21,7 +23,7 @@ import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
 import type { Producer, Router } from 'mediasoup/types';
 import { routerOptions } from './codecs.ts';
-import { assignmentIn, type MediaSession, MediaSessions } from './media-session.ts';
+import { assignmentIn, type AssignmentState, type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
@@ -235,11 +237,13 @@ export class MediaRoom {
     for (const entry of opening.events) this.#updates.apply(session, entry);
     const { media } = session;
     media.requireOpen();
-    const others = publications.filter(
-      (each) =>
-        session.grants.includes('subscribe') &&
-        (subscribe ? each.participantId !== participantId : publicationIds.includes(each.id)),
-    );
+    const others = publications
+      .filter(
+        (each) =>
+          session.grants.includes('subscribe') &&
+          (subscribe ? each.participantId !== participantId : publicationIds.includes(each.id)),
+      )
+      .slice(0, migration ? maxSubscriptions : maxFirstSubscriptions);
     const { subscriptions } = await this.subscriptions.subscribeAll(
       session,
       others.map(({ id }) => id),
@@ -252,12 +256,10 @@ export class MediaRoom {
     return opened;
   }
 
-  async #openMedia({
-    sessionId,
-    participantId,
-    rtpCapabilities,
-    subscribe,
-  }: OpenSessionRequest): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
+  async #openMedia(
+    request: OpenSessionRequest,
+  ): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
+    const { sessionId, participantId, rtpCapabilities, subscribe } = request;
     const [opened, assigned] = await Promise.allSettled([
       PeerMedia.open({
         id: sessionId,
@@ -267,12 +269,15 @@ export class MediaRoom {
         worker: this.worker,
         log: this.log,
       }),
-      this.#readState().then((state) => assignmentIn(state, participantId, this.options.deps.nodeId)),
+      this.#readState(request).then((state) => ({
+        ...assignmentIn(state, participantId, this.options.deps.nodeId),
+        publications: state!.publications,
+      })),
     ]);
     if (opened.status === 'rejected') throw opened.reason;
     const { value: media } = opened;
     if (assigned.status === 'fulfilled' && !this.#closed) {
-      const { state, grants, maxPublishBitrate, isIncoming } = assigned.value;
+      const { state, grants, maxPublishBitrate, isIncoming, publications } = assigned.value;
       const session: MediaSession = {
         media,
         stateAt: state.offset,
@@ -285,16 +290,24 @@ export class MediaRoom {
         choice: subscribe ? undefined : { rtpCapabilities, isStale: false, isWriting: false },
       };
       this.#limits.apply(session);
-      return { session, publications: state.publications };
+      return { session, publications };
     }
     media.close();
     throw assigned.status === 'rejected' ? assigned.reason : new FlotillaError('NODE_UNAVAILABLE');
   }
 
-  /** The room's state. Its events are received from the first one on: the store answers in order, so later ones are not older. */
-  async #readState(): Promise<RoomStateWithMigrations | undefined> {
+  /**
+   * What the room's state has about a session that is opened, with the publications that it may subscribe to: of a migration all, else the
+   * first ones. Events are received from the first state on: the store answers in order, so later ones are not older.
+   */
+  async #readState({
+    participantId,
+    migration,
+  }: OpenSessionRequest): Promise<
+    (AssignmentState & { readonly publications: readonly PublicationRecord[] }) | undefined
+  > {
     const { rooms, events } = this.options.deps;
-    const state = await rooms.state(this.id);
+    const state = migration ? await rooms.state(this.id) : await this.#readPage(participantId);
     if (state && !this.#closed)
       this.#events ??= subscribeToRoom(
         events,
@@ -306,6 +319,11 @@ export class MediaRoom {
         () => void this.#resynchronize(),
       );
     return state;
+  }
+
+  async #readPage(participantId: string): Promise<RoomStateWithMigrations | undefined> {
+    const page = await this.options.deps.rooms.firstPage(this.id, participantId);
+    return page && { ...page, migrations: page.migration ? [page.migration] : [] };
   }
 
   /** Applies the room's state in place of events that were missed. The room is closed when the state cannot be read. */

@@ -1,5 +1,8 @@
 import { FlotillaError, mayHaveMedia, type Offset, type RoomGrant, type RtpCapabilities } from '@flotilla/contracts';
 import type { RoomStateWithMigrations } from '@flotilla/store';
+
+/** What an assignment is read from: the state of a room, or its part about a participant. */
+export type AssignmentState = Pick<RoomStateWithMigrations, 'room' | 'members' | 'migrations' | 'offset'>;
 import type { Producer } from 'mediasoup/types';
 import type { PeerMedia } from './peer-media.ts';
 
@@ -31,7 +34,7 @@ export function requireGrant({ grants }: Pick<MediaSession, 'grants'>, grant: Ro
 
 /** What the state of a room says of a participant on this node. */
 export interface Assignment {
-  readonly state: RoomStateWithMigrations;
+  readonly state: AssignmentState;
   readonly grants: readonly RoomGrant[];
   readonly maxPublishBitrate: number | undefined;
   /** It is being moved to the node, and the migration is not committed. */
@@ -42,11 +45,7 @@ export interface Assignment {
  * The assignment of a participant to a node by the state of its room. Throws NOT_IN_ROOM unless the participant is assigned to the node
  * or being moved to it, FORBIDDEN without a grant for media.
  */
-export function assignmentIn(
-  state: RoomStateWithMigrations | undefined,
-  participantId: string,
-  nodeId: string,
-): Assignment {
+export function assignmentIn(state: AssignmentState | undefined, participantId: string, nodeId: string): Assignment {
   const member = state?.members.find(({ id }) => id === participantId);
   const migration = state?.migrations.find((each) => each.participantId === participantId);
   const isIncoming = member?.nodeId !== nodeId;

@@ -24,6 +24,32 @@ export interface RoomState {
   readonly offset: Offset;
 }
 
+/** Some of a room's members with all of their publications, as of `offset` in its stream. */
+export interface RoomPage extends RoomState {
+  /** Cursor of the next page. Undefined when there are no more members. */
+  readonly next: string | undefined;
+}
+
+/** The first page of a room for one of its participants, with what concerns that one. */
+export interface OwnPage extends RoomPage {
+  /** Its active migration. */
+  readonly migration: Migration | undefined;
+}
+
+/** Bounds of a page. `bytes`: of the records of its members and publications, which are longer than what clients are sent. */
+export interface PageLimits {
+  readonly members: number;
+  readonly bytes: number;
+}
+
+/**
+ * Of the page that a join, a resume and a node read. It leaves room below 32 KiB for transports and `maxFirstSubscriptions`
+ * subscriptions.
+ */
+export const firstPageLimits: PageLimits = { members: 64, bytes: 14 * 1024 };
+/** Of the pages that follow. A member alone fits, with `maxPublications` publications. */
+export const nextPageLimits: PageLimits = { members: 128, bytes: 28 * 1024 };
+
 /** A room's state with its active migrations. */
 export interface RoomStateWithMigrations extends RoomState {
   readonly migrations: readonly Migration[];
@@ -115,12 +141,13 @@ export interface RoomStore {
   /**
    * Adds a member to a room and the room to its session's rooms, and reserves capacity on a node, in one step; appends
    * `participant_joined`. The third member of a peer-to-peer room, and one without `publish` or `subscribe`, moves its media to the
-   * SFU until the room is empty (appends `media_mode`). A member that is there already is returned as it is.
+   * SFU until the room is empty (appends `media_mode`). A member that is there already is returned as it is. The work does not grow
+   * with the room: the answer has its first page, as `firstPage`.
    *
    * Throws ROOM_NOT_FOUND, ROOM_FULL, NO_CAPACITY, TOO_MANY_ROOMS, BANNED, SESSION_EXPIRED when the session has ended or was
    * resumed by another connection, FORBIDDEN when its claims do not cover the room.
    */
-  join(request: JoinRequest): Promise<RoomState & { member: Member }>;
+  join(request: JoinRequest): Promise<RoomPage & { member: Member }>;
 
   /**
    * Takes a member out with its publications and its session's entry, and releases its capacity; appends `participant_left`.
@@ -155,7 +182,19 @@ export interface RoomStore {
   /** The relay of a member's last metadata link, undefined before the first. */
   linkedRelay(roomId: string, participantId: string): Promise<string | undefined>;
 
-  /** The room with its members, publications and active migrations. */
+  /**
+   * The members that joined first, within `firstPageLimits`, and at the end the participant itself if it is a member. Undefined when
+   * the room does not exist.
+   */
+  firstPage(roomId: string, participantId: string): Promise<OwnPage | undefined>;
+
+  /**
+   * The members after a cursor in the order in which they joined, within `nextPageLimits`. A member keeps its place while it is in the
+   * room, so pages that are read one after another have all who were there throughout. Undefined when the room does not exist.
+   */
+  nextPage(roomId: string, cursor: string): Promise<RoomPage | undefined>;
+
+  /** The room with all of its members, publications and active migrations. The work grows with the room. */
   state(roomId: string): Promise<RoomStateWithMigrations | undefined>;
 
   member(roomId: string, participantId: string): Promise<Member | undefined>;

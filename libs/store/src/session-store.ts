@@ -27,6 +27,8 @@ export interface SessionRecord extends SessionClaims {
   readonly userId: string;
   /** The gateway that has, or had, its connection. */
   readonly gatewayId: string;
+  /** The last message to everybody from before it was opened: it may read later ones. Absent in records of earlier versions. */
+  readonly broadcastsAfter?: Offset | undefined;
   /** The rooms it is in. */
   readonly rooms: readonly string[];
 }

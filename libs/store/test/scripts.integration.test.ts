@@ -95,6 +95,15 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
       joinAs(store, newcomer(roomId, 'ss_new')).then(() => store.rooms.leave(roomId, 'pt_new', 'left')),
     run: (store) => store.rooms.join(newcomer(roomId, 'ss_new')),
   },
+  orderMembers: {
+    // One member has no position, and one position no member.
+    before: async () => {
+      const order = `${namespaceNow}:{${roomId}}:join-order`;
+      await redis.zrem(order, participantId);
+      await redis.zadd(order, 7, 'pt_gone');
+    },
+    run: (store) => store.rooms.repair(),
+  },
   leave: { before: migrating, run: (store) => store.rooms.remove(roomId, participantId, { userId: 'u', seconds: 60 }) },
   reassign: { before: migrating, run: (store) => store.rooms.reassign(roomId, participantId, []) },
   describeMedia: {
@@ -207,8 +216,8 @@ describe('scripts', () => {
 
   test('every script that writes is tried with failures', () => {
     const writing = Object.entries(scripts).filter(([, { lua }]) => lua.includes('commit()'));
-    // A relay's report is that of a node with other keys; a negotiation is one write and one event.
-    const without = new Set(['reportRelay', 'removeRelay', 'putPair']);
+    // A relay's report is that of a node with other keys; a negotiation is one write and one event; a page is only read.
+    const without = new Set(['reportRelay', 'removeRelay', 'putPair', 'roomPage']);
     expect(
       writing
         .map(([name]) => name)

@@ -11,13 +11,21 @@ import {
 } from '@flotilla/loadtest-kit';
 import { CallPage, launchBrowser, notYet, type Topology, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
+import { joinCosts } from './room-sizes.ts';
 
-const about = 'Time from the click on Join to the first decoded frame of a participant who is already in the room.';
+const about =
+  'Time from the click on Join to the first decoded frame of a participant who is already in the room, and what a join costs in rooms of several sizes.';
 const topologies = { standalone, fleet };
 const goalMs = { p50: 300, p95: 500 };
-const { joins, topology: only } = readOptions('bench:join', about, {
+const roomSizes = [3, 300, 3000];
+const {
+  joins,
+  topology: only,
+  measure: chosen,
+} = readOptions('bench:join', about, {
   joins: number('joins to measure on each topology', 30, 1, 1000),
   topology: oneOf('default: both, one after the other', ['standalone', 'fleet']),
+  measure: oneOf('default: both', ['frames', 'costs']),
 });
 endOnStopRequest();
 
@@ -58,21 +66,36 @@ async function measure(topology: Topology, browser: Browser): Promise<number[]> 
   return samples;
 }
 
-const rows: (string | number)[][] = [];
-for (const start of only ? [topologies[only]] : Object.values(topologies)) {
-  const topology = await start();
-  const browser = await launchBrowser();
-  try {
-    const { count, ...times } = summarize(await measure(topology, browser));
-    const [p50, p95, max] = [times.p50, times.p95, times.max].map(Math.round) as [number, number, number];
-    rows.push([topology.name, count, p50, p95, max, p50 < goalMs.p50 && p95 < goalMs.p95 ? 'met' : 'missed']);
-  } finally {
-    await browser.close();
-    await topology.stop();
+async function printFrames(): Promise<void> {
+  const rows: (string | number)[][] = [];
+  for (const start of only ? [topologies[only]] : Object.values(topologies)) {
+    const topology = await start();
+    const browser = await launchBrowser();
+    try {
+      const { count, ...times } = summarize(await measure(topology, browser));
+      const [p50, p95, max] = [times.p50, times.p95, times.max].map(Math.round) as [number, number, number];
+      rows.push([topology.name, count, p50, p95, max, p50 < goalMs.p50 && p95 < goalMs.p95 ? 'met' : 'missed']);
+    } finally {
+      await browser.close();
+      await topology.stop();
+    }
   }
-}
-console.log(`
+  console.log(`
 Click to first decoded remote frame (goal: p50 < ${goalMs.p50} ms, p95 < ${goalMs.p95} ms)
 
 ${markdown([], [{ head: ['topology', 'joins', 'p50 (ms)', 'p95 (ms)', 'max (ms)', 'goal'], rows }])}
 `);
+}
+
+async function printCosts(): Promise<void> {
+  const costs = await joinCosts(roomSizes, joins);
+  const rows = costs.map((each) => [each.members, each.joins, each.redisMicroseconds, each.replyBytes]);
+  console.log(`
+Cost of a join with media, by the number of members of the room; of ten members one publishes
+
+${markdown([], [{ head: ['members', 'joins', 'Redis, p50 (µs)', 'reply, p50 (bytes)'], rows }])}
+`);
+}
+
+if (chosen !== 'costs') await printFrames();
+if (chosen !== 'frames') await printCosts();

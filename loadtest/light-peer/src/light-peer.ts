@@ -3,6 +3,7 @@ import {
   FlotillaError,
   type IceServer,
   type MediaKind,
+  maxPublicationsPerRequest,
   type MediaSessionParameters,
   migrationLingerMs,
   type Publication,
@@ -73,6 +74,8 @@ export class LightPeer {
   readonly #published = new Map<string, MediaKind>();
   readonly #capabilities: RtpCapabilities;
   #toSubscribe = new Set<string>();
+  /** While a large room is listed: publications that ended since the last page was requested. */
+  #droppedMeanwhile: Set<string> | undefined;
   #link!: LightLink;
   #previousLink: LightLink | undefined;
   #migrating = false;
@@ -134,6 +137,7 @@ export class LightPeer {
     );
     for (const kind of publish) await this.publish(kind);
     this.#subscribeMissing();
+    await this.#list(snapshot.next);
   }
 
   get nodeId(): string {
@@ -229,6 +233,21 @@ export class LightPeer {
     return [...this.#publications.values()].filter(({ participantId }) => participantId !== this.participantId);
   }
 
+  /** Lists the publications of a large room that the snapshot leaves out. */
+  async #list(first: string | undefined): Promise<void> {
+    for (let cursor = first; cursor !== undefined;) {
+      const dropped = new Set<string>();
+      this.#droppedMeanwhile = dropped;
+      const { publications, next }: ReplyPayload<'list_participants'> = await this.#request('list_participants', {
+        cursor,
+      });
+      for (const publication of publications)
+        if (!this.#publications.has(publication.id) && !dropped.has(publication.id)) this.#put(publication);
+      cursor = next;
+    }
+    this.#droppedMeanwhile = undefined;
+  }
+
   #put(publication: Publication): void {
     this.#publications.set(publication.id, publication);
     if (publication.participantId !== this.participantId && this.#isMissing(publication))
@@ -237,6 +256,7 @@ export class LightPeer {
 
   #drop(publicationId: string): void {
     this.#publications.delete(publicationId);
+    this.#droppedMeanwhile?.add(publicationId);
     this.#arrivals.delete(publicationId);
     this.#toSubscribe.delete(publicationId);
     this.#link.forget(publicationId);
@@ -257,7 +277,8 @@ export class LightPeer {
       setTimeout(() => {
         const ids = [...this.#toSubscribe];
         this.#toSubscribe.clear();
-        if (ids.length > 0) void this.#subscribe(ids);
+        for (let from = 0; from < ids.length; from += maxPublicationsPerRequest)
+          void this.#subscribe(ids.slice(from, from + maxPublicationsPerRequest));
       });
     }
     this.#toSubscribe.add(publicationId);

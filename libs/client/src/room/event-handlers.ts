@@ -9,6 +9,7 @@ import {
 } from '@flotilla/contracts';
 import type { RoomMetadata } from '../metadata/room-metadata.ts';
 import { sessionRevoked } from '../signaling/index.ts';
+import type { StreamEvent } from './participant-pages.ts';
 import type { RoomMedia } from './room-media.ts';
 import type { RoomState } from './room-state.ts';
 
@@ -17,11 +18,12 @@ type Handlers = { readonly [T in RoomEventType]: (payload: RoomEventPayload<T>, 
 /** Returns the handler of events that the server sends. Events of other rooms and of unknown types are dropped. */
 export function roomEventHandler(state: RoomState, media: RoomMedia, metadata: RoomMetadata): (event: Event) => void {
   const handlers = roomEventHandlers(state, media, metadata);
-  return ({ type, to, from, payload }) => {
+  return ({ type, to, from, payload, seq }) => {
     if (!state.isOpen || addressee('room', to) !== state.info?.id || !Object.hasOwn(roomEvents, type)) return;
     const parsed = safeRead(roomEvents[type as RoomEventType], payload);
-    if (parsed.success)
-      (handlers[type as RoomEventType] as (payload: unknown, from: string) => void)(parsed.data, from);
+    if (!parsed.success) return;
+    if (seq !== undefined) state.pages.note({ seq, type, payload: parsed.data } as StreamEvent);
+    (handlers[type as RoomEventType] as (payload: unknown, from: string) => void)(parsed.data, from);
   };
 }
 

@@ -18,6 +18,7 @@ export interface MigrationSummary {
 export type RoomEvents = {
   /** The state of the local participant's own signaling connection. */
   stateChanged: [state: ConnectionState];
+  /** Also for participants who were in a large room before: it is listed in the background after the join. */
   participantJoined: [participant: RemoteParticipant];
   /** `reason` is undefined when it left while the local signaling connection was lost. */
   participantLeft: [participant: RemoteParticipant, reason: LeaveReason | undefined];

@@ -19,6 +19,7 @@ import type { SignalSession } from '../signaling/signal-session.ts';
 import { Emitter } from './emitter.ts';
 import type { LocalPublication } from './local-publication.ts';
 import type { ConnectOptions } from './options.ts';
+import { ParticipantPages } from './participant-pages.ts';
 import { RemoteParticipant, silentLevel } from './participant.ts';
 import { RemotePublication, type SubscriptionActions } from './remote-publication.ts';
 import type { ConnectionState, RoomEvents } from './room-events.ts';
@@ -55,6 +56,7 @@ export class RoomState {
   readonly participants = new Map<string, RemoteParticipant>();
   readonly localPublications = new Map<string, LocalPublication>();
   readonly changes = new Emitter<StateChanges>();
+  readonly pages = new ParticipantPages(this);
   readonly #events: Emitter<RoomEvents>;
   /** Speaker levels by node and participant. */
   readonly #levels = new Map<string, ReadonlyMap<string, number>>();
@@ -181,21 +183,37 @@ export class RoomState {
 
   // Participants and publications.
 
-  applySnapshot(
-    { room, participants, publications, offset }: RoomSnapshot,
-    keep: (publicationId: string) => boolean,
-  ): void {
+  /**
+   * Replaces the state by a snapshot. The participants that a snapshot of a large room leaves out are listed afterwards.
+   * @param keep publications that stay although the room does not have them.
+   */
+  applySnapshot(snapshot: RoomSnapshot, keep: (publicationId: string) => boolean): void {
+    const { room, participants, offset, next } = snapshot;
     this.info = room;
     this.session.setOffset(room.id, offset);
-    const present = new Set(participants.map(({ id }) => id));
-    for (const { id } of this.participants.values()) if (!present.has(id)) this.removeParticipant(id);
-    for (const participant of participants) {
-      this.addParticipant(participant);
-      this.setGrants(participant.id, participant.grants);
-    }
+    if (next === undefined) this.retainParticipants(new Set(participants.map(({ id }) => id)));
+    this.applyPage(snapshot, keep);
+    this.pages.start(snapshot, keep);
+  }
+
+  /** Removes the other participants. */
+  retainParticipants(present: ReadonlySet<string>): void {
+    for (const id of [...this.participants.keys()]) if (!present.has(id)) this.removeParticipant(id);
+  }
+
+  /** Adds participants with all of their publications, or replaces what is known of them. @param keep as for `applySnapshot`. */
+  applyPage(
+    { participants, publications }: Pick<RoomSnapshot, 'participants' | 'publications'>,
+    keep: (publicationId: string) => boolean,
+  ): void {
     const published = new Set(publications.map(({ id }) => id));
-    for (const { participantId, id } of this.remotePublications())
-      if (!published.has(id) && !keep(id)) this.removePublication(participantId, id);
+    for (const participant of participants) {
+      const { id } = participant;
+      this.addParticipant(participant);
+      this.setGrants(id, participant.grants);
+      for (const publicationId of [...(this.participants.get(id)?.publications.keys() ?? [])])
+        if (!published.has(publicationId) && !keep(publicationId)) this.removePublication(id, publicationId);
+    }
     for (const publication of publications) this.putPublication(publication);
   }
 

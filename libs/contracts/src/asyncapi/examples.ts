@@ -118,6 +118,11 @@ export const requestExamples: { readonly [T in RequestType]: RequestExample<T> }
     payload: { offsets: { [to]: offset, 'user:ada@example.com': offset, '*': offset } },
     reply: { missed: [], rooms: [{ roomId, participantId: ada, resumed: true }] },
   },
+  list_participants: {
+    to,
+    payload: { cursor: '64' },
+    reply: { participants: [participant], publications: [publication], offset, next: '192' },
+  },
   leave: { to, payload: {}, reply: {} },
   open_media: { to, payload: { rtpCapabilities, subscribe: true }, reply: { ...media, iceServers } },
   connect_transport: { to, payload: { transportId, dtlsParameters }, reply: {} },

@@ -28,19 +28,24 @@ import {
   type ActiveBan,
   type Ban,
   type FailedRecord,
+  firstPageLimits,
   type JoinRequest,
   maxBans,
   maxPublications,
   type MediaRequest,
+  nextPageLimits,
+  type OwnPage,
+  type PageLimits,
   type PairChange,
   pairKey,
   type PairState,
-  type RoomState,
+  type RoomPage,
   type RoomStateWithMigrations,
   type RoomStore,
 } from '../store.ts';
 import { negotiationVertex } from '../topology.ts';
 import type { MemoryRelays } from './relays.ts';
+import { pagePart } from './room-pages.ts';
 import type { MemoryState, RoomRecord } from './state.ts';
 
 export class MemoryRooms implements RoomStore {
@@ -59,6 +64,7 @@ export class MemoryRooms implements RoomStore {
     this.#rooms.set(room.id, {
       room,
       members: new Map(),
+      positions: new Map(),
       mediaRequests: new Map(),
       linkedRelays: new Map(),
       reconnecting: new Set(),
@@ -104,9 +110,25 @@ export class MemoryRooms implements RoomStore {
     return true;
   }
 
-  async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
+  async join(request: JoinRequest): Promise<RoomPage & { member: Member }> {
     const member = this.shared.join(request);
-    return { ...this.shared.view(this.#rooms.get(request.roomId)!), member };
+    return { ...this.#page(this.#rooms.get(request.roomId)!, '0', firstPageLimits, member.id), member };
+  }
+
+  #page(record: RoomRecord, cursor: string, limits: PageLimits, own?: string): RoomPage {
+    const { next, ...part } = pagePart(record, cursor, limits, own);
+    return { ...this.shared.view({ ...record, ...part }), next };
+  }
+
+  async firstPage(roomId: string, participantId: string): Promise<OwnPage | undefined> {
+    const record = this.#rooms.get(roomId);
+    const migration = record?.migrations.get(participantId)?.migration;
+    return record && { ...this.#page(record, '0', firstPageLimits, participantId), migration };
+  }
+
+  async nextPage(roomId: string, cursor: string): Promise<RoomPage | undefined> {
+    const record = this.#rooms.get(roomId);
+    return record && this.#page(record, cursor, nextPageLimits);
   }
 
   async leave(roomId: string, participantId: string, reason: LeaveReason): Promise<boolean> {

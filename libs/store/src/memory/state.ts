@@ -22,7 +22,10 @@ import type { MemoryNodes } from './nodes.ts';
 
 export interface RoomRecord {
   readonly room: Room;
+  /** In the order in which they joined. */
   readonly members: Map<string, Member>;
+  /** By participant: its place in that order, from 1 on. */
+  readonly positions: Map<string, number>;
   readonly mediaRequests: Map<string, MediaRequest>;
   /** By participant: the relay of its last metadata link. */
   readonly linkedRelays: Map<string, string>;
@@ -107,7 +110,9 @@ export class MemoryState {
       joinedAfter: this.log.lastOffsetNow(roomStream(roomId)),
     };
     this.nodes.reserve(member.nodeId, 1);
+    const lastPosition = [...record.positions.values()].at(-1) ?? 0;
     record.members.set(participantId, member);
+    record.positions.set(participantId, lastPosition + 1);
     record.emptySince = undefined;
     this.#sessionRooms.set(sessionId, joined.add(roomId));
     this.append(roomId, {
@@ -156,6 +161,7 @@ export class MemoryState {
     const member = record?.members.get(participantId);
     if (!record || !member) return false;
     record.members.delete(participantId);
+    record.positions.delete(participantId);
     record.mediaRequests.delete(participantId);
     record.linkedRelays.delete(participantId);
     record.reconnecting.delete(participantId);
@@ -250,6 +256,7 @@ export class MemoryState {
     });
   }
 
+  /** The state of a room, with some or all of its members. */
   view({ room, members, reconnecting, publications, upgraded }: RoomRecord): RoomState {
     return {
       room,

@@ -10,6 +10,11 @@ const templates = {
   room: '{%1}:room',
   /** Hash: participant id -> `<node id> <id of its last committed migration, or -> <grants, or -> <Member without both as JSON>`. */
   members: '{%1}:members',
+  /**
+   * Sorted set: participant id -> its place in the order of the joins, from 1 on. Pages of members are read by it. Versions before it
+   * do not write it, see orderMembers.lua.
+   */
+  joinOrder: '{%1}:join-order',
   /** Hash: node id -> number of members assigned to it, and of those that are being moved to it. */
   assignments: '{%1}:assignments',
   /** Hash: participant id -> MediaRequest as JSON: what its media was opened with. */

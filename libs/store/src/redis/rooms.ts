@@ -31,12 +31,16 @@ import {
   type ActiveBan,
   type Ban,
   type FailedRecord,
+  firstPageLimits,
   type JoinRequest,
   maxPublications,
   type MediaRequest,
+  nextPageLimits,
+  type OwnPage,
+  type PageLimits,
   type PairChange,
   type PairState,
-  type RoomState,
+  type RoomPage,
   type RoomStateWithMigrations,
   type RoomStore,
 } from '../store.ts';
@@ -55,6 +59,11 @@ const previousSeconds = 60;
 const roomsPerRepair = 20;
 /** What decides on the rights of a member. */
 type HeldGrants = Pick<JoinRequest, 'grants' | 'maxPublishBitrate'>;
+
+const limitsOf = ({ members, bytes }: PageLimits): { maxMembers: number; maxBytes: number } => ({
+  maxMembers: members,
+  maxBytes: bytes,
+});
 
 /** Attempts of a join while the grants of its session change. */
 const maxJoinAttempts = 3;
@@ -105,12 +114,12 @@ export class RedisRooms implements RoomStore {
   }
 
   async list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {
-    const page = await this.#page(tenant === undefined ? limit : maxTenantScan, cursor);
+    const page = await this.#pageOfRooms(tenant === undefined ? limit : maxTenantScan, cursor);
     const { keys, next } = tenant === undefined ? page : pageOfTenant(page, limit, tenant);
     return { rooms: await this.#summaries(keys.map(roomIdOfListKey)), next: next ?? null };
   }
 
-  async #page(limit: number, cursor?: string): Promise<ListPage> {
+  async #pageOfRooms(limit: number, cursor?: string): Promise<ListPage> {
     const from = cursor === undefined ? '-' : `(${cursor}`;
     const found = await this.client.do((redis) =>
       redis.zrangebylex(this.keys.rooms(), from, '+', 'LIMIT', 0, limit + 1),
@@ -123,18 +132,33 @@ export class RedisRooms implements RoomStore {
     return this.#deletion.delete(roomId);
   }
 
-  async join(request: JoinRequest): Promise<RoomState & { member: Member }> {
+  async join(request: JoinRequest): Promise<RoomPage & { member: Member }> {
     let held: HeldGrants = request;
+    let isOrdered = false;
     for (let attempt = 0; attempt < maxJoinAttempts; attempt++) {
-      const joined = await this.#tryJoin(request, held);
-      if ('member' in joined) return joined;
-      held = joined;
+      const joined = await this.#tryJoin(request, held, isOrdered);
+      if (joined === 'UNORDERED') {
+        await this.#orderMembers(request.roomId);
+        isOrdered = true;
+      } else if ('member' in joined) return joined;
+      else held = joined;
     }
     throw new FlotillaError('UNAVAILABLE', 'the grants of the session keep changing, try again');
   }
 
-  /** Returns the grants that the session has, when those given are not current. */
-  async #tryJoin(request: JoinRequest, held: HeldGrants): Promise<(RoomState & { member: Member }) | HeldGrants> {
+  /** Restores the order of members that versions before it added or removed, see orderMembers.lua. */
+  async #orderMembers(roomId: string): Promise<void> {
+    let [cursor, position] = ['0', '0'];
+    while (cursor !== '-' || position !== '-')
+      [cursor, position] = await this.client.run('orderMembers', { roomId, cursor, position });
+  }
+
+  /** Returns the grants that the session has, when those given are not current. `isOrdered`: `orderMembers` was run. */
+  async #tryJoin(
+    request: JoinRequest,
+    held: HeldGrants,
+    isOrdered: boolean,
+  ): Promise<(RoomPage & { member: Member }) | HeldGrants | 'UNORDERED'> {
     const {
       roomId,
       participantId,
@@ -165,16 +189,20 @@ export class RedisRooms implements RoomStore {
       random1: Math.random(),
       random2: Math.random(),
       maxRooms,
+      ...limitsOf(firstPageLimits),
+      anyOrder: isOrdered ? 'yes' : '',
     });
     if (answer === 'FORBIDDEN') throw notCovered();
+    if (answer === 'UNORDERED') return answer;
     if (typeof answer === 'string') throw new FlotillaError(answer);
     if (answer.length === 1) return parseGrants(answer[0], roomGrants);
-    const [room, joined, members, publications, reconnecting, offset, mediaMode] = answer;
+    const [room, joined, members, publications, reconnecting, next, offset, mediaMode] = answer;
     return {
       room: Room.parse(JSON.parse(room)),
       member: parseMember(joined),
       members: parseMembers(members, reconnecting),
       publications: parsePublications(publications),
+      next: next === '' ? undefined : next,
       mediaMode,
       offset,
     };
@@ -246,6 +274,39 @@ export class RedisRooms implements RoomStore {
   async linkedRelay(roomId: string, participantId: string): Promise<string | undefined> {
     const key = this.keys.linkedRelays(roomId);
     return (await this.client.do((redis) => redis.hget(key, participantId))) ?? undefined;
+  }
+
+  firstPage(roomId: string, participantId: string): Promise<OwnPage | undefined> {
+    return this.#page(roomId, { participantId, cursor: '0', ...limitsOf(firstPageLimits) });
+  }
+
+  nextPage(roomId: string, cursor: string): Promise<RoomPage | undefined> {
+    return this.#page(roomId, { participantId: '', cursor, ...limitsOf(nextPageLimits) });
+  }
+
+  async #page(
+    roomId: string,
+    values: { participantId: string; cursor: string; maxMembers: number; maxBytes: number },
+  ): Promise<OwnPage | undefined> {
+    let answer = await this.client.run('roomPage', { roomId, ...values, anyOrder: '' });
+    if (answer === 'UNORDERED') {
+      await this.#orderMembers(roomId);
+      answer = await this.client.run('roomPage', { roomId, ...values, anyOrder: 'yes' });
+    }
+    if (answer === null || answer === 'UNORDERED') return undefined;
+    const [text, members, publications, reconnecting, next, offset, mediaMode, migration] = answer;
+    const room = readable(Room, text);
+    return (
+      room && {
+        room,
+        members: parseMembers(members, reconnecting),
+        publications: parsePublications(publications),
+        mediaMode,
+        offset,
+        next: next === '' ? undefined : next,
+        migration: migration === '' ? undefined : readable(Migration, migration),
+      }
+    );
   }
 
   async state(roomId: string): Promise<RoomStateWithMigrations | undefined> {
@@ -357,7 +418,7 @@ export class RedisRooms implements RoomStore {
   }
 
   async repair(cursor?: string): Promise<{ removed: number; failed: FailedRecord[]; next: string | undefined }> {
-    const { keys, next } = await this.#page(roomsPerRepair, cursor);
+    const { keys, next } = await this.#pageOfRooms(roomsPerRepair, cursor);
     let removed = 0;
     const damaged: FailedRecord[] = [];
     const failed = await forEachRecord(keys, async (listKey) => {
@@ -372,6 +433,7 @@ export class RedisRooms implements RoomStore {
           damaged.push({ record: `${roomId}/${member}`, error });
         }
       } while (at !== '0');
+      await this.#orderMembers(roomId);
     });
     return { removed, failed: [...failed, ...damaged], next };
   }

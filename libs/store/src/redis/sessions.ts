@@ -3,7 +3,7 @@ import {
   FlotillaError,
   Grant,
   type LeaveReason,
-  type Offset,
+  Offset,
   RoomClaim,
   RoomId,
   RoomRef,
@@ -40,6 +40,7 @@ const Stored = z.object({
   bridge: z.array(RoomRef),
   expiresAt: z.number(),
   gatewayId: z.string(),
+  broadcastsAfter: Offset.optional(),
   rooms: z.array(RoomId),
 });
 
@@ -76,9 +77,13 @@ export class RedisSessions implements SessionStore {
   }
 
   async open(session: Omit<SessionRecord, 'rooms'>, resumeHash: string, token?: UsedToken): Promise<Offset> {
-    const { id: sessionId, userId, gatewayId, issuedAt = 0 } = session;
+    const { id: sessionId, userId, gatewayId, issuedAt = 0, broadcastsAfter } = session;
     const used = token ? tokenArguments(token) : { tokenId: '', tokenSeconds: 0 };
-    const values = { sessionId, resumeHash, userId, gatewayId, ...used, issuedAt, claims: storedClaims(session) };
+    const fields = [
+      ...storedClaims(session),
+      ...(broadcastsAfter === undefined ? [] : ['broadcastsAfter', broadcastsAfter]),
+    ];
+    const values = { sessionId, resumeHash, userId, gatewayId, ...used, issuedAt, fields };
     const outcome = await this.client.run('openSession', values);
     if (typeof outcome === 'string') throw new FlotillaError(outcome);
     return outcome[0];
@@ -235,7 +240,7 @@ function parseSession(
   record: Readonly<Record<string, string>>,
   rooms: readonly string[],
 ): SessionRecord | undefined {
-  const { userId, name, room, grants = '', bridge = '', expiresAt, gatewayId } = record;
+  const { userId, name, room, grants = '', bridge = '', expiresAt, gatewayId, broadcastsAfter } = record;
   const session = Stored.safeParse({
     id,
     userId,
@@ -245,6 +250,7 @@ function parseSession(
     bridge: readable(z.unknown(), bridge),
     expiresAt: Number(expiresAt),
     gatewayId,
+    broadcastsAfter,
     rooms,
   });
   return session.success ? session.data : undefined;

@@ -50,8 +50,9 @@ export class RoomWatcher {
         announce(error ? 'Audio and video have no connection' : 'Audio and video are connected');
         changed();
       }),
-      room.on('participantJoined', ({ name }) => {
-        announce(`${name} joined`);
+      room.on('participantJoined', ({ name, joinedAt }) => {
+        // Those who were in a large room before are listed after the join.
+        if (joinedAt >= room.me.joinedAt) announce(`${name} joined`);
         changed();
       }),
       room.on('participantLeft', ({ name }, reason) => {

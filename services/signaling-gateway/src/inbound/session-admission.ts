@@ -43,7 +43,7 @@ export class SessionAdmission {
     const identity: SessionIdentity = { id: newId('session'), userId: userOfClaims(claims), ...sessionClaims(claims) };
     // Read first: a message that is sent meanwhile is then delivered rather than missed.
     const everybody = this.messages.lastBroadcast;
-    const session = { ...identity, gatewayId: this.gatewayId };
+    const session = { ...identity, gatewayId: this.gatewayId, broadcastsAfter: everybody };
     const user = await this.store.open(session, resumeToken.hash, usedToken(claims));
     return { identity, resumption: undefined, resumeToken, offsets: { everybody, user }, rtpCapabilities };
   }
@@ -54,10 +54,20 @@ export class SessionAdmission {
     const everybody = this.messages.lastBroadcast;
     try {
       const usedHash = resumeTokenHash(token);
-      const { rooms, gatewayId: previousGateway, ...identity } = await this.#takeOver(usedHash, resumeToken.hash);
+      const {
+        rooms,
+        gatewayId: previousGateway,
+        broadcastsAfter,
+        ...identity
+      } = await this.#takeOver(usedHash, resumeToken.hash);
       resumes.inc({ outcome: previousGateway === this.gatewayId ? 'ok' : 'ok_moved' });
       // Messages to the user are held until the `resume` request names the last one seen.
-      return { identity, resumption: { rooms, usedHash }, resumeToken, offsets: { user: '0-0', everybody } };
+      return {
+        identity,
+        resumption: { rooms, usedHash, broadcastsAfter },
+        resumeToken,
+        offsets: { user: '0-0', everybody },
+      };
     } catch (error) {
       resumes.inc({ outcome: FlotillaError.from(error).code });
       throw error;

@@ -1,5 +1,6 @@
 import {
   closeCodes,
+  maxFirstSubscriptions,
   maxFrameBytes,
   maxNesting,
   maxPublicationsPerRequest,
@@ -9,7 +10,14 @@ import {
   maxTopicsPerSession,
 } from '@flotilla/contracts';
 import { maxStreamBytes } from '@flotilla/bus';
-import { keptMessagesPerUser, maxPublications, maxSessionsPerUser, messagesKeptSeconds } from '@flotilla/store';
+import {
+  firstPageLimits,
+  keptMessagesPerUser,
+  maxPublications,
+  maxSessionsPerUser,
+  messagesKeptSeconds,
+  nextPageLimits,
+} from '@flotilla/store';
 import { maxBacklogBytes, probeBacklogBytes } from '../delivery/backlog.ts';
 
 /** A limit of the gateway, the answer when it is reached, and the metric that counts it. docs/limits.md is generated from it. */
@@ -147,6 +155,18 @@ export const limitsTable: readonly Limit[] = [
     value: `${maxPublicationsPerRequest}`,
     answer: '`BAD_PAYLOAD`',
     metric: 'signaling_messages_total{type="subscribe",outcome="BAD_PAYLOAD"}',
+  },
+  {
+    of: 'Participants in the reply to `join`, and in a snapshot of `resume`; in a page of `list_participants`',
+    value: `${firstPageLimits.members}; ${nextPageLimits.members}, and fewer of large ones: the reply stays below 32 KiB`,
+    answer: '`next`, the cursor of the next page',
+    metric: 'none',
+  },
+  {
+    of: 'Subscriptions in the replies to `join` and `open_media`',
+    value: `${maxFirstSubscriptions}`,
+    answer: 'the client requests the others with `subscribe`',
+    metric: 'none',
   },
   {
     of: 'Subscriptions of one participant',

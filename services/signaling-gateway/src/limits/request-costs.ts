@@ -7,6 +7,7 @@ import type { RequestType } from '@flotilla/contracts';
 export const requestCosts: Readonly<Record<RequestType, number>> = {
   join: 10,
   resume: 5,
+  list_participants: 5,
   leave: 5,
   open_media: 10,
   connect_transport: 2,

@@ -8,6 +8,7 @@ import {
 } from '@flotilla/bus';
 import {
   AddressedMessage,
+  compareOffsets,
   GatewayEvent,
   type Offset,
   type StreamAddress,
@@ -135,8 +136,8 @@ export class UserMessages {
   }
 
   /**
-   * Sends a resumed session the messages to its user and to everybody after the given offsets; without an offset, those since it
-   * connected. Returns the addresses whose streams were trimmed after the offset; the remaining messages are sent.
+   * Sends a resumed session the messages to its user and to everybody after the given offsets, of those to everybody none from before
+   * it was opened; without an offset, those since it connected. Returns the addresses whose streams were trimmed after the offset; the remaining messages are sent.
    */
   async catchUp(session: Session, offsets: Readonly<Record<string, Offset>>): Promise<StreamAddress[]> {
     const { userId } = session.identity;
@@ -152,7 +153,11 @@ export class UserMessages {
       }, lastOfUser);
     } else session.inbox.flush();
 
-    const lastOfEverybody = offsets[everybody];
+    const named = offsets[everybody];
+    const opened = session.resumption?.broadcastsAfter;
+    // Messages from before the session was opened are not its own.
+    const lastOfEverybody =
+      named !== undefined && opened !== undefined && compareOffsets(named, opened) < 0 ? opened : named;
     if (lastOfEverybody !== undefined) {
       const complete = await session.broadcasts.catchUp((after) => this.#readBroadcasts(after), lastOfEverybody);
       if (!complete) {

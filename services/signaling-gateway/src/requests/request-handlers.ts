@@ -51,6 +51,9 @@ export function requestHandlers(services: RequestServices): RequestHandlers {
       },
     },
     resume: { orderKey: () => 'resume', handle: (received) => rooms.resume(received) },
+    list_participants: {
+      handle: ({ session, roomId, payload }) => memberships.list(session.membership(roomId), payload.cursor),
+    },
     leave: { orderKey: inRoom, handle: (received) => rooms.leave(received) },
     open_media: {
       orderKey: inRoom,

@@ -15,7 +15,7 @@ import { type Logger, retry } from '@flotilla/runtime';
 import { type MediaRequest, roomIdOf, type RoomStore } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
 import type { RoomStreams } from './room-streams.ts';
-import { snapshotOf } from './snapshot.ts';
+import { participantsOf, snapshotOf } from './snapshot.ts';
 
 /** Number of nodes to try before a join or a re-opening fails. */
 const maxNodesTried = 3;
@@ -165,6 +165,13 @@ export class Memberships {
         throw new FlotillaError('NODE_UNAVAILABLE', undefined, { cause: error });
       throw error;
     }
+  }
+
+  /** The participants of a room after those that the session was sent. */
+  async list({ roomId }: Membership, cursor: string): Promise<ReplyPayload<'list_participants'>> {
+    const page = await this.rooms.nextPage(roomId, cursor);
+    if (!page) throw new FlotillaError('ROOM_NOT_FOUND');
+    return participantsOf(page);
   }
 
   /** Takes a session out of a room. Nothing happens when it is not in it. */

@@ -68,7 +68,7 @@ async function resumeRoom(
   const mayRead = seen !== undefined && joinedAfter !== undefined && compareOffsets(seen, joinedAfter) >= 0;
   if (mayRead && missed !== 'trimmed')
     return { reply: { roomId, participantId, resumed: true }, membership, attachAt: seen };
-  const state = await store.rooms.state(roomId);
+  const state = await store.rooms.firstPage(roomId, participantId);
   if (!state) {
     streams.endMembership(session, roomId);
     return undefined;

@@ -1,13 +1,19 @@
-import { publicParticipant, publicPublication, type RoomSnapshot } from '@flotilla/contracts';
-import type { RoomState } from '@flotilla/store';
+import { publicParticipant, publicPublication, type ReplyPayload, type RoomSnapshot } from '@flotilla/contracts';
+import type { RoomPage } from '@flotilla/store';
 
-/** The state of a room as its participants may see it. */
-export function snapshotOf({ room, mediaMode, members, publications, offset }: RoomState): RoomSnapshot {
+/** The state of a room with the first of its participants, as they may see it. */
+export function snapshotOf(page: RoomPage): RoomSnapshot {
+  const { room, mediaMode } = page;
+  return { room, mediaMode, ...participantsOf(page) };
+}
+
+/** A page of the participants of a room, as they may see it. */
+export function participantsOf(page: RoomPage): ReplyPayload<'list_participants'> {
+  const { members, publications, offset, next } = page;
   return {
-    room,
-    mediaMode,
     participants: members.map(publicParticipant),
     publications: publications.map(publicPublication),
     offset,
+    ...(next !== undefined && { next }),
   };
 }

@@ -58,6 +58,8 @@ export interface Resumption {
   readonly rooms: readonly string[];
   /** SHA-256 of the resume token that was presented. */
   readonly usedHash: string;
+  /** The session may read messages to everybody after it. */
+  readonly broadcastsAfter?: Offset | undefined;
 }
 
 /** Offsets after which a session receives the messages to its user and to everybody. */

@@ -4,13 +4,15 @@ member of a peer-to-peer room, and one that may not both publish and subscribe, 
 in the room already is returned as it is.
 The session's claims decide: its room, and its grants, which the member gets. `grants` are those in `joinedEvent`; when the
 session has others, nothing is done and those are returned. `member` is the Member without nodeId, grants and joinedAfter,
-`resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty.
-@args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 maxRooms
-@result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])])
-Returns {room, member, members, publications, reconnecting participants, offset, media mode}, or why not.
+`resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty. `maxMembers`, `maxBytes` and
+`anyOrder` are as for roomPage.
+@args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 maxRooms maxMembers maxBytes anyOrder
+@result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY', 'UNORDERED']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu'])])])
+Returns {room, member, members of the first page, publications, reconnecting participants, next position or empty, offset, media mode}, or
+why not; UNORDERED when orderMembers is to run first.
 ]]
 -- @include placement
--- @include room
+-- @include pages
 -- @include reservations
 -- @include time
 local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
@@ -24,10 +26,9 @@ if room_grants(held) ~= grants then return { room_grants(held) } end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
-local members = redis.call('HVALS', key.members(roomId))
-local publications = redis.call('HVALS', key.publications(roomId))
-local reconnecting = redis.call('SMEMBERS', key.reconnecting(roomId))
+if anyOrder == '' and is_unordered(roomId) then return 'UNORDERED' end
 local offset = last_offset(key.events(roomId))
+local page = record and read_page(roomId, '0', participantId, record, tonumber(maxMembers), tonumber(maxBytes))
 if not record then
   local present = redis.call('HLEN', key.members(roomId))
   if present >= settings.maxParticipants then return 'ROOM_FULL' end
@@ -38,15 +39,16 @@ if not record then
   })
   if not node then return 'NO_CAPACITY' end
   record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'
+  page = read_page(roomId, '0', participantId, record, tonumber(maxMembers), tonumber(maxBytes))
   stage('HSET', key.members(roomId), participantId, record)
+  stage('ZADD', key.joinOrder(roomId), last_position(roomId) + 1, participantId)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
-  members[#members + 1] = record
   if redis.call('ZSCORE', key.detached(), sessionId) then
     stage('SADD', key.reconnecting(roomId), participantId)
-    reconnecting[#reconnecting + 1] = participantId
+    page.reconnecting[#page.reconnecting + 1] = participantId
   end
   if mode == 'peer' and (present + 1 > 2 or not may_call_directly(grants)) then
     mode = 'sfu'
@@ -57,4 +59,4 @@ if not record then
   commit()
   offset = appended[#appended].offset
 end
-return { room, record, members, publications, reconnecting, offset, mode }
+return { room, record, page.members, page.publications, page.reconnecting, page.following, offset, mode }

@@ -20,14 +20,15 @@ export interface ScriptArguments {
   gatewayAlive: { gatewayId: string | number };
   isOpenable: { userId: string | number; tokenId: string | number; issuedAt: string | number };
   isResumable: { resumeHash: string | number };
-  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number };
+  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
   linkRelay: { roomId: string | number; participantId: string | number; relayId: string | number };
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
   listNodes: {  };
   listRelays: {  };
   messagesToUser: { userId: string | number };
-  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; claims: readonly string[] };
+  openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; fields: readonly string[] };
+  orderMembers: { roomId: string | number; cursor: string | number; position: string | number };
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
@@ -46,6 +47,7 @@ export interface ScriptArguments {
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
   revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
   rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number; trace: string | number };
+  roomPage: { roomId: string | number; participantId: string | number; cursor: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
   sendToUser: { userId: string | number; message: string | number };
 }
 
@@ -99,6 +101,7 @@ local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
   stage('HDEL', key.members(room), participant)
+  stage('ZREM', key.joinOrder(room), participant)
   stage('HDEL', key.mediaRequests(room), participant)
   stage('HDEL', key.linkedRelays(room), participant)
   stage('SREM', key.reconnecting(room), participant)
@@ -156,6 +159,59 @@ end`,
   if is_revoked(user, issued_at) then return 'TOKEN_REVOKED' end
   if is_used(token) then return 'TOKEN_REPLAYED' end
   if redis.call('SCARD', key.userSessions(user)) >= maxSessionsPerUser then return 'TOO_MANY_SESSIONS' end
+end`,
+  pages: `local function is_unordered(room) return redis.call('ZCARD', key.joinOrder(room)) ~= redis.call('HLEN', key.members(room)) end
+local function last_position(room) return tonumber(redis.call('ZRANGE', key.joinOrder(room), -1, -1, 'WITHSCORES')[2] or '0') end
+local function page_entry(room, participant, record)
+  local entry = { participant = participant, record = record, publications = {}, bytes = #record }
+  local ids = redis.call('SMEMBERS', key.publicationsOf(room, participant))
+  if #ids == 0 then return entry end
+  for _, publication in ipairs(redis.call('HMGET', key.publications(room), unpack(ids))) do
+    if publication then
+      entry.publications[#entry.publications + 1] = publication
+      entry.bytes = entry.bytes + #publication
+    end
+  end
+  return entry
+end
+local function read_page(room, cursor, own, own_record, max_members, max_bytes)
+  local mine = own_record and page_entry(room, own, own_record) or nil
+  local bytes, free = mine and mine.bytes or 0, max_members - (mine and 1 or 0)
+  local found = redis.call('ZRANGEBYSCORE', key.joinOrder(room), '(' .. cursor, '+inf', 'WITHSCORES', 'LIMIT', 0, free + 2)
+  local ids = {}
+  for index = 1, #found, 2 do
+    ids[#ids + 1] = found[index]
+  end
+  local records = #ids > 0 and redis.call('HMGET', key.members(room), unpack(ids)) or {}
+  local entries, last, more = {}, cursor, #ids == free + 2
+  for index, id in ipairs(ids) do
+    if mine == nil or id ~= own then
+      local entry = records[index] and page_entry(room, id, records[index])
+      local is_first = #entries == 0 and not mine
+      if entry and (#entries == free or (bytes + entry.bytes > max_bytes and not is_first)) then
+        more = true
+        break
+      end
+      if entry then
+        entries[#entries + 1] = entry
+        bytes = bytes + entry.bytes
+      end
+    end
+    last = found[index * 2]
+  end
+  if mine then entries[#entries + 1] = mine end
+  local members, publications, reconnecting = {}, {}, {}
+  local some_reconnect = redis.call('SCARD', key.reconnecting(room)) > 0
+  for index, entry in ipairs(entries) do
+    members[index] = entry.record
+    for _, publication in ipairs(entry.publications) do
+      publications[#publications + 1] = publication
+    end
+    if some_reconnect and redis.call('SISMEMBER', key.reconnecting(room), entry.participant) == 1 then
+      reconnecting[#reconnecting + 1] = entry.participant
+    end
+  end
+  return { members = members, publications = publications, reconnecting = reconnecting, following = more and last or '' }
 end`,
   placement: `local function choose_node(options)
   local free = {}
@@ -593,7 +649,7 @@ for index = 1, last, 2 do
 end
 stage_reservations()
 if last == #members then
-  for _, part in ipairs({ 'members', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
+  for _, part in ipairs({ 'members', 'joinOrder', 'publications', 'upgraded', 'pairs', 'migrations', 'retained', 'roomRelay', 'mediaRequests', 'linkedRelays', 'reconnecting', 'metadata', 'assignments', 'bans' }) do
     delete(key[part](roomId))
   end
   stage('ZREM', key.emptyRooms(), roomId)
@@ -699,12 +755,13 @@ local window_ends = redis.call('ZSCORE', key.detached(), id)
 return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
   },
   join: {
-    args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","maxRooms"],
-    result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.enum(['peer', 'sfu'])])]),
+    args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","maxRooms","maxMembers","maxBytes","anyOrder"],
+    result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY', 'UNORDERED']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu'])])]),
     lua: `${include.time}
 ${include.placement}
 ${include.transaction}
 ${include.room}
+${include.pages}
 ${include.reservations}
 local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
@@ -717,10 +774,9 @@ if room_grants(held) ~= grants then return { room_grants(held) } end
 local settings = cjson.decode(room)
 local mode = media_mode(settings, roomId)
 local record = redis.call('HGET', key.members(roomId), participantId)
-local members = redis.call('HVALS', key.members(roomId))
-local publications = redis.call('HVALS', key.publications(roomId))
-local reconnecting = redis.call('SMEMBERS', key.reconnecting(roomId))
+if anyOrder == '' and is_unordered(roomId) then return 'UNORDERED' end
 local offset = last_offset(key.events(roomId))
+local page = record and read_page(roomId, '0', participantId, record, tonumber(maxMembers), tonumber(maxBytes))
 if not record then
   local present = redis.call('HLEN', key.members(roomId))
   if present >= settings.maxParticipants then return 'ROOM_FULL' end
@@ -731,15 +787,16 @@ if not record then
   })
   if not node then return 'NO_CAPACITY' end
   record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'
+  page = read_page(roomId, '0', participantId, record, tonumber(maxMembers), tonumber(maxBytes))
   stage('HSET', key.members(roomId), participantId, record)
+  stage('ZADD', key.joinOrder(roomId), last_position(roomId) + 1, participantId)
   stage('SADD', key.sessionRooms(sessionId), roomId)
   stage('ZREM', key.emptyRooms(), roomId)
   reserve(roomId, node, 1)
   append_event(roomId, joinedEvent)
-  members[#members + 1] = record
   if redis.call('ZSCORE', key.detached(), sessionId) then
     stage('SADD', key.reconnecting(roomId), participantId)
-    reconnecting[#reconnecting + 1] = participantId
+    page.reconnecting[#page.reconnecting + 1] = participantId
   end
   if mode == 'peer' and (present + 1 > 2 or not may_call_directly(grants)) then
     mode = 'sfu'
@@ -750,7 +807,7 @@ if not record then
   commit()
   offset = appended[#appended].offset
 end
-return { room, record, members, publications, reconnecting, offset, mode }`,
+return { room, record, page.members, page.publications, page.reconnecting, page.following, offset, mode }`,
   },
   leave: {
     args: ["roomId","participantId","reason","trace","banUser","banSeconds"],
@@ -826,7 +883,7 @@ end
 return { redis.call('XRANGE', inbox, '-', '+'), fields['entries-added'] > fields['length'] and 1 or 0 }`,
   },
   openSession: {
-    args: ["sessionId","resumeHash","userId","gatewayId","tokenId","tokenSeconds","issuedAt","...claims"],
+    args: ["sessionId","resumeHash","userId","gatewayId","tokenId","tokenSeconds","issuedAt","...fields"],
     result: z.union([z.enum(['TOKEN_REVOKED', 'TOKEN_REPLAYED', 'TOO_MANY_SESSIONS']), z.tuple([z.string()])]),
     lua: `${include.transaction}
 ${include.acceptance}
@@ -836,9 +893,9 @@ local problem = opening_problem(userId, issuedAt, tokenId)
 if problem then return problem end
 local offset = last_offset(key.inbox(userId))
 if tokenId ~= '' then stage_use(tokenId, tokenSeconds) end
-local fields = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(claims) }
-for index = 1, #fields, 2 do
-  stage('HSET', key.session(sessionId), fields[index], fields[index + 1])
+local record = { 'resumeHash', resumeHash, 'userId', userId, 'gatewayId', gatewayId, unpack(fields) }
+for index = 1, #record, 2 do
+  stage('HSET', key.session(sessionId), record[index], record[index + 1])
 end
 stage('SET', key.resume(resumeHash), sessionId)
 stage('SADD', key.gatewaySessions(gatewayId), sessionId)
@@ -846,6 +903,34 @@ stage('SADD', key.userSessions(userId), sessionId)
 stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
 return { offset }`,
+  },
+  orderMembers: {
+    args: ["roomId","cursor","position"],
+    result: z.tuple([z.string(), z.string()]),
+    lua: `${include.transaction}
+${include.room}
+${include.pages}
+local next_cursor, next_position = '-', '-'
+if cursor ~= '-' then
+  local page = redis.call('HSCAN', key.members(roomId), cursor, 'COUNT', 100)
+  local last = last_position(roomId)
+  for index = 1, #page[2], 2 do
+    if not redis.call('ZSCORE', key.joinOrder(roomId), page[2][index]) then
+      last = last + 1
+      stage('ZADD', key.joinOrder(roomId), last, page[2][index])
+    end
+  end
+  if page[1] ~= '0' then next_cursor = page[1] end
+end
+if position ~= '-' then
+  local found = redis.call('ZRANGEBYSCORE', key.joinOrder(roomId), '(' .. position, '+inf', 'WITHSCORES', 'LIMIT', 0, 100)
+  for index = 1, #found, 2 do
+    if redis.call('HEXISTS', key.members(roomId), found[index]) == 0 then stage('ZREM', key.joinOrder(roomId), found[index]) end
+  end
+  if #found == 200 then next_position = found[200] end
+end
+commit()
+return { next_cursor, next_position }`,
   },
   prepareMigration: {
     args: ["roomId","participantId","migrationId","event"],
@@ -1186,6 +1271,21 @@ stage_history(migrationId, migration.startedAt, { ['end'] = ending, endedAt = to
 stage_reservations()
 commit()
 return 1`,
+  },
+  roomPage: {
+    args: ["roomId","participantId","cursor","maxMembers","maxBytes","anyOrder"],
+    result: z.union([z.literal('UNORDERED'), z.tuple([z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu']), z.string()])]).nullable(),
+    lua: `${include.transaction}
+${include.room}
+${include.pages}
+local room = redis.call('GET', key.room(roomId))
+local settings = room and decode(room)
+if not settings then return nil end
+if anyOrder == '' and is_unordered(roomId) then return 'UNORDERED' end
+local own = participantId ~= '' and redis.call('HGET', key.members(roomId), participantId) or nil
+local migration = participantId ~= '' and redis.call('HGET', key.migrations(roomId), participantId) or ''
+local page = read_page(roomId, cursor, participantId, own, tonumber(maxMembers), tonumber(maxBytes))
+return { room, page.members, page.publications, page.reconnecting, page.following, last_offset(key.events(roomId)), media_mode(settings, roomId), migration }`,
   },
   sendToUser: {
     args: ["userId","message"],

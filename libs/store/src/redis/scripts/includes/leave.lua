@@ -18,6 +18,7 @@ local function stage_leave(room, participant, reason, trace)
   local member = redis.call('HGET', key.members(room), participant)
   if not member then return false end
   stage('HDEL', key.members(room), participant)
+  stage('ZREM', key.joinOrder(room), participant)
   stage('HDEL', key.mediaRequests(room), participant)
   stage('HDEL', key.linkedRelays(room), participant)
   stage('SREM', key.reconnecting(room), participant)
