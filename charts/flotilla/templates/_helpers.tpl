@@ -211,6 +211,8 @@ FLOTILLA_REGISTRY_URL: http://{{ $at }}
 {{/* Settings with values, sorted by name. Arguments: root, values (of the component), settings (of the chart). */}}
 {{- define "flotilla.settings" -}}
 {{- $common := dict "FLOTILLA_LOG_LEVEL" .root.Values.logLevel -}}
+{{- /* An image of an earlier version does not know it. */}}
+{{- if ne (int .root.Values.breakerHalfOpenSeconds) 120 }}{{- $_ := set $common "FLOTILLA_BREAKER_HALF_OPEN_SECONDS" .root.Values.breakerHalfOpenSeconds }}{{- end -}}
 {{- with .root.Values.otlpEndpoint }}
 {{- $_ := set $common "OTEL_EXPORTER_OTLP_ENDPOINT" . -}}
 {{- $_ := set $common "OTEL_TRACES_SAMPLER_ARG" $.root.Values.traceRatio -}}

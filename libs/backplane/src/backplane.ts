@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import {
   CommandBus,
   type EventLog,
@@ -9,6 +10,7 @@ import {
   RedisEventLog,
 } from '@flotilla/bus';
 import type { BrokerConfig, Health, Logger } from '@flotilla/runtime';
+import { BreakerReports } from './breaker-reports.ts';
 import { redisWarning } from './broker-check.ts';
 import { MemoryStore, RedisStore, type Store } from '@flotilla/store';
 
@@ -21,7 +23,7 @@ export interface Backplane {
 
 /** Connects to RabbitMQ and Redis. Rejects when Redis cannot be used or RabbitMQ refuses; waits for RabbitMQ to start. */
 export async function connectBackplane(
-  config: BrokerConfig,
+  config: BrokerConfig & { readonly FLOTILLA_INSTANCE?: string },
   log: Logger,
 ): Promise<Backplane & { close(): Promise<void> }> {
   const { FLOTILLA_NAMESPACE: namespace } = config;
@@ -31,7 +33,11 @@ export async function connectBackplane(
     RedisEventLog.connect({ ...redis, namespace, log }),
     RedisStore.connect({ ...redis, namespace, log }),
   ]);
-  const bus = new CommandBus(transport, log);
+  const bus = new CommandBus(transport, log, {
+    halfOpenMs: config.FLOTILLA_BREAKER_HALF_OPEN_SECONDS * 1000,
+    sharedProblem: () => transport.problem() ?? store.problem(),
+  });
+  const reports = new BreakerReports(bus.guard, store.breakers, callerName(config, log), log);
   void redisWarning('REDIS_URL', redis).then((warning) => {
     if (warning) log.warn({ warning }, 'Redis is not set up as it should be');
   });
@@ -40,9 +46,16 @@ export async function connectBackplane(
     events,
     store,
     close: async () => {
+      reports.stop();
       await Promise.allSettled([bus.close(), events.close(), store.close()]);
     },
   };
+}
+
+/** How the topology names this process: its service and its instance. */
+function callerName({ FLOTILLA_INSTANCE: instance = hostname() }: { FLOTILLA_INSTANCE?: string }, log: Logger): string {
+  const { service } = log.bindings() as { service?: string };
+  return service === undefined ? instance : `${service} ${instance}`;
 }
 
 export function redisAddress(config: BrokerConfig): RedisAddress {
@@ -58,7 +71,11 @@ export function rabbitMqAddress(config: BrokerConfig): RabbitMqAddress {
 /** A backplane within this process. */
 export function memoryBackplane(log: Logger): Backplane {
   const events = new MemoryEventLog();
-  return { bus: new CommandBus(new MemoryCommandTransport(), log), events, store: new MemoryStore(events) };
+  const store = new MemoryStore(events);
+  const bus = new CommandBus(new MemoryCommandTransport(), log);
+  // Ends with its breakers.
+  void new BreakerReports(bus.guard, store.breakers, callerName({}, log), log);
+  return { bus, events, store };
 }
 
 /**

@@ -64,6 +64,8 @@ export const brokerUses = {
       ...(['migrations.begin', 'migrations.commit', 'migrations.rollBack'] as const),
       ...(['migrations.reassignLost', 'migrations.of', 'migrations.running', 'history.report'] as const),
       ...(['nodes.list', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
+      ...(['snapshots.lock', 'snapshots.renew', 'snapshots.unlock'] as const),
+      ...(['snapshots.read', 'snapshots.write'] as const),
     ],
   },
   sfu: {
@@ -103,8 +105,10 @@ const common = ['PING', 'INFO', 'SELECT', 'CLIENT|SETNAME', 'MULTI', 'EXEC', 'DI
 const scripting = ['EVAL', 'EVALSHA'];
 
 export function redisAccessOf(user: BrokerUser): RedisAccess {
-  const { streams, store } = brokerUses[user];
-  return new RedisAccessBuilder().add(streamAccess(streams)).add(storeAccess(store));
+  const { commands, streams, store }: BrokerUse = brokerUses[user];
+  const access = new RedisAccessBuilder().add(streamAccess(streams)).add(storeAccess(store));
+  // The backplane of a process that calls others reports its breakers.
+  return commands.calls ? access.add(storeAccess(['breakers.report'])) : access;
 }
 
 /** Stands in the files for the prefix of all names (`FLOTILLA_NAMESPACE`). */

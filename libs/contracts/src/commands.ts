@@ -47,6 +47,8 @@ export const maxPublicationsOfNewPipe = 64;
 
 /** Served by the room registry, on a queue that all its instances share. */
 export const registryCommands = {
+  /** A probe, after commands were not answered. */
+  'registry.ping': { version: 1, payload: z.object({}), reply: z.object({}) },
   /**
    * Begins a migration: reserves capacity, opens the transports on the new node, and sends the client `migrate`. The reply
    * comes then; `migration.deadline` is 10,000 ms (`migrationTimeoutMs`) after the begin. With reason `node_lost` the participant
@@ -253,6 +255,8 @@ export const sfuCommands = {
  * without a link to this relay.
  */
 export const relayCommands = {
+  /** A probe, after commands were not answered. */
+  'relay.ping': { version: 1, payload: z.object({}), reply: z.object({}) },
   /** Opens the link of a session, replacing any that it has on this relay. Errors: NO_CAPACITY. */
   'relay.connect': {
     version: 1,

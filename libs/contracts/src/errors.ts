@@ -304,7 +304,7 @@ export const errorCatalogue = {
     status: 503,
     retry: true,
     meaning: 'A service or broker that this request needs is unreachable. Calls in progress continue.',
-    cure: 'Retry with exponential backoff, from 1 s. If it lasts, check Redis, RabbitMQ and the registry.',
+    cure: 'Retry after the seconds in `Retry-After`, where it is given: nothing was done then. Otherwise with exponential backoff, from 1 s. If it lasts, check Redis, RabbitMQ and the registry.',
   },
   DEADLINE_EXCEEDED: {
     status: 504,

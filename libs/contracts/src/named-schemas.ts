@@ -81,6 +81,8 @@ import {
 import { Grant, RoomGrant } from './grants.ts';
 import { RoomClaim } from './token.ts';
 import {
+  BreakerState,
+  BreakerVertex,
   GatewayVertex,
   MigrationVertex,
   NegotiationVertex,
@@ -98,6 +100,8 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   Ban,
   BanCursor,
   BanList,
+  BreakerState,
+  BreakerVertex,
   CreateRoom,
   CutSocketDrill: drillKinds.cut_socket,
   DisplayName,

@@ -410,7 +410,7 @@ export const restRoutes = {
     scope: 'read',
     wholeFleet: true,
     summary:
-      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, and the last migrations. Expensive: to follow the fleet, use `watch_topology` of the signaling protocol.',
+      'Get the fleet as a graph: gateways, SFU nodes, rooms, sessions, negotiations, the last migrations, and open circuit breakers. Up to 3 s old, see the header `Age`. To follow the fleet, use `watch_topology` of the signaling protocol.',
     query: GetTopology,
     status: 200,
     reply: Topology,

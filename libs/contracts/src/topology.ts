@@ -69,6 +69,23 @@ export const NegotiationVertex = z.object({
 /** An active migration, or one of the last that ended; see `keptMigrations`. */
 export const MigrationVertex = z.object({ kind: z.literal('migration'), ...MigrationRecord.shape });
 
+export const BreakerState = z
+  .enum(['open', 'half_open'])
+  .describe('`open`: calls are refused at once. `half_open`: a trial call runs, the others are refused.');
+/** A circuit breaker of calls between services that is not closed. */
+export const OpenBreaker = z.object({
+  caller: z.string().max(300).describe('The process that calls.'),
+  target: z.string().max(128).describe('What it calls: the id of an SFU node or a metadata relay, or `registry`.'),
+  state: orElse(BreakerState, 'open'),
+  since: Timestamp.describe('When it opened, in milliseconds since the Unix epoch.'),
+});
+export type OpenBreaker = z.infer<typeof OpenBreaker>;
+export const BreakerVertex = z.object({
+  kind: z.literal('breaker'),
+  id: z.string().describe('`<caller>/<target>`'),
+  ...OpenBreaker.shape,
+});
+
 export const TopologyVertex = z.discriminatedUnion('kind', [
   GatewayVertex,
   NodeVertex,
@@ -76,6 +93,7 @@ export const TopologyVertex = z.discriminatedUnion('kind', [
   SessionVertex,
   NegotiationVertex,
   MigrationVertex,
+  BreakerVertex,
 ]);
 export type TopologyVertex = z.infer<typeof TopologyVertex>;
 

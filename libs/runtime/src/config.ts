@@ -221,8 +221,20 @@ export const servingConfig = z.object({
     ),
 });
 
+/** Settings of services that call others. */
+export const breakerConfig = z.object({
+  FLOTILLA_BREAKER_HALF_OPEN_SECONDS: wholeNumber()
+    .min(1)
+    .max(3600)
+    .default(120)
+    .describe(
+      'Seconds after which a service that did not answer is called again, as a trial. Calls to it are refused until then, unless it answers a probe before. At most 10 for one SFU node or metadata relay of several.',
+    ),
+});
+
 /** Further settings of services that use the brokers. */
 export const brokerConfig = z.object({
+  ...breakerConfig.shape,
   REDIS_URL: redisUrl()
     .default('redis://127.0.0.1:6379')
     .describe(

@@ -1,5 +1,6 @@
 import {
   maxTopologyVertices,
+  type OpenBreaker,
   type NegotiationState,
   type MigrationRecord,
   type NodeView,
@@ -30,6 +31,12 @@ export function nodeVertex(node: NodeView): TopologyVertex {
 const hundredths = (value: number): number => Math.round(value * 100) / 100;
 
 export const migrationVertex = (record: MigrationRecord): TopologyVertex => ({ kind: 'migration', ...record });
+
+export const breakerVertex = (breaker: OpenBreaker): TopologyVertex => ({
+  kind: 'breaker',
+  id: `${breaker.caller}/${breaker.target}`,
+  ...breaker,
+});
 
 type Media = Extract<TopologyVertex, { kind: 'session' }>['media'];
 

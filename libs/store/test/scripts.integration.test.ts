@@ -43,6 +43,8 @@ local redis = setmetatable({ call = function(...)
 end }, { __index = real })
 ${luaOf(name)}`;
 
+const breaker = { caller: 'gateway', target: 'nd_a', state: 'open', since: 1 } as const;
+
 type Run = (store: RedisStore) => Promise<unknown>;
 
 const roomId = 'rm_a';
@@ -169,6 +171,13 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
       await redis.hset(`${namespaceNow}:{${roomId}}:migrations`, participantId, 'damaged');
     },
     run: (store) => store.migrations.running(10),
+  },
+  reportBreakers: {
+    before: async (store) => {
+      await store.breakers.report('other', [breaker]);
+      await redis.hset(`${namespaceNow}:breakers`, 'ended', '1 []');
+    },
+    run: (store) => store.breakers.report('p', [breaker]),
   },
   acquireLease: { run: (store) => store.leases.acquire('l', 'h', 10_000) },
 };

@@ -35,7 +35,7 @@ export async function pingNode(
 ): Promise<ProbeResult> {
   const accepts = address === undefined ? true : acceptsConnections(address);
   try {
-    await bus.call(sfuQueue(nodeId), 'sfu.ping', {}, { timeoutMs: probeTimeoutMs });
+    await bus.call(sfuQueue(nodeId), 'sfu.ping', {}, { timeoutMs: probeTimeoutMs, unguarded: true });
     return 'alive';
   } catch (error) {
     const { code } = FlotillaError.from(error);

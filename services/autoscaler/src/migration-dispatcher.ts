@@ -1,5 +1,6 @@
 import type { CommandBus } from '@flotilla/bus';
 import { FlotillaError, registryQueue } from '@flotilla/contracts';
+import { withRetries } from '@flotilla/resilience';
 import { counter, type Logger } from '@flotilla/runtime';
 import { peerKey, type PlannedMigration } from './planner/state.ts';
 
@@ -8,7 +9,8 @@ const callsAtOnce = 32;
 const callTimeoutMs = 5000;
 /**
  * The registry reassigns a lost peer within milliseconds. Where its machine was lost with the node, it stays a consumer for some seconds
- * and gets every other command: the next attempt goes to another registry.
+ * and gets every other command: the next attempt goes to another registry. The attempts are essential, as those peers have no media, and
+ * bounded by `callsAtOnce`.
  */
 const lostNode = { timeoutMs: 400, attempts: 12 } as const;
 
@@ -24,7 +26,7 @@ interface Order extends PlannedMigration {
 }
 
 export interface MigrationDispatcherOptions {
-  readonly bus: Pick<CommandBus, 'call'>;
+  readonly bus: Pick<CommandBus, 'call' | 'mayRetry'>;
   /** Checked before each call. */
   readonly mayAct: () => boolean;
   /** The peer left its room, or was moved off a lost node, which cannot report that. */
@@ -75,18 +77,22 @@ export class MigrationDispatcher {
       const { timeoutMs, attempts } =
         reason === 'node_lost' ? lostNode : ({ timeoutMs: callTimeoutMs, attempts: 1 } as const);
       const commandId = crypto.randomUUID();
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const payload = { roomId, sessionId, fromNode, toNode, reason, term };
-          await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
-          break;
-        } catch (error) {
-          const { code } = FlotillaError.from(error);
-          // An earlier attempt was carried out, and its answer came too late.
-          if (attempt > 1 && code === 'MIGRATION_NOT_ACTIVE') break;
-          if (code !== 'DEADLINE_EXCEEDED' || attempt === attempts || !this.options.mayAct()) throw error;
-        }
-      }
+      const payload = { roomId, sessionId, fromNode, toNode, reason, term };
+      await withRetries(
+        {
+          retries: attempts - 1,
+          when: (error) => FlotillaError.from(error).code === 'DEADLINE_EXCEEDED' && this.options.mayAct(),
+          take: () => bus.mayRetry(registryQueue, true),
+        },
+        async (attempt) => {
+          try {
+            await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
+          } catch (error) {
+            // An earlier attempt was carried out, and its answer came too late.
+            if (attempt === 0 || FlotillaError.from(error).code !== 'MIGRATION_NOT_ACTIVE') throw error;
+          }
+        },
+      );
       if (reason === 'node_lost') onRemoved(migration);
       return 'ok';
     } catch (error) {

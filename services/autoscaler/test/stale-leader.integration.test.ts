@@ -47,7 +47,8 @@ test('an order that a leader was about to send when it was stopped is refused on
             await beforeSending();
             await carryOut(payload);
           },
-        } as unknown as Pick<CommandBus, 'call'>,
+          mayRetry: () => true,
+        } as unknown as Pick<CommandBus, 'call' | 'mayRetry'>,
         mayAct: () => leadership.leads,
         onRemoved: () => undefined,
         log,

@@ -1,4 +1,5 @@
 import {
+  breakerConfig,
   checkRegistryTls,
   checkServerTls,
   commonConfig,
@@ -13,6 +14,7 @@ import { z } from 'zod';
 const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
+  ...breakerConfig.shape,
   FLOTILLA_CONSOLE_HOST: listenAddress().default('0.0.0.0').describe('Address that the console listens on.'),
   FLOTILLA_CONSOLE_PORT: port().default(8082).describe('Port of the console. 0 picks a free port.'),
   FLOTILLA_CONSOLE_OPEN: flag()

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { errorCatalogue, FlotillaError, firstIssue, type IssuedToken, RoomName } from '@flotilla/contracts';
+import { CallRefused } from '@flotilla/resilience';
 import { bearerTokenOf } from '@flotilla/runtime';
 import { Body, Controller, type DynamicModule, Headers, Inject, Module, Post, Res } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -47,6 +48,7 @@ class ConsoleController {
       response.json({ token, url });
     } catch (error) {
       const failure = FlotillaError.from(error);
+      if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
       response.status(errorCatalogue[failure.code].status).json({ error: failure.body, url });
     }
   }

@@ -24,6 +24,7 @@ await runService({
       apiKey: () => config.FLOTILLA_API_KEY,
       fetch: registryFetch(config),
       onUnreachable: ({ message }) => log.warn({ reason: message }, 'the REST API cannot be used'),
+      breaker: { log, halfOpenMs: config.FLOTILLA_BREAKER_HALF_OPEN_SECONDS * 1000 },
     });
     const app = await NestFactory.create<NestExpressApplication>(
       ConsoleModule.register({

@@ -67,6 +67,22 @@ describe('the topology drawing', () => {
     });
   });
 
+  test('a node to which a service refuses calls is labelled with its breaker', () => {
+    const breaker: TopologyVertex = {
+      kind: 'breaker',
+      id: 'gateway a/nd_a',
+      caller: 'gateway a',
+      target: 'nd_a',
+      state: 'open',
+      since: 1,
+    };
+    const fleet = fleetOf(node('nd_a'), node('nd_b'), breaker);
+    const labels = draw(fleet, undefined).vertices.map(({ label }) => label);
+    expect(labels).toEqual(['nd_a\n1 of 100\nbreaker open', 'nd_b\n1 of 100']);
+    expect(fleet.get(breaker.id)).toBeUndefined();
+    expect(fleet.breakersTo('nd_a')).toEqual([breaker]);
+  });
+
   test('a session has its quality group, and its label names the group unless it is stable', () => {
     const at = { roomId: 'rm_one', nodeId: 'nd_a' };
     const ada = { ...session('ada', 'rm_one'), media: [{ ...at, score: 0.97, group: 'stable' as const }] };

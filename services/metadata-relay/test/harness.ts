@@ -32,7 +32,11 @@ export const fleets: Record<string, () => Promise<Backplane & { close?(): Promis
   'Redis and RabbitMQ': () => {
     const { redisUrl, amqpUrl } = testBrokers();
     const FLOTILLA_NAMESPACE = uniqueName('t');
-    return connectBackplane({ REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE }, log);
+    const FLOTILLA_BREAKER_HALF_OPEN_SECONDS = 120;
+    return connectBackplane(
+      { REDIS_URL: redisUrl, AMQP_URL: amqpUrl, FLOTILLA_NAMESPACE, FLOTILLA_BREAKER_HALF_OPEN_SECONDS },
+      log,
+    );
   },
 };
 

@@ -15,6 +15,7 @@ import type { RegistryConfig } from './config.ts';
 import { ApiAccess } from './inbound/api-access.ts';
 import { serveRegistryCommands } from './inbound/commands.ts';
 import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './inbound/rest.ts';
+import { STORE_PROBLEM, type StoreProblem } from './inbound/outage.ts';
 import { measureRest } from './inbound/rest-metrics.ts';
 import { Migrations } from './migrations/migrations.ts';
 import { Nodes } from './nodes.ts';
@@ -22,6 +23,7 @@ import { Drills } from './drills.ts';
 import { Revocations } from './revocations.ts';
 import { Rooms } from './rooms.ts';
 import { Sweeper } from './sweeper.ts';
+import { TopologySnapshot } from './topology/topology-snapshot.ts';
 
 export interface RoomRegistryOptions {
   readonly config: TokenConfig &
@@ -39,10 +41,8 @@ export class RoomRegistryModule implements NestModule {
   }
 
   static register({ config, access, backplane, log }: RoomRegistryOptions): DynamicModule {
-    const rest: RestSettings = {
-      topology: () => backplane.store.topology(),
-      log,
-    };
+    const rest: RestSettings = { log };
+    const storeProblem: StoreProblem = () => backplane.store.problem();
     const rooms = new Rooms(backplane.store.rooms);
     const migrations = new Migrations(backplane.bus, backplane.store, log);
     const nodes = new Nodes(backplane.store.nodes, backplane.bus);
@@ -59,6 +59,8 @@ export class RoomRegistryModule implements NestModule {
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },
         { provide: REST_SETTINGS, useValue: rest },
         { provide: ApiAccess, useValue: access },
+        { provide: TopologySnapshot, useValue: new TopologySnapshot(backplane.store, log) },
+        { provide: STORE_PROBLEM, useValue: storeProblem },
         { provide: APP_FILTER, useClass: RestErrors },
         {
           provide: Registry,

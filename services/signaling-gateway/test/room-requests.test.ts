@@ -1,5 +1,5 @@
-import { appendRoomEvent, MemoryEventLog } from '@flotilla/bus';
-import { FlotillaError } from '@flotilla/contracts';
+import { appendRoomEvent, CommandBus, MemoryCommandTransport, MemoryEventLog } from '@flotilla/bus';
+import { FlotillaError, sfuQueue } from '@flotilla/contracts';
 import { MemoryStore } from '@flotilla/store';
 import { newcomer, nodeReport, notYet, participantClaims, roomRecord, waitFor } from '@flotilla/testkit';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -13,6 +13,10 @@ import { log } from './gateway-harness.ts';
 import { recordingSession } from './recording-session.ts';
 
 const membership = { roomId: 'rm_a', participantId: 'pt_a', nodeId: 'nd_a' };
+
+/** A bus whose calls this answers, with retries and without breakers. */
+const busOf = (call: (...args: never[]) => unknown) =>
+  ({ call, mayRetry: () => true, refusedInstances: () => [] }) as never;
 
 /** A session in the room `rm_a`, with what it was sent. */
 function member() {
@@ -80,7 +84,7 @@ describe('memberships', () => {
       throw new FlotillaError('NODE_UNAVAILABLE');
     };
     const rooms = { join: async () => joined, leave, reassign: async () => ({ nodeId: 'nd_b' }) };
-    const memberships = new Memberships({ call } as never, rooms as never, streams, 16, log);
+    const memberships = new Memberships(busOf(call), rooms as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toThrow();
     expect(leave).not.toHaveBeenCalled();
   });
@@ -127,7 +131,7 @@ describe('memberships', () => {
       throw new FlotillaError('NO_CAPACITY');
     };
     const rooms = { join: async () => joined, leave: async () => true };
-    const memberships = new Memberships({ call } as never, rooms as never, streams, 16, log);
+    const memberships = new Memberships(busOf(call), rooms as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({ code: 'NO_CAPACITY' });
     expect(streams.size).toBe(0);
   });
@@ -139,11 +143,69 @@ describe('memberships', () => {
       session.state = 'closed';
       return joined;
     };
-    const memberships = new Memberships({ call } as never, { join } as never, streams, 16, log);
+    const memberships = new Memberships(busOf(call), { join } as never, streams, 16, log);
     await expect(memberships.join(session, { room: 'rm_a', ...media })).rejects.toMatchObject({
       code: 'SESSION_EXPIRED',
     });
     expect(call).not.toHaveBeenCalled();
+  });
+});
+
+describe('the media of a new participant', () => {
+  const joined = {
+    member: { id: 'pt_a', nodeId: 'nd_a', grants: ['publish'] },
+    room: { id: 'rm_a' },
+    mediaMode: 'sfu',
+    members: [],
+    publications: [],
+    offset: '0-0',
+  };
+  const media = { rtpCapabilities: {}, subscribe: true };
+  const transport = {
+    id: 't',
+    iceParameters: { usernameFragment: 'u', password: 'p' },
+    iceCandidates: [],
+    dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: Array(32).fill('AB').join(':') }] },
+  };
+  const openedOn = (nodeId: string) => ({ nodeId, send: transport, recv: transport, subscriptions: [] });
+
+  test('is opened on another node at once while calls to the assigned one are refused', async () => {
+    const bus = new CommandBus(new MemoryCommandTransport(), log, { lastingMs: 0 });
+    const asked: string[] = [];
+    for (const id of ['nd_a', 'nd_b', 'nd_c'])
+      await bus.serve(sfuQueue(id), 'exclusive', {
+        'sfu.open_session': async () => {
+          asked.push(id);
+          return openedOn(id) as never;
+        },
+        'sfu.ping': () => new Promise<never>(() => undefined),
+      });
+    for (const id of ['nd_a', 'nd_b'])
+      for (let call = 0; call < 5; call++)
+        await bus.call(sfuQueue(id), 'sfu.ping', {}, { timeoutMs: 1 }).catch(() => undefined);
+    const reassign = vi.fn(async () => ({ nodeId: 'nd_c' }));
+    const rooms = { join: async () => joined, reassign };
+    const streams = new RoomStreams(new MemoryEventLog());
+    const { session } = recordingSession('ss_a', () => undefined);
+    const reply = await new Memberships(bus, rooms as never, streams, 16, log).join(session, { room: 'a', ...media });
+    expect(reply.media).toMatchObject({ nodeId: 'nd_c' });
+    expect(asked).toEqual(['nd_c']);
+    expect(reassign).toHaveBeenCalledWith(expect.anything(), 'pt_a', ['nd_a', 'nd_a', 'nd_b']);
+    await bus.close();
+  });
+
+  test('is opened on no third node after timeouts when the budget of retries is used up', async () => {
+    const bus = new CommandBus(new MemoryCommandTransport(), log);
+    while (bus.mayRetry(sfuQueue('nd_a'))) continue;
+    const call = vi.spyOn(bus, 'call').mockRejectedValue(new FlotillaError('DEADLINE_EXCEEDED'));
+    const rooms = { join: async () => joined, reassign: vi.fn(), leave: async () => true };
+    const streams = new RoomStreams(new MemoryEventLog());
+    const { session } = recordingSession('ss_a', () => undefined);
+    const joining = new Memberships(bus, rooms as never, streams, 16, log).join(session, { room: 'a', ...media });
+    await expect(joining).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(call).toHaveBeenCalledTimes(1);
+    expect(rooms.reassign).not.toHaveBeenCalled();
+    await bus.close();
   });
 });
 
@@ -154,11 +216,7 @@ describe('metadata links', () => {
       if (command === 'relay.connect') session.rooms.delete('rm_a');
       return {};
     });
-    const links = new MetadataLinks(
-      { call } as never,
-      { relays: { assign: async () => 'rl_a' }, rooms: {} } as never,
-      log,
-    );
+    const links = new MetadataLinks(busOf(call), { relays: { assign: async () => 'rl_a' }, rooms: {} } as never, log);
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call.mock.calls.map(([, command]) => command)).toEqual(['relay.connect', 'relay.disconnect']);
@@ -170,11 +228,7 @@ describe('metadata links', () => {
       session.rooms.delete('rm_a');
       throw new FlotillaError('NODE_UNAVAILABLE');
     });
-    const links = new MetadataLinks(
-      { call } as never,
-      { relays: { assign: async () => 'rl_a' }, rooms: {} } as never,
-      log,
-    );
+    const links = new MetadataLinks(busOf(call), { relays: { assign: async () => 'rl_a' }, rooms: {} } as never, log);
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call).toHaveBeenCalledTimes(1);
@@ -196,7 +250,7 @@ describe('metadata links', () => {
     const inRoom = { ...membership, participantId: joined.id };
     /** A gateway and its connection of the session, which the first one opens and others resume. */
     const connection = () => {
-      const links = new MetadataLinks({ call } as never, store, log);
+      const links = new MetadataLinks(busOf(call), store, log);
       const { session } = member();
       return async (exceptRelay?: string) =>
         (await links.connect(session, inRoom, { dtlsParameters: {} as never, exceptRelay })).relayId;
@@ -217,7 +271,7 @@ describe('metadata links', () => {
     await store.relays.report({ id: 'rl_a', links: 0, startedAt: 1, state: 'active', capacity: 10, rooms: 0 });
     const { session } = member();
     const call = vi.fn(async (_queue: string, _command: string) => ({}));
-    const links = new MetadataLinks({ call } as never, store, log);
+    const links = new MetadataLinks(busOf(call), store, log);
     const connecting = links.connect(session, membership, { dtlsParameters: {} as never });
     await expect(connecting).rejects.toMatchObject({ code: 'NOT_IN_ROOM' });
     expect(call.mock.calls.map(([, command]) => command)).toEqual(['relay.connect', 'relay.disconnect']);

@@ -127,7 +127,7 @@ await runService({
           AutoscalerModule.register({ backplane, log }),
           ConsoleModule.register({
             signalUrl: undefined,
-            registry: new RegistryClient({ url: () => ownUrl, apiKey: () => undefined }),
+            registry: new RegistryClient({ url: () => ownUrl, apiKey: () => undefined, breaker: { log } }),
             open: isOpen,
           }),
         ],

@@ -47,6 +47,18 @@ export const brokers = dashboard(
     graph('failed commands per second', {
       '{{outcome}}': `sum by (outcome) (${rate('flotilla_commands_total', { role: 'caller' })}) unless on (outcome) sum by (outcome) (${rate('flotilla_commands_total', { role: 'caller', outcome: 'ok' })})`,
     }),
+    graph('breakers that are not closed', {
+      '{{kind}} {{state}}': `sum by (kind, state) (${metric('flotilla_breakers')})`,
+    }),
+    graph('calls refused per second', {
+      '{{kind}} {{reason}}': `sum by (kind, reason) (${rate('flotilla_calls_rejected_total')})`,
+    }),
+    graph('retries per second', {
+      '{{kind}} {{outcome}}': `sum by (kind, outcome) (${rate('flotilla_retries_total')})`,
+    }),
+    graph('snapshots: share of reads that are served at once', {
+      '{{snapshot}}': `sum by (snapshot) (${rate('flotilla_snapshot_reads_total', { result: 'hit' })}) / sum by (snapshot) (${rate('flotilla_snapshot_reads_total')})`,
+    }),
     graph('stream gaps', {
       '{{instance}}': `sum by (instance) (increase(${metric('flotilla_stream_gaps_total')}[$__rate_interval]))`,
     }),

@@ -12,6 +12,7 @@ import {
   read,
   safeRead,
 } from '@flotilla/contracts';
+import { CallGuard, type CallGuardOptions, type OutcomeOf, type Target } from '@flotilla/resilience';
 import {
   counter,
   histogram,
@@ -56,8 +57,15 @@ const ofAnswer = {
 
 const Answer = z.discriminatedUnion('ok', [
   z.object({ ok: z.literal(true), payload: z.unknown(), ...ofAnswer }),
-  z.object({ ok: z.literal(false), error: ErrorBody, ...ofAnswer }),
+  z.object({
+    ok: z.literal(false),
+    error: ErrorBody,
+    /** The service works, and is older than the caller. */
+    isNewer: z.boolean().optional(),
+    ...ofAnswer,
+  }),
 ]);
+type Answer = z.output<typeof Answer>;
 
 /** Metadata of a command, passed to its handler. */
 export interface CommandContext {
@@ -75,6 +83,8 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Idempotency key: two calls with the same id run once, and both get the reply. Default: a random UUID. */
   readonly commandId?: string;
+  /** Sends it whatever the state of the breaker is, without effect on it: for probes. Default false. */
+  readonly unguarded?: boolean;
 }
 
 const calls = histogram({
@@ -101,16 +111,22 @@ const waits = histogram({
  * NODE_UNAVAILABLE when the queue of an SFU node or relay does not exist, UNAVAILABLE when the broker or the service is down,
  * DEADLINE_EXCEEDED after the timeout. The broker drops a command that is not delivered by then. Delivery is at least once; a repeated
  * command id gets the first reply for a minute.
+ *
+ * Each queue has a breaker. After consecutive timeouts or answers UNAVAILABLE, calls are refused at once with CallRefused:
+ * NODE_UNAVAILABLE for the queue of an instance, UNAVAILABLE for that of a service.
  */
 export class CommandBus {
   readonly #transport: CommandTransport;
   readonly #log: Logger;
   readonly #clocks: ClockComparison;
+  /** Breakers by queue, and budgets of retries by service. */
+  readonly guard: CallGuard;
 
-  constructor(transport: CommandTransport, log: Logger) {
+  constructor(transport: CommandTransport, log: Logger, breakers: Omit<CallGuardOptions, 'log' | 'probe'> = {}) {
     this.#transport = transport;
     this.#log = log;
     this.#clocks = new ClockComparison(log);
+    this.guard = new CallGuard({ ...breakers, log, probe: (queue) => this.#ping(queue) });
   }
 
   /**
@@ -124,7 +140,7 @@ export class CommandBus {
     payload: CommandPayload<T>,
     options: CallOptions = {},
   ): Promise<CommandReply<T>> {
-    const { timeoutMs = 5000, commandId = crypto.randomUUID() } = options;
+    const { timeoutMs = 5000, commandId = crypto.randomUUID(), unguarded = false } = options;
     let outcome = 'ok';
     try {
       return await inSpan(
@@ -134,7 +150,9 @@ export class CommandBus {
           measured({ type, role: 'caller' }, async () => {
             const { version, reply } = commands[type];
             const message = { commandId, type, version, timeoutMs, payload } satisfies z.input<typeof Message>;
-            const answer = await this.#exchange(queue, type, JSON.stringify(message), { id: commandId, timeoutMs });
+            const text = JSON.stringify(message);
+            const send = (): Promise<Answer> => this.#exchange(queue, type, text, { id: commandId, timeoutMs });
+            const answer = await (unguarded ? send() : this.guard.call(targetOf(queue), send, outcomeOf));
             if (!answer.ok) throw new FlotillaError(answer.error.code, answer.error.message);
             return read(reply, answer.payload) as CommandReply<T>;
           }),
@@ -148,12 +166,40 @@ export class CommandBus {
     }
   }
 
+  /**
+   * Whether a call to this queue may be sent again, or to another instance of its service, after it was not answered: at most one in ten of
+   * the service's calls is a retry. `isEssential`: it is counted, and always allowed.
+   */
+  mayRetry(queue: string, isEssential = false): boolean {
+    return this.guard.takeRetry(serviceOf(queue), isEssential);
+  }
+
+  /** Ids of the instances of a service to which calls are refused now. */
+  refusedInstances(service: 'sfu' | 'relay'): string[] {
+    const prefix = `${service}.`;
+    return this.guard.refused().flatMap((queue) => (queue.startsWith(prefix) ? [queue.slice(prefix.length)] : []));
+  }
+
+  /** Asks what serves a queue whether it does. */
+  async #ping(queue: string): Promise<'answered' | 'failed' | 'absent'> {
+    const type = pings[serviceOf(queue)];
+    if (type === undefined) return 'failed';
+    try {
+      await this.call(queue, type, {}, { timeoutMs: pingTimeoutMs, unguarded: true });
+      return 'answered';
+    } catch (error) {
+      const { code } = FlotillaError.from(error);
+      if (code === 'NODE_UNAVAILABLE') return 'absent';
+      return code === 'DEADLINE_EXCEEDED' || code === 'UNAVAILABLE' ? 'failed' : 'answered';
+    }
+  }
+
   async #exchange(
     queue: string,
     type: CommandType,
     message: string,
     options: { id: string; timeoutMs: number },
-  ): Promise<z.output<typeof Answer>> {
+  ): Promise<Answer> {
     const sentAt = Date.now();
     const startedAt = performance.now();
     const answer = Answer.parse(JSON.parse(await this.#request(queue, message, options)));
@@ -228,7 +274,11 @@ export class CommandBus {
     const spec = isKnown ? commands[type as CommandType] : undefined;
     if (!handler || !spec) return refuse(new FlotillaError('UNKNOWN_TYPE', `no handler for command ${type}`));
     if (message.version > spec.version)
-      return refuse(new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`));
+      return refuse(
+        new FlotillaError('UNAVAILABLE', `${type} version ${message.version} is newer than this service`),
+        undefined,
+        { isNewer: true },
+      );
     const payload = safeRead(spec.payload, message.payload);
     if (!payload.success) return badPayload(type, firstIssue(payload.error));
     if (!isWellFormedJson(text, payload.data)) return badPayload(type, malformedText);
@@ -259,6 +309,7 @@ export class CommandBus {
 
   /** Closes the transport. Pending calls reject. */
   async close(): Promise<void> {
+    this.guard.stop();
     await this.#transport.close();
   }
 }
@@ -274,7 +325,33 @@ async function measured<R>(labels: { type: string; role: 'caller' | 'handler' },
 }
 
 /** The service of a queue, without the id of its instance: `sfu` of `sfu.nd_a`. */
-const serviceOf = (queue: string): string => queue.split('.')[0]!;
+const serviceOf = (queue: string): string => queue.split('.', 1)[0]!;
+
+const targetOf = (queue: string): Target => ({ kind: serviceOf(queue), name: queue, isInstance: queue.includes('.') });
+
+/** Probes of services whose breaker is open. */
+const pings: Readonly<Record<string, 'registry.ping' | 'sfu.ping' | 'relay.ping'>> = {
+  registry: 'registry.ping',
+  sfu: 'sfu.ping',
+  relay: 'relay.ping',
+};
+const pingTimeoutMs = 1000;
+
+/**
+ * What a call says about the service. An error that it answers with, such as NOT_FOUND, or NODE_UNAVAILABLE about another service, is an
+ * answer. When the queue of an instance does not exist, the broker says so at once, and nothing says that the instance is slow.
+ */
+const outcomeOf: OutcomeOf<Answer> = (settled) => {
+  if ('value' in settled) {
+    const answer = settled.value;
+    return answer.ok || answer.isNewer || answer.error.code !== 'UNAVAILABLE' ? 'answered' : 'failed';
+  }
+  const { code, cause } = FlotillaError.from(settled.error);
+  if (code === 'DEADLINE_EXCEEDED') return 'failed';
+  if (!(cause instanceof TransportError)) return 'answered';
+  if (cause.kind !== 'unroutable') return 'unknown';
+  return code === 'NODE_UNAVAILABLE' ? 'absent' : 'failed';
+};
 
 type AnyHandlers = Record<string, ((payload: unknown, context: CommandContext) => Promise<unknown>) | undefined>;
 
@@ -296,7 +373,7 @@ const stamped = ({ answer, ...outcome }: Outcome, handledMs: number): Outcome =>
 const badPayload = (type: string, why: string): Outcome =>
   refuse(new FlotillaError('BAD_PAYLOAD', why), `payload of ${type}: ${why}`);
 
-function refuse(error: FlotillaError, deadLetter?: string): Outcome {
-  const answer = JSON.stringify({ ok: false, error: error.body });
+function refuse(error: FlotillaError, deadLetter?: string, more?: { isNewer: true }): Outcome {
+  const answer = JSON.stringify({ ok: false, error: error.body, ...more });
   return deadLetter === undefined ? { answer } : { answer, deadLetter };
 }

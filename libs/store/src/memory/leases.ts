@@ -27,6 +27,11 @@ export class MemoryLeases implements LeaseStore {
     return true;
   }
 
+  isHeldBy(name: string, holder: string): boolean {
+    const lease = this.#leases.get(name);
+    return lease?.holder === holder && lease.until > this.now();
+  }
+
   async release(name: string, holder: string): Promise<void> {
     if (this.#leases.get(name)?.holder === holder) this.#leases.delete(name);
   }

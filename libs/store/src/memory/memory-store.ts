@@ -1,7 +1,8 @@
 import type { MemoryEventLog } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Store } from '../store.ts';
-import { mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { breakerVertex, mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { MemoryBreakers } from './breakers.ts';
 import { MemoryHistory } from './history.ts';
 import { MemoryLeases } from './leases.ts';
 import { MemoryMigrations } from './migrations.ts';
@@ -9,6 +10,7 @@ import { MemoryNodes } from './nodes.ts';
 import { MemoryRelays } from './relays.ts';
 import { MemoryRooms } from './rooms.ts';
 import { MemorySessions } from './sessions.ts';
+import { MemorySnapshots } from './snapshots.ts';
 import { MemoryState } from './state.ts';
 
 /** The fleet's state in the memory of this process. */
@@ -20,6 +22,8 @@ export class MemoryStore implements Store {
   readonly history: MemoryHistory;
   readonly leases: MemoryLeases;
   readonly relays: MemoryRelays;
+  readonly breakers: MemoryBreakers;
+  readonly snapshots: MemorySnapshots;
 
   constructor(
     log: MemoryEventLog,
@@ -32,6 +36,8 @@ export class MemoryStore implements Store {
     this.rooms = new MemoryRooms(shared, this.relays);
     this.sessions = new MemorySessions(shared);
     this.leases = new MemoryLeases(now);
+    this.breakers = new MemoryBreakers(now);
+    this.snapshots = new MemorySnapshots(now);
     this.migrations = new MemoryMigrations(shared, this.leases);
   }
 
@@ -45,12 +51,13 @@ export class MemoryStore implements Store {
       sessions,
       this.rooms.negotiations(),
       migrations.map(migrationVertex),
+      (await this.breakers.list()).map(breakerVertex),
     ]);
   }
 
   async pulse(): Promise<TopologyVertex[]> {
-    const migrations = await this.history.recent();
-    return [...this.nodes.view().map(nodeVertex), ...migrations.map(migrationVertex)];
+    const [migrations, breakers] = await Promise.all([this.history.recent(), this.breakers.list()]);
+    return [...this.nodes.view().map(nodeVertex), ...migrations.map(migrationVertex), ...breakers.map(breakerVertex)];
   }
 
   problem(): string | undefined {

@@ -82,6 +82,13 @@ const templates = {
   /** Hash: lease -> its last term. */
   leaseTerms: 'leases:terms',
 
+  /** Hash: process -> `<until when it is shown, ms> <OpenBreaker[] as JSON>`. Expires. */
+  breakers: 'breakers',
+  /** Hash: version, begin of its build (ms) and text of a snapshot. Expires. */
+  snapshot: 'snapshot:%1',
+  /** String that expires: who builds the snapshot. */
+  snapshotLock: 'snapshot:%1:lock',
+
   /** Hash: the record of a session. */
   session: 'session:%1',
   /** Set: the rooms of a session. An index of the rooms' members, written by the same scripts. */

@@ -2,7 +2,8 @@ import { type RedisAddress, RedisLink } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '../store.ts';
-import { migrationVertex, nodeVertex } from '../topology.ts';
+import { breakerVertex, migrationVertex, nodeVertex } from '../topology.ts';
+import { RedisBreakers } from './breakers.ts';
 import { RedisHistory } from './history.ts';
 import { keysOf } from './keys.ts';
 import { lastingKeys } from './lasting-keys.ts';
@@ -13,6 +14,7 @@ import { RedisRelays } from './relays.ts';
 import { RedisRooms } from './rooms.ts';
 import { luaOf, ScriptClient } from './script-client.ts';
 import { RedisSessions } from './sessions.ts';
+import { RedisSnapshots } from './snapshots.ts';
 import { RedisTopology } from './topology.ts';
 
 /**
@@ -27,6 +29,8 @@ export class RedisStore implements Store {
   readonly history: RedisHistory;
   readonly leases: RedisLeases;
   readonly relays: RedisRelays;
+  readonly breakers: RedisBreakers;
+  readonly snapshots: RedisSnapshots;
   readonly #link: RedisLink;
   readonly #namespace: string;
   readonly #topology: RedisTopology;
@@ -43,7 +47,9 @@ export class RedisStore implements Store {
     this.history = new RedisHistory(client, keys);
     this.leases = new RedisLeases(client);
     this.relays = new RedisRelays(client, keys);
-    this.#topology = new RedisTopology(client, keys, this.nodes, this.history);
+    this.breakers = new RedisBreakers(client);
+    this.snapshots = new RedisSnapshots(client);
+    this.#topology = new RedisTopology(client, keys, this);
   }
 
   /** @param script returns the Lua of a script; tests inject failures with it. */
@@ -61,8 +67,12 @@ export class RedisStore implements Store {
   }
 
   async pulse(): Promise<TopologyVertex[]> {
-    const [nodes, migrations] = await Promise.all([this.nodes.list(), this.history.recent()]);
-    return [...nodes.map(nodeVertex), ...migrations.map(migrationVertex)];
+    const [nodes, migrations, breakers] = await Promise.all([
+      this.nodes.list(),
+      this.history.recent(),
+      this.breakers.list(),
+    ]);
+    return [...nodes.map(nodeVertex), ...migrations.map(migrationVertex), ...breakers.map(breakerVertex)];
   }
 
   problem(): string | undefined {

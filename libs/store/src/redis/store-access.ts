@@ -110,8 +110,16 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'leases.renew': { scripts: ['renewLease'] },
   'leases.release': { scripts: ['releaseLease'] },
 
+  'breakers.report': { scripts: ['reportBreakers'] },
+  'breakers.list': { scripts: ['listBreakers'] },
+  'snapshots.lock': { scripts: ['lockSnapshot'] },
+  'snapshots.renew': { scripts: ['renewSnapshotLock'] },
+  'snapshots.unlock': { scripts: ['unlockSnapshot'] },
+  'snapshots.read': { scripts: ['readSnapshot'] },
+  'snapshots.write': { scripts: ['writeSnapshot'] },
+
   topology: {
-    calls: ['nodes.list', 'history.recent'],
+    calls: ['nodes.list', 'history.recent', 'breakers.list'],
     keys: {
       peerScores: ['HMGET'],
       gateways: ['ZRANGE'],
@@ -127,7 +135,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
       sessionRooms: ['SMEMBERS'],
     },
   },
-  pulse: { calls: ['nodes.list', 'history.recent'] },
+  pulse: { calls: ['nodes.list', 'history.recent', 'breakers.list'] },
 };
 
 /** What a user of Redis needs to call these methods of the store. */

@@ -9,8 +9,17 @@ import {
 } from '@flotilla/contracts';
 import type { ChainableCommander } from 'ioredis';
 import type { z } from 'zod';
-import { gatewayLateMs, mediaOf, migrationVertex, negotiationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import {
+  breakerVertex,
+  gatewayLateMs,
+  mediaOf,
+  migrationVertex,
+  negotiationVertex,
+  nodeVertex,
+  topologyOf,
+} from '../topology.ts';
 import { mediaModeOf } from '../room-record.ts';
+import type { RedisBreakers } from './breakers.ts';
 import type { RedisHistory } from './history.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
@@ -33,17 +42,21 @@ export class RedisTopology {
   constructor(
     private readonly client: ScriptClient,
     private readonly keys: Keys,
-    private readonly nodes: RedisNodes,
-    private readonly history: RedisHistory,
+    private readonly parts: {
+      readonly nodes: RedisNodes;
+      readonly history: RedisHistory;
+      readonly breakers: RedisBreakers;
+    },
   ) {}
 
   async read(): Promise<Topology> {
     const [seconds, micros] = await this.client.do((redis) => redis.time());
     const at = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     const gateways = await this.#gateways(at);
-    const [nodes, migrations] = await Promise.all([this.nodes.list(), this.history.recent()]);
+    const { nodes: nodeStore, history, breakers } = this.parts;
+    const [nodes, migrations, open] = await Promise.all([nodeStore.list(), history.recent(), breakers.list()]);
     const alive = nodes.flatMap((node) => (node.alive ? [node.id] : []));
-    const media = mediaOf(await this.nodes.peerScores(alive), migrations);
+    const media = mediaOf(await nodeStore.peerScores(alive), migrations);
     const rooms = await this.#rooms();
     const sessions = await this.#sessions(
       gateways.map(({ id }) => id),
@@ -57,6 +70,7 @@ export class RedisTopology {
       sessions,
       await this.#negotiations(rooms),
       migrations.map(migrationVertex),
+      open.map(breakerVertex),
     ]);
   }
 

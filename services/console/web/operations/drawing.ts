@@ -1,5 +1,5 @@
 import { participantIdOf, type QualityGroup } from '@flotilla/contracts';
-import { amount, type Fleet, type Kind, nameOf, remarkOf, peerScoreOf, type VertexOf } from './fleet.ts';
+import { amount, breakerText, type Fleet, type Kind, nameOf, remarkOf, peerScoreOf, type VertexOf } from './fleet.ts';
 
 /** Up to this number all sessions are drawn; above it, those of the selected room or gateway. */
 export const maxSessions = 150;
@@ -52,7 +52,7 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
       size: sizeOf(gateway.sessions, 34, 64),
     })),
     ...fleet.nodes.map((node) => ({
-      ...titled(node, `${node.reserved} of ${node.capacity}`),
+      ...titled(node, nodeLines(fleet, node)),
       size: 46,
     })),
     ...rooms.map((room) => ({
@@ -81,6 +81,11 @@ export function draw(fleet: Fleet, selectedId: string | undefined): Drawing {
     edges: edges.filter(({ source, target }) => ids.has(source) && ids.has(target)),
     isComplete: fleet.sessions.length <= maxSessions,
   };
+}
+
+function nodeLines(fleet: Fleet, { id, reserved, capacity }: VertexOf<'node'>): string {
+  const [breaker] = fleet.breakersTo(id);
+  return `${reserved} of ${capacity}${breaker ? `\n${breakerText(breaker)}` : ''}`;
 }
 
 function titled(vertex: Parameters<typeof nameOf>[0], more?: string): Omit<DrawnVertex, 'size'> {

@@ -1,7 +1,9 @@
 import type { QualityGroup, TopologyVertex } from '@flotilla/contracts';
 
+/** Kinds that are neither drawn nor selected. */
+type Unlisted = 'migration' | 'breaker';
 /** An item that is drawn, listed and can be selected. */
-export type Vertex = Exclude<TopologyVertex, { kind: 'migration' }>;
+export type Vertex = Exclude<TopologyVertex, { kind: Unlisted }>;
 export type Kind = Vertex['kind'];
 export type VertexOf<K extends TopologyVertex['kind']> = Extract<TopologyVertex, { kind: K }>;
 
@@ -16,6 +18,8 @@ export class Fleet {
   readonly negotiations: readonly VertexOf<'negotiation'>[];
   /** The newest first. */
   readonly migrations: readonly VertexOf<'migration'>[];
+  /** Circuit breakers that are not closed, by target and caller. */
+  readonly breakers: readonly VertexOf<'breaker'>[];
   readonly #sessionsByRoom = new Map<string, VertexOf<'session'>[]>();
   readonly #sessionsByNode = new Map<string, VertexOf<'session'>[]>();
   readonly #sessionsByGateway = new Map<string, VertexOf<'session'>[]>();
@@ -30,6 +34,7 @@ export class Fleet {
     this.sessions = of('session').sort((a, b) => compare(a.userId, b.userId) || byId(a, b));
     this.negotiations = of('negotiation').sort(byId);
     this.migrations = of('migration').sort((a, b) => b.startedAt - a.startedAt || byId(a, b));
+    this.breakers = of('breaker').sort((a, b) => compare(a.target, b.target) || byId(a, b));
     for (const session of this.sessions) {
       for (const room of session.rooms) append(this.#sessionsByRoom, room, session);
       append(this.#sessionsByGateway, session.gatewayId, session);
@@ -41,7 +46,7 @@ export class Fleet {
 
   get(id: string | undefined): Vertex | undefined {
     const vertex = id === undefined ? undefined : this.vertices.get(id);
-    return vertex?.kind === 'migration' ? undefined : vertex;
+    return vertex?.kind === 'migration' || vertex?.kind === 'breaker' ? undefined : vertex;
   }
 
   sessionsOf(roomId: string): readonly VertexOf<'session'>[] {
@@ -60,6 +65,11 @@ export class Fleet {
 
   negotiationsIn(roomId: string): readonly VertexOf<'negotiation'>[] {
     return this.#negotiationsByRoom.get(roomId) ?? [];
+  }
+
+  /** The open breakers of calls to a node. */
+  breakersTo(nodeId: string): readonly VertexOf<'breaker'>[] {
+    return this.breakers.filter(({ target }) => target === nodeId);
   }
 
   roomsOn(nodeId: string): readonly VertexOf<'room'>[] {
@@ -141,6 +151,10 @@ function degradationOf({ media }: VertexOf<'session'>): string | undefined {
 
 /** Remark on a node or gateway whose heartbeats have stopped. */
 export const notAlive = 'not alive';
+
+/** Whether calls are refused, or one is tried. */
+export const breakerText = ({ state }: VertexOf<'breaker'>): string =>
+  state === 'open' ? 'breaker open' : 'breaker half open';
 
 /** Quality groups: `move` is a peer that is to be migrated. */
 export const groupNames: Record<QualityGroup, string> = { stable: 'stable', watch: 'degraded', move: 'to move' };

@@ -204,7 +204,7 @@ export class TopologyPage extends LitElement {
             ><span><b>${count.toLocaleString('en')}</b> ${count === 1 ? one : `${one}s`}</span>
           </li>`,
       )}
-      ${this.#groups()}
+      ${this.#groups()} ${this.#breakers()}
       ${this.notice === undefined ? nothing : html`<li data-testid="notice">${icons.info} ${this.notice}</li>`}
       ${this.#watch.truncated ? html`<li>${icons.warning} The fleet is larger than the list.</li>` : nothing}
       ${hidden > 0 ? html`<li>Only the ${maxRooms} largest rooms are drawn.</li>` : nothing}
@@ -226,6 +226,17 @@ export class TopologyPage extends LitElement {
             </li>`,
           ];
     });
+  }
+
+  /** The targets to which services refuse calls. */
+  #breakers(): TemplateResult | typeof nothing {
+    const { breakers } = this.fleet;
+    if (breakers.length === 0) return nothing;
+    const targets = [...new Set(breakers.map(({ target }) => target))].join(', ');
+    const callers = breakers.map(({ caller, target }) => `${caller} to ${target}`).join(', ');
+    return html`<li data-testid="breakers" title=${callers}>
+      ${icons.warning} ${amount(breakers.length, 'open breaker')}: ${targets}
+    </li>`;
   }
 
   #content(): TemplateResult {

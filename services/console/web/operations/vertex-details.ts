@@ -5,6 +5,7 @@ import { icons } from '../shared/icons.ts';
 import { base, buttons } from '../shared/styles.ts';
 import {
   amount,
+  breakerText,
   type Fleet,
   groupNames,
   kindNames,
@@ -188,6 +189,9 @@ export class VertexDetails extends LitElement {
           ['CPU', `${Math.round(vertex.cpu * 100)} %`],
           ['State', vertex.state],
           ...this.#quality(vertex),
+          ...fleet
+            .breakersTo(vertex.id)
+            .map((each): [string, string] => [`Calls of ${each.caller}`, breakerText(each)]),
         ];
       case 'room':
         return [

@@ -2,6 +2,7 @@ import { css, html, LitElement, nothing, type TemplateResult } from 'lit';
 import { customElement, property, state } from 'lit/decorators.js';
 import { base, buttons, tables } from '../shared/styles.ts';
 import {
+  breakerText,
   type Fleet,
   type Kind,
   kindNames,
@@ -140,7 +141,7 @@ export class VertexTable extends LitElement {
           `${vertex.reserved} of ${vertex.capacity}`,
           percent(vertex.cpu),
           vertex.quality?.worst.toFixed(2) ?? '',
-          remark ?? 'active',
+          [remark ?? 'active', ...this.fleet.breakersTo(vertex.id).slice(0, 1).map(breakerText)].join(', '),
         ];
       case 'room':
         return [vertex.participants, Object.keys(vertex.assignments).join(', '), remark ?? 'SFU'];

@@ -6,6 +6,7 @@ import type { Relay } from '../relay.ts';
 /** Consumes the relay's command queue. */
 export function serveRelayCommands(bus: CommandBus, relay: Relay): Promise<Serving> {
   const handlers: CommandHandlers<RelayCommandType> = {
+    'relay.ping': async () => ({}),
     'relay.connect': (request) =>
       relay.connect({ ...request, dtlsParameters: request.dtlsParameters as DtlsParameters }),
     'relay.disconnect': async ({ roomId, sessionId }) => {

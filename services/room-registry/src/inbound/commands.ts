@@ -6,6 +6,7 @@ import type { Drills } from '../drills.ts';
 /** Serves the registry's queue, which all its instances share. */
 export function serveRegistryCommands(bus: CommandBus, migrations: Migrations, drills: Drills): Promise<Serving> {
   return bus.serve<RegistryCommandType>(registryQueue, 'shared', {
+    'registry.ping': async () => ({}),
     'registry.migrate': async (request) => ({ migration: await migrations.begin(request) }),
     'registry.migrated': async (request) => {
       await migrations.migrated(request);

@@ -36,10 +36,10 @@ import {
   type RoomSummary,
   SessionId,
   tenantOfRoom,
-  type Topology,
   UserId,
   userOfClaims,
 } from '@flotilla/contracts';
+import { CallRefused } from '@flotilla/resilience';
 import { type Logger, StaticDocument } from '@flotilla/runtime';
 import {
   All,
@@ -71,14 +71,14 @@ import { Migrations } from '../migrations/migrations.ts';
 import { Drills } from '../drills.ts';
 import { Revocations } from '../revocations.ts';
 import { Rooms } from '../rooms.ts';
-import { topologyMermaid } from '../topology/mermaid.ts';
+import { TopologySnapshot } from '../topology/topology-snapshot.ts';
 import { apiKeyOf, ApiKeyGuard, Audit, methodsByPath, Public, requireScopes, Tenant } from './api-access.ts';
 import { openApiDocument } from './openapi.ts';
+import { markAge, StaleReads, WriteGuard } from './outage.ts';
 
 /** Injection tokens of the REST side. */
 export const REST_SETTINGS = Symbol('rest settings');
 export interface RestSettings {
-  readonly topology: () => Promise<Topology>;
   readonly log: Logger;
 }
 
@@ -139,6 +139,7 @@ export class RestErrors implements ExceptionFilter {
     if (failure.code === 'INTERNAL') this.settings.log.error({ err: failure.cause }, 'REST request failed');
     const response = host.switchToHttp().getResponse<Response>();
     if (failure.code === 'RATE_LIMITED') response.set('Retry-After', '1');
+    if (failure instanceof CallRefused) response.set('Retry-After', String(Math.ceil(failure.retryAfterMs / 1000)));
     response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
   }
 }
@@ -161,8 +162,8 @@ function statusOf(error: unknown): number | undefined {
 
 /** The REST API for backends. `restRoutes` in the contracts is its table. */
 @Controller()
-@UseGuards(ApiKeyGuard, JsonBodyGuard)
-@UseInterceptors(Audit)
+@UseGuards(ApiKeyGuard, JsonBodyGuard, WriteGuard)
+@UseInterceptors(Audit, StaleReads)
 export class RestController {
   constructor(
     @Inject(Rooms) private readonly rooms: Rooms,
@@ -171,7 +172,7 @@ export class RestController {
     @Inject(Drills) private readonly drills: Drills,
     @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
-    @Inject(REST_SETTINGS) private readonly settings: RestSettings,
+    @Inject(TopologySnapshot) private readonly snapshot: TopologySnapshot,
   ) {}
 
   @Post(restRoutes.createRoom.path)
@@ -355,10 +356,10 @@ export class RestController {
   ): Promise<void> {
     const wantsMermaid = request.accepts(['application/json', mermaidType]) === mermaidType;
     const { format = wantsMermaid ? 'mermaid' : 'json' } = query;
-    const topology = await this.settings.topology();
+    const snapshot = await (format === 'json' ? this.snapshot.read() : this.snapshot.mermaid());
     response.vary('Accept');
-    if (format === 'json') response.json(topology);
-    else response.type(mermaidType).send(topologyMermaid(topology));
+    markAge(response, snapshot);
+    response.type(format === 'json' ? 'json' : mermaidType).send(snapshot.text);
   }
 
   @Get('/v1/openapi.json')

@@ -134,6 +134,7 @@ export class Memberships {
     return opened;
   }
 
+  /** A node whose breaker is open is left at once. Each further node after a timeout is taken from the budget of retries. */
   async #open(session: Session, membership: Membership, media: MediaRequest): Promise<MediaSessionParameters> {
     const { roomId, participantId } = membership;
     const payload: CommandPayload<'sfu.open_session'> = { roomId, sessionId: session.id, participantId, ...media };
@@ -141,17 +142,17 @@ export class Memberships {
     for (;;) {
       // Media that a later connection of the session has opened would be replaced.
       if (session.state === 'closed') throw new FlotillaError('SESSION_EXPIRED');
+      const queue = sfuQueue(membership.nodeId);
       try {
-        return await this.bus.call(sfuQueue(membership.nodeId), 'sfu.open_session', payload, {
-          timeoutMs: openTimeoutMs,
-        });
+        return await this.bus.call(queue, 'sfu.open_session', payload, { timeoutMs: openTimeoutMs });
       } catch (error) {
         const { code } = FlotillaError.from(error);
         if ((code !== 'NODE_UNAVAILABLE' && code !== 'DEADLINE_EXCEEDED') || failed.length + 1 >= maxNodesTried)
           throw error;
+        if (code === 'DEADLINE_EXCEEDED' && !this.bus.mayRetry(queue)) throw error;
         failed.push(membership.nodeId);
         this.log.warn({ nodeId: membership.nodeId, roomId, sessionId: session.id, code }, 'node does not answer');
-        membership.nodeId = await this.#reassign(membership, failed);
+        membership.nodeId = await this.#reassign(membership, [...failed, ...this.bus.refusedInstances('sfu')]);
       }
     }
   }

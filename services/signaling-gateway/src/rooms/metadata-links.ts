@@ -6,6 +6,7 @@ import {
   relayQueue,
   type RequestPayload,
 } from '@flotilla/contracts';
+import { withRetries } from '@flotilla/resilience';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '@flotilla/store';
 import type { Membership, Session } from '../sessions/session.ts';
@@ -38,7 +39,7 @@ export class MetadataLinks {
     { dtlsParameters, exceptRelay }: RequestPayload<'metadata.connect'>,
   ): Promise<MetadataSession> {
     const { roomId, participantId } = membership;
-    const exclude: string[] = [];
+    const exclude = this.bus.refusedInstances('relay');
     const { relays, rooms } = this.store;
     const isLast = exceptRelay !== undefined && exceptRelay === (await rooms.linkedRelay(roomId, participantId));
     const avoid = isLast ? exceptRelay : undefined;
@@ -48,6 +49,7 @@ export class MetadataLinks {
       const link = await this.#open(relayId, payload).catch((error: unknown) => {
         const { code } = FlotillaError.from(error);
         if (!retryableCodes.has(code) || tried >= maxRelaysTried) throw error;
+        if (code === 'DEADLINE_EXCEEDED' && !this.bus.mayRetry(relayQueue(relayId))) throw error;
         this.log.warn({ relayId, roomId, sessionId: session.id, code }, 'relay does not answer, trying another');
         exclude.push(relayId);
       });
@@ -74,14 +76,18 @@ export class MetadataLinks {
   }
 
   /** A repeated command replaces the link that the first may have opened. */
-  async #open(relayId: string, payload: CommandPayload<'relay.connect'>): Promise<MetadataSession> {
-    const attempt = (timeoutMs: number): Promise<MetadataSession> =>
-      this.bus.call(relayQueue(relayId), 'relay.connect', payload, { timeoutMs });
-    try {
-      return await attempt(firstAttemptTimeoutMs);
-    } catch (error) {
-      if (FlotillaError.from(error).code !== 'DEADLINE_EXCEEDED') throw error;
-      return attempt(openTimeoutMs);
-    }
+  #open(relayId: string, payload: CommandPayload<'relay.connect'>): Promise<MetadataSession> {
+    const queue = relayQueue(relayId);
+    return withRetries(
+      {
+        retries: 1,
+        when: (error) => FlotillaError.from(error).code === 'DEADLINE_EXCEEDED',
+        take: () => this.bus.mayRetry(queue),
+      },
+      (attempt) => {
+        const timeoutMs = attempt === 0 ? firstAttemptTimeoutMs : openTimeoutMs;
+        return this.bus.call(queue, 'relay.connect', payload, { timeoutMs });
+      },
+    );
   }
 }

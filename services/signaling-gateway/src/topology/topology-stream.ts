@@ -13,6 +13,9 @@ const pauseMs = 1000;
 /** Interval at which a slow session's backlog is checked, ms. */
 const backlogCheckMs = 20;
 
+/** What the pulse reads. */
+const pulsing: ReadonlySet<string> = new Set(['node', 'migration', 'breaker']);
+
 /** A subscribed session, and the topology that it has been sent. */
 interface Watcher {
   readonly session: Session;
@@ -27,8 +30,8 @@ interface Part {
 }
 
 /**
- * Sends the topology to the sessions of this gateway that subscribed to it: all of it first, then changes, those of nodes and
- * migrations each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
+ * Sends the topology to the sessions of this gateway that subscribed to it: all of it first, then changes, those of nodes,
+ * migrations and breakers each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
  * is sent no more until its backlog is empty, then the changes since what it has.
  */
 export class TopologyStream {
@@ -87,7 +90,7 @@ export class TopologyStream {
     this.#timer = setTimeout(() => void this.#run(), this.interval.pauseMs);
   }
 
-  /** All of the topology if a full read is due, else the latest with the current nodes and migrations. */
+  /** All of the topology if a full read is due, else the latest with the current nodes, migrations and breakers. */
   async #read(): Promise<Topology> {
     const now = performance.now();
     if (!this.#latest || now - this.#fullReadAt >= this.interval.fullReadMs) {
@@ -96,7 +99,7 @@ export class TopologyStream {
     }
     const { vertices, truncated } = this.#latest;
     const pulse = await this.store.pulse();
-    const others = vertices.filter(({ kind }) => kind !== 'node' && kind !== 'migration');
+    const others = vertices.filter(({ kind }) => !pulsing.has(kind));
     return { at: Date.now(), vertices: [...others, ...pulse], truncated };
   }
 

@@ -24,14 +24,17 @@ export interface ScriptArguments {
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
   linkRelay: { roomId: string | number; participantId: string | number; relayId: string | number };
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
+  listBreakers: {  };
   listNodes: {  };
   listRelays: {  };
+  lockSnapshot: { name: string | number; holder: string | number; ms: string | number };
   messagesToUser: { userId: string | number };
   openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; fields: readonly string[] };
   orderMembers: { roomId: string | number; cursor: string | number; position: string | number };
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
+  readSnapshot: { name: string | number; known: string | number };
   reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
@@ -40,7 +43,9 @@ export interface ScriptArguments {
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number; reason: string | number };
   removeRelay: { relayId: string | number };
   renewLease: { name: string | number; holder: string | number; ms: string | number };
+  renewSnapshotLock: { name: string | number; holder: string | number; ms: string | number };
   repairRoom: { roomId: string | number; listKey: string | number; cursor: string | number };
+  reportBreakers: { reporter: string | number; report: string | number; shownMs: string | number };
   reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
   reportNode: { nodeId: string | number; report: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
@@ -49,6 +54,8 @@ export interface ScriptArguments {
   rollBackMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; ending: string | number; endedAt: string | number; trace: string | number };
   roomPage: { roomId: string | number; participantId: string | number; cursor: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
   sendToUser: { userId: string | number; message: string | number };
+  unlockSnapshot: { name: string | number; holder: string | number };
+  writeSnapshot: { name: string | number; holder: string | number; version: string | number; ageMs: string | number; text: string | number; keptMs: string | number };
 }
 
 export type ScriptName = keyof ScriptArguments;
@@ -854,6 +861,17 @@ return 1`,
 local start = math.max(tonumber(from), now_ms() + 1)
 return redis.call('ZRANGEBYSCORE', key.bans(roomId), string.format('%d', start), '+inf', 'WITHSCORES', 'LIMIT', skip, limit)`,
   },
+  listBreakers: {
+    args: [],
+    result: z.array(z.string()),
+    lua: `${include.time}
+local now, found = now_ms(), {}
+for _, record in ipairs(redis.call('HVALS', key.breakers())) do
+  local shown_until, report = string.match(record, '^(%d+) (.*)$')
+  if shown_until and tonumber(shown_until) >= now then found[#found + 1] = report end
+end
+return found`,
+  },
   listNodes: {
     args: [],
     result: z.tuple([z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string()]),
@@ -870,6 +888,13 @@ return {
     result: z.tuple([z.array(z.string()), z.array(z.string()), z.string()]),
     lua: `${include.time}
 return { redis.call('HVALS', key.relays()), redis.call('ZRANGE', key.relayBeats(), 0, -1, 'WITHSCORES'), tostring(now_ms()) }`,
+  },
+  lockSnapshot: {
+    args: ["name","holder","ms"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `if redis.call('EXISTS', key.snapshotLock(name)) == 1 then return 0 end
+redis.call('SET', key.snapshotLock(name), holder, 'PX', ms)
+return 1`,
   },
   messagesToUser: {
     args: ["userId"],
@@ -995,6 +1020,14 @@ stage('SADD', key.publicationsOf(roomId, participantId), publicationId)
 append_event(roomId, known and updatedEvent or addedEvent)
 commit()
 return 'put'`,
+  },
+  readSnapshot: {
+    args: ["name","known"],
+    result: z.tuple([z.string(), z.string(), z.string()]).nullable(),
+    lua: `${include.time}
+local version, began = unpack(redis.call('HMGET', key.snapshot(name), 'version', 'began'))
+if not version or version == known then return nil end
+return { version, string.format('%d', now_ms() - tonumber(began)), redis.call('HGET', key.snapshot(name), 'text') }`,
   },
   reassign: {
     args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term","trace"],
@@ -1131,6 +1164,12 @@ commit()`,
     lua: `if redis.call('GET', key.lease(name)) ~= holder then return 0 end
 return redis.call('PEXPIRE', key.lease(name), ms)`,
   },
+  renewSnapshotLock: {
+    args: ["name","holder","ms"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `if redis.call('GET', key.snapshotLock(name)) ~= holder then return 0 end
+return redis.call('PEXPIRE', key.snapshotLock(name), ms)`,
+  },
   repairRoom: {
     args: ["roomId","listKey","cursor"],
     result: z.tuple([z.string(), z.number(), z.array(z.string())]),
@@ -1159,6 +1198,25 @@ end
 stage_reservations()
 commit()
 return { page[1], removed, failed }`,
+  },
+  reportBreakers: {
+    args: ["reporter","report","shownMs"],
+    result: z.null(),
+    lua: `${include.time}
+${include.transaction}
+local now = now_ms()
+local known = redis.call('HGETALL', key.breakers())
+for index = 1, #known, 2 do
+  local shown_until = tonumber(string.match(known[index + 1], '^(%d+) '))
+  if known[index] ~= reporter and (not shown_until or shown_until < now) then stage('HDEL', key.breakers(), known[index]) end
+end
+if report == '' then
+  stage('HDEL', key.breakers(), reporter)
+else
+  stage('HSET', key.breakers(), reporter, string.format('%d ', now + tonumber(shownMs)) .. report)
+  stage('EXPIRE', key.breakers(), math.ceil(tonumber(shownMs) / 1000))
+end
+commit()`,
   },
   reportMigration: {
     args: ["migrationId","sessionId","report"],
@@ -1316,5 +1374,19 @@ for gateway in pairs(gateways) do
 end
 commit()
 return offset`,
+  },
+  unlockSnapshot: {
+    args: ["name","holder"],
+    result: z.null(),
+    lua: `if redis.call('GET', key.snapshotLock(name)) == holder then redis.call('DEL', key.snapshotLock(name)) end`,
+  },
+  writeSnapshot: {
+    args: ["name","holder","version","ageMs","text","keptMs"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `${include.time}
+if redis.call('GET', key.snapshotLock(name)) ~= holder then return 0 end
+redis.call('HSET', key.snapshot(name), 'version', version, 'began', string.format('%d', now_ms() - tonumber(ageMs)), 'text', text)
+redis.call('PEXPIRE', key.snapshot(name), tonumber(keptMs))
+return 1`,
   },
 } as const satisfies Record<ScriptName, { args: readonly string[]; result: z.ZodType; lua: string }>;

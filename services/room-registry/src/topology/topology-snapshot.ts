@@ -1,0 +1,47 @@
+import { safeRead, Topology } from '@flotilla/contracts';
+import { type Snapshot, SnapshotCache, type SnapshotCacheOptions } from '@flotilla/resilience';
+import type { Logger } from '@flotilla/runtime';
+import type { Store } from '@flotilla/store';
+import { topologyMermaid } from './mermaid.ts';
+
+/** The topology as JSON and as Mermaid, from a snapshot that one registry at a time builds for all. */
+export class TopologySnapshot {
+  readonly #cache: SnapshotCache;
+  #drawn: { readonly version: string; readonly mermaid: string } | undefined;
+
+  constructor(
+    store: Pick<Store, 'topology' | 'snapshots'>,
+    log: Logger,
+    times: NonNullable<SnapshotCacheOptions['times']> = {},
+  ) {
+    this.#cache = new SnapshotCache({
+      name: 'topology',
+      build: async () => JSON.stringify(await store.topology()),
+      shared: store.snapshots,
+      log,
+      times,
+    });
+  }
+
+  /** JSON of a Topology. @throws FlotillaError UNAVAILABLE */
+  read(): Promise<Snapshot> {
+    return this.#cache.read();
+  }
+
+  /** @throws FlotillaError UNAVAILABLE */
+  async mermaid(): Promise<Snapshot> {
+    const snapshot = await this.#cache.read();
+    if (this.#drawn?.version !== snapshot.version) {
+      const topology = safeRead(Topology, JSON.parse(snapshot.text));
+      // A registry of a later version may have built it.
+      const mermaid = topologyMermaid(topology.success ? topology.data : { at: 0, vertices: [], truncated: true });
+      this.#drawn = { version: snapshot.version, mermaid };
+    }
+    return { ...snapshot, text: this.#drawn.mermaid };
+  }
+
+  /** The next read of this registry sees what was written until now. */
+  changed(): void {
+    this.#cache.changed();
+  }
+}
