@@ -18,7 +18,7 @@ interface Answer {
 
 /** Panels about migrations, failures and the like, and about windows whose rules run after minutes. */
 const notHappened =
-  /: migrations: (?!peers|lost|detection|planner|instances)|resumed|dropped|repeated deliveries|failures of sweeps|failed|number of SFU pods|3 d$/;
+  /: migrations: (?!peers|lost|detection|planner|instances)|resumed|dropped|repeated deliveries|failures of sweeps|failed|not closed|calls refused|retries per|snapshots: share|number of SFU pods|3 d$/;
 
 /** The expression with what Grafana would put in for its variables. */
 const filledIn = (expr: string): string =>
