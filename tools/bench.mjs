@@ -1,4 +1,4 @@
-// `npm run bench:<name>`: sets up what is missing and runs a benchmark of loadtest/.
+// `npm run bench:<name>` and `npm run load`: sets up what is missing and runs a benchmark of loadtest/.
 import { inNetworkNamespace, namespaceProblem } from './setup/network-namespace.mjs';
 import { prepare } from './setup/prepare.mjs';
 import { runInForeground } from './setup/run-service.mjs';
@@ -14,6 +14,7 @@ const benchmarks = {
   signaling: ['redis', 'rabbitmq', 'openssl'],
   metadata: ['redis', 'rabbitmq'],
   attacks: ['redis', 'rabbitmq'],
+  'full-chain': ['redis', 'rabbitmq'],
   planner: [],
   framing: [],
   forwarding: [],
@@ -28,6 +29,7 @@ await runMain(async () => {
   const firefox = !help && args.some((arg) => /^(--browser=)?firefox$/.test(arg));
   const problem = firefox && namespaceProblem();
   if (problem) throw new SetupError(`${problem}.`);
-  await prepare({ system: help ? [] : firefox ? [...system, 'firefox', 'iproute2'] : system });
+  const isElsewhere = args.some((arg) => arg === '--api' || arg.startsWith('--api='));
+  await prepare({ system: help || isElsewhere ? [] : firefox ? [...system, 'firefox', 'iproute2'] : system });
   return runInForeground(`loadtest/${name}/dist/main.js`, args, {}, firefox ? [inNetworkNamespace] : []);
 });

@@ -8,6 +8,8 @@ export {
   type OptionValues,
   readOptions,
   share,
+  text,
+  type TextOption,
 } from './options.ts';
 export { nearestRank, percentile, summarize } from './percentiles.ts';
 export { endProgress, progress } from './progress.ts';

@@ -19,15 +19,22 @@ export interface ChoiceOption<Choice extends string = string> {
   readonly choices: readonly Choice[];
 }
 
-type OptionTable = Readonly<Record<string, NumberOption | FlagOption | ChoiceOption>>;
+export interface TextOption {
+  readonly kind: 'text';
+  readonly what: string;
+}
 
-/** Values of the options of a table. A choice without a value is undefined. */
+type OptionTable = Readonly<Record<string, NumberOption | FlagOption | ChoiceOption | TextOption>>;
+
+/** Values of the options of a table. A choice or a text without a value is undefined. */
 export type OptionValues<Table> = {
   readonly [Name in keyof Table]: Table[Name] extends FlagOption
     ? boolean
     : Table[Name] extends ChoiceOption<infer Choice>
       ? Choice | undefined
-      : number;
+      : Table[Name] extends TextOption
+        ? string | undefined
+        : number;
 };
 
 /** A whole number within inclusive bounds. */
@@ -49,6 +56,11 @@ export function oneOf<const Choice extends string>(what: string, choices: readon
   return { kind: 'choice', what, choices };
 }
 
+/** Any text, or none, such as a URL. */
+export function text(what: string): TextOption {
+  return { kind: 'text', what };
+}
+
 /** An invalid value of an option; its message names the option and the valid values. */
 class ValueError extends Error {}
 
@@ -65,6 +77,8 @@ function helpLine(name: string, option: OptionTable[string]): [string, string] {
       return [`--${name}`, option.what];
     case 'choice':
       return [`--${name} NAME`, `${option.choices.join(' or ')} (${option.what})`];
+    case 'text':
+      return [`--${name} TEXT`, option.what];
     default:
       return [`--${name} N`, `${option.what}, ${option.least} to ${option.most} (default ${option.fallback})`];
   }
@@ -97,6 +111,7 @@ export function parseOptions<Table extends OptionTable>(
   const read = Object.entries(table).map(([name, option]) => {
     const given = values[name as keyof typeof values] as unknown;
     if (option.kind === 'flag') return [name, given === true];
+    if (option.kind === 'text') return [name, given];
     if (option.kind === 'choice') {
       if (given === undefined || option.choices.includes(given as string)) return [name, given];
       throw new ValueError(`--${name} is ${option.choices.join(' or ')}, not "${given as string}".`);

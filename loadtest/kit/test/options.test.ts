@@ -1,23 +1,33 @@
 import { expect, test } from 'vitest';
-import { flag, number, oneOf, parseOptions, share, usage } from '../src/options.ts';
+import { flag, number, oneOf, parseOptions, share, text, usage } from '../src/options.ts';
 
 const table = {
   sessions: number('sessions on each side', 10, 1, 18),
   cut: share('share that is cut', 0.01),
   plain: flag('without TLS'),
   topology: oneOf('default: both', ['standalone', 'fleet']),
+  api: text('URL of a deployment'),
 };
 
 test('an option that is not given has its default', () => {
-  expect(parseOptions(table, [])).toEqual({ sessions: 10, cut: 0.01, plain: false, topology: undefined });
+  expect(parseOptions(table, [])).toEqual({
+    sessions: 10,
+    cut: 0.01,
+    plain: false,
+    topology: undefined,
+    api: undefined,
+  });
 });
 
 test('given options are parsed', () => {
-  expect(parseOptions(table, ['--sessions', '18', '--cut=0.5', '--plain', '--topology', 'fleet'])).toEqual({
+  expect(
+    parseOptions(table, ['--sessions', '18', '--cut=0.5', '--plain', '--topology', 'fleet', '--api', 'x']),
+  ).toEqual({
     sessions: 18,
     cut: 0.5,
     plain: true,
     topology: 'fleet',
+    api: 'x',
   });
   expect(parseOptions(table, ['--help', '--sessions', '0'])).toBe('help');
 });
@@ -47,6 +57,7 @@ About x.
   --cut N          share that is cut, 0 to 1 (default 0.01)
   --plain          without TLS
   --topology NAME  standalone or fleet (default: both)
+  --api TEXT       URL of a deployment
   --help           this text
 `);
 });
