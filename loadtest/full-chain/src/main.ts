@@ -74,7 +74,10 @@ function withoutAddressLimits(): Record<string, string> {
 async function targetOf(fleet: Fleet | undefined): Promise<Target> {
   if (fleet) return { api: new RestApi(fleet.registryUrl, fleet.apiKey), gatewayUrls: fleet.gatewayUrls };
   const api = new RestApi(options.api!, process.env['FLOTILLA_API_KEY']);
-  const { status, body } = await api.request('GET', '/v1/rooms?limit=1');
+  const { status, body } = await api.request('GET', '/v1/rooms?limit=1').catch((error: Error) => {
+    const { cause } = error as { cause?: { message?: string } };
+    throw new Error(`the REST API at ${options.api} cannot be reached: ${cause?.message ?? error.message}`);
+  });
   if (status === 401 || status === 403)
     throw new Error(`${options.api} answered ${status}: ${JSON.stringify(body)}. Set FLOTILLA_API_KEY.`);
   return { api, gatewayUrls: [options.gateway ?? options.api!] };
