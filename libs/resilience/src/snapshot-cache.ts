@@ -34,6 +34,8 @@ export interface SnapshotTimes {
 
 export interface SnapshotCacheOptions {
   readonly name: string;
+  /** Form of the text. Instances of a version with another form share another snapshot. Default: all have the same. */
+  readonly form?: string;
   readonly build: () => Promise<string>;
   readonly shared: SharedSnapshots;
   readonly log: Logger;
@@ -87,6 +89,8 @@ export class SnapshotCache {
   readonly #options: SnapshotCacheOptions;
   readonly #times: Required<SnapshotTimes>;
   readonly #holder = crypto.randomUUID();
+  /** Name in the store. */
+  readonly #sharedName: string;
   #kept: Kept | undefined;
   #loading: Promise<void> | undefined;
   /** Snapshots from before are not served: this instance has changed something since. */
@@ -94,6 +98,8 @@ export class SnapshotCache {
 
   constructor(options: SnapshotCacheOptions) {
     this.#options = options;
+    const { name, form } = options;
+    this.#sharedName = form === undefined ? name : `${name}:${form}`;
     this.#times = { freshMs: 1000, maxAgeMs: 3000, staleMs: 600_000, lockMs: 3000, pollMs: 50, ...options.times };
   }
 
@@ -150,7 +156,7 @@ export class SnapshotCache {
       const isNew = await this.#adopt();
       // What another instance has just finished may have taken longer than `freshMs`.
       if (this.#isYounger(isNew ? maxAgeMs : freshMs)) return;
-      if (await shared.lock(name, this.#holder, lockMs)) return this.#build();
+      if (await shared.lock(this.#sharedName, this.#holder, lockMs)) return this.#build();
       if (performance.now() > deadline)
         throw new FlotillaError('UNAVAILABLE', `no instance has built the ${name} in time`);
       await new Promise((resolve) => setTimeout(resolve, pollMs));
@@ -159,9 +165,9 @@ export class SnapshotCache {
 
   /** Takes over a newer snapshot of another instance. */
   async #adopt(): Promise<boolean> {
-    const { name, shared } = this.#options;
+    const { shared } = this.#options;
     const askedAt = performance.now();
-    const found = await shared.read(name, this.#kept?.version ?? '');
+    const found = await shared.read(this.#sharedName, this.#kept?.version ?? '');
     if (!found) return false;
     const builtAt = askedAt - found.ageMs - slackMs;
     if (this.#kept && builtAt <= this.#kept.builtAt) return false;
@@ -175,7 +181,7 @@ export class SnapshotCache {
     const builtAt = performance.now();
     const renewing = setInterval(() => {
       shared
-        .renew(name, this.#holder, lockMs)
+        .renew(this.#sharedName, this.#holder, lockMs)
         .catch((error: unknown) => log.debug({ err: error }, 'lock of a snapshot not renewed'));
     }, lockMs / 3);
     try {
@@ -185,11 +191,11 @@ export class SnapshotCache {
       this.#keep({ text, version, builtAt });
       const ageMs = Math.ceil(performance.now() - builtAt);
       if (text.length > maxLength) log.warn({ name, characters: text.length }, 'snapshot too large to be shared');
-      else await shared.write(name, this.#holder, { version, ageMs, text });
+      else await shared.write(this.#sharedName, this.#holder, { version, ageMs, text });
     } finally {
       clearInterval(renewing);
       await shared
-        .unlock(name, this.#holder)
+        .unlock(this.#sharedName, this.#holder)
         .catch((error: unknown) => log.debug({ err: error }, 'lock of a snapshot not released'));
     }
   }

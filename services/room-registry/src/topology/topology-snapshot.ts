@@ -1,10 +1,18 @@
+import { createHash } from 'node:crypto';
 import { safeRead, Topology } from '@flotilla/contracts';
 import { type Snapshot, SnapshotCache, type SnapshotCacheOptions } from '@flotilla/resilience';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '@flotilla/store';
+import { z } from 'zod';
 import { topologyMermaid } from './mermaid.ts';
 
-/** The topology as JSON and as Mermaid, from a snapshot that one registry at a time builds for all. */
+/** A digest of the schema: a version whose topology has another one reads, and leaves out, other things. */
+export const topologyForm = createHash('sha256')
+  .update(JSON.stringify(z.toJSONSchema(Topology, { io: 'input', unrepresentable: 'any' })))
+  .digest('base64url')
+  .slice(0, 12);
+
+/** The topology as JSON and as Mermaid, from a snapshot that one registry at a time builds for all of its version. */
 export class TopologySnapshot {
   readonly #cache: SnapshotCache;
   #drawn: { readonly version: string; readonly mermaid: string } | undefined;
@@ -16,6 +24,7 @@ export class TopologySnapshot {
   ) {
     this.#cache = new SnapshotCache({
       name: 'topology',
+      form: topologyForm,
       build: async () => JSON.stringify(await store.topology()),
       shared: store.snapshots,
       log,
@@ -33,7 +42,6 @@ export class TopologySnapshot {
     const snapshot = await this.#cache.read();
     if (this.#drawn?.version !== snapshot.version) {
       const topology = safeRead(Topology, JSON.parse(snapshot.text));
-      // A registry of a later version may have built it.
       const mermaid = topologyMermaid(topology.success ? topology.data : { at: 0, vertices: [], truncated: true });
       this.#drawn = { version: snapshot.version, mermaid };
     }
