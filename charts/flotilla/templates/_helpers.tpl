@@ -311,14 +311,18 @@ resources:
 startupProbe:
   httpGet: {path: /startupz, port: admin}
   periodSeconds: 1
+  timeoutSeconds: 3
   failureThreshold: 60
 readinessProbe:
   httpGet: {path: /readyz, port: admin}
   periodSeconds: 2
+  {{- /* On a busy machine an answer after a second is no reason to send clients elsewhere. */}}
+  timeoutSeconds: 3
   failureThreshold: 2
 livenessProbe:
   httpGet: {path: /livez, port: admin}
   periodSeconds: 5
+  timeoutSeconds: 5
   failureThreshold: 3
 {{- end -}}
 

@@ -129,13 +129,14 @@ describe('the number of SFU pods', () => {
     return call;
   };
 
-  /** Joins; undefined while there is no capacity. */
+  /** Joins; undefined while there is no capacity, or no gateway is ready. */
   const tryToJoin = async (room: string, index: number): Promise<LightPeer | undefined> => {
     try {
       const token = await api.issueToken(room);
       return await LightPeer.join({ url: gateway, token, room, name: `peer-${index}`, publish: ['audio'] });
     } catch (error) {
-      if (FlotillaError.from(error).code === 'NO_CAPACITY') return undefined;
+      const isRefused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+      if (isRefused || FlotillaError.from(error).code === 'NO_CAPACITY') return undefined;
       throw error;
     }
   };
