@@ -129,14 +129,15 @@ describe('the number of SFU pods', () => {
     return call;
   };
 
-  /** Joins; undefined while there is no capacity, or no gateway is ready. */
+  /** Joins; undefined while there is no capacity, no gateway is ready, or the REST API asks to try again. */
   const tryToJoin = async (room: string, index: number): Promise<LightPeer | undefined> => {
     try {
       const token = await api.issueToken(room);
       return await LightPeer.join({ url: gateway, token, room, name: `peer-${index}`, publish: ['audio'] });
     } catch (error) {
       const isRefused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
-      if (isRefused || FlotillaError.from(error).code === 'NO_CAPACITY') return undefined;
+      const triesAgain = String(error).includes('503');
+      if (isRefused || triesAgain || FlotillaError.from(error).code === 'NO_CAPACITY') return undefined;
       throw error;
     }
   };
