@@ -112,6 +112,7 @@ export class SnapshotCache {
   async read(): Promise<Snapshot> {
     const { freshMs, maxAgeMs } = this.#times;
     if (this.#isYounger(freshMs)) return this.#served('hit');
+    const changedBefore = this.#changedAt;
     const loading = this.#load();
     if (this.#isYounger(maxAgeMs)) {
       loading.catch((error: unknown) => this.#options.log.debug({ err: error }, 'snapshot not rebuilt'));
@@ -119,8 +120,8 @@ export class SnapshotCache {
     }
     try {
       await loading;
-      // It may have begun before the last change.
-      while (!this.#isYounger(Infinity)) await this.#load();
+      // It may have begun before the last change. Later changes are not waited for: there may always be another.
+      while (this.#kept === undefined || this.#kept.builtAt < changedBefore) await this.#load();
       return this.#served('waited');
     } catch (error) {
       if (FlotillaError.from(error).code === 'UNAVAILABLE' && this.#kept && this.#age <= this.#times.staleMs)

@@ -9,12 +9,15 @@ export interface ClientTls {
   readonly key?: string[] | undefined;
 }
 
+/** Longer bodies end the request. */
+const maxBodyBytes = 16 * 2 ** 20;
+
 /** Statuses whose responses have no body, which the constructor of Response refuses to be given one for. */
 const withoutBody: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /**
  * A `fetch` for https: URLs with certificates of its own, which the global one cannot be given. Opens a connection for each request, and does
- * not follow redirects. Bodies are texts.
+ * not follow redirects. Bodies are texts, those of responses at most `maxBodyBytes`.
  */
 export function fetchOverTls({ ca, cert, key }: ClientTls): (url: URL, init: RequestInit) => Promise<Response> {
   const tls = { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
@@ -23,7 +26,12 @@ export function fetchOverTls({ ca, cert, key }: ClientTls): (url: URL, init: Req
     const options = { method, headers: Object.fromEntries(new Headers(headers)), agent: false, ...tls };
     const sent = request(url, { ...options, ...(signal && { signal }) }, (response) => {
       const parts: Buffer[] = [];
-      response.on('data', (part: Buffer) => parts.push(part));
+      let bytes = 0;
+      response.on('data', (part: Buffer) => {
+        parts.push(part);
+        bytes += part.length;
+        if (bytes > maxBodyBytes) response.destroy(new Error(`the response is longer than ${maxBodyBytes} bytes`));
+      });
       response.on('error', reject);
       response.on('end', () => {
         const status = response.statusCode!;

@@ -17,6 +17,7 @@ describe('the snapshot of the topology over Redis', () => {
   let building = 0;
   let mostBuilding = 0;
   let builds = 0;
+  let whileBuilding = (): void => undefined;
 
   /** A registry's part of the snapshot, with a connection of its own. A build takes 100 ms longer than its reads. */
   const instance = async (times: ConstructorParameters<typeof TopologySnapshot>[2] = {}): Promise<TopologySnapshot> => {
@@ -25,6 +26,7 @@ describe('the snapshot of the topology over Redis', () => {
     const topology = async (): Promise<Topology> => {
       builds++;
       mostBuilding = Math.max(mostBuilding, ++building);
+      whileBuilding();
       await delay(100);
       return store.topology().finally(() => building--);
     };
@@ -44,6 +46,7 @@ describe('the snapshot of the topology over Redis', () => {
   beforeEach(() => {
     namespace = uniqueName('t');
     building = mostBuilding = builds = 0;
+    whileBuilding = () => undefined;
   });
   afterEach(async () => {
     await Promise.all(stores.splice(0).map((store) => store.close()));
@@ -109,6 +112,16 @@ describe('the snapshot of the topology over Redis', () => {
       if (roomsIn((await second.read()).text).length === 0) notYet('it is being loaded');
     });
     expect(mostBuilding).toBe(1);
+  });
+
+  test('is served while the same instance changes something during every build', async () => {
+    const registry = await instance();
+    await registry.read();
+    whileBuilding = () => registry.changed();
+    registry.changed();
+    builds = 0;
+    expect((await registry.read()).stale).toBe(false);
+    expect(builds).toBe(1);
   });
 
   test('has what the same instance has changed since', async () => {

@@ -33,7 +33,7 @@ export interface EventLog {
    */
   readAfter(stream: string, offset: Offset, limit: number): Promise<LogEntry[] | 'trimmed'>;
 
-  /** Number of entries after the offset of each position, counted up to `maxStreamLength`. */
+  /** Number of entries after the offset of each of the first positions, up to the one with which `maxStreamLength` are counted. */
   countAfter(positions: readonly StreamPosition[]): Promise<number[]>;
 
   /** The offset of the newest entry, `0-0` for a stream without entries. */

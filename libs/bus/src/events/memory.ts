@@ -81,10 +81,15 @@ export class MemoryEventLog implements EventLog {
   }
 
   async countAfter(positions: readonly StreamPosition[]): Promise<number[]> {
-    return positions.map(({ stream, offset }) => {
+    const counts: number[] = [];
+    let counted = 0;
+    for (const { stream, offset } of positions) {
       const { entries = [] } = this.#streams.get(stream) ?? {};
-      return Math.min(entries.length - indexAfter(entries, offset), maxStreamLength);
-    });
+      const count = Math.min(entries.length - indexAfter(entries, offset), maxStreamLength);
+      counts.push(count);
+      if ((counted += count) >= maxStreamLength) break;
+    }
+    return counts;
   }
 
   async lastOffset(name: string): Promise<Offset> {

@@ -35,11 +35,16 @@ for index = 1, #info, 2 do fields[info[index]] = info[index + 1] end
 return {redis.call('XRANGE', stream, '-', '+', 'COUNT', limit), fields['entries-added'] > fields['length'] and 1 or 0}`;
 
 const countAfter = 'countEntriesAfter';
-/** args: stream and offset, repeated. Returns the number of entries after each. Only those behind have entries to count. */
+/**
+ * args: stream and offset, repeated. Returns the number of entries after each of the first streams: it ends with the stream with which it
+ * has counted `maxStreamLength` entries, because it reads them, and a process far behind is not to slow Redis down for all.
+ */
 const countAfterScript = `
-local counts = {}
+local counts, counted = {}, 0
 for index = 1, #ARGV, 2 do
-  counts[#counts + 1] = #redis.call('XRANGE', ARGV[index], '(' .. ARGV[index + 1], '+', 'COUNT', ${maxStreamLength})
+  local count = #redis.call('XRANGE', ARGV[index], '(' .. ARGV[index + 1], '+', 'COUNT', ${maxStreamLength})
+  counts[#counts + 1], counted = count, counted + count
+  if counted >= ${maxStreamLength} then break end
 end
 return counts`;
 

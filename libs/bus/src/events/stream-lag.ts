@@ -26,7 +26,7 @@ export interface ReadPosition {
 
 /** Interval at which some streams are checked, ms. */
 const checkMs = 1000;
-/** Number of streams that one check counts: a few microseconds of Redis for each that is not behind. */
+/** Number of streams that one check counts at most: a few microseconds of Redis for each that is not behind. */
 const streamsPerCheck = 64;
 
 /**
@@ -68,8 +68,11 @@ export class StreamLag {
     }
     // While Redis is unavailable nothing is known: these streams wait for the next round.
     const positions = this.#round.splice(0, streamsPerCheck);
-    const counts = positions.length === 0 ? [] : await this.countAfter(positions).catch(() => []);
-    this.#largestOfRound = Math.max(this.#largestOfRound, ...counts);
+    const counts = positions.length === 0 ? [] : await this.countAfter(positions).catch(() => undefined);
+    if (counts) {
+      this.#largestOfRound = Math.max(this.#largestOfRound, ...counts);
+      this.#round.unshift(...positions.slice(counts.length));
+    }
     this.#isChecking = false;
   }
 

@@ -65,6 +65,7 @@ export class MemoryRooms implements RoomStore {
       room,
       members: new Map(),
       positions: new Map(),
+      lastPosition: 0,
       mediaRequests: new Map(),
       linkedRelays: new Map(),
       reconnecting: new Set(),

@@ -26,6 +26,8 @@ export interface RoomRecord {
   readonly members: Map<string, Member>;
   /** By participant: its place in that order, from 1 on. */
   readonly positions: Map<string, number>;
+  /** The last position that a participant was given. */
+  lastPosition: number;
   readonly mediaRequests: Map<string, MediaRequest>;
   /** By participant: the relay of its last metadata link. */
   readonly linkedRelays: Map<string, string>;
@@ -110,9 +112,8 @@ export class MemoryState {
       joinedAfter: this.log.lastOffsetNow(roomStream(roomId)),
     };
     this.nodes.reserve(member.nodeId, 1);
-    const lastPosition = [...record.positions.values()].at(-1) ?? 0;
     record.members.set(participantId, member);
-    record.positions.set(participantId, lastPosition + 1);
+    record.positions.set(participantId, ++record.lastPosition);
     record.emptySince = undefined;
     this.#sessionRooms.set(sessionId, joined.add(roomId));
     this.append(roomId, {

@@ -22,6 +22,9 @@ export type StoreProblem = () => string | undefined;
 
 const isRead = ({ method }: Request): boolean => method === 'GET' || method === 'HEAD';
 
+/** Tokens, which are issued all the time, are not in the topology. */
+const changesTopology = ({ path }: Request): boolean => !path.endsWith('/tokens');
+
 /** Says how old an answer is, and when nothing newer could be read (RFC 9111, section 5.1; RFC 7234, section 5.5.1). */
 export function markAge(response: Response, { ageMs, stale }: { ageMs: number; stale: boolean }): void {
   response.set('Age', String(Math.floor(ageMs / 1000)));
@@ -56,7 +59,8 @@ export class StaleReads implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     const request = http.getRequest<Request>();
-    if (!isRead(request)) return next.handle().pipe(finalize(() => this.topology.changed()));
+    if (!isRead(request))
+      return changesTopology(request) ? next.handle().pipe(finalize(() => this.topology.changed())) : next.handle();
     const response = http.getResponse<Response>();
     const key = `${apiKeyOf(response)?.tenant ?? ''} ${request.originalUrl}`;
     const last = (): unknown => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { safeRead, Topology } from '@flotilla/contracts';
+import { read, Topology } from '@flotilla/contracts';
 import { type Snapshot, SnapshotCache, type SnapshotCacheOptions } from '@flotilla/resilience';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '@flotilla/store';
@@ -41,8 +41,7 @@ export class TopologySnapshot {
   async mermaid(): Promise<Snapshot> {
     const snapshot = await this.#cache.read();
     if (this.#drawn?.version !== snapshot.version) {
-      const topology = safeRead(Topology, JSON.parse(snapshot.text));
-      const mermaid = topologyMermaid(topology.success ? topology.data : { at: 0, vertices: [], truncated: true });
+      const mermaid = topologyMermaid(read(Topology, JSON.parse(snapshot.text)));
       this.#drawn = { version: snapshot.version, mermaid };
     }
     return { ...snapshot, text: this.#drawn.mermaid };
