@@ -20,12 +20,12 @@ export interface CallOptions {
   readonly participantsPerRoom?: number;
 }
 
-/** Time for which nobody may lack media, and the longest gap in it, before a run begins, ms. */
+/** Time for which no participant may lack media, and the longest gap in it, before a run begins, ms. */
 const steadyMs = 1000;
 
 const names = ['Ada', 'Bob', 'Cyd', 'Dan', 'Eve', 'Fay', 'Gus', 'Hal'];
 
-/** The calls that go on during an experiment. */
+/** The calls that continue during an experiment. */
 export class LiveCalls {
   private constructor(
     readonly participants: readonly Participant[],

@@ -24,7 +24,7 @@ const settings = z.object({
     .string()
     .optional()
     .describe(
-      'Path of the certificate with its chain, in PEM, to serve the console over TLS with. Read again when it changes.',
+      'Path of the certificate with its chain, in PEM, with which the console is served over TLS. Read again when it changes.',
     ),
   FLOTILLA_CONSOLE_TLS_KEY: z
     .string()

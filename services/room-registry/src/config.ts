@@ -24,7 +24,7 @@ export const registryConfig = z
       .string()
       .optional()
       .describe(
-        'Path of the certificate with its chain, in PEM, to serve the REST API over TLS with. Read again when it changes. Default: plain HTTP, which shows API keys to whoever sees the traffic.',
+        'Path of the certificate with its chain, in PEM, with which the REST API is served over TLS. Read again when it changes. Default: plain HTTP, which exposes API keys to the network.',
       ),
     FLOTILLA_REST_TLS_KEY: z.string().optional().describe('Path of the private key of FLOTILLA_REST_TLS_CERT, in PEM.'),
     FLOTILLA_REST_TLS_CLIENT_CA: z

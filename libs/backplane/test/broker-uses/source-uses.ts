@@ -74,15 +74,15 @@ class UseSearch {
   }
 
   inService(folder: string): SourceUse[] {
-    const todo = this.program.files().filter((path) => path.startsWith(`${folder}/src/`));
-    const seen = new Set(todo);
-    for (const path of todo) {
+    const files = this.program.files().filter((path) => path.startsWith(`${folder}/src/`));
+    const seen = new Set(files);
+    for (const path of files) {
       const file = this.program.file(path)!;
       walk(file, (node) => this.#visit(node));
       for (const imported of this.#importedFiles(file)) {
         if (seen.has(imported)) continue;
         seen.add(imported);
-        todo.push(imported);
+        files.push(imported);
       }
     }
     return this.#uses;
