@@ -112,36 +112,29 @@ export class ClusterDriver implements Driver {
     options: CarryOut,
   ): Promise<Undo> {
     const chosen = await this.#chosen(fault.on, options);
-    const undos: Undo[] = [];
-    for (const pod of chosen) {
+    return onEach(chosen, options, async (pod) => {
       const { name } = pod.metadata;
       const object = ['pod', name, '--namespace', namespace];
+      let undo: Undo | undefined;
       if (fault.kind === 'pod-kill')
         await kubectl(['delete', ...object, '--grace-period=0', '--force', '--wait=false']);
       else if (fault.kind === 'container-kill') await killProcess(pod);
-      else if (fault.kind === 'cpu') undos.push(await startPodLoad(pod, fault.workers, fault.percent));
-      else undos.push(await replaceImage(pod));
+      else if (fault.kind === 'cpu') undo = await startPodLoad(pod, fault.workers, fault.percent);
+      else undo = await replaceImage(pod);
       options.event(`${name}: ${describeFault(fault)}`);
-    }
-    return () => undoAll(undos, options);
+      return undo;
+    });
   }
 
   async #impair(fault: Network, options: CarryOut): Promise<Undo> {
     const isOfBroker = fault.on.component === 'redis' || fault.on.component === 'rabbitmq';
     // Brokers run outside the nodes: the other end of each path is impaired.
     const chosen = await this.#chosen(isOfBroker ? { component: undefined, mode: 'all' } : fault.on, options);
-    const undos: Undo[] = [];
-    try {
-      for (const pod of chosen) {
-        if (fault.kind === 'delay') undos.push(await delay(pod, fault));
-        else undos.push(await drop(pod, fault, await this.#addressesOf(fault.target)));
-      }
-    } catch (error) {
-      await undoAll(undos, options);
-      throw error;
-    }
+    const undo = await onEach(chosen, options, async (pod) =>
+      fault.kind === 'delay' ? delay(pod, fault) : drop(pod, fault, await this.#addressesOf(fault.target)),
+    );
     options.event(`${describeFault(fault)}: in ${chosen.map(({ metadata }) => metadata.name).join(', ')}`);
-    return () => undoAll(undos, options);
+    return undo;
   }
 
   /** The addresses of the other end of a path. */
@@ -156,6 +149,25 @@ export class ClusterDriver implements Driver {
   async close(): Promise<void> {
     await this.api.stop();
   }
+}
+
+/** Injects a fault into one pod after the other. When that fails, it is undone in those before. */
+async function onEach(
+  chosen: readonly Pod[],
+  options: CarryOut,
+  inject: (pod: Pod) => Promise<Undo | undefined>,
+): Promise<Undo> {
+  const undos: Undo[] = [];
+  try {
+    for (const pod of chosen) {
+      const undo = await inject(pod);
+      if (undo) undos.push(undo);
+    }
+  } catch (error) {
+    await undoAll(undos, options);
+    throw error;
+  }
+  return () => undoAll(undos, options);
 }
 
 async function undoAll(undos: readonly Undo[], { event }: CarryOut): Promise<void> {
@@ -203,13 +215,21 @@ async function delay(pod: Pod, fault: Extract<Network, { kind: 'delay' }>): Prom
     paths
       .filter((path) => path.isServer === isServer)
       .map(({ relayPort, host, port }) => ({ listen: relayPort, host, port }));
-  const ends = await Promise.all([
-    startPodRelays(pod, { relays: relays(false), up: egress, down: ingress }),
-    startPodRelays(pod, { relays: relays(true), up: ingress, down: egress }),
-  ]);
-  await podFirewall(pod, relayRules(paths));
-  return async () => {
-    await podFirewall(pod, deleteTable);
-    await Promise.all(ends.map((end) => end()));
+  const ends: Undo[] = [];
+  const undo = async (): Promise<void> => {
+    try {
+      await podFirewall(pod, deleteTable);
+    } finally {
+      await Promise.all(ends.map((end) => end()));
+    }
   };
+  try {
+    ends.push(await startPodRelays(pod, { relays: relays(false), up: egress, down: ingress }));
+    ends.push(await startPodRelays(pod, { relays: relays(true), up: ingress, down: egress }));
+    await podFirewall(pod, relayRules(paths));
+  } catch (error) {
+    await undo().catch(() => undefined);
+    throw error;
+  }
+  return undo;
 }
