@@ -7,8 +7,7 @@ import { describeFault, type Fault, type Selection } from '../../manifests/fault
 import type { Component } from '../../manifests/schema.ts';
 import type { Scrape } from '../../measure/metric-history.ts';
 import { readSamples } from '../../measure/prometheus-text.ts';
-import { noDelay } from '../../network/delay-line.ts';
-import { TcpRelay } from '../../network/tcp-relay.ts';
+import { TcpRelay, unimpaired } from '../../network/tcp-relay.ts';
 import { type CarryOut, carryOutSteps, type Driver, Refused, refusalOf } from '../driver.ts';
 import { impairedLinks, type Link } from './links.ts';
 import { fleetRefusal } from './refusals.ts';
@@ -157,7 +156,7 @@ export class FleetDriver implements Driver {
         for (const { link, change } of impaired) link.relay.impair(change);
         options.event(`${describeFault(fault)}: ${impaired.length} paths are impaired`);
         return async () => {
-          for (const { link } of impaired) link.relay.impair({ up: noDelay, down: noDelay, blocked: false });
+          for (const { link } of impaired) link.relay.impair(unimpaired);
           options.event('the paths are as before');
         };
       }
