@@ -29,10 +29,18 @@ export class LayerAllocator {
     if (!preferredLayers) return;
     this.#maximum.set(consumer, preferredLayers);
     if (!startsAtLowest(consumer)) return;
+    let hadLayers = false;
     const apply = (): void => {
-      if (!consumer.closed) consumer.setPreferredLayers(this.#layersOf(consumer)!).catch(() => undefined);
+      if (consumer.closed) return;
+      consumer.setPreferredLayers(this.#layersOf(consumer)!).catch(() => undefined);
+      const { currentLayers } = consumer;
+      // It began above the lowest layer: its key frame was dropped, see `startsAtLowest`.
+      if (!hadLayers && currentLayers?.temporalLayer) consumer.requestKeyFrame().catch(() => undefined);
+      hadLayers = currentLayers !== undefined;
     };
     consumer.on('layerschange', apply);
+    // Its layers are undefined from here on, and 'layerschange' comes later, maybe after it has resumed.
+    consumer.observer.on('pause', apply);
     apply();
   }
 
@@ -47,7 +55,8 @@ export class LayerAllocator {
 
   /** The highest layers that a consumer may have now. Undefined when it has no layers. */
   #layersOf(consumer: Consumer): ConsumerLayers | undefined {
-    if (startsAtLowest(consumer) && !consumer.currentLayers) return { spatialLayer: 0, temporalLayer: 0 };
+    if (startsAtLowest(consumer) && (consumer.paused || !consumer.currentLayers))
+      return { spatialLayer: 0, temporalLayer: 0 };
     return this.#maximum.get(consumer);
   }
 
@@ -64,7 +73,7 @@ export class LayerAllocator {
     const previousMs = allocateAtMs[this.#step - 1] ?? 0;
     this.#step++;
     this.#timer = setTimeout(() => {
-      this.#allocate();
+      void this.#allocate();
       if (atMs >= requestKeyFrameFromMs) this.#requestKeyFrames();
       this.#schedule();
     }, atMs - previousMs);
@@ -84,11 +93,13 @@ export class LayerAllocator {
   }
 
   /** Makes mediasoup allocate through one consumer that is below its layers: the bit rate is the transport's. */
-  #allocate(): void {
+  async #allocate(): Promise<void> {
     for (const consumer of this.#active()) {
-      const { currentLayers } = consumer;
+      // Its layers are allocated, only its key frame is not there yet. It must not come while a higher layer is the target.
+      if (startsAtLowest(consumer) && !consumer.currentLayers && (await hasTarget(consumer))) continue;
+      const { closed, paused, currentLayers } = consumer;
       const layers = this.#layersOf(consumer);
-      if (!layers) continue;
+      if (closed || paused || !layers) continue;
       if (layers.spatialLayer === currentLayers?.spatialLayer && layers.temporalLayer === currentLayers.temporalLayer)
         continue;
       // Only a changed preference makes it allocate: change it and change it back, in one go.
@@ -110,6 +121,12 @@ export class LayerAllocator {
  */
 const startsAtLowest = ({ type, rtpParameters }: Consumer): boolean =>
   type === 'svc' && rtpParameters.codecs[0]?.mimeType.toLowerCase() === 'video/vp8';
+
+/** Whether mediasoup has allocated layers to a consumer. */
+async function hasTarget(consumer: Consumer): Promise<boolean> {
+  const dump = await consumer.dump().catch(() => undefined);
+  return dump !== undefined && 'targetTemporalLayer' in dump && dump.targetTemporalLayer >= 0;
+}
 
 /** Other layers, one step away. */
 function neighbourOf({ spatialLayer, temporalLayer }: ConsumerLayers): ConsumerLayers {
