@@ -1,6 +1,7 @@
 // The checks and tests of `npm test`, run by the packaged Node once the set-up is done. Arguments: the tiers to run.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import { startBrokers } from '@flotilla/processes';
 import { childEnv } from './setup/dependencies.mjs';
 import { kubernetesProblem, missingPrograms } from './setup/kubernetes.mjs';
@@ -18,10 +19,15 @@ const problems = { firefox: namespaceProblem, cluster: kubernetesProblem };
 
 const nx = join(root, 'node_modules', 'nx', 'dist', 'bin', 'nx.js');
 
+/** How many failures are listed at the end of a run. */
+const maxListed = 50;
+
 class Tally {
   passed = 0;
   failed = 0;
   notRun = 0;
+  /** What failed, a line each. @type {string[]} */
+  failures = [];
 
   /** @param {string} name */
   constructor(name) {
@@ -70,15 +76,40 @@ function projectsWith(target) {
  */
 function countResults(tally, { dir, name }) {
   const path = resultsOf(dir, tally.name);
-  if (!existsSync(path)) return tally.add(`${name} wrote no results`, 0, 1);
+  if (!existsSync(path)) {
+    tally.failures.push(`${name} wrote no results`);
+    return tally.add(`${name} wrote no results`, 0, 1);
+  }
   const { numPassedTests, numTotalTests, numPendingTests, testResults } = JSON.parse(readFileSync(path, 'utf8'));
   const broken = testResults.filter(
     (/** @type {{ status: string, assertionResults: { status: string }[] }} */ { status, assertionResults }) =>
       status === 'failed' && assertionResults.every((each) => each.status !== 'failed'),
   );
   const notRun = missingPrograms() ? numPendingTests : 0;
+  tally.failures.push(...failuresIn(testResults, dir).map((failure) => `${name}: ${failure}`));
   tally.add(name, numPassedTests, numTotalTests - numPassedTests - notRun + broken.length, notRun);
 }
+
+/** @typedef {{ status: string, fullName: string, failureMessages?: string[] }} Assertion */
+
+/**
+ * The tests and files that failed, each with the first line of its error.
+ * @param {{ name: string, status: string, message: string, assertionResults: Assertion[] }[]} files
+ * @param {string} dir
+ */
+function failuresIn(files, dir) {
+  return files.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((each) => each.status === 'failed');
+    const file = relative(dir, name);
+    if (status === 'failed' && failed.length === 0) return [`${file}: ${firstLine(message)}`];
+    return failed.map(
+      ({ fullName, failureMessages }) => `${file} > ${fullName.trim()}: ${firstLine(failureMessages?.[0] ?? '')}`,
+    );
+  });
+}
+
+/** @param {string} text */
+const firstLine = (text) => stripVTControlCharacters(text).trim().split('\n', 1)[0];
 
 /** @param {string} dir @param {string} tier */
 const resultsOf = (dir, tier) => join(dir, '.results', `${tier}.json`);
@@ -96,12 +127,16 @@ async function checks() {
   const tally = new Tally('checks');
   for (const { name, check } of workspaceChecks) {
     const problem = await check();
-    if (problem) console.log(problem);
+    if (problem) {
+      console.log(problem);
+      tally.failures.push(`${name}: ${firstLine(problem)}`);
+    }
     tally.add(name, problem ? 0 : 1, problem ? 1 : 0);
   }
   const lint = await nxRun(['-t', 'lint', '--parallel=2']);
   for (const { name } of projectsWith('lint')) {
     const failed = new RegExp(`✖\\s+(nx run )?${name}:lint|- ${name}:lint`).test(lint.output);
+    if (failed) tally.failures.push(`${name}: npm run lint`);
     tally.add(`${name} lint`, failed ? 0 : 1, failed ? 1 : 0);
   }
   if (lint.code !== 0 && tally.failed === 0) tally.add('lint', 0, 1);
@@ -141,6 +176,8 @@ await runMain(async () => {
   }
   /** @param {'passed' | 'failed'} which */
   const sum = (which) => tallies.reduce((total, tally) => total + tally[which], 0);
+  const failures = tallies.flatMap((tally) => tally.failures.map((failure) => `${red('✗')} ${tally.name}, ${failure}`));
+  if (failures.length > 0) console.log(`\nFailed:\n${failures.slice(0, maxListed).join('\n')}`);
   console.log(`\n${[...tallies.map(({ summary }) => summary), ...skipped].join('\n')}\nall in ${seconds(began)}`);
   console.log(`tests: ${sum('passed')} passed, ${sum('failed')} failed`);
   return sum('failed') === 0 ? 0 : 1;

@@ -18,6 +18,7 @@ Starts a Kubernetes of three nodes, installs Flotilla and tests it under calls i
 without power or network, a stopped control plane. Prints the figures it saw. Linux and root; takes some 15 minutes.
 
   --keep           leave the cluster running afterwards
+  --with-hpa       scaling by an HPA too, for comparison: two more minutes
   --help           this text
   other options    are vitest's: -t drain runs the tests with that word in their title
 `;
@@ -53,7 +54,8 @@ const cluster = (/** @type {readonly string[]} */ ...args) =>
 await runMain(async () => {
   const all = process.argv.slice(2);
   const keep = all.includes('--keep');
-  const vitestArgs = all.filter((arg) => !['--', '--keep'].includes(arg));
+  if (all.includes('--with-hpa')) process.env['CLUSTER_WITH_HPA'] = 'true';
+  const vitestArgs = all.filter((arg) => !['--', '--keep', '--with-hpa'].includes(arg));
   if (all.includes('--help')) {
     console.log(usage);
     return 0;

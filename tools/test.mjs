@@ -16,11 +16,13 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn and media workers, Prometheus, all private; Python tools
   e2e           *.e2e.test.ts           Chromium and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
-  soak          *.soak.test.ts          lost brokers, nodes and networks, drains of 50 participants, 100,000 connections
+  soak          *.soak.test.ts          killed processes, lost nodes and networks, drains of 50 participants
+  nightly       *.nightly.test.ts       what takes minutes: outages of brokers, 100,000 connections, fuzz, silent clients
   cluster       *.cluster.test.ts       a Kubernetes of three nodes: npm run test:cluster
 
   --fast      test and integration only
   --all       firefox and soak too, and cluster where Kubernetes was built before, as .ci/run does
+  --nightly   nightly too
   --cluster   cluster too, and builds Kubernetes
   --yes       install missing system packages without asking; without a terminal nothing is asked
   --help      this text
@@ -35,6 +37,7 @@ await runMain(async () => {
       options: {
         fast: { type: 'boolean' },
         all: { type: 'boolean' },
+        nightly: { type: 'boolean' },
         cluster: { type: 'boolean' },
         yes: { type: 'boolean' },
         help: { type: 'boolean' },
@@ -59,6 +62,7 @@ await runMain(async () => {
     'integration',
     ...(values.fast ? [] : ['e2e']),
     ...(values.all ? ['firefox', 'soak'] : []),
+    ...(values.nightly ? ['nightly'] : []),
     ...(values.cluster || (values.all && !unbuilt) ? ['cluster'] : []),
   ];
   if (values.all && !values.cluster && unbuilt) console.log(`The tier cluster does not run: ${unbuilt}.`);

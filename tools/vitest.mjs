@@ -17,7 +17,7 @@ const brokers = { globalSetup: ['@flotilla/testkit/brokers-setup'] };
 const tiers = {
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['**/*.{integration,e2e,firefox,soak,cluster}.test.ts'],
+    exclude: ['**/*.{integration,e2e,firefox,soak,nightly,cluster}.test.ts'],
     ...inParallel,
     // With a process per file, imports would take half of the time.
     isolate: false,
@@ -27,6 +27,7 @@ const tiers = {
   e2e: { include: ['test/**/*.e2e.test.ts'], ...oneByOne },
   firefox: { include: ['test/**/*.firefox.test.ts'], ...oneByOne },
   soak: { include: ['test/**/*.soak.test.ts'], ...oneByOne },
+  nightly: { include: ['test/**/*.nightly.test.ts'], ...oneByOne },
   /** Run by `npm run test:cluster` on a machine outside the cluster that it started. */
   cluster: { include: ['test/**/*.cluster.test.ts'], ...oneByOne, testTimeout: 300_000, hookTimeout: 300_000 },
 };

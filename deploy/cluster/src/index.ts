@@ -6,7 +6,7 @@ export { apiKey, helm, install } from './install.ts';
 export { apply, currentKubeconfig, get, kubectl } from './kubectl.ts';
 export { setCable } from './network.ts';
 export { containerPid, inNode, nodeEntry, startKubelet, stopKubelet, tagImage } from './node.ts';
-export { containerOf, killProcess, type Pod, pods, restartDeployment } from './pods.ts';
+export { containerOf, killProcess, type Pod, pods, restartDeployment, runningPods } from './pods.ts';
 export {
   controlPlaneAddress,
   gatewayUrlOf,

@@ -46,6 +46,11 @@ export interface Pod {
   };
 }
 
+/** The pods of Flotilla that are not being deleted. Those of a component that was switched off may exist for their grace period. */
+export async function runningPods(): Promise<Pod[]> {
+  return (await pods()).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+}
+
 /** The pods of Flotilla, or of one of its components. */
 export async function pods(component?: string): Promise<Pod[]> {
   const selector = component === undefined ? [] : ['--selector', `app.kubernetes.io/component=${component}`];
