@@ -123,6 +123,16 @@ describe('planner with degraded peers', () => {
 });
 
 describe('planner with draining and lost nodes', () => {
+  test('moves a peer whose migration failed to another node than before, and to the same one when there is no other', () => {
+    const drained = node('nd_a', { state: 'draining', peers: [peer()] });
+    const targets = (state: FleetState) =>
+      watch(state, 10).flatMap(({ migrations }) => migrations.map(({ toNode }) => toNode));
+    const among = targets(fleet(drained, node('nd_b'), node('nd_c')));
+    expect(among.length).toBeGreaterThan(3);
+    for (const [index, toNode] of among.slice(1).entries()) expect(toNode).not.toBe(among[index]);
+    expect(new Set(targets(fleet(drained, node('nd_b'))))).toEqual(new Set(['nd_b']));
+  });
+
   test('moves all peers of a draining node, at most ten at a time, and none of a cordoned node', () => {
     const its = peers(25);
     const state = fleet(

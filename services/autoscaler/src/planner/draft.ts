@@ -96,11 +96,15 @@ export class Draft {
         ? { maxConcurrent: settings.toAtOnceWhenLost, minScore, maxCpu: settings.hotCpu, canWait: false }
         : { maxConcurrent: settings.toAtOnce, minScore, maxCpu: settings.targetCpu, canWait: true };
     const mandatory = reason === 'node_lost' || reason === 'drain';
+    // The peer is where its last migration began: it failed, maybe because of its target.
+    const failed = known?.from.at(-1)?.node === fromNode ? known.to : undefined;
     const isSource = (node: string): boolean => node === fromNode;
-    const isPrevious = (node: string): boolean => node === fromNode || from.some((previous) => previous.node === node);
+    const isFailed = (node: string): boolean => node === fromNode || node === failed;
+    const isPrevious = (node: string): boolean => isFailed(node) || from.some((previous) => previous.node === node);
     const toNode =
       this.targets.best(isPrevious, requirements) ??
-      // A previous node is better than none.
+      // A previous node is better than none, and both are better than the one to which it could not be moved.
+      (mandatory && from.length > 0 ? this.targets.best(isFailed, requirements) : undefined) ??
       (mandatory && from.length > 0 ? this.targets.best(isSource, requirements) : undefined) ??
       // A node above `targetCpu` is better than a draining or lost one.
       (mandatory ? this.targets.leastLoaded(isSource, requirements) : undefined);
@@ -117,6 +121,7 @@ export class Draft {
       at: now,
       triedAt: known?.triedAt ?? -Infinity,
       from: [...others, { node: fromNode, at: now }],
+      to: toNode,
     });
     return true;
   }

@@ -47,6 +47,8 @@ export interface MovedPeer {
   readonly triedAt: number;
   /** Previous nodes within `noReturnMs`, with the time of each migration. */
   readonly from: readonly { readonly node: string; readonly at: number }[];
+  /** The target of its last migration. The migration has failed if the peer is still where it was. */
+  readonly to: string;
 }
 
 /** A sequence of drains. */
