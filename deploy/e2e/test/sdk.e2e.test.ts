@@ -107,6 +107,47 @@ describe('the SDK', () => {
     expect(await width(bob)).toBeGreaterThan(0);
   });
 
+  test('a video that is adapted to its element is received in its size, and not while it is hidden', async () => {
+    const [ada, bob] = [await enter('ada'), await enter('bob')];
+    await ada.evaluate(async () => void (await inPage.room.publish(await inPage.sdk.openCamera())));
+    await framesCome(bob);
+    const widthBecomes = (what: string, isRight: (now: number) => boolean): Promise<void> =>
+      waitFor(
+        what,
+        async () => {
+          const now = await width(bob);
+          if (!isRight(now)) notYet(`it is ${now} pixels wide`);
+        },
+        { timeoutMs: 30_000 },
+      );
+    const resize = (css: string) => bob.evaluate((style) => void (inPage.video.style.cssText = style), css);
+    await widthBecomes('the highest layer', (now) => now > 320);
+    await resize('width: 160px; height: 90px');
+    await bob.evaluate(() => {
+      const [publication] = [...inPage.room.participants.values()].flatMap(({ publications }) => [
+        ...publications.values(),
+      ]);
+      publication!.adaptTo(inPage.video);
+    });
+    await widthBecomes('the lowest layer', (now) => now <= 320);
+    await resize('width: 1280px; height: 720px');
+    await widthBecomes('the highest layer again', (now) => now > 320);
+    await resize('position: fixed; left: -5000px; width: 640px; height: 360px');
+    let before = -1;
+    await waitFor(
+      'no frames for a second',
+      async () => {
+        const now = await frames(bob);
+        const more = now - before;
+        before = now;
+        if (more > 0) notYet(`${more} new frames`);
+      },
+      { timeoutMs: 20_000, everyMs: 1000 },
+    );
+    await resize('width: 640px; height: 360px');
+    await framesCome(bob);
+  });
+
   test('a publication that the browser refuses costs itself alone, for those in the room and for newcomers', async () => {
     const [ada, bob] = [await enter('ada', refuseCname), await enter('bob')];
     const { raw } = await joinWithMedia(topology, room);

@@ -1,4 +1,5 @@
 import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
+import { AdaptiveView } from './adaptive-view.ts';
 
 /** Settings of a subscription. */
 export interface SubscriptionSettings {
@@ -22,7 +23,11 @@ export class RemotePublication {
   readonly #actions: SubscriptionActions;
   readonly #elements = new Set<HTMLMediaElement>();
   #subscribed: boolean;
-  #settings: SubscriptionSettings = {};
+  /** Settings that the application chose. */
+  #chosen: SubscriptionSettings = {};
+  /** Settings for the elements of `adaptTo`. */
+  #adapted: SubscriptionSettings = {};
+  #view: AdaptiveView | undefined;
 
   /** Contains the track while there is one. It stays the same stream for as long as the publication exists. See `attach`. */
   readonly stream = new MediaStream();
@@ -72,14 +77,14 @@ export class RemotePublication {
     return this.#subscribed;
   }
 
-  /** @internal Replaced, not changed, at every update. */
+  /** @internal What the application chose, and no more than what the elements of `adaptTo` need. */
   get settings(): SubscriptionSettings {
-    return this.#settings;
+    return merged(this.#chosen, this.#adapted);
   }
 
   /** @internal Whether its media is expected to arrive. */
   get isReceiving(): boolean {
-    return this.#subscribed && !this.#settings.paused;
+    return this.#subscribed && !this.settings.paused;
   }
 
   /** @internal Whether its frames are expected to arrive and to be shown. */
@@ -95,6 +100,36 @@ export class RemotePublication {
 
   detach(element: HTMLMediaElement): void {
     if (this.#elements.delete(element)) element.srcObject = null;
+  }
+
+  /**
+   * Receives of a video only what this element shows: the lowest layers that fill it, and nothing while it has been hidden for two
+   * seconds. Of several elements the largest counts. What `pause` and `setLayers` ask for remains the maximum.
+   *
+   * @returns stops it.
+   */
+  adaptTo(element: HTMLElement): () => void {
+    if (this.kind !== 'video') return () => undefined;
+    const view = (this.#view ??= new AdaptiveView(this, (settings) => this.#adapt(settings)));
+    view.add(element);
+    return () => {
+      view.remove(element);
+      if (!view.isEmpty) return;
+      view.close();
+      if (this.#view === view) this.#view = undefined;
+    };
+  }
+
+  #adapt(settings: SubscriptionSettings): void {
+    this.#adapted = settings;
+    // What fails is applied with the next change, and by the next link.
+    this.#actions.applySettings(this).catch(() => undefined);
+  }
+
+  /** @internal It was unpublished. */
+  end(): void {
+    this.#view?.close();
+    this.#view = undefined;
   }
 
   /** @internal The elements it is attached to. */
@@ -137,7 +172,7 @@ export class RemotePublication {
   }
 
   #update(change: SubscriptionSettings): Promise<void> {
-    this.#settings = { ...this.#settings, ...change };
+    this.#chosen = { ...this.#chosen, ...change };
     return this.#actions.applySettings(this);
   }
 
@@ -153,4 +188,22 @@ export class RemotePublication {
     for (const element of this.#elements)
       if (element.srcObject !== this.stream && track) element.srcObject = this.stream;
   }
+}
+
+/** Settings that ask for no more than either does. */
+function merged(chosen: SubscriptionSettings, adapted: SubscriptionSettings): SubscriptionSettings {
+  const layers =
+    chosen.layers && adapted.layers ? lower(chosen.layers, adapted.layers) : (chosen.layers ?? adapted.layers);
+  const isPausable = chosen.paused !== undefined || adapted.paused !== undefined;
+  return {
+    ...adapted,
+    ...chosen,
+    ...(isPausable && { paused: (chosen.paused ?? false) || (adapted.paused ?? false) }),
+    ...(layers && { layers }),
+  };
+}
+
+function lower(one: Layers, other: Layers): Layers {
+  if (one.spatial !== other.spatial) return one.spatial < other.spatial ? one : other;
+  return (one.temporal ?? Infinity) < (other.temporal ?? Infinity) ? one : other;
 }

@@ -25,7 +25,10 @@ export class RoomMedia implements SubscriptionActions {
     this.sfu = new SfuMedia(state, () => this.localPublications.republishAll());
     this.localPublications = new LocalPublications(state, this.sfu, () => this.#directCall);
     state.changes.on('directCallClosed', () => (this.#directCall = undefined));
-    state.changes.on('closed', () => clearInterval(this.#timer));
+    state.changes.on('closed', () => {
+      clearInterval(this.#timer);
+      for (const publication of state.remotePublications()) publication.end();
+    });
   }
 
   get directCall(): PeerCall | undefined {
@@ -93,7 +96,9 @@ export class RoomMedia implements SubscriptionActions {
       this.#stats = stats;
       for (const [id, received] of stats.received) {
         const publication = state.findPublication(id);
-        if (publication)
+        if (!publication) continue;
+        if (!publication.isReceiving) publication.quality = undefined;
+        else
           publication.quality = received.bitrate === 0 && !publication.muted ? 0 : qualityLevel(received, stats.rttMs);
       }
       state.emit('qualityChanged', stats);

@@ -284,6 +284,7 @@ export class RoomState {
     const publication = participant?.publications.get(publicationId);
     if (!participant || !publication) return;
     participant.publications.delete(publicationId);
+    publication.end();
     this.changes.emit('publicationRemoved', publicationId);
     publication.setTrack(undefined);
     this.emit('publicationRemoved', publication, participant);

@@ -19,7 +19,6 @@ import type { Transfer } from './files/transfer.ts';
 import './files/transfer-list.ts';
 import { layOut } from './grid-layout.ts';
 import { icons, logo } from '../shared/icons.ts';
-import { LayerControl } from './layer-control.ts';
 import type { LocalView } from './media-controls.ts';
 import type { NoticeText } from './notices.ts';
 import { type ChatMessage, RoomWatcher } from './room-watcher.ts';
@@ -69,7 +68,6 @@ export class CallView extends LitElement {
   #boxes!: BoxWatch;
   #soundBlocked = false;
   #framed = false;
-  readonly #layers = new LayerControl();
   readonly #resized = new ResizeObserver(() => {
     this.size = { width: this.stage.clientWidth, height: this.stage.clientHeight };
     requestAnimationFrame(() => this.toggleAttribute('settled', true));
@@ -105,7 +103,6 @@ export class CallView extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.#watcher.stop();
-    this.#layers.stop();
     this.#resized.disconnect();
     globalThis.removeEventListener('keydown', this.#onKey);
     for (const type of dragEvents) this.removeEventListener(type, this.#onDrag);
@@ -138,7 +135,6 @@ export class CallView extends LitElement {
     const persons = people(room, this.#watcher, local);
     const shared = screens(room, local);
     const layout = layOut(persons.length, shared.length, this.size.width, this.size.height);
-    this.#layers.plan(room, persons, layout.people);
     const count = persons.length;
     return html`
       <header>

@@ -12,6 +12,8 @@ export interface Playable {
   readonly trackId: string | undefined;
   /** Undefined for local media. */
   readonly publicationId?: string;
+  /** Receives what an element shows, until the result is called. Undefined for local media. */
+  readonly adaptTo?: (element: HTMLElement) => () => void;
 }
 
 export interface PersonTile {
@@ -106,8 +108,10 @@ export function sounds(room: Room): Playable[] {
     .map(playable);
 }
 
-function playable({ id, stream, track }: RemotePublication): Playable {
-  return { key: id, stream, trackId: track?.id, publicationId: id };
+function playable(publication: RemotePublication): Playable {
+  const { id, stream, track } = publication;
+  const adaptTo = (element: HTMLElement): (() => void) => publication.adaptTo(element);
+  return { key: id, stream, trackId: track?.id, publicationId: id, adaptTo };
 }
 
 function playableOwn(stream: MediaStream): Playable {

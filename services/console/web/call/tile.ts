@@ -68,6 +68,8 @@ export class Tile extends LitElement {
   @state() private held: HTMLCanvasElement | undefined;
   @query('video') private video!: HTMLVideoElement | null;
   @query('flotilla-box-overlay') private overlay!: BoxOverlay | null;
+  /** The video element that its publication is adapted to. */
+  #adapted: { readonly video: HTMLVideoElement; readonly stop: () => void } | undefined;
 
   /** Shows the current frame as a still until the next track has presented a frame, instead of a black tile. */
   keepFrame(): void {
@@ -92,8 +94,27 @@ export class Tile extends LitElement {
     } else if (changed.has('picture') && !this.held) this.keepFrame();
   }
 
+  override connectedCallback(): void {
+    super.connectedCallback();
+    if (this.hasUpdated) this.#adapt();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    this.#adapted?.stop();
+    this.#adapted = undefined;
+  }
+
+  #adapt(): void {
+    const { picture, video } = this;
+    if (this.#adapted?.video === video) return;
+    this.#adapted?.stop();
+    this.#adapted = video && picture?.adaptTo ? { video, stop: picture.adaptTo(video) } : undefined;
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
     const { picture, video } = this;
+    this.#adapt();
     if (!changed.has('picture') || !picture || !video) return;
     this.#awaitFrame(video, picture);
     // A media element pauses when its stream has had no track.
