@@ -5,6 +5,7 @@ export * from './close-codes.ts';
 export * from './commands.ts';
 export * from './envelope.ts';
 export * from './errors.ts';
+export { Exchange } from './exchange.ts';
 export * from './gateway-events.ts';
 export * from './grants.ts';
 export * from './ids.ts';

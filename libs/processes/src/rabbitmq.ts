@@ -1,14 +1,17 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Broker, dataDirectory, removeData } from './broker.ts';
 import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
 
 /** The server itself: Debian's wrapper in /usr/sbin switches users, which needs root. */
 const rabbitMqServer = '/usr/lib/rabbitmq/bin/rabbitmq-server';
+const rabbitMqControl = '/usr/lib/rabbitmq/bin/rabbitmqctl';
 
 export interface RabbitMqSettings {
   readonly port?: number;
@@ -16,11 +19,17 @@ export interface RabbitMqSettings {
   readonly conf?: readonly string[];
 }
 
+/** Runs rabbitmqctl. Resolves to what it wrote; rejects when it fails. Each run takes about a second. */
+type Control = (...args: readonly string[]) => Promise<string>;
+
 /** Starts a private RabbitMQ on free ports of 127.0.0.1, with its own Erlang port mapper. Takes about 7 s. */
-export async function startRabbitMq({ port, conf = [] }: RabbitMqSettings = {}): Promise<Broker> {
+export async function startRabbitMq({ port, conf = [] }: RabbitMqSettings = {}): Promise<
+  Broker & { control: Control }
+> {
   const home = await startHome();
   const launch = await prepare(home, port ?? (await freePort()), conf);
-  return Broker.start(launch.url, launch, home.remove, 'SIGKILL');
+  const broker = await Broker.start(launch.url, launch, home.remove, 'SIGKILL');
+  return Object.assign(broker, { control: launch.control });
 }
 
 /** A RabbitMQ of several nodes. */
@@ -84,7 +93,7 @@ async function prepare(
   home: Home,
   port: number,
   conf: readonly string[],
-): Promise<(() => Promise<Child>) & { url: string }> {
+): Promise<(() => Promise<Child>) & { url: string; control: Control }> {
   const dir = join(home.dir, String(port));
   mkdirSync(dir);
   writeFileSync(join(dir, 'enabled_plugins'), '[].\n');
@@ -124,7 +133,9 @@ async function prepare(
     await listens(port, 10_000);
     return server;
   };
-  return Object.assign(launch, { url: `amqp://guest:guest@127.0.0.1:${port}` });
+  const control: Control = async (...args) =>
+    (await promisify(execFile)(rabbitMqControl, ['--quiet', ...args], { env })).stdout;
+  return Object.assign(launch, { url: `amqp://guest:guest@127.0.0.1:${port}`, control });
 }
 
 /** Resolves once a TCP connection to the port succeeds. */

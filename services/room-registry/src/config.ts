@@ -11,6 +11,7 @@ import {
 } from '@flotilla/runtime';
 import { maxResumeWindowSeconds } from '@flotilla/store';
 import { z } from 'zod';
+import { checkShadow } from './mirror/shadow.ts';
 
 export const registryConfig = z
   .object({
@@ -53,7 +54,28 @@ export const registryConfig = z
       .describe(
         'Seconds without a heartbeat after which a metadata relay, or an SFU node without assignments, is no longer listed.',
       ),
+    FLOTILLA_SHADOW_OF: z
+      .string()
+      .regex(/^[a-z0-9-]{1,32}$/)
+      .optional()
+      .describe(
+        'FLOTILLA_NAMESPACE of the production release whose mirrored REST requests this one serves. Makes it a shadow release: it refuses to start in that namespace, or in one with SFU nodes, and marks its responses (docs/operations/mirror.md).',
+      ),
+    FLOTILLA_CAPTURE_FILE: z
+      .string()
+      .optional()
+      .describe(
+        'Path of a file to which every REST response whose request has an X-Request-Id or traceparent is written without its secrets, for `npm run compare` (docs/operations/mirror.md). The previous one is kept with the suffix .1. Default: nothing is written.',
+      ),
+    FLOTILLA_CAPTURE_MEGABYTES: wholeNumber()
+      .min(1)
+      .max(4096)
+      .default(64)
+      .describe(
+        'Maximum size of FLOTILLA_CAPTURE_FILE and the previous one together, in megabytes of 1,000,000 bytes.',
+      ),
   })
   .superRefine(checkServerTls('registry'))
+  .superRefine(checkShadow)
   .superRefine(checkTokens);
 export type RegistryConfig = z.output<typeof registryConfig>;

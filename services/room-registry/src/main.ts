@@ -6,6 +6,8 @@ import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { registryConfig } from './config.ts';
 import { ApiAccess } from './inbound/api-access.ts';
+import { mirrorMiddleware } from './mirror/middleware.ts';
+import { requireNoFleet } from './mirror/shadow.ts';
 import { RoomRegistryModule } from './room-registry.module.ts';
 
 await runService({
@@ -18,8 +20,13 @@ await runService({
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
-    // Whatever the level of other log lines is, changes are logged.
-    const auditLog = log.child({}, { level: 'info' });
+    const { FLOTILLA_NAMESPACE: namespace, FLOTILLA_SHADOW_OF: shadowOf } = config;
+    if (shadowOf !== undefined) {
+      await requireNoFleet(namespace, backplane.store.nodes);
+      log.info({ namespace, shadowOf }, 'shadow release');
+    }
+    // Whatever the level of other log lines is, changes are logged. Those of a shadow release say so.
+    const auditLog = log.child(shadowOf === undefined ? {} : { shadow: namespace }, { level: 'info' });
     const keys = config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS;
     const app = await NestFactory.create<NestExpressApplication>(
       RoomRegistryModule.register({
@@ -35,6 +42,9 @@ await runService({
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
+    const mirror = mirrorMiddleware(config, log);
+    onStop('capture', mirror.close);
+    for (const middleware of mirror.handlers) app.use(middleware);
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_REST_PORT, config.FLOTILLA_REST_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'REST API listens');

@@ -5,6 +5,7 @@ import { createLogger, loadConfig, nestLogger } from '@flotilla/runtime';
 import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { RestApi } from '@flotilla/testkit';
 import { NestFactory } from '@nestjs/core';
+import type { RequestHandler } from 'express';
 import { onTestFinished } from 'vitest';
 import { ApiAccess, RoomRegistryModule } from '../src/index.ts';
 
@@ -19,6 +20,7 @@ export async function startRegistry(
     requestsPerSecond = 10_000,
     onAudit = () => undefined,
     backplane = memoryBackplane(log),
+    before = [],
   }: {
     scopes?: readonly ApiScope[] | '*';
     /** That of the API key. */
@@ -26,6 +28,8 @@ export async function startRegistry(
     requestsPerSecond?: number;
     onAudit?: (record: unknown) => void;
     backplane?: Backplane;
+    /** Run before everything else. */
+    before?: readonly RequestHandler[];
   } = {},
 ) {
   const config = loadConfig(tokenConfig, env);
@@ -45,6 +49,7 @@ export async function startRegistry(
     { logger: nestLogger(log) },
   );
   onTestFinished(() => app.close());
+  for (const handler of before) app.use(handler);
   await app.listen(0, '127.0.0.1');
   const url = await app.getUrl();
   return { config, backplane, url, key, api: new RestApi(url, key), stranger: new RestApi(url, 'another') };
