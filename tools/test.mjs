@@ -13,7 +13,7 @@ const usage = `npm test -- [options]
 Lint, types, and the tests by tier, each as fast as what it starts: the name of a file says its tier.
 
   test          *.test.ts               needs Node alone
-  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn and media workers, Prometheus, all private; Python tools
+  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn, nginx and media workers, Prometheus, all private; Python tools
   e2e           *.e2e.test.ts           Chromium and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
   soak          *.soak.test.ts          killed processes, lost nodes and networks, drains of 50 participants
@@ -52,7 +52,15 @@ await runMain(async () => {
   }
   console.log(bold('Setting up'));
   const firefox = !values.all || namespaceProblem() ? [] : /** @type {const} */ (['firefox', 'iproute2']);
-  const servers = /** @type {const} */ (['redis', 'rabbitmq', 'chrony', 'coturn', 'prometheus', 'alertmanager']);
+  const servers = /** @type {const} */ ([
+    'redis',
+    'rabbitmq',
+    'chrony',
+    'coturn',
+    'prometheus',
+    'alertmanager',
+    'nginx',
+  ]);
   await prepare({ system: [...servers, 'chromium', 'python', ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);

@@ -84,6 +84,12 @@ const known = {
     brew: ['prometheus'],
   },
   alertmanager: { present: () => which('amtool'), debian: ['prometheus-alertmanager'], brew: [] },
+  // In /usr/sbin, as iproute2.
+  nginx: {
+    present: () => which('nginx') ?? (existsSync('/usr/sbin/nginx') || undefined),
+    debian: ['nginx-light'],
+    brew: ['nginx'],
+  },
   openssl: { present: () => which('openssl'), debian: ['openssl'], brew: ['openssl'] },
   'worker build tools': {
     present: () =>
