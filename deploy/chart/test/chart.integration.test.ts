@@ -517,4 +517,51 @@ describe('the chart', () => {
       }
     },
   );
+
+  test('mirrors a share of the REST requests, and no others, to the registry of a shadow release', () => {
+    const mirror = [
+      'registry.mirror.percent=10',
+      'registry.mirror.service=shadow-registry',
+      'registry.mirror.namespace=shadow',
+    ];
+    const route = ['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'gateway.allowPlain=true'];
+    const objects = render(...mirror, ...route, 'httpRoute.rest=true', 'registry.mirror.istio=true');
+    const { rules } = find(objects, 'HTTPRoute', 'flotilla-route').spec as unknown as {
+      rules: { matches: { path: { value: string } }[]; filters?: unknown[] }[];
+    };
+    const mirrored = rules.filter(({ filters }) => filters);
+    expect(mirrored.map(({ matches }) => matches[0]!.path.value)).toEqual(['/v1']);
+    expect(mirrored[0]!.filters).toEqual([
+      {
+        type: 'RequestMirror',
+        requestMirror: { percent: 10, backendRef: { name: 'shadow-registry', port: 8081, namespace: 'shadow' } },
+      },
+    ]);
+    expect(find(objects, 'VirtualService', 'flotilla-registry-mirror').spec).toMatchObject({
+      http: [
+        {
+          mirror: { host: 'shadow-registry.shadow.svc.cluster.local', port: { number: 8081 } },
+          mirrorPercentage: { value: 10 },
+        },
+      ],
+    });
+    expect(() => render(...mirror)).toThrow(/nothing would mirror/);
+    expect(() => render('registry.mirror.percent=10')).toThrow(/registry\.mirror\.service/);
+  });
+
+  test('installs the registry alone as a shadow release, in a namespace of the brokers of its own', () => {
+    const shadow = ['shadowOf=fl', 'brokerNamespace=fl-shadow', 'registry.capture.enabled=true'];
+    const objects = render(...shadow);
+    const names = workloads(objects).map(({ metadata }) => metadata.name);
+    expect(names.toSorted()).toEqual(['flotilla-rabbitmq', 'flotilla-redis', 'flotilla-registry']);
+    expect(objects.some(({ kind }) => kind === 'Ingress' || kind === 'HTTPRoute')).toBe(false);
+    const environment = environmentOf(podOf(find(objects, 'Deployment', 'flotilla-registry')));
+    expect(loadConfig(configurations.registry, environment)).toMatchObject({
+      FLOTILLA_NAMESPACE: 'fl-shadow',
+      FLOTILLA_SHADOW_OF: 'fl',
+      FLOTILLA_CAPTURE_FILE: '/var/lib/flotilla/capture.jsonl',
+      FLOTILLA_CAPTURE_MEGABYTES: 64,
+    });
+    expect(() => render('shadowOf=fl')).toThrow(/shadow release needs one of its own/);
+  });
 });

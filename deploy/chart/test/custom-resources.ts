@@ -8,8 +8,10 @@ const modules: readonly [module: string, directory: string][] = [
   ['github.com/external-secrets/external-secrets@v0.10.7', 'config/crds/bases'],
   ['github.com/prometheus-operator/prometheus-operator@v0.72.0', 'example/prometheus-operator-crd'],
   ['sigs.k8s.io/gateway-api@v1.3.0', 'config/crd/standard'],
+  ['istio.io/api@v1.24.2', 'kubernetes'],
 ];
-const kinds = /(certificates|issuers|externalsecrets|secretstores|podmonitors|prometheusrules|httproutes)\.yaml$/;
+const kinds =
+  /(certificates|issuers|externalsecrets|secretstores|podmonitors|prometheusrules|httproutes|\bcustomresourcedefinitions\.gen)\.yaml$/;
 /** Those of cert-manager are templates of its chart, with placeholders in comments and labels. */
 const withoutPlaceholders = (text: string): string =>
   text
@@ -28,9 +30,13 @@ export function definitions(): string {
       cwd: '/',
     });
     const folder = join((JSON.parse(text) as { Dir: string }).Dir, directory);
-    return readdirSync(folder)
-      .filter((name) => kinds.test(name))
-      .map((name) => withoutPlaceholders(readFileSync(join(folder, name), 'utf8')));
+    return (
+      readdirSync(folder)
+        .filter((name) => kinds.test(name))
+        .flatMap((name) => withoutPlaceholders(readFileSync(join(folder, name), 'utf8')).split(/^---$/m))
+        // Istio's are one file.
+        .filter((text) => !text.includes('.istio.io') || text.includes('name: virtualservices.networking.istio.io'))
+    );
   });
   return texts.join('\n---\n');
 }

@@ -31,6 +31,7 @@ describe.runIf(hasKubernetes && hasGo)('the API server, with the custom resource
     for (const kind of [
       'certificate.cert-manager.io/',
       'httproute.gateway',
+      'virtualservice.networking.istio.io/',
       'podmonitor.monitoring',
       'deployment.apps/',
     ])

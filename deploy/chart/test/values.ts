@@ -21,6 +21,8 @@ export const everything = [
   ...['ingress.tls.secretName=cert', 'ingress.tls.clusterIssuer=letsencrypt'],
   ...['httpRoute.enabled=true', 'httpRoute.parentRefs[0].name=edge', 'metrics.podMonitor=true'],
   'metrics.prometheusRule=true',
+  ...['httpRoute.rest=true', 'registry.mirror.percent=10', 'registry.mirror.service=flotilla-shadow-registry'],
+  ...['registry.mirror.namespace=flotilla-shadow', 'registry.mirror.istio=true', 'registry.capture.enabled=true'],
   ...['turn.enabled=true', 'turn.host=turn.example', 'turn.allowedPeers={203.0.113.1-203.0.113.9}'],
   ...['turn.tls.clusterIssuer=letsencrypt', 'turn.replicas=2'],
   ...['redis.persistence.enabled=true', 'rabbitmq.persistence.enabled=true', 'image.pullSecrets={registry}'],
