@@ -1,4 +1,4 @@
-import type { RemotePublication, SubscriptionSettings } from './remote-publication.ts';
+import type { SubscriptionSettings } from './subscription-settings.ts';
 
 /** Changes of size are collected for this long, such as those while a window is dragged. In milliseconds. */
 const resizeDelayMs = 400;
@@ -40,7 +40,7 @@ export function needFor(
  * pixels of the screen; more priority for larger ones; and nothing while none has been visible for two seconds.
  */
 export class AdaptiveView {
-  readonly #publication: RemotePublication;
+  readonly #isCamera: boolean;
   readonly #apply: (settings: SubscriptionSettings) => void;
   readonly #elements = new Map<HTMLElement, Seen>();
   readonly #sizes = new ResizeObserver((entries) => this.#onSizes(entries));
@@ -51,8 +51,8 @@ export class AdaptiveView {
   #isPaused = false;
   #applied = '';
 
-  constructor(publication: RemotePublication, apply: (settings: SubscriptionSettings) => void) {
-    this.#publication = publication;
+  constructor(isCamera: boolean, apply: (settings: SubscriptionSettings) => void) {
+    this.#isCamera = isCamera;
     this.#apply = apply;
     document.addEventListener('visibilitychange', this.#onVisibility);
   }
@@ -133,7 +133,7 @@ export class AdaptiveView {
       : needFor(visible, {
           pixelRatio: devicePixelRatio,
           windowArea: Math.max(1, innerWidth * innerHeight),
-          isCamera: this.#publication.source === 'camera',
+          isCamera: this.#isCamera,
         });
     const key = JSON.stringify(settings);
     if (key === this.#applied) return;

@@ -1,12 +1,6 @@
 import type { Layers, MediaKind, Publication, Source } from '@flotilla/contracts';
 import { AdaptiveView } from './adaptive-view.ts';
-
-/** Settings of a subscription. */
-export interface SubscriptionSettings {
-  readonly paused?: boolean;
-  readonly layers?: Layers;
-  readonly priority?: number;
-}
+import type { SubscriptionSettings } from './subscription-settings.ts';
 
 /** Brings the room's subscription in line with the state of the publication object. */
 export interface SubscriptionActions {
@@ -110,7 +104,7 @@ export class RemotePublication {
    */
   adaptTo(element: HTMLElement): () => void {
     if (this.kind !== 'video') return () => undefined;
-    const view = (this.#view ??= new AdaptiveView(this, (settings) => this.#adapt(settings)));
+    const view = (this.#view ??= new AdaptiveView(this.source === 'camera', (settings) => this.#adapt(settings)));
     view.add(element);
     return () => {
       view.remove(element);

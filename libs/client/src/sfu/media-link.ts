@@ -10,7 +10,7 @@ import {
 } from '@flotilla/contracts';
 import type { Device } from 'mediasoup-client';
 import type { Consumer, Producer, ProducerOptions, Transport, TransportOptions } from 'mediasoup-client/types';
-import type { SubscriptionSettings } from '../room/remote-publication.ts';
+import type { SubscriptionSettings } from '../room/subscription-settings.ts';
 import { type IceAddress, iceConnectsWithinMs, sfuIceError } from '../media/ice-error.ts';
 import { chunks } from './chunks.ts';
 import { consume, isOwnFault, isUnsupported } from './consume.ts';

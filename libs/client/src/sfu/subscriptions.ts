@@ -1,7 +1,8 @@
 import { FlotillaError, type ReplyPayload, type Subscription } from '@flotilla/contracts';
 import type { Consumer } from 'mediasoup-client/types';
 import { LatestValue } from '../room/latest-value.ts';
-import type { RemotePublication, SubscriptionSettings } from '../room/remote-publication.ts';
+import type { RemotePublication } from '../room/remote-publication.ts';
+import type { SubscriptionSettings } from '../room/subscription-settings.ts';
 import { noProducer, type RoomState } from '../room/room-state.ts';
 import { chunks } from './chunks.ts';
 import { firstMedia } from './first-media.ts';
