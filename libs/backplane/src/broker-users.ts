@@ -63,7 +63,7 @@ export const brokerUses = {
       ...(['sessions.revokeTokens', 'sessions.due', 'sessions.closeExpired', 'sessions.detachOrphaned'] as const),
       ...(['migrations.begin', 'migrations.commit', 'migrations.rollBack'] as const),
       ...(['migrations.reassignLost', 'migrations.of', 'migrations.running', 'history.report'] as const),
-      ...(['nodes.list', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
+      ...(['nodes.list', 'nodes.repair', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
       ...(['snapshots.lock', 'snapshots.renew', 'snapshots.unlock'] as const),
       ...(['snapshots.read', 'snapshots.write'] as const),
     ],

@@ -23,6 +23,12 @@ export interface NodeStore {
    */
   deadOf(nodeIds: readonly string[], deadAfterMs: number): Promise<string[]>;
 
+  /**
+   * Corrects the index of the nodes, which earlier versions do not write, from this place on, and returns how many entries were wrong.
+   * `next` is where to continue, undefined at the end.
+   */
+  repair(from?: number): Promise<{ repaired: number; next: number | undefined }>;
+
   /** Removes a node that has stopped. Its reserved capacity is released by the members that hold it. */
   remove(nodeId: string): Promise<void>;
 }
@@ -35,3 +41,15 @@ export const nodeTimeoutMs = 2000;
 
 /** Load from which on a node is not preferred for a room, whether it hosts it or not. */
 export const preferredLoadLimit = 0.8;
+
+/** Number of nodes to examine for a place before a join fails as in a full fleet. Those that are examined in vain are rare. */
+export const maxExaminedNodes = 16;
+
+/** Number of nodes that host a room to compare for the next member. Of more, as many at random. */
+export const maxExaminedHosts = 64;
+
+/** Load that the index of the nodes has of those to which nobody is assigned: inactive, full or dead. Above any load. */
+export const unplaceableLoad = 1000;
+
+/** Nodes whose entries in the index one run of a script corrects. */
+export const nodesPerRepair = 500;

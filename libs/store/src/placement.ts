@@ -16,7 +16,8 @@ export interface Candidate {
  * Chooses a node: among the preferred ones whose load is below `preferredLoadLimit`, or where there are none, among all. Of their
  * less loaded half two are chosen at random, of which the less loaded wins (Mitzenmacher, "The Power of Two Choices in Randomized
  * Load Balancing", 2001): stale figures then do not send all new members to one node. Load is the greater of reserved share and
- * CPU. The Redis script does the same, step for step; the conformance suite compares.
+ * CPU. The Redis scripts choose the same node without reading all of them, see includes/placement.lua; a property test compares. Of more
+ * than `maxExaminedHosts` nodes that host a room they compare as many at random.
  *
  * @param random two numbers in [0, 1).
  */

@@ -2,10 +2,9 @@ import { RedisLink } from '@flotilla/bus';
 import { newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
-import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { brokenInvariants, chooseNode, RedisStore, takeInventory } from '../src/index.ts';
+import { brokenInvariants, RedisStore, takeInventory } from '../src/index.ts';
 import { luaOf } from '../src/redis/script-client.ts';
 import { type ScriptName, scripts } from '../src/redis/scripts/generated/scripts.ts';
 
@@ -311,42 +310,6 @@ describe('scripts', () => {
     // Of the whole fleet, and bounded: the last migrations and the nodes' statistics.
     expect(kept.map((key) => key.slice(namespace.length + 1)).toSorted()).toEqual(
       ['migrations:history', 'migrations:history:order', 'sfu:stats'].toSorted(),
-    );
-  });
-
-  test('the placement script chooses the same node as chooseNode', { timeout: 60_000 }, async () => {
-    const { store, namespace } = await openStore();
-    const node = fc.record({
-      id: fc.constantFrom('nd_a', 'nd_b', 'nd_c', 'nd_d', 'nd_e'),
-      capacity: fc.integer({ min: 1, max: 9 }),
-      reserved: fc.integer({ min: 0, max: 10 }),
-      cpu: fc.double({ min: 0, max: 1, noNaN: true }),
-      hosting: fc.boolean(),
-    });
-    const nodes = fc.uniqueArray(node, { selector: ({ id }) => id, maxLength: 5 });
-    const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
-    const lua = `${luaOf('join').split('local current_hash =')[0]}
-      return choose_node({ room = 'rm_p', spread = ARGV[1] == '1', exclude = {}, random1 = tonumber(ARGV[2]), random2 = tonumber(ARGV[3]) }) or ''`;
-    await fc.assert(
-      fc.asyncProperty(nodes, fc.boolean(), random, random, async (fleet, spread, first, second) => {
-        await redis.del(
-          `${namespace}:nodes:beats`,
-          `${namespace}:nodes:slots`,
-          `${namespace}:nodes:reserved`,
-          `${namespace}:{rm_p}:assignments`,
-        );
-        for (const { id, capacity, reserved, cpu, hosting } of fleet) {
-          await store.nodes.report(nodeReport(id, { capacity, load: { cpu } }));
-          if (reserved > 0) await redis.hset(`${namespace}:nodes:reserved`, id, reserved);
-          if (hosting) await redis.hset(`${namespace}:{rm_p}:assignments`, id, 1);
-        }
-        const expected = chooseNode(
-          fleet.map(({ hosting, ...each }) => ({ ...each, preferred: hosting !== spread })),
-          [first, second],
-        );
-        expect(await redis.eval(lua, 1, namespace, spread ? '1' : '0', first, second)).toBe(expected ?? '');
-      }),
-      { numRuns: 100 },
     );
   });
 

@@ -10,7 +10,7 @@ const storeOutageMs = 5000;
 
 const swept = counter({
   name: 'registry_swept_total',
-  help: 'Removed records, by kind: expired sessions and rooms, members without a session, dead nodes and relays.',
+  help: 'Removed records, by kind: expired sessions and rooms, members without a session, dead nodes and relays. node_index: corrected entries of the index of the nodes.',
   labelNames: ['what'],
 });
 const sweeps = counter({
@@ -40,7 +40,7 @@ interface SweeperWindows {
 
 /**
  * Removes what has expired: rooms that stay empty, sessions whose resume window has passed, sessions of dead gateways, members
- * whose session does not exist, dead nodes and relays. Each sweep reads the whole state and may run in any number of registries
+ * whose session does not exist, dead nodes and relays; corrects the index of the nodes. Each sweep reads the whole state and may run in any number of registries
  * at once. A part that fails does not keep the others from running, nor does a damaged record keep the others of its part from
  * being handled.
  *
@@ -53,6 +53,7 @@ export class Sweeper {
   #reachableSince = performance.now();
   #lastReachedAt = this.#reachableSince;
   #repairCursor: string | undefined;
+  #nodeCursor: number | undefined;
   /** Number of expired sessions that the last sweep could not close. They stay due, in front of others. */
   #failedSessions = 0;
 
@@ -83,6 +84,7 @@ export class Sweeper {
       ...this.furtherParts,
       rooms: () => this.#deleteRooms(),
       members: () => this.#repair(),
+      nodes: () => this.#repairNodes(),
       ...(reachableMs >= this.windows.deadMs && { dead: () => this.#removeDead() }),
     };
     for (const [part, run] of Object.entries(parts)) {
@@ -148,6 +150,13 @@ export class Sweeper {
     this.#report('members', failed);
     if (removed > 0) this.log.warn({ members: removed }, 'members without a session removed');
     swept.inc({ what: 'member' }, removed);
+  }
+
+  /** Repairs one page of the index of the nodes per sweep. */
+  async #repairNodes(): Promise<void> {
+    const { repaired, next } = await this.store.nodes.repair(this.#nodeCursor);
+    this.#nodeCursor = next;
+    swept.inc({ what: 'node_index' }, repaired);
   }
 
   async #removeDead(): Promise<void> {

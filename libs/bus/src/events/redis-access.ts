@@ -35,9 +35,9 @@ export class RedisAccessBuilder implements RedisAccess {
 }
 
 const reading = [
-  ...['EXISTS', 'GET', 'TTL', 'PTTL', 'HGET', 'HMGET', 'HGETALL', 'HVALS', 'HLEN', 'HEXISTS', 'HSCAN'],
+  ...['EXISTS', 'GET', 'TTL', 'PTTL', 'HGET', 'HMGET', 'HGETALL', 'HVALS', 'HLEN', 'HEXISTS', 'HSCAN', 'HRANDFIELD'],
   ...['SMEMBERS', 'SISMEMBER', 'SCARD', 'SRANDMEMBER', 'SSCAN'],
-  ...['ZSCORE', 'ZMSCORE', 'ZCARD', 'ZRANGE', 'ZRANGEBYSCORE', 'ZRANGEBYLEX'],
+  ...['ZSCORE', 'ZMSCORE', 'ZCARD', 'ZCOUNT', 'ZRANGE', 'ZRANGEBYSCORE', 'ZRANGEBYLEX'],
   ...['XRANGE', 'XREVRANGE', 'XREAD', 'XLEN', 'XINFO'],
 ] as const;
 const writing = [

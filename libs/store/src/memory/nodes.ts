@@ -68,6 +68,11 @@ export class MemoryNodes implements NodeStore {
     this.#reserved.set(nodeId, Math.max(0, (this.#reserved.get(nodeId) ?? 0) + change));
   }
 
+  /** There is no index: a choice reads all nodes. */
+  async repair(): Promise<{ repaired: number; next: undefined }> {
+    return { repaired: 0, next: undefined };
+  }
+
   async remove(nodeId: string): Promise<void> {
     this.#nodes.delete(nodeId);
     if (this.#reserved.get(nodeId) === 0) this.#reserved.delete(nodeId);

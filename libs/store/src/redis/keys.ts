@@ -65,6 +65,11 @@ const templates = {
   beats: 'nodes:beats',
   /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. */
   slots: 'nodes:slots',
+  /**
+   * Sorted set: node id -> its load, or `unplaceableLoad`; see includes/nodes.lua. An index of beats, slots and reserved, with an entry for
+   * each entry of beats. Versions before it do not write it.
+   */
+  nodesByLoad: 'nodes:by-load',
   /** Hash: node id -> PeerScores as JSON, for the topology. */
   peerScores: 'nodes:peerScores',
   /** Hash: node id -> reserved capacity: the sum of its assignments over all rooms. */
@@ -123,6 +128,7 @@ const fleetKeys = [
   'nodes',
   'beats',
   'slots',
+  'nodesByLoad',
   'peerScores',
   'nodeStats',
   'relays',

@@ -78,6 +78,11 @@ export class RedisNodes implements NodeStore {
     return nodeIds.filter((_, index) => Number(seenAt[index] ?? -Infinity) < deadBefore);
   }
 
+  async repair(from = 0): Promise<{ repaired: number; next: number | undefined }> {
+    const [repaired, next] = await this.client.run('repairNodes', { from });
+    return { repaired, next: next === -1 ? undefined : next };
+  }
+
   async remove(nodeId: string): Promise<void> {
     await this.client.run('removeNode', { nodeId });
   }

@@ -14,11 +14,15 @@ import {
   keptMessagesPerUser,
   keptReports,
   maxBans,
+  maxExaminedHosts,
+  maxExaminedNodes,
   maxSessionsPerUser,
   messagesKeptSeconds,
+  nodesPerRepair,
   nodeTimeoutMs,
   plannerLease,
   resumeRepeatSeconds,
+  unplaceableLoad,
 } from '../store.ts';
 import { keyNames, luaKeys } from './keys.ts';
 import { type ScriptArguments, type ScriptName, scripts } from './scripts/generated/scripts.ts';
@@ -32,13 +36,17 @@ const constants: Readonly<Record<string, string | number>> = {
   keptMigrations,
   keptReports,
   maxBans,
+  maxExaminedHosts,
+  maxExaminedNodes,
   maxSessionsPerUser,
   maxStreamBytes,
   maxStreamLength,
   messagesKeptSeconds,
+  nodesPerRepair,
   nodeTimeoutMs,
   plannerLease,
   resumeRepeatSeconds,
+  unplaceableLoad,
 };
 
 export type ScriptResult<Name extends ScriptName> = z.output<(typeof scripts)[Name]['result']>;

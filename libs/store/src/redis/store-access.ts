@@ -85,6 +85,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'nodes.list': { scripts: ['listNodes'] },
   'nodes.aliveIds': { keys: { beats: ['ZRANGE'] } },
   'nodes.deadOf': { keys: { beats: ['ZRANGE', 'ZMSCORE'] } },
+  'nodes.repair': { scripts: ['repairNodes'] },
   'nodes.remove': { scripts: ['removeNode'] },
 
   'relays.report': { scripts: ['reportRelay'] },

@@ -15,10 +15,10 @@ why not; UNORDERED when orderMembers is to run first.
 -- @include pages
 -- @include reservations
 -- @include time
-local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+local current_hash, held, room_claim = unpack(redis.call('HMGET', key.session(sessionId), 'resumeHash', 'grants', 'room'))
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
-local held = redis.call('HGET', key.session(sessionId), 'grants') or ''
-if not may_be_in(roomId, redis.call('HGET', key.session(sessionId), 'room') or '', held) then return 'FORBIDDEN' end
+held = held or ''
+if not may_be_in(roomId, room_claim or '', held) then return 'FORBIDDEN' end
 local room = redis.call('GET', key.room(roomId))
 if not room then return 'ROOM_NOT_FOUND' end
 if tonumber(redis.call('ZSCORE', key.bans(roomId), userId) or 0) > now_ms() then return 'BANNED' end

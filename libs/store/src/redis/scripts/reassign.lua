@@ -14,7 +14,7 @@ if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
-local exclude = set_of(excludeNodes)
+local exclude, is_lost = set_of(excludeNodes), false
 if migration ~= '' then
   local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]
   local own = redis.call('ZSCORE', key.beats(), from)
@@ -22,7 +22,8 @@ if migration ~= '' then
   exclude[from] = true
   -- It gets no member and no request for a pipe until it reports again.
   local stale = now_ms() - nodeTimeoutMs - 1
-  if own and tonumber(own) > stale then stage('ZADD', key.beats(), stale, from) end
+  is_lost = own and tonumber(own) > stale
+  if is_lost then stage('ZADD', key.beats(), stale, from) end
 end
 local settings = redis.call('GET', key.room(roomId))
 local options = {
@@ -50,5 +51,6 @@ if migration ~= '' then
   append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
+if is_lost then stage('ZADD', key.nodesByLoad(), unplaceableLoad, from) end
 commit()
 return { moved, from }

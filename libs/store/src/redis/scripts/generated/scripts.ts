@@ -44,6 +44,7 @@ export interface ScriptArguments {
   removeRelay: { relayId: string | number };
   renewLease: { name: string | number; holder: string | number; ms: string | number };
   renewSnapshotLock: { name: string | number; holder: string | number; ms: string | number };
+  repairNodes: { from: string | number };
   repairRoom: { roomId: string | number; listKey: string | number; cursor: string | number };
   reportBreakers: { reporter: string | number; report: string | number; shownMs: string | number };
   reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
@@ -162,6 +163,57 @@ local function stage_migration_abort(room, participant)
   local migration = stage_migration_end(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end`,
+  nodes: `local function oldest_beat() return now_ms() - nodeTimeoutMs end
+local function index_load(beat, slot, taken, oldest)
+  local state, capacity, cpu = string.match(slot or '', '^(%S+) (%S+) (%S+)$')
+  capacity, cpu, taken = tonumber(capacity), tonumber(cpu), tonumber(taken or '0')
+  if state ~= 'active' or not beat or tonumber(beat) < oldest or not capacity or not cpu or not taken then return unplaceableLoad end
+  local load = math.max(taken / capacity, cpu)
+  return taken < capacity and load < unplaceableLoad and load or unplaceableLoad
+end
+local function loads_of(ids)
+  if #ids == 0 then return {} end
+  local beats = redis.call('ZMSCORE', key.beats(), unpack(ids))
+  local slots = redis.call('HMGET', key.slots(), unpack(ids))
+  local reserved = redis.call('HMGET', key.reserved(), unpack(ids))
+  local oldest, loads = oldest_beat(), {}
+  for index in ipairs(ids) do
+    loads[index] = index_load(beats[index], slots[index], reserved[index], oldest)
+  end
+  return loads
+end
+local function mark_late_nodes()
+  local late = redis.call('ZRANGE', key.beats(), '(' .. oldest_beat(), '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, maxExaminedNodes)
+  if #late == 0 then return end
+  for index, load in ipairs(redis.call('ZMSCORE', key.nodesByLoad(), unpack(late))) do
+    if load and tonumber(load) < unplaceableLoad then redis.call('ZADD', key.nodesByLoad(), unplaceableLoad, late[index]) end
+  end
+end
+local function repair_index(from)
+  local last, wrong = from + nodesPerRepair - 1, 0
+  local ids = redis.call('ZRANGE', key.beats(), from, last)
+  local loads = loads_of(ids)
+  local known = #ids > 0 and redis.call('ZMSCORE', key.nodesByLoad(), unpack(ids)) or {}
+  for index, id in ipairs(ids) do
+    if tonumber(known[index]) ~= loads[index] then
+      redis.call('ZADD', key.nodesByLoad(), loads[index], id)
+      wrong = wrong + 1
+    end
+  end
+  local indexed = redis.call('ZRANGE', key.nodesByLoad(), from, last)
+  for index, beat in ipairs(#indexed > 0 and redis.call('ZMSCORE', key.beats(), unpack(indexed)) or {}) do
+    if not beat then
+      redis.call('ZREM', key.nodesByLoad(), indexed[index])
+      wrong = wrong + 1
+    end
+  end
+  return wrong, #ids == nodesPerRepair or #indexed == nodesPerRepair
+end
+local function complete_index()
+  local nodes = redis.call('ZCARD', key.beats())
+  if nodes == redis.call('ZCARD', key.nodesByLoad()) then return end
+  repair_index(nodes == 0 and 0 or math.max(0, now_ms() % nodes - nodesPerRepair / 2))
+end`,
   openings: `local function opening_problem(user, issued_at, token)
   if is_revoked(user, issued_at) then return 'TOKEN_REVOKED' end
   if is_used(token) then return 'TOKEN_REPLAYED' end
@@ -220,34 +272,93 @@ local function read_page(room, cursor, own, own_record, max_members, max_bytes)
   end
   return { members = members, publications = publications, reconnecting = reconnecting, following = more and last or '' }
 end`,
-  placement: `local function choose_node(options)
-  local free = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), now_ms() - nodeTimeoutMs, '+inf')) do
-    local state, capacity, cpu = string.match(redis.call('HGET', key.slots(), id) or '', '^(%S+) (%S+) (%S+)$')
-    capacity, cpu = tonumber(capacity), tonumber(cpu)
-    local taken = tonumber(redis.call('HGET', key.reserved(), id) or '0')
-    local allowed = not options.exclude[id] and (options.only == nil or options.only == id)
-    if state == 'active' and allowed and capacity and cpu and taken < capacity then
-      local hosts = tonumber(redis.call('HGET', key.assignments(options.room), id) or '0') > 0
-      free[#free + 1] = { id = id, load = math.max(taken / capacity, cpu), preferred = hosts ~= (options.spread == true) }
-    end
-  end
-  table.sort(free, function(a, b)
-    if a.load ~= b.load then return a.load < b.load end
-    return a.id < b.id
-  end)
-  local preferred = {}
-  for _, node in ipairs(free) do
-    if node.preferred and node.load < preferredLoadLimit then preferred[#preferred + 1] = node end
-  end
-  local from = #preferred > 0 and preferred or free
-  local among = math.max(math.min(#from, 2), math.ceil(#from / 2))
-  if among == 0 then return nil end
-  if among == 1 then return from[1].id end
+  placement: `local function chosen_place(count, options)
+  local among = math.max(math.min(count, 2), math.ceil(count / 2))
+  if among < 2 then return 0 end
   local first = math.floor(options.random1 * among)
   local second = math.floor(options.random2 * (among - 1))
   if second >= first then second = second + 1 end
-  return from[math.min(first, second) + 1].id
+  return math.min(first, second)
+end
+local function is_before(a, b)
+  if a.load ~= b.load then return a.load < b.load end
+  return a.id < b.id
+end
+local function choose_of(ids, limit, options)
+  local free = {}
+  for index, load in ipairs(loads_of(ids)) do
+    if load < limit and not options.exclude[ids[index]] then free[#free + 1] = { id = ids[index], load = load } end
+  end
+  if #free == 0 then return nil end
+  table.sort(free, is_before)
+  return free[chosen_place(#free, options) + 1].id
+end
+local function hosts_of(room)
+  local found, hosts = redis.call('HRANDFIELD', key.assignments(room), maxExaminedHosts, 'WITHVALUES'), {}
+  for index = 1, #found, 2 do
+    if (tonumber(found[index + 1]) or 0) > 0 then hosts[#hosts + 1] = found[index] end
+  end
+  return hosts
+end
+local function node_at(place, skipped)
+  local rank = place
+  for _ = 0, #skipped do
+    local found = redis.call('ZRANGE', key.nodesByLoad(), rank, rank, 'WITHSCORES')
+    if not found[1] then return nil end
+    local node, before = { id = found[1], load = tonumber(found[2]) }, 0
+    for _, each in ipairs(skipped) do
+      if not is_before(node, each) then before = before + 1 end
+    end
+    if place + before == rank then return node end
+    rank = place + before
+  end
+end
+local function choose_indexed(limit, skip, options)
+  local skipped = {}
+  for index, load in ipairs(#skip > 0 and redis.call('ZMSCORE', key.nodesByLoad(), unpack(skip)) or {}) do
+    if load and tonumber(load) < limit then skipped[#skipped + 1] = { id = skip[index], load = tonumber(load) } end
+  end
+  local fit
+  for _ = 1, maxExaminedNodes do
+    local count = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. limit) - #skipped
+    local node = count > 0 and node_at(chosen_place(count, options), skipped)
+    if not node then return fit end
+    local load = loads_of({ node.id })[1]
+    local is_host = options.skips_hosts and (tonumber(redis.call('HGET', key.assignments(options.room), node.id)) or 0) > 0
+    if load < limit and not is_host then fit = node.id end
+    if load == node.load and not is_host then return fit end
+    redis.call('ZADD', key.nodesByLoad(), load, node.id)
+    if is_host and load < limit then skipped[#skipped + 1] = { id = node.id, load = load } end
+  end
+  return fit
+end
+local function choose_unindexed(options)
+  local from = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. unplaceableLoad)
+  local others = redis.call('ZCARD', key.nodesByLoad()) - from
+  from = from + math.floor(options.random1 * math.max(1, others - maxExaminedNodes + 1))
+  return choose_of(redis.call('ZRANGE', key.nodesByLoad(), from, from + maxExaminedNodes - 1), unplaceableLoad, options)
+end
+local function choose_node(options)
+  if options.only then return choose_of({ options.only }, unplaceableLoad, options) end
+  local hosts = hosts_of(options.room)
+  local node = not options.spread and choose_of(hosts, preferredLoadLimit, options)
+  if node then return node end
+  mark_late_nodes()
+  complete_index()
+  local skip = {}
+  for id in pairs(options.exclude) do
+    skip[#skip + 1] = id
+  end
+  if options.spread then
+    local skip_hosts = { unpack(skip) }
+    for _, id in ipairs(hosts) do
+      if not options.exclude[id] then skip_hosts[#skip_hosts + 1] = id end
+    end
+    options.skips_hosts = true
+    node = choose_indexed(preferredLoadLimit, skip_hosts, options)
+    options.skips_hosts = false
+  end
+  return node or choose_indexed(unplaceableLoad, skip, options) or choose_unindexed(options)
 end
 local function set_of(json)
   local set = {}
@@ -268,6 +379,12 @@ local function stage_count(hash, field, change)
   else
     stage('HDEL', hash, field)
   end
+  return count
+end
+local function stage_load(node, taken)
+  local beat = redis.call('ZSCORE', key.beats(), node)
+  if not beat then return end
+  stage('ZADD', key.nodesByLoad(), index_load(beat, redis.call('HGET', key.slots(), node), taken, oldest_beat()), node)
 end
 local function stage_reservations()
   local rooms, totals = {}, {}
@@ -285,7 +402,7 @@ local function stage_reservations()
     end
   end
   for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
+    if change ~= 0 then stage_load(node, stage_count(key.reserved(), node, change)) end
   end
 end`,
   room: `local function append_event(room, event)
@@ -359,9 +476,13 @@ end`,
   terms: `local function is_stale(term)
   return term ~= '' and tonumber(term) < tonumber(redis.call('HGET', key.leaseTerms(), plannerLease) or '0')
 end`,
-  time: `local function now_ms()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  time: `local time_of_run
+local function now_ms()
+  if not time_of_run then
+    local time = redis.call('TIME')
+    time_of_run = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return time_of_run
 end`,
   tokens: `local function stage_use(token, seconds)
   stage('SET', key.usedToken(token), '1')
@@ -494,6 +615,7 @@ return term`,
     args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2","term"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
+${include.nodes}
 ${include.placement}
 ${include.transaction}
 ${include.room}
@@ -529,6 +651,7 @@ return { started, media }`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 ${include.leave}
@@ -565,6 +688,7 @@ return left`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 local member = redis.call('HGET', key.members(roomId), participantId)
@@ -624,6 +748,7 @@ return redis.call('ZRANGEBYSCORE', key.gateways(), '-inf', now_ms() - timeoutMs)
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 if expiredOnly ~= '' then
@@ -714,6 +839,7 @@ commit()`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)
@@ -765,15 +891,16 @@ return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
     args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","maxRooms","maxMembers","maxBytes","anyOrder"],
     result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY', 'UNORDERED']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu'])])]),
     lua: `${include.time}
+${include.nodes}
 ${include.placement}
 ${include.transaction}
 ${include.room}
 ${include.pages}
 ${include.reservations}
-local current_hash = redis.call('HGET', key.session(sessionId), 'resumeHash')
+local current_hash, held, room_claim = unpack(redis.call('HMGET', key.session(sessionId), 'resumeHash', 'grants', 'room'))
 if not current_hash or (resumeHash ~= '' and resumeHash ~= current_hash) then return 'SESSION_EXPIRED' end
-local held = redis.call('HGET', key.session(sessionId), 'grants') or ''
-if not may_be_in(roomId, redis.call('HGET', key.session(sessionId), 'room') or '', held) then return 'FORBIDDEN' end
+held = held or ''
+if not may_be_in(roomId, room_claim or '', held) then return 'FORBIDDEN' end
 local room = redis.call('GET', key.room(roomId))
 if not room then return 'ROOM_NOT_FOUND' end
 if tonumber(redis.call('ZSCORE', key.bans(roomId), userId) or 0) > now_ms() then return 'BANNED' end
@@ -822,6 +949,7 @@ return { room, record, page.members, page.publications, page.reconnecting, page.
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 ${include.leave}
@@ -963,6 +1091,7 @@ return { next_cursor, next_position }`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)
@@ -1033,6 +1162,7 @@ return { version, string.format('%d', now_ms() - tonumber(began)), redis.call('H
     args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term","trace"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
+${include.nodes}
 ${include.placement}
 ${include.transaction}
 ${include.room}
@@ -1043,14 +1173,15 @@ if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
-local exclude = set_of(excludeNodes)
+local exclude, is_lost = set_of(excludeNodes), false
 if migration ~= '' then
   local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]
   local own = redis.call('ZSCORE', key.beats(), from)
   if own and newest - own < tonumber(lostAfterMs) then return 'NODE_ALIVE' end
   exclude[from] = true
   local stale = now_ms() - nodeTimeoutMs - 1
-  if own and tonumber(own) > stale then stage('ZADD', key.beats(), stale, from) end
+  is_lost = own and tonumber(own) > stale
+  if is_lost then stage('ZADD', key.beats(), stale, from) end
 end
 local settings = redis.call('GET', key.room(roomId))
 local options = {
@@ -1078,6 +1209,7 @@ if migration ~= '' then
   append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
+if is_lost then stage('ZADD', key.nodesByLoad(), unplaceableLoad, from) end
 commit()
 return { moved, from }`,
   },
@@ -1103,6 +1235,7 @@ commit()`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 ${include.leave}
@@ -1136,6 +1269,7 @@ return 'refreshed'`,
     lua: `${include.transaction}
 stage('HDEL', key.nodes(), nodeId)
 stage('ZREM', key.beats(), nodeId)
+stage('ZREM', key.nodesByLoad(), nodeId)
 stage('HDEL', key.slots(), nodeId)
 stage('HDEL', key.peerScores(), nodeId)
 commit()`,
@@ -1170,12 +1304,21 @@ return redis.call('PEXPIRE', key.lease(name), ms)`,
     lua: `if redis.call('GET', key.snapshotLock(name)) ~= holder then return 0 end
 return redis.call('PEXPIRE', key.snapshotLock(name), ms)`,
   },
+  repairNodes: {
+    args: ["from"],
+    result: z.tuple([z.number(), z.number()]),
+    lua: `${include.time}
+${include.nodes}
+local wrong, more = repair_index(tonumber(from))
+return { wrong, more and from + nodesPerRepair or -1 }`,
+  },
   repairRoom: {
     args: ["roomId","listKey","cursor"],
     result: z.tuple([z.string(), z.number(), z.array(z.string())]),
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 ${include.leave}
@@ -1224,6 +1367,7 @@ commit()`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 local known = redis.call('HGET', key.history(), migrationId)
@@ -1238,6 +1382,8 @@ return 1`,
     result: z.array(z.string()),
     lua: `${include.time}
 ${include.transaction}
+${include.nodes}
+mark_late_nodes()
 local late = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)) do
   if id ~= nodeId then late[#late + 1] = id end
@@ -1245,6 +1391,7 @@ end
 stage('HSET', key.nodes(), nodeId, report)
 stage('ZADD', key.beats(), now_ms(), nodeId)
 stage('HSET', key.slots(), nodeId, slot)
+stage('ZADD', key.nodesByLoad(), index_load(now_ms(), slot, redis.call('HGET', key.reserved(), nodeId), oldest_beat()), nodeId)
 stage('HSET', key.peerScores(), nodeId, peerScores)
 append(key.nodeStats(), keptReports, stats)
 commit()
@@ -1308,6 +1455,7 @@ return nil`,
     lua: `${include.time}
 ${include.transaction}
 ${include.room}
+${include.nodes}
 ${include.reservations}
 ${include.migrations}
 local record = redis.call('HGET', key.migrations(roomId), participantId)

@@ -1,4 +1,5 @@
 -- @include transaction
+-- @include nodes
 -- Changes of reserved capacity, which a script collects and stages once: `assignments` counts a room's members by node,
 -- `reserved` all members of a node. A migration counts on both of its nodes.
 local reservation_changes = {}
@@ -16,6 +17,14 @@ local function stage_count(hash, field, change)
   else
     stage('HDEL', hash, field)
   end
+  return count
+end
+
+-- Stages the entry of a node in the index with its new reserved capacity. A node without a heartbeat has none.
+local function stage_load(node, taken)
+  local beat = redis.call('ZSCORE', key.beats(), node)
+  if not beat then return end
+  stage('ZADD', key.nodesByLoad(), index_load(beat, redis.call('HGET', key.slots(), node), taken, oldest_beat()), node)
 end
 
 local function stage_reservations()
@@ -34,6 +43,6 @@ local function stage_reservations()
     end
   end
   for node, change in pairs(totals) do
-    if change ~= 0 then stage_count(key.reserved(), node, change) end
+    if change ~= 0 then stage_load(node, stage_count(key.reserved(), node, change)) end
   end
 end
