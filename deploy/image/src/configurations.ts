@@ -1,5 +1,6 @@
 import { autoscalerConfig } from '@flotilla/autoscaler';
 import { consoleConfig } from '@flotilla/console';
+import { mediaEdgeConfig } from '@flotilla/media-edge';
 import { metadataRelayConfig } from '@flotilla/metadata-relay';
 import { registryConfig } from '@flotilla/room-registry';
 import { sfuWorkerConfig } from '@flotilla/sfu-worker';
@@ -12,5 +13,6 @@ export const configurations = {
   'sfu-worker': sfuWorkerConfig,
   'metadata-relay': metadataRelayConfig,
   autoscaler: autoscalerConfig,
+  'media-edge': mediaEdgeConfig,
   console: consoleConfig,
 } as const;

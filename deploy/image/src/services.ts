@@ -21,6 +21,7 @@ export const services = {
   'sfu-worker': service('sfu-worker'),
   'metadata-relay': service('metadata-relay'),
   autoscaler: service('autoscaler'),
+  'media-edge': service('media-edge'),
   console: service('console'),
   standalone: service('standalone'),
 } as const;

@@ -9,6 +9,7 @@ const servers = [
   ['FLOTILLA_SIGNAL_HOST', 'FLOTILLA_SIGNAL_PORT'],
   ['FLOTILLA_REST_HOST', 'FLOTILLA_REST_PORT'],
   ['FLOTILLA_CONSOLE_HOST', 'FLOTILLA_CONSOLE_PORT'],
+  ['FLOTILLA_EDGE_HOST', 'FLOTILLA_EDGE_PORT'],
 ] as const;
 /** Settings of the addresses and the first port that media is received on, and of the number of ports. */
 const media = [

@@ -11,6 +11,7 @@ export const tlsSettingsOf = {
   signaling: 'FLOTILLA_TLS',
   registry: 'FLOTILLA_REST_TLS',
   console: 'FLOTILLA_CONSOLE_TLS',
+  edge: 'FLOTILLA_EDGE_TLS',
 } as const;
 export type TlsServerName = keyof typeof tlsSettingsOf;
 

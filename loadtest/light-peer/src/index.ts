@@ -1,3 +1,3 @@
-export { LightPeer, type LightPeerOptions, type Move, type Received } from './light-peer.ts';
-export { LightLink, type PublishOptions, type RoomRequest } from './link.ts';
-export { endTransports } from './transport.ts';
+export { LightPeer, type LightPeerOptions, type Received } from './light-peer.ts';
+export { LightLink, type PublishOptions } from './link.ts';
+export { endTransports, type Move, type RoomRequest } from '@flotilla/edge-peer';

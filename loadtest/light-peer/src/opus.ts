@@ -1,4 +1,4 @@
-import { rtpPacket, type RtpStream } from './rtp.ts';
+import { rtpPacket, type RtpStream } from '@flotilla/edge-peer';
 
 const clockRate = 48_000;
 /** Id of the audio level header extension, RFC 6464. */

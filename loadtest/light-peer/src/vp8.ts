@@ -1,4 +1,4 @@
-import { rtpPacket, type RtpStream } from './rtp.ts';
+import { rtpPacket, type RtpStream } from '@flotilla/edge-peer';
 
 /**
  * Two frames of a blue picture of 320 by 240, encoded by libvpx: a key frame, and an inter frame without changes, which may follow

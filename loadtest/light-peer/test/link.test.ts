@@ -1,7 +1,7 @@
 import { waitFor, notYet } from '@flotilla/testkit';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LightLink } from '../src/link.ts';
-import { endTransports } from '../src/transport.ts';
+import { endTransports } from '@flotilla/edge-peer';
 import { MediaServer } from './media-server.ts';
 
 let server: MediaServer;

@@ -6,7 +6,7 @@ import {
 } from '@flotilla/contracts';
 import { createWorker } from 'mediasoup';
 import type { Consumer, Producer, Router, WebRtcServer, WebRtcTransport, Worker } from 'mediasoup/types';
-import type { RoomRequest } from '../src/link.ts';
+import type { RoomRequest } from '@flotilla/edge-peer';
 
 /** A mediasoup worker that answers the requests of a link, without the rest of a fleet. */
 export class MediaServer {

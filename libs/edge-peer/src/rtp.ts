@@ -1,6 +1,7 @@
-/** The subset of RTP (RFC 3550, section 5.1) that a light peer uses. */
+/** The subset of RTP (RFC 3550, section 5.1) that a peer uses. */
 
-const headerBytes = 12;
+/** Size of the fixed header. */
+export const headerBytes = 12;
 /** One-byte header extensions, RFC 8285, section 4.2. */
 const oneByteProfile = 0xbe_de;
 

@@ -1,7 +1,7 @@
 import { sequenceOf } from './rtp.ts';
 
-/** Number of packets: about two seconds of a stream. A power of two, so that it divides the range of sequence numbers. */
-const size = 128;
+/** Number of packets: about two seconds of a video of 2.5 Mbit/s. A power of two, so that it divides the range of sequence numbers. */
+const size = 512;
 
 /** The last packets of a sent stream, for retransmission. */
 export class History {

@@ -8,7 +8,7 @@ const connectTimeoutMs = 10_000;
  * The client's end of a mediasoup WebRtcTransport: ICE, DTLS and SRTP by libdatachannel, without codecs. libdatachannel passes all
  * packets to the only media section, whatever their SSRC and payload type, so streams are added and removed without renegotiation.
  */
-export class LightTransport {
+export class PeerTransport {
   #closed = false;
 
   private constructor(
@@ -26,10 +26,12 @@ export class LightTransport {
     readonly direction: 'send' | 'recv';
     readonly connect: (dtlsParameters: DtlsParameters) => Promise<unknown>;
     readonly onPacket: (packet: Buffer) => void;
+    /** The connection failed after it was open. */
+    readonly onLost?: () => void;
     /** TURN servers; the transport uses them alone. Default: it connects directly. */
     readonly relays?: readonly IceServer[] | undefined;
-  }): Promise<LightTransport> {
-    const { parameters, direction, connect, onPacket, relays } = options;
+  }): Promise<PeerTransport> {
+    const { parameters, direction, connect, onPacket, onLost, relays } = options;
     const connection = new nodeDataChannel.PeerConnection(parameters.id, {
       iceServers: relays?.flatMap(turnServers) ?? [],
       iceTransportPolicy: relays ? 'relay' : 'all',
@@ -39,17 +41,23 @@ export class LightTransport {
     media.addVP8Codec(payloadType);
     const track = connection.addTrack(media);
     track.onMessage(onPacket);
-    const transport = new LightTransport(connection, track);
+    const transport = new PeerTransport(connection, track);
     let timer: NodeJS.Timeout | undefined;
+    let isOpen = false;
     try {
       await new Promise<void>((resolve, reject) => {
         timer = setTimeout(
           () => reject(new Error(`transport not connected within ${connectTimeoutMs} ms`)),
           connectTimeoutMs,
         );
-        track.onOpen(resolve);
+        track.onOpen(() => {
+          isOpen = true;
+          resolve();
+        });
         connection.onStateChange((state) => {
-          if (state === 'failed' || state === 'closed') reject(new Error(`the transport is ${state}`));
+          if (state !== 'failed' && state !== 'closed') return;
+          if (isOpen && !transport.#closed) onLost?.();
+          reject(new Error(`the transport is ${state}`));
         });
         connection.onLocalDescription((offer) => {
           connect(dtlsParametersOf(offer)).then(() => {

@@ -1,4 +1,4 @@
-/** The subset of RTCP (RFC 3550, section 6; RFC 4585, section 6) that a light peer uses. */
+/** The subset of RTCP (RFC 3550, section 6; RFC 4585, section 6) that a peer uses. */
 
 const senderReport = 200;
 const receiverReport = 201;
@@ -7,12 +7,25 @@ const payloadFeedback = 206;
 const lostPackets = 1;
 const pictureLoss = 1;
 const fullIntraRequest = 4;
+/** The Unix epoch in seconds of NTP, whose epoch is 1900-01-01. */
+const ntpOfUnixEpoch = 2_208_988_800;
 /** Maximum number of blocks in a receiver report, RFC 3550, section 6.4.2. */
 export const maxReportBlocks = 31;
 
+/** When a stream's RTP timestamp was sampled, by the clock of its sender. */
+export interface SenderReport {
+  readonly type: 'sender report';
+  readonly ssrc: number;
+  /** The middle 32 of the 64 bits of the NTP timestamp. */
+  readonly middleOfNtp: number;
+  /** The NTP timestamp, in milliseconds since the Unix epoch. */
+  readonly unixMs: number;
+  readonly rtpTime: number;
+}
+
 /** A message of a compound packet. */
 export type RtcpMessage =
-  | { readonly type: 'sender report'; readonly ssrc: number; readonly middleOfNtp: number }
+  | SenderReport
   | { readonly type: 'key frame request'; readonly ssrc: number }
   | { readonly type: 'nack'; readonly ssrc: number; readonly sequences: readonly number[] };
 
@@ -25,8 +38,13 @@ export function* readRtcp(compound: Buffer): Generator<RtcpMessage> {
     offset += bytes;
     const format = part[0]! & 31;
     if (part[1] === senderReport && bytes >= 28)
-      // The middle 32 of the 64 bits of the NTP timestamp.
-      yield { type: 'sender report', ssrc: part.readUInt32BE(4), middleOfNtp: part.readUInt32BE(10) };
+      yield {
+        type: 'sender report',
+        ssrc: part.readUInt32BE(4),
+        middleOfNtp: part.readUInt32BE(10),
+        unixMs: (part.readUInt32BE(8) - ntpOfUnixEpoch) * 1000 + (part.readUInt32BE(12) / 0x1_00_00_00_00) * 1000,
+        rtpTime: part.readUInt32BE(16),
+      };
     if (part[1] === transportFeedback && format === lostPackets && bytes >= 16)
       yield { type: 'nack', ssrc: part.readUInt32BE(8), sequences: readNack(part) };
     if (part[1] !== payloadFeedback || bytes < 12) continue;
@@ -94,6 +112,52 @@ export function receiverReportOf(ownSsrc: number, blocks: readonly ReportBlock[]
     packet.writeUInt32BE(block.jitter >>> 0, at + 12);
     packet.writeUInt32BE(block.lastSenderReport, at + 16);
     packet.writeUInt32BE(block.delay >>> 0, at + 20);
+  }
+  return packet;
+}
+
+/** A sender report without blocks, RFC 3550, section 6.4.1. */
+export function senderReportOf(report: {
+  readonly ssrc: number;
+  /** Now, in milliseconds since the Unix epoch. */
+  readonly unixMs: number;
+  /** The RTP timestamp of that time. */
+  readonly rtpTime: number;
+  readonly packets: number;
+  readonly payloadBytes: number;
+}): Buffer {
+  const packet = Buffer.alloc(28);
+  packet[0] = 0x80;
+  packet[1] = senderReport;
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(report.ssrc, 4);
+  const seconds = report.unixMs / 1000;
+  packet.writeUInt32BE((Math.floor(seconds) + ntpOfUnixEpoch) >>> 0, 8);
+  packet.writeUInt32BE(Math.floor((seconds % 1) * 0x1_00_00_00_00) >>> 0, 12);
+  packet.writeUInt32BE(report.rtpTime >>> 0, 16);
+  packet.writeUInt32BE(report.packets >>> 0, 20);
+  packet.writeUInt32BE(report.payloadBytes >>> 0, 24);
+  return packet;
+}
+
+/** A generic NACK of at most 17 sequence numbers each entry, RFC 4585, section 6.2.1. `sequences` in ascending order. */
+export function nackOf(ownSsrc: number, ssrc: number, sequences: readonly number[]): Buffer {
+  const entries: { first: number; mask: number }[] = [];
+  for (const sequence of sequences) {
+    const last = entries.at(-1);
+    const bit = last ? ((sequence - last.first) & 0xff_ff) - 1 : -1;
+    if (last && bit >= 0 && bit < 16) last.mask |= 1 << bit;
+    else entries.push({ first: sequence, mask: 0 });
+  }
+  const packet = Buffer.alloc(12 + 4 * entries.length);
+  packet[0] = 0x80 | lostPackets;
+  packet[1] = transportFeedback;
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(ownSsrc, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  for (const [index, { first, mask }] of entries.entries()) {
+    packet.writeUInt16BE(first, 12 + 4 * index);
+    packet.writeUInt16BE(mask, 14 + 4 * index);
   }
   return packet;
 }

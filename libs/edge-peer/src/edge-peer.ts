@@ -1,0 +1,486 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { SignalSession, type SignalSessionHandlers } from '@flotilla/client/signal';
+import {
+  type Event,
+  FlotillaError,
+  type IceServer,
+  maxPublicationsPerRequest,
+  type MediaSessionParameters,
+  migrationLingerMs,
+  migrationTimeoutMs,
+  type Publication,
+  read,
+  type ReplyPayload,
+  roomAddress,
+  type RoomEventPayload,
+  type RoomEventType,
+  roomEvents,
+  type RtpCapabilities,
+  type Subscription,
+} from '@flotilla/contracts';
+import { EdgeLink, type RoomRequest } from './link.ts';
+import type { SenderReport } from './rtcp.ts';
+import type { OutgoingTrack } from './track.ts';
+
+/** A session with the fleet. `SignalSession` is one. */
+export type PeerSession = Pick<SignalSession, 'welcome' | 'request' | 'setOffset' | 'close'>;
+
+export interface EdgePeerOptions {
+  /** URL of a signaling gateway. */
+  readonly url: string;
+  /** Returns a join token for each new session, and before a token expires, for the same user. */
+  readonly token: () => Promise<string>;
+  readonly room: string;
+  readonly name?: string | undefined;
+  /** Subscribes to all publications that it can receive. Default true. */
+  readonly subscribe?: boolean;
+  /** Media goes through the TURN servers of the fleet, over UDP. Default: directly. */
+  readonly relayed?: boolean;
+  readonly handlers?: EdgePeerHandlers;
+  /** Opens the session. Default: one that resumes, and is replaced by a new one when it cannot be resumed. */
+  readonly openSession?: (handlers: SignalSessionHandlers) => Promise<PeerSession>;
+}
+
+export interface EdgePeerHandlers {
+  /** An RTP packet of a remote publication. `now`: time of `performance.now()`. */
+  onPacket?(publicationId: string, packet: Buffer, now: number): void;
+  /** A sender report of a remote publication. */
+  onSenderReport?(publicationId: string, report: SenderReport): void;
+  /** An event of the room, after it has taken effect. */
+  onRoomEvent?(event: Event): void;
+  /** A publication ended, or its participant left. */
+  onPublicationEnded?(publicationId: string): void;
+  onMoved?(move: Move): void;
+  /** Something failed, and the peer goes on without it. */
+  onProblem?(problem: string): void;
+  /** Media was lost and could not be opened again. */
+  onMediaFailed?(error: FlotillaError): void;
+  /** The peer is not in the room any more, and did not close itself. */
+  onClosed?(error: FlotillaError): void;
+}
+
+/** A migration of this peer. */
+export interface Move {
+  readonly fromNode: string;
+  readonly toNode: string;
+  /** From the `migrate` event to the reply to `migrated`, in milliseconds. */
+  readonly ms: number;
+  /** Duration of each step, in ms: transports and subscriptions, first packet of every video, republishing, `migrated`. */
+  readonly steps: Readonly<Partial<Record<'transports' | 'firstVideo' | 'publish' | 'commit', number>>>;
+  /** Why it was rolled back. */
+  readonly error?: string;
+}
+
+const retryPausesMs = [100, 300, 1000, 3000] as const;
+/** Pause before `migrated` is sent again when it is unknown whether it was carried out. */
+const commitPauseMs = 250;
+const unanswered: ReadonlySet<string> = new Set(['UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+
+/** A participant without codecs, whose packets come from outside: joins, publishes, subscribes and migrates (docs/protocol.md). */
+export class EdgePeer {
+  readonly #publications = new Map<string, Publication>();
+  /** Own publications, by id. */
+  readonly #tracks = new Map<string, OutgoingTrack>();
+  readonly #handlers: EdgePeerHandlers;
+  #session!: PeerSession;
+  #capabilities!: RtpCapabilities;
+  #toSubscribe = new Set<string>();
+  /** While a large room is listed: publications that ended since the last page was requested. */
+  #droppedMeanwhile: Set<string> | undefined;
+  #link!: EdgeLink;
+  #previousLink: EdgeLink | undefined;
+  #migrating = false;
+  #reopening = false;
+  #closed = false;
+  #relays: readonly IceServer[] | undefined;
+
+  private constructor(private readonly options: EdgePeerOptions) {
+    this.#handlers = options.handlers ?? {};
+  }
+
+  roomId!: string;
+  participantId!: string;
+
+  /** Joins a room. Resolves when its receive transport is connected. Throws FlotillaError with the server's reason. */
+  static async join(options: EdgePeerOptions): Promise<EdgePeer> {
+    const peer = new EdgePeer(options);
+    const handlers: SignalSessionHandlers = {
+      onEvent: (event) => peer.#onEvent(event),
+      onDisconnected: () => undefined,
+      onResumed: (rooms) => peer.#onResumed(rooms),
+      onRestarted: () => peer.#restart(),
+      onRefreshed: ({ iceServers }) => peer.#useRelays(iceServers),
+      onEnded: (error) => peer.#end(error ?? new FlotillaError('NOT_IN_ROOM', 'the session was closed')),
+    };
+    const { url, token, openSession = (given) => SignalSession.open(url, token, given) } = options;
+    peer.#session = await openSession(handlers);
+    try {
+      await peer.#join();
+      return peer;
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
+  }
+
+  async #join(): Promise<void> {
+    const { room, name } = this.options;
+    const { rtpCapabilities } = this.#session.welcome;
+    if (!rtpCapabilities) throw new FlotillaError('NO_CAPACITY');
+    this.#capabilities = receivable(rtpCapabilities);
+    const { participantId, snapshot, media, iceServers } = await this.#session.request('join', {
+      room,
+      ...(name !== undefined && { name }),
+      rtpCapabilities: this.#capabilities,
+      subscribe: this.#subscribes,
+    });
+    if (!media) throw new FlotillaError('MEDIA_NOT_OPEN', `room ${room} is not in SFU mode`);
+    this.#useRelays(iceServers);
+    this.participantId = participantId;
+    this.roomId = snapshot.room.id;
+    this.#session.setOffset(this.roomId, snapshot.offset);
+    this.#publications.clear();
+    for (const publication of snapshot.publications) this.#publications.set(publication.id, publication);
+    this.#link = await this.#openLink(media, this.#request);
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const event of early) this.#onEvent(event);
+    this.#subscribeMissing();
+    await this.#list(snapshot.next);
+  }
+
+  /** Events that arrived before the first link was open. */
+  #early: Event[] | undefined = [];
+
+  /** The SFU node that carries the media. */
+  get nodeId(): string {
+    return this.#link.nodeId;
+  }
+
+  /** Publications of the room, by id, including the own ones. */
+  get publications(): ReadonlyMap<string, Publication> {
+    return this.#publications;
+  }
+
+  /** Publishes a track. Throws the error of the server. */
+  async publish(track: OutgoingTrack): Promise<string> {
+    const { id } = await this.#link.publish(track);
+    this.#tracks.set(id, track);
+    return id;
+  }
+
+  async unpublish(publicationId: string): Promise<void> {
+    this.#tracks.delete(publicationId);
+    for (const link of [this.#link, this.#previousLink]) link?.unpublish(publicationId);
+    await this.#request('unpublish', { publicationId });
+  }
+
+  /** Sends a request about the room. Throws the error of the server. */
+  readonly #request: RoomRequest = (type, payload) => this.#session.request(type, payload, roomAddress(this.roomId));
+
+  get request(): RoomRequest {
+    return this.#request;
+  }
+
+  /** Requests a key frame of each received video. */
+  requestKeyFrames(): void {
+    this.#link.requestKeyFrames();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closeMedia();
+    this.#session.close();
+  }
+
+  #closeMedia(): void {
+    // Undefined when the join failed.
+    (this.#link as EdgeLink | undefined)?.close();
+    this.#previousLink?.close();
+  }
+
+  #end(error: FlotillaError): void {
+    if (this.#closed) return;
+    this.close();
+    this.#handlers.onClosed?.(error);
+  }
+
+  #problem(problem: string): void {
+    if (!this.#closed) this.#handlers.onProblem?.(problem);
+  }
+
+  // Signaling.
+
+  #onEvent(event: Event): void {
+    if (this.#closed) return;
+    if (this.#early) {
+      this.#early.push(event);
+      return;
+    }
+    if (event.to !== roomAddress(this.roomId) || !Object.hasOwn(roomEvents, event.type)) return;
+    const apply: { [K in RoomEventType]?: (payload: RoomEventPayload<K>) => void } = {
+      publication_added: ({ publication }) => this.#put(publication),
+      publication_updated: ({ publication }) => this.#put(publication),
+      publication_removed: ({ publicationId }) => this.#drop(publicationId),
+      participant_left: ({ participantId, reason, publicationIds }) => {
+        for (const id of publicationIds) this.#drop(id);
+        if (participantId === this.participantId)
+          this.#end(new FlotillaError('NOT_IN_ROOM', `removed from the room: ${reason}`));
+      },
+      room_deleted: () => this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
+      migrate: (migration) => void this.#migrate(migration),
+      media_lost: ({ participantIds }) => {
+        if (participantIds.includes(this.participantId)) void this.#reopen('media_lost');
+      },
+    };
+    const type = event.type as RoomEventType;
+    (apply[type] as ((payload: unknown) => void) | undefined)?.(read(roomEvents[type], event.payload));
+    this.#handlers.onRoomEvent?.(event);
+  }
+
+  #onResumed(rooms: ReplyPayload<'resume'>['rooms']): void {
+    const room = rooms.find(({ roomId }) => roomId === this.roomId);
+    if (!room)
+      return this.#end(new FlotillaError('NOT_IN_ROOM', 'removed from the room while the connection was lost'));
+    if (!room.snapshot) return;
+    // Events were lost, perhaps those about the own media.
+    for (const id of this.#publications.keys())
+      if (!this.#tracks.has(id) && !room.snapshot.publications.some((each) => each.id === id)) this.#drop(id);
+    for (const publication of room.snapshot.publications) this.#put(publication);
+    this.#session.setOffset(this.roomId, room.snapshot.offset);
+    void this.#reopen('events were lost');
+  }
+
+  /** Joins again with a new session, and publishes what was published with the previous one. */
+  async #restart(): Promise<void> {
+    const tracks = [...this.#tracks.values()];
+    this.#closeMedia();
+    this.#tracks.clear();
+    this.#early = [];
+    await this.#join();
+    for (const track of tracks) await this.publish(track);
+  }
+
+  // Remote publications.
+
+  #remotePublications(): Publication[] {
+    return [...this.#publications.values()].filter(({ participantId }) => participantId !== this.participantId);
+  }
+
+  /** Lists the publications of a large room that the snapshot leaves out. */
+  async #list(first: string | undefined): Promise<void> {
+    for (let cursor = first; cursor !== undefined && this.#subscribes;) {
+      const dropped = new Set<string>();
+      this.#droppedMeanwhile = dropped;
+      const { publications, next }: ReplyPayload<'list_participants'> = await this.#request('list_participants', {
+        cursor,
+      });
+      for (const publication of publications)
+        if (!this.#publications.has(publication.id) && !dropped.has(publication.id)) this.#put(publication);
+      cursor = next;
+    }
+    this.#droppedMeanwhile = undefined;
+  }
+
+  get #subscribes(): boolean {
+    return this.options.subscribe ?? true;
+  }
+
+  #put(publication: Publication): void {
+    this.#publications.set(publication.id, publication);
+    if (publication.participantId !== this.participantId && this.#isMissing(publication))
+      this.#subscribeSoon(publication.id);
+  }
+
+  #drop(publicationId: string): void {
+    this.#publications.delete(publicationId);
+    this.#droppedMeanwhile?.add(publicationId);
+    this.#toSubscribe.delete(publicationId);
+    this.#link.forget(publicationId);
+    this.#handlers.onPublicationEnded?.(publicationId);
+  }
+
+  #isMissing({ id, producerId }: Publication): boolean {
+    return this.#subscribes && this.#link.producerOf(id) !== producerId;
+  }
+
+  #subscribeMissing(): void {
+    for (const publication of this.#remotePublications())
+      if (this.#isMissing(publication)) this.#subscribeSoon(publication.id);
+  }
+
+  /** Subscribes at the end of this turn of the event loop, with one request for all. */
+  #subscribeSoon(publicationId: string): void {
+    if (this.#toSubscribe.size === 0) {
+      setTimeout(() => {
+        const ids = [...this.#toSubscribe];
+        this.#toSubscribe.clear();
+        for (let from = 0; from < ids.length; from += maxPublicationsPerRequest)
+          void this.#subscribe(ids.slice(from, from + maxPublicationsPerRequest));
+      });
+    }
+    this.#toSubscribe.add(publicationId);
+  }
+
+  async #subscribe(ids: readonly string[], attempt = 0): Promise<void> {
+    const link = this.#link;
+    const publicationIds = ids.filter((id) => this.#publications.has(id));
+    if (this.#closed || link.closed || publicationIds.length === 0) return;
+    let toRetry: readonly string[];
+    let reason = '';
+    try {
+      const { subscriptions, failed } = await link.request('subscribe', { publicationIds });
+      await link.receive(subscriptions);
+      toRetry = failed.map(({ publicationId }) => publicationId);
+      reason = failed[0]?.error.message ?? '';
+    } catch (error) {
+      toRetry = publicationIds;
+      reason = String(error);
+    }
+    const pauseMs = retryPausesMs[attempt];
+    if (toRetry.length === 0 || this.#closed) return;
+    if (pauseMs === undefined) this.#problem(`could not subscribe to ${toRetry.join(', ')}: ${reason}`);
+    else setTimeout(() => void this.#subscribe(toRetry, attempt + 1), pauseMs);
+  }
+
+  // Media.
+
+  #useRelays(iceServers: readonly IceServer[] | undefined): void {
+    if (!this.options.relayed) return;
+    if (!iceServers) throw new FlotillaError('ICE_FAILED', 'the fleet has no TURN servers; set FLOTILLA_TURN_URLS');
+    this.#relays = iceServers;
+  }
+
+  async #openLink(media: MediaSessionParameters, request: RoomRequest): Promise<EdgeLink> {
+    const link: EdgeLink = await EdgeLink.open(
+      media,
+      request,
+      {
+        onPacket: (publicationId, packet, now) => this.#handlers.onPacket?.(publicationId, packet, now),
+        onSenderReport: (publicationId, report) => this.#handlers.onSenderReport?.(publicationId, report),
+        onLost: () => {
+          if (link === this.#link && !this.#migrating) void this.#reopen('the network path was lost');
+        },
+      },
+      this.#relays,
+    );
+    // Closed meanwhile.
+    if (this.#closed) link.close();
+    return link;
+  }
+
+  /** Whether video of a subscription is expected: not of a muted publication, nor of a producer that was replaced meanwhile. */
+  #expectsVideo({ publicationId, producerId }: Subscription): boolean {
+    const publication = this.#publications.get(publicationId);
+    return publication?.kind === 'video' && !publication.muted && publication.producerId === producerId;
+  }
+
+  /** Migrates make-before-break: the previous link stays open for `migrationLingerMs` after the commit. */
+  async #migrate({ migrationId, media }: RoomEventPayload<'migrate'>): Promise<void> {
+    if (this.#migrating || this.#closed) return;
+    this.#migrating = true;
+    const began = performance.now();
+    const previous = this.#link;
+    const { nodeId: fromNode } = previous;
+    const toNode = media.nodeId;
+    let migrating = true;
+    let link: EdgeLink | undefined;
+    const steps: { -readonly [K in keyof Move['steps']]: number } = {};
+    let stepBegan = began;
+    const done = (step: keyof Move['steps']): void => {
+      const now = performance.now();
+      [steps[step], stepBegan] = [now - stepBegan, now];
+    };
+    try {
+      link = await this.#openLink(media, (type, payload) =>
+        this.#request(type, migrating ? ({ ...payload, migrationId } as typeof payload) : payload),
+      );
+      done('transports');
+      await link.firstMedia(() =>
+        media.subscriptions.filter((each) => this.#expectsVideo(each)).map(({ publicationId }) => publicationId),
+      );
+      done('firstVideo');
+      await Promise.all([...this.#tracks].map(([publicationId, track]) => link!.publish(track, publicationId)));
+      done('publish');
+      this.#link = link;
+      await this.#commit(migrationId, began + migrationTimeoutMs);
+      done('commit');
+      migrating = false;
+      this.#previousLink = previous;
+      setTimeout(() => previous.close(), migrationLingerMs);
+      this.#handlers.onMoved?.({ fromNode, toNode, ms: performance.now() - began, steps });
+      this.#subscribeMissing();
+    } catch (error) {
+      this.#link = previous;
+      link?.close();
+      if (this.#closed) return;
+      const reason = String(error).slice(0, 256);
+      this.#handlers.onMoved?.({ fromNode, toNode, ms: performance.now() - began, steps, error: reason });
+      await this.#request('migration_failed', { migrationId, reason }).catch(() => undefined);
+    } finally {
+      this.#migrating = false;
+    }
+  }
+
+  /** Sends `migrated` until it is answered: the commit is idempotent. */
+  async #commit(migrationId: string, deadline: number): Promise<void> {
+    for (;;) {
+      try {
+        await this.#request('migrated', { migrationId });
+        return;
+      } catch (error) {
+        if (!unanswered.has(FlotillaError.from(error).code) || performance.now() >= deadline) throw error;
+        await pause(commitPauseMs);
+      }
+    }
+  }
+
+  /** Opens media again, after it was lost, and republishes. */
+  async #reopen(why: string): Promise<void> {
+    if (this.#reopening || this.#closed) return;
+    this.#reopening = true;
+    try {
+      for (let attempt = 0; ; attempt++) {
+        try {
+          const previous = this.#link;
+          const { iceServers, ...media } = await this.#request('open_media', {
+            rtpCapabilities: this.#capabilities,
+            subscribe: this.#subscribes,
+          });
+          this.#useRelays(iceServers);
+          this.#link = await this.#openLink(media, this.#request);
+          previous.close();
+          for (const [publicationId, track] of this.#tracks) await this.#link.publish(track, publicationId);
+          this.#subscribeMissing();
+          return;
+        } catch (error) {
+          const pauseMs = retryPausesMs[attempt];
+          if (pauseMs === undefined) throw error;
+          await pause(pauseMs);
+        }
+      }
+    } catch (error) {
+      this.#problem(`media not reopened after ${why}: ${String(error)}`);
+      this.#handlers.onMediaFailed?.(FlotillaError.from(error));
+    } finally {
+      this.#reopening = false;
+    }
+  }
+}
+
+/** The codecs of the fleet that edge peers receive. */
+const receivedTypes: ReadonlySet<string> = new Set(['audio/opus', 'video/vp8', 'video/h264']);
+
+/** Opus, VP8 and H.264 without RTX and transport-cc, so that the SFU neither throttles nor drops layers. */
+function receivable({ codecs = [] }: RtpCapabilities): RtpCapabilities {
+  return {
+    codecs: codecs
+      .filter(({ mimeType }) => receivedTypes.has(mimeType.toLowerCase()))
+      .map((codec) => ({
+        ...codec,
+        rtcpFeedback: codec.rtcpFeedback?.filter(({ type }) => type === 'nack' || type === 'ccm') ?? [],
+      })),
+    headerExtensions: [],
+  };
+}

@@ -1,0 +1,110 @@
+import { errorCatalogue, FlotillaError, firstIssue, RoomRef } from '@flotilla/contracts';
+import type { Logger } from '@flotilla/runtime';
+import {
+  type ArgumentsHost,
+  Body,
+  Catch,
+  Controller,
+  Delete,
+  type ExceptionFilter,
+  Get,
+  HttpCode,
+  HttpException,
+  Inject,
+  Param,
+  Post,
+  Req,
+  Res,
+  UseGuards,
+} from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { type IngestView, Ingests } from '../ingests.ts';
+import { IngestRequest } from '../ingest-request.ts';
+import { ApiKeyGuard, Scope } from './api-keys.ts';
+
+export const LOG = Symbol('log of the REST API');
+
+/** Answers every failure with `{error: {code, message}}` and the status of its code. */
+@Catch()
+export class RestErrors implements ExceptionFilter {
+  constructor(@Inject(LOG) private readonly log: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const failure = fromHttp(error) ?? FlotillaError.from(error);
+    if (failure.code === 'INTERNAL') this.log.error({ err: failure.cause }, 'REST request failed');
+    const response = host.switchToHttp().getResponse<Response>();
+    if (failure.code === 'RATE_LIMITED') response.set('Retry-After', '1');
+    response.status(errorCatalogue[failure.code].status).json({ error: failure.body });
+  }
+}
+
+/** Errors of Nest and of the body parser that are the client's: unknown path, unreadable or too large body. */
+function fromHttp(error: unknown): FlotillaError | undefined {
+  const status =
+    error instanceof HttpException ? error.getStatus() : (error as { status?: unknown } | undefined)?.status;
+  if (!(error instanceof Error) || typeof status !== 'number' || status < 400 || status >= 500) return undefined;
+  if (status === 404) return new FlotillaError('NOT_FOUND', error.message);
+  if (status === 413) return new FlotillaError('BODY_TOO_LARGE');
+  return new FlotillaError('BAD_PAYLOAD', error.message, { cause: error });
+}
+
+/** Throws ROOM_NOT_FOUND for what cannot be a room. */
+function roomOf(text: string): string {
+  const room = RoomRef.safeParse(text);
+  if (!room.success) throw new FlotillaError('ROOM_NOT_FOUND');
+  return room.data;
+}
+
+/** The REST API of the media edge, docs/media-edge.md. */
+@Controller('/v1/rooms/:room/ingests')
+@UseGuards(ApiKeyGuard)
+export class IngestController {
+  constructor(
+    @Inject(Ingests) private readonly ingests: Ingests,
+    @Inject(LOG) private readonly log: Logger,
+  ) {}
+
+  @Post()
+  @Scope('rooms')
+  async create(
+    @Param('room') room: string,
+    @Body() body: unknown,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<IngestView> {
+    if (request.is('application/json') === false) throw new FlotillaError('UNSUPPORTED_MEDIA_TYPE');
+    const parsed = IngestRequest.safeParse(body ?? {});
+    if (!parsed.success) throw new FlotillaError('BAD_PAYLOAD', firstIssue(parsed.error));
+    const ingest = await this.ingests.create(roomOf(room), parsed.data);
+    this.#audit(response, 'createIngest', ingest.id);
+    return ingest;
+  }
+
+  @Get()
+  @Scope('read')
+  list(@Param('room') room: string): { ingests: IngestView[] } {
+    return { ingests: this.ingests.list(roomOf(room)) };
+  }
+
+  @Get(':ingest')
+  @Scope('read')
+  get(@Param('room') room: string, @Param('ingest') id: string): IngestView {
+    return this.ingests.get(roomOf(room), id);
+  }
+
+  @Delete(':ingest')
+  @Scope('rooms')
+  @HttpCode(204)
+  delete(
+    @Param('room') room: string,
+    @Param('ingest') id: string,
+    @Res({ passthrough: true }) response: Response,
+  ): void {
+    this.ingests.delete(roomOf(room), id);
+    this.#audit(response, 'deleteIngest', id);
+  }
+
+  #audit({ locals }: Response, action: string, ingest: string): void {
+    this.log.info({ audit: true, key: locals['apiKey'] as string | undefined, action, ingest }, 'REST write');
+  }
+}

@@ -1,0 +1,1 @@
+export { mediaEdgeConfig } from './config.ts';
