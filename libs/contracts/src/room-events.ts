@@ -25,6 +25,13 @@ export const RemovalReason = z
   );
 export type RemovalReason = z.infer<typeof RemovalReason>;
 
+export const DisconnectReason = z
+  .enum(['not_connected', 'consent_expired', 'dtls_closed'])
+  .describe(
+    'Why a transport is disconnected. `not_connected`: the client did not connect it in time after `connect_transport`. `consent_expired`: the client sent no STUN requests any more (RFC 7675). `dtls_closed`: the client closed it, or DTLS failed.',
+  );
+export type DisconnectReason = z.infer<typeof DisconnectReason>;
+
 export const roomEvents = {
   participant_joined: z.object({ participant: Participant }),
   participant_left: z.object({
@@ -99,6 +106,10 @@ export const roomEvents = {
       .array(PublicationId)
       .describe('Publications subscribed to on the previous node during a migration. Subscribe to them again.'),
   }),
+  transport_disconnected: z.object({
+    transportId: z.string().describe('The transport. It stays open: `restart_ice` may connect it again.'),
+    reason: orElse(DisconnectReason, 'consent_expired'),
+  }),
   metadata_moved: z.object({
     relayId: RelayId.describe('The previous relay.'),
     reason: orElse(z.enum(['draining', 'lost']), 'lost').describe(
@@ -154,6 +165,7 @@ export const RoomEvent = z.discriminatedUnion('type', [
   variant('migration_rolled_back'),
   variant('participant_moved'),
   variant('subscriptions_ended'),
+  variant('transport_disconnected'),
   variant('metadata_moved'),
   variant('room_deleted'),
 ]);

@@ -267,6 +267,13 @@ export class MediaRoom {
         rtpCapabilities,
         router: this.router,
         worker: this.worker,
+        onDisconnected: (transportId, reason) =>
+          appendEvent(this.options, this.log, {
+            type: 'transport_disconnected',
+            from: 'system',
+            only: [sessionId],
+            payload: { transportId, reason },
+          }),
         log: this.log,
       }),
       this.#readState(request).then((state) => ({

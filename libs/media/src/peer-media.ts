@@ -1,4 +1,5 @@
 import {
+  type DisconnectReason,
   type DtlsParameters,
   FlotillaError,
   type Layers,
@@ -19,6 +20,7 @@ import { LayerAllocator } from './layer-allocator.ts';
 import { mediasoupErrors } from './mediasoup-errors.ts';
 import { Slots } from './slots.ts';
 import type { TransportOwner } from './quality/room-meter.ts';
+import { TransportWatch } from './transport-watch.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
 /**
@@ -68,6 +70,7 @@ export class PeerMedia {
   readonly #previousConsumers = new Map<string, Consumer>();
   readonly #connects = new Map<string, { parameters: string; done: Promise<void> }>();
   readonly #layers = new LayerAllocator(() => this.#consumers.values());
+  readonly #watches: ReadonlyMap<string, TransportWatch>;
   #closed = false;
 
   private constructor(
@@ -77,8 +80,10 @@ export class PeerMedia {
     private readonly send: WebRtcTransport,
     private readonly recv: WebRtcTransport,
     private readonly consumeTurns: FairQueue,
+    onDisconnected: (transportId: string, reason: DisconnectReason) => void,
     private readonly log: Logger,
   ) {
+    this.#watches = new Map([send, recv].map((each) => [each.id, new TransportWatch(each, onDisconnected)]));
     recv.on('dtlsstatechange', (state) => {
       if (state === 'connected') this.#layers.reallocate();
     });
@@ -90,9 +95,11 @@ export class PeerMedia {
     rtpCapabilities: RtpCapabilities;
     router: Router;
     worker: PooledWorker;
+    /** A transport lost its client. */
+    onDisconnected: (transportId: string, reason: DisconnectReason) => void;
     log: Logger;
   }): Promise<PeerMedia> {
-    const { id, participantId, rtpCapabilities, router, worker, log } = options;
+    const { id, participantId, rtpCapabilities, router, worker, onDisconnected, log } = options;
     const appData = { sessionId: id, participantId } satisfies TransportOwner;
     const open = (): Promise<WebRtcTransport> =>
       router.createWebRtcTransport({ ...transportOptions, webRtcServer: worker.webRtcServer, appData });
@@ -105,6 +112,7 @@ export class PeerMedia {
         send.value,
         recv.value,
         worker.consumeTurns,
+        onDisconnected,
         log.child({ sessionId: id }),
       );
     for (const transport of [send, recv]) if (transport.status === 'fulfilled') transport.value.close();
@@ -155,6 +163,7 @@ export class PeerMedia {
     this.#connects.set(transportId, { parameters, done });
     try {
       await done;
+      if (!this.#closed) this.#watches.get(transportId)?.expectConnection();
     } catch (error) {
       this.#connects.delete(transportId);
       throw error;
@@ -357,6 +366,7 @@ export class PeerMedia {
     if (this.#closed) return;
     this.#closed = true;
     this.#layers.close();
+    for (const watch of this.#watches.values()) watch.stop();
     this.send.close();
     this.recv.close();
     this.log.debug('peer media closed');

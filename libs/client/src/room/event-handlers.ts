@@ -66,6 +66,8 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
     },
     // A migration that is over compares all subscriptions.
     subscriptions_ended: () => undefined,
+    // The peer connections of the SDK detect it as well, and restart ICE.
+    transport_disconnected: () => undefined,
     metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),
     room_deleted: () => state.close(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
   };

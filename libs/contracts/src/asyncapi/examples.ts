@@ -298,6 +298,10 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
     'A migration was committed, and these subscriptions of the previous SFU node end with it: they were made without its `migrationId` after it began. Sent to that session only.',
     { nodeId, publicationIds: [publicationId] },
   ),
+  transport_disconnected: bySystem(
+    "A transport has been without the client for 2 s: the client's other end closed it, its path was lost, or it was never connected. Sent to that session only.",
+    { transportId, reason: 'consent_expired' },
+  ),
   metadata_moved: bySystem(
     'A metadata relay is about to stop or was lost: send `metadata.connect`. Sent to sessions with a link to it.',
     { relayId, reason: 'draining' },
