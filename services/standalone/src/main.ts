@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tokenConfig } from '@flotilla/auth';
 import { AutoscalerModule } from '@flotilla/autoscaler';
 import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
@@ -25,6 +26,7 @@ import {
   useSignaling,
 } from '@flotilla/signaling-gateway';
 import { memoryBackplane } from '@flotilla/backplane';
+import { WhipEndpoint } from '@flotilla/whip';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
@@ -140,6 +142,11 @@ await runService({
     else protectServer(app, { proxyProtocol: false, tls: false }, log);
     useSignaling(app);
     useConsole(app);
+    const whip = new WhipEndpoint({ signalUrl: () => ownUrl, log: log.child({ part: 'whip' }) });
+    app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      if (!whip.handle(request, response)) next();
+    });
+    onStop('WHIP endpoint', () => whip.close());
     await app.listen(config.FLOTILLA_PORT, config.FLOTILLA_HOST);
     ownUrl = await app.getUrl();
     console.log(`\nFlotilla is ready: ${ownUrl.replace('127.0.0.1', 'localhost')}\n`);
