@@ -17,6 +17,7 @@ const benchmarks = {
   'full-chain': ['redis', 'rabbitmq'],
   planner: [],
   framing: [],
+  rtp: [],
   forwarding: [],
 };
 
