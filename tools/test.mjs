@@ -13,7 +13,7 @@ const usage = `npm test -- [options]
 Lint, types, and the tests by tier, each as fast as what it starts: the name of a file says its tier.
 
   test          *.test.ts               needs Node alone
-  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn, nginx and media workers, Prometheus, all private; Python tools
+  integration   *.integration.test.ts   Redis, RabbitMQ, chronyd, coturn, nginx and media workers, Prometheus, all private; FFmpeg; Python tools
   e2e           *.e2e.test.ts           Chromium, GStreamer and whole topologies
   firefox       *.firefox.test.ts       Firefox and Chromium in the same calls, in a network namespace
   soak          *.soak.test.ts          killed processes, lost nodes and networks, drains of 50 participants
@@ -57,6 +57,7 @@ await runMain(async () => {
     'rabbitmq',
     'chrony',
     'coturn',
+    'ffmpeg',
     'prometheus',
     'alertmanager',
     'nginx',

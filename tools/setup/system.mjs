@@ -69,6 +69,11 @@ const known = {
     ],
     brew: ['gstreamer', 'pygobject3'],
   },
+  ffmpeg: {
+    present: () => which('ffmpeg') && which('ffprobe'),
+    debian: ['ffmpeg'],
+    brew: ['ffmpeg'],
+  },
   chrony: {
     present: () => which('chronyd') ?? (existsSync('/usr/sbin/chronyd') || undefined),
     debian: ['chrony'],

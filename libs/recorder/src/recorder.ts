@@ -1,0 +1,162 @@
+import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PacketPool } from '@flotilla/rtp';
+import type { ManifestTrack, RecordingManifest, RecordingState } from './manifest.ts';
+import { readManifest, writeManifest } from './manifest-file.ts';
+import type { RecordedTrack, TrackFeed } from './track.ts';
+import { TrackRecording } from './track-recording.ts';
+
+export interface RecorderOptions {
+  /** Folder of this recording alone. It is created; a recording in it, with the same id, is continued with new parts. */
+  readonly directory: string;
+  readonly recordingId: string;
+  readonly roomId: string;
+  /** Called when the recording ends by itself, after its files are closed. */
+  readonly onEnd?: (state: RecordingState, error: Error) => void;
+}
+
+const tickMs = 100;
+/** The ends and sizes of open parts are brought up to date this often, in ms. */
+const manifestMs = 5000;
+/** Space that is given up on a full disk, so that the manifest can tell of it. */
+const reserveBytes = 64 * 1024;
+const reserveName = '.reserve';
+/** The names of files are made of it. */
+const publicationIdPattern = /^[\w-]{1,100}$/;
+/** No space, quota exceeded, file too large for the limits of the process. */
+const diskFullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+/** Records the tracks of a room: each into files of its own, described by a manifest. */
+export class Recorder {
+  readonly #pool = new PacketPool();
+  readonly #tracks = new Map<string, TrackRecording>();
+  readonly #timer: NodeJS.Timeout;
+  #isDirty = false;
+  #savedAt = performance.now();
+  #saving: Promise<void> = Promise.resolve();
+  #ending: Promise<RecordingManifest> | undefined;
+
+  private constructor(
+    private readonly options: RecorderOptions,
+    /** Kept up to date while it records. */
+    readonly manifest: RecordingManifest,
+  ) {
+    this.#timer = setInterval(() => this.#tick(), tickMs);
+  }
+
+  /** @throws Error when the folder cannot be written, or has another recording. */
+  static async start(options: RecorderOptions): Promise<Recorder> {
+    const { directory, recordingId, roomId } = options;
+    await mkdir(directory, { recursive: true });
+    const before = await readManifest(directory);
+    if (before && before.recordingId !== recordingId)
+      throw new Error(
+        `${directory} has the recording ${before.recordingId}, not ${recordingId}. Use a folder for each.`,
+      );
+    const manifest: RecordingManifest = before
+      ? await continued(directory, before)
+      : { version: 1, recordingId, roomId, startedAtMs: Date.now(), state: 'recording', tracks: [] };
+    const reserve = await open(join(directory, reserveName), 'w');
+    try {
+      await reserve.writeFile(Buffer.alloc(reserveBytes));
+    } finally {
+      await reserve.close();
+    }
+    await writeManifest(directory, manifest);
+    return new Recorder(options, manifest);
+  }
+
+  get state(): RecordingState {
+    return this.manifest.state;
+  }
+
+  /**
+   * Starts to record a track.
+   *
+   * @throws Error when its codec is not supported, it is being recorded, or the recording has ended.
+   */
+  record(track: RecordedTrack): TrackFeed {
+    const { publicationId, participantId, kind, codec } = track;
+    if (this.#ending) throw new Error(`recording ${this.manifest.recordingId} has ended: ${this.manifest.state}`);
+    if (!publicationIdPattern.test(publicationId)) throw new Error(`"${publicationId}" is not a publication id`);
+    if (this.#tracks.has(publicationId)) throw new Error(`publication ${publicationId} is being recorded`);
+    let entry = this.manifest.tracks.find((one) => one.publicationId === publicationId);
+    const { mimeType, clockRate, channels } = codec;
+    const added: ManifestTrack = {
+      publicationId,
+      participantId,
+      kind,
+      codec: { mimeType, clockRate, ...(channels !== undefined && { channels }) },
+      parts: [],
+    };
+    entry ??= added;
+    const recording = new TrackRecording(track, entry, {
+      directory: this.options.directory,
+      pool: this.#pool,
+      onChange: () => (this.#isDirty = true),
+      onError: (error) => void this.#fail(error),
+    });
+    if (entry === added) this.manifest.tracks.push(entry);
+    this.#tracks.set(publicationId, recording);
+    this.#isDirty = true;
+    return recording;
+  }
+
+  /** Ends one track. Resolves when its files are closed; at once when it is not recorded. */
+  async endTrack(publicationId: string): Promise<void> {
+    const track = this.#tracks.get(publicationId);
+    this.#tracks.delete(publicationId);
+    await track?.end();
+  }
+
+  /** Ends the recording. Resolves when its files are closed. */
+  stop(): Promise<RecordingManifest> {
+    this.#ending ??= this.#end('complete');
+    return this.#ending;
+  }
+
+  #tick(): void {
+    for (const track of this.#tracks.values()) track.tick();
+    const now = performance.now();
+    if (!this.#isDirty && now - this.#savedAt < manifestMs) return;
+    this.#isDirty = false;
+    this.#savedAt = now;
+    this.#save().catch((error: Error) => this.#fail(error));
+  }
+
+  #save(): Promise<void> {
+    this.#saving = this.#saving.catch(() => undefined).then(() => writeManifest(this.options.directory, this.manifest));
+    return this.#saving;
+  }
+
+  async #fail(cause: Error): Promise<void> {
+    if (this.#ending) return;
+    const code = (cause as NodeJS.ErrnoException).code ?? '';
+    const state = diskFullCodes.has(code) ? 'disk full' : 'write failed';
+    this.#ending = this.#end(state);
+    // The manifest may not be on disk, but the files are closed.
+    await this.#ending.catch(() => undefined);
+    this.options.onEnd?.(state, cause);
+  }
+
+  async #end(state: RecordingState): Promise<RecordingManifest> {
+    clearInterval(this.#timer);
+    await Promise.all(Array.from(this.#tracks.values(), (track) => track.end()));
+    await rm(join(this.options.directory, reserveName), { force: true });
+    this.manifest.state = state;
+    this.manifest.endedAtMs = Date.now();
+    await this.#save();
+    return this.manifest;
+  }
+}
+
+/** The manifest of a recording whose recorder was killed or stopped. */
+async function continued(directory: string, before: RecordingManifest): Promise<RecordingManifest> {
+  const { endedAtMs: _, ...manifest } = before;
+  for (const part of manifest.tracks.flatMap(({ parts }) => parts)) {
+    if (part.state !== 'open') continue;
+    part.state = 'interrupted';
+    part.bytes = (await stat(join(directory, part.file)).catch(() => ({ size: 0 }))).size;
+  }
+  return { ...manifest, state: 'recording' };
+}

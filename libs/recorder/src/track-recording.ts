@@ -1,0 +1,261 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type PacketPool, RtpPacket } from '@flotilla/rtp';
+import { type CodecFormat, codecFormat, type DecoderConfig } from './codec-formats.ts';
+import type { ManifestPart, ManifestTrack, RecordingGap } from './manifest.ts';
+import { PartWriter } from './part-writer.ts';
+import { SourceStream, type TimedFrame } from './source-stream.ts';
+import type { RecordedTrack, TrackFeed } from './track.ts';
+
+/** A longer time without frames is a gap in the manifest, in ms. Opus sends a packet every 400 ms during silence. */
+const gapMs = 500;
+const maxGaps = 1000;
+const maxSources = 100;
+/** An earlier SSRC is taken up again when the current one has been silent for this long, in ms. */
+const sourceSilenceMs = 1000;
+/**
+ * A key frame is asked for when MP4 has had none for this long, in ms: what is behind it is in memory, and lost when the recorder is
+ * killed.
+ */
+const maxFragmentMs = 5000;
+/** Without a key frame, a new part begins when this much is in memory. */
+const maxFragmentBytes = 64 * 2 ** 20;
+/** Frames are dropped while more bytes wait for the disk. */
+const maxQueuedBytes = 32 * 2 ** 20;
+/** Sender reports of streams without packets so far. */
+const maxEarlyReports = 8;
+
+type SenderReport = Parameters<TrackFeed['senderReport']>[0];
+
+interface Part {
+  readonly writer: PartWriter;
+  readonly entry: ManifestPart;
+  readonly config: DecoderConfig;
+}
+
+/** What a track needs of its recording. */
+export interface TrackContext {
+  readonly directory: string;
+  readonly pool: PacketPool;
+  /** The manifest has changed. */
+  readonly onChange: () => void;
+  readonly onError: (error: Error) => void;
+}
+
+/** Writes one publication to files, whatever happens to its source. */
+export class TrackRecording implements TrackFeed {
+  readonly #format: CodecFormat;
+  readonly #view = new RtpPacket();
+  /** The stream that is written. */
+  #current: SourceStream | undefined;
+  /** A newer stream, until its first key frame is there. */
+  #candidate: SourceStream | undefined;
+  #earlierSsrc: number | undefined;
+  readonly #earlyReports = new Map<number, SenderReport>();
+  #part: Part | undefined;
+  readonly #closing = new Set<Promise<void>>();
+  /** The next frame is the first one of another SSRC. */
+  #isNewSource = false;
+  #isOverloaded = false;
+  /** Of MP4: when the fragment began, and its bytes. */
+  #fragment = { startMs: 0, bytes: 0 };
+  #ended = false;
+
+  /** @param entry of this track in the manifest. It is kept up to date. */
+  constructor(
+    private readonly track: RecordedTrack,
+    private readonly entry: ManifestTrack,
+    private readonly context: TrackContext,
+  ) {
+    this.#format = codecFormat(track.codec);
+  }
+
+  packet(bytes: Buffer, arrivedMs: number = Date.now()): void {
+    const packet = this.#view;
+    if (this.#ended || !packet.parse(bytes) || packet.payloadType !== this.track.codec.payloadType) return;
+    const now = performance.now();
+    this.#streamOf(packet.ssrc, now)?.packet(packet, arrivedMs, now);
+  }
+
+  senderReport(report: SenderReport): void {
+    if (this.#ended) return;
+    const { ssrc } = report;
+    const stream = [this.#current, this.#candidate].find((one) => one?.ssrc === ssrc);
+    if (stream) return stream.senderReport(report);
+    this.#earlyReports.delete(ssrc);
+    this.#earlyReports.set(ssrc, report);
+    if (this.#earlyReports.size > maxEarlyReports) this.#earlyReports.delete(this.#earlyReports.keys().next().value!);
+  }
+
+  /** To be called every 100 ms or so. */
+  tick(): void {
+    const [nowMs, now] = [Date.now(), performance.now()];
+    this.#current?.tick(nowMs, now);
+    this.#candidate?.tick(nowMs, now);
+    if (this.#part) this.#part.entry.bytes = this.#part.writer.bytes;
+  }
+
+  /** Ends the recording of this track. Resolves when its files are closed. */
+  async end(): Promise<void> {
+    if (!this.#ended) {
+      this.#current?.flush();
+      this.#ended = true;
+      this.#closePart();
+    }
+    await Promise.all(this.#closing);
+  }
+
+  #streamOf(ssrc: number, now: number): SourceStream | undefined {
+    if (this.#current?.ssrc === ssrc) return this.#current;
+    if (this.#candidate?.ssrc === ssrc) return this.#candidate;
+    const isCurrentActive = this.#current && now - this.#current.lastPacketAt < sourceSilenceMs;
+    // Late packets of the stream before.
+    if (ssrc === this.#earlierSsrc && isCurrentActive) return undefined;
+    const stream: SourceStream = new SourceStream(
+      ssrc,
+      this.track.codec.clockRate,
+      (handlers) => this.#format.depacketizer(handlers, this.track.codec),
+      this.context.pool,
+      {
+        onArrival: () => this.#switchTo(stream),
+        onFrame: (frame) => this.#write(frame, stream),
+        requestKeyFrame: () => this.track.requestKeyFrame?.(ssrc),
+      },
+    );
+    const report = this.#earlyReports.get(ssrc);
+    if (report) stream.senderReport(report);
+    this.#candidate = stream;
+    return stream;
+  }
+
+  /** The first key frame of a newer stream ends the one before. */
+  #switchTo(stream: SourceStream): void {
+    if (stream !== this.#candidate) return;
+    const previous = this.#current;
+    previous?.flush();
+    this.#current = stream;
+    this.#candidate = undefined;
+    this.#earlierSsrc = previous?.ssrc;
+    this.#isNewSource = true;
+    const last = this.#part?.entry.endMs;
+    if (last !== undefined) stream.startAfter(last);
+  }
+
+  #write(frame: TimedFrame, stream: SourceStream): void {
+    if (this.#ended || stream !== this.#current) return;
+    if (this.#isBehind(frame)) return;
+    const part = this.#partFor(frame);
+    if (!part) return;
+    const { entry, writer } = part;
+    this.#noteGap(entry, frame);
+    if (this.#isNewSource) entry.sources = [...entry.sources, stream.ssrc].slice(-maxSources);
+    if (this.#isNewSource || (frame.isReported && entry.clock === 'arrival')) {
+      entry.clock = frame.isReported ? 'sender report' : entry.clock;
+      this.context.onChange();
+    }
+    this.#isNewSource = false;
+    if (frame.isKeyFrame) this.#fragment = { startMs: frame.atMs, bytes: 0 };
+    this.#fragment.bytes += frame.data.length;
+    entry.endMs = Math.max(entry.endMs, frame.atMs);
+    entry.frames++;
+    writer.add({
+      data: frame.data,
+      isKeyFrame: frame.isKeyFrame,
+      timestampMs: frame.atMs - entry.startMs,
+      durationMs: this.#format.durationMs(frame.data),
+    });
+    if (this.#format.container === 'mp4') this.#boundFragment(frame.atMs);
+  }
+
+  #boundFragment(nowMs: number): void {
+    const { startMs, bytes } = this.#fragment;
+    if (bytes > maxFragmentBytes) this.#closePart();
+    if (bytes > maxFragmentBytes || nowMs - startMs > maxFragmentMs) this.#current?.requestKeyFrame();
+  }
+
+  /** Whether the disk is too slow for this frame. After that, the next one is a key frame. */
+  #isBehind(frame: TimedFrame): boolean {
+    if ((this.#part?.writer.queuedBytes ?? 0) > maxQueuedBytes) this.#isOverloaded = true;
+    else if (frame.isKeyFrame) return false;
+    if (this.#isOverloaded) this.#current?.requestKeyFrame();
+    return this.#isOverloaded;
+  }
+
+  #partFor(frame: TimedFrame): Part | undefined {
+    const part = this.#part;
+    if (part && (!frame.isKeyFrame || this.#format.needsNewPart === undefined)) return part;
+    if (!frame.isKeyFrame) {
+      this.#current?.requestKeyFrame();
+      return undefined;
+    }
+    const config = this.#format.decoderConfig(frame.data, this.track.codec);
+    if (part && (!config || !this.#format.needsNewPart?.(part.config, config))) return part;
+    if (!config) return undefined;
+    this.#closePart();
+    this.#part = this.#newPart(frame, config);
+    return this.#part;
+  }
+
+  #newPart(frame: TimedFrame, config: DecoderConfig): Part | undefined {
+    const { publicationId, kind } = this.track;
+    const file = `${publicationId}-${kind}-${this.entry.parts.length + 1}.${this.#format.container}`;
+    let writer: PartWriter;
+    try {
+      writer = new PartWriter(join(this.context.directory, file), this.#format, config, this.context.onError);
+    } catch (error) {
+      this.context.onError(error as Error);
+      return undefined;
+    }
+    const { codedWidth: width, codedHeight: height } = config;
+    const entry: ManifestPart = {
+      file,
+      state: 'open',
+      startMs: frame.atMs,
+      endMs: frame.atMs,
+      clock: frame.isReported ? 'sender report' : 'arrival',
+      frames: 0,
+      bytes: 0,
+      ...(width !== undefined && { width }),
+      ...(height !== undefined && { height }),
+      sources: this.#isNewSource || !this.#current ? [] : [this.#current.ssrc],
+      gaps: [],
+    };
+    this.entry.parts.push(entry);
+    this.context.onChange();
+    return { writer, entry, config };
+  }
+
+  #noteGap(entry: ManifestPart, frame: TimedFrame): void {
+    const isOverload = this.#isOverloaded;
+    this.#isOverloaded = false;
+    if (entry.frames === 0 || frame.atMs - entry.endMs <= gapMs || entry.gaps.length >= maxGaps) return;
+    let reason: RecordingGap['reason'] = 'no packets';
+    if (isOverload) reason = 'overload';
+    else if (this.#isNewSource) reason = 'new source';
+    else if (frame.followsLoss) reason = 'loss';
+    entry.gaps.push({ fromMs: entry.endMs, toMs: frame.atMs, reason });
+    this.context.onChange();
+  }
+
+  #closePart(): void {
+    const part = this.#part;
+    if (!part) return;
+    this.#part = undefined;
+    const closing = part.writer.close().then(
+      ({ sha256, isComplete }) => {
+        part.entry.state = isComplete ? 'complete' : 'truncated';
+        part.entry.sha256 = sha256;
+      },
+      (error: Error) => {
+        part.entry.state = 'truncated';
+        this.context.onError(error);
+      },
+    );
+    const closed = closing.finally(() => {
+      part.entry.bytes = statSync(join(this.context.directory, part.entry.file)).size;
+      this.#closing.delete(closed);
+      this.context.onChange();
+    });
+    this.#closing.add(closed);
+  }
+}
