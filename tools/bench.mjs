@@ -16,6 +16,7 @@ const benchmarks = {
   attacks: ['redis', 'rabbitmq'],
   'full-chain': ['redis', 'rabbitmq'],
   planner: [],
+  bandwidth: [],
   framing: [],
   rtp: [],
   forwarding: [],

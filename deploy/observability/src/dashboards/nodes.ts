@@ -48,6 +48,12 @@ export const nodes = dashboard(
       },
       { unit: 's', above: 0.1, span: 12 },
     ),
+    graph('pipes: lowest estimate divided by what is sent', {
+      '{{instance}}': `${metric('sfu_pipe_headroom_ratio')} and on (job, instance) ${metric('sfu_node_info', node)}`,
+    }),
+    graph('videos paused at tight pipes', {
+      '{{instance}}': `${metric('sfu_pipe_paused_videos')} and on (job, instance) ${metric('sfu_node_info', node)}`,
+    }),
     graph('unreachable other nodes', { '{{node}}': metric('sfu_unreachable_nodes', node) }, { span: 12 }),
   ],
   [{ name: 'node', of: 'sfu_node_info{namespace=~"$namespace"}', label: 'node' }],

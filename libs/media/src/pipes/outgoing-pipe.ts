@@ -1,6 +1,7 @@
 import { FlotillaError, type RtpParameters } from '@flotilla/contracts';
 import { KeyedQueue } from '@flotilla/runtime';
 import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
+import { pipeBandwidth } from './pipe-bandwidth.ts';
 import {
   connectPipeTransport,
   openPipeTransport,
@@ -37,6 +38,7 @@ export class OutgoingPipe {
       transport.close();
       throw error;
     }
+    pipeBandwidth.add(transport);
     return { pipe: new OutgoingPipe(transport, onIdle), endpoint };
   }
 
