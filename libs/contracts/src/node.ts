@@ -9,7 +9,7 @@ export const WorkerLoad = z
   .object({
     pid: z.int().describe('Process id.'),
     cpu: z.number().min(0).describe('Used share of one core, 0 to 1.'),
-    routers: z.int().describe('Number of routers, one per room.'),
+    routers: z.int().describe('Number of routers, one for each room that it has sessions of.'),
     consumers: z.int().describe('Number of consumers.'),
   })
   .describe('Load of one mediasoup worker process.');
@@ -38,6 +38,20 @@ export const NodeLoad = z.object({
     .describe('Bits per second that its media transports receive and send.'),
 });
 export type NodeLoad = z.infer<typeof NodeLoad>;
+
+/** The part of a node's load that placement, planner and scaling compare. */
+export interface CpuLoad {
+  readonly cpu: number;
+  readonly workers: readonly { readonly cpu: number }[];
+}
+
+/**
+ * How hot a node is: the used share of the core of its hottest mediasoup worker, or that of all its cores where it is higher. A worker
+ * uses one core at most, so a node with a full worker loses packets however idle its other cores are.
+ */
+export function hottestCpu({ cpu, workers }: CpuLoad): number {
+  return workers.reduce((hottest, worker) => Math.max(hottest, worker.cpu), cpu);
+}
 
 export const NodeState = z
   .enum(['active', 'cordoned', 'draining'])

@@ -12,6 +12,7 @@ export const PeerQuality = z.object({
   sessionId: SessionId,
   participantId: ParticipantId,
   roomId: RoomId,
+  worker: z.int().optional().describe('Process id of the mediasoup worker that it is on.'),
   score: z.number().min(0).max(1).describe('Smoothed score, from 0 (worst) to 1.'),
   group: orElse(QualityGroup, 'watch'),
   loss: z.number().min(0).max(1).describe('Lost packets as a fraction of the expected ones, in the last window.'),

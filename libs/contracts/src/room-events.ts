@@ -101,10 +101,12 @@ export const roomEvents = {
     ),
   }),
   subscriptions_ended: z.object({
-    nodeId: NodeId.describe('The previous SFU node, which closes them.'),
+    nodeId: NodeId.describe('The SFU node that closes them: the previous one after a migration, else the current one.'),
     publicationIds: z
       .array(PublicationId)
-      .describe('Publications subscribed to on the previous node during a migration. Subscribe to them again.'),
+      .describe(
+        'Publications subscribed to on the previous node during a migration, or received by the current node through a media worker that died. They continue: subscribe to them again.',
+      ),
   }),
   transport_disconnected: z.object({
     transportId: z.string().describe('The transport. It stays open: `restart_ice` may connect it again.'),

@@ -22,6 +22,12 @@ export const NodeVertex = z.object({
   capacity: z.int().describe('Maximum number of sessions that are assigned to it.'),
   reserved: z.int().nonnegative().describe('Number of sessions that are assigned to it.'),
   cpu: z.number().describe('Used share of its cores, 0 to 1.'),
+  hottestCpu: z
+    .number()
+    .optional()
+    .describe(
+      'Used share of the core of its hottest mediasoup worker, or that of all its cores where it is higher, 0 to 1. Participants are assigned by it.',
+    ),
   drain: DrainProgress.optional().describe('Only while it drains.'),
   quality: NodeQuality.optional().describe('Quality of its peers. Absent before its first measurement.'),
 });

@@ -229,6 +229,12 @@ export class EdgePeer {
           this.#end(new FlotillaError('NOT_IN_ROOM', `removed from the room: ${reason}`));
       },
       room_deleted: () => this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
+      subscriptions_ended: ({ nodeId, publicationIds }) => {
+        // A migration subscribes to what is missing at its end.
+        if (nodeId !== this.nodeId || this.#migrating) return;
+        for (const id of publicationIds) this.#link.forget(id);
+        this.#subscribeMissing();
+      },
       migrate: (migration) => void this.#migrate(migration),
       media_lost: ({ participantIds }) => {
         if (participantIds.includes(this.participantId)) void this.#reopen('media_lost');

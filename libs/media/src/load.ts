@@ -23,6 +23,7 @@ interface WorkerUsage {
 export class LoadSampler {
   readonly #delay = monitorEventLoopDelay({ resolution: 10 });
   readonly #usages = new WeakMap<PooledWorker, WorkerUsage>();
+  readonly #cpu = new WeakMap<PooledWorker, number>();
   #processCpu = process.cpuUsage();
   #at = performance.now();
 
@@ -55,12 +56,19 @@ export class LoadSampler {
       const deltaMs = deltas.get(pooled);
       if (deltaMs === undefined) continue;
       busyMs += deltaMs;
-      perWorker.push({ pid: pooled.worker.pid, cpu: round(deltaMs / elapsedMs), routers, consumers });
+      const cpu = round(deltaMs / elapsedMs);
+      this.#cpu.set(pooled, cpu);
+      perWorker.push({ pid: pooled.worker.pid, cpu, routers, consumers });
     }
 
     const eventLoopDelayMs = round(this.#delay.percentile(99) / 1e6);
     this.#delay.reset();
     return { cpu: round(busyMs / elapsedMs / usableCores()), eventLoopDelayMs, workers: perWorker };
+  }
+
+  /** The used share of one core of a worker in its last sample, 0 before the first. */
+  cpuOf(pooled: PooledWorker): number {
+    return this.#cpu.get(pooled) ?? 0;
   }
 
   /** CPU time in ms. Undefined for a worker that died, or has not answered the request before this one. */

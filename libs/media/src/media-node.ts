@@ -9,16 +9,19 @@ import {
 import { type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import { LoadSampler } from './load.ts';
-import { MediaRoom, type MediaRoomDeps, type OpenSessionRequest } from './media-room.ts';
+import { MediaRoom, type MediaRoomDeps, type OpenSessionRequest, type WorkerAssignment } from './media-room.ts';
 import { OpenRooms } from './open-rooms.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { NodeMeter } from './quality/node-meter.ts';
+import { chooseWorker, type SpreadLimits, spreadCpu } from './worker-choice.ts';
 import { killProcess, type ListenOptions, type PooledWorker, WorkerPool } from './worker-pool.ts';
 
 export interface MediaNodeOptions {
   readonly id: string;
   /** Number of mediasoup workers; each uses one core. */
   readonly workers: number;
+  /** Sessions and consumers on a worker from which on further participants of its rooms are assigned to other workers. */
+  readonly spreadLoad: number;
   readonly listen: ListenOptions;
   readonly pipeListen: PipeListen;
   /** Maximum bit rate of all that a session publishes, bit/s. */
@@ -38,8 +41,9 @@ const maxOpenAttempts = 3;
 /** The media of an SFU node: its mediasoup workers, and the rooms with sessions on this node. */
 export class MediaNode {
   readonly #rooms = new OpenRooms((roomId) => this.#open(roomId));
-  /** The workers of rooms that are being opened. */
-  readonly #opening: PooledWorker[] = [];
+  /** Sessions that are being opened. */
+  readonly #opening = new Set<{ readonly room: MediaRoom; readonly worker: PooledWorker }>();
+  readonly #spread: SpreadLimits;
   readonly #deps: MediaRoomDeps;
   readonly #log: Logger;
   #pool!: WorkerPool;
@@ -50,6 +54,7 @@ export class MediaNode {
   private constructor(readonly options: MediaNodeOptions) {
     const { id: nodeId, rooms, migrations, events, peers, pipeListen, maxPublishBitrate, log } = options;
     this.#deps = { nodeId, rooms, migrations, events, peers, pipeListen, maxPublishBitrate, log };
+    this.#spread = { cpu: spreadCpu, load: options.spreadLoad };
     this.#log = log;
   }
 
@@ -60,7 +65,7 @@ export class MediaNode {
     return node;
   }
 
-  /** Opens a session's media in a room, which is opened on the least loaded worker if it is not open. */
+  /** Opens a session's media in a room, on the worker that is best for it. */
   async openSession(roomId: string, request: OpenSessionRequest): Promise<MediaSessionParameters> {
     for (let attempt = 1; ; attempt++) {
       const room = await this.#rooms.open(roomId);
@@ -68,22 +73,24 @@ export class MediaNode {
     }
   }
 
-  async #open(roomId: string): Promise<MediaRoom> {
+  async #open(id: string): Promise<MediaRoom> {
+    if (this.#closed) throw noWorker();
+    const onEmpty = (room: MediaRoom): void => this.#rooms.close(room);
+    return new MediaRoom({ id, deps: this.#deps, assignWorker: (room) => this.#assignWorker(room), onEmpty });
+  }
+
+  async #assignWorker(room: MediaRoom): Promise<WorkerAssignment> {
     const workers = await this.#pool.upWorkers();
     if (workers.length === 0 || this.#closed) throw noWorker();
-    const worker = leastLoaded(workers, (each) => this.#loadOf(each));
-    // Counted until the room is open, so that rooms opened at the same time are spread.
-    this.#opening.push(worker);
-    try {
-      const onEmpty = (room: MediaRoom): void => this.#rooms.close(room);
-      const room = await MediaRoom.open({ id: roomId, worker, deps: this.#deps, onEmpty });
-      // Neither `close` nor `#onWorkerDied` saw this room.
-      if (!this.#closed && !worker.worker.died) return room;
-      room.close();
-      throw noWorker();
-    } finally {
-      this.#opening.splice(this.#opening.indexOf(worker), 1);
-    }
+    const loads = this.#loads(room);
+    const { worker } = chooseWorker(
+      workers.map((each) => ({ worker: each, cpu: this.#sampler.cpuOf(each), ...loads.get(each)! })),
+      this.#spread,
+    );
+    // Counted until the session is open, so that sessions opened at the same time are spread.
+    const opening = { room, worker };
+    this.#opening.add(opening);
+    return { worker, done: () => this.#opening.delete(opening) };
   }
 
   /** A room with sessions on this node. Throws MEDIA_NOT_OPEN. */
@@ -93,20 +100,27 @@ export class MediaNode {
     return room;
   }
 
-  #loadOf(worker: PooledWorker): number {
-    let load = this.#opening.filter((each) => each === worker).length;
-    // A room without consumers still costs something.
-    for (const room of this.#rooms) if (room.worker === worker) load += room.counts.consumers + 1;
-    return load;
+  /** Sessions and consumers of each worker, and the sessions of one room there. */
+  #loads(of?: MediaRoom): Map<PooledWorker, { load: number; ofRoom: number }> {
+    const loads = new Map(this.#pool.workers.map((worker) => [worker, { load: 0, ofRoom: 0 }]));
+    const add = (worker: PooledWorker, room: MediaRoom, sessions: number, consumers: number): void => {
+      const entry = loads.get(worker);
+      if (!entry) return;
+      entry.load += sessions + consumers;
+      if (room === of) entry.ofRoom += sessions;
+    };
+    for (const { worker, room } of this.#opening) add(worker, room, 1, 0);
+    for (const room of this.#rooms)
+      for (const [worker, { sessions, consumers }] of room.loads) add(worker, room, sessions, consumers);
+    return loads;
   }
 
   #onWorkerDied(worker: PooledWorker): void {
     for (const room of this.#rooms) {
-      if (room.worker !== worker) continue;
-      const { participantIds } = room;
-      this.#rooms.close(room);
-      if (participantIds.length === 0) continue;
-      const append = (): Promise<void> => this.#appendMediaLost(room.id, { participantIds, reason: 'worker_died' });
+      const lost = room.onWorkerDied(worker);
+      if (!lost) continue;
+      // Also without participants: other nodes check the pipes that they receive from this one.
+      const append = (): Promise<void> => this.#appendMediaLost(room.id, { ...lost, reason: 'worker_died' });
       retry(append, { forMs: mediaLostRetryMs }).catch((error: unknown) =>
         this.#log.error({ err: error, roomId: room.id }, 'media_lost not appended, clients detect the loss themselves'),
       );
@@ -120,9 +134,11 @@ export class MediaNode {
   /** Kills a worker as a crash would; the most loaded one by default. Returns its index. Throws NOT_FOUND. */
   killWorker(index?: number): number {
     const { workers } = this.#pool;
+    const loads = this.#loads();
+    const loadOf = (worker: PooledWorker): number => loads.get(worker)!.load;
     const target =
       index === undefined
-        ? workers.toSorted((a, b) => this.#loadOf(b) - this.#loadOf(a))[0]
+        ? workers.toSorted((a, b) => loadOf(b) - loadOf(a))[0]
         : workers.find((each) => each.index === index);
     if (!target) throw new FlotillaError('NOT_FOUND', 'no such media worker is up');
     killProcess(target.worker.pid);
@@ -159,13 +175,18 @@ export class MediaNode {
   /** The node's load and the quality of its peers, measured since the last call. */
   async sample(): Promise<{ load: NodeLoad; peers: PeerQuality[] }> {
     const rooms = [...this.#rooms];
+    const routers = rooms.flatMap((room) => [...room.routers]);
+    const loads = rooms.map((room) => room.loads);
     const workers = this.#pool.workers.map((pooled) => ({
       pooled,
-      routers: rooms.filter(({ worker }) => worker === pooled).length,
-      consumers: rooms.filter(({ worker }) => worker === pooled).reduce((sum, { counts }) => sum + counts.consumers, 0),
+      routers: routers.filter(({ worker }) => worker === pooled).length,
+      consumers: loads.reduce((sum, load) => sum + (load.get(pooled)?.consumers ?? 0), 0),
     }));
     const total = (key: keyof MediaRoom['counts']): number => rooms.reduce((sum, { counts }) => sum + counts[key], 0);
-    const [cpu, { peers, ...traffic }] = await Promise.all([this.#sampler.sample(workers), this.#meter.sample(rooms)]);
+    const [cpu, { peers, ...traffic }] = await Promise.all([
+      this.#sampler.sample(workers),
+      this.#meter.sample(routers),
+    ]);
     const load = {
       ...cpu,
       sessions: total('sessions'),
@@ -196,7 +217,3 @@ export class MediaNode {
 }
 
 const noWorker = (): FlotillaError => new FlotillaError('NODE_UNAVAILABLE', 'no media worker is up');
-
-function leastLoaded<T>(workers: readonly T[], loadOf: (worker: T) => number): T {
-  return workers.reduce((least, each) => (loadOf(each) < loadOf(least) ? each : least));
-}

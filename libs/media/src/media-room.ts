@@ -21,15 +21,14 @@ import {
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
-import type { Producer, Router } from 'mediasoup/types';
-import { routerOptions } from './codecs.ts';
 import { assignmentIn, type AssignmentState, type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
 import { RoomPipes } from './pipes/room-pipes.ts';
 import { PublishLimits } from './publish-limits.ts';
-import { RoomMeter } from './quality/room-meter.ts';
+import { RouterLinks } from './router-links.ts';
 import { RoomPublications } from './room-publications.ts';
+import { type RoomRouter, RoomRouters } from './room-routers.ts';
 import { RoomSubscriptions } from './room-subscriptions.ts';
 import { concerns, SessionUpdates } from './session-updates.ts';
 import { SpeakerDetector } from './speakers.ts';
@@ -47,9 +46,16 @@ export interface MediaRoomDeps {
   readonly log: Logger;
 }
 
+/** The worker of a session that is opened. `done` is called when the session is counted by itself, or failed. */
+export interface WorkerAssignment {
+  readonly worker: PooledWorker;
+  readonly done: () => void;
+}
+
 export interface MediaRoomOptions {
   readonly id: string;
-  readonly worker: PooledWorker;
+  /** Chooses the worker of a session of the room. Throws NODE_UNAVAILABLE. */
+  readonly assignWorker: (room: MediaRoom) => Promise<WorkerAssignment>;
   readonly deps: MediaRoomDeps;
   /** Called when it has no sessions: it is to be closed. */
   readonly onEmpty: (room: MediaRoom) => void;
@@ -79,8 +85,8 @@ interface Opening {
 }
 
 /**
- * The part of a room that is on this node: one router, the sessions assigned here, and pipes to and from the room's other
- * nodes. Its media follows the room's event stream: a participant that left, a publication that was removed, the previous
+ * The part of a room that is on this node: the sessions assigned here, a router on each worker that has some of them, and pipes to and
+ * from the room's other nodes. Its media follows the room's event stream: a participant that left, a publication that was removed, the previous
  * side of a migration and what lost its grant are closed by their events.
  *
  * Requests to open one session take turns, in the order of their arrival; so do those about a publication or a subscription.
@@ -97,34 +103,51 @@ export class MediaRoom {
   readonly #limits: PublishLimits;
   readonly publications: RoomPublications;
   readonly subscriptions: RoomSubscriptions;
-  /** Measures its peers' quality and its traffic. */
-  readonly meter: RoomMeter;
+  readonly #routers: RoomRouters;
+  readonly #links = new RouterLinks();
+  readonly #speakers: SpeakerDetector;
+  readonly #log: Logger;
   #events: StreamSubscription | undefined;
   /** Offset of the last event that was applied. */
   #appliedAt: Offset = startOfStream;
   #closed = false;
 
-  private constructor(
-    private readonly options: MediaRoomOptions,
-    private readonly router: Router,
-    speakers: SpeakerDetector,
-    private readonly log: Logger,
-  ) {
+  constructor(private readonly options: MediaRoomOptions) {
     const { id: roomId, deps } = options;
     const { nodeId, rooms, migrations, pipeListen: listen, peers } = deps;
+    const log = deps.log.child({ roomId });
+    this.#log = log;
     this.#limits = new PublishLimits(this.#sessions, {
       ofNode: deps.maxPublishBitrate,
       end: ({ media }, publicationId) => this.publications.end(media.id, publicationId, 'bitrate_exceeded'),
       log,
     });
-    this.meter = new RoomMeter(roomId, router, (sessionId, streams) => this.#limits.onMeasured(sessionId, streams));
-    const requireProducer = (publicationId: string): Producer => this.#sessions.requireProducer(publicationId);
-    const pipes = new RoomPipes({ roomId, ownNode: nodeId, router, listen, peers, requireProducer, log });
-    this.pipes = pipes;
-    const common = { roomId, nodeId, rooms, speakers, pipes, log };
-    this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
     const append = (event: RoomEvent): void => appendEvent(options, log, event);
-    this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, router, migrations, append });
+    this.#speakers = new SpeakerDetector({
+      speakers: (speakers) => append({ type: 'speakers', from: 'system', payload: { nodeId, speakers } }),
+      activeSpeaker: (participantId) => append({ type: 'active_speaker', from: 'system', payload: { participantId } }),
+    });
+    this.#routers = new RoomRouters({
+      roomId,
+      speakers: this.#speakers,
+      onMeasured: (sessionId, streams) => this.#limits.onMeasured(sessionId, streams),
+      hasPipes: () => this.pipes.size > 0,
+    });
+    this.pipes = new RoomPipes({
+      roomId,
+      ownNode: nodeId,
+      router: () => this.#routers.ofPipes.router,
+      listen,
+      peers,
+      useProducer: async (publicationId, to) => {
+        const { producer, router } = this.#sessions.requireProducer(publicationId);
+        return this.#links.use(producer, router, to);
+      },
+      log,
+    });
+    const common = { roomId, nodeId, rooms, pipes: this.pipes, log };
+    this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
+    this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, links: this.#links, migrations, append });
     this.#updates = new SessionUpdates(this.#sessions, nodeId, {
       onMoved: (session) => this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]),
       onLimitChanged: (session) => this.#limits.apply(session),
@@ -132,32 +155,13 @@ export class MediaRoom {
     });
   }
 
-  static async open(options: MediaRoomOptions): Promise<MediaRoom> {
-    const { id, worker, deps } = options;
-    const { nodeId } = deps;
-    const log = deps.log.child({ roomId: id });
-    const router = await worker.worker.createRouter(routerOptions);
-    let speakers: SpeakerDetector;
-    try {
-      speakers = await SpeakerDetector.start(router, {
-        speakers: (loudest) =>
-          appendEvent(options, log, { type: 'speakers', from: 'system', payload: { nodeId, speakers: loudest } }),
-        activeSpeaker: (participantId) =>
-          appendEvent(options, log, { type: 'active_speaker', from: 'system', payload: { participantId } }),
-      });
-    } catch (error) {
-      router.close();
-      throw error;
-    }
-    return new MediaRoom(options, router, speakers, log);
-  }
-
   get id(): string {
     return this.options.id;
   }
 
-  get worker(): PooledWorker {
-    return this.options.worker;
+  /** Its routers, one on each worker that has sessions of the room. */
+  get routers(): Iterable<RoomRouter> {
+    return this.#routers;
   }
 
   get closed(): boolean {
@@ -175,6 +179,41 @@ export class MediaRoom {
 
   get participantIds(): string[] {
     return [...this.#sessions.values()].map(({ media }) => media.participantId);
+  }
+
+  /** Whether its pipes to and from other nodes end on this worker. */
+  hasPipesOn(worker: PooledWorker): boolean {
+    return this.#routers.hasPipesOn(worker);
+  }
+
+  /** Sessions and consumers of each worker. */
+  get loads(): ReadonlyMap<PooledWorker, { sessions: number; consumers: number }> {
+    const loads = new Map<PooledWorker, { sessions: number; consumers: number }>();
+    for (const { media, roomRouter } of this.#sessions.values()) {
+      const load = loads.get(roomRouter.worker) ?? { sessions: 0, consumers: 0 };
+      load.sessions++;
+      load.consumers += media.counts.consumers;
+      loads.set(roomRouter.worker, load);
+    }
+    return loads;
+  }
+
+  /**
+   * A worker died. Closes what was on it; the other sessions keep their media, and those that receive from this room's sessions on it, or
+   * from other nodes through it, subscribe again.
+   *
+   * @returns the participants that lost their media. Undefined when the worker had nothing of the room.
+   */
+  onWorkerDied(worker: PooledWorker): { participantIds: string[] } | undefined {
+    const lost = this.#sessions.on(worker);
+    const hadPipes = this.hasPipesOn(worker);
+    this.#routers.onWorkerDied(worker);
+    for (const { media } of lost) {
+      media.close();
+      this.#sessions.delete(media.id);
+    }
+    this.#closeIfEmpty();
+    return lost.length > 0 || hadPipes ? { participantIds: lost.map(({ media }) => media.participantId) } : undefined;
   }
 
   // Events.
@@ -197,6 +236,10 @@ export class MediaRoom {
         break;
       case 'publication_updated':
         this.pipes.update(event.payload.publication);
+        break;
+      case 'media_lost':
+        // Of participants that stay, another node may have sent publications through the worker that died.
+        if (event.payload.reason === 'worker_died') this.pipes.checkSenders();
         break;
       default:
     }
@@ -259,34 +302,33 @@ export class MediaRoom {
   async #openMedia(
     request: OpenSessionRequest,
   ): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
+    const { worker, done } = await this.options.assignWorker(this);
+    try {
+      return await this.#openMediaOn(worker, request);
+    } finally {
+      done();
+    }
+  }
+
+  async #openMediaOn(
+    worker: PooledWorker,
+    request: OpenSessionRequest,
+  ): Promise<{ session: MediaSession; publications: readonly PublicationRecord[] }> {
     const { sessionId, participantId, rtpCapabilities, subscribe } = request;
     const [opened, assigned] = await Promise.allSettled([
-      PeerMedia.open({
-        id: sessionId,
-        participantId,
-        rtpCapabilities,
-        router: this.router,
-        worker: this.worker,
-        onDisconnected: (transportId, reason) =>
-          appendEvent(this.options, this.log, {
-            type: 'transport_disconnected',
-            from: 'system',
-            only: [sessionId],
-            payload: { transportId, reason },
-          }),
-        log: this.log,
-      }),
+      this.#openPeer(worker, request),
       this.#readState(request).then((state) => ({
         ...assignmentIn(state, participantId, this.options.deps.nodeId),
         publications: state!.publications,
       })),
     ]);
     if (opened.status === 'rejected') throw opened.reason;
-    const { value: media } = opened;
-    if (assigned.status === 'fulfilled' && !this.#closed) {
+    const { media, roomRouter } = opened.value;
+    if (assigned.status === 'fulfilled' && !this.#closed && !roomRouter.router.closed) {
       const { state, grants, maxPublishBitrate, isIncoming, publications } = assigned.value;
       const session: MediaSession = {
         media,
+        roomRouter,
         stateAt: state.offset,
         grants,
         maxPublishBitrate,
@@ -300,7 +342,34 @@ export class MediaRoom {
       return { session, publications };
     }
     media.close();
-    throw assigned.status === 'rejected' ? assigned.reason : new FlotillaError('NODE_UNAVAILABLE');
+    throw assigned.status === 'rejected'
+      ? assigned.reason
+      : new FlotillaError('NODE_UNAVAILABLE', `the media worker of ${sessionId} stopped`);
+  }
+
+  /** Opens transports on a worker, in the room's router there. */
+  async #openPeer(
+    worker: PooledWorker,
+    { sessionId: id, participantId, rtpCapabilities }: OpenSessionRequest,
+  ): Promise<{ media: PeerMedia; roomRouter: RoomRouter }> {
+    const { roomRouter, release } = await this.#routers.use(worker);
+    try {
+      const { router } = roomRouter;
+      const onDisconnected: Parameters<typeof PeerMedia.open>[0]['onDisconnected'] = (transportId, reason) =>
+        appendEvent(this.options, this.#log, {
+          type: 'transport_disconnected',
+          from: 'system',
+          only: [id],
+          payload: { transportId, reason },
+        });
+      const log = this.#log;
+      const media = await PeerMedia.open({ id, participantId, rtpCapabilities, router, worker, onDisconnected, log });
+      media.onClosed(release);
+      return { media, roomRouter };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   /**
@@ -340,7 +409,7 @@ export class MediaRoom {
     try {
       state = await retry(() => this.#newestState(), { forMs: resynchronizeForMs });
     } catch (error) {
-      this.log.error({ err: error }, 'missed events of a room cannot be replaced by its state, closing its media');
+      this.#log.error({ err: error }, 'missed events of a room cannot be replaced by its state, closing its media');
     }
     if (this.#closed) return;
     this.#updates.applyState(state);
@@ -369,10 +438,12 @@ export class MediaRoom {
     if (this.#closed) return;
     this.#closed = true;
     this.#events?.stop();
+    this.#speakers.close();
     for (const { media } of this.#sessions.values()) media.close();
     this.#sessions.clear();
     this.pipes.close();
-    this.router.close();
+    this.#links.close();
+    this.#routers.close();
   }
 }
 

@@ -3,12 +3,16 @@ import type { RoomStateWithMigrations } from '@flotilla/store';
 
 /** What an assignment is read from: the state of a room, or its part about a participant. */
 export type AssignmentState = Pick<RoomStateWithMigrations, 'room' | 'members' | 'migrations' | 'offset'>;
-import type { Producer } from 'mediasoup/types';
+import type { Producer, Router } from 'mediasoup/types';
 import type { PeerMedia } from './peer-media.ts';
+import type { RoomRouter } from './room-routers.ts';
+import type { PooledWorker } from './worker-pool.ts';
 
 /** A session with media in a room on this node. */
 export interface MediaSession {
   readonly media: PeerMedia;
+  /** The router that its media is on. */
+  readonly roomRouter: RoomRouter;
   /** Offset of the room's state that it was opened by, or brought in line with later. Earlier events do not apply to it. */
   stateAt: Offset;
   /** Grants of its participant, from that state and the events after it. */
@@ -83,21 +87,31 @@ export class MediaSessions extends Map<string, MediaSession> {
     return counts;
   }
 
+  /** Those on a worker. */
+  on(worker: PooledWorker): MediaSession[] {
+    return [...this.values()].filter(({ roomRouter }) => roomRouter.worker === worker);
+  }
+
   /** Ids of the publications that have a producer here. */
   publicationIds(): string[] {
     return [...this.values()].flatMap(({ media }) => media.publicationIds);
   }
 
-  /** The session's media that has the producer of a publication. */
-  publisherOf(publicationId: string): PeerMedia | undefined {
-    for (const { media } of this.values()) if (media.findProducer(publicationId)) return media;
+  #publisherOf(publicationId: string): MediaSession | undefined {
+    for (const session of this.values()) if (session.media.findProducer(publicationId)) return session;
     return undefined;
   }
 
-  /** Throws PUBLICATION_NOT_FOUND. */
-  requireProducer(publicationId: string): Producer {
-    const producer = this.publisherOf(publicationId)?.findProducer(publicationId);
+  /** The session's media that has the producer of a publication. */
+  publisherOf(publicationId: string): PeerMedia | undefined {
+    return this.#publisherOf(publicationId)?.media;
+  }
+
+  /** The producer of a publication, and its router. Throws PUBLICATION_NOT_FOUND. */
+  requireProducer(publicationId: string): { producer: Producer; router: Router } {
+    const publisher = this.#publisherOf(publicationId);
+    const producer = publisher?.media.findProducer(publicationId);
     if (!producer) throw new FlotillaError('PUBLICATION_NOT_FOUND', 'its producer is closed');
-    return producer;
+    return { producer, router: publisher!.roomRouter.router };
   }
 }

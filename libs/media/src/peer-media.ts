@@ -354,6 +354,11 @@ export class PeerMedia {
     this.#layers.reallocate();
   }
 
+  /** Calls back once when it is closed, or its worker died. */
+  onClosed(callback: () => void): void {
+    this.recv.observer.once('close', callback);
+  }
+
   closeProducers(): void {
     for (const producer of [...this.#producers.values()]) producer.close();
   }

@@ -6,13 +6,11 @@ import { type MediaSession, type MediaSessions, requireGrant } from './media-ses
 import type { PublishRequest } from './peer-media.ts';
 import type { PublishLimits } from './publish-limits.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
-import type { SpeakerDetector } from './speakers.ts';
 
 export interface RoomPublicationsOptions {
   readonly roomId: string;
   readonly nodeId: string;
   readonly rooms: RoomStore;
-  readonly speakers: SpeakerDetector;
   readonly pipes: RoomPipes;
   readonly limits: PublishLimits;
   readonly log: Logger;
@@ -44,10 +42,10 @@ export class RoomPublications {
   publish(sessionId: string, { publicationId, ...rest }: NewPublication): Promise<Publication> {
     const request: PublishRequest = { publicationId: publicationId ?? newId('publication'), ...rest };
     return this.#inTurn(sessionId, request.publicationId, async (session) => {
-      const { rooms, roomId, nodeId, speakers } = this.#options;
+      const { rooms, roomId, nodeId } = this.#options;
       requireGrant(session, 'publish');
       this.#options.limits.requireAllowed(sessionId);
-      const { media } = session;
+      const { media, roomRouter } = session;
       const { participantId } = media;
       // Before the producer exists: subscribers find it by the id.
       const [known] = publicationId === undefined ? [] : await rooms.publications(roomId, [publicationId]);
@@ -55,7 +53,7 @@ export class RoomPublications {
       let publication!: Publication;
       await media.publish(request, async (producer) => {
         publication = publicationOf(request, participantId, producer);
-        await speakers.add(producer);
+        await roomRouter.speakers.addOwn(producer);
         media.requireOpen();
         await rooms.putPublication(roomId, { ...publication, nodeId });
         // Closed while it was announced: nothing else would remove it.

@@ -7,24 +7,26 @@ import {
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
-import type { Router } from 'mediasoup/types';
 import { type MediaSession, type MediaSessions, requireGrant } from './media-session.ts';
-import type { PeerMedia, SubscriptionChange } from './peer-media.ts';
+import type { SubscriptionChange } from './peer-media.ts';
 import type { RoomPipes } from './pipes/room-pipes.ts';
-import type { SpeakerDetector } from './speakers.ts';
+import type { LinkUse, RouterLinks } from './router-links.ts';
 
 export interface RoomSubscriptionsOptions {
   readonly roomId: string;
   readonly nodeId: string;
-  readonly router: Router;
   readonly rooms: RoomStore;
   readonly migrations: MigrationStore;
-  readonly speakers: SpeakerDetector;
   readonly pipes: RoomPipes;
+  /** What crosses between the room's routers on this node. */
+  readonly links: RouterLinks;
   /** Appends an event to the room's stream. */
   readonly append: (event: RoomEvent) => void;
   readonly log: Logger;
 }
+
+/** Time within which the subscriptions that end with a pipe are collected for one event, in milliseconds. */
+const lostWithinMs = 20;
 
 /**
  * The subscriptions of a room's sessions on this node. Requests about one publication of one session take turns, in the order
@@ -32,6 +34,8 @@ export interface RoomSubscriptionsOptions {
  */
 export class RoomSubscriptions {
   readonly #queue = new KeyedQueue();
+  /** Subscriptions that ended with their pipe, and whose clients are not notified yet. */
+  readonly #lost = new Map<MediaSession, string[]>();
   readonly #sessions: MediaSessions;
   readonly #options: RoomSubscriptionsOptions;
 
@@ -123,7 +127,7 @@ export class RoomSubscriptions {
           await this.#queue.run(`${sessionId} ${publicationId}`, async () => {
             const publication = (await reading).find(({ id }) => id === publicationId);
             if (!publication) throw new FlotillaError('PUBLICATION_NOT_FOUND');
-            const subscription = await this.#subscribeTo(session.media, publication);
+            const subscription = await this.#subscribeTo(session, publication);
             // The grant may have been lost while the consumer was created.
             if (!session.grants.includes('subscribe')) session.media.unsubscribe(publicationId);
             requireGrant(session, 'subscribe');
@@ -141,23 +145,60 @@ export class RoomSubscriptions {
     return { subscriptions, failed };
   }
 
-  async #subscribeTo(media: PeerMedia, publication: PublicationRecord): Promise<Subscription> {
-    const { nodeId, router, pipes, speakers } = this.#options;
-    if (publication.nodeId === nodeId) {
-      const producer = this.#sessions.requireProducer(publication.id);
-      return (await media.subscribe(publication, producer, router)).subscription;
-    }
-    const { producer, release } = await pipes.use(publication);
+  async #subscribeTo(session: MediaSession, publication: PublicationRecord): Promise<Subscription> {
+    const { media, roomRouter } = session;
+    const { router } = roomRouter;
+    const { producer, release, isLost } = await this.#use(session, publication);
     try {
-      await speakers.add(producer);
       const { subscription, created } = await media.subscribe(publication, producer, router);
-      if (created) media.onUnsubscribed(publication.id, release);
-      else release();
+      if (!created) release();
+      else
+        media.onUnsubscribed(publication.id, () => {
+          release();
+          if (isLost()) this.#onLost(session, publication.id);
+        });
       return subscription;
     } catch (error) {
       release();
       throw error;
     }
+  }
+
+  /** The producer of a publication in the session's router. `isLost`: see IncomingUse. */
+  async #use(
+    { roomRouter: { router, speakers } }: MediaSession,
+    publication: PublicationRecord,
+  ): Promise<LinkUse & { isLost: () => boolean }> {
+    const { nodeId, pipes, links } = this.#options;
+    if (publication.nodeId === nodeId) {
+      const source = this.#sessions.requireProducer(publication.id);
+      const { producer, release } = await links.use(source.producer, source.router, router);
+      // A producer of this router is observed since it was published.
+      if (source.router !== router) await speakers.addPiped(producer).catch(releasing(release));
+      return { producer, release, isLost: () => false };
+    }
+    const incoming = await pipes.use(publication);
+    const link = await links.use(incoming.producer, incoming.router, router).catch(releasing(incoming.release));
+    const release = (): void => {
+      link.release();
+      incoming.release();
+    };
+    await speakers.addPiped(link.producer).catch(releasing(release));
+    return { producer: link.producer, release, isLost: incoming.isLost };
+  }
+
+  /** A subscription ended with the pipe that its publication arrived through, which continues: the client may subscribe again. */
+  #onLost(session: MediaSession, publicationId: string): void {
+    if (session.media.closed || session.isLeft) return;
+    const known = this.#lost.get(session);
+    if (known) return void known.push(publicationId);
+    const lost = [publicationId];
+    this.#lost.set(session, lost);
+    // Those of one pipe end at the same time.
+    setTimeout(() => {
+      this.#lost.delete(session);
+      if (!session.media.closed) this.#appendEnd(session, lost);
+    }, lostWithinMs);
   }
 
   async unsubscribe(sessionId: string, publicationIds: readonly string[]): Promise<void> {
@@ -182,14 +223,25 @@ export class RoomSubscriptions {
   }
 
   /** Notifies the client of subscriptions that its new node does not have. */
-  notifyOfEnd({ media }: MediaSession, publicationIds: readonly string[]): void {
+  notifyOfEnd({ media }: Pick<MediaSession, 'media'>, publicationIds: readonly string[]): void {
     const ended = publicationIds.filter((id) => media.findConsumer(id));
-    if (ended.length === 0) return;
+    if (ended.length > 0) this.#appendEnd({ media }, ended);
+  }
+
+  #appendEnd({ media }: Pick<MediaSession, 'media'>, publicationIds: readonly string[]): void {
     this.#options.append({
       type: 'subscriptions_ended',
       from: 'system',
       only: [media.id],
-      payload: { nodeId: this.#options.nodeId, publicationIds: ended },
+      payload: { nodeId: this.#options.nodeId, publicationIds: [...publicationIds] },
     });
   }
 }
+
+/** A handler of rejections that releases what the caller holds. */
+const releasing =
+  (release: () => void) =>
+  (error: unknown): never => {
+    release();
+    throw error;
+  };

@@ -16,40 +16,83 @@ export interface SpeakerListener {
   activeSpeaker(participantId: string): void;
 }
 
+/** The active speaker by the choice of one router. */
+interface Choice {
+  readonly participantId: string;
+  /** It publishes to this router. */
+  readonly isOwn: boolean;
+}
+
 /**
- * Detects the speakers of a room. Levels are those of the producers of this node; each node reports its own. The active
- * speaker is chosen among all producers in the router, piped ones too, and reported by the node of its participant.
+ * Detects the speakers of a room. Levels are those of the publishers of this node, from all its routers; each node reports its own. The
+ * active speaker is chosen by each router among all producers in it, piped ones too. One that its own router chose is reported whenever
+ * a router of this node changes to it: routers do not receive the same producers, and mediasoup's first choice is any of them.
  */
 export class SpeakerDetector {
-  readonly #added = new WeakSet<Producer>();
+  /** Open routers. */
+  readonly #routers = new Set<Router>();
+  /** The speakers among the publishers of each router. */
+  readonly #speakers = new Map<Router, Speakers>();
+  readonly #choices = new Map<Router, Choice>();
   #reported: Speakers = [];
+  /** The active speaker that was reported last; undefined once it is one of another node. */
+  #active: string | undefined;
+  #closed = false;
 
-  private constructor(
-    private readonly levels: AudioLevelObserver,
-    private readonly active: ActiveSpeakerObserver,
-  ) {}
+  constructor(private readonly listener: SpeakerListener) {}
 
-  static async start(router: Router, listener: SpeakerListener): Promise<SpeakerDetector> {
+  /** Observes what is added of a router, until it is closed. */
+  async observe(router: Router): Promise<RouterSpeakers> {
     const [levels, active] = await Promise.all([
       router.createAudioLevelObserver({ maxEntries: maxSpeakers, threshold, interval: levelsEveryMs }),
       router.createActiveSpeakerObserver({ interval: activeSpeakerEveryMs }),
     ]);
-    const detector = new SpeakerDetector(levels, active);
-    const report = (speakers: Speakers): void => {
-      if (!detector.#isChange(speakers)) return;
-      detector.#reported = speakers;
-      listener.speakers(speakers);
-    };
+    if (!router.closed) this.#routers.add(router);
+    const observed = new RouterSpeakers(levels, active);
     levels.on('volumes', (volumes) =>
-      report(
+      this.#set(
+        router,
         volumes.map(({ producer, volume }) => ({ participantId: participantOf(producer), level: Math.round(volume) })),
       ),
     );
-    levels.on('silence', () => report([]));
-    active.on('dominantspeaker', ({ producer }) => {
-      if (!producer.appData['piped']) listener.activeSpeaker(participantOf(producer));
+    levels.on('silence', () => this.#set(router, []));
+    active.on('dominantspeaker', ({ producer }) =>
+      this.#choose(router, { participantId: participantOf(producer), isOwn: observed.isOwn(producer) }),
+    );
+    levels.observer.once('close', () => {
+      this.#routers.delete(router);
+      this.#choices.delete(router);
+      this.#speakers.delete(router);
+      // The last router is closed when everybody has left: no event may follow.
+      if (this.#routers.size > 0) this.#set(router, []);
     });
-    return detector;
+    return observed;
+  }
+
+  #choose(router: Router, choice: Choice): void {
+    this.#choices.set(router, choice);
+    const { participantId } = choice;
+    const isAgreed = [...this.#choices.values()].some((each) => each.isOwn && each.participantId === participantId);
+    if (isAgreed && this.#active !== participantId) this.listener.activeSpeaker(participantId);
+    this.#active = isAgreed ? participantId : undefined;
+  }
+
+  #set(router: Router, speakers: Speakers): void {
+    if (speakers.length > 0) this.#speakers.set(router, speakers);
+    else this.#speakers.delete(router);
+    if (this.#closed) return;
+    const loudest = [...this.#speakers.values()]
+      .flat()
+      .sort((a, b) => b.level - a.level)
+      .slice(0, maxSpeakers);
+    if (!this.#isChange(loudest)) return;
+    this.#reported = loudest;
+    this.listener.speakers(loudest);
+  }
+
+  /** Reports nothing from now on. */
+  close(): void {
+    this.#closed = true;
   }
 
   #isChange(speakers: Speakers): boolean {
@@ -59,12 +102,37 @@ export class SpeakerDetector {
       ({ participantId, level }) => Math.abs((before.get(participantId) ?? -Infinity) - level) >= hysteresis,
     );
   }
+}
 
-  /** Observes an audio producer of this router until it is closed. */
-  async add(producer: Producer): Promise<void> {
+/** The audio of one router. */
+export class RouterSpeakers {
+  readonly #added = new WeakSet<Producer>();
+  /** Producers of its clients. */
+  readonly #own = new WeakSet<Producer>();
+
+  constructor(
+    private readonly levels: AudioLevelObserver,
+    private readonly active: ActiveSpeakerObserver,
+  ) {}
+
+  isOwn(producer: Producer): boolean {
+    return this.#own.has(producer);
+  }
+
+  /** Observes an audio producer of a client until it is closed. */
+  addOwn(producer: Producer): Promise<void> {
+    this.#own.add(producer);
+    return this.#add(producer, [this.levels, this.active]);
+  }
+
+  /** Observes an audio producer that is piped from another router until it is closed. */
+  addPiped(producer: Producer): Promise<void> {
+    return this.#add(producer, [this.active]);
+  }
+
+  async #add(producer: Producer, observers: readonly (AudioLevelObserver | ActiveSpeakerObserver)[]): Promise<void> {
     if (producer.kind !== 'audio' || this.#added.has(producer)) return;
     this.#added.add(producer);
-    const observers = producer.appData['piped'] ? [this.active] : [this.levels, this.active];
     try {
       await Promise.all(observers.map((observer) => observer.addProducer({ producerId: producer.id })));
     } catch (error) {

@@ -2,7 +2,6 @@ import { FlotillaError, type Member, type Room, type RtpParameters } from '@flot
 import { createLogger } from '@flotilla/runtime';
 import { type Backplane, memoryBackplane } from '@flotilla/backplane';
 import { joinAs, newcomer, nodeReport, roomRecord } from '@flotilla/testkit';
-import type { Router } from 'mediasoup/types';
 import { MediaNode, type MediaRoom, type PeerNodes, routerRtpCapabilities } from '../src/index.ts';
 
 const log = createLogger({ service: 'test', level: 'silent' });
@@ -28,7 +27,14 @@ export const microphone = (publicationId?: string) =>
     ...(publicationId !== undefined && { publicationId }),
   }) as const;
 
-/** SFU nodes of one worker each over an in-memory backplane; they call each other directly. */
+export interface LocalNodesOptions {
+  /** Media workers of each node. */
+  readonly workers: number;
+  /** See MediaNodeOptions. */
+  readonly spreadLoad: number;
+}
+
+/** SFU nodes, of one worker each unless there are to be more, over an in-memory backplane; they call each other directly. */
 export class LocalNodes {
   readonly roomId = 'rm_a';
   readonly #nodes = new Map<string, MediaNode>();
@@ -36,7 +42,11 @@ export class LocalNodes {
 
   private constructor(readonly backplane: Backplane) {}
 
-  static async start(...ids: string[]): Promise<LocalNodes> {
+  static start(...ids: string[]): Promise<LocalNodes> {
+    return LocalNodes.startWith({ workers: 1, spreadLoad: Infinity }, ...ids);
+  }
+
+  static async startWith({ workers, spreadLoad }: LocalNodesOptions, ...ids: string[]): Promise<LocalNodes> {
     const nodes = new LocalNodes(memoryBackplane(log));
     const { store, events } = nodes.backplane;
     await nodes.createRoom();
@@ -46,8 +56,8 @@ export class LocalNodes {
     for (const id of ids) {
       const { rooms, migrations } = store;
       const listen = { ips: ['127.0.0.1'], portBase: 0 };
-      const limits = { maxPublishBitrate: maxPublishBitrateOfNode };
-      const options = { id, workers: 1, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
+      const limits = { maxPublishBitrate: maxPublishBitrateOfNode, spreadLoad };
+      const options = { id, workers, listen, pipeListen: { ip: '127.0.0.1' }, rooms, migrations, events, log };
       nodes.#nodes.set(id, await MediaNode.start({ ...options, ...limits, peers: nodes.#peers }));
     }
     return nodes;
@@ -100,15 +110,28 @@ export class LocalNodes {
     return (await this.backplane.store.rooms.state(this.roomId))!.publications;
   }
 
-  /** What the media worker of a node has for the room. */
+  /** What the media workers of a node have for the room: all routers together. */
   async dump(nodeId: string): Promise<{ transports: number; producers: string[]; consumers: string[] }> {
-    const { router } = (await this.room(nodeId)) as unknown as { router: Router };
-    const { transportIds, mapProducerIdConsumerIds, mapConsumerIdProducerId } = await router.dump();
+    const dumps = await this.dumps(nodeId);
     return {
-      transports: transportIds.length,
-      producers: mapProducerIdConsumerIds.map(({ key }) => key),
-      consumers: mapConsumerIdProducerId.map(({ key }) => key),
+      transports: dumps.reduce((sum, { transports }) => sum + transports, 0),
+      producers: dumps.flatMap(({ producers }) => producers),
+      consumers: dumps.flatMap(({ consumers }) => consumers),
     };
+  }
+
+  /** What each media worker of a node has for the room. */
+  async dumps(nodeId: string): Promise<{ transports: number; producers: string[]; consumers: string[] }[]> {
+    return Promise.all(
+      [...(await this.room(nodeId)).routers].map(async ({ router }) => {
+        const { transportIds, mapProducerIdConsumerIds, mapConsumerIdProducerId } = await router.dump();
+        return {
+          transports: transportIds.length,
+          producers: mapProducerIdConsumerIds.map(({ key }) => key),
+          consumers: mapConsumerIdProducerId.map(({ key }) => key),
+        };
+      }),
+    );
   }
 
   async close(): Promise<void> {

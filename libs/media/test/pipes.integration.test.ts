@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { routerOptions } from '../src/codecs.ts';
 import { IncomingPipe } from '../src/pipes/incoming-pipe.ts';
 import { OutgoingPipe } from '../src/pipes/outgoing-pipe.ts';
+import type { LinkUse } from '../src/router-links.ts';
 import { openPipeTransport, type PeerNodes } from '../src/pipes/pipe-transport.ts';
 import { VideoSource } from './rtp-source.ts';
 
@@ -29,8 +30,8 @@ describe('pipes of a room on three nodes', () => {
   const outgoing = new Map<string, OutgoingPipe>();
   const stops: (() => void)[] = [];
 
-  const findProducer = (publicationId: string): Producer => {
-    if (publicationId === publication.id) return producer;
+  const useProducer = async (publicationId: string): Promise<LinkUse> => {
+    if (publicationId === publication.id) return { producer, release: () => undefined };
     throw new FlotillaError('PUBLICATION_NOT_FOUND');
   };
   /** Publications that were added to pipes that are open. */
@@ -45,11 +46,11 @@ describe('pipes of a room on three nodes', () => {
         onIdle: () => outgoing.delete(toNode),
       });
       outgoing.set(toNode, pipe);
-      return { endpoint, publications: await pipe.addAll(publicationIds, findProducer) };
+      return { endpoint, publications: await pipe.addAll(publicationIds, useProducer) };
     },
     pipePublication: (_node, { toNode, publicationId }) => {
       added.push(publicationId);
-      return outgoing.get(toNode)!.add(publicationId, () => findProducer(publicationId));
+      return outgoing.get(toNode)!.add(publicationId, () => useProducer(publicationId));
     },
     unpipePublication: async (_node, { toNode, publicationId }) => {
       await outgoing.get(toNode)?.remove(publicationId);

@@ -10,11 +10,19 @@ export interface Defect {
   readonly offMs?: number;
 }
 
-/** Sends an Opus packet every 20 ms to a `comedia` transport until the result is called. */
+/** Header extension of audio levels, RFC 6464, and its id here. */
+export const audioLevel = { uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level', id: 1 } as const;
+
+/**
+ * Sends an Opus packet every 20 ms to a `comedia` transport until the result is called.
+ *
+ * @param levelOf the audio level of the next packet, -127 to 0 dBov. Undefined: no header extension.
+ */
 export function startRtpSource(
   { tuple: { localAddress, localPort } }: PlainTransport,
   { ssrc, payloadType }: { ssrc: number; payloadType: number },
   defectOf: (packet: number) => Defect = () => ({}),
+  levelOf?: () => number,
 ): () => void {
   const socket = createSocket('udp4');
   const began = performance.now();
@@ -24,13 +32,15 @@ export function startRtpSource(
     for (; packet * frameMs <= performance.now() - began; packet++) {
       const { lost, offMs = 0 } = defectOf(packet);
       if (lost) continue;
-      const bytes = Buffer.alloc(12 + 80);
-      bytes[0] = 0x80;
+      const bytes = Buffer.alloc(12 + 8 + 80);
+      bytes[0] = levelOf ? 0x90 : 0x80;
       bytes[1] = payloadType;
+      // One-byte extension of one word, RFC 8285 section 4.2: voice activity and level.
+      if (levelOf) bytes.set([0xbe, 0xde, 0, 1, audioLevel.id << 4, 0x80 | -levelOf()], 12);
       bytes.writeUInt16BE(packet & 0xffff, 2);
       bytes.writeUInt32BE(((packet * frameMs + offMs) * clockRate) / 1000, 4);
       bytes.writeUInt32BE(ssrc, 8);
-      socket.send(bytes, localPort, localAddress);
+      socket.send(levelOf ? bytes : bytes.subarray(0, 12 + 80), localPort, localAddress);
     }
   }, frameMs / 4);
   return () => {
@@ -106,6 +116,79 @@ export class VideoSource {
       if (type !== 206 || format !== 1) continue;
       this.requests++;
       this.#isRequested = true;
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#socket.close();
+  }
+}
+
+/**
+ * Sends VP8 in simulcast: each frame, one packet, on every layer, with sender reports, which mediasoup needs to switch between layers.
+ * Answers requests for key frames of each layer.
+ */
+export class SimulcastSource {
+  static readonly ssrcs = [3331, 3332] as const;
+  /** Number of picture loss indications received, by layer. */
+  readonly requests = SimulcastSource.ssrcs.map(() => 0);
+  readonly #requested = new Set<number>(SimulcastSource.ssrcs);
+  readonly #socket = createSocket('udp4');
+  readonly #timer: NodeJS.Timeout;
+  #frames = 0;
+
+  constructor({ tuple: { localAddress, localPort } }: PlainTransport, payloadType: number) {
+    this.#socket.on('message', (packet) => this.#onRtcp(packet));
+    const send = (bytes: Buffer): void => this.#socket.send(bytes, localPort, localAddress);
+    const began = performance.now();
+    this.#timer = setInterval(() => {
+      for (; this.#frames * 33 <= performance.now() - began; this.#frames++) {
+        for (const [layer, ssrc] of SimulcastSource.ssrcs.entries()) {
+          send(this.#frame(ssrc, payloadType, SimulcastSource.payloadBytes(layer)));
+          if (this.#frames % 8 === 0) send(this.#senderReport(ssrc));
+        }
+      }
+    }, 10);
+  }
+
+  /** Bytes of payload in the packets of a layer, by which a receiver recognises them. */
+  static payloadBytes(layer: number): number {
+    return 200 * (layer + 1);
+  }
+
+  #frame(ssrc: number, payloadType: number, payloadBytes: number): Buffer {
+    const bytes = Buffer.alloc(12 + payloadBytes);
+    bytes[0] = 0x80;
+    bytes[1] = 0x80 | payloadType;
+    bytes.writeUInt16BE(this.#frames & 0xffff, 2);
+    bytes.writeUInt32BE(this.#frames * 33 * 90, 4);
+    bytes.writeUInt32BE(ssrc, 8);
+    bytes.set([0x10, this.#requested.delete(ssrc) ? 0x00 : 0x01], 12);
+    return bytes;
+  }
+
+  /** RFC 3550 section 6.4.1, without report blocks. */
+  #senderReport(ssrc: number): Buffer {
+    const bytes = Buffer.alloc(28);
+    bytes.set([0x80, 200, 0, 6]);
+    bytes.writeUInt32BE(ssrc, 4);
+    const ntp = Date.now() / 1000 + 2_208_988_800;
+    bytes.writeUInt32BE(Math.floor(ntp), 8);
+    bytes.writeUInt32BE(Math.floor((ntp % 1) * 2 ** 32), 12);
+    bytes.writeUInt32BE(this.#frames * 33 * 90, 16);
+    return bytes;
+  }
+
+  #onRtcp(packet: Buffer): void {
+    for (let at = 0; at + 12 <= packet.length; at += 4 * (packet.readUInt16BE(at + 2) + 1)) {
+      const [format, type] = [packet[at]! & 0x1f, packet[at + 1]];
+      if (type !== 206 || format !== 1) continue;
+      const ssrc = packet.readUInt32BE(at + 8);
+      const layer = SimulcastSource.ssrcs.findIndex((each) => each === ssrc);
+      if (layer === -1) continue;
+      this.requests[layer]!++;
+      this.#requested.add(ssrc);
     }
   }
 

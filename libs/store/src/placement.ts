@@ -6,7 +6,7 @@ export interface Candidate {
   /** Number of sessions that it takes, and of those that are assigned to it, reported or not yet. */
   readonly capacity: number;
   readonly reserved: number;
-  /** Share of its cores in use, 0 to 1. */
+  /** See `hottestCpu`, 0 to 1. */
   readonly cpu: number;
   /** It hosts the room already; with the room's setting `spread`, it does not. */
   readonly preferred: boolean;

@@ -1,4 +1,5 @@
 import {
+  hottestCpu,
   maxTopologyVertices,
   type OpenBreaker,
   type NegotiationState,
@@ -23,6 +24,7 @@ export function nodeVertex(node: NodeView): TopologyVertex {
     capacity,
     reserved,
     cpu: hundredths(load.cpu),
+    hottestCpu: hundredths(hottestCpu(load)),
     ...(drain && { drain }),
     ...(quality && { quality: { ...quality, mean: hundredths(quality.mean), worst: hundredths(quality.worst) } }),
   };

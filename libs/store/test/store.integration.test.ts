@@ -188,7 +188,9 @@ describe.each(adapters)('the store in %s', (_name, open) => {
       await store.nodes.report(nodeReport('nd_a', { load: { cpu: 0.1 } }));
       await store.nodes.report(nodeReport('nd_b', { load: { cpu: 0.7 } }));
       await store.nodes.report(nodeReport('nd_c', { load: { cpu: 0.4 } }));
-      await store.nodes.report(nodeReport('nd_full', { load: { cpu: 0.9 } }));
+      // Its hottest worker counts, not the mean over its cores.
+      const workers = [{ pid: 1, cpu: 0.9, routers: 1, consumers: 1 }];
+      await store.nodes.report(nodeReport('nd_full', { load: { cpu: 0.1, workers } }));
       await store.rooms.create(roomRecord('a', { spread: true }));
       for (let index = 0; index < 3; index++) await join('rm_a');
       expect((await nodesOf('rm_a')).toSorted()).toEqual(['nd_a', 'nd_b', 'nd_c']);

@@ -50,7 +50,16 @@ describe.each(adapters)('the topology in %s', (_name, open) => {
     expect(vertices.toSorted((a, b) => (a.id < b.id ? -1 : 1))).toEqual([
       { kind: 'gateway', id: 'gw_a', alive: true, sessions: 1 },
       { kind: 'gateway', id: 'gw_b', alive: true, sessions: 1 },
-      { kind: 'node', id: 'nd_a', alive: true, state: 'active', capacity: 10, reserved: 3, cpu: 0.12 },
+      {
+        kind: 'node',
+        id: 'nd_a',
+        alive: true,
+        state: 'active',
+        capacity: 10,
+        reserved: 3,
+        cpu: 0.12,
+        hottestCpu: 0.12,
+      },
       { kind: 'room', id: 'rm_one', name: 'one', mediaMode: 'sfu', participants: 2, assignments: { nd_a: 2 } },
       { kind: 'room', id: 'rm_two', name: 'two', mediaMode: 'sfu', participants: 1, assignments: { nd_a: 1 } },
       {

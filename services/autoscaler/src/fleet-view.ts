@@ -1,4 +1,4 @@
-import type { NodeView } from '@flotilla/contracts';
+import { hottestCpu, type NodeView } from '@flotilla/contracts';
 import { type Moving, peerKey, type PlannerNode, type PlannerPeer } from './planner/state.ts';
 
 /** The part of a node's report that the planner reads. */
@@ -6,7 +6,7 @@ export interface PlannerReport {
   readonly id: string;
   readonly capacity: number;
   readonly address?: string | undefined;
-  readonly load: { readonly cpu: number };
+  readonly load: { readonly cpu: number; readonly workers: readonly { readonly pid: number; readonly cpu: number }[] };
   readonly peers: readonly PlannerPeer[];
 }
 
@@ -90,7 +90,7 @@ export class FleetView {
       const node = known.get(id);
       return {
         id,
-        cpu: report.load.cpu,
+        ...hottest(report.load),
         state: leaving.has(node?.instance ?? '') ? 'draining' : (node?.state ?? 'cordoned'),
         capacity: report.capacity,
         reserved: node?.reserved ?? report.capacity,
@@ -104,4 +104,10 @@ export class FleetView {
       };
     });
   }
+}
+
+/** How hot the node is, and the worker that is. None is where the other threads of the process use more. */
+function hottest(load: PlannerReport['load']): Pick<PlannerNode, 'cpu' | 'hottestWorker'> {
+  const cpu = hottestCpu(load);
+  return { cpu, hottestWorker: load.workers.find((worker) => worker.cpu === cpu)?.pid };
 }

@@ -6,7 +6,7 @@ import { FleetView, type PlannerReport } from '../src/fleet-view.ts';
 const report = (id: string, sessionIds: readonly string[] = []): PlannerReport => ({
   id,
   capacity: 10,
-  load: { cpu: 0.5 },
+  load: { cpu: 0.5, workers: [] },
   peers: sessionIds.map((sessionId) => ({ sessionId, roomId: 'rm_a', score: 1, rttMs: 1, baselineRttMs: 1 })),
 });
 const listed = (id: string): NodeView => ({
@@ -82,4 +82,18 @@ test('a peer whose migration off a lost node is not committed is assigned to tha
     view.nodes([], new Set(lost), new Set(), running).map(({ peers }) => peers.map(({ sessionId }) => sessionId));
   expect(peersOf([])).toEqual([[], [ada, bob]]);
   expect(peersOf(['nd_a'])).toEqual([[ada], [bob]]);
+});
+
+test('a node is as hot as its hottest worker, which is named unless the rest of its process uses more', () => {
+  const view = new FleetView();
+  const workers = [
+    { pid: 11, cpu: 0.1 },
+    { pid: 12, cpu: 0.95 },
+  ];
+  view.record({ ...report('nd_a'), load: { cpu: 0.5, workers } });
+  view.record({ ...report('nd_b'), load: { cpu: 0.5, workers: workers.slice(0, 1) } });
+  expect(view.nodes([], new Set(), new Set(), [])).toMatchObject([
+    { id: 'nd_a', cpu: 0.95, hottestWorker: 12 },
+    { id: 'nd_b', cpu: 0.5, hottestWorker: undefined },
+  ]);
 });

@@ -50,6 +50,19 @@ describe('planner with a hot node', () => {
     expect(movedIn(plans)).toHaveLength(9);
   });
 
+  test('moves peers of the hottest worker alone, as many as needed by the load of that worker', () => {
+    const [hot, cool] = [peers(20, { worker: 11 }), peers(30, { worker: 12 })];
+    const state = fleet(
+      node('nd_a', { cpu: 0.95, hottestWorker: 11, peers: [...cool, ...hot] }),
+      node('nd_b', { capacity: 1000 }),
+    );
+    const moved = movedIn(watch(state, 18));
+    // 0.035 per peer: 5 peers are more than 0.15.
+    expect(moved).toHaveLength(5);
+    const ids = new Set(hot.map(({ sessionId }) => sessionId));
+    for (const { sessionId } of moved as { sessionId: string }[]) expect(ids).toContain(sessionId);
+  });
+
   test('moves the peers with the fewest others of their room on the node first', () => {
     const crowd = peers(40, { roomId: 'rm_big' });
     const lone = [peer({ roomId: 'rm_1' }), peer({ roomId: 'rm_2' })];

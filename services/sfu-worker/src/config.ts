@@ -37,6 +37,13 @@ export const nodeConfig = z.object({
     .max(256)
     .default(Math.max(1, Math.floor(usableCores())))
     .describe('mediasoup workers, one core each. Default: one per core that the process may use, by its CPU limit.'),
+  FLOTILLA_SFU_SPREAD_LOAD: wholeNumber()
+    .min(1)
+    .max(100_000)
+    .default(400)
+    .describe(
+      'Sessions and consumers of a mediasoup worker from which on further participants of its rooms are assigned to other workers of the node. Its CPU has the same effect.',
+    ),
   FLOTILLA_SFU_CAPACITY: wholeNumber()
     .min(1)
     .default(200)

@@ -51,6 +51,7 @@ export class SfuWorkerModule {
             MediaNode.start({
               id,
               workers: config.FLOTILLA_SFU_WORKERS,
+              spreadLoad: config.FLOTILLA_SFU_SPREAD_LOAD,
               listen: {
                 ips: config.FLOTILLA_SFU_LISTEN_IPS,
                 announced: announcedFor({

@@ -64,8 +64,7 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
       // Without a migration, its node was lost: media_lost follows.
       if (participantId === state.me.id && migrationId) media.sfu.migrationCommitted(migrationId);
     },
-    // A migration that is over compares all subscriptions.
-    subscriptions_ended: () => undefined,
+    subscriptions_ended: ({ nodeId, publicationIds }) => media.sfu.subscriptionsEnded(nodeId, publicationIds),
     // The peer connections of the SDK detect it as well, and restart ICE.
     transport_disconnected: () => undefined,
     metadata_moved: ({ relayId, reason }) => void metadata.moved(relayId, reason),

@@ -161,6 +161,15 @@ export class SfuMedia {
     if (this.#migration?.id === migrationId) this.#migration.committed();
   }
 
+  /**
+   * A node closed subscriptions whose publications continue. Those of a previous node need nothing here: a migration that is over compares
+   * all.
+   */
+  subscriptionsEnded(nodeId: string, publicationIds: readonly string[]): void {
+    const link = this.links.current;
+    if (!this.#migration && link?.nodeId === nodeId) this.subscriptions.ended(link, publicationIds);
+  }
+
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {
     const migration = this.#migration;
     migration?.abort(code);

@@ -92,6 +92,14 @@ export class Subscriptions {
     for (const { id } of this.#state.remotePublications()) this.#compareSoon(id);
   }
 
+  /** The node of a link no longer sends these publications, which continue. */
+  ended(link: MediaLink, publicationIds: readonly string[]): void {
+    for (const id of publicationIds) {
+      link.drop(id);
+      this.#compareSoon(id);
+    }
+  }
+
   /** Collects the publications of one turn into one request. */
   #compareSoon(publicationId: string): void {
     this.#pending.add(publicationId);

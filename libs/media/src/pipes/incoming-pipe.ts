@@ -30,7 +30,11 @@ interface Incoming {
 /** A use of an incoming publication. `release` ends it; a second call does nothing. */
 export interface IncomingUse {
   readonly producer: Producer;
+  /** The router of this producer. */
+  readonly router: Router;
   readonly release: () => void;
+  /** Whether it ended with its pipe, while the publication continues. */
+  readonly isLost: () => boolean;
 }
 
 export interface IncomingPipeOptions {
@@ -53,8 +57,14 @@ export class IncomingPipe {
   #transport: Promise<PipeTransport> | undefined;
   readonly #incoming = new Map<string, Incoming>();
   #closed = false;
+  #isLost = false;
 
   constructor(private readonly options: IncomingPipeOptions) {}
+
+  /** An end of it is closed by the death of a media worker, while its publications continue. */
+  get isLost(): boolean {
+    return this.#isLost || this.options.router.closed;
+  }
 
   /** Number of publications that it receives or requests. */
   get size(): number {
@@ -115,10 +125,11 @@ export class IncomingPipe {
       this.#startTimer(publication.id, incoming, idleMs, () => this.#end(publication.id));
     };
     try {
-      return { producer: await incoming.producer, release };
+      const producer = await incoming.producer;
+      return { producer, router: this.options.router, release, isLost: () => this.isLost };
     } catch (error) {
       if (this.#incoming.get(publication.id) === incoming) this.#end(publication.id);
-      throw error;
+      throw this.isLost ? new FlotillaError('NODE_UNAVAILABLE', 'the media worker of a pipe stopped') : error;
     }
   }
 
@@ -148,7 +159,7 @@ export class IncomingPipe {
       return await this.#requestOn(transport, publication, self);
     } catch (error) {
       // The other node lost its end, with a worker or a restart: open the pipe again, once.
-      if (!(error instanceof FlotillaError) || error.code !== 'MEDIA_NOT_OPEN' || this.#closed) throw error;
+      if (!isNotOpen(error) || this.#closed || this.isLost) throw error;
       this.#closeTransport(transport);
       return this.#requestOn(this.#opened(), publication, self);
     }
@@ -173,7 +184,7 @@ export class IncomingPipe {
       kind,
       rtpParameters: rtpParameters as Producer['rtpParameters'],
       paused,
-      appData: { publicationId, participantId, piped: true },
+      appData: { publicationId, participantId },
     });
     if (transport.closed) {
       producer.close();
@@ -225,6 +236,25 @@ export class IncomingPipe {
     }
   }
 
+  /**
+   * Asks the other node whether its end still exists, and gives up all publications when it does not: nothing arrives any more.
+   * A pipe that is opened at the moment learns it from its own requests.
+   */
+  async checkSender(): Promise<void> {
+    const { roomId, fromNode, ownNode, peers } = this.options;
+    const transport = this.#transport;
+    const [publicationId] = this.#incoming.keys();
+    if (!transport || publicationId === undefined) return;
+    try {
+      await peers.pipePublication(fromNode, { roomId, toNode: ownNode, publicationId });
+    } catch (error) {
+      // Opened again meanwhile, or another error: the publication itself ended, or the node does not answer.
+      if (!isNotOpen(error) || this.#transport !== transport) return;
+      this.#isLost = true;
+      this.close();
+    }
+  }
+
   /** Closes a transport; another one that was opened meanwhile stays. */
   #closeTransport(transport: Promise<PipeTransport> | undefined): void {
     if (this.#transport === transport) this.#transport = undefined;
@@ -248,3 +278,5 @@ function dispose({ timer, producer }: Incoming): void {
     () => undefined,
   );
 }
+
+const isNotOpen = (error: unknown): boolean => error instanceof FlotillaError && error.code === 'MEDIA_NOT_OPEN';

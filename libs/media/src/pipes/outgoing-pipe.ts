@@ -1,6 +1,7 @@
 import { FlotillaError, type RtpParameters } from '@flotilla/contracts';
 import { KeyedQueue } from '@flotilla/runtime';
-import type { Consumer, PipeTransport, Producer, Router } from 'mediasoup/types';
+import type { Consumer, PipeTransport, Router } from 'mediasoup/types';
+import type { LinkUse } from '../router-links.ts';
 import { pipeBandwidth } from './pipe-bandwidth.ts';
 import {
   connectPipeTransport,
@@ -19,6 +20,7 @@ export class OutgoingPipe {
   readonly #queue = new KeyedQueue();
 
   private constructor(
+    readonly router: Router,
     private readonly transport: PipeTransport,
     private readonly onIdle: (pipe: OutgoingPipe) => void,
   ) {}
@@ -39,20 +41,23 @@ export class OutgoingPipe {
       throw error;
     }
     pipeBandwidth.add(transport);
-    return { pipe: new OutgoingPipe(transport, onIdle), endpoint };
+    return { pipe: new OutgoingPipe(router, transport, onIdle), endpoint };
   }
 
   /**
    * Sends a publication, in place of another producer of it.
    *
-   * @param findProducer returns its producer, when its turn comes.
+   * @param useProducer returns its producer in the router of the pipe, when its turn comes.
    * @throws FlotillaError MEDIA_NOT_OPEN when the pipe is closed, PUBLICATION_NOT_FOUND when the producer is closed.
    */
-  add(publicationId: string, findProducer: () => Producer): Promise<PipedPublication> {
+  add(publicationId: string, useProducer: () => Promise<LinkUse>): Promise<PipedPublication> {
     return this.#queue.run(publicationId, async () => {
-      const producer = findProducer();
+      const use = await useProducer();
+      const { producer } = use;
       const known = this.#consumers.get(publicationId);
-      const consumer = known?.producerId === producer.id ? known : await this.#consume(publicationId, producer);
+      const isKnown = known?.producerId === producer.id;
+      if (isKnown) use.release();
+      const consumer = isKnown ? known : await this.#consume(publicationId, use);
       return {
         producerId: producer.id,
         kind: producer.kind,
@@ -65,31 +70,36 @@ export class OutgoingPipe {
   /** Sends several publications. Those that `add` would throw for are left out of the result. */
   async addAll(
     publicationIds: readonly string[],
-    findProducer: (publicationId: string) => Producer,
+    useProducer: (publicationId: string) => Promise<LinkUse>,
   ): Promise<Record<string, PipedPublication>> {
     const added: Record<string, PipedPublication> = {};
     const add = async (publicationId: string): Promise<void> => {
-      added[publicationId] = await this.add(publicationId, () => findProducer(publicationId));
+      added[publicationId] = await this.add(publicationId, () => useProducer(publicationId));
     };
     await Promise.allSettled(publicationIds.map(add));
     return added;
   }
 
-  async #consume(publicationId: string, producer: Producer): Promise<Consumer> {
+  async #consume(publicationId: string, { producer, release }: LinkUse): Promise<Consumer> {
     let consumer: Consumer | undefined;
     try {
       consumer = await this.transport.consume({ producerId: producer.id });
     } catch (error) {
-      if (!this.transport.closed && !producer.closed) throw error;
+      if (!this.transport.closed && !producer.closed) {
+        release();
+        throw error;
+      }
     }
     if (!consumer || this.transport.closed || producer.closed) {
       consumer?.close();
+      release();
       throw new FlotillaError(this.transport.closed ? 'MEDIA_NOT_OPEN' : 'PUBLICATION_NOT_FOUND');
     }
     const added = consumer;
     const previous = this.#consumers.get(publicationId);
     this.#consumers.set(publicationId, added);
     added.observer.once('close', () => {
+      release();
       if (this.#consumers.get(publicationId) !== added) return;
       this.#consumers.delete(publicationId);
       if (this.#consumers.size === 0) this.onIdle(this);

@@ -1,5 +1,6 @@
 import { type CommandPayload, type CommandReply, FlotillaError } from '@flotilla/contracts';
 import type { PipeTransport, Router } from 'mediasoup/types';
+import type { PipeToOtherNode } from '../quality/room-meter.ts';
 import { udpReceiveBufferBytes } from '../worker-pool.ts';
 
 /** Commands to other SFU nodes. They reject with FlotillaErrors, DEADLINE_EXCEEDED among them. */
@@ -46,6 +47,7 @@ export async function openPipeTransport(
       },
       enableSrtp: true,
       enableRtx: true,
+      appData: { isToOtherNode: true } satisfies PipeToOtherNode,
     })
     .catch((error: Error) => {
       if (!ports || !error.message.includes('no more available ports')) throw error;

@@ -6,7 +6,8 @@ import {
   type PublicationRecord,
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger } from '@flotilla/runtime';
-import type { Producer, Router } from 'mediasoup/types';
+import type { Router } from 'mediasoup/types';
+import type { LinkUse } from '../router-links.ts';
 import { IncomingPipe, type IncomingUse } from './incoming-pipe.ts';
 import { OutgoingPipe } from './outgoing-pipe.ts';
 import type { PeerNodes, PipedPublication, PipeListen } from './pipe-transport.ts';
@@ -14,11 +15,12 @@ import type { PeerNodes, PipedPublication, PipeListen } from './pipe-transport.t
 export interface RoomPipesOptions {
   readonly roomId: string;
   readonly ownNode: string;
-  readonly router: Router;
+  /** The router that pipes which are opened now end at. Throws MEDIA_NOT_OPEN. */
+  readonly router: () => Router;
   readonly listen: PipeListen;
   readonly peers: PeerNodes;
-  /** The producer of a publication of this node. Throws PUBLICATION_NOT_FOUND. */
-  readonly requireProducer: (publicationId: string) => Producer;
+  /** The producer of a publication of this node in the router of a pipe. Throws PUBLICATION_NOT_FOUND. */
+  readonly useProducer: (publicationId: string, router: Router) => Promise<LinkUse>;
   readonly log: Logger;
 }
 
@@ -35,15 +37,15 @@ export class RoomPipes {
     return this.#incoming.size + this.#outgoing.size;
   }
 
-  /** A publication of another node, as a producer in this node's router. */
-  use(publication: PublicationRecord): Promise<IncomingUse> {
+  /** A publication of another node, as a producer in the router that its pipe ends at. */
+  async use(publication: PublicationRecord): Promise<IncomingUse> {
     const { nodeId: fromNode } = publication;
     let pipe = this.#incoming.get(fromNode);
-    if (!pipe) {
+    if (!pipe || pipe.isLost) {
       const onIdle = (idle: IncomingPipe): void => {
         if (this.#incoming.get(fromNode) === idle) this.#incoming.delete(fromNode);
       };
-      pipe = new IncomingPipe({ ...this.options, fromNode, onIdle });
+      pipe = new IncomingPipe({ ...this.options, router: this.options.router(), fromNode, onIdle });
       this.#incoming.set(fromNode, pipe);
     }
     return pipe.use(publication);
@@ -75,31 +77,37 @@ export class RoomPipes {
     publicationIds,
   }: Omit<CommandPayload<'sfu.open_pipe'>, 'roomId'>): Promise<CommandReply<'sfu.open_pipe'>> {
     return this.#openings.run(toNode, async () => {
-      const { router, listen, requireProducer } = this.options;
+      const { listen, useProducer } = this.options;
+      const router = this.options.router();
       const onIdle = (idle: OutgoingPipe): void => {
         idle.close();
         if (this.#outgoing.get(toNode) === idle) this.#outgoing.delete(toNode);
       };
       const { pipe, endpoint } = await OutgoingPipe.open({ router, listen, remote, onIdle });
-      if (this.#closed) {
+      if (this.#closed || router.closed) {
         pipe.close();
         throw new FlotillaError('MEDIA_NOT_OPEN');
       }
       this.#outgoing.get(toNode)?.close();
       this.#outgoing.set(toNode, pipe);
-      return { endpoint, publications: await pipe.addAll(publicationIds, requireProducer) };
+      return { endpoint, publications: await pipe.addAll(publicationIds, (id) => useProducer(id, router)) };
     });
   }
 
   /** Sends a publication of this node to another one. Throws MEDIA_NOT_OPEN when there is no pipe to it. */
   async send(toNode: string, publicationId: string): Promise<PipedPublication> {
     const pipe = this.#outgoing.get(toNode);
-    if (!pipe) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
-    return pipe.add(publicationId, () => this.options.requireProducer(publicationId));
+    if (!pipe || pipe.router.closed) throw new FlotillaError('MEDIA_NOT_OPEN', `there is no pipe to ${toNode}`);
+    return pipe.add(publicationId, () => this.options.useProducer(publicationId, pipe.router));
   }
 
   async stopSending(toNode: string, publicationId: string): Promise<void> {
     await this.#outgoing.get(toNode)?.remove(publicationId);
+  }
+
+  /** A media worker of the room died, on any node: asks those that send to this one whether their ends of the pipes still exist. */
+  checkSenders(): void {
+    for (const pipe of this.#incoming.values()) void pipe.checkSender();
   }
 
   /** Closes the sending ends of pipes to nodes that are dead. A node that is alive after all opens its pipes again when it needs them. */

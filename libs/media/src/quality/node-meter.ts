@@ -9,38 +9,38 @@ const answerWithinMs = 300;
 /** Older samples are not reported, in milliseconds. */
 const maxSampleAgeMs = 2000;
 
-/** A room to be measured. */
-export interface MeteredRoom {
+/** A router of a room to be measured. */
+export interface MeteredRouter {
   readonly worker: PooledWorker;
   readonly meter: RoomMeter;
 }
 
-/** Measures all rooms of a node: those of one worker in turn, the workers in parallel. */
+/** Measures all routers of a node: those of one worker in turn, the workers in parallel. */
 export class NodeMeter {
   readonly #latest = new WeakMap<RoomMeter, { at: number; sample: RoomSample }>();
   /** Workers with a request in flight: they get no other. */
   readonly #pending = new Set<PooledWorker>();
 
-  async sample(rooms: readonly MeteredRoom[]): Promise<Traffic & { peers: PeerQuality[] }> {
-    const byWorker = Map.groupBy(rooms, ({ worker }) => worker);
+  async sample(routers: readonly MeteredRouter[]): Promise<Traffic & { peers: PeerQuality[] }> {
+    const byWorker = Map.groupBy(routers, ({ worker }) => worker);
     const idle = [...byWorker].filter(([worker]) => !this.#pending.has(worker));
     await within(answerWithinMs, Promise.all(idle.map(([worker, ofWorker]) => this.#measure(worker, ofWorker))));
     const oldest = performance.now() - maxSampleAgeMs;
-    const samples = rooms.flatMap(({ meter }) => {
+    const samples = routers.flatMap(({ meter, worker }) => {
       const latest = this.#latest.get(meter);
-      return latest && latest.at >= oldest ? [latest.sample] : [];
+      return latest && latest.at >= oldest ? [{ ...latest.sample, worker: worker.worker.pid }] : [];
     });
     return {
-      peers: samples.flatMap(({ peers }) => peers),
+      peers: samples.flatMap(({ peers, worker }) => peers.map((peer) => ({ ...peer, worker }))),
       packetsPerSecond: Math.round(samples.reduce((sum, each) => sum + each.packetsPerSecond, 0)),
       bitsPerSecond: Math.round(samples.reduce((sum, each) => sum + each.bitsPerSecond, 0)),
     };
   }
 
-  async #measure(worker: PooledWorker, rooms: readonly MeteredRoom[]): Promise<void> {
+  async #measure(worker: PooledWorker, routers: readonly MeteredRouter[]): Promise<void> {
     this.#pending.add(worker);
     try {
-      for (const { meter } of rooms) this.#latest.set(meter, { sample: await meter.sample(), at: performance.now() });
+      for (const { meter } of routers) this.#latest.set(meter, { sample: await meter.sample(), at: performance.now() });
     } finally {
       this.#pending.delete(worker);
     }

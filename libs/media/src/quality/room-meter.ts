@@ -6,10 +6,15 @@ import { type PublishedStream, type Traffic, TransportGroup } from './transport-
 /** Number of peers that are measured at a time: between their requests the worker forwards packets. */
 const parallelPeers = 8;
 
-/** The owner of a transport, as its `appData`. Transports of pipes have none. */
+/** The owner of a client's transport, as its `appData`. */
 export interface TransportOwner {
   readonly sessionId: string;
   readonly participantId: string;
+}
+
+/** `appData` of a pipe to or from another node. What crosses between the routers of this node has none, and is no traffic of the node. */
+export interface PipeToOtherNode {
+  readonly isToOtherNode: true;
 }
 
 interface Entry {
@@ -23,7 +28,7 @@ export interface RoomSample extends Traffic {
 }
 
 /**
- * Measures a room's peers and pipes on this node. The router reports new transports; those of a peer carry its TransportOwner
+ * Measures the peers and pipes of one router of a room. The router reports new transports; those of a peer carry its TransportOwner
  * as `appData`. A peer that opens new transports before its old ones are closed keeps its history.
  */
 export class RoomMeter {
@@ -39,7 +44,8 @@ export class RoomMeter {
   }
 
   #add(transport: Transport): void {
-    const owner = transport.appData as Partial<TransportOwner>;
+    const owner = transport.appData as Partial<TransportOwner & PipeToOtherNode>;
+    if (owner.sessionId === undefined && !owner.isToOtherNode) return;
     const key = owner.sessionId ?? transport.id;
     let entry = this.#entries.get(key);
     if (!entry) {

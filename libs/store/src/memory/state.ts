@@ -1,6 +1,7 @@
 import { encodeRoomEvent, type MemoryEventLog, roomStream } from '@flotilla/bus/events';
 import {
   FlotillaError,
+  hottestCpu,
   type LeaveReason,
   type Member,
   type MemberWithConnection,
@@ -216,7 +217,7 @@ export class MemoryState {
         id,
         capacity,
         reserved,
-        cpu: load.cpu,
+        cpu: hottestCpu(load),
         preferred: hosting.has(id) !== record.room.spread,
       }));
     const chosen = chooseNode(candidates, [Math.random(), Math.random()]);

@@ -63,7 +63,7 @@ const templates = {
   nodes: 'nodes',
   /** Sorted set: node id -> time of its last heartbeat, ms of Redis's clock. */
   beats: 'nodes:beats',
-  /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. */
+  /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. The CPU is that of its hottest worker. */
   slots: 'nodes:slots',
   /**
    * Sorted set: node id -> its load, or `unplaceableLoad`; see includes/nodes.lua. An index of beats, slots and reserved, with an entry for

@@ -1,14 +1,25 @@
 import { entryValue, type EventLog, nodeStream, type StreamSubscription } from '@flotilla/bus';
-import { NodeLoad, NodeStats, PeerQuality } from '@flotilla/contracts';
+import { NodeLoad, NodeStats, PeerQuality, WorkerLoad } from '@flotilla/contracts';
 import { z } from 'zod';
 import type { PlannerReport } from '../fleet-view.ts';
 
 /** The fields of NodeStats that the planner reads. Nodes of other versions may report more fields, or no peers. */
 const PlannerReport = z.object({
   ...NodeStats.pick({ id: true, capacity: true, address: true }).shape,
-  load: NodeLoad.pick({ cpu: true }),
+  load: NodeLoad.pick({ cpu: true }).extend({
+    workers: z.array(WorkerLoad.pick({ pid: true, cpu: true })).default([]),
+  }),
   peers: z
-    .array(PeerQuality.pick({ roomId: true, sessionId: true, score: true, rttMs: true, baselineRttMs: true }))
+    .array(
+      PeerQuality.pick({
+        roomId: true,
+        sessionId: true,
+        worker: true,
+        score: true,
+        rttMs: true,
+        baselineRttMs: true,
+      }),
+    )
     .default([]),
 });
 

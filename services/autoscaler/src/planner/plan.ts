@@ -6,6 +6,7 @@ import {
   type FleetState,
   type Plan,
   peerKey,
+  peersThatHeat,
   type PlannerMemory,
   type PlannerNode,
   type PlannerPeer,
@@ -84,12 +85,12 @@ function evacuateDrainingNodes({ nodes }: FleetState, draft: Draft): void {
   }
 }
 
-/** Peers with the fewest others of their room on the node move first: a room that is split between two nodes needs a pipe. */
+/** Peers of the hottest worker with the fewest others of their room on the node move first: a room that is split between two nodes needs a pipe. */
 function rebalanceHotNodes({ nodes }: FleetState, hot: PlannerMemory['hot'], draft: Draft): void {
   for (const node of nodes) {
     if (!hot.get(node.id)?.rebalances || !draft.isAboveCool(node.id)) continue;
     const sizes = countRooms([node]);
-    const order = node.peers.toSorted((a, b) => sizes.get(a.roomId)! - sizes.get(b.roomId)!);
+    const order = peersThatHeat(node).toSorted((a, b) => sizes.get(a.roomId)! - sizes.get(b.roomId)!);
     for (const peer of order) {
       if (draft.full || !draft.maySend(node.id) || !draft.isAboveCool(node.id)) break;
       draft.addOptional(peer, peerKey(peer), node.id, 'node_load', -Infinity);

@@ -3,8 +3,10 @@ import type { Migration, NodeReport, PeerQuality } from '@flotilla/contracts';
 /** An SFU node as input of the planner, with the peers assigned to it. */
 export interface PlannerNode {
   readonly id: string;
-  /** Share of its cores in use. */
+  /** Used share of the core of its hottest media worker, see `hottestCpu`. */
   readonly cpu: number;
+  /** Process id of that worker, where it is known. */
+  readonly hottestWorker?: number | undefined;
   readonly state: NodeReport['state'];
   /** Maximum number of sessions. */
   readonly capacity: number;
@@ -21,7 +23,7 @@ export interface PlannerNode {
   readonly peers: readonly PlannerPeer[];
 }
 
-export type PlannerPeer = Pick<PeerQuality, 'roomId' | 'sessionId' | 'score' | 'rttMs' | 'baselineRttMs'>;
+export type PlannerPeer = Pick<PeerQuality, 'roomId' | 'sessionId' | 'worker' | 'score' | 'rttMs' | 'baselineRttMs'>;
 
 /** A requested or running migration. */
 export type Moving = Pick<Migration, 'roomId' | 'sessionId' | 'fromNode' | 'toNode' | 'reason'>;
@@ -106,4 +108,10 @@ export function emptyMemory(quietUntil: number): PlannerMemory {
     recent: [],
     rollout: undefined,
   };
+}
+
+/** The peers whose migration cools a node: those on its hottest worker, or all where it is not known. */
+export function peersThatHeat({ peers, hottestWorker }: PlannerNode): readonly PlannerPeer[] {
+  if (hottestWorker === undefined) return peers;
+  return peers.filter(({ worker }) => worker === undefined || worker === hottestWorker);
 }

@@ -1,11 +1,11 @@
 import type { Examination, Examined } from './examination.ts';
 import type { PlannerSettings } from './settings.ts';
-import type { FleetState, PlannerMemory } from './state.ts';
+import { type FleetState, peersThatHeat, type PlannerMemory } from './state.ts';
 
 /** A node as migration target, including planned and running migrations. */
 interface Candidate {
   readonly examined: Examined;
-  /** Estimated CPU of a peer. */
+  /** Estimated CPU of a peer, as a share of one core. */
   readonly cpuPerPeer: number;
   /** Expected CPU after all migrations. */
   cpu: number;
@@ -16,7 +16,7 @@ interface Candidate {
   to: number;
 }
 
-/** The CPU per peer is estimated from the node's CPU. For few peers the estimate is poor, so this many of an assumed cost are added. */
+/** The CPU per peer is estimated from that of the hottest worker. For few peers the estimate is poor, so this many of an assumed cost are added. */
 const assumedPeers = 10;
 const assumedCpu = 0.01;
 /** Estimated reduction of the score on a full node. */
@@ -58,8 +58,8 @@ export class Targets {
   ) {
     this.#settings = settings;
     for (const [id, examined] of nodes) {
-      const { cpu, reserved, peers } = examined.node;
-      const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peers.length + assumedPeers);
+      const { cpu, reserved } = examined.node;
+      const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peersThatHeat(examined.node).length + assumedPeers);
       this.#candidates.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
     }
     for (const { fromNode, toNode } of state.moving) {

@@ -1,4 +1,4 @@
-import type { NodeView } from '@flotilla/contracts';
+import { type CpuLoad, hottestCpu, type NodeView } from '@flotilla/contracts';
 
 /** The load of the fleet. */
 export interface Demand {
@@ -12,14 +12,14 @@ export interface Demand {
 
 /** The part of a node that the demand is read from. */
 export type DemandNode = Pick<NodeView, 'alive' | 'reserved' | 'capacity'> & {
-  readonly load: { readonly cpu: number; readonly workers: readonly { readonly cpu: number }[] };
+  readonly load: CpuLoad;
 };
 
 export function demandOf(nodes: readonly DemandNode[]): Demand {
   const alive = nodes.filter((node) => node.alive);
   return {
     sessions: nodes.reduce((sum, { reserved }) => sum + reserved, 0),
-    cpu: alive.reduce((sum, { load }) => sum + Math.max(load.cpu, ...load.workers.map(({ cpu }) => cpu)), 0),
+    cpu: alive.reduce((sum, { load }) => sum + hottestCpu(load), 0),
     capacity: alive.length > 0 ? Math.min(...alive.map(({ capacity }) => capacity)) : undefined,
   };
 }

@@ -187,6 +187,7 @@ export class VertexDetails extends LitElement {
         return [
           ['Capacity used', `${vertex.reserved} of ${vertex.capacity}`],
           ['CPU', `${Math.round(vertex.cpu * 100)} %`],
+          ['CPU of the hottest worker', `${Math.round((vertex.hottestCpu ?? vertex.cpu) * 100)} %`],
           ['State', vertex.state],
           ...this.#quality(vertex),
           ...fleet

@@ -1,5 +1,5 @@
 --[[
-Writes a node's heartbeat and appends its statistics to the stream of all nodes. `slot` is `<state> <capacity> <cpu>`.
+Writes a node's heartbeat and appends its statistics to the stream of all nodes. `slot` is `<state> <capacity> <cpu>`, the CPU of its hottest worker.
 @args nodeId report slot stats peerScores
 @result z.array(z.string())
 Returns the ids of nodes whose heartbeat is older than nodeTimeoutMs.
