@@ -65,7 +65,7 @@ export const brokerUses = {
       ...(['migrations.reassignLost', 'migrations.of', 'migrations.running', 'history.report'] as const),
       ...(['nodes.list', 'nodes.repair', 'nodes.remove', 'relays.list', 'relays.remove', 'topology'] as const),
       ...(['snapshots.lock', 'snapshots.renew', 'snapshots.unlock'] as const),
-      ...(['snapshots.read', 'snapshots.write'] as const),
+      ...(['snapshots.read', 'snapshots.write', 'canary.read', 'canary.order'] as const),
     ],
   },
   sfu: {
@@ -92,7 +92,8 @@ export const brokerUses = {
     streams: { subscribes: [nodes], reads: [nodes] },
     store: [
       ...(['nodes.list', 'migrations.running'] as const),
-      ...(['leases.acquire', 'leases.renew', 'leases.release'] as const),
+      ...(['leases.acquire', 'leases.renew', 'leases.release', 'history.recent'] as const),
+      ...(['canary.read', 'canary.write', 'canary.remove'] as const),
     ],
   },
 } as const satisfies Record<string, BrokerUse>;

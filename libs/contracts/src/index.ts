@@ -1,6 +1,7 @@
 export * from './api-scope.ts';
 export * from './asyncapi/document.ts';
 export { requestExamples } from './asyncapi/examples.ts';
+export * from './canary.ts';
 export * from './close-codes.ts';
 export * from './commands.ts';
 export * from './envelope.ts';

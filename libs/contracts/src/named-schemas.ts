@@ -3,6 +3,16 @@
  * each name, so a name is part of the contract.
  */
 import type { z } from 'zod';
+import {
+  Canary,
+  CanaryComparison,
+  CanaryCrashCount,
+  CanaryCrashes,
+  CanaryDecider,
+  CanaryDecision,
+  CanaryPhase,
+  CanarySide,
+} from './canary.ts';
 import { Drill, drillKinds, DrillStarted } from './drill.ts';
 import { Address } from './envelope.ts';
 import { ErrorBody, ErrorCode } from './errors.ts';
@@ -83,6 +93,7 @@ import { RoomClaim } from './token.ts';
 import {
   BreakerState,
   BreakerVertex,
+  CanaryVertex,
   GatewayVertex,
   MigrationVertex,
   NegotiationVertex,
@@ -102,6 +113,15 @@ export const namedSchemas: Readonly<Record<string, z.ZodType>> = {
   BanList,
   BreakerState,
   BreakerVertex,
+  Canary,
+  CanaryComparison,
+  CanaryCrashCount,
+  CanaryCrashes,
+  CanaryDecider,
+  CanaryDecision,
+  CanaryPhase,
+  CanarySide,
+  CanaryVertex,
   CreateRoom,
   CutSocketDrill: drillKinds.cut_socket,
   DisplayName,

@@ -123,6 +123,11 @@ export const NodeReport = z.object({
   drain: DrainProgress.optional().describe('Only while it drains.'),
   quality: NodeQuality.optional(),
   rtpCapabilities: RtpCapabilities,
+  workerDeaths: z
+    .int()
+    .nonnegative()
+    .optional()
+    .describe('Number of its media workers that died since its process started.'),
   load: NodeLoad.describe('Its load since its last heartbeat.'),
 });
 export type NodeReport = z.infer<typeof NodeReport>;

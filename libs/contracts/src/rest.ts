@@ -1,6 +1,7 @@
 /** The REST API of the room registry: one table, from which the OpenAPI document is generated and requests are parsed. */
 import { z } from 'zod';
 import type { ApiScope } from './api-scope.ts';
+import { Canary } from './canary.ts';
 import { ErrorBody, type ErrorCode } from './errors.ts';
 import { Grant, MaxPublishBitrate } from './grants.ts';
 import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } from './ids.ts';
@@ -382,6 +383,49 @@ export const restRoutes = {
     status: 200,
     reply: NodeStateChange,
     errors: [...nodeErrors, 'BAD_PAYLOAD'],
+  },
+  getCanary: {
+    method: 'get',
+    path: '/v1/canary',
+    scope: 'read',
+    wholeFleet: true,
+    summary: 'Get the state of the canary of SFU nodes: versions, share, phase, and how they compare.',
+    status: 200,
+    reply: Canary,
+    errors: ['NOT_FOUND'],
+  },
+  promoteCanary: {
+    method: 'post',
+    path: '/v1/canary/promote',
+    scope: 'operate',
+    wholeFleet: true,
+    summary:
+      'Make the candidate the stable version, also when it is being evacuated. Replies with the state before; the leading autoscaler carries the order out within a second.',
+    status: 202,
+    reply: Canary,
+    errors: ['NOT_FOUND'],
+  },
+  evacuateCanary: {
+    method: 'post',
+    path: '/v1/canary/evacuate',
+    scope: 'operate',
+    wholeFleet: true,
+    summary:
+      'Migrate the participants of the observed candidate to the stable version, and exclude it. Replies as `promoteCanary` does.',
+    status: 202,
+    reply: Canary,
+    errors: ['NOT_FOUND'],
+  },
+  resetCanary: {
+    method: 'post',
+    path: '/v1/canary/reset',
+    scope: 'operate',
+    wholeFleet: true,
+    summary:
+      'Clear the excluded versions and end the observation. Nodes of another version than the stable one are a new candidate then. Replies as `promoteCanary` does.',
+    status: 202,
+    reply: Canary,
+    errors: ['NOT_FOUND'],
   },
   drill: {
     method: 'post',

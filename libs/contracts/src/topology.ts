@@ -1,5 +1,6 @@
 /** The fleet as a graph: the reply of GET /v1/topology, and its changes in `topology_update`. */
 import { z } from 'zod';
+import { Canary } from './canary.ts';
 import { GatewayId, NodeId, ParticipantId, RoomId, RoomName, SessionId, UserId } from './ids.ts';
 import { NegotiationState } from './negotiation.ts';
 import { MigrationRecord } from './migration.ts';
@@ -28,6 +29,7 @@ export const NodeVertex = z.object({
     .describe(
       'Used share of the core of its hottest mediasoup worker, or that of all its cores where it is higher, 0 to 1. Participants are assigned by it.',
     ),
+  version: z.string().optional().describe('What it was rolled out with, if it reports that.'),
   drain: DrainProgress.optional().describe('Only while it drains.'),
   quality: NodeQuality.optional().describe('Quality of its peers. Absent before its first measurement.'),
 });
@@ -92,6 +94,13 @@ export const BreakerVertex = z.object({
   ...OpenBreaker.shape,
 });
 
+/** The canary of SFU nodes, while it is on. */
+export const CanaryVertex = z.object({
+  kind: z.literal('canary'),
+  id: z.string().describe('`canary`'),
+  ...Canary.omit({ comparisons: true, crashes: true }).shape,
+});
+
 export const TopologyVertex = z.discriminatedUnion('kind', [
   GatewayVertex,
   NodeVertex,
@@ -100,6 +109,7 @@ export const TopologyVertex = z.discriminatedUnion('kind', [
   NegotiationVertex,
   MigrationVertex,
   BreakerVertex,
+  CanaryVertex,
 ]);
 export type TopologyVertex = z.infer<typeof TopologyVertex>;
 

@@ -155,6 +155,11 @@ export class MediaNode {
     for (const pid of this.workerPids) killProcess(pid);
   }
 
+  /** Number of media workers that died since the start. */
+  get workerDeaths(): number {
+    return this.#pool.deaths;
+  }
+
   /** Nodes that this one sends publications to. */
   get pipeReceivers(): ReadonlySet<string> {
     return new Set([...this.#rooms].flatMap(({ pipes }) => pipes.receivers));

@@ -56,6 +56,8 @@ const upWithinMs = 2000;
 export class WorkerPool {
   readonly #slots: (PooledWorker | undefined)[] = [];
   readonly #failures: number[] = [];
+  /** Number of workers that died other than by an orderly signal. */
+  #deaths = 0;
   /** Number of checks since which a worker has not answered. */
   readonly #unanswered = new WeakMap<PooledWorker, number>();
   readonly #checks = setInterval(() => this.#checkAll(), checkEveryMs);
@@ -138,6 +140,10 @@ export class WorkerPool {
     }
   }
 
+  get deaths(): number {
+    return this.#deaths;
+  }
+
   #checkAll(): void {
     for (const pooled of this.workers) {
       const { worker, index } = pooled;
@@ -162,7 +168,10 @@ export class WorkerPool {
     if (this.#closed) return;
     const { index, worker } = died;
     if (isOrderly(error)) this.log.info({ pid: worker.pid, index }, 'media worker exited on a signal, replacing it');
-    else this.log.error({ err: error, pid: worker.pid, index }, 'media worker died, replacing it');
+    else {
+      this.#deaths++;
+      this.log.error({ err: error, pid: worker.pid, index }, 'media worker died, replacing it');
+    }
     this.#slots[died.index] = undefined;
     if (this.workers.length === 0) this.#up = Promise.withResolvers();
     this.onDied(died);

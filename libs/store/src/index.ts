@@ -1,3 +1,4 @@
+export { type CanaryRules, onDrawnSide, rulesOf, type Side, sideOf } from './canary-side.ts';
 export { forEachRecord } from './each-record.ts';
 export type { MigrationHistory } from './history.ts';
 export { brokenInvariants, type Inventory, takeInventory } from './invariants.ts';

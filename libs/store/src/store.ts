@@ -1,5 +1,6 @@
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { BreakerStore } from './breaker-store.ts';
+import type { CanaryStore } from './canary-store.ts';
 import type { MigrationHistory } from './history.ts';
 import type { LeaseStore } from './lease-store.ts';
 import type { MigrationStore } from './migration-store.ts';
@@ -11,6 +12,7 @@ import type { SnapshotStore } from './snapshot-store.ts';
 
 export type { FailedRecord } from './each-record.ts';
 export * from './breaker-store.ts';
+export * from './canary-store.ts';
 export * from './lease-store.ts';
 export * from './migration-store.ts';
 export * from './node-store.ts';
@@ -34,10 +36,11 @@ export interface Store {
   readonly leases: LeaseStore;
   readonly relays: RelayStore;
   readonly breakers: BreakerStore;
+  readonly canary: CanaryStore;
   readonly snapshots: SnapshotStore;
   /** The whole fleet as a graph. Of the sessions, those that are connected or may resume. */
   topology(): Promise<Topology>;
-  /** Nodes, migrations and open breakers: the part of the topology that is cheap enough to read every second. */
+  /** Nodes, migrations, open breakers and the canary: the part of the topology that is cheap enough to read every second. */
   pulse(): Promise<TopologyVertex[]>;
   /** Undefined when the store is reachable, otherwise the reason why not. */
   problem(): string | undefined;

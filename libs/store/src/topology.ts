@@ -1,4 +1,5 @@
 import {
+  type Canary,
   hottestCpu,
   maxTopologyVertices,
   type OpenBreaker,
@@ -15,7 +16,7 @@ export const gatewayLateMs = 6000;
 
 /** A node in the topology. The load is rounded, so that it does not change with every report. */
 export function nodeVertex(node: NodeView): TopologyVertex {
-  const { id, alive, state, capacity, reserved, load, drain, quality } = node;
+  const { id, alive, state, capacity, reserved, load, revision, drain, quality } = node;
   return {
     kind: 'node',
     id,
@@ -25,6 +26,7 @@ export function nodeVertex(node: NodeView): TopologyVertex {
     reserved,
     cpu: hundredths(load.cpu),
     hottestCpu: hundredths(hottestCpu(load)),
+    ...(revision !== undefined && { version: revision }),
     ...(drain && { drain }),
     ...(quality && { quality: { ...quality, mean: hundredths(quality.mean), worst: hundredths(quality.worst) } }),
   };
@@ -39,6 +41,13 @@ export const breakerVertex = (breaker: OpenBreaker): TopologyVertex => ({
   id: `${breaker.caller}/${breaker.target}`,
   ...breaker,
 });
+
+/** The canary without its figures, which change with every sample. */
+export function canaryVertices(canary: Canary | undefined): TopologyVertex[] {
+  if (!canary) return [];
+  const { comparisons: _comparisons, crashes: _crashes, ...shown } = canary;
+  return [{ kind: 'canary', id: 'canary', ...shown }];
+}
 
 type Media = Extract<TopologyVertex, { kind: 'session' }>['media'];
 

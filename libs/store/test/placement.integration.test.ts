@@ -1,11 +1,20 @@
 import { RedisLink } from '@flotilla/bus';
-import { newId, type NodeReport } from '@flotilla/contracts';
+import { type Canary, newId, type NodeReport } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
 import fc from 'fast-check';
 import type { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { chooseNode, nodeTimeoutMs, RedisStore, unplaceableLoad } from '../src/index.ts';
+import {
+  chooseNode,
+  nodeTimeoutMs,
+  onDrawnSide,
+  RedisStore,
+  rulesOf,
+  type Side,
+  sideOf,
+  unplaceableLoad,
+} from '../src/index.ts';
 import { luaOf } from '../src/redis/script-client.ts';
 
 const log = createLogger({ service: 'test', level: 'error' });
@@ -29,6 +38,18 @@ afterEach(() => store.close());
 
 const key = (name: string): string => `${namespace}:${name}`;
 const index = (): Promise<string[]> => redis.zrange(key('nodes:by-load'), '0', '-1', 'WITHSCORES');
+const candidates = (): Promise<string[]> => redis.zrange(key('nodes:by-load:candidate'), '0', '-1', 'WITHSCORES');
+const canary: Canary = {
+  stable: 'v1',
+  previous: 'v0',
+  candidate: 'v2',
+  share: 0.5,
+  excluded: ['v4'],
+  phase: 'observing',
+  since: 1,
+  decision: { at: 1, by: 'start', reasons: [] },
+  comparisons: [],
+};
 const redisNow = async (): Promise<number> => Number((await redis.time())[0]) * 1000;
 
 /** A heartbeat as versions before the index write it. */
@@ -40,10 +61,15 @@ async function oldHeartbeat({ id, state, capacity, load }: NodeReport): Promise<
 }
 
 /** Runs the choice of the placement script in the room rm_p. */
-function choose(spread: boolean, excluded: readonly string[], random: readonly [number, number]): Promise<unknown> {
+function choose(
+  spread: boolean,
+  excluded: readonly string[],
+  random: readonly [number, number],
+  draw = 0,
+): Promise<unknown> {
   const lua = `${luaOf('join').split('local current_hash,')[0]}
-    return choose_node({ room = 'rm_p', spread = ARGV[1] == '1', exclude = set_of(ARGV[4]), random1 = tonumber(ARGV[2]), random2 = tonumber(ARGV[3]) }) or ''`;
-  return redis.eval(lua, 1, namespace, spread ? '1' : '0', ...random, JSON.stringify(excluded));
+    return choose_node({ room = 'rm_p', spread = ARGV[1] == '1', exclude = set_of(ARGV[4]), random1 = tonumber(ARGV[2]), random2 = tonumber(ARGV[3]), draw = tonumber(ARGV[5]) }) or ''`;
+  return redis.eval(lua, 1, namespace, spread ? '1' : '0', ...random, JSON.stringify(excluded), draw);
 }
 
 const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
@@ -55,66 +81,83 @@ const node = fc.record({
   cpu: fc.oneof(fc.constantFrom(0, 0.5, 0.8), fc.double({ min: 0, max: 1, noNaN: true })),
   hosting: fc.boolean(),
   excluded: fc.boolean(),
-  active: fc.boolean(),
+  state: fc.constantFrom('active', 'active', 'candidate', 'draining'),
   alive: fc.boolean(),
 });
 const fleets = fc.uniqueArray(node, { selector: ({ id }) => id, maxLength: 14 });
 type Fleet = typeof fleets extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** Writes a fleet as versions before the index do. */
-async function write(fleet: Fleet): Promise<void> {
+/** Writes a fleet without its index, and the share of the candidate. */
+async function write(fleet: Fleet, share: number): Promise<void> {
   const keys = ['nodes:beats', 'nodes:slots', 'nodes:reserved', '{rm_p}:assignments'];
   const now = await redisNow();
   const pipeline = redis.pipeline().del(...keys.map(key));
-  for (const { id, capacity, reserved, cpu, hosting, active, alive } of fleet) {
+  if (share > 0) pipeline.hset(key('canary'), 'share', share);
+  else pipeline.del(key('canary'));
+  for (const { id, capacity, reserved, cpu, hosting, state, alive } of fleet) {
     pipeline.zadd(key('nodes:beats'), alive ? now + 60_000 : now - nodeTimeoutMs - 1000, id);
-    pipeline.hset(key('nodes:slots'), id, `${active ? 'active' : 'draining'} ${capacity} ${cpu}`);
+    pipeline.hset(key('nodes:slots'), id, `${state} ${capacity} ${cpu}`);
     if (reserved > 0) pipeline.hset(key('nodes:reserved'), id, reserved);
     if (hosting) pipeline.hset(key('{rm_p}:assignments'), id, 1);
   }
   await pipeline.exec();
 }
 
-const takesSomebody = ({ excluded, active, alive, reserved, capacity }: Fleet[number]): boolean =>
-  !excluded && active && alive && reserved < capacity;
+const takesSomebody = ({ excluded, state, alive, reserved, capacity }: Fleet[number]): boolean =>
+  !excluded && state !== 'draining' && alive && reserved < capacity;
+const sideOfState = (state: Fleet[number]['state']): Side => (state === 'candidate' ? 'candidate' : 'stable');
 const excludedOf = (fleet: Fleet): string[] => fleet.filter(({ excluded }) => excluded).map(({ id }) => id);
 
 describe('the placement script', () => {
   test('chooses the same node as chooseNode', { timeout: 60_000 }, async () => {
+    const shares = fc.constantFrom(0, 0.5, 1);
     await fc.assert(
-      fc.asyncProperty(fleets, fc.boolean(), random, random, async (fleet, spread, first, second) => {
-        await write(fleet);
-        await store.nodes.repair();
-        const expected = chooseNode(
-          fleet.filter(takesSomebody).map(({ hosting, ...each }) => ({ ...each, preferred: hosting !== spread })),
-          [first, second],
-        );
-        expect(await choose(spread, excludedOf(fleet), [first, second])).toBe(expected ?? '');
-      }),
-      { numRuns: 300 },
+      fc.asyncProperty(
+        ...([fleets, shares, fc.boolean(), random, random, random] as const),
+        async (fleet, share, spread, first, second, draw) => {
+          await write(fleet, share);
+          await store.nodes.repair();
+          const free = fleet.filter(takesSomebody).map(({ hosting, state, ...each }) => {
+            return { ...each, preferred: hosting !== spread, side: sideOfState(state) };
+          });
+          const expected = chooseNode(onDrawnSide(free, share, draw), [first, second]);
+          expect(await choose(spread, excludedOf(fleet), [first, second], draw)).toBe(expected ?? '');
+        },
+      ),
+      { numRuns: 400 },
     );
   });
 
-  test('chooses a node that takes somebody, whatever the index says', { timeout: 60_000 }, async () => {
-    const entries = fc.dictionary(
-      fc.integer({ min: 10, max: 60 }).map((number) => `nd_${number}`),
-      fc.constantFrom(0, 0.5, unplaceableLoad),
-      { maxKeys: 14 },
-    );
-    await fc.assert(
-      fc.asyncProperty(fleets, entries, fc.boolean(), random, random, async (fleet, wrong, spread, first, second) => {
-        await write(fleet);
-        await redis.del(key('nodes:by-load'));
-        const known = fleet.flatMap(({ id }) => (id in wrong ? [wrong[id]!, id] : []));
-        if (known.length > 0) await redis.zadd(key('nodes:by-load'), ...known);
-        const free = fleet.filter(takesSomebody).map(({ id }) => id);
-        const chosen = await choose(spread, excludedOf(fleet), [first, second]);
-        if (free.length === 0) expect(chosen).toBe('');
-        else expect(free).toContain(chosen);
-      }),
-      { numRuns: 200 },
-    );
-  });
+  test(
+    'chooses a node of the drawn side that takes somebody, whatever the index says',
+    { timeout: 60_000 },
+    async () => {
+      const loads = fc.constantFrom(0, 0.5, unplaceableLoad);
+      const ids = fc.integer({ min: 10, max: 60 }).map((number) => `nd_${number}`);
+      const entries = fc.dictionary(ids, loads, { maxKeys: 14 });
+      await fc.assert(
+        fc.asyncProperty(
+          ...([fleets, entries, loads, fc.boolean(), random, random, random] as const),
+          async (fleet, wrong, load, spread, first, second, draw) => {
+            await write(fleet, 0.5);
+            await redis.del(key('nodes:by-load'), key('nodes:by-load:candidate'));
+            const known = fleet.flatMap(({ id }) => (id in wrong ? [wrong[id]!, id] : []));
+            if (known.length > 0) await redis.zadd(key('nodes:by-load'), ...known);
+            // Every version that has candidates adds them.
+            const added = fleet.flatMap(({ id, state }) =>
+              id in wrong || state === 'candidate' ? [wrong[id] ?? load, id] : [],
+            );
+            if (added.length > 0) await redis.zadd(key('nodes:by-load:candidate'), ...added);
+            const free = fleet.filter(takesSomebody).map((each) => ({ ...each, side: sideOfState(each.state) }));
+            const chosen = await choose(spread, excludedOf(fleet), [first, second], draw);
+            if (free.length === 0) expect(chosen).toBe('');
+            else expect(onDrawnSide(free, 0.5, draw).map(({ id }) => id)).toContain(chosen);
+          },
+        ),
+        { numRuns: 200 },
+      );
+    },
+  );
 
   test('compares as many hosts of a room as there are up to 64, and then chooses among some of them', async () => {
     const ids = Array.from({ length: 200 }, (_, number) => `nd_${number}`);
@@ -151,6 +194,48 @@ describe('the index of the nodes', () => {
     expect(await index()).toEqual(['nd_a', '0', 'nd_b', '0']);
   });
 
+  test('has the candidates of the canary apart, and moves a node whose side changes', async () => {
+    await store.rooms.create(roomRecord('a'));
+    const report = (revision: string): Promise<unknown> =>
+      store.nodes.report(nodeReport('nd_a', { revision, capacity: 2 }));
+    await report('v2');
+    expect(await candidates()).toEqual([]);
+    await store.canary.write(1, canary, '');
+    await report('v2');
+    expect(await index()).toEqual(['nd_a', String(unplaceableLoad)]);
+    expect(await candidates()).toEqual(['nd_a', '0']);
+    for (const load of ['0.5', String(unplaceableLoad)]) {
+      await joinAs(store, newcomer(roomId, newId('session')));
+      expect(await candidates()).toEqual(['nd_a', load]);
+    }
+    await store.rooms.delete(roomId);
+    expect(await candidates()).toEqual(['nd_a', '0']);
+    await redis.zadd(key('nodes:beats'), (await redisNow()) - nodeTimeoutMs - 1000, 'nd_a');
+    await store.nodes.report(nodeReport('nd_b', { revision: 'v1' }));
+    expect(await candidates()).toEqual(['nd_a', String(unplaceableLoad)]);
+    await store.canary.write(1, { ...canary, stable: 'v2' }, '');
+    await report('v2');
+    expect(await index()).toEqual(['nd_a', '0', 'nd_b', '0']);
+    expect(await candidates()).toEqual([]);
+    await store.canary.write(1, canary, '');
+    await report('v2');
+    await store.nodes.remove('nd_a');
+    expect(await candidates()).toEqual([]);
+  });
+
+  test('has each node on the side of its version', async () => {
+    for (const record of [canary, undefined]) {
+      if (record) await store.canary.write(1, record, '');
+      else await store.canary.remove(1);
+      for (const revision of ['v0', 'v1', 'v2', 'v3', 'v4']) {
+        await store.nodes.report(nodeReport('nd_a', { revision }));
+        const side = sideOf(record && rulesOf(record), revision);
+        const expected = [await index(), await candidates()].map(([, load]) => load === '0');
+        expect([side === 'stable', side === 'candidate'], revision).toEqual(expected);
+      }
+    }
+  });
+
   test('gets the nodes of an earlier version, which does not write it, with the next join', async () => {
     await store.rooms.create(roomRecord('a'));
     await store.nodes.report(nodeReport('nd_full', { load: { cpu: 0.75 } }));
@@ -178,6 +263,8 @@ describe('the index of the nodes', () => {
     const ids = Array.from({ length: 700 }, (_, number) => `nd_${1000 + number}`);
     await Promise.all(ids.map((id) => oldHeartbeat(nodeReport(id))));
     await redis.zadd(key('nodes:by-load'), 0.1, 'nd_removed', 0.2, 'nd_1000');
+    await redis.zadd(key('nodes:by-load:candidate'), 0.1, 'nd_removed', 0.2, 'nd_1005');
+    await redis.hset(key('nodes:slots'), 'nd_1004', 'candidate 10 0.25');
     await redis.hset(key('nodes:slots'), 'nd_1001', 'damaged');
     await redis.hset(key('nodes:reserved'), 'nd_1002', 'damaged');
     await redis.hset(key('nodes:slots'), 'nd_1003', 'active nan 0');
@@ -188,11 +275,18 @@ describe('the index of the nodes', () => {
       repaired += page.repaired;
       next = page.next;
     }
-    // All nodes, and one that does not exist.
-    expect(repaired).toBe(ids.length + 1);
+    // All nodes, and one that does not exist; of the candidates these two and one that is none.
+    expect(repaired).toBe(ids.length + 1 + 3);
+    expect(await candidates()).toEqual(['nd_1004', '0.25']);
     const entries = await index();
     expect(entries).toHaveLength(2 * ids.length);
-    expect(entries.slice(-6)).toEqual(['nd_1001', '1000', 'nd_1002', '1000', 'nd_1003', '1000']);
+    expect(entries.slice(-8).filter((_, place) => place % 2 === 0)).toEqual([
+      'nd_1001',
+      'nd_1002',
+      'nd_1003',
+      'nd_1004',
+    ]);
+    expect(entries.slice(-7).filter((_, place) => place % 2 === 0)).toEqual(Array<string>(4).fill('1000'));
     expect(await store.nodes.repair()).toMatchObject({ repaired: 0 });
   });
 

@@ -1,5 +1,5 @@
 import { RedisLink } from '@flotilla/bus';
-import { newId, participantIdOf } from '@flotilla/contracts';
+import { type Canary, newId, participantIdOf } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { cameraOf, joinAs, newcomer, nodeReport, roomRecord, testBrokers, uniqueName } from '@flotilla/testkit';
 import { Redis } from 'ioredis';
@@ -42,6 +42,18 @@ local redis = setmetatable({ call = function(...)
 end }, { __index = real })
 ${luaOf(name)}`;
 
+const canaryOrder = { kind: 'promote', by: 'test' } as const;
+const canaryRecord: Canary = {
+  stable: 'v1',
+  previous: 'v0',
+  candidate: 'v2',
+  share: 0.5,
+  excluded: ['v4'],
+  phase: 'observing',
+  since: 1,
+  decision: { at: 1, by: 'start', reasons: [] },
+  comparisons: [],
+};
 const breaker = { caller: 'gateway', target: 'nd_a', state: 'open', since: 1 } as const;
 
 type Run = (store: RedisStore) => Promise<unknown>;
@@ -171,6 +183,18 @@ const cases: Partial<Record<ScriptName, { readonly before?: Run; readonly run: R
     },
     run: (store) => store.migrations.running(10),
   },
+  writeCanary: {
+    before: async (store) => {
+      await store.canary.write(1, canaryRecord, '');
+      await store.canary.order(canaryOrder);
+    },
+    run: (store) => store.canary.write(1, { ...canaryRecord, candidate: 'v3' }, 'x', canaryOrder),
+  },
+  orderCanary: {
+    before: (store) => store.canary.write(1, canaryRecord, ''),
+    run: (store) => store.canary.order(canaryOrder),
+  },
+  removeCanary: { before: (store) => store.canary.write(1, canaryRecord, ''), run: (store) => store.canary.remove(1) },
   reportBreakers: {
     before: async (store) => {
       await store.breakers.report('other', [breaker]);

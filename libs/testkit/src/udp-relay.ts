@@ -20,6 +20,8 @@ export interface UdpRelayOptions {
   readonly maxInFlight?: number;
   /** Maximum number of clients; a new one above it evicts the one that has been idle for longest. Default 64. */
   readonly maxClients?: number;
+  /** Packets that are impaired; the others are relayed at once. Default: all. */
+  readonly impairs?: (packet: Buffer) => boolean;
   /** Seed of the random losses and delays. */
   readonly seed?: number;
 }
@@ -44,6 +46,7 @@ export class UdpRelay {
   readonly #targetHost: string;
   readonly #targetPort: number;
   readonly #maxClients: number;
+  readonly #impairs: (packet: Buffer) => boolean;
   #closed = false;
 
   private constructor(listener: Socket, options: UdpRelayOptions) {
@@ -54,6 +57,7 @@ export class UdpRelay {
     this.#targetHost = options.targetHost ?? '127.0.0.1';
     this.#targetPort = options.targetPort;
     this.#maxClients = options.maxClients ?? 64;
+    this.#impairs = options.impairs ?? (() => true);
   }
 
   static async start(options: UdpRelayOptions): Promise<UdpRelay> {
@@ -78,9 +82,11 @@ export class UdpRelay {
     const key = `${from.address}:${from.port}`;
     const client = this.#clients.get(key) ?? this.#admit(key, from);
     client.lastSentMs = performance.now();
-    this.up.send(() => {
+    const deliver = (): void => {
       if (this.#clients.get(key) === client) client.upstream.send(data, this.#targetPort, this.#targetHost);
-    });
+    };
+    if (this.#impairs(data)) this.up.send(deliver);
+    else deliver();
   }
 
   #admit(key: string, { address, port }: RemoteInfo): Client {
@@ -91,9 +97,11 @@ export class UdpRelay {
     upstream.on('error', ignoreError);
     upstream.on('message', (data, from) => {
       if (from.port !== this.#targetPort || from.address !== this.#targetHost) return;
-      this.down.send(() => {
+      const deliver = (): void => {
         if (!this.#closed) this.#listener.send(data, port, address);
-      });
+      };
+      if (this.#impairs(data)) this.down.send(deliver);
+      else deliver();
     });
     return client;
   }
@@ -115,6 +123,13 @@ export class UdpRelay {
     this.#clients.clear();
     await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
   }
+}
+
+/** Whether a packet carries media: RTP (RFC 3550) and not RTCP, STUN or DTLS on the same port (RFC 5761, RFC 7983). */
+export function isRtp(packet: Buffer): boolean {
+  const [first = 0, second = 0] = packet;
+  const type = second & 0x7f;
+  return first >> 6 === 2 && (type < 64 || type > 95);
 }
 
 /** A datagram that cannot be sent is lost, as on any path. */

@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from 'vitest';
-import { notYet, UdpRelay, type UdpRelayOptions, waitFor } from '../src/index.ts';
+import { isRtp, notYet, UdpRelay, type UdpRelayOptions, waitFor } from '../src/index.ts';
 
 const toClose: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -166,4 +166,33 @@ test('UdpRelay: a client above maxClients evicts the one that has been idle for 
   await server.send('still here', server.got[0]!.from.port);
   await clients[0].has(1);
   expect(clients[0].texts).toEqual(['still here']);
+});
+
+test('packets that are not impaired are relayed although all others are lost', async () => {
+  const target = await Peer.open();
+  const relay = await UdpRelay.start({
+    targetPort: target.socket.address().port,
+    up: { loss: 1 },
+    impairs: (packet) => String(packet) === 'lost',
+  });
+  toClose.push(() => relay.close());
+  const client = await Peer.open();
+  for (const text of ['lost', 'kept', 'lost', 'last']) client.socket.send(text, relay.port, '127.0.0.1');
+  await waitFor(
+    'the last packet',
+    () => target.texts.includes('last') || notYet(`arrived: ${target.texts.join(', ')}`),
+  );
+  expect(target.texts).toEqual(['kept', 'last']);
+});
+
+test('RTP is told from RTCP, STUN and DTLS', () => {
+  const is = (...bytes: number[]): boolean => isRtp(Buffer.from(bytes));
+  expect([is(0x80, 96), is(0x90, 0xe0), is(0x80, 200), is(0x00, 0x01), is(22, 254), isRtp(Buffer.alloc(0))]).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+    false,
+  ]);
 });

@@ -4,6 +4,8 @@ import type { Logger } from '@flotilla/runtime';
 import type { Backplane } from '@flotilla/backplane';
 import { plannerLease } from '@flotilla/store';
 import { type DynamicModule, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Canary } from './canary/canary.ts';
+import type { CanarySettings } from './canary/settings.ts';
 import { Autoscaler, checkEveryMs } from './autoscaler.ts';
 import { FleetView } from './fleet-view.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -21,6 +23,8 @@ export interface AutoscalerOptions {
   readonly log: Logger;
   /** Default: the number of SFU nodes is not decided. */
   readonly scaling?: ScalingOptions;
+  /** Default: versions of nodes do not count. */
+  readonly canary?: CanarySettings | undefined;
 }
 
 export interface ScalingOptions {
@@ -39,10 +43,15 @@ const scalingStopMs = 3000;
 /** Watches all SFU nodes. The leader moves peers off nodes that are lost, draining or hot, and moves degraded peers. */
 @Module({})
 export class AutoscalerModule {
-  static register({ backplane, log, scaling }: AutoscalerOptions): DynamicModule {
+  static register({ backplane, log, scaling, canary }: AutoscalerOptions): DynamicModule {
     return {
       module: AutoscalerModule,
-      providers: [{ provide: AutoscalerLifecycle, useFactory: () => new AutoscalerLifecycle(backplane, log, scaling) }],
+      providers: [
+        {
+          provide: AutoscalerLifecycle,
+          useFactory: () => new AutoscalerLifecycle(backplane, log, scaling, canary),
+        },
+      ],
     };
   }
 }
@@ -60,6 +69,7 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
     private readonly backplane: Backplane,
     log: Logger,
     private readonly scaling: ScalingOptions | undefined,
+    canary: CanarySettings | undefined,
   ) {
     const { bus, store } = backplane;
     const view = new FleetView();
@@ -80,6 +90,8 @@ class AutoscalerLifecycle implements OnApplicationBootstrap, OnApplicationShutdo
       nodes: store.nodes,
       migrations: store.migrations,
       leaving: () => this.#kubernetes?.leaving ?? new Set(),
+      canary: canary && new Canary(store.canary, store.history, canary, log),
+      removeCanary: (term) => store.canary.remove(term),
       log,
     });
     if (!scaling) return;

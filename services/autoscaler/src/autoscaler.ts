@@ -1,6 +1,9 @@
 import type { Migration } from '@flotilla/contracts';
 import { counter, gauge, histogram, latencyBuckets, type Logger } from '@flotilla/runtime';
 import type { NodeStore } from '@flotilla/store';
+import type { Canary } from './canary/canary.ts';
+import { plannedNodes } from './canary/planned-nodes.ts';
+import type { SampledReport } from './canary/samples.ts';
 import type { FleetView, PlannerReport } from './fleet-view.ts';
 import { detectLostNodes, type Heartbeats } from './heartbeats.ts';
 import type { Leadership } from './leadership.ts';
@@ -53,6 +56,10 @@ export interface AutoscalerParts {
   readonly migrations: MigrationsView;
   /** Names of the processes whose nodes are to be emptied, see `FleetView.nodes`. */
   readonly leaving: () => ReadonlySet<string>;
+  /** Absent: versions of nodes do not count. */
+  readonly canary?: Canary | undefined;
+  /** Removes the canary that a leader with one has left. Called once per term while there is none. */
+  readonly removeCanary?: (term: number) => Promise<void>;
   readonly log: Logger;
   /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
@@ -80,12 +87,13 @@ export class Autoscaler {
   }
 
   /** Records one batch of node reports from the stream. */
-  receive(reports: readonly PlannerReport[]): void {
+  receive(reports: readonly (PlannerReport & SampledReport)[]): void {
     this.parts.heartbeats.record(
       reports.map(({ id }) => id),
       this.#now(),
     );
     for (const report of reports) this.parts.view.record(report);
+    this.parts.canary?.receive(reports, this.#now());
   }
 
   /** Whether failure detection is frozen, because no heartbeats arrive at all. */
@@ -122,7 +130,7 @@ export class Autoscaler {
     leaderGauge.set(leads ? 1 : 0);
     if (!leads) this.#running = [];
     if (this.#frozen || !leads) return;
-    this.#beginTerm(now);
+    await this.#beginTerm(now);
     if (newlyLost || this.#draining || now - this.#plannedAt >= planEveryMs) await this.#plan();
   }
 
@@ -173,9 +181,11 @@ export class Autoscaler {
   }
 
   /** The migrations of the previous leader are unknown, so a new term starts with one cool-down. */
-  #beginTerm(now: number): void {
-    const { term } = this.parts.leadership;
+  async #beginTerm(now: number): Promise<void> {
+    const { canary, leadership, removeCanary } = this.parts;
+    const { term } = leadership;
     if (term === this.#term) return;
+    if (!canary && term !== undefined) await removeCanary?.(term);
     this.#term = term;
     this.#running = [];
     this.#memory = emptyMemory(now + plannerSettings.coolDownMs);
@@ -183,16 +193,26 @@ export class Autoscaler {
   }
 
   async #plan(): Promise<void> {
-    const { nodes, migrations, view, dispatcher, leadership, leaving, log } = this.parts;
+    const { nodes, migrations, view, dispatcher, leadership, leaving, canary, log } = this.parts;
     const began = this.#now();
-    const [listed, running] = await Promise.all([nodes.list(), migrations.running(migrationsRead)]);
+    const [listed, running, reading] = await Promise.all([
+      nodes.list(),
+      migrations.running(migrationsRead),
+      canary?.read(began),
+    ]);
     const term = this.#term;
     if (!leadership.leads || term === undefined || leadership.term !== term) return;
     const now = this.#now();
     this.#plannedAt = now;
     this.#running = running;
     const moving: Moving[] = [...running, ...dispatcher.moving];
-    const state = { nodes: view.nodes(listed, new Set(this.#lost.keys()), leaving(), running), moving };
+    const lost = new Set(this.#lost.keys());
+    const canaryStep = reading && canary?.step(reading, { nodes: listed, lost, term, now });
+    const state = {
+      nodes: plannedNodes(view.nodes(listed, lost, leaving(), running), canaryStep?.rules),
+      moving,
+      candidateShare: canaryStep?.rules?.share ?? 0,
+    };
     const planned = plan(state, this.#memory, now);
     this.#memory = planned.memory;
     this.#draining = state.nodes.some(({ state: is, alive, peers }) => is === 'draining' && alive && peers.length > 0);
@@ -205,6 +225,7 @@ export class Autoscaler {
         { migrations: planned.migrations.length, reasons: countReasons(planned.migrations) },
         'migrations planned',
       );
+    if (canaryStep) await canary?.write(canaryStep);
   }
 }
 

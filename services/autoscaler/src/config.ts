@@ -1,5 +1,6 @@
 import { brokerConfig, commonConfig, flag, wholeNumber } from '@flotilla/runtime';
 import { z } from 'zod';
+import { canarySettings as canaryPresets, type CanarySettings } from './canary/settings.ts';
 import { type ScalingSettings, scalingSettings as presets } from './scaling/settings.ts';
 
 const name = () =>
@@ -46,7 +47,61 @@ const settings = z.object({
     .describe(
       'Moves the peers of SFU pods whose machine is cordoned, tainted or being deleted, before the pods are evicted. Needs the right to watch Kubernetes nodes.',
     ),
+  FLOTILLA_CANARY: flag()
+    .default(false)
+    .describe(
+      'true gives SFU nodes of a new version (FLOTILLA_REVISION) a share of the joins, compares them with the stable version, and promotes or evacuates them. See docs/operations/canary.md.',
+    ),
+  FLOTILLA_CANARY_SHARE_PERCENT: wholeNumber()
+    .min(1)
+    .max(50)
+    .default(canaryPresets.share * 100)
+    .describe('Share of the joins that a new version gets, in percent.'),
+  FLOTILLA_CANARY_CONFIDENCE_PERCENT: wholeNumber()
+    .min(50)
+    .max(99)
+    .default(canaryPresets.confidence * 100)
+    .describe('Confidence that a decision of the canary needs, in percent.'),
+  FLOTILLA_CANARY_TOLERANCE_PERCENT: wholeNumber()
+    .max(50)
+    .default(canaryPresets.tolerance * 100)
+    .describe('By how much a new version may be worse, in percent of the range of each cost.'),
+  FLOTILLA_CANARY_MIN_SAMPLES: wholeNumber()
+    .min(1)
+    .default(canaryPresets.minSamples)
+    .describe('Participants of each version that are compared before the comparison decides.'),
+  FLOTILLA_CANARY_SAMPLE_SECONDS: wholeNumber()
+    .min(1)
+    .default(canaryPresets.sampleMs / 1000)
+    .describe('Time that a participant is measured after its join, in seconds.'),
+  FLOTILLA_CANARY_MIN_SECONDS: wholeNumber()
+    .default(canaryPresets.minMs / 1000)
+    .describe('Minimum duration of the observation before a promotion, in seconds.'),
+  FLOTILLA_CANARY_MAX_SECONDS: wholeNumber()
+    .min(1)
+    .default(canaryPresets.maxMs / 1000)
+    .describe('Duration of the observation after which the mean figures decide, in seconds.'),
+  FLOTILLA_CANARY_CRASH_LOOP: wholeNumber()
+    .min(1)
+    .default(canaryPresets.crashLoop)
+    .describe('Number of times that one process of a new version may die; the last of them evacuates the version.'),
 });
+
+/** The settings of the canary; undefined while it is off. */
+export function canarySettings(config: AutoscalerConfig): CanarySettings | undefined {
+  if (!config.FLOTILLA_CANARY) return undefined;
+  return {
+    ...canaryPresets,
+    share: config.FLOTILLA_CANARY_SHARE_PERCENT / 100,
+    confidence: config.FLOTILLA_CANARY_CONFIDENCE_PERCENT / 100,
+    tolerance: config.FLOTILLA_CANARY_TOLERANCE_PERCENT / 100,
+    minSamples: config.FLOTILLA_CANARY_MIN_SAMPLES,
+    sampleMs: config.FLOTILLA_CANARY_SAMPLE_SECONDS * 1000,
+    minMs: config.FLOTILLA_CANARY_MIN_SECONDS * 1000,
+    maxMs: config.FLOTILLA_CANARY_MAX_SECONDS * 1000,
+    crashLoop: config.FLOTILLA_CANARY_CRASH_LOOP,
+  };
+}
 
 /** Also reports a minimum above the maximum. */
 export const autoscalerConfig = settings.superRefine(

@@ -3,7 +3,7 @@ import { ConfigError, nestLogger, runService } from '@flotilla/runtime';
 import { connectBackplane, watchBackplane } from '@flotilla/backplane';
 import { NestFactory } from '@nestjs/core';
 import { AutoscalerModule } from './autoscaler.module.ts';
-import { type AutoscalerConfig, autoscalerConfig, scalingSettings } from './config.ts';
+import { type AutoscalerConfig, autoscalerConfig, canarySettings, scalingSettings } from './config.ts';
 import { ownNamespace, type Workload } from './kubernetes/api.ts';
 
 /** The Deployment to scale; undefined when the number of nodes is only exported. */
@@ -28,9 +28,12 @@ await runService({
     const backplane = await connectBackplane(config, log);
     onStop('backplane', () => backplane.close());
     watchBackplane(health, backplane);
-    const app = await NestFactory.createApplicationContext(AutoscalerModule.register({ backplane, log, scaling }), {
-      logger: nestLogger(log),
-    });
+    const app = await NestFactory.createApplicationContext(
+      AutoscalerModule.register({ backplane, log, scaling, canary: canarySettings(config) }),
+      {
+        logger: nestLogger(log),
+      },
+    );
     onStop('application', () => app.close());
   },
 });

@@ -18,6 +18,7 @@ import { REST_SETTINGS, RestController, RestErrors, type RestSettings } from './
 import { STORE_PROBLEM, type StoreProblem } from './inbound/outage.ts';
 import { measureRest } from './inbound/rest-metrics.ts';
 import { Migrations } from './migrations/migrations.ts';
+import { Canary } from './canary.ts';
 import { Nodes } from './nodes.ts';
 import { Drills } from './drills.ts';
 import { Revocations } from './revocations.ts';
@@ -54,6 +55,7 @@ export class RoomRegistryModule implements NestModule {
         { provide: Rooms, useValue: rooms },
         { provide: Migrations, useValue: migrations },
         { provide: Nodes, useValue: nodes },
+        { provide: Canary, useValue: new Canary(backplane.store.canary, log) },
         { provide: Drills, useValue: drills },
         { provide: Revocations, useValue: new Revocations(backplane.store.sessions) },
         { provide: TokenIssuer, useValue: new TokenIssuer(tokenSettings(config)) },

@@ -54,6 +54,8 @@ test('a key of a tenant is refused what concerns the whole fleet', async () => {
     ['GET', '/v1/nodes'],
     ['GET', '/v1/topology'],
     ['POST', '/v1/nodes/nd_a/drain'],
+    ['GET', '/v1/canary'],
+    ['POST', '/v1/canary/evacuate'],
     ['POST', '/v1/drills'],
     ['POST', '/v1/tokens/revoke'],
     ['POST', `/v1/rooms/${room.id}/participants/pt_a/migrate`],

@@ -144,6 +144,7 @@ export class Heartbeat {
       ...(drain && { drain: { ...drain, left: measured.sessions } }),
       quality: ofPeers,
       rtpCapabilities: routerRtpCapabilities as NodeReport['rtpCapabilities'],
+      workerDeaths: this.node.workerDeaths,
       load: measured,
     };
     this.staleNodes.update(await this.nodes.report(report, peers, this.#peerScores.of(peers)));

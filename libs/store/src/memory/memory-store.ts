@@ -1,8 +1,9 @@
 import type { MemoryEventLog } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Store } from '../store.ts';
-import { breakerVertex, mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';
+import { breakerVertex, canaryVertices, mediaOf, migrationVertex, nodeVertex, topologyOf } from '../topology.ts';
 import { MemoryBreakers } from './breakers.ts';
+import { MemoryCanary } from './canary.ts';
 import { MemoryHistory } from './history.ts';
 import { MemoryLeases } from './leases.ts';
 import { MemoryMigrations } from './migrations.ts';
@@ -23,16 +24,18 @@ export class MemoryStore implements Store {
   readonly leases: MemoryLeases;
   readonly relays: MemoryRelays;
   readonly breakers: MemoryBreakers;
+  readonly canary: MemoryCanary;
   readonly snapshots: MemorySnapshots;
 
   constructor(
     log: MemoryEventLog,
     private readonly now: () => number = Date.now,
   ) {
+    this.canary = new MemoryCanary();
     this.nodes = new MemoryNodes(log, now);
     this.relays = new MemoryRelays(now);
     this.history = new MemoryHistory();
-    const shared = new MemoryState(log, this.nodes, this.history, now);
+    const shared = new MemoryState(log, this.nodes, this.history, this.canary, now);
     this.rooms = new MemoryRooms(shared, this.relays);
     this.sessions = new MemorySessions(shared);
     this.leases = new MemoryLeases(now);
@@ -52,12 +55,22 @@ export class MemoryStore implements Store {
       this.rooms.negotiations(),
       migrations.map(migrationVertex),
       (await this.breakers.list()).map(breakerVertex),
+      canaryVertices((await this.canary.read())?.canary),
     ]);
   }
 
   async pulse(): Promise<TopologyVertex[]> {
-    const [migrations, breakers] = await Promise.all([this.history.recent(), this.breakers.list()]);
-    return [...this.nodes.view().map(nodeVertex), ...migrations.map(migrationVertex), ...breakers.map(breakerVertex)];
+    const [migrations, breakers, canary] = await Promise.all([
+      this.history.recent(),
+      this.breakers.list(),
+      this.canary.read(),
+    ]);
+    return [
+      ...this.nodes.view().map(nodeVertex),
+      ...migrations.map(migrationVertex),
+      ...breakers.map(breakerVertex),
+      ...canaryVertices(canary?.canary),
+    ];
   }
 
   problem(): string | undefined {

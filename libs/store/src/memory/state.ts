@@ -14,10 +14,13 @@ import {
   type Room,
   type RoomEvent,
   roomGrantsOf,
+  versionOf,
 } from '@flotilla/contracts';
+import { onDrawnSide, sideOf } from '../canary-side.ts';
 import { chooseNode } from '../placement.ts';
 import { mayBeIn, mayCallDirectly, mediaModeOf, notCovered } from '../room-record.ts';
 import type { JoinRequest, MediaRequest, RoomState, SessionClaims, SessionRecord } from '../store.ts';
+import type { MemoryCanary } from './canary.ts';
 import type { MemoryHistory } from './history.ts';
 import type { MemoryNodes } from './nodes.ts';
 
@@ -72,6 +75,7 @@ export class MemoryState {
     readonly log: MemoryEventLog,
     readonly nodes: MemoryNodes,
     readonly history: MemoryHistory,
+    private readonly canary: MemoryCanary,
     readonly now: () => number,
   ) {}
 
@@ -209,17 +213,21 @@ export class MemoryState {
   /** Throws NO_CAPACITY. */
   chooseNode(record: RoomRecord, { exclude, only }: { exclude: readonly string[]; only?: string | undefined }): string {
     const hosting = new Set([...record.members.values()].map(({ nodeId }) => nodeId));
-    const candidates = this.nodes
+    const { rules } = this.canary;
+    const free = this.nodes
       .view()
       .filter(({ id, alive, state }) => alive && state === 'active' && !exclude.includes(id))
       .filter(({ id }) => only === undefined || id === only)
-      .map(({ id, capacity, reserved, load }) => ({
+      .map(({ id, capacity, reserved, load, revision }) => ({
         id,
+        side: sideOf(rules, versionOf({ revision })),
         capacity,
         reserved,
         cpu: hottestCpu(load),
         preferred: hosting.has(id) !== record.room.spread,
       }));
+    const assignable = free.filter(({ side }) => side === 'stable' || side === 'candidate');
+    const candidates = onDrawnSide(assignable, rules?.share ?? 0, Math.random());
     const chosen = chooseNode(candidates, [Math.random(), Math.random()]);
     if (!chosen) throw new FlotillaError('NO_CAPACITY');
     return chosen;

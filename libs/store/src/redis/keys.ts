@@ -63,13 +63,16 @@ const templates = {
   nodes: 'nodes',
   /** Sorted set: node id -> time of its last heartbeat, ms of Redis's clock. */
   beats: 'nodes:beats',
-  /** Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads. The CPU is that of its hottest worker. */
+  /**
+   * Hash: node id -> `<state> <capacity> <cpu>`, the part of a report that placement reads; the state as in canary.lua. The CPU is that of
+   * its hottest worker.
+   */
   slots: 'nodes:slots',
   /**
    * Sorted set: node id -> its load, or `unplaceableLoad`; see includes/nodes.lua. An index of beats, slots and reserved, with an entry for
-   * each entry of beats. Versions before it do not write it.
+   * each entry of beats (%1 is empty), or for each in the state `candidate` (`:candidate`). Versions before it do not write it.
    */
-  nodesByLoad: 'nodes:by-load',
+  nodesByLoad: 'nodes:by-load%1',
   /** Hash: node id -> PeerScores as JSON, for the topology. */
   peerScores: 'nodes:peerScores',
   /** Hash: node id -> reserved capacity: the sum of its assignments over all rooms. */
@@ -89,6 +92,11 @@ const templates = {
 
   /** Hash: process -> `<until when it is shown, ms> <OpenBreaker[] as JSON>`. Expires. */
   breakers: 'breakers',
+  /**
+   * Hash, while the canary is on. `record`: Canary as JSON. `evidence`: that of its leader. `order`: CanaryOrder as JSON, until it is carried
+   * out. `stable`, `previous`, `candidate`, `share`, `excluded`: what placement reads.
+   */
+  canary: 'canary',
   /** Hash: version, begin of its build (ms) and text of a snapshot. Expires. */
   snapshot: 'snapshot:%1',
   /** String that expires: who builds the snapshot. */
@@ -128,13 +136,13 @@ const fleetKeys = [
   'nodes',
   'beats',
   'slots',
-  'nodesByLoad',
   'peerScores',
   'nodeStats',
   'relays',
   'relayBeats',
   'gateways',
   'leaseTerms',
+  'canary',
   'history',
   'historyOrder',
 ] as const satisfies readonly (keyof Templates)[];
@@ -165,7 +173,8 @@ export function keysOf(namespace: string): Keys {
 /** The keys of a namespace that remain while nobody is in any room. */
 export function fleetKeysOf(namespace: string): string[] {
   const keys = keysOf(namespace);
-  return [...fleetKeys.map((name) => keys[name]()), streamKey(namespace, broadcastStream)];
+  const indexes = ['', ':candidate'].map((side) => keys.nodesByLoad(side));
+  return [...fleetKeys.map((name) => keys[name]()), ...indexes, streamKey(namespace, broadcastStream)];
 }
 
 /** Lua that defines `key.<name>(...)` for those names; `namespace` is a local of the script. */

@@ -33,6 +33,7 @@ export class RedisMigrations implements MigrationStore {
       toNode,
       random1: Math.random(),
       random2: Math.random(),
+      draw: Math.random(),
       term,
     });
     if (typeof answer === 'string') throw new FlotillaError(answer);
@@ -90,6 +91,7 @@ export class RedisMigrations implements MigrationStore {
       toNode,
       random1: Math.random(),
       random2: Math.random(),
+      draw: Math.random(),
       migration: JSON.stringify(migration),
       migrationId: id,
       startedAt,

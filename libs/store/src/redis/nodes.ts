@@ -1,4 +1,4 @@
-import { hottestCpu, NodeReport, type NodeView, type PeerQuality, PeerScore } from '@flotilla/contracts';
+import { hottestCpu, NodeReport, type NodeView, type PeerQuality, PeerScore, versionOf } from '@flotilla/contracts';
 import { z } from 'zod';
 import { statsOf } from '../node-stats.ts';
 import { nodeTimeoutMs, type NodeStore } from '../store.ts';
@@ -20,7 +20,9 @@ export class RedisNodes implements NodeStore {
     return this.client.run('reportNode', {
       nodeId: report.id,
       report: JSON.stringify(report),
-      slot: `${report.state} ${report.capacity} ${hottestCpu(report.load)}`,
+      state: report.state,
+      version: versionOf(report),
+      slot: `${report.capacity} ${hottestCpu(report.load)}`,
       stats: JSON.stringify(statsOf(report, peers)),
       peerScores: JSON.stringify(peerScores),
     });

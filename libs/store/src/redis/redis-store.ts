@@ -2,8 +2,9 @@ import { type RedisAddress, RedisLink } from '@flotilla/bus/events';
 import type { Topology, TopologyVertex } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { Store } from '../store.ts';
-import { breakerVertex, migrationVertex, nodeVertex } from '../topology.ts';
+import { breakerVertex, canaryVertices, migrationVertex, nodeVertex } from '../topology.ts';
 import { RedisBreakers } from './breakers.ts';
+import { RedisCanary } from './canary.ts';
 import { RedisHistory } from './history.ts';
 import { keysOf } from './keys.ts';
 import { lastingKeys } from './lasting-keys.ts';
@@ -30,6 +31,7 @@ export class RedisStore implements Store {
   readonly leases: RedisLeases;
   readonly relays: RedisRelays;
   readonly breakers: RedisBreakers;
+  readonly canary: RedisCanary;
   readonly snapshots: RedisSnapshots;
   readonly #link: RedisLink;
   readonly #namespace: string;
@@ -48,6 +50,7 @@ export class RedisStore implements Store {
     this.leases = new RedisLeases(client);
     this.relays = new RedisRelays(client, keys);
     this.breakers = new RedisBreakers(client);
+    this.canary = new RedisCanary(client, keys);
     this.snapshots = new RedisSnapshots(client);
     this.#topology = new RedisTopology(client, keys, this);
   }
@@ -67,12 +70,18 @@ export class RedisStore implements Store {
   }
 
   async pulse(): Promise<TopologyVertex[]> {
-    const [nodes, migrations, breakers] = await Promise.all([
+    const [nodes, migrations, breakers, canary] = await Promise.all([
       this.nodes.list(),
       this.history.recent(),
       this.breakers.list(),
+      this.canary.read(),
     ]);
-    return [...nodes.map(nodeVertex), ...migrations.map(migrationVertex), ...breakers.map(breakerVertex)];
+    return [
+      ...nodes.map(nodeVertex),
+      ...migrations.map(migrationVertex),
+      ...breakers.map(breakerVertex),
+      ...canaryVertices(canary?.canary),
+    ];
   }
 
   problem(): string | undefined {

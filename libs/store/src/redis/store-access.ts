@@ -113,6 +113,10 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
 
   'breakers.report': { scripts: ['reportBreakers'] },
   'breakers.list': { scripts: ['listBreakers'] },
+  'canary.read': { keys: { canary: ['HMGET'] } },
+  'canary.write': { scripts: ['writeCanary'] },
+  'canary.order': { scripts: ['orderCanary'] },
+  'canary.remove': { scripts: ['removeCanary'] },
   'snapshots.lock': { scripts: ['lockSnapshot'] },
   'snapshots.renew': { scripts: ['renewSnapshotLock'] },
   'snapshots.unlock': { scripts: ['unlockSnapshot'] },
@@ -120,7 +124,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
   'snapshots.write': { scripts: ['writeSnapshot'] },
 
   topology: {
-    calls: ['nodes.list', 'history.recent', 'breakers.list'],
+    calls: ['nodes.list', 'history.recent', 'breakers.list', 'canary.read'],
     keys: {
       peerScores: ['HMGET'],
       gateways: ['ZRANGE'],
@@ -136,7 +140,7 @@ const methods: Readonly<Record<StoreMethod, Method>> = {
       sessionRooms: ['SMEMBERS'],
     },
   },
-  pulse: { calls: ['nodes.list', 'history.recent', 'breakers.list'] },
+  pulse: { calls: ['nodes.list', 'history.recent', 'breakers.list', 'canary.read'] },
 };
 
 /** What a user of Redis needs to call these methods of the store. */

@@ -11,6 +11,7 @@ import type { ChainableCommander } from 'ioredis';
 import type { z } from 'zod';
 import {
   breakerVertex,
+  canaryVertices,
   gatewayLateMs,
   mediaOf,
   migrationVertex,
@@ -20,6 +21,7 @@ import {
 } from '../topology.ts';
 import { mediaModeOf } from '../room-record.ts';
 import type { RedisBreakers } from './breakers.ts';
+import type { RedisCanary } from './canary.ts';
 import type { RedisHistory } from './history.ts';
 import type { Keys } from './keys.ts';
 import type { RedisNodes } from './nodes.ts';
@@ -46,6 +48,7 @@ export class RedisTopology {
       readonly nodes: RedisNodes;
       readonly history: RedisHistory;
       readonly breakers: RedisBreakers;
+      readonly canary: RedisCanary;
     },
   ) {}
 
@@ -53,8 +56,13 @@ export class RedisTopology {
     const [seconds, micros] = await this.client.do((redis) => redis.time());
     const at = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
     const gateways = await this.#gateways(at);
-    const { nodes: nodeStore, history, breakers } = this.parts;
-    const [nodes, migrations, open] = await Promise.all([nodeStore.list(), history.recent(), breakers.list()]);
+    const { nodes: nodeStore, history, breakers, canary } = this.parts;
+    const [nodes, migrations, open, stored] = await Promise.all([
+      nodeStore.list(),
+      history.recent(),
+      breakers.list(),
+      canary.read(),
+    ]);
     const alive = nodes.flatMap((node) => (node.alive ? [node.id] : []));
     const media = mediaOf(await nodeStore.peerScores(alive), migrations);
     const rooms = await this.#rooms();
@@ -71,6 +79,7 @@ export class RedisTopology {
       await this.#negotiations(rooms),
       migrations.map(migrationVertex),
       open.map(breakerVertex),
+      canaryVertices(stored?.canary),
     ]);
   }
 

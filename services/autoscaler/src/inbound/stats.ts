@@ -1,11 +1,12 @@
 import { entryValue, type EventLog, nodeStream, type StreamSubscription } from '@flotilla/bus';
 import { NodeLoad, NodeStats, PeerQuality, WorkerLoad } from '@flotilla/contracts';
 import { z } from 'zod';
+import type { SampledReport } from '../canary/samples.ts';
 import type { PlannerReport } from '../fleet-view.ts';
 
-/** The fields of NodeStats that the planner reads. Nodes of other versions may report more fields, or no peers. */
+/** The fields of NodeStats that the planner and the canary read. Nodes of other versions may report more fields, or no peers. */
 const PlannerReport = z.object({
-  ...NodeStats.pick({ id: true, capacity: true, address: true }).shape,
+  ...NodeStats.pick({ id: true, capacity: true, address: true, revision: true }).shape,
   load: NodeLoad.pick({ cpu: true }).extend({
     workers: z.array(WorkerLoad.pick({ pid: true, cpu: true })).default([]),
   }),
@@ -16,6 +17,7 @@ const PlannerReport = z.object({
         sessionId: true,
         worker: true,
         score: true,
+        loss: true,
         rttMs: true,
         baselineRttMs: true,
       }),
@@ -30,7 +32,7 @@ const PlannerReport = z.object({
  */
 export async function subscribeToStats(
   events: EventLog,
-  onReports: (reports: PlannerReport[]) => void,
+  onReports: (reports: (PlannerReport & SampledReport)[]) => void,
 ): Promise<StreamSubscription> {
   return events.subscribe(nodeStream, await events.lastOffset(nodeStream), (entries) => {
     const reports = entries.flatMap(({ data }) => {

@@ -16,6 +16,8 @@ export interface PlannerNode {
   readonly startedAt: number;
   /** What it was rolled out with. */
   readonly revision?: string | undefined;
+  /** It runs the version that the canary observes, and gets a share of the participants only. */
+  readonly isCandidate?: boolean;
   /** Start of its drain, in milliseconds since the Unix epoch. Defined while it drains. */
   readonly drainStartedAt?: number | undefined;
   /** False after the node was declared dead, see heartbeats.ts. */
@@ -36,6 +38,8 @@ export interface FleetState {
    * accept fewer for a moment.
    */
   readonly moving: readonly Moving[];
+  /** Share of the sessions that the nodes of the observed version may have together. Default: none. */
+  readonly candidateShare?: number;
 }
 
 /** A migration to request. */

@@ -49,6 +49,9 @@ export class Targets {
   /** Those of `#open` that are preferred. */
   readonly #preferred: Candidate[];
   readonly #settings: PlannerSettings;
+  readonly #candidateShare: number;
+  /** Assigned sessions: all, and those of the version that the canary observes. */
+  readonly #assigned = { all: 0, canary: 0 };
 
   constructor(
     { nodes }: Examination,
@@ -57,15 +60,18 @@ export class Targets {
     { settings, now, preferred }: TargetOptions,
   ) {
     this.#settings = settings;
+    this.#candidateShare = state.candidateShare ?? 0;
     for (const [id, examined] of nodes) {
       const { cpu, reserved } = examined.node;
       const cpuPerPeer = (cpu + assumedPeers * assumedCpu) / (peersThatHeat(examined.node).length + assumedPeers);
       this.#candidates.set(id, { examined, cpuPerPeer, cpu, reserved, from: 0, to: 0 });
+      this.#assigned.all += reserved;
+      if (examined.node.isCandidate) this.#assigned.canary += reserved;
     }
     for (const { fromNode, toNode } of state.moving) {
       this.#count(fromNode, toNode);
       const target = this.#candidates.get(toNode);
-      if (target) target.reserved++;
+      if (target) this.#reserve(target);
     }
     for (const { from, to, at } of memory.recent) {
       if (now - at < settings.settleMs) this.#shift(from, to);
@@ -74,6 +80,17 @@ export class Targets {
       ({ examined: { node, atFault } }) => node.state === 'active' && node.cpu < settings.targetCpu && !atFault,
     );
     this.#preferred = this.#open.filter(({ examined: { node } }) => preferred.has(node.id));
+  }
+
+  #reserve(target: Candidate): void {
+    target.reserved++;
+    if (target.examined.node.isCandidate) this.#assigned.canary++;
+  }
+
+  /** Whether the node's version may get one more session: the stable one, or the observed one within its share. */
+  #hasShare({ examined }: Candidate): boolean {
+    const { all, canary } = this.#assigned;
+    return !examined.node.isCandidate || canary + 1 <= all * this.#candidateShare;
   }
 
   #count(from: string, to: string): void {
@@ -122,9 +139,11 @@ export class Targets {
   ): string | undefined {
     let best: string | undefined;
     let bestScore = minScore;
-    for (const { examined, cpu, reserved, to, cpuPerPeer } of candidates) {
+    for (const candidate of candidates) {
+      const { examined, cpu, reserved, to, cpuPerPeer } = candidate;
       const { id, capacity } = examined.node;
-      if (to >= maxConcurrent || reserved >= capacity || cpu + cpuPerPeer >= maxCpu) continue;
+      if (!this.#hasShare(candidate) || to >= maxConcurrent || reserved >= capacity || cpu + cpuPerPeer >= maxCpu)
+        continue;
       const score = examined.typicalScore - loadPenalty * Math.max(cpu, reserved / capacity);
       if (score > bestScore && !avoid(id)) [best, bestScore] = [id, score];
     }
@@ -132,7 +151,8 @@ export class Targets {
   }
 
   /**
-   * The node with the least CPU that has capacity, for a mandatory migration. Undefined when a node that meets the requirements is only
+   * The node with the least CPU that has capacity, for a mandatory migration; one of the observed version beyond its share only if no
+   * other has any. Undefined when a node that meets the requirements is only
    * at its bound of concurrent migrations.
    */
   leastLoaded(avoid: (nodeId: string) => boolean, requirements: TargetRequirements): string | undefined {
@@ -142,9 +162,14 @@ export class Targets {
       const { node } = candidate.examined;
       if (node.state !== 'active' || !node.alive || avoid(node.id)) continue;
       if (candidate.to >= requirements.maxConcurrent || candidate.reserved >= node.capacity) continue;
-      if (!least || candidate.cpu < least.cpu) least = candidate;
+      if (!least || this.#isBetter(candidate, least)) least = candidate;
     }
     return least?.examined.node.id;
+  }
+
+  #isBetter(one: Candidate, other: Candidate): boolean {
+    const [oneHasShare, otherHasShare] = [this.#hasShare(one), this.#hasShare(other)];
+    return oneHasShare === otherHasShare ? one.cpu < other.cpu : oneHasShare;
   }
 
   /** Counts a planned migration. */
@@ -152,6 +177,6 @@ export class Targets {
     this.#count(from, to);
     this.#shift(from, to);
     const target = this.#candidates.get(to);
-    if (target) target.reserved++;
+    if (target) this.#reserve(target);
   }
 }

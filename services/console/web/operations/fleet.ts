@@ -1,7 +1,7 @@
 import type { QualityGroup, TopologyVertex } from '@flotilla/contracts';
 
 /** Kinds that are neither drawn nor selected. */
-type Unlisted = 'migration' | 'breaker';
+type Unlisted = 'migration' | 'breaker' | 'canary';
 /** An item that is drawn, listed and can be selected. */
 export type Vertex = Exclude<TopologyVertex, { kind: Unlisted }>;
 export type Kind = Vertex['kind'];
@@ -46,7 +46,8 @@ export class Fleet {
 
   get(id: string | undefined): Vertex | undefined {
     const vertex = id === undefined ? undefined : this.vertices.get(id);
-    return vertex?.kind === 'migration' || vertex?.kind === 'breaker' ? undefined : vertex;
+    const isUnlisted = vertex?.kind === 'migration' || vertex?.kind === 'breaker' || vertex?.kind === 'canary';
+    return isUnlisted ? undefined : vertex;
   }
 
   sessionsOf(roomId: string): readonly VertexOf<'session'>[] {

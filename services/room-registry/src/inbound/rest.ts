@@ -2,6 +2,7 @@ import { type ApiKey, TokenIssuer } from '@flotilla/auth';
 import {
   adminGrantScopes,
   type BanList,
+  type Canary as CanaryState,
   CreateRoom,
   DrainNode,
   errorCatalogue,
@@ -66,6 +67,7 @@ import {
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import { Canary } from '../canary.ts';
 import { Nodes } from '../nodes.ts';
 import { Migrations } from '../migrations/migrations.ts';
 import { Drills } from '../drills.ts';
@@ -107,6 +109,9 @@ class PathParameter implements PipeTransform {
     return parsed.data;
   }
 }
+
+/** Who gives an order, for the log. */
+const byKey = (response: Response): string => `API key ${apiKeyOf(response)?.name ?? 'none'}`;
 
 /** A request with a key of a tenant is about its rooms and users only. */
 type OfTenant = string | undefined;
@@ -169,6 +174,7 @@ export class RestController {
     @Inject(Rooms) private readonly rooms: Rooms,
     @Inject(Migrations) private readonly migrations: Migrations,
     @Inject(Nodes) private readonly nodes: Nodes,
+    @Inject(Canary) private readonly canary: Canary,
     @Inject(Drills) private readonly drills: Drills,
     @Inject(Revocations) private readonly revocations: Revocations,
     @Inject(TokenIssuer) private readonly tokens: TokenIssuer,
@@ -342,10 +348,33 @@ export class RestController {
     return this.nodes.setState(node, 'draining', drainSeconds);
   }
 
+  @Get(restRoutes.getCanary.path)
+  getCanary(): Promise<CanaryState> {
+    return this.canary.state();
+  }
+
+  @Post(restRoutes.promoteCanary.path)
+  @HttpCode(202)
+  promoteCanary(@Res({ passthrough: true }) response: Response): Promise<CanaryState> {
+    return this.canary.order('promote', byKey(response));
+  }
+
+  @Post(restRoutes.evacuateCanary.path)
+  @HttpCode(202)
+  evacuateCanary(@Res({ passthrough: true }) response: Response): Promise<CanaryState> {
+    return this.canary.order('evacuate', byKey(response));
+  }
+
+  @Post(restRoutes.resetCanary.path)
+  @HttpCode(202)
+  resetCanary(@Res({ passthrough: true }) response: Response): Promise<CanaryState> {
+    return this.canary.order('reset', byKey(response));
+  }
+
   @Post(restRoutes.drill.path)
   @HttpCode(202)
   drill(@Body(new Parsed(Drill)) drill: Drill, @Res({ passthrough: true }) response: Response): Promise<DrillStarted> {
-    return this.drills.begin(drill, `API key ${apiKeyOf(response)?.name ?? 'none'}`);
+    return this.drills.begin(drill, byKey(response));
   }
 
   @Get(restRoutes.getTopology.path)

@@ -14,7 +14,7 @@ const pauseMs = 1000;
 const backlogCheckMs = 20;
 
 /** What the pulse reads. */
-const pulsing: ReadonlySet<string> = new Set(['node', 'migration', 'breaker']);
+const pulsing: ReadonlySet<string> = new Set(['node', 'migration', 'breaker', 'canary']);
 
 /** A subscribed session, and the topology that it has been sent. */
 interface Watcher {
@@ -31,7 +31,7 @@ interface Part {
 
 /**
  * Sends the topology to the sessions of this gateway that subscribed to it: all of it first, then changes, those of nodes,
- * migrations and breakers each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
+ * migrations, breakers and the canary each second, the others every 5 s. It is read once for all of them, and only while there are any. A slow session
  * is sent no more until its backlog is empty, then the changes since what it has.
  */
 export class TopologyStream {

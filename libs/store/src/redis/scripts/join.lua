@@ -6,7 +6,7 @@ The session's claims decide: its room, and its grants, which the member gets. `g
 session has others, nothing is done and those are returned. `member` is the Member without nodeId, grants and joinedAfter,
 `resumeHash` that of the joining connection, or empty, `mediaRequest` what media is opened with, or empty. `maxMembers`, `maxBytes` and
 `anyOrder` are as for roomPage.
-@args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 maxRooms maxMembers maxBytes anyOrder
+@args roomId participantId sessionId resumeHash userId grants member mediaRequest joinedEvent excludeNodes random1 random2 draw maxRooms maxMembers maxBytes anyOrder
 @result z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY', 'UNORDERED']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu'])])])
 Returns {room, member, members of the first page, publications, reconnecting participants, next position or empty, offset, media mode}, or
 why not; UNORDERED when orderMembers is to run first.
@@ -35,7 +35,7 @@ if not record then
   if redis.call('SCARD', key.sessionRooms(sessionId)) >= tonumber(maxRooms) then return 'TOO_MANY_ROOMS' end
   local node = choose_node({
     room = roomId, spread = settings.spread, exclude = set_of(excludeNodes),
-    random1 = tonumber(random1), random2 = tonumber(random2),
+    random1 = tonumber(random1), random2 = tonumber(random2), draw = tonumber(draw),
   })
   if not node then return 'NO_CAPACITY' end
   record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'

@@ -3,7 +3,7 @@ Assigns a member to another node because its own does not answer, and ends its m
 `migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
 another node's, nothing is done. Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
 it has capacity.
-@args roomId participantId excludeNodes toNode random1 random2 migration migrationId startedAt lostAfterMs term trace
+@args roomId participantId excludeNodes toNode random1 random2 draw migration migrationId startedAt lostAfterMs term trace
 @result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
 Returns {member, previous node id}, or why not.
 ]]
@@ -28,7 +28,7 @@ end
 local settings = redis.call('GET', key.room(roomId))
 local options = {
   room = roomId, spread = settings and cjson.decode(settings).spread, exclude = exclude,
-  random1 = tonumber(random1), random2 = tonumber(random2),
+  random1 = tonumber(random1), random2 = tonumber(random2), draw = tonumber(draw),
 }
 local node
 if toNode ~= '' then
@@ -51,6 +51,8 @@ if migration ~= '' then
   append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
-if is_lost then stage('ZADD', key.nodesByLoad(), unplaceableLoad, from) end
+for _, side in pairs(sides) do
+  if is_lost and redis.call('ZSCORE', key.nodesByLoad(side), from) then stage('ZADD', key.nodesByLoad(side), unplaceableLoad, from) end
+end
 commit()
 return { moved, from }

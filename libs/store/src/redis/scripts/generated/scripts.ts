@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 export interface ScriptArguments {
   acquireLease: { name: string | number; holder: string | number; ms: string | number };
-  beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; term: string | number };
+  beginMigration: { roomId: string | number; participantId: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; deadline: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; term: string | number };
   closeSession: { sessionId: string | number; reason: string | number; resumeHash: string | number; expiredOnly: string | number; revokedEvent: string | number; trace: string | number };
   commitMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; endedAt: string | number; trace: string | number };
   confirmResume: { sessionId: string | number; usedHash: string | number; nextHash: string | number };
@@ -20,7 +20,7 @@ export interface ScriptArguments {
   gatewayAlive: { gatewayId: string | number };
   isOpenable: { userId: string | number; tokenId: string | number; issuedAt: string | number };
   isResumable: { resumeHash: string | number };
-  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; maxRooms: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
+  join: { roomId: string | number; participantId: string | number; sessionId: string | number; resumeHash: string | number; userId: string | number; grants: string | number; member: string | number; mediaRequest: string | number; joinedEvent: string | number; excludeNodes: string | number; random1: string | number; random2: string | number; draw: string | number; maxRooms: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
   leave: { roomId: string | number; participantId: string | number; reason: string | number; trace: string | number; banUser: string | number; banSeconds: string | number };
   linkRelay: { roomId: string | number; participantId: string | number; relayId: string | number };
   listBans: { roomId: string | number; from: string | number; skip: string | number; limit: string | number };
@@ -30,15 +30,17 @@ export interface ScriptArguments {
   lockSnapshot: { name: string | number; holder: string | number; ms: string | number };
   messagesToUser: { userId: string | number };
   openSession: { sessionId: string | number; resumeHash: string | number; userId: string | number; gatewayId: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; fields: readonly string[] };
+  orderCanary: { order: string | number };
   orderMembers: { roomId: string | number; cursor: string | number; position: string | number };
   prepareMigration: { roomId: string | number; participantId: string | number; migrationId: string | number; event: string | number };
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
   readSnapshot: { name: string | number; known: string | number };
-  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
+  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
+  removeCanary: { term: string | number };
   removeNode: { nodeId: string | number };
   removePublication: { roomId: string | number; participantId: string | number; publicationId: string | number; reason: string | number };
   removeRelay: { relayId: string | number };
@@ -48,7 +50,7 @@ export interface ScriptArguments {
   repairRoom: { roomId: string | number; listKey: string | number; cursor: string | number };
   reportBreakers: { reporter: string | number; report: string | number; shownMs: string | number };
   reportMigration: { migrationId: string | number; sessionId: string | number; report: string | number };
-  reportNode: { nodeId: string | number; report: string | number; slot: string | number; stats: string | number; peerScores: string | number };
+  reportNode: { nodeId: string | number; report: string | number; state: string | number; version: string | number; slot: string | number; stats: string | number; peerScores: string | number };
   reportRelay: { relayId: string | number; report: string | number };
   resumeSession: { resumeHash: string | number; nextHash: string | number; gatewayId: string | number };
   revokeTokens: { whose: string | number; issuedBefore: string | number; keptSeconds: string | number };
@@ -56,6 +58,7 @@ export interface ScriptArguments {
   roomPage: { roomId: string | number; participantId: string | number; cursor: string | number; maxMembers: string | number; maxBytes: string | number; anyOrder: string | number };
   sendToUser: { userId: string | number; message: string | number };
   unlockSnapshot: { name: string | number; holder: string | number };
+  writeCanary: { term: string | number; record: string | number; evidence: string | number; stable: string | number; previous: string | number; candidate: string | number; share: string | number; excluded: string | number; done: string | number };
   writeSnapshot: { name: string | number; holder: string | number; version: string | number; ageMs: string | number; text: string | number; keptMs: string | number };
 }
 
@@ -70,6 +73,15 @@ const include = {
   return false
 end
 local function is_used(token) return redis.call('EXISTS', key.usedToken(token)) == 1 end`,
+  canary: `local function placement_state(state, version)
+  if state ~= 'active' then return state end
+  local stable = redis.call('HGET', key.canary(), 'stable')
+  if not stable then return state end
+  local excluded = redis.call('HGET', key.canary(), 'excluded') or ''
+  if string.find(excluded, ' ' .. version .. ' ', 1, true) then return 'cordoned' end
+  if version == stable or version == redis.call('HGET', key.canary(), 'previous') then return state end
+  return version == redis.call('HGET', key.canary(), 'candidate') and 'candidate' or 'cordoned'
+end`,
   grants: `local function stage_grants(session, room_claim, grants, trace)
   local participant = participant_of(session)
   local new = room_grants(grants)
@@ -163,55 +175,74 @@ local function stage_migration_abort(room, participant)
   local migration = stage_migration_end(room, participant)
   if migration then stage_history(migration.id, migration.startedAt, { ['end'] = 'rolled_back', endedAt = now_ms() }) end
 end`,
-  nodes: `local function oldest_beat() return now_ms() - nodeTimeoutMs end
-local function index_load(beat, slot, taken, oldest)
+  nodes: `local sides = { active = '', candidate = ':candidate' }
+local function oldest_beat() return now_ms() - nodeTimeoutMs end
+local function index_load(side, beat, slot, taken, oldest)
   local state, capacity, cpu = string.match(slot or '', '^(%S+) (%S+) (%S+)$')
   capacity, cpu, taken = tonumber(capacity), tonumber(cpu), tonumber(taken or '0')
-  if state ~= 'active' or not beat or tonumber(beat) < oldest or not capacity or not cpu or not taken then return unplaceableLoad end
+  local is_on_side = sides[state] == side
+  if not is_on_side and side ~= sides.active then return false end
+  if not is_on_side or not beat or tonumber(beat) < oldest or not capacity or not cpu or not taken then return unplaceableLoad end
   local load = math.max(taken / capacity, cpu)
   return taken < capacity and load < unplaceableLoad and load or unplaceableLoad
 end
-local function loads_of(ids)
+local function loads_of(side, ids)
   if #ids == 0 then return {} end
   local beats = redis.call('ZMSCORE', key.beats(), unpack(ids))
   local slots = redis.call('HMGET', key.slots(), unpack(ids))
   local reserved = redis.call('HMGET', key.reserved(), unpack(ids))
   local oldest, loads = oldest_beat(), {}
   for index in ipairs(ids) do
-    loads[index] = index_load(beats[index], slots[index], reserved[index], oldest)
+    loads[index] = index_load(side, beats[index], slots[index], reserved[index], oldest)
   end
   return loads
+end
+local function correct(side, id, load)
+  if load then
+    redis.call('ZADD', key.nodesByLoad(side), load, id)
+  else
+    redis.call('ZREM', key.nodesByLoad(side), id)
+  end
 end
 local function mark_late_nodes()
   local late = redis.call('ZRANGE', key.beats(), '(' .. oldest_beat(), '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, maxExaminedNodes)
   if #late == 0 then return end
-  for index, load in ipairs(redis.call('ZMSCORE', key.nodesByLoad(), unpack(late))) do
-    if load and tonumber(load) < unplaceableLoad then redis.call('ZADD', key.nodesByLoad(), unplaceableLoad, late[index]) end
+  for _, side in pairs(sides) do
+    for index, load in ipairs(redis.call('ZMSCORE', key.nodesByLoad(side), unpack(late))) do
+      if load and tonumber(load) < unplaceableLoad then correct(side, late[index], unplaceableLoad) end
+    end
   end
 end
-local function repair_index(from)
-  local last, wrong = from + nodesPerRepair - 1, 0
-  local ids = redis.call('ZRANGE', key.beats(), from, last)
-  local loads = loads_of(ids)
-  local known = #ids > 0 and redis.call('ZMSCORE', key.nodesByLoad(), unpack(ids)) or {}
-  for index, id in ipairs(ids) do
-    if tonumber(known[index]) ~= loads[index] then
-      redis.call('ZADD', key.nodesByLoad(), loads[index], id)
+local function repair_side(side, ids, from, last)
+  local wrong, loads = 0, loads_of(side, ids)
+  for index, known in ipairs(#ids > 0 and redis.call('ZMSCORE', key.nodesByLoad(side), unpack(ids)) or {}) do
+    if (tonumber(known) or false) ~= loads[index] then
+      correct(side, ids[index], loads[index])
       wrong = wrong + 1
     end
   end
-  local indexed = redis.call('ZRANGE', key.nodesByLoad(), from, last)
+  local indexed = redis.call('ZRANGE', key.nodesByLoad(side), from, last)
   for index, beat in ipairs(#indexed > 0 and redis.call('ZMSCORE', key.beats(), unpack(indexed)) or {}) do
     if not beat then
-      redis.call('ZREM', key.nodesByLoad(), indexed[index])
+      correct(side, indexed[index], false)
       wrong = wrong + 1
     end
   end
-  return wrong, #ids == nodesPerRepair or #indexed == nodesPerRepair
+  return wrong, #indexed
+end
+local function repair_index(from)
+  local last = from + nodesPerRepair - 1
+  local ids = redis.call('ZRANGE', key.beats(), from, last)
+  local wrong, more = 0, #ids == nodesPerRepair
+  for _, side in pairs(sides) do
+    local wrong_here, indexed = repair_side(side, ids, from, last)
+    wrong, more = wrong + wrong_here, more or indexed == nodesPerRepair
+  end
+  return wrong, more
 end
 local function complete_index()
   local nodes = redis.call('ZCARD', key.beats())
-  if nodes == redis.call('ZCARD', key.nodesByLoad()) then return end
+  if nodes == redis.call('ZCARD', key.nodesByLoad(sides.active)) then return end
   repair_index(nodes == 0 and 0 or math.max(0, now_ms() % nodes - nodesPerRepair / 2))
 end`,
   openings: `local function opening_problem(user, issued_at, token)
@@ -284,10 +315,10 @@ local function is_before(a, b)
   if a.load ~= b.load then return a.load < b.load end
   return a.id < b.id
 end
-local function choose_of(ids, limit, options)
+local function choose_of(side, ids, limit, options)
   local free = {}
-  for index, load in ipairs(loads_of(ids)) do
-    if load < limit and not options.exclude[ids[index]] then free[#free + 1] = { id = ids[index], load = load } end
+  for index, load in ipairs(loads_of(side, ids)) do
+    if load and load < limit and not options.exclude[ids[index]] then free[#free + 1] = { id = ids[index], load = load } end
   end
   if #free == 0 then return nil end
   table.sort(free, is_before)
@@ -300,10 +331,10 @@ local function hosts_of(room)
   end
   return hosts
 end
-local function node_at(place, skipped)
+local function node_at(side, place, skipped)
   local rank = place
   for _ = 0, #skipped do
-    local found = redis.call('ZRANGE', key.nodesByLoad(), rank, rank, 'WITHSCORES')
+    local found = redis.call('ZRANGE', key.nodesByLoad(side), rank, rank, 'WITHSCORES')
     if not found[1] then return nil end
     local node, before = { id = found[1], load = tonumber(found[2]) }, 0
     for _, each in ipairs(skipped) do
@@ -313,39 +344,36 @@ local function node_at(place, skipped)
     rank = place + before
   end
 end
-local function choose_indexed(limit, skip, options)
+local function choose_indexed(side, limit, skip, options)
   local skipped = {}
-  for index, load in ipairs(#skip > 0 and redis.call('ZMSCORE', key.nodesByLoad(), unpack(skip)) or {}) do
+  for index, load in ipairs(#skip > 0 and redis.call('ZMSCORE', key.nodesByLoad(side), unpack(skip)) or {}) do
     if load and tonumber(load) < limit then skipped[#skipped + 1] = { id = skip[index], load = tonumber(load) } end
   end
   local fit
   for _ = 1, maxExaminedNodes do
-    local count = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. limit) - #skipped
-    local node = count > 0 and node_at(chosen_place(count, options), skipped)
+    local count = redis.call('ZCOUNT', key.nodesByLoad(side), '-inf', '(' .. limit) - #skipped
+    local node = count > 0 and node_at(side, chosen_place(count, options), skipped)
     if not node then return fit end
-    local load = loads_of({ node.id })[1]
+    local load = loads_of(side, { node.id })[1]
     local is_host = options.skips_hosts and (tonumber(redis.call('HGET', key.assignments(options.room), node.id)) or 0) > 0
-    if load < limit and not is_host then fit = node.id end
+    if load and load < limit and not is_host then fit = node.id end
     if load == node.load and not is_host then return fit end
-    redis.call('ZADD', key.nodesByLoad(), load, node.id)
-    if is_host and load < limit then skipped[#skipped + 1] = { id = node.id, load = load } end
+    correct(side, node.id, load)
+    if is_host and load and load < limit then skipped[#skipped + 1] = { id = node.id, load = load } end
   end
   return fit
 end
-local function choose_unindexed(options)
-  local from = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. unplaceableLoad)
-  local others = redis.call('ZCARD', key.nodesByLoad()) - from
+local function choose_unindexed(side, options)
+  local from = redis.call('ZCOUNT', key.nodesByLoad(side), '-inf', '(' .. unplaceableLoad)
+  local others = redis.call('ZCARD', key.nodesByLoad(side)) - from
   from = from + math.floor(options.random1 * math.max(1, others - maxExaminedNodes + 1))
-  return choose_of(redis.call('ZRANGE', key.nodesByLoad(), from, from + maxExaminedNodes - 1), unplaceableLoad, options)
+  return choose_of(side, redis.call('ZRANGE', key.nodesByLoad(side), from, from + maxExaminedNodes - 1), unplaceableLoad, options)
 end
-local function choose_node(options)
-  if options.only then return choose_of({ options.only }, unplaceableLoad, options) end
-  local hosts = hosts_of(options.room)
-  local node = not options.spread and choose_of(hosts, preferredLoadLimit, options)
-  if node then return node end
-  mark_late_nodes()
-  complete_index()
-  local skip = {}
+local function choose_host(side, hosts, options)
+  return not options.spread and choose_of(side, hosts, preferredLoadLimit, options)
+end
+local function choose_any(side, hosts, options)
+  local skip, node = {}, nil
   for id in pairs(options.exclude) do
     skip[#skip + 1] = id
   end
@@ -355,10 +383,25 @@ local function choose_node(options)
       if not options.exclude[id] then skip_hosts[#skip_hosts + 1] = id end
     end
     options.skips_hosts = true
-    node = choose_indexed(preferredLoadLimit, skip_hosts, options)
+    node = choose_indexed(side, preferredLoadLimit, skip_hosts, options)
     options.skips_hosts = false
   end
-  return node or choose_indexed(unplaceableLoad, skip, options) or choose_unindexed(options)
+  return node or choose_indexed(side, unplaceableLoad, skip, options) or choose_unindexed(side, options)
+end
+local function choose_node(options)
+  local drawn, other = sides.active, sides.candidate
+  if options.draw < tonumber(redis.call('HGET', key.canary(), 'share') or '0') then
+    drawn, other = other, drawn
+  end
+  if options.only then
+    return choose_of(drawn, { options.only }, unplaceableLoad, options) or choose_of(other, { options.only }, unplaceableLoad, options)
+  end
+  local hosts = hosts_of(options.room)
+  local node = choose_host(drawn, hosts, options)
+  if node then return node end
+  mark_late_nodes()
+  complete_index()
+  return choose_any(drawn, hosts, options) or choose_host(other, hosts, options) or choose_any(other, hosts, options)
 end
 local function set_of(json)
   local set = {}
@@ -384,7 +427,11 @@ end
 local function stage_load(node, taken)
   local beat = redis.call('ZSCORE', key.beats(), node)
   if not beat then return end
-  stage('ZADD', key.nodesByLoad(), index_load(beat, redis.call('HGET', key.slots(), node), taken, oldest_beat()), node)
+  local slot = redis.call('HGET', key.slots(), node)
+  for _, side in pairs(sides) do
+    local load = index_load(side, beat, slot, taken, oldest_beat())
+    if load then stage('ZADD', key.nodesByLoad(side), load, node) end
+  end
 end
 local function stage_reservations()
   local rooms, totals = {}, {}
@@ -612,7 +659,7 @@ commit()
 return term`,
   },
   beginMigration: {
-    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2","term"],
+    args: ["roomId","participantId","migration","migrationId","startedAt","deadline","fromNode","toNode","random1","random2","draw","term"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'MIGRATION_RUNNING', 'MIGRATION_NOT_ACTIVE', 'MEDIA_NOT_OPEN', 'NO_CAPACITY', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.nodes}
@@ -633,7 +680,7 @@ if not media then return 'MEDIA_NOT_OPEN' end
 local settings = redis.call('GET', key.room(roomId))
 local to = choose_node({
   room = roomId, spread = settings and cjson.decode(settings).spread, exclude = { [from] = true },
-  only = toNode ~= '' and toNode or nil, random1 = tonumber(random1), random2 = tonumber(random2),
+  only = toNode ~= '' and toNode or nil, random1 = tonumber(random1), random2 = tonumber(random2), draw = tonumber(draw),
 })
 if not to then return 'NO_CAPACITY' end
 local started = string.sub(migration, 1, -2) .. ',"fromNode":"' .. from .. '","toNode":"' .. to .. '","step":"reserved"}'
@@ -888,7 +935,7 @@ local window_ends = redis.call('ZSCORE', key.detached(), id)
 return (window_ends and tonumber(window_ends) <= now_ms()) and 0 or 1`,
   },
   join: {
-    args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","maxRooms","maxMembers","maxBytes","anyOrder"],
+    args: ["roomId","participantId","sessionId","resumeHash","userId","grants","member","mediaRequest","joinedEvent","excludeNodes","random1","random2","draw","maxRooms","maxMembers","maxBytes","anyOrder"],
     result: z.union([z.enum(['ROOM_NOT_FOUND', 'SESSION_EXPIRED', 'FORBIDDEN', 'BANNED', 'ROOM_FULL', 'TOO_MANY_ROOMS', 'NO_CAPACITY', 'UNORDERED']), z.tuple([z.string()]), z.tuple([z.string(), z.string(), z.array(z.string()), z.array(z.string()), z.array(z.string()), z.string(), z.string(), z.enum(['peer', 'sfu'])])]),
     lua: `${include.time}
 ${include.nodes}
@@ -917,7 +964,7 @@ if not record then
   if redis.call('SCARD', key.sessionRooms(sessionId)) >= tonumber(maxRooms) then return 'TOO_MANY_ROOMS' end
   local node = choose_node({
     room = roomId, spread = settings.spread, exclude = set_of(excludeNodes),
-    random1 = tonumber(random1), random2 = tonumber(random2),
+    random1 = tonumber(random1), random2 = tonumber(random2), draw = tonumber(draw),
   })
   if not node then return 'NO_CAPACITY' end
   record = node .. ' - ' .. grants .. ' ' .. string.sub(member, 1, -2) .. ',"joinedAfter":"' .. offset .. '"}'
@@ -1057,6 +1104,15 @@ stage('ZADD', key.issued(), issuedAt, sessionId)
 commit()
 return { offset }`,
   },
+  orderCanary: {
+    args: ["order"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `${include.transaction}
+if redis.call('HEXISTS', key.canary(), 'stable') == 0 then return 0 end
+stage('HSET', key.canary(), 'order', order)
+commit()
+return 1`,
+  },
   orderMembers: {
     args: ["roomId","cursor","position"],
     result: z.tuple([z.string(), z.string()]),
@@ -1159,7 +1215,7 @@ if not version or version == known then return nil end
 return { version, string.format('%d', now_ms() - tonumber(began)), redis.call('HGET', key.snapshot(name), 'text') }`,
   },
   reassign: {
-    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","migration","migrationId","startedAt","lostAfterMs","term","trace"],
+    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","draw","migration","migrationId","startedAt","lostAfterMs","term","trace"],
     result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.nodes}
@@ -1186,7 +1242,7 @@ end
 local settings = redis.call('GET', key.room(roomId))
 local options = {
   room = roomId, spread = settings and cjson.decode(settings).spread, exclude = exclude,
-  random1 = tonumber(random1), random2 = tonumber(random2),
+  random1 = tonumber(random1), random2 = tonumber(random2), draw = tonumber(draw),
 }
 local node
 if toNode ~= '' then
@@ -1209,7 +1265,9 @@ if migration ~= '' then
   append_event(roomId, '{"type":"media_lost","from":"system","payload":{"participantIds":["' .. participantId .. '"],"reason":"node_lost"}' .. trace .. '}')
 end
 stage_reservations()
-if is_lost then stage('ZADD', key.nodesByLoad(), unplaceableLoad, from) end
+for _, side in pairs(sides) do
+  if is_lost and redis.call('ZSCORE', key.nodesByLoad(side), from) then stage('ZADD', key.nodesByLoad(side), unplaceableLoad, from) end
+end
 commit()
 return { moved, from }`,
   },
@@ -1263,13 +1321,26 @@ return 'refreshed'`,
     result: z.null(),
     lua: `if redis.call('GET', key.lease(name)) == holder then redis.call('DEL', key.lease(name)) end`,
   },
+  removeCanary: {
+    args: ["term"],
+    result: z.null(),
+    lua: `${include.transaction}
+${include.terms}
+if is_stale(term) then return end
+delete(key.canary())
+commit()`,
+  },
   removeNode: {
     args: ["nodeId"],
     result: z.null(),
     lua: `${include.transaction}
+${include.time}
+${include.nodes}
 stage('HDEL', key.nodes(), nodeId)
 stage('ZREM', key.beats(), nodeId)
-stage('ZREM', key.nodesByLoad(), nodeId)
+for _, side in pairs(sides) do
+  stage('ZREM', key.nodesByLoad(side), nodeId)
+end
 stage('HDEL', key.slots(), nodeId)
 stage('HDEL', key.peerScores(), nodeId)
 commit()`,
@@ -1378,11 +1449,12 @@ commit()
 return 1`,
   },
   reportNode: {
-    args: ["nodeId","report","slot","stats","peerScores"],
+    args: ["nodeId","report","state","version","slot","stats","peerScores"],
     result: z.array(z.string()),
     lua: `${include.time}
 ${include.transaction}
 ${include.nodes}
+${include.canary}
 mark_late_nodes()
 local late = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - nodeTimeoutMs)) do
@@ -1390,8 +1462,17 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', key.beats(), '-inf', now_ms() - 
 end
 stage('HSET', key.nodes(), nodeId, report)
 stage('ZADD', key.beats(), now_ms(), nodeId)
+slot = placement_state(state, version) .. ' ' .. slot
 stage('HSET', key.slots(), nodeId, slot)
-stage('ZADD', key.nodesByLoad(), index_load(now_ms(), slot, redis.call('HGET', key.reserved(), nodeId), oldest_beat()), nodeId)
+local taken = redis.call('HGET', key.reserved(), nodeId)
+for _, side in pairs(sides) do
+  local load = index_load(side, now_ms(), slot, taken, oldest_beat())
+  if load then
+    stage('ZADD', key.nodesByLoad(side), load, nodeId)
+  elseif redis.call('ZSCORE', key.nodesByLoad(side), nodeId) then
+    stage('ZREM', key.nodesByLoad(side), nodeId)
+  end
+end
 stage('HSET', key.peerScores(), nodeId, peerScores)
 append(key.nodeStats(), keptReports, stats)
 commit()
@@ -1527,6 +1608,23 @@ return offset`,
     args: ["name","holder"],
     result: z.null(),
     lua: `if redis.call('GET', key.snapshotLock(name)) == holder then redis.call('DEL', key.snapshotLock(name)) end`,
+  },
+  writeCanary: {
+    args: ["term","record","evidence","stable","previous","candidate","share","excluded","done"],
+    result: z.union([z.literal(0), z.literal(1)]),
+    lua: `${include.transaction}
+${include.terms}
+if is_stale(term) then return 0 end
+stage('HSET', key.canary(), 'record', record)
+stage('HSET', key.canary(), 'evidence', evidence)
+stage('HSET', key.canary(), 'stable', stable)
+stage('HSET', key.canary(), 'previous', previous)
+stage('HSET', key.canary(), 'candidate', candidate)
+stage('HSET', key.canary(), 'share', share)
+stage('HSET', key.canary(), 'excluded', excluded)
+if done ~= '' and redis.call('HGET', key.canary(), 'order') == done then stage('HDEL', key.canary(), 'order') end
+commit()
+return 1`,
   },
   writeSnapshot: {
     args: ["name","holder","version","ageMs","text","keptMs"],

@@ -1,5 +1,6 @@
 -- @include nodes
--- The choice of a node: the same as that of chooseNode in placement.ts, whose comments give the reasons; a property test compares the two.
+-- The choice of a node: the same as that of onDrawnSide in canary-side.ts and chooseNode in placement.ts, whose comments give the reasons; a
+-- property test compares.
 
 -- The place of the choice, from 0, among `count` nodes in the order of their load.
 local function chosen_place(count, options)
@@ -16,11 +17,11 @@ local function is_before(a, b)
   return a.id < b.id
 end
 
--- Chooses among these nodes those that are not excluded and whose load is below `limit`.
-local function choose_of(ids, limit, options)
+-- Chooses among these nodes those of the side that are not excluded and whose load is below `limit`.
+local function choose_of(side, ids, limit, options)
   local free = {}
-  for index, load in ipairs(loads_of(ids)) do
-    if load < limit and not options.exclude[ids[index]] then free[#free + 1] = { id = ids[index], load = load } end
+  for index, load in ipairs(loads_of(side, ids)) do
+    if load and load < limit and not options.exclude[ids[index]] then free[#free + 1] = { id = ids[index], load = load } end
   end
   if #free == 0 then return nil end
   table.sort(free, is_before)
@@ -36,11 +37,11 @@ local function hosts_of(room)
   return hosts
 end
 
--- Of the indexed nodes that are not skipped, the one that has `place` of them before it.
-local function node_at(place, skipped)
+-- Of the indexed nodes of a side that are not skipped, the one that has `place` of them before it.
+local function node_at(side, place, skipped)
   local rank = place
   for _ = 0, #skipped do
-    local found = redis.call('ZRANGE', key.nodesByLoad(), rank, rank, 'WITHSCORES')
+    local found = redis.call('ZRANGE', key.nodesByLoad(side), rank, rank, 'WITHSCORES')
     if not found[1] then return nil end
     local node, before = { id = found[1], load = tonumber(found[2]) }, 0
     for _, each in ipairs(skipped) do
@@ -51,48 +52,42 @@ local function node_at(place, skipped)
   end
 end
 
--- Chooses among the indexed nodes with a load below `limit`, without the nodes `skip`. When the index is wrong about the chosen one, it is
+-- Chooses among the indexed nodes of a side with a load below `limit`, without the nodes `skip`. When the index is wrong about the chosen one, it is
 -- corrected and the choice repeated, at most maxExaminedNodes times.
-local function choose_indexed(limit, skip, options)
+local function choose_indexed(side, limit, skip, options)
   local skipped = {}
-  for index, load in ipairs(#skip > 0 and redis.call('ZMSCORE', key.nodesByLoad(), unpack(skip)) or {}) do
+  for index, load in ipairs(#skip > 0 and redis.call('ZMSCORE', key.nodesByLoad(side), unpack(skip)) or {}) do
     if load and tonumber(load) < limit then skipped[#skipped + 1] = { id = skip[index], load = tonumber(load) } end
   end
   local fit
   for _ = 1, maxExaminedNodes do
-    local count = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. limit) - #skipped
-    local node = count > 0 and node_at(chosen_place(count, options), skipped)
+    local count = redis.call('ZCOUNT', key.nodesByLoad(side), '-inf', '(' .. limit) - #skipped
+    local node = count > 0 and node_at(side, chosen_place(count, options), skipped)
     if not node then return fit end
-    local load = loads_of({ node.id })[1]
+    local load = loads_of(side, { node.id })[1]
     local is_host = options.skips_hosts and (tonumber(redis.call('HGET', key.assignments(options.room), node.id)) or 0) > 0
-    if load < limit and not is_host then fit = node.id end
+    if load and load < limit and not is_host then fit = node.id end
     if load == node.load and not is_host then return fit end
-    redis.call('ZADD', key.nodesByLoad(), load, node.id)
-    if is_host and load < limit then skipped[#skipped + 1] = { id = node.id, load = load } end
+    correct(side, node.id, load)
+    if is_host and load and load < limit then skipped[#skipped + 1] = { id = node.id, load = load } end
   end
   return fit
 end
 
 -- Examines nodes to which the index says that nobody is assigned: an earlier version may have released capacity of them.
-local function choose_unindexed(options)
-  local from = redis.call('ZCOUNT', key.nodesByLoad(), '-inf', '(' .. unplaceableLoad)
-  local others = redis.call('ZCARD', key.nodesByLoad()) - from
+local function choose_unindexed(side, options)
+  local from = redis.call('ZCOUNT', key.nodesByLoad(side), '-inf', '(' .. unplaceableLoad)
+  local others = redis.call('ZCARD', key.nodesByLoad(side)) - from
   from = from + math.floor(options.random1 * math.max(1, others - maxExaminedNodes + 1))
-  return choose_of(redis.call('ZRANGE', key.nodesByLoad(), from, from + maxExaminedNodes - 1), unplaceableLoad, options)
+  return choose_of(side, redis.call('ZRANGE', key.nodesByLoad(side), from, from + maxExaminedNodes - 1), unplaceableLoad, options)
 end
 
---[[
-options: room, spread, exclude (set of node ids), only (a node id, or nil), random1, random2 (in [0, 1)). Returns a node id or nil.
-Its work grows with the logarithm of the number of nodes.
-]]
-local function choose_node(options)
-  if options.only then return choose_of({ options.only }, unplaceableLoad, options) end
-  local hosts = hosts_of(options.room)
-  local node = not options.spread and choose_of(hosts, preferredLoadLimit, options)
-  if node then return node end
-  mark_late_nodes()
-  complete_index()
-  local skip = {}
+local function choose_host(side, hosts, options)
+  return not options.spread and choose_of(side, hosts, preferredLoadLimit, options)
+end
+
+local function choose_any(side, hosts, options)
+  local skip, node = {}, nil
   for id in pairs(options.exclude) do
     skip[#skip + 1] = id
   end
@@ -102,10 +97,30 @@ local function choose_node(options)
       if not options.exclude[id] then skip_hosts[#skip_hosts + 1] = id end
     end
     options.skips_hosts = true
-    node = choose_indexed(preferredLoadLimit, skip_hosts, options)
+    node = choose_indexed(side, preferredLoadLimit, skip_hosts, options)
     options.skips_hosts = false
   end
-  return node or choose_indexed(unplaceableLoad, skip, options) or choose_unindexed(options)
+  return node or choose_indexed(side, unplaceableLoad, skip, options) or choose_unindexed(side, options)
+end
+
+--[[
+options: room, spread, exclude (set of node ids), only (a node id, or nil), random1, random2, draw (in [0, 1)). Returns a node id or nil.
+Its work grows with the logarithm of the number of nodes.
+]]
+local function choose_node(options)
+  local drawn, other = sides.active, sides.candidate
+  if options.draw < tonumber(redis.call('HGET', key.canary(), 'share') or '0') then
+    drawn, other = other, drawn
+  end
+  if options.only then
+    return choose_of(drawn, { options.only }, unplaceableLoad, options) or choose_of(other, { options.only }, unplaceableLoad, options)
+  end
+  local hosts = hosts_of(options.room)
+  local node = choose_host(drawn, hosts, options)
+  if node then return node end
+  mark_late_nodes()
+  complete_index()
+  return choose_any(drawn, hosts, options) or choose_host(other, hosts, options) or choose_any(other, hosts, options)
 end
 
 local function set_of(json)

@@ -20,11 +20,15 @@ local function stage_count(hash, field, change)
   return count
 end
 
--- Stages the entry of a node in the index with its new reserved capacity. A node without a heartbeat has none.
+-- Stages the entries of a node in the index with its new reserved capacity. A node without a heartbeat has none.
 local function stage_load(node, taken)
   local beat = redis.call('ZSCORE', key.beats(), node)
   if not beat then return end
-  stage('ZADD', key.nodesByLoad(), index_load(beat, redis.call('HGET', key.slots(), node), taken, oldest_beat()), node)
+  local slot = redis.call('HGET', key.slots(), node)
+  for _, side in pairs(sides) do
+    local load = index_load(side, beat, slot, taken, oldest_beat())
+    if load then stage('ZADD', key.nodesByLoad(side), load, node) end
+  end
 end
 
 local function stage_reservations()
