@@ -6,6 +6,7 @@ import { staleDocuments } from './generate.mjs';
 import { wrongQuotes } from './quoted-constants.mjs';
 import { childEnv } from './setup/dependencies.mjs';
 import { root, run } from './setup/steps.mjs';
+import { testsThatDoNotRun } from './tests-run.mjs';
 
 /** @param {string} program @param {readonly string[]} args */
 async function command(program, args) {
@@ -42,4 +43,5 @@ export const workspaceChecks = [
     name: 'constants that documents quote',
     check: async () => (await wrongQuotes()).join('\n') || undefined,
   },
+  { name: 'every test is in a tier that runs', check: async () => testsThatDoNotRun().join('\n') || undefined },
 ];
