@@ -5,6 +5,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startCamera, startEncoder } from './media-edge/senders.ts';
 import { useBrowser, useStandalone } from './use-topology.ts';
+import { openWhipPage, publish, remove } from './whip-page.ts';
 
 interface IngestView {
   readonly id: string;
@@ -18,7 +19,7 @@ interface IngestView {
 }
 
 /** A media edge beside the topology. */
-async function startEdge({ pageUrl }: Topology): Promise<{ child: Child; api: RestApi }> {
+async function startEdge({ pageUrl }: Topology): Promise<{ child: Child; url: string; api: RestApi }> {
   const [port, base] = [await freePort(), await freePort()];
   const main = fileURLToPath(new URL('./main.js', import.meta.resolve('@flotilla/media-edge')));
   const child = new Child('media-edge', process.execPath, [main], {
@@ -34,7 +35,8 @@ async function startEdge({ pageUrl }: Topology): Promise<{ child: Child; api: Re
     },
   });
   await child.line(/media edge listens/);
-  return { child, api: new RestApi(`http://127.0.0.1:${port}`, undefined) };
+  const url = `http://127.0.0.1:${port}`;
+  return { child, url, api: new RestApi(url, undefined) };
 }
 
 describe('the media edge', () => {
@@ -42,12 +44,13 @@ describe('the media edge', () => {
   let browser: Browser;
   let child: Child;
   let edge: RestApi;
+  let edgeUrl: string;
   let room: string;
   const senders: Child[] = [];
   useStandalone((it) => (topology = it));
   useBrowser((it) => (browser = it));
   beforeAll(async () => {
-    ({ child, api: edge } = await startEdge(topology));
+    ({ child, url: edgeUrl, api: edge } = await startEdge(topology));
   });
   afterAll(() => child.stop());
   beforeEach(async () => {
@@ -173,5 +176,16 @@ describe('the media edge', () => {
     expect(
       await refused('/v1/rooms/no-such-room/ingests', { kind: 'rtsp', name: 'X', url: 'rtsp://127.0.0.1/' }),
     ).toMatchObject({ error: { code: 'ROOM_NOT_FOUND' } });
+  });
+
+  test('an encoder publishes by WHIP with a key of the edge, and its participant leaves with it', async () => {
+    const viewer = await CallPage.join(browser, topology.pageUrl, { room, name: 'Viewer' });
+    const page = await openWhipPage(browser, topology.pageUrl);
+    expect(await publish(page, { url: `${edgeUrl}/whip/${room}`, token: 'stream-key' })).toMatchObject({ status: 201 });
+    await viewer.receivesMediaOf('Encoder');
+    expect(await remove(page)).toBe(200);
+    await viewer.hasTilesOf([]);
+    await page.context().close();
+    await viewer.close();
   });
 });

@@ -60,7 +60,7 @@ export const publish = (page: Page, call: Call): Promise<Exchanged> =>
     });
     const text = await response.text();
     const location = response.headers.get('location');
-    Object.assign(globalThis, { whipClient: { connection, token, location } });
+    Object.assign(globalThis, { whipClient: { connection, token, location: new URL(location ?? '', url).href } });
     if (response.status === 201) await connection.setRemoteDescription({ type: 'answer', sdp: text });
     return {
       status: response.status,
@@ -90,7 +90,7 @@ export const play = (page: Page, { url, token }: Call): Promise<Exchanged & { re
       });
       const text = await post.text();
       const location = post.headers.get('location');
-      Object.assign(globalThis, { whipClient: { connection, video, token, location } });
+      Object.assign(globalThis, { whipClient: { connection, video, token, location: new URL(location ?? '', url).href } });
       const exchanged = { status: post.status, location, etag: post.headers.get('etag'), problem: undefined };
       if (post.status === 201) await connection.setRemoteDescription({ type: 'answer', sdp: text });
       if (post.status !== 406 || !location) return { ...exchanged, problem: post.ok ? undefined : text };

@@ -20,13 +20,14 @@ export interface WhipOptions {
   /** The address of a client, for the limits. Default: that of the connection. */
   readonly addressOf?: (request: IncomingMessage) => string;
   /**
-   * Exchanges the bearer token of a request for a join token. It is called for each resource, and again before the join token
-   * expires. Default: the bearer token is the join token, and the resource ends with it.
+   * Exchanges the bearer token of a new resource for join tokens: the result is called for the first one, and again before one
+   * expires. It throws a FlotillaError for what it does not accept. Undefined as a result, and the default: the bearer token is the join
+   * token, and the resource ends with it.
    */
-  readonly joinToken?: (bearer: string, request: TokenRequest) => Promise<string>;
+  readonly joinTokens?: (bearer: string, request: TokenRequest) => (() => Promise<string>) | undefined;
 }
 
-/** What a join token is for. */
+/** What join tokens are for. */
 export interface TokenRequest {
   readonly kind: 'whip' | 'whep';
   readonly room: string;
@@ -113,7 +114,7 @@ export class WhipEndpoint {
     const token = requireToken(request);
     const { text } = await readBody(request, [sdp], this.#limits.bodyWithinMs);
     const offer = readDescription(text);
-    const { signalUrl, joinToken } = this.options;
+    const { signalUrl, joinTokens } = this.options;
     const disconnected = new AbortController();
     const onClose = (): void => disconnected.abort();
     response.once('close', onClose);
@@ -126,7 +127,7 @@ export class WhipEndpoint {
       open: (signal) => {
         const options = {
           signalUrl: typeof signalUrl === 'function' ? signalUrl() : signalUrl,
-          token: joinToken ? () => joinToken(token, { kind, room }) : token,
+          token: joinTokens?.(token, { kind, room }) ?? token,
           room,
           signal,
         };

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server } from 'node:https';
 import { endTransports } from '@flotilla/edge-peer';
 import {
@@ -15,6 +16,7 @@ import { mediaEdgeConfig, rtpPortsOf } from './config.ts';
 import { ApiKeys } from './inbound/api-keys.ts';
 import { MediaEdgeModule } from './media-edge.module.ts';
 import { UdpPorts } from './rtp/udp-ports.ts';
+import { whipEndpoint } from './whip.ts';
 
 await runService({
   name: 'media-edge',
@@ -24,32 +26,39 @@ await runService({
       log.warn('FLOTILLA_API_KEYS is empty: the REST API refuses all requests');
     const certificate = await serverCertificate('edge', config, log);
     onStop('media transports', endTransports);
+    const registry = {
+      url: config.FLOTILLA_REGISTRY_URL,
+      // Read at each request, because it is loaded again when its file changes.
+      get apiKey() {
+        return config.FLOTILLA_API_KEY;
+      },
+      fetch: registryFetch(config),
+    };
+    const keys = new ApiKeys(
+      config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS,
+      config.FLOTILLA_API_REQUESTS_PER_SECOND,
+    );
     const app = await NestFactory.create<NestExpressApplication>(
       MediaEdgeModule.register({
         signalUrl: config.FLOTILLA_SIGNAL_URL,
-        registry: {
-          url: config.FLOTILLA_REGISTRY_URL,
-          // Read at each request, because it is loaded again when its file changes.
-          get apiKey() {
-            return config.FLOTILLA_API_KEY;
-          },
-          fetch: registryFetch(config),
-        },
+        registry,
         ports: new UdpPorts(config.FLOTILLA_EDGE_LISTEN_IP, rtpPortsOf(config)),
         announcedAddress: config.FLOTILLA_EDGE_ANNOUNCED_ADDRESS ?? config.FLOTILLA_EDGE_LISTEN_IP,
         maxIngests: config.FLOTILLA_EDGE_INGESTS,
         maxBitsPerSecond: config.FLOTILLA_EDGE_STREAM_BITS_PER_SECOND,
         giveUpMs: config.FLOTILLA_EDGE_GIVE_UP_SECONDS * 1000,
-        keys: new ApiKeys(
-          config.FLOTILLA_API_OPEN ? undefined : () => config.FLOTILLA_API_KEYS,
-          config.FLOTILLA_API_REQUESTS_PER_SECOND,
-        ),
+        keys,
         log,
       }),
       { logger: nestLogger(log), ...(certificate && { httpsOptions: certificate.serverOptions }) },
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
+    const whip = whipEndpoint({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry, keys, log });
+    app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
+      if (!whip.handle(request, response)) next();
+    });
+    onStop('WHIP endpoint', () => whip.close());
     if (certificate) onStop('certificate', certificate.reloadOnChange(app.getHttpServer() as Server));
     await app.listen(config.FLOTILLA_EDGE_PORT, config.FLOTILLA_EDGE_HOST);
     log.info({ url: listeningUrl(app, certificate ? 'https' : 'http') }, 'media edge listens');

@@ -1,0 +1,38 @@
+import { createBackend, type BackendOptions } from '@flotilla/backend';
+import type { Logger } from '@flotilla/runtime';
+import { WhipEndpoint } from '@flotilla/whip';
+import { base32Id } from './ids.ts';
+import type { ApiKeys } from './inbound/api-keys.ts';
+
+/** A JSON Web Token in its compact form, RFC 7519 section 3: a join token. */
+const jsonWebToken = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
+const participants = {
+  whip: { name: 'Encoder', grants: ['publish'] },
+  whep: { name: 'Player', grants: ['subscribe'] },
+} as const;
+
+/**
+ * The WHIP and WHEP endpoint of the edge. Its bearer token is a join token, or an API key of the edge with the scope `rooms`: for that the
+ * edge requests join tokens itself, so that an encoder needs one key for as long as it streams.
+ */
+export function whipEndpoint(options: {
+  readonly signalUrl: string;
+  readonly registry: BackendOptions;
+  readonly keys: ApiKeys;
+  readonly log: Logger;
+}): WhipEndpoint {
+  const { signalUrl, keys, log } = options;
+  const registry = createBackend(options.registry);
+  return new WhipEndpoint({
+    signalUrl,
+    log: log.child({ part: 'whip' }),
+    joinTokens: (bearer, { kind, room }) => {
+      if (jsonWebToken.test(bearer)) return undefined;
+      const name = keys.check(`Bearer ${bearer}`, 'rooms') ?? participants[kind].name;
+      const { grants } = participants[kind];
+      const userId = base32Id(`${kind}-`);
+      return async () => (await registry.issueToken({ room, name, userId, grants: [...grants] })).token;
+    },
+  });
+}
