@@ -90,7 +90,9 @@ export const play = (page: Page, { url, token }: Call): Promise<Exchanged & { re
       });
       const text = await post.text();
       const location = post.headers.get('location');
-      Object.assign(globalThis, { whipClient: { connection, video, token, location: new URL(location ?? '', url).href } });
+      Object.assign(globalThis, {
+        whipClient: { connection, video, token, location: new URL(location ?? '', url).href },
+      });
       const exchanged = { status: post.status, location, etag: post.headers.get('etag'), problem: undefined };
       if (post.status === 201) await connection.setRemoteDescription({ type: 'answer', sdp: text });
       if (post.status !== 406 || !location) return { ...exchanged, problem: post.ok ? undefined : text };
