@@ -10,6 +10,7 @@ interface SdkPage {
   sdk: Sdk;
   room: Room;
   video: HTMLVideoElement;
+  stopAdapting?: () => void;
 }
 const refusedCname = 'refused';
 
@@ -127,7 +128,7 @@ describe('the SDK', () => {
       const [publication] = [...inPage.room.participants.values()].flatMap(({ publications }) => [
         ...publications.values(),
       ]);
-      publication!.adaptTo(inPage.video);
+      inPage.stopAdapting = publication!.adaptTo(inPage.video);
     });
     await widthBecomes('the lowest layer', (now) => now <= 320);
     await resize('width: 1280px; height: 720px');
@@ -144,8 +145,11 @@ describe('the SDK', () => {
       },
       { timeoutMs: 20_000, everyMs: 1000 },
     );
-    await resize('width: 640px; height: 360px');
+    await resize('width: 160px; height: 90px');
     await framesCome(bob);
+    await widthBecomes('the lowest layer once more', (now) => now <= 320);
+    await bob.evaluate(() => inPage.stopAdapting!());
+    await widthBecomes('the highest layer when it is no longer adapted', (now) => now > 320);
   });
 
   test('a publication that the browser refuses costs itself alone, for those in the room and for newcomers', async () => {

@@ -20,7 +20,7 @@ interface Seen {
   intersects: boolean;
 }
 
-/** What a publication needs for these elements: nothing is changed about one that nothing was seen of yet. */
+/** What a publication needs for the elements that show it, one at least. */
 export function needFor(
   seen: readonly Seen[],
   { pixelRatio, windowArea, isCamera }: { pixelRatio: number; windowArea: number; isCamera: boolean },
@@ -35,9 +35,17 @@ export function needFor(
   };
 }
 
+/** What is received of a publication that is adapted to nothing any more: everything. */
+const unadapted = (isCamera: boolean): SubscriptionSettings => ({
+  paused: false,
+  ...(isCamera && { layers: { spatial: linesOfLayers.length } }),
+  priority: 1,
+});
+
 /**
  * Adapts what is received of a video to the elements that show it: the lowest simulcast layer that fills the largest of them, in
- * pixels of the screen; more priority for larger ones; and nothing while none has been visible for two seconds.
+ * pixels of the screen; more priority for larger ones; and nothing while none has been visible for two seconds. It ends when no element was
+ * left for a moment, as an element that is moved in its document is removed and added again.
  */
 export class AdaptiveView {
   readonly #isCamera: boolean;
@@ -48,21 +56,24 @@ export class AdaptiveView {
   readonly #onVisibility = (): void => this.#compareVisible();
   #resizeTimer: ReturnType<typeof setTimeout> | undefined;
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
+  #endTimer: ReturnType<typeof setTimeout> | undefined;
   #isPaused = false;
   #applied = '';
 
-  constructor(isCamera: boolean, apply: (settings: SubscriptionSettings) => void) {
+  /** @param onEnd called when it has ended because it had no elements. */
+  constructor(
+    isCamera: boolean,
+    apply: (settings: SubscriptionSettings) => void,
+    private readonly onEnd: () => void,
+  ) {
     this.#isCamera = isCamera;
     this.#apply = apply;
     document.addEventListener('visibilitychange', this.#onVisibility);
   }
 
-  get isEmpty(): boolean {
-    return this.#elements.size === 0;
-  }
-
   add(element: HTMLElement): void {
     if (this.#elements.has(element)) return;
+    clearTimeout(this.#endTimer);
     // Visible until the observer says otherwise: the picture must not wait for that.
     this.#elements.set(element, { width: element.clientWidth, height: element.clientHeight, intersects: true });
     this.#sizes.observe(element);
@@ -71,15 +82,23 @@ export class AdaptiveView {
   }
 
   remove(element: HTMLElement): void {
-    this.#elements.delete(element);
+    if (!this.#elements.delete(element)) return;
     this.#sizes.unobserve(element);
     this.#intersections.unobserve(element);
     this.#compareVisible();
+    if (this.#elements.size > 0) return;
+    this.#endTimer = setTimeout(() => {
+      this.close();
+      this.onEnd();
+      this.#apply(unadapted(this.#isCamera));
+    }, resizeDelayMs);
   }
 
   close(): void {
+    this.#elements.clear();
     clearTimeout(this.#resizeTimer);
     clearTimeout(this.#pauseTimer);
+    clearTimeout(this.#endTimer);
     this.#sizes.disconnect();
     this.#intersections.disconnect();
     document.removeEventListener('visibilitychange', this.#onVisibility);

@@ -100,18 +100,18 @@ export class RemotePublication {
    * Receives of a video only what this element shows: the lowest layers that fill it, and nothing while it has been hidden for two
    * seconds. Of several elements the largest counts. What `pause` and `setLayers` ask for remains the maximum.
    *
-   * @returns stops it.
+   * @returns stops it. Without an element left, everything that the application chose is received again.
    */
   adaptTo(element: HTMLElement): () => void {
     if (this.kind !== 'video') return () => undefined;
-    const view = (this.#view ??= new AdaptiveView(this.source === 'camera', (settings) => this.#adapt(settings)));
+    this.#view ??= new AdaptiveView(
+      this.source === 'camera',
+      (settings) => this.#adapt(settings),
+      () => (this.#view = undefined),
+    );
+    const view = this.#view;
     view.add(element);
-    return () => {
-      view.remove(element);
-      if (!view.isEmpty) return;
-      view.close();
-      if (this.#view === view) this.#view = undefined;
-    };
+    return () => view.remove(element);
   }
 
   #adapt(settings: SubscriptionSettings): void {
