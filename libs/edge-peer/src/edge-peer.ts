@@ -18,8 +18,8 @@ import {
   type RtpCapabilities,
   type Subscription,
 } from '@flotilla/contracts';
+import type { SenderReport } from '@flotilla/rtp';
 import { EdgeLink, type RoomRequest } from './link.ts';
-import type { SenderReport } from './rtcp.ts';
 import type { OutgoingTrack } from './track.ts';
 
 /** A session with the fleet. `SignalSession` is one. */

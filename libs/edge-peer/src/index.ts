@@ -2,7 +2,6 @@ export { EdgePeer, type EdgePeerHandlers, type EdgePeerOptions, type Move, type 
 export { ForwardedTrack, type ForwardedTrackOptions, type SourcePacket } from './forwarded-track.ts';
 export { EdgeLink, type LinkHandlers, type RoomRequest } from './link.ts';
 export { Reception } from './reception.ts';
-export { nackOf, pictureLossOf, readRtcp, receiverReportOf, type SenderReport } from './rtcp.ts';
 export { headerBytes, isRtcp, isRtp, rtpPacket, type RtpStream, sequenceOf, ssrcOf, timestampOf } from './rtp.ts';
 export type { OutgoingTrack, StartedTrack, TrackSender } from './track.ts';
 export { endTransports } from './transport.ts';

@@ -10,16 +10,9 @@ import type {
   RequestType,
   Subscription,
 } from '@flotilla/contracts';
+import { maxReportBlocks, pictureLoss, readRtcp, receiverReport, type SenderReport, senderReport } from '@flotilla/rtp';
 import { History } from './history.ts';
 import { Reception } from './reception.ts';
-import {
-  maxReportBlocks,
-  pictureLossOf,
-  readRtcp,
-  receiverReportOf,
-  type SenderReport,
-  senderReportOf,
-} from './rtcp.ts';
 import { headerBytes, isRtcp, isRtp, ssrcOf } from './rtp.ts';
 import type { OutgoingTrack, StartedTrack } from './track.ts';
 import { PeerTransport } from './transport.ts';
@@ -176,7 +169,7 @@ export class EdgeLink {
     const now = performance.now();
     const blocks = [...this.#streams.values()].flatMap(({ reception }) => reception.reportBlock(now) ?? []);
     for (let from = 0; from < blocks.length; from += maxReportBlocks)
-      this.#recv?.send(receiverReportOf(this.#ownSsrc, blocks.slice(from, from + maxReportBlocks)));
+      this.#recv?.send(receiverReport(this.#ownSsrc, blocks.slice(from, from + maxReportBlocks)));
     // Repeats the key frame request until video arrives: the key frame or the first request may be lost.
     for (const [ssrc, { kind, reception }] of this.#streams)
       if (kind === 'video' && reception.packets === 0) this.#requestKeyFrame(ssrc);
@@ -186,14 +179,15 @@ export class EdgeLink {
   /** Sends sender reports, by which receivers play audio and video of one source together (RFC 3550, section 6.4.1). */
   #reportSent(now: number): void {
     for (const [ssrc, { started, packets, payloadBytes }] of this.#sent) {
-      const rtpTime = started.rtpTimeAt?.(now);
-      if (rtpTime !== undefined)
-        this.#sendTransport?.send(senderReportOf({ ssrc, unixMs: Date.now(), rtpTime, packets, payloadBytes }));
+      const rtpTimestamp = started.rtpTimeAt?.(now);
+      if (rtpTimestamp === undefined) continue;
+      const report = { ssrc, unixMs: Date.now(), rtpTimestamp, packets, octets: payloadBytes };
+      this.#sendTransport?.send(senderReport(report));
     }
   }
 
   #requestKeyFrame(ssrc: number): void {
-    this.#recv?.send(pictureLossOf(this.#ownSsrc, ssrc));
+    this.#recv?.send(pictureLoss(this.#ownSsrc, ssrc));
   }
 
   /** Requests a key frame of each received video. */
@@ -277,7 +271,7 @@ export class EdgeLink {
     if (!isRtcp(packet)) return;
     for (const message of readRtcp(packet)) {
       const sent = this.#sent.get(message.ssrc);
-      if (message.type === 'key frame request') sent?.started.requestKeyFrame();
+      if (message.type === 'picture loss' || message.type === 'full intra request') sent?.started.requestKeyFrame();
       if (message.type !== 'nack') continue;
       for (const sequence of message.sequences) {
         const lost = sent?.history.find(sequence);

@@ -1,4 +1,4 @@
-import type { ReportBlock } from './rtcp.ts';
+import type { ReportBlock } from '@flotilla/rtp';
 import { sequenceOf, timestampOf } from './rtp.ts';
 
 /** A larger forward jump of the sequence number is a restart of the stream (MAX_DROPOUT of RFC 3550, appendix A.1). */

@@ -1,6 +1,6 @@
 import type { BandwidthEstimator, PacketResult } from '@flotilla/bandwidth';
 import type { Link } from './link.ts';
-import { Random } from './random.ts';
+import { Random } from '@flotilla/loadtest-kit';
 import type { Timeline } from './timeline.ts';
 import type { Trace } from './traces.ts';
 

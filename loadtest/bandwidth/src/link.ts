@@ -1,4 +1,4 @@
-import { Random } from './random.ts';
+import { Random } from '@flotilla/loadtest-kit';
 import type { Timeline } from './timeline.ts';
 import type { Trace } from './traces.ts';
 

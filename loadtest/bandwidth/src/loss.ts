@@ -1,4 +1,4 @@
-import type { Random } from './random.ts';
+import type { Random } from '@flotilla/loadtest-kit';
 
 /** Whether the next packet is lost on the way, apart from what a full queue drops. */
 export type LossModel = (random: Random) => () => boolean;

@@ -1,5 +1,5 @@
 import { burstLoss, type LossModel, noLoss, randomLoss } from './loss.ts';
-import { Random } from './random.ts';
+import { Random } from '@flotilla/loadtest-kit';
 
 /** Bit rate at a time in ms, bit/s. */
 export type RateAt = (atMs: number) => number;

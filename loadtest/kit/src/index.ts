@@ -13,6 +13,7 @@ export {
 } from './options.ts';
 export { nearestRank, percentile, summarize } from './percentiles.ts';
 export { endProgress, progress } from './progress.ts';
+export { Random } from './random.ts';
 export { markdown, type Plots, type Report, type Series, type Goal } from './report.ts';
 export { endOnStopRequest } from './stop-request.ts';
 export { runInfo, writeReport } from './write-report.ts';

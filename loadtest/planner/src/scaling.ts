@@ -1,5 +1,5 @@
 import { decide, emptyScalingMemory, type ScalingMemory, scalingSettings } from '@flotilla/autoscaler';
-import { Random } from './random.ts';
+import { Random } from '@flotilla/loadtest-kit';
 
 /** Sessions of a node at its capacity, and its CPU then. */
 const capacity = 200;

@@ -1,4 +1,4 @@
-import { type Random } from './random.ts';
+import { type Random } from '@flotilla/loadtest-kit';
 import { type SimNode, type SimPeer, type World } from './world.ts';
 
 export interface ScenarioOptions {

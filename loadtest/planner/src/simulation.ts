@@ -6,7 +6,7 @@ import {
   type PlannerSettings,
   plannerSettings,
 } from '@flotilla/autoscaler';
-import { Random } from './random.ts';
+import { Random } from '@flotilla/loadtest-kit';
 import { Rules } from './rules.ts';
 import { Scenario, type ScenarioOptions } from './scenario.ts';
 import { type SimNode, type SimPeer, World } from './world.ts';

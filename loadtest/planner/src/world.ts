@@ -1,5 +1,5 @@
 import type { FleetState, PlannedMigration, PlannerNode, PlannerPeer } from '@flotilla/autoscaler';
-import type { Random } from './random.ts';
+import type { Random } from '@flotilla/loadtest-kit';
 
 /** A simulated peer. */
 export interface SimPeer extends PlannerPeer {

@@ -1,6 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { readRtcp, rtpPacket } from '@flotilla/edge-peer';
+import { rtpPacket } from '@flotilla/edge-peer';
+import { readRtcp } from '@flotilla/rtp';
 import { freePort } from '@flotilla/processes';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -82,7 +83,7 @@ describe('an RTP source', () => {
     const of = stream(1);
     let requests = 0;
     sender.on('message', (rtcp) => {
-      for (const message of readRtcp(rtcp)) if (message.type === 'key frame request' && message.ssrc === 1) requests++;
+      for (const message of readRtcp(rtcp)) if (message.type === 'picture loss' && message.ssrc === 1) requests++;
     });
     send(next(of));
     await counted(1);

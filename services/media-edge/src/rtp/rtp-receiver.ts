@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { isRtcp, nackOf, pictureLossOf, readRtcp, Reception, receiverReportOf } from '@flotilla/edge-peer';
+import { isRtcp, Reception } from '@flotilla/edge-peer';
+import { nack, pictureLoss, readRtcp, receiverReport } from '@flotilla/rtp';
 import { TokenBucket } from '@flotilla/runtime';
 import { OrderBuffer } from './order-buffer.ts';
 import { parseRtp, type RtpPacket } from './rtp-packet.ts';
@@ -124,7 +125,7 @@ export class RtpReceiver {
     if (now - this.#reportedAt < reportIntervalMs) return;
     this.#reportedAt = now;
     const block = this.#reception.reportBlock(now);
-    this.options.sendRtcp(receiverReportOf(this.#ownSsrc, block ? [block] : []));
+    this.options.sendRtcp(receiverReport(this.#ownSsrc, block ? [block] : []));
   }
 
   #requestMissing(now: number): void {
@@ -138,13 +139,13 @@ export class RtpReceiver {
       pending.set(sequence, isDue ? { times: before.times + 1, at: now } : before);
     }
     this.#requested = pending;
-    if (due.length > 0) this.options.sendRtcp(nackOf(this.#ownSsrc, this.#reception!.ssrc, due));
+    if (due.length > 0) this.options.sendRtcp(nack(this.#ownSsrc, this.#reception!.ssrc, due));
   }
 
   /** Requests a key frame of the source, unless one was requested within 300 ms. */
   requestKeyFrame(now: number): void {
     if (!this.#reception || now - this.#keyFrameRequestedAt < keyFrameIntervalMs) return;
     this.#keyFrameRequestedAt = now;
-    this.options.sendRtcp(pictureLossOf(this.#ownSsrc, this.#reception.ssrc));
+    this.options.sendRtcp(pictureLoss(this.#ownSsrc, this.#reception.ssrc));
   }
 }
