@@ -105,7 +105,7 @@ describe('the media edge', () => {
     });
   }
 
-  test('an encoder that sends RTP is seen and heard in Chromium, also after a migration and after a restart', async () => {
+  test('audio and video of an encoder that sends RTP arrive in Chromium, also after a migration and after a restart', async () => {
     const rtcp = await freePort();
     const { id, listen } = await create({
       kind: 'rtp',

@@ -4,7 +4,7 @@ import { notYet, type Topology, waitFor } from '@flotilla/testkit';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { standalone } from '../src/index.ts';
 
-/** Subscribers of one publisher, and the load at which the room goes on to the second worker: half of what they make. */
+/** Subscribers of one publisher, and the load at which the room spreads to the second worker: half of what they make. */
 const subscribers = Number(process.env['SUBSCRIBERS'] ?? 60);
 const spreadLoad = Math.round((3 * subscribers) / 2);
 /** Reports of the node that the figures are means of; it reports twice a second. */

@@ -51,7 +51,7 @@ export const publishOffer = (): string =>
     { kind: 'video', mid: '1', direction: 'sendonly' },
   ]);
 
-/** With the payload types of the fleet, unless told otherwise. */
+/** With the payload types of the fleet, unless the test names others. */
 export const playOffer = (videoPayloadType?: number): string =>
   offerOf([
     { kind: 'audio', mid: '0', direction: 'recvonly' },

@@ -122,7 +122,7 @@ describe('the comparison of captures', () => {
     expect((await compare(sides[0]!, sides[1]!, { exact: true })).total.body).toBe(2);
   });
 
-  test('has quantiles of both sides, and a test from 20 pairs on that tells which is slower', async () => {
+  test('has quantiles of both sides, and from 20 pairs on, a test of which is slower', async () => {
     const ids = Array.from({ length: 40 }, (_, index) => String(index));
     const [ours, theirs] = [0, 20].map((more) => ids.map((id, index) => exchange(id, { ms: index + more })));
     const { total } = await compare(ours!, theirs!);

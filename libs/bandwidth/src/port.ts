@@ -22,7 +22,7 @@ export interface TransportFeedback {
   readonly packets: readonly PacketResult[];
 }
 
-/** What an RTCP receiver report tells (RFC 3550 section 6.4.1), with the sender's own measurements. */
+/** What an RTCP receiver report says (RFC 3550 section 6.4.1), with the sender's own measurements. */
 export interface ReceiverReport {
   readonly kind: 'report';
   /** Lost packets since the last report as a share of the expected ones, 0 to 1. */

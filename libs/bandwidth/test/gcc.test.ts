@@ -78,7 +78,7 @@ describe('rate window', () => {
     expect(window.bitrate).toBeUndefined();
   });
 
-  test('starts anew after a jump of the clock in either direction', () => {
+  test('starts again after a jump of the clock in either direction', () => {
     const window = new RateWindow(500);
     for (const begin of [0, 1e9, -1e9]) {
       window.add(begin, 1e6);

@@ -24,7 +24,7 @@ export type CanaryPhase = z.infer<typeof CanaryPhase>;
 export const CanaryDecider = z
   .enum(['start', 'comparison', 'crashes', 'time', 'nodes', 'operator'])
   .describe(
-    'What a decision rests on. `start`: a version was seen first. `comparison`: the statistical comparison. `crashes`: the rate of crashes, or a crash loop. `time`: the observation ended without proof. `nodes`: the last node of a version is gone. `operator`: an order over REST.',
+    'What a decision rests on. `start`: a version was seen first. `comparison`: the statistical comparison. `crashes`: the rate of crashes, or a crash loop. `time`: the observation ended without proof. `nodes`: a version has no nodes left. `operator`: an order over REST.',
   );
 export type CanaryDecider = z.infer<typeof CanaryDecider>;
 

@@ -51,7 +51,7 @@ export interface EdgePeerHandlers {
   /** A publication ended, or its participant left. */
   onPublicationEnded?(publicationId: string): void;
   onMoved?(move: Move): void;
-  /** Something failed, and the peer goes on without it. */
+  /** Something failed, and the peer continues without it. */
   onProblem?(problem: string): void;
   /** Media was lost and could not be opened again. */
   onMediaFailed?(error: FlotillaError): void;

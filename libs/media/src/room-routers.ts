@@ -83,7 +83,7 @@ export class RoomRouters implements Iterable<RoomRouter> {
     let router: Router | undefined;
     try {
       router = await worker.worker.createRouter(routerOptions);
-      // Before its first transport: it measures those that it is told of.
+      // Before its first transport: it measures the transports that are created after it.
       const meter = new RoomMeter(roomId, router, onMeasured);
       const roomRouter = { worker, router, meter, speakers: await speakers.observe(router) };
       if (!this.#closed && !router.closed) return roomRouter;

@@ -37,7 +37,7 @@ async function workerOf(nodeId: string, { sessionId, id }: Member): Promise<numb
   throw new Error(`no worker has ${id}`);
 }
 
-/** Kills a worker, and waits until its node was told. */
+/** Kills a worker, and waits until its node knows. */
 async function kill(nodeId: string, pid: number): Promise<void> {
   killProcess(pid);
   await waitFor('the worker is replaced', () => {
@@ -194,7 +194,7 @@ describe('a room on the two workers of a node', () => {
 });
 
 describe('a room on two nodes of two workers', () => {
-  test('a publication of another node crosses the pipe once and goes on to the other worker', async () => {
+  test('a publication of another node crosses the pipe once and continues to the other worker', async () => {
     const publisher = await nodes.enter(there);
     const { id, producerId } = await publish(there, publisher);
     const viewers = [await nodes.enter(here, false), await nodes.enter(here, false)];
@@ -213,11 +213,11 @@ describe('a room on two nodes of two workers', () => {
     expect((await nodes.node(there).sample()).load.pipes).toBe(1);
   });
 
-  test('when the worker that receives from another node dies, a client on the other worker is told to subscribe again', async () => {
+  test('when the worker that receives from another node dies, a client on the other worker is asked to subscribe again', async () => {
     const publisher = await nodes.enter(there);
     const { id } = await publish(there, publisher);
     const [first, second] = [await nodes.enter(here, false), await nodes.enter(here, false)];
-    // The pipe ends at one of them, and goes on to the other.
+    // The pipe ends at one of them, and continues to the other.
     await Promise.all([first, second].map((each) => subscribe(here, each, id)));
     const room = await nodes.room(here);
     const pids = [await workerOf(here, first), await workerOf(here, second)];
@@ -234,7 +234,7 @@ describe('a room on two nodes of two workers', () => {
     expect(await subscribe(here, survivor, id)).toMatchObject({ failed: [], subscriptions: [{ publicationId: id }] });
   });
 
-  test('when the worker that sends to another node dies, clients there are told to subscribe again to what continues', async () => {
+  test('when the worker that sends to another node dies, clients there are asked to subscribe again to what continues', async () => {
     const publishers = [await nodes.enter(there), await nodes.enter(there)];
     const ids: string[] = [];
     for (const each of publishers) ids.push((await publish(there, each)).id);

@@ -16,7 +16,7 @@ describe('shedding of videos at a tight pipe', () => {
     expect(seconds(decisions(times(9, 0.2)), 'pause')).toEqual([2, 5, 8]);
   });
 
-  test('one sample without loss starts the count anew', () => {
+  test('one sample without loss starts the count again', () => {
     expect(seconds(decisions([0.2, 0.2, 0, 0.2, 0.2]), 'pause')).toEqual([]);
   });
 

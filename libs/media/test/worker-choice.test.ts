@@ -24,7 +24,7 @@ test('a room stays on its worker below both limits, also when another one is idl
 test.each([
   ['CPU', { cpu: 0.6, load: 10 }],
   ['load', { cpu: 0.1, load: 400 }],
-])('at the limit of %s it goes on to the least loaded worker', (_, full) => {
+])('at the limit of %s the next session is assigned to the least loaded worker', (_, full) => {
   expect(choose({ ...full, ofRoom: 10 }, { load: 5 }, {})).toBe(2);
 });
 

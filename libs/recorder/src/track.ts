@@ -22,7 +22,7 @@ export interface RecordedTrack {
   readonly requestKeyFrame?: (ssrc: number) => void;
 }
 
-/** What the source of a track calls. It goes on with the same track when the SSRC changes: a migration, a replaced producer. */
+/** What the source of a track calls. It continues with the same track when the SSRC changes: a migration, a replaced producer. */
 export interface TrackFeed {
   /**
    * An RTP packet. It is read before this returns, so the buffer may be used again.

@@ -91,7 +91,7 @@ describe('Recorder', () => {
     expect(part).toMatchObject({ clock: 'arrival', startMs, endMs: startMs + 80, frames: 3 });
   });
 
-  it('continues a recording with a new part, and tells that the open one was interrupted', async () => {
+  it('continues a recording with a new part, and says that the open one was interrupted', async () => {
     const first = await start();
     const publisher = new Publisher(first.record(track()), 10, startMs);
     publisher.report();

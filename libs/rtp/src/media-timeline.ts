@@ -11,7 +11,7 @@ export interface ClockReport {
 const correction = 0.02;
 /** Least distance of two packets with different timestamps, in ms. */
 const leastStepMs = 0.5;
-/** A larger error is a jump of a clock: the timeline is fixed anew. */
+/** A larger error is a jump of a clock: the timeline is fixed again. */
 const maxErrorMs = 5000;
 
 /**

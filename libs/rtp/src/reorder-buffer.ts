@@ -83,7 +83,7 @@ export class ReorderBuffer {
     while (this.#held > 0 && now - this.#missingSince > this.#maxWaitMs) this.#skipGap(now);
   }
 
-  /** Passes on what is held, and starts anew with the next packet. */
+  /** Passes on what is held, and starts again with the next packet. */
   flush(): void {
     while (this.#held > 0) this.#skipGap(0);
     this.#next = undefined;

@@ -34,7 +34,7 @@ export class RetransmissionHistory {
     return this.#bytes;
   }
 
-  /** Adds the next packet of the stream: its sequence number is above those before, or the history starts anew. */
+  /** Adds the next packet of the stream: its sequence number is above those before, or the history starts again. */
   add(packet: PooledPacket): void {
     const sequence = packet.bytes.readUInt16BE(2);
     const ahead = this.#newest === undefined ? 0 : sequenceDistance(this.#newest, sequence);

@@ -31,7 +31,7 @@ export class StreamRewriter {
     this.#lastTimestamp = options.timestamp;
   }
 
-  /** From here on, only packets of this SSRC are passed on: the same one too, when its numbers start anew. */
+  /** From here on, only packets of this SSRC are passed on: the same one too, when its numbers start again. */
   switchTo(ssrc: number): void {
     this.#source = ssrc;
     this.#isFirst = true;

@@ -48,7 +48,7 @@ describe('RTP header', () => {
     expect(packet.payload().toString('hex')).toBe('01');
   });
 
-  it('is told from RTCP by the second byte', () => {
+  it('is distinguished from RTCP by the second byte', () => {
     expect(isRtcp(Buffer.of(0x80, 200))).toBe(true);
     expect(isRtcp(Buffer.of(0x80, 96 | 0x80))).toBe(false);
   });

@@ -61,7 +61,7 @@ describe('NackGenerator', () => {
     );
   });
 
-  it('empties its list and tells so when too many packets are missing', () => {
+  it('empties its list and says so when too many packets are missing', () => {
     const nacks = new NackGenerator({ maxMissing: 10 });
     nacks.onPacket(0, 0);
     expect(nacks.onPacket(11, 0)).toBe(true);
@@ -146,7 +146,7 @@ describe('ReorderBuffer', () => {
     );
   });
 
-  it('starts anew when the sequence numbers jump', () => {
+  it('starts again when the sequence numbers jump', () => {
     const { buffer, delivered } = buffered();
     for (const sequence of [1, 2, 30_000, 30_001, 100, 101]) buffer.push(packetAt(sequence), 0);
     expect(delivered).toEqual([1, 2, 30_000, 30_001, 100, 101]);
@@ -254,7 +254,7 @@ describe('MediaTimeline', () => {
     expect(timeline.next(9000, start + 140)).toBeCloseTo(start + 100, 3);
   });
 
-  it('goes on by the arrivals when the timestamps jump', () => {
+  it('continues by the arrivals when the timestamps jump', () => {
     const timeline = new MediaTimeline(90_000);
     timeline.onSenderReport({ unixMs: start, rtpTimestamp: 0 });
     timeline.next(0, start + 30);

@@ -185,7 +185,7 @@ test('packets that are not impaired are relayed although all others are lost', a
   expect(target.texts).toEqual(['kept', 'last']);
 });
 
-test('RTP is told from RTCP, STUN and DTLS', () => {
+test('RTP is distinguished from RTCP, STUN and DTLS', () => {
   const is = (...bytes: number[]): boolean => isRtp(Buffer.from(bytes));
   expect([is(0x80, 96), is(0x90, 0xe0), is(0x80, 200), is(0x00, 0x01), is(22, 254), isRtp(Buffer.alloc(0))]).toEqual([
     true,

@@ -52,7 +52,7 @@ export class FleetSession {
   #roomId = '';
   #ended = false;
   participantId = '';
-  /** Called once, whoever ended it. */
+  /** Called once, whatever ended it. */
   onEnded: (reason: EndReason) => void = () => undefined;
   /** Called with the events of the room that do not end the session. */
   onRoomEvent: (event: RoomEventOfClient) => void = () => undefined;

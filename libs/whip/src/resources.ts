@@ -12,7 +12,7 @@ export interface CreateOptions {
   readonly address: string;
   readonly token: string;
   readonly iceUfrag: string;
-  /** Aborts when the client is gone. */
+  /** Aborts when the client has disconnected. */
   readonly disconnected: AbortSignal;
   readonly open: (signal: FleetSessionOptions['signal']) => Promise<Opened>;
 }

@@ -15,7 +15,7 @@ export interface IngestsOptions {
   readonly signalUrl: string;
   readonly registry: BackendOptions;
   readonly ports: UdpPorts;
-  /** Address that senders are told to send to. */
+  /** Address that senders send to. */
   readonly announcedAddress: string;
   readonly maxIngests: number;
   /** Of each stream. */

@@ -92,7 +92,7 @@ describe('an RTP source', () => {
     expect(requests).toBe(1);
   });
 
-  test('drops what is no RTP of the stream, and goes on', async () => {
+  test('drops what is no RTP of the stream, and continues', async () => {
     const of = stream(1);
     send(next(of));
     await counted(1);

@@ -17,7 +17,7 @@ interface Group {
 const burstMs = 5;
 /** Longest burst of packets that a path delivers at once. */
 const maxBurstMs = 100;
-/** Pauses and clock steps above it start anew. */
+/** Pauses and clock steps above it start again. */
 const maxGapMs = 3000;
 
 /** Forms groups of packets that were sent, or were delivered, in one burst (section 5.2). */

@@ -12,7 +12,7 @@ export class RateWindow {
     this.#bytes = new Float64Array(Math.ceil(windowMs / bucketMs));
   }
 
-  /** Adds bytes at a time. Bytes older than the window are ignored; a clock that is set back by more starts the window anew. */
+  /** Adds bytes at a time. Bytes older than the window are ignored; a clock that is set back by more starts the window again. */
   add(atMs: number, bytes: number): void {
     const bucket = Math.floor(atMs / bucketMs);
     const { length } = this.#bytes;

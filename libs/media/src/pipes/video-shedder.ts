@@ -5,7 +5,7 @@ const quietLoss = 0.02;
 /** A pipe is tight after so many samples in a row: one may be a pause of a machine. */
 const tightSamples = 3;
 
-/** What a sample of a pipe tells. */
+/** What a sample of a pipe shows. */
 export interface PipeSample {
   /** Bit rate that the pipe sends, bit/s. */
   readonly sent: number;

@@ -117,7 +117,7 @@ describe('an observed candidate', () => {
     });
   });
 
-  test('is promoted when the stable version is gone, and forgotten when it is gone itself', () => {
+  test('is promoted when the stable version has no nodes left, and forgotten when it has none itself', () => {
     const gone = (version: string) => (of: string) => (of === version ? settings.absentMs : 0);
     expect(next({ absentMs: gone('v1') })).toMatchObject({
       phase: 'promoted',

@@ -20,7 +20,7 @@ export interface SourceHandlers {
   onMedia(media: readonly Medium[]): void;
   /** A packet, in order. */
   onPacket(kind: MediumKind, packet: RtpPacket, now: number): void;
-  /** Something is wrong, and the source goes on. */
+  /** Something is wrong, and the source continues. */
   onProblem(error: IngestError): void;
   /** The source has ended. It is not used any more. */
   onEnded(error: IngestError): void;
