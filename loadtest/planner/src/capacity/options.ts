@@ -18,7 +18,7 @@ const table = {
   cores: number('cores of an SFU node', 16, 2, 256),
   gbps: number('network interface of an SFU node, Gbit/s', 10, 1, 400),
   'consumers-per-worker': number('streams of subscribers on a media worker', 500, 1, 1_000_000),
-  'workers-per-room': number('media workers of a node that one room uses', 1, 1, 256),
+  'workers-per-room': number('media workers of a node that one room uses, 0 for all', 0, 0, 256),
   'pipe-fan-out': number('pipes of a stream from one node, 0 for no tree', 0, 0, 1000),
   json: flag('print JSON'),
 };
@@ -44,7 +44,7 @@ export function capacityOptions(): { readonly demand: Demand; readonly json: boo
     cores: values.cores,
     gbps: values.gbps,
     consumersPerWorker: values['consumers-per-worker'],
-    workersPerRoom: values['workers-per-room'],
+    workersPerRoom: values['workers-per-room'] || values.cores - 1,
     pipeFanOut: values['pipe-fan-out'],
   };
   return { demand, json: values.json };

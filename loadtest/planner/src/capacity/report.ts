@@ -36,7 +36,7 @@ export function details(plan: FleetPlan): string {
     ['SFU nodes, cores', `${short(sfu.nodes)}, ${short(sfu.nodes * demand.cores)}`],
     ['SFU cores in use', short(sfu.cores)],
     ['participants per SFU node, bound by', `${short(sfu.perNode)}, ${sfu.boundBy}`],
-    ['nodes per room, participants of a room on each', `${short(sfu.nodesPerRoom)}, ${short(sfu.roomPerNode)}`],
+    ['nodes per room, most participants of a room on one', `${short(sfu.nodesPerRoom)}, ${short(sfu.roomPerNode)}`],
     [
       'depth of the tree of pipes, from the first node into pipes (Gbit/s)',
       `${sfu.pipeDepth}, ${gbit(sfu.sourceBits)}`,
