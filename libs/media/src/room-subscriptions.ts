@@ -187,17 +187,21 @@ export class RoomSubscriptions {
     return { producer: link.producer, release, isLost: incoming.isLost };
   }
 
-  /** A subscription ended with the pipe that its publication arrived through, which continues: the client may subscribe again. */
+  /**
+   * What a subscription received of another node ended, and the publication continues: the client may subscribe again, unless it has
+   * done so already.
+   */
   #onLost(session: MediaSession, publicationId: string): void {
-    if (session.media.closed || session.isLeft) return;
+    if (session.media.closed || session.isLeft || session.media.findConsumer(publicationId)) return;
     const known = this.#lost.get(session);
     if (known) return void known.push(publicationId);
     const lost = [publicationId];
     this.#lost.set(session, lost);
-    // Those of one pipe end at the same time.
+    // Those of one pipe end at the same time; what is subscribed to again meanwhile stays.
     setTimeout(() => {
       this.#lost.delete(session);
-      if (!session.media.closed) this.#appendEnd(session, lost);
+      const ended = lost.filter((id) => !session.media.findConsumer(id));
+      if (!session.media.closed && ended.length > 0) this.#appendEnd(session, ended);
     }, lostWithinMs);
   }
 

@@ -194,6 +194,26 @@ describe('pipes of a room on three nodes', () => {
     expect(pipe!.size).toBe(1);
   });
 
+  test('an event about a producer that is being requested does not end it, whatever the request knew', async () => {
+    const [pipe] = incoming;
+    const using = pipe!.use({ ...publication, producerId: randomUUID() });
+    void pipe!.update(publication);
+    const { producer: piped, isLost } = await using;
+    const { frames } = source;
+    const lingerFrames = migrationLingerMs / 33 + 10;
+    await waitFor('the end of the linger time', () => source.frames > frames + lingerFrames || notYet('not yet'));
+    expect([piped.closed, isLost()]).toEqual([false, false]);
+  });
+
+  test('a use whose producer was replaced is lost after the linger time', async () => {
+    const [pipe] = incoming;
+    const { producer: piped, isLost } = await pipe!.use(publication);
+    await pipe!.update({ ...publication, producerId: randomUUID() });
+    expect(isLost()).toBe(false);
+    await waitFor('the end of the linger time', () => piped.closed || notYet('its producer is open'));
+    expect(isLost()).toBe(true);
+  });
+
   test('a publication without subscribers stops crossing after some seconds', async () => {
     const { release } = await incoming[0]!.use(publication);
     expect(outgoing.get('nd_2')!.size).toBe(1);

@@ -21,6 +21,10 @@ const idleMs = 5000;
 interface Incoming {
   readonly producer: Promise<Producer>;
   producerId: string;
+  /** Id of the producer that the newest event about the publication names. */
+  announcedId?: string;
+  /** It was given up for another producer of the publication. */
+  isReplaced?: true;
   subscribers: number;
   /** What the other node sent when it opened the pipe, until the producer is created. */
   piped?: PipedPublication | undefined;
@@ -33,7 +37,7 @@ export interface IncomingUse {
   /** The router of this producer. */
   readonly router: Router;
   readonly release: () => void;
-  /** Whether it ended with its pipe, while the publication continues. */
+  /** Whether it ended with its pipe, or was replaced by another producer, while the publication continues. */
   readonly isLost: () => boolean;
 }
 
@@ -126,7 +130,12 @@ export class IncomingPipe {
     };
     try {
       const producer = await incoming.producer;
-      return { producer, router: this.options.router, release, isLost: () => this.isLost };
+      return {
+        producer,
+        router: this.options.router,
+        release,
+        isLost: () => this.isLost || incoming.isReplaced === true,
+      };
     } catch (error) {
       if (this.#incoming.get(publication.id) === incoming) this.#end(publication.id);
       throw this.isLost ? new FlotillaError('NODE_UNAVAILABLE', 'the media worker of a pipe stopped') : error;
@@ -223,8 +232,14 @@ export class IncomingPipe {
   async update({ id, producerId, muted }: Publication): Promise<void> {
     const incoming = this.#incoming.get(id);
     if (!incoming) return;
+    incoming.announcedId = producerId;
     if (incoming.producerId !== producerId)
-      return this.#startTimer(id, incoming, migrationLingerMs, () => this.remove(id));
+      return this.#startTimer(id, incoming, migrationLingerMs, () => {
+        // The answer to a request overtook the event: it is this producer.
+        if (incoming.producerId === incoming.announcedId) return;
+        incoming.isReplaced = true;
+        this.remove(id);
+      });
     // Commands overtake events: this one is newer than the event that started the timer.
     if (incoming.subscribers > 0) clearTimeout(incoming.timer);
     try {
