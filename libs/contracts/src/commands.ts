@@ -51,7 +51,7 @@ export const registryCommands = {
   'registry.ping': { version: 1, payload: z.object({}), reply: z.object({}) },
   /**
    * Begins a migration: reserves capacity, opens the transports on the new node, and sends the client `migrate`. The reply
-   * comes then; `migration.deadline` is 10,000 ms (`migrationTimeoutMs`) after the begin. With reason `node_lost` the participant
+   * comes then; `migration.deadline` is 20,000 ms (`migrationTimeoutMs`) after the begin. With reason `node_lost` the participant
    * is assigned to another node at once. Not idempotent: a repetition is answered MIGRATION_RUNNING while the first runs.
    *
    * Errors: NOT_IN_ROOM, MEDIA_NOT_OPEN (the session has no media), NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE (the new node

@@ -223,7 +223,7 @@ export const errorCatalogue = {
     retry: true,
     meaning:
       'The participant is being migrated. It cannot be migrated again, and a publication that it has republished on the new node cannot be republished on the old one.',
-    cure: 'Wait for the end of the migration (10 s at most). To publish during it, send its `migrationId`.',
+    cure: 'Wait for the end of the migration (20 s at most). To publish during it, send its `migrationId`.',
   },
   MIGRATION_NOT_ACTIVE: {
     status: 409,

@@ -75,8 +75,8 @@ export type MigrationRecord = z.infer<typeof MigrationRecord>;
 /** Number of migrations in the history; the newest are kept. */
 export const keptMigrations = 100;
 
-/** Time after which a migration is rolled back, ms. */
-export const migrationTimeoutMs = 10_000;
+/** Time after which a migration is rolled back, ms. Long, as it costs nothing: until then the call goes on as it was, and a busy computer needs it. */
+export const migrationTimeoutMs = 20_000;
 
 /**
  * Time for which the old side of a migrated peer stays open after the commit, ms. Subscribers switch to the new side when they

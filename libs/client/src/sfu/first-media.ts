@@ -1,6 +1,8 @@
 import type { Consumer } from 'mediasoup-client/types';
 
 const pollIntervalMs = 20;
+/** The statistics take the browser's main thread at most this share of the time: in a large call, many wait for media at once. */
+const statisticsShare = 0.25;
 /** A stream without packets for this long, such as that of a muted microphone, is taken over as it is; in milliseconds. */
 const defaultTimeoutMs = 3000;
 /** Frames and time that a new video is given to reach a steady rate while the previous one still plays. */
@@ -57,14 +59,17 @@ export async function firstMedia(
   const previous = options.previous && new Reception(options.previous);
   let firstFrameAt: number | undefined;
   while (isOpen()) {
+    const askedAt = performance.now();
     await Promise.all([reception.update(), previous?.update()]);
+    const tookMs = performance.now() - askedAt;
     if (consumer.kind === 'audio' && reception.hasPackets) return true;
     if (reception.frames > 0) {
       firstFrameAt ??= performance.now();
       const isSteady = reception.frames >= steady.frames && performance.now() - firstFrameAt >= steady.ms;
       if (isSteady || reception.isStalled || !previous || previous.isStalled) return true;
     }
-    await new Promise((resolve) => setTimeout(resolve, pollIntervalMs));
+    const pauseMs = Math.max(pollIntervalMs, tookMs / statisticsShare - tookMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
   return firstFrameAt !== undefined;
 }
