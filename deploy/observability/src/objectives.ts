@@ -359,10 +359,11 @@ export const objectives: readonly Objective[] = [
     kind: 'level',
     id: 'event_loop_delay',
     alert: 'FlotillaEventLoopSlow',
-    title: 'Event-loop delay of a process, 99th percentile between two scrapes',
+    title:
+      'Time between two samples of the event loop of a process (50 ms when it is not late), 99th percentile between two scrapes',
     summary: 'The event loop of a process is late.',
     value: (metric) => ofFlotilla(metric('nodejs_eventloop_lag_p99_seconds'), metric),
-    above: 0.1,
+    above: 0.15,
     unit: 's',
     for: '10m',
     severity: 'ticket',

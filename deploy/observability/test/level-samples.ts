@@ -67,7 +67,7 @@ export const levelSamples: Readonly<Record<string, LevelSamples>> = {
     fault: [ofFlotilla, gauge(`nodejs_eventloop_lag_p99_seconds{${targetLabels}}`, 0.3)],
     noise: [
       ofFlotilla,
-      gauge(`nodejs_eventloop_lag_p99_seconds{${targetLabels}}`, 0.05),
+      gauge(`nodejs_eventloop_lag_p99_seconds{${targetLabels}}`, 0.1),
       gauge(`nodejs_eventloop_lag_p99_seconds{${otherLabels}}`, 3),
     ],
     labels: target,

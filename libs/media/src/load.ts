@@ -19,13 +19,20 @@ interface WorkerUsage {
   isPending: boolean;
 }
 
+/** Interval of the samples of the event loop, ms. Each wakes the process; with 10 ms that costs 1 % of a core. */
+const delayResolutionMs = 50;
+/** How long the number of usable cores is taken as it was, ms. */
+const coresKeptMs = 10_000;
+
 /** Measures CPU and event-loop delay between two calls. */
 export class LoadSampler {
-  readonly #delay = monitorEventLoopDelay({ resolution: 10 });
+  readonly #delay = monitorEventLoopDelay({ resolution: delayResolutionMs });
   readonly #usages = new WeakMap<PooledWorker, WorkerUsage>();
   readonly #cpu = new WeakMap<PooledWorker, number>();
   #processCpu = process.cpuUsage();
   #at = performance.now();
+  #cores = usableCores();
+  #coresReadAt = performance.now();
 
   constructor() {
     this.#delay.enable();
@@ -61,9 +68,14 @@ export class LoadSampler {
       perWorker.push({ pid: pooled.worker.pid, cpu, routers, consumers });
     }
 
-    const eventLoopDelayMs = round(this.#delay.percentile(99) / 1e6);
+    if (now - this.#coresReadAt >= coresKeptMs) {
+      this.#cores = usableCores();
+      this.#coresReadAt = now;
+    }
+    // The percentile is that of the intervals between two samples.
+    const eventLoopDelayMs = round(Math.max(0, this.#delay.percentile(99) / 1e6 - delayResolutionMs));
     this.#delay.reset();
-    return { cpu: round(busyMs / elapsedMs / usableCores()), eventLoopDelayMs, workers: perWorker };
+    return { cpu: round(busyMs / elapsedMs / this.#cores), eventLoopDelayMs, workers: perWorker };
   }
 
   /** The used share of one core of a worker in its last sample, 0 before the first. */

@@ -42,11 +42,11 @@ export const nodes = dashboard(
       { unit: 'percentunit', above: 0.05 },
     ),
     graph(
-      'event-loop delay of the control process, p99',
+      'event loop of the control process, time between two samples (50 ms when it is not late), p99',
       {
         '{{instance}}': `${metric('nodejs_eventloop_lag_p99_seconds')} and on (job, instance) ${metric('sfu_node_info', node)}`,
       },
-      { unit: 's', above: 0.1, span: 12 },
+      { unit: 's', above: 0.15, span: 12 },
     ),
     graph('pipes: lowest estimate divided by what is sent', {
       '{{instance}}': `${metric('sfu_pipe_headroom_ratio')} and on (job, instance) ${metric('sfu_node_info', node)}`,

@@ -1,8 +1,9 @@
 import type { Session } from './session.ts';
 import type { SessionTable } from './session-table.ts';
 
-/** Interval between two groups of visits, ms. */
-const tickMs = 10;
+/** Interval between two groups of visits, ms: as short as keeps a group below ten visits, within these bounds. */
+const shortestTickMs = 10;
+const longestTickMs = 100;
 
 /**
  * Visits every session once per `scanMs`, a few per tick, so that a scan never blocks the event loop. A visit that throws is
@@ -26,7 +27,12 @@ export class SessionScan {
   }
 
   start(): void {
-    this.#timer = setInterval(() => this.#tick(), tickMs);
+    const untilTenAreDue = (10 * this.scanMs) / Math.max(1, this.table.size);
+    const tickMs = Math.min(longestTickMs, Math.max(shortestTickMs, untilTenAreDue));
+    this.#timer = setTimeout(() => {
+      this.#tick();
+      if (this.#timer) this.start();
+    }, tickMs);
   }
 
   #tick(): void {
@@ -58,6 +64,7 @@ export class SessionScan {
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
