@@ -1,4 +1,4 @@
-// The checks and tests of `npm test`, run by the packaged Node once the set-up is done. Arguments: the tiers to run.
+// The checks and tests of `npm test`, run by the packaged Node once the set-up is done. Arguments: the tiers to run, and `--short-cluster`.
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -144,15 +144,17 @@ async function checks() {
   return tally;
 }
 
-/** @param {string} tier @param {Record<string, string>} env */
-async function runTier(tier, env) {
+/** @param {string} tier @param {Record<string, string>} env @param {boolean} shortCluster the tests of `npm run test:cluster -- --short` only */
+async function runTier(tier, env, shortCluster) {
   console.log(bold(`\nTests: ${tier}`));
   const tally = new Tally(tier);
   const projects = projectsWith(tier);
   for (const { dir } of projects) rmSync(resultsOf(dir, tier), { force: true });
   // Browsers and fleets need the machine for themselves.
   const parallel = tier === 'test' || tier === 'integration' ? 2 : 1;
-  if (tier === 'cluster') await run(process.execPath, [join(root, 'tools', 'test-cluster.mjs')], { show: true });
+  const clusterArgs = shortCluster ? ['--short'] : [];
+  if (tier === 'cluster')
+    await run(process.execPath, [join(root, 'tools', 'test-cluster.mjs'), ...clusterArgs], { show: true });
   else await nxRun(['-t', tier, `--parallel=${parallel}`], env);
   for (const project of projects) countResults(tally, project);
   tally.end();
@@ -166,10 +168,18 @@ await runMain(async () => {
   const skipped = [];
   const brokers = await startBrokers();
   try {
-    for (const tier of process.argv.slice(2)) {
+    const options = process.argv.slice(2);
+    for (const tier of options.filter((each) => each !== '--short-cluster')) {
       const problem = problems[tier]?.();
       if (problem) skipped.push(`${tier}: skipped. ${problem}`);
-      else tallies.push(await runTier(tier, { REDIS_URL: brokers.redisUrl, AMQP_URL: brokers.amqpUrl }));
+      else
+        tallies.push(
+          await runTier(
+            tier,
+            { REDIS_URL: brokers.redisUrl, AMQP_URL: brokers.amqpUrl },
+            options.includes('--short-cluster'),
+          ),
+        );
     }
   } finally {
     await brokers.stop();

@@ -19,9 +19,15 @@ without power or network, a stopped control plane. Prints the figures it saw. Li
 
   --keep           leave the cluster running afterwards
   --with-hpa       scaling by an HPA too, for comparison: two more minutes
+  --short          installation, one rollout, lost machines and a killed node, without scaling, a stopped control plane, TURN and IPv6
   --help           this text
   other options    are vitest's: -t drain runs the tests with that word in their title
 `;
+
+/** Files of the tests that `--short` runs. */
+const shortFiles = ['installation', 'machines', 'pods', 'rollouts', 'sfu-killed'].map(
+  (name) => `test/${name}.cluster.test.ts`,
+);
 
 /** The suite is killed after this time, in milliseconds: a cluster that hangs must not hold up a CI. */
 const suiteMs = 30 * 60_000;
@@ -55,7 +61,10 @@ await runMain(async () => {
   const all = process.argv.slice(2);
   const keep = all.includes('--keep');
   if (all.includes('--with-hpa')) process.env['CLUSTER_WITH_HPA'] = 'true';
-  const vitestArgs = all.filter((arg) => !['--', '--keep', '--with-hpa'].includes(arg));
+  const short = all.includes('--short');
+  if (short) process.env['CLUSTER_SHORT'] = 'true';
+  const ownOptions = ['--', '--keep', '--with-hpa', '--short'];
+  const vitestArgs = [...(short ? shortFiles : []), ...all.filter((arg) => !ownOptions.includes(arg))];
   if (all.includes('--help')) {
     console.log(usage);
     return 0;

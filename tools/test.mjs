@@ -21,9 +21,9 @@ Lint, types, and the tests by tier, each as fast as what it starts: the name of 
   cluster       *.cluster.test.ts       a Kubernetes of three nodes: npm run test:cluster
 
   --fast      test and integration only
-  --all       firefox and soak too, and cluster where Kubernetes was built before, as .ci/run does
+  --all       firefox and soak too, and the short cluster tests where Kubernetes was built before, as .ci/run does
   --nightly   nightly too
-  --cluster   cluster too, and builds Kubernetes
+  --cluster   all of cluster too, and builds Kubernetes
   --yes       install missing system packages without asking; without a terminal nothing is asked
   --help      this text
 
@@ -74,6 +74,7 @@ await runMain(async () => {
     ...(values.all ? ['firefox', 'soak'] : []),
     ...(values.nightly ? ['nightly'] : []),
     ...(values.cluster || (values.all && !unbuilt) ? ['cluster'] : []),
+    ...(values.cluster ? [] : ['--short-cluster']),
   ];
   if (values.all && !values.cluster && unbuilt) console.log(`The tier cluster does not run: ${unbuilt}.`);
   return runInForeground('tools/run-tests.mjs', tiers);

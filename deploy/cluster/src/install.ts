@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { brokerPorts } from './brokers.ts';
 import { command } from './command.ts';
-import { apply, currentKubeconfig, get } from './kubectl.ts';
+import { apply, currentKubeconfig, get, kubectl } from './kubectl.ts';
 import { podProblems, reportPods } from './pod-progress.ts';
 import { controlPlaneAddress, kubeconfig, namespace, pageUrl, registryUrl } from './settings.ts';
 
@@ -33,8 +33,13 @@ export async function install(target: Target = {}, args: readonly string[] = [])
   const values = context === undefined ? ['--values', localValues, '--force-conflicts'] : [];
   const wait = ['--create-namespace', '--wait', `--timeout=${timeoutMs / 1000}s`];
   const done = progress && reportPods(context, progress);
+  const upgrade = () => helm(['upgrade', '--install', release, chart, ...wait, ...values, ...args], target);
   try {
-    await helm(['upgrade', '--install', release, chart, ...wait, ...values, ...args], target);
+    await upgrade().catch(async (error: unknown) => {
+      if (context !== undefined || !/release: already exists/.test((error as Error).message)) throw error;
+      await removePendingRelease();
+      await upgrade();
+    });
   } catch (error) {
     const problems = await podProblems(context).catch(() => []);
     if (problems.length === 0) throw error;
@@ -45,6 +50,15 @@ export async function install(target: Target = {}, args: readonly string[] = [])
     done?.();
   }
   progress?.('Flotilla: every pod is ready');
+}
+
+/**
+ * Helm writes its record again when the answer of a busy API server is late, finds it written ("release: already exists") and leaves the
+ * upgrade pending. Without the record, the upgrade can be repeated.
+ */
+async function removePendingRelease(): Promise<void> {
+  const pending = `owner=helm,name=${release},status in (pending-install,pending-upgrade,pending-rollback)`;
+  await kubectl(['delete', 'secret', '--namespace', namespace, '--selector', pending]);
 }
 
 /** What the chart says about an installation in another cluster. */

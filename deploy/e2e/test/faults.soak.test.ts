@@ -1,5 +1,6 @@
+import { migrationTimeoutMs } from '@flotilla/contracts';
 import { type Broker, startRabbitMq, startRedis } from '@flotilla/processes';
-import { CallPage, mediaWorkersOf, notYet, RestApi, waitFor } from '@flotilla/testkit';
+import { CallPage, mediaWorkersOf, notYet, RestApi, smallViewport, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
@@ -36,7 +37,9 @@ describe('faults during migrations', () => {
   useBrowser((it) => (browser = it));
   beforeAll(async () => {
     await fleet.api.createRoom({ name: 'call', spread: true });
-    pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name })));
+    pages = await Promise.all(
+      names.map((name) => CallPage.join(browser, fleet.pageUrl, { room: 'call', name, viewport: smallViewport })),
+    );
     for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) {
       await page.watchFrames();
@@ -54,9 +57,13 @@ describe('faults during migrations', () => {
     const from = await nodeOf(one);
     if ((await nodeOf(other)) === from) {
       expect((await move(other, 0)).status).toBe(202);
-      await waitFor('two different nodes', async () => {
-        if ((await nodeOf(other)) === from) notYet(`both are on ${from}`);
-      });
+      await waitFor(
+        'two different nodes',
+        async () => {
+          if ((await nodeOf(other)) === from) notYet(`both are on ${from}`);
+        },
+        { timeoutMs: migrationTimeoutMs + 10_000 },
+      );
       await expectIntactCall('moved apart');
     }
     return nodeOf(other);
@@ -143,14 +150,14 @@ describe('faults during migrations', () => {
       async () => {
         for (const who of names.keys()) if ((await nodeOf(who)) === from) notYet(`${names[who]} is on ${from}`);
       },
-      // A migration that times out is planned again after 10 s.
-      { timeoutMs: 60_000 },
+      // A migration that times out is planned again.
+      { timeoutMs: 3 * migrationTimeoutMs },
     );
     await expectIntactCall('leading autoscaler killed during a drain');
     await fleet.startAgain(leader);
     expect(await fleet.processes.get(from)!.exited).toBe(0);
     await fleet.startAgain(from);
-  }, 150_000);
+  }, 180_000);
 
   test('the call continues while Redis is suspended for 30 s during migrations, and after it', async () => {
     await takeGaps();

@@ -1,4 +1,4 @@
-import { CallPage, mediaWorkersOf, notYet, waitFor } from '@flotilla/testkit';
+import { CallPage, mediaWorkersOf, notYet, smallViewport, waitFor } from '@flotilla/testkit';
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { TestFleet } from '../src/index.ts';
@@ -18,7 +18,9 @@ describe('an SFU node stops during a call of three', { timeout: 180_000 }, () =>
   beforeEach(async () => {
     room = `recovery-${++rooms}`;
     await fleet.api.createRoom({ name: room, spread: true });
-    pages = await Promise.all(names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name })));
+    pages = await Promise.all(
+      names.map((name) => CallPage.join(browser, fleet.pageUrl, { room, name, viewport: smallViewport })),
+    );
     for (const page of pages) for (const other of names) if (other !== page.name) await page.receivesMediaOf(other);
     for (const page of pages) await page.watchFrames();
   });

@@ -35,6 +35,9 @@ export interface Received {
 /** The increase of a counter that may have been reset. */
 const increase = (from: number, to: number): number => (to >= from ? to - from : to);
 
+/** For tests that look at no layout: fewer pixels to draw, and layers of lower resolution to decode. */
+export const smallViewport = { width: 640, height: 400 } as const;
+
 const smallCamera: CameraSize = { width: 640, height: 360 };
 
 export interface CallPageOptions {

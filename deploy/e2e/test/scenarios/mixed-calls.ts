@@ -1,3 +1,4 @@
+import { migrationTimeoutMs } from '@flotilla/contracts';
 import { notYet, uniqueName, waitFor } from '@flotilla/testkit';
 import { expect } from 'vitest';
 import { type CallScenario, callScenarios, meets, withPages } from './calls.ts';
@@ -48,7 +49,7 @@ export const mixedScenarios: readonly CallScenario[] = [
             const move = await waitFor(
               `${migrated.name} is migrated`,
               async () => (await migrated.moves())[0] ?? notYet(`it is on ${(await migrated.room()).nodeId}`),
-              { timeoutMs: 20_000 },
+              { timeoutMs: migrationTimeoutMs + 5000 },
             );
             expect(move).toEqual({ ms: expect.any(Number) as number });
             // Meanwhile the other side follows, and the previous one closes.
