@@ -74,6 +74,8 @@ export interface OpenSessionRequest {
 
 /** How long the state is asked for while the store is out of reach, after events were missed, ms. */
 const resynchronizeForMs = 60_000;
+/** How long an event that nothing replaces is appended again while the log is out of reach, in milliseconds. */
+const appendForMs = 60_000;
 
 /** Events about a session that arrive while it is opened. */
 interface Opening {
@@ -147,7 +149,19 @@ export class MediaRoom {
     });
     const common = { roomId, nodeId, rooms, pipes: this.pipes, log };
     this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
-    this.subscriptions = new RoomSubscriptions(this.#sessions, { ...common, links: this.#links, migrations, append });
+    const { events } = deps;
+    // No later event replaces these.
+    const appendSurely = (event: RoomEvent): void => {
+      retry(() => appendRoomEvent(events, roomId, event), { forMs: appendForMs }).catch((error: unknown) =>
+        log.error({ err: error, eventType: event.type }, 'room event not appended'),
+      );
+    };
+    this.subscriptions = new RoomSubscriptions(this.#sessions, {
+      ...common,
+      links: this.#links,
+      migrations,
+      append: appendSurely,
+    });
     this.#updates = new SessionUpdates(this.#sessions, nodeId, {
       onMoved: (session) => this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]),
       onLimitChanged: (session) => this.#limits.apply(session),
@@ -213,7 +227,9 @@ export class MediaRoom {
       this.#sessions.delete(media.id);
     }
     this.#closeIfEmpty();
-    return lost.length > 0 || hadPipes ? { participantIds: lost.map(({ media }) => media.participantId) } : undefined;
+    // The media of those that left is on another node.
+    const participantIds = lost.filter(({ isLeft }) => !isLeft).map(({ media }) => media.participantId);
+    return lost.length > 0 || hadPipes ? { participantIds } : undefined;
   }
 
   // Events.
@@ -413,8 +429,9 @@ export class MediaRoom {
     }
     if (this.#closed) return;
     this.#updates.applyState(state);
+    const known = new Set(state?.publications.map(({ id }) => id));
     for (const publicationId of [...this.#sessions.publicationIds(), ...this.pipes.publicationIds()])
-      void this.publications.onRemoved(publicationId);
+      if (!known.has(publicationId)) void this.publications.onRemoved(publicationId);
   }
 
   /** Throws UNAVAILABLE also while the state that is read is older than the events that were applied: it would undo them. */

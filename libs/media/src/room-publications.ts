@@ -51,14 +51,20 @@ export class RoomPublications {
       const [known] = publicationId === undefined ? [] : await rooms.publications(roomId, [publicationId]);
       if (known && known.participantId !== participantId) throw new FlotillaError('PUBLICATION_NOT_FOUND');
       let publication!: Publication;
-      await media.publish(request, async (producer) => {
-        publication = publicationOf(request, participantId, producer);
-        await roomRouter.speakers.addOwn(producer);
-        media.requireOpen();
-        await rooms.putPublication(roomId, { ...publication, nodeId });
+      let isAnnounced = false;
+      try {
+        await media.publish(request, async (producer) => {
+          publication = publicationOf(request, participantId, producer);
+          await roomRouter.speakers.addOwn(producer);
+          media.requireOpen();
+          await rooms.putPublication(roomId, { ...publication, nodeId });
+          isAnnounced = true;
+        });
+      } catch (error) {
         // Closed while it was announced: nothing else would remove it.
-        if (media.closed) await rooms.removePublication(roomId, participantId, publication.id);
-      });
+        if (isAnnounced) await rooms.removePublication(roomId, participantId, publication.id);
+        throw error;
+      }
       return publication;
     });
   }

@@ -101,6 +101,19 @@ describe('a pipe between two nodes over a path with a bottleneck', () => {
     });
   });
 
+  test('resumes a video that was paused last although nothing else crosses it', async () => {
+    path.bitrate = 200_000;
+    await waitFor('a paused video', () => {
+      if (!videos[2]!.paused) notYet(`dropped ${path.dropped}`);
+    });
+    // The others are muted.
+    for (const silent of [sound, ...videos.slice(0, 2)]) await silent.pause();
+    path.bitrate = Infinity;
+    await waitFor('the video', () => {
+      if (videos[2]!.paused) notYet(JSON.stringify(bandwidth.states));
+    });
+  });
+
   test('a closed pipe is no longer measured', async () => {
     await waitFor('an estimate', () => {
       if (bandwidth.states.length === 0) notYet('no report yet');

@@ -205,6 +205,40 @@ describe('pipes of a room on three nodes', () => {
     expect([piped.closed, isLost()]).toEqual([false, false]);
   });
 
+  test('a request that names another producer gives the previous one up', async () => {
+    const [pipe] = incoming;
+    const first = await pipe!.use(publication);
+    const second = await pipe!.use({ ...publication, producerId: randomUUID() });
+    expect([first.producer.closed, first.isLost()]).toEqual([true, true]);
+    expect([second.producer.closed, second.isLost()]).toEqual([false, false]);
+  });
+
+  test('what arrives through a pipe that is opened again is lost, its node may have closed its end', async () => {
+    const [pipe] = incoming;
+    const first = await pipe!.use(publication);
+    // As when the media worker that the pipe began at has died.
+    outgoing.set('nd_2', {
+      add: () => Promise.reject(new FlotillaError('MEDIA_NOT_OPEN')),
+    } as unknown as OutgoingPipe);
+    const later = pipe!.use({ ...publication, id: 'pub_later' });
+    await expect(later).rejects.toMatchObject({ code: 'PUBLICATION_NOT_FOUND' });
+    expect([first.producer.closed, first.isLost()]).toEqual([true, true]);
+  });
+
+  test('a node that has no end of the pipe to offer is unavailable, which is not the loss of the own media', async () => {
+    const refusing = new IncomingPipe({
+      roomId: 'rm_a',
+      fromNode: 'nd_1',
+      ownNode: 'nd_3',
+      router: routers[2]!,
+      listen,
+      peers: { ...first, openPipe: () => Promise.reject(new FlotillaError('MEDIA_NOT_OPEN')) },
+      onIdle: () => undefined,
+      log,
+    });
+    await expect(refusing.use(publication)).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
+  });
+
   test('a use whose producer was replaced is lost after the linger time', async () => {
     const [pipe] = incoming;
     const { producer: piped, isLost } = await pipe!.use(publication);

@@ -23,8 +23,8 @@ interface Incoming {
   producerId: string;
   /** Id of the producer that the newest event about the publication names. */
   announcedId?: string;
-  /** It was given up for another producer of the publication. */
-  isReplaced?: true;
+  /** It was given up while the publication continues: for another producer of it, or with the transport. */
+  isGivenUp?: true;
   subscribers: number;
   /** What the other node sent when it opened the pipe, until the producer is created. */
   piped?: PipedPublication | undefined;
@@ -37,7 +37,7 @@ export interface IncomingUse {
   /** The router of this producer. */
   readonly router: Router;
   readonly release: () => void;
-  /** Whether it ended with its pipe, or was replaced by another producer, while the publication continues. */
+  /** Whether it was given up while the publication continues. */
   readonly isLost: () => boolean;
 }
 
@@ -117,7 +117,7 @@ export class IncomingPipe {
    * one request.
    */
   async use(publication: PublicationRecord): Promise<IncomingUse> {
-    if (this.#closed) throw new FlotillaError('MEDIA_NOT_OPEN');
+    if (this.#closed) throw cannotSend();
     const incoming = this.#incomingOf(publication);
     incoming.subscribers++;
     clearTimeout(incoming.timer);
@@ -134,18 +134,22 @@ export class IncomingPipe {
         producer,
         router: this.options.router,
         release,
-        isLost: () => this.isLost || incoming.isReplaced === true,
+        isLost: () => this.isLost || incoming.isGivenUp === true,
       };
     } catch (error) {
       if (this.#incoming.get(publication.id) === incoming) this.#end(publication.id);
-      throw this.isLost ? new FlotillaError('NODE_UNAVAILABLE', 'the media worker of a pipe stopped') : error;
+      throw this.isLost || isNotOpen(error) ? cannotSend() : error;
     }
   }
 
   #incomingOf(publication: PublicationRecord): Incoming {
     const known = this.#incoming.get(publication.id);
     if (known?.producerId === publication.producerId) return known;
-    if (known) dispose(known);
+    if (known) {
+      // Which of the two is newer is not known here: the subscribers of the other are asked to subscribe again.
+      known.isGivenUp = true;
+      dispose(known);
+    }
     const incoming: Incoming = {
       producer: this.#request(publication, () => incoming),
       producerId: publication.producerId,
@@ -168,7 +172,8 @@ export class IncomingPipe {
       return await this.#requestOn(transport, publication, self);
     } catch (error) {
       // The other node lost its end, with a worker or a restart: open the pipe again, once.
-      if (!isNotOpen(error) || this.#closed || this.isLost) throw error;
+      const isWanted = this.#incoming.get(publication.id) === self();
+      if (!isNotOpen(error) || !isWanted || this.#closed || this.isLost) throw error;
       this.#closeTransport(transport);
       return this.#requestOn(this.#opened(), publication, self);
     }
@@ -200,7 +205,10 @@ export class IncomingPipe {
       throw new FlotillaError('MEDIA_NOT_OPEN', `the pipe from ${fromNode} was closed`);
     }
     producer.observer.once('close', () => {
-      if (this.#incoming.get(publicationId) === incoming) this.remove(publicationId);
+      if (this.#incoming.get(publicationId) !== incoming) return;
+      // With its transport: `remove` forgets an entry before it closes the producer.
+      incoming.isGivenUp = true;
+      this.remove(publicationId);
     });
     return producer;
   }
@@ -237,7 +245,7 @@ export class IncomingPipe {
       return this.#startTimer(id, incoming, migrationLingerMs, () => {
         // The answer to a request overtook the event: it is this producer.
         if (incoming.producerId === incoming.announcedId) return;
-        incoming.isReplaced = true;
+        incoming.isGivenUp = true;
         this.remove(id);
       });
     // Commands overtake events: this one is newer than the event that started the timer.
@@ -295,3 +303,7 @@ function dispose({ timer, producer }: Incoming): void {
 }
 
 const isNotOpen = (error: unknown): boolean => error instanceof FlotillaError && error.code === 'MEDIA_NOT_OPEN';
+
+/** Not MEDIA_NOT_OPEN, which would tell the subscriber that its own media is lost. */
+const cannotSend = (): FlotillaError =>
+  new FlotillaError('NODE_UNAVAILABLE', 'the node of the publication cannot send it at the moment');

@@ -64,7 +64,13 @@ export class MeteredPipe {
       })),
       transport!.sendBitrate,
     );
-    if (!report) return undefined;
+    if (!report) {
+      if (this.#paused.size === 0) return undefined;
+      // Nothing that is sent is reported on: only a trial shows whether the pipe has become wider.
+      const estimate = this.#estimator.targetBitrate;
+      await this.#apply(this.#shedder.update({ sent: 0, estimate, loss: 0, nowMs: this.now() }));
+      return { sent: 0, estimate, pausedVideos: this.#paused.size };
+    }
     this.#estimator.onFeedback(report);
     const [sent, estimate] = [report.sentBitrate, this.#estimator.targetBitrate];
     const { fractionLost: loss } = report;
