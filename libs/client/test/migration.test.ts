@@ -214,3 +214,89 @@ describe('a publication changed during a migration', () => {
     expect((await publishing).sender).toBe(media.sfu.links.current?.producer(again.payload['publicationId'] as string));
   });
 });
+
+describe('subscriptions that a node closes during a migration', () => {
+  test('on the node that is left are requested again when the migration fails', async () => {
+    const { session, media, received, ended, remote } = await migrating();
+    const publish = await session.nth('publish', 2);
+    media.sfu.subscriptionsEnded('old', [received.id]);
+    publish.fail('MEDIA_UNSUPPORTED');
+    await ended;
+    const again = await session.nth('subscribe', 2);
+    expect(again.payload['publicationIds']).toEqual([received.id]);
+    again.reply({ subscriptions: [subscriptionTo(received, 'again')], failed: [] });
+    await vi.waitFor(() => expect(remote().trackId).toBe('track of again'));
+  });
+
+  test('on the new node are requested again after the commit', async () => {
+    const { session, media, me, received, ended, remote } = await migrating();
+    const publish = await session.nth('publish', 2);
+    media.sfu.subscriptionsEnded('new', [received.id]);
+    publish.reply(published(publish.payload, me.id));
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    const again = await session.nth('subscribe', 2);
+    again.reply({ subscriptions: [subscriptionTo(received, 'again')], failed: [] });
+    await vi.waitFor(() => expect(remote().trackId).toBe('track of again'));
+  });
+});
+
+describe('a camera that is changed while its session is migrated', () => {
+  test('is published on the new node when its next track arrives after the commit', async () => {
+    const { session, me, publication, ended } = await migrating();
+    Object.assign(publication.track!, { readyState: 'ended' });
+    (await session.nth('migrated', 1)).reply();
+    await ended;
+    session.answers.set('publish', (payload) => published(payload, me.id));
+    await publication.replaceTrack(track('next'));
+    expect(session.of('publish').at(-1)!.payload).toMatchObject({ publicationId: publication.id });
+    expect(publication.track?.id).toBe('next');
+  });
+
+  test('sends through the node that it stays on when it was published during a migration that fails', async () => {
+    const { session, me, media, previous, ended } = await migrating();
+    const first = await session.nth('publish', 2);
+    session.answers.set('publish', (payload) => published(payload, me.id));
+    const added = await media.localPublications.publish(track('added'), {});
+    first.fail('MEDIA_UNSUPPORTED');
+    await ended;
+    expect(added.sender).toBe(previous.producer(added.id));
+  });
+});
+
+describe('lost media', () => {
+  test('is requested for as long as a session can be resumed, however long signaling is away', async () => {
+    vi.useFakeTimers();
+    try {
+      const { state, session, media } = await joinedRoom();
+      state.setConnection('reconnecting');
+      media.sfu.reopen();
+      await vi.advanceTimersByTimeAsync(0);
+      session.of('open_media')[0]!.fail('UNAVAILABLE');
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(state.isOpen).toBe(true);
+      state.setConnection('connected');
+      await vi.advanceTimersByTimeAsync(0);
+      session.of('open_media')[1]!.reply(mediaOn('reopened'));
+      await vi.advanceTimersByTimeAsync(0);
+      expect(media.sfu.links.current?.nodeId).toBe('reopened');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('is not requested once a new session has opened media', async () => {
+    const { session, media, record, state } = await joinedRoom();
+    const changes = record('mediaChanged');
+    media.sfu.reopen();
+    const request = await session.nth('open_media', 1);
+    await media.use(mediaOn('of the new session'));
+    request.fail('UNAVAILABLE');
+    await vi.waitFor(() => expect(changes).toEqual([['lost'], ['restored']]));
+    expect([session.of('open_media').length, media.sfu.links.current?.nodeId, state.isOpen]).toEqual([
+      1,
+      'of the new session',
+      true,
+    ]);
+  });
+});

@@ -150,3 +150,95 @@ describe('RemotePublication.pause, resume and setLayers', () => {
     expect((await session.nth('update_subscriptions', 2)).payload).toMatchObject({ paused: true });
   });
 });
+
+describe('a subscription whose start is not answered', () => {
+  test('is requested again until it begins, with the others of its request', async () => {
+    const { state, session, announce } = await joinedRoom();
+    const [first, second] = [announce(), announce()];
+    const paused = [first, second].map((each) => ({ ...subscriptionTo(each), paused: true }));
+    (await session.nth('subscribe', 1)).reply({ subscriptions: paused, failed: [] });
+    (await session.nth('update_subscriptions', 1)).fail('RATE_LIMITED');
+    const again = await session.nth('subscribe', 2);
+    expect(again.payload['publicationIds']).toEqual([first.id, second.id]);
+    again.reply({ subscriptions: paused, failed: [] });
+    (await session.nth('update_subscriptions', 2)).reply();
+    await vi.waitFor(() => {
+      for (const { id } of [first, second]) expect(state.findPublication(id)?.track).toBeDefined();
+    });
+  });
+
+  test('does not hold up the others when it ended meanwhile', async () => {
+    const { state, session, announce } = await joinedRoom();
+    const [first, second] = [announce(), announce()];
+    const paused = [first, second].map((each) => ({ ...subscriptionTo(each), paused: true }));
+    (await session.nth('subscribe', 1)).reply({ subscriptions: paused, failed: [] });
+    (await session.nth('update_subscriptions', 1)).fail('SUBSCRIPTION_NOT_FOUND');
+    await vi.waitFor(() => expect(state.findPublication(second.id)?.track).toBeDefined());
+  });
+});
+
+describe('subscriptions that start', () => {
+  test('with the same settings share a request', async () => {
+    const { state, session, announce } = await joinedRoom({ subscribe: false });
+    const announced = Array.from({ length: 9 }, () => announce());
+    for (const [index, { id }] of announced.entries()) {
+      const publication = state.findPublication(id)!;
+      if (index < 6) void publication.setLayers({ spatial: index % 2 });
+      void publication.subscribe();
+    }
+    const subscriptions = announced.map((each) => ({ ...subscriptionTo(each), paused: true }));
+    (await session.nth('subscribe', 1)).reply({ subscriptions, failed: [] });
+    await session.nth('update_subscriptions', 3);
+    const sent = session.of('update_subscriptions').map(({ payload }) => payload);
+    expect(sent.map(({ publicationIds }) => (publicationIds as string[]).length)).toEqual([3, 3, 3]);
+    expect(sent.map(({ layers }) => layers)).toEqual([{ spatial: 0 }, { spatial: 1 }, undefined]);
+  });
+});
+
+describe('what fails while signaling is away', () => {
+  test('is requested again once it is connected, also after its retries have ended', async () => {
+    vi.useFakeTimers();
+    try {
+      const { state, session, announce } = await joinedRoom();
+      const { id } = announce();
+      await vi.advanceTimersByTimeAsync(1);
+      state.setConnection('reconnecting');
+      for (let answered = 0; answered < 7; answered++) {
+        session.of('subscribe')[answered]!.fail('UNAVAILABLE');
+        await vi.advanceTimersByTimeAsync(9000);
+      }
+      expect(session.of('subscribe')).toHaveLength(7);
+      state.setConnection('connected');
+      await vi.advanceTimersByTimeAsync(1);
+      const again = session.of('subscribe')[7]!;
+      again.reply({ subscriptions: [subscriptionTo(state.findPublication(id)!.announced)], failed: [] });
+      await vi.advanceTimersByTimeAsync(1);
+      expect(state.findPublication(id)?.track).toBeDefined();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('settings that were given up are sent', async () => {
+    const { state, session, announce } = await joinedRoom();
+    const announced = announce();
+    (await session.nth('subscribe', 1)).reply({ subscriptions: [subscriptionTo(announced)], failed: [] });
+    const publication = state.findPublication(announced.id)!;
+    await vi.waitFor(() => expect(publication.track).toBeDefined());
+    vi.useFakeTimers();
+    try {
+      state.setConnection('reconnecting');
+      const paused = publication.pause().catch((error: unknown) => error);
+      await vi.advanceTimersByTimeAsync(0);
+      session.of('update_subscriptions')[0]!.fail('UNAVAILABLE');
+      await vi.advanceTimersByTimeAsync(16_000);
+      expect(await paused).toMatchObject({ code: 'UNAVAILABLE' });
+      state.setConnection('connected');
+      await vi.advanceTimersByTimeAsync(1);
+      expect(session.of('update_subscriptions').at(-1)!.payload).toMatchObject({ paused: true });
+      expect(session.of('update_subscriptions')).toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});

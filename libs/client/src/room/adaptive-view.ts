@@ -35,6 +35,13 @@ export function needFor(
   };
 }
 
+/** Whether the element, or one in it, is shown in a picture-in-picture window: the shadow root that it is in knows. */
+function isInPicture(element: HTMLElement): boolean {
+  const { pictureInPictureElement } = element.getRootNode() as Document | ShadowRoot;
+  // Firefox has no such property.
+  return element.contains(pictureInPictureElement ?? null);
+}
+
 /** What is received of a publication that is adapted to nothing any more: everything. */
 const unadapted = (isCamera: boolean): SubscriptionSettings => ({
   paused: false,
@@ -109,6 +116,10 @@ export class AdaptiveView {
       const seen = this.#elements.get(target as HTMLElement);
       if (seen) Object.assign(seen, { width: contentRect.width, height: contentRect.height });
     }
+    this.#updateSoon();
+  }
+
+  #updateSoon(): void {
     this.#resizeTimer ??= setTimeout(() => {
       this.#resizeTimer = undefined;
       this.#update();
@@ -125,7 +136,7 @@ export class AdaptiveView {
 
   #visible(): Seen[] {
     return [...this.#elements].flatMap(([element, seen]) =>
-      document.pictureInPictureElement === element || (!document.hidden && seen.intersects) ? [seen] : [],
+      isInPicture(element) || (!element.ownerDocument.hidden && seen.intersects) ? [seen] : [],
     );
   }
 
@@ -135,6 +146,7 @@ export class AdaptiveView {
       clearTimeout(this.#pauseTimer);
       this.#pauseTimer = undefined;
       if (this.#isPaused) this.#update();
+      else this.#updateSoon();
     } else
       this.#pauseTimer ??= setTimeout(() => {
         this.#pauseTimer = undefined;

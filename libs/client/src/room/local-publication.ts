@@ -15,6 +15,7 @@ export interface Sender {
 /** Carries out changes of local publications in the room. */
 export interface LocalPublicationActions {
   setMuted(publication: LocalPublication, muted: boolean): Promise<void>;
+  replaceTrack(publication: LocalPublication, track: MediaStreamTrack): Promise<void>;
   unpublish(publication: LocalPublication): Promise<void>;
 }
 
@@ -83,8 +84,8 @@ export class LocalPublication {
   }
 
   /** Sends another track of the same kind from now on, such as that of another camera. */
-  async replaceTrack(track: MediaStreamTrack): Promise<void> {
-    await this.sender.replaceTrack({ track });
+  replaceTrack(track: MediaStreamTrack): Promise<void> {
+    return this.#actions.replaceTrack(this, track);
   }
 
   /** Withdraws the publication. The track is not stopped. */

@@ -5,7 +5,7 @@ import type { Announcement } from '../sfu/media-link.ts';
 import type { SfuMedia } from '../sfu/sfu-media.ts';
 import { isUnanswered } from '../signaling/repeat.ts';
 import { LatestValue } from './latest-value.ts';
-import { LocalPublication, type LocalPublicationActions } from './local-publication.ts';
+import { LocalPublication, type LocalPublicationActions, type Sender } from './local-publication.ts';
 import type { PublishOptions } from './options.ts';
 import { noProducer, type RoomState } from './room-state.ts';
 
@@ -119,6 +119,21 @@ export class LocalPublications implements LocalPublicationActions {
       if (!publication.unpublished) await this.#sfu.publisher.sendMuted(publication);
     };
     await this.#state.repeat(send, deliverWithinMs, { mayRepeat: mayDeliverLater });
+  }
+
+  /** A track that had ended when the session was migrated was not published on the new node, so it is now. */
+  async replaceTrack(publication: LocalPublication, track: MediaStreamTrack): Promise<void> {
+    let replaced: Sender | undefined;
+    // A migration changes the sender meanwhile.
+    while (replaced !== publication.sender) {
+      replaced = publication.sender;
+      await replaced.replaceTrack({ track });
+    }
+    const { links, publisher, isReopening } = this.#sfu;
+    const { id, unpublished } = publication;
+    if (this.#state.mediaMode !== 'sfu' || unpublished || isReopening || !this.#state.localPublications.has(id)) return;
+    const link = links.current;
+    if (link && !link.closed && !link.producer(id)) await publisher.publishOn(link, publication);
   }
 
   async unpublish(publication: LocalPublication): Promise<void> {

@@ -89,7 +89,7 @@ export class Migration {
       const consumers = await this.#receive(link, previous, gap);
       await link.established(pathWithinMs);
       signal.throwIfAborted();
-      rollback = this.#rememberSenders();
+      rollback = this.#rememberSenders(previous);
       await this.#parts.publisher.publishAllOn(link);
       await link.established(pathWithinMs);
       // What was published while the path was awaited.
@@ -113,6 +113,8 @@ export class Migration {
     }
     this.#isCommitted = true;
     setTimeout(() => previous.close(), migrationLingerMs);
+    // A track that was replaced when the others were published.
+    void this.#parts.publisher.publishAllOn(link).catch(() => undefined);
     void this.#parts.publisher.compareMuted(link).catch(() => undefined);
     void this.#reportGap(performance.now() - startedAt, gap);
   }
@@ -154,7 +156,10 @@ export class Migration {
           ...(isVideo && { timeoutMs: firstFrameWithinMs }),
         });
         const isNeeded =
-          isVideo && isVisible(id) && state.findPublication(id)?.announced.producerId === consumer.producerId;
+          isVideo &&
+          !consumer.closed &&
+          isVisible(id) &&
+          state.findPublication(id)?.announced.producerId === consumer.producerId;
         if (!hasMedia && isNeeded)
           throw new FlotillaError('NODE_UNAVAILABLE', `no frame of ${id} arrived from ${link.nodeId}`);
       }),
@@ -168,19 +173,26 @@ export class Migration {
     links.previous = previous;
     links.next = undefined;
     for (const publication of state.remotePublications()) {
-      const consumer = consumers.get(publication.id) ?? link.consumer(publication.id);
+      const received = consumers.get(publication.id);
+      // Ended meanwhile, and maybe received again.
+      const consumer = received?.closed ? link.consumer(publication.id) : (received ?? link.consumer(publication.id));
       if (consumer && publication.subscribed) state.setTrack(publication, consumer.track);
     }
   }
 
   /** Returns a function that makes local publications send through what they send through now. */
-  #rememberSenders(): () => void {
-    const remembered = [...this.#parts.state.localPublications.values()].map((publication) => ({
+  #rememberSenders(previous: MediaLink): () => void {
+    const { localPublications } = this.#parts.state;
+    const remembered = [...localPublications.values()].map((publication) => ({
       publication,
       sender: publication.sender,
       announced: publication.announced,
     }));
+    const known = new Set(remembered.map(({ publication }) => publication));
     return () => {
+      // Published since then, on both links.
+      for (const publication of localPublications.values())
+        if (!known.has(publication)) publication.sender = previous.producer(publication.id) ?? publication.sender;
       for (const { publication, sender, announced } of remembered) {
         if (publication.unpublished || publication.sender === sender) continue;
         const { track, muted } = publication;

@@ -17,8 +17,10 @@ import { Subscriptions } from './subscriptions.ts';
 import { Unreceivable } from './unreceivable.ts';
 
 /** Requests that may be repeated as they are when their reply is lost. */
-const idempotent: ReadonlySet<RequestType> = new Set(['connect_transport', 'restart_ice']);
+const idempotent: ReadonlySet<RequestType> = new Set(['connect_transport', 'restart_ice', 'update_subscriptions']);
 const repeatWithinMs = 15_000;
+/** How long lost media is requested again without an answer, in milliseconds: longer than a lost session can be resumed. */
+const reopenWithinMs = 120_000;
 /** Time within which the loss of a node is detected, in milliseconds. */
 const detectedWithinMs = 10_000;
 
@@ -161,13 +163,9 @@ export class SfuMedia {
     if (this.#migration?.id === migrationId) this.#migration.committed();
   }
 
-  /**
-   * A node closed subscriptions whose publications continue. Those of a previous node need nothing here: a migration that is over compares
-   * all.
-   */
+  /** A node closed subscriptions whose publications continue. During a migration, what either node closed is compared when it is over. */
   subscriptionsEnded(nodeId: string, publicationIds: readonly string[]): void {
-    const link = this.links.current;
-    if (!this.#migration && link?.nodeId === nodeId) this.subscriptions.ended(link, publicationIds);
+    for (const link of this.links.active) if (link.nodeId === nodeId) this.subscriptions.ended(link, publicationIds);
   }
 
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {
@@ -177,6 +175,10 @@ export class SfuMedia {
   }
 
   // Reopening.
+
+  get isReopening(): boolean {
+    return this.#reopening !== undefined;
+  }
 
   /** Opens media again after the node or its worker lost it, there or on another node, and publishes again. */
   reopen(): void {
@@ -201,21 +203,32 @@ export class SfuMedia {
     if (isLost) state.emit('mediaChanged', 'lost');
     await this.#endMigration('MEDIA_NOT_OPEN');
     // The lost link stays until another one is used: its last frames are better than none.
+    let lostLink = this.links.current;
+    // Joining again with a new session opens media, too.
+    const isSuperseded = (): boolean => this.links.current !== lostLink;
+    const restored = (): void => {
+      if (isLost) state.emit('mediaChanged', 'restored');
+    };
     for (let attempt = 0; state.isOpen && state.mayHaveMedia; attempt++) {
       try {
         const rtpCapabilities = state.device
           .recvRtpCapabilities as unknown as RequestPayload<'open_media'>['rtpCapabilities'];
         const subscribe = state.subscribesAutomatically;
-        const media = await state.request('open_media', { rtpCapabilities, subscribe });
+        const media = await state.repeat(
+          () =>
+            isSuperseded() ? Promise.reject(superseded()) : state.request('open_media', { rtpCapabilities, subscribe }),
+          reopenWithinMs,
+        );
         if (!state.isOpen) return;
+        if (isSuperseded()) return restored();
         state.setIceServers(media);
-        await this.use(media, isLost ? lost : undefined);
+        await this.use(media, isLost ? lost : undefined).finally(() => (lostLink = this.links.current));
         if (this.links.current?.cannotReceive)
           throw new FlotillaError('MEDIA_UNSUPPORTED', 'the browser refused a publication');
         await this.#republish();
-        if (isLost) state.emit('mediaChanged', 'restored');
-        return;
+        return restored();
       } catch (error) {
+        if (isSuperseded()) return restored();
         // Each attempt whose link cannot receive leaves out one publication more, until nothing is left that the browser refuses.
         const pauseMs =
           retryPausesMs[attempt] ?? (this.links.current?.cannotReceive ? retryPausesMs.at(-1) : undefined);
@@ -238,3 +251,5 @@ export class SfuMedia {
     }
   }
 }
+
+const superseded = (): FlotillaError => new FlotillaError('MEDIA_NOT_OPEN', 'media was opened with a new session');

@@ -4,6 +4,7 @@ import { LatestValue } from '../room/latest-value.ts';
 import type { RemotePublication } from '../room/remote-publication.ts';
 import type { SubscriptionSettings } from '../room/subscription-settings.ts';
 import { noProducer, type RoomState } from '../room/room-state.ts';
+import { isUnanswered } from '../signaling/repeat.ts';
 import { chunks } from './chunks.ts';
 import { firstMedia } from './first-media.ts';
 import type { SfuLinks } from './links.ts';
@@ -13,6 +14,8 @@ import type { Unreceivable } from './unreceivable.ts';
 
 /** How long a change of settings is repeated while its reply is missing, in milliseconds. */
 const updateWithinMs = 15_000;
+/** Pause between further attempts once the caller was told that a subscription failed, in milliseconds. */
+const slowRetryMs = 30_000;
 
 /**
  * Brings what the current SFU node sends in line with what the application subscribed to. Of each publication one request
@@ -27,6 +30,10 @@ export class Subscriptions {
   readonly #pending = new Set<string>();
   /** The link of the request in flight, by publication. The node of a link that was left may never answer. */
   readonly #inFlight = new Map<string, MediaLink>();
+  /** Consumers that the node may not have begun to send: their subscriptions start paused. */
+  readonly #unstarted = new WeakSet<Consumer>();
+  /** Publications whose settings did not reach the node. */
+  readonly #unsent = new Set<string>();
   /** Failed attempts in a row, by publication. */
   readonly #failures = new Map<string, number>();
   /** Callers that wait until a publication is in line. */
@@ -46,12 +53,24 @@ export class Subscriptions {
     state.changes.on('grantsChanged', () => this.#applyGrants());
     state.changes.on('publicationRemoved', (id) => {
       links.drop(id);
+      this.#unsent.delete(id);
       this.#settle(id);
     });
+    state.changes.on('connected', () => this.#connected());
     state.changes.on('closed', () => {
       clearTimeout(this.#timer);
       for (const id of [...this.#waiting.keys()]) this.#settle(id);
     });
+  }
+
+  /** What was given up while there was no connection is requested again. */
+  #connected(): void {
+    this.#failures.clear();
+    this.compareAll();
+    for (const id of [...this.#unsent]) {
+      const publication = this.#state.findPublication(id);
+      if (publication) void this.applySettings(publication).catch(() => undefined);
+    }
   }
 
   #applyGrants(): void {
@@ -119,12 +138,19 @@ export class Subscriptions {
       this.#pending.delete(id);
       const publication = this.#state.findPublication(id);
       const isRefused = publication !== undefined && this.#isRefused(publication);
-      if (publication && !isRefused && this.#maySubscribe && isMissing(publication, link)) subscribe.push(id);
+      if (publication && !isRefused && this.#maySubscribe && this.#isMissing(publication, link)) subscribe.push(id);
       else if (publication && (isRefused || !publication.subscribed) && link.mayReceive(id)) unsubscribe.push(id);
       else this.#settle(id, publication?.subscribed ? this.#refusalOf(publication) : undefined);
     }
     for (const ids of chunks(subscribe)) void this.#send(link, ids, () => this.#subscribe(link, ids));
     for (const ids of chunks(unsubscribe)) void this.#send(link, ids, () => link.unsubscribe(ids).then(() => []));
+  }
+
+  /** Subscribed to, but not received or not begun, or received from a producer that was replaced meanwhile. */
+  #isMissing({ id, subscribed, announced }: RemotePublication, link: MediaLink): boolean {
+    if (!subscribed || announced.producerId === noProducer) return false;
+    const consumer = link.consumer(id);
+    return consumer?.producerId !== announced.producerId || this.#unstarted.has(consumer);
   }
 
   #isRefused({ id, announced }: RemotePublication): boolean {
@@ -185,17 +211,18 @@ export class Subscriptions {
   }
 
   #retry(id: string, error: FlotillaError): void {
-    const attempt = this.#failures.get(id) ?? 0;
-    const pauseMs = retryPausesMs[attempt];
-    if (pauseMs === undefined || error.code === 'MEDIA_UNSUPPORTED' || error.code === 'FORBIDDEN') {
+    if (error.code === 'MEDIA_UNSUPPORTED' || error.code === 'FORBIDDEN') {
       this.#failures.delete(id);
       // The application may have changed the subscription while the request was in flight.
       if (this.#state.findPublication(id)?.subscribed === false) this.#compareSoon(id);
       else this.#settle(id, error);
       return;
     }
+    const attempt = this.#failures.get(id) ?? 0;
+    const pauseMs = retryPausesMs[attempt];
+    if (pauseMs === undefined) this.#settle(id, error);
     this.#failures.set(id, attempt + 1);
-    setTimeout(() => this.#compareSoon(id), pauseMs);
+    setTimeout(() => this.#compareSoon(id), pauseMs ?? slowRetryMs);
   }
 
   #settle(id: string, error?: FlotillaError): void {
@@ -211,7 +238,9 @@ export class Subscriptions {
   /** Receives what a node sends on this link, and shows it while the link is the current one. */
   async receive(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
     const consumers = await link.receive(subscriptions);
+    for (const consumer of consumers.values()) this.#unstarted.add(consumer);
     await this.start(link, subscriptions);
+    for (const consumer of consumers.values()) this.#unstarted.delete(consumer);
     if (link !== this.#links.current) return;
     for (const [publicationId, consumer] of consumers) {
       const publication = this.#state.findPublication(publicationId);
@@ -225,21 +254,31 @@ export class Subscriptions {
     }
   }
 
-  /** Lets subscriptions begin: each with the settings that the application chose. */
+  /**
+   * Lets subscriptions begin on a link, each with the settings that the application chose: one request for all with the same ones, as a
+   * gateway refuses too many at a time.
+   */
   async start(link: MediaLink, subscriptions: readonly Subscription[]): Promise<void> {
-    const chosen: RemotePublication[] = [];
-    const toResume: string[] = [];
+    const idsBySettings = new Map<string, string[]>();
     for (const { publicationId, paused } of subscriptions) {
-      const publication = this.#state.findPublication(publicationId);
-      if (publication && Object.keys(publication.settings).length > 0) chosen.push(publication);
-      else if (paused) toResume.push(publicationId);
+      const chosen = this.#state.findPublication(publicationId)?.settings ?? {};
+      if (!paused && Object.keys(chosen).length === 0) continue;
+      const settings = JSON.stringify({ paused: false, ...chosen });
+      const known = idsBySettings.get(settings);
+      if (known) known.push(publicationId);
+      else idsBySettings.set(settings, [publicationId]);
     }
-    const resumed = link.updateSubscriptions(toResume, { paused: false });
-    for (const id of toResume) this.#resuming.set(id, resumed);
+    const started = Promise.all(
+      [...idsBySettings].map(([settings, ids]) =>
+        link.updateSubscriptions(ids, JSON.parse(settings) as SubscriptionSettings).catch(unlessEnded),
+      ),
+    ).then(() => undefined);
+    const ids = [...idsBySettings.values()].flat();
+    for (const id of ids) this.#resuming.set(id, started);
     try {
-      await Promise.all([resumed, ...chosen.map((publication) => this.applySettings(publication))]);
+      await started;
     } finally {
-      for (const id of toResume) if (this.#resuming.get(id) === resumed) this.#resuming.delete(id);
+      for (const id of ids) if (this.#resuming.get(id) === started) this.#resuming.delete(id);
     }
   }
 
@@ -259,10 +298,13 @@ export class Subscriptions {
         this.#links.active.map((link) => link.updateSubscriptions([id], settings).catch(this.#links.unlessLeft(link))),
       );
     };
-    await this.#state.repeat(send, updateWithinMs).catch((error: unknown) => {
-      // The subscription ended with its producer; the next one starts with these settings.
-      if (FlotillaError.from(error).code !== 'SUBSCRIPTION_NOT_FOUND') throw error;
-    });
+    try {
+      await this.#state.repeat(send, updateWithinMs, { mayRepeat: mayUpdateLater }).catch(unlessEnded);
+      this.#unsent.delete(id);
+    } catch (error) {
+      this.#unsent.add(id);
+      throw error;
+    }
   }
 
   /** Shows what arrives; in place of something that is playing only once there is media to show. */
@@ -282,8 +324,10 @@ export class Subscriptions {
 const noGrant = (): FlotillaError =>
   new FlotillaError('FORBIDDEN', 'the participant does not have the grant "subscribe"');
 
-/** Subscribed to, but not received, or received from a producer that was replaced meanwhile. */
-function isMissing({ id, subscribed, announced }: RemotePublication, link: MediaLink): boolean {
-  if (!subscribed || announced.producerId === noProducer) return false;
-  return link.consumer(id)?.producerId !== announced.producerId;
+/** Errors after which settings are sent again: lost replies, and more requests at a time than the gateway takes. */
+const mayUpdateLater = (error: FlotillaError): boolean => isUnanswered(error) || error.code === 'RATE_LIMITED';
+
+/** Drops the error of a subscription that ended with its producer: the next one starts with its settings. The others have theirs. */
+function unlessEnded(error: unknown): void {
+  if (FlotillaError.from(error).code !== 'SUBSCRIPTION_NOT_FOUND') throw error;
 }
