@@ -225,6 +225,18 @@ describe('pipes of a room on three nodes', () => {
     expect([first.producer.closed, first.isLost()]).toEqual([true, true]);
   });
 
+  test('the other end is asked for again while its node does not answer, and what arrived is given up when it is gone', async () => {
+    const [pipe] = incoming;
+    const { isLost } = await pipe!.use(publication);
+    const open = outgoing.get('nd_2')!;
+    const answers: FlotillaError[] = [new FlotillaError('DEADLINE_EXCEEDED'), new FlotillaError('MEDIA_NOT_OPEN')];
+    outgoing.set('nd_2', { add: () => Promise.reject(answers.shift()) } as unknown as OutgoingPipe);
+    await pipe!.checkSender();
+    expect(isLost()).toBe(false);
+    await waitFor('the loss of the pipe', () => isLost() || notYet(`${answers.length} answers left`));
+    open.close();
+  });
+
   test('a node that has no end of the pipe to offer is unavailable, which is not the loss of the own media', async () => {
     const refusing = new IncomingPipe({
       roomId: 'rm_a',

@@ -17,6 +17,9 @@ import {
 
 /** How long a publication without subscribers keeps arriving, in milliseconds: somebody may subscribe again. */
 const idleMs = 5000;
+/** How often the other node is asked whether its end still exists while it does not answer, and the pause between, in milliseconds. */
+const maxSenderChecks = 5;
+const senderCheckPauseMs = 1000;
 
 interface Incoming {
   readonly producer: Promise<Producer>;
@@ -263,7 +266,7 @@ export class IncomingPipe {
    * Asks the other node whether its end still exists, and gives up all publications when it does not: nothing arrives any more.
    * A pipe that is opened at the moment learns it from its own requests.
    */
-  async checkSender(): Promise<void> {
+  async checkSender(attempt = 1): Promise<void> {
     const { roomId, fromNode, ownNode, peers } = this.options;
     const transport = this.#transport;
     const [publicationId] = this.#incoming.keys();
@@ -271,8 +274,12 @@ export class IncomingPipe {
     try {
       await peers.pipePublication(fromNode, { roomId, toNode: ownNode, publicationId });
     } catch (error) {
-      // Opened again meanwhile, or another error: the publication itself ended, or the node does not answer.
-      if (!isNotOpen(error) || this.#transport !== transport) return;
+      // Opened again meanwhile.
+      if (this.#transport !== transport) return;
+      if (isUnanswered(error) && attempt < maxSenderChecks)
+        setTimeout(() => void this.checkSender(attempt + 1), senderCheckPauseMs).unref();
+      // Otherwise the publication itself ended.
+      if (!isNotOpen(error)) return;
       this.#isLost = true;
       this.close();
     }
@@ -301,6 +308,9 @@ function dispose({ timer, producer }: Incoming): void {
     () => undefined,
   );
 }
+
+const isUnanswered = (error: unknown): boolean =>
+  error instanceof FlotillaError && (error.code === 'DEADLINE_EXCEEDED' || error.code === 'UNAVAILABLE');
 
 const isNotOpen = (error: unknown): boolean => error instanceof FlotillaError && error.code === 'MEDIA_NOT_OPEN';
 
