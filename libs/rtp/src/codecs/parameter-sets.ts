@@ -25,7 +25,10 @@ const isSize = (value: number): boolean => Number.isInteger(value) && value > 0 
 /** Profiles whose parameter sets have the fields of section 7.3.2.1.1 about chroma. */
 const chromaProfiles = new Set([100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135]);
 
-/** The parameters of an H.264 access unit; undefined when it has no sequence parameter set, or one that cannot be parsed. */
+/**
+ * The parameters of an H.264 access unit; undefined when it has no sequence parameter set or no picture parameter set, or when the
+ * first sequence parameter set cannot be parsed.
+ */
 export function h264Parameters(accessUnit: Buffer): VideoParameters | undefined {
   const sets = unitsOf(accessUnit)
     .filter((unit) => {
@@ -34,7 +37,7 @@ export function h264Parameters(accessUnit: Buffer): VideoParameters | undefined 
     })
     .slice(0, maxSets);
   const sps = sets.find((unit) => h264TypeOf(unit[0]!) === h264Types.sps);
-  if (!sps || sps.length < 4) return undefined;
+  if (!sps || sps.length < 4 || !sets.some((unit) => h264TypeOf(unit[0]!) === h264Types.pps)) return undefined;
   const reader = new BitReader(sps, 4);
   reader.unsigned();
   const chroma = chromaProfiles.has(sps[1]!) ? readChroma(reader) : 1;

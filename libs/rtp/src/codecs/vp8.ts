@@ -60,12 +60,20 @@ export class Vp8Depacketizer extends FrameAssembler {
   }
 }
 
-/** RFC 6386, section 9.1: the start code of a key frame, and its size. */
+/** RFC 6386, section 9.1: the start code of a key frame, and a size that is not 0. */
 const isKeyFrameStart = (bytes: Buffer, from: number, end: number): boolean =>
-  from + 10 <= end && bytes[from + 3] === 0x9d && bytes[from + 4] === 0x01 && bytes[from + 5] === 0x2a;
+  from + 10 <= end &&
+  bytes[from + 3] === 0x9d &&
+  bytes[from + 4] === 0x01 &&
+  bytes[from + 5] === 0x2a &&
+  sideAt(bytes, from + 6) > 0 &&
+  sideAt(bytes, from + 8) > 0;
 
-/** Width and height of a VP8 key frame in pixels; undefined when it is none. */
+/** Width or height in pixels: the two bits above are the upscaling. */
+const sideAt = (bytes: Buffer, at: number): number => bytes.readUInt16LE(at) & 0x3f_ff;
+
+/** Width and height of a VP8 key frame in pixels; undefined when it is none, or one of them is 0. */
 export function vp8Size(frame: Buffer): { width: number; height: number } | undefined {
   if (frame.length === 0 || frame[0]! & 1 || !isKeyFrameStart(frame, 0, frame.length)) return undefined;
-  return { width: frame.readUInt16LE(6) & 0x3f_ff, height: frame.readUInt16LE(8) & 0x3f_ff };
+  return { width: sideAt(frame, 6), height: sideAt(frame, 8) };
 }
