@@ -35,21 +35,26 @@ export class PartWriter {
   /** Settles after the writes so far, and never rejects. */
   #writes: Promise<void> = Promise.resolve();
   #queuedBytes = 0;
-  #error: Error | undefined;
+  #hasFailed = false;
 
   readonly #file: AppendFile;
 
   /**
    * Creates the file.
    *
-   * @param onError called once when writing failed: nothing more is written then.
+   * @param handlers one of them is called, once, when writing failed: nothing more is written then.
    * @throws Error when it cannot be created, or exists.
    */
   constructor(
     path: string,
     format: CodecFormat,
     decoderConfig: DecoderConfig,
-    private readonly onError: (error: Error) => void,
+    private readonly handlers: {
+      /** The file cannot be written. */
+      readonly onDiskError: (error: Error) => void;
+      /** A frame cannot be put into the container. */
+      readonly onFormatError: () => void;
+    },
   ) {
     this.#file = new AppendFile(path);
     const { parameterSets: _, ...webCodecsConfig } = decoderConfig;
@@ -59,7 +64,7 @@ export class PartWriter {
         try {
           await this.#file.append(bytes);
         } catch (error) {
-          this.#fail(error);
+          this.#fail(() => handlers.onDiskError(error as Error));
           throw error;
         }
       },
@@ -92,29 +97,30 @@ export class PartWriter {
   }
 
   add(frame: WrittenFrame): void {
-    if (this.#error) return;
-    const packet = new EncodedPacket(
-      frame.data,
-      frame.isKeyFrame ? 'key' : 'delta',
-      frame.timestampMs / 1000,
-      frame.durationMs / 1000,
-    );
+    if (this.#hasFailed) return;
     const meta = this.#decoderConfig && { decoderConfig: this.#decoderConfig };
     this.#decoderConfig = undefined;
     this.#queuedBytes += frame.data.length;
     this.#enqueue(async () => {
       this.#queuedBytes -= frame.data.length;
+      const packet = new EncodedPacket(
+        frame.data,
+        frame.isKeyFrame ? 'key' : 'delta',
+        frame.timestampMs / 1000,
+        frame.durationMs / 1000,
+      );
       await this.#source.add(packet, meta as EncodedVideoChunkMetadata & EncodedAudioChunkMetadata);
     });
   }
 
   #enqueue(work: () => Promise<void>): void {
     this.#writes = this.#writes.then(async () => {
-      if (this.#error) return;
+      if (this.#hasFailed) return;
       try {
         await work();
-      } catch (error) {
-        this.#fail(error);
+      } catch {
+        // An error of the disk has been reported by then.
+        this.#fail(this.handlers.onFormatError);
       }
     });
   }
@@ -123,14 +129,14 @@ export class PartWriter {
   async close(): Promise<{ sha256: string; isComplete: boolean }> {
     this.#enqueue(() => this.#output.finalize());
     await this.#writes;
-    if (this.#error) await this.#output.cancel().catch(() => undefined);
+    if (this.#hasFailed) await this.#output.cancel().catch(() => undefined);
     const sha256 = await this.#file.close();
-    return { sha256, isComplete: !this.#error };
+    return { sha256, isComplete: !this.#hasFailed };
   }
 
-  #fail(error: unknown): void {
-    if (this.#error) return;
-    this.#error = error instanceof Error ? error : new Error(String(error));
-    this.onError(this.#error);
+  #fail(report: () => void): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    report();
   }
 }

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PacketPool, RtpPacket } from '@flotilla/rtp';
 import { type CodecFormat, codecFormat, type DecoderConfig } from './codec-formats.ts';
@@ -22,6 +21,10 @@ const maxFragmentMs = 5000;
 const maxFragmentBytes = 64 * 2 ** 20;
 /** Frames are dropped while more bytes wait for the disk. */
 const maxQueuedBytes = 32 * 2 ** 20;
+/** Parts of a track that are abandoned because a frame cannot be put into the container. After them, nothing more of it is written. */
+const maxAbandonedParts = 10;
+/** Files beside the manifest that a new part is not named like: a killed recorder may have created them after it saved the manifest. */
+const maxExistingFiles = 100;
 /** Sender reports of streams without packets so far. */
 const maxEarlyReports = 8;
 
@@ -39,6 +42,7 @@ export interface TrackContext {
   readonly pool: PacketPool;
   /** The manifest has changed. */
   readonly onChange: () => void;
+  /** A file cannot be written. */
   readonly onError: (error: Error) => void;
 }
 
@@ -57,6 +61,7 @@ export class TrackRecording implements TrackFeed {
   /** The next frame is the first one of another SSRC. */
   #isNewSource = false;
   #isOverloaded = false;
+  #abandonedParts = 0;
   /** Of MP4: when the fragment began, and its bytes. */
   #fragment = { startMs: 0, bytes: 0 };
   #ended = false;
@@ -182,6 +187,7 @@ export class TrackRecording implements TrackFeed {
   }
 
   #partFor(frame: TimedFrame): Part | undefined {
+    if (this.#abandonedParts >= maxAbandonedParts) return undefined;
     const part = this.#part;
     if (part && (!frame.isKeyFrame || this.#format.needsNewPart === undefined)) return part;
     if (!frame.isKeyFrame) {
@@ -197,15 +203,9 @@ export class TrackRecording implements TrackFeed {
   }
 
   #newPart(frame: TimedFrame, config: DecoderConfig): Part | undefined {
-    const { publicationId, kind } = this.track;
-    const file = `${publicationId}-${kind}-${this.entry.parts.length + 1}.${this.#format.container}`;
-    let writer: PartWriter;
-    try {
-      writer = new PartWriter(join(this.context.directory, file), this.#format, config, this.context.onError);
-    } catch (error) {
-      this.context.onError(error as Error);
-      return undefined;
-    }
+    const created = this.#createFile(config);
+    if (!created) return undefined;
+    const { file, writer } = created;
     const { codedWidth: width, codedHeight: height } = config;
     const entry: ManifestPart = {
       file,
@@ -223,6 +223,32 @@ export class TrackRecording implements TrackFeed {
     this.entry.parts.push(entry);
     this.context.onChange();
     return { writer, entry, config };
+  }
+
+  /** Creates the file of the next part. One that exists is kept. Undefined when the disk refuses it. */
+  #createFile(config: DecoderConfig): { readonly file: string; readonly writer: PartWriter } | undefined {
+    const { publicationId, kind } = this.track;
+    const first = this.entry.parts.length + 1;
+    for (let number = first; ; number++) {
+      const file = `${publicationId}-${kind}-${number}.${this.#format.container}`;
+      try {
+        const writer: PartWriter = new PartWriter(join(this.context.directory, file), this.#format, config, {
+          onDiskError: this.context.onError,
+          onFormatError: () => this.#abandonPart(writer),
+        });
+        return { file, writer };
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST' && number - first < maxExistingFiles) continue;
+        this.context.onError(error as Error);
+        return undefined;
+      }
+    }
+  }
+
+  /** The next key frame begins a new part. */
+  #abandonPart(writer: PartWriter): void {
+    this.#abandonedParts++;
+    if (this.#part?.writer === writer) this.#closePart();
   }
 
   #noteGap(entry: ManifestPart, frame: TimedFrame): void {
@@ -252,7 +278,7 @@ export class TrackRecording implements TrackFeed {
       },
     );
     const closed = closing.finally(() => {
-      part.entry.bytes = statSync(join(this.context.directory, part.entry.file)).size;
+      part.entry.bytes = part.writer.bytes;
       this.#closing.delete(closed);
       this.context.onChange();
     });
