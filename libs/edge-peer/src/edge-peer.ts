@@ -53,9 +53,9 @@ export interface EdgePeerHandlers {
   onMoved?(move: Move): void;
   /** Something failed, and the peer continues without it. */
   onProblem?(problem: string): void;
-  /** Media was lost and could not be opened again. */
+  /** Media was lost and could not be opened again. Not called before `join` resolved: it rejects instead. */
   onMediaFailed?(error: FlotillaError): void;
-  /** The peer is not in the room any more, and did not close itself. */
+  /** The peer is not in the room any more, and did not close itself. Not called before `join` resolved: it rejects instead. */
   onClosed?(error: FlotillaError): void;
 }
 
@@ -82,6 +82,7 @@ export class EdgePeer {
   /** Own publications, by id. */
   readonly #tracks = new Map<string, OutgoingTrack>();
   readonly #handlers: EdgePeerHandlers;
+  /** Undefined while it is opened. */
   #session!: PeerSession;
   #capabilities!: RtpCapabilities;
   #toSubscribe = new Set<string>();
@@ -89,9 +90,16 @@ export class EdgePeer {
   #droppedMeanwhile: Set<string> | undefined;
   #link!: EdgeLink;
   #previousLink: EdgeLink | undefined;
-  #migrating = false;
+  /** Settles with the running migration, and never rejects. */
+  #migrating: Promise<void> | undefined;
+  /** Publications that are requested and not in `#tracks` yet. */
+  readonly #publishing = new Set<Promise<string>>();
   #reopening = false;
   #closed = false;
+  /** `join` has resolved. */
+  #joined = false;
+  /** Why the peer ended, unless it closed itself. */
+  #endError: FlotillaError | undefined;
   #relays: readonly IceServer[] | undefined;
 
   private constructor(private readonly options: EdgePeerOptions) {
@@ -113,13 +121,17 @@ export class EdgePeer {
       onEnded: (error) => peer.#end(error ?? new FlotillaError('NOT_IN_ROOM', 'the session was closed')),
     };
     const { url, token, openSession = (given) => SignalSession.open(url, token, given) } = options;
-    peer.#session = await openSession(handlers);
     try {
+      peer.#session = await openSession(handlers);
+      // It ended before it was assigned.
+      if (peer.#closed) peer.#session.close();
       await peer.#join();
+      if (peer.#endError) throw peer.#endError;
+      peer.#joined = true;
       return peer;
     } catch (error) {
       peer.close();
-      throw error;
+      throw peer.#endError ?? error;
     }
   }
 
@@ -162,8 +174,19 @@ export class EdgePeer {
     return this.#publications;
   }
 
-  /** Publishes a track. Throws the error of the server. */
+  /** Publishes a track, after a running migration. Throws the error of the server. */
   async publish(track: OutgoingTrack): Promise<string> {
+    while (this.#migrating) await this.#migrating;
+    const publishing = this.#publish(track);
+    this.#publishing.add(publishing);
+    try {
+      return await publishing;
+    } finally {
+      this.#publishing.delete(publishing);
+    }
+  }
+
+  async #publish(track: OutgoingTrack): Promise<string> {
     const { id } = await this.#link.publish(track);
     this.#tracks.set(id, track);
     return id;
@@ -191,7 +214,7 @@ export class EdgePeer {
     if (this.#closed) return;
     this.#closed = true;
     this.#closeMedia();
-    this.#session.close();
+    (this.#session as PeerSession | undefined)?.close();
   }
 
   #closeMedia(): void {
@@ -202,8 +225,10 @@ export class EdgePeer {
 
   #end(error: FlotillaError): void {
     if (this.#closed) return;
+    this.#endError = error;
     this.close();
-    this.#handlers.onClosed?.(error);
+    // After the caller of `join` has the peer.
+    if (this.#joined) setImmediate(() => this.#handlers.onClosed?.(error));
   }
 
   #problem(problem: string): void {
@@ -359,18 +384,27 @@ export class EdgePeer {
   }
 
   async #openLink(media: MediaSessionParameters, request: RoomRequest): Promise<EdgeLink> {
-    const link: EdgeLink = await EdgeLink.open(
+    let isLost = false;
+    let onLost = (): void => {
+      isLost = true;
+    };
+    const link = await EdgeLink.open(
       media,
       request,
       {
         onPacket: (publicationId, packet, now) => this.#handlers.onPacket?.(publicationId, packet, now),
         onSenderReport: (publicationId, report) => this.#handlers.onSenderReport?.(publicationId, report),
-        onLost: () => {
-          if (link === this.#link && !this.#migrating) void this.#reopen('the network path was lost');
-        },
+        onLost: () => onLost(),
       },
       this.#relays,
     );
+    if (isLost) {
+      link.close();
+      throw new FlotillaError('ICE_FAILED', 'the network path was lost while media was opened');
+    }
+    onLost = () => {
+      if (link === this.#link && !this.#migrating) void this.#reopen('the network path was lost');
+    };
     // Closed meanwhile.
     if (this.#closed) link.close();
     return link;
@@ -385,7 +419,8 @@ export class EdgePeer {
   /** Migrates make-before-break: the previous link stays open for `migrationLingerMs` after the commit. */
   async #migrate({ migrationId, media }: RoomEventPayload<'migrate'>): Promise<void> {
     if (this.#migrating || this.#closed) return;
-    this.#migrating = true;
+    const migration = Promise.withResolvers<void>();
+    this.#migrating = migration.promise;
     const began = performance.now();
     const previous = this.#link;
     const { nodeId: fromNode } = previous;
@@ -407,8 +442,10 @@ export class EdgePeer {
         media.subscriptions.filter((each) => this.#expectsVideo(each)).map(({ publicationId }) => publicationId),
       );
       done('firstVideo');
+      await Promise.allSettled(this.#publishing);
       await Promise.all([...this.#tracks].map(([publicationId, track]) => link!.publish(track, publicationId)));
       done('publish');
+      if (this.#link !== previous) throw new Error('media was opened again meanwhile');
       this.#link = link;
       await this.#commit(migrationId, began + migrationTimeoutMs);
       done('commit');
@@ -418,14 +455,16 @@ export class EdgePeer {
       this.#handlers.onMoved?.({ fromNode, toNode, ms: performance.now() - began, steps });
       this.#subscribeMissing();
     } catch (error) {
-      this.#link = previous;
+      // Media may have been opened again meanwhile.
+      if (this.#link === link) this.#link = previous;
       link?.close();
       if (this.#closed) return;
       const reason = String(error).slice(0, 256);
       this.#handlers.onMoved?.({ fromNode, toNode, ms: performance.now() - began, steps, error: reason });
       await this.#request('migration_failed', { migrationId, reason }).catch(() => undefined);
     } finally {
-      this.#migrating = false;
+      this.#migrating = undefined;
+      migration.resolve();
     }
   }
 
@@ -468,7 +507,9 @@ export class EdgePeer {
       }
     } catch (error) {
       this.#problem(`media not reopened after ${why}: ${String(error)}`);
-      this.#handlers.onMediaFailed?.(FlotillaError.from(error));
+      const failure = FlotillaError.from(error);
+      if (!this.#joined) this.#end(failure);
+      else setImmediate(() => this.#handlers.onMediaFailed?.(failure));
     } finally {
       this.#reopening = false;
     }

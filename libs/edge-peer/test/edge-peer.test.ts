@@ -1,0 +1,236 @@
+import { setImmediate as turnOfEventLoop } from 'node:timers/promises';
+import type { SignalSessionHandlers } from '@flotilla/client/signal';
+import {
+  type Event,
+  FlotillaError,
+  type MediaSessionParameters,
+  roomAddress,
+  type RoomEventPayload,
+  type RoomEventType,
+} from '@flotilla/contracts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { EdgePeer, type EdgePeerHandlers, type Move, type PeerSession } from '../src/edge-peer.ts';
+import { ForwardedTrack } from '../src/forwarded-track.ts';
+import { PeerTransport } from '../src/transport.ts';
+
+const roomId = 'rm_1';
+const participantId = 'pt_1';
+
+const transport = (id: string): MediaSessionParameters['recv'] => ({
+  id,
+  iceParameters: { usernameFragment: 'user', password: 'password' },
+  iceCandidates: [],
+  dtlsParameters: { fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AA').join(':') }] },
+});
+const mediaOn = (nodeId: string): MediaSessionParameters => ({
+  nodeId,
+  send: transport(`${nodeId}-send`),
+  recv: transport(`${nodeId}-recv`),
+  subscriptions: [],
+});
+const pausedSubscription: MediaSessionParameters['subscriptions'][number] = {
+  ...{ publicationId: 'pub_2', consumerId: 'consumer', producerId: 'producer', kind: 'audio', type: 'simple' },
+  rtpParameters: {
+    codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
+    encodings: [{ ssrc: 1 }],
+  },
+  paused: true,
+};
+const newTrack = (): ForwardedTrack =>
+  new ForwardedTrack({
+    ...{ kind: 'audio', source: 'microphone', cname: 'camera' },
+    codec: { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 },
+  });
+const waiting = { timeout: 10_000, interval: 5 };
+const ended = new FlotillaError('SESSION_EXPIRED', 'the session has ended');
+
+/** The fleet of a peer: a session that answers its requests, and transports that connect at once. */
+class Fleet {
+  handlers!: SignalSessionHandlers;
+  readonly requests: { readonly type: string; readonly payload: Record<string, unknown> }[] = [];
+  /** Replies by type of request, instead of the defaults. */
+  readonly replies = new Map<string, (payload: Record<string, unknown>) => unknown>();
+  media = mediaOn('nd_a');
+  /** Called by the last receive transport. */
+  onLost: () => void = () => undefined;
+  closed = 0;
+  readonly open = vi.spyOn(PeerTransport, 'open');
+
+  constructor() {
+    this.open.mockImplementation(async ({ direction, onLost }) => {
+      if (direction === 'recv') this.onLost = () => onLost?.();
+      return { send: () => undefined, close: () => undefined } as unknown as PeerTransport;
+    });
+  }
+
+  readonly openSession = async (handlers: SignalSessionHandlers): Promise<PeerSession> => {
+    this.handlers = handlers;
+    const session = {
+      welcome: { rtpCapabilities: {} },
+      request: async (type: string, payload: Record<string, unknown>) => {
+        this.requests.push({ type, payload });
+        if (this.closed > 0) throw new FlotillaError('UNAVAILABLE', 'the session has ended');
+        return (this.replies.get(type) ?? ((given) => this.#reply(type, given)))(payload);
+      },
+      setOffset: () => undefined,
+      close: () => this.closed++,
+    };
+    return session as unknown as PeerSession;
+  };
+
+  #reply(type: string, payload: Record<string, unknown>): unknown {
+    switch (type) {
+      case 'join':
+        return { participantId, snapshot: { room: { id: roomId }, offset: '1', publications: [] }, media: this.media };
+      case 'open_media':
+        return this.media;
+      case 'publish':
+        return { publication: { id: payload['publicationId'] ?? 'pub_1' } };
+      default:
+        return {};
+    }
+  }
+
+  join(handlers: EdgePeerHandlers = {}): Promise<EdgePeer> {
+    const token = (): Promise<string> => Promise.resolve('token');
+    return EdgePeer.join({ url: 'ws://fleet.invalid', token, room: 'room', handlers, openSession: this.openSession });
+  }
+
+  emit<T extends RoomEventType>(type: T, payload: RoomEventPayload<T>): void {
+    const event: Event = {
+      type,
+      from: 'system',
+      to: roomAddress(roomId),
+      routedAt: Date.now(),
+      payload: { ...payload },
+    };
+    this.handlers.onEvent(event);
+  }
+
+  migrate(): void {
+    const deadline = Date.now() + 10_000;
+    this.emit('migrate', { migrationId: 'mig_1', media: mediaOn('nd_b'), deadline, reason: 'manual' });
+  }
+
+  sent(type: string): Record<string, unknown>[] {
+    return this.requests.filter((each) => each.type === type).map(({ payload }) => payload);
+  }
+}
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe('joining as an edge peer', () => {
+  /** Joins with a handler that uses the peer, which its callers have only after `join` resolved. */
+  async function join(fleet: Fleet): Promise<void> {
+    const peer: EdgePeer = await fleet.join({ onClosed: () => peer.close() });
+  }
+
+  test('is refused with the error of a session that ends while the room is joined', async () => {
+    const fleet = new Fleet();
+    fleet.replies.set('join', () => {
+      fleet.handlers.onEnded(ended);
+      throw new FlotillaError('UNAVAILABLE', 'the connection was lost');
+    });
+    await expect(join(fleet)).rejects.toBe(ended);
+    expect(fleet.closed).toBe(1);
+  });
+
+  test('is refused with the error of a session that ends while media is opened', async () => {
+    const fleet = new Fleet();
+    fleet.open.mockImplementation(async () => {
+      fleet.handlers.onEnded(ended);
+      return { send: () => undefined, close: () => undefined } as unknown as PeerTransport;
+    });
+    await expect(join(fleet)).rejects.toBe(ended);
+  });
+
+  test('is refused with the error of a session that ends while it is opened', async () => {
+    const fleet = new Fleet();
+    const { openSession } = fleet;
+    Object.assign(fleet, {
+      openSession: async (handlers: SignalSessionHandlers) => {
+        const session = await openSession(handlers);
+        handlers.onEnded(ended);
+        return session;
+      },
+    });
+    await expect(join(fleet)).rejects.toBe(ended);
+    expect(fleet.closed).toBe(1);
+  });
+
+  test('is refused when the network path is lost while media is opened', async () => {
+    const fleet = new Fleet();
+    fleet.media = { ...fleet.media, subscriptions: [pausedSubscription] };
+    fleet.replies.set('update_subscriptions', () => {
+      fleet.onLost();
+      return {};
+    });
+    await expect(join(fleet)).rejects.toMatchObject({ code: 'ICE_FAILED' });
+  });
+
+  test('is followed by onClosed when the session ends right after it', async () => {
+    const fleet = new Fleet();
+    const { promise: closed, resolve } = Promise.withResolvers<[EdgePeer, FlotillaError]>();
+    const joining = fleet.join({ onClosed: (error) => resolve([peer, error]) });
+    // Before the caller has the peer.
+    void joining.then(() => fleet.handlers.onEnded(ended));
+    const peer = await joining;
+    expect(await closed).toEqual([peer, ended]);
+  });
+});
+
+describe('a migration of an edge peer', () => {
+  async function joined(): Promise<{ fleet: Fleet; peer: EdgePeer; moved: Promise<Move> }> {
+    const fleet = new Fleet();
+    const { promise: moved, resolve } = Promise.withResolvers<Move>();
+    return { fleet, peer: await fleet.join({ onMoved: resolve }), moved };
+  }
+
+  test('takes over a track whose publication was requested before it', async () => {
+    const { fleet, peer, moved } = await joined();
+    const reply = Promise.withResolvers<unknown>();
+    fleet.replies.set('publish', ({ publicationId }) =>
+      publicationId === undefined ? reply.promise : { publication: { id: publicationId } },
+    );
+    const published = peer.publish(newTrack());
+    await vi.waitFor(() => expect(fleet.sent('publish')).toHaveLength(1), waiting);
+    fleet.migrate();
+    // Without publications in flight, the migration would be over by then.
+    await turnOfEventLoop();
+    reply.resolve({ publication: { id: 'pub_1' } });
+    expect(await published).toBe('pub_1');
+    expect(await moved).toMatchObject({ toNode: 'nd_b', steps: { commit: expect.any(Number) } });
+    expect(fleet.sent('publish')[1]).toMatchObject({ publicationId: 'pub_1', migrationId: 'mig_1' });
+    peer.close();
+  });
+
+  test('delays a publication that is requested during it', async () => {
+    const { fleet, peer, moved } = await joined();
+    const commit = Promise.withResolvers<unknown>();
+    fleet.replies.set('migrated', () => commit.promise);
+    fleet.migrate();
+    const published = peer.publish(newTrack());
+    await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+    expect(fleet.sent('publish')).toEqual([]);
+    commit.resolve({});
+    await moved;
+    expect(await published).toBe('pub_1');
+    expect(fleet.sent('publish')[0]).not.toHaveProperty('migrationId');
+    peer.close();
+  });
+
+  test('that fails leaves media that was opened again meanwhile', async () => {
+    const { fleet, peer, moved } = await joined();
+    const commit = Promise.withResolvers<unknown>();
+    fleet.replies.set('migrated', () => commit.promise);
+    fleet.migrate();
+    await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+    fleet.media = mediaOn('nd_c');
+    fleet.emit('media_lost', { participantIds: [participantId], reason: 'node_lost' });
+    await vi.waitFor(() => expect(peer.nodeId).toBe('nd_c'), waiting);
+    commit.reject(new FlotillaError('MIGRATION_NOT_ACTIVE'));
+    expect(await moved).toMatchObject({ error: expect.stringContaining('rolled back') });
+    expect(peer.nodeId).toBe('nd_c');
+    peer.close();
+  });
+});
