@@ -6,26 +6,48 @@ export type Codec = RtpParameters['codecs'][number];
 export type FleetCodec = NonNullable<RtpCapabilities['codecs']>[number];
 type CodecParameters = NonNullable<Codec['parameters']>;
 
-/** The codecs of a media section in its order of preference. */
+/** Lines of `a=rtcp-fb` that are read of a payload type, and of `*`. Browsers send six. */
+const maxFeedback = 32;
+
+/** The codecs of a media section in its order of preference: 128 at most, each payload type once. */
 export function codecsOf({ type, payloads, rtp = [], fmtp = [], rtcpFb = [] }: Media): Codec[] {
-  return String(payloads)
-    .split(' ')
-    .flatMap((payload) => {
-      const payloadType = Number(payload);
-      const map = rtp.find((each) => each.payload === payloadType);
-      if (!map?.rate) return [];
-      const channels = Number(map.encoding);
-      return {
-        mimeType: `${type}/${map.codec}`,
-        payloadType,
-        clockRate: map.rate,
-        ...(channels > 0 && { channels }),
-        parameters: parametersOf(String(fmtp.find((each) => each.payload === payloadType)?.config ?? '')),
-        rtcpFeedback: rtcpFb
-          .filter((each) => each.payload === '*' || Number(each.payload) === payloadType)
-          .map(({ type, subtype }) => ({ type: String(type), parameter: String(subtype ?? '') })),
-      };
-    });
+  const payloadTypes = new Set(
+    String(payloads)
+      .split(' ')
+      .flatMap((payload) => (/^\d{1,3}$/.test(payload) && Number(payload) < 128 ? Number(payload) : [])),
+  );
+  const maps = byPayload(rtp);
+  const formats = byPayload(fmtp);
+  const feedback = byPayload(rtcpFb);
+  const feedbackOf = (payload: number | string): NonNullable<Codec['rtcpFeedback']> =>
+    (feedback.get(String(payload)) ?? [])
+      .slice(0, maxFeedback)
+      .map(({ type, subtype }) => ({ type: String(type), parameter: String(subtype ?? '') }));
+  return [...payloadTypes].flatMap((payloadType) => {
+    const map = maps.get(String(payloadType))?.[0];
+    if (!map?.rate) return [];
+    const channels = Number(map.encoding);
+    return {
+      mimeType: `${type}/${map.codec}`,
+      payloadType,
+      clockRate: map.rate,
+      ...(channels > 0 && { channels }),
+      parameters: parametersOf(String(formats.get(String(payloadType))?.[0]?.config ?? '')),
+      rtcpFeedback: [...feedbackOf('*'), ...feedbackOf(payloadType)],
+    };
+  });
+}
+
+/** The lines of each payload type. */
+function byPayload<T extends { readonly payload: number | string }>(lines: readonly T[]): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const line of lines) {
+    const key = String(line.payload);
+    const known = found.get(key);
+    if (known) known.push(line);
+    else found.set(key, [line]);
+  }
+  return found;
 }
 
 /** Format parameters (RFC 8866, section 6.15). Whole numbers are numbers, as mediasoup compares them. */

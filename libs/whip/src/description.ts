@@ -32,6 +32,8 @@ export interface ClientDescription {
 const token = /^[!#-'*+\-.0-9A-Z^-~]{1,16}$/;
 /** More sections than one of audio and one of video are refused; this bounds the work until then. */
 const maxSections = 16;
+/** Simulcast streams of a section that are read. Browsers send three. */
+const maxRids = 8;
 
 /**
  * Reads a session description (RFC 8866) and holds it to what WHIP and WHEP share: RFC 9725, sections 4.4.1 and 4.4.2.
@@ -128,9 +130,9 @@ function sectionOf(media: Media, sdp: Description): Section {
     rejected: direction === 'inactive' || (port === 0 && bundleOnly === undefined),
     codecs: codecsOf(media),
     extensions: ext.map(({ uri, value }) => ({ uri: String(uri), id: value })),
-    rids: ridsOf(String(sendList ?? '')).filter((rid) =>
-      rids.some(({ id, direction }) => String(id) === rid && direction === 'send'),
-    ),
+    rids: ridsOf(String(sendList ?? ''))
+      .slice(0, maxRids)
+      .filter((rid) => rids.some(({ id, direction }) => String(id) === rid && direction === 'send')),
     ssrc: fid[0] ?? ssrcs[0]?.id,
     rtxSsrc: fid[1],
     cname: cname === undefined ? undefined : String(cname),

@@ -26,6 +26,8 @@ export interface PlayRequest {
 const retryWithoutPublicationSeconds = '2';
 /** Pages of a large room that are read for a publication. */
 const maxPages = 20;
+/** Pauses before a failed subscription to a replaced producer is requested again, in milliseconds. */
+const retryPausesMs = [100, 300, 1000, 3000] as const;
 
 /**
  * Subscribes to a participant's audio and video for a WHEP player.
@@ -51,15 +53,16 @@ export async function openEgress(
       subscribe: false,
     });
     const publicationIds = pairs.map(([, { id }]) => id);
+    const current = new Set(publicationIds);
     const producers = new Map<string, string>();
     endWithMedia(session, {
       grant: 'subscribe',
       transportId: recv.id,
-      publicationIds: new Set(publicationIds),
+      publicationIds: current,
       onReplaced: (id, producerId) => {
         if (producers.get(id) === producerId) return;
         producers.set(id, producerId);
-        void subscribe(session, [id]).catch(() => undefined);
+        void subscribeAgain(session, id, () => current.has(id) && producers.get(id) === producerId);
       },
     });
     const { subscriptions } = await subscribe(session, publicationIds);
@@ -94,7 +97,10 @@ export async function openEgress(
 }
 
 /** Subscribes to all of the publications, and resumes what begins paused. */
-async function subscribe(session: FleetSession, publicationIds: string[]): Promise<ReplyPayload<'subscribe'>> {
+async function subscribe(
+  session: Pick<FleetSession, 'request'>,
+  publicationIds: string[],
+): Promise<ReplyPayload<'subscribe'>> {
   const reply = await session.request('subscribe', { publicationIds });
   const [failure] = reply.failed;
   if (failure?.error.code === 'PUBLICATION_NOT_FOUND') throw nothingPublished();
@@ -102,6 +108,29 @@ async function subscribe(session: FleetSession, publicationIds: string[]): Promi
   const paused = reply.subscriptions.filter((each) => each.paused).map(({ publicationId }) => publicationId);
   if (paused.length > 0) await session.request('update_subscriptions', { publicationIds: paused, paused: false });
   return reply;
+}
+
+/**
+ * Subscribes to a publication whose producer was replaced, with further attempts. Ends the session when the last one fails.
+ *
+ * @param isCurrent false when the publication has ended, or has yet another producer.
+ */
+export async function subscribeAgain(
+  session: Pick<FleetSession, 'request' | 'ended' | 'end'>,
+  publicationId: string,
+  isCurrent: () => boolean,
+): Promise<void> {
+  for (let attempt = 0; !session.ended && isCurrent(); attempt++) {
+    try {
+      await subscribe(session, [publicationId]);
+      return;
+    } catch {
+      const pauseMs = retryPausesMs[attempt];
+      if (pauseMs !== undefined) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      else if (isCurrent()) return session.end('subscription_failed');
+      else return;
+    }
+  }
 }
 
 const nothingPublished = (): Problem =>

@@ -25,6 +25,7 @@ export type EndReason =
   | 'node_lost'
   | 'node_drained'
   | 'publication_ended'
+  | 'subscription_failed'
   | 'grant_lost'
   | 'transport_disconnected'
   | 'not_answered';

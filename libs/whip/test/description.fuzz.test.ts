@@ -61,6 +61,32 @@ describe('hostile session descriptions', () => {
     }
   });
 
+  test.each([
+    { name: 'rtcp-fb', line: 'a=rtcp-fb:96 nack pli' },
+    { name: 'rtcp-fb of all payload types', line: 'a=rtcp-fb:* nack pli' },
+    { name: 'fmtp', line: 'a=fmtp:96 x=1' },
+    { name: 'rtpmap', line: 'a=rtpmap:96 VP8/90000' },
+  ])('repeated payload types and lines of $name in 64 KiB make 128 codecs at most', ({ line }) => {
+    const payloads = ' 96 97 127 128 1.5 999 -1'.repeat(32_768 / 25);
+    const offer = chromiumOffer('sendonly')
+      .replace(/^m=video .*$/m, (line) => line + payloads)
+      .concat(`${line}\r\n`.repeat(32_768 / (line.length + 2)));
+    const codecs = readDescription(offer).sections.flatMap((section) => section.codecs);
+    const video = codecs.filter(({ mimeType }) => mimeType.startsWith('video/'));
+    const payloadTypes = video.map(({ payloadType }) => payloadType);
+    expect(payloadTypes).toContain(96);
+    expect(new Set(payloadTypes).size).toBe(payloadTypes.length);
+    expect(payloadTypes.length).toBeLessThanOrEqual(128);
+    expect(Math.max(...video.map(({ rtcpFeedback }) => rtcpFeedback!.length))).toBeLessThanOrEqual(64);
+  });
+
+  test('of repeated simulcast streams and a=rid lines in 64 KiB, 8 streams at most are read', () => {
+    const [rid, streams] = ['a=rid:h send\r\n', 'h;'.repeat(16_384)];
+    const offer =
+      chromiumOffer('sendonly') + rid.repeat(32_768 / rid.length) + `a=simulcast:send ${streams.slice(0, -1)}\r\n`;
+    for (const { rids } of readDescription(offer).sections) expect(rids.length).toBeLessThanOrEqual(8);
+  });
+
   test('a fragment is read or refused with 400', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => {
