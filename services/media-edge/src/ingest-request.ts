@@ -26,6 +26,17 @@ const rtpAudio = z.strictObject({
     .describe('Port at which the sender receives RTCP. Default: the one that it sends RTCP from.'),
 });
 
+/** Whether user name and password of a URL can be decoded. */
+function hasReadableCredentials(text: string): boolean {
+  const url = URL.parse(text);
+  try {
+    decodeURIComponent(`${url?.username}:${url?.password}`);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const common = {
   name: z.string().trim().min(1).max(64).describe('Display name of the participant.'),
 };
@@ -55,6 +66,7 @@ export const IngestRequest = z.discriminatedUnion('kind', [
     url: z
       .url({ protocol: /^rtsp$/, error: 'rtsp://HOST/PATH is expected' })
       .max(2048)
+      .refine(hasReadableCredentials, { error: 'user name and password have to be percent-encoded (RFC 3986)' })
       .describe('URL of the stream. It may have user name and password, which are never shown.'),
     transport: z.enum(['tcp', 'udp']).default('tcp').describe('How the camera sends RTP.'),
   }),

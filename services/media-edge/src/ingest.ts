@@ -127,7 +127,7 @@ export class Ingest {
     };
     const source = await this.definition.open(handlers);
     this.#before = { invalid: 0, dropped: 0 };
-    if (!this.#closed && isCurrent) this.#source = source;
+    if (!this.#closed && !this.#failed && isCurrent) this.#source = source;
     else source.close();
   }
 

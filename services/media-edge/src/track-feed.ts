@@ -7,6 +7,8 @@ import { clockRates, type Medium, type MediumKind } from './sources/source.ts';
 /** Payload types to the SFU, which maps them to those of the fleet. */
 const payloadTypes = { H264: 102, VP8: 96, opus: 111 } as const;
 
+/** Largest payload of VP8 and Opus that is sent on, in bytes: no network carries a larger packet without fragments. H.264 is fragmented anew. */
+const maxPayloadBytes = 1500;
 /** Time with packets and without a key frame after which that is a problem, in milliseconds. */
 const noKeyFrameMs = 10_000;
 
@@ -50,6 +52,7 @@ export class TrackFeed {
       this.#ssrc = packet.ssrc;
       this.#h264?.restart();
     }
+    if (!this.#h264 && packet.payload.length > maxPayloadBytes) return;
     const payloads = this.#h264 ? this.#h264.payloadsFor(packet.payload, packet.timestamp) : [packet.payload];
     if (this.#h264?.waitsForKeyFrame) return this.#waitForKeyFrame(now);
     this.#waitingSince = undefined;

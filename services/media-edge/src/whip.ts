@@ -1,6 +1,6 @@
-import { createBackend, type BackendOptions } from '@flotilla/backend';
+import { type Backend, createBackend, type BackendOptions } from '@flotilla/backend';
 import type { Logger } from '@flotilla/runtime';
-import { WhipEndpoint } from '@flotilla/whip';
+import { WhipEndpoint, type WhipOptions } from '@flotilla/whip';
 import { base32Id } from './ids.ts';
 import type { ApiKeys } from './inbound/api-keys.ts';
 
@@ -23,16 +23,26 @@ export function whipEndpoint(options: {
   readonly log: Logger;
 }): WhipEndpoint {
   const { signalUrl, keys, log } = options;
-  const registry = createBackend(options.registry);
-  return new WhipEndpoint({
-    signalUrl,
-    log: log.child({ part: 'whip' }),
-    joinTokens: (bearer, { kind, room }) => {
-      if (jsonWebToken.test(bearer)) return undefined;
-      const name = keys.check(`Bearer ${bearer}`, 'rooms') ?? participants[kind].name;
-      const { grants } = participants[kind];
-      const userId = base32Id(`${kind}-`);
-      return async () => (await registry.issueToken({ room, name, userId, grants: [...grants] })).token;
-    },
-  });
+  const joinTokens = joinTokensFor(keys, createBackend(options.registry));
+  return new WhipEndpoint({ signalUrl, log: log.child({ part: 'whip' }), joinTokens });
+}
+
+/** Exchanges API keys for join tokens. A key is checked again before each token but the first: a removed one gets no further token. */
+export function joinTokensFor(
+  keys: ApiKeys,
+  registry: Pick<Backend, 'issueToken'>,
+): NonNullable<WhipOptions['joinTokens']> {
+  return (bearer, { kind, room }) => {
+    if (jsonWebToken.test(bearer)) return undefined;
+    const authorization = `Bearer ${bearer}`;
+    const name = keys.check(authorization, 'rooms') ?? participants[kind].name;
+    const { grants } = participants[kind];
+    const userId = base32Id(`${kind}-`);
+    let isFirst = true;
+    return async () => {
+      if (!isFirst) keys.checkAgain(authorization, 'rooms');
+      isFirst = false;
+      return (await registry.issueToken({ room, name, userId, grants: [...grants] })).token;
+    };
+  };
 }

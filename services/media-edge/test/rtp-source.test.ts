@@ -5,7 +5,7 @@ import { readRtcp } from '@flotilla/rtp';
 import { freePort } from '@flotilla/processes';
 import { notYet, waitFor } from '@flotilla/testkit';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { UdpPorts } from '../src/rtp/udp-ports.ts';
+import { type PortPair, UdpPorts } from '../src/rtp/udp-ports.ts';
 import type { RtpPacket } from '../src/rtp/rtp-packet.ts';
 import { RtpSource } from '../src/sources/rtp-source.ts';
 
@@ -139,6 +139,23 @@ describe('an RTP source', () => {
       if (packets + dropped < 40) notYet(`${packets} and ${dropped}`);
     });
     expect(limited.stats().video!.dropped).toBeGreaterThan(20);
+  });
+
+  test('ignores datagrams from port 0, which cannot be answered', async () => {
+    const pairs: PortPair[] = [];
+    const openPair = ports.open.bind(ports);
+    ports.open = async () => {
+      const pair = await openPair();
+      pairs.push(pair);
+      return pair;
+    };
+    const other = await open(1_000_000);
+    const packet = next(stream(1));
+    pairs[0]!.onDatagram(packet, { address: '127.0.0.1', family: 'IPv4', port: 0, size: packet.length }, false);
+    expect(other.stats().video).toMatchObject({ packets: 0 });
+    expect(() => other.requestKeyFrame()).not.toThrow();
+    for (const port of [0, -1, 65_536, Number.NaN])
+      expect(() => pairs[0]!.send(packet, port, '127.0.0.1', true)).not.toThrow();
   });
 
   test('is refused without a free pair of ports, and frees its own when it is closed', async () => {

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { authorizationFor } from '../src/rtsp/authorization.ts';
+import type { IngestError } from '../src/ingest-error.ts';
 import { MessageReader, type RtspMessage } from '../src/rtsp/message-reader.ts';
+import { RtspConnection } from '../src/rtsp/rtsp-connection.ts';
 import { parameterSetsOf, parseSdp } from '../src/rtsp/sdp.ts';
 
 const credentials = { user: 'Mufasa', password: 'Circle Of Life' };
@@ -71,6 +75,27 @@ describe('an RTSP message reader', () => {
     expect(() => read([Buffer.from('RTSP/1.0 200 OK\r\nContent-Length: -4\r\n\r\n')])).toThrow('a body');
   });
 
+  test('refuses a header of more than 128 lines', () => {
+    const response = (lines: number): Buffer => Buffer.from(`RTSP/1.0 200 OK\r\n${'a: b\r\n'.repeat(lines)}\r\n`);
+    expect(read([response(128)]).messages[0]!.headers.get('a')).toHaveLength(128);
+    expect(() => read([response(129)])).toThrow('a header of more than 128 lines');
+  });
+
+  test('reads a header once, however many segments its body comes in', () => {
+    const body = Buffer.alloc(65_536, 'a');
+    const header = Buffer.from(`RTSP/1.0 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+    const whole = Buffer.concat([header, body, stream]);
+    const copied = vi.spyOn(Buffer, 'concat');
+    const segments = Array.from({ length: whole.length }, (_, at) => whole.subarray(at, at + 1));
+    const { messages, packets } = read(segments);
+    const times = copied.mock.calls.length;
+    copied.mockRestore();
+    expect(messages.map(({ body: { length } }) => length)).toEqual([body.length, 3, 0]);
+    expect(packets).toHaveLength(2);
+    // Once for each byte outside of the body.
+    expect(times).toBeLessThan(header.length + stream.length + 10);
+  });
+
   test('takes any bytes, or refuses them with an error', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 100 }), { maxLength: 10 }), (chunks) => {
@@ -81,6 +106,34 @@ describe('an RTSP message reader', () => {
         }
       }),
     );
+  });
+});
+
+describe('an RTSP connection', () => {
+  test('ends when the camera goes on with requests and does not read the responses', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      const connected = once(server, 'connection') as Promise<[Socket]>;
+      const { promise: closed, resolve } = Promise.withResolvers<IngestError>();
+      const { port } = server.address() as AddressInfo;
+      await RtspConnection.open(new URL(`rtsp://127.0.0.1:${port}/`), credentials, {
+        onPacket: () => undefined,
+        onClosed: resolve,
+      });
+      const [camera] = await connected;
+      camera.on('error', () => undefined).pause();
+      const requests = 'ANNOUNCE rtsp://camera/ RTSP/1.0\r\nCSeq: 1\r\n\r\n'.repeat(1000);
+      const send = (): void => void camera.write(requests, (error) => error || send());
+      send();
+      expect(await closed).toMatchObject({
+        code: 'SOURCE_INVALID',
+        message: 'the camera sends requests and does not read the responses',
+      });
+      camera.destroy();
+    } finally {
+      server.close();
+    }
   });
 });
 

@@ -26,13 +26,23 @@ export class ApiKeys {
 
   /** The name of the key; undefined when none is needed. Throws UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED. */
   check(authorization: string | undefined, scope: ApiScope): string | undefined {
+    return this.#check(authorization, scope, true);
+  }
+
+  /** Throws as `check` does when the key has been removed or changed since; it counts as no request. */
+  checkAgain(authorization: string | undefined, scope: ApiScope): void {
+    this.#check(authorization, scope, false);
+  }
+
+  #check(authorization: string | undefined, scope: ApiScope, isRequest: boolean): string | undefined {
     if (!this.keys) return undefined;
     const sent = bearerTokenOf(authorization);
     if (sent === undefined)
       throw new FlotillaError('UNAUTHENTICATED', 'send an API key: `Authorization: Bearer <key>`');
     const key = knownApiKey(sent, this.keys());
     if (!key) throw new FlotillaError('FORBIDDEN', 'unknown API key; its hash must be in FLOTILLA_API_KEYS');
-    if (!this.#bucketOf(key).take()) throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
+    if (isRequest && !this.#bucketOf(key).take())
+      throw new FlotillaError('RATE_LIMITED', 'too many requests with this API key');
     if (!key.scopes.includes(scope))
       throw new FlotillaError('FORBIDDEN', `the API key ${key.name} has no scope ${scope}`);
     // The edge's own key is for all rooms, and a tenant may only reach its own.

@@ -9,6 +9,7 @@ const receiveBufferBytes = 512 * 1024;
 export interface PortPair {
   readonly port: number;
   onDatagram: (datagram: Buffer, from: RemoteInfo, isControlPort: boolean) => void;
+  /** No-op for ports outside of 1 to 65535. */
   send(datagram: Buffer, port: number, address: string, fromControlPort: boolean): void;
   close(): void;
 }
@@ -56,8 +57,10 @@ export class UdpPorts {
       port,
       onDatagram: () => undefined,
       // What cannot be sent is lost, like any datagram.
-      send: (datagram, to, address, fromControlPort) =>
-        isClosed || sockets[fromControlPort ? 1 : 0]!.send(datagram, to, address, () => undefined),
+      send: (datagram, to, address, fromControlPort) => {
+        if (!isClosed && to > 0 && to < 65_536)
+          sockets[fromControlPort ? 1 : 0]!.send(datagram, to, address, () => undefined);
+      },
       close: () => {
         if (isClosed) return;
         isClosed = true;

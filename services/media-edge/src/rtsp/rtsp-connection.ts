@@ -5,7 +5,7 @@ import { MessageReader, type RtspMessage } from './message-reader.ts';
 
 const connectTimeoutMs = 5000;
 const responseTimeoutMs = 10_000;
-/** Bytes that wait to be sent before RTCP is dropped. */
+/** Bytes that wait to be sent before RTCP is dropped, and before a camera that goes on with requests is disconnected. */
 const maxUnsentBytes = 262_144;
 const userAgent = 'flotilla-media-edge';
 
@@ -127,6 +127,11 @@ export class RtspConnection {
     if (status === undefined) {
       // A request of the camera, such as ANNOUNCE.
       if (!/ RTSP\/1\.\d$/.test(start)) throw new Error('a message that is neither a response nor a request');
+      if (this.#closed) return;
+      if (this.socket.writableLength > maxUnsentBytes)
+        return this.#end(
+          new IngestError('SOURCE_INVALID', 'the camera sends requests and does not read the responses'),
+        );
       this.socket.write(`RTSP/1.0 501 Not Implemented\r\nCSeq: ${sequence || 0}\r\n\r\n`);
       return;
     }

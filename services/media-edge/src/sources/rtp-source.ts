@@ -93,6 +93,8 @@ function listen(medium: RtpMedium, ports: PortPair, options: RtpSourceOptions, h
     onPacket: (packet, now) => handlers.onPacket(medium.kind, packet, now),
   });
   ports.onDatagram = (datagram, remote, atControlPort) => {
+    // Port 0 cannot be answered: RFC 768 uses it where no reply is expected.
+    if (remote.port === 0) return;
     const now = performance.now();
     if (from !== undefined && remote.address !== from) return;
     if (sender && sender.address !== remote.address && now - receiver.lastAt < addressSilentMs) return;
