@@ -292,6 +292,18 @@ describe('scripts', () => {
     },
   );
 
+  test('a room that is created again during its deletion and is never deleted when empty stays', async () => {
+    const { store, namespace } = await openStore();
+    await prepare(store);
+    await redis.eval(luaOf('deleteRoom'), 1, namespace, roomId, '{}', 60, 1, '');
+    await store.sessions.close(sessionId, 'left');
+    for (const member of await redis.hkeys(`${namespace}:{${roomId}}:members`))
+      await store.rooms.leave(roomId, member, 'left');
+    await store.rooms.create(roomRecord('a', { emptyTimeoutSeconds: 0 }));
+    expect(await store.rooms.deleteExpired()).toEqual({ deleted: [], failed: [] });
+    expect(await store.rooms.get(roomId)).toMatchObject({ id: roomId });
+  });
+
   test('the repair pass removes members whose session does not exist, and restores entries of sessions', async () => {
     const { store, namespace } = await openStore();
     await prepare(store);

@@ -779,7 +779,11 @@ if redis.call('EXISTS', key.members(roomId)) == 1 then return { 'deleting', '' }
 stage('SET', key.room(roomId), room)
 stage('ZADD', key.rooms(), 0, listKey)
 stage('PERSIST', key.events(roomId))
-if tonumber(emptyTimeoutMs) > 0 then stage('ZADD', key.emptyRooms(), now_ms() + emptyTimeoutMs, roomId) end
+if tonumber(emptyTimeoutMs) > 0 then
+  stage('ZADD', key.emptyRooms(), now_ms() + emptyTimeoutMs, roomId)
+else
+  stage('ZREM', key.emptyRooms(), roomId)
+end
 commit()
 return { 'created', '' }`,
   },
