@@ -55,8 +55,9 @@ export const registryCommands = {
    * is assigned to another node at once. Not idempotent: a repetition is answered MIGRATION_RUNNING while the first runs.
    *
    * Errors: NOT_IN_ROOM, MEDIA_NOT_OPEN (the session has no media), NO_CAPACITY, MIGRATION_RUNNING, NODE_UNAVAILABLE (the new node
-   * did not answer), MIGRATION_NOT_ACTIVE (it is not on `fromNode`, or the migration was rolled back meanwhile), STALE_TERM (another
-   * autoscaler has led since `term`: the caller was stopped, or cut off, and does not know it yet).
+   * did not answer), MIGRATION_NOT_ACTIVE (it is not on `fromNode`, or the migration was rolled back meanwhile; with `node_lost`: its
+   * node is alive), WRONG_STATE (with `node_lost`: it is not on `fromNode`), STALE_TERM (another autoscaler has led since `term`: the
+   * caller was stopped, or cut off, and does not know it yet).
    */
   'registry.migrate': {
     version: 1,

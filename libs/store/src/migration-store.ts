@@ -22,6 +22,8 @@ export type MigrationRequest = Pick<
 /** A member whose node does not answer is assigned to another one. */
 export type LostNodeRequest = Pick<Migration, 'id' | 'roomId' | 'sessionId' | 'participantId' | 'startedAt'> &
   Order & {
+    /** The node that was lost. The member is not reassigned when it is on another one. */
+    readonly fromNode?: string | undefined;
     /** Preferred when it has capacity. */
     readonly toNode?: string | undefined;
     /** The node counts as alive while its heartbeat is not this much older than the newest of any node, ms. */
@@ -63,7 +65,8 @@ export interface MigrationStore {
 
   /**
    * Assigns a member to another node because its own was lost; appends `participant_moved` and `media_lost`, and writes the
-   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive, STALE_TERM as `begin`.
+   * migration to the history. Throws NOT_IN_ROOM, NO_CAPACITY, MIGRATION_NOT_ACTIVE when the node is alive, WRONG_STATE when the
+   * member is not on `fromNode`, STALE_TERM as `begin`.
    */
   reassignLost(request: LostNodeRequest): Promise<Migration>;
 

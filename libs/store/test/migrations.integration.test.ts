@@ -212,6 +212,25 @@ describe.each(adapters)('migrations in %s', (_name, open) => {
     await store.migrations.begin({ ...request, ...timing, fromNode: member.nodeId });
   });
 
+  test('a member that is not on the node that was lost is not reassigned, a member that is on it is', async () => {
+    const member = await join();
+    const migration = await begin(member);
+    await store.migrations.prepared(migration, media(migration.toNode));
+    const request = { id: newId('migration'), roomId, sessionId: member.sessionId, participantId: member.id };
+    // The nodes count as lost whatever their heartbeats say.
+    const reassign = (fromNode: string) =>
+      store.migrations.reassignLost({ ...request, startedAt: 1, fromNode, lostAfterMs: 0 });
+    const before = await appended();
+    await expect(reassign(migration.toNode)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+    expect(await appended()).toEqual(before);
+    expect(await store.migrations.of(roomId, member.id)).toMatchObject({ id: migration.id });
+    const reassigned = await reassign(member.nodeId);
+    expect(reassigned).toMatchObject({ fromNode: member.nodeId, reason: 'node_lost' });
+    expect(reassigned.toNode).not.toBe(member.nodeId);
+    // As does a repetition of a request that was carried out.
+    await expect(reassign(member.nodeId)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+  });
+
   test('a migration begins only towards another live node with free capacity', async () => {
     const member = await join();
     await expect(begin(member, member.nodeId)).rejects.toMatchObject({ code: 'NO_CAPACITY' });

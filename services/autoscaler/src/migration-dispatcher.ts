@@ -29,7 +29,7 @@ export interface MigrationDispatcherOptions {
   readonly bus: Pick<CommandBus, 'call' | 'mayRetry'>;
   /** Checked before each call. */
   readonly mayAct: () => boolean;
-  /** The peer left its room, or was moved off a lost node, which cannot report that. */
+  /** The peer left its room, was moved off a lost node, or is on another one: a lost node cannot report that. */
   readonly onRemoved: (migration: PlannedMigration) => void;
   readonly log: Logger;
 }
@@ -84,20 +84,15 @@ export class MigrationDispatcher {
           when: (error) => FlotillaError.from(error).code === 'DEADLINE_EXCEEDED' && this.options.mayAct(),
           take: () => bus.mayRetry(registryQueue, true),
         },
-        async (attempt) => {
-          try {
-            await bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId });
-          } catch (error) {
-            // An earlier attempt was carried out, and its answer came too late.
-            if (attempt === 0 || FlotillaError.from(error).code !== 'MIGRATION_NOT_ACTIVE') throw error;
-          }
-        },
+        () => bus.call(registryQueue, 'registry.migrate', payload, { timeoutMs, commandId }),
       );
       if (reason === 'node_lost') onRemoved(migration);
       return 'ok';
     } catch (error) {
       const { code } = FlotillaError.from(error);
-      if (code === 'NOT_IN_ROOM') onRemoved(migration);
+      // Not on the lost node: a migration to that node was not committed, or an earlier attempt was carried out and answered too late.
+      const isElsewhere = reason === 'node_lost' && code === 'WRONG_STATE';
+      if (code === 'NOT_IN_ROOM' || isElsewhere) onRemoved(migration);
       else log.debug({ err: error, ...migration }, 'migration refused');
       return code;
     }

@@ -47,6 +47,16 @@ test('the peers of a node without reports stay assigned to it until another node
   expect(assignments(view)).toEqual({ nd_b: [ada] });
 });
 
+test('a peer that is forgotten on the newer of two nodes that report it is assigned to the older one, and the newer one has no peers', () => {
+  const view = new FleetView();
+  const ada = newId('session');
+  view.record(report('nd_a', [ada]));
+  view.record(report('nd_b', [ada]));
+  view.forgetPeer({ roomId: 'rm_a', sessionId: ada, fromNode: 'nd_b' });
+  expect(assignments(view)).toEqual({ nd_a: [ada], nd_b: [] });
+  expect(view.anyPeer('nd_b')).toBeUndefined();
+});
+
 test('reserved capacity and state are those of the store, and a node that is not in the store is no target', () => {
   const view = new FleetView();
   view.record(report('nd_a'));

@@ -125,12 +125,14 @@ export class MemoryMigrations implements MigrationStore {
     return true;
   }
 
-  async reassignLost({ toNode, lostAfterMs, term, ...request }: LostNodeRequest): Promise<Migration> {
+  async reassignLost({ fromNode, toNode, lostAfterMs, term, ...request }: LostNodeRequest): Promise<Migration> {
     this.#requireCurrent(term);
     const { roomId, participantId, startedAt } = request;
     const record = this.shared.rooms.get(roomId);
     const member = record?.members.get(participantId);
     if (!record || !member) throw new FlotillaError('NOT_IN_ROOM');
+    if (fromNode !== undefined && fromNode !== member.nodeId)
+      throw new FlotillaError('WRONG_STATE', 'the participant is on another node than the one that was lost');
     const nodes = this.shared.nodes.view();
     const newest = Math.max(...nodes.map(({ lastSeenAt }) => lastSeenAt));
     if (nodes.some(({ id, lastSeenAt }) => id === member.nodeId && newest - lastSeenAt < lostAfterMs))

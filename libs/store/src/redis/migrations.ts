@@ -73,7 +73,13 @@ export class RedisMigrations implements MigrationStore {
     return (await this.client.run('rollBackMigration', values)) === 1;
   }
 
-  async reassignLost({ toNode = '', lostAfterMs, term, ...request }: LostNodeRequest): Promise<Migration> {
+  async reassignLost({
+    fromNode = '',
+    toNode = '',
+    lostAfterMs,
+    term,
+    ...request
+  }: LostNodeRequest): Promise<Migration> {
     const { id, roomId, sessionId, startedAt } = request;
     const participantId = participantIdOf(sessionId);
     const migration = {
@@ -88,6 +94,7 @@ export class RedisMigrations implements MigrationStore {
       roomId,
       participantId,
       excludeNodes: '[]',
+      fromNode,
       toNode,
       random1: Math.random(),
       random2: Math.random(),
@@ -101,9 +108,11 @@ export class RedisMigrations implements MigrationStore {
     });
     if (answer === 'NODE_ALIVE')
       throw new FlotillaError('MIGRATION_NOT_ACTIVE', 'the node that the participant is on is alive');
+    if (answer === 'NOT_ON_NODE')
+      throw new FlotillaError('WRONG_STATE', 'the participant is on another node than the one that was lost');
     if (typeof answer === 'string') throw new FlotillaError(answer);
-    const [member, fromNode] = answer;
-    return { ...migration, fromNode, toNode: parseMember(member).nodeId, deadline: startedAt };
+    const [member, lostNode] = answer;
+    return { ...migration, fromNode: lostNode, toNode: parseMember(member).nodeId, deadline: startedAt };
   }
 
   async of(roomId: string, participantId: string): Promise<Migration | undefined> {

@@ -247,6 +247,7 @@ export class RedisRooms implements RoomStore {
       roomId,
       participantId,
       excludeNodes: JSON.stringify(excludeNodes),
+      fromNode: '',
       toNode: '',
       random1: Math.random(),
       random2: Math.random(),
@@ -258,7 +259,7 @@ export class RedisRooms implements RoomStore {
       term: '',
       trace: traceField(),
     });
-    if (answer === 'NODE_ALIVE') throw new FlotillaError('INTERNAL');
+    if (answer === 'NODE_ALIVE' || answer === 'NOT_ON_NODE') throw new FlotillaError('INTERNAL');
     if (typeof answer === 'string') throw new FlotillaError(answer);
     return parseMember(answer[0]);
   }

@@ -53,7 +53,7 @@ export class Migrations {
 
   /**
    * @throws FlotillaError NOT_IN_ROOM, NO_CAPACITY, MIGRATION_RUNNING, MIGRATION_NOT_ACTIVE, MEDIA_NOT_OPEN, NODE_UNAVAILABLE,
-   * STALE_TERM, and what opening the new side throws.
+   * WRONG_STATE, STALE_TERM, and what opening the new side throws.
    */
   begin(request: CommandPayload<'registry.migrate'>): Promise<Migration> {
     const { roomId, sessionId, reason } = request;
@@ -76,7 +76,7 @@ export class Migrations {
     };
     try {
       if (reason === 'node_lost') {
-        const migration = await this.store.migrations.reassignLost({ ...common, lostAfterMs });
+        const migration = await this.store.migrations.reassignLost({ ...common, fromNode, lostAfterMs });
         outcomes.inc({ reason, outcome: 'committed' });
         return migration;
       }

@@ -1,10 +1,10 @@
 --[[
 Assigns a member to another node because its own does not answer, and ends its migration; appends participant_moved. With a
 `migration` (MigrationRecord without its nodes; its id and start beside it) the node counts as lost: unless its heartbeat is `lostAfterMs` older than
-another node's, nothing is done. Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
+another node's, nothing is done, and neither if the member is not on `fromNode` (empty: any). Then media_lost is appended, the migration written to the history, and the heartbeat counts as stale. `toNode` is preferred when
 it has capacity.
-@args roomId participantId excludeNodes toNode random1 random2 draw migration migrationId startedAt lostAfterMs term trace
-@result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
+@args roomId participantId excludeNodes fromNode toNode random1 random2 draw migration migrationId startedAt lostAfterMs term trace
+@result z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'NOT_ON_NODE', 'STALE_TERM']), z.tuple([z.string(), z.string()])])
 Returns {member, previous node id}, or why not.
 ]]
 -- @include placement
@@ -14,6 +14,7 @@ if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
+if fromNode ~= '' and fromNode ~= from then return 'NOT_ON_NODE' end
 local exclude, is_lost = set_of(excludeNodes), false
 if migration ~= '' then
   local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]

@@ -36,7 +36,7 @@ export interface ScriptArguments {
   putPair: { roomId: string | number; pair: string | number; one: string | number; other: string | number; expectedVersion: string | number; update: string | number; event: string | number };
   putPublication: { roomId: string | number; participantId: string | number; publicationId: string | number; nodeId: string | number; publication: string | number; addedEvent: string | number; updatedEvent: string | number; maxPublications: string | number; previousSeconds: string | number };
   readSnapshot: { name: string | number; known: string | number };
-  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
+  reassign: { roomId: string | number; participantId: string | number; excludeNodes: string | number; fromNode: string | number; toNode: string | number; random1: string | number; random2: string | number; draw: string | number; migration: string | number; migrationId: string | number; startedAt: string | number; lostAfterMs: string | number; term: string | number; trace: string | number };
   reattachSessions: { gatewayId: string | number; sessionIds: readonly string[] };
   refreshSession: { sessionId: string | number; resumeHash: string | number; tokenId: string | number; tokenSeconds: string | number; issuedAt: string | number; room: string | number; grants: string | number; trace: string | number; claims: readonly string[] };
   releaseLease: { name: string | number; holder: string | number };
@@ -1219,8 +1219,8 @@ if not version or version == known then return nil end
 return { version, string.format('%d', now_ms() - tonumber(began)), redis.call('HGET', key.snapshot(name), 'text') }`,
   },
   reassign: {
-    args: ["roomId","participantId","excludeNodes","toNode","random1","random2","draw","migration","migrationId","startedAt","lostAfterMs","term","trace"],
-    result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
+    args: ["roomId","participantId","excludeNodes","fromNode","toNode","random1","random2","draw","migration","migrationId","startedAt","lostAfterMs","term","trace"],
+    result: z.union([z.enum(['NOT_IN_ROOM', 'NO_CAPACITY', 'NODE_ALIVE', 'NOT_ON_NODE', 'STALE_TERM']), z.tuple([z.string(), z.string()])]),
     lua: `${include.time}
 ${include.nodes}
 ${include.placement}
@@ -1233,6 +1233,7 @@ if is_stale(term) then return 'STALE_TERM' end
 local record = redis.call('HGET', key.members(roomId), participantId)
 if not record then return 'NOT_IN_ROOM' end
 local from = node_of_member(record)
+if fromNode ~= '' and fromNode ~= from then return 'NOT_ON_NODE' end
 local exclude, is_lost = set_of(excludeNodes), false
 if migration ~= '' then
   local newest = redis.call('ZRANGE', key.beats(), -1, -1, 'WITHSCORES')[2]
