@@ -128,7 +128,10 @@ export class Autoscaler {
     const newlyLost = this.#detect(now);
     const { leads } = this.parts.leadership;
     leaderGauge.set(leads ? 1 : 0);
-    if (!leads) this.#running = [];
+    if (!leads) {
+      this.#running = [];
+      this.parts.canary?.retire();
+    }
     if (this.#frozen || !leads) return;
     await this.#beginTerm(now);
     if (newlyLost || this.#draining || now - this.#plannedAt >= planEveryMs) await this.#plan();

@@ -50,7 +50,7 @@ export interface CanaryStep {
 
 /**
  * The canary of the leading autoscaler: collects what nodes report of the two versions, decides, and keeps the record in the store.
- * In other instances only `receive` is called.
+ * In other instances only `receive` and `retire` are called.
  */
 export class Canary {
   readonly #samples: Samples;
@@ -60,6 +60,8 @@ export class Canary {
   readonly #countedMigrations = new Set<string>();
   #pending: VersionSample[] = [];
   #evidence: Evidence = noEvidence;
+  /** When the evidence was begun or continued, by the wall clock: earlier migrations are in it, or are not comparable. */
+  #evidenceSince = 0;
   #term: number | undefined;
   #rules: CanaryRules | undefined;
   #steppedAt: number | undefined;
@@ -102,8 +104,8 @@ export class Canary {
   step({ stored, migrations }: CanaryReading, { nodes, lost, term, now }: CanaryStep): PendingWrite {
     const known = stored?.canary;
     if (term !== this.#term) this.#begin(term, stored);
-    // Another leader, or nobody, has begun this observation.
-    else if (rulesOfKnown(known)?.candidate !== this.#rules?.candidate) this.#restart(noEvidence);
+    // The decision of the last step was not written.
+    else if (rulesOfKnown(known)?.candidate !== this.#rules?.candidate) this.#restart(storedEvidence(stored));
     this.#rules = rulesOfKnown(known);
     if (this.#rules?.candidate !== undefined) this.#collect({ nodes, lost, term, now }, migrations, this.#rules);
     else this.#pending = [];
@@ -123,10 +125,10 @@ export class Canary {
       settings: this.settings,
       now: this.wallClock(),
     });
-    const isDecided =
-      next?.phase !== known?.phase || next?.candidate !== known?.candidate || stored?.order !== undefined;
+    const isOther = (field: 'phase' | 'stable' | 'candidate'): boolean => next?.[field] !== known?.[field];
+    const isDecided = isOther('phase') || isOther('stable') || isOther('candidate') || stored?.order !== undefined;
     if (next && isDecided && next !== known) this.#report(next);
-    if (next?.phase === 'observing' && known?.phase !== 'observing') this.#restart(noEvidence);
+    if (next?.phase === 'observing' && (isOther('phase') || isOther('stable'))) this.#restart(noEvidence);
     this.#rules = rulesOfKnown(next);
     if (next) exportCanary(next, comparisonsOf(this.#evidence), crashesOf(this.#evidence));
     const isDue = next?.phase === 'observing' && now - this.#wroteAt >= writeEveryMs;
@@ -143,11 +145,20 @@ export class Canary {
   #begin(term: number, stored: StoredCanary | undefined): void {
     this.#term = term;
     this.#absentSince.clear();
-    this.#restart(stored?.canary.phase === 'observing' ? parseEvidence(stored.evidence) : noEvidence);
+    this.#restart(storedEvidence(stored));
+  }
+
+  /** Called while this instance does not lead: it collects nothing, and its next term continues the stored comparison. */
+  retire(): void {
+    if (this.#term === undefined) return;
+    this.#term = undefined;
+    this.#rules = undefined;
+    this.#restart(noEvidence);
   }
 
   #restart(evidence: Evidence): void {
     this.#evidence = evidence;
+    this.#evidenceSince = this.wallClock();
     this.#pending = [];
     this.#samples.restart();
     this.#crashes.restart();
@@ -188,10 +199,11 @@ export class Canary {
     this.#evidence = evidence;
   }
 
-  /** The migrations that ended since, as samples of the version that they led to. */
+  /** The migrations that began and ended since the last time, as samples of the version that they led to. */
   #gaps(nodes: readonly NodeView[], migrations: readonly MigrationRecord[]): VersionSample[] {
     const versions = new Map(nodes.map((node) => [node.id, versionOf(node)]));
-    return migrations.flatMap(({ id, toNode, reason, end, gapMs }) => {
+    return migrations.flatMap(({ id, toNode, reason, startedAt, end, gapMs }) => {
+      if (startedAt < this.#evidenceSince) return [];
       const version = versions.get(toNode);
       const hasFailed = end === 'rolled_back' || end === 'timed_out';
       // Participants of lost nodes have a gap that the new node has no part in.
@@ -218,6 +230,10 @@ export interface PendingWrite {
   readonly evidence: Evidence;
   readonly term: number;
 }
+
+/** The evidence of the observation that runs; none when none does. */
+const storedEvidence = (stored: StoredCanary | undefined): Evidence =>
+  stored?.canary.phase === 'observing' ? parseEvidence(stored.evidence) : noEvidence;
 
 const rulesOfKnown = (canary: State | undefined): CanaryRules | undefined => canary && rulesOf(canary);
 

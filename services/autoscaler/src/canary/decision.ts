@@ -85,6 +85,8 @@ function first({ versions, settings, now }: DecisionInput): Canary | undefined {
 /** The version of the newest node that is neither stable nor excluded is observed. */
 function nextCandidate(canary: Canary, input: DecisionInput): Canary | undefined {
   const { versions, settings } = input;
+  const restored = withPreviousStable(canary, input);
+  if (restored) return restored;
   const rules = rulesOf(canary);
   const [newest] = [...versions]
     .filter(([version]) => sideOf(rules, version) === 'waiting')
@@ -93,6 +95,16 @@ function nextCandidate(canary: Canary, input: DecisionInput): Canary | undefined
   const [candidate] = newest;
   const observing = { ...canary, candidate, share: settings.share, comparisons: [], crashes: undefined };
   return moved(observing, 'observing', input, 'nodes', [`nodes of version ${candidate} appeared`]);
+}
+
+/** The previous stable version is the stable one again when it has nodes and the stable one has none left: the fleet was rolled back. */
+function withPreviousStable(canary: Canary, input: DecisionInput): Canary | undefined {
+  const { versions, settings, absentMs } = input;
+  const { previous, ...rest } = canary;
+  if (previous === undefined || !versions.has(previous) || absentMs(canary.stable) < settings.absentMs)
+    return undefined;
+  const reason = `no node of version ${canary.stable} is left, and nodes of the previous stable version are`;
+  return moved({ ...rest, stable: previous }, canary.phase, input, 'nodes', [reason]);
 }
 
 const promoted = (canary: Canary, input: DecisionInput, by: CanaryDecider, reasons: readonly string[]): Canary => {
@@ -149,6 +161,8 @@ function observed(canary: Canary, input: DecisionInput): Canary {
       'comparison',
       worse.map((each) => reasonOf('is worse', each, each.worse)),
     );
+  const restored = withPreviousStable({ ...canary, comparisons: [], crashes: undefined }, input);
+  if (restored) return restored;
   if (absentMs(canary.stable) >= settings.absentMs)
     return promoted(figures, input, 'nodes', ['no node of the stable version is left']);
   if (absentMs(canary.candidate!) >= settings.absentMs) {

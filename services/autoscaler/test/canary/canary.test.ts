@@ -1,12 +1,20 @@
 import { MemoryEventLog } from '@flotilla/bus';
+import { type Canary as State, FlotillaError } from '@flotilla/contracts';
 import { createLogger } from '@flotilla/runtime';
 import { MemoryStore } from '@flotilla/store';
 import { nodeReport } from '@flotilla/testkit';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { Autoscaler } from '../../src/autoscaler.ts';
 import { Canary } from '../../src/canary/canary.ts';
+import { noEvidence, parseEvidence, withSample } from '../../src/canary/comparison.ts';
 import { plannedNodes } from '../../src/canary/planned-nodes.ts';
+import { Samples } from '../../src/canary/samples.ts';
 import { canarySettings } from '../../src/canary/settings.ts';
+import { FleetView } from '../../src/fleet-view.ts';
+import { Heartbeats } from '../../src/heartbeats.ts';
 import { plan } from '../../src/index.ts';
+import { LivenessProbe } from '../../src/liveness-probe.ts';
+import { MigrationDispatcher } from '../../src/migration-dispatcher.ts';
 import { emptyMemory } from '../../src/planner/state.ts';
 import { fleet, node, peers } from '../fleets.ts';
 
@@ -24,7 +32,8 @@ describe('the canary of a leader', () => {
   const lost = new Set<string>();
   let sessions = 0;
 
-  const newLeader = (): Canary => new Canary(store.canary, store.history, settings, log, () => now);
+  const newLeader = (changed: Partial<typeof settings> = {}): Canary =>
+    new Canary(store.canary, store.history, { ...settings, ...changed }, log, () => now);
   beforeEach(() => {
     now = 1_000_000;
     store = new MemoryStore(new MemoryEventLog(), () => now);
@@ -46,6 +55,10 @@ describe('the canary of a leader', () => {
     await leader.write(pending);
   }
   const state = async () => (await store.canary.read())!.canary;
+  const evidence = async () => parseEvidence((await store.canary.read())!.evidence);
+  const steps = async (count: number, term?: number) => {
+    for (let done = 0; done < count; done++) await step(term);
+  };
   const join = (id: string, loss = 0) => on[id]!.set(`ss_${++sessions}`, loss);
   async function observe(): Promise<void> {
     await step();
@@ -89,6 +102,102 @@ describe('the canary of a leader', () => {
     join('nd_3');
     for (let count = 0; count < 8; count++) await step(2);
     expect((await samplesOf()).candidate.samples).toBe(7);
+  });
+
+  test('a migration is one sample: those that began before the observation, or under the previous leader, are not counted again', async () => {
+    const migrate = (id: string) =>
+      store.history.write({
+        ...{ id, roomId: 'rm_a', sessionId: 'ss_m', participantId: 'pt_m', fromNode: 'nd_1', toNode: 'nd_3' },
+        ...{ reason: 'manual', step: 'prepared', startedAt: now, end: 'committed', endedAt: now, gapMs: 100 },
+      });
+    const counted = async () => (await evidence()).gap.candidate.samples;
+    migrate('mig_before');
+    await observe();
+    migrate('mig_during');
+    await steps(10);
+    expect(await counted()).toBe(1);
+    leader = newLeader();
+    await steps(10, 2);
+    expect(await counted()).toBe(1);
+    migrate('mig_after');
+    await steps(10, 2);
+    expect(await counted()).toBe(2);
+  });
+
+  test('a decision that was not written is taken again with the stored evidence', async () => {
+    await observe();
+    for (let count = 0; count < 6; count++) {
+      join('nd_1');
+      join('nd_3');
+      await step();
+    }
+    await steps(6);
+    await store.canary.order({ kind: 'evacuate', by: 'ada' });
+    vi.spyOn(store.canary, 'write').mockRejectedValueOnce(new FlotillaError('UNAVAILABLE'));
+    await expect(step()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await state()).toMatchObject({ phase: 'observing' });
+    await step();
+    expect(await state()).toMatchObject({ phase: 'evacuating', decision: { by: 'operator' } });
+    expect((await evidence()).quality.candidate.samples).toBe(6);
+  });
+
+  test('an instance that stopped leading collects nothing, and continues the stored comparison in its next term', async () => {
+    await observe();
+    const former = leader;
+    former.retire();
+    const record = vi.spyOn(Samples.prototype, 'record');
+    former.receive([{ id: 'nd_3', revision: 'v2', peers: [] }], now);
+    expect(record).not.toHaveBeenCalled();
+    record.mockRestore();
+    leader = newLeader();
+    await steps(2, 2);
+    join('nd_3');
+    await steps(8, 2);
+    expect((await evidence()).quality.candidate.samples).toBe(1);
+    leader = former;
+    // Also in a term that it has had: it only seemed to have ended.
+    await steps(2, 1);
+    join('nd_3');
+    await steps(8, 1);
+    expect((await evidence()).quality.candidate.samples).toBe(2);
+  });
+
+  test('is retired by an autoscaler that does not lead', async () => {
+    const retire = vi.spyOn(leader, 'retire');
+    const bus = { call: () => Promise.reject(new FlotillaError('UNAVAILABLE')), mayRetry: () => false };
+    const autoscaler = new Autoscaler({
+      view: new FleetView(),
+      heartbeats: new Heartbeats(now),
+      livenessProbe: new LivenessProbe(() => Promise.resolve('alive')),
+      leadership: { leads: false, term: undefined },
+      dispatcher: new MigrationDispatcher({ bus, mayAct: () => false, onRemoved: () => undefined, log }),
+      nodes: store.nodes,
+      migrations: store.migrations,
+      leaving: () => new Set(),
+      canary: leader,
+      log,
+      now: () => now,
+    });
+    await autoscaler.check();
+    expect(retire).toHaveBeenCalledOnce();
+  });
+
+  test('the evidence starts anew when the previous stable version is the stable one again', async () => {
+    const decision: State['decision'] = { at: now, by: 'nodes', reasons: [] };
+    const versions = { stable: 'v0', previous: 'v1', candidate: 'v2', share: 0.5, excluded: [] };
+    const sample = { side: 'candidate', measure: 'quality', cost: 1 } as const;
+    await store.canary.write(
+      1,
+      { ...versions, phase: 'observing', since: now, decision, comparisons: [] },
+      JSON.stringify(withSample(noEvidence, sample, settings.tolerance)),
+    );
+    leader = newLeader({ absentMs: 2000 });
+    on['nd_3'] = new Map();
+    await steps(2);
+    expect((await evidence()).quality.candidate.samples).toBe(1);
+    await steps(4);
+    expect(await state()).toMatchObject({ phase: 'observing', stable: 'v1', candidate: 'v2' });
+    expect((await evidence()).quality.candidate.samples).toBe(0);
   });
 
   test('a candidate whose process dies three times is evacuated', async () => {

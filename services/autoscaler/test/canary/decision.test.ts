@@ -1,6 +1,6 @@
 import type { Canary, CanaryOrder } from '@flotilla/contracts';
 import { describe, expect, test } from 'vitest';
-import { type Evidence, type Measure, noEvidence, withSample } from '../../src/canary/comparison.ts';
+import { comparisonsOf, type Evidence, type Measure, noEvidence, withSample } from '../../src/canary/comparison.ts';
 import { decide, type DecisionInput } from '../../src/canary/decision.ts';
 import { addCrash } from '../../src/canary/evidence.ts';
 import { canarySettings as settings } from '../../src/canary/settings.ts';
@@ -127,6 +127,49 @@ describe('an observed candidate', () => {
     const forgotten = next({ absentMs: gone('v2') })!;
     expect(forgotten).toMatchObject({ phase: 'promoted', stable: 'v1', decision: { by: 'nodes' } });
     expect(forgotten.candidate).toBeUndefined();
+  });
+});
+
+describe('after a rollback to the previous stable version', () => {
+  const rolledBack: Canary = { ...observing, stable: 'v2', previous: 'v1', candidate: 'v3' };
+  const absentMs = (version: string): number => (version === 'v2' ? settings.absentMs : 0);
+  const versions = new Map([
+    ['v1', one(1)],
+    ['v3', one(3)],
+  ]);
+
+  test('that version is the stable one again, and the next version is observed', () => {
+    const { candidate: _candidate, ...rest } = rolledBack;
+    const canary: Canary = { ...rest, phase: 'promoted' };
+    const restored = next({ canary, versions, absentMs })!;
+    expect(restored).toMatchObject({ phase: 'promoted', stable: 'v1', decision: { by: 'nodes' } });
+    expect(restored.previous).toBeUndefined();
+    expect(next({ canary: restored, versions, absentMs })).toMatchObject({
+      phase: 'observing',
+      stable: 'v1',
+      candidate: 'v3',
+    });
+  });
+
+  test('an observed candidate is not promoted, but compared with that version from then on', () => {
+    const canary: Canary = { ...rolledBack, comparisons: comparisonsOf(evidenceOf(3, same, 'quality')) };
+    const restored = next({ canary, versions, absentMs })!;
+    expect(restored).toMatchObject({
+      phase: 'observing',
+      stable: 'v1',
+      candidate: 'v3',
+      since: later,
+      comparisons: [],
+    });
+    expect(next({ canary: restored, versions, absentMs })).toMatchObject({ phase: 'observing', stable: 'v1' });
+  });
+
+  test('nothing changes while the absence is short, and a candidate is promoted when the previous version has no nodes either', () => {
+    expect(next({ canary: rolledBack, versions })).toMatchObject({ phase: 'observing', stable: 'v2', previous: 'v1' });
+    expect(next({ canary: rolledBack, versions: new Map([['v3', one(3)]]), absentMs })).toMatchObject({
+      phase: 'promoted',
+      stable: 'v3',
+    });
   });
 });
 
