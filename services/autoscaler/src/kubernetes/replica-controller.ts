@@ -6,7 +6,14 @@ import type { Leadership } from '../leadership.ts';
 import type { ScalingDecision, ScalingTarget } from '../scaling/decision.ts';
 import type { KubernetesApi } from './api.ts';
 import { isLeaving } from './machines.ts';
-import { type Mark, type PodState, reconcile, type Reconciliation, type ReplicaBounds } from './reconcile.ts';
+import {
+  type Mark,
+  type PodState,
+  reconcile,
+  type Reconciliation,
+  removedFirst,
+  type ReplicaBounds,
+} from './reconcile.ts';
 import { ScalingReport } from './report.ts';
 import type { Watches } from './watches.ts';
 
@@ -46,6 +53,8 @@ export class ReplicaController {
   readonly #markedAt = new Map<string, number>();
   /** When each pod's deletion cost was written, by pod. */
   readonly #costAt = new Map<string, number>();
+  /** Pods whose last annotation failed, which was logged. */
+  readonly #refused = new Set<string>();
 
   constructor(private readonly parts: ReplicaControllerParts) {
     this.#now = parts.now ?? (() => performance.now());
@@ -71,8 +80,10 @@ export class ReplicaController {
     const pods = this.#podStates(nodes);
     replicasGauge.set(pods.filter(({ terminating }) => !terminating).length);
     const step = reconcile(workloadState(deployment), pods, decision.nodes, bounds);
-    await this.#carryOut(step, pods);
-    await this.#scale(deployment, step.replicas, decision);
+    const unwritten = await this.#mark(step, pods);
+    await this.#setStates(step);
+    if (isOut(step, deployment) || !choosesVictim(unwritten, step, pods))
+      await this.#scale(deployment, step.replicas, decision);
     if (leadership.leads) await this.#report.condition(step, decision, deployment);
   }
 
@@ -110,25 +121,45 @@ export class ReplicaController {
       };
     });
     const names = new Set(states.map(({ name }) => name));
-    for (const known of [this.#markedAt, this.#costAt])
+    for (const known of [this.#markedAt, this.#costAt, this.#refused])
       for (const name of known.keys()) if (!names.has(name)) known.delete(name);
     return states;
   }
 
-  /** Marks pods and sets the states of their nodes. What fails is repeated by the next step. */
-  async #carryOut(step: Reconciliation, pods: readonly PodState[]): Promise<void> {
-    const { api, bus, leadership, log } = this.parts;
+  /** Marks pods. What fails is repeated by the next step, and hinders no other pod. Returns the pods whose marks are not written. */
+  async #mark(step: Reconciliation, pods: readonly PodState[]): Promise<ReadonlySet<string>> {
+    const { api, leadership, log } = this.parts;
+    const unwritten = new Set(step.marks.map(({ pod }) => pod));
     for (const { pod, mark, deletionCost } of step.marks) {
-      if (!leadership.leads) return;
+      if (!leadership.leads) break;
       const before = pods.find(({ name }) => name === pod)?.mark;
       this.#costAt.set(pod, this.#now());
-      await api.annotatePod(pod, {
+      const annotations = {
         [markAnnotation]: mark ?? null,
         [costAnnotation]: deletionCost === undefined ? null : String(deletionCost),
-      });
+      };
+      const isWritten = await api.annotatePod(pod, annotations).catch((error: unknown) => this.#notWritten(pod, error));
+      if (!isWritten) continue;
+      this.#refused.delete(pod);
+      unwritten.delete(pod);
       if (mark !== before)
         log.info({ pod, reason: mark ?? before }, mark ? 'moving the peers of a pod' : 'keeping a pod');
     }
+    return unwritten;
+  }
+
+  /** Warns once per pod, until its annotations can be written. */
+  #notWritten(pod: string, error: unknown): false {
+    const { log } = this.parts;
+    if (this.#refused.has(pod)) log.debug({ err: error, pod }, 'annotations of a pod not written again');
+    else log.warn({ err: error, pod }, 'annotations of a pod not written, they are repeated until they are');
+    this.#refused.add(pod);
+    return false;
+  }
+
+  /** Sets the states of the nodes in pods. What fails is repeated by the next step. */
+  async #setStates(step: Reconciliation): Promise<void> {
+    const { bus, leadership, log } = this.parts;
     for (const { nodeId, state } of step.states) {
       if (!leadership.leads) return;
       await bus
@@ -149,6 +180,12 @@ export class ReplicaController {
     await this.#report.scaled(deployment, before, replicas, decision);
   }
 }
+
+const isOut = ({ replicas = 0 }: Reconciliation, { spec }: V1Deployment): boolean => replicas > (spec?.replicas ?? 1);
+
+/** Whether one of these pods is the one to remove, or one that Kubernetes would remove in its place. */
+const choosesVictim = (names: ReadonlySet<string>, { victim }: Reconciliation, pods: readonly PodState[]): boolean =>
+  pods.some(({ name, deletionCost }) => names.has(name) && (name === victim?.name || deletionCost === removedFirst));
 
 function markOf({ metadata }: V1Pod): Mark | undefined {
   const mark = metadata?.annotations?.[markAnnotation];
