@@ -19,6 +19,7 @@ import { STORE_PROBLEM, type StoreProblem } from './inbound/outage.ts';
 import { measureRest } from './inbound/rest-metrics.ts';
 import { Migrations } from './migrations/migrations.ts';
 import { Canary } from './canary.ts';
+import { shadowEmptySeconds } from './mirror/shadow.ts';
 import { Nodes } from './nodes.ts';
 import { Drills } from './drills.ts';
 import { Revocations } from './revocations.ts';
@@ -28,7 +29,7 @@ import { TopologySnapshot } from './topology/topology-snapshot.ts';
 
 export interface RoomRegistryOptions {
   readonly config: TokenConfig &
-    Pick<RegistryConfig, 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_REMOVE_DEAD_SECONDS'>;
+    Pick<RegistryConfig, 'FLOTILLA_RESUME_WINDOW_SECONDS' | 'FLOTILLA_REMOVE_DEAD_SECONDS' | 'FLOTILLA_SHADOW_OF'>;
   readonly access: ApiAccess;
   readonly backplane: Backplane;
   readonly log: Logger;
@@ -44,7 +45,10 @@ export class RoomRegistryModule implements NestModule {
   static register({ config, access, backplane, log }: RoomRegistryOptions): DynamicModule {
     const rest: RestSettings = { log };
     const storeProblem: StoreProblem = () => backplane.store.problem();
-    const rooms = new Rooms(backplane.store.rooms);
+    const rooms = new Rooms(
+      backplane.store.rooms,
+      config.FLOTILLA_SHADOW_OF === undefined ? undefined : shadowEmptySeconds,
+    );
     const migrations = new Migrations(backplane.bus, backplane.store, log);
     const nodes = new Nodes(backplane.store.nodes, backplane.bus);
     const drills = new Drills(rooms, migrations, nodes, backplane.store.sessions, backplane.events, log);

@@ -21,18 +21,29 @@ import type { z } from 'zod';
  * is for the whole fleet, and finds rooms of tenants by their ids.
  */
 export class Rooms {
-  constructor(private readonly store: RoomStore) {}
+  /** @param maxEmptySeconds after which every empty room is deleted, whatever was requested. Default: as requested. */
+  constructor(
+    private readonly store: RoomStore,
+    private readonly maxEmptySeconds?: number,
+  ) {}
 
   async create({ name, ...settings }: z.output<typeof CreateRoom>, tenant?: string): Promise<Room> {
     const requestedName = name ?? newId('room').slice(3);
-    return this.store.create(
-      Room.parse({
-        id: roomIdOf(requestedName, tenant),
-        name: requestedName,
-        createdAt: Date.now(),
-        ...RoomSettings.parse(settings),
-      }),
-    );
+    const room = Room.parse({
+      id: roomIdOf(requestedName, tenant),
+      name: requestedName,
+      createdAt: Date.now(),
+      ...RoomSettings.parse(settings),
+    });
+    const { emptyTimeoutSeconds } = room;
+    const created = await this.store.create({ ...room, emptyTimeoutSeconds: this.#capped(emptyTimeoutSeconds) });
+    return { ...created, emptyTimeoutSeconds };
+  }
+
+  /** 0 is without an end. */
+  #capped(emptySeconds: number): number {
+    const max = this.maxEmptySeconds;
+    return max === undefined || (emptySeconds > 0 && emptySeconds <= max) ? emptySeconds : max;
   }
 
   list(limit: number, cursor?: string, tenant?: string): Promise<{ rooms: RoomSummary[]; next: string | null }> {

@@ -21,6 +21,7 @@ export async function startRegistry(
     onAudit = () => undefined,
     backplane = memoryBackplane(log),
     before = [],
+    shadowOf,
   }: {
     scopes?: readonly ApiScope[] | '*';
     /** That of the API key. */
@@ -30,6 +31,8 @@ export async function startRegistry(
     backplane?: Backplane;
     /** Run before everything else. */
     before?: readonly RequestHandler[];
+    /** Makes it a shadow release of this namespace. */
+    shadowOf?: string;
   } = {},
 ) {
   const config = loadConfig(tokenConfig, env);
@@ -41,6 +44,7 @@ export async function startRegistry(
         ...config,
         FLOTILLA_RESUME_WINDOW_SECONDS: 30,
         FLOTILLA_REMOVE_DEAD_SECONDS: 600,
+        FLOTILLA_SHADOW_OF: shadowOf,
       },
       access: new ApiAccess(() => apiKeys, requestsPerSecond, { info: onAudit }),
       backplane,

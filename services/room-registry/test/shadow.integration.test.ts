@@ -6,7 +6,7 @@ import { brokerConfig, createLogger, loadConfig } from '@flotilla/runtime';
 import { joinAs, newcomer, nodeReport, notYet, roomRecord, waitFor } from '@flotilla/testkit';
 import { roomIdOf } from '@flotilla/store';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { requireNoFleet } from '../src/mirror/shadow.ts';
+import { requireNoFleet, shadowEmptySeconds } from '../src/mirror/shadow.ts';
 import { mirrorMiddleware } from '../src/mirror/middleware.ts';
 import { startRegistry } from './harness.ts';
 import { type Names, writeRequests } from './write-requests.ts';
@@ -169,6 +169,22 @@ describe('a shadow release on the brokers of production', () => {
       expect(Math.max(...(statuses.get(operation) ?? [599])), operation).toBeLessThan(300);
     expect(statuses.get('drainNode')).toEqual([503]);
   }, 120_000);
+
+  test('deletes each empty room within an hour, and answers the creation as production does', async () => {
+    const own = await connect('fl-shadow-rooms');
+    const { api } = await startRegistry(undefined, { backplane: own, shadowOf: production });
+    for (const [requested, stored] of [
+      [0, shadowEmptySeconds],
+      [86_400, shadowEmptySeconds],
+      [60, 60],
+    ] as const) {
+      const body = { name: `empty-${requested}`, emptyTimeoutSeconds: requested };
+      const created = await api.request('POST', '/v1/rooms', body);
+      expect(created).toMatchObject({ status: 201, body });
+      expect(await api.request('POST', '/v1/rooms', body)).toEqual(created);
+      expect(await own.store.rooms.get(roomIdOf(body.name, undefined))).toMatchObject({ emptyTimeoutSeconds: stored });
+    }
+  });
 
   test('refuses to start in the namespace of a fleet', async () => {
     const fleet = await connect('fl-other');

@@ -6,6 +6,12 @@ import type { z } from 'zod';
 /** Header of every response of a shadow release: its FLOTILLA_NAMESPACE. */
 export const shadowHeader = 'Flotilla-Shadow';
 
+/**
+ * Longest `emptyTimeoutSeconds` of a room of a shadow release, s. Nobody joins its rooms, and a deletion that is not mirrored would leave
+ * one for ever.
+ */
+export const shadowEmptySeconds = 3600;
+
 interface ShadowSettings {
   readonly FLOTILLA_NAMESPACE: string;
   readonly FLOTILLA_SHADOW_OF?: string | undefined;
