@@ -254,12 +254,7 @@ export class EdgePeer {
           this.#end(new FlotillaError('NOT_IN_ROOM', `removed from the room: ${reason}`));
       },
       room_deleted: () => this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
-      subscriptions_ended: ({ nodeId, publicationIds }) => {
-        // A migration subscribes to what is missing at its end.
-        if (nodeId !== this.nodeId || this.#migrating) return;
-        for (const id of publicationIds) this.#link.forget(id);
-        this.#subscribeMissing();
-      },
+      subscriptions_ended: (payload) => void this.#subscriptionsEnded(payload),
       migrate: (migration) => void this.#migrate(migration),
       media_lost: ({ participantIds }) => {
         if (participantIds.includes(this.participantId)) void this.#reopen('media_lost');
@@ -268,6 +263,14 @@ export class EdgePeer {
     const type = event.type as RoomEventType;
     (apply[type] as ((payload: unknown) => void) | undefined)?.(read(roomEvents[type], event.payload));
     this.#handlers.onRoomEvent?.(event);
+  }
+
+  /** A node closed subscriptions whose publications continue. During a migration, it may be either node that the peer ends up on. */
+  async #subscriptionsEnded({ nodeId, publicationIds }: RoomEventPayload<'subscriptions_ended'>): Promise<void> {
+    while (this.#migrating) await this.#migrating;
+    if (this.#closed || nodeId !== this.nodeId) return;
+    for (const id of publicationIds) this.#link.forget(id);
+    this.#subscribeMissing();
   }
 
   #onResumed(rooms: ReplyPayload<'resume'>['rooms']): void {

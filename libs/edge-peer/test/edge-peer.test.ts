@@ -107,9 +107,9 @@ class Fleet {
     this.handlers.onEvent(event);
   }
 
-  migrate(): void {
+  migrate(media = mediaOn('nd_b')): void {
     const deadline = Date.now() + 10_000;
-    this.emit('migrate', { migrationId: 'mig_1', media: mediaOn('nd_b'), deadline, reason: 'manual' });
+    this.emit('migrate', { migrationId: 'mig_1', media, deadline, reason: 'manual' });
   }
 
   sent(type: string): Record<string, unknown>[] {
@@ -218,6 +218,40 @@ describe('a migration of an edge peer', () => {
     expect(fleet.sent('publish')[0]).not.toHaveProperty('migrationId');
     peer.close();
   });
+
+  test.each(['nd_a', 'nd_b'])(
+    'subscribes again at its end to what %s closed during it, if the peer is there',
+    async (node) => {
+      const { fleet, peer, moved } = await joined();
+      fleet.replies.set('subscribe', () => ({
+        subscriptions: [{ ...pausedSubscription, paused: false }],
+        failed: [],
+      }));
+      const publication: RoomEventPayload<'publication_added'>['publication'] = {
+        id: 'pub_2',
+        participantId: 'pt_2',
+        kind: 'audio',
+        source: 'microphone',
+        codec: 'audio/opus',
+        muted: false,
+        producerId: 'producer',
+      };
+      fleet.emit('publication_added', { publication });
+      await vi.waitFor(() => expect(fleet.sent('subscribe')).toHaveLength(1), waiting);
+      const commit = Promise.withResolvers<unknown>();
+      fleet.replies.set('migrated', () => commit.promise);
+      const subscriptions = [{ ...pausedSubscription, paused: false }];
+      fleet.migrate({ ...mediaOn('nd_b'), subscriptions });
+      await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+      fleet.emit('subscriptions_ended', { nodeId: node, publicationIds: [publication.id] });
+      if (node === 'nd_b') commit.resolve({});
+      else commit.reject(new FlotillaError('MIGRATION_NOT_ACTIVE'));
+      await moved;
+      await vi.waitFor(() => expect(fleet.sent('subscribe')).toHaveLength(2), waiting);
+      expect(peer.nodeId).toBe(node);
+      peer.close();
+    },
+  );
 
   test('that fails leaves media that was opened again meanwhile', async () => {
     const { fleet, peer, moved } = await joined();
