@@ -299,4 +299,16 @@ describe('lost media', () => {
       true,
     ]);
   });
+
+  test('is not restored when the grants for media are lost meanwhile', async () => {
+    const { state, session, media, me, record } = await joinedRoom();
+    const changes = record('mediaChanged');
+    media.sfu.reopen();
+    const request = await session.nth('open_media', 1);
+    state.setGrants(me.id, ['data']);
+    expect(media.sfu.links.current).toBeUndefined();
+    request.fail('FORBIDDEN');
+    await vi.waitFor(() => expect(media.sfu.isReopening).toBe(false));
+    expect([changes, state.isOpen]).toEqual([[['lost']], true]);
+  });
 });

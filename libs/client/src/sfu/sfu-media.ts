@@ -19,7 +19,7 @@ import { Unreceivable } from './unreceivable.ts';
 /** Requests that may be repeated as they are when their reply is lost. */
 const idempotent: ReadonlySet<RequestType> = new Set(['connect_transport', 'restart_ice', 'update_subscriptions']);
 const repeatWithinMs = 15_000;
-/** How long lost media is requested again without an answer, in milliseconds: longer than a lost session can be resumed. */
+/** How long lost media is requested again while no answer arrives, in milliseconds: longer than a lost session can be resumed. */
 const reopenWithinMs = 120_000;
 /** Time within which the loss of a node is detected, in milliseconds. */
 const detectedWithinMs = 10_000;
@@ -204,8 +204,9 @@ export class SfuMedia {
     await this.#endMigration('MEDIA_NOT_OPEN');
     // The lost link stays until another one is used: its last frames are better than none.
     let lostLink = this.links.current;
-    // Joining again with a new session opens media, too.
-    const isSuperseded = (): boolean => this.links.current !== lostLink;
+    // Joining again with a new session opens media, too. Without a link, media was closed with the grants.
+    const isSuperseded = (): boolean => this.links.current !== undefined && this.links.current !== lostLink;
+    const until = performance.now() + reopenWithinMs;
     const restored = (): void => {
       if (isLost) state.emit('mediaChanged', 'restored');
     };
@@ -217,7 +218,7 @@ export class SfuMedia {
         const media = await state.repeat(
           () =>
             isSuperseded() ? Promise.reject(superseded()) : state.request('open_media', { rtpCapabilities, subscribe }),
-          reopenWithinMs,
+          until - performance.now(),
         );
         if (!state.isOpen) return;
         if (isSuperseded()) return restored();

@@ -14,7 +14,7 @@ import type { Unreceivable } from './unreceivable.ts';
 
 /** How long a change of settings is repeated while its reply is missing, in milliseconds. */
 const updateWithinMs = 15_000;
-/** Pause between further attempts once the caller was told that a subscription failed, in milliseconds. */
+/** Interval of further attempts after the retries of a subscription have ended, in milliseconds. */
 const slowRetryMs = 30_000;
 
 /**
@@ -302,7 +302,7 @@ export class Subscriptions {
       await this.#state.repeat(send, updateWithinMs, { mayRepeat: mayUpdateLater }).catch(unlessEnded);
       this.#unsent.delete(id);
     } catch (error) {
-      this.#unsent.add(id);
+      if (this.#state.findPublication(id) === publication) this.#unsent.add(id);
       throw error;
     }
   }
