@@ -6,8 +6,9 @@ import {
   type PeerQuality,
   type RoomEventPayload,
 } from '@flotilla/contracts';
-import { type Logger, retry } from '@flotilla/runtime';
+import type { Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
+import { appendUntilStored } from './append-until-stored.ts';
 import { LoadSampler } from './load.ts';
 import { MediaRoom, type MediaRoomDeps, type OpenSessionRequest, type WorkerAssignment } from './media-room.ts';
 import { OpenRooms } from './open-rooms.ts';
@@ -33,8 +34,6 @@ export interface MediaNodeOptions {
   readonly log: Logger;
 }
 
-/** How long `media_lost` of a dead worker is retried while the event log is out of reach, in milliseconds. */
-const mediaLostRetryMs = 60_000;
 /** A room may close between the look-up and its use: number of times that it is opened again. */
 const maxOpenAttempts = 3;
 
@@ -120,10 +119,8 @@ export class MediaNode {
       const lost = room.onWorkerDied(worker);
       if (!lost) continue;
       // Also without participants: other nodes check the pipes that they receive from this one.
-      const append = (): Promise<void> => this.#appendMediaLost(room.id, { ...lost, reason: 'worker_died' });
-      retry(append, { forMs: mediaLostRetryMs }).catch((error: unknown) =>
-        this.#log.error({ err: error, roomId: room.id }, 'media_lost not appended, clients detect the loss themselves'),
-      );
+      const payload = { ...lost, reason: 'worker_died' } as const;
+      appendUntilStored(this.options.events, room.id, { type: 'media_lost', from: 'system', payload }, this.#log);
     }
   }
 

@@ -21,6 +21,7 @@ import {
 } from '@flotilla/contracts';
 import { KeyedQueue, type Logger, retry } from '@flotilla/runtime';
 import type { MigrationStore, RoomStateWithMigrations, RoomStore } from '@flotilla/store';
+import { appendUntilStored } from './append-until-stored.ts';
 import { assignmentIn, type AssignmentState, type MediaSession, MediaSessions } from './media-session.ts';
 import { PeerMedia } from './peer-media.ts';
 import type { PeerNodes, PipeListen } from './pipes/pipe-transport.ts';
@@ -74,8 +75,6 @@ export interface OpenSessionRequest {
 
 /** How long the state is asked for while the store is out of reach, after events were missed, ms. */
 const resynchronizeForMs = 60_000;
-/** How long an event that nothing replaces is appended again while the log is out of reach, in milliseconds. */
-const appendForMs = 60_000;
 
 /** Events about a session that arrive while it is opened. */
 interface Opening {
@@ -149,18 +148,11 @@ export class MediaRoom {
     });
     const common = { roomId, nodeId, rooms, pipes: this.pipes, log };
     this.publications = new RoomPublications(this.#sessions, { ...common, limits: this.#limits });
-    const { events } = deps;
-    // No later event replaces these.
-    const appendSurely = (event: RoomEvent): void => {
-      retry(() => appendRoomEvent(events, roomId, event), { forMs: appendForMs }).catch((error: unknown) =>
-        log.error({ err: error, eventType: event.type }, 'room event not appended'),
-      );
-    };
     this.subscriptions = new RoomSubscriptions(this.#sessions, {
       ...common,
       links: this.#links,
       migrations,
-      append: appendSurely,
+      append: (event) => appendUntilStored(deps.events, roomId, event, log),
     });
     this.#updates = new SessionUpdates(this.#sessions, nodeId, {
       onMoved: (session) => this.subscriptions.notifyOfEnd(session, [...session.subscribedMeanwhile]),
@@ -372,12 +364,12 @@ export class MediaRoom {
     try {
       const { router } = roomRouter;
       const onDisconnected: Parameters<typeof PeerMedia.open>[0]['onDisconnected'] = (transportId, reason) =>
-        appendEvent(this.options, this.#log, {
-          type: 'transport_disconnected',
-          from: 'system',
-          only: [id],
-          payload: { transportId, reason },
-        });
+        appendUntilStored(
+          this.options.deps.events,
+          this.id,
+          { type: 'transport_disconnected', from: 'system', only: [id], payload: { transportId, reason } },
+          this.#log,
+        );
       const log = this.#log;
       const media = await PeerMedia.open({ id, participantId, rtpCapabilities, router, worker, onDisconnected, log });
       media.onClosed(release);
