@@ -75,7 +75,7 @@ export type MigrationRecord = z.infer<typeof MigrationRecord>;
 /** Number of migrations in the history; the newest are kept. */
 export const keptMigrations = 100;
 
-/** Time after which a migration is rolled back, ms. Long, as it costs nothing: until then the call goes on as it was, and a busy computer needs it. */
+/** Time after which a migration is rolled back, ms. The call continues on the old node until then; a client on a busy computer needs several seconds. */
 export const migrationTimeoutMs = 20_000;
 
 /**

@@ -1,6 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { NodeLoad } from '@flotilla/contracts';
-import { usableCores } from '@flotilla/runtime';
+import { eventLoopSampleMs, usableCores } from '@flotilla/runtime';
 import { within } from './within.ts';
 import type { PooledWorker } from './worker-pool.ts';
 
@@ -19,14 +19,12 @@ interface WorkerUsage {
   isPending: boolean;
 }
 
-/** Interval of the samples of the event loop, ms. Each wakes the process; with 10 ms that costs 1 % of a core. */
-const delayResolutionMs = 50;
 /** How long the number of usable cores is taken as it was, ms. */
 const coresKeptMs = 10_000;
 
 /** Measures CPU and event-loop delay between two calls. */
 export class LoadSampler {
-  readonly #delay = monitorEventLoopDelay({ resolution: delayResolutionMs });
+  readonly #delay = monitorEventLoopDelay({ resolution: eventLoopSampleMs });
   readonly #usages = new WeakMap<PooledWorker, WorkerUsage>();
   readonly #cpu = new WeakMap<PooledWorker, number>();
   #processCpu = process.cpuUsage();
@@ -73,7 +71,7 @@ export class LoadSampler {
       this.#coresReadAt = now;
     }
     // The percentile is that of the intervals between two samples.
-    const eventLoopDelayMs = round(Math.max(0, this.#delay.percentile(99) / 1e6 - delayResolutionMs));
+    const eventLoopDelayMs = round(Math.max(0, this.#delay.percentile(99) / 1e6 - eventLoopSampleMs));
     this.#delay.reset();
     return { cpu: round(busyMs / elapsedMs / this.#cores), eventLoopDelayMs, workers: perWorker };
   }

@@ -188,8 +188,8 @@ export class RoomSubscriptions {
   }
 
   /**
-   * What a subscription received of another node ended, and the publication continues: the client may subscribe again, unless it has
-   * done so already.
+   * A subscription to a publication of another node ended while the publication continues: its client is told to subscribe again,
+   * unless it has done so.
    */
   #onLost(session: MediaSession, publicationId: string): void {
     if (session.media.closed || session.isLeft || session.media.findConsumer(publicationId)) return;

@@ -225,7 +225,7 @@ describe('pipes of a room on three nodes', () => {
     expect([first.producer.closed, first.isLost()]).toEqual([true, true]);
   });
 
-  test('the other end is asked for again while its node does not answer, and what arrived is given up when it is gone', async () => {
+  test('the sending end is checked again while its node does not answer, and its publications are lost when it is closed', async () => {
     const [pipe] = incoming;
     const { isLost } = await pipe!.use(publication);
     const open = outgoing.get('nd_2')!;

@@ -89,14 +89,14 @@ const perConnection = [
   'nodejs_active_resources_total',
 ];
 
-/** Interval of the samples of the event loop, ms. Each wakes the process; with prom-client's 10 ms that costs 1 % of a core. */
-const delayResolutionMs = 50;
+/** Interval between two samples of the event loop, ms. Each wakes the process; with prom-client's 10 ms that costs 1 % of a core. */
+export const eventLoopSampleMs = 50;
 
 /** Adds CPU, memory, open files and event-loop delay of the process, once. */
 export function collectProcessMetrics(): void {
   if (collecting) return;
   collecting = true;
-  collectDefaultMetrics({ eventLoopMonitoringPrecision: delayResolutionMs });
+  collectDefaultMetrics({ eventLoopMonitoringPrecision: eventLoopSampleMs });
   for (const name of perConnection) register.removeSingleMetric(name);
   gauge({
     name: 'process_cpu_limit_cores',

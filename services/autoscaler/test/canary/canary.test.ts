@@ -143,10 +143,10 @@ describe('the canary of a leader', () => {
 
   test('an instance that stopped leading collects nothing, and continues the stored comparison in its next term', async () => {
     await observe();
-    const former = leader;
-    former.retire();
+    const retired = leader;
+    retired.retire();
     const record = vi.spyOn(Samples.prototype, 'record');
-    former.receive([{ id: 'nd_3', revision: 'v2', peers: [] }], now);
+    retired.receive([{ id: 'nd_3', revision: 'v2', peers: [] }], now);
     expect(record).not.toHaveBeenCalled();
     record.mockRestore();
     leader = newLeader();
@@ -154,7 +154,7 @@ describe('the canary of a leader', () => {
     join('nd_3');
     await steps(8, 2);
     expect((await evidence()).quality.candidate.samples).toBe(1);
-    leader = former;
+    leader = retired;
     // Also in a term that it has had: it only seemed to have ended.
     await steps(2, 1);
     join('nd_3');
@@ -182,7 +182,7 @@ describe('the canary of a leader', () => {
     expect(retire).toHaveBeenCalledOnce();
   });
 
-  test('the evidence starts anew when the previous stable version is the stable one again', async () => {
+  test('the evidence restarts when the previous stable version becomes the stable one again', async () => {
     const decision: State['decision'] = { at: now, by: 'nodes', reasons: [] };
     const versions = { stable: 'v0', previous: 'v1', candidate: 'v2', share: 0.5, excluded: [] };
     const sample = { side: 'candidate', measure: 'quality', cost: 1 } as const;

@@ -5,7 +5,7 @@ import { MessageReader, type RtspMessage } from './message-reader.ts';
 
 const connectTimeoutMs = 5000;
 const responseTimeoutMs = 10_000;
-/** Bytes that wait to be sent before RTCP is dropped, and before a camera that goes on with requests is disconnected. */
+/** Limit of unsent bytes. Above it RTCP is dropped, and a camera that sends requests is disconnected. */
 const maxUnsentBytes = 262_144;
 const userAgent = 'flotilla-media-edge';
 
