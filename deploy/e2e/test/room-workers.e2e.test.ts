@@ -61,13 +61,13 @@ class Call {
   }
 }
 
-async function workersOf(api: RestApi, nodeId?: string): Promise<NodeSummary['load']['workers']> {
+async function workersOf(api: RestApi, nodeId: string): Promise<NodeSummary['load']['workers']> {
   const { nodes } = (await api.request('GET', '/v1/nodes')).body as { nodes: NodeSummary[] };
-  return nodes.find(({ id }) => nodeId === undefined || id === nodeId)!.load.workers;
+  return nodes.find(({ id }) => id === nodeId)!.load.workers;
 }
 
 /** The process id of a worker that has the room, once the node reports that both have. */
-const workerWithRoom = (api: RestApi, nodeId?: string): Promise<number> =>
+const workerWithRoom = (api: RestApi, nodeId: string): Promise<number> =>
   waitFor('the room is on both workers', async () => {
     const workers = await workersOf(api, nodeId);
     if (workers.length !== 2 || workers.some(({ routers }) => routers === 0)) notYet(JSON.stringify(workers));
@@ -86,7 +86,7 @@ describe('a room over the two workers of standalone', () => {
     const call = new Call(topology.signalUrls[0]!, api, await api.newRoom('workers'));
     await call.join(6);
     await call.allReceiveAll();
-    process.kill(await workerWithRoom(api), 'SIGKILL');
+    process.kill(await workerWithRoom(api, call.peers[0]!.nodeId), 'SIGKILL');
     await waitFor('media_lost', () => call.lost.size > 0 || notYet('no event'));
     await call.allReceiveAll();
     expect(call.lost.size).toBeLessThan(call.peers.length);
