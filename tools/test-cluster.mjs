@@ -15,7 +15,7 @@ import { workerPath } from './setup/worker.mjs';
 const usage = `npm run test:cluster -- [options] [vitest arguments]
 
 Starts a Kubernetes of three nodes, installs Flotilla and tests it under calls in Chromium: rollouts, a drain, deleted pods, a machine
-without power or network, a stopped control plane. Prints the figures it saw. Linux and root; takes some 15 minutes.
+without power or network, a stopped control plane. Prints the figures it saw. Linux and root; takes some 20 minutes.
 
   --keep           leave the cluster running afterwards
   --with-hpa       scaling by an HPA too, for comparison: two more minutes
