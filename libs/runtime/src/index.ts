@@ -8,8 +8,10 @@ export {
   type RabbitMqUrl,
   type SentinelUrl,
 } from './broker-urls.ts';
+export * from './address-prefix.ts';
 export * from './admin-server.ts';
 export * from './bearer-token.ts';
+export * from './client-connection.ts';
 export * from './close-serving.ts';
 export * from './address-settings.ts';
 export * from './config.ts';

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { RoomRef, type IceServer } from '@flotilla/contracts';
-import { bearerTokenOf, type Logger } from '@flotilla/runtime';
+import { bearerTokenOf, type Logger, prefixOf } from '@flotilla/runtime';
 import { AddressRates } from './address-limits.ts';
 import { readDescription } from './description.ts';
 import { openEgress } from './egress.ts';
@@ -17,8 +17,8 @@ export interface WhipOptions {
   readonly log: Logger;
   /** Limits other than the defaults. */
   readonly limits?: Partial<WhipLimits>;
-  /** The address of a client, for the limits. Default: that of the connection. */
-  readonly addressOf?: (request: IncomingMessage) => string;
+  /** The address of a client in canonical form, for the limits. Of IPv6, they count networks of 64 bits. */
+  readonly addressOf: (request: IncomingMessage) => string;
   /**
    * Exchanges the bearer token of a new resource for join tokens: the result is called for the first one, and again before one
    * expires. It throws a FlotillaError for what it does not accept. Undefined as a result, and the default: the bearer token is the join
@@ -89,7 +89,7 @@ export class WhipEndpoint {
   }
 
   #addressOf(request: IncomingMessage): string {
-    return this.options.addressOf?.(request) ?? request.socket.remoteAddress ?? '';
+    return prefixOf(this.options.addressOf(request));
   }
 
   async #atEndpoint(exchange: Exchange): Promise<void> {

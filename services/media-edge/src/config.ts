@@ -12,6 +12,7 @@ import {
   portRange,
   registryClientConfig,
   servingConfig,
+  trustedProxiesConfig,
   wholeNumber,
 } from '@flotilla/runtime';
 import { z } from 'zod';
@@ -19,6 +20,7 @@ import { z } from 'zod';
 const settings = z.object({
   ...commonConfig.shape,
   ...servingConfig.shape,
+  ...trustedProxiesConfig.shape,
   FLOTILLA_EDGE_HOST: listenAddress()
     .default('0.0.0.0')
     .describe('Address that the REST API of the media edge listens on.'),

@@ -54,7 +54,8 @@ await runService({
     );
     onStop('application', () => closeServing(app));
     app.disable('x-powered-by');
-    const whip = whipEndpoint({ signalUrl: config.FLOTILLA_SIGNAL_URL, registry, keys, log });
+    const { FLOTILLA_SIGNAL_URL: signalUrl, FLOTILLA_TRUSTED_PROXIES: trustedProxies } = config;
+    const whip = whipEndpoint({ signalUrl, registry, keys, trustedProxies, log });
     app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       if (!whip.handle(request, response)) next();
     });

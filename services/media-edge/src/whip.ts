@@ -1,5 +1,5 @@
 import { type Backend, createBackend, type BackendOptions } from '@flotilla/backend';
-import type { Logger } from '@flotilla/runtime';
+import { clientAddress, type Logger } from '@flotilla/runtime';
 import { WhipEndpoint, type WhipOptions } from '@flotilla/whip';
 import { base32Id } from './ids.ts';
 import type { ApiKeys } from './inbound/api-keys.ts';
@@ -20,11 +20,13 @@ export function whipEndpoint(options: {
   readonly signalUrl: string;
   readonly registry: BackendOptions;
   readonly keys: ApiKeys;
+  readonly trustedProxies: readonly string[];
   readonly log: Logger;
 }): WhipEndpoint {
-  const { signalUrl, keys, log } = options;
+  const { signalUrl, keys, trustedProxies, log } = options;
   const joinTokens = joinTokensFor(keys, createBackend(options.registry));
-  return new WhipEndpoint({ signalUrl, log: log.child({ part: 'whip' }), joinTokens });
+  const addressOf = clientAddress(trustedProxies);
+  return new WhipEndpoint({ signalUrl, log: log.child({ part: 'whip' }), addressOf, joinTokens });
 }
 
 /** Exchanges API keys for join tokens. A key is checked again before each token but the first: a removed one gets no further token. */

@@ -9,28 +9,15 @@ import {
   listenAddress,
   port,
   servingConfig,
+  trustedProxiesConfig,
   wholeNumber,
 } from '@flotilla/runtime';
 import { maxHeartbeatSeconds, maxResumeWindowSeconds } from '@flotilla/store';
 import { z } from 'zod';
-import { trustOf } from './edge/client-connection.ts';
 
 /** Which proxies are trusted, and whether plain HTTP is served. */
 export const proxyTrustConfig = z.object({
-  FLOTILLA_TRUSTED_PROXIES: list()
-    .superRefine((ranges, context) => {
-      for (const range of ranges) {
-        try {
-          trustOf([range]);
-        } catch {
-          context.addIssue(`${range} is no IP address or CIDR range such as 10.0.0.0/8 or 2001:db8::1`);
-        }
-      }
-    })
-    .default([])
-    .describe(
-      'Addresses or CIDR ranges, separated by commas, of the proxies whose X-Forwarded-For, X-Forwarded-Proto and PROXY headers count. They must overwrite or append to those that clients send.',
-    ),
+  ...trustedProxiesConfig.shape,
   FLOTILLA_ALLOW_PLAIN: flag()
     .default(false)
     .describe(

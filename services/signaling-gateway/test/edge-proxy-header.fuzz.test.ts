@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { testParser } from '@flotilla/testkit/fuzz';
 import { expect } from 'vitest';
-import { canonical, trustOf } from '../src/edge/client-connection.ts';
+import { canonical, trustOf } from '@flotilla/runtime';
 import { parseProxyHeader, ProxyHeaderError } from '../src/edge/proxy-header.ts';
 
 const maxHeaderBytes = 16 + 2048;

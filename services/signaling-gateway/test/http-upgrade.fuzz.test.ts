@@ -12,7 +12,7 @@ import {
 import { errorCatalogue, FlotillaError, subprotocol, TokenClaims } from '@flotilla/contracts';
 import { testParser } from '@flotilla/testkit/fuzz';
 import { beforeAll, expect } from 'vitest';
-import { clientConnection, trustOf } from '../src/edge/client-connection.ts';
+import { clientConnection, trustOf } from '@flotilla/runtime';
 import { refuse } from '../src/edge/refuse.ts';
 import { handshakeProblem } from '../src/edge/upgrade-check.ts';
 

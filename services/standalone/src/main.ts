@@ -7,6 +7,7 @@ import { ConsoleModule, RegistryClient, useConsole } from '@flotilla/console';
 import { checkRelayAddresses, MetadataRelayModule, relayConfig } from '@flotilla/metadata-relay';
 import { ApiAccess, registryConfig, RoomRegistryModule } from '@flotilla/room-registry';
 import {
+  clientAddress,
   closeServing,
   commonConfig,
   listenAddress,
@@ -142,7 +143,11 @@ await runService({
     else protectServer(app, { proxyProtocol: false, tls: false }, log);
     useSignaling(app);
     useConsole(app);
-    const whip = new WhipEndpoint({ signalUrl: () => ownUrl, log: log.child({ part: 'whip' }) });
+    const whip = new WhipEndpoint({
+      signalUrl: () => ownUrl,
+      addressOf: clientAddress(edge.FLOTILLA_TRUSTED_PROXIES),
+      log: log.child({ part: 'whip' }),
+    });
     app.use((request: IncomingMessage, response: ServerResponse, next: () => void) => {
       if (!whip.handle(request, response)) next();
     });

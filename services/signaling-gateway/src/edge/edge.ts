@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { type ClientConnection, clientConnection, type Trust, trustOf } from './client-connection.ts';
+import { type ClientConnection, clientConnection, type Trust, trustOf } from '@flotilla/runtime';
 import { relayedOver } from './first-bytes.ts';
 import { handshakeProblem, type Refusal, tlsRequired } from './upgrade-check.ts';
 

@@ -1,7 +1,7 @@
 import type { Server, Socket } from 'node:net';
 import { counter, type Logger } from '@flotilla/runtime';
 import type { ConnectionLimits } from '../limits/connection-limits.ts';
-import { canonical, type RelayedConnection, type Trust } from './client-connection.ts';
+import { canonical, type RelayedConnection, type Trust } from '@flotilla/runtime';
 import { parseProxyHeader, ProxyHeaderError } from './proxy-header.ts';
 import { refuse } from './refuse.ts';
 import { tlsRequired } from './upgrade-check.ts';

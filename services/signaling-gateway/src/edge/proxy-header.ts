@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { RelayedConnection } from './client-connection.ts';
+import type { RelayedConnection } from '@flotilla/runtime';
 
 // The PROXY protocol: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt
 

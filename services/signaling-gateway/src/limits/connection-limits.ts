@@ -1,6 +1,6 @@
 import { TokenBucket } from '@flotilla/runtime';
 import { FlotillaError } from '@flotilla/contracts';
-import { prefixOf } from './address-prefix.ts';
+import { prefixOf } from '@flotilla/runtime';
 
 export interface ConnectionLimitSettings {
   /** Maximum number of connections of this gateway. */

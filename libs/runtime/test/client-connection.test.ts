@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { gatewayConfig } from '../src/config.ts';
-import { clientConnection, type ObservedConnection, trustOf } from '../src/edge/client-connection.ts';
+import { clientConnection, type ObservedConnection, trustedProxiesConfig, trustOf } from '../src/client-connection.ts';
 
 const trusts = trustOf(['10.0.0.0/8', '2001:db8:a::/48', '192.0.2.1']);
 const observed = (given: Partial<ObservedConnection>) =>
@@ -148,6 +147,6 @@ test.each([
   '010.0.0.1',
   '10.0.0.0/255.0.0.0',
 ])('FLOTILLA_TRUSTED_PROXIES=%s is refused and named', (range) => {
-  const result = gatewayConfig.shape.FLOTILLA_TRUSTED_PROXIES.safeParse(`192.0.2.1,${range}`);
+  const result = trustedProxiesConfig.shape.FLOTILLA_TRUSTED_PROXIES.safeParse(`192.0.2.1,${range}`);
   expect(result.error?.issues[0]?.message).toContain(`${range} is no IP address or CIDR range`);
 });

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP, isIPv6, SocketAddress } from 'node:net';
 import proxyAddress from 'proxy-addr';
+import { z } from 'zod';
+import { list } from './config.ts';
 
 /** The client of a connection, from trusted sources only. */
 export interface ClientConnection {
@@ -9,6 +11,24 @@ export interface ClientConnection {
   /** Whether the connection is encrypted up to this gateway or a trusted proxy. */
   readonly secure: boolean;
 }
+
+/** Which proxies are trusted. */
+export const trustedProxiesConfig = z.object({
+  FLOTILLA_TRUSTED_PROXIES: list()
+    .superRefine((ranges, context) => {
+      for (const range of ranges) {
+        try {
+          trustOf([range]);
+        } catch {
+          context.addIssue(`${range} is no IP address or CIDR range such as 10.0.0.0/8 or 2001:db8::1`);
+        }
+      }
+    })
+    .default([])
+    .describe(
+      'Addresses or CIDR ranges, separated by commas, of the proxies whose X-Forwarded-For, X-Forwarded-Proto and PROXY headers count. They must overwrite or append to those that clients send.',
+    ),
+});
 
 /** The connection that a PROXY header describes. */
 export interface RelayedConnection {
@@ -81,6 +101,13 @@ export function canonical(address: string): string {
   if (!isIPv6(address)) return address;
   const [unscoped] = address.split('%') as [string];
   return new SocketAddress({ address: unscoped, family: 'ipv6' }).address.replace(/^::ffff:(?=[\d.]+$)/, '');
+}
+
+/** The client's address of each HTTP request, in canonical form, behind the given proxies. */
+export function clientAddress(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
+  const trusts = trustOf(trustedProxies);
+  return ({ socket, headers }) =>
+    clientConnection({ peer: socket.remoteAddress ?? '', encrypted: false, headers }, trusts).address;
 }
 
 const isLoopback = (address: string): boolean => /^(127\.|::1$)/.test(address);
