@@ -54,7 +54,7 @@ export const brokerUses = {
       ...([
         'rooms.liftBan',
         'rooms.bans',
-        'rooms.state',
+        'rooms.nextPage',
         'rooms.member',
         'rooms.deleteExpired',
         'rooms.repair',

@@ -8,7 +8,7 @@ import { NodeId, ParticipantId, RoomName, RoomRef, SessionId, Subject, UserId } 
 import { DrainSeconds, NodeSummary, ReportedNodeState } from './node.ts';
 import { Migration } from './migration.ts';
 import { Drill, DrillStarted } from './drill.ts';
-import { DisplayName, Participant, Room, RoomSettings, Timestamp } from './room.ts';
+import { DisplayName, Participant, ParticipantCursor, Room, RoomSettings, Timestamp } from './room.ts';
 import { maxTokenSeconds, RoomClaim } from './token.ts';
 import { Topology } from './topology.ts';
 
@@ -43,9 +43,15 @@ export const RoomList = z.object({
   next: RoomCursor.nullable().describe('`cursor` of the next page, or null when this page is the last.'),
 });
 
-export const ParticipantList = z.object({
-  participants: z.array(Participant).describe('The participants of the room.'),
+export const ListParticipants = z.strictObject({
+  cursor: ParticipantCursor.optional().describe('`next` of the previous page. Default: the first page.'),
 });
+
+export const ParticipantList = z.object({
+  participants: z.array(Participant).describe('Participants in the order in which they joined, at most 128.'),
+  next: ParticipantCursor.nullable().describe('`cursor` of the next page, or null when this page is the last.'),
+});
+export type ParticipantList = z.infer<typeof ParticipantList>;
 
 export const Ban = z
   .object({
@@ -227,11 +233,12 @@ export const restRoutes = {
     method: 'get',
     path: '/v1/rooms/{room}/participants',
     scope: 'read',
-    summary: 'List the participants of a room.',
+    summary: 'List the participants of a room. Who is in it throughout is in one of the pages.',
     params: room,
+    query: ListParticipants,
     status: 200,
     reply: ParticipantList,
-    errors: ['ROOM_NOT_FOUND'],
+    errors: ['ROOM_NOT_FOUND', 'BAD_PAYLOAD'],
   },
   removeParticipant: {
     method: 'delete',

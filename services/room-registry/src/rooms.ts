@@ -5,7 +5,7 @@ import {
   idPrefixes,
   type Member,
   newId,
-  type Participant,
+  type ParticipantList,
   publicParticipant,
   Room,
   RoomSettings,
@@ -58,9 +58,10 @@ export class Rooms {
     if (!(await this.store.delete(findRoomId(ref, tenant)))) notFound(ref);
   }
 
-  async participants(ref: string, tenant?: string): Promise<Participant[]> {
-    const state = (await this.store.state(findRoomId(ref, tenant))) ?? notFound(ref);
-    return state.members.map(publicParticipant);
+  /** A page of the participants. `cursor` is the `next` of the previous one. Throws ROOM_NOT_FOUND. */
+  async participants(ref: string, cursor = '0', tenant?: string): Promise<ParticipantList> {
+    const { members, next = null } = (await this.store.nextPage(findRoomId(ref, tenant), cursor)) ?? notFound(ref);
+    return { participants: members.map(publicParticipant), next };
   }
 
   /** A participant with its session and node. Throws ROOM_NOT_FOUND, PARTICIPANT_NOT_FOUND. */

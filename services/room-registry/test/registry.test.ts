@@ -29,6 +29,25 @@ describe('rooms', () => {
   });
 });
 
+describe('the participants of a room', () => {
+  test('are listed in pages, in the order in which they joined', async () => {
+    const { store } = memoryBackplane(log);
+    const rooms = new Rooms(store.rooms);
+    await store.nodes.report(nodeReport('nd_a', { capacity: 300 }));
+    const { id } = await rooms.create({ name: 'town-hall', maxParticipants: 300 });
+    const sessions = Array.from({ length: 200 }, () => newId('session'));
+    for (const sessionId of sessions) await joinAs(store, newcomer(id, sessionId));
+    const first = await rooms.participants('town-hall');
+    expect(first.participants.length).toBeLessThan(200);
+    const second = await rooms.participants('town-hall', first.next!);
+    expect([...first.participants, ...second.participants].map((each) => each.id)).toEqual(
+      sessions.map(participantIdOf),
+    );
+    expect(second.next).toBeNull();
+    await expect(rooms.participants('nowhere')).rejects.toMatchObject({ code: 'ROOM_NOT_FOUND' });
+  });
+});
+
 describe('the sweeper', () => {
   test('a session whose resume window has passed leaves its rooms, other sessions stay', async () => {
     const { store } = memoryBackplane(log);
@@ -44,7 +63,10 @@ describe('the sweeper', () => {
       const { participants } = await rooms.get('daily');
       if (participants !== 1) notYet(`there are ${participants}`);
     });
-    expect(await rooms.participants('daily')).toMatchObject([{ id: participantIdOf(sessions[1]!) }]);
+    expect(await rooms.participants('daily')).toMatchObject({
+      participants: [{ id: participantIdOf(sessions[1]!) }],
+      next: null,
+    });
     expect(await store.sessions.get(sessions[0]!)).toBeUndefined();
     expect(await store.nodes.list()).toMatchObject([{ reserved: 1 }]);
   });

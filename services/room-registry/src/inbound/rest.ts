@@ -15,6 +15,7 @@ import {
   type IssuedToken,
   isWellFormed,
   ListBans,
+  ListParticipants,
   ListRooms,
   malformedText,
   mermaidType,
@@ -24,8 +25,8 @@ import {
   NodeId,
   type NodeStateChange,
   type NodeSummary,
-  type Participant,
   ParticipantId,
+  type ParticipantList,
   Drill,
   type DrillStarted,
   RemoveParticipant,
@@ -206,11 +207,12 @@ export class RestController {
   }
 
   @Get('/v1/rooms/:room/participants')
-  async participants(
+  participants(
     @Param('room', roomParam) room: string,
+    @Query(new Parsed(ListParticipants)) { cursor }: z.output<typeof ListParticipants>,
     @Tenant() tenant: OfTenant,
-  ): Promise<{ participants: Participant[] }> {
-    return { participants: await this.rooms.participants(room, tenant) };
+  ): Promise<ParticipantList> {
+    return this.rooms.participants(room, cursor, tenant);
   }
 
   @Delete('/v1/rooms/:room/participants/:participant')
