@@ -14,6 +14,7 @@ const benchmarks = {
   signaling: ['redis', 'rabbitmq', 'openssl'],
   metadata: ['redis', 'rabbitmq'],
   attacks: ['redis', 'rabbitmq'],
+  audience: ['redis', 'rabbitmq'],
   'full-chain': ['redis', 'rabbitmq'],
   planner: [],
   bandwidth: [],

@@ -5,17 +5,18 @@ import {
   endProgress,
   markdown,
   number,
+  type ProcessUse,
   progress,
   readOptions,
   type Report,
   runInfo,
   text,
+  usesOf,
   writeReport,
 } from '@flotilla/loadtest-kit';
 import { type Fleet, startFleet } from '@flotilla/local-fleet';
 import { RestApi } from '@flotilla/testkit';
 import { type Load, runLoad, type Target } from './load.ts';
-import { type ProcessUse, usesOf } from './processes.ts';
 import { meanings, type Recorder } from './recorder.ts';
 
 const about = `Users come, get a token, connect, join, send messages, some of them media, and leave: the whole chain from the REST API to the
