@@ -29,6 +29,14 @@ async function migrating() {
   return { ...room, publication, received, remote, migrationId, previous, ended, done, failed };
 }
 
+/** The same room when the commit was sent and is not answered. */
+async function committing() {
+  const room = await migrating();
+  const republished = await room.session.nth('publish', 2);
+  republished.reply(published(republished.payload, room.me.id));
+  return { ...room, commit: await room.session.nth('migrated', 1) };
+}
+
 describe('a migration', () => {
   test('commits only after everything is published on the new node and acknowledged', async () => {
     const { session, me, publication, migrationId, ended, done, media } = await migrating();
@@ -83,13 +91,6 @@ describe('a migration', () => {
 });
 
 describe('the commit of a migration', () => {
-  async function committing() {
-    const room = await migrating();
-    const republished = await room.session.nth('publish', 2);
-    republished.reply(published(republished.payload, room.me.id));
-    return { ...room, commit: await room.session.nth('migrated', 1) };
-  }
-
   test.for(['DEADLINE_EXCEEDED', 'UNAVAILABLE', 'INTERNAL'] as const)(
     'answered %s is repeated, and the new side is kept',
     async (code) => {
@@ -166,6 +167,45 @@ describe('the commit of a migration', () => {
     await ended;
     expect((await session.nth('mute', 2)).payload).toEqual({ publicationId: publication.id, muted: true });
     expect((publication.sender as unknown as { paused: boolean }).paused).toBe(true);
+  });
+});
+
+describe('media lost during a migration', () => {
+  test('on the new node fails the migration, and leaves the previous node as it was', async () => {
+    const { session, media, previous, ended, failed } = await migrating();
+    const publishing = await session.nth('publish', 2);
+    media.sfu.mediaLost('new');
+    publishing.fail('MEDIA_NOT_OPEN');
+    await ended;
+    expect(failed).toEqual([[expect.objectContaining({ code: 'MEDIA_NOT_OPEN' })]]);
+    expect(session.of('migration_failed')).toHaveLength(1);
+    expect(media.sfu.links.current).toBe(previous);
+    expect(session.of('open_media')).toHaveLength(0);
+  });
+
+  test('on the previous node during the commit is not reopened when the new node is committed', async () => {
+    const { session, media, commit, ended, done } = await committing();
+    media.sfu.mediaLost('old');
+    commit.reply();
+    await ended;
+    expect(done).toHaveLength(1);
+    expect(media.sfu.links.current?.nodeId).toBe('new');
+    expect(session.of('open_media')).toHaveLength(0);
+  });
+
+  test('on the previous node during the commit is reopened when the migration is refused', async () => {
+    const { session, media, commit, ended } = await committing();
+    media.sfu.mediaLost('old');
+    commit.fail('MIGRATION_NOT_ACTIVE');
+    await ended;
+    await session.nth('open_media', 1);
+  });
+
+  test.for(['old', undefined])('on the node of the session, named as %s, is reopened', async (nodeId) => {
+    const { session, media, ended } = await migrating();
+    media.sfu.mediaLost(nodeId);
+    await ended;
+    await session.nth('open_media', 1);
   });
 });
 

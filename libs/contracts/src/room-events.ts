@@ -79,6 +79,9 @@ export const roomEvents = {
     reason: orElse(z.enum(['worker_died', 'node_lost']), 'node_lost').describe(
       '`worker_died`: a media worker of the node died. `node_lost`: the node failed or stopped.',
     ),
+    nodeId: NodeId.optional().describe(
+      'The node that closed them. A participant whose media is on another node loses nothing. Absent: the node that the participant was assigned to.',
+    ),
   }),
   media_mode: z.object({ mediaMode: MediaMode }),
   negotiation: NegotiationEvent,

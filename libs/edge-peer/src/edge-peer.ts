@@ -94,7 +94,10 @@ export class EdgePeer {
   #migrating: Promise<void> | undefined;
   /** Publications that are requested and not in `#tracks` yet. */
   readonly #publishing = new Set<Promise<string>>();
-  #reopening = false;
+  #reopening: Promise<void> | undefined;
+  readonly #links = new Set<EdgeLink>();
+  /** Links that carry nothing any more, and why. */
+  readonly #lost = new WeakMap<EdgeLink, string>();
   #closed = false;
   /** `join` has resolved. */
   #joined = false;
@@ -174,9 +177,9 @@ export class EdgePeer {
     return this.#publications;
   }
 
-  /** Publishes a track, after a running migration. Throws the error of the server. */
+  /** Publishes a track, after a running migration or while media is opened again after that. Throws the error of the server. */
   async publish(track: OutgoingTrack): Promise<string> {
-    while (this.#migrating) await this.#migrating;
+    while (this.#migrating || this.#reopening) await (this.#migrating ?? this.#reopening);
     const publishing = this.#publish(track);
     this.#publishing.add(publishing);
     try {
@@ -256,8 +259,11 @@ export class EdgePeer {
       room_deleted: () => this.#end(new FlotillaError('ROOM_NOT_FOUND', 'the room was deleted')),
       subscriptions_ended: (payload) => void this.#subscriptionsEnded(payload),
       migrate: (migration) => void this.#migrate(migration),
-      media_lost: ({ participantIds }) => {
-        if (participantIds.includes(this.participantId)) void this.#reopen('media_lost');
+      media_lost: ({ participantIds, nodeId }) => {
+        if (!participantIds.includes(this.participantId)) return;
+        if (nodeId === undefined) return this.#reopen('media_lost');
+        for (const link of this.#links) if (link.nodeId === nodeId) this.#lost.set(link, 'media_lost');
+        this.#reopenIfLost();
       },
     };
     const type = event.type as RoomEventType;
@@ -283,7 +289,7 @@ export class EdgePeer {
       if (!this.#tracks.has(id) && !room.snapshot.publications.some((each) => each.id === id)) this.#drop(id);
     for (const publication of room.snapshot.publications) this.#put(publication);
     this.#session.setOffset(this.roomId, room.snapshot.offset);
-    void this.#reopen('events were lost');
+    this.#reopen('events were lost');
   }
 
   /** Joins again with a new session, and publishes what was published with the previous one. */
@@ -406,8 +412,11 @@ export class EdgePeer {
       throw new FlotillaError('ICE_FAILED', 'the network path was lost while media was opened');
     }
     onLost = () => {
-      if (link === this.#link && !this.#migrating) void this.#reopen('the network path was lost');
+      this.#lost.set(link, 'the network path was lost');
+      this.#reopenIfLost();
     };
+    for (const each of this.#links) if (each.closed) this.#links.delete(each);
+    this.#links.add(link);
     // Closed meanwhile.
     if (this.#closed) link.close();
     return link;
@@ -469,6 +478,7 @@ export class EdgePeer {
       this.#migrating = undefined;
       migration.resolve();
     }
+    this.#reopenIfLost();
   }
 
   /** Sends `migrated` until it is answered: the commit is idempotent. */
@@ -484,10 +494,22 @@ export class EdgePeer {
     }
   }
 
-  /** Opens media again, after it was lost, and republishes. */
-  async #reopen(why: string): Promise<void> {
-    if (this.#reopening || this.#closed) return;
-    this.#reopening = true;
+  /** Opens media again when the current link is lost. A migration comes first: its new link may be good. */
+  #reopenIfLost(): void {
+    const why = this.#lost.get(this.#link);
+    if (why && !this.#migrating) this.#reopen(why);
+  }
+
+  /** Opens media again, unless that is being done. */
+  #reopen(why: string): void {
+    if (this.#closed) return;
+    this.#reopening ??= this.#openAgain(why).finally(() => {
+      this.#reopening = undefined;
+      this.#reopenIfLost();
+    });
+  }
+
+  async #openAgain(why: string): Promise<void> {
     try {
       for (let attempt = 0; ; attempt++) {
         try {
@@ -499,6 +521,7 @@ export class EdgePeer {
           this.#useRelays(iceServers);
           this.#link = await this.#openLink(media, this.#request);
           previous.close();
+          await Promise.allSettled(this.#publishing);
           for (const [publicationId, track] of this.#tracks) await this.#link.publish(track, publicationId);
           this.#subscribeMissing();
           return;
@@ -509,12 +532,12 @@ export class EdgePeer {
         }
       }
     } catch (error) {
+      // Given up: nothing is to be opened when it is looked at again.
+      this.#lost.delete(this.#link);
       this.#problem(`media not reopened after ${why}: ${String(error)}`);
       const failure = FlotillaError.from(error);
       if (!this.#joined) this.#end(failure);
       else setImmediate(() => this.#handlers.onMediaFailed?.(failure));
-    } finally {
-      this.#reopening = false;
     }
   }
 }

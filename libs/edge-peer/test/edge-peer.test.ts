@@ -267,4 +267,65 @@ describe('a migration of an edge peer', () => {
     expect(peer.nodeId).toBe('nd_c');
     peer.close();
   });
+
+  test.each([
+    { lost: 'nd_a', end: 'nd_b', reopened: 0 },
+    { lost: 'nd_b', end: 'nd_c', reopened: 1 },
+  ])(
+    'that changes to nd_b is followed by opened media when $lost was lost: $reopened',
+    async ({ lost, end, reopened }) => {
+      const { fleet, peer, moved } = await joined();
+      const commit = Promise.withResolvers<unknown>();
+      fleet.replies.set('migrated', () => commit.promise);
+      fleet.migrate();
+      await vi.waitFor(() => expect(fleet.sent('migrated')).toHaveLength(1), waiting);
+      fleet.media = mediaOn('nd_c');
+      fleet.emit('media_lost', { participantIds: [participantId], reason: 'worker_died', nodeId: lost });
+      commit.resolve({});
+      await moved;
+      await vi.waitFor(() => expect(peer.nodeId).toBe(end), waiting);
+      await turnOfEventLoop();
+      expect(fleet.sent('open_media')).toHaveLength(reopened);
+      peer.close();
+    },
+  );
+});
+
+describe('media that an edge peer opens again', () => {
+  test('takes over a track whose publication was in flight, and is awaited by the next one', async () => {
+    const fleet = new Fleet();
+    const peer = await fleet.join({});
+    const [answer, opened] = [Promise.withResolvers<unknown>(), Promise.withResolvers<unknown>()];
+    fleet.replies.set('publish', ({ publicationId }) =>
+      publicationId === undefined ? answer.promise : { publication: { id: publicationId } },
+    );
+    const first = peer.publish(newTrack());
+    await vi.waitFor(() => expect(fleet.sent('publish')).toHaveLength(1), waiting);
+    fleet.replies.set('open_media', () => opened.promise);
+    fleet.emit('media_lost', { participantIds: [participantId], reason: 'worker_died', nodeId: 'nd_a' });
+    await vi.waitFor(() => expect(fleet.sent('open_media')).toHaveLength(1), waiting);
+    const next = peer.publish(newTrack());
+    opened.resolve(mediaOn('nd_c'));
+    await turnOfEventLoop();
+    expect(fleet.sent('publish')).toHaveLength(1);
+    answer.resolve({ publication: { id: 'pub_1' } });
+    expect(await first).toBe('pub_1');
+    await vi.waitFor(() => expect(fleet.sent('publish')[1]).toMatchObject({ publicationId: 'pub_1' }), waiting);
+    expect(await next).toBe('pub_1');
+    expect(peer.nodeId).toBe('nd_c');
+    peer.close();
+  });
+
+  test('is given up after some attempts, and is not opened for ever', async () => {
+    const fleet = new Fleet();
+    const { promise: failed, resolve } = Promise.withResolvers<FlotillaError>();
+    const peer = await fleet.join({ onMediaFailed: resolve });
+    fleet.replies.set('open_media', () => Promise.reject(new FlotillaError('NO_CAPACITY')));
+    fleet.emit('media_lost', { participantIds: [participantId], reason: 'worker_died', nodeId: 'nd_a' });
+    expect(await failed).toMatchObject({ code: 'NO_CAPACITY' });
+    const { length } = fleet.sent('open_media');
+    await turnOfEventLoop();
+    expect(fleet.sent('open_media')).toHaveLength(length);
+    peer.close();
+  });
 });

@@ -1,11 +1,5 @@
 import { appendRoomEvent, type EventLog } from '@flotilla/bus';
-import {
-  FlotillaError,
-  type MediaSessionParameters,
-  type NodeLoad,
-  type PeerQuality,
-  type RoomEventPayload,
-} from '@flotilla/contracts';
+import { FlotillaError, type MediaSessionParameters, type NodeLoad, type PeerQuality } from '@flotilla/contracts';
 import type { Logger } from '@flotilla/runtime';
 import type { MigrationStore, RoomStore } from '@flotilla/store';
 import { appendUntilStored } from './append-until-stored.ts';
@@ -119,12 +113,13 @@ export class MediaNode {
       const lost = room.onWorkerDied(worker);
       if (!lost) continue;
       // Also without participants: other nodes check the pipes that they receive from this one.
-      const payload = { ...lost, reason: 'worker_died' } as const;
+      const payload = { ...lost, reason: 'worker_died', nodeId: this.options.id } as const;
       appendUntilStored(this.options.events, room.id, { type: 'media_lost', from: 'system', payload }, this.#log);
     }
   }
 
-  async #appendMediaLost(roomId: string, payload: RoomEventPayload<'media_lost'>): Promise<void> {
+  async #appendNodeLost(roomId: string, participantIds: string[]): Promise<void> {
+    const payload = { participantIds, reason: 'node_lost', nodeId: this.options.id } as const;
     await appendRoomEvent(this.options.events, roomId, { type: 'media_lost', from: 'system', payload });
   }
 
@@ -210,7 +205,7 @@ export class MediaNode {
     await Promise.allSettled(
       [...this.#rooms]
         .filter(({ participantIds }) => participantIds.length > 0)
-        .map(({ id, participantIds }) => this.#appendMediaLost(id, { participantIds, reason: 'node_lost' })),
+        .map(({ id, participantIds }) => this.#appendNodeLost(id, participantIds)),
     );
     for (const room of this.#rooms) this.#rooms.close(room);
     this.#sampler.close();

@@ -23,7 +23,9 @@ test('a media worker that hangs is killed and replaced, its participants are not
         ({ event }) => event.type === 'media_lost',
       );
       if (lost.length === 0) notYet('no event');
-      expect(lost).toMatchObject([{ event: { payload: { participantIds: [member.id], reason: 'worker_died' } } }]);
+      expect(lost).toMatchObject([
+        { event: { payload: { participantIds: [member.id], reason: 'worker_died', nodeId: 'nd_a' } } },
+      ]);
     },
     { timeoutMs: 30_000 },
   );

@@ -268,6 +268,13 @@ describe('pipes of a room on three nodes', () => {
     expect(incoming[0]!.size).toBe(0);
   });
 
+  test('a pipe that was opened for a publication that had ended is closed', async () => {
+    await expect(incoming[0]!.use({ ...publication, id: 'pub_ended' })).rejects.toMatchObject({
+      code: 'PUBLICATION_NOT_FOUND',
+    });
+    await waitFor('its sending end is idle', () => outgoing.size === 0 || notYet('it is open'));
+  });
+
   test('pipes listen on the ports of their range, and opening one fails with NO_CAPACITY when all are taken', async () => {
     const ports = { min: 47_100, max: 47_102 };
     const open = (index: number) => openPipeTransport(routers[index]!, { ...listen, ports });

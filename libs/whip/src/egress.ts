@@ -48,10 +48,9 @@ export async function openEgress(
     const pairs = await publicationsFor(offer.sections, request.participant, session, joined);
     const fleet = session.welcome.rtpCapabilities ?? {};
     const { kind, rtpCapabilities } = planPlay(pairs, fleet, request.answerInAnyCase);
-    const { recv, iceServers = joined.iceServers ?? [] } = await session.request('open_media', {
-      rtpCapabilities,
-      subscribe: false,
-    });
+    const opened = await session.request('open_media', { rtpCapabilities, subscribe: false });
+    const { recv, iceServers = joined.iceServers ?? [] } = opened;
+    session.nodeId = opened.nodeId;
     const publicationIds = pairs.map(([, { id }]) => id);
     const current = new Set(publicationIds);
     const producers = new Map<string, string>();

@@ -53,6 +53,8 @@ export class FleetSession {
   #roomId = '';
   #ended = false;
   participantId = '';
+  /** The SFU node of its media, once that is opened. */
+  nodeId: string | undefined;
   /** Called once, whatever ended it. */
   onEnded: (reason: EndReason) => void = () => undefined;
   /** Called with the events of the room that do not end the session. */
@@ -109,6 +111,7 @@ export class FleetSession {
     });
     this.#roomId = joined.snapshot.room.id;
     this.participantId = joined.participantId;
+    this.nodeId = joined.media?.nodeId;
     signal.setOffset(this.#roomId, joined.snapshot.offset);
     return joined;
   }
@@ -136,9 +139,13 @@ export class FleetSession {
       case 'participant_left':
         if (event.payload.participantId === this.participantId) return this.end('removed');
         break;
-      case 'media_lost':
-        if (event.payload.participantIds.includes(this.participantId)) return this.end('node_lost');
+      case 'media_lost': {
+        const { participantIds, nodeId } = event.payload;
+        // Another node lost a migration that this client refuses.
+        const isElsewhere = nodeId !== undefined && this.nodeId !== undefined && nodeId !== this.nodeId;
+        if (participantIds.includes(this.participantId) && !isElsewhere) return this.end('node_lost');
         break;
+      }
       case 'room_deleted':
         return this.end('room_deleted');
       case 'migrate':

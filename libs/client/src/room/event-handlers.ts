@@ -50,9 +50,9 @@ function roomEventHandlers(state: RoomState, media: RoomMedia, metadata: RoomMet
       state.setSpeakers(nodeId, new Map(speakers.map(({ participantId, level }) => [participantId, level]))),
     active_speaker: ({ participantId }) => state.emit('activeSpeakerChanged', participantId),
     message: ({ data }, from) => state.emit('message', data, from, state.participants.get(from)),
-    media_lost: ({ participantIds }) => {
+    media_lost: ({ participantIds, nodeId }) => {
       // A node that is reserved but not used yet is replaced when it is needed.
-      if (state.mediaMode === 'sfu' && participantIds.includes(state.me.id)) media.sfu.reopen();
+      if (state.mediaMode === 'sfu' && participantIds.includes(state.me.id)) media.sfu.mediaLost(nodeId);
     },
     media_mode: ({ mediaMode }) => {
       if (mediaMode === 'sfu') media.changeToSfu();

@@ -38,6 +38,8 @@ export class SfuMedia {
   /** The last migration that was committed as far as the client knows. */
   #lastMigrationId: string | undefined;
   #reopening: Promise<void> | undefined;
+  /** Links whose transports their node has closed. */
+  readonly #lost = new WeakSet<MediaLink>();
 
   constructor(state: RoomState, republish: () => Promise<void>) {
     this.#state = state;
@@ -148,6 +150,7 @@ export class SfuMedia {
       this.#migration = undefined;
       this.#compareIceError();
     }
+    if (this.links.current && this.#lost.has(this.links.current)) return this.reopen();
     this.subscriptions.compareAll();
   }
 
@@ -166,6 +169,14 @@ export class SfuMedia {
   /** A node closed subscriptions whose publications continue. During a migration, what either node closed is compared when it is over. */
   subscriptionsEnded(nodeId: string, publicationIds: readonly string[]): void {
     for (const link of this.links.active) if (link.nodeId === nodeId) this.subscriptions.ended(link, publicationIds);
+  }
+
+  /** A node closed the transports of this session; without `nodeId`, the node that the session is assigned to. */
+  mediaLost(nodeId?: string): void {
+    const { current, next, previous } = this.links;
+    for (const link of [current, next, previous]) if (link && link.nodeId === nodeId) this.#lost.add(link);
+    if (!nodeId || !current || this.#lost.has(current)) this.reopen();
+    else if (next && this.#lost.has(next)) this.#migration?.abort('MEDIA_NOT_OPEN');
   }
 
   async #endMigration(code: 'MIGRATION_NOT_ACTIVE' | 'MEDIA_NOT_OPEN'): Promise<void> {

@@ -270,7 +270,7 @@ export const eventExamples: { readonly [T in SignalEventType]: EventExample<T> }
   },
   media_lost: bySystem(
     'These participants lost their transports with a worker or node. A participant that is listed sends `open_media`.',
-    { participantIds: [ada], reason: 'worker_died' as const },
+    { participantIds: [ada], reason: 'worker_died' as const, nodeId },
   ),
   media_mode: bySystem('The media mode of the room changed. `sfu`: send `open_media`.', {
     mediaMode: 'sfu' as const,

@@ -108,8 +108,13 @@ export class OutgoingPipe {
     return added;
   }
 
+  /** Stops sending a publication. Also without it, a pipe that sends nothing is idle: what it was opened for may have ended before. */
   remove(publicationId: string): Promise<void> {
-    return this.#queue.run(publicationId, async () => this.#consumers.get(publicationId)?.close());
+    return this.#queue.run(publicationId, async () => {
+      const consumer = this.#consumers.get(publicationId);
+      if (consumer) consumer.close();
+      else if (this.#consumers.size === 0) this.onIdle(this);
+    });
   }
 
   /** Number of publications that it sends. */
