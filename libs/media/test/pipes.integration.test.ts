@@ -251,6 +251,30 @@ describe('pipes of a room on three nodes', () => {
     await expect(refusing.use(publication)).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
   });
 
+  test('a use that waits for a node that does not answer is refused soon after another producer is announced', async () => {
+    const asked = Promise.withResolvers<void>();
+    const silent = new IncomingPipe({
+      roomId: 'rm_a',
+      fromNode: 'nd_1',
+      ownNode: 'nd_3',
+      router: routers[2]!,
+      listen,
+      peers: {
+        ...first,
+        openPipe: () => {
+          asked.resolve();
+          return new Promise(() => undefined);
+        },
+      },
+      onIdle: () => undefined,
+      log,
+    });
+    const using = silent.use(publication);
+    await asked.promise;
+    await silent.update({ ...publication, producerId: randomUUID() });
+    await expect(using).rejects.toMatchObject({ code: 'NODE_UNAVAILABLE' });
+  });
+
   test('a use whose producer was replaced is lost after the linger time', async () => {
     const [pipe] = incoming;
     const { producer: piped, isLost } = await pipe!.use(publication);

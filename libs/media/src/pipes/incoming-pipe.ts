@@ -21,8 +21,13 @@ const idleMs = 5000;
 const maxSenderChecks = 5;
 const senderCheckPauseMs = 1000;
 
+/** Time for the answer about a producer that an event has replaced: it may name the new one. After it, those who wait are refused. */
+const answerWithinMs = 300;
+
 interface Incoming {
   readonly producer: Promise<Producer>;
+  /** Rejects for who waits for the producer when another one has replaced it: the node that is asked may never answer. */
+  readonly replaced: PromiseWithResolvers<never>;
   producerId: string;
   /** Id of the producer that the newest event about the publication names. */
   announcedId?: string;
@@ -132,7 +137,7 @@ export class IncomingPipe {
       this.#startTimer(publication.id, incoming, idleMs, () => this.#end(publication.id));
     };
     try {
-      const producer = await incoming.producer;
+      const producer = await Promise.race([incoming.producer, incoming.replaced.promise]);
       return {
         producer,
         router: this.options.router,
@@ -155,9 +160,12 @@ export class IncomingPipe {
     }
     const incoming: Incoming = {
       producer: this.#request(publication, () => incoming),
+      replaced: Promise.withResolvers(),
       producerId: publication.producerId,
       subscribers: 0,
     };
+    // Nobody may be waiting.
+    incoming.replaced.promise.catch(() => undefined);
     this.#incoming.set(publication.id, incoming);
     return incoming;
   }
@@ -238,19 +246,23 @@ export class IncomingPipe {
 
   /**
    * The publication changed. With another producer, the one here continues for `migrationLingerMs`, until the sessions here
-   * have subscribed to the new one. A muted state is applied to the producer here.
+   * have subscribed to the new one; those that wait for it are refused and subscribe again. A muted state is applied to the producer here.
    */
   async update({ id, producerId, muted }: Publication): Promise<void> {
     const incoming = this.#incoming.get(id);
     if (!incoming) return;
     incoming.announcedId = producerId;
-    if (incoming.producerId !== producerId)
+    if (incoming.producerId !== producerId) {
+      setTimeout(() => {
+        if (incoming.producerId !== incoming.announcedId) incoming.replaced.reject(cannotSend());
+      }, answerWithinMs).unref();
       return this.#startTimer(id, incoming, migrationLingerMs, () => {
         // The answer to a request overtook the event: it is this producer.
         if (incoming.producerId === incoming.announcedId) return;
         incoming.isGivenUp = true;
         this.remove(id);
       });
+    }
     // Commands overtake events: this one is newer than the event that started the timer.
     if (incoming.subscribers > 0) clearTimeout(incoming.timer);
     try {
@@ -301,8 +313,9 @@ export class IncomingPipe {
   }
 }
 
-function dispose({ timer, producer }: Incoming): void {
+function dispose({ timer, producer, replaced }: Incoming): void {
   clearTimeout(timer);
+  replaced.reject(cannotSend());
   producer.then(
     (opened) => opened.close(),
     () => undefined,
